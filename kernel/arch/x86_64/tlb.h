@@ -1,0 +1,19 @@
+/* Making page-table changes visible on every CPU that may have cached the old entries. */
+#ifndef CAPOS_ARCH_TLB_H
+#define CAPOS_ARCH_TLB_H
+
+#include <stdint.h>
+
+struct aspace;
+
+/* Returns when no CPU holds a translation of the space for [start, end). Callers change the page tables first and may hold the ASPACE
+ * lock; frames are freed only afterwards. Above 32 pages the whole space is flushed. */
+void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end);
+
+/* Serves other CPUs' requests; called from the interrupt and from every loop that waits with interrupts off. */
+void tlb_serve(void);
+
+/* Makes the space current on this CPU (NULL: the kernel's own). */
+void aspace_activate(struct aspace *space);
+
+#endif

@@ -1,0 +1,62 @@
+/* Spinlocks. The kernel runs with interrupts off, so a lock is held for a bounded time and needs no interrupt state.
+ * Waiting for a lock serves pending TLB shootdowns: the holder may be waiting for this CPU's answer.
+ *
+ * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those it holds. Debug
+ * kernels check each acquisition. */
+#ifndef CAPOS_CORE_LOCK_H
+#define CAPOS_CORE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lock_rank {
+#define LOCK_RANK(name, reason) LOCK_RANK_##name,
+#include "core/lock_ranks.def"
+#undef LOCK_RANK
+	LOCK_RANKS
+};
+
+struct spinlock {
+	uint32_t locked;
+	uint16_t rank;
+	uint16_t owner; /* CPU number + 1 while held; debug kernels check it */
+};
+
+#define SPINLOCK_INIT(name) { 0, LOCK_RANK_##name, 0 }
+
+static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
+{
+	*lock = (struct spinlock){ .rank = (uint16_t)rank };
+}
+
+#ifdef CAPOS_HOST_TEST
+static inline void spin_lock(struct spinlock *lock) { lock->locked++; }
+static inline void spin_unlock(struct spinlock *lock) { lock->locked--; }
+static inline bool spin_held(const struct spinlock *lock) { return lock->locked != 0; }
+#else
+void spin_lock_slow(struct spinlock *lock);
+#ifdef CAPOS_DEBUG
+void lock_check_acquire(struct spinlock *lock);
+void lock_check_release(struct spinlock *lock);
+bool spin_held(const struct spinlock *lock); /* by this CPU */
+#else
+static inline void lock_check_acquire(struct spinlock *lock) { (void)lock; }
+static inline void lock_check_release(struct spinlock *lock) { (void)lock; }
+static inline bool spin_held(const struct spinlock *lock) { return lock->locked != 0; }
+#endif
+
+static inline void spin_lock(struct spinlock *lock)
+{
+	if (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
+		spin_lock_slow(lock);
+	lock_check_acquire(lock);
+}
+
+static inline void spin_unlock(struct spinlock *lock)
+{
+	lock_check_release(lock);
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+}
+#endif
+
+#endif

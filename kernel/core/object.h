@@ -1,0 +1,32 @@
+/* The header every kernel object begins with. References are held by capability slots and by kernel structures; the
+ * last one going runs the type's destroy hook. Objects that live as long as the kernel (markers such as ParkSpace)
+ * are statically allocated with OBJECT_STATIC and never reach zero. */
+#ifndef CAPOS_CORE_OBJECT_H
+#define CAPOS_CORE_OBJECT_H
+
+#include <stdint.h>
+
+struct interface_desc; /* generated; call/decode.h */
+struct object;
+
+struct object_ops {
+	void (*destroy)(struct object *object); /* NULL: static object */
+};
+
+struct object {
+	const struct interface_desc *interface;
+	const struct object_ops *ops;
+	uint32_t references;
+	uint32_t reserved;
+	uint64_t serial; /* for people: unique since boot */
+};
+
+/* References 1; counted in object_count(). */
+void object_init(struct object *object, const struct interface_desc *interface, const struct object_ops *ops);
+/* Adds a reference to an object the caller already has one to (directly or through a lock). */
+void object_retain(struct object *object);
+void object_release(struct object *object);
+/* Live objects that were initialised with object_init. */
+uint64_t object_count(void);
+
+#endif

@@ -1,0 +1,84 @@
+/* An address space: the regions of a process's user half, its page tables, its two ledgers.
+ *
+ * Regions are the truth (a tree of [start, end) with state and protection, neighbours with equal properties merged);
+ * page tables only cache it plus the frames. One lock, rank ASPACE, guards both. A committed page with protection none keeps its frame in a
+ * non-present entry. Everything that takes mappings away shoots TLBs down and drains park waiters (park_drain) before
+ * the frames or the addresses can be used again. */
+#ifndef CAPOS_MM_ASPACE_H
+#define CAPOS_MM_ASPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+#include "core/lock.h"
+#include "core/rbtree.h"
+#include "mm/frame.h"
+
+struct memory_object;
+
+struct aspace {
+	/* Set at creation, never changed. */
+	uint64_t id;         /* never used again: half of a private park key together with generation */
+	uint64_t generation;
+	paddr_t root;        /* top-level page table */
+
+	/* Atomic. */
+	uint64_t cpus;         /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code */
+	uint32_t park_waiters; /* threads parked on private words of this space */
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	struct rbtree regions;
+	uint64_t reserved_pages, reserved_limit;
+	uint64_t committed_pages, committed_limit; /* limit 0: the machine's */
+	uint64_t peak_committed, resident_pages;
+	uint64_t table_frames;
+	uint64_t search_hint; /* where the next hintless search begins */
+};
+
+enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
+enum fault_outcome {
+	FAULT_RESOLVED,  /* try again */
+	FAULT_NOTHING,   /* nothing is mapped there */
+	FAULT_FORBIDDEN, /* mapped or committed, but not for this access */
+	FAULT_NO_MEMORY, /* a sparse page and no frame */
+};
+
+/* References: one for the process; destroyed by aspace_destroy when no thread of it can run any more. */
+struct aspace *aspace_create(uint64_t committed_limit) MUST_CHECK;
+void aspace_destroy(struct aspace *space);
+
+/* A user address faulted (any context that holds no lock of rank ASPACE or above). */
+enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
+
+/* The VirtualMemory methods, with the semantics of abi/schema/interfaces.capnp. */
+status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
+status_t aspace_protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
+status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint64_t *address) MUST_CHECK;
+status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
+status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
+status_t aspace_query(struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
+void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
+
+/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot package, read-only program segments) as a region of
+ * state object; size in bytes, page multiple. hint as in reserve; exact: refuse rather than move. pinned: the program can neither unmap, protect
+ * nor decommit it (STATUS(PROTECTION_REFUSED)). The frames are not freed with the mapping. */
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot, bool pinned, uint64_t *address) MUST_CHECK;
+/* The kernel's own removal, also of pinned ranges. */
+status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
+
+/* Maps a range of a memory object; holds a reference to the object per region. */
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+
+/* Writes into a space that need not be current, faulting pages in regardless of write protection (program loading). Committed ranges only. */
+status_t aspace_write(struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
+/* The same with zero bytes. */
+status_t aspace_write_zero(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
+
+/* For shared park keys: the object and byte offset under an address. Takes a reference to the object for the caller; false if it is not in a
+ * memory object's mapping. */
+bool aspace_lookup_object(struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset);
+
+#endif

@@ -1,0 +1,64 @@
+/* Physical memory: a buddy allocator over the machine's RAM, and the ledger of promises.
+ *
+ * A promise is a frame somebody was told he will get: commit in promised mode charges here, and later faults
+ * redeem promises one by one. free frames >= outstanding promises, always; allocation without a promise is
+ * refused when it would break that. */
+#ifndef CAPOS_MM_FRAME_H
+#define CAPOS_MM_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+
+typedef uint64_t paddr_t;
+typedef uint64_t vaddr_t;
+
+#define PAGE_SIZE 4096ul
+#define PAGE_SHIFT 12
+#define LARGE_PAGE_SIZE 0x200000ul
+#define LARGE_PAGE_ORDER 9
+#define FRAME_ORDER_MAX 10 /* 4 MiB blocks */
+
+#ifndef CAPOS_HOST_TEST
+#define DIRECT_MAP_BASE 0xffff800000000000ul
+static inline void *phys_to_virt(paddr_t pa)
+{
+	return (void *)(pa + DIRECT_MAP_BASE);
+}
+static inline paddr_t virt_to_phys(const void *va)
+{
+	return (paddr_t)va - DIRECT_MAP_BASE; /* direct map only, not the kernel image */
+}
+#else
+void *phys_to_virt(paddr_t pa);
+paddr_t virt_to_phys(const void *va);
+#endif
+
+struct memory_range {
+	paddr_t start, end; /* bytes; [start, end) */
+};
+
+/* Boot, once, CPU 0. usable: RAM ranges; taken: ranges inside them already in use (kernel image, boot package, tables).
+ * The allocator's own tables are placed in usable memory. The direct map covers all of usable. */
+void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count);
+
+enum frame_flags {
+	FRAME_ZERO = 1,     /* contents zero; otherwise undefined (poisoned in debug kernels) */
+	FRAME_PROMISED = 2, /* redeems 2^order promises made before: cannot fail for order 0 */
+};
+
+/* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is none. */
+paddr_t frame_alloc(unsigned order, unsigned flags) MUST_CHECK;
+void frame_free(paddr_t frame, unsigned order);
+
+/* Promises count frames, or refuses. */
+bool frames_promise(size_t count) MUST_CHECK;
+void frames_unpromise(size_t count);
+
+size_t frames_total(void);    /* managed by the allocator */
+size_t frames_free(void);     /* not allocated */
+size_t frames_available(void);/* not allocated and not promised */
+
+#endif
