@@ -7,7 +7,6 @@
 #include "capos_kernel/status.h"
 
 struct aspace;
-struct memory_object;
 
 void park_init(void);
 /* Result: enum capos_park_result or a refusal. */
@@ -16,7 +15,5 @@ int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t dea
 int64_t park_wake(bool shared, uint64_t address, uint32_t count);
 /* Ends every wait on private words of [start, end) with drained. Called after the mapping is gone and the TLBs are clean. */
 void park_drain(struct aspace *space, uint64_t start, uint64_t end);
-/* Ends every wait on words of the object (its last mapping or capability went, or a range of it was unmapped by the waiter's space). */
-void park_drain_object(struct memory_object *object, struct aspace *space, uint64_t start, uint64_t end);
 
 #endif

@@ -1,0 +1,65 @@
+/* Processes: what owns. Address space, capability table, ledgers and threads. A process ends when its last thread has
+ * ended; process_exit makes all of them end. */
+#ifndef CAPOS_PROC_PROCESS_H
+#define CAPOS_PROC_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cap/table.h"
+#include "capos_kernel/status.h"
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/object.h"
+#include "mm/aspace.h"
+#include "sched/wait.h"
+
+struct thread;
+
+struct process {
+	struct object object;
+
+	/* Set at creation, never changed. */
+	uint64_t id;
+	struct aspace *space;
+	char name[64];
+	uint64_t started_ns;
+
+	struct cap_table caps; /* own lock */
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	struct list threads;
+	uint32_t thread_count;   /* live */
+	bool exiting;            /* no thread may be added */
+	bool handler_registered; /* some thread has had a notification handler */
+	uint32_t exit_kind;      /* enum capos_exit_kind */
+	int32_t exit_code;
+	bool ended;              /* last thread gone, capabilities dropped */
+	struct wait_queue exit_waiters;
+
+	uint64_t cpu_time_ns; /* of ended threads; atomic */
+};
+
+/* An empty process with an address space and no thread. */
+status_t process_create(const char *name, uint64_t committed_limit, struct process **process) MUST_CHECK;
+
+/* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling thread of the same process
+ * ends on its way back to user mode. */
+void process_exit(struct process *process, uint32_t kind, int32_t code);
+
+/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops capabilities, address space, wakes waiters. */
+void process_threads_gone(struct process *process);
+
+/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting, LIMIT_REACHED above threadsMax. */
+status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
+/* Returns true when it was the last one. */
+bool process_remove_thread(struct process *process, struct thread *thread);
+
+/* Delivers a console key's kind to the process as docs/abi.md says. */
+void process_notify(struct process *process, uint32_t kind);
+
+/* The process that runs now, for console keys and panics; NULL between programs. */
+struct process *process_foreground(void);
+
+#endif

@@ -1,0 +1,116 @@
+/* Threads: what runs. A thread is a kernel object (interface ThreadHandle); it owns registers, vector state, kernel
+ * stack, FS base, ring and notification state. Its process owns everything else.
+ *
+ *            thread_create            thread_start          scheduler
+ *   (nothing) -------------> BLOCKED ---------------> READY <---------> RUNNING
+ *                              ^  |                     ^                  |  |
+ *                              |  +----- wake ----------+                  |  +--> ENDED (thread_exit)
+ *                              +---------------- wait ---------------------+
+ *
+ * Suspension is not a state but a count: a thread with suspend_count > 0 parks itself on the way back to user mode.
+ */
+#ifndef CAPOS_SCHED_THREAD_H
+#define CAPOS_SCHED_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/object.h"
+#include "core/rbtree.h"
+#include "sched/wait.h"
+
+struct process;
+struct ring;
+
+#define KERNEL_STACK_ORDER 1 /* 8 KiB */
+#define KERNEL_STACK_SIZE (4096ul << KERNEL_STACK_ORDER)
+#define SCRATCH_BYTES 4096ul
+
+enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
+
+/* User registers as entry.S leaves them at the top of the kernel stack. Offsets are taken by asm-offsets. */
+struct trap_frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+	uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct thread {
+	struct object object;
+
+	/* Set at creation, never changed. */
+	uint64_t id;
+	struct process *process; /* NULL: kernel thread */
+	void *stack;             /* kernel stack, lowest address */
+	void *xsave;             /* vector state while not running; NULL: kernel thread */
+	char name[CAPOS_THREAD_NAME_MAX + 1];
+
+	/* The ring page as the kernel sees it, its user address, and the indices the kernel trusts. Owner thread only. */
+	struct capos_ring_header *ring;
+	uint64_t ring_address;
+	uint32_t submission_head, completion_tail;
+	void *scratch; /* SCRATCH_BYTES for messages; allocated at the first ring call */
+
+	/* Owner thread only, or anybody while it is suspended and not running. */
+	uint64_t fs_base;
+	bool in_handler; /* between delivery of a notification and resume */
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	uint64_t notify_pending, notify_mask; /* bit per kind */
+	uint64_t notify_value[32];            /* of kinds 32 to 63 */
+	uint64_t notify_handler, notify_stack, notify_stack_size;
+	uint32_t suspend_count;
+	bool detached;
+	bool dying; /* leave at the next return to user mode */
+	int32_t exit_code;
+	struct wait_queue joiners;
+	struct wait_queue suspenders; /* suspend callers waiting until it has stopped */
+	struct wait_queue suspended;  /* the thread itself */
+	struct wait_queue *waiting_on; /* for interruption; NULL when not in an interruptible wait */
+
+	/* Scheduler: guarded by the run queue lock of `cpu`, or by `state` ownership (see sched.c). */
+	uint32_t state;
+	uint32_t cpu;
+	uint64_t affinity;
+	uint64_t stack_pointer; /* saved while not running */
+	uint32_t on_cpu;        /* nonzero until its registers are saved */
+	uint64_t vruntime_ns, run_started_ns, cpu_time_ns;
+	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
+	struct rbnode run_node;
+
+	/* Wait in progress: see wait.c. */
+	struct list_node wait_node;
+	struct rbnode timer_node;
+	uint64_t timer_deadline_ns;
+	uint32_t timer_cpu;
+	uint32_t wait_result;
+	uint64_t park_key[3];
+
+	struct list_node process_node; /* guarded by process->lock */
+};
+
+/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until thread_start. User threads begin at
+ * the registers the caller then puts into thread_frame(). One reference, the caller's; running holds another. */
+status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **thread) MUST_CHECK;
+struct trap_frame *thread_frame(struct thread *thread);
+void thread_start(struct thread *thread);
+/* Undoes thread_create when the thread was never started. */
+void thread_discard(struct thread *thread);
+
+struct thread *thread_current(void);
+
+/* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
+_Noreturn void thread_exit(int32_t code);
+
+/* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of its wait when it blocks. */
+void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
+
+/* Makes the thread end at its next return to user mode, soon. */
+void thread_kill(struct thread *thread);
+
+#endif
