@@ -4,6 +4,7 @@
 #ifndef CAPOS_CORE_OBJECT_H
 #define CAPOS_CORE_OBJECT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct interface_desc; /* generated; call/decode.h */
@@ -20,6 +21,9 @@ struct object {
 	uint32_t reserved;
 	uint64_t serial; /* for people: unique since boot */
 };
+
+/* Initialiser of an object that lives as long as the kernel: references to it are not counted. */
+#define OBJECT_STATIC(interface_address) { .interface = (interface_address), .ops = NULL, .references = 1 }
 
 /* References 1; counted in object_count(). */
 void object_init(struct object *object, const struct interface_desc *interface, const struct object_ops *ops);

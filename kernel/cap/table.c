@@ -1,0 +1,218 @@
+/* Capability table: see table.h for the slot word and the rules of use. */
+#include "cap/table.h"
+
+#include <stddef.h>
+
+#include "core/log.h"
+#include "mm/kmem.h"
+
+enum slot_kind {
+	SLOT_FREE,     /* payload: next free slot */
+	SLOT_RESERVED, /* set aside by cap_table_reserve */
+	SLOT_COUNTED,  /* payload: an object with a reference count */
+	SLOT_STATIC,   /* payload: an object that never ends */
+};
+
+#define KIND_MASK 0xfull
+#define PAYLOAD_MASK 0x0000fffffffffff0ull
+
+_Static_assert(CAPOS_CAP_SLOTS_MAX % CAP_CHUNK_SLOTS == 0, "the table is made of whole chunks");
+_Static_assert(CAPOS_CAP_SLOTS_MAX <= 65536, "a slot number has 16 bits");
+
+static uint64_t slot_word(uint16_t generation, uint64_t payload, enum slot_kind kind)
+{
+	return (uint64_t)generation << 48 | payload | kind;
+}
+
+static uint64_t free_word(uint16_t generation, uint32_t next)
+{
+	return slot_word(generation, (uint64_t)next << 4, SLOT_FREE);
+}
+
+static enum slot_kind word_kind(uint64_t word)
+{
+	return (enum slot_kind)(word & KIND_MASK);
+}
+
+static uint16_t word_generation(uint64_t word)
+{
+	return (uint16_t)(word >> 48);
+}
+
+/* Addresses are canonical, so bit 47 restores what the generation displaced. */
+static struct object *word_object(uint64_t word)
+{
+	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) & ~KIND_MASK);
+}
+
+/* The slot's word, or NULL when no such slot exists yet. Needs no lock. */
+static uint64_t *slot_address(struct cap_table *table, uint32_t slot)
+{
+	if (slot >= CAPOS_CAP_SLOTS_MAX)
+		return NULL;
+	uint64_t *chunk = __atomic_load_n(&table->chunks[slot / CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
+	return chunk ? &chunk[slot % CAP_CHUNK_SLOTS] : NULL;
+}
+
+static uint64_t word_load(const uint64_t *address)
+{
+	return __atomic_load_n(address, __ATOMIC_ACQUIRE);
+}
+
+static void word_store(uint64_t *address, uint64_t word)
+{
+	__atomic_store_n(address, word, __ATOMIC_RELEASE);
+}
+
+void cap_table_init(struct cap_table *table)
+{
+	*table = (struct cap_table){ .slots = 0 };
+	spin_init(&table->lock, LOCK_RANK_CAP_TABLE);
+}
+
+void cap_table_destroy(struct cap_table *table)
+{
+	for (uint32_t i = 0; i < table->slots / CAP_CHUNK_SLOTS; i++) {
+		uint64_t *chunk = table->chunks[i];
+		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
+			if (word_kind(chunk[j]) == SLOT_COUNTED)
+				object_release(word_object(chunk[j]));
+		kmem_free(chunk);
+		table->chunks[i] = NULL;
+	}
+	table->slots = table->used = table->free_head = table->free_tail = 0;
+}
+
+static void free_queue_push_locked(struct cap_table *table, uint32_t slot, uint16_t generation)
+{
+	word_store(slot_address(table, slot), free_word(generation, 0));
+	if (table->free_tail) {
+		uint64_t *tail = slot_address(table, table->free_tail);
+		word_store(tail, free_word(word_generation(*tail), slot));
+	} else {
+		table->free_head = slot;
+	}
+	table->free_tail = slot;
+}
+
+static status_t table_grow_locked(struct cap_table *table)
+{
+	if (table->slots == CAPOS_CAP_SLOTS_MAX)
+		return STATUS(NO_SLOTS);
+	uint64_t *chunk = kmem_alloc(CAP_CHUNK_SLOTS * sizeof *chunk);
+	if (!chunk)
+		return STATUS(NO_MEMORY);
+	uint32_t first = table->slots;
+	__atomic_store_n(&table->chunks[first / CAP_CHUNK_SLOTS], chunk, __ATOMIC_RELEASE);
+	table->slots += CAP_CHUNK_SLOTS;
+	for (uint32_t slot = first; slot < table->slots; slot++)
+		if (slot != 0) /* slot 0 stays a word no id can match: its generation is 0 */
+			free_queue_push_locked(table, slot, 1);
+	return STATUS_OK;
+}
+
+status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
+{
+	status_t status = STATUS_OK;
+	spin_lock(&table->lock);
+	if (!table->free_head)
+		status = table_grow_locked(table);
+	if (status == STATUS_OK) {
+		uint32_t slot = table->free_head;
+		uint64_t *address = slot_address(table, slot);
+		uint16_t generation = word_generation(*address);
+		table->free_head = (uint32_t)((*address & PAYLOAD_MASK) >> 4);
+		if (!table->free_head)
+			table->free_tail = 0;
+		word_store(address, slot_word(generation, 0, SLOT_RESERVED));
+		table->used++;
+		*cap = (cap_id_t)generation << 16 | slot;
+	}
+	spin_unlock(&table->lock);
+	return status;
+}
+
+void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object)
+{
+	uint64_t *address = slot_address(table, cap & 0xffff);
+	spin_lock(&table->lock);
+	ASSERT(word_kind(*address) == SLOT_RESERVED && word_generation(*address) == cap >> 16);
+	word_store(address, slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
+	                              object->ops ? SLOT_COUNTED : SLOT_STATIC));
+	spin_unlock(&table->lock);
+}
+
+/* Empties a slot and makes its ids stale. */
+static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
+{
+	uint16_t generation = (uint16_t)(word_generation(*slot_address(table, slot)) + 1);
+	free_queue_push_locked(table, slot, generation ? generation : 1);
+	table->used--;
+}
+
+void cap_table_abandon(struct cap_table *table, cap_id_t cap)
+{
+	spin_lock(&table->lock);
+	ASSERT(word_kind(*slot_address(table, cap & 0xffff)) == SLOT_RESERVED);
+	slot_recycle_locked(table, cap & 0xffff);
+	spin_unlock(&table->lock);
+}
+
+status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap)
+{
+	status_t status = cap_table_reserve(table, cap);
+	if (status == STATUS_OK)
+		cap_table_commit(table, *cap, object);
+	return status;
+}
+
+/* The word of a capability the id names, or a word of another kind when it names none. */
+static uint64_t table_word(struct cap_table *table, cap_id_t cap, uint64_t **address)
+{
+	*address = slot_address(table, cap & 0xffff);
+	if (!*address)
+		return SLOT_FREE;
+	uint64_t word = word_load(*address);
+	return word_generation(word) == cap >> 16 ? word : SLOT_FREE;
+}
+
+bool cap_table_release(struct cap_table *table, cap_id_t cap)
+{
+	uint64_t *address;
+	spin_lock(&table->lock);
+	uint64_t word = table_word(table, cap, &address);
+	bool held = word_kind(word) == SLOT_COUNTED || word_kind(word) == SLOT_STATIC;
+	if (held)
+		slot_recycle_locked(table, cap & 0xffff);
+	spin_unlock(&table->lock);
+	if (word_kind(word) == SLOT_COUNTED)
+		object_release(word_object(word)); /* after the lock: a destroy hook takes its own */
+	return held;
+}
+
+struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
+{
+	uint64_t *address;
+	uint64_t word = table_word(table, cap, &address);
+	if (__builtin_expect(word_kind(word) == SLOT_STATIC, 1))
+		return word_object(word);
+	if (word_kind(word) != SLOT_COUNTED)
+		return NULL;
+
+	struct object *object = NULL;
+	spin_lock(&table->lock);
+	if (word_load(address) == word) { /* still there: the slot's own reference keeps it alive */
+		object = word_object(word);
+		object_retain(object);
+	}
+	spin_unlock(&table->lock);
+	return object;
+}
+
+uint32_t cap_table_count(struct cap_table *table)
+{
+	spin_lock(&table->lock);
+	uint32_t used = table->used;
+	spin_unlock(&table->lock);
+	return used;
+}

@@ -1,0 +1,62 @@
+/* A process's capability table: from CapId to kernel object.
+ *
+ * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id equals a small number. Each
+ * release moves the slot's generation on, and freed slots queue up behind the other free ones, so a stale id stays dead for
+ * at least 65534 further uses of its slot.
+ *
+ * A slot is one 64-bit word that holds generation, object and kind together, so one load sees a consistent pair:
+ *
+ *     63        48 47                                    4 3      0
+ *    +------------+---------------------------------------+--------+
+ *    | generation | object address, or next free slot     |  kind  |
+ *    +------------+---------------------------------------+--------+
+ *
+ * That makes the common lookup lock-free: an object that lives as long as the kernel needs no reference, so the word alone
+ * answers. For a counted object the lock is taken, because between the load and the retain the last reference could go. */
+#ifndef CAPOS_CAP_TABLE_H
+#define CAPOS_CAP_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+#include "core/lock.h"
+#include "core/object.h"
+
+typedef uint32_t cap_id_t;
+
+#define CAP_CHUNK_SLOTS 64u
+#define CAP_CHUNKS_MAX (CAPOS_CAP_SLOTS_MAX / CAP_CHUNK_SLOTS)
+
+struct cap_table {
+	/* Chunks of slot words. Published once each with release order, never withdrawn before cap_table_destroy. */
+	uint64_t *chunks[CAP_CHUNKS_MAX];
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	uint32_t slots;                /* slots that exist: chunk count times CAP_CHUNK_SLOTS */
+	uint32_t used;                 /* slots that hold an object or are set aside for one */
+	uint32_t free_head, free_tail; /* queue of free slots, 0: none */
+};
+
+void cap_table_init(struct cap_table *table);
+/* Drops every capability. Nobody uses the table any more. */
+void cap_table_destroy(struct cap_table *table);
+
+/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of one. The id names nothing until
+ * commit. STATUS(NO_SLOTS) when the table is full, STATUS(NO_MEMORY) when it cannot grow. */
+status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
+/* Gives the slot its object and takes over the caller's reference. */
+void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
+void cap_table_abandon(struct cap_table *table, cap_id_t cap);
+
+/* reserve and commit in one. On refusal the reference stays with the caller. */
+status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap) MUST_CHECK;
+/* Drops the capability; false when the id names nothing. May run the object's destroy hook. */
+bool cap_table_release(struct cap_table *table, cap_id_t cap) MUST_CHECK;
+/* The object, kept alive until the caller's object_release; NULL when the id names nothing. */
+struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap);
+/* Capabilities held. */
+uint32_t cap_table_count(struct cap_table *table);
+
+#endif
