@@ -40,7 +40,7 @@ struct memory_range {
 	paddr_t start, end; /* bytes; [start, end) */
 };
 
-/* Boot, once, CPU 0. usable: RAM ranges; taken: ranges inside them already in use (kernel image, boot package, tables).
+/* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel image, boot package, tables).
  * The allocator's own tables are placed in usable memory. The direct map covers all of usable. */
 void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count);
 
@@ -51,14 +51,22 @@ enum frame_flags {
 
 /* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is none. */
 paddr_t frame_alloc(unsigned order, unsigned flags) MUST_CHECK;
+/* order: the one it was allocated with (checked). */
 void frame_free(paddr_t frame, unsigned order);
+/* An allocated block becomes 2^order single frames, freed one by one. */
+void frame_split(paddr_t frame, unsigned order);
+/* The order an allocated block has. */
+unsigned frame_order(paddr_t frame);
+
+/* Hands over RAM that was taken at boot and is no longer needed (whole frames inside the range). */
+void frames_add(paddr_t start, paddr_t end);
 
 /* Promises count frames, or refuses. */
 bool frames_promise(size_t count) MUST_CHECK;
 void frames_unpromise(size_t count);
 
-size_t frames_total(void);    /* managed by the allocator */
-size_t frames_free(void);     /* not allocated */
-size_t frames_available(void);/* not allocated and not promised */
+size_t frames_total(void);     /* managed by the allocator */
+size_t frames_free(void);      /* not allocated */
+size_t frames_available(void); /* not allocated and not promised */
 
 #endif

@@ -1,0 +1,116 @@
+/* Intrusive red-black tree: ordered sets without memory of their own (regions, run queues, timers).
+ *
+ * A node's parent word also holds its colour (bit 0) and whether it is in a tree (bit 1), so a zeroed node is an unlinked
+ * one and rbnode_linked() is a test. The tree caches its leftmost node: rbtree_first() is one load, and taking the first of a
+ * queue costs no descent.
+ *
+ * Lookups and insertion are inline so that the comparison is inlined too; rebalancing is out of line. Equal
+ * nodes are kept in order of insertion: the new one goes behind. */
+#ifndef CAPOS_CORE_RBTREE_H
+#define CAPOS_CORE_RBTREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/list.h" /* container_of */
+
+struct rbnode {
+	uintptr_t parent_word; /* parent | linked << 1 | red */
+	struct rbnode *child[2];
+};
+
+struct rbtree {
+	struct rbnode *root;
+	struct rbnode *leftmost;
+};
+
+#define RBNODE_RED 1ul
+#define RBNODE_LINKED 2ul
+
+static inline void rbtree_init(struct rbtree *tree)
+{
+	tree->root = tree->leftmost = NULL;
+}
+
+static inline bool rbtree_empty(const struct rbtree *tree)
+{
+	return !tree->root;
+}
+
+static inline void rbnode_init(struct rbnode *node)
+{
+	node->parent_word = 0;
+}
+
+static inline bool rbnode_linked(const struct rbnode *node)
+{
+	return node->parent_word & RBNODE_LINKED;
+}
+
+static inline struct rbnode *rbtree_first(const struct rbtree *tree)
+{
+	return tree->leftmost;
+}
+
+struct rbnode *rbtree_last(const struct rbtree *tree);
+struct rbnode *rbtree_next(const struct rbnode *node);
+struct rbnode *rbtree_prev(const struct rbnode *node);
+
+/* Links a node under parent on the given side, where the tree has no node yet, and rebalances. */
+void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, struct rbnode *node, bool leftmost);
+/* The node must be in this tree; it is unlinked afterwards. */
+void rbtree_remove(struct rbtree *tree, struct rbnode *node);
+
+/* less(a, b): a sorts before b. */
+static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *tree, struct rbnode *node,
+								bool (*less)(const struct rbnode *, const struct rbnode *))
+{
+	struct rbnode *parent = NULL;
+	unsigned side = 0;
+	bool leftmost = true;
+
+	for (struct rbnode *at = tree->root; at; at = at->child[side]) {
+		parent = at;
+		side = !less(node, at);
+		if (side)
+			leftmost = false;
+	}
+	rbtree_link(tree, parent, side, node, leftmost);
+}
+
+/* The first node whose key is not below `key`, or NULL. */
+static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(const struct rbtree *tree, uint64_t key,
+									       uint64_t (*key_of)(const struct rbnode *))
+{
+	struct rbnode *best = NULL;
+
+	for (struct rbnode *at = tree->root; at;) {
+		if (key_of(at) < key) {
+			at = at->child[1];
+		} else {
+			best = at;
+			at = at->child[0];
+		}
+	}
+	return best;
+}
+
+/* The last node whose key is not above `key`, or NULL. */
+static inline __attribute__((always_inline)) struct rbnode *rbtree_floor(const struct rbtree *tree, uint64_t key,
+									 uint64_t (*key_of)(const struct rbnode *))
+{
+	struct rbnode *best = NULL;
+
+	for (struct rbnode *at = tree->root; at;) {
+		if (key_of(at) > key) {
+			at = at->child[0];
+		} else {
+			best = at;
+			at = at->child[1];
+		}
+	}
+	return best;
+}
+
+#endif

@@ -1,0 +1,354 @@
+/* The frame allocator: binary buddies over all RAM, one byte of bookkeeping a frame.
+ *
+ * Free blocks are linked through their own first 16 bytes (the direct map reaches all RAM), so the byte per frame only
+ * says what the frame is the head of:
+ *
+ *     0                  inside a block, a hole, or not ours
+ *     HEAD_FREE | order  head of a free block, on free_lists[order]
+ *     HEAD_USED | order  head of an allocated block
+ *
+ * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy always has an entry; entries of holes stay 0 and
+ * never merge. A wrong free (twice, wrong order, not a head) meets a wrong byte and stops the machine at once.
+ *
+ * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is found there. */
+#include "mm/frame.h"
+
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/log.h"
+
+#define HEAD_FREE 0x80u
+#define HEAD_USED 0x40u
+#define BLOCK_MAX (1ul << FRAME_ORDER_MAX) /* frames */
+#define TAKEN_MAX 32
+
+static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
+
+/* Set at boot, never changed. */
+static uint8_t *heads;      /* indexed by frame number - first_frame */
+static size_t first_frame;  /* multiple of BLOCK_MAX, as is frame_limit */
+static size_t frame_limit;
+
+/* Guarded by frames_lock. */
+static struct list free_lists[FRAME_ORDER_MAX + 1];
+static uint32_t orders_free; /* bit n: free_lists[n] is not empty */
+static size_t total_count, free_count, promised_count;
+
+/* ---- contents ---- */
+
+/* One store per 8 bytes in one instruction: cheapest both on processors with fast strings and by instruction count. */
+static void fill_words(void *to, size_t count, uint64_t value)
+{
+	__asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+}
+
+#ifdef CAPOS_DEBUG
+#define POISON 0xdeadf4a3deadf4a3ul
+
+static void poison(void *from, size_t bytes)
+{
+	fill_words(from, bytes / 8, POISON);
+}
+
+static void poison_check(paddr_t frame, unsigned order)
+{
+	const uint64_t *words = phys_to_virt(frame);
+	for (size_t i = 0; i < (PAGE_SIZE << order) / 8; i++)
+		if (words[i] != POISON)
+			panic("frame %lx was written after it was freed: word %zu is %lx", frame + i * 8, i % 512, words[i]);
+}
+#else
+static void poison(void *from, size_t bytes)
+{
+	(void)from, (void)bytes;
+}
+
+static void poison_check(paddr_t frame, unsigned order)
+{
+	(void)frame, (void)order;
+}
+#endif
+
+/* ---- free blocks ---- */
+
+static void block_insert(size_t frame, unsigned order)
+{
+	heads[frame - first_frame] = (uint8_t)(HEAD_FREE | order);
+	list_push_front(&free_lists[order], phys_to_virt(frame << PAGE_SHIFT));
+	orders_free |= 1u << order;
+}
+
+static void block_remove(size_t frame, unsigned order)
+{
+	struct list_node *node = phys_to_virt(frame << PAGE_SHIFT);
+
+	heads[frame - first_frame] = 0;
+	list_remove(node);
+	poison(node, sizeof(*node));
+	if (list_empty(&free_lists[order]))
+		orders_free &= ~(1u << order);
+}
+
+/* Inserts a block after merging it with every free buddy. */
+static void block_merge(size_t frame, unsigned order)
+{
+	for (; order < FRAME_ORDER_MAX; order++) {
+		size_t buddy = frame ^ (1ul << order);
+		if (heads[buddy - first_frame] != (HEAD_FREE | order))
+			break;
+		block_remove(buddy, order);
+		frame &= ~(1ul << order);
+	}
+	block_insert(frame, order);
+}
+
+/* Takes a block of at least the order, returning its unneeded upper halves; 0 when there is none. */
+static size_t block_take(unsigned order)
+{
+	uint32_t fitting = orders_free & (~0u << order);
+	if (!fitting)
+		return 0;
+
+	unsigned have = (unsigned)__builtin_ctz(fitting);
+	size_t frame = virt_to_phys(list_first(&free_lists[have])) >> PAGE_SHIFT;
+	block_remove(frame, have);
+	while (have > order) {
+		have--;
+		block_insert(frame + (1ul << have), have);
+	}
+	heads[frame - first_frame] = (uint8_t)(HEAD_USED | order);
+	return frame;
+}
+
+/* ---- the interface ---- */
+
+paddr_t frame_alloc(unsigned order, unsigned flags)
+{
+	size_t count = 1ul << order;
+	bool promised = flags & FRAME_PROMISED;
+
+	ASSERT(order <= FRAME_ORDER_MAX);
+	spin_lock(&frames_lock);
+	ASSERT(!promised || promised_count >= count);
+	size_t frame = promised || free_count - promised_count >= count ? block_take(order) : 0;
+	if (frame) {
+		free_count -= count;
+		if (promised)
+			promised_count -= count;
+	}
+	spin_unlock(&frames_lock);
+	if (!frame)
+		return 0;
+
+	paddr_t address = frame << PAGE_SHIFT;
+	poison_check(address, order);
+	if (flags & FRAME_ZERO)
+		fill_words(phys_to_virt(address), (PAGE_SIZE << order) / 8, 0);
+	return address;
+}
+
+/* Stops unless the frame heads an allocated block of the order. */
+static size_t block_check(paddr_t address, unsigned order)
+{
+	size_t frame = address >> PAGE_SHIFT;
+
+	if (frame < first_frame || frame >= frame_limit || heads[frame - first_frame] != (HEAD_USED | order))
+		panic("frame %lx is not an allocated block of order %u", address, order);
+	return frame;
+}
+
+void frame_free(paddr_t address, unsigned order)
+{
+#ifdef CAPOS_DEBUG
+	spin_lock(&frames_lock);
+	block_check(address, order);
+	spin_unlock(&frames_lock);
+	poison(phys_to_virt(address), PAGE_SIZE << order);
+#endif
+	spin_lock(&frames_lock);
+	size_t frame = block_check(address, order);
+	heads[frame - first_frame] = 0;
+	block_merge(frame, order);
+	free_count += 1ul << order;
+	spin_unlock(&frames_lock);
+}
+
+void frame_split(paddr_t address, unsigned order)
+{
+	spin_lock(&frames_lock);
+	size_t frame = block_check(address, order);
+	for (size_t i = 0; i < 1ul << order; i++)
+		heads[frame - first_frame + i] = HEAD_USED;
+	spin_unlock(&frames_lock);
+}
+
+unsigned frame_order(paddr_t address)
+{
+	size_t frame = address >> PAGE_SHIFT;
+
+	/* No lock: an allocated head's byte changes only by its owner's free or split. */
+	if (frame < first_frame || frame >= frame_limit || !(heads[frame - first_frame] & HEAD_USED))
+		panic("frame %lx is not allocated", address);
+	return heads[frame - first_frame] & ~HEAD_USED;
+}
+
+bool frames_promise(size_t count)
+{
+	spin_lock(&frames_lock);
+	bool possible = free_count - promised_count >= count;
+	if (possible)
+		promised_count += count;
+	spin_unlock(&frames_lock);
+	return possible;
+}
+
+void frames_unpromise(size_t count)
+{
+	spin_lock(&frames_lock);
+	VERIFY(promised_count >= count);
+	promised_count -= count;
+	spin_unlock(&frames_lock);
+}
+
+size_t frames_total(void)
+{
+	return __atomic_load_n(&total_count, __ATOMIC_RELAXED);
+}
+
+size_t frames_free(void)
+{
+	return __atomic_load_n(&free_count, __ATOMIC_RELAXED);
+}
+
+size_t frames_available(void)
+{
+	spin_lock(&frames_lock);
+	size_t available = free_count - promised_count;
+	spin_unlock(&frames_lock);
+	return available;
+}
+
+/* ---- boot ---- */
+
+static size_t frame_up(paddr_t address)
+{
+	return (address + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+/* Frees [from, to) in the largest aligned blocks; touches nothing inside them but their first bytes. */
+static void add_frames(size_t from, size_t to)
+{
+	if (from == 0)
+		from = 1; /* address 0 means "none" */
+	if (from >= to)
+		return;
+	total_count += to - from;
+	free_count += to - from;
+#ifdef CAPOS_DEBUG
+	poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
+#endif
+	while (from < to) {
+		unsigned order = (unsigned)__builtin_ctzl(from | BLOCK_MAX);
+		while (from + (1ul << order) > to)
+			order--;
+		block_merge(from, order);
+		from += 1ul << order;
+	}
+}
+
+void frames_add(paddr_t start, paddr_t end)
+{
+	size_t from = frame_up(start), to = end >> PAGE_SHIFT;
+
+	VERIFY(from >= first_frame && to <= frame_limit);
+	spin_lock(&frames_lock);
+	add_frames(from, to);
+	spin_unlock(&frames_lock);
+}
+
+/* The taken ranges as frame numbers, sorted by start; the table's own place becomes one of them. */
+struct taken_frames {
+	size_t from, to;
+};
+static struct taken_frames taken_frames[TAKEN_MAX + 1];
+static unsigned taken_frames_count;
+
+static void taken_insert(size_t from, size_t to)
+{
+	unsigned i = taken_frames_count++;
+
+	VERIFY(i <= TAKEN_MAX);
+	for (; i > 0 && taken_frames[i - 1].from > from; i--)
+		taken_frames[i] = taken_frames[i - 1];
+	taken_frames[i] = (struct taken_frames){ from, to };
+}
+
+/* The next stretch of [*from, to) that nobody has taken: sets *from to its start and returns its end; 0 when none is left. */
+static size_t untaken_next(size_t *from, size_t to)
+{
+	for (unsigned i = 0; i < taken_frames_count && *from < to; i++) {
+		if (taken_frames[i].to <= *from)
+			continue;
+		if (taken_frames[i].from > *from)
+			return taken_frames[i].from < to ? taken_frames[i].from : to;
+		*from = taken_frames[i].to;
+	}
+	return *from < to ? to : 0;
+}
+
+/* Puts the table into the first stretch that has room for it. */
+static void place_table(const struct memory_range *usable, unsigned usable_count)
+{
+	size_t frames = (frame_limit - first_frame + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	for (unsigned i = 0; i < usable_count; i++) {
+		size_t from = frame_up(usable[i].start), end;
+		if (from == 0)
+			from = 1;
+		while ((end = untaken_next(&from, usable[i].end >> PAGE_SHIFT)) != 0) {
+			if (end - from >= frames) {
+				heads = phys_to_virt(from << PAGE_SHIFT);
+				taken_insert(from, from + frames);
+				return;
+			}
+			from = end;
+		}
+	}
+	panic("no room for the frame table of %zu frames", frames);
+}
+
+void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count)
+{
+	first_frame = SIZE_MAX;
+	for (unsigned i = 0; i < usable_count; i++) {
+		size_t from = frame_up(usable[i].start), to = usable[i].end >> PAGE_SHIFT;
+		if (from >= to)
+			continue;
+		first_frame = from < first_frame ? from : first_frame;
+		frame_limit = to > frame_limit ? to : frame_limit;
+	}
+	VERIFY(first_frame < frame_limit);
+	first_frame &= ~(BLOCK_MAX - 1);
+	frame_limit = (frame_limit + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
+
+	for (unsigned i = 0; i < taken_count; i++)
+		taken_insert(taken[i].start >> PAGE_SHIFT, frame_up(taken[i].end));
+	place_table(usable, usable_count);
+	for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
+		list_init(&free_lists[i]);
+
+	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing. All are cleared before any is set. */
+	for (unsigned i = 0; i < usable_count; i++) {
+		size_t from = frame_up(usable[i].start) & ~(BLOCK_MAX - 1);
+		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
+		if (from < to)
+			fill_words(&heads[from - first_frame], (to - from) / 8, 0);
+	}
+	for (unsigned i = 0; i < usable_count; i++) {
+		size_t from = frame_up(usable[i].start), end;
+		while ((end = untaken_next(&from, usable[i].end >> PAGE_SHIFT)) != 0) {
+			add_frames(from, end);
+			from = end;
+		}
+	}
+}
