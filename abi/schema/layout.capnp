@@ -167,7 +167,7 @@ struct ThreadState $C.fixed(256) {
   trap @25 :UInt32;           # processor vector of a fault
   errorCode @26 :UInt64;      # processor error code of a fault
   value @27 :UInt64;          # notify's value
-  reserved @28 :Data $C.length(40);
+  reserved @28 :Data $C.length(48);
 }
 
 # ---- boot package -------------------------------------------------------------------------------------------------

@@ -1,0 +1,126 @@
+/* From messages and argument words to a method's parameters, and from its results back.
+ *
+ * The schema compiler describes each method by field descriptors (build/gen/kernel/dispatch.c); the functions here are
+ * the only interpreter of them. A call goes through four steps, and a method's handler sees none of the forms:
+ *
+ *   message:  decode_params_message   results_begin_message   desc->invoke   results_end_message
+ *   compact:  decode_arguments (parameters and where results go)            desc->invoke   results_to_word
+ *
+ * The decoder refuses before anything has happened: malformed messages, integers too wide for their type, unreadable
+ * argument arrays, result buffers that cannot hold the result. A handler starts with facts. */
+#ifndef CALL_DECODE_H
+#define CALL_DECODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <capos_kernel/status.h>
+
+#include "span.h"
+
+struct call;
+struct object;
+
+enum field_kind {
+	FIELD_UNSIGNED,
+	FIELD_SIGNED,
+	FIELD_DATA,
+	FIELD_TEXT,
+	FIELD_CAP,
+};
+
+/* One parameter or result. */
+struct field_desc {
+	const char *name;
+	uint8_t kind;           /* enum field_kind */
+	uint8_t width;          /* of an integer on the wire, bytes */
+	uint16_t wire_position; /* byte in the data section, or index among the pointers */
+	uint16_t offset;        /* in the C structure */
+};
+
+/* All parameters, or all results. */
+struct fields_desc {
+	const struct field_desc *fields;
+	uint16_t count;
+	uint16_t data_words;    /* the message structure's sections */
+	uint16_t pointer_words;
+	uint16_t size;          /* of the C structure */
+};
+
+#define METHOD_BLOCKS 1       /* may suspend the calling thread */
+#define METHOD_RETURNS_CAP 2  /* its only result is a capability: reserve a slot before invoking it */
+#define METHOD_RETURNS_DATA 4 /* its only result is a Data */
+
+struct method_desc {
+	const char *name;
+	/* in and out are the method's own structures: struct NAME_params, struct NAME_results. */
+	status_t (*invoke)(struct call *call, const void *in, void *out);
+	struct fields_desc params;
+	struct fields_desc results;
+	uint8_t flags;
+	uint8_t words;          /* argument words in compact form */
+};
+
+struct interface_desc {
+	uint64_t id;
+	const char *name;
+	uint32_t method_count;
+	const struct method_desc *methods;
+};
+
+struct error_text {
+	const char *name;
+	const char *meaning;
+};
+
+/* Indexed by enum capos_error. */
+extern const struct error_text error_texts[];
+extern const size_t error_text_count;
+
+/* The method, or NULL when the interface has none with that ordinal. */
+static inline const struct method_desc *interface_method(const struct interface_desc *desc, uint32_t ordinal)
+{
+	return ordinal < desc->method_count ? &desc->methods[ordinal] : NULL;
+}
+
+/* Fills params from a message that the kernel has copied into its own memory. Data and Text parameters point into it: it
+ * must live and stay unchanged until the method returns. Refuses: malformedMessage. */
+MUST_CHECK status_t decode_params_message(const struct method_desc *desc, const void *message, size_t size, void *params);
+
+/* Where the results of a compact call go besides the result word. */
+struct word_results {
+	uint64_t array;   /* user address of the array of several scalar results; 0 when the method has none */
+};
+
+/* Fills params, and results as far as the arguments say where they go, from the count argument words of a compact call.
+ * When the method takes more words than that, the first is the user address of an array holding all of them.
+ * Refuses: invalidArgument (an integer too wide for its type), invalidParamsBuffer (the array cannot be read). */
+MUST_CHECK status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments, size_t count, void *params,
+				     void *results, struct word_results *where);
+
+/* The same from words that are in kernel memory already, desc->words of them. */
+MUST_CHECK status_t decode_words(const struct method_desc *desc, const uint64_t *words, void *params, void *results,
+				 struct word_results *where);
+
+/* Zeroes results and, for a Data result, points it into the buffer, behind the place of the message's structure. The handler
+ * writes there; nothing is copied afterwards. Refuses: invalidResultBuffer when not even an empty result fits. */
+MUST_CHECK status_t results_begin_message(const struct method_desc *desc, void *results, void *buffer, size_t capacity);
+
+/* Writes the result message around what the handler left. The result is its size in bytes. */
+size_t results_end_message(const struct method_desc *desc, const void *results, void *buffer);
+
+/* The capability result's place in results, or NULL when the method returns none. */
+struct object **results_object(const struct method_desc *desc, void *results);
+
+/* The result word of a compact call: 0 without results, the scalar, the number of bytes written, or cap, the CapId of a
+ * capability result. Several scalars go to the array instead. Refuses: invalidResultBuffer (the array cannot be written). */
+MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results, const struct word_results *where,
+				    uint32_t cap, uint64_t *word);
+
+/* The word as RAX carries it: an int64 result is cut to its low 48 bits, so that it never looks like an error. */
+uint64_t register_word(const struct method_desc *desc, uint64_t word);
+
+/* Serialises a refusal as a CapException. The result is the message's size in bytes, or 0 when it does not fit. */
+size_t encode_exception(void *buffer, size_t capacity, status_t status, uint64_t detail);
+
+#endif

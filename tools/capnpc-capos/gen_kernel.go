@@ -1,0 +1,190 @@
+package main
+
+// The kernel's side: kernel/methods.h declares one function and two structures per method for the hand-written kernel
+// to implement; kernel/dispatch.c holds the constant tables that lead from interface and ordinal to that function, with
+// the field descriptors the decoder works from (kernel/call/decode.h).
+
+import "strings"
+
+func generateMethods(s *schema) ([]byte, error) {
+	o := &out{}
+	o.p("/* Every method the kernel implements: its parameters, its results, its function.")
+	o.p("   %s */", notice)
+	o.p("#ifndef CAPOS_GEN_METHODS_H\n#define CAPOS_GEN_METHODS_H\n")
+	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include \"decode.h\"\n#include \"span.h\"\n")
+	o.p("enum interface_index {")
+	for _, it := range s.interfaces {
+		o.p("\tINTERFACE_%s,", strings.ToUpper(snake(it.name)))
+	}
+	o.p("\tINTERFACE_COUNT\n};\n")
+	o.p("/* Indexed by enum interface_index. */")
+	o.p("extern const struct interface_desc interface_descs[INTERFACE_COUNT];\n")
+	words, results := 0, 1
+	for _, it := range s.interfaces {
+		o.p("/* ---- %s ---- */\n", it.name)
+		for _, m := range it.methods {
+			words, results = max(words, m.words()), max(results, len(m.results.fields))
+			methodDeclaration(o, it, m)
+		}
+	}
+	o.p("/* Room for any method's parameters, and for any method's results. */")
+	for _, side := range []string{"params", "results"} {
+		o.p("union method_%s {", side)
+		for _, it := range s.interfaces {
+			for _, m := range it.methods {
+				if len(m.side(side).fields) != 0 {
+					o.p("\tstruct %s_%s %s;", methodName(it, m), side, methodName(it, m))
+				}
+			}
+		}
+		o.p("};\n")
+	}
+	o.p("/* The most argument words a method takes in compact form. */\n#define METHOD_WORDS_MAX %d\n", words)
+	o.p("/* The most results a method has. */\n#define METHOD_RESULTS_MAX %d\n", results)
+	o.p("#endif")
+	return o.Bytes(), nil
+}
+
+func (m *method) side(which string) *structure {
+	if which == "params" {
+		return m.params
+	}
+	return m.results
+}
+
+func methodDeclaration(o *out, it *iface, m *method) {
+	name := methodName(it, m)
+	for _, side := range []string{"params", "results"} {
+		fields := m.side(side).fields
+		if len(fields) == 0 {
+			o.p("struct %s_%s {};", name, side)
+			continue
+		}
+		o.p("struct %s_%s {", name, side)
+		for _, f := range fields {
+			o.p("\t%s;", kernelField(f, side))
+		}
+		o.p("};")
+	}
+	o.comment("", m.doc)
+	o.p("status_t method_%s(struct call *call, const struct %s_params *in, struct %s_results *out);\n", name, name, name)
+}
+
+func kernelField(f field, side string) string {
+	switch {
+	case f.kind == typeInterface:
+		return "struct object *" + snake(f.name)
+	case f.bytes() && side == "params":
+		return "struct span_in " + snake(f.name)
+	case f.bytes():
+		return "struct span_out " + snake(f.name)
+	case f.signed():
+		return "int64_t " + snake(f.name)
+	}
+	return "uint64_t " + snake(f.name)
+}
+
+func generateDispatch(s *schema) ([]byte, error) {
+	o := &out{}
+	o.p("/* The dispatch tables: from interface and ordinal to field descriptors and function.")
+	o.p("   %s */", notice)
+	o.p("#include \"methods.h\"\n\n#include <stddef.h>\n")
+	for _, it := range s.interfaces {
+		for _, m := range it.methods {
+			dispatchMethod(o, it, m)
+		}
+		if len(it.methods) != 0 {
+			dispatchInterface(o, it)
+		}
+	}
+	o.p("const struct interface_desc interface_descs[INTERFACE_COUNT] = {")
+	for _, it := range s.interfaces {
+		methods := "NULL"
+		if len(it.methods) != 0 {
+			methods = snake(it.name) + "_methods"
+		}
+		o.p("\t[INTERFACE_%s] = {", strings.ToUpper(snake(it.name)))
+		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,", macro("Interface", it.name), it.name, len(it.methods), methods)
+		o.p("\t},")
+	}
+	o.p("};\n")
+	o.p("/* Each error's name and meaning, indexed by enum capos_error. */")
+	o.p("const struct error_text error_texts[] = {")
+	for _, it := range s.errors.items {
+		o.p("\t[%s] = {%q, %q},", macro("Error", it.name), it.name, strings.Join(strings.Fields(it.doc), " "))
+	}
+	o.p("};\nconst size_t error_text_count = sizeof(error_texts) / sizeof(error_texts[0]);")
+	return o.Bytes(), nil
+}
+
+// dispatchMethod writes the field descriptors and a function of the table's type: calling a method through a cast of
+// its own type would be undefined behaviour.
+func dispatchMethod(o *out, it *iface, m *method) {
+	name := methodName(it, m)
+	for _, side := range []string{"params", "results"} {
+		fields := m.side(side).fields
+		if len(fields) == 0 {
+			continue
+		}
+		o.p("static const struct field_desc %s_%s_fields[] = {", name, side)
+		for _, f := range fields {
+			o.p("\t{%q, %s, %d, %d, offsetof(struct %s_%s, %s)},", f.name, fieldKind(f), f.width(), wirePosition(f), name, side, snake(f.name))
+		}
+		o.p("};")
+	}
+	o.p("static status_t invoke_%s(struct call *call, const void *in, void *out)\n{", name)
+	o.p("\treturn method_%s(call, in, out);\n}\n", name)
+}
+
+func fieldKind(f field) string {
+	switch {
+	case f.kind == typeText:
+		return "FIELD_TEXT"
+	case f.kind == typeData:
+		return "FIELD_DATA"
+	case f.kind == typeInterface:
+		return "FIELD_CAP"
+	case f.signed():
+		return "FIELD_SIGNED"
+	}
+	return "FIELD_UNSIGNED"
+}
+
+func wirePosition(f field) int {
+	if f.scalar() {
+		return f.offset * f.width()
+	}
+	return f.offset
+}
+
+func dispatchInterface(o *out, it *iface) {
+	o.p("static const struct method_desc %s_methods[] = {", snake(it.name))
+	for _, m := range it.methods {
+		name := methodName(it, m)
+		flags := []string{}
+		if m.blocks {
+			flags = append(flags, "METHOD_BLOCKS")
+		}
+		if m.capResult() {
+			flags = append(flags, "METHOD_RETURNS_CAP")
+		}
+		if m.dataResult() {
+			flags = append(flags, "METHOD_RETURNS_DATA")
+		}
+		if len(flags) == 0 {
+			flags = append(flags, "0")
+		}
+		o.p("\t[%s] = {", macro(it.name, m.name))
+		o.p("\t\t.name = %q, .invoke = invoke_%s, .flags = %s, .words = %d,", m.name, name, strings.Join(flags, " | "), m.words())
+		for _, side := range []string{"params", "results"} {
+			st := m.side(side)
+			table := "NULL"
+			if len(st.fields) != 0 {
+				table = name + "_" + side + "_fields"
+			}
+			o.p("\t\t.%s = {%s, %d, %d, %d, sizeof(struct %s_%s)},", side, table, len(st.fields), st.dataWords, st.pointers, name, side)
+		}
+		o.p("\t},")
+	}
+	o.p("};\n")
+}

@@ -1,0 +1,64 @@
+// Command capnpc-capos is capOS's schema compiler: a plugin of the Cap'n Proto compiler that turns abi/schema into
+// everything that would otherwise repeat a number or a signature. It reads a CodeGeneratorRequest on standard input and
+// writes below the current directory (which capnp sets):
+//
+//	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
+//	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
+//	libcapos/stubs.h, stubs.c     typed calls for C programs
+//	go/runtime, go/syscall        constants and structures for the two Go packages that enter the kernel
+//	go/host/abi.go                the same, exported, for the tools that run on the host
+//	docs/reference.md             the interface reference
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	request, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		fatal(err)
+	}
+	s, err := loadSchema(request)
+	if err != nil {
+		fatal(err)
+	}
+	if err := checkNames(s); err != nil {
+		fatal(err)
+	}
+	outputs := map[string]func(*schema) ([]byte, error){
+		"include/capos/abi.h":      generateHeader,
+		"kernel/methods.h":         generateMethods,
+		"kernel/dispatch.c":        generateDispatch,
+		"libcapos/stubs.h":         generateStubsHeader,
+		"libcapos/stubs.c":         generateStubs,
+		"go/runtime/zabi_capos.go": generateGoRuntime,
+		"go/syscall/zabi_capos.go": generateGoSyscall,
+		"go/host/abi.go":           generateGoHost,
+		"docs/reference.md":        generateReference,
+	}
+	for path, generate := range outputs {
+		text, err := generate(s)
+		if err != nil {
+			fatal(fmt.Errorf("%s: %w", path, err))
+		}
+		if err := writeIfChanged(path, text); err != nil {
+			fatal(err)
+		}
+	}
+}
+
+// writeIfChanged leaves an unchanged file alone, so that make rebuilds only what a schema change really touched.
+func writeIfChanged(path string, text []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
+}

@@ -1,0 +1,3 @@
+module capos.dev/tools
+
+go 1.26
