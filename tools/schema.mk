@@ -10,7 +10,7 @@ schema: $(SCHEMA_STAMP)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
-	cd tools && go build -o ../$@ ./capnpc-capos
+	cd tools && env -u GOOS -u GOARCH -u GOFLAGS GOWORK=off CGO_ENABLED=0 $(or $(GO),go) build -buildvcs=false -o ../$@ ./capnpc-capos
 
 # The compiler leaves unchanged outputs alone, so the stamp carries the time of the last run.
 $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)

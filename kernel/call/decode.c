@@ -1,8 +1,8 @@
 /* The interpreter of field descriptors: see decode.h. Like message.c it uses no kernel service but the two functions that
  * copy from and to the caller's memory. */
-#include "decode.h"
+#include "call/decode.h"
 
-#include "message.h"
+#include "call/message.h"
 #include "methods.h"
 
 static void *field_at(void *structure, const struct field_desc *field)

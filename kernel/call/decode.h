@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <capos_kernel/status.h>
+#include "capos_kernel/status.h"
 
-#include "span.h"
+#include "call/span.h"
 
 struct call;
 struct object;

@@ -1,6 +1,6 @@
 /* Reading and writing Cap'n Proto messages of one segment: see message.h. Plain C without any kernel service, so that
  * tests and fuzzers run the same code on the host. */
-#include "message.h"
+#include "call/message.h"
 
 /* The machine is little endian, as the wire is; memcpy because a message may lie at any address. */
 static uint64_t load_word(const uint8_t *segment, uint32_t word)

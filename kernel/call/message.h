@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <capos_kernel/status.h>
+#include "capos_kernel/status.h"
 
 #define MESSAGE_FRAMING_BYTES 8
 #define MESSAGE_WORD_BYTES 8

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <capos_kernel/status.h>
+#include "capos_kernel/status.h"
 
 /* Bytes to read: at kernel when that is not NULL, otherwise at the user address. */
 struct span_in {

@@ -29,7 +29,7 @@ func (o *out) comment(indent, text string) {
 	}
 	o.p("%s/* %s", indent, lines[0])
 	for _, line := range lines[1:] {
-		o.p("%s   %s", indent, line)
+		o.p("%s * %s", indent, line)
 	}
 	o.Truncate(o.Len() - 1)
 	o.p(" */")
@@ -47,7 +47,7 @@ func trailing(text string) string {
 func generateHeader(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* The application binary interface: constants, enums and shared structures.")
-	o.p("   %s */", notice)
+	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_ABI_H\n#define CAPOS_ABI_H\n")
 	o.p("#ifdef __ASSEMBLER__\n#define CAPOS_CONST32(value) value\n#define CAPOS_CONST64(value) value")
 	o.p("#else\n#include <stddef.h>\n#include <stdint.h>")

@@ -9,9 +9,9 @@ import "strings"
 func generateMethods(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Every method the kernel implements: its parameters, its results, its function.")
-	o.p("   %s */", notice)
+	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_GEN_METHODS_H\n#define CAPOS_GEN_METHODS_H\n")
-	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include \"decode.h\"\n#include \"span.h\"\n")
+	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include \"call/decode.h\"\n#include \"call/span.h\"\n")
 	o.p("enum interface_index {")
 	for _, it := range s.interfaces {
 		o.p("\tINTERFACE_%s,", strings.ToUpper(snake(it.name)))
@@ -87,7 +87,7 @@ func kernelField(f field, side string) string {
 func generateDispatch(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* The dispatch tables: from interface and ordinal to field descriptors and function.")
-	o.p("   %s */", notice)
+	o.p(" * %s */", notice)
 	o.p("#include \"methods.h\"\n\n#include <stddef.h>\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {

@@ -12,12 +12,12 @@ import (
 func generateStubsHeader(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Typed calls of every method.")
-	o.p("")
-	o.p("   capos_INTERFACE_METHOD enters the kernel with the arguments in registers. It touches no ring and is safe in")
-	o.p("   notification handlers, except where the comment says \"over the ring\". capos_INTERFACE_METHOD_message sends Cap'n")
-	o.p("   Proto messages over the calling thread's ring. Both return a negative error (capos/call.h), the number of bytes")
-	o.p("   of a Data result, or 0.")
-	o.p("   %s */", notice)
+	o.p(" *")
+	o.p(" * capos_INTERFACE_METHOD enters the kernel with the arguments in registers. It touches no ring and is safe in")
+	o.p(" * notification handlers, except where the comment says \"over the ring\". capos_INTERFACE_METHOD_message sends Cap'n")
+	o.p(" * Proto messages over the calling thread's ring. Both return a negative error (capos/call.h), the number of bytes")
+	o.p(" * of a Data result, or 0.")
+	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_STUBS_H\n#define CAPOS_STUBS_H\n")
 	o.p("#include <stddef.h>\n#include <stdint.h>\n\n#include <capos/abi.h>\n#include <capos/call.h>\n")
 	o.p("#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
@@ -82,7 +82,7 @@ func prototype(it *iface, m *method, suffix string) string {
 func generateStubs(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Typed calls of every method: see stubs.h.")
-	o.p("   %s */", notice)
+	o.p(" * %s */", notice)
 	o.p("#include <capos/stubs.h>\n\n#include <string.h>\n\n#include \"request.h\"\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
