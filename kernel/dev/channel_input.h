@@ -1,0 +1,36 @@
+/* The receiving half of the host channel without the machine: takes frames apart, keeps standard input in a ring buffer,
+ * collects keys. Pure, so that it is tested on the host. */
+#ifndef CAPOS_DEV_CHANNEL_INPUT_H
+#define CAPOS_DEV_CHANNEL_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct channel_input {
+	/* Standard input. start and count run inside buffer; the last `reserve` bytes of room are kept for bytes put back. */
+	uint8_t *buffer;
+	size_t size, reserve;
+	size_t start, count;
+	bool ended;
+
+	/* Keys seen and not yet handled: a bit per NotificationKind. */
+	uint64_t keys;
+
+	/* The frame being received. */
+	uint8_t header[8];
+	uint32_t header_count;
+	uint8_t type;
+	uint32_t payload_left;
+};
+
+void channel_input_init(struct channel_input *input, void *buffer, size_t size, size_t reserve);
+/* How many bytes can be fed now; 0 while standard input has no room. */
+size_t channel_input_room(const struct channel_input *input);
+/* Takes size bytes, at most channel_input_room() of them. */
+void channel_input_feed(struct channel_input *input, const uint8_t *bytes, size_t size);
+size_t channel_input_take(struct channel_input *input, void *to, size_t size);
+/* Puts back in front what was taken last, at most reserve bytes; what does not fit is lost. */
+void channel_input_put_back(struct channel_input *input, const void *from, size_t size);
+
+#endif

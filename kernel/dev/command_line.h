@@ -1,0 +1,22 @@
+/* Words of the kernel command line: `name` or `name=value`, separated by blanks. Pure. */
+#ifndef CAPOS_DEV_COMMAND_LINE_H
+#define CAPOS_DEV_COMMAND_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The next word called name, at or after *at, which moves behind it. value and length describe what follows the '=' (length 0 without one).
+ * Start with *at at the beginning of the line; false when no such word is left. */
+bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
+/* Is the word there, with this value (NULL: with any or none)? */
+bool command_line_has(const char *line, const char *name, const char *value);
+
+/* "SIZE@BASE:IRQ" of a virtio_mmio.device word; sizes may end in K or M. */
+struct mmio_device_word {
+	uint64_t base, size;
+	unsigned gsi;
+};
+bool command_line_mmio_device(const char *value, size_t length, struct mmio_device_word *device);
+
+#endif

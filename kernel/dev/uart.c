@@ -1,0 +1,120 @@
+/* 16550 UARTs at the PC's fixed ports, driven by polling for output and, on COM2, by an interrupt for input. The registers are those of the
+ * National PC16550D data sheet. Reference speed is 115200 baud; virtual machines ignore it. */
+#include "dev/uart.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/tlb.h"
+#include "dev/channel.h"
+
+#define COM1 0x3f8
+#define COM2 0x2f8
+#define COM2_GSI 3
+
+enum uart_register {
+	UART_DATA = 0,
+	UART_INTERRUPT_ENABLE = 1,
+	UART_FIFO_CONTROL = 2,
+	UART_LINE_CONTROL = 3,
+	UART_MODEM_CONTROL = 4,
+	UART_LINE_STATUS = 5,
+	UART_SCRATCH = 7,
+};
+
+#define LINE_STATUS_RECEIVED 0x01
+#define LINE_STATUS_TRANSMIT_EMPTY 0x20
+#define LINE_STATUS_IDLE 0x40
+/* A port that never becomes ready is treated as absent; at 115200 baud a byte takes 87 us, far below this many reads. */
+#define READY_POLLS 1000000u
+
+enum port_state { PORT_UNKNOWN, PORT_READY, PORT_ABSENT };
+
+static uint8_t log_state; /* enum port_state */
+static uint8_t received_byte;
+
+static bool uart_probe(uint16_t port)
+{
+	outb(port + UART_SCRATCH, 0x5a);
+	if (inb(port + UART_SCRATCH) != 0x5a)
+		return false;
+	outb(port + UART_INTERRUPT_ENABLE, 0);
+	outb(port + UART_LINE_CONTROL, 0x80); /* divisor latch */
+	outb(port + UART_DATA, 1);
+	outb(port + UART_INTERRUPT_ENABLE, 0);
+	outb(port + UART_LINE_CONTROL, 0x03); /* 8 data bits, no parity, 1 stop bit */
+	outb(port + UART_FIFO_CONTROL, 0x07); /* FIFOs on and empty, interrupt at one byte */
+	outb(port + UART_MODEM_CONTROL, 0x0b); /* DTR, RTS, interrupt line connected */
+	return true;
+}
+
+static bool uart_put(uint16_t port, uint8_t byte)
+{
+	for (unsigned i = 0; i < READY_POLLS; i++) {
+		if (inb(port + UART_LINE_STATUS) & LINE_STATUS_TRANSMIT_EMPTY) {
+			outb(port + UART_DATA, byte);
+			return true;
+		}
+		cpu_relax();
+	}
+	return false;
+}
+
+void uart_log_write(const char *text, size_t size)
+{
+	if (log_state == PORT_UNKNOWN)
+		log_state = uart_probe(COM1) ? PORT_READY : PORT_ABSENT;
+	for (size_t i = 0; i < size && log_state == PORT_READY; i++) {
+		if (text[i] == '\n' && !uart_put(COM1, '\r'))
+			log_state = PORT_ABSENT;
+		if (!uart_put(COM1, (uint8_t)text[i]))
+			log_state = PORT_ABSENT;
+	}
+}
+
+/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. */
+static void com2_write(const void *bytes, size_t size)
+{
+	const uint8_t *byte = bytes;
+	for (size_t i = 0; i < size; i++) {
+		while (!(inb(COM2 + UART_LINE_STATUS) & LINE_STATUS_TRANSMIT_EMPTY)) {
+			tlb_serve();
+			cpu_relax();
+		}
+		outb(COM2 + UART_DATA, byte[i]);
+	}
+}
+
+static const uint8_t *com2_receive(size_t max, size_t *got)
+{
+	(void)max;
+	if (!(inb(COM2 + UART_LINE_STATUS) & LINE_STATUS_RECEIVED))
+		return NULL;
+	received_byte = inb(COM2 + UART_DATA);
+	*got = 1;
+	return &received_byte;
+}
+
+static void com2_nothing(void)
+{
+}
+
+static void com2_drain(void)
+{
+	for (unsigned i = 0; i < READY_POLLS && !(inb(COM2 + UART_LINE_STATUS) & LINE_STATUS_IDLE); i++)
+		cpu_relax();
+}
+
+bool uart_channel_init(struct transport *transport)
+{
+	if (!uart_probe(COM2))
+		return false;
+	*transport = (struct transport){
+		.write = com2_write,
+		.flush = com2_nothing,
+		.receive = com2_receive,
+		.receive_done = com2_nothing,
+		.drain = com2_drain,
+	};
+	interrupt_register(COM2_GSI, false, channel_interrupt);
+	outb(COM2 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
+	return true;
+}

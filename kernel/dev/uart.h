@@ -1,0 +1,17 @@
+/* 16550 serial ports: COM1 carries the kernel's text log, COM2 can carry the host channel. */
+#ifndef CAPOS_DEV_UART_H
+#define CAPOS_DEV_UART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dev/transport.h"
+
+/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a port there it drops them. */
+void uart_log_write(const char *text, size_t size);
+
+/* Prepares COM2 as a byte transport with a receive interrupt; false when there is no such port. */
+bool uart_channel_init(struct transport *transport);
+
+#endif
