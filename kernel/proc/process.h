@@ -27,6 +27,10 @@ struct process {
 
 	struct cap_table caps; /* own lock */
 
+	/* The CapSet page: written before the first thread starts, shared read-only with the program. 0: none. Freed with the process. */
+	paddr_t capset_frame;
+	uint32_t capset_count;
+
 	/* Guarded by lock. */
 	struct spinlock lock;
 	struct list threads;
@@ -37,11 +41,13 @@ struct process {
 	int32_t exit_code;
 	bool ended;              /* last thread gone, capabilities dropped */
 	struct wait_queue exit_waiters;
+	uint64_t boot_address;   /* where the boot package is mapped; 0: not yet */
 
-	uint64_t cpu_time_ns; /* of ended threads; atomic */
+	uint64_t cpu_time_ns;    /* of ended threads; atomic */
+	uint64_t peak_committed; /* pages; set when it has ended */
 };
 
-/* An empty process with an address space and no thread. */
+/* An empty process with an address space and no thread. One reference, the caller's; running holds another. */
 status_t process_create(const char *name, uint64_t committed_limit, struct process **process) MUST_CHECK;
 
 /* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling thread of the same process
@@ -59,7 +65,14 @@ bool process_remove_thread(struct process *process, struct thread *thread);
 /* Delivers a console key's kind to the process as docs/abi.md says. */
 void process_notify(struct process *process, uint32_t kind);
 
-/* The process that runs now, for console keys and panics; NULL between programs. */
+/* Waits until the process has ended and everything it owned is given back. Not for threads of the process itself. */
+void process_wait(struct process *process);
+
+/* CPU time used by all its threads so far. */
+uint64_t process_cpu_time_ns(struct process *process);
+
+/* The process that console keys go to, with a reference for the caller; NULL between programs. */
 struct process *process_foreground(void);
+void process_set_foreground(struct process *process);
 
 #endif

@@ -1,0 +1,195 @@
+/* Processes: creation, the list of threads, the ways to end.
+ *
+ *      process_create        first process_add_thread        last process_remove_thread
+ *   ------------------> empty ---------------------> running ---------------------------> process_threads_gone --> ended
+ *                         |                             |
+ *                         | (discarded: last reference) | process_exit: exiting, no new threads, all threads told to die
+ *
+ * The process is referenced by its creator and, while it runs, by itself; threads need no reference each, because the running
+ * reference is dropped only after the last of them has been taken apart. */
+#include "proc/process.h"
+
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/kmem.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+
+static uint64_t next_id = 1; /* atomic */
+
+static struct spinlock foreground_lock = SPINLOCK_INIT(PROCESS);
+static struct process *foreground; /* guarded by foreground_lock */
+
+/* Gives back what the process owns; harmless when it is gone already. */
+static void process_release_resources(struct process *process)
+{
+	cap_table_destroy(&process->caps);
+	if (process->space) {
+		struct capos_memory_usage usage;
+		aspace_usage(process->space, &usage);
+		process->peak_committed = usage.peak_committed;
+		aspace_destroy(process->space);
+		process->space = NULL;
+	}
+	if (process->capset_frame) {
+		frame_free(process->capset_frame, 0);
+		process->capset_frame = 0;
+	}
+}
+
+static void process_destroy(struct object *object)
+{
+	struct process *process = container_of(object, struct process, object);
+	ASSERT(process->thread_count == 0);
+	process_release_resources(process);
+	kmem_free(process);
+}
+
+/* No interface: there is no capability to a process yet, only the kernel's own references. */
+static const struct object_ops process_ops = { .destroy = process_destroy };
+
+status_t process_create(const char *name, uint64_t committed_limit, struct process **result)
+{
+	struct process *process = kmem_alloc(sizeof *process);
+	if (!process)
+		return STATUS(NO_MEMORY);
+	process->space = aspace_create(committed_limit);
+	if (!process->space) {
+		kmem_free(process);
+		return STATUS(NO_MEMORY);
+	}
+	object_init(&process->object, NULL, &process_ops);
+	process->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
+	process->started_ns = clock_now_ns();
+	text_copy(process->name, name, sizeof process->name);
+	cap_table_init(&process->caps);
+	spin_init(&process->lock, LOCK_RANK_PROCESS);
+	list_init(&process->threads);
+	wait_queue_init(&process->exit_waiters);
+	*result = process;
+	return STATUS_OK;
+}
+
+status_t process_add_thread(struct process *process, struct thread *thread)
+{
+	status_t status = STATUS_OK;
+	spin_lock(&process->lock);
+	if (process->exiting) {
+		status = STATUS(WRONG_STATE);
+	} else if (process->thread_count >= CAPOS_THREADS_MAX) {
+		status = STATUS(LIMIT_REACHED);
+	} else {
+		if (process->thread_count++ == 0)
+			object_retain(&process->object); /* running; dropped by process_threads_gone, or when the thread is taken back */
+		list_push_back(&process->threads, &thread->process_node);
+	}
+	spin_unlock(&process->lock);
+	return status;
+}
+
+bool process_remove_thread(struct process *process, struct thread *thread)
+{
+	spin_lock(&process->lock);
+	list_remove(&thread->process_node);
+	__atomic_fetch_add(&process->cpu_time_ns, thread_cpu_time_ns(thread), __ATOMIC_RELAXED);
+	bool last = --process->thread_count == 0;
+	if (last && !process->exiting) {
+		process->exiting = true;
+		process->exit_kind = CAPOS_EXIT_KIND_EXITED;
+		process->exit_code = thread->exit_code;
+	}
+	spin_unlock(&process->lock);
+	return last;
+}
+
+void process_exit(struct process *process, uint32_t kind, int32_t code)
+{
+	spin_lock(&process->lock);
+	if (!process->exiting) {
+		process->exiting = true;
+		process->exit_kind = kind;
+		process->exit_code = code;
+		list_for_each(node, &process->threads)
+			thread_kill(container_of(node, struct thread, process_node));
+	}
+	spin_unlock(&process->lock);
+}
+
+void process_threads_gone(struct process *process)
+{
+	process_release_resources(process);
+	spin_lock(&process->lock);
+	process->ended = true;
+	wait_queue_wake(&process->exit_waiters, UINT32_MAX);
+	spin_unlock(&process->lock);
+	object_release(&process->object);
+}
+
+void process_wait(struct process *process)
+{
+	spin_lock(&process->lock);
+	while (!process->ended) {
+		status_t status = wait_queue_wait(&process->exit_waiters, &process->lock, DEADLINE_NONE, false);
+		ASSERT(status == STATUS_OK);
+		(void)status;
+	}
+	spin_unlock(&process->lock);
+}
+
+uint64_t process_cpu_time_ns(struct process *process)
+{
+	spin_lock(&process->lock);
+	uint64_t total = process->cpu_time_ns;
+	list_for_each(node, &process->threads)
+		total += thread_cpu_time_ns(container_of(node, struct thread, process_node));
+	spin_unlock(&process->lock);
+	return total;
+}
+
+/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at all (it stays
+ * pending there), else, when handlers have come and gone, the first thread. */
+static struct thread *notification_target_locked(struct process *process, uint32_t kind)
+{
+	struct thread *masked = NULL;
+	list_for_each(node, &process->threads) {
+		struct thread *thread = container_of(node, struct thread, process_node);
+		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
+			continue;
+		if (!(__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1))
+			return thread;
+		if (!masked)
+			masked = thread;
+	}
+	struct list_node *first = list_first(&process->threads);
+	return masked ? masked : first ? container_of(first, struct thread, process_node) : NULL;
+}
+
+void process_notify(struct process *process, uint32_t kind)
+{
+	spin_lock(&process->lock);
+	bool handled = process->handler_registered;
+	struct thread *target = handled ? notification_target_locked(process, kind) : NULL;
+	if (target)
+		thread_notify(target, kind, 0);
+	spin_unlock(&process->lock);
+	if (!handled)
+		process_exit(process, CAPOS_EXIT_KIND_KILLED, (int32_t)kind);
+}
+
+struct process *process_foreground(void)
+{
+	spin_lock(&foreground_lock);
+	struct process *process = foreground;
+	if (process)
+		object_retain(&process->object);
+	spin_unlock(&foreground_lock);
+	return process;
+}
+
+/* The caller's reference outlives the setting, so none is taken here. */
+void process_set_foreground(struct process *process)
+{
+	spin_lock(&foreground_lock);
+	foreground = process;
+	spin_unlock(&foreground_lock);
+}
