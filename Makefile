@@ -1,0 +1,46 @@
+# capOS. The rules live beside what they build; this file gathers them and names the goals.
+# `make help` lists them. Everything that is built goes to build/.
+
+BUILD := build
+GO    ?= go
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+-include tools/schema.mk
+-include kernel/kernel.mk
+-include libcapos/libcapos.mk
+-include models/models.mk
+-include bench/bench.mk
+
+.PHONY: help run test test-go kernel kernel-debug libcapos schema tools bench models clean
+
+help: ## list the goals
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+run: ## boot capOS with the Go program examples/hello
+	@./capos run examples/hello
+
+test: ## run everything that must hold and fits continuous integration
+	@./capos test
+
+test-go: ## run all of Go's own tests that tests/go/packages.txt lists
+	@./capos test --all --only 'go/*'
+
+kernel: ## build build/kernel/capos.elf
+kernel-debug: ## the same with assertions and poisoning: build/kernel-debug/capos.elf
+libcapos: ## build the C library in build/libcapos
+schema: ## generate everything that abi/schema declares, in build/gen
+bench: ## compare with a Linux guest, instruction-exact
+models: ## check the models of the racy protocols
+
+HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 $(GO)
+
+tools: schema ## build the host tools in build/tools
+	@mkdir -p $(BUILD)/tools/bin
+	@cd tools && $(HOST_GO) build -buildvcs=false -trimpath -o ../$(BUILD)/tools/ ./capos $$([ -d goport ] && echo ./goport)
+	@touch $(BUILD)/tools/capos
+	@ln -sf ../capos $(BUILD)/tools/bin/go_capos_amd64_exec
+
+clean: ## remove build/ (the cache directory stays)
+	rm -rf $(BUILD)

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"capos.dev/tools/capos/internal/machine"
+	"capos.dev/tools/capos/internal/repo"
+)
+
+const doctorText = `Prints what a report about a problem should tell: versions of capOS, host, emulator, compilers and Go, whether KVM can be
+used, and what is missing. Exits with status 1 when something that is needed is missing.`
+
+func doctorCommand(args []string) int {
+	flags := newFlags("doctor", "", doctorText)
+	if status, ok := parse(flags, args); !ok {
+		return status
+	}
+	root, err := repo.Root()
+	if err != nil {
+		return fail(err)
+	}
+	show := func(name, value string) { fmt.Printf("%-12s %s\n", name, value) }
+	show("capOS", orMissing(firstLine("git", "-C", root, "describe", "--always", "--dirty")))
+	show("host", strings.TrimSpace(firstLine("uname", "-srm")+", "+osRelease())+fmt.Sprintf(", %d CPUs", runtime.NumCPU()))
+	missing := 0
+	for _, tool := range [][]string{{"QEMU", machine.DefaultQEMU, "--version"}, {"make", "make", "--version"}, {"gcc", "gcc", "--version"},
+		{"clang", "clang-19", "--version"}, {"lld", "ld.lld-19", "--version"}, {"capnp", "capnp", "--version"}} {
+		version := firstLine(tool[1], tool[2:]...)
+		if version == "" {
+			missing++
+		}
+		show(tool[0], orMissing(version))
+	}
+	show("gdb", orOptional(firstLine("gdb", "--version")))
+	show("host Go", orMissing(firstLine("go", "version")))
+	show("capOS Go", portedGo(root))
+	show("kernel", describeFile(repo.Kernel(root, "release")))
+	show("debug kernel", describeFile(repo.Kernel(root, "debug")))
+	show("KVM", describeKVM(root))
+	if missing > 0 {
+		fmt.Printf("\n%d needed program(s) are missing; ./capos run installs them where there is apt-get\n", missing)
+		return 1
+	}
+	return 0
+}
+
+// firstLine runs a program and gives the first line that it prints, or nothing.
+func firstLine(program string, args ...string) string {
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		return ""
+	}
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	return strings.TrimSpace(string(line))
+}
+
+func orMissing(text string) string {
+	if text == "" {
+		return "missing"
+	}
+	return text
+}
+
+func orOptional(text string) string {
+	if text == "" {
+		return "not installed (only needed for ./capos run -d)"
+	}
+	return text
+}
+
+func osRelease() string {
+	text, _ := os.ReadFile("/etc/os-release")
+	for line := range strings.Lines(string(text)) {
+		if name, found := strings.CutPrefix(line, "PRETTY_NAME="); found {
+			return strings.Trim(strings.TrimSpace(name), `"`)
+		}
+	}
+	return "unknown system"
+}
+
+// portedGo asks the newest toolchain in the cache, without building one.
+func portedGo(root string) string {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return err.Error()
+	}
+	newest, version := int64(0), "not built yet (./capos go version builds it)"
+	dirs, _ := filepath.Glob(filepath.Join(cache, "go-*", "bin", "go"))
+	for _, program := range dirs {
+		if info, err := os.Stat(program); err == nil && info.ModTime().UnixNano() > newest {
+			if line := firstLine(program, "version"); line != "" {
+				newest, version = info.ModTime().UnixNano(), line
+			}
+		}
+	}
+	return version
+}
+
+func describeFile(name string) string {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "not built yet"
+	}
+	return fmt.Sprintf("%d KiB, built %s", info.Size()>>10, info.ModTime().Format("2006-01-02 15:04:05"))
+}
+
+func describeKVM(root string) string {
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return "not usable: " + err.Error()
+	}
+	f.Close()
+	c := &machine.Config{Machine: "microvm", Kernel: repo.Kernel(root, "release")}
+	if checkKernel(c) != nil {
+		return "/dev/kvm can be opened; not probed, there is no kernel yet"
+	}
+	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true))
+}

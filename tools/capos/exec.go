@@ -1,0 +1,304 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"capos.dev/tools/capos/internal/bootpack"
+	"capos.dev/tools/capos/internal/guestelf"
+	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/capos/internal/report"
+)
+
+const execText = `Runs a program the way go run and go test expect of a foreign system's programs: environment, arguments, working directory,
+standard streams and exit status pass through, the files of the working directory are there read-only under their own
+names, /tmp is writable, and the profiles and coverage files that -test flags name come back.
+Flags for the machine come from CAPOS_RUN_FLAGS, because the go command leaves no room for them.`
+
+const (
+	execMemory = "1G" // Go's own tests are made for machines with some memory
+
+	// runFlagsVar holds machine flags for programs started by the go command.
+	runFlagsVar = "CAPOS_RUN_FLAGS"
+)
+
+func execCommand(args []string) int {
+	var m machineFlags
+	flags := newFlags("exec", "[FLAGS] PROGRAM [ARGUMENTS]", execText)
+	m.register(flags, execMemory)
+	batch := flags.String("batch", "", "run the programs listed in `FILE` one after the other, see docs/run.md")
+	if status, ok := parse(flags, append(strings.Fields(os.Getenv(runFlagsVar)), args...)); !ok {
+		return status
+	}
+	if flags.NArg() == 0 && *batch == "" {
+		return failf("exec what? ./capos exec PROGRAM [ARGUMENTS]")
+	}
+	root, err := repo.Root()
+	if err != nil {
+		return fail(err)
+	}
+	config, err := m.config(root)
+	if err != nil {
+		return fail(err)
+	}
+	if *batch != "" {
+		return runBatchFile(root, config, &m, *batch)
+	}
+	l := &launch{root: root, config: config, flags: &m}
+	if err := l.prepareExec(flags.Args()); err != nil {
+		return fail(err)
+	}
+	return l.run()
+}
+
+func (l *launch) prepareExec(args []string) error {
+	elf, err := filepath.Abs(args[0])
+	if err != nil {
+		return err
+	}
+	if _, err := guestelf.Check(elf); errors.Is(err, fs.ErrNotExist) {
+		return &statusError{report.StatusNotFound, err}
+	} else if err != nil {
+		return &statusError{report.StatusNotProgram, err}
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	l.host, l.exports = elf, &exports{}
+	if l.tree, err = goTree(l.root, dir, os.Getenv("GOROOT"), isTest(elf, args[1:])); err != nil {
+		return err
+	}
+	if err := l.tree.AddHostFile(elf, elf); err != nil {
+		return err
+	}
+	for _, file := range testOutputs(args[1:], dir) {
+		l.exports.add(file, file)
+		if err := l.tree.AddDir(filepath.Dir(file)); err != nil {
+			return err
+		}
+	}
+	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
+		if cover, err = filepath.Abs(cover); err != nil {
+			return err
+		}
+		l.exports.add(cover, cover)
+	}
+	env := append(execEnv(os.Environ()), "HOME="+guestHome, "TMPDIR=/tmp", "PWD="+dir)
+	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...), Env: lastWins(append(env, l.exports.env()...))}
+	return nil
+}
+
+// isTest tells a test binary from a program: go test names its binaries so and always passes flags for package testing.
+func isTest(elf string, args []string) bool {
+	if strings.HasSuffix(elf, ".test") {
+		return true
+	}
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-test.") {
+			return true
+		}
+	}
+	return false
+}
+
+// hostOnly are variables that mean something only to this host's loader, desktop, build or file system.
+var hostOnly = []string{"LD_", "DISPLAY=", "WAYLAND_", "XDG_", "DBUS_", "SSH_", "MAKE", "MFLAGS=", "CAPOS_", "GOTMPDIR=", "OLDPWD=", "_="}
+
+func execEnv(host []string) []string {
+	var env []string
+	for _, entry := range host {
+		drop := false
+		for _, prefix := range hostOnly {
+			drop = drop || strings.HasPrefix(entry, prefix)
+		}
+		if !drop {
+			env = append(env, entry)
+		}
+	}
+	return env
+}
+
+// outputFlags are the flags of package testing that name a file, or with a directory the files below it.
+var outputFlags = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile", "testlogfile", "gocoverdir"}
+
+// testOutputs lists what the test binary will be writing outside of its temporary directory.
+func testOutputs(args []string, dir string) []string {
+	values := map[string]string{}
+	for _, arg := range args {
+		name, value, found := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if name, is := strings.CutPrefix(name, "test."); is && found {
+			values[name] = value
+		}
+	}
+	base := dir
+	if values["outputdir"] != "" {
+		base = absolute(values["outputdir"], dir)
+	}
+	var files []string
+	for _, name := range outputFlags {
+		if values[name] != "" {
+			files = append(files, absolute(values[name], base))
+		}
+	}
+	if values["artifacts"] == "true" {
+		files = append(files, filepath.Join(base, "_artifacts"))
+	}
+	return files
+}
+
+func absolute(name, dir string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// A program started by go run sees its working directory's files only when that is little: it may be anything, a
+// home directory too.
+const (
+	runTreeEntries = 4000
+	runTreeBytes   = 32 << 20
+)
+
+// goTree collects the files that a program started by the go command may expect: for a test its package directory
+// with everything below, its module's go.mod files, the testdata directories above it, and what go/tests/trees.txt
+// names for packages of the standard library.
+func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
+	tree := bootpack.NewTree()
+	for _, d := range []string{dir, "/tmp", guestHome} {
+		if err := tree.AddDir(d); err != nil {
+			return nil, err
+		}
+	}
+	if !test {
+		return tree, addWorkingDir(tree, dir)
+	}
+	if err := tree.AddHostTree(dir, dir, nil); err != nil {
+		return nil, err
+	}
+	standard, rel := "", ""
+	if goroot != "" {
+		standard = filepath.Join(goroot, "src")
+		rel, _ = strings.CutPrefix(dir, standard+"/")
+	}
+	if err := addParents(tree, dir, standard); err != nil {
+		return nil, err
+	}
+	if goroot == "" {
+		return tree, nil
+	}
+	if rel == dir {
+		rel = "" // not in the standard library
+	}
+	return tree, addGoroot(tree, root, goroot, rel)
+}
+
+// addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate size.
+func addWorkingDir(tree *bootpack.Tree, dir string) error {
+	entries, size := 0, int64(0)
+	tooMuch := errors.New("too much")
+	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return tooMuch // unreadable somewhere: no attempt at all of it
+		}
+		if d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			size += info.Size()
+		}
+		if entries++; entries > runTreeEntries || size > runTreeBytes {
+			return tooMuch
+		}
+		return nil
+	})
+	if err == nil {
+		return tree.AddHostTree(dir, dir, nil)
+	}
+	left := int64(runTreeBytes)
+	return tree.AddHostTree(dir, dir, func(rel string, d fs.DirEntry) bool {
+		info, err := d.Info()
+		if err != nil || d.IsDir() || info.Size() > left || !readable(filepath.Join(dir, rel)) {
+			return true
+		}
+		left -= info.Size()
+		return false
+	})
+}
+
+func readable(name string) bool {
+	f, err := os.Open(name)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
+}
+
+// addParents adds go.mod, go.sum, go.work and testdata of the directories above, up to the module's root or, in the
+// standard library, to GOROOT/src.
+func addParents(tree *bootpack.Tree, dir, standard string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		module := false
+		for _, name := range []string{"go.mod", "go.sum", "go.work", "testdata"} {
+			file := filepath.Join(at, name)
+			if _, err := os.Stat(file); err != nil || at == dir {
+				module = module || err == nil && name == "go.mod"
+				continue
+			}
+			module = module || name == "go.mod"
+			if err := tree.AddHostTree(file, file, nil); err != nil {
+				return err
+			}
+		}
+		if module || at == standard || at == filepath.Dir(at) {
+			return nil
+		}
+	}
+}
+
+// addGoroot adds the time zones, which any program may ask for, and what is listed for this package.
+func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
+	paths, err := extraPaths(filepath.Join(root, "go", "tests", "trees.txt"), pkg)
+	if err != nil {
+		return err
+	}
+	for _, name := range append(paths, "lib/time/zoneinfo.zip", "VERSION") {
+		file := filepath.Join(goroot, filepath.FromSlash(name))
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			continue // another Go release may lack it; the test that wants it will say so
+		}
+		if err := tree.AddHostTree(file, file, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// extraPaths reads lines "PACKAGE PATH..." from a data file.
+func extraPaths(file, pkg string) ([]string, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || pkg == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		if words := strings.Fields(line); len(words) > 1 && words[0] == pkg {
+			paths = append(paths, words[1:]...)
+		}
+	}
+	for _, p := range paths {
+		if !filepath.IsLocal(p) {
+			return nil, fmt.Errorf("%s: %s is not below GOROOT", file, p)
+		}
+	}
+	return paths, nil
+}

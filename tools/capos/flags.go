@@ -1,0 +1,90 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"capos.dev/tools/capos/internal/machine"
+	"capos.dev/tools/capos/internal/repo"
+)
+
+// machineFlags are the flags about the virtual machine, shared by every command that boots one.
+type machineFlags struct {
+	memory, machine, cpu, accel, kernel        string
+	cpus                                       int
+	icount, trace, stats, gdb, dryRun, verbose bool
+	timeout                                    time.Duration
+	qemuArgs                                   list
+}
+
+const defaultMemory = "512M"
+
+func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
+	fs.StringVar(&m.memory, "m", memory, "memory of the machine, `SIZE` like 64M or 2G")
+	fs.IntVar(&m.cpus, "cpus", 0, "number of CPUs (default: the host's, at most 2)")
+	fs.StringVar(&m.machine, "machine", "microvm", "machine `TYPE`: microvm, q35 or pc")
+	fs.StringVar(&m.cpu, "cpu", "max", "CPU `MODEL`, in QEMU's words")
+	fs.StringVar(&m.accel, "accel", "auto", "kvm, tcg, or auto: kvm where a short probe shows that it works")
+	fs.StringVar(&m.kernel, "kernel", "release", "release, or debug: with assertions and poisoned memory")
+	fs.BoolVar(&m.icount, "icount", false, "instruction-exact on one CPU: a guest nanosecond is one instruction")
+	fs.BoolVar(&m.trace, "trace", false, "name every capability call with arguments and result on standard error")
+	fs.BoolVar(&m.stats, "stats", false, "print ledgers and calls per method at the end on standard error")
+	fs.BoolVar(&m.gdb, "d", false, "wait for gdb and print the command that connects it")
+	fs.BoolVar(&m.dryRun, "dry-run", false, "print the exact QEMU command instead of running it")
+	fs.BoolVar(&m.verbose, "v", false, "show the kernel's log on standard error")
+	fs.DurationVar(&m.timeout, "timeout", 0, "end the machine after this `DURATION` (30s, 5m) with status 124")
+	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
+}
+
+// config turns the flags into a machine. In a dry run nothing is built and nothing is probed.
+func (m *machineFlags) config(root string) (*machine.Config, error) {
+	memory, err := machine.ParseMemory(m.memory)
+	if err != nil {
+		return nil, err
+	}
+	if m.kernel != "release" && m.kernel != "debug" {
+		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
+	}
+	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory, CPUs: m.cpus, ICount: m.icount,
+		Kernel: repo.Kernel(root, m.kernel), GDB: m.gdb, Trace: m.trace, Stats: m.stats, Extra: m.qemuArgs}
+	if c.CPUs == 0 {
+		c.CPUs = min(runtime.NumCPU(), 2)
+		if c.ICount {
+			c.CPUs = 1
+		}
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	switch c.Accel {
+	case "kvm", "tcg":
+	case "auto":
+		c.Accel = "tcg"
+		if !c.ICount && !m.gdb {
+			c.Accel = bestAccelerator(c, !m.dryRun)
+		}
+	default:
+		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)
+	}
+	return c, nil
+}
+
+// checkQEMU says what to do when the emulator is missing.
+func checkQEMU() error {
+	if _, err := exec.LookPath(machine.DefaultQEMU); err != nil {
+		return fmt.Errorf("%s is not installed (Debian: apt-get install qemu-system-x86)", machine.DefaultQEMU)
+	}
+	return nil
+}
+
+// checkKernel tells a missing kernel from everything else that can go wrong later.
+func checkKernel(c *machine.Config) error {
+	if _, err := os.Stat(c.Kernel); err != nil {
+		return fmt.Errorf("there is no kernel at %s; make kernel builds it", c.Kernel)
+	}
+	return nil
+}

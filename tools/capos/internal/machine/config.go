@@ -1,0 +1,141 @@
+// Package machine starts QEMU with a kernel and a boot package, speaks the host channel with the guest and reports
+// how the machine ended. It knows nothing of where packages come from or how results are shown.
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Config describes one virtual machine.
+type Config struct {
+	QEMU      string // program; empty: DefaultQEMU
+	Machine   string // microvm, q35 or pc
+	CPU       string // QEMU's model name
+	Accel     string // kvm or tcg; "auto" must have been resolved
+	MemoryMiB int
+	CPUs      int
+	ICount    bool // one nanosecond is one instruction; needs one CPU and tcg
+
+	Kernel string
+	GDB    bool // wait for a debugger before the first instruction
+	Trace  bool
+	Stats  bool
+	Extra  []string // appended to QEMU's arguments
+}
+
+// DefaultQEMU is the emulator looked up on PATH.
+const DefaultQEMU = "qemu-system-x86_64"
+
+// GDBAddress is where a machine started with GDB waits.
+const GDBAddress = "127.0.0.1:1234"
+
+// Types are the machine types that can be asked for.
+var Types = []string{"microvm", "q35", "pc"}
+
+// Validate finds settings that QEMU would refuse with a message of its own, or silently do something else about.
+func (c *Config) Validate() error {
+	switch {
+	case !slices.Contains(Types, c.Machine):
+		return fmt.Errorf("no machine type %q; there are %s", c.Machine, strings.Join(Types, ", "))
+	case c.CPUs < 1 || c.CPUs > 64:
+		return fmt.Errorf("%d CPUs: 1 to 64 are possible", c.CPUs)
+	case c.MemoryMiB < 1:
+		return fmt.Errorf("a machine needs at least 1M of memory")
+	case c.ICount && c.CPUs != 1:
+		return fmt.Errorf("--icount runs on one CPU, not on %d", c.CPUs)
+	case c.ICount && c.Accel == "kvm":
+		return fmt.Errorf("--icount needs --accel tcg")
+	}
+	return nil
+}
+
+// ParseMemory reads a size as QEMU writes them: digits and an optional K, M, G or T; plain digits are MiB.
+func ParseMemory(text string) (mib int, err error) {
+	digits, unit := strings.TrimRight(text, "kKmMgGtTbBi"), 1.0
+	switch suffix := strings.ToUpper(text[len(digits):]); suffix {
+	case "", "M", "MB", "MIB":
+	case "K", "KB", "KIB":
+		unit = 1.0 / 1024
+	case "G", "GB", "GIB":
+		unit = 1024
+	case "T", "TB", "TIB":
+		unit = 1024 * 1024
+	default:
+		return 0, fmt.Errorf("%q is not a size", text)
+	}
+	value, err := strconv.ParseFloat(digits, 64)
+	if err != nil || value <= 0 || value*unit != float64(int(value*unit)) {
+		return 0, fmt.Errorf("%q is not a size in whole MiB (512M, 2G)", text)
+	}
+	return int(value * unit), nil
+}
+
+// Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's log its standard
+// error, so that the same command also works when typed by hand.
+func (c *Config) Args(bootPackage string) []string {
+	args := []string{"-machine", machineOption(c.Machine), "-accel", c.Accel, "-cpu", c.CPU,
+		"-m", fmt.Sprintf("%dM", c.MemoryMiB), "-smp", strconv.Itoa(c.CPUs),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", c.Kernel, "-initrd", bootPackage, "-append", c.commandLine(),
+		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
+		"-chardev", "stdio,id=host,signal=off"}
+	if c.Machine == "microvm" {
+		args = append(args, "-device", "virtio-serial-device,max_ports=1", "-device", "virtconsole,chardev=host",
+			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-device,rng=rng")
+	} else {
+		args = append(args, "-serial", "chardev:host")
+	}
+	if c.ICount {
+		args = append(args, "-icount", "shift=0,sleep=off")
+	}
+	if c.GDB {
+		args = append(args, "-gdb", "tcp:"+GDBAddress, "-S")
+	}
+	return append(args, c.Extra...)
+}
+
+func machineOption(name string) string {
+	if name == "microvm" {
+		return "microvm,acpi=off,rtc=on,pit=on,pic=on,auto-kernel-cmdline=on"
+	}
+	return name
+}
+
+func (c *Config) commandLine() string {
+	words := []string{"channel=com2"}
+	if c.Machine == "microvm" {
+		words[0] = "channel=virtio"
+	}
+	for _, option := range []struct {
+		on   bool
+		word string
+	}{{c.Trace, "trace"}, {c.Stats, "stats"}, {c.GDB, "panic=halt"}} {
+		if option.on {
+			words = append(words, option.word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// ShellCommand renders a command so that a shell takes it back word for word.
+func ShellCommand(program string, args []string) string {
+	words := []string{quote(program)}
+	for _, arg := range args {
+		words = append(words, quote(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+func quote(word string) string {
+	plain := word != "" && strings.IndexFunc(word, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=,./:+@%", r))
+	}) < 0
+	if plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

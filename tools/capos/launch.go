@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"capos.dev/tools/abi"
+	"capos.dev/tools/capos/internal/bootpack"
+	"capos.dev/tools/capos/internal/machine"
+	"capos.dev/tools/capos/internal/report"
+	"capos.dev/tools/capos/internal/symbols"
+)
+
+// launch is one program about to get a machine of its own, connected to this process's standard streams.
+type launch struct {
+	root    string
+	config  *machine.Config
+	flags   *machineFlags
+	tree    *bootpack.Tree
+	program bootpack.Program
+	host    string // the program's ELF file here
+	exports *exports
+}
+
+var (
+	errTimeout    = errors.New("timeout")
+	errInterrupt  = errors.New("interrupted")
+	errTerminated = errors.New("terminated")
+)
+
+// patience is how long an interrupted machine may go on when it is asked again, and a terminated one at all.
+const patience = 2 * time.Second
+
+// run boots the machine and gives the exit status.
+func (l *launch) run() int {
+	if l.flags.dryRun {
+		return l.printCommand()
+	}
+	if err := checkKernel(l.config); err != nil {
+		return fail(err)
+	}
+	if err := checkQEMU(); err != nil {
+		return fail(err)
+	}
+	pkg, err := writePackage(l.tree, []bootpack.Program{l.program})
+	if err != nil {
+		return fail(err)
+	}
+	defer pkg.Close()
+	if l.config.GDB {
+		l.printDebugger()
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	if l.flags.timeout > 0 {
+		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
+		defer timer.Stop()
+	}
+	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Notes: os.Stderr, Keys: signalKeys(stop)}
+	if l.exports != nil {
+		guest.File = l.exports.receive
+	}
+	if l.flags.verbose || l.config.GDB {
+		guest.Log = os.Stderr
+	}
+	outcome, err := machine.Run(ctx, l.config, pkg, guest)
+	if err != nil {
+		return fail(fmt.Errorf("cannot start QEMU: %w", err))
+	}
+	return l.explain(outcome)
+}
+
+// signalKeys turns signals to this process into keys of the machine's console. A second interrupt soon after the
+// first, and a terminate that has no effect, end the machine.
+func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	keys := make(chan uint8, 4)
+	press := func(kind uint8) {
+		select {
+		case keys <- kind:
+		default: // the machine takes no keys any more
+		}
+	}
+	go func() {
+		var interrupted time.Time
+		for s := range signals {
+			switch s {
+			case syscall.SIGQUIT:
+				press(uint8(abi.NotificationKindQuit))
+			case syscall.SIGTERM:
+				press(uint8(abi.NotificationKindTerminate))
+				time.AfterFunc(patience, func() { stop(errTerminated) })
+			default:
+				if time.Since(interrupted) < patience {
+					stop(errInterrupt)
+				}
+				interrupted = time.Now()
+				press(uint8(abi.NotificationKindInterrupt))
+			}
+		}
+	}()
+	return keys
+}
+
+// explain prints why the program or the machine ended, unless the program simply exited, and gives the status.
+func (l *launch) explain(o *machine.Outcome) int {
+	name := filepath.Base(l.program.Path)
+	if len(o.Programs) > 0 {
+		end := o.Programs[0]
+		var table *symbols.Table
+		if end.Fault != nil {
+			table, _ = symbols.Open(l.host) // without symbols the report has addresses
+		}
+		status, text := report.Program(&end, name, table)
+		if int(end.Kind) == abi.ExitKindRefused && !l.flags.verbose {
+			text += indent(o.Log)
+		}
+		io.WriteString(os.Stderr, text+report.LeakText(&end, name))
+		return status
+	}
+	switch {
+	case errors.Is(o.Stopped, errTimeout):
+		fmt.Fprintf(os.Stderr, "capos: %s did not end within %v\n", name, l.flags.timeout)
+		return report.StatusTimeout
+	case errors.Is(o.Stopped, errInterrupt):
+		return 130
+	case errors.Is(o.Stopped, errTerminated):
+		return 143
+	}
+	kernel, _ := symbols.Open(l.config.Kernel)
+	status, text := report.Machine(o, l.config, kernel)
+	io.WriteString(os.Stderr, text)
+	return status
+}
+
+func indent(log []string) string {
+	var b strings.Builder
+	for _, line := range log[max(0, len(log)-5):] {
+		fmt.Fprintf(&b, "  log: %s\n", line)
+	}
+	return b.String()
+}
+
+// printCommand is --dry-run: the package stays in build/run, so that the printed command works.
+func (l *launch) printCommand() int {
+	pkg := filepath.Join(l.root, "build", "run", filepath.Base(l.program.Path)+".pkg")
+	if err := savePackage(pkg, l.tree, []bootpack.Program{l.program}); err != nil {
+		return fail(err)
+	}
+	fmt.Println(machine.ShellCommand(machine.DefaultQEMU, l.config.Args(pkg)))
+	return 0
+}
+
+// printDebugger tells how to connect gdb to the waiting machine.
+func (l *launch) printDebugger() {
+	args := []string{l.config.Kernel}
+	helpers, _ := filepath.Glob(filepath.Join(l.root, "tools", "gdb", "*.py"))
+	for _, file := range helpers {
+		args = append(args, "-x", file)
+	}
+	args = append(args, "-ex", "add-symbol-file "+l.host, "-ex", "target remote "+machine.GDBAddress)
+	fmt.Fprintf(os.Stderr, "capos: the machine waits for a debugger; in another terminal:\n  %s\n", machine.ShellCommand("gdb", args))
+}

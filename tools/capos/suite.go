@@ -1,0 +1,3 @@
+package main
+
+func testCommand(args []string) int { return 0 }
