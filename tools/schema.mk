@@ -21,5 +21,5 @@ $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)
 
 # So that a rule can name a generated file as its prerequisite.
 build/gen/include/capos/abi.h build/gen/kernel/methods.h build/gen/kernel/dispatch.c \
-build/gen/libcapos/stubs.h build/gen/libcapos/stubs.c build/gen/docs/reference.md \
+build/gen/libcapos/capos/stubs.h build/gen/libcapos/stubs.c build/gen/docs/reference.md \
 build/gen/go/runtime/zabi_capos.go build/gen/go/syscall/zabi_capos.go: $(SCHEMA_STAMP) ;

@@ -90,7 +90,36 @@ func generateStubs(s *schema) ([]byte, error) {
 			messageStub(o, it, m)
 		}
 	}
+	errorTables(o, s)
 	return o.Bytes(), nil
+}
+
+// errorTables writes the functions that say an error in words.
+func errorTables(o *out, s *schema) {
+	transport := &enum{}
+	for _, e := range s.enums {
+		if e.name == "TransportError" {
+			transport = e
+		}
+	}
+	o.p("struct error_text {\n\tconst char *name;\n\tconst char *meaning;\n};\n")
+	for _, e := range []*enum{transport, s.errors} {
+		o.p("static const struct error_text %s_texts[] = {", snake(enumName(e)))
+		for _, it := range e.items {
+			o.p("\t[%s] = {%q, %q},", macro(enumPrefix(e), it.name), it.name, strings.Join(strings.Fields(it.doc), " "))
+		}
+		o.p("};\n")
+	}
+	o.p("static const struct error_text *find_error(int64_t status)\n{")
+	o.p("\tuint64_t number = 0 - (uint64_t)status;\n")
+	o.p("\tif (number < CAPOS_ERROR_BASE)\n\t\treturn number < sizeof(transport_error_texts) / sizeof(transport_error_texts[0]) ? &transport_error_texts[number] : NULL;")
+	o.p("\tnumber -= CAPOS_ERROR_BASE;")
+	o.p("\treturn number < sizeof(error_texts) / sizeof(error_texts[0]) ? &error_texts[number] : NULL;\n}\n")
+	for _, what := range []string{"name", "meaning"} {
+		o.p("const char *capos_error_%s(int64_t status)\n{", what)
+		o.p("\tconst struct error_text *text = find_error(status);\n")
+		o.p("\treturn text != NULL ? text->%s : \"unknown error\";\n}\n", what)
+	}
 }
 
 // argumentWords lists the compact form's words as C expressions.

@@ -4,7 +4,7 @@
 //
 //	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
 //	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
-//	libcapos/stubs.h, stubs.c     typed calls for C programs
+//	libcapos/capos/stubs.h, .c    typed calls for C programs
 //	go/runtime, go/syscall        constants and structures for the two Go packages that enter the kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
 //	docs/reference.md             the interface reference
@@ -34,7 +34,7 @@ func main() {
 		"include/capos/abi.h":      generateHeader,
 		"kernel/methods.h":         generateMethods,
 		"kernel/dispatch.c":        generateDispatch,
-		"libcapos/stubs.h":         generateStubsHeader,
+		"libcapos/capos/stubs.h":   generateStubsHeader,
 		"libcapos/stubs.c":         generateStubs,
 		"go/runtime/zabi_capos.go": generateGoRuntime,
 		"go/syscall/zabi_capos.go": generateGoSyscall,

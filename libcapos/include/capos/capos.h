@@ -1,0 +1,14 @@
+/* Everything libcapos offers beyond the C headers. */
+#ifndef CAPOS_CAPOS_H
+#define CAPOS_CAPOS_H
+
+#include <capos/abi.h>
+#include <capos/call.h>
+#include <capos/caps.h>
+#include <capos/notification.h>
+#include <capos/random.h>
+#include <capos/stubs.h>
+#include <capos/thread.h>
+#include <capos/time.h>
+
+#endif

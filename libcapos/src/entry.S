@@ -1,0 +1,66 @@
+/* The places where C cannot run: a thread's first and last instructions, and the edge of a notification handler. */
+#include <capos/abi.h>
+
+#define COMPACT (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8)
+
+	.text
+
+/* A new thread: RDI = its struct capos_thread, RSI = thread id, RDX = ring address, RSP = top of its stack. */
+	.globl	capos_thread_entry
+	.type	capos_thread_entry, @function
+capos_thread_entry:
+	.cfi_startproc
+	.cfi_undefined rip
+	xorl	%ebp, %ebp
+	andq	$-16, %rsp
+	call	capos_thread_main
+	ud2
+	.cfi_endproc
+	.size	capos_thread_entry, . - capos_thread_entry
+
+/* void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm, uint64_t thread_control)
+ *
+ * Unmaps the memory that holds the stack under our feet, then ends the thread. Nothing between the two may touch memory:
+ * everything is in registers, which system calls keep. Notifications are masked by the caller.
+ *
+ *   RBX thread_control   R12 vm */
+	.globl	capos_thread_vanish
+	.type	capos_thread_vanish, @function
+capos_thread_vanish:
+	movq	%rdx, %r12
+	movq	%rcx, %rbx
+	movq	%rsi, %rdx
+	movq	%rdi, %rsi
+	movabsq	$(CAPOS_VIRTUAL_MEMORY_UNMAP << 32), %rdi
+	orq	%r12, %rdi
+	movl	$COMPACT, %eax
+	syscall
+	movabsq	$(CAPOS_THREAD_CONTROL_EXIT_THREAD << 32), %rdi
+	orq	%rbx, %rdi
+	movl	$COMPACT, %eax
+	syscall
+	xorl	%edi, %edi			/* without a ThreadControl: the exit call */
+	movl	$CAPOS_EXIT_SCOPE_THREAD, %esi
+	movl	$CAPOS_SYS_EXIT, %eax
+	syscall
+	ud2
+	.size	capos_thread_vanish, . - capos_thread_vanish
+
+/* A notification: RDI = kind, RSI = the ThreadState; RSP is as after a call. Returns by resume, which puts every
+ * register back, so none needs saving here. */
+	.globl	capos_notification_entry
+	.type	capos_notification_entry, @function
+capos_notification_entry:
+	movq	%rsi, %rbx
+	subq	$8, %rsp
+	call	capos_notification_dispatch	/* returns the ThreadControl */
+	movq	%rbx, %rsi
+	movl	%eax, %eax
+	movabsq	$(CAPOS_THREAD_CONTROL_RESUME << 32), %rdi
+	orq	%rax, %rdi
+	movl	$COMPACT, %eax
+	syscall
+	ud2					/* the handler left a state that cannot be resumed */
+	.size	capos_notification_entry, . - capos_notification_entry
+
+	.section .note.GNU-stack, "", @progbits

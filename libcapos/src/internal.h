@@ -1,0 +1,28 @@
+/* What the library's files know of each other. */
+#ifndef LIBCAPOS_INTERNAL_H
+#define LIBCAPOS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <capos/call.h>
+
+/* The ring of the calling thread. Set before any other code of the thread runs. */
+extern _Thread_local struct capos_ring_header *thread_ring;
+
+/* The handler's stack goes with its thread. */
+void notification_free_stack(void);
+
+/* Writes what stdio holds back. */
+void stdio_flush_all(void);
+
+/* Prints "program: message" on standard error without using locks or memory, and ends the process with status 134, which
+ * is what a shell reports of an abort elsewhere. */
+__attribute__((noreturn)) void fail(const char *message);
+
+static inline uint64_t round_up(uint64_t value, uint64_t multiple)
+{
+	return (value + multiple - 1) & ~(multiple - 1);
+}
+
+#endif

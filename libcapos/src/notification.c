@@ -1,0 +1,58 @@
+/* Notification handlers: each thread that sets one gets a stack for it. */
+#include <capos/notification.h>
+
+#include <capos/caps.h>
+#include <capos/stubs.h>
+
+#include "internal.h"
+
+/* Room for the frame, the largest XSAVE area there is (AMX: 11 KiB), and the handler. */
+#define STACK_BYTES (64 * 1024)
+
+static _Thread_local capos_notification_handler_t current_handler;
+static _Thread_local uint64_t stack_address;
+
+extern void capos_notification_entry(void);
+
+/* Called by capos_notification_entry, which resumes the state through the capability returned. */
+capos_cap_t capos_notification_dispatch(uint32_t kind, struct capos_thread_state *state)
+{
+	current_handler(kind, state);
+	return capos_caps.thread_control;
+}
+
+int64_t capos_notification_set_handler(capos_notification_handler_t handler)
+{
+	int64_t status;
+
+	if (handler == NULL) {
+		status = capos_thread_control_set_notification(capos_caps.thread_control, 0, 0, 0);
+		if (status >= 0)
+			notification_free_stack();
+		return status;
+	}
+	if (stack_address == 0) {
+		status = capos_virtual_memory_map(capos_caps.vm, 0, STACK_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &stack_address);
+		if (status < 0)
+			return status;
+	}
+	current_handler = handler;
+	return capos_thread_control_set_notification(capos_caps.thread_control, (uintptr_t)capos_notification_entry, stack_address,
+						     STACK_BYTES);
+}
+
+/* The kernel must not know the stack any more, or everything must be masked. */
+void notification_free_stack(void)
+{
+	if (stack_address == 0)
+		return;
+	capos_virtual_memory_unmap(capos_caps.vm, stack_address, STACK_BYTES);
+	stack_address = 0;
+}
+
+int64_t capos_notification_mask(uint64_t set, uint64_t clear, uint64_t *previous)
+{
+	uint64_t ignored;
+
+	return capos_thread_control_set_mask(capos_caps.thread_control, set, clear, previous != NULL ? previous : &ignored);
+}

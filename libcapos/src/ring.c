@@ -1,0 +1,76 @@
+/* The client's side of a thread's capability ring. Only this thread and the kernel touch it, and the kernel only while the
+ * thread is inside cap_enter, so plain accesses do; the system call is the barrier. */
+#include <capos/call.h>
+
+#include "internal.h"
+
+struct capos_ring_header *capos_ring(void)
+{
+	return thread_ring;
+}
+
+bool capos_ring_push(const struct capos_submission *submission)
+{
+	struct capos_ring_header *ring = thread_ring;
+	uint32_t tail = ring->submission_tail;
+
+	if (tail - ring->submission_head >= CAPOS_RING_SUBMISSIONS)
+		return false;
+	capos_ring_submissions(ring)[tail % CAPOS_RING_SUBMISSIONS] = *submission;
+	ring->submission_tail = tail + 1;
+	return true;
+}
+
+int64_t capos_ring_enter(uint64_t min_complete, uint64_t timeout_ns)
+{
+	return capos_syscall(CAPOS_SYS_CAP_ENTER, min_complete, timeout_ns, 0, 0, 0, 0);
+}
+
+bool capos_ring_pop(struct capos_completion *completion)
+{
+	struct capos_ring_header *ring = thread_ring;
+	uint32_t head = ring->completion_head;
+
+	if (head == ring->completion_tail)
+		return false;
+	*completion = capos_ring_completions(ring)[head % CAPOS_RING_COMPLETIONS];
+	ring->completion_head = head + 1;
+	return true;
+}
+
+int64_t capos_ring_do(const struct capos_submission *submission, struct capos_completion *completion)
+{
+	struct capos_ring_header *ring = thread_ring;
+	int64_t entered;
+
+	/* Completions come in order: another operation's would have to be taken first, and it is not ours. */
+	if (ring->submission_tail != ring->submission_head || ring->completion_tail != ring->completion_head)
+		return CAPOS_E(BUSY);
+	capos_ring_push(submission);
+	entered = capos_ring_enter(1, CAPOS_WAIT_FOREVER);
+	if (entered < 0) {
+		/* Nothing was taken: take the submission back, or the next call would repeat it. */
+		ring->submission_tail = ring->submission_head;
+		return entered;
+	}
+	if (!capos_ring_pop(completion))
+		return CAPOS_TRANSPORT_E(INVALID_REQUEST);
+	return completion->result;
+}
+
+int64_t capos_ring_compact(capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word)
+{
+	struct capos_submission submission = {
+		.opcode = CAPOS_OPCODE_COMPACT,
+		.method = (uint16_t)method,
+		.cap = cap,
+		.args = {words[0], words[1], words[2], words[3], words[4], words[5]},
+	};
+	struct capos_completion completion;
+	int64_t status = capos_ring_do(&submission, &completion);
+
+	if (status < 0)
+		return status;
+	*word = completion.value;
+	return 0;
+}

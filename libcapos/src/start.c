@@ -1,0 +1,97 @@
+/* Start-up: from the kernel's registers to main, and from main's result to the exit call. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <capos/caps.h>
+
+#include "internal.h"
+
+struct capos_caps capos_caps;
+char **environ;
+_Thread_local struct capos_ring_header *thread_ring;
+
+static const struct capos_cap_set_header *cap_set;
+static const uint64_t *auxiliary;
+
+extern int main(int argc, char **argv, char **envp);
+
+/* Constructors, gathered by the linker script. */
+extern void (*const __init_array_start[])(int, char **, char **);
+extern void (*const __init_array_end[])(int, char **, char **);
+
+const struct capos_cap_set_header *capos_cap_set(void)
+{
+	return cap_set;
+}
+
+const struct capos_cap_set_entry *capos_cap_entries(void)
+{
+	return (const struct capos_cap_set_entry *)(cap_set + 1);
+}
+
+const struct capos_cap_set_entry *capos_cap_entry(const char *name)
+{
+	const struct capos_cap_set_entry *entries = capos_cap_entries();
+
+	for (uint32_t i = 0; i < cap_set->count; i++) {
+		if (strncmp((const char *)entries[i].name, name, sizeof(entries[i].name)) == 0)
+			return &entries[i];
+	}
+	return NULL;
+}
+
+capos_cap_t capos_cap(const char *name)
+{
+	const struct capos_cap_set_entry *entry = capos_cap_entry(name);
+
+	return entry != NULL ? entry->cap : 0;
+}
+
+uint64_t capos_auxiliary(uint64_t type)
+{
+	for (const uint64_t *pair = auxiliary; pair[0] != 0; pair += 2) {
+		if (pair[0] == type)
+			return pair[1];
+	}
+	return 0;
+}
+
+static void find_caps(void)
+{
+	static const struct {
+		const char *name;
+		capos_cap_t *place;
+	} wanted[] = {
+		{"stdin", &capos_caps.standard_input},   {"stdout", &capos_caps.standard_output},
+		{"stderr", &capos_caps.standard_error},  {"vm", &capos_caps.vm},
+		{"park", &capos_caps.park},              {"shared_park", &capos_caps.shared_park},
+		{"timer", &capos_caps.timer},            {"entropy", &capos_caps.entropy},
+		{"boot", &capos_caps.boot},              {"memory_allocator", &capos_caps.memory_allocator},
+		{"system", &capos_caps.system},          {"thread_control", &capos_caps.thread_control},
+		{"host", &capos_caps.host},              {"thread_spawner", &capos_caps.thread_spawner},
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		*wanted[i].place = capos_cap(wanted[i].name);
+}
+
+/* Called by crt0.S. stack points to argc; argv, envp and the auxiliary vector follow, each ended by a zero. */
+__attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint64_t process_id,
+					   const struct capos_cap_set_header *set, uint64_t *stack)
+{
+	int argc = (int)stack[0];
+	char **argv = (char **)(stack + 1);
+	char **end;
+
+	(void)process_id;   /* the CapSet header has it too */
+	thread_ring = ring;
+	cap_set = set;
+	environ = argv + argc + 1;
+	for (end = environ; *end != NULL; end++)
+		;
+	auxiliary = (const uint64_t *)(end + 1);
+	find_caps();
+	for (void (*const *init)(int, char **, char **) = __init_array_start; init != __init_array_end; init++)
+		(*init)(argc, argv, environ);
+	exit(main(argc, argv, environ));
+}

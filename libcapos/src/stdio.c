@@ -1,0 +1,302 @@
+/* The three standard streams: a buffer and a lock each, over Console capabilities. A stream whose capability was not granted
+ * fails with its error flag set. */
+#include <stdio.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <capos/caps.h>
+#include <capos/stubs.h>
+#include <capos/thread.h>
+
+#include "format.h"
+#include "internal.h"
+
+enum buffering { BUFFER_LINES, BUFFER_NOTHING };
+
+struct capos_stream {
+	struct capos_mutex lock;
+	const capos_cap_t *cap;      /* where the console's capability is found */
+	enum buffering buffering;
+	bool error;
+	bool end_of_file;
+	size_t start;                /* input: what is not read yet is buffer[start..end); output: start is 0 */
+	size_t end;
+	char *buffer;                /* BUFSIZ bytes */
+};
+
+static char buffers[3][BUFSIZ];
+
+static struct capos_stream standard_input = {
+	.cap = &capos_caps.standard_input, .buffer = buffers[0],
+};
+static struct capos_stream standard_output = {
+	.cap = &capos_caps.standard_output, .buffer = buffers[1], .buffering = BUFFER_LINES,
+};
+static struct capos_stream standard_error = {
+	.cap = &capos_caps.standard_error, .buffer = buffers[2], .buffering = BUFFER_NOTHING,
+};
+
+FILE *const stdin = &standard_input;
+FILE *const stdout = &standard_output;
+FILE *const stderr = &standard_error;
+
+/* ---- output; the caller holds the lock ---- */
+
+static bool write_through(FILE *stream, const char *bytes, size_t size)
+{
+	int64_t status;
+
+	if (size == 0)
+		return true;
+	do
+		status = capos_console_write(*stream->cap, bytes, size);
+	while (status == CAPOS_E(INTERRUPTED));
+	if (status < 0)
+		stream->error = true;
+	return status >= 0;
+}
+
+static bool flush_locked(FILE *stream)
+{
+	size_t size = stream->end;
+
+	stream->end = 0;
+	return write_through(stream, stream->buffer, size);
+}
+
+static void put_locked(FILE *stream, const char *bytes, size_t size)
+{
+	if (size > BUFSIZ - stream->end)
+		flush_locked(stream);
+	if (size > BUFSIZ) {
+		write_through(stream, bytes, size);
+		return;
+	}
+	memcpy(stream->buffer + stream->end, bytes, size);
+	stream->end += size;
+}
+
+/* Called when one operation's bytes are all there. */
+static void finish_locked(FILE *stream)
+{
+	if (stream->end > 0 && (stream->buffering == BUFFER_NOTHING || memchr(stream->buffer, '\n', stream->end) != NULL))
+		flush_locked(stream);
+}
+
+static void put_formatted(void *stream, const char *bytes, size_t size)
+{
+	put_locked(stream, bytes, size);
+}
+
+int vfprintf(FILE *restrict stream, const char *restrict format, va_list arguments)
+{
+	int length;
+
+	capos_mutex_lock(&stream->lock);
+	length = format_text(put_formatted, stream, format, arguments);
+	finish_locked(stream);
+	if (stream->error)
+		length = -1;
+	capos_mutex_unlock(&stream->lock);
+	return length;
+}
+
+size_t fwrite(const void *restrict items, size_t size, size_t count, FILE *restrict stream)
+{
+	size_t total;
+	bool failed;
+
+	if (__builtin_mul_overflow(size, count, &total))
+		return 0;
+	capos_mutex_lock(&stream->lock);
+	put_locked(stream, items, total);
+	finish_locked(stream);
+	failed = stream->error;
+	capos_mutex_unlock(&stream->lock);
+	return failed ? 0 : count;
+}
+
+int fputs(const char *restrict string, FILE *restrict stream)
+{
+	size_t length = strlen(string);
+
+	return fwrite(string, 1, length, stream) == length ? 0 : EOF;
+}
+
+int puts(const char *string)
+{
+	bool failed;
+
+	capos_mutex_lock(&stdout->lock);
+	put_locked(stdout, string, strlen(string));
+	put_locked(stdout, "\n", 1);
+	finish_locked(stdout);
+	failed = stdout->error;
+	capos_mutex_unlock(&stdout->lock);
+	return failed ? EOF : 0;
+}
+
+int fputc(int character, FILE *stream)
+{
+	char byte = (char)character;
+
+	return fwrite(&byte, 1, 1, stream) == 1 ? (unsigned char)byte : EOF;
+}
+
+int putc(int character, FILE *stream)
+{
+	return fputc(character, stream);
+}
+
+int putchar(int character)
+{
+	return fputc(character, stdout);
+}
+
+int fflush(FILE *stream)
+{
+	bool done = true;
+
+	if (stream == NULL)
+		return fflush(stdout) | fflush(stderr);
+	if (stream == stdin)
+		return 0;
+	capos_mutex_lock(&stream->lock);
+	if (stream->end > 0)
+		done = flush_locked(stream);
+	capos_mutex_unlock(&stream->lock);
+	return done ? 0 : EOF;
+}
+
+void stdio_flush_all(void)
+{
+	fflush(NULL);
+}
+
+int vprintf(const char *restrict format, va_list arguments)
+{
+	return vfprintf(stdout, format, arguments);
+}
+
+int printf(const char *restrict format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vfprintf(stdout, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+int fprintf(FILE *restrict stream, const char *restrict format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vfprintf(stream, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+/* ---- input ---- */
+
+/* More bytes in the buffer; false at the end or on an error. */
+static bool fill_locked(FILE *stream)
+{
+	int64_t got;
+
+	if (stream->end_of_file)
+		return false;
+	do
+		got = capos_console_read(*stream->cap, BUFSIZ, stream->buffer, BUFSIZ);
+	while (got == CAPOS_E(INTERRUPTED));
+	stream->start = 0;
+	stream->end = got > 0 ? (size_t)got : 0;
+	stream->error |= got < 0;
+	stream->end_of_file |= got == 0;
+	return got > 0;
+}
+
+static int get_locked(FILE *stream)
+{
+	if (stream->start == stream->end && !fill_locked(stream))
+		return EOF;
+	return (unsigned char)stream->buffer[stream->start++];
+}
+
+int fgetc(FILE *stream)
+{
+	int character;
+
+	capos_mutex_lock(&stream->lock);
+	character = get_locked(stream);
+	capos_mutex_unlock(&stream->lock);
+	return character;
+}
+
+int getc(FILE *stream)
+{
+	return fgetc(stream);
+}
+
+int getchar(void)
+{
+	return fgetc(stdin);
+}
+
+char *fgets(char *restrict buffer, int size, FILE *restrict stream)
+{
+	int length = 0, character = 0;
+
+	if (size <= 0)
+		return NULL;
+	capos_mutex_lock(&stream->lock);
+	while (length < size - 1 && character != '\n' && (character = get_locked(stream)) != EOF)
+		buffer[length++] = (char)character;
+	capos_mutex_unlock(&stream->lock);
+	buffer[length] = '\0';
+	return length > 0 || size == 1 ? buffer : NULL;
+}
+
+size_t fread(void *restrict items, size_t size, size_t count, FILE *restrict stream)
+{
+	size_t total, done = 0;
+
+	if (__builtin_mul_overflow(size, count, &total) || total == 0)
+		return 0;
+	capos_mutex_lock(&stream->lock);
+	while (done < total) {
+		size_t n;
+
+		if (stream->start == stream->end && !fill_locked(stream))
+			break;
+		n = stream->end - stream->start;
+		if (n > total - done)
+			n = total - done;
+		memcpy((char *)items + done, stream->buffer + stream->start, n);
+		stream->start += n;
+		done += n;
+	}
+	capos_mutex_unlock(&stream->lock);
+	return done / size;
+}
+
+int feof(FILE *stream)
+{
+	return stream->end_of_file;
+}
+
+int ferror(FILE *stream)
+{
+	return stream->error;
+}
+
+void clearerr(FILE *stream)
+{
+	stream->error = false;
+	stream->end_of_file = false;
+}
