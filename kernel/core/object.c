@@ -20,18 +20,14 @@ void object_init(struct object *object, const struct interface_desc *interface, 
 	__atomic_fetch_add(&live_objects, 1, __ATOMIC_RELAXED);
 }
 
-void object_retain(struct object *object)
+void object_retain_counted(struct object *object)
 {
-	if (!object->ops)
-		return;
 	uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 	VERIFY(before != 0 && before != UINT32_MAX);
 }
 
-void object_release(struct object *object)
+void object_release_counted(struct object *object)
 {
-	if (!object->ops)
-		return;
 	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all of them. */
 	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
 	VERIFY(before != 0);

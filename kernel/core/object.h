@@ -27,9 +27,23 @@ struct object {
 
 /* References 1; counted in object_count(). */
 void object_init(struct object *object, const struct interface_desc *interface, const struct object_ops *ops);
+void object_retain_counted(struct object *object);
+void object_release_counted(struct object *object);
+
 /* Adds a reference to an object the caller already has one to (directly or through a lock). */
-void object_retain(struct object *object);
-void object_release(struct object *object);
+static inline void object_retain(struct object *object)
+{
+	if (object->ops)
+		object_retain_counted(object);
+}
+
+/* Drops a reference; the last one destroys the object. */
+static inline void object_release(struct object *object)
+{
+	if (object->ops)
+		object_release_counted(object);
+}
+
 /* Live objects that were initialised with object_init. */
 uint64_t object_count(void);
 

@@ -1,9 +1,11 @@
 /* An address space: the regions of a process's user half, its page tables, its two ledgers.
  *
- * Regions are the truth (a tree of [start, end) with state and protection, neighbours with equal properties merged);
- * page tables only cache it plus the frames. One lock, rank ASPACE, guards both. A committed page with protection none keeps its frame in a
- * non-present entry. Everything that takes mappings away shoots TLBs down and drains park waiters (park_drain) before
- * the frames or the addresses can be used again. */
+ * Regions are the truth about what an address is for (mm/region.h); page tables hold the frames, and the claims to frames that are
+ * promised but not given yet (arch/x86_64/paging.h). One lock, rank ASPACE, guards both. Everything that takes mappings away shoots TLBs down
+ * and drains park waiters (park_drain) before the frames or the addresses can be used again.
+ *
+ * Promised pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a whole aligned block is promised. After a
+ * promise nothing can fail for want of memory: tables are made or promised along with it. Sparse pages are charged and given one by one. */
 #ifndef CAPOS_MM_ASPACE_H
 #define CAPOS_MM_ASPACE_H
 
@@ -15,13 +17,17 @@
 #include "core/rbtree.h"
 #include "mm/frame.h"
 
+struct ledger;
 struct memory_object;
+
+#define REGIONS_MAX 65536u /* of one space; a walk over all of them is bounded by it */
 
 struct aspace {
 	/* Set at creation, never changed. */
 	uint64_t id;         /* never used again: half of a private park key together with generation */
 	uint64_t generation;
 	paddr_t root;        /* top-level page table */
+	struct ledger *ledger; /* committed pages; atomic in itself, shared with the memory objects the process made */
 
 	/* Atomic. */
 	uint64_t cpus;         /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code */
@@ -30,11 +36,11 @@ struct aspace {
 	/* Guarded by lock. */
 	struct spinlock lock;
 	struct rbtree regions;
+	uint32_t region_count;
 	uint64_t reserved_pages, reserved_limit;
-	uint64_t committed_pages, committed_limit; /* limit 0: the machine's */
-	uint64_t peak_committed, resident_pages;
-	uint64_t table_frames;
-	uint64_t search_hint; /* where the next hintless search begins */
+	uint64_t resident_pages; /* pages with a frame mapped */
+	uint64_t table_frames;   /* page tables, without the top-level one */
+	uint64_t search_hint;    /* where the next hintless search begins */
 };
 
 enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
@@ -63,16 +69,24 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 
 /* Maps frames that belong to somebody else (ring, CapSet, clock page, boot package, read-only program segments) as a region of
- * state object; size in bytes, page multiple. hint as in reserve; exact: refuse rather than move. pinned: the program can neither unmap, protect
- * nor decommit it (STATUS(PROTECTION_REFUSED)). The frames are not freed with the mapping. */
-status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot, bool pinned, uint64_t *address) MUST_CHECK;
+ * state object; size in bytes, page multiple. hint as in reserve; exact: refuse (OVERLAP) rather than move. pinned: the program can neither
+ * unmap, protect nor decommit it (PROTECTION_REFUSED); otherwise protect may take rights away and give back, up to prot.
+ * The frames are not freed with the mapping. */
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot, bool pinned,
+			   uint64_t *address) MUST_CHECK;
 /* The kernel's own removal, also of pinned ranges. */
 status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
 
 /* Maps a range of a memory object; holds a reference to the object per region. */
-status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size,
+			   uint32_t prot, uint64_t *address) MUST_CHECK;
+/* The same as unmap and protect, for a range that is nothing but mappings of that object (else NOT_RESERVED). */
+status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size) MUST_CHECK;
+status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size,
+			       uint32_t prot) MUST_CHECK;
 
-/* Writes into a space that need not be current, faulting pages in regardless of write protection (program loading). Committed ranges only. */
+/* Writes into a space that need not be current, faulting pages in regardless of write protection (program loading). Promised and sparse
+ * pages only (else BAD_ADDRESS). */
 status_t aspace_write(struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
 /* The same with zero bytes. */
 status_t aspace_write_zero(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;

@@ -43,6 +43,8 @@ struct process {
 	struct wait_queue exit_waiters;
 	uint64_t boot_address;   /* where the boot package is mapped; 0: not yet */
 
+	struct list_node reap_node; /* guarded by the reaper's lock */
+
 	uint64_t cpu_time_ns;    /* of ended threads; atomic */
 	uint64_t peak_committed; /* pages; set when it has ended */
 };

@@ -2,6 +2,7 @@
 #ifndef CAPOS_SCHED_PARK_H
 #define CAPOS_SCHED_PARK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "capos_kernel/status.h"

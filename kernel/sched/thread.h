@@ -29,6 +29,12 @@ struct ring;
 #define KERNEL_STACK_SIZE (4096ul << KERNEL_STACK_ORDER)
 #define SCRATCH_BYTES 4096ul
 
+enum exit_work {
+	EXIT_WORK_DIE = 1,     /* the process is ending or the thread was killed */
+	EXIT_WORK_SUSPEND = 2, /* suspend_count may be above zero */
+	EXIT_WORK_NOTIFY = 4,  /* a notification may be deliverable */
+};
+
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
 
 /* User registers as entry.S leaves them at the top of the kernel stack. Offsets are taken by asm-offsets. */
@@ -56,46 +62,51 @@ struct thread {
 	void *scratch; /* SCRATCH_BYTES for messages; allocated at the first ring call */
 
 	/* Owner thread only, or anybody while it is suspended and not running. */
-	uint64_t fs_base;
+	uint64_t fs_base, gs_base;
 	bool in_handler; /* between delivery of a notification and resume */
+
+	/* Atomic. */
+	uint32_t exit_work;                   /* enum exit_work: looked at on every return to user mode */
+	uint64_t notify_pending, notify_mask; /* bit per kind; the mask is written by the owner only */
+	uint64_t notify_value[32];            /* of kinds 32 to 63 */
+	uint64_t notify_handler;              /* 0: none; written by the owner only, like the two below */
+	uint64_t notify_stack, notify_stack_size;
+	uint32_t wait_state; /* enum wait_state: see wait.c */
 
 	/* Guarded by lock. */
 	struct spinlock lock;
-	uint64_t notify_pending, notify_mask; /* bit per kind */
-	uint64_t notify_value[32];            /* of kinds 32 to 63 */
-	uint64_t notify_handler, notify_stack, notify_stack_size;
 	uint32_t suspend_count;
-	bool detached;
-	bool dying; /* leave at the next return to user mode */
+	bool stopped;      /* at the suspension point: registers may be written */
+	bool acknowledged; /* has seen the suspension: runs no further user code */
+	bool ended;
 	int32_t exit_code;
 	struct wait_queue joiners;
 	struct wait_queue suspenders; /* suspend callers waiting until it has stopped */
 	struct wait_queue suspended;  /* the thread itself */
-	struct wait_queue *waiting_on; /* for interruption; NULL when not in an interruptible wait */
 
-	/* Scheduler: guarded by the run queue lock of `cpu`, or by `state` ownership (see sched.c). */
+	/* Scheduler: guarded by the run queue lock of `cpu`; the running CPU owns the times (see sched.c). */
 	uint32_t state;
 	uint32_t cpu;
 	uint64_t affinity;
 	uint64_t stack_pointer; /* saved while not running */
-	uint32_t on_cpu;        /* nonzero until its registers are saved */
-	uint64_t vruntime_ns, run_started_ns, cpu_time_ns;
+	uint64_t vruntime_ns, run_started_ns;
+	uint64_t cpu_time_ns; /* up to run_started_ns */
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
 	struct rbnode run_node;
 
 	/* Wait in progress: see wait.c. */
-	struct list_node wait_node;
-	struct rbnode timer_node;
+	struct list_node wait_node; /* guarded by the wait queue's lock */
+	struct rbnode timer_node;   /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	uint32_t wait_result;
-	uint64_t park_key[3];
+	uint64_t park_key[3]; /* guarded by the park bucket's lock */
 
 	struct list_node process_node; /* guarded by process->lock */
 };
 
-/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until thread_start. User threads begin at
- * the registers the caller then puts into thread_frame(). One reference, the caller's; running holds another. */
+/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until thread_start. A user thread comes with its ring page
+ * mapped (ring, ring_address) and a frame ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
+ * thread_frame(), and fs_base. One reference, the caller's; running holds another. Refuses as process_add_thread does. */
 status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **thread) MUST_CHECK;
 struct trap_frame *thread_frame(struct thread *thread);
 void thread_start(struct thread *thread);
@@ -112,5 +123,11 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
 
 /* Makes the thread end at its next return to user mode, soon. */
 void thread_kill(struct thread *thread);
+
+/* After the last switch away from an ended thread: frees what it could not free itself. */
+void thread_reclaim(struct thread *thread);
+
+/* CPU time used so far. */
+uint64_t thread_cpu_time_ns(struct thread *thread);
 
 #endif

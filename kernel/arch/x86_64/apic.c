@@ -1,0 +1,159 @@
+/* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC for device lines, all of which go to CPU 0. */
+#include "arch/x86_64/apic.h"
+
+#include "arch/x86_64/cpu.h"
+#include "core/log.h"
+#include "mm/frame.h"
+
+#define LOCAL_APIC 0xfee00000ul
+#define IO_APIC 0xfec00000ul
+#define MSR_APIC_BASE 0x1bu
+#define MSR_X2APIC 0x800u
+#define MSR_TSC_DEADLINE 0x6e0u
+
+enum {
+	REG_ID = 0x20, REG_EOI = 0xb0, REG_SPURIOUS = 0xf0, REG_ICR = 0x300, REG_ICR_HIGH = 0x310,
+	REG_LVT_TIMER = 0x320, REG_LVT_LINT0 = 0x350, REG_LVT_LINT1 = 0x360, REG_LVT_ERROR = 0x370,
+	REG_TIMER_COUNT = 0x380, REG_TIMER_CURRENT = 0x390, REG_TIMER_DIVIDE = 0x3e0,
+};
+
+#define LVT_MASKED 0x10000u
+#define LVT_TSC_DEADLINE 0x40000u
+#define ICR_INIT 0x4500u
+#define ICR_STARTUP 0x4600u
+#define ICR_NMI 0x4400u
+#define ICR_FIXED 0x4000u
+#define ICR_ALL_OTHERS 0xc0000u
+#define ICR_BUSY 0x1000u
+
+static void (*device_handlers[DEVICE_LINES])(void);
+
+static volatile uint32_t *local_register(unsigned offset)
+{
+	return (volatile uint32_t *)((char *)phys_to_virt(LOCAL_APIC) + offset);
+}
+
+static uint32_t local_read(unsigned offset)
+{
+	if (cpu_features.x2apic)
+		return (uint32_t)rdmsr(MSR_X2APIC + offset / 16);
+	return *local_register(offset);
+}
+
+static void local_write(unsigned offset, uint32_t value)
+{
+	if (cpu_features.x2apic)
+		wrmsr(MSR_X2APIC + offset / 16, value);
+	else
+		*local_register(offset) = value;
+}
+
+static void send_command(uint32_t destination, uint32_t command)
+{
+	if (cpu_features.x2apic) {
+		wrmsr(MSR_X2APIC + REG_ICR / 16, (uint64_t)destination << 32 | command);
+		return;
+	}
+	while (*local_register(REG_ICR) & ICR_BUSY)
+		cpu_relax();
+	*local_register(REG_ICR_HIGH) = destination << 24;
+	*local_register(REG_ICR) = command;
+}
+
+static void io_write(unsigned index, uint32_t value)
+{
+	volatile uint32_t *base = phys_to_virt(IO_APIC);
+	base[0] = index;
+	base[4] = value;
+}
+
+void apic_init_machine(void)
+{
+	/* 8259: initialise to vectors of our own, so that a spurious interrupt is not taken for an exception, then mask all. */
+	outb(0x20, 0x11);
+	outb(0xa0, 0x11);
+	outb(0x21, VECTOR_PIC);
+	outb(0xa1, VECTOR_PIC + 8);
+	outb(0x21, 4);
+	outb(0xa1, 2);
+	outb(0x21, 1);
+	outb(0xa1, 1);
+	outb(0x21, 0xff);
+	outb(0xa1, 0xff);
+	for (unsigned line = 0; line < DEVICE_LINES; line++)
+		io_write(0x10 + 2 * line, LVT_MASKED);
+}
+
+void apic_init_cpu(void)
+{
+	uint64_t base = rdmsr(MSR_APIC_BASE) | 0x800;
+	wrmsr(MSR_APIC_BASE, base);
+	if (cpu_features.x2apic)
+		wrmsr(MSR_APIC_BASE, base | 0x400);
+	local_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
+	local_write(REG_LVT_LINT0, LVT_MASKED);
+	local_write(REG_LVT_LINT1, LVT_MASKED);
+	local_write(REG_LVT_ERROR, LVT_MASKED);
+	local_write(REG_TIMER_DIVIDE, 0xb); /* by 1 */
+	local_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
+}
+
+uint32_t apic_id(void)
+{
+	return cpu_features.x2apic ? local_read(REG_ID) : local_read(REG_ID) >> 24;
+}
+
+void apic_end_of_interrupt(void)
+{
+	local_write(REG_EOI, 0);
+}
+
+void apic_send(uint32_t target, unsigned vector)
+{
+	send_command(target, ICR_FIXED | vector);
+}
+
+void apic_send_init_all_others(void)
+{
+	send_command(0, ICR_ALL_OTHERS | ICR_INIT);
+}
+
+void apic_send_startup_all_others(unsigned page)
+{
+	send_command(0, ICR_ALL_OTHERS | ICR_STARTUP | page);
+}
+
+void apic_stop_others(void)
+{
+	if (cpus_online() > 1)
+		send_command(0, ICR_ALL_OTHERS | ICR_NMI);
+}
+
+void apic_timer_start(uint32_t count)
+{
+	local_write(REG_TIMER_COUNT, count);
+}
+
+uint32_t apic_timer_current(void)
+{
+	return local_read(REG_TIMER_CURRENT);
+}
+
+void apic_timer_deadline(uint64_t tsc)
+{
+	wrmsr(MSR_TSC_DEADLINE, tsc);
+}
+
+void interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+{
+	VERIFY(gsi < DEVICE_LINES);
+	device_handlers[gsi] = handler;
+	io_write(0x11 + 2 * gsi, apic_id() << 24);
+	io_write(0x10 + 2 * gsi, (VECTOR_DEVICE + gsi) | (level ? 0x8000 : 0));
+}
+
+void device_interrupt(unsigned line)
+{
+	if (device_handlers[line])
+		device_handlers[line]();
+}

@@ -1,0 +1,160 @@
+/* Time from the time-stamp counter, and the one-shot timer behind deadlines.
+ *
+ * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under QEMU's TCG from the local APIC timer, whose
+ * clock there is exactly 1 GHz; from the PIT otherwise. All CPUs of the supported machines share one counter rate and zero; smp.c checks
+ * that a CPU's reading is not behind the one that started it. */
+#include "sched/clock.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/asm.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/timer.h"
+#include "core/log.h"
+#include "core/string.h"
+
+#define NS_PER_S 1000000000ul
+#define TCG_APIC_HZ 1000000000ul
+#define PIT_HZ 1193182ul
+
+static union {
+	struct capos_clock_page page;
+	uint8_t bytes[4096];
+} clock_page __attribute__((aligned(4096)));
+
+static uint64_t apic_hz;
+static uint64_t ticks_per_ns; /* 32.32, for deadlines in TSC */
+
+uint64_t clock_ticks(void)
+{
+	return rdtsc();
+}
+
+static uint64_t scale(uint64_t value, uint64_t factor)
+{
+	uint64_t low, high;
+	__asm__("mulq %3" : "=a"(low), "=d"(high) : "a"(value), "r"(factor));
+	return high << 32 | low >> 32;
+}
+
+/* value * 2^32 / divisor, for value below 2^64 / 2^32 * divisor; the quotient must fit. */
+static uint64_t ratio(uint64_t value, uint64_t divisor)
+{
+	uint64_t quotient, remainder;
+	__asm__("divq %4" : "=a"(quotient), "=d"(remainder) : "a"(value << 32), "d"(value >> 32), "r"(divisor));
+	return quotient;
+}
+
+uint64_t clock_now_ns(void)
+{
+	return scale(rdtsc() - clock_page.page.tsc_base, clock_page.page.ns_per_tick);
+}
+
+uint64_t clock_page_frame(void)
+{
+	return (uint64_t)&clock_page - KERNEL_BASE;
+}
+
+int64_t clock_wall_offset_ns(void)
+{
+	return clock_page.page.wall_offset;
+}
+
+void clock_set_wall(int64_t unix_ns)
+{
+	clock_page.page.sequence++;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	clock_page.page.wall_offset = unix_ns - (int64_t)clock_now_ns();
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	clock_page.page.sequence++;
+}
+
+void clock_set_cpus(unsigned count)
+{
+	clock_page.page.cpu_count = count;
+}
+
+/* TSC rate against the APIC timer running at a known rate: the two are read as close together as can be, twice. */
+static uint64_t tsc_hz_by_apic(uint64_t hz)
+{
+	const uint64_t window = hz / 5000; /* 200 us */
+	apic_timer_start(UINT32_MAX);
+	uint32_t apic0 = apic_timer_current();
+	uint64_t tsc0 = rdtsc();
+	uint32_t apic1;
+	do {
+		apic1 = apic_timer_current();
+	} while (apic0 - apic1 < window);
+	uint64_t tsc1 = rdtsc();
+	apic_timer_start(0);
+	return (tsc1 - tsc0) * hz / (apic0 - apic1);
+}
+
+/* Both rates against PIT channel 2 counting down 10 ms (Intel 8254: mode 0, gate by port 0x61). */
+static uint64_t tsc_hz_by_pit(void)
+{
+	const uint64_t count = PIT_HZ / 100;
+	outb(0x61, (uint8_t)((inb(0x61) & ~2) | 1));
+	outb(0x43, 0xb0);
+	outb(0x42, (uint8_t)count);
+	outb(0x42, (uint8_t)(count >> 8));
+	apic_timer_start(UINT32_MAX);
+	uint64_t start = rdtsc();
+	while (!(inb(0x61) & 0x20))
+		cpu_relax();
+	uint64_t tsc = rdtsc() - start;
+	apic_hz = (uint64_t)(UINT32_MAX - apic_timer_current()) * 100;
+	apic_timer_start(0);
+	return tsc * 100;
+}
+
+static bool hypervisor_is(const char *signature, uint32_t *leaves)
+{
+	uint32_t r[4];
+	cpuid(1, 0, r);
+	if (!(r[2] >> 31))
+		return false;
+	cpuid(0x40000000, 0, r);
+	*leaves = r[0];
+	return !memcmp(&r[1], signature, 12);
+}
+
+void clock_init(void)
+{
+	uint32_t r[4], leaves = 0;
+	uint64_t hz = 0;
+	if (hypervisor_is("TCGTCGTCGTCG", &leaves)) {
+		apic_hz = TCG_APIC_HZ;
+		hz = tsc_hz_by_apic(apic_hz);
+	} else if (hypervisor_is("KVMKVMKVM\0\0\0", &leaves) && leaves >= 0x40000010) {
+		cpuid(0x40000010, 0, r);
+		hz = (uint64_t)r[0] * 1000;
+		apic_hz = (uint64_t)r[1] * 1000;
+	}
+	if (!hz || !apic_hz)
+		hz = tsc_hz_by_pit();
+	if (!hz)
+		panic("the time-stamp counter does not count");
+	clock_page.page.ns_per_tick = ratio(NS_PER_S, hz);
+	clock_page.page.tsc_base = rdtsc();
+	clock_page.page.cpu_count = 1;
+	ticks_per_ns = ratio(hz, NS_PER_S);
+}
+
+void timer_program(uint64_t deadline_ns)
+{
+	if (cpu_features.tsc_deadline) {
+		apic_timer_deadline(deadline_ns == UINT64_MAX ? 0 : clock_page.page.tsc_base + scale(deadline_ns, ticks_per_ns) + 1);
+		return;
+	}
+	if (deadline_ns == UINT64_MAX) {
+		apic_timer_start(0);
+		return;
+	}
+	uint64_t now = clock_now_ns();
+	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
+	if (wait_ns > NS_PER_S)
+		wait_ns = NS_PER_S; /* the counter is 32 bits: wake once a second at most and look again */
+	uint64_t count = wait_ns * (apic_hz / 1000) / 1000000 + 1;
+	apic_timer_start((uint32_t)(count > UINT32_MAX ? UINT32_MAX : count));
+}

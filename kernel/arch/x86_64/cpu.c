@@ -1,0 +1,201 @@
+/* Bringing one CPU into the state the kernel assumes: features found once, then per CPU the descriptor tables, control registers,
+ * and the SYSCALL entry. Intel SDM volume 3 chapters 2 (control registers), 5.8.7 (SYSCALL), 13 (XSAVE). */
+#include "arch/x86_64/cpu.h"
+
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/asm.h"
+#include "arch/x86_64/percpu.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/frame.h"
+
+struct cpu_features cpu_features;
+struct percpu percpus[CAPOS_CPUS_MAX];
+
+#define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_SFMASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+
+#define EFER_SCE 1u
+#define EFER_NXE 0x800u
+#define CR0_BITS 0x80010033ul /* PG WP NE ET MP PE */
+#define CR4_PAE 0x20ul
+#define CR4_PGE 0x80ul
+#define CR4_OSFXSR_OSXMMEXCPT 0x600ul
+#define CR4_UMIP 0x800ul
+#define CR4_FSGSBASE 0x10000ul
+#define CR4_OSXSAVE 0x40000ul
+#define CR4_SMEP 0x100000ul
+#define CR4_SMAP 0x200000ul
+/* Cleared by SYSCALL: CF..OF stay; TF, IF, DF, NT, AC go. */
+#define SYSCALL_FLAG_MASK 0x44700ul
+/* x87, SSE, AVX, and the three AVX-512 components, where the CPU has them (SDM 13.1). */
+#define XSAVE_COMPONENTS 0xe7ul
+
+static void detect_xsave(void)
+{
+	uint32_t r[4];
+	cpuid(0xd, 0, r);
+	uint64_t mask = r[0] & XSAVE_COMPONENTS;
+	if ((mask & 0xe0) != 0xe0)
+		mask &= ~0xe0ul;
+	cpu_features.xsave_mask = mask;
+}
+
+void cpu_detect(void)
+{
+	uint32_t r[4];
+	cpuid(0, 0, r);
+	uint32_t leaves = r[0];
+	cpuid(1, 0, r);
+	cpu_features.pge = r[3] >> 13 & 1;
+	cpu_features.x2apic = r[2] >> 21 & 1;
+	cpu_features.tsc_deadline = r[2] >> 24 & 1;
+	cpu_features.xsave = r[2] >> 26 & 1;
+	cpu_features.rdrand = r[2] >> 30 & 1;
+	if (leaves >= 7) {
+		cpuid(7, 0, r);
+		cpu_features.fsgsbase = r[1] & 1;
+		cpu_features.smep = r[1] >> 7 & 1;
+		cpu_features.rdseed = r[1] >> 18 & 1;
+		cpu_features.smap = r[1] >> 20 & 1;
+		cpu_features.umip = r[2] >> 2 & 1;
+	}
+	cpuid(0x80000000, 0, r);
+	uint32_t extended = r[0];
+	if (extended >= 0x80000001) {
+		cpuid(0x80000001, 0, r);
+		cpu_features.nx = r[3] >> 20 & 1;
+		cpu_features.page1g = r[3] >> 26 & 1;
+	}
+	if (extended >= 0x80000007) {
+		cpuid(0x80000007, 0, r);
+		cpu_features.invariant_tsc = r[3] >> 8 & 1;
+	}
+	cpu_features.xsave_size = 512;
+	if (cpu_features.xsave)
+		detect_xsave();
+}
+
+const char *cpu_refusal(void)
+{
+	uint32_t r[4];
+	cpuid(0x80000001, 0, r);
+	if (!(r[3] >> 11 & 1) || !(r[3] >> 29 & 1))
+		return "this processor lacks SYSCALL or long mode";
+	cpuid(1, 0, r);
+	if (!(r[3] >> 24 & 1) || !(r[3] >> 26 & 1))
+		return "this processor lacks FXSAVE or SSE2, which Go code needs";
+	if (!(r[3] >> 9 & 1))
+		return "this processor has no local APIC";
+	return NULL;
+}
+
+static void load_descriptor_tables(struct percpu *cpu)
+{
+	uint64_t tss = (uint64_t)&cpu->tss;
+	cpu->tss.io_map_base = sizeof cpu->tss;
+	cpu->gdt[1] = 0x00af9b000000ffff; /* kernel code */
+	cpu->gdt[2] = 0x00cf93000000ffff; /* kernel data */
+	cpu->gdt[3] = 0x00cffb000000ffff; /* 32-bit user code: SYSRET's base, never loaded */
+	cpu->gdt[4] = 0x00cff3000000ffff; /* user data */
+	cpu->gdt[5] = 0x00affb000000ffff; /* user code */
+	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[7] = tss >> 32;
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) pointer = { sizeof cpu->gdt - 1, (uint64_t)cpu->gdt };
+	__asm__ volatile("lgdt %0\n\t"
+			 "pushq %1\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1:\tmovl %2, %%ss\n\t"
+			 "ltr %w3"
+			 : : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(SELECTOR_TSS)
+			 : "rax", "memory");
+}
+
+/* One page each for the exceptions that need a known good stack; its top word is the per-CPU pointer (entry.S). */
+static void allocate_exception_stacks(struct percpu *cpu)
+{
+	for (int i = 0; i < 3; i++) {
+		paddr_t frame = frame_alloc(1, FRAME_ZERO);
+		VERIFY(frame);
+		uint64_t top = (uint64_t)phys_to_virt(frame) + 2 * PAGE_SIZE - 16;
+		*(uint64_t *)top = (uint64_t)cpu;
+		cpu->tss.ist[i] = top;
+	}
+}
+
+static void enable_features(void)
+{
+	uint64_t cr4 = CR4_PAE | CR4_OSFXSR_OSXMMEXCPT;
+	cr4 |= cpu_features.pge ? CR4_PGE : 0;
+	cr4 |= cpu_features.umip ? CR4_UMIP : 0;
+	cr4 |= cpu_features.fsgsbase ? CR4_FSGSBASE : 0;
+	cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
+	cr4 |= cpu_features.smep ? CR4_SMEP : 0;
+	cr4 |= cpu_features.smap ? CR4_SMAP : 0;
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+	__asm__ volatile("mov %0, %%cr0" : : "r"(CR0_BITS));
+	if (cpu_features.xsave) {
+		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)cpu_features.xsave_mask), "d"((uint32_t)(cpu_features.xsave_mask >> 32)));
+		uint32_t r[4];
+		cpuid(0xd, 0, r);
+		cpu_features.xsave_size = r[1];
+	}
+}
+
+void cpu_setup(struct percpu *cpu)
+{
+	allocate_exception_stacks(cpu);
+	load_descriptor_tables(cpu);
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	wrmsr(MSR_FS_BASE, 0);
+	enable_features();
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_features.nx ? EFER_NXE : 0));
+	wrmsr(MSR_STAR, (uint64_t)(SELECTOR_USER_CODE - 16) << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
+	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
+	wrmsr(MSR_SFMASK, SYSCALL_FLAG_MASK);
+}
+
+unsigned cpu_id(void)
+{
+	return percpu()->id;
+}
+
+uint64_t fs_base_read(void)
+{
+	uint64_t base;
+	if (!cpu_features.fsgsbase)
+		return rdmsr(MSR_FS_BASE);
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+void fs_base_write(uint64_t base)
+{
+	if (cpu_features.fsgsbase)
+		__asm__ volatile("wrfsbase %0" : : "r"(base));
+	else
+		wrmsr(MSR_FS_BASE, base);
+}
+
+/* The user's GS base waits in KERNEL_GS_BASE while the kernel runs. Without FSGSBASE a program cannot set one. */
+uint64_t user_gs_base_read(void)
+{
+	return cpu_features.fsgsbase ? rdmsr(MSR_KERNEL_GS_BASE) : 0;
+}
+
+void user_gs_base_write(uint64_t base)
+{
+	if (cpu_features.fsgsbase)
+		wrmsr(MSR_KERNEL_GS_BASE, base);
+}

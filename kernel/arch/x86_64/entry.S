@@ -1,0 +1,206 @@
+/* Every way into the kernel and back out. Three paths: SYSCALL, interrupts and exceptions, and those exceptions that may
+ * come at any instruction at all (NMI, double fault, machine check) and therefore have stacks of their own.
+ *
+ * Rules (docs/hazards.md says why):
+ *  - GS is swapped exactly when user mode was left: SYSCALL always, interrupts by the saved CS. The third path cannot know and takes
+ *    its per-CPU pointer from the top of its own stack.
+ *  - SYSRET is used only for frames that SYSCALL made and nobody edited (vector still VECTOR_SYSCALL); their RIP is canonical.
+ *  - Interrupts stay off from entry to exit.
+ */
+#include "arch/x86_64/asm.h"
+#include "offsets.h"
+
+.macro PUSH_REGISTERS
+	pushq %rax
+	pushq %rbx
+	pushq %rcx
+	pushq %rdx
+	pushq %rsi
+	pushq %rdi
+	pushq %rbp
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+.endm
+
+.macro POP_REGISTERS
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rbp
+	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %rcx
+	popq %rbx
+	popq %rax
+.endm
+
+	.text
+
+/* SYSCALL: RCX = user RIP, R11 = user RFLAGS, RSP still the user's. SFMASK has cleared IF, DF, TF, AC, NT. */
+FUNCTION(entry_syscall)
+	swapgs
+	movq %rsp, %gs:PERCPU_USER_STACK
+	movq %gs:PERCPU_KERNEL_STACK, %rsp
+	pushq $SELECTOR_USER_DATA
+	pushq %gs:PERCPU_USER_STACK
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+	pushq %rcx
+	pushq $0
+	pushq $VECTOR_SYSCALL
+	PUSH_REGISTERS
+	movq %rsp, %rdi
+	xorl %ebp, %ebp
+	call syscall_entry
+	movq %rax, FRAME_RAX(%rsp)
+	movq %gs:PERCPU_CURRENT, %rdx
+	movl %gs:PERCPU_RESCHED, %eax
+	orl THREAD_EXIT_WORK(%rdx), %eax
+	jnz 1f
+	/* Nobody edited the frame: the short way out. */
+	POP_REGISTERS
+	addq $16, %rsp                          /* vector, error */
+	popq %rcx                               /* RIP */
+	addq $8, %rsp                           /* CS */
+	popq %r11                               /* RFLAGS */
+	popq %rsp
+	swapgs
+	sysretq
+1:	movq %rsp, %rdi
+	call return_to_user
+	jmp return_frame
+END(entry_syscall)
+
+/* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as SYSCALL made it. */
+FUNCTION(return_frame)
+	POP_REGISTERS
+	addq $16, %rsp
+	swapgs
+	.globl return_iretq
+return_iretq:
+	iretq
+END(return_frame)
+
+/* _Noreturn void leave_by_frame(struct trap_frame *frame): the frame lies at the top of the current kernel stack; what is below it is abandoned. */
+FUNCTION(leave_by_frame)
+	movq %rdi, %rsp
+	call return_to_user
+	jmp return_frame
+END(leave_by_frame)
+
+/* A new thread's first instructions: RBX = function, R12 = argument (kernel thread), or straight to the frame above (user thread). */
+FUNCTION(thread_begin)
+	call sched_switched
+	testq %rbx, %rbx
+	jz 1f
+	movq %r12, %rdi
+	xorl %ebp, %ebp
+	call *%rbx
+	xorl %edi, %edi
+	call thread_exit
+1:	movq %rsp, %rdi
+	call return_to_user
+	jmp return_frame
+END(thread_begin)
+
+/* void switch_context(uint64_t *save_rsp, uint64_t load_rsp) */
+FUNCTION(switch_context)
+	pushq %rbp
+	pushq %rbx
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, (%rdi)
+	movq %rsi, %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbx
+	popq %rbp
+	ret
+END(switch_context)
+
+/* Vector stubs: push a zero where the processor pushes no error code, then the vector. 16 bytes each. */
+	.balign 16
+	.globl vector_stubs
+vector_stubs:
+	vector = 0
+	.rept 256
+	.balign 16
+	.if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
+	.else
+	pushq $0
+	.endif
+	pushq $vector
+	.if (vector == 2) || (vector == 8) || (vector == 18)
+	jmp entry_paranoid
+	.else
+	jmp entry_trap
+	.endif
+	vector = vector + 1
+	.endr
+
+FUNCTION(entry_trap)
+	cld
+	testb $3, 24(%rsp)                      /* saved CS: above vector, error, RIP */
+	jz 1f
+	swapgs
+	PUSH_REGISTERS
+	movq %rsp, %rdi
+	xorl %ebp, %ebp
+	call trap_from_user
+	movq %gs:PERCPU_CURRENT, %rdx
+	movl %gs:PERCPU_RESCHED, %eax
+	orl THREAD_EXIT_WORK(%rdx), %eax
+	jz return_frame
+	movq %rsp, %rdi
+	call return_to_user
+	jmp return_frame
+1:	PUSH_REGISTERS
+	movq %rsp, %rdi
+	call trap_from_kernel
+	POP_REGISTERS
+	addq $16, %rsp
+	iretq
+END(entry_trap)
+
+/* The stack's top word, above the frame the processor pushed, is this CPU's per-CPU pointer. Both GS bases are put back afterwards. */
+FUNCTION(entry_paranoid)
+	cld
+	PUSH_REGISTERS
+	movl $0xc0000101, %ecx                  /* IA32_GS_BASE */
+	rdmsr
+	shlq $32, %rdx
+	orq %rdx, %rax
+	movq %rax, %rbx                         /* RBX: GS base of the interrupted code */
+	movq FRAME_SIZE(%rsp), %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	movq %rsp, %rdi
+	call trap_paranoid
+	movq %rbx, %rax
+	movq %rbx, %rdx
+	shrq $32, %rdx
+	movl $0xc0000101, %ecx
+	wrmsr
+	POP_REGISTERS
+	addq $16, %rsp
+	iretq
+END(entry_paranoid)
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,73 @@
+/* The kernel half of every address space: all RAM at the direct map (never executable), and the kernel image at its own base, page by page
+ * with the protection its sections ask for. Its top-level entries never change afterwards, so that address spaces can
+ * copy them once. */
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/asm.h"
+#include "arch/x86_64/cpu.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/frame.h"
+
+#define PTE_PRESENT 1ul
+#define PTE_WRITE 2ul
+#define PTE_LARGE 0x80ul
+#define PTE_GLOBAL 0x100ul
+#define PTE_NX (1ul << 63)
+#define IMAGE_TABLES 4 /* 8 MiB from the kernel's base: the image ends below (checked) */
+
+uint64_t kernel_pml4[512] __attribute__((aligned(4096)));
+static uint64_t image_pdpt[512] __attribute__((aligned(4096)));
+static uint64_t image_pd[512] __attribute__((aligned(4096)));
+static uint64_t image_pt[IMAGE_TABLES][512] __attribute__((aligned(4096)));
+static uint64_t direct_pdpt[512] __attribute__((aligned(4096)));
+
+extern char kernel_image_start[], kernel_text_end[], kernel_rodata_end[], kernel_image_end[];
+
+static paddr_t image_phys(const void *address)
+{
+	return (paddr_t)address - KERNEL_BASE;
+}
+
+static void map_image(uint64_t nx)
+{
+	VERIFY(image_phys(kernel_image_end) <= IMAGE_TABLES * LARGE_PAGE_SIZE);
+	for (paddr_t pa = image_phys(kernel_image_start); pa < image_phys(kernel_image_end); pa += PAGE_SIZE) {
+		uint64_t flags = PTE_PRESENT | PTE_WRITE | nx;
+		if (pa < image_phys(kernel_text_end))
+			flags = PTE_PRESENT;
+		else if (pa < image_phys(kernel_rodata_end))
+			flags = PTE_PRESENT | nx;
+		image_pt[pa / LARGE_PAGE_SIZE][pa / PAGE_SIZE % 512] = pa | flags | PTE_GLOBAL;
+	}
+	for (int i = 0; i < IMAGE_TABLES; i++)
+		image_pd[i] = image_phys(image_pt[i]) | PTE_PRESENT | PTE_WRITE;
+	image_pdpt[510] = image_phys(image_pd) | PTE_PRESENT | PTE_WRITE;
+	kernel_pml4[511] = image_phys(image_pdpt) | PTE_PRESENT | PTE_WRITE;
+}
+
+/* At least 4 GiB, which hold the device registers too. The directories take frames from *free. */
+static void map_direct(uint64_t ram_end, uint64_t *free, uint64_t nx)
+{
+	uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | nx;
+	for (uint64_t gib = 0; gib < 512 && (gib < 4 || gib << 30 < ram_end); gib++) {
+		uint64_t *directory = phys_to_virt(*free);
+		for (uint64_t i = 0; i < 512; i++)
+			directory[i] = (gib << 30 | i << 21) | flags;
+		direct_pdpt[gib] = *free | PTE_PRESENT | PTE_WRITE;
+		*free += PAGE_SIZE;
+	}
+	kernel_pml4[256] = image_phys(direct_pdpt) | PTE_PRESENT | PTE_WRITE;
+}
+
+void kernel_map_init(uint64_t ram_end, uint64_t *free)
+{
+	/* Entries with NX set are reserved-bit faults until EFER.NXE is on: each CPU turns that on before it activates these tables. */
+	uint64_t nx = cpu_features.nx ? PTE_NX : 0;
+	map_image(nx);
+	map_direct(ram_end, free, nx);
+}
+
+void kernel_map_activate(void)
+{
+	__asm__ volatile("mov %0, %%cr3" : : "r"(image_phys(kernel_pml4)) : "memory");
+}

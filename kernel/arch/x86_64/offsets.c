@@ -1,0 +1,24 @@
+/* Offsets the assembly needs, taken from C: compiled to assembly text, from which the build makes build/.../offsets.h. */
+#include <stddef.h>
+
+#include "arch/x86_64/percpu.h"
+#include "sched/thread.h"
+
+#define OFFSET(name, value) __asm__ volatile("\n@define " #name " %c0" : : "i"(value))
+
+void offsets(void)
+{
+	OFFSET(PERCPU_CURRENT, offsetof(struct percpu, current));
+	OFFSET(PERCPU_KERNEL_STACK, offsetof(struct percpu, kernel_stack));
+	OFFSET(PERCPU_USER_STACK, offsetof(struct percpu, user_stack));
+	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
+	OFFSET(THREAD_STACK_POINTER, offsetof(struct thread, stack_pointer));
+	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
+	OFFSET(FRAME_RAX, offsetof(struct trap_frame, rax));
+	OFFSET(FRAME_VECTOR, offsetof(struct trap_frame, vector));
+	OFFSET(FRAME_CS, offsetof(struct trap_frame, cs));
+	OFFSET(FRAME_RIP, offsetof(struct trap_frame, rip));
+	OFFSET(FRAME_RFLAGS, offsetof(struct trap_frame, rflags));
+	OFFSET(FRAME_RSP, offsetof(struct trap_frame, rsp));
+	OFFSET(FRAME_SIZE, sizeof(struct trap_frame));
+}

@@ -1,0 +1,115 @@
+/* User page tables: where a space keeps, for every committed page, its frame or the claim to one.
+ *
+ * Entries beyond what the processor defines (absent ones are 0):
+ *
+ *     63  62 61      52 51            12 11   9 8           0
+ *     NX   0 | entries | frame address  | kind | flags, PRESENT = 1
+ *              in use,
+ *              of tables
+ *
+ *     PAGING_TABLE     a lower table; counts its non-zero entries, so an emptied table is noticed at no cost
+ *     PAGING_PROMISED  no frame yet, but one is promised to this page (in a directory: to all 512, and one for a table)
+ *     PAGING_FOREIGN_PENDING  no frame yet: the memory object has to be asked
+ *     PAGING_FOREIGN   a frame of somebody else's
+ *     PAGING_OWNED     a frame that was promised, freed with the entry (in a directory: a 2 MiB frame, and a promise for a table)
+ *     PAGING_SPARSE    a frame charged at first touch, freed with the entry
+ *
+ * A page that is untouched and sparse, or not committed, has no entry. A frame's entry with PRESENT clear belongs to a page with protection none, or to one
+ * whose removal is under way. Because a directory entry for 2 MiB always carries a promise for a table, splitting it never fails; and since
+ * whoever adds entries brings the tables along in a pool, nothing here fails halfway.
+ *
+ * Accessed and dirty bits are set from the start: nobody reads them and the processor need not write them.
+ * Callers hold the space's lock. Ranges are page-aligned and in the user half. */
+#ifndef CAPOS_ARCH_PAGING_H
+#define CAPOS_ARCH_PAGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mm/frame.h"
+
+#define PAGING_PRESENT 1ul
+#define PAGING_ADDRESS 0x000ffffffffff000ul
+
+enum paging_kind {
+	PAGING_ABSENT,
+	PAGING_TABLE,
+	PAGING_PROMISED,
+	PAGING_FOREIGN_PENDING,
+	PAGING_FOREIGN,
+	PAGING_OWNED,
+	PAGING_SPARSE,
+};
+
+static inline enum paging_kind paging_kind(uint64_t entry)
+{
+	return (enum paging_kind)(entry >> 9 & 7);
+}
+
+static inline bool paging_has_frame(uint64_t entry)
+{
+	return paging_kind(entry) >= PAGING_FOREIGN;
+}
+
+/* Zeroed frames to become tables. */
+struct table_pool {
+	paddr_t first;
+	size_t count;
+};
+
+/* All or nothing. */
+bool table_pool_fill(struct table_pool *pool, size_t count) MUST_CHECK;
+void table_pool_drain(struct table_pool *pool);
+
+/* The entry for a 4 KiB page: a frame with a protection (none: not present). */
+uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
+
+/* A new top-level table with the kernel's half in it; 0 when memory is short. */
+paddr_t paging_create(void) MUST_CHECK;
+/* The user half must be empty. */
+void paging_destroy(paddr_t root);
+
+/* What adding entries for every page of [start, end), now absent, takes. tables: from a pool. spans: aligned 2 MiB blocks that get
+ * one directory entry; each needs a promise for a table. counted: spans of any level that hold the page before this address are left out,
+ * as counted already (0: none). whole_spans: whether such directory entries are wanted. */
+struct paging_need {
+	size_t tables, spans;
+};
+void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted, bool whole_spans, struct paging_need *need);
+
+/* Gives every page of [start, end), now absent, an entry: the first, then each `step` more than the one before. Entries that are promises
+ * use whole directory entries where they can. */
+void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step, struct table_pool *pool);
+
+/* The entry the processor would find for an address, at whatever level its walk ends (1: 4 KiB table, 2: directory, ...). */
+uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
+/* Changes a non-zero entry that paging_find returned into another. */
+void paging_replace(uint64_t *slot, uint64_t entry);
+/* A directory entry that is promised becomes 2 MiB of memory, if there is a frame that size. */
+bool paging_populate_large(uint64_t *slot, uint32_t prot);
+
+/* When one directory entry covers the pages on both sides of the address, puts a table in its place. Returns whether translations in use
+ * changed shape (the caller flushes the 2 MiB); counts the table. */
+bool paging_split(paddr_t root, uint64_t address, uint64_t *tables) MUST_CHECK;
+
+/* Puts a table in the place of a 2 MiB directory entry. */
+void paging_split_entry(uint64_t *slot, uint64_t *tables);
+
+/* Changes the protection of every frame in [start, end). Returns whether any access that was possible no longer is. */
+bool paging_protect(paddr_t root, uint64_t start, uint64_t end, uint32_t prot) MUST_CHECK;
+
+/* Removal takes two steps with a TLB flush in between: hide makes all entries of [start, end) and the tables they leave empty
+ * invisible to the processor; clear then frees the frames and tables and takes promises back. Between the two the lock is kept. */
+bool paging_hide(paddr_t root, uint64_t start, uint64_t end) MUST_CHECK; /* whether a flush is needed */
+struct paging_cleared {
+	size_t resident; /* pages that had a frame */
+	size_t sparse;   /* of them, charged at first touch */
+	size_t tables;
+};
+void paging_clear(paddr_t root, uint64_t start, uint64_t end, struct paging_cleared *cleared);
+
+/* Pages of [start, end) that have a frame. */
+size_t paging_resident(paddr_t root, uint64_t start, uint64_t end);
+
+#endif

@@ -1,0 +1,92 @@
+/* Starting the other CPUs. How many there are comes from QEMU's firmware configuration device (docs/specs/fw_cfg, item 5); without one the machine
+ * has one CPU as far as the kernel is concerned. All are woken by one broadcast and number themselves on the trampoline. */
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/asm.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/timer.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/frame.h"
+#include "sched/clock.h"
+#include "sched/sched.h"
+
+#define FW_CFG_SELECT 0x510
+#define FW_CFG_DATA 0x511
+#define FW_CFG_SIGNATURE 0
+#define FW_CFG_CPUS 5
+#define AP_STACK_ORDER 2
+#define START_TIMEOUT_NS 2000000000ul
+
+extern char trampoline_start[], trampoline_end[];
+uint64_t ap_stacks[CAPOS_CPUS_MAX];
+static unsigned online = 1;
+
+unsigned cpus_online(void)
+{
+	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
+}
+
+static uint8_t fw_cfg_byte(void)
+{
+	return inb(FW_CFG_DATA);
+}
+
+static unsigned count_cpus(void)
+{
+	outw(FW_CFG_SELECT, FW_CFG_SIGNATURE);
+	for (const char *expect = "QEMU"; *expect; expect++)
+		if (fw_cfg_byte() != (uint8_t)*expect)
+			return 1;
+	outw(FW_CFG_SELECT, FW_CFG_CPUS);
+	unsigned low = fw_cfg_byte();
+	unsigned count = low | (unsigned)fw_cfg_byte() << 8;
+	return count > CAPOS_CPUS_MAX ? CAPOS_CPUS_MAX : count;
+}
+
+static void wait_ns(uint64_t ns)
+{
+	uint64_t end = clock_now_ns() + ns;
+	while (clock_now_ns() < end)
+		cpu_relax();
+}
+
+/* First C code of an application processor; its stack becomes its idle thread's for good. */
+void ap_start(uint64_t number)
+{
+	struct percpu *cpu = &percpus[number];
+	cpu_setup(cpu);
+	kernel_map_activate();
+	traps_init();
+	apic_init_cpu();
+	cpu->apic_id = apic_id();
+	sched_init_cpu(cpu);
+	__atomic_add_fetch(&online, 1, __ATOMIC_RELEASE);
+	sched_idle();
+}
+
+void smp_start(void)
+{
+	unsigned count = count_cpus();
+	if (count == 1)
+		return;
+	for (unsigned i = 1; i < count; i++) {
+		paddr_t stack = frame_alloc(AP_STACK_ORDER, 0);
+		if (!stack)
+			panic("no memory for the stack of CPU %u", i);
+		ap_stacks[i] = (uint64_t)phys_to_virt(stack) + (PAGE_SIZE << AP_STACK_ORDER) - 16;
+		percpus[i].self = &percpus[i];
+		percpus[i].id = i;
+	}
+	memcpy(phys_to_virt(TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	apic_send_init_all_others();
+	wait_ns(200000);
+	apic_send_startup_all_others(TRAMPOLINE >> 12);
+	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
+	while (cpus_online() < count && clock_now_ns() < limit)
+		cpu_relax();
+	if (cpus_online() < count)
+		log_printf("capos: %u of %u CPUs started", cpus_online(), count);
+	clock_set_cpus(cpus_online());
+}

@@ -1,0 +1,12 @@
+/* The one-shot timer of this CPU, in monotonic time. */
+#ifndef CAPOS_ARCH_TIMER_H
+#define CAPOS_ARCH_TIMER_H
+
+#include <stdint.h>
+
+/* An interrupt at deadline_ns or a little later, or up to a second earlier when it is far away; UINT64_MAX: none. */
+void timer_program(uint64_t deadline_ns);
+/* Publishes the number of CPUs on the clock page. */
+void clock_set_cpus(unsigned count);
+
+#endif

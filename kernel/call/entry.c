@@ -1,0 +1,233 @@
+/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest path, so it goes straight from the table's
+ * slot to the method, and methods whose words all are scalars get them as they are. */
+#include "call/call.h"
+
+#include "arch/x86_64/asm.h"
+#include "call/trace.h"
+#include "core/log.h"
+#include "kernel/methods.h"
+#include "mm/kmem.h"
+#include "object/markers.h"
+#include "proc/process.h"
+#include "sched/park.h"
+#include "sched/thread.h"
+
+#define REGISTER_ARGUMENTS 5u
+
+/* Message buffers know their size, so that the thread needs one pointer for them. */
+struct message_buffer {
+	uint64_t size;
+	uint64_t reserved;
+	uint8_t bytes[];
+};
+
+void *call_buffer(struct thread *thread, size_t size)
+{
+	struct message_buffer *buffer = thread->scratch;
+	if (buffer && buffer->size >= size)
+		return buffer->bytes;
+	if (size < CALL_SCRATCH_BYTES)
+		size = CALL_SCRATCH_BYTES;
+	struct message_buffer *larger = kmem_alloc(sizeof *larger + size);
+	if (!larger)
+		return NULL;
+	larger->size = size;
+	if (buffer)
+		kmem_free(buffer);
+	thread->scratch = larger;
+	return larger->bytes;
+}
+
+void call_buffer_trim(struct thread *thread)
+{
+	struct message_buffer *buffer = thread->scratch;
+	if (buffer && buffer->size > CALL_SCRATCH_BYTES) {
+		kmem_free(buffer);
+		thread->scratch = NULL;
+	}
+}
+
+/* The general form: spans, several results, capabilities, argument arrays in memory. */
+static status_t call_compact_general(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
+                                     struct call_result *result)
+{
+	union method_params params;
+	union method_results results;
+	struct word_results where;
+	cap_id_t cap = 0;
+	result->cap = 0;
+	status_t status = decode_arguments(method, arguments, count, &params, &results, &where);
+	if (status != STATUS_OK)
+		return status;
+	if (method->flags & METHOD_RETURNS_CAP) {
+		status = cap_table_reserve(&call->process->caps, &cap);
+		if (status != STATUS_OK)
+			return status;
+	}
+	status = method->invoke(call, &params, &results);
+	if (cap && status == STATUS_OK) {
+		cap_table_commit(&call->process->caps, cap, *results_object(method, &results));
+		result->cap = cap;
+	} else if (cap) {
+		cap_table_abandon(&call->process->caps, cap);
+	}
+	if (status == STATUS_OK)
+		status = results_to_word(method, &results, &where, cap, &result->word);
+	if (__builtin_expect(call_observed, 0))
+		call_observe(call, method, &params, &results, status, cap);
+	return status;
+}
+
+/* Every word is a scalar parameter, at most one scalar comes back: the words are the parameter structure. */
+static bool is_plain(const struct method_desc *method, size_t count)
+{
+	return method->words == method->params.count && method->words <= count && !(method->flags & METHOD_RETURNS_CAP);
+}
+
+static status_t check_scalar(const struct field_desc *field, uint64_t word)
+{
+	if (field->width == 8)
+		return STATUS_OK;
+	unsigned bits = field->width * 8u;
+	uint64_t high = word >> (bits - (field->kind == FIELD_SIGNED));
+	bool fits = high == 0 || (field->kind == FIELD_SIGNED && high == UINT64_MAX >> (bits - 1));
+	return fits ? STATUS_OK : STATUS(INVALID_ARGUMENT);
+}
+
+status_t call_compact(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
+                      struct call_result *result)
+{
+	if (__builtin_expect(!is_plain(method, count), 0))
+		return call_compact_general(call, method, arguments, count, result);
+	result->word = 0;
+	result->cap = 0;
+	for (unsigned i = 0; i < method->words; i++) {
+		status_t status = check_scalar(&method->params.fields[i], arguments[i]);
+		if (__builtin_expect(status != STATUS_OK, 0))
+			return status;
+	}
+	status_t status = method->invoke(call, arguments, &result->word);
+	if (__builtin_expect(call_observed, 0))
+		call_observe(call, method, arguments, &result->word, status, 0);
+	return status;
+}
+
+/* Which kind of park space the id names; false: none. */
+static bool park_space(struct process *process, cap_id_t cap, bool *shared)
+{
+	struct object *object = cap_table_lookup(&process->caps, cap);
+	if (object == &object_park_space || object == &object_shared_park_space) {
+		*shared = object == &object_shared_park_space;
+		return true;
+	}
+	if (object)
+		object_release(object);
+	return false;
+}
+
+int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected, uint64_t deadline_ns)
+{
+	bool shared;
+	int64_t result = STATUS_TRANSPORT(INVOKE_FAILED);
+	if (park_space(process, cap, &shared)) {
+		if (expected > UINT32_MAX)
+			result = STATUS(INVALID_ARGUMENT);
+		else
+			result = park_wait(shared, address, (uint32_t)expected, deadline_ns);
+	}
+	if (__builtin_expect(call_observed, 0))
+		call_observe_operation(CAPOS_OPCODE_PARK, cap, address, expected, result);
+	return result;
+}
+
+int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+{
+	bool shared;
+	int64_t result = STATUS_TRANSPORT(INVOKE_FAILED);
+	if (park_space(process, cap, &shared))
+		result = park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
+	if (__builtin_expect(call_observed, 0))
+		call_observe_operation(CAPOS_OPCODE_UNPARK, cap, address, count, result);
+	return result;
+}
+
+int64_t call_release(struct process *process, cap_id_t cap)
+{
+	int64_t result = cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
+	if (__builtin_expect(call_observed, 0))
+		call_observe_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
+	return result;
+}
+
+static int64_t register_compact(struct trap_frame *frame)
+{
+	struct thread *thread = thread_current();
+	struct process *process = thread->process;
+	struct object *object = cap_table_lookup(&process->caps, (cap_id_t)frame->rdi);
+	if (__builtin_expect(!object, 0))
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+
+	int64_t value = STATUS_TRANSPORT(INVOKE_FAILED);
+	uint64_t ordinal = frame->rdi >> 32;
+	if (__builtin_expect(object->interface && ordinal < object->interface->method_count, 1)) {
+		const struct method_desc *method = &object->interface->methods[ordinal];
+		uint64_t arguments[REGISTER_ARGUMENTS] = { frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
+		struct call call = { .thread = thread, .process = process, .object = object, .frame = frame, .cap = (cap_id_t)frame->rdi };
+		struct call_result result;
+		status_t status = call_compact(&call, method, arguments, REGISTER_ARGUMENTS, &result);
+		value = status == STATUS_OK ? (int64_t)register_word(method, result.word) : status;
+	}
+	object_release(object);
+	/* resume has put another frame in place of this call's: its RAX stays. */
+	return __builtin_expect(frame->vector == VECTOR_SYSCALL, 1) ? value : (int64_t)frame->rax;
+}
+
+static int64_t enter_exit(uint64_t code, uint64_t scope)
+{
+	struct thread *thread = thread_current();
+	if (scope != CAPOS_EXIT_SCOPE_THREAD && scope != CAPOS_EXIT_SCOPE_PROCESS)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	if (__builtin_expect(call_observed, 0))
+		call_observe_exit((int32_t)code, scope);
+	if (scope == CAPOS_EXIT_SCOPE_PROCESS)
+		process_exit(thread->process, CAPOS_EXIT_KIND_EXITED, (int32_t)code);
+	thread_exit((int32_t)code);
+}
+
+/* One operation, named in bits 8 to 15. The id's upper half is part of it only for compact. */
+static int64_t enter_operation(struct trap_frame *frame, uint64_t opcode)
+{
+	struct process *process = thread_current()->process;
+	if (__builtin_expect(opcode > CAPOS_OPCODE_COMPACT, 0))
+		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	if (frame->rdi > UINT32_MAX)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	cap_id_t cap = (cap_id_t)frame->rdi;
+	switch (opcode) {
+	case CAPOS_OPCODE_PARK:
+		return call_park(process, cap, frame->rsi, frame->rdx, frame->r10);
+	case CAPOS_OPCODE_UNPARK:
+		return call_unpark(process, cap, frame->rsi, frame->rdx);
+	case CAPOS_OPCODE_RELEASE:
+		return call_release(process, cap);
+	default:
+		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	}
+}
+
+int64_t syscall_entry(struct trap_frame *frame)
+{
+	uint64_t number = frame->rax;
+	if (__builtin_expect(number == (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8), 1)) {
+		if (__builtin_expect(frame->rdi >> 48, 0))
+			return STATUS_TRANSPORT(INVALID_REQUEST);
+		return register_compact(frame);
+	}
+	if (number == CAPOS_SYS_CAP_ENTER)
+		return ring_enter(frame, frame->rdi, frame->rsi);
+	if (number == CAPOS_SYS_EXIT)
+		return enter_exit(frame->rdi, frame->rsi);
+	if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)
+		return enter_operation(frame, number >> 8);
+	return STATUS_TRANSPORT(INVALID_REQUEST);
+}

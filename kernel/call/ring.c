@@ -1,0 +1,261 @@
+/* The capability ring: executes a thread's submissions and posts their completions.
+ *
+ * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied once and only the copy is used; of the
+ * indices, the kernel believes its own (thread->submission_head, thread->completion_tail) and takes the program's as requests. An entry into the kernel
+ * handles at most one ring full, and ends early when completions would not fit, when a call was interrupted (the notification is delivered on
+ * the way out, and what was not taken waits for the next entry), and when the thread is to die. */
+#include "call/call.h"
+
+#include "arch/x86_64/asm.h"
+#include "call/message.h"
+#include "call/trace.h"
+#include "core/string.h"
+#include "kernel/methods.h"
+#include "mm/user.h"
+#include "proc/process.h"
+#include "sched/thread.h"
+
+#define RESULT_BYTES_SMALL 512u /* for methods without a Data result, and for exceptions */
+
+/* Where a call's messages are. */
+struct message_call {
+	uint64_t params_address, params_size;
+	uint64_t result_address, result_capacity;
+	void *params, *result; /* kernel copies */
+	struct call_result got;
+};
+
+static bool all_zero(const uint64_t *words, unsigned first, unsigned count)
+{
+	uint64_t any = 0;
+	for (unsigned i = first; i < count; i++)
+		any |= words[i];
+	return any == 0;
+}
+
+/* Sends a message from the kernel's copy to the program; the completion's result. */
+static int32_t deliver(const struct message_call *message, size_t size)
+{
+	if (copy_to_user(message->result_address, message->result, size) != STATUS_OK)
+		return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
+	return (int32_t)size;
+}
+
+static int32_t deliver_refusal(const struct call *call, const struct message_call *message, status_t status)
+{
+	if (!STATUS_IS_ERROR(status))
+		return status;
+	size_t size = encode_exception(message->result, message->result_capacity, status, call->detail);
+	if (!size)
+		return STATUS_TRANSPORT(EXCEPTION_TRUNCATED);
+	int32_t delivered = deliver(message, size);
+	return delivered < 0 ? delivered : STATUS_TRANSPORT(APPLICATION_EXCEPTION);
+}
+
+static status_t invoke_message(struct call *call, const struct method_desc *method, struct message_call *message, size_t *size)
+{
+	union method_params params;
+	union method_results results;
+	struct cap_table *caps = &call->process->caps;
+	cap_id_t cap = 0;
+	status_t status = decode_params_message(method, message->params, message->params_size, &params);
+	if (status == STATUS_OK)
+		status = results_begin_message(method, &results, message->result, message->result_capacity);
+	if (status == STATUS_OK && method->flags & METHOD_RETURNS_CAP)
+		status = cap_table_reserve(caps, &cap);
+	if (status != STATUS_OK)
+		return status;
+	status = method->invoke(call, &params, &results);
+	if (cap && status == STATUS_OK) {
+		cap_table_commit(caps, cap, *results_object(method, &results));
+		message->got.cap = cap;
+	} else if (cap) {
+		cap_table_abandon(caps, cap);
+	}
+	if (__builtin_expect(call_observed, 0))
+		call_observe(call, method, &params, &results, status, cap);
+	if (status == STATUS_OK)
+		*size = results_end_message(method, &results, message->result);
+	return status;
+}
+
+/* Fetches the parameters, invokes, delivers the results. */
+static int32_t execute_message(struct call *call, const struct method_desc *method, struct message_call *message)
+{
+	bool returns_data = method->flags & METHOD_RETURNS_DATA;
+	uint64_t capacity_max = returns_data ? CAPOS_MESSAGE_BYTES_MAX : RESULT_BYTES_SMALL;
+	if (message->params_size > CAPOS_MESSAGE_BYTES_MAX)
+		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+	if (message->result_capacity > capacity_max)
+		message->result_capacity = capacity_max;
+	size_t result_offset = (message->params_size + 7) & ~7ul;
+	message->params = call_buffer(call->thread, result_offset + message->result_capacity + 8);
+	if (!message->params)
+		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+	message->result = (uint8_t *)message->params + result_offset;
+	if (copy_from_user(message->params, message->params_address, message->params_size) != STATUS_OK)
+		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+
+	size_t size = 0;
+	status_t status = invoke_message(call, method, message, &size);
+	if (status != STATUS_OK)
+		return deliver_refusal(call, message, status);
+	int32_t result = deliver(message, size);
+	if (result < 0 && message->got.cap && cap_table_release(&call->process->caps, message->got.cap))
+		message->got.cap = 0; /* nobody learned its id */
+	return result;
+}
+
+static void execute_call(struct call *call, const struct method_desc *method, const struct capos_submission *submission,
+                         struct capos_completion *completion)
+{
+	struct message_call message = {
+		.params_address = submission->args[0],
+		.params_size = submission->args[1],
+		.result_address = submission->args[2],
+		.result_capacity = submission->args[3],
+	};
+	if (!all_zero(submission->args, 4, 6)) {
+		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
+		return;
+	}
+	completion->result = execute_message(call, method, &message);
+	completion->cap = message.got.cap;
+	call_buffer_trim(call->thread);
+}
+
+static void execute_compact(struct call *call, const struct method_desc *method, const struct capos_submission *submission,
+                            struct capos_completion *completion)
+{
+	struct call_result result = { .word = 0 };
+	completion->result = call_compact(call, method, submission->args, 6, &result);
+	if (completion->result == STATUS_OK) {
+		completion->value = result.word;
+		completion->cap = result.cap;
+	}
+}
+
+/* A method call in either form. */
+static void execute_method(struct trap_frame *frame, const struct capos_submission *submission, struct capos_completion *completion)
+{
+	struct thread *thread = thread_current();
+	struct object *object = cap_table_lookup(&thread->process->caps, submission->cap);
+	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
+	if (!object)
+		return;
+	const struct method_desc *method = object->interface ? interface_method(object->interface, submission->method) : NULL;
+	struct call call = {
+		.thread = thread, .process = thread->process, .object = object, .frame = frame, .cap = submission->cap, .from_ring = true,
+	};
+	if (method && submission->opcode == CAPOS_OPCODE_CALL)
+		execute_call(&call, method, submission, completion);
+	else if (method)
+		execute_compact(&call, method, submission, completion);
+	object_release(object);
+}
+
+static void complete_operation(struct capos_completion *completion, int64_t result)
+{
+	completion->result = result < 0 ? (int32_t)result : 0;
+	completion->value = result < 0 ? 0 : (uint64_t)result;
+}
+
+/* Operations without a method: the unused fields must be zero, so that they can mean something later. */
+static void execute_operation(const struct capos_submission *submission, struct capos_completion *completion)
+{
+	struct process *process = thread_current()->process;
+	const uint64_t *args = submission->args;
+	unsigned used = submission->opcode == CAPOS_OPCODE_PARK ? 3 : submission->opcode == CAPOS_OPCODE_UNPARK ? 2 : 0;
+	if (submission->method || !all_zero(args, used, 6) || (submission->opcode == CAPOS_OPCODE_NOP && submission->cap)) {
+		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
+		return;
+	}
+	switch (submission->opcode) {
+	case CAPOS_OPCODE_NOP:
+		break;
+	case CAPOS_OPCODE_RELEASE:
+		complete_operation(completion, call_release(process, submission->cap));
+		break;
+	case CAPOS_OPCODE_PARK:
+		complete_operation(completion, call_park(process, submission->cap, args[0], args[1], args[2]));
+		break;
+	default:
+		complete_operation(completion, call_unpark(process, submission->cap, args[0], args[1]));
+	}
+}
+
+static void execute(struct trap_frame *frame, const struct capos_submission *submission, struct capos_completion *completion)
+{
+	if (submission->flags) {
+		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
+		return;
+	}
+	switch (submission->opcode) {
+	case CAPOS_OPCODE_CALL:
+	case CAPOS_OPCODE_COMPACT:
+		execute_method(frame, submission, completion);
+		return;
+	case CAPOS_OPCODE_NOP:
+	case CAPOS_OPCODE_RELEASE:
+	case CAPOS_OPCODE_PARK:
+	case CAPOS_OPCODE_UNPARK:
+		execute_operation(submission, completion);
+		return;
+	default:
+		completion->result = STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	}
+}
+
+/* Completions the program has not consumed, by its own account; more than the queue holds when its index makes no sense. */
+static uint32_t completions_pending(const struct thread *thread)
+{
+	return thread->completion_tail - __atomic_load_n(&thread->ring->completion_head, __ATOMIC_ACQUIRE);
+}
+
+static void post(struct thread *thread, const struct capos_completion *completion)
+{
+	struct capos_completion *queue = (struct capos_completion *)((uint8_t *)thread->ring + CAPOS_RING_COMPLETION_OFFSET);
+	queue[thread->completion_tail % CAPOS_RING_COMPLETIONS] = *completion;
+	thread->completion_tail++;
+	__atomic_store_n(&thread->ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
+}
+
+/* Takes and executes the next submission. False: end this entry. */
+static bool execute_next(struct trap_frame *frame, struct thread *thread)
+{
+	struct capos_submission submission;
+	const uint8_t *queue = (const uint8_t *)thread->ring + CAPOS_RING_SUBMISSION_OFFSET;
+	memcpy(&submission, queue + thread->submission_head % CAPOS_RING_SUBMISSIONS * sizeof submission, sizeof submission);
+	__asm__ volatile("" : : "r"(&submission) : "memory"); /* the copy is made here and not again */
+	thread->submission_head++;
+	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
+
+	struct capos_completion completion = { .user_data = submission.user_data };
+	execute(frame, &submission, &completion);
+	post(thread, &completion);
+	/* resume has put another frame in place of this entry's: that ends it too. */
+	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) && frame->vector == VECTOR_SYSCALL;
+}
+
+int64_t ring_enter(struct trap_frame *frame, uint64_t min_complete, uint64_t timeout_ns)
+{
+	/* Nothing is outstanding between entries: whatever can complete has completed before this returns, so there is never
+	 * anything to wait for. */
+	(void)min_complete;
+	(void)timeout_ns;
+	struct thread *thread = thread_current();
+	struct capos_ring_header *ring = thread->ring;
+	uint32_t tail = __atomic_load_n(&ring->submission_tail, __ATOMIC_ACQUIRE);
+	uint32_t pending = tail - thread->submission_head;
+	bool refused = pending > CAPOS_RING_SUBMISSIONS || completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
+	               (pending && thread->in_handler);
+	if (!refused)
+		while (thread->submission_head != tail && completions_pending(thread) < CAPOS_RING_COMPLETIONS)
+			if (!execute_next(frame, thread))
+				break;
+	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
+	if (refused)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	return frame->vector == VECTOR_SYSCALL ? (int64_t)completions_pending(thread) : (int64_t)frame->rax;
+}

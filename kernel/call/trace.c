@@ -1,0 +1,242 @@
+/* Trace lines and call counts: see trace.h.
+ *
+ *     0.012345678 1/1 vm VirtualMemory.reserve(hint=0x0, size=0x4000000) = 0x7f0000000000
+ *     0.012351200 1/2 #10003 ThreadHandle.join(timeoutNs=0xffffffffffffffff) = interrupted
+ *
+ * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its answer. A call that blocks is traced when
+ * it answers. */
+#include "call/trace.h"
+
+#include <stdarg.h>
+
+#include "call/call.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "dev/channel.h"
+#include "dev/command_line.h"
+#include "kernel/methods.h"
+#include "mm/frame.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+
+#define LINE_BYTES 512u
+#define METHODS_MAX 16u
+
+bool call_observed;
+static bool tracing, counting;
+
+static struct spinlock line_lock = SPINLOCK_INIT(OBJECT);
+static char line[LINE_BYTES]; /* guarded by line_lock */
+static size_t line_length;    /* guarded by line_lock */
+
+static uint64_t method_counts[INTERFACE_COUNT][METHODS_MAX], method_refusals[INTERFACE_COUNT][METHODS_MAX]; /* atomic */
+static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                                                /* atomic */
+
+static const char *const transport_names[] = {
+	"none", "invalidRequest", "invalidParamsBuffer", "invalidResultBuffer", "invokeFailed", "unsupportedOpcode",
+	"applicationException", "exceptionTruncated",
+};
+
+void call_trace_init(const char *command_line)
+{
+	tracing = command_line_has(command_line, "trace", NULL);
+	counting = command_line_has(command_line, "stats", NULL);
+	call_observed = tracing || counting;
+}
+
+__attribute__((format(printf, 1, 2))) static void line_add(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	int length = text_vformat(line + line_length, sizeof line - line_length, format, arguments);
+	va_end(arguments);
+	line_length += (size_t)length;
+	if (line_length >= sizeof line)
+		line_length = sizeof line - 1;
+}
+
+/* The name the process was granted the capability under, or NULL. */
+static const char *granted_name(const struct process *process, cap_id_t cap)
+{
+	if (!process->capset_frame)
+		return NULL;
+	const struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
+	const struct capos_cap_set_entry *entries = (const void *)(header + 1);
+	for (uint32_t i = 0; i < process->capset_count; i++)
+		if (entries[i].cap == cap)
+			return (const char *)entries[i].name;
+	return NULL;
+}
+
+static void line_begin_locked(cap_id_t cap, bool has_cap)
+{
+	const struct thread *thread = thread_current();
+	uint64_t now_ns = clock_now_ns();
+	line_length = 0;
+	line_add("%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000, thread->process->id, thread->id);
+	const char *name = has_cap ? granted_name(thread->process, cap) : NULL;
+	if (name)
+		line_add("%s ", name);
+	else if (has_cap)
+		line_add("#%x ", cap);
+}
+
+static void line_add_status(int64_t status)
+{
+	if (STATUS_IS_ERROR(status) && (size_t)(-status - (int64_t)CAPOS_ERROR_BASE) < error_text_count)
+		line_add("%s", error_texts[-status - (int64_t)CAPOS_ERROR_BASE].name);
+	else if (-status < (int64_t)(sizeof transport_names / sizeof transport_names[0]))
+		line_add("%s", transport_names[-status]);
+	else
+		line_add("%ld", status);
+}
+
+static void line_send_locked(void)
+{
+	if (line_length > LINE_BYTES - 2)
+		line_length = LINE_BYTES - 2;
+	line[line_length++] = '\n';
+	channel_send(CAPOS_HOST_FRAME_TRACE, line, line_length, NULL, 0);
+}
+
+static void line_add_params(const struct method_desc *method, const void *params)
+{
+	for (uint32_t i = 0; i < method->params.count; i++) {
+		const struct field_desc *field = &method->params.fields[i];
+		const void *at = (const char *)params + field->offset;
+		uint64_t word;
+		memcpy(&word, at, sizeof word);
+		line_add("%s%s=", i ? ", " : "", field->name);
+		if (field->kind == FIELD_SIGNED)
+			line_add("%ld", (int64_t)word);
+		else if (field->kind == FIELD_UNSIGNED)
+			line_add("0x%lx", word);
+		else
+			line_add("<%zu bytes>", ((const struct span_in *)at)->length);
+	}
+}
+
+static void line_add_results(const struct method_desc *method, const void *results, cap_id_t cap)
+{
+	if (!method->results.count)
+		line_add("ok");
+	for (uint32_t i = 0; i < method->results.count; i++) {
+		const struct field_desc *field = &method->results.fields[i];
+		const void *at = (const char *)results + field->offset;
+		uint64_t word;
+		memcpy(&word, at, sizeof word);
+		if (i)
+			line_add(", ");
+		if (field->kind == FIELD_SIGNED)
+			line_add("%ld", (int64_t)word);
+		else if (field->kind == FIELD_UNSIGNED)
+			line_add("0x%lx", word);
+		else if (field->kind == FIELD_CAP)
+			line_add("#%x", cap);
+		else
+			line_add("<%zu bytes>", ((const struct span_out *)at)->length);
+	}
+}
+
+static void count_method(const struct call *call, const struct method_desc *method, status_t status)
+{
+	size_t interface = (size_t)(call->object->interface - interface_descs);
+	size_t ordinal = (size_t)(method - call->object->interface->methods);
+	if (interface >= INTERFACE_COUNT || ordinal >= METHODS_MAX)
+		return;
+	__atomic_fetch_add(&method_counts[interface][ordinal], 1, __ATOMIC_RELAXED);
+	if (status != STATUS_OK)
+		__atomic_fetch_add(&method_refusals[interface][ordinal], 1, __ATOMIC_RELAXED);
+}
+
+void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
+                  cap_id_t cap)
+{
+	if (counting)
+		count_method(call, method, status);
+	if (!tracing)
+		return;
+	spin_lock(&line_lock);
+	line_begin_locked(call->cap, true);
+	line_add("%s.%s(", call->object->interface->name, method->name);
+	line_add_params(method, params);
+	line_add(") = ");
+	if (status == STATUS_OK)
+		line_add_results(method, results, cap);
+	else
+		line_add_status(status);
+	line_send_locked();
+	spin_unlock(&line_lock);
+}
+
+static const char *operation_name(uint32_t opcode)
+{
+	return opcode == CAPOS_OPCODE_PARK ? "park" : opcode == CAPOS_OPCODE_UNPARK ? "unpark" : "release";
+}
+
+static void line_add_park_result(int64_t result)
+{
+	static const char *const names[] = { "woken", "mismatch", "timedOut", "drained", "interrupted" };
+	if (result < (int64_t)(sizeof names / sizeof names[0]))
+		line_add("%s", names[result]);
+}
+
+void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
+{
+	if (counting)
+		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
+	if (!tracing)
+		return;
+	spin_lock(&line_lock);
+	line_begin_locked(cap, true);
+	line_add("%s(", operation_name(opcode));
+	if (opcode != CAPOS_OPCODE_RELEASE)
+		line_add("address=0x%lx, %s=%lu", a, opcode == CAPOS_OPCODE_PARK ? "expected" : "count", b);
+	line_add(") = ");
+	if (result < 0)
+		line_add_status(result);
+	else if (opcode == CAPOS_OPCODE_PARK)
+		line_add_park_result(result);
+	else
+		line_add("%ld", result);
+	line_send_locked();
+	spin_unlock(&line_lock);
+}
+
+void call_observe_exit(int32_t code, uint64_t scope)
+{
+	if (!tracing)
+		return;
+	spin_lock(&line_lock);
+	line_begin_locked(0, false);
+	line_add("exit(%d, %s)", code, scope == CAPOS_EXIT_SCOPE_PROCESS ? "process" : "thread");
+	line_send_locked();
+	spin_unlock(&line_lock);
+}
+
+void call_stats_begin(void)
+{
+	memset(method_counts, 0, sizeof method_counts);
+	memset(method_refusals, 0, sizeof method_refusals);
+	memset(operation_counts, 0, sizeof operation_counts);
+}
+
+void call_stats_send(const struct process *process)
+{
+	if (!counting)
+		return;
+	channel_printf(CAPOS_HOST_FRAME_STATS, "process %lu %s: %lu us CPU, peak %lu pages committed; machine: %zu of %zu frames free, %lu objects\n",
+	               process->id, process->name, process->cpu_time_ns / 1000, process->peak_committed, frames_free(), frames_total(),
+	               object_count());
+	for (uint32_t i = 0; i < INTERFACE_COUNT; i++) {
+		for (uint32_t m = 0; m < interface_descs[i].method_count && m < METHODS_MAX; m++)
+			if (method_counts[i][m])
+				channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n", method_counts[i][m], interface_descs[i].name,
+				               interface_descs[i].methods[m].name, method_refusals[i][m]);
+	}
+	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
+		if (operation_counts[opcode])
+			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n", operation_counts[opcode], operation_name(opcode));
+}

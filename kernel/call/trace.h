@@ -1,0 +1,33 @@
+/* Watching capability calls: one text line for each (`trace` on the command line) and counts per method (`stats`). Off, it costs one
+ * predicted branch per call. */
+#ifndef CAPOS_CALL_TRACE_H
+#define CAPOS_CALL_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cap/table.h"
+#include "capos_kernel/status.h"
+
+struct call;
+struct method_desc;
+struct process;
+
+/* Are calls traced or counted? Set once at boot. */
+extern bool call_observed;
+
+void call_trace_init(const char *command_line);
+
+/* A method has answered. params and results are its own structures; results mean something when status is OK. */
+void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
+                  cap_id_t cap);
+/* park, unpark or release has: a and b are their arguments. */
+void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
+/* A thread is about to leave by exit. */
+void call_observe_exit(int32_t code, uint64_t scope);
+
+/* Between programs: zeroes the counts; sends them, with the ledgers of the process that has ended. */
+void call_stats_begin(void);
+void call_stats_send(const struct process *process);
+
+#endif

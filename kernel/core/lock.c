@@ -1,0 +1,63 @@
+/* The slow half of spinlocks and the debug kernel's check of their order. */
+#include "core/lock.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/tlb.h"
+#include "core/log.h"
+
+void spin_lock_slow(struct spinlock *lock)
+{
+	do {
+		while (__atomic_load_n(&lock->locked, __ATOMIC_RELAXED)) {
+			tlb_serve();
+			cpu_relax();
+		}
+	} while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE));
+}
+
+#ifdef CAPOS_DEBUG
+static const char *const rank_names[] = {
+#define LOCK_RANK(name, reason) #name,
+#include "core/lock_ranks.def"
+#undef LOCK_RANK
+};
+
+/* Two locks of one rank may nest only where a written order decides: run queues, by CPU number. */
+void lock_check_acquire(struct spinlock *lock)
+{
+	struct percpu *cpu = percpu();
+	if (cpu->in_panic)
+		return;
+	if (cpu->held_count) {
+		uint16_t top = cpu->held_ranks[cpu->held_count - 1];
+		if (lock->rank <= top)
+			panic("lock order: %s taken while %s is held", rank_names[lock->rank], rank_names[top]);
+	}
+	VERIFY(cpu->held_count < sizeof cpu->held_ranks / sizeof cpu->held_ranks[0]);
+	cpu->held_ranks[cpu->held_count++] = lock->rank;
+	lock->owner = (uint16_t)(cpu->id + 1);
+}
+
+void lock_check_release(struct spinlock *lock)
+{
+	struct percpu *cpu = percpu();
+	if (cpu->in_panic)
+		return;
+	VERIFY(lock->owner == cpu->id + 1);
+	lock->owner = 0;
+	for (uint32_t i = cpu->held_count; i-- > 0;) {
+		if (cpu->held_ranks[i] != lock->rank)
+			continue;
+		for (cpu->held_count--; i < cpu->held_count; i++)
+			cpu->held_ranks[i] = cpu->held_ranks[i + 1];
+		return;
+	}
+	panic("lock %s released but not held", rank_names[lock->rank]);
+}
+
+bool spin_held(const struct spinlock *lock)
+{
+	return lock->locked && lock->owner == percpu()->id + 1;
+}
+#endif

@@ -1,0 +1,98 @@
+/* The text log on the first serial port, and the end of the world.
+ *
+ * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer chain; symbols come from the table
+ * the second link pass puts into the image (kernel.mk), so that the report reads without any tool. */
+#include "core/log.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "core/lock.h"
+#include "core/string.h"
+#include "core/symbols.h"
+#include "dev/uart.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+
+static struct spinlock log_lock = SPINLOCK_INIT(LOG);
+static bool panicking;
+
+void log_printf(const char *format, ...)
+{
+	char line[256];
+	va_list arguments;
+	va_start(arguments, format);
+	int length = text_vformat(line, sizeof line - 1, format, arguments);
+	va_end(arguments);
+	if (length > (int)sizeof line - 2)
+		length = sizeof line - 2;
+	line[length] = '\n';
+	if (!panicking)
+		spin_lock(&log_lock);
+	uart_log_write(line, (size_t)length + 1);
+	if (!panicking)
+		spin_unlock(&log_lock);
+}
+
+static bool is_kernel_address(uint64_t address)
+{
+	return address >= 0xffff800000000000ul;
+}
+
+void backtrace_print(uint64_t rip, uint64_t rbp)
+{
+	for (int depth = 0; depth < 32; depth++) {
+		uint64_t offset;
+		const char *name = symbol_lookup(rip, &offset);
+		log_printf("  [<%016lx>] %s+0x%lx", rip, name ? name : "?", offset);
+		if (!is_kernel_address(rbp) || rbp % 8)
+			break;
+		const uint64_t *frame = (const uint64_t *)rbp;
+		rip = frame[1];
+		if (frame[0] <= rbp || !is_kernel_address(rip))
+			break;
+		rbp = frame[0];
+	}
+}
+
+void panic_begin(void)
+{
+	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
+		for (;;)
+			__asm__ volatile("cli; hlt");
+	percpu()->in_panic = 1;
+	apic_stop_others();
+}
+
+void panic_end(void)
+{
+	struct thread *thread = percpu()->current;
+	log_printf("capos: CPU %u, thread %lu \"%s\", process %s, %lu ns after boot", percpu()->id, thread ? thread->id : 0,
+		   thread ? thread->name : "none", thread && thread->process ? thread->process->name : "none (kernel)", clock_now_ns());
+	log_printf("capos: stopped");
+	outb(0xf4, 0x3f); /* isa-debug-exit status 127: the runner reports a panic */
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void panic(const char *format, ...)
+{
+	char line[200];
+	va_list arguments;
+	va_start(arguments, format);
+	text_vformat(line, sizeof line, format, arguments);
+	va_end(arguments);
+	panic_begin();
+	log_printf("capos: kernel panic: %s", line);
+	backtrace_print((uint64_t)__builtin_return_address(0), *(uint64_t *)__builtin_frame_address(0));
+	panic_end();
+	__builtin_unreachable();
+}
+
+uintptr_t __stack_chk_guard = 0x00a5f0c3d217e96bul; /* replaced at boot; the zero byte stops string overruns */
+
+_Noreturn void __stack_chk_fail(void)
+{
+	panic("kernel stack overrun");
+}

@@ -1,0 +1,51 @@
+# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock ranks, poisoned frames).
+# Two link passes: the second carries the symbol table made from the first.
+
+KERNEL_CC ?= gcc
+KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*.S kernel/*/*/*.S))
+KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables -fstack-protector-strong \
+	-mstack-protector-guard=global -Wall -Wextra -Werror \
+	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
+KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	-Wl,-z,noexecstack -Wl,--fatal-warnings
+KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
+
+# $(1): output directory, $(2): further flags
+define KERNEL_BUILD
+$(1)_OBJECTS := $$(patsubst kernel/%,$(1)/%.o,$$(KERNEL_SOURCES)) $(1)/gen/dispatch.c.o
+
+$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) $$(wildcard kernel/*/*.h kernel/*/*/*.h)
+	@mkdir -p $$(@D)
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -S -o $(1)/offsets.s $$<
+	@sed -n 's/^@define /#define /p' $(1)/offsets.s > $$@
+
+$(1)/%.c.o: kernel/%.c $$(KERNEL_GENERATED)
+	@mkdir -p $$(@D)
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -MMD -MP -c -o $$@ $$<
+
+$(1)/%.S.o: kernel/%.S $(1)/offsets.h
+	@mkdir -p $$(@D)
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -I$(1) -MMD -MP -c -o $$@ $$<
+
+$(1)/gen/dispatch.c.o: build/gen/kernel/dispatch.c
+	@mkdir -p $$(@D)
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -MMD -MP -c -o $$@ $$<
+
+$(1)/capos.elf: $$($(1)_OBJECTS) kernel/arch/x86_64/linker.ld kernel/symbols.awk
+	@echo "  LINK    $$@"
+	@awk -f kernel/symbols.awk < /dev/null > $(1)/symbols0.S
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $(1)/pass1.elf $$($(1)_OBJECTS) $(1)/symbols0.S
+	@nm -n $(1)/pass1.elf | awk -f kernel/symbols.awk > $(1)/symbols.S
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $$@.tmp $$($(1)_OBJECTS) $(1)/symbols.S
+	@mv $$@.tmp $$@
+
+-include $$($(1)_OBJECTS:.o=.d)
+endef
+
+$(eval $(call KERNEL_BUILD,build/kernel,))
+$(eval $(call KERNEL_BUILD,build/kernel-debug,-DCAPOS_DEBUG))
+
+.PHONY: kernel kernel-debug
+kernel: build/kernel/capos.elf
+kernel-debug: build/kernel-debug/capos.elf

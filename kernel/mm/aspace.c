@@ -1,0 +1,751 @@
+/* Address spaces: the methods that change what an address is for.
+ *
+ * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then everything the change
+ * needs is obtained (region nodes, charges, promises, page tables), and only then is anything changed: from there on
+ * nothing can fail. References to memory objects are dropped after the lock. */
+#include "mm/aspace.h"
+
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/tlb.h"
+#include "core/log.h"
+#include "mm/kmem.h"
+#include "mm/ledger.h"
+#include "mm/populate.h"
+#include "mm/region.h"
+#include "object/memory_object.h"
+#include "sched/park.h"
+
+/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same GiB, so that they share tables. */
+#define SEARCH_BASE 0x20000000ul
+#define USER_BASE 0x10000ul
+
+/* ---- arguments ---- */
+
+static status_t check_size(uint64_t *size)
+{
+	if (*size == 0)
+		return STATUS(INVALID_ARGUMENT);
+	if (*size > CAPOS_USER_TOP)
+		return STATUS(OUT_OF_RANGE);
+	*size = (*size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	return STATUS_OK;
+}
+
+/* Also for hints: 0 is in range. */
+static status_t check_range(uint64_t address, uint64_t *size)
+{
+	status_t status = check_size(size);
+
+	if (status == STATUS_OK && address % PAGE_SIZE)
+		status = STATUS(MISALIGNED);
+	if (status == STATUS_OK && (address > CAPOS_USER_TOP || *size > CAPOS_USER_TOP - address))
+		status = STATUS(OUT_OF_RANGE);
+	return status;
+}
+
+/* Turns what a program asks for into what a region stores. The processor has no way to write or execute without reading. */
+static status_t check_prot(uint32_t *prot, uint32_t flags)
+{
+	if (*prot & ~(PROT_MASK | flags))
+		return STATUS(INVALID_ARGUMENT);
+	if ((*prot & CAPOS_PROT_WRITE) && (*prot & CAPOS_PROT_EXEC))
+		return STATUS(PROTECTION_REFUSED);
+	if (*prot & PROT_MASK)
+		*prot |= CAPOS_PROT_READ;
+	return STATUS_OK;
+}
+
+/* ---- checking what is there ---- */
+
+struct wanted {
+	bool kernel;    /* pinned regions may be changed too */
+	bool committed; /* reserved is not enough */
+	uint32_t prot;  /* regions of state object must allow this */
+	const struct memory_object *object; /* only mappings of this one; NULL: anything */
+};
+
+static status_t check_regions(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted)
+{
+	const struct region *region = region_at(&space->regions, start);
+
+	for (uint64_t at = start; at < end; at = region->end, region = region_next(region)) {
+		if (!region || region->start > at || (wanted->object && region->object != wanted->object))
+			return STATUS(NOT_RESERVED);
+		if (region->pinned && !wanted->kernel)
+			return STATUS(PROTECTION_REFUSED);
+		if (wanted->committed && region->state == CAPOS_REGION_STATE_RESERVED)
+			return STATUS(NOT_COMMITTED);
+		if (region->state == CAPOS_REGION_STATE_OBJECT && (wanted->prot & ~region->prot_max))
+			return STATUS(PROTECTION_REFUSED);
+		if (region->end >= end)
+			break;
+	}
+	return STATUS_OK;
+}
+
+/* ---- cutting regions at the edges of a range ---- */
+
+struct cut {
+	struct region *upper[2]; /* for start and end; NULL: no region crosses there */
+};
+
+static bool crosses(const struct aspace *space, uint64_t address)
+{
+	const struct region *region = region_at(&space->regions, address);
+
+	return region && region->start < address;
+}
+
+static bool cut_prepare(struct aspace *space, uint64_t start, uint64_t end, struct cut *cut)
+{
+	const uint64_t edges[2] = { start, end };
+
+	*cut = (struct cut){ { NULL, NULL } };
+	for (unsigned i = 0; i < 2; i++) {
+		if (!crosses(space, edges[i]))
+			continue;
+		if (space->region_count + 2 <= REGIONS_MAX)
+			cut->upper[i] = kmem_alloc(sizeof(struct region));
+		if (!cut->upper[i]) {
+			kmem_free(cut->upper[0]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void cut_cancel(struct cut *cut)
+{
+	kmem_free(cut->upper[0]);
+	kmem_free(cut->upper[1]);
+}
+
+static void cut_apply(struct aspace *space, uint64_t start, uint64_t end, struct cut *cut)
+{
+	const uint64_t edges[2] = { start, end };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!cut->upper[i])
+			continue;
+		region_split(&space->regions, region_at(&space->regions, edges[i]), edges[i], cut->upper[i]);
+		space->region_count++;
+	}
+}
+
+static void join(struct aspace *space, uint64_t start, uint64_t end)
+{
+	space->region_count -= region_merge(&space->regions, start, end);
+}
+
+/* ---- providing for pages that are about to get entries ---- */
+
+struct provision {
+	uint64_t pages; /* promised and charged */
+	struct paging_need need;
+	struct table_pool pool;
+};
+
+/* Charges and promises the pages; then provision_tables, or provision_cancel. */
+static bool provision_pages(struct aspace *space, struct provision *provision, uint64_t pages)
+{
+	*provision = (struct provision){ 0 };
+	if (!ledger_charge(space->ledger, pages))
+		return false;
+	if (!frames_promise(pages)) {
+		ledger_credit(space->ledger, pages);
+		return false;
+	}
+	provision->pages = pages;
+	return true;
+}
+
+static void provision_cancel(struct aspace *space, struct provision *provision)
+{
+	frames_unpromise(provision->pages);
+	ledger_credit(space->ledger, provision->pages);
+}
+
+/* The tables that were counted. Cancels the provision when they are not to be had. */
+static bool provision_tables(struct aspace *space, struct provision *provision)
+{
+	if (frames_promise(provision->need.spans)) {
+		if (table_pool_fill(&provision->pool, provision->need.tables))
+			return true;
+		frames_unpromise(provision->need.spans);
+	}
+	provision_cancel(space, provision);
+	return false;
+}
+
+/* All pages that provide for has been made have their entries: gives back what was provided too much. */
+static void provision_finish(struct aspace *space, struct provision *provision)
+{
+	space->table_frames += provision->need.tables - provision->pool.count;
+	table_pool_drain(&provision->pool);
+}
+
+/* ---- choosing addresses ---- */
+
+static bool range_free(const struct aspace *space, uint64_t start, uint64_t end)
+{
+	const struct region *region = region_from(&space->regions, start);
+
+	return start >= USER_BASE && (!region || region->start >= end);
+}
+
+static status_t place(struct aspace *space, uint64_t hint, bool exact, uint64_t size, uint64_t *address)
+{
+	if (space->reserved_limit - space->reserved_pages < size / PAGE_SIZE)
+		return STATUS(NO_RESERVATION);
+	if (space->region_count >= REGIONS_MAX)
+		return STATUS(NO_MEMORY);
+	if (hint && range_free(space, hint, hint + size)) {
+		*address = hint;
+		return STATUS_OK;
+	}
+	if (exact)
+		return STATUS(OVERLAP);
+
+	uint64_t alignment = size >= LARGE_PAGE_SIZE ? LARGE_PAGE_SIZE : PAGE_SIZE;
+	*address = region_gap(&space->regions, size, alignment, space->search_hint, CAPOS_USER_TOP);
+	if (!*address)
+		*address = region_gap(&space->regions, size, alignment, USER_BASE, CAPOS_USER_TOP);
+	return *address ? STATUS_OK : STATUS(NO_RESERVATION);
+}
+
+/* Fills in a region's place and makes it known. chosen: the kernel chose the address. */
+static void region_add(struct aspace *space, struct region *region, uint64_t address, uint64_t size, bool chosen)
+{
+	region->start = address;
+	region->end = address + size;
+	region_insert(&space->regions, region);
+	space->region_count++;
+	space->reserved_pages += size / PAGE_SIZE;
+	if (chosen)
+		space->search_hint = region->end;
+}
+
+static struct region *region_new(uint32_t state, uint32_t prot)
+{
+	struct region *region = kmem_alloc(sizeof(*region));
+
+	if (region) {
+		region->state = (uint8_t)state;
+		region->prot = (uint8_t)(prot & PROT_MASK);
+		region->prot_max = PROT_MASK;
+	}
+	return region;
+}
+
+/* ---- taking away ---- */
+
+/* Shoots down what paging_hide or paging_split made stale, and ends the waits on words that are gone. */
+static void drain_waiters(struct aspace *space, uint64_t start, uint64_t end)
+{
+	/* After the flush: a waiter not counted yet reads its word later and finds it gone. */
+	if (__atomic_load_n(&space->park_waiters, __ATOMIC_SEQ_CST))
+		park_drain(space, start, end);
+}
+
+static void flush_edge(struct aspace *space, uint64_t address)
+{
+	if (paging_split(space->root, address, &space->table_frames)) {
+		uint64_t base = address & ~(LARGE_PAGE_SIZE - 1);
+		tlb_flush_range(space, base, base + LARGE_PAGE_SIZE);
+	}
+}
+
+/* 2 MiB entries that cross the edges of the range become tables. */
+static void split_edges(struct aspace *space, uint64_t start, uint64_t end)
+{
+	flush_edge(space, start);
+	flush_edge(space, end);
+}
+
+/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for promised ones is the caller's. */
+static void zap(struct aspace *space, uint64_t start, uint64_t end)
+{
+	struct paging_cleared cleared = { 0 };
+
+	split_edges(space, start, end);
+	if (paging_hide(space->root, start, end))
+		tlb_flush_range(space, start, end);
+	drain_waiters(space, start, end);
+	paging_clear(space->root, start, end, &cleared);
+	space->resident_pages -= cleared.resident;
+	space->table_frames -= cleared.tables;
+	ledger_credit(space->ledger, cleared.sparse);
+}
+
+/* What a region meant for the ledgers and its object ends; its frames are gone already. */
+static void region_uncommit(struct aspace *space, struct region *region)
+{
+	if (region->state == CAPOS_REGION_STATE_PROMISED)
+		ledger_credit(space->ledger, region_pages(region));
+	if (region->object)
+		object_release(memory_object_header(region->object));
+}
+
+/* Takes the regions of [start, end), whose edges are cut, out of the space. */
+static void regions_remove(struct aspace *space, uint64_t start, uint64_t end)
+{
+	struct region *region = region_from(&space->regions, start), *next;
+
+	for (; region && region->start < end; region = next) {
+		next = region_next(region);
+		rbtree_remove(&space->regions, &region->node);
+		space->region_count--;
+		space->reserved_pages -= region_pages(region);
+		region_uncommit(space, region);
+		kmem_free(region);
+	}
+}
+
+static status_t unmap(struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
+{
+	struct cut cut;
+	status_t status = check_range(address, &size);
+	if (status != STATUS_OK)
+		return status;
+
+	uint64_t end = address + size;
+	spin_lock(&space->lock);
+	status = check_regions(space, address, end, wanted);
+	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+		status = STATUS(NO_MEMORY);
+	if (status == STATUS_OK) {
+		cut_apply(space, address, end, &cut);
+		zap(space, address, end);
+		regions_remove(space, address, end);
+		if (space->search_hint == end)
+			space->search_hint = address;
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size)
+{
+	return unmap(space, address, size, &(struct wanted){ .kernel = false });
+}
+
+status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t size)
+{
+	return unmap(space, address, size, &(struct wanted){ .kernel = true });
+}
+
+status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size)
+{
+	return unmap(space, address, size, &(struct wanted){ .object = object });
+}
+
+status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
+{
+	struct cut cut;
+	status_t status = check_range(address, &size);
+	if (status != STATUS_OK)
+		return status;
+
+	uint64_t end = address + size;
+	spin_lock(&space->lock);
+	status = check_regions(space, address, end, &(struct wanted){ .kernel = false });
+	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+		status = STATUS(NO_MEMORY);
+	if (status == STATUS_OK) {
+		cut_apply(space, address, end, &cut);
+		zap(space, address, end);
+		struct region *region = region_from(&space->regions, address);
+		for (; region && region->start < end; region = region_next(region)) {
+			region_uncommit(space, region);
+			region->state = CAPOS_REGION_STATE_RESERVED;
+			region->prot = 0;
+			region->prot_max = PROT_MASK;
+			region->object = NULL;
+			region->backing = 0;
+		}
+		join(space, address, end);
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+/* ---- protection ---- */
+
+/* Gives the committed regions of [start, end), whose edges are cut, a new protection. */
+static void regions_protect(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
+{
+	bool lost = false;
+
+	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+		if (region->state == CAPOS_REGION_STATE_RESERVED || region->prot == prot)
+			continue;
+		region->prot = (uint8_t)prot;
+		split_edges(space, region->start, region->end);
+		lost |= paging_protect(space->root, region->start, region->end, prot);
+	}
+	if (lost)
+		tlb_flush_range(space, start, end);
+}
+
+static status_t protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
+{
+	struct cut cut;
+	status_t status = check_range(address, &size);
+	if (status == STATUS_OK)
+		status = check_prot(&prot, 0);
+	if (status != STATUS_OK)
+		return status;
+
+	uint64_t end = address + size;
+	wanted->prot = prot;
+	spin_lock(&space->lock);
+	status = check_regions(space, address, end, wanted);
+	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+		status = STATUS(NO_MEMORY);
+	if (status == STATUS_OK) {
+		cut_apply(space, address, end, &cut);
+		regions_protect(space, address, end, prot);
+		join(space, address, end);
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+status_t aspace_protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot)
+{
+	return protect(space, address, size, prot, &(struct wanted){ .committed = true });
+}
+
+status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size, uint32_t prot)
+{
+	return protect(space, address, size, prot, &(struct wanted){ .object = object });
+}
+
+/* ---- reserving and committing ---- */
+
+status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint64_t *address)
+{
+	status_t status = check_range(hint, &size);
+	if (status != STATUS_OK)
+		return status;
+
+	spin_lock(&space->lock);
+	status = place(space, hint, false, size, address);
+	struct region *region = status == STATUS_OK ? region_new(CAPOS_REGION_STATE_RESERVED, 0) : NULL;
+	if (region) {
+		region_add(space, region, *address, size, *address != hint);
+		join(space, *address, *address + size);
+	} else if (status == STATUS_OK) {
+		status = STATUS(NO_MEMORY);
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+/* The pages of [start, end) that are reserved and no more. */
+static uint64_t uncommitted_pages(const struct aspace *space, uint64_t start, uint64_t end)
+{
+	uint64_t pages = 0;
+
+	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+		if (region->state != CAPOS_REGION_STATE_RESERVED)
+			continue;
+		uint64_t from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
+		pages += (to - from) / PAGE_SIZE;
+	}
+	return pages;
+}
+
+/* Charges, promises and tables for all pages of [start, end) that are only reserved. */
+static bool provide(struct aspace *space, uint64_t start, uint64_t end, struct provision *provision)
+{
+	uint64_t counted = 0;
+
+	if (!provision_pages(space, provision, uncommitted_pages(space, start, end)))
+		return false;
+	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+		if (region->state != CAPOS_REGION_STATE_RESERVED)
+			continue;
+		uint64_t from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
+		paging_count_need(space->root, from, to, counted, true, &provision->need);
+		counted = to;
+	}
+	return provision_tables(space, provision);
+}
+
+/* Makes the reserved regions of [start, end), whose edges are cut, committed ones. */
+static void regions_commit(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot, struct provision *promised)
+{
+	uint64_t claim = paging_entry(PAGING_PROMISED, 0, 0);
+
+	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+		if (region->state != CAPOS_REGION_STATE_RESERVED)
+			continue;
+		region->prot = (uint8_t)(prot & PROT_MASK);
+		region->state = promised ? CAPOS_REGION_STATE_PROMISED : CAPOS_REGION_STATE_SPARSE;
+		if (!promised)
+			continue;
+		paging_fill(space->root, region->start, region->end, claim, 0, &promised->pool);
+		if (region->prot && end - start <= CLUSTER_BYTES)
+			populate_range(space, region, region->start, region->end);
+	}
+}
+
+static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
+{
+	bool sparse = prot & CAPOS_COMMIT_SPARSE;
+	uint32_t access = prot & PROT_MASK;
+	struct provision provision;
+	struct cut cut;
+	status_t status = check_regions(space, start, end, &(struct wanted){ .prot = access });
+	if (status != STATUS_OK)
+		return status;
+
+	if (!cut_prepare(space, start, end, &cut))
+		return STATUS(NO_MEMORY);
+	if (!sparse && !provide(space, start, end, &provision)) {
+		cut_cancel(&cut);
+		return STATUS(NO_MEMORY);
+	}
+	cut_apply(space, start, end, &cut);
+	regions_protect(space, start, end, access);
+	regions_commit(space, start, end, prot, sparse ? NULL : &provision);
+	if (!sparse)
+		provision_finish(space, &provision);
+	join(space, start, end);
+	return STATUS_OK;
+}
+
+status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot)
+{
+	status_t status = check_range(address, &size);
+	if (status == STATUS_OK)
+		status = check_prot(&prot, CAPOS_COMMIT_SPARSE);
+	if (status != STATUS_OK)
+		return status;
+
+	spin_lock(&space->lock);
+	status = commit_locked(space, address, address + size, prot);
+	spin_unlock(&space->lock);
+	return status;
+}
+
+status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address)
+{
+	status_t status = check_range(hint, &size);
+	if (status == STATUS_OK)
+		status = check_prot(&prot, CAPOS_COMMIT_SPARSE);
+	if (status != STATUS_OK)
+		return status;
+
+	bool sparse = prot & CAPOS_COMMIT_SPARSE;
+	struct provision provision = { 0 };
+	spin_lock(&space->lock);
+	status = place(space, hint, false, size, address);
+	if (status != STATUS_OK)
+		goto out;
+	status = STATUS(NO_MEMORY);
+	struct region *region = region_new(CAPOS_REGION_STATE_RESERVED, 0);
+	if (!region)
+		goto out;
+	if (!sparse) {
+		if (!provision_pages(space, &provision, size / PAGE_SIZE))
+			goto out_region;
+		paging_count_need(space->root, *address, *address + size, 0, true, &provision.need);
+		if (!provision_tables(space, &provision))
+			goto out_region;
+	}
+	region_add(space, region, *address, size, *address != hint);
+	regions_commit(space, *address, *address + size, prot, sparse ? NULL : &provision);
+	if (!sparse)
+		provision_finish(space, &provision);
+	join(space, *address, *address + size);
+	status = STATUS_OK;
+	goto out;
+out_region:
+	kmem_free(region);
+out:
+	spin_unlock(&space->lock);
+	return status;
+}
+
+/* ---- other people's frames ---- */
+
+/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. */
+static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, const struct region *template, uint64_t size,
+			    uint64_t entry, uint64_t step, uint64_t *address)
+{
+	struct provision provision = { 0 };
+	struct region *region;
+	status_t status = place(space, hint, exact, size, address);
+	if (status != STATUS_OK)
+		return status;
+
+	region = kmem_alloc(sizeof(*region));
+	if (!region)
+		return STATUS(NO_MEMORY);
+	paging_count_need(space->root, *address, *address + size, 0, false, &provision.need);
+	if (!provision_tables(space, &provision)) {
+		kmem_free(region);
+		return STATUS(NO_MEMORY);
+	}
+	*region = *template;
+	if (region->object)
+		object_retain(memory_object_header(region->object));
+	region_add(space, region, *address, size, *address != hint);
+	paging_fill(space->root, *address, *address + size, entry, step, &provision.pool);
+	provision_finish(space, &provision);
+	return STATUS_OK;
+}
+
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot, bool pinned,
+			   uint64_t *address)
+{
+	status_t status = check_range(hint, &size);
+	if (status == STATUS_OK)
+		status = check_prot(&prot, 0);
+	if (status != STATUS_OK)
+		return status;
+
+	struct region template = {
+		.state = CAPOS_REGION_STATE_OBJECT,
+		.prot = (uint8_t)prot,
+		.prot_max = (uint8_t)prot,
+		.pinned = pinned,
+		.backing = first,
+	};
+	spin_lock(&space->lock);
+	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address);
+	if (status == STATUS_OK) {
+		space->resident_pages += size / PAGE_SIZE;
+		join(space, *address, *address + size);
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size,
+			   uint32_t prot, uint64_t *address)
+{
+	status_t status = check_range(hint, &size);
+	if (status == STATUS_OK && offset % PAGE_SIZE)
+		status = STATUS(MISALIGNED);
+	if (status == STATUS_OK && (offset / PAGE_SIZE > object->pages || size / PAGE_SIZE > object->pages - offset / PAGE_SIZE))
+		status = STATUS(OUT_OF_RANGE);
+	if (status == STATUS_OK)
+		status = check_prot(&prot, 0);
+	if (status != STATUS_OK)
+		return status;
+
+	struct region template = {
+		.state = CAPOS_REGION_STATE_OBJECT,
+		.prot = (uint8_t)prot,
+		.prot_max = PROT_MASK,
+		.object = object,
+		.backing = offset,
+	};
+	spin_lock(&space->lock);
+	status = map_foreign(space, hint, false, &template, size, paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address);
+	if (status == STATUS_OK) {
+		if (prot && size <= CLUSTER_BYTES)
+			populate_range(space, region_at(&space->regions, *address), *address, *address + size);
+		join(space, *address, *address + size);
+	}
+	spin_unlock(&space->lock);
+	return status;
+}
+
+bool aspace_lookup_object(struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset)
+{
+	spin_lock(&space->lock);
+	const struct region *region = region_at(&space->regions, address);
+	bool found = region && region->object;
+	if (found) {
+		object_retain(memory_object_header(region->object));
+		*object = region->object;
+		*offset = region->backing + (address - region->start);
+	}
+	spin_unlock(&space->lock);
+	return found;
+}
+
+/* ---- questions ---- */
+
+status_t aspace_query(struct aspace *space, uint64_t address, struct capos_region_info *info)
+{
+	if (address >= CAPOS_USER_TOP)
+		return STATUS(OUT_OF_RANGE);
+
+	*info = (struct capos_region_info){ 0 };
+	spin_lock(&space->lock);
+	const struct region *region = region_at(&space->regions, address);
+	if (region) {
+		info->start = region->start;
+		info->size = region->end - region->start;
+		info->state = region->state;
+		info->prot = region->prot;
+		info->resident_pages = paging_resident(space->root, region->start, region->end);
+	} else {
+		const struct region *below = region_before(&space->regions, address), *above = region_from(&space->regions, address);
+		info->start = below ? below->end : 0;
+		info->size = (above ? above->start : CAPOS_USER_TOP) - info->start;
+		info->state = CAPOS_REGION_STATE_FREE;
+	}
+	spin_unlock(&space->lock);
+	return STATUS_OK;
+}
+
+void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
+{
+	spin_lock(&space->lock);
+	*usage = (struct capos_memory_usage){
+		.reserved_pages = space->reserved_pages,
+		.reserved_limit = space->reserved_limit,
+		.committed_pages = __atomic_load_n(&space->ledger->committed, __ATOMIC_RELAXED),
+		.committed_limit = space->ledger->limit,
+		.resident_pages = space->resident_pages,
+		.peak_committed = __atomic_load_n(&space->ledger->peak, __ATOMIC_RELAXED),
+	};
+	spin_unlock(&space->lock);
+	usage->machine_free_pages = frames_available();
+	usage->machine_pages = frames_total();
+}
+
+/* ---- life ---- */
+
+struct aspace *aspace_create(uint64_t committed_limit)
+{
+	static uint64_t last_id; /* atomic */
+	struct aspace *space = kmem_alloc(sizeof(*space));
+	if (!space)
+		return NULL;
+
+	space->ledger = ledger_create(committed_limit);
+	space->root = space->ledger ? paging_create() : 0;
+	if (!space->root) {
+		if (space->ledger)
+			ledger_release(space->ledger);
+		kmem_free(space);
+		return NULL;
+	}
+	space->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	space->generation = 1;
+	spin_init(&space->lock, LOCK_RANK_ASPACE);
+	rbtree_init(&space->regions);
+	space->reserved_limit = CAPOS_RESERVED_PAGES_MAX;
+	space->search_hint = SEARCH_BASE;
+	return space;
+}
+
+void aspace_destroy(struct aspace *space)
+{
+	tlb_evict(space);
+	spin_lock(&space->lock);
+	zap(space, 0, CAPOS_USER_TOP);
+	regions_remove(space, 0, CAPOS_USER_TOP);
+	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages && !space->table_frames);
+	spin_unlock(&space->lock);
+	paging_destroy(space->root);
+	ledger_release(space->ledger);
+	kmem_free(space);
+}

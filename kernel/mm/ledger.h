@@ -1,0 +1,27 @@
+/* The ledger of committed pages: what a process is charged for, against its limit. It is an object of its own because a memory
+ * object charges its creator until it dies, which may be after the creator has: the last of them frees it.
+ * All operations are atomic; the machine's own ledger, promises, is in mm/frame.h. */
+#ifndef CAPOS_MM_LEDGER_H
+#define CAPOS_MM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+
+struct ledger {
+	uint32_t references;
+	uint64_t limit; /* pages; 0: none but the machine's. Never changed. */
+	uint64_t committed, peak;
+};
+
+/* One reference; NULL when memory is short. */
+struct ledger *ledger_create(uint64_t limit);
+struct ledger *ledger_retain(struct ledger *ledger);
+void ledger_release(struct ledger *ledger);
+
+/* Refuses, changing nothing, what would exceed the limit. */
+bool ledger_charge(struct ledger *ledger, uint64_t pages) MUST_CHECK;
+void ledger_credit(struct ledger *ledger, uint64_t pages);
+
+#endif

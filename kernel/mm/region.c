@@ -1,0 +1,103 @@
+/* See region.h. */
+#include "mm/region.h"
+
+#include "core/log.h"
+#include "mm/kmem.h"
+#include "object/memory_object.h"
+
+static uint64_t region_key(const struct rbnode *node)
+{
+	return container_of(node, struct region, node)->start;
+}
+
+static bool region_less(const struct rbnode *a, const struct rbnode *b)
+{
+	return region_key(a) < region_key(b);
+}
+
+struct region *region_at(const struct rbtree *regions, uint64_t address)
+{
+	struct region *region = region_of(rbtree_floor(regions, address, region_key));
+
+	return region && region->end > address ? region : NULL;
+}
+
+struct region *region_from(const struct rbtree *regions, uint64_t address)
+{
+	struct region *region = region_of(rbtree_floor(regions, address, region_key));
+
+	if (!region)
+		return region_of(rbtree_first(regions));
+	return region->end > address ? region : region_next(region);
+}
+
+struct region *region_before(const struct rbtree *regions, uint64_t address)
+{
+	return region_of(rbtree_floor(regions, address, region_key));
+}
+
+struct region *region_next(const struct region *region)
+{
+	return region_of(rbtree_next(&region->node));
+}
+
+void region_insert(struct rbtree *regions, struct region *region)
+{
+	rbtree_insert(regions, &region->node, region_less);
+}
+
+void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper)
+{
+	ASSERT(region->start < address && address < region->end);
+	*upper = *region;
+	upper->start = address;
+	if (region->state == CAPOS_REGION_STATE_OBJECT)
+		upper->backing += address - region->start;
+	if (region->object)
+		object_retain(memory_object_header(region->object));
+	region->end = address;
+	region_insert(regions, upper);
+}
+
+/* Whether b, which follows a, is more of the same. */
+static bool regions_alike(const struct region *a, const struct region *b)
+{
+	return a->end == b->start && a->state == b->state && a->prot == b->prot && a->prot_max == b->prot_max &&
+	       a->pinned == b->pinned && a->object == b->object &&
+	       (a->state != CAPOS_REGION_STATE_OBJECT || a->backing + (a->end - a->start) == b->backing);
+}
+
+unsigned region_merge(struct rbtree *regions, uint64_t start, uint64_t end)
+{
+	struct region *region = region_from(regions, start ? start - 1 : 0), *next;
+	unsigned merged = 0;
+
+	for (; region && region->start < end && (next = region_next(region)) != NULL;) {
+		if (!regions_alike(region, next)) {
+			region = next;
+			continue;
+		}
+		rbtree_remove(regions, &next->node);
+		region->end = next->end;
+		if (next->object)
+			object_release(memory_object_header(next->object)); /* never the last: region has one */
+		kmem_free(next);
+		merged++;
+	}
+	return merged;
+}
+
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from, uint64_t limit)
+{
+	struct region *region = region_from(regions, from);
+
+	for (uint64_t at = from;; region = region_next(region)) {
+		at = (at + alignment - 1) & ~(alignment - 1);
+		if (at > limit || limit - at < size)
+			return 0;
+		if (!region || (region->start > at && region->start - at >= size))
+			return at;
+		if (region->end > at)
+			at = region->end;
+	}
+}

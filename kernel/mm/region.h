@@ -1,0 +1,55 @@
+/* The regions of an address space: disjoint ranges with a state and a protection, in a tree ordered by address. Neighbours with equal properties
+ * are one region. Everything here runs under the space's lock and knows nothing of page tables. */
+#ifndef CAPOS_MM_REGION_H
+#define CAPOS_MM_REGION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <capos/abi.h>
+
+#include "core/rbtree.h"
+
+struct memory_object;
+
+#define PROT_MASK (CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)
+
+struct region {
+	struct rbnode node;
+	uint64_t start, end;
+	uint8_t state;    /* enum capos_region_state, never free */
+	uint8_t prot;     /* 0 while reserved */
+	uint8_t prot_max; /* what protect may ask for */
+	bool pinned;      /* only the kernel may take it away or change it */
+	struct memory_object *object; /* state object: its owner, referenced; NULL: frames that are mapped for good */
+	uint64_t backing; /* state object: offset of start in the object, or physical address of its frame */
+};
+
+static inline struct region *region_of(struct rbnode *node)
+{
+	return node ? container_of(node, struct region, node) : NULL;
+}
+
+static inline uint64_t region_pages(const struct region *region)
+{
+	return (region->end - region->start) / CAPOS_PAGE_SIZE;
+}
+
+/* The region around the address, or NULL. */
+struct region *region_at(const struct rbtree *regions, uint64_t address);
+/* The first region that ends after the address, or NULL. */
+struct region *region_from(const struct rbtree *regions, uint64_t address);
+/* The last region that ends at or below the address, if no region is around it. */
+struct region *region_before(const struct rbtree *regions, uint64_t address);
+struct region *region_next(const struct region *region);
+
+void region_insert(struct rbtree *regions, struct region *region);
+/* Cuts the region in two at an address inside it; upper is memory for the second half. */
+void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
+/* Joins what can be joined in [start, end) and across its edges. Returns how many regions went; their nodes are freed. */
+unsigned region_merge(struct rbtree *regions, uint64_t start, uint64_t end);
+
+/* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none. */
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from, uint64_t limit);
+
+#endif

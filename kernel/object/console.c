@@ -1,0 +1,96 @@
+/* Console: the program's three standard streams, as frames of the host channel. Which of the three an object is shows by its identity; stdin
+ * cannot be written nor the others read.
+ *
+ * Bytes of a compact call are still in user memory: they come through the thread's scratch in pieces, each a frame. A bad address in the
+ * middle therefore lets the bytes before it out. */
+#include "arch/x86_64/cpu.h"
+#include "call/call.h"
+#include "core/string.h"
+#include "dev/channel.h"
+#include "kernel/methods.h"
+#include "object/markers.h"
+#include "sched/sched.h"
+#include "sched/thread.h"
+
+static bool output_frame(const struct object *object, uint32_t *type)
+{
+	*type = object == &object_stderr ? CAPOS_HOST_FRAME_STDERR : CAPOS_HOST_FRAME_STDOUT;
+	return object != &object_stdin;
+}
+
+/* Long output is many pieces: others may run in between, and a thread that is to die stops. */
+static bool may_continue(struct thread *thread)
+{
+	sched_preempt();
+	return !(__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) & EXIT_WORK_DIE);
+}
+
+static status_t write_user(struct call *call, uint32_t type, const struct span_in *data, const char *tail, size_t tail_size)
+{
+	char *scratch = call_scratch(call->thread);
+	status_t status = STATUS_OK;
+	size_t at = 0;
+	if (!scratch)
+		return STATUS(DISCONNECTED);
+	do {
+		size_t left = data->length - at;
+		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
+		status = span_read(data, at, scratch, part);
+		at += part;
+		if (status == STATUS_OK)
+			channel_send(type, scratch, part, tail, at == data->length ? tail_size : 0);
+	} while (status == STATUS_OK && at < data->length && may_continue(call->thread));
+	return status;
+}
+
+static status_t console_output(struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
+{
+	uint32_t type;
+	if (!output_frame(call->object, &type))
+		return STATUS(NO_RIGHTS);
+	if (!data->length && !tail_size)
+		return STATUS_OK;
+	if (!data->kernel)
+		return write_user(call, type, data, tail, tail_size);
+	channel_send(type, data->kernel, data->length, tail, tail_size);
+	return STATUS_OK;
+}
+
+status_t method_console_write(struct call *call, const struct console_write_params *in, struct console_write_results *out)
+{
+	(void)out;
+	return console_output(call, &in->data, NULL, 0);
+}
+
+status_t method_console_write_line(struct call *call, const struct console_write_line_params *in, struct console_write_line_results *out)
+{
+	(void)out;
+	return console_output(call, &in->text, "\n", 1);
+}
+
+status_t method_console_read(struct call *call, const struct console_read_params *in, struct console_read_results *out)
+{
+	struct span_out *data = &out->data;
+	size_t room = in->max_bytes < data->capacity ? in->max_bytes : data->capacity;
+	size_t got;
+	if (call->object != &object_stdin)
+		return STATUS(NO_RIGHTS);
+	if (!room)
+		return STATUS(INVALID_ARGUMENT);
+	if (data->kernel) {
+		status_t status = channel_read(data->kernel, room, &got);
+		if (status == STATUS_OK)
+			data->length = got;
+		return status;
+	}
+	void *scratch = call_scratch(call->thread);
+	if (!scratch)
+		return STATUS(INTERRUPTED);
+	status_t status = channel_read(scratch, room < CALL_SCRATCH_BYTES ? room : CALL_SCRATCH_BYTES, &got);
+	if (status != STATUS_OK)
+		return status;
+	status = span_write(data, scratch, got);
+	if (status != STATUS_OK)
+		channel_unread(scratch, got); /* nobody has seen these bytes */
+	return status;
+}

@@ -1,0 +1,10 @@
+/* What names HostShare lets through. Pure. */
+#ifndef CAPOS_OBJECT_HOST_SHARE_H
+#define CAPOS_OBJECT_HOST_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool host_name_allowed(const char *name, size_t length);
+
+#endif

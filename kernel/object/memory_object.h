@@ -1,0 +1,50 @@
+/* MemoryObject: zeroed frames that any number of address spaces may map.
+ *
+ * Life: MemoryAllocator.create charges the creator's ledger and promises the frames; a page gets its frame at first touch,
+ * through whichever mapping; mappings and capability slots hold references; the last one going frees the frames and pays the
+ * charge back. The ledger is the creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers
+ * to the process itself. */
+#ifndef CAPOS_OBJECT_MEMORY_OBJECT_H
+#define CAPOS_OBJECT_MEMORY_OBJECT_H
+
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+#include "core/lock.h"
+#include "core/object.h"
+#include "mm/frame.h"
+
+struct ledger;
+
+struct memory_object {
+	struct object object;
+
+	/* Set at creation, never changed. */
+	uint64_t pages;
+	struct ledger *ledger; /* charged; referenced */
+	paddr_t **chunks;      /* tables of MEMORY_OBJECT_CHUNK frame addresses each */
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	uint64_t resident_pages; /* the frames in chunks; the others are promised */
+};
+
+#define MEMORY_OBJECT_CHUNK (PAGE_SIZE / sizeof(paddr_t))
+
+static inline struct object *memory_object_header(struct memory_object *object)
+{
+	return &object->object;
+}
+
+static inline struct memory_object *memory_object_from(struct object *object)
+{
+	return (struct memory_object *)object;
+}
+
+/* One reference. */
+status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
+
+/* The frame of a page, given now if it had none. Cannot fail: it was promised. */
+paddr_t memory_object_frame(struct memory_object *object, uint64_t page);
+
+#endif

@@ -1,0 +1,33 @@
+/* SystemInfo: what a program may know of its process and of the machine. */
+#include "arch/x86_64/cpu.h"
+#include "call/call.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "kernel/methods.h"
+#include "proc/process.h"
+
+status_t method_system_info_process(struct call *call, const struct system_info_process_params *in, struct system_info_process_results *out)
+{
+	(void)in;
+	struct process *process = call->process;
+	struct capos_process_info info = {
+		.process_id = process->id,
+		.capabilities = cap_table_count(&process->caps),
+		.cpu_time_ns = process_cpu_time_ns(process),
+		.started_ns = process->started_ns,
+		.cpus_online = cpus_online(),
+	};
+	spin_lock(&process->lock);
+	info.threads = process->thread_count;
+	spin_unlock(&process->lock);
+	return span_write(&out->info, &info, sizeof info);
+}
+
+status_t method_system_info_release(struct call *call, const struct system_info_release_params *in, struct system_info_release_results *out)
+{
+	(void)call;
+	(void)in;
+	char text[96];
+	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs", (unsigned)CAPOS_ABI_VERSION, cpus_online());
+	return span_write(&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+}

@@ -1,0 +1,209 @@
+/* ThreadHandle: what the holder of a thread may do to it. */
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/tlb.h"
+#include "call/call.h"
+#include "core/list.h"
+#include "core/string.h"
+#include "object/thread_info.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/notify.h"
+#include "sched/sched.h"
+#include "sched/thread.h"
+
+#include "kernel/methods.h"
+
+static struct thread *target_of(struct call *call)
+{
+	return container_of(call->object, struct thread, object);
+}
+
+status_t method_thread_handle_join(struct call *call, const struct thread_handle_join_params *in, struct thread_handle_join_results *out)
+{
+	struct thread *thread = target_of(call);
+	if (thread == call->thread)
+		return STATUS(WRONG_STATE);
+	uint64_t deadline = DEADLINE_NONE;
+	if (in->timeout_ns != CAPOS_WAIT_FOREVER && __builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
+		deadline = DEADLINE_NONE;
+	status_t status = STATUS_OK;
+	spin_lock(&thread->lock);
+	while (!thread->ended && status == STATUS_OK)
+		status = wait_queue_wait(&thread->joiners, &thread->lock, deadline, true);
+	if (thread->ended) {
+		out->exit_code = thread->exit_code;
+		status = STATUS_OK;
+	}
+	spin_unlock(&thread->lock);
+	return status;
+}
+
+status_t method_thread_handle_detach(struct call *call, const struct thread_handle_detach_params *in, struct thread_handle_detach_results *out)
+{
+	/* The record lasts as long as somebody holds it, so there is nothing to give up but the capability, which the caller releases. */
+	(void)call, (void)in, (void)out;
+	return STATUS_OK;
+}
+
+status_t method_thread_handle_notify(struct call *call, const struct thread_handle_notify_params *in, struct thread_handle_notify_results *out)
+{
+	(void)out;
+	struct thread *thread = target_of(call);
+	if (in->kind < CAPOS_NOTIFY_USER_FIRST || in->kind > CAPOS_NOTIFY_USER_LAST)
+		return STATUS(INVALID_ARGUMENT);
+	if (__atomic_load_n(&thread->ended, __ATOMIC_SEQ_CST))
+		return STATUS(NOT_FOUND);
+	thread_notify(thread, (uint32_t)in->kind, in->value);
+	return STATUS_OK;
+}
+
+/* The thread runs no user code once it has acknowledged, or while it is off the CPU: it looks at the flag before it returns to user mode. */
+static bool is_quiet(const struct thread *thread)
+{
+	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) != THREAD_RUNNING;
+}
+
+status_t method_thread_handle_suspend(struct call *call, const struct thread_handle_suspend_params *in, struct thread_handle_suspend_results *out)
+{
+	(void)in, (void)out;
+	struct thread *thread = target_of(call);
+	if (thread == call->thread)
+		return STATUS(WRONG_STATE);
+	status_t status = STATUS_OK;
+	spin_lock(&thread->lock);
+	if (thread->ended || thread->suspend_count == UINT32_MAX) {
+		status = thread->ended ? STATUS(NOT_FOUND) : STATUS(WRONG_STATE);
+		spin_unlock(&thread->lock);
+		return status;
+	}
+	if (!thread->suspend_count++)
+		thread->acknowledged = false;
+	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_SUSPEND, __ATOMIC_SEQ_CST);
+	sched_poke(thread);
+	while (!is_quiet(thread) && status == STATUS_OK)
+		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
+	if (status != STATUS_OK && thread->suspend_count && !--thread->suspend_count)
+		wait_queue_wake(&thread->suspended, 1);
+	if (status == STATUS_OK && thread->ended)
+		status = STATUS(NOT_FOUND);
+	spin_unlock(&thread->lock);
+	return status;
+}
+
+status_t method_thread_handle_resume(struct call *call, const struct thread_handle_resume_params *in, struct thread_handle_resume_results *out)
+{
+	(void)in, (void)out;
+	struct thread *thread = target_of(call);
+	status_t status = STATUS_OK;
+	spin_lock(&thread->lock);
+	if (thread->ended)
+		status = STATUS(NOT_FOUND);
+	else if (!thread->suspend_count)
+		status = STATUS(WRONG_STATE);
+	else if (!--thread->suspend_count)
+		wait_queue_wake(&thread->suspended, 1);
+	spin_unlock(&thread->lock);
+	return status;
+}
+
+/* A suspended thread may still be on its way off the CPU: a moment, without locks on its side. */
+static void wait_until_off_cpu(struct thread *thread)
+{
+	while (__atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_RUNNING) {
+		tlb_serve();
+		cpu_relax();
+	}
+}
+
+static status_t check_suspended(struct thread *thread)
+{
+	spin_lock(&thread->lock);
+	status_t status = thread->ended ? STATUS(NOT_FOUND) : !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE) : STATUS_OK;
+	spin_unlock(&thread->lock);
+	return status;
+}
+
+status_t method_thread_handle_read_state(struct call *call, const struct thread_handle_read_state_params *in,
+					 struct thread_handle_read_state_results *out)
+{
+	(void)in;
+	struct thread *thread = target_of(call);
+	status_t status = check_suspended(thread);
+	if (status != STATUS_OK)
+		return status;
+	wait_until_off_cpu(thread);
+	struct capos_thread_state state;
+	spin_lock(&thread->lock);
+	if (thread->ended || !thread->suspend_count)
+		status = STATUS(WRONG_STATE);
+	else
+		thread_state_read(thread, &state);
+	spin_unlock(&thread->lock);
+	return status == STATUS_OK ? span_write(&out->state, &state, sizeof state) : status;
+}
+
+status_t method_thread_handle_write_state(struct call *call, const struct thread_handle_write_state_params *in,
+					  struct thread_handle_write_state_results *out)
+{
+	(void)out;
+	struct thread *thread = target_of(call);
+	struct capos_thread_state state;
+	if (in->state.length != sizeof state)
+		return STATUS(INVALID_ARGUMENT);
+	status_t status = span_read(&in->state, 0, &state, sizeof state);
+	if (status != STATUS_OK)
+		return status;
+	status = check_suspended(thread);
+	if (status != STATUS_OK)
+		return status;
+	wait_until_off_cpu(thread);
+	spin_lock(&thread->lock);
+	status = thread->stopped && thread->suspend_count ? thread_state_write(thread, &state) : STATUS(WRONG_STATE);
+	spin_unlock(&thread->lock);
+	return status;
+}
+
+status_t method_thread_handle_cpu_time(struct call *call, const struct thread_handle_cpu_time_params *in, struct thread_handle_cpu_time_results *out)
+{
+	(void)in;
+	out->ns = thread_cpu_time_ns(target_of(call));
+	return STATUS_OK;
+}
+
+status_t method_thread_handle_set_affinity(struct call *call, const struct thread_handle_set_affinity_params *in,
+					   struct thread_handle_set_affinity_results *out)
+{
+	(void)out;
+	struct thread *thread = target_of(call);
+	uint64_t all = cpus_online() < 64 ? (1ul << cpus_online()) - 1 : UINT64_MAX;
+	if (!(in->cpus & all))
+		return STATUS(INVALID_ARGUMENT);
+	if (__atomic_load_n(&thread->ended, __ATOMIC_SEQ_CST))
+		return STATUS(NOT_FOUND);
+	__atomic_store_n(&thread->affinity, in->cpus, __ATOMIC_SEQ_CST);
+	sched_affinity_changed(thread);
+	return STATUS_OK;
+}
+
+status_t thread_info_write(struct thread *thread, struct span_out *out)
+{
+	static const uint32_t kinds[] = {
+		[THREAD_BLOCKED] = CAPOS_THREAD_STATE_KIND_BLOCKED, [THREAD_READY] = CAPOS_THREAD_STATE_KIND_RUNNABLE,
+		[THREAD_RUNNING] = CAPOS_THREAD_STATE_KIND_RUNNING, [THREAD_ENDED] = CAPOS_THREAD_STATE_KIND_ENDED,
+	};
+	struct capos_thread_info info;
+	memset(&info, 0, sizeof info);
+	info.thread_id = thread->id;
+	info.cpu_time_ns = thread_cpu_time_ns(thread);
+	info.cpu = thread->cpu;
+	info.state = thread->ended ? CAPOS_THREAD_STATE_KIND_ENDED : thread->stopped ? CAPOS_THREAD_STATE_KIND_SUSPENDED : kinds[thread->state];
+	info.affinity = thread->affinity;
+	memcpy(info.name, thread->name, sizeof info.name);
+	return span_write(out, &info, sizeof info);
+}
+
+status_t method_thread_handle_info(struct call *call, const struct thread_handle_info_params *in, struct thread_handle_info_results *out)
+{
+	(void)in;
+	return thread_info_write(target_of(call), &out->info);
+}

@@ -1,0 +1,11 @@
+/* ThreadInfo of a thread, as both ThreadControl and ThreadHandle give it. */
+#ifndef CAPOS_OBJECT_THREAD_INFO_H
+#define CAPOS_OBJECT_THREAD_INFO_H
+
+#include "call/span.h"
+
+struct thread;
+
+status_t thread_info_write(struct thread *thread, struct span_out *out) MUST_CHECK;
+
+#endif

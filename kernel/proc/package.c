@@ -1,0 +1,102 @@
+/* Boot package validation: see package.h. Every offset is checked against the package before anything behind it is read. */
+#include "proc/package.h"
+
+#include <stdbool.h>
+
+#include "core/string.h"
+
+#define GRANTS_ALL ((2ull << CAPOS_GRANT_BIT_HOST) - 1)
+
+static bool table_inside(uint64_t offset, uint64_t count, uint64_t entry_size, uint64_t size)
+{
+	return offset <= size && count <= (size - offset) / entry_size;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+status_t package_open(const void *bytes, size_t size, struct package *package, const char **reason)
+{
+	struct capos_boot_package_header header;
+	*reason = "";
+	if (size < sizeof header) {
+		*reason = "shorter than its header";
+		return STATUS(OUT_OF_RANGE);
+	}
+	memcpy(&header, bytes, sizeof header);
+	if (header.magic != CAPOS_BOOT_PACKAGE_MAGIC)
+		*reason = "no boot package (wrong magic)";
+	else if (header.version != CAPOS_ABI_VERSION)
+		*reason = "made for another version of the interface";
+	else if (header.total_size < sizeof header || header.total_size > size)
+		*reason = "truncated";
+	else if (header.program_count > PROGRAMS_MAX)
+		*reason = "too many programs";
+	else if (header.programs_offset % 8 || header.files_offset % 8)
+		*reason = "misaligned tables";
+	else if (!table_inside(header.programs_offset, header.program_count, sizeof(struct capos_boot_program), header.total_size))
+		*reason = "program table outside the package";
+	else if (!table_inside(header.files_offset, header.file_count, sizeof(struct capos_boot_file), header.total_size))
+		*reason = "file table outside the package";
+	if (**reason)
+		return STATUS(OUT_OF_RANGE);
+	*package = (struct package){
+		.bytes = bytes,
+		.size = header.total_size,
+		.program_count = header.program_count,
+		.programs_offset = header.programs_offset,
+		.manifest_size = larger(sizeof header,
+		                        larger(header.programs_offset + header.program_count * sizeof(struct capos_boot_program),
+		                               header.files_offset + header.file_count * sizeof(struct capos_boot_file))),
+	};
+	return STATUS_OK;
+}
+
+static bool open_strings(const struct package *package, uint64_t offset, uint64_t size, uint32_t count, struct package_strings *strings)
+{
+	if (!table_inside(offset, size, 1, package->size) || size > PROGRAM_STRINGS_BYTES_MAX || count > PROGRAM_STRINGS_MAX)
+		return false;
+	const char *bytes = (const char *)package->bytes + offset;
+	uint32_t found = 0;
+	for (uint64_t at = 0; at < size; found++) {
+		size_t length = strnlen(bytes + at, size - at);
+		if (length == size - at)
+			return false; /* the last one does not end */
+		at += length + 1;
+	}
+	*strings = (struct package_strings){ .bytes = bytes, .size = size, .count = count };
+	return found == count;
+}
+
+status_t package_program(const struct package *package, uint32_t index, struct package_program *program, const char **reason)
+{
+	struct capos_boot_program entry;
+	*reason = "";
+	if (index >= package->program_count) {
+		*reason = "no such program";
+		return STATUS(NOT_FOUND);
+	}
+	memcpy(&entry, package->bytes + package->programs_offset + index * sizeof entry, sizeof entry);
+	*program = (struct package_program){
+		.elf = package->bytes,
+		.elf_size = entry.elf_size,
+		.grants = entry.grants ? entry.grants : GRANTS_ALL,
+		.committed_limit = entry.committed_limit,
+	};
+	if (entry.elf_offset % CAPOS_PAGE_SIZE || !table_inside(entry.elf_offset, entry.elf_size, 1, package->size))
+		*reason = "the program's bytes lie outside the package or are not page-aligned";
+	else if (entry.grants & ~GRANTS_ALL)
+		*reason = "unknown grants";
+	else if (!open_strings(package, entry.args_offset, entry.args_size, entry.args_count, &program->args))
+		*reason = "arguments that are not as many terminated strings as they should be, or too many";
+	else if (!open_strings(package, entry.env_offset, entry.env_size, entry.env_count, &program->env))
+		*reason = "environment that is not as many terminated strings as it should be, or too many";
+	else if (entry.args_size + entry.env_size > PROGRAM_STRINGS_BYTES_MAX)
+		*reason = "arguments and environment above 4 MiB";
+	if (**reason)
+		return STATUS(OUT_OF_RANGE);
+	program->elf += entry.elf_offset;
+	return STATUS_OK;
+}

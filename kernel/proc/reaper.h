@@ -1,0 +1,11 @@
+/* A kernel thread that takes processes apart after their last thread has gone, since nobody can free what he stands on. */
+#ifndef CAPOS_PROC_REAPER_H
+#define CAPOS_PROC_REAPER_H
+
+struct process;
+
+void reaper_init(void);
+/* The last thread of the process is gone. Takes over one reference to the process. */
+void reaper_add(struct process *process);
+
+#endif

@@ -1,0 +1,520 @@
+/* Fair scheduling by virtual run time.
+ *
+ * Each CPU runs the thread of its queue that has had the least CPU time, for a slice at a time while others wait. A thread that wakes is
+ * placed at most WAKE_CREDIT before the least advanced of the queue, so a sleeper gets in soon and cannot hoard. It takes the CPU
+ * from the running thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on a
+ * busy CPU is one slice for each thread that has had less than it.
+ *
+ * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
+ * least advanced waiting thread of another. An idle CPU halts; its timer is programmed for the next deadline only.
+ * models/sched.pml models stealing and waking. */
+#include "sched/sched.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/timer.h"
+#include "arch/x86_64/tlb.h"
+#include "core/log.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+#include "sched/wait_state.h"
+
+#define SLICE_NS 4000000ul
+#define WAKE_CREDIT_NS 2000000ul
+#define WAKE_MARGIN_NS 500000ul
+
+static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
+static struct thread idle_threads[CAPOS_CPUS_MAX];
+
+static bool runs_before(const struct rbnode *a, const struct rbnode *b)
+{
+	const struct thread *x = container_of(a, const struct thread, run_node);
+	const struct thread *y = container_of(b, const struct thread, run_node);
+	return x->vruntime_ns < y->vruntime_ns;
+}
+
+static bool expires_before(const struct rbnode *a, const struct rbnode *b)
+{
+	const struct thread *x = container_of(a, const struct thread, timer_node);
+	const struct thread *y = container_of(b, const struct thread, timer_node);
+	return x->timer_deadline_ns < y->timer_deadline_ns;
+}
+
+void sched_init_cpu(struct percpu *cpu)
+{
+	spin_init(&cpu->run.lock, LOCK_RANK_RUN_QUEUE);
+	spin_init(&cpu->timers.lock, LOCK_RANK_TIMER);
+	rbtree_init(&cpu->run.threads);
+	rbtree_init(&cpu->timers.threads);
+	cpu->timers.first_ns = UINT64_MAX;
+	cpu->timer_programmed_ns = UINT64_MAX;
+	cpu->slice_end_ns = UINT64_MAX;
+	struct thread *idle = &idle_threads[cpu->id];
+	text_format(idle->name, sizeof idle->name, "idle/%u", cpu->id);
+	idle->state = THREAD_RUNNING;
+	idle->cpu = cpu->id;
+	list_node_init(&idle->wait_node);
+	cpu->idle = cpu->current = idle;
+}
+
+struct thread *thread_current(void)
+{
+	struct thread *thread;
+	__asm__ volatile("movq %%gs:8, %0" : "=r"(thread));
+	return thread;
+}
+_Static_assert(offsetof(struct percpu, current) == 8, "thread_current reads it");
+
+/* ---- the timer ---- */
+
+static uint64_t next_event(const struct percpu *cpu)
+{
+	uint64_t next = __atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED);
+	if (cpu->slice_end_ns < next)
+		next = cpu->slice_end_ns;
+	const struct thread *current = cpu->current;
+	if (current->profile_interval_ns) {
+		uint64_t tick = current->run_started_ns + (current->profile_next_ns - current->cpu_time_ns);
+		if (tick < next)
+			next = tick;
+	}
+	return next;
+}
+
+/* Reprograms the timer only when it would fire too late: one that fires for nothing costs less than two programmings a switch. */
+static void timer_update(struct percpu *cpu)
+{
+	uint64_t next = next_event(cpu);
+	if (next >= cpu->timer_programmed_ns)
+		return;
+	cpu->timer_programmed_ns = next;
+	timer_program(next);
+}
+
+/* Before halting: no interrupt for nothing. */
+static void timer_update_exactly(struct percpu *cpu)
+{
+	uint64_t next = next_event(cpu);
+	if (next == cpu->timer_programmed_ns)
+		return;
+	cpu->timer_programmed_ns = next;
+	timer_program(next);
+}
+
+/* Timer queue lock held. */
+static void note_first_deadline(struct timer_queue *timers)
+{
+	struct rbnode *node = rbtree_first(&timers->threads);
+	uint64_t first = node ? container_of(node, struct thread, timer_node)->timer_deadline_ns : UINT64_MAX;
+	__atomic_store_n(&timers->first_ns, first, __ATOMIC_RELAXED);
+}
+
+void timer_arm(struct thread *thread, uint64_t deadline_ns)
+{
+	struct percpu *cpu = percpu();
+	spin_lock(&cpu->timers.lock);
+	thread->timer_deadline_ns = deadline_ns;
+	thread->timer_cpu = cpu->id;
+	rbtree_insert(&cpu->timers.threads, &thread->timer_node, expires_before);
+	note_first_deadline(&cpu->timers);
+	spin_unlock(&cpu->timers.lock);
+	timer_update(cpu);
+}
+
+void timer_cancel(struct thread *thread)
+{
+	struct timer_queue *timers = &percpus[thread->timer_cpu].timers;
+	spin_lock(&timers->lock);
+	if (rbnode_linked(&thread->timer_node)) {
+		rbtree_remove(&timers->threads, &thread->timer_node);
+		note_first_deadline(timers);
+	}
+	spin_unlock(&timers->lock);
+}
+
+/* The thread cannot vanish under us: it leaves its wait only through timer_cancel, which takes this lock. */
+static void expire_deadlines(struct percpu *cpu, uint64_t now)
+{
+	if (__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) > now)
+		return;
+	spin_lock(&cpu->timers.lock);
+	for (;;) {
+		struct rbnode *node = rbtree_first(&cpu->timers.threads);
+		if (!node)
+			break;
+		struct thread *thread = container_of(node, struct thread, timer_node);
+		if (thread->timer_deadline_ns > now)
+			break;
+		rbtree_remove(&cpu->timers.threads, node);
+		if (wait_decide(thread, WAIT_TIMED_OUT))
+			sched_wake(thread);
+	}
+	note_first_deadline(&cpu->timers);
+	spin_unlock(&cpu->timers.lock);
+}
+
+/* Charges the running thread for the time since it was last charged. */
+static void account(struct percpu *cpu, uint64_t now)
+{
+	struct thread *thread = cpu->current;
+	uint64_t ran = now - thread->run_started_ns;
+	thread->run_started_ns = now;
+	thread->cpu_time_ns += ran;
+	thread->vruntime_ns += ran;
+	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
+		thread->profile_next_ns = thread->cpu_time_ns + thread->profile_interval_ns;
+		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
+	}
+}
+
+void sched_timer(void)
+{
+	struct percpu *cpu = percpu();
+	uint64_t now = clock_now_ns();
+	cpu->timer_programmed_ns = UINT64_MAX;
+	expire_deadlines(cpu, now);
+	account(cpu, now);
+	if (now >= cpu->slice_end_ns) {
+		cpu->slice_end_ns = UINT64_MAX;
+		cpu->resched = 1;
+	}
+	timer_update(cpu);
+}
+
+/* ---- queues ---- */
+
+static void poke_cpu(unsigned id)
+{
+	if (id == cpu_id())
+		percpu()->resched = 1;
+	else
+		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
+}
+
+void sched_poke(struct thread *thread)
+{
+	unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+	if (thread == thread_current())
+		return; /* it looks at its exit work anyway before it leaves the kernel */
+	if (__atomic_load_n(&percpus[id].current, __ATOMIC_SEQ_CST) == thread)
+		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
+}
+
+/* Queue lock held. */
+static void enqueue(struct percpu *cpu, struct thread *thread)
+{
+	thread->state = THREAD_READY;
+	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
+	rbtree_insert(&cpu->run.threads, &thread->run_node, runs_before);
+	cpu->run.count++;
+}
+
+static void dequeue(struct percpu *cpu, struct thread *thread)
+{
+	rbtree_remove(&cpu->run.threads, &thread->run_node);
+	cpu->run.count--;
+}
+
+static unsigned choose_cpu(const struct thread *thread)
+{
+	uint64_t allowed = thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
+	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & allowed;
+	uint64_t last = 1ul << thread->cpu;
+	if (idle & last || (!idle && allowed & last))
+		return thread->cpu;
+	uint64_t choice = idle ? idle : allowed;
+	return choice ? (unsigned)__builtin_ctzl(choice) : thread->cpu;
+}
+
+/* Run times compare only within a queue: a thread that changes queues keeps its distance from the least advanced, within bounds. */
+static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
+{
+	int64_t ahead = (int64_t)(thread->vruntime_ns - from->run.min_vruntime_ns);
+	if (ahead > (int64_t)SLICE_NS)
+		ahead = SLICE_NS;
+	if (ahead < -(int64_t)WAKE_CREDIT_NS)
+		ahead = -(int64_t)WAKE_CREDIT_NS;
+	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
+}
+
+/* A thread in nobody's hands (state READY, on no queue) becomes runnable. */
+static void make_runnable(struct thread *thread)
+{
+	struct percpu *cpu = &percpus[choose_cpu(thread)];
+	spin_lock(&cpu->run.lock);
+	place(thread, &percpus[thread->cpu], cpu);
+	enqueue(cpu, thread);
+	const struct thread *running = cpu->current;
+	bool take = running == cpu->idle || (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+	bool alone = cpu->slice_end_ns == UINT64_MAX;
+	if (alone && !take && cpu->id == cpu_id()) {
+		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
+		timer_update(cpu);
+	} else if (take || alone) {
+		poke_cpu(cpu->id);
+	}
+	spin_unlock(&cpu->run.lock);
+}
+
+void sched_wake(struct thread *thread)
+{
+	for (;;) {
+		unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+		struct percpu *cpu = &percpus[id];
+		spin_lock(&cpu->run.lock);
+		if (thread->cpu != id) {
+			spin_unlock(&cpu->run.lock);
+			continue;
+		}
+		bool stopped = thread->state == THREAD_BLOCKED;
+		if (stopped)
+			thread->state = THREAD_READY;
+		spin_unlock(&cpu->run.lock);
+		if (stopped)
+			make_runnable(thread);
+		return;
+	}
+}
+
+void sched_start(struct thread *thread)
+{
+	struct percpu *cpu = percpu();
+	thread->cpu = cpu->id;
+	thread->vruntime_ns = cpu->run.min_vruntime_ns;
+	thread->state = THREAD_READY;
+	make_runnable(thread);
+}
+
+/* ---- switching ---- */
+
+static struct thread *pick(struct percpu *cpu)
+{
+	struct rbnode *node = rbtree_first(&cpu->run.threads);
+	return node ? container_of(node, struct thread, run_node) : NULL;
+}
+
+static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
+{
+	struct thread *found = NULL;
+	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
+		return NULL;
+	spin_lock(&victim->run.lock);
+	for (struct rbnode *node = rbtree_first(&victim->run.threads); node; node = rbtree_next(node)) {
+		struct thread *thread = container_of(node, struct thread, run_node);
+		if (!(thread->affinity & 1ul << cpu->id))
+			continue;
+		dequeue(victim, thread);
+		place(thread, victim, cpu);
+		found = thread;
+		break;
+	}
+	spin_unlock(&victim->run.lock);
+	return found;
+}
+
+/* A thread from another CPU's queue: READY, on no queue, still naming the old CPU, whose lock a waker would take; a READY thread has no
+ * wait to decide, so no waker acts on it. */
+static struct thread *steal(struct percpu *cpu)
+{
+	unsigned count = cpus_online();
+	for (unsigned i = 1; i < count; i++) {
+		struct thread *thread = steal_from(&percpus[(cpu->id + i) % count], cpu);
+		if (thread)
+			return thread;
+	}
+	return NULL;
+}
+
+static void load_thread(struct percpu *cpu, struct thread *next)
+{
+	if (next->process) {
+		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
+		cpu->tss.rsp[0] = cpu->kernel_stack;
+		aspace_activate(next->process->space);
+		fs_base_write(next->fs_base);
+		user_gs_base_write(next->gs_base);
+		vector_load(next->xsave);
+	}
+}
+
+static void save_thread(struct thread *thread)
+{
+	if (thread->process) {
+		thread->fs_base = fs_base_read();
+		thread->gs_base = user_gs_base_read();
+		vector_save(thread->xsave);
+	}
+}
+
+/* Queue lock held, next off the queue. The lock stays held until sched_switched has left the old stack: whoever sees the previous thread in its
+ * new state under that lock may run it at once. */
+static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
+{
+	struct thread *previous = cpu->current;
+	next->state = THREAD_RUNNING;
+	next->run_started_ns = now;
+	__atomic_store_n(&next->cpu, cpu->id, __ATOMIC_SEQ_CST);
+	save_thread(previous);
+	cpu->previous = previous;
+	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
+	load_thread(cpu, next);
+	switch_context(&previous->stack_pointer, next->stack_pointer);
+	sched_switched();
+}
+
+void sched_switched(void)
+{
+	struct percpu *cpu = percpu();
+	struct thread *previous = cpu->previous;
+	struct thread *moving = cpu->moving;
+	bool ended = previous->state == THREAD_ENDED;
+	cpu->moving = NULL;
+	spin_unlock(&cpu->run.lock);
+	timer_update(cpu);
+	if (moving)
+		make_runnable(moving);
+	if (ended)
+		thread_reclaim(previous);
+}
+
+/* Chooses and runs the next thread; the run queue lock is held and released. The current thread's state and queueing are settled. */
+static void schedule_locked(struct percpu *cpu, uint64_t now)
+{
+	struct thread *next = pick(cpu);
+	if (next)
+		dequeue(cpu, next);
+	else
+		next = cpu->idle;
+	cpu->resched = 0;
+	if (next->vruntime_ns > cpu->run.min_vruntime_ns && next != cpu->idle)
+		cpu->run.min_vruntime_ns = next->vruntime_ns;
+	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
+	if (next != cpu->current) {
+		switch_to(cpu, next, now);
+		return;
+	}
+	next->state = THREAD_RUNNING;
+	spin_unlock(&cpu->run.lock);
+	timer_update(cpu);
+}
+
+void sched_set_profile(struct thread *thread, uint64_t interval_ns)
+{
+	struct percpu *cpu = percpu();
+	account(cpu, clock_now_ns());
+	thread->profile_interval_ns = interval_ns;
+	thread->profile_next_ns = thread->cpu_time_ns + interval_ns;
+	timer_update(cpu);
+}
+
+/* Somebody may wait for this thread to leave user mode, and it is about to wait for something else in the kernel. */
+static void acknowledge_suspension(struct thread *thread)
+{
+	if (!(__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_SUSPEND))
+		return;
+	spin_lock(&thread->lock);
+	thread->acknowledged = true;
+	wait_queue_wake(&thread->suspenders, UINT32_MAX);
+	spin_unlock(&thread->lock);
+}
+
+void sched_block(void)
+{
+	acknowledge_suspension(thread_current());
+	struct percpu *cpu = percpu();
+	uint64_t now = clock_now_ns();
+	account(cpu, now);
+	spin_lock(&cpu->run.lock);
+	if (!wait_is_active(cpu->current)) {
+		spin_unlock(&cpu->run.lock);
+		return;
+	}
+	cpu->current->state = THREAD_BLOCKED;
+	schedule_locked(cpu, now);
+}
+
+/* Work is waiting here while another CPU halts: wake that one, it will steal. */
+static void offer_work(struct percpu *cpu)
+{
+	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
+	if (idle && cpu->run.count)
+		poke_cpu((unsigned)__builtin_ctzl(idle));
+}
+
+/* The current thread stays runnable and competes with the queue; behind: it lets everybody go first. */
+static void give_way(bool behind)
+{
+	struct percpu *cpu = percpu();
+	struct thread *current = cpu->current;
+	bool allowed = current->affinity & 1ul << cpu->id;
+	if (!cpu->run.count && allowed) {
+		cpu->resched = 0;
+		cpu->slice_end_ns = UINT64_MAX;
+		return;
+	}
+	uint64_t now = clock_now_ns();
+	account(cpu, now);
+	spin_lock(&cpu->run.lock);
+	struct thread *first = pick(cpu);
+	if (behind && first && current->vruntime_ns < first->vruntime_ns)
+		current->vruntime_ns = first->vruntime_ns;
+	if (allowed) {
+		enqueue(cpu, current);
+	} else {
+		current->state = THREAD_READY;
+		cpu->moving = current;
+	}
+	schedule_locked(cpu, now);
+	offer_work(percpu());
+}
+
+void sched_preempt(void)
+{
+	give_way(false);
+}
+
+void sched_yield(void)
+{
+	give_way(true);
+}
+
+void sched_affinity_changed(struct thread *thread)
+{
+	if (thread == thread_current())
+		percpu()->resched = 1;
+	else
+		sched_poke(thread);
+}
+
+void sched_end(void)
+{
+	struct percpu *cpu = percpu();
+	uint64_t now = clock_now_ns();
+	account(cpu, now);
+	spin_lock(&cpu->run.lock);
+	cpu->current->state = THREAD_ENDED;
+	schedule_locked(cpu, now);
+	panic("an ended thread ran");
+}
+
+void sched_idle(void)
+{
+	struct percpu *cpu = percpu();
+	for (;;) {
+		__atomic_or_fetch(&idle_cpus, 1ul << cpu->id, __ATOMIC_SEQ_CST);
+		struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
+		if (stolen || cpu->run.count) {
+			__atomic_and_fetch(&idle_cpus, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);
+			spin_lock(&cpu->run.lock);
+			if (stolen)
+				enqueue(cpu, stolen);
+			schedule_locked(cpu, clock_now_ns());
+			continue;
+		}
+		timer_update_exactly(cpu);
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	}
+}

@@ -1,0 +1,48 @@
+/* The scheduler: which thread runs where. Fair by virtual run time, one run queue a CPU, work stealing, tickless.
+ *
+ * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU that leaves a thread holds the lock from the change of
+ * state until it is off the thread's stack, so a thread found blocked or queued can be run at once by whoever found it. */
+#ifndef CAPOS_SCHED_SCHED_H
+#define CAPOS_SCHED_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct percpu;
+struct thread;
+struct trap_frame;
+
+void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
+_Noreturn void sched_idle(void);
+
+/* Gives up the CPU while the current thread's wait is active (wait.c); returns when it runs again. */
+void sched_block(void);
+/* The thread's wait has been decided: makes it runnable unless it never stopped running. */
+void sched_wake(struct thread *thread);
+/* Lets others run first. */
+void sched_yield(void);
+/* Lets others run if they have had less. */
+void sched_preempt(void);
+/* Ends the current thread's life on this CPU. */
+_Noreturn void sched_end(void);
+/* Puts a new, never run thread on a queue. */
+void sched_start(struct thread *thread);
+/* Moves the thread to a CPU its affinity allows, at its next switch. */
+void sched_affinity_changed(struct thread *thread);
+
+/* Timer interrupt: expired deadlines, end of slice, profile ticks. */
+void sched_timer(void);
+/* The first thing a thread does after a switch to it. */
+void sched_switched(void);
+
+/* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
+void sched_set_profile(struct thread *thread, uint64_t interval_ns);
+
+/* Deadlines of waits, on this CPU's timer. */
+void timer_arm(struct thread *thread, uint64_t deadline_ns);
+void timer_cancel(struct thread *thread);
+
+/* Makes a running thread look at its exit work soon; any CPU. */
+void sched_poke(struct thread *thread);
+
+#endif

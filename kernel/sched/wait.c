@@ -1,0 +1,91 @@
+/* Wait queues.
+ *
+ *   waiter                                         waker, deadline, notification
+ *   1 wait_state = ACTIVE                           a  (notification: pending bit set)
+ *   2 on the queue, lock held                       b  compare-and-swap ACTIVE -> outcome
+ *   3 notification due? decide it oneself           c  sched_wake
+ *   4 deadline armed, lock released
+ *   5 sched_block: under the run queue lock, stop only if still ACTIVE
+ *
+ * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1: seen in 3. a after 3: b succeeds. */
+#include "sched/wait.h"
+
+#include "sched/clock.h"
+#include "sched/notify.h"
+#include "sched/sched.h"
+#include "sched/wait_state.h"
+
+bool wait_decide(struct thread *thread, enum wait_state outcome)
+{
+	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
+	while (state == WAIT_ACTIVE_INTERRUPTIBLE || (state == WAIT_ACTIVE && outcome != WAIT_INTERRUPTED))
+		if (__atomic_compare_exchange_n(&thread->wait_state, &state, outcome, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
+enum wait_state wait_on(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+{
+	struct thread *thread = thread_current();
+	__atomic_store_n(&thread->wait_state, interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
+	list_push_back(&queue->threads, &thread->wait_node);
+	if (interruptible && notify_due(thread))
+		wait_decide(thread, WAIT_INTERRUPTED);
+	bool timed = deadline_ns != DEADLINE_NONE;
+	if (timed && deadline_ns <= clock_now_ns()) {
+		wait_decide(thread, WAIT_TIMED_OUT);
+		timed = false;
+	}
+	if (timed)
+		timer_arm(thread, deadline_ns);
+	spin_unlock(lock);
+	sched_block();
+	if (timed)
+		timer_cancel(thread);
+	spin_lock(lock);
+	if (list_linked(&thread->wait_node))
+		list_remove(&thread->wait_node);
+	uint32_t outcome = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->wait_state, WAIT_NONE, __ATOMIC_SEQ_CST);
+	return outcome;
+}
+
+status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+{
+	switch (wait_on(queue, lock, deadline_ns, interruptible)) {
+	case WAIT_TIMED_OUT:
+		return STATUS(TIMED_OUT);
+	case WAIT_INTERRUPTED:
+		return STATUS(INTERRUPTED);
+	default:
+		return STATUS_OK;
+	}
+}
+
+uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count)
+{
+	uint32_t woken = 0;
+	while (woken < count) {
+		struct list_node *node = list_pop_front(&queue->threads);
+		if (!node)
+			break;
+		struct thread *thread = container_of(node, struct thread, wait_node);
+		if (!wait_decide(thread, WAIT_WOKEN))
+			continue; /* its deadline or a notification was first */
+		sched_wake(thread);
+		woken++;
+	}
+	return woken;
+}
+
+status_t thread_sleep_until(uint64_t deadline_ns, bool interruptible)
+{
+	struct spinlock lock;
+	struct wait_queue queue;
+	spin_init(&lock, LOCK_RANK_WAIT);
+	wait_queue_init(&queue);
+	spin_lock(&lock);
+	status_t status = wait_queue_wait(&queue, &lock, deadline_ns, interruptible);
+	spin_unlock(&lock);
+	return status == STATUS(TIMED_OUT) ? STATUS_OK : status;
+}

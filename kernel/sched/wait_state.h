@@ -1,0 +1,33 @@
+/* How a wait is decided. A thread that waits has a word, thread->wait_state; whoever changes it from ACTIVE to an outcome by compare-and-swap has
+ * decided the wait and must call sched_wake. Wakers, deadlines and notifications compete for it without sharing a lock. models/park.pml is
+ * the model. */
+#ifndef CAPOS_SCHED_WAIT_STATE_H
+#define CAPOS_SCHED_WAIT_STATE_H
+
+#include <stdbool.h>
+
+#include "sched/thread.h"
+
+enum wait_state {
+	WAIT_NONE,
+	WAIT_ACTIVE,               /* only a waker or the deadline ends it */
+	WAIT_ACTIVE_INTERRUPTIBLE, /* a notification ends it too */
+	WAIT_WOKEN,
+	WAIT_TIMED_OUT,
+	WAIT_INTERRUPTED,
+	WAIT_DRAINED,
+};
+
+static inline bool wait_is_active(const struct thread *thread)
+{
+	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
+	return state == WAIT_ACTIVE || state == WAIT_ACTIVE_INTERRUPTIBLE;
+}
+
+/* Tries to decide the wait; true for the one who does. */
+bool wait_decide(struct thread *thread, enum wait_state outcome);
+
+/* Waits on the queue and returns the outcome; the lock is released meanwhile and held on return. */
+enum wait_state wait_on(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
+
+#endif
