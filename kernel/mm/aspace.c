@@ -387,6 +387,14 @@ static void regions_protect(struct aspace *space, uint64_t start, uint64_t end, 
 		tlb_flush_range(space, start, end);
 }
 
+/* Nothing to do, and nothing to cut for it: the commonest case of committing what is committed. */
+static bool protected_already(const struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
+{
+	const struct region *region = region_at(&space->regions, start);
+
+	return region && region->end >= end && region->state != CAPOS_REGION_STATE_RESERVED && region->prot == prot;
+}
+
 static status_t protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
 {
 	struct cut cut;
@@ -400,13 +408,16 @@ static status_t protect(struct aspace *space, uint64_t address, uint64_t size, u
 	wanted->prot = prot;
 	spin_lock(&space->lock);
 	status = check_regions(space, address, end, wanted);
-	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+	if (status != STATUS_OK || protected_already(space, address, end, prot))
+		goto out;
+	if (!cut_prepare(space, address, end, &cut)) {
 		status = STATUS(NO_MEMORY);
-	if (status == STATUS_OK) {
+	} else {
 		cut_apply(space, address, end, &cut);
 		regions_protect(space, address, end, prot);
 		join(space, address, end);
 	}
+out:
 	spin_unlock(&space->lock);
 	return status;
 }
@@ -498,7 +509,7 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 	struct provision provision;
 	struct cut cut;
 	status_t status = check_regions(space, start, end, &(struct wanted){ .prot = access });
-	if (status != STATUS_OK)
+	if (status != STATUS_OK || protected_already(space, start, end, access))
 		return status;
 
 	if (!cut_prepare(space, start, end, &cut))

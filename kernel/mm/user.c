@@ -1,0 +1,85 @@
+/* User memory, with the range checked here and everything else left to the processor: usercopy.S has the accesses, the page-fault handler
+ * resolves what can be and sends the rest to the fixups. */
+#include "mm/user.h"
+
+#include "arch/x86_64/cpu.h"
+
+bool user_copy(void *to, const void *from, size_t size);
+bool user_load_u32_nofault(const void *from, uint32_t *value);
+
+struct exception_entry {
+	uint64_t from, to, nofault;
+};
+extern const struct exception_entry __ex_table_start[], __ex_table_end[];
+
+static bool in_user_half(uint64_t address, size_t size)
+{
+	return address < CAPOS_USER_TOP && size <= CAPOS_USER_TOP - address;
+}
+
+/* SMAP refuses the kernel's accesses to user pages unless AC is set. */
+static void user_access_begin(void)
+{
+	if (cpu_features.smap)
+		__asm__ volatile("stac" : : : "memory", "cc");
+}
+
+static void user_access_end(void)
+{
+	if (cpu_features.smap)
+		__asm__ volatile("clac" : : : "memory", "cc");
+}
+
+static status_t copy_checked(void *to, const void *from, size_t size)
+{
+	user_access_begin();
+	bool copied = user_copy(to, from, size);
+	user_access_end();
+	return copied ? STATUS_OK : STATUS(BAD_ADDRESS);
+}
+
+status_t copy_from_user(void *to, uint64_t from, size_t size)
+{
+	if (size == 0)
+		return STATUS_OK;
+	if (!in_user_half(from, size))
+		return STATUS(BAD_ADDRESS);
+	return copy_checked(to, (const void *)from, size);
+}
+
+status_t copy_to_user(uint64_t to, const void *from, size_t size)
+{
+	if (size == 0)
+		return STATUS_OK;
+	if (!in_user_half(to, size))
+		return STATUS(BAD_ADDRESS);
+	return copy_checked((void *)to, from, size);
+}
+
+bool user_read_u32_nofault(uint64_t from, uint32_t *value)
+{
+	if (!in_user_half(from, sizeof(*value)))
+		return false;
+	user_access_begin();
+	bool loaded = user_load_u32_nofault((const void *)from, value);
+	user_access_end();
+	return loaded;
+}
+
+status_t user_touch(uint64_t address)
+{
+	char byte;
+
+	return copy_from_user(&byte, address, sizeof(byte));
+}
+
+uint64_t user_access_fixup(uint64_t rip, bool *nofault)
+{
+	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end; entry++) {
+		if (entry->from == rip) {
+			*nofault = entry->nofault;
+			return entry->to;
+		}
+	}
+	return 0;
+}
