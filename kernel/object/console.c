@@ -31,7 +31,7 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 	status_t status = STATUS_OK;
 	size_t at = 0;
 	if (!scratch)
-		return STATUS(DISCONNECTED);
+		return STATUS(NO_MEMORY);
 	do {
 		size_t left = data->length - at;
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
@@ -85,7 +85,7 @@ status_t method_console_read(struct call *call, const struct console_read_params
 	}
 	void *scratch = call_scratch(call->thread);
 	if (!scratch)
-		return STATUS(INTERRUPTED);
+		return STATUS(NO_MEMORY);
 	status_t status = channel_read(scratch, room < CALL_SCRATCH_BYTES ? room : CALL_SCRATCH_BYTES, &got);
 	if (status != STATUS_OK)
 		return status;

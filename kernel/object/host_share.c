@@ -42,7 +42,7 @@ static status_t send_user(struct call *call, struct file_frame *frame, const str
 	status_t status = STATUS_OK;
 	size_t at = 0;
 	if (!scratch)
-		return STATUS(DISCONNECTED);
+		return STATUS(NO_MEMORY);
 	do {
 		size_t left = data->length - at;
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;

@@ -1,0 +1,360 @@
+/* The program loader.
+ *
+ * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are in the boot package: a machine of 16 MiB has
+ * no room for a second copy. Other pages are committed and written: partial pages at the end (what follows them in the package belongs to
+ * somebody else) and everything writable. Large zero areas are sparse.
+ *
+ *     user address space after loading: segments at their own addresses; wherever the address space puts them:
+ *     TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
+#include "proc/loader.h"
+
+#include "arch/x86_64/cpu.h"
+#include "core/string.h"
+#include "kernel/methods.h"
+#include "mm/kmem.h"
+#include "object/entropy.h"
+#include "object/markers.h"
+#include "proc/elf.h"
+#include "proc/package.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+
+#define STACK_BYTES (8ul << 20)
+#define SPARSE_ZERO_BYTES (1ul << 20) /* zero areas above this are not worth promising */
+#define THREAD_CONTROL_BLOCK_BYTES 64u
+#define RANDOM_BYTES 16u
+#define STACK_BATCH_WORDS 16u
+
+enum auxiliary_type { AUX_NULL = 0, AUX_PHDR = 3, AUX_PHENT = 4, AUX_PHNUM = 5, AUX_PAGESZ = 6, AUX_ENTRY = 9, AUX_RANDOM = 25 };
+#define AUX_PAIRS_MAX 7u
+#define ELF_PROGRAM_HEADER_BYTES 56u
+
+/* Everything known while a process is being loaded. */
+struct loading {
+	struct process *process;
+	struct aspace *space;
+	const struct package_program *program;
+	struct elf_image image;
+	uint64_t thread_pointer; /* 0 without TLS */
+	uint64_t stack_pointer;
+	uint64_t capset_address, clock_address;
+	const char *reason;
+};
+
+struct grant {
+	uint8_t bit; /* GrantBit */
+	const char *name;
+	struct object *object;
+};
+
+static const struct grant grants[] = {
+	{ CAPOS_GRANT_BIT_CONSOLE, "stdin", &object_stdin },
+	{ CAPOS_GRANT_BIT_CONSOLE, "stdout", &object_stdout },
+	{ CAPOS_GRANT_BIT_CONSOLE, "stderr", &object_stderr },
+	{ CAPOS_GRANT_BIT_MEMORY, "vm", &object_virtual_memory },
+	{ CAPOS_GRANT_BIT_MEMORY_OBJECTS, "memory_allocator", &object_memory_allocator },
+	{ CAPOS_GRANT_BIT_THREAD, "thread_control", &object_thread_control },
+	{ CAPOS_GRANT_BIT_SPAWNER, "thread_spawner", &object_thread_spawner },
+	{ CAPOS_GRANT_BIT_PARK, "park", &object_park_space },
+	{ CAPOS_GRANT_BIT_PARK, "shared_park", &object_shared_park_space },
+	{ CAPOS_GRANT_BIT_TIMER, "timer", &object_timer },
+	{ CAPOS_GRANT_BIT_ENTROPY, "entropy", &object_entropy_source },
+	{ CAPOS_GRANT_BIT_BOOT, "boot", &object_boot_package },
+	{ CAPOS_GRANT_BIT_SYSTEM, "system", &object_system_info },
+	{ CAPOS_GRANT_BIT_HOST, "host", &object_host_share },
+};
+#define GRANTS_COUNT (sizeof grants / sizeof grants[0])
+
+_Static_assert(sizeof(struct capos_cap_set_header) + GRANTS_COUNT * sizeof(struct capos_cap_set_entry) <= PAGE_SIZE,
+               "the CapSet is one page");
+
+static uint64_t page_down(uint64_t address)
+{
+	return address & ~(PAGE_SIZE - 1);
+}
+
+static uint64_t page_up(uint64_t address)
+{
+	return page_down(address + PAGE_SIZE - 1);
+}
+
+static status_t refuse(struct loading *loading, status_t status, const char *reason)
+{
+	if (status != STATUS_OK)
+		loading->reason = reason;
+	return status;
+}
+
+/* ---- segments ------------------------------------------------------------------------------------------------------ */
+
+/* How far the segment's pages, from its first, can be used where they lie. */
+static uint64_t shared_end(const struct loading *loading, const struct elf_segment *segment)
+{
+	uint64_t start = page_down(segment->address), file_end = segment->address + segment->file_size;
+	if (segment->prot & CAPOS_PROT_WRITE)
+		return start;
+	uint64_t tail_in_file = segment->offset + segment->file_size + (page_up(file_end) - file_end);
+	if (segment->file_size == segment->memory_size && tail_in_file <= loading->program->elf_size)
+		return page_up(file_end);
+	return page_down(file_end) > start ? page_down(file_end) : start;
+}
+
+/* Commits [start, end) and copies what of it the file has. */
+static status_t load_private(struct loading *loading, const struct elf_segment *segment, uint64_t start, uint64_t end)
+{
+	uint64_t address, file_end = segment->address + segment->file_size;
+	uint64_t filled_end = file_end > start ? page_up(file_end) : start;
+	status_t status = aspace_reserve(loading->space, start, end - start, &address);
+	if (status == STATUS_OK && address != start)
+		status = STATUS(OVERLAP);
+	if (status == STATUS_OK && filled_end > start)
+		status = aspace_commit(loading->space, start, filled_end - start, segment->prot);
+	if (status == STATUS_OK && end > filled_end) {
+		uint32_t mode = end - filled_end > SPARSE_ZERO_BYTES ? CAPOS_COMMIT_SPARSE : 0;
+		status = aspace_commit(loading->space, filled_end, end - filled_end, segment->prot | mode);
+	}
+	uint64_t from = start > segment->address ? start : segment->address;
+	if (status == STATUS_OK && file_end > from)
+		status = aspace_write(loading->space, from, loading->program->elf + segment->offset + (from - segment->address), file_end - from);
+	return status;
+}
+
+static status_t load_segment(struct loading *loading, const struct elf_segment *segment)
+{
+	uint64_t start = page_down(segment->address), end = page_up(segment->address + segment->memory_size);
+	uint64_t shared = shared_end(loading, segment), address;
+	status_t status = STATUS_OK;
+	if (shared > start)
+		status = aspace_map_frames(loading->space, start, true, virt_to_phys(loading->program->elf + page_down(segment->offset)),
+		                           shared - start, segment->prot, false, &address);
+	if (status == STATUS_OK && end > shared)
+		status = load_private(loading, segment, shared, end);
+	return refuse(loading, status, "no memory for the program's segments");
+}
+
+static status_t load_tls(struct loading *loading)
+{
+	const struct elf_tls *tls = &loading->image.tls;
+	if (!tls->memory_size)
+		return STATUS_OK;
+	uint64_t span = elf_tls_span(tls), base;
+	uint64_t align = tls->align > THREAD_CONTROL_BLOCK_BYTES ? tls->align : THREAD_CONTROL_BLOCK_BYTES;
+	status_t status = aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES), CAPOS_PROT_READ | CAPOS_PROT_WRITE,
+	                             &base);
+	if (status == STATUS_OK) {
+		uint64_t pointer = (base + span + align - 1) & ~(align - 1);
+		loading->thread_pointer = pointer;
+		status = aspace_write(loading->space, pointer, &pointer, sizeof pointer);
+		if (status == STATUS_OK && tls->file_size)
+			status = aspace_write(loading->space, pointer - span, loading->program->elf + tls->offset, tls->file_size);
+	}
+	return refuse(loading, status, "no memory for the TLS block");
+}
+
+/* ---- stack --------------------------------------------------------------------------------------------------------- */
+
+/* Writes words upwards, some at a time. */
+struct word_writer {
+	struct aspace *space;
+	uint64_t at;
+	uint32_t count;
+	status_t status;
+	uint64_t words[STACK_BATCH_WORDS];
+};
+
+static void words_flush(struct word_writer *writer)
+{
+	if (writer->count && writer->status == STATUS_OK)
+		writer->status = aspace_write(writer->space, writer->at, writer->words, writer->count * sizeof(uint64_t));
+	writer->at += writer->count * sizeof(uint64_t);
+	writer->count = 0;
+}
+
+static void words_add(struct word_writer *writer, uint64_t word)
+{
+	writer->words[writer->count++] = word;
+	if (writer->count == STACK_BATCH_WORDS)
+		words_flush(writer);
+}
+
+/* Addresses of strings that lie at `base`, then 0. */
+static void words_add_strings(struct word_writer *writer, const struct package_strings *strings, uint64_t base)
+{
+	uint64_t at = 0;
+	for (uint32_t i = 0; i < strings->count; i++) {
+		words_add(writer, base + at);
+		at += strlen(strings->bytes + at) + 1;
+	}
+	words_add(writer, 0);
+}
+
+static void words_add_auxiliary(struct word_writer *writer, const struct loading *loading, uint64_t random_address)
+{
+	const struct elf_image *image = &loading->image;
+	const uint64_t pairs[AUX_PAIRS_MAX - 1][2] = {
+		{ AUX_PAGESZ, PAGE_SIZE },
+		{ AUX_ENTRY, image->entry },
+		{ AUX_PHDR, image->headers_address },
+		{ AUX_PHENT, image->headers_address ? ELF_PROGRAM_HEADER_BYTES : 0 },
+		{ AUX_PHNUM, image->headers_address ? image->header_count : 0 },
+		{ AUX_RANDOM, random_address },
+	};
+	for (unsigned i = 0; i < AUX_PAIRS_MAX - 1; i++) {
+		if (!pairs[i][1])
+			continue; /* no such thing in this process */
+		words_add(writer, pairs[i][0]);
+		words_add(writer, pairs[i][1]);
+	}
+	words_add(writer, AUX_NULL);
+	words_add(writer, 0);
+}
+
+/* Strings at the top, under them random bytes, under them the pointer arrays: docs/abi.md. */
+static status_t fill_stack(struct loading *loading, uint64_t top)
+{
+	const struct package_strings *args = &loading->program->args, *env = &loading->program->env;
+	uint8_t random[RANDOM_BYTES];
+	uint64_t env_base = top - env->size, args_base = env_base - args->size;
+	uint64_t random_address = (args_base - RANDOM_BYTES) & ~15ul;
+	uint64_t words = 1 + args->count + 1 + env->count + 1 + 2 * AUX_PAIRS_MAX;
+	struct word_writer writer = { .space = loading->space, .at = (random_address - words * sizeof(uint64_t)) & ~15ul };
+	loading->stack_pointer = writer.at;
+
+	status_t status = env->size ? aspace_write(loading->space, env_base, env->bytes, env->size) : STATUS_OK;
+	if (status == STATUS_OK && args->size)
+		status = aspace_write(loading->space, args_base, args->bytes, args->size);
+	if (!entropy_fill(random, sizeof random))
+		random_address = 0; /* none is better than bytes that are the same every time */
+	else if (status == STATUS_OK)
+		status = aspace_write(loading->space, random_address, random, sizeof random);
+	memset(random, 0, sizeof random);
+	if (status != STATUS_OK)
+		return status;
+	words_add(&writer, args->count);
+	words_add_strings(&writer, args, args_base);
+	words_add_strings(&writer, env, env_base);
+	words_add_auxiliary(&writer, loading, random_address);
+	words_flush(&writer);
+	return writer.status;
+}
+
+static status_t load_stack(struct loading *loading)
+{
+	uint64_t base;
+	status_t status = aspace_reserve(loading->space, 0, PAGE_SIZE + STACK_BYTES, &base);
+	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
+		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+	if (status == STATUS_OK)
+		status = fill_stack(loading, base + PAGE_SIZE + STACK_BYTES);
+	return refuse(loading, status, "no memory for the stack and arguments");
+}
+
+/* ---- capabilities ---------------------------------------------------------------------------------------------------- */
+
+static status_t load_clock_page(struct loading *loading)
+{
+	if (!(loading->program->grants >> CAPOS_GRANT_BIT_TIMER & 1))
+		return STATUS_OK;
+	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE, CAPOS_PROT_READ, true,
+	                                    &loading->clock_address);
+	return refuse(loading, status, "no memory for the clock page");
+}
+
+static status_t grant_capabilities(struct loading *loading, struct capos_cap_set_header *header)
+{
+	struct capos_cap_set_entry *entry = (struct capos_cap_set_entry *)(header + 1);
+	for (unsigned i = 0; i < GRANTS_COUNT; i++) {
+		if (!(loading->program->grants >> grants[i].bit & 1))
+			continue;
+		cap_id_t cap;
+		status_t status = cap_table_insert(&loading->process->caps, grants[i].object, &cap);
+		if (status != STATUS_OK)
+			return status;
+		entry->cap = cap;
+		entry->interface_id = grants[i].object->interface->id;
+		text_copy((char *)entry->name, grants[i].name, sizeof entry->name);
+		entry++;
+		header->count++;
+	}
+	loading->process->capset_count = header->count;
+	return STATUS_OK;
+}
+
+static status_t load_capset(struct loading *loading)
+{
+	struct process *process = loading->process;
+	process->capset_frame = frame_alloc(0, FRAME_ZERO);
+	if (!process->capset_frame)
+		return refuse(loading, STATUS(NO_MEMORY), "no memory for the CapSet page");
+	struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
+	const struct elf_tls *tls = &loading->image.tls;
+	*header = (struct capos_cap_set_header){
+		.magic = CAPOS_CAP_SET_MAGIC,
+		.version = CAPOS_ABI_VERSION,
+		.process_id = process->id,
+		.clock_address = loading->clock_address,
+		.tls_image = tls->address,
+		.tls_file_size = tls->file_size,
+		.tls_mem_size = tls->memory_size,
+		.tls_align = (uint32_t)tls->align,
+	};
+	status_t status = grant_capabilities(loading, header);
+	if (status == STATUS_OK)
+		status = aspace_map_frames(loading->space, 0, false, process->capset_frame, PAGE_SIZE, CAPOS_PROT_READ, true,
+		                           &loading->capset_address);
+	return refuse(loading, status, "no memory for the capabilities");
+}
+
+/* The last step that can fail: from here on the process has a thread. */
+static status_t load_thread(struct loading *loading, struct thread **result)
+{
+	struct thread *thread;
+	status_t status = thread_create(loading->process, loading->process->name, NULL, NULL, &thread);
+	if (status != STATUS_OK)
+		return refuse(loading, status, "no memory for the first thread");
+	struct capos_cap_set_header *header = phys_to_virt(loading->process->capset_frame);
+	header->ring_address = thread->ring_address;
+	struct trap_frame *frame = thread_frame(thread);
+	frame->rip = loading->image.entry;
+	frame->rsp = loading->stack_pointer;
+	frame->rdi = thread->ring_address;
+	frame->rsi = loading->process->id;
+	frame->rdx = loading->capset_address;
+	thread->fs_base = loading->thread_pointer;
+	*result = thread;
+	return STATUS_OK;
+}
+
+static status_t load_steps(struct loading *loading, struct thread **thread)
+{
+	status_t status = elf_parse(loading->program->elf, loading->program->elf_size, &loading->image, &loading->reason);
+	for (uint32_t i = 0; i < loading->image.segment_count && status == STATUS_OK; i++)
+		status = load_segment(loading, &loading->image.segments[i]);
+	if (status == STATUS_OK)
+		status = load_tls(loading);
+	if (status == STATUS_OK)
+		status = load_stack(loading);
+	if (status == STATUS_OK)
+		status = load_clock_page(loading);
+	if (status == STATUS_OK)
+		status = load_capset(loading);
+	if (status == STATUS_OK)
+		status = load_thread(loading, thread);
+	return status;
+}
+
+status_t process_load(struct process *process, const struct package_program *program, struct thread **thread, const char **reason)
+{
+	struct loading *loading = kmem_alloc(sizeof *loading); /* too large for a kernel stack */
+	*reason = "no memory to load a program";
+	if (!loading)
+		return STATUS(NO_MEMORY);
+	loading->process = process;
+	loading->space = process->space;
+	loading->program = program;
+	status_t status = load_steps(loading, thread);
+	*reason = loading->reason;
+	kmem_free(loading);
+	return status;
+}

@@ -1,0 +1,153 @@
+/* The life of the machine after boot: program after program, then off.
+ *
+ * Around each program the free frames and live objects are counted. Both counts are equal when the kernel has given everything back; whoever
+ * started the machine compares them in the ExitRecord. */
+#include "proc/run.h"
+
+#include "arch/x86_64/cpu.h"
+#include "call/trace.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "dev/channel.h"
+#include "mm/frame.h"
+#include "mm/kmem.h"
+#include "object/boot_package.h"
+#include "proc/loader.h"
+#include "proc/package.h"
+#include "proc/process.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+#include "sched/wait.h"
+
+#define DEBUG_EXIT_PORT 0xf4
+#define DEBUG_EXIT_DONE 0x10 /* QEMU ends with status (value << 1) | 1 */
+#define ACPI_PORT 0x604      /* PM1a control of QEMU's PC machines */
+#define ACPI_SLEEP 0x2000
+#define SETTLE_NS 100000000u
+#define SETTLE_STEP_NS 100000u
+
+static struct package package;
+
+static void triple_fault(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) no_gates = { 0, 0 };
+	__asm__ volatile("lidt %0; int3" : : "m"(no_gates));
+}
+
+_Noreturn void power_off(void)
+{
+	uint32_t leaf[4];
+	channel_drain();
+	outb(DEBUG_EXIT_PORT, DEBUG_EXIT_DONE);
+	cpuid(1, 0, leaf);
+	if (leaf[2] >> 31) { /* a hypervisor: its machines end in one of these ways */
+		outw(ACPI_PORT, ACPI_SLEEP);
+		triple_fault();
+	}
+	log_printf("capos: done; the machine can be switched off");
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+/* What is free and alive now, with nothing cached. */
+static void count_resources(uint64_t *frames, uint64_t *objects)
+{
+	kmem_trim();
+	*frames = frames_free();
+	*objects = object_count();
+}
+
+/* The end of the last thread is announced by the thread that takes it apart, a moment before that is done. Gives it that moment; a
+ * real leak does not go away. */
+static void count_resources_after(struct capos_exit_record *record)
+{
+	uint64_t until_ns = clock_now_ns() + SETTLE_NS;
+	for (;;) {
+		count_resources(&record->frames_after, &record->objects_after);
+		if ((record->frames_after == record->frames_before && record->objects_after == record->objects_before) ||
+		    clock_now_ns() >= until_ns)
+			return;
+		status_t status = thread_sleep_until(clock_now_ns() + SETTLE_STEP_NS, false);
+		(void)status;
+	}
+}
+
+/* The process's name for people: the last component of argv[0]. */
+static const char *program_name(const struct package_program *program)
+{
+	if (!program->args.count)
+		return "program";
+	const char *name = program->args.bytes;
+	for (const char *at = name; *at; at++)
+		if (*at == '/' && at[1])
+			name = at + 1;
+	return name;
+}
+
+static void run_process(struct process *process, struct thread *thread, struct capos_exit_record *record)
+{
+	process_set_foreground(process);
+	thread_start(thread);
+	object_release(&thread->object);
+	process_wait(process);
+	process_set_foreground(NULL);
+	record->kind = process->exit_kind;
+	record->code = process->exit_code;
+	record->peak_committed = process->peak_committed;
+	record->cpu_time_ns = process->cpu_time_ns;
+	call_stats_send(process);
+}
+
+static void refuse_program(struct capos_exit_record *record, status_t status, const char *reason)
+{
+	record->kind = CAPOS_EXIT_KIND_REFUSED;
+	record->code = STATUS_IS_ERROR(status) ? (int32_t)STATUS_ERROR_CODE(status) : 0;
+	channel_printf(CAPOS_HOST_FRAME_LOG, "program %u refused: %s\n", record->program, reason);
+	log_printf("capos: program %u refused: %s", record->program, reason);
+}
+
+static void run_program(uint32_t index, struct capos_exit_record *record)
+{
+	struct package_program program;
+	struct process *process;
+	struct thread *thread;
+	const char *reason = "no memory for a process";
+	status_t status = package_program(&package, index, &program, &reason);
+	if (status == STATUS_OK)
+		status = process_create(program_name(&program), program.committed_limit, &process);
+	if (status != STATUS_OK) {
+		refuse_program(record, status, reason);
+		return;
+	}
+	status = process_load(process, &program, &thread, &reason);
+	if (status == STATUS_OK)
+		run_process(process, thread, record);
+	else
+		refuse_program(record, status, reason);
+	object_release(&process->object);
+}
+
+_Noreturn void run_programs(const void *bytes, size_t size, const char *command_line)
+{
+	const char *reason = "no boot package";
+	call_trace_init(command_line);
+	status_t status = bytes && (uintptr_t)bytes % PAGE_SIZE == 0 ? package_open(bytes, size, &package, &reason) : STATUS(INVALID_ARGUMENT);
+	if (status != STATUS_OK) {
+		log_printf("capos: boot package refused: %s", reason);
+		channel_printf(CAPOS_HOST_FRAME_LOG, "boot package refused: %s\n", reason);
+		power_off();
+	}
+	boot_package_set(&package);
+	for (uint32_t i = 0; i < package.program_count; i++) {
+		struct capos_exit_record record = { .program = i, .last = i + 1 == package.program_count };
+		call_stats_begin();
+		count_resources(&record.frames_before, &record.objects_before);
+		run_program(i, &record);
+		count_resources_after(&record);
+		channel_send(CAPOS_HOST_FRAME_EXIT, &record, sizeof record, NULL, 0);
+	}
+	power_off();
+}
