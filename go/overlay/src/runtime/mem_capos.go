@@ -1,0 +1,89 @@
+// The runtime's memory hooks on VirtualMemory.
+//
+// Reserved memory is reserved, Prepared memory still is: only sysUsed commits, and what it commits is promised by the
+// kernel there and then. So the heap grows by 4 MiB steps of address space while only the spans in use are charged, and running
+// out of memory is an error of sysUsed, not a fault later. Tables that are mostly never touched (sysAlloc of more than
+// sparseAbove) are committed sparse instead and charged by page. Decommitted pages read as zero when they come back.
+
+//go:build capos
+
+package runtime
+
+import "unsafe"
+
+// sparseAbove is the size up to which sysAlloc's memory is promised at once. Smaller pieces are filled soon.
+const sparseAbove = 64 << 10
+
+const protReadWrite = abiProtRead | abiProtWrite
+
+// vmCall calls a VirtualMemory method that takes an address, a size and perhaps a protection.
+//
+//go:nosplit
+func vmCall(method uintptr, v unsafe.Pointer, n, prot uintptr) uintptr {
+	return capCall(caps.vm, method, uintptr(v), n, prot, 0, 0)
+}
+
+//go:nosplit
+func sysAllocOS(n uintptr, _ string) unsafe.Pointer {
+	prot := uintptr(protReadWrite)
+	if n > sparseAbove {
+		prot |= abiCommitSparse
+	}
+	p := vmCall(abiVirtualMemoryMap, nil, n, prot)
+	if capError(p) != 0 {
+		return nil
+	}
+	return unsafe.Pointer(p)
+}
+
+func sysUnusedOS(v unsafe.Pointer, n uintptr) {
+	vmMust("decommit", vmCall(abiVirtualMemoryDecommit, v, n, 0), v, n)
+}
+
+func sysUsedOS(v unsafe.Pointer, n uintptr) {
+	result := vmCall(abiVirtualMemoryCommit, v, n, protReadWrite)
+	if capError(result) == errorNumber(abiErrorNoMemory) {
+		throw("out of memory")
+	}
+	vmMust("commit", result, v, n)
+}
+
+// vmMust reports a refusal that can only come from a mistake in the runtime's own bookkeeping.
+func vmMust(operation string, result uintptr, v unsafe.Pointer, n uintptr) {
+	if err := capError(result); err != 0 {
+		print("runtime: ", operation, " of ", n, " bytes at ", v, " refused with ", err, "\n")
+		throw("memory operation refused")
+	}
+}
+
+//go:nosplit
+func sysFreeOS(v unsafe.Pointer, n uintptr) {
+	if capError(vmCall(abiVirtualMemoryUnmap, v, n, 0)) != 0 {
+		systemstack(func() { throw("unmap refused") })
+	}
+}
+
+func sysFaultOS(v unsafe.Pointer, n uintptr) {
+	vmMust("decommit", vmCall(abiVirtualMemoryDecommit, v, n, 0), v, n)
+}
+
+// sysReserveOS takes the hint when the range is free; else the kernel chooses.
+//
+//go:nosplit
+func sysReserveOS(v unsafe.Pointer, n uintptr, _ string) unsafe.Pointer {
+	p := vmCall(abiVirtualMemoryReserve, v, n, 0)
+	if capError(p) != 0 {
+		return nil
+	}
+	return unsafe.Pointer(p)
+}
+
+func sysMapOS(v unsafe.Pointer, n uintptr, _ string) {}
+
+func sysHugePageOS(v unsafe.Pointer, n uintptr) {}
+
+func sysNoHugePageOS(v unsafe.Pointer, n uintptr) {}
+
+func sysHugePageCollapseOS(v unsafe.Pointer, n uintptr) {}
+
+func needZeroAfterSysUnusedOS() bool { return false }

@@ -1,0 +1,332 @@
+// The operating system below the runtime: capabilities found at start, threads, parking, entropy.
+//
+// A program starts with the address of its CapSet page. findCapabilities reads the CapIds the runtime works with out of it
+// before anything else happens; after that every operation is a register call on one of them. Five are indispensable: "vm",
+// "thread_control", "thread_spawner", "park" and "timer". The rest may be missing, and what needs them fails.
+
+//go:build capos
+
+package runtime
+
+import (
+	"internal/abi"
+	"internal/runtime/atomic"
+	"unsafe"
+)
+
+// capabilities are the CapIds the runtime uses itself; 0 means the program was not given that one.
+type capabilities struct {
+	vm, threadControl, threadSpawner, park, timer uint32
+	stdin, stdout, stderr, entropy                uint32
+	boot, system, host                            uint32
+}
+
+var (
+	capSetAddress uintptr // set by the first instructions
+	caps          capabilities
+	clockPage     uintptr // address of an abiClockPage
+)
+
+// mOS is what a thread has besides m.
+type mOS struct {
+	waitsema uint32 // semaphore for parking on locks
+
+	// handle is the ThreadHandle of the thread, by which others notify it. The spawning thread stores it, the thread itself
+	// takes it away when it ends.
+	handle atomic.Uint32
+
+	// maskedKinds is what the thread masks outside handlers.
+	maskedKinds sigset
+
+	altStack, altStackSize uintptr       // registered notification stack; size 0: none
+	crashNotified          atomic.Uint32 // raiseproc has chosen this thread already
+}
+
+// enterKernel makes one system call: its number (with the opcode of a register call) and the argument registers in order.
+//
+//go:noescape
+func enterKernel(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
+
+// capCall calls a method in compact form. Results from capError(result) != 0 are refusals.
+//
+//go:nosplit
+func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
+	const compact = abiSysCapEnter | abiOpcodeCompact<<8
+	return enterKernel(compact, uintptr(capID)|method<<32, a0, a1, a2, a3, a4)
+}
+
+// capError returns the number with which the kernel refused, or 0 for a result.
+//
+//go:nosplit
+func capError(result uintptr) uintptr {
+	if result > ^uintptr(4095) {
+		return -result
+	}
+	return 0
+}
+
+// errorNumber turns an error of the schema into the number register calls return.
+//
+//go:nosplit
+func errorNumber(code uintptr) uintptr { return code + abiErrorBase }
+
+// findCapabilities runs before g exists and before the thread pointer is set.
+//
+//go:nosplit
+func findCapabilities() {
+	header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
+	clockPage = uintptr(header.clockAddress)
+	for i := uintptr(0); i < uintptr(header.count); i++ {
+		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) + i*unsafe.Sizeof(abiCapSetEntry{})))
+		if slot := capabilitySlot(&entry.name); slot != nil {
+			*slot = entry.cap
+		}
+	}
+}
+
+// capabilitySlot returns where the CapId of that name is kept. It compares byte by byte: nothing else works this early.
+//
+//go:nosplit
+func capabilitySlot(name *[48]byte) *uint32 {
+	switch {
+	case nameIs(name, "vm"):
+		return &caps.vm
+	case nameIs(name, "thread_control"):
+		return &caps.threadControl
+	case nameIs(name, "thread_spawner"):
+		return &caps.threadSpawner
+	case nameIs(name, "park"):
+		return &caps.park
+	case nameIs(name, "timer"):
+		return &caps.timer
+	case nameIs(name, "stdin"):
+		return &caps.stdin
+	case nameIs(name, "stdout"):
+		return &caps.stdout
+	case nameIs(name, "stderr"):
+		return &caps.stderr
+	case nameIs(name, "entropy"):
+		return &caps.entropy
+	case nameIs(name, "boot"):
+		return &caps.boot
+	case nameIs(name, "system"):
+		return &caps.system
+	case nameIs(name, "host"):
+		return &caps.host
+	}
+	return nil
+}
+
+//go:nosplit
+func nameIs(name *[48]byte, text string) bool {
+	for i := 0; i < len(text); i++ {
+		if name[i] != text[i] {
+			return false
+		}
+	}
+	return name[len(text)] == 0
+}
+
+func osinit() {
+	requireCapability(caps.threadControl, "thread_control")
+	requireCapability(caps.vm, "vm")
+	requireCapability(caps.threadSpawner, "thread_spawner")
+	requireCapability(caps.park, "park")
+	requireCapability(caps.timer, "timer")
+	numCPUStartup = getCPUCount()
+	physPageSize = abiPageSize
+}
+
+func requireCapability(capID uint32, name string) {
+	if capID != 0 {
+		return
+	}
+	writeErrStr("runtime: a Go program cannot run without the capability \"")
+	writeErrStr(name)
+	writeErrStr("\"\n")
+	exit(2)
+}
+
+func getCPUCount() int32 {
+	return int32(max(1, (*abiClockPage)(unsafe.Pointer(clockPage)).cpuCount))
+}
+
+func goenvs() {
+	goenvs_unix()
+}
+
+// readRandom fills r and returns how much it got: everything, or 0 without an EntropySource. An early boot that has no seed
+// yet is waited for; a program must not start with predictable hashes because it came first.
+//
+//go:nosplit
+func readRandom(r []byte) int {
+	if caps.entropy == 0 {
+		return 0
+	}
+	const chunkMax = 65536
+	for done := 0; done < len(r); {
+		n := min(len(r)-done, chunkMax)
+		got := capCall(caps.entropy, abiEntropySourceFill, uintptr(n), uintptr(unsafe.Pointer(&r[done])), uintptr(n), 0, 0)
+		switch capError(got) {
+		case 0:
+			done += int(got)
+		case errorNumber(abiErrorNotSeeded):
+			osyield()
+		default:
+			return done
+		}
+	}
+	return len(r)
+}
+
+// ---- threads ------------------------------------------------------------------------------------------------------------
+
+func threadStart()
+
+// mpreinit runs on the parent and may allocate. The kernel puts the register frame and the vector state on gsignal.
+func mpreinit(mp *m) {
+	mp.gsignal = malg(32 * 1024)
+	mp.gsignal.m = mp
+}
+
+// minit runs on the new thread and may not allocate. The first thread learns its id from its ring and asks for its handle;
+// any other was given both by whoever spawned it, who may not have got to storing the handle yet.
+func minit() {
+	mp := getg().m
+	if mp == &m0 && mp.handle.Load() == 0 {
+		header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
+		mp.procid = (*abiRingHeader)(unsafe.Pointer(uintptr(header.ringAddress))).threadId
+		handle := capCall(caps.threadControl, abiThreadControlSelf, 0, 0, 0, 0, 0)
+		if capError(handle) != 0 {
+			throw("runtime: no handle of the first thread")
+		}
+		mp.handle.Store(uint32(handle))
+	}
+	for mp.handle.Load() == 0 {
+		osyield()
+	}
+	minitSignals()
+}
+
+//go:nosplit
+func unminit() {
+	unminitSignals()
+}
+
+// mdestroy gives the thread's own handle back. A notification on its way to this thread now fails, which is harmless.
+func mdestroy(mp *m) {
+	if handle := mp.handle.Swap(0); handle != 0 {
+		releaseCapability(handle)
+	}
+}
+
+//go:nosplit
+func releaseCapability(capID uint32) {
+	enterKernel(abiSysCapEnter|abiOpcodeRelease<<8, uintptr(capID), 0, 0, 0, 0, 0)
+}
+
+// newosproc starts the thread of mp. It begins with every notification masked and unmasks them in minit, when it has a stack
+// for them. It may run without a P, so no write barriers.
+//
+//go:nowritebarrier
+func newosproc(mp *m) {
+	mp.maskedKinds = sigset_all
+	name := "go"
+	arguments := [7]uintptr{
+		abi.FuncPCABI0(threadStart),
+		mp.g0.stack.hi,
+		uintptr(unsafe.Pointer(mp)),
+		uintptr(unsafe.Pointer(&mp.tls)) + unsafe.Sizeof(mp.tls[0]),
+		^uintptr(0) &^ uintptr(faultKinds),
+		uintptr(unsafe.Pointer(unsafe.StringData(name))),
+		uintptr(len(name)),
+	}
+	handle := capCall(caps.threadSpawner, abiThreadSpawnerSpawn, uintptr(noescape(unsafe.Pointer(&arguments))), 0, 0, 0, 0)
+	if err := capError(handle); err != 0 {
+		print("runtime: failed to create a thread (have ", mcount(), " already; error ", err, ")\n")
+		throw("newosproc")
+	}
+	mp.handle.Store(uint32(handle))
+	capCall(uint32(handle), abiThreadHandleDetach, 0, 0, 0, 0, 0)
+}
+
+// newosproc0 and libpreinit are for code built as a C library, which there is none of.
+//
+//go:nosplit
+func newosproc0(stacksize uintptr, fn unsafe.Pointer) {
+	writeErrStr("runtime: capOS has no C libraries written in Go\n")
+	exit(2)
+}
+
+//go:nosplit
+//go:nowritebarrierrec
+func libpreinit() {
+	initsig(true)
+}
+
+//go:nosplit
+func osyield() {
+	capCall(caps.threadControl, abiThreadControlYield, 0, 0, 0, 0, 0)
+}
+
+//go:nosplit
+func osyield_no_g() {
+	osyield()
+}
+
+// ---- parking ------------------------------------------------------------------------------------------------------------
+
+// parkUntil waits on *addr while it holds val, until the absolute monotonic time or for ever (abiWaitForever).
+//
+//go:nosplit
+func parkUntil(addr *uint32, val uint32, deadline uint64) uintptr {
+	const park = abiSysCapEnter | abiOpcodePark<<8
+	return enterKernel(park, uintptr(caps.park), uintptr(unsafe.Pointer(addr)), uintptr(val), uintptr(deadline), 0, 0)
+}
+
+// futexsleep returns early whenever a notification arrives; all callers look at the word again.
+//
+//go:nosplit
+func futexsleep(addr *uint32, val uint32, ns int64) {
+	result := parkUntil(addr, val, deadlineAfter(ns))
+	if capError(result) != 0 {
+		systemstack(func() {
+			print("runtime: park at ", addr, " refused with ", capError(result), "\n")
+			throw("futexsleep")
+		})
+	}
+}
+
+// deadlineAfter returns the absolute time a wait of ns ends at; negative means never.
+//
+//go:nosplit
+func deadlineAfter(ns int64) uint64 {
+	if ns < 0 {
+		return abiWaitForever
+	}
+	return uint64(nanotime()) + uint64(ns)
+}
+
+//go:nosplit
+func futexwakeup(addr *uint32, cnt uint32) {
+	const unpark = abiSysCapEnter | abiOpcodeUnpark<<8
+	result := enterKernel(unpark, uintptr(caps.park), uintptr(unsafe.Pointer(addr)), uintptr(cnt), 0, 0, 0)
+	if capError(result) != 0 {
+		systemstack(func() {
+			print("runtime: unpark at ", addr, " refused with ", capError(result), "\n")
+			throw("futexwakeup")
+		})
+	}
+}
+
+// ---- what other systems need --------------------------------------------------------------------------------------------
+
+// Authority is what a program was given, so there is no mode in which it has more than its user.
+func initSecureMode() {}
+
+func isSecureMode() bool { return false }
+
+//go:nosplit
+func runPerThreadSyscall() {
+	throw("runtime: no per-thread system calls")
+}

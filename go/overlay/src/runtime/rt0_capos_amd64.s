@@ -1,0 +1,19 @@
+// The first instructions of a capOS program.
+
+//go:build capos
+
+#include "textflag.h"
+
+// The kernel enters with RDX = address of the CapSet page and, at RSP, the argument count, the arguments and the environment
+// in the shape _rt0_amd64 expects. The CapIds are read out at once: the very next thing the runtime does is to set the
+// thread pointer, which takes a capability. The thread pointer is 0 here, so only nosplit code that never asks for g may run.
+TEXT _rt0_amd64_capos(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	DX, runtime·capSetAddress(SB)
+	PXOR	X15, X15
+	XORL	R14, R14
+	CALL	runtime·findCapabilities<ABIInternal>(SB)
+	JMP	_rt0_amd64(SB)
+
+TEXT _rt0_amd64_capos_lib(SB),NOSPLIT|NOFRAME,$0
+	INT	$3
+	JMP	0(PC)

@@ -1,0 +1,204 @@
+// What the runtime needs in assembly: entering the kernel, reading the clock page, starting threads and taking notifications.
+//
+// Every entry is a register call (see docs/abi.md): it writes no memory, needs no stack and may be made from anywhere,
+// notification handlers included. The kernel keeps all registers but RAX, RCX and R11, so R14 (g) and X15 (zero) survive.
+
+//go:build capos
+
+#include "go_asm.h"
+#include "go_tls.h"
+#include "textflag.h"
+
+// A register call: cap_enter in the low byte of EAX, the opcode in the next.
+#define compactCall	(const_abiSysCapEnter + const_abiOpcodeCompact*256)
+
+// func enterKernel(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
+TEXT runtime·enterKernel<ABIInternal>(SB),NOSPLIT,$0-64
+	MOVQ	DI, DX	// a2
+	MOVQ	SI, R10	// a3
+	MOVQ	BX, DI	// a0
+	MOVQ	CX, SI	// a1
+	SYSCALL
+	RET
+
+// func exit(code int32)
+TEXT runtime·exit(SB),NOSPLIT|NOFRAME,$0-4
+	MOVL	code+0(FP), DI
+	MOVL	$const_abiExitScopeProcess, SI
+	MOVL	$const_abiSysExit, AX
+	SYSCALL
+	INT	$3
+	JMP	0(PC)
+
+// func exitThread(wait *atomic.Uint32)
+// Once *wait is zero the stack may be gone.
+TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
+	MOVQ	wait+0(FP), AX
+	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVQ	$(const_abiThreadControlExitThread<<32), CX
+	ORQ	CX, DI
+	MOVL	$0, (AX)
+	MOVL	$compactCall, AX
+	SYSCALL
+	INT	$3
+	JMP	0(PC)
+
+// func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word there.
+TEXT runtime·settls(SB),NOSPLIT,$0
+	LEAQ	8(DI), SI
+	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVQ	$(const_abiThreadControlSetFsBase<<32), CX
+	ORQ	CX, DI
+	MOVL	$compactCall, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JZ	2(PC)
+	INT	$3
+	RET
+
+// func write1(fd uintptr, p unsafe.Pointer, n int32) int32
+// Called by print and by the code that reports crashes: no stack, no allocation, any thread.
+TEXT runtime·write1(SB),NOSPLIT,$0-28
+	MOVL	runtime·caps+capabilities_stdout(SB), DI
+	MOVQ	fd+0(FP), AX
+	CMPQ	AX, $1
+	JEQ	write
+	MOVL	runtime·caps+capabilities_stderr(SB), DI
+	CMPQ	AX, $2
+	JNE	refuse
+write:
+	TESTL	DI, DI
+	JZ	refuse
+	MOVQ	$(const_abiConsoleWrite<<32), CX
+	ORQ	CX, DI
+	MOVQ	p+8(FP), SI
+	MOVLQSX	n+16(FP), DX
+	MOVL	$compactCall, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JNZ	refuse
+	MOVL	n+16(FP), AX
+	MOVL	AX, ret+24(FP)
+	RET
+refuse:
+	MOVL	$-const__EBADF, ret+24(FP)
+	RET
+
+// Descriptors live in package syscall; the runtime itself opens nothing.
+
+// func open(name *byte, mode, perm int32) int32
+TEXT runtime·open(SB),NOSPLIT,$0-20
+	MOVL	$-1, ret+16(FP)
+	RET
+
+// func usleep(usec uint32)
+TEXT runtime·usleep(SB),NOSPLIT,$0-4
+	MOVL	usec+0(FP), SI
+	IMULQ	$1000, SI
+	MOVL	runtime·caps+capabilities_timer(SB), DI
+	MOVQ	$(const_abiTimerSleep<<32), CX
+	ORQ	CX, DI
+	MOVL	$compactCall, AX
+	SYSCALL
+	RET
+
+// func nanotime1() int64
+// The kernel makes the sequence odd while it writes and even again after.
+TEXT runtime·nanotime1(SB),NOSPLIT,$0-8
+	MOVQ	runtime·clockPage(SB), DI
+again:
+	MOVL	abiClockPage_sequence(DI), SI
+	TESTL	$1, SI
+	JNZ	wait
+	LFENCE
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	SUBQ	abiClockPage_tscBase(DI), AX
+	MULQ	abiClockPage_nsPerTick(DI)
+	SHRQ	$32, DX, AX
+	ADDQ	abiClockPage_nsBase(DI), AX
+	CMPL	abiClockPage_sequence(DI), SI
+	JNE	again
+	MOVQ	AX, ret+0(FP)
+	RET
+wait:
+	PAUSE
+	JMP	again
+
+// func walltime() (sec int64, nsec int32)
+TEXT runtime·walltime(SB),NOSPLIT,$0-12
+	MOVQ	runtime·clockPage(SB), DI
+again:
+	MOVL	abiClockPage_sequence(DI), SI
+	TESTL	$1, SI
+	JNZ	wait
+	LFENCE
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	SUBQ	abiClockPage_tscBase(DI), AX
+	MULQ	abiClockPage_nsPerTick(DI)
+	SHRQ	$32, DX, AX
+	ADDQ	abiClockPage_nsBase(DI), AX
+	ADDQ	abiClockPage_wallOffset(DI), AX
+	CMPL	abiClockPage_sequence(DI), SI
+	JNE	again
+	XORL	DX, DX
+	MOVQ	$1000000000, CX
+	DIVQ	CX
+	MOVQ	AX, sec+0(FP)
+	MOVL	DX, nsec+8(FP)
+	RET
+wait:
+	PAUSE
+	JMP	again
+
+// The entry of every thread but the first: DI = m, SI = thread id, FS base set, SP = top of the g0 stack, everything else zero.
+TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
+	MOVQ	SI, m_procid(DI)
+	MOVQ	m_g0(DI), R14
+	MOVQ	DI, g_m(R14)
+	get_tls(CX)
+	MOVQ	R14, g(CX)
+	PXOR	X15, X15
+	CALL	runtime·stackcheck(SB)
+	CALL	runtime·mstart(SB)
+	INT	$3
+	JMP	0(PC)
+
+// The notification handler: DI = kind, SI = address of the ThreadState, on the gsignal stack. The interrupted code may have
+// been anything, so g comes from the thread pointer. The thread goes on from the ThreadState, edited or not.
+TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
+	NOP	SP		// the frame is not what vet would expect
+	ADJSP	$24		// spill slots of the call, and below them the address of the ThreadState
+	MOVQ	SI, 16(SP)
+	get_tls(R12)
+	MOVQ	g(R12), R14
+	PXOR	X15, X15
+	MOVQ	DI, AX
+	MOVQ	SI, BX
+	CALL	runtime·handleNotification<ABIInternal>(SB)
+	MOVQ	16(SP), SI
+	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVQ	$(const_abiThreadControlResume<<32), CX
+	ORQ	CX, DI
+	MOVL	$compactCall, AX
+	SYSCALL
+	INT	$3
+	ADJSP	$-24
+	JMP	0(PC)
+
+// func sigfwd(fn uintptr, sig uint32, info *siginfo, ctx unsafe.Pointer)
+// There are no handlers but Go's to forward to.
+TEXT runtime·sigfwd(SB),NOSPLIT,$0-32
+	INT	$3
+	RET
+
+// func read(fd int32, p unsafe.Pointer, n int32) int32
+TEXT runtime·read(SB),NOSPLIT|WRAPPER,$0-28
+	JMP	runtime·readDescriptor(SB)
+
+// func closefd(fd int32) int32
+TEXT runtime·closefd(SB),NOSPLIT|WRAPPER,$0-12
+	JMP	runtime·closeDescriptor(SB)

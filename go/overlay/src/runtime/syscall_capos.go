@@ -1,0 +1,112 @@
+// What package syscall and others build on: capabilities, calls, entropy. They reach these functions by link name.
+
+//go:build capos
+
+package runtime
+
+import "unsafe"
+
+//go:linkname syscall_capCall syscall.capCall
+//go:nosplit
+func syscall_capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
+	return capCall(capID, method, a0, a1, a2, a3, a4)
+}
+
+// syscall_capCallBlocking lets go of the P for the time of the call.
+//
+//go:linkname syscall_capCallBlocking syscall.capCallBlocking
+//go:nosplit
+func syscall_capCallBlocking(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
+	entersyscall()
+	result := capCall(capID, method, a0, a1, a2, a3, a4)
+	exitsyscall()
+	return result
+}
+
+// syscall_capabilities returns the CapIds of the capabilities that package syscall works with.
+//
+//go:linkname syscall_capabilities syscall.runtime_capabilities
+func syscall_capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32) {
+	return caps.stdin, caps.stdout, caps.stderr, caps.vm, caps.boot, caps.system, caps.host
+}
+
+//go:linkname syscall_processID syscall.runtime_processID
+func syscall_processID() uint64 {
+	return (*abiCapSetHeader)(unsafe.Pointer(capSetAddress)).processId
+}
+
+//go:linkname syscall_walltime syscall.runtime_walltime
+func syscall_walltime() (sec int64, nsec int32) {
+	return walltime()
+}
+
+// syscall_raise sends a signal to this process.
+//
+//go:linkname syscall_raise syscall.runtime_raise
+func syscall_raise(sig uint32) {
+	if sig == _SIGKILL {
+		exit(128 + _SIGKILL)
+	}
+	raiseproc(sig)
+}
+
+// sysrand_fill fills b with random bytes and reports whether the entropy source could.
+//
+//go:linkname sysrand_fill crypto/internal/sysrand.runtime_fill
+//go:nosplit
+func sysrand_fill(b []byte) bool {
+	return readRandom(b) == len(b)
+}
+
+//go:linkname syscall_fillRandom syscall.runtime_fillRandom
+func syscall_fillRandom(b []byte) bool {
+	return readRandom(b) == len(b)
+}
+
+// descriptorHooks let the runtime's own functions on descriptors, which only tests use, reach the table of package syscall.
+// Results are those of the functions below.
+var descriptorHooks struct {
+	read, write func(fd int32, p unsafe.Pointer, n int32) int32
+	close       func(fd int32) int32
+	control     func(fd, cmd, arg int32) (int32, int32)
+	pipe        func(flags int32) (r, w, errno int32)
+}
+
+//go:linkname syscall_setDescriptorHooks syscall.runtime_setDescriptorHooks
+func syscall_setDescriptorHooks(read, write func(int32, unsafe.Pointer, int32) int32, close func(int32) int32,
+	control func(int32, int32, int32) (int32, int32), pipe func(int32) (int32, int32, int32)) {
+	h := &descriptorHooks
+	h.read, h.write, h.close, h.control, h.pipe = read, write, close, control, pipe
+}
+
+func fcntl(fd, cmd, arg int32) (ret int32, errno int32) {
+	if descriptorHooks.control == nil {
+		return 0, 0
+	}
+	return descriptorHooks.control(fd, cmd, arg)
+}
+
+func pipe2(flags int32) (r, w int32, errno int32) {
+	if descriptorHooks.pipe == nil {
+		return -1, -1, _EBADF
+	}
+	return descriptorHooks.pipe(flags)
+}
+
+func nonblockingPipe() (r, w int32, errno int32) {
+	return pipe2(_O_NONBLOCK | _O_CLOEXEC)
+}
+
+func readDescriptor(fd int32, p unsafe.Pointer, n int32) int32 {
+	if descriptorHooks.read == nil {
+		return -_EBADF
+	}
+	return descriptorHooks.read(fd, p, n)
+}
+
+func closeDescriptor(fd int32) int32 {
+	if descriptorHooks.close == nil {
+		return -1
+	}
+	return descriptorHooks.close(fd)
+}

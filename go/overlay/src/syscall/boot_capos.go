@@ -1,0 +1,227 @@
+// The file tree at the start: the boot package, and what memory adds to it.
+//
+// The package is mapped into the address space and read in place; a directory's entries become nodes when somebody first
+// looks. Its files can be changed only below the directories for temporary files ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the
+// prefixes in $CAPOS_WRITABLE, and a change stays in memory. /tmp, /dev and the current directory always exist.
+
+//go:build capos
+
+package syscall
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// bootPackage is the package as mapped; nil without one.
+type bootPackage struct {
+	bytes []byte
+	files []abiBootFile
+}
+
+// bootRange names consecutive files of the package: the children of a directory.
+type bootRange struct{ first, count uint64 }
+
+// mapBootPackage returns the package the process was given, after checking that its tables lie within it.
+func mapBootPackage() (b bootPackage) {
+	if granted.boot == 0 {
+		return b
+	}
+	address := call(granted.boot, abiBootPackageMap, 0, 0, 0, 0, 0)
+	if refusal(address) != 0 {
+		return b
+	}
+	header := (*abiBootPackageHeader)(unsafe.Pointer(address))
+	if header.magic != abiBootPackageMagic || header.fileCount == 0 || header.filesOffset > header.totalSize ||
+		header.fileCount > (header.totalSize-header.filesOffset)/uint64(unsafe.Sizeof(abiBootFile{})) {
+		return b
+	}
+	b.bytes = unsafe.Slice((*byte)(unsafe.Pointer(address)), header.totalSize)
+	b.files = unsafe.Slice((*abiBootFile)(unsafe.Pointer(address+uintptr(header.filesOffset))), header.fileCount)
+	return b
+}
+
+// part returns bytes of the package, or nothing when they are not inside it.
+func (b *bootPackage) part(offset, size uint64) []byte {
+	if offset > uint64(len(b.bytes)) || size > uint64(len(b.bytes))-offset {
+		return nil
+	}
+	return b.bytes[offset : offset+size : offset+size]
+}
+
+// load makes the nodes of a directory's entries. The package's strings need no copy: it stays mapped.
+func (b *bootPackage) load(parent *node, r bootRange) {
+	if r.first > uint64(len(b.files)) || r.count > uint64(len(b.files))-r.first {
+		return
+	}
+	path, _ := parent.path()
+	for i := range b.files[r.first : r.first+r.count] {
+		file := &b.files[r.first+uint64(i)]
+		name := b.part(file.nameOffset, uint64(file.nameSize))
+		if len(name) == 0 {
+			continue
+		}
+		text := unsafe.String(&name[0], len(name))
+		child := b.makeNode(file)
+		child.fixed = parent.fixed && !(child.isDir() && isListed(join(path, text), tree.writable))
+		parent.add(text, child)
+	}
+}
+
+func (b *bootPackage) makeNode(file *abiBootFile) *node {
+	n := newNode(file.mode & (S_IFMT | 0o7777))
+	n.accessed, n.modified, n.changed = file.mtimeNs, file.mtimeNs, file.mtimeNs
+	switch file.mode & S_IFMT {
+	case S_IFDIR:
+		n.dir.pending = bootRange{file.dataOffset, file.size}
+	case S_IFREG:
+		n.content.backing = b.part(file.dataOffset, file.size)
+		n.content.size = int64(len(n.content.backing))
+	case S_IFLNK:
+		n.target = string(b.part(file.dataOffset, file.size))
+	}
+	return n
+}
+
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}
+
+// isListed reports whether the path is one of the prefixes or below one.
+func isListed(path string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if len(path) >= len(prefix) && path[:len(prefix)] == prefix &&
+			(len(path) == len(prefix) || path[len(prefix)] == '/' || prefix == "/") {
+			return true
+		}
+	}
+	return false
+}
+
+// startEnvironment looks a variable up in the environment the program was started with; what it set since does not count.
+func startEnvironment(name string) string {
+	for _, variable := range runtime_envs() {
+		if len(variable) > len(name) && variable[:len(name)] == name && variable[len(name)] == '=' {
+			return variable[len(name)+1:]
+		}
+	}
+	return ""
+}
+
+// splitPrefixes splits a list of absolute directories at colons, without trailing slashes.
+func splitPrefixes(list string) (prefixes []string) {
+	for len(list) > 0 {
+		end := 0
+		for end < len(list) && list[end] != ':' {
+			end++
+		}
+		prefix := list[:end]
+		list = list[min(end+1, len(list)):]
+		for len(prefix) > 1 && prefix[len(prefix)-1] == '/' {
+			prefix = prefix[:len(prefix)-1]
+		}
+		if len(prefix) > 0 && prefix[0] == '/' {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return prefixes
+}
+
+// lockTree locks the tree, which is built when it is first wanted: most programs never open a file.
+func lockTree() {
+	buildTree()
+	tree.Lock()
+}
+
+var buildTree = sync.OnceFunc(func() {
+	tree.Lock()
+	defer tree.Unlock()
+	tree.boot = mapBootPackage()
+	tree.writable = []string{"/tmp", "/dev"}
+	for _, name := range [...]string{"TMPDIR", "GOTMPDIR", "HOME", "CAPOS_WRITABLE"} {
+		tree.writable = append(tree.writable, splitPrefixes(startEnvironment(name))...)
+	}
+	tree.exported = splitPrefixes(startEnvironment("CAPOS_EXPORT"))
+	if len(tree.boot.files) != 0 && tree.boot.files[0].mode&S_IFMT == S_IFDIR {
+		tree.root = tree.boot.makeNode(&tree.boot.files[0])
+	} else {
+		tree.root = newNode(S_IFDIR | 0o755)
+	}
+	tree.root.dir.parent = tree.root
+	tree.root.fixed = !isListed("/", tree.writable)
+	for _, prefix := range tree.writable {
+		makePath(prefix).fixed = false
+	}
+	for _, prefix := range tree.exported {
+		makePath(prefix).fixed = false
+	}
+	tree.root.lookup("tmp").mode |= 0o777 | S_ISVTX
+	addDevices(tree.root.lookup("dev"))
+	tree.cwd = tree.root
+	if at, err := walk(tree.root, startEnvironment("PWD"), true); err == 0 && at.node != nil && at.node.isDir() {
+		tree.cwd = at.node
+	}
+})
+
+// makePath returns the directory at an absolute path, made of memory where the boot package has none. Symbolic links are not
+// followed and files in the way are replaced: these paths come from whoever started the program.
+func makePath(path string) *node {
+	at := tree.root
+	for len(path) > 0 {
+		var name string
+		name, path = cutName(path)
+		if name == "" || name == "." || name == ".." {
+			continue
+		}
+		next := at.lookup(name)
+		if next == nil || !next.isDir() {
+			if next != nil {
+				at.remove(name)
+			}
+			next = newNode(S_IFDIR | 0o755)
+			at.add(name, next)
+		}
+		at = next
+	}
+	return at
+}
+
+// ---- devices ------------------------------------------------------------------------------------------------------------
+
+// A device is a file whose bytes are made up as they are read.
+type device uint32
+
+const (
+	deviceNull device = iota + 1
+	deviceZero
+	deviceRandom
+	deviceConsole
+)
+
+func addDevices(dev *node) {
+	for name, kind := range map[string]device{"null": deviceNull, "zero": deviceZero, "urandom": deviceRandom, "random": deviceRandom} {
+		if dev.lookup(name) != nil {
+			dev.remove(name)
+		}
+		n := newNode(S_IFCHR | 0o666)
+		n.device = kind
+		dev.add(name, n)
+	}
+}
+
+func (d device) read(b []byte) (int, Errno) {
+	switch d {
+	case deviceZero:
+		clear(b)
+		return len(b), 0
+	case deviceRandom:
+		if !runtime_fillRandom(b) {
+			return 0, EIO
+		}
+		return len(b), 0
+	}
+	return 0, 0
+}

@@ -1,0 +1,263 @@
+// How package syscall reaches the kernel, and the calls that are about the process.
+
+//go:build capos
+
+package syscall
+
+import "unsafe"
+
+// A capability is the CapId of something the kernel keeps for this process; 0 is none.
+type capability uint32
+
+// call calls a method in compact form; the answer is a result or a refusal (see refusal). Pointers converted in the argument list
+// stay where they are until it returns.
+//
+//go:uintptrescapes
+//go:linkname call syscall.capCall
+func call(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
+
+// callBlocking is call for methods that may wait; other goroutines run meanwhile.
+//
+//go:uintptrescapes
+//go:linkname callBlocking syscall.capCallBlocking
+func callBlocking(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
+
+func runtime_capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
+func runtime_processID() uint64
+func runtime_walltime() (sec int64, nsec int32)
+func runtime_raise(sig uint32)
+func runtime_fillRandom(b []byte) bool
+func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr)
+func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
+func runtime_setDescriptorHooks(read, write func(int32, unsafe.Pointer, int32) int32, close func(int32) int32,
+	control func(int32, int32, int32) (int32, int32), pipe func(int32) (int32, int32, int32))
+
+// granted are the capabilities the process began with.
+var granted = func() (g struct{ stdin, stdout, stderr, vm, boot, system, host capability }) {
+	stdin, stdout, stderr, vm, boot, system, host := runtime_capabilities()
+	g.stdin, g.stdout, g.stderr = capability(stdin), capability(stdout), capability(stderr)
+	g.vm, g.boot, g.system, g.host = capability(vm), capability(boot), capability(system), capability(host)
+	return g
+}()
+
+// refusal returns the error number in an answer, or 0 when the answer is a result.
+func refusal(answer uintptr) uintptr {
+	if answer > ^uintptr(4095) {
+		return -answer
+	}
+	return 0
+}
+
+// errnoOf translates a refusal into what programs expect of files.
+func errnoOf(refused uintptr) Errno {
+	switch refused {
+	case 0:
+		return 0
+	case abiTransportErrorInvokeFailed:
+		return EBADF
+	case abiErrorBase + abiErrorInvalidArgument, abiErrorBase + abiErrorMisaligned, abiErrorBase + abiErrorOutOfRange:
+		return EINVAL
+	case abiErrorBase + abiErrorBadAddress:
+		return EFAULT
+	case abiErrorBase + abiErrorNoMemory, abiErrorBase + abiErrorNoReservation, abiErrorBase + abiErrorNoSlots:
+		return ENOMEM
+	case abiErrorBase + abiErrorInterrupted:
+		return EINTR
+	case abiErrorBase + abiErrorNoRights:
+		return EPERM
+	case abiErrorBase + abiErrorTimedOut:
+		return ETIMEDOUT
+	case abiErrorBase + abiErrorUnimplemented:
+		return ENOSYS
+	}
+	return EIO
+}
+
+// result turns an errno into an error, which is nil and not a zero Errno when there is none.
+func result(e Errno) error {
+	switch e {
+	case 0:
+		return nil
+	case EAGAIN:
+		return errAgain
+	case ENOENT:
+		return errNoEntry
+	}
+	return e
+}
+
+// The errors that happen all the time, converted to an interface once.
+var (
+	errAgain   error = EAGAIN
+	errNoEntry error = ENOENT
+)
+
+func nowNs() int64 {
+	sec, nsec := runtime_walltime()
+	return sec*1e9 + int64(nsec)
+}
+
+// ---- the process --------------------------------------------------------------------------------------------------------
+
+// Identity carries no authority here, but programs compare it with the owner of files. All files belong to this one.
+const (
+	ownerUid = 1000
+	ownerGid = 1000
+)
+
+func Getpid() int  { return int(runtime_processID()) }
+func Getppid() int { return 0 }
+func Getuid() int  { return ownerUid }
+func Geteuid() int { return ownerUid }
+func Getgid() int  { return ownerGid }
+func Getegid() int { return ownerGid }
+func Getpgrp() int { return Getpid() }
+
+func Getgroups() ([]int, error) { return []int{ownerGid}, nil }
+
+func Getpgid(pid int) (int, error) {
+	if pid != 0 && pid != Getpid() {
+		return 0, ESRCH
+	}
+	return Getpid(), nil
+}
+
+// Kill sends a signal to this process; it has authority over no other.
+func Kill(pid int, sig Signal) error {
+	if pid != 0 && pid != Getpid() && pid != -Getpid() {
+		return ESRCH
+	}
+	if sig < 0 || sig >= Signal(len(signalText)) {
+		return EINVAL
+	}
+	if sig != 0 {
+		runtime_raise(uint32(sig))
+	}
+	return nil
+}
+
+// Getrusage reports CPU time and the most memory the process ever had promised.
+func Getrusage(who int, rusage *Rusage) error {
+	if who != RUSAGE_SELF {
+		return EINVAL
+	}
+	*rusage = Rusage{}
+	info := new(abiProcessInfo)
+	if refusal(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)), unsafe.Sizeof(*info), 0, 0, 0)) == 0 {
+		rusage.Utime = NsecToTimeval(int64(info.cpuTimeNs))
+	}
+	usage := new(abiMemoryUsage)
+	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)), unsafe.Sizeof(*usage), 0, 0, 0)) == 0 {
+		rusage.Maxrss = int64(usage.peakCommitted) * abiPageSize / 1024
+	}
+	return nil
+}
+
+func Gettimeofday(tv *Timeval) error {
+	*tv = NsecToTimeval(nowNs())
+	return nil
+}
+
+// Descriptors are not a limited resource; the number is what programs that size tables by it can bear.
+func Getrlimit(resource int, rlim *Rlimit) error {
+	*rlim = Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	if resource != RLIMIT_NOFILE {
+		rlim.Cur, rlim.Max = ^uint64(0), ^uint64(0)
+	}
+	return nil
+}
+
+func setTimespec(sec, nsec int64) Timespec { return Timespec{Sec: sec, Nsec: nsec} }
+
+func setTimeval(sec, usec int64) Timeval { return Timeval{Sec: sec, Usec: usec} }
+
+// ---- other processes ----------------------------------------------------------------------------------------------------
+
+// Starting processes needs a capability that no program has yet.
+
+type SysProcAttr struct {
+	Chroot     string
+	Credential *Credential
+	Setsid     bool
+	Setpgid    bool
+	Setctty    bool
+	Noctty     bool
+	Ctty       int
+	Foreground bool
+	Pgid       int
+}
+
+type Credential struct {
+	Uid         uint32
+	Gid         uint32
+	Groups      []uint32
+	NoSetGroups bool
+}
+
+type ProcAttr struct {
+	Dir   string
+	Env   []string
+	Files []uintptr
+	Sys   *SysProcAttr
+}
+
+func StartProcess(argv0 string, argv []string, attr *ProcAttr) (pid int, handle uintptr, err error) {
+	return 0, 0, ENOSYS
+}
+
+func ForkExec(argv0 string, argv []string, attr *ProcAttr) (pid int, err error) { return 0, ENOSYS }
+
+func Exec(argv0 string, argv []string, envv []string) error { return ENOSYS }
+
+func Wait4(pid int, wstatus *WaitStatus, options int, rusage *Rusage) (wpid int, err error) {
+	return 0, ECHILD
+}
+
+// A WaitStatus is an exit code, or a signal in the low seven bits.
+type WaitStatus uint32
+
+func (w WaitStatus) Exited() bool       { return w&0x7f == 0 }
+func (w WaitStatus) Signaled() bool     { return w&0x7f != 0 }
+func (w WaitStatus) Stopped() bool      { return false }
+func (w WaitStatus) Continued() bool    { return false }
+func (w WaitStatus) CoreDump() bool     { return false }
+func (w WaitStatus) StopSignal() Signal { return -1 }
+func (w WaitStatus) TrapCause() int     { return -1 }
+
+func (w WaitStatus) ExitStatus() int {
+	if !w.Exited() {
+		return -1
+	}
+	return int(w>>8) & 0xff
+}
+
+func (w WaitStatus) Signal() Signal {
+	if !w.Signaled() {
+		return -1
+	}
+	return Signal(w & 0x7f)
+}
+
+// ---- what does not exist ------------------------------------------------------------------------------------------------
+
+// There are no system calls by number.
+func Syscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
+
+func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
+
+func RawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
+
+func RawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
+	return 0, 0, ENOSYS
+}
+
+func Getpriority(which, who int) (prio int, err error) { return 0, ENOSYS }
+func Setpriority(which, who, prio int) error           { return ENOSYS }
+func Setrlimit(resource int, rlim *Rlimit) error       { return ENOSYS }
+func Setuid(uid int) error                             { return EPERM }
+func Setgid(gid int) error                             { return EPERM }
+func Tcgetpgrp(fd int) (pgid int, err error)           { return 0, ENOTTY }
+func Tcsetpgrp(fd int, pgid int) error                 { return ENOTTY }
+
+// Umask exists for programs that set it; permissions are taken as given.
+func Umask(mask int) (oldmask int) { return 0 }

@@ -1,0 +1,265 @@
+// The descriptor table: small integers for the open files of the process.
+//
+// Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry names an open file, which
+// duplicates share: a node of the tree with an offset, an end of a pipe, or a console capability.
+
+//go:build capos
+
+package syscall
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// A file is one opening of something.
+type file struct {
+	flags   int        // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
+	holders int        // descriptors that refer to it; guarded by descriptors
+	console capability // a console, or
+	node    *node      // a node of the tree, perhaps
+	pipe    *pipe      // a pipe
+
+	use    sync.Mutex // guards what follows, and makes a read or write at the offset one step
+	offset int64      // of a directory: the cookie of the entry read last
+	export string     // path under which the host gets the file
+	dirty  bool       // the host has not got what was written
+}
+
+var descriptors struct {
+	sync.RWMutex
+	table       []*file
+	closeOnExec map[int]bool
+}
+
+// The console's streams are open from the start, as far as the process was given them.
+func init() {
+	d := &descriptors
+	d.table = make([]*file, 3, 16)
+	d.closeOnExec = map[int]bool{}
+	for fd, console := range [...]capability{granted.stdin, granted.stdout, granted.stderr} {
+		if console == 0 {
+			continue
+		}
+		flags := O_WRONLY
+		if fd == Stdin {
+			flags = O_RDONLY
+		}
+		d.table[fd] = &file{console: console, flags: flags, holders: 1}
+	}
+	runtime_setPollOpenHook(pollOpen)
+	runtime_setDescriptorHooks(hookRead, hookWrite, hookClose, hookControl, hookPipe)
+}
+
+// descriptor returns the open file, nil when there is none.
+func descriptor(fd int) *file {
+	d := &descriptors
+	d.RLock()
+	defer d.RUnlock()
+	if fd < 0 || fd >= len(d.table) {
+		return nil
+	}
+	return d.table[fd]
+}
+
+// install gives the file the lowest free descriptor that is not below least.
+func install(f *file, least int, closeOnExec bool) int {
+	d := &descriptors
+	d.Lock()
+	defer d.Unlock()
+	fd := least
+	for fd < len(d.table) && d.table[fd] != nil {
+		fd++
+	}
+	for fd >= len(d.table) {
+		d.table = append(d.table, nil)
+	}
+	d.table[fd] = f
+	f.holders++
+	if closeOnExec {
+		d.closeOnExec[fd] = true
+	}
+	return fd
+}
+
+// uninstall frees the descriptor and reports whether it was the last of its file.
+func uninstall(fd int) (f *file, last bool) {
+	d := &descriptors
+	d.Lock()
+	defer d.Unlock()
+	if fd < 0 || fd >= len(d.table) || d.table[fd] == nil {
+		return nil, false
+	}
+	f = d.table[fd]
+	d.table[fd] = nil
+	delete(d.closeOnExec, fd)
+	f.holders--
+	return f, f.holders == 0
+}
+
+func Close(fd int) error {
+	f, last := uninstall(fd)
+	if f == nil {
+		return EBADF
+	}
+	if f.pipe != nil {
+		f.pipe.forget(fd)
+	}
+	if !last {
+		return nil
+	}
+	if f.pipe != nil {
+		f.pipe.close(f.flags & O_ACCMODE)
+	}
+	f.use.Lock()
+	defer f.use.Unlock()
+	return result(f.exportNow())
+}
+
+func Dup(fd int) (int, error) {
+	return duplicate(fd, 0, false)
+}
+
+func duplicate(fd, least int, closeOnExec bool) (int, error) {
+	f := descriptor(fd)
+	if f == nil {
+		return -1, EBADF
+	}
+	return install(f, least, closeOnExec), nil
+}
+
+func Dup2(oldfd, newfd int) error {
+	f := descriptor(oldfd)
+	if f == nil || newfd < 0 {
+		return EBADF
+	}
+	if oldfd != newfd {
+		Close(newfd)
+		if got := install(f, newfd, false); got != newfd {
+			Close(got)
+			return EBUSY
+		}
+	}
+	return nil
+}
+
+func CloseOnExec(fd int) {
+	control(fd, F_SETFD, FD_CLOEXEC)
+}
+
+func SetNonblock(fd int, nonblocking bool) error {
+	flags, err := control(fd, F_GETFL, 0)
+	if err != 0 {
+		return err
+	}
+	flags &^= O_NONBLOCK
+	if nonblocking {
+		flags |= O_NONBLOCK
+	}
+	_, err = control(fd, F_SETFL, flags)
+	return result(err)
+}
+
+// control is fcntl.
+//
+//go:linkname control
+func control(fd, command, argument int) (int, Errno) {
+	f := descriptor(fd)
+	if f == nil {
+		return -1, EBADF
+	}
+	d := &descriptors
+	switch command {
+	case F_DUPFD, F_DUPFD_CLOEXEC:
+		if argument < 0 {
+			return -1, EINVAL
+		}
+		return install(f, argument, command == F_DUPFD_CLOEXEC), 0
+	case F_GETFD:
+		d.RLock()
+		defer d.RUnlock()
+		if d.closeOnExec[fd] {
+			return FD_CLOEXEC, 0
+		}
+		return 0, 0
+	case F_SETFD:
+		d.Lock()
+		defer d.Unlock()
+		delete(d.closeOnExec, fd)
+		if argument&FD_CLOEXEC != 0 {
+			d.closeOnExec[fd] = true
+		}
+		return 0, 0
+	case F_GETFL:
+		d.RLock()
+		defer d.RUnlock()
+		return f.flags, 0
+	case F_SETFL:
+		// A console always blocks; whoever believes otherwise would wait for events that never come.
+		changeable := O_APPEND | O_NONBLOCK
+		if f.console != 0 {
+			changeable = O_APPEND
+		}
+		d.Lock()
+		defer d.Unlock()
+		f.flags = f.flags&^changeable | argument&changeable
+		return 0, 0
+	}
+	return -1, EINVAL
+}
+
+// flagsNow returns the flags, which another descriptor of the file may change at any time.
+func (f *file) flagsNow() int {
+	descriptors.RLock()
+	defer descriptors.RUnlock()
+	return f.flags
+}
+
+// ---- what the runtime calls ---------------------------------------------------------------------------------------------
+
+func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
+	f := descriptor(int(fd))
+	switch {
+	case f == nil:
+		return uintptr(EBADF)
+	case f.pipe == nil:
+		return uintptr(EPERM)
+	}
+	f.pipe.watch(f.flags&O_ACCMODE, pollTarget{int(fd), pd, tag})
+	return 0
+}
+
+func hookRead(fd int32, p unsafe.Pointer, n int32) int32 {
+	return hookResult(Read(int(fd), unsafe.Slice((*byte)(p), n)))
+}
+
+func hookWrite(fd int32, p unsafe.Pointer, n int32) int32 {
+	return hookResult(Write(int(fd), unsafe.Slice((*byte)(p), n)))
+}
+
+func hookResult(n int, err error) int32 {
+	if err != nil {
+		return -int32(err.(Errno))
+	}
+	return int32(n)
+}
+
+func hookClose(fd int32) int32 {
+	if Close(int(fd)) != nil {
+		return -1
+	}
+	return 0
+}
+
+func hookControl(fd, command, argument int32) (int32, int32) {
+	value, err := control(int(fd), int(command), int(argument))
+	return int32(value), int32(err)
+}
+
+func hookPipe(flags int32) (r, w, errno int32) {
+	var p [2]int
+	if err := Pipe2(p[:], int(flags)); err != nil {
+		return -1, -1, int32(err.(Errno))
+	}
+	return int32(p[0]), int32(p[1]), 0
+}

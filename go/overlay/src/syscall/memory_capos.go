@@ -1,0 +1,117 @@
+// Mmap and its kin, for programs that read or write files through memory.
+//
+// The kernel maps no files: there are none below this package. A mapping is memory of its own into which the file's bytes are
+// copied, and a writable shared one is copied back when it is unmapped.
+
+//go:build capos
+
+package syscall
+
+import (
+	"sync"
+	"unsafe"
+)
+
+type mapping struct {
+	length int
+	file   *file // written back to; nil for the others
+	offset int64
+}
+
+var mappings struct {
+	sync.Mutex
+	byAddress map[*byte]mapping
+}
+
+func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, err error) {
+	if length <= 0 || offset < 0 || offset%abiPageSize != 0 || flags&(MAP_SHARED|MAP_PRIVATE) == 0 {
+		return nil, EINVAL
+	}
+	var f *file
+	if flags&MAP_ANON == 0 {
+		if f = descriptor(fd); f == nil {
+			return nil, EBADF
+		}
+		if f.node == nil || f.node.content == nil {
+			return nil, ENODEV
+		}
+		mode := f.flagsNow() & O_ACCMODE
+		if mode == O_WRONLY || mode == O_RDONLY && flags&MAP_SHARED != 0 && prot&PROT_WRITE != 0 {
+			return nil, EACCES
+		}
+	}
+	size := (uintptr(length) + abiPageSize - 1) &^ (abiPageSize - 1)
+	address := call(granted.vm, abiVirtualMemoryMap, 0, size, abiProtRead|abiProtWrite, 0, 0)
+	if refused := refusal(address); refused != 0 {
+		return nil, errnoOf(refused)
+	}
+	data = unsafe.Slice((*byte)(unsafe.Pointer(address)), length)
+	if f != nil {
+		lockTree()
+		f.node.content.readAt(data, offset)
+		tree.Unlock()
+	}
+	m := mapping{length: length, offset: offset}
+	if prot&PROT_WRITE != 0 && flags&MAP_SHARED != 0 {
+		m.file = f
+	}
+	if err := Mprotect(data, prot); err != nil {
+		call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)
+		return nil, err
+	}
+	mappings.Lock()
+	defer mappings.Unlock()
+	if mappings.byAddress == nil {
+		mappings.byAddress = map[*byte]mapping{}
+	}
+	mappings.byAddress[&data[0]] = m
+	return data, nil
+}
+
+func Munmap(data []byte) error {
+	if len(data) == 0 {
+		return EINVAL
+	}
+	mappings.Lock()
+	m, known := mappings.byAddress[&data[0]]
+	if known && m.length == len(data) {
+		delete(mappings.byAddress, &data[0])
+	}
+	mappings.Unlock()
+	if !known || m.length != len(data) {
+		return EINVAL
+	}
+	if m.file != nil {
+		m.writeBack(data)
+	}
+	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
+	return result(errnoOf(refusal(call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size, 0, 0, 0))))
+}
+
+// writeBack copies the part that lies in the file; a mapping never makes its file longer.
+func (m *mapping) writeBack(data []byte) {
+	m.file.use.Lock()
+	defer m.file.use.Unlock()
+	lockTree()
+	defer tree.Unlock()
+	content := m.file.node.content
+	if inside := min(int64(len(data)), content.size-m.offset); inside > 0 {
+		content.writeAt(data[:inside], m.offset)
+		m.file.node.touch()
+		m.file.dirty = true
+	}
+}
+
+func Mprotect(b []byte, prot int) error {
+	if len(b) == 0 {
+		return nil
+	}
+	var kernelProt uintptr
+	for _, bit := range [...]struct{ here, there int }{{PROT_READ, abiProtRead}, {PROT_WRITE, abiProtWrite}, {PROT_EXEC, abiProtExec}} {
+		if prot&bit.here != 0 {
+			kernelProt |= uintptr(bit.there)
+		}
+	}
+	size := (uintptr(len(b)) + abiPageSize - 1) &^ (abiPageSize - 1)
+	return result(errnoOf(refusal(call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size, kernelProt, 0, 0))))
+}

@@ -1,0 +1,151 @@
+// Finding a node by path, with the rules programs rely on: symbolic links, "..", trailing slashes, search permission.
+
+//go:build capos
+
+package syscall
+
+const linksMax = 40
+
+// A place is where a path led: an entry of a directory that exists (node) or could (node nil).
+type place struct {
+	dir   *node
+	name  string
+	node  *node
+	slash bool // the path ended in a slash, so it can only mean a directory
+}
+
+// special reports whether the last component is none that could be made or removed.
+func (p *place) special() bool { return p.name == "" || p.name == "." || p.name == ".." }
+
+// walk follows a path from a directory. A symbolic link at the end is followed when asked for or when a slash comes after it.
+// It is no error if only the last component is missing. The tree must be locked.
+func walk(at *node, path string, follow bool) (place, Errno) {
+	if path == "" {
+		return place{}, ENOENT
+	}
+	if len(path) >= pathMax {
+		return place{}, ENAMETOOLONG
+	}
+	if path[0] == '/' {
+		at = tree.root
+	}
+	for links := 0; ; {
+		path = trimSlashes(path)
+		if path == "" {
+			return place{dir: at, node: at, slash: true}, 0
+		}
+		name, rest := cutName(path)
+		last := trimSlashes(rest) == ""
+		next, err := step(at, name)
+		if err != 0 {
+			return place{}, err
+		}
+		found := place{dir: at, name: name, node: next, slash: last && rest != ""}
+		switch {
+		case next == nil && last:
+			return found, 0
+		case next == nil:
+			return place{}, ENOENT
+		case next.isLink() && (!last || follow || found.slash):
+			if links++; links > linksMax {
+				return place{}, ELOOP
+			}
+			if next.target == "" {
+				return place{}, ENOENT
+			}
+			if path = next.target + rest; path[0] == '/' {
+				at = tree.root
+			}
+			continue
+		case last && found.slash && !next.isDir():
+			return place{}, ENOTDIR
+		case last:
+			return found, 0
+		}
+		at, path = next, rest
+	}
+}
+
+// step returns the entry of a directory, nil if there is none.
+func step(at *node, name string) (*node, Errno) {
+	switch {
+	case !at.isDir():
+		return nil, ENOTDIR
+	case !at.allows(mayExecute):
+		return nil, EACCES
+	case len(name) > nameMax:
+		return nil, ENAMETOOLONG
+	case name == ".":
+		return at, 0
+	case name != "..":
+		return at.lookup(name), 0
+	case at.dir.parent == nil:
+		return nil, ENOENT
+	}
+	return at.dir.parent, 0
+}
+
+// walkExisting is walk for a path that must exist.
+func walkExisting(at *node, path string, follow bool) (place, Errno) {
+	p, err := walk(at, path, follow)
+	if err == 0 && p.node == nil {
+		err = ENOENT
+	}
+	return p, err
+}
+
+func trimSlashes(path string) string {
+	for len(path) > 0 && path[0] == '/' {
+		path = path[1:]
+	}
+	return path
+}
+
+// cutName splits the first component off; rest begins with a slash or is empty.
+func cutName(path string) (name, rest string) {
+	i := 0
+	for i < len(path) && path[i] != '/' {
+		i++
+	}
+	if i == 0 && len(path) > 0 {
+		return "", path[1:]
+	}
+	return path[:i], path[i:]
+}
+
+// startOf returns the directory that a path relative to a descriptor starts from.
+func startOf(dirfd int, path string) (*node, Errno) {
+	if dirfd == AT_FDCWD || len(path) > 0 && path[0] == '/' {
+		return tree.cwd, 0
+	}
+	f := descriptor(dirfd)
+	switch {
+	case f == nil:
+		return nil, EBADF
+	case f.node == nil || !f.node.isDir():
+		return nil, ENOTDIR
+	}
+	return f.node, 0
+}
+
+// walkAt combines the two and refuses paths with a NUL, which a string may hold and a path may not.
+func walkAt(dirfd int, path string, follow bool) (place, Errno) {
+	for i := 0; i < len(path); i++ {
+		if path[i] == 0 {
+			return place{}, EINVAL
+		}
+	}
+	at, err := startOf(dirfd, path)
+	if err != 0 {
+		return place{}, err
+	}
+	return walk(at, path, follow)
+}
+
+func walkExistingAt(dirfd int, path string, follow bool) (place, Errno) {
+	p, err := walkAt(dirfd, path, follow)
+	if err == 0 && p.node == nil {
+		err = ENOENT
+	}
+	return p, err
+}

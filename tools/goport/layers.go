@@ -1,0 +1,306 @@
+package main
+
+// The two layers of the toolchain, and the Go release below them.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// baseVersion is the release the port is made and tested with.
+	baseVersion = "go1.26.8"
+	// stampName marks a complete toolchain and names the layer it is.
+	stampName = "capos-toolchain"
+	// recipe changes when this program starts to build layers differently from the same inputs.
+	recipe = "1"
+)
+
+var (
+	hostPrograms = []string{"cmd/go", "cmd/compile", "cmd/asm", "cmd/link"}
+	// What a release carries and building programs does not need.
+	leftOut = map[string]bool{"api": true, "doc": true, "misc": true, "lib/wasm": true, ".git": true, "pkg/obj": true}
+	// Files the schema compiler generates, by their place in the tree.
+	generatedFiles = []string{"runtime/zabi_capos.go", "syscall/zabi_capos.go"}
+)
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "goport: "+format+"\n", args...)
+}
+
+// inputs is everything the toolchain is made of.
+type inputs struct {
+	base       string // Go root of the unmodified release
+	toolEdits  []edit
+	portEdits  []edit
+	overlay    map[string]string // source file by place in the tree
+	toolsLayer string            // hash
+	portLayer  string            // hash
+}
+
+func gatherInputs(root string) (*inputs, error) {
+	base, err := findBase()
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{base: base, overlay: map[string]string{}}
+	edits, err := readEdits(filepath.Join(root, editsPath))
+	if err != nil {
+		return nil, err
+	}
+	tools, port := newHasher(), newHasher()
+	tools.add("base", []byte(baseVersion+recipe+runtime.GOOS+runtime.GOARCH))
+	for _, e := range edits {
+		h := port
+		if e.layer == "tools" {
+			in.toolEdits, h = append(in.toolEdits, e), tools
+		} else {
+			in.portEdits = append(in.portEdits, e)
+		}
+		h.add(e.file, fmt.Appendf(nil, "%s %s %s %s", e.within, e.anchor, e.action, e.text))
+	}
+	in.toolsLayer = tools.String()
+	if err := in.gatherOverlay(root); err != nil {
+		return nil, err
+	}
+	port.add("tools", []byte(in.toolsLayer))
+	for _, name := range sortedKeys(in.overlay) {
+		if err := port.addFile(name, in.overlay[name]); err != nil {
+			return nil, err
+		}
+	}
+	in.portLayer = port.String()
+	return in, nil
+}
+
+func (in *inputs) gatherOverlay(root string) error {
+	dir := filepath.Join(root, "go", "overlay")
+	files, err := listFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		in.overlay[name] = filepath.Join(dir, name)
+	}
+	generated := filepath.Join(root, "build", "gen", "go")
+	for _, name := range generatedFiles {
+		path := filepath.Join(generated, name)
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w (make it with: make schema)", err)
+		}
+		in.overlay["src/"+name] = path
+	}
+	return nil
+}
+
+// findBase returns the root of the release: the installed Go when it is that very version, else the one the go command
+// fetches as a toolchain module.
+func findBase() (string, error) {
+	installed, err := goCommand("", "env", "GOROOT", "GOVERSION")
+	if err != nil {
+		return "", fmt.Errorf("a Go installation is needed to build capOS's: %w", err)
+	}
+	root, version, _ := strings.Cut(strings.TrimSpace(installed), "\n")
+	if version == baseVersion {
+		if _, err := os.Stat(filepath.Join(root, "src", "cmd", "compile", "main.go")); err == nil {
+			return root, nil
+		}
+	}
+	progress("fetching %s, the release this port is for (installed: %s)", baseVersion, version)
+	module := fmt.Sprintf("golang.org/toolchain@v0.0.1-%s.%s-%s", baseVersion, runtime.GOOS, runtime.GOARCH)
+	answer, err := goCommand(os.TempDir(), "mod", "download", "-json", module)
+	if err != nil {
+		return "", err
+	}
+	var download struct{ Dir string }
+	if err := json.Unmarshal([]byte(answer), &download); err != nil || download.Dir == "" {
+		return "", fmt.Errorf("go mod download %s: no directory in its answer: %v", module, err)
+	}
+	return download.Dir, nil
+}
+
+// goCommand runs the installed go command and returns what it printed.
+func goCommand(dir string, args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=", "GOOS=", "GOARCH=")
+	var message strings.Builder
+	cmd.Stderr = &message
+	answer, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, message.String())
+	}
+	return string(answer), nil
+}
+
+// buildPort returns the directory of the toolchain, making what is missing.
+func buildPort(root string) (string, error) {
+	in, err := gatherInputs(root)
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	port := filepath.Join(cache, "go-"+in.portLayer)
+	if isComplete(port) {
+		return port, nil
+	}
+	unlock, err := lockFile(filepath.Join(cache, "goport.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	tools := filepath.Join(cache, "go-tools-"+in.toolsLayer)
+	if err := makeLayer(tools, in.makeTools); err != nil {
+		return "", err
+	}
+	err = makeLayer(port, func(dir string) error { return in.makePort(tools, dir) })
+	return port, err
+}
+
+func cacheDir() (string, error) {
+	dir := os.Getenv("XDG_CACHE_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(home, ".cache")
+	}
+	dir = filepath.Join(dir, "capos")
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// lockFile keeps two builds of the same cache apart. The lock goes with the process.
+func lockFile(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, err
+	}
+	return func() { file.Close() }, nil
+}
+
+func isComplete(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, stampName))
+	return err == nil
+}
+
+// makeLayer builds a layer beside its place and renames it, so that a directory of that name is always complete.
+func makeLayer(dir string, build func(dir string) error) error {
+	if isComplete(dir) {
+		return nil
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(dir), "building-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	begin := time.Now()
+	if err := build(temporary); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(temporary, stampName), []byte(filepath.Base(dir)+"\n"), 0o644); err != nil {
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	progress("%s made in %.1f s", filepath.Base(dir), time.Since(begin).Seconds())
+	return os.Rename(temporary, dir)
+}
+
+// makeTools copies the release, applies the edits of the tools layer and rebuilds the four host programs that know the list of
+// operating systems. A release fetched as a module has lost the permission to run its programs; they get it back.
+func (in *inputs) makeTools(dir string) error {
+	progress("copying %s", baseVersion)
+	skip := func(relative string) bool { return leftOut[filepath.ToSlash(relative)] }
+	if err := copyTree(in.base, dir, copyFile, skip); err != nil {
+		return err
+	}
+	host := runtime.GOOS + "_" + runtime.GOARCH
+	for _, pattern := range []string{"bin/*", "pkg/tool/" + host + "/*"} {
+		programs, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, program := range programs {
+			if err := os.Chmod(program, 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	if err := applyEdits(dir, in.toolEdits); err != nil {
+		return err
+	}
+	return installPrograms(dir)
+}
+
+// installPrograms builds the host programs with the release's own compiler. The linker would stamp them with the version of
+// the release; the flag gives them the version of the port, which the go command and the build cache go by.
+func installPrograms(dir string) error {
+	version, err := os.ReadFile(filepath.Join(dir, "VERSION"))
+	if err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(string(version), "\n")
+	progress("building go, compile, asm and link as %s", name)
+	args := append([]string{"install", "-trimpath", "-ldflags=all=-s -w -X runtime.buildVersion=" + name}, hostPrograms...)
+	cmd := exec.Command(filepath.Join(dir, "bin", "go"), args...)
+	cmd.Dir = filepath.Join(dir, "src")
+	cmd.Env = append(os.Environ(), "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=", "GOPROXY=off", "GOWORK=off", "GOEXPERIMENT=",
+		"GOTELEMETRY=off", "CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOBIN=")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
+
+// makePort lays the remaining edits and the overlay over a tree of hard links to the tools layer.
+func (in *inputs) makePort(tools, dir string) error {
+	skip := func(relative string) bool { return relative == stampName }
+	if err := copyTree(tools, dir, linkFile, skip); err != nil {
+		return err
+	}
+	if err := applyEdits(dir, in.portEdits); err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(in.overlay) {
+		target := filepath.Join(dir, name)
+		if _, err := os.Stat(target); err == nil {
+			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name, baseVersion)
+		}
+		data, err := os.ReadFile(in.overlay[name])
+		if err != nil {
+			return err
+		}
+		if err := replaceFile(target, data); err != nil {
+			return err
+		}
+	}
+	progress("%d overlay files", len(in.overlay))
+	return nil
+}
+
+func applyEdits(dir string, edits []edit) error {
+	var report strings.Builder
+	contents, err := planEdits(dir, edits, &report)
+	if err != nil {
+		return err
+	}
+	io.WriteString(os.Stderr, report.String())
+	return writeEdits(dir, contents)
+}
