@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"capos.dev/tools/capos/internal/report"
 )
@@ -95,10 +96,27 @@ func fail(err error) int {
 func newFlags(name, usageLine, text string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "Usage: ./capos %s %s\n\n%s\n\nFlags:\n", name, usageLine, text)
-		fs.PrintDefaults()
+		fmt.Fprintf(fs.Output(), "Usage: ./capos %s %s\n\n%s\n", name, usageLine, text)
+		printFlags(fs)
 	}
 	return fs
+}
+
+// printFlags lists flags one a line, long names with two dashes; package flag reads either way.
+func printFlags(fs *flag.FlagSet) {
+	heading := "\nFlags:\n"
+	fs.VisitAll(func(f *flag.Flag) {
+		value, text := flag.UnquoteUsage(f)
+		name := "--" + f.Name
+		if len(f.Name) == 1 {
+			name = "-" + f.Name
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" && f.DefValue != "[]" {
+			text += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		fmt.Fprintf(fs.Output(), "%s  %-24s %s\n", heading, strings.TrimSpace(name+" "+value), text)
+		heading = ""
+	})
 }
 
 // parse gives ok when the command is to go on, and otherwise the exit status.

@@ -100,13 +100,13 @@ func TestTree(t *testing.T) {
 		}
 	}
 	check(tree.AddHostTree(host, "/data", nil))
-	check(tree.AddDir("/work/here"))
+	check(tree.AddDir("/some/where"))
 	check(tree.AddData("/bin/prog", []byte("\x7fELF"), 0o755, when))
 	v := pack(t, tree, Program{Path: "/bin/prog", Args: []string{"/bin/prog", "", "a b"}, Env: []string{"A=1"}})
 
 	got := map[string]string{}
 	v.list(0, "", got)
-	want := map[string]string{"/": "40755", "/bin/": "40755", "/bin/prog": "\x7fELF", "/work/": "40755", "/work/here/": "40755",
+	want := map[string]string{"/": "40755", "/bin/": "40755", "/bin/prog": "\x7fELF", "/some/": "40755", "/some/where/": "40755",
 		"/data/": "40755", "/data/a.txt": "alpha", "/data/link": "-> sub/b", "/data/sub/": "40755", "/data/sub/b": big,
 		"/data/sub/empty": "", "/data/zz": "last"}
 	for path, text := range want {

@@ -102,6 +102,8 @@ func checkIdent(r io.ReaderAt, size int64) string {
 		return ""
 	case elf.ET_REL:
 		return "is an object file; link it first (./capos cc does)"
+	case elf.ET_DYN:
+		return "is a shared object or position-independent program (ET_DYN), as other systems have; capOS runs static executables"
 	default:
 		return fmt.Sprintf("is an ELF file of type %s; capOS runs static executables (ET_EXEC)", kind)
 	}

@@ -1,0 +1,3 @@
+module capos.dev/tests/goprobe
+
+go 1.26

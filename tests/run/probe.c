@@ -1,0 +1,143 @@
+/* What the tests of ./capos run on the machine: each mode shows one thing that must pass through, or ends in one way. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <capos/capos.h>
+
+extern char **environ;
+
+static int show_args(int argc, char **argv)
+{
+	for (int i = 2; i < argc; i++)
+		printf("%zu:%s\n", strlen(argv[i]), argv[i]);
+	return 0;
+}
+
+static int show_env(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	for (char **entry = environ; *entry; entry++)
+		puts(*entry);
+	return 0;
+}
+
+static int copy_stdin(int argc, char **argv)
+{
+	static char buffer[4096];
+	size_t total = 0, count;
+
+	(void)argc, (void)argv;
+	while ((count = fread(buffer, 1, sizeof(buffer), stdin)) > 0) {
+		fwrite(buffer, 1, count, stdout);
+		total += count;
+	}
+	fprintf(stderr, "%zu bytes\n", total);
+	return 0;
+}
+
+static int exit_with(int argc, char **argv)
+{
+	return argc > 2 ? atoi(argv[2]) : 0;
+}
+
+/* Every byte value, many times over and without a newline at the end. */
+static int write_bytes(int argc, char **argv)
+{
+	static unsigned char block[256];
+
+	(void)argc, (void)argv;
+	for (int i = 0; i < 256; i++)
+		block[i] = (unsigned char)i;
+	for (int i = 0; i < 1000; i++)
+		fwrite(block, 1, sizeof(block), stdout);
+	return 0;
+}
+
+static int write_both(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	fputs("to stdout\n", stdout);
+	fputs("to stderr\n", stderr);
+	return 0;
+}
+
+static int sleep_long(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	puts("sleeping");
+	capos_sleep_ns(3600ull * 1000000000);
+	return 0;
+}
+
+static int spin(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	puts("spinning");
+	for (volatile uint64_t i = 0;; i++)
+		;
+}
+
+__attribute__((noinline)) static int read_nil(int argc, char **argv)
+{
+	volatile int *pointer = argc > 100 ? (volatile int *)argv : NULL;
+
+	return *pointer;
+}
+
+static int write_code(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	*(volatile char *)(uintptr_t)write_code = 0;
+	return 0;
+}
+
+static int divide(int argc, char **argv)
+{
+	volatile int zero = 0;
+
+	(void)argv;
+	return argc / zero;
+}
+
+static int illegal(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	__asm__ volatile("ud2");
+	return 0;
+}
+
+static int breakpoint(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	__asm__ volatile("int3");
+	return 0;
+}
+
+static int privileged(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	__asm__ volatile("hlt");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} modes[] = {
+	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
+	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
+	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
+	{ "breakpoint", breakpoint }, { "privileged", privileged },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(argv[1], modes[i].name))
+			return modes[i].run(argc, argv);
+	}
+	fprintf(stderr, "probe: which mode?\n");
+	return 2;
+}

@@ -1,0 +1,116 @@
+package guestelf
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// image makes a minimal static ELF: one loadable segment and, with an owner, one note.
+func image(owner string) []byte {
+	b := make([]byte, 4096)
+	copy(b, "\x7fELF\x02\x01\x01")
+	put16 := func(at int, v uint16) { binary.LittleEndian.PutUint16(b[at:], v) }
+	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
+	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
+	put16(16, 2)        // ET_EXEC
+	put16(18, 62)       // x86-64
+	put32(20, 1)        // version
+	put64(24, 0x400100) // entry
+	put64(32, 64)       // program headers
+	put16(52, 64)       // header size
+	put16(54, 56)       // program header size
+	put16(56, 2)        // two of them
+	segment := func(at int, kind uint32, offset, size uint64) {
+		put32(at, kind)
+		put32(at+4, 5)
+		put64(at+8, offset)
+		put64(at+16, 0x400000+offset)
+		put64(at+32, size)
+		put64(at+40, size)
+	}
+	segment(64, 1, 0, 4096)
+	segment(64+56, 4, 256, 32)
+	if owner != "" {
+		put32(256, uint32(len(owner)+1))
+		put32(260, 4)
+		put32(264, 1)
+		copy(b[268:], owner)
+	}
+	return b
+}
+
+func check(t *testing.T, data []byte) (*Program, error) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(name, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return Check(name)
+}
+
+func TestAcceptsItsOwn(t *testing.T) {
+	if p, err := check(t, image("capOS")); err != nil || p.Language != C {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	with := func(at int, bytes ...byte) []byte {
+		data := image("capOS")
+		copy(data[at:], bytes)
+		return data
+	}
+	for _, c := range []struct {
+		name, says string
+		data       []byte
+	}{
+		{"empty", "is empty", nil},
+		{"text", "not an ELF", []byte("hello, this is text and longer than a header would be, to be sure of it")},
+		{"script", "is a script", []byte("#!/bin/sh\necho\n")},
+		{"header cut", "ends within its header", image("capOS")[:40]},
+		{"body cut", "is truncated", image("capOS")[:1000]},
+		{"headers cut", "damaged ELF", image("capOS")[:70]},
+		{"32 bits", "not of 64 bits", with(4, 1)},
+		{"big endian", "not of 64 bits", with(5, 2)},
+		{"aarch64", "another machine (EM_AARCH64)", with(18, 183)},
+		{"object file", "object file", with(16, 1)},
+		{"pie", "ET_DYN", with(16, 3)},
+		{"dynamic", "PT_INTERP", with(64+56, 3)},
+		{"nothing to load", "nothing to load", with(64, 6)},
+		{"another's note", "not built for capOS", image("Linux")},
+		{"no note", "not built for capOS", image("")},
+		{"other OSABI", "another system", append(image("")[:7], append([]byte{9}, image("")[8:]...)...)},
+		{"huge note name", "not built for capOS", with(256, 0xff, 0xff, 0xff, 0xff)},
+	} {
+		_, err := check(t, c.data)
+		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one sentence with %q", c.name, err, c.says)
+		}
+	}
+}
+
+// The test binary is a Go program for this host.
+func TestRefusesHostProgram(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(self); err == nil || !strings.Contains(err.Error(), "Go program for linux") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	if _, err := Check("/nonexistent/program"); !os.IsNotExist(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzInspect(f *testing.F) {
+	f.Add(image("capOS"))
+	f.Add(image("")[:100])
+	f.Fuzz(func(t *testing.T, data []byte) { inspect(strings.NewReader(string(data)), int64(len(data))) })
+}

@@ -1,0 +1,428 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"capos.dev/tools/capos/internal/machine"
+	"capos.dev/tools/capos/internal/repo"
+)
+
+// goPackage is an entry of tests/go/packages.txt: what one of Go's own packages must do on capOS. The file's head says
+// how entries are written.
+type goPackage struct {
+	name      string
+	passes    int // on a machine with every CPU count that has no exception of its own
+	ci        bool
+	exclusive bool // measures time: nothing else may run meanwhile
+	cpus      []int
+	memory    string
+	timeout   string
+	tests     []goException
+}
+
+// goException is a test that does not simply pass.
+type goException struct {
+	kind   string // skip: it skips itself; fail: it is known to fail; exclude: it is not run at all
+	cpus   int    // only with that many CPUs; 0: always
+	test   string
+	reason string
+}
+
+const (
+	goListFile    = "tests/go/packages.txt"
+	goTestTimeout = "5m"
+	strictVar     = "CAPOS_STRICT" // makes ./capos exec fail when the kernel reports a leak
+)
+
+func readGoPackages(file string) ([]*goPackage, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var packages []*goPackage
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.TrimSpace(line) == "" || line[0] == '#':
+		case line[0] != ' ' && line[0] != '\t':
+			p, err := parseGoPackage(strings.Fields(line))
+			if err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", file, n, err)
+			}
+			packages = append(packages, p)
+		default:
+			e, err := parseGoException(strings.TrimSpace(line))
+			if err == nil && len(packages) == 0 {
+				err = fmt.Errorf("an exception before the first package")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", file, n, err)
+			}
+			last := packages[len(packages)-1]
+			last.tests = append(last.tests, e)
+		}
+	}
+	return packages, nil
+}
+
+func parseGoPackage(words []string) (*goPackage, error) {
+	p := &goPackage{name: words[0], cpus: []int{2}, memory: execMemory, timeout: goTestTimeout}
+	if len(words) < 2 {
+		return nil, fmt.Errorf("%s has no number of passes", p.name)
+	}
+	var err error
+	if p.passes, err = strconv.Atoi(words[1]); err != nil {
+		return nil, err
+	}
+	for _, word := range words[2:] {
+		name, value, _ := strings.Cut(word, "=")
+		switch name {
+		case "ci":
+			p.ci = true
+		case "exclusive":
+			p.exclusive = true
+		case "m":
+			p.memory = value
+			_, err = machine.ParseMemory(value)
+		case "timeout":
+			p.timeout = value
+			_, err = time.ParseDuration(value)
+		case "cpus":
+			p.cpus = nil
+			for text := range strings.SplitSeq(value, ",") {
+				count, convErr := strconv.Atoi(text)
+				p.cpus, err = append(p.cpus, count), convErr
+			}
+		default:
+			err = fmt.Errorf("no such word: %s", word)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+var exceptionLine = regexp.MustCompile(`^(skip|fail|exclude)(?:@(\d+))? (\S+): (.+)$`)
+
+func parseGoException(line string) (goException, error) {
+	m := exceptionLine.FindStringSubmatch(line)
+	if m == nil {
+		return goException{}, fmt.Errorf("%q is not of the form KIND[@CPUS] TEST: REASON", line)
+	}
+	cpus, _ := strconv.Atoi(m[2])
+	return goException{m[1], cpus, m[3], m[4]}, nil
+}
+
+// exceptions gives those that hold with so many CPUs.
+func (p *goPackage) exceptions(cpus int) map[string]goException {
+	found := map[string]goException{}
+	for _, e := range p.tests {
+		if e.cpus == 0 || e.cpus == cpus {
+			found[e.test] = e
+		}
+	}
+	return found
+}
+
+// expected is the number of passes on a machine with so many CPUs.
+func (p *goPackage) expected(cpus int) int {
+	n := p.passes
+	for _, e := range p.tests {
+		if e.cpus == cpus {
+			n--
+		}
+	}
+	return n
+}
+
+func (s *suite) goSteps() ([]step, error) {
+	packages, err := readGoPackages(filepath.Join(s.root, goListFile))
+	if err != nil {
+		return nil, err
+	}
+	toolchain := sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root) })
+	updates := &goUpdates{file: filepath.Join(s.root, goListFile)}
+	var steps []step
+	for _, p := range packages {
+		for _, cpus := range p.cpus {
+			name := fmt.Sprintf("go/%s@%d", strings.ReplaceAll(p.name, "/", "."), cpus)
+			need := min(cpus, 1)
+			if p.exclusive {
+				need = 1 << 10
+			}
+			steps = append(steps, step{name: name, cpus: need, full: !p.ci, run: func(ctx context.Context) []check {
+				goroot, err := toolchain()
+				if err != nil {
+					return single(name, err, "")
+				}
+				return s.runGoPackage(ctx, goroot, p, cpus, updates)
+			}})
+		}
+	}
+	return steps, nil
+}
+
+func (s *suite) runGoPackage(ctx context.Context, goroot string, p *goPackage, cpus int, updates *goUpdates) []check {
+	exceptions := p.exceptions(cpus)
+	var excluded []string
+	for _, e := range exceptions {
+		if e.kind == "exclude" {
+			excluded = append(excluded, e.test)
+		}
+	}
+	args := []string{"-timeout", p.timeout}
+	if len(excluded) > 0 {
+		sort.Strings(excluded)
+		args = append(args, "-skip", "^("+strings.Join(excluded, "|")+")$")
+	}
+	results, output := s.goTest(ctx, goroot, p, cpus, args)
+	if s.update {
+		if why := updates.record(p, cpus, results); why != "" {
+			return []check{{p.name, failed, why + "\n" + lastLines(output, 20)}}
+		}
+		return []check{{p.name, passed, ""}}
+	}
+	checks := judgeGoTests(p, cpus, results, output)
+	if s.all {
+		checks = append(checks, s.tryExcluded(ctx, goroot, p, cpus, excluded)...)
+	}
+	return checks
+}
+
+// goTest runs go test for one package; output is everything that is not an event.
+func (s *suite) goTest(ctx context.Context, goroot string, p *goPackage, cpus int, args []string) ([]goTest, string) {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return nil, err.Error()
+	}
+	args = append([]string{"test", "-json", "-vet=off", "-short", "-count=1"}, append(args, p.name)...)
+	cmd := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), args...)
+	flags := fmt.Sprintf("%s --cpus %d -m %s", os.Getenv(runFlagsVar), cpus, p.memory)
+	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off", strictVar+"=1", runFlagsVar+"="+flags)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	results := parseGoTests(bytes.NewReader(stdout.Bytes()))
+	text := stderr.String()
+	if err != nil {
+		text += err.Error()
+	}
+	if err != nil && !slices.ContainsFunc(results, func(r goTest) bool { return r.verdict == failed }) {
+		results = append(results, goTest{p.name, "", failed, lastLines(plainOutput(stdout.Bytes()), 40)})
+	}
+	return results, text
+}
+
+// plainOutput joins the output events of go test -json.
+func plainOutput(events []byte) string {
+	var b strings.Builder
+	for line := range bytes.Lines(events) {
+		if m := outputEvent.FindSubmatch(line); m != nil {
+			if text, err := strconv.Unquote(string(m[1])); err == nil {
+				b.WriteString(text)
+			}
+		} else if !bytes.HasPrefix(line, []byte("{")) {
+			b.Write(line)
+		}
+	}
+	return b.String()
+}
+
+var outputEvent = regexp.MustCompile(`"Output":("(?:[^"\\]|\\.)*")`)
+
+// judgeGoTests holds what the tests did against what is listed.
+func judgeGoTests(p *goPackage, cpus int, results []goTest, output string) []check {
+	exceptions := p.exceptions(cpus)
+	seen := map[string]bool{}
+	passes, whole := 0, true
+	var checks []check
+	for _, r := range results {
+		e, listed := exceptions[r.test]
+		seen[r.test] = true
+		name := p.name + "." + r.test
+		switch {
+		case r.test == "":
+			whole = false
+			checks = append(checks, check{p.name, failed, lastLines(r.output, 30) + "\n" + output})
+		case listed && e.kind == "skip" && r.verdict == skipped, listed && e.kind == "fail" && r.verdict == failed:
+			checks = append(checks, check{name, skipped, e.reason})
+		case listed && r.verdict == passed:
+			checks = append(checks, check{name, failed, fmt.Sprintf("passes, and is listed (%s): take it out of %s", e.kind, goListFile)})
+		case r.verdict == passed:
+			passes++
+			checks = append(checks, check{name, passed, ""})
+		case r.verdict == skipped:
+			checks = append(checks, check{name, failed, "skips itself and is not listed: " + skipReason(r.output)})
+		default:
+			checks = append(checks, check{name, failed, lastLines(r.output, 30)})
+		}
+	}
+	for test, e := range exceptions {
+		if e.kind == "exclude" {
+			checks = append(checks, check{p.name + "." + test, skipped, "excluded: " + e.reason})
+		} else if !seen[test] && whole && len(results) > 0 {
+			checks = append(checks, check{p.name + "." + test, failed, "is listed and did not run: does it still exist?"})
+		}
+	}
+	if want := p.expected(cpus); passes < want {
+		checks = append(checks, check{p.name, failed, fmt.Sprintf("%d tests passed, %d are expected\n%s", passes, want, lastLines(output, 10))})
+	}
+	return checks
+}
+
+var skipText = regexp.MustCompile(`(?m)^\s+\S+\.go:\d+: (.+)$`)
+
+func skipReason(output string) string {
+	if m := skipText.FindStringSubmatch(output); m != nil {
+		return strings.TrimSpace(m[1])
+	}
+	return "it gives no reason"
+}
+
+// tryExcluded runs each excluded test alone: one that has begun to pass must not stay excluded.
+func (s *suite) tryExcluded(ctx context.Context, goroot string, p *goPackage, cpus int, excluded []string) (checks []check) {
+	for _, test := range excluded {
+		results, _ := s.goTest(ctx, goroot, p, cpus, []string{"-timeout", "1m", "-run", "^" + regexp.QuoteMeta(test) + "$"})
+		ok := len(results) > 0
+		for _, r := range results {
+			ok = ok && r.verdict == passed
+		}
+		if ok {
+			checks = append(checks, check{p.name + "." + test, failed, "passes, and is excluded: take it out of " + goListFile})
+		}
+	}
+	return checks
+}
+
+// goUpdates collects what tests do now, for --update-go.
+type goUpdates struct {
+	mu   sync.Mutex
+	file string
+	seen map[string]map[int][]goTest
+}
+
+// record notes the results of one run and rewrites the package's entry. Failures are never written into the list.
+func (u *goUpdates) record(p *goPackage, cpus int, results []goTest) (why string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var failures []string
+	for _, r := range results {
+		if r.verdict == failed && p.exceptions(cpus)[r.test].kind != "fail" {
+			failures = append(failures, orPackage(r.test)+"\n"+lastLines(r.output, 12))
+		}
+	}
+	if len(failures) > 0 || len(results) == 0 {
+		return fmt.Sprintf("%d failure(s), the entry stays as it is: %s", len(failures), strings.Join(failures, "\n"))
+	}
+	if u.seen == nil {
+		u.seen = map[string]map[int][]goTest{}
+	}
+	if u.seen[p.name] == nil {
+		u.seen[p.name] = map[int][]goTest{}
+	}
+	u.seen[p.name][cpus] = results
+	if len(u.seen[p.name]) < len(p.cpus) {
+		return "" // the other CPU counts are still to come
+	}
+	p.learn(u.seen[p.name])
+	if err := rewriteGoPackage(u.file, p); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func orPackage(test string) string {
+	if test == "" {
+		return "(the package)"
+	}
+	return test
+}
+
+// learn takes passes and skips from runs on every CPU count; reasons that are listed already stay.
+func (p *goPackage) learn(runs map[int][]goTest) {
+	known := map[string]string{}
+	var kept []goException
+	for _, e := range p.tests {
+		known[e.test] = e.reason
+		if e.kind != "skip" {
+			kept = append(kept, e)
+		}
+	}
+	skips := map[string][]int{}
+	for cpus, results := range runs {
+		for _, r := range results {
+			if r.verdict == skipped {
+				skips[r.test] = append(skips[r.test], cpus)
+				if known[r.test] == "" {
+					known[r.test] = skipReason(r.output)
+				}
+			}
+		}
+	}
+	for test, counts := range skips {
+		if len(counts) == len(p.cpus) {
+			counts = []int{0}
+		}
+		for _, cpus := range counts {
+			kept = append(kept, goException{"skip", cpus, test, known[test]})
+		}
+	}
+	sort.SliceStable(kept, func(i, j int) bool { return kept[i].test < kept[j].test })
+	p.tests = kept
+	p.passes = 0
+	for cpus, results := range runs {
+		n := p.passes - p.expected(cpus) // what the exceptions for this count take away
+		for _, r := range results {
+			if r.verdict == passed {
+				n++
+			}
+		}
+		p.passes = max(p.passes, n)
+	}
+}
+
+// rewriteGoPackage replaces one entry of the file and leaves everything else in it alone.
+func rewriteGoPackage(file string, p *goPackage) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		heading := len(words) > 1 && line[0] != ' ' && line[0] != '\t' && line[0] != '#'
+		if heading {
+			inside = words[0] == p.name
+		}
+		switch {
+		case heading && inside:
+			out.WriteString(strings.TrimRight(fmt.Sprintf("%-32s %4d %s", p.name, p.passes, strings.Join(words[2:], " ")), " ") + "\n")
+			for _, e := range p.tests {
+				at := ""
+				if e.cpus != 0 {
+					at = fmt.Sprintf("@%d", e.cpus)
+				}
+				fmt.Fprintf(&out, "    %s%s %s: %s\n", e.kind, at, e.test, e.reason)
+			}
+		case inside && len(words) > 0 && (line[0] == ' ' || line[0] == '\t'):
+		default:
+			out.WriteString(line)
+		}
+	}
+	return os.WriteFile(file, []byte(out.String()), 0o644)
+}
