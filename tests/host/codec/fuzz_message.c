@@ -1,0 +1,98 @@
+/* libFuzzer target: any bytes as a call of any method. The first byte chooses the method, the second the form; what the
+ * decoder accepts is read to its last byte, then the results are written back into a buffer of a chosen size. */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "call/message.h"
+
+static uint8_t sum;
+
+static void touch(const struct span_in *span)
+{
+	for (size_t i = 0; span->kernel != NULL && i < span->length; i++)
+		sum += ((const uint8_t *)span->kernel)[i];
+}
+
+static void touch_params(const struct method_desc *method, const void *params)
+{
+	for (uint32_t i = 0; i < method->params.count; i++) {
+		const struct field_desc *field = &method->params.fields[i];
+		const char *at = (const char *)params + field->offset;
+
+		if (field->kind == FIELD_DATA || field->kind == FIELD_TEXT) {
+			touch((const struct span_in *)at);
+		} else if (field->width < 8) {
+			uint64_t value;
+
+			memcpy(&value, at, sizeof(value));
+			if (field->kind == FIELD_UNSIGNED && value >> (field->width * 8) != 0)
+				abort();
+		}
+	}
+}
+
+static void fuzz_words(const struct method_desc *method, const uint8_t *data, size_t size)
+{
+	union method_params params;
+	union method_results results;
+	struct word_results where;
+	uint64_t arguments[6] = {0}, word;
+
+	memcpy(arguments, data, size < sizeof(arguments) ? size : sizeof(arguments));
+	memset(window, size > 0 ? data[size - 1] : 0, sizeof(window));
+	if (decode_arguments(method, arguments, size & 1 ? 5 : 6, &params, &results, &where) != STATUS_OK)
+		return;
+	touch_params(method, &params);
+	if (results_to_word(method, &results, &where, 1, &word) == STATUS_OK && (register_word(method, word) | 1) == 0)
+		abort();
+}
+
+static void fuzz_message(const struct method_desc *method, const uint8_t *data, size_t size)
+{
+	union method_params params;
+	union method_results results;
+	uint8_t *copy, *buffer;
+	size_t capacity;
+
+	copy = malloc(size > 0 ? size : 1);
+	memcpy(copy, data, size);
+	if (decode_params_message(method, copy, size, &params) == STATUS_OK)
+		touch_params(method, &params);
+	capacity = size > 0 ? data[0] : 0;
+	buffer = malloc(capacity > 0 ? capacity : 1);
+	if (results_begin_message(method, &results, buffer, capacity) == STATUS_OK) {
+		struct message_struct root;
+
+		if ((method->flags & METHOD_RETURNS_DATA) != 0) {
+			struct span_out *span = (struct span_out *)((char *)&results + method->results.fields[0].offset);
+
+			if (span_write(span, data, size) != STATUS_OK)
+				abort();
+		}
+		/* What the writer writes, the reader accepts. */
+		if (message_open(&root, buffer, results_end_message(method, &results, buffer)) != STATUS_OK)
+			abort();
+	}
+	free(buffer);
+	free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct interface_desc *desc;
+	uint32_t choice;
+
+	if (size < 2)
+		return 0;
+	choice = data[0];
+	desc = &interface_descs[choice % INTERFACE_COUNT];
+	if (desc->method_count == 0)
+		return 0;
+	if ((data[1] & 1) != 0)
+		fuzz_words(&desc->methods[choice / INTERFACE_COUNT % desc->method_count], data + 2, size - 2);
+	else
+		fuzz_message(&desc->methods[choice / INTERFACE_COUNT % desc->method_count], data + 2, size - 2);
+	return 0;
+}

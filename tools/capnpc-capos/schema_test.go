@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func compile(t *testing.T, dir string, files ...string) []byte {
+	t.Helper()
+	out, err := exec.Command("capnp", append([]string{"compile", "-I", dir, "-I", "../../abi/schema", "-o-"}, files...)...).Output()
+	if err != nil {
+		t.Fatalf("capnp compile: %v", err)
+	}
+	return out
+}
+
+func realRequest(t *testing.T) []byte {
+	files, _ := filepath.Glob("../../abi/schema/*.capnp")
+	return compile(t, "../../abi/schema", files...)
+}
+
+// declare compiles declarations that a test makes up.
+func declare(t *testing.T, text string) error {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.capnp")
+	text = "@0xb5a9f8d1c2e3f405;\nusing C = import \"/annotations.capnp\";\nenum ErrorCode { none @0; }\n" + text
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := loadSchema(compile(t, dir, path))
+	return err
+}
+
+func TestLayoutIsChecked(t *testing.T) {
+	cases := map[string]string{
+		"":               "struct S $C.fixed(16) { a @0 :UInt32; b @1 :UInt32; c @2 :UInt64; }",
+		"not aligned":    "struct S $C.fixed(16) { a @0 :UInt32; c @1 :UInt64; b @2 :UInt32; }",
+		"fields end":     "struct S $C.fixed(24) { a @0 :UInt64; c @1 :UInt64; }",
+		"not a multiple": "struct S $C.fixed(12) { a @0 :UInt64; c @1 :UInt32; }",
+		"needs $length":  "struct S $C.fixed(16) { a @0 :Data; }",
+		"fixed layout":   "struct S $C.fixed(16) { a @0 :Text; }",
+		"unions":         "struct S $C.fixed(16) { union { a @0 :UInt64; b @1 :UInt64; } }",
+		"defaults":       "struct S $C.fixed(8) { a @0 :UInt64 = 5; }",
+	}
+	for want, text := range cases {
+		err := declare(t, text)
+		if want == "" && err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v does not say %q", text, err, want)
+		}
+	}
+}
+
+func TestMethodsAreChecked(t *testing.T) {
+	for _, text := range []string{
+		"interface I { m @0 (a :List(UInt8)) -> (); }",
+		"interface I { m @0 (a :Float64) -> (); }",
+		"interface I { m @0 () -> (a :Data, b :UInt64); }",
+		"interface I { m @0 () -> (a :Text); }",
+		"interface I { m @0 () -> (a :I, b :I); }",
+		"interface I { m @0 (a :UInt32 = 7) -> (); }",
+		"interface J {} interface I extends(J) {}",
+	} {
+		if declare(t, text) == nil {
+			t.Errorf("%s is accepted", text)
+		}
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
+	s := &schema{
+		consts: []*constant{{name: "opcodeCall"}},
+		enums:  []*enum{{name: "Opcode", items: []item{{name: "call"}}}},
+	}
+	if checkNames(s) == nil {
+		t.Error("two declarations of one name are accepted")
+	}
+}
+
+// A request with any byte or tail missing or changed is an error or another schema, never a crash.
+func TestDamagedRequests(t *testing.T) {
+	request := realRequest(t)
+	for i := 0; i < len(request); i += 101 {
+		if _, err := loadSchema(request[:i]); err == nil {
+			t.Fatalf("a request cut to %d of %d bytes is accepted", i, len(request))
+		}
+	}
+	random := rand.New(rand.NewSource(1))
+	for range 3000 {
+		damaged := bytes.Clone(request)
+		for range 1 + random.Intn(4) {
+			damaged[random.Intn(len(damaged))] = byte(random.Intn(256))
+		}
+		if s, err := loadSchema(damaged); err == nil {
+			checkNames(s)
+		}
+	}
+}
+
+// oracleSchema declares every method's parameters and results as named structures: on the wire they are the same.
+func oracleSchema(s *schema) string {
+	text := "@0xb5a9f8d1c2e3f406;\nusing I = import \"/interfaces.capnp\";\n"
+	for _, it := range s.interfaces {
+		for _, m := range it.methods {
+			for _, side := range []string{"params", "results"} {
+				text += fmt.Sprintf("struct %s {\n", oracleName(it, m, side))
+				for i, f := range m.side(side).fields {
+					name := typeName(s, f)
+					if f.kind == typeInterface {
+						name = "I." + name
+					}
+					text += fmt.Sprintf("  %s @%d :%s;\n", f.name, i, name)
+				}
+				text += "}\n"
+			}
+		}
+	}
+	return text
+}
+
+func oracleName(it *iface, m *method, side string) string {
+	return it.name + upperFirst(m.name) + upperFirst(side)
+}
+
+// value makes a random value of a field: as capnp's text, and as codec_tool prints or takes it.
+func value(random *rand.Rand, f field) (capnp, plain string) {
+	if f.bytes() {
+		b := make([]byte, random.Intn(20))
+		for i := range b {
+			b[i] = byte('a' + random.Intn(26))
+		}
+		return fmt.Sprintf("%q", b), string(b)
+	}
+	v := random.Uint64() >> random.Intn(8) & (1<<(8*f.width()-1)<<1 - 1)
+	if f.signed() {
+		v = uint64(int64(v) << (64 - 8*f.width()) >> (64 - 8*f.width()))
+		return fmt.Sprint(int64(v)), fmt.Sprint(int64(v))
+	}
+	return fmt.Sprint(v), fmt.Sprint(v)
+}
+
+func pipe(t *testing.T, input []byte, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin = bytes.NewReader(input)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, errs.String())
+	}
+	return string(out)
+}
+
+// TestOracle compares the kernel's codec with the capnp tool, for every method in both directions.
+func TestOracle(t *testing.T) {
+	tool := os.Getenv("CODEC_TOOL")
+	if tool == "" {
+		t.Fatal("CODEC_TOOL does not name the codec's filter; tests/host/codec/run.sh does")
+	}
+	s, err := loadSchema(realRequest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "oracle.capnp")
+	if err := os.WriteFile(path, []byte(oracleSchema(s)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	capnp := func(input []byte, what, name string) string {
+		return pipe(t, input, "capnp", what, "--quiet", "--short", "-I", "../../abi/schema", path, name)
+	}
+	random := rand.New(rand.NewSource(2))
+	for _, it := range s.interfaces {
+		for _, m := range it.methods {
+			oracleParams(t, random, it, m, tool, func(text string) string {
+				return pipe(t, []byte(text), "capnp", "encode", "-I", "../../abi/schema", path, oracleName(it, m, "params"))
+			})
+			oracleResults(t, random, it, m, tool, func(message string) string {
+				return capnp([]byte(message), "decode", oracleName(it, m, "results"))
+			})
+		}
+	}
+}
+
+func oracleParams(t *testing.T, random *rand.Rand, it *iface, m *method, tool string, encode func(string) string) {
+	var text []string
+	want := ""
+	for _, f := range m.params.fields {
+		c, plain := value(random, f)
+		text = append(text, f.name+" = "+c)
+		if f.bytes() {
+			plain = hex.EncodeToString([]byte(plain))
+		}
+		want += f.name + " " + plain + "\n"
+	}
+	message := encode("(" + strings.Join(text, ", ") + ")")
+	if got := pipe(t, []byte(message), tool, "decode", it.name+"."+m.name); got != want {
+		t.Errorf("%s.%s: parameters %q decode as %q, not %q", it.name, m.name, text, got, want)
+	}
+}
+
+func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool string, decode func(string) string) {
+	var text []string
+	command := []string{tool, "encode", it.name + "." + m.name}
+	for _, f := range m.results.fields {
+		if f.kind == typeInterface {
+			command = append(command, "0")
+			text = append(text, f.name+" = <external capability>")
+			continue
+		}
+		c, plain := value(random, f)
+		command = append(command, plain)
+		text = append(text, f.name+" = "+c)
+	}
+	want := "(" + strings.Join(text, ", ") + ")\n"
+	if got := decode(pipe(t, nil, command...)); got != want {
+		t.Errorf("%s.%s: results %q decode as %q", it.name, m.name, want, got)
+	}
+}
+
+func TestExceptionOracle(t *testing.T) {
+	message := pipe(t, nil, os.Getenv("CODEC_TOOL"), "exception")
+	got := pipe(t, []byte(message), "capnp", "decode", "--quiet", "--short", "-I", "../../abi/schema", "../../abi/schema/interfaces.capnp", "CapException")
+	if !strings.HasPrefix(got, "(type = overloaded, code = 13, detail = 77, reason = \"noMemory: ") {
+		t.Errorf("the exception decodes as %s", got)
+	}
+}
+
+// Structures of the generated host package have the size the schema states.
+func TestGoStructuresHaveNoPadding(t *testing.T) {
+	s, err := loadSchema(realRequest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range s.structs {
+		size := 0
+		for _, f := range st.fields {
+			if f.offset != size {
+				t.Errorf("%s.%s: offset %d after %d bytes", st.name, f.name, f.offset, size)
+			}
+			size += f.elem * max(f.array, 1)
+		}
+		if size != st.size {
+			t.Errorf("%s: %d bytes of fields in %d", st.name, size, st.size)
+		}
+	}
+}
