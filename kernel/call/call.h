@@ -27,7 +27,6 @@ struct call {
 	struct thread *thread;    /* the caller, running */
 	struct process *process;  /* its process */
 	struct object *object;    /* what is called */
-	struct trap_frame *frame; /* the caller's user registers, for methods that edit them */
 	uint32_t cap;             /* the id it was called by */
 	bool from_ring;
 	uint64_t detail;          /* a refusal's datum for CapException; handlers may set it */
@@ -37,7 +36,7 @@ struct call {
 int64_t syscall_entry(struct trap_frame *frame);
 
 /* cap_enter without an opcode: executes the ring's submissions (ring.c). */
-int64_t ring_enter(struct trap_frame *frame, uint64_t min_complete, uint64_t timeout_ns);
+int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns);
 
 /* What a call without messages answered with. */
 struct call_result {

@@ -2,7 +2,6 @@
  * slot to the method, and methods whose words all are scalars get them as they are. */
 #include "call/call.h"
 
-#include "arch/x86_64/asm.h"
 #include "call/trace.h"
 #include "core/log.h"
 #include "kernel/methods.h"
@@ -172,14 +171,13 @@ static int64_t register_compact(struct trap_frame *frame)
 	if (__builtin_expect(object->interface && ordinal < object->interface->method_count, 1)) {
 		const struct method_desc *method = &object->interface->methods[ordinal];
 		uint64_t arguments[REGISTER_ARGUMENTS] = { frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
-		struct call call = { .thread = thread, .process = process, .object = object, .frame = frame, .cap = (cap_id_t)frame->rdi };
+		struct call call = { .thread = thread, .process = process, .object = object, .cap = (cap_id_t)frame->rdi };
 		struct call_result result;
 		status_t status = call_compact(&call, method, arguments, REGISTER_ARGUMENTS, &result);
 		value = status == STATUS_OK ? (int64_t)register_word(method, result.word) : status;
 	}
 	object_release(object);
-	/* resume has put another frame in place of this call's: its RAX stays. */
-	return __builtin_expect(frame->vector == VECTOR_SYSCALL, 1) ? value : (int64_t)frame->rax;
+	return value;
 }
 
 static int64_t enter_exit(uint64_t code, uint64_t scope)
@@ -224,7 +222,7 @@ int64_t syscall_entry(struct trap_frame *frame)
 		return register_compact(frame);
 	}
 	if (number == CAPOS_SYS_CAP_ENTER)
-		return ring_enter(frame, frame->rdi, frame->rsi);
+		return ring_enter(frame->rdi, frame->rsi);
 	if (number == CAPOS_SYS_EXIT)
 		return enter_exit(frame->rdi, frame->rsi);
 	if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)

@@ -6,7 +6,6 @@
  * the way out, and what was not taken waits for the next entry), and when the thread is to die. */
 #include "call/call.h"
 
-#include "arch/x86_64/asm.h"
 #include "call/message.h"
 #include "call/trace.h"
 #include "core/string.h"
@@ -136,7 +135,7 @@ static void execute_compact(struct call *call, const struct method_desc *method,
 }
 
 /* A method call in either form. */
-static void execute_method(struct trap_frame *frame, const struct capos_submission *submission, struct capos_completion *completion)
+static void execute_method(const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct thread *thread = thread_current();
 	struct object *object = cap_table_lookup(&thread->process->caps, submission->cap);
@@ -145,7 +144,7 @@ static void execute_method(struct trap_frame *frame, const struct capos_submissi
 		return;
 	const struct method_desc *method = object->interface ? interface_method(object->interface, submission->method) : NULL;
 	struct call call = {
-		.thread = thread, .process = thread->process, .object = object, .frame = frame, .cap = submission->cap, .from_ring = true,
+		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap, .from_ring = true,
 	};
 	if (method && submission->opcode == CAPOS_OPCODE_CALL)
 		execute_call(&call, method, submission, completion);
@@ -184,7 +183,7 @@ static void execute_operation(const struct capos_submission *submission, struct 
 	}
 }
 
-static void execute(struct trap_frame *frame, const struct capos_submission *submission, struct capos_completion *completion)
+static void execute(const struct capos_submission *submission, struct capos_completion *completion)
 {
 	if (submission->flags) {
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
@@ -193,7 +192,7 @@ static void execute(struct trap_frame *frame, const struct capos_submission *sub
 	switch (submission->opcode) {
 	case CAPOS_OPCODE_CALL:
 	case CAPOS_OPCODE_COMPACT:
-		execute_method(frame, submission, completion);
+		execute_method(submission, completion);
 		return;
 	case CAPOS_OPCODE_NOP:
 	case CAPOS_OPCODE_RELEASE:
@@ -221,7 +220,7 @@ static void post(struct thread *thread, const struct capos_completion *completio
 }
 
 /* Takes and executes the next submission. False: end this entry. */
-static bool execute_next(struct trap_frame *frame, struct thread *thread)
+static bool execute_next(struct thread *thread)
 {
 	struct capos_submission submission;
 	const uint8_t *queue = (const uint8_t *)thread->ring + CAPOS_RING_SUBMISSION_OFFSET;
@@ -231,13 +230,12 @@ static bool execute_next(struct trap_frame *frame, struct thread *thread)
 	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 
 	struct capos_completion completion = { .user_data = submission.user_data };
-	execute(frame, &submission, &completion);
+	execute(&submission, &completion);
 	post(thread, &completion);
-	/* resume has put another frame in place of this entry's: that ends it too. */
-	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) && frame->vector == VECTOR_SYSCALL;
+	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED);
 }
 
-int64_t ring_enter(struct trap_frame *frame, uint64_t min_complete, uint64_t timeout_ns)
+int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
 	/* Nothing is outstanding between entries: whatever can complete has completed before this returns, so there is never
 	 * anything to wait for. */
@@ -251,11 +249,9 @@ int64_t ring_enter(struct trap_frame *frame, uint64_t min_complete, uint64_t tim
 	               (pending && thread->in_handler);
 	if (!refused)
 		while (thread->submission_head != tail && completions_pending(thread) < CAPOS_RING_COMPLETIONS)
-			if (!execute_next(frame, thread))
+			if (!execute_next(thread))
 				break;
 	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
-	if (refused)
-		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return frame->vector == VECTOR_SYSCALL ? (int64_t)completions_pending(thread) : (int64_t)frame->rax;
+	return refused ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);
 }

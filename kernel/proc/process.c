@@ -5,8 +5,7 @@
  *                         |                             |
  *                         | (discarded: last reference) | process_exit: exiting, no new threads, all threads told to die
  *
- * The process is referenced by its creator and, while it runs, by itself; threads need no reference each, because the running
- * reference is dropped only after the last of them has been taken apart. */
+ * The process is referenced by its creator and by each of its threads; the last thread's reference passes to the reaper. */
 #include "proc/process.h"
 
 #include "core/log.h"
@@ -65,6 +64,7 @@ status_t process_create(const char *name, uint64_t committed_limit, struct proce
 	cap_table_init(&process->caps);
 	spin_init(&process->lock, LOCK_RANK_PROCESS);
 	list_init(&process->threads);
+	list_node_init(&process->reap_node);
 	wait_queue_init(&process->exit_waiters);
 	*result = process;
 	return STATUS_OK;
@@ -79,8 +79,7 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 	} else if (process->thread_count >= CAPOS_THREADS_MAX) {
 		status = STATUS(LIMIT_REACHED);
 	} else {
-		if (process->thread_count++ == 0)
-			object_retain(&process->object); /* running; dropped by process_threads_gone, or when the thread is taken back */
+		process->thread_count++;
 		list_push_back(&process->threads, &thread->process_node);
 	}
 	spin_unlock(&process->lock);
@@ -122,7 +121,6 @@ void process_threads_gone(struct process *process)
 	process->ended = true;
 	wait_queue_wake(&process->exit_waiters, UINT32_MAX);
 	spin_unlock(&process->lock);
-	object_release(&process->object);
 }
 
 void process_wait(struct process *process)

@@ -49,7 +49,7 @@ struct process {
 	uint64_t peak_committed; /* pages; set when it has ended */
 };
 
-/* An empty process with an address space and no thread. One reference, the caller's; running holds another. */
+/* An empty process with an address space and no thread. One reference, the caller's; every thread holds another. */
 status_t process_create(const char *name, uint64_t committed_limit, struct process **process) MUST_CHECK;
 
 /* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling thread of the same process

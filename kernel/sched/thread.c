@@ -152,10 +152,8 @@ void thread_exit(int32_t code)
 {
 	struct thread *thread = thread_current();
 	struct process *process = thread->process;
-	if (process) {
+	if (process)
 		free_ring(thread);
-		__atomic_add_fetch(&process->cpu_time_ns, thread_cpu_time_ns(thread), __ATOMIC_RELAXED);
-	}
 	spin_lock(&thread->lock);
 	thread->exit_code = code;
 	thread->ended = true;
