@@ -97,7 +97,7 @@ static void run(void *unused)
 	(void)unused;
 	smp_start();
 	devices_init(command_line);
-	run_programs(boot.package, boot.package_size);
+	run_programs(boot.package, boot.package_size, command_line);
 }
 
 const char *kernel_command_line(void)
@@ -111,7 +111,6 @@ _Noreturn void kernel_start(uint64_t start_info)
 	/* GS must reach the per-CPU data before the first lock. */
 	percpus[0].self = &percpus[0];
 	wrmsr(0xc0000101, (uint64_t)&percpus[0]);
-	uart_init();
 	cpu_detect();
 	read_start_info(phys_to_virt(start_info));
 	const char *refusal = cpu_refusal();

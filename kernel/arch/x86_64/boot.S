@@ -13,6 +13,7 @@
 #define CR0_PE_MP_ET_NE_WP_PG 0x80010033
 #define CR4_PAE 0x20
 #define MSR_EFER 0xc0000080
+#define SELECTOR_TRAMPOLINE32 0x18
 #define EFER_SCE_LME 0x101
 
 	/* ELF note "Xen", type 18 (XEN_ELFNOTE_PHYS32_ENTRY). */
@@ -108,7 +109,6 @@ trampoline_start:
 	orl $1, %eax
 	movl %eax, %cr0
 	ljmpl $SELECTOR_TRAMPOLINE32, $(TRAMPOLINE + trampoline32 - trampoline_start)
-#define SELECTOR_TRAMPOLINE32 0x18
 	.code32
 trampoline32:
 	movw $SELECTOR_KERNEL_DATA, %ax
@@ -123,7 +123,8 @@ trampoline32:
 	addl %eax, %esp                         /* enter_long_mode pops one word */
 	addl $4, %esp
 	movl $PHYS(boot_pml4), %edi
-	call enter_long_mode
+	movl $PHYS(enter_long_mode), %eax       /* not where this copy would reach it by a relative call */
+	call *%eax
 	ljmp $SELECTOR_KERNEL_CODE, $PHYS(ap_entry64)
 	.balign 8
 trampoline_gdt:

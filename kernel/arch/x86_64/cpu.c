@@ -154,9 +154,9 @@ static void enable_features(void)
 
 void cpu_setup(struct percpu *cpu)
 {
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu); /* first: locks need the per-CPU data */
 	allocate_exception_stacks(cpu);
 	load_descriptor_tables(cpu);
-	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);
 	enable_features();

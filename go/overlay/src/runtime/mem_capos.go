@@ -87,3 +87,39 @@ func sysNoHugePageOS(v unsafe.Pointer, n uintptr) {}
 func sysHugePageCollapseOS(v unsafe.Pointer, n uintptr) {}
 
 func needZeroAfterSysUnusedOS() bool { return false }
+
+// ---- mmap ---------------------------------------------------------------------------------------------------------------
+
+// mapPages is mmap without files, for code that asks the runtime for memory by that name: tests and the few packages that
+// link to it. Protection 0 reserves. MAP_FIXED replaces what is there.
+func mapPages(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (unsafe.Pointer, int) {
+	if flags&_MAP_ANON == 0 || n == 0 {
+		return nil, _EINVAL
+	}
+	fixed := flags&_MAP_FIXED != 0
+	if fixed {
+		if uintptr(addr)%physPageSize != 0 {
+			return nil, _EINVAL
+		}
+		vmCall(abiVirtualMemoryUnmap, addr, n, 0)
+	}
+	method, kernelProt := uintptr(abiVirtualMemoryMap), uintptr(prot&7)
+	if kernelProt == 0 {
+		method = abiVirtualMemoryReserve
+	}
+	p := vmCall(method, addr, n, kernelProt|abiCommitSparse)
+	switch err := capError(p); {
+	case err == errorNumber(abiErrorInvalidArgument) || err == errorNumber(abiErrorMisaligned):
+		return nil, _EINVAL
+	case err != 0:
+		return nil, _ENOMEM
+	case fixed && unsafe.Pointer(p) != addr:
+		vmCall(abiVirtualMemoryUnmap, unsafe.Pointer(p), n, 0)
+		return nil, _ENOMEM
+	}
+	return unsafe.Pointer(p), 0
+}
+
+func unmapPages(addr unsafe.Pointer, n uintptr) {
+	vmCall(abiVirtualMemoryUnmap, addr, n, 0)
+}

@@ -54,8 +54,13 @@ const (
 	_SIG_SETMASK = 2
 	_ITIMER_PROF = 2
 
+	_MAP_PRIVATE = 0x2
+	_MAP_FIXED   = 0x10
+	_MAP_ANON    = 0x20
+
 	_EBADF  = 9
 	_EAGAIN = 11
+	_ENOMEM = 12
 	_EINVAL = 22
 
 	_O_WRONLY   = 1

@@ -202,3 +202,11 @@ TEXT runtime·read(SB),NOSPLIT|WRAPPER,$0-28
 // func closefd(fd int32) int32
 TEXT runtime·closefd(SB),NOSPLIT|WRAPPER,$0-12
 	JMP	runtime·closeDescriptor(SB)
+
+// func mmap(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (p unsafe.Pointer, err int)
+TEXT runtime·mmap(SB),NOSPLIT|WRAPPER,$0-48
+	JMP	runtime·mapPages(SB)
+
+// func munmap(addr unsafe.Pointer, n uintptr)
+TEXT runtime·munmap(SB),NOSPLIT|WRAPPER,$0-16
+	JMP	runtime·unmapPages(SB)

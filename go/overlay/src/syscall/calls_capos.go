@@ -4,7 +4,10 @@
 
 package syscall
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // A capability is the CapId of something the kernel keeps for this process; 0 is none.
 type capability uint32
@@ -166,6 +169,9 @@ func Getrlimit(resource int, rlim *Rlimit) error {
 	}
 	return nil
 }
+
+// origRlimitNofile is the limit the process was started with, where package os/exec and tests look for it. None was ever changed.
+var origRlimitNofile atomic.Pointer[Rlimit]
 
 func setTimespec(sec, nsec int64) Timespec { return Timespec{Sec: sec, Nsec: nsec} }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,7 +62,7 @@ func KernelGoal(variant string) string {
 
 // Make builds goals of the root Makefile. What make prints goes to standard error: standard output is the program's.
 func Make(root string, goals ...string) error {
-	args := append([]string{"--no-print-directory", "-s", "-C", root}, goals...)
+	args := append([]string{"--no-print-directory", "-s", "-j", strconv.Itoa(runtime.NumCPU()), "-C", root}, goals...)
 	// A make that started this tool must not pass its own flags and job slots on.
 	return runQuietly("building "+strings.Join(goals, " and "), exec.Command("make", args...), "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 }
