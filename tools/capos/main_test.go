@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"capos.dev/tools/abi"
+	"capos.dev/tools/capos/internal/bootpack"
+	"capos.dev/tools/capos/internal/hostchannel"
+	"capos.dev/tools/capos/internal/machine"
+	"capos.dev/tools/capos/internal/report"
+)
+
+func TestTestOutputs(t *testing.T) {
+	args := []string{"-test.v", "-test.cpuprofile=cpu.out", "-test.outputdir=/out", "-test.testlogfile=/log/t.txt", "-test.trace=",
+		"--test.memprofile=m.out", "x", "-cpuprofile=no"}
+	want := []string{"/out/cpu.out", "/out/m.out", "/log/t.txt"}
+	if got := testOutputs(args, "/pkg"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := testOutputs([]string{"-test.coverprofile=c", "-test.artifacts=true"}, "/pkg"); !slices.Equal(got, []string{"/pkg/c", "/pkg/_artifacts"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestExecEnv(t *testing.T) {
+	got := execEnv([]string{"GOROOT=/g", "LD_PRELOAD=x", "TZ=UTC", "TEST_X=1", "GOTMPDIR=/t", "SSH_AUTH_SOCK=s", "CAPOS_ROOT=r"})
+	if !slices.Equal(got, []string{"GOROOT=/g", "TZ=UTC", "TEST_X=1"}) {
+		t.Errorf("%q", got)
+	}
+	if got := lastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got, []string{"B=2", "A=3"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// entries reads the names out of a package's string area: enough to see what is in a tree.
+func entries(t *testing.T, tree *bootpack.Tree) []string {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := bootpack.Write(&b, tree, nil); err != nil {
+		t.Fatal(err)
+	}
+	var header abi.BootPackageHeader
+	binary.Decode(b.Bytes(), binary.LittleEndian, &header)
+	files := make([]abi.BootFile, header.FileCount)
+	binary.Decode(b.Bytes()[header.FilesOffset:], binary.LittleEndian, files)
+	var names []string
+	for _, f := range files {
+		names = append(names, string(b.Bytes()[f.NameOffset:f.NameOffset+uint64(f.NameSize)]))
+	}
+	return names
+}
+
+func TestGoTreeOfATest(t *testing.T) {
+	module := t.TempDir()
+	for _, name := range []string{"go.mod", "other/other.go", "testdata/shared", "a/testdata/mine", "a/b/b.go", "a/b/testdata/x", "a/b/c/c.go"} {
+		os.MkdirAll(filepath.Join(module, filepath.Dir(name)), 0o755)
+		os.WriteFile(filepath.Join(module, name), []byte(name), 0o644)
+	}
+	tree, err := goTree(module, filepath.Join(module, "a", "b"), "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := entries(t, tree)
+	for _, name := range []string{"go.mod", "shared", "mine", "b.go", "x", "c.go", "tmp"} {
+		if !slices.Contains(got, name) {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	if slices.Contains(got, "other.go") {
+		t.Error("a package beside is there too")
+	}
+}
+
+func TestGoTreeOfABigDirectory(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "small"), []byte("x"), 0o644)
+	os.MkdirAll(filepath.Join(dir, "many"), 0o755)
+	for i := range runTreeEntries + 1 {
+		os.WriteFile(filepath.Join(dir, "many", fmt.Sprint("f", i)), nil, 0o644)
+	}
+	tree, err := goTree(dir, dir, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, tree); !slices.Contains(got, "small") || slices.Contains(got, "many") {
+		t.Errorf("%d entries", len(got))
+	}
+}
+
+func TestExportsAreConfined(t *testing.T) {
+	dir := t.TempDir()
+	outside := filepath.Join(dir, "outside")
+	os.WriteFile(outside, []byte("safe"), 0o644)
+	os.MkdirAll(filepath.Join(dir, "out"), 0o755)
+	os.Symlink(outside, filepath.Join(dir, "out", "link"))
+	e := &exports{}
+	e.add("/out", filepath.Join(dir, "out"))
+	e.add("/one.txt", filepath.Join(dir, "one.txt"))
+	for _, w := range []hostchannel.FileWrite{
+		{Name: "out/a/b", Data: []byte("first")}, {Name: "out/a/b", Data: []byte("sec")}, {Name: "out/a/b", Offset: 3, Data: []byte("ond")},
+		{Name: "one.txt", Data: []byte("1")},
+	} {
+		if err := e.store(w); err != nil {
+			t.Errorf("%s: %v", w.Name, err)
+		}
+	}
+	for _, name := range []string{"out/../outside", "out/link", "outside", "../outside", "out", "", "/", "outer/x", "one.txt/x"} {
+		if err := e.store(hostchannel.FileWrite{Name: name, Data: []byte("evil")}); err == nil {
+			t.Errorf("%q was written", name)
+		}
+	}
+	if err := e.store(hostchannel.FileWrite{Name: "one.txt", Offset: 1 << 60, Data: []byte("x")}); err == nil {
+		t.Error("an absurd offset was accepted")
+	}
+	for name, want := range map[string]string{"outside": "safe", "out/a/b": "second", "one.txt": "1"} {
+		if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
+			t.Errorf("%s holds %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	end := func(kind, code int) *machine.ProgramEnd {
+		return &machine.ProgramEnd{ExitRecord: abi.ExitRecord{Kind: uint32(kind), Code: int32(code)}}
+	}
+	for _, c := range []struct{ kind, code, status int }{
+		{abi.ExitKindExited, 0, 0}, {abi.ExitKindExited, 255, 255}, {abi.ExitKindExited, 256, 0}, {abi.ExitKindExited, -1, 255},
+		{abi.ExitKindFaulted, abi.NotificationKindPageFault, 139}, {abi.ExitKindFaulted, abi.NotificationKindDivide, 136},
+		{abi.ExitKindFaulted, abi.NotificationKindIllegalInstruction, 132}, {abi.ExitKindFaulted, abi.NotificationKindOutOfMemory, 135},
+		{abi.ExitKindKilled, abi.NotificationKindInterrupt, 130}, {abi.ExitKindKilled, abi.NotificationKindTerminate, 143},
+		{abi.ExitKindRefused, abi.ErrorNoMemory, report.StatusNoBoot}, {abi.ExitKindRefused, 1, report.StatusNotProgram},
+	} {
+		status, text := report.Program(end(c.kind, c.code), "p", nil)
+		if status != c.status || (text == "") != (c.kind == abi.ExitKindExited) {
+			t.Errorf("%+v: %d, %q", c, status, text)
+		}
+	}
+	faulted := end(abi.ExitKindFaulted, abi.NotificationKindPageFault)
+	faulted.Fault = &hostchannel.Fault{Kind: uint32(abi.NotificationKindPageFault), Address: 8, ErrorCode: 6, RIP: 0x401000}
+	if _, text := report.Program(faulted, "p", nil); !strings.Contains(text, "writing to address 0x8 (a nil pointer)") || !strings.Contains(text, "0x401000") {
+		t.Error(text)
+	}
+	faulted.FramesBefore, faulted.FramesAfter = 10, 9
+	if text := report.LeakText(faulted, "p"); !strings.Contains(text, "frame leak") {
+		t.Error(text)
+	}
+}
+
+func TestMachineReports(t *testing.T) {
+	c := &machine.Config{MemoryMiB: 64}
+	for _, k := range []struct {
+		name   string
+		o      machine.Outcome
+		status int
+		says   string
+	}{
+		{"panic", machine.Outcome{Panicked: true, Log: []string{"x", "capos: kernel panic: bad", " [<ffffffff80001000>]"}}, 123, "bad"},
+		{"qemu", machine.Outcome{QEMUStatus: 1, Log: []string{"qemu-system-x86_64: no such device"}}, 125, "no such device"},
+		{"silent", machine.Outcome{}, 122, "did not start"},
+		{"stopped", machine.Outcome{Stopped: os.ErrClosed}, 125, "stopped"},
+	} {
+		if status, text := report.Machine(&k.o, c, nil); status != k.status || !strings.Contains(text, k.says) {
+			t.Errorf("%s: %d, %s", k.name, status, text)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	got := verdicts("talk\nok a b\nFAIL c: because: x\nskip d no hardware\nok\nokay no\nok e\r\n")
+	want := []check{{"a b", passed, ""}, {"c", failed, "because: x"}, {"d", skipped, "no hardware"}, {"e", passed, ""}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestJudgeProgram(t *testing.T) {
+	fails := func(r batchResult, expected int) bool {
+		return slices.ContainsFunc(judgeProgram(&r, expected), func(c check) bool { return c.Verdict == failed })
+	}
+	for name, c := range map[string]struct {
+		r        batchResult
+		expected int
+		fails    bool
+	}{
+		"good":              {batchResult{Stdout: "ok a\n"}, 0, false},
+		"silent":            {batchResult{}, 0, true},
+		"failure":           {batchResult{Stdout: "FAIL a: b\n", Status: 1}, 0, true},
+		"failure, status 0": {batchResult{Stdout: "FAIL a: b\n"}, 0, true},
+		"status":            {batchResult{Stdout: "ok a\n", Status: 3}, 0, true},
+		"leak":              {batchResult{Stdout: "ok a\n", Leak: "frames"}, 0, true},
+		"meant to fault":    {batchResult{Status: 139}, 139, false},
+		"did not fault":     {batchResult{Stdout: "ok a\n"}, 139, true},
+	} {
+		if fails(c.r, c.expected) != c.fails {
+			t.Errorf("%s: %+v", name, judgeProgram(&c.r, c.expected))
+		}
+	}
+}
+
+const events = `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Test":"TestA/sub"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:12: no exec\n"}
+{"Action":"skip","Package":"p","Test":"TestB"}
+not json
+{"Action":"pass","Package":"p","Test":"TestC"}
+{"Action":"pass","Package":"p"}
+`
+
+func TestJudgeGoTests(t *testing.T) {
+	results := parseGoTests(strings.NewReader(events))
+	if len(results) != 3 || results[1].verdict != skipped || skipReason(results[1].output) != "no exec" {
+		t.Fatalf("%+v", results)
+	}
+	read := func(text string) *goPackage {
+		file := filepath.Join(t.TempDir(), "packages.txt")
+		os.WriteFile(file, []byte(text), 0o644)
+		packages, err := readGoPackages(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packages[0]
+	}
+	for _, c := range []struct{ text, complaint string }{
+		{"p 2\n  skip TestB: reason\n", ""},
+		{"p 1 ci\n  skip TestB: reason\n", ""},
+		{"p 3\n  skip TestB: reason\n", "2 tests passed, 3 are expected"},
+		{"p 2\n", "not listed: no exec"},
+		{"p 1\n  skip TestB: r\n  skip TestC: r\n", "TestC"},
+		{"p 1\n  skip TestB: r\n  fail TestC: r\n", "TestC"},
+		{"p 2\n  skip TestB: r\n  skip TestGone: r\n", "TestGone"},
+		{"p 2\n  skip@1 TestB: reason\n", "not listed"},
+		{"p 3\n  skip@2 TestB: reason\n", ""},
+	} {
+		complaint := ""
+		for _, found := range judgeGoTests(read(c.text), 2, results, "") {
+			if found.Verdict == failed {
+				complaint += found.Name + " " + found.Why
+			}
+		}
+		if (complaint == "") != (c.complaint == "") || !strings.Contains(complaint, c.complaint) {
+			t.Errorf("%q: %q, want %q", c.text, complaint, c.complaint)
+		}
+	}
+}
+
+func TestUpdateKeepsReasons(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "packages.txt")
+	os.WriteFile(file, []byte("# head\np 1 ci cpus=1,2\n    skip TestOld: gone\n    exclude TestX: hangs\n\nq 5\n"), 0o644)
+	packages, err := readGoPackages(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &goUpdates{file: file}
+	all := parseGoTests(strings.NewReader(events))
+	onePasses := slices.Clone(all)
+	onePasses[1].verdict = passed
+	for cpus, results := range map[int][]goTest{1: all, 2: onePasses} {
+		if why := u.record(packages[0], cpus, results); why != "" {
+			t.Fatal(why)
+		}
+	}
+	got, _ := os.ReadFile(file)
+	want := fmt.Sprintf("# head\n%-32s    3 ci cpus=1,2\n    skip@1 TestB: no exec\n    exclude TestX: hangs\n\nq 5\n", "p")
+	if string(got) != want {
+		t.Errorf("%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestTidyRules(t *testing.T) {
+	long := append(append([]string{"int f(void)", "{"}, slices.Repeat([]string{"\tx();"}, 90)...), "}")
+	if len(longFunctions("a.c", long)) != 1 || len(longFunctions("a.c", long[40:])) != 0 {
+		t.Error("long functions")
+	}
+	if len(missingOpening("a.c", []string{"#include <x.h>"})) != 1 || len(missingOpening("a.c", []string{"", "/* why */"})) != 0 {
+		t.Error("openings")
+	}
+	if len(matching(machinePaths, "")("", []string{"/wo" + "rk/main", "/workshop"})) != 1 {
+		t.Error("machine paths")
+	}
+}
+
+func TestDataFilesParse(t *testing.T) {
+	root := filepath.Join("..", "..")
+	if _, err := readGoPackages(filepath.Join(root, goListFile)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"matrix.txt", "boot-matrix.txt"} {
+		rows, err := readRows(filepath.Join(root, "tests", "run", name))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, row := range rows {
+			if _, err := (&suite{}).config(&row); err != nil {
+				t.Errorf("%s: %v", row.name(), err)
+			}
+		}
+	}
+}
