@@ -50,7 +50,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 static void prepare_stack(struct thread *thread, void (*function)(void *), void *argument)
 {
 	uint64_t *frame = (uint64_t *)thread_frame(thread);
-	uint64_t *stack = frame - 8;
+	uint64_t *stack = frame - 7;
 	stack[0] = stack[1] = stack[2] = 0;      /* r15, r14, r13 */
 	stack[3] = (uint64_t)argument;           /* r12 */
 	stack[4] = (uint64_t)function;           /* rbx */
