@@ -1,0 +1,161 @@
+/* printf formatting and string functions against the host's C library. */
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int capos_vsnprintf(char *buffer, size_t size, const char *format, va_list arguments);
+void *capos_memcpy(void *to, const void *from, size_t size);
+void *capos_memmove(void *to, const void *from, size_t size);
+void *capos_memset(void *to, int byte, size_t size);
+int capos_memcmp(const void *a, const void *b, size_t size);
+
+static int failures;
+
+static void report(const char *name, bool good)
+{
+	printf("%s libcapos %s\n", good ? "ok" : "FAIL", name);
+	failures += !good;
+}
+
+__attribute__((format(printf, 1, 2))) static bool same(const char *format, ...)
+{
+	char ours[4096], theirs[4096];
+	va_list a, b;
+	int n, m;
+
+	va_start(a, format);
+	va_copy(b, a);
+	n = capos_vsnprintf(ours, sizeof(ours), format, a);
+	m = vsnprintf(theirs, sizeof(theirs), format, b);
+	va_end(a);
+	va_end(b);
+	if (n == m && strcmp(ours, theirs) == 0)
+		return true;
+	printf("# \"%s\": \"%s\" (%d), not \"%s\" (%d)\n", format, ours, n, theirs, m);
+	return false;
+}
+
+#pragma GCC diagnostic ignored "-Wformat"
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+
+static uint64_t random64(void)
+{
+	static uint64_t state = 88172645463325252u;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+/* Every combination of flags, some widths and precisions, with interesting and random values. */
+static bool test_integers(void)
+{
+	static const char *const conversions[] = {"d", "i", "u", "o", "x", "X", "ld", "lu", "lx", "llo", "hd", "hhu", "hhd", "hx", "zu"};
+	static const char *const sizes[] = {"", "1", "5", "24", ".0", ".1", ".5", "12.7", ".30"};
+	bool good = true;
+
+	for (int flags = 0; flags < 32; flags++) {
+		for (size_t c = 0; c < sizeof(conversions) / sizeof(conversions[0]); c++) {
+			for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+				char format[32];
+				uint64_t values[] = {0, 1, 42, (uint64_t)INT_MIN, INT_MAX, UINT_MAX, (uint64_t)LLONG_MIN, random64()};
+
+				snprintf(format, sizeof(format), "<%%%s%s%s%s%s%s%s>", flags & 1 ? "-" : "", flags & 2 ? "+" : "",
+					 flags & 4 ? " " : "", flags & 8 ? "#" : "", flags & 16 ? "0" : "", sizes[s], conversions[c]);
+				for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
+					good &= same(format, values[v]);
+			}
+		}
+	}
+	return good;
+}
+
+static bool test_doubles(void)
+{
+	static const double values[] = {0.0, -0.0, 1.0, 0.5, 1.5, 2.5, 0.1, 9.5, 99.5, 999999.5, 0.0001, 0.00001234, 123456789.0, 1e15, 1e16,
+		1e17, 1e100, 1e-100, DBL_MAX, DBL_MIN, 4.9406564584124654e-324, 0.05, 0.15, 0.25, 0.35, 9.999999, 1e-7, 0.5000000001,
+		5e-324, INFINITY, -INFINITY};
+	static const char *const formats[] = {"%f", "%e", "%g", "%.0f", "%.1f", "%.2f", "%.10f", "%.0e", "%.3e", "%.17g", "%.1g", "%.0g", "%#.8g",
+		"%#.0f", "%#.0e", "%12.3f", "%-12.3e|", "%+g", "% f", "%015.4f", "%G", "%E", "%.60f", "%.40g", "%.330f"};
+	bool good = true;
+
+	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
+		for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
+			good &= same(formats[f], values[v]);
+		for (int i = 0; i < 400; i++) {
+			union {
+				uint64_t bits;
+				double value;
+			} any = {random64()};
+
+			if (!isnan(any.value))
+				good &= same(formats[f], any.value);
+			good &= same(formats[f], (double)(random64() % 100000) / 1000.0);
+		}
+	}
+	return good;
+}
+
+static bool test_text(void)
+{
+	char small[4];
+	bool good = true;
+
+	good &= same("%s|%10s|%-10s|%.2s|%.0s|%c|%5c|%%", "abc", "abc", "abc", "abc", "abc", 'x', 'y');
+	good &= same("%*d|%-*d|%.*s|%*.*f", 6, 42, 6, 42, 2, "abcdef", 10, 3, 3.14159);
+	good &= same("%*d", -8, 7);
+	good &= same("%.*s", -1, "whole");
+	good &= same("%p", (void *)0x1234abcd);
+	good &= same("no conversions");
+	good &= same("%d%s%d", 1, "", 2);
+	va_list none;
+	memset(&none, 0, sizeof(none));
+	good &= capos_vsnprintf(small, sizeof(small), "abcdef", none) == 6 && strcmp(small, "abc") == 0;
+	good &= capos_vsnprintf(NULL, 0, "abcdef", none) == 6;
+	return good;
+}
+
+/* Every size up to 200 at every alignment and overlap, against byte loops. */
+static bool test_memory(void)
+{
+	static unsigned char a[512], b[512];
+
+	for (size_t size = 0; size < 200; size++) {
+		for (size_t from = 0; from < 24; from++) {
+			for (size_t to = 0; to < 40; to += 3) {
+				for (size_t i = 0; i < sizeof(a); i++)
+					a[i] = b[i] = (unsigned char)random64();
+				memmove(a + 64 + to, a + 64 + from, size);
+				capos_memmove(b + 64 + to, b + 64 + from, size);
+				if (memcmp(a, b, sizeof(a)) != 0)
+					return false;
+			}
+		}
+		memset(a, 0x55, sizeof(a));
+		capos_memset(b, 0x55, sizeof(b));
+		capos_memset(b + 7, 0xa1, size);
+		memset(a + 7, 0xa1, size);
+		if (memcmp(a, b, sizeof(a)) != 0 || capos_memcmp(a, b, sizeof(a)) != 0)
+			return false;
+		b[size] ^= 0x80;
+		if ((capos_memcmp(a, b, 300) < 0) != (memcmp(a, b, 300) < 0) || capos_memcmp(a, b, size) != 0)
+			return false;
+	}
+	return true;
+}
+
+int main(void)
+{
+	report("integers as the host formats them", test_integers());
+	report("floating point as the host formats it", test_doubles());
+	report("strings and widths", test_text());
+	report("memory functions", test_memory());
+	return failures != 0;
+}
