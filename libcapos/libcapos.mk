@@ -7,8 +7,8 @@ LIBCAPOS_GCC   ?= gcc
 LIBCAPOS_SOURCES := $(filter-out libcapos/src/crt0.S,$(wildcard libcapos/src/*.c libcapos/src/*.S))
 LIBCAPOS_NAMES   := $(basename $(notdir $(LIBCAPOS_SOURCES))) stubs
 
-LIBCAPOS_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Werror -ffreestanding -fno-strict-aliasing -ffunction-sections -fdata-sections \
-	-fno-omit-frame-pointer -Ilibcapos/src
+LIBCAPOS_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Werror -ffreestanding -fno-strict-aliasing \
+	-ffunction-sections -fdata-sections -fno-omit-frame-pointer -Ilibcapos/src
 
 LIBCAPOS_CLANG_FLAGS := --config libcapos/x86_64-unknown-capos.cfg
 LIBCAPOS_GCC_FLAGS = $(shell libcapos/capos-cc --print-gcc-flags $(LIBCAPOS_GCC))

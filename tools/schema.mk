@@ -1,7 +1,7 @@
 # The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and tools/abi up to date.
 
 SCHEMA_SOURCES   := $(wildcard abi/schema/*.capnp)
-CAPNPC_SOURCES   := $(wildcard tools/capnpc-capos/*.go) tools/go.mod
+CAPNPC_SOURCES   := $(filter-out %_test.go,$(wildcard tools/capnpc-capos/*.go)) tools/go.mod
 CAPNPC           := build/tools/capnpc-capos
 SCHEMA_STAMP     := build/gen/.stamp
 
@@ -10,7 +10,8 @@ schema: $(SCHEMA_STAMP)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
-	cd tools && env -u GOOS -u GOARCH -u GOFLAGS GOWORK=off CGO_ENABLED=0 $(or $(GO),go) build -buildvcs=false -o ../$@ ./capnpc-capos
+	cd tools && env -u GOOS -u GOARCH -u GOFLAGS GOWORK=off CGO_ENABLED=0 $(or $(GO),go) build -buildvcs=false -trimpath \
+		-o ../$@ ./capnpc-capos
 
 # The compiler leaves unchanged outputs alone, so the stamp carries the time of the last run.
 $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)

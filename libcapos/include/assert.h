@@ -9,9 +9,9 @@
 #ifndef _ASSERT_H
 #define _ASSERT_H
 #ifdef __cplusplus
-extern "C" __attribute__((noreturn)) void capos_assert_failed(const char *condition, const char *file, int line, const char *function);
+extern "C"
 #else
-__attribute__((noreturn)) void capos_assert_failed(const char *condition, const char *file, int line, const char *function);
 #define static_assert _Static_assert
 #endif
+__attribute__((noreturn)) void capos_assert_failed(const char *condition, const char *file, int line, const char *function);
 #endif

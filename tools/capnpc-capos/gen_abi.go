@@ -89,9 +89,12 @@ func generateHeader(s *schema) ([]byte, error) {
 	for _, e := range s.enums {
 		headerEnum(o, e)
 	}
+	o.p("#ifdef __cplusplus\n#define CAPOS_ASSERT_LAYOUT_ static_assert")
+	o.p("#else\n#define CAPOS_ASSERT_LAYOUT_ _Static_assert\n#endif\n")
 	for _, st := range s.structs {
 		headerStruct(o, st)
 	}
+	o.p("#undef CAPOS_ASSERT_LAYOUT_")
 	o.p("#endif\n#endif")
 	return o.Bytes(), nil
 }
@@ -154,10 +157,9 @@ func headerStruct(o *out, st *structure) {
 		o.p("\t%s %s%s;%s", cType(f), snake(f.name), array, trailing(f.doc))
 	}
 	o.p("};\n")
-	o.p("#if defined(__cplusplus)\n#define CAPOS_ASSERT_LAYOUT_ static_assert\n#else\n#define CAPOS_ASSERT_LAYOUT_ _Static_assert\n#endif")
 	o.p("CAPOS_ASSERT_LAYOUT_(sizeof(struct %s) == %d, \"size of %s\");", name, st.size, name)
 	for _, f := range st.fields {
 		o.p("CAPOS_ASSERT_LAYOUT_(offsetof(struct %s, %s) == %d, \"offset of %s\");", name, snake(f.name), f.offset, snake(f.name))
 	}
-	o.p("#undef CAPOS_ASSERT_LAYOUT_\n")
+	o.p("")
 }

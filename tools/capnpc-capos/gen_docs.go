@@ -10,8 +10,8 @@ import (
 func generateReference(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("# Interface reference\n")
-	o.p("Generated from `abi/schema` by `capnpc-capos`. How calls travel is in [abi.md](abi.md); this page lists what can be called,")
-	o.p("what it answers, and how shared memory is laid out.\n")
+	o.p("Generated from `abi/schema` by `capnpc-capos`. How calls travel is in [abi.md](abi.md); this page lists what can be")
+	o.p("called, what it answers, and how shared memory is laid out.\n")
 	o.p("- [Interfaces](#interfaces)\n- [Errors](#errors)\n- [Enums](#enums)\n- [Constants](#constants)\n- [Layouts](#layouts)\n")
 	o.p("## Interfaces\n")
 	for _, it := range s.interfaces {

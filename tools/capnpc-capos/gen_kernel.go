@@ -67,7 +67,8 @@ func methodDeclaration(o *out, it *iface, m *method) {
 		o.p("};")
 	}
 	o.comment("", m.doc)
-	o.p("status_t method_%s(struct call *call, const struct %s_params *in, struct %s_results *out);\n", name, name, name)
+	o.p("status_t method_%s(struct call *call, const struct %s_params *in,", name, name)
+	o.p("\t\tstruct %s_results *out);\n", name)
 }
 
 func kernelField(f field, side string) string {
@@ -104,7 +105,8 @@ func generateDispatch(s *schema) ([]byte, error) {
 			methods = snake(it.name) + "_methods"
 		}
 		o.p("\t[INTERFACE_%s] = {", strings.ToUpper(snake(it.name)))
-		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,", macro("Interface", it.name), it.name, len(it.methods), methods)
+		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,", macro("Interface", it.name), it.name,
+			len(it.methods), methods)
 		o.p("\t},")
 	}
 	o.p("};\n")
@@ -128,7 +130,8 @@ func dispatchMethod(o *out, it *iface, m *method) {
 		}
 		o.p("static const struct field_desc %s_%s_fields[] = {", name, side)
 		for _, f := range fields {
-			o.p("\t{%q, %s, %d, %d, offsetof(struct %s_%s, %s)},", f.name, fieldKind(f), f.width(), wirePosition(f), name, side, snake(f.name))
+			o.p("\t{%q, %s, %d, %d, offsetof(struct %s_%s, %s)},", f.name, fieldKind(f), f.width(), wirePosition(f),
+				name, side, snake(f.name))
 		}
 		o.p("};")
 	}

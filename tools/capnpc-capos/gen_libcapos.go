@@ -112,9 +112,9 @@ func errorTables(o *out, s *schema) {
 	}
 	o.p("static const struct error_text *find_error(int64_t status)\n{")
 	o.p("\tuint64_t number = 0 - (uint64_t)status;\n")
-	o.p("\tif (number < CAPOS_ERROR_BASE)\n\t\treturn number < sizeof(transport_error_texts) / sizeof(transport_error_texts[0]) ? &transport_error_texts[number] : NULL;")
+	o.p("\tif (number < CAPOS_ERROR_BASE)\n\t\treturn number < %d ? &transport_error_texts[number] : NULL;", len(transport.items))
 	o.p("\tnumber -= CAPOS_ERROR_BASE;")
-	o.p("\treturn number < sizeof(error_texts) / sizeof(error_texts[0]) ? &error_texts[number] : NULL;\n}\n")
+	o.p("\treturn number < %d ? &error_texts[number] : NULL;\n}\n", len(s.errors.items))
 	for _, what := range []string{"name", "meaning"} {
 		o.p("const char *capos_error_%s(int64_t status)\n{", what)
 		o.p("\tconst struct error_text *text = find_error(status);\n")
@@ -212,7 +212,8 @@ func messageStub(o *out, it *iface, m *method) {
 	}
 	lists, capacity = append(lists, "0"), append(capacity, "0")
 	o.p("\tstruct request request;")
-	o.p("\tint64_t status = request_begin(&request, %d, %d, %s);\n", m.params.dataWords, m.params.pointers, strings.Join(lists[:max(1, len(lists)-1)], " + "))
+	room := strings.Join(lists[:max(1, len(lists)-1)], " + ")
+	o.p("\tint64_t status = request_begin(&request, %d, %d, %s);\n", m.params.dataWords, m.params.pointers, room)
 	o.p("\tif (status < 0)\n\t\treturn status;")
 	for _, f := range m.params.fields {
 		name := snake(f.name)
@@ -222,7 +223,8 @@ func messageStub(o *out, it *iface, m *method) {
 			o.p("\trequest_set_scalar(&request, %d, %d, (uint64_t)%s);", f.offset*f.width(), f.width(), name)
 		}
 	}
-	o.p("\tstatus = request_send(&request, cap, %s, %d, %d, %s);", macro(it.name, m.name), m.results.dataWords, m.results.pointers, capacity[0])
+	o.p("\tstatus = request_send(&request, cap, %s, %d, %d, %s);", macro(it.name, m.name), m.results.dataWords,
+		m.results.pointers, capacity[0])
 	if len(m.results.fields) != 0 {
 		o.p("\tif (status >= 0) {")
 		for _, f := range m.results.fields {

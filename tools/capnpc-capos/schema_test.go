@@ -1,5 +1,7 @@
 package main
 
+// Tests of the schema compiler, and of the kernel's codec against the capnp tool (tests/host/codec/run.sh runs them).
+
 import (
 	"bytes"
 	"encoding/hex"
@@ -237,7 +239,8 @@ func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool s
 
 func TestExceptionOracle(t *testing.T) {
 	message := pipe(t, nil, os.Getenv("CODEC_TOOL"), "exception")
-	got := pipe(t, []byte(message), "capnp", "decode", "--quiet", "--short", "-I", "../../abi/schema", "../../abi/schema/interfaces.capnp", "CapException")
+	got := pipe(t, []byte(message), "capnp", "decode", "--quiet", "--short", "-I", "../../abi/schema",
+		"../../abi/schema/interfaces.capnp", "CapException")
 	if !strings.HasPrefix(got, "(type = overloaded, code = 13, detail = 77, reason = \"noMemory: ") {
 		t.Errorf("the exception decodes as %s", got)
 	}

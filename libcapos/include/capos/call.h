@@ -54,7 +54,8 @@ static inline int64_t capos_register_call(uint32_t opcode, uint64_t target, uint
 }
 
 /* Calls a method in compact form. The typed calls in capos/stubs.h are usually what you want. */
-static inline int64_t capos_call(capos_cap_t cap, uint32_t method, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
+static inline int64_t capos_call(capos_cap_t cap, uint32_t method, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
+				 uint64_t a4)
 {
 	return capos_register_call(CAPOS_OPCODE_COMPACT, cap | (uint64_t)method << 32, a0, a1, a2, a3, a4);
 }

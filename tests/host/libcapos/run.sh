@@ -14,7 +14,8 @@ make -s schema >&2 || { echo "FAIL libcapos: the schema does not compile"; exit 
 ln -sfn "$root/libcapos/include/capos" "$out/include/capos"
 
 names="vsnprintf snprintf sprintf memcpy memmove memset memcmp memchr strlen strnlen strcpy strncpy strcat strncat strlcpy strcmp
-strncmp strchr strrchr strstr strspn strcspn strpbrk strtok_r strndup strdup malloc calloc realloc aligned_alloc posix_memalign free"
+strncmp strchr strrchr strstr strspn strcspn strpbrk strtok_r strndup strdup malloc calloc realloc
+aligned_alloc posix_memalign free"
 rename=
 for name in $names; do rename="$rename -D$name=capos_$name"; done
 
