@@ -1,0 +1,299 @@
+/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other names, so that those here can refuse. */
+#include "host.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/tlb.h"
+#include "core/log.h"
+#include "kernel/methods.h"
+#include "mm/kmem.h"
+#include "sched/park.h"
+
+const char *test_name = "?";
+
+struct cpu_features cpu_features = { .nx = true };
+uint64_t kernel_pml4[512];
+const struct interface_desc interface_descs[INTERFACE_COUNT];
+
+/* ---- memory ---- */
+
+static char *arena;
+static size_t arena_size;
+
+void *phys_to_virt(paddr_t pa)
+{
+	CHECK(pa < arena_size);
+	return arena + pa;
+}
+
+paddr_t virt_to_phys(const void *va)
+{
+	CHECK((const char *)va >= arena && (const char *)va < arena + arena_size);
+	return (paddr_t)((const char *)va - arena);
+}
+
+void host_arena(size_t size)
+{
+	arena_size = size;
+	arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(arena != MAP_FAILED);
+	memset(kernel_pml4, 0x5c, sizeof(kernel_pml4));
+}
+
+void host_memory(size_t size, const struct memory_range *taken, unsigned taken_count)
+{
+	struct memory_range usable = { 0, size };
+
+	host_arena(size);
+	frames_init(&usable, 1, taken, taken_count);
+}
+
+/* ---- refusals ---- */
+
+paddr_t frame_alloc_real(unsigned order, unsigned flags);
+void frame_free_real(paddr_t frame, unsigned order);
+bool frames_promise_real(size_t count);
+void *kmem_alloc_real(size_t size);
+
+static unsigned fail_countdown;
+static bool fail_happened;
+
+void host_fail(unsigned countdown)
+{
+	fail_countdown = countdown;
+	fail_happened = false;
+}
+
+bool host_failed(void)
+{
+	return fail_happened;
+}
+
+static bool refuse(void)
+{
+	if (!fail_countdown || --fail_countdown)
+		return false;
+	fail_happened = true;
+	return true;
+}
+
+paddr_t frame_alloc(unsigned order, unsigned flags)
+{
+	if ((!(flags & FRAME_PROMISED) || order > 0) && refuse())
+		return 0;
+	return frame_alloc_real(order, flags);
+}
+
+bool frames_promise(size_t count)
+{
+	return !refuse() && frames_promise_real(count);
+}
+
+void *kmem_alloc(size_t size)
+{
+	return refuse() ? NULL : kmem_alloc_real(size);
+}
+
+/* ---- numbers ---- */
+
+static uint64_t random_state = 1;
+static const uint8_t *random_bytes, *random_end;
+
+void host_seed(uint64_t seed)
+{
+	random_state = seed * 2 + 1;
+	random_bytes = NULL;
+}
+
+void host_bytes(const uint8_t *bytes, size_t size)
+{
+	random_bytes = bytes;
+	random_end = bytes + size;
+}
+
+bool host_exhausted(void)
+{
+	return random_bytes && random_bytes == random_end;
+}
+
+uint64_t host_random(void)
+{
+	if (random_bytes) {
+		uint64_t value = 0;
+		for (int i = 0; i < 2 && random_bytes < random_end; i++)
+			value = value << 8 | *random_bytes++;
+		return value;
+	}
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1dul >> 16;
+}
+
+/* ---- the processor ---- */
+
+#define TLB_MAX 65536u
+
+/* A remembered translation of a 4 KiB page, and the tables walked for it. An open hash by page; dead entries have page ~0. */
+struct tlb_entry {
+	uint64_t page;
+	uint64_t frame; /* of the 4 KiB page */
+	uint64_t flags;
+	paddr_t tables[3];
+};
+static struct tlb_entry tlb[TLB_MAX];
+static unsigned tlb_used;
+
+void host_tlb_reset(void)
+{
+	tlb_used = 0;
+}
+
+static struct tlb_entry *tlb_lookup(uint64_t page)
+{
+	for (unsigned i = 0; i < tlb_used; i++)
+		if (tlb[i].page == page)
+			return &tlb[i];
+	return NULL;
+}
+
+void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end)
+{
+	CHECK(spin_held(&space->lock) && start < end);
+	for (unsigned i = 0; i < tlb_used;) {
+		if (tlb[i].page >= start && tlb[i].page < end) {
+			tlb[i] = tlb[--tlb_used];
+		} else {
+			/* Any invalidation drops all cached tables. */
+			memset(tlb[i].tables, 0, sizeof(tlb[i].tables));
+			i++;
+		}
+	}
+}
+
+void tlb_serve(void)
+{
+}
+
+void tlb_evict(struct aspace *space)
+{
+	(void)space;
+	host_tlb_reset();
+}
+
+void frame_free(paddr_t frame, unsigned order)
+{
+	for (unsigned i = 0; i < tlb_used; i++) {
+		CHECK(tlb[i].frame >> (12 + order) != frame >> (12 + order));
+		for (unsigned j = 0; j < 3; j++)
+			CHECK(tlb[i].tables[j] != frame || !frame);
+	}
+	frame_free_real(frame, order);
+}
+
+#define FLAG_WRITE 2ul
+#define FLAG_USER 4ul
+#define FLAG_LARGE 0x80ul
+#define FLAG_NX (1ul << 63)
+
+/* The page walk of the Intel SDM, volume 3, section 4.5, for user accesses; false: not present. */
+static bool page_walk(struct aspace *space, uint64_t page, struct tlb_entry *found)
+{
+	uint64_t table = space->root, rights = FLAG_WRITE | FLAG_USER, nx = 0;
+
+	*found = (struct tlb_entry){ .page = page };
+	for (int level = 4; level >= 1; level--) {
+		unsigned shift = 12 + 9 * ((unsigned)level - 1);
+		uint64_t entry = ((uint64_t *)phys_to_virt(table))[page >> shift & 511];
+		if (!(entry & 1))
+			return false;
+		rights &= entry;
+		nx |= entry & FLAG_NX;
+		table = entry & PAGING_ADDRESS;
+		if (level == 1 || (level == 2 && (entry & FLAG_LARGE))) {
+			CHECK(level == 1 || table % LARGE_PAGE_SIZE == 0);
+			found->frame = table + (page & ((1ul << shift) - 1));
+			found->flags = rights | nx;
+			return true;
+		}
+		CHECK(!(entry & FLAG_LARGE));
+		found->tables[level - 2] = table;
+	}
+	return false;
+}
+
+static bool permits(uint64_t flags, enum fault_access access)
+{
+	CHECK(flags & FLAG_USER);
+	CHECK(!(flags & FLAG_WRITE) || (flags & FLAG_NX));
+	return access == FAULT_WRITE ? flags & FLAG_WRITE : access == FAULT_EXEC ? !(flags & FLAG_NX) : true;
+}
+
+enum fault_outcome host_access(struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word)
+{
+	uint64_t page = address & ~(PAGE_SIZE - 1);
+
+	for (int tries = 0; tries < 3; tries++) {
+		struct tlb_entry *entry = tlb_lookup(page), walked;
+		if (!entry && page_walk(space, page, &walked)) {
+			if (tlb_used == TLB_MAX)
+				host_tlb_reset();
+			entry = &tlb[tlb_used++];
+			*entry = walked;
+		}
+		if (entry && permits(entry->flags, access)) {
+			*word = phys_to_virt(entry->frame + address % PAGE_SIZE);
+			return FAULT_RESOLVED;
+		}
+		if (entry) /* a page fault drops the translation that caused it */
+			*entry = tlb[--tlb_used];
+		enum fault_outcome outcome = aspace_fault(space, address, access);
+		CHECK(!spin_held(&space->lock));
+		if (outcome != FAULT_RESOLVED)
+			return outcome;
+	}
+	CHECK(!"a fault that was resolved comes back");
+	return FAULT_NOTHING;
+}
+
+/* ---- what else the kernel's memory part calls ---- */
+
+static unsigned drains;
+static uint64_t drain_start, drain_end;
+
+void park_drain(struct aspace *space, uint64_t start, uint64_t end)
+{
+	CHECK(spin_held(&space->lock));
+	/* Whoever waits there must find the word gone already. */
+	for (unsigned i = 0; i < tlb_used; i++)
+		CHECK(tlb[i].page < start || tlb[i].page >= end);
+	drains++;
+	drain_start = start;
+	drain_end = end;
+}
+
+unsigned host_drains(uint64_t *start, uint64_t *end)
+{
+	unsigned count = drains;
+
+	drains = 0;
+	*start = drain_start;
+	*end = drain_end;
+	return count;
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	printf("FAIL %s: panic: ", test_name);
+	vprintf(format, arguments);
+	printf("\n");
+	fflush(stdout);
+	abort();
+}

@@ -1,0 +1,661 @@
+/* See model.h.
+ *
+ * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables, and is large enough for several
+ * whole 2 MiB blocks. A refusal must leave everything as it was; a success must do exactly what the oracle does. */
+#include "model.h"
+
+#include <string.h>
+
+#include "arch/x86_64/paging.h"
+#include "host.h"
+#include "mm/kmem.h"
+#include "mm/ledger.h"
+#include "mm/region.h"
+#include "object/memory_object.h"
+
+#define WINDOW_PAGES 4096u
+#define WINDOW_START ((512ul << 30) - 7 * (1ul << 20) - 5 * PAGE_SIZE)
+#define OBJECTS 3u
+#define OBJECT_PAGES_MAX 700u
+#define FRAMES_PAGES 16u
+#define OBJECT_FRAMES OBJECTS /* the index standing for the foreign frames */
+
+struct page {
+	uint8_t state, prot;
+	bool touched;   /* sparse: has been charged */
+	bool pinned;
+	uint8_t object; /* state object: which, and which page of it */
+	uint16_t object_page;
+	uint64_t content;
+};
+
+static struct page pages[WINDOW_PAGES];
+static uint64_t object_contents[OBJECTS + 1][OBJECT_PAGES_MAX];
+static struct memory_object *objects[OBJECTS];
+static const uint64_t object_pages[OBJECTS + 1] = { 5, 40, OBJECT_PAGES_MAX, FRAMES_PAGES };
+static paddr_t foreign_frames;
+static struct aspace *space;
+static const struct model_options *options;
+static uint64_t next_content;
+static unsigned successes; /* of the operation that is going on */
+
+static uint64_t address_of(unsigned page)
+{
+	return WINDOW_START + page * PAGE_SIZE;
+}
+
+static uint64_t *content_of(unsigned page)
+{
+	struct page *p = &pages[page];
+
+	return p->state == CAPOS_REGION_STATE_OBJECT ? &object_contents[p->object][p->object_page] : &p->content;
+}
+
+/* A range of the window, often short, often near a 2 MiB boundary, sometimes large. */
+static void random_range(unsigned *first, unsigned *count)
+{
+	switch (host_below(4)) {
+	case 0:
+		*count = 1 + (unsigned)host_below(4);
+		break;
+	case 1:
+		*count = 1 + (unsigned)host_below(64);
+		break;
+	case 2:
+		*count = 1 + (unsigned)host_below(700);
+		break;
+	default:
+		*count = 512 * (1 + (unsigned)host_below(3));
+	}
+	*first = (unsigned)host_below(WINDOW_PAGES - *count);
+	if (host_below(3) == 0) {
+		unsigned skew = (unsigned)(address_of(*first) / PAGE_SIZE % 512);
+		if (*first >= skew)
+			*first -= skew;
+	}
+}
+
+static uint32_t random_prot(void)
+{
+	static const uint32_t prots[] = { 0, 1, 2, 3, 4, 5, 3, 3, 3 };
+
+	return prots[host_below(sizeof(prots) / sizeof(prots[0]))];
+}
+
+/* How regions store it. */
+static uint8_t stored_prot(uint32_t prot)
+{
+	prot &= PROT_MASK;
+	return (uint8_t)(prot ? prot | CAPOS_PROT_READ : 0);
+}
+
+/* ---- the oracle's view ---- */
+
+static uint64_t oracle_committed(void)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < OBJECTS; i++)
+		count += objects[i] ? object_pages[i] : 0;
+	for (unsigned i = 0; i < WINDOW_PAGES; i++)
+		count += pages[i].state == CAPOS_REGION_STATE_PROMISED || (pages[i].state == CAPOS_REGION_STATE_SPARSE && pages[i].touched);
+	return count;
+}
+
+static bool range_is_free(unsigned first, unsigned count)
+{
+	for (unsigned i = first; i < first + count; i++)
+		if (pages[i].state)
+			return false;
+	return true;
+}
+
+static uint64_t count_reserved(unsigned first, unsigned count)
+{
+	uint64_t found = 0;
+
+	for (unsigned i = first; i < first + count; i++)
+		found += pages[i].state == CAPOS_REGION_STATE_RESERVED;
+	return found;
+}
+
+static bool over_limit(uint64_t more)
+{
+	return options->committed_limit && oracle_committed() + more > options->committed_limit;
+}
+
+/* What a change of [first, first + count) must answer before memory comes into it. */
+static status_t expect_change(unsigned first, unsigned count, bool committed, uint8_t prot)
+{
+	for (unsigned i = first; i < first + count; i++) {
+		if (!pages[i].state)
+			return STATUS(NOT_RESERVED);
+		if (pages[i].pinned)
+			return STATUS(PROTECTION_REFUSED);
+		if (committed && pages[i].state == CAPOS_REGION_STATE_RESERVED)
+			return STATUS(NOT_COMMITTED);
+		if (pages[i].state == CAPOS_REGION_STATE_OBJECT && pages[i].object == OBJECT_FRAMES && (prot & ~CAPOS_PROT_READ))
+			return STATUS(PROTECTION_REFUSED);
+	}
+	return STATUS_OK;
+}
+
+static void forget(unsigned first, unsigned count, uint8_t state)
+{
+	for (unsigned i = first; i < first + count; i++)
+		pages[i] = (struct page){ .state = state };
+}
+
+/* Whether the oracle goes along: the answer is the expected one, or a refusal that was provoked. */
+static bool agreed(status_t status, status_t expected)
+{
+	CHECK(!spin_held(&space->lock));
+	successes += status == STATUS_OK;
+	if (status == expected)
+		return status == STATUS_OK;
+	CHECK(expected == STATUS_OK && status == STATUS(NO_MEMORY) && (options->scarce || host_failed()));
+	return false;
+}
+
+/* ---- operations ---- */
+
+/* Where a new region went: into the window as asked, or elsewhere, from where it is removed again. */
+static bool placed(unsigned first, unsigned count, uint64_t address)
+{
+	uint64_t *word;
+
+	if (range_is_free(first, count)) {
+		CHECK(address == address_of(first));
+		return true;
+	}
+	CHECK(address % PAGE_SIZE == 0 && address >= 0x10000);
+	CHECK(address + count * PAGE_SIZE <= WINDOW_START || address >= address_of(WINDOW_PAGES));
+	if (host_below(2) == 0)
+		(void)host_access(space, address, FAULT_WRITE, &word);
+	host_fail(0);
+	CHECK(aspace_unmap_kernel(space, address, count * PAGE_SIZE) == STATUS_OK);
+	return false;
+}
+
+static void do_reserve(unsigned first, unsigned count)
+{
+	uint64_t address;
+
+	if (agreed(aspace_reserve(space, address_of(first), count * PAGE_SIZE - host_below(PAGE_SIZE), &address), STATUS_OK) &&
+	    placed(first, count, address))
+		forget(first, count, CAPOS_REGION_STATE_RESERVED);
+}
+
+static void set_committed(unsigned page, uint32_t prot)
+{
+	pages[page].state = prot & CAPOS_COMMIT_SPARSE ? CAPOS_REGION_STATE_SPARSE : CAPOS_REGION_STATE_PROMISED;
+	pages[page].prot = stored_prot(prot);
+}
+
+static uint32_t random_commit_prot(void)
+{
+	return random_prot() | (host_below(3) == 0 ? CAPOS_COMMIT_SPARSE : 0);
+}
+
+static void do_map(unsigned first, unsigned count)
+{
+	uint32_t prot = random_commit_prot();
+	uint64_t address;
+	status_t expected = !(prot & CAPOS_COMMIT_SPARSE) && over_limit(count) ? STATUS(NO_MEMORY) : STATUS_OK;
+
+	if (!agreed(aspace_map(space, address_of(first), count * PAGE_SIZE, prot, &address), expected) || !placed(first, count, address))
+		return;
+	forget(first, count, CAPOS_REGION_STATE_RESERVED);
+	for (unsigned i = first; i < first + count; i++)
+		set_committed(i, prot);
+}
+
+static void do_commit(unsigned first, unsigned count)
+{
+	uint32_t prot = random_commit_prot();
+	status_t expected = expect_change(first, count, false, stored_prot(prot));
+
+	if (expected == STATUS_OK && !(prot & CAPOS_COMMIT_SPARSE) && over_limit(count_reserved(first, count)))
+		expected = STATUS(NO_MEMORY);
+	if (!agreed(aspace_commit(space, address_of(first), count * PAGE_SIZE, prot), expected))
+		return;
+	for (unsigned i = first; i < first + count; i++) {
+		if (pages[i].state == CAPOS_REGION_STATE_RESERVED)
+			set_committed(i, prot);
+		pages[i].prot = stored_prot(prot);
+	}
+}
+
+static void do_decommit(unsigned first, unsigned count)
+{
+	status_t expected = expect_change(first, count, false, 0);
+
+	if (agreed(aspace_decommit(space, address_of(first), count * PAGE_SIZE), expected))
+		forget(first, count, CAPOS_REGION_STATE_RESERVED);
+}
+
+static void do_unmap(unsigned first, unsigned count)
+{
+	bool kernel = host_below(4) == 0;
+	status_t expected = expect_change(first, count, false, 0);
+	uint64_t start, end;
+
+	if (kernel && expected == STATUS(PROTECTION_REFUSED)) {
+		expected = STATUS_OK;
+		for (unsigned i = first; i < first + count; i++)
+			if (!pages[i].state)
+				expected = STATUS(NOT_RESERVED);
+	}
+	space->park_waiters = host_below(2) == 0;
+	(void)host_drains(&start, &end);
+	status_t status = kernel ? aspace_unmap_kernel(space, address_of(first), count * PAGE_SIZE)
+				 : aspace_unmap(space, address_of(first), count * PAGE_SIZE);
+	bool done = agreed(status, expected);
+	CHECK(host_drains(&start, &end) == (done && space->park_waiters));
+	if (done) {
+		CHECK(!space->park_waiters || (start == address_of(first) && end == address_of(first + count)));
+		forget(first, count, CAPOS_REGION_STATE_FREE);
+	}
+}
+
+static void do_protect(unsigned first, unsigned count)
+{
+	uint32_t prot = random_prot();
+	status_t expected = expect_change(first, count, true, stored_prot(prot));
+
+	if (!agreed(aspace_protect(space, address_of(first), count * PAGE_SIZE, prot), expected))
+		return;
+	for (unsigned i = first; i < first + count; i++)
+		pages[i].prot = stored_prot(prot);
+}
+
+static void set_object(unsigned first, unsigned count, unsigned object, unsigned offset, uint8_t prot, bool pinned)
+{
+	for (unsigned i = 0; i < count; i++)
+		pages[first + i] = (struct page){
+			.state = CAPOS_REGION_STATE_OBJECT,
+			.prot = prot,
+			.pinned = pinned,
+			.object = (uint8_t)object,
+			.object_page = (uint16_t)(offset + i),
+		};
+}
+
+static void do_map_object(unsigned first, unsigned count)
+{
+	unsigned object = (unsigned)host_below(OBJECTS), offset = (unsigned)host_below(object_pages[object]);
+	uint32_t prot = random_prot();
+	uint64_t address;
+
+	if (!objects[object])
+		return;
+	if (host_below(2) && count > object_pages[object] - offset)
+		count = (unsigned)(object_pages[object] - offset);
+	status_t expected = offset + count > object_pages[object] ? STATUS(OUT_OF_RANGE) : STATUS_OK;
+	if (agreed(aspace_map_object(space, objects[object], address_of(first), offset * PAGE_SIZE, count * PAGE_SIZE, prot, &address),
+		   expected) &&
+	    placed(first, count, address))
+		set_object(first, count, object, offset, stored_prot(prot), false);
+}
+
+static void do_change_object(unsigned first, unsigned count)
+{
+	unsigned object = (unsigned)host_below(OBJECTS);
+	status_t expected = STATUS_OK;
+	bool unmap = host_below(2) == 0;
+	uint32_t prot = random_prot();
+
+	/* Often just the mapping that is there. */
+	while (host_below(4) && first + 1 < WINDOW_PAGES && pages[first].state != CAPOS_REGION_STATE_OBJECT)
+		first++;
+	if (pages[first].state == CAPOS_REGION_STATE_OBJECT && pages[first].object < OBJECTS && host_below(4)) {
+		object = pages[first].object;
+		for (count = 1; first + count < WINDOW_PAGES && pages[first + count].state == CAPOS_REGION_STATE_OBJECT &&
+				pages[first + count].object == object;)
+			count++;
+	}
+	if (first + count > WINDOW_PAGES)
+		count = 1;
+	if (!objects[object])
+		return;
+	for (unsigned i = first; i < first + count; i++)
+		if (pages[i].state != CAPOS_REGION_STATE_OBJECT || pages[i].object != object)
+			expected = STATUS(NOT_RESERVED);
+	uint64_t start = address_of(first), size = count * PAGE_SIZE;
+	if (!agreed(unmap ? aspace_unmap_object(space, objects[object], start, size)
+			  : aspace_protect_object(space, objects[object], start, size, prot),
+		    expected))
+		return;
+	if (unmap)
+		forget(first, count, CAPOS_REGION_STATE_FREE);
+	else
+		for (unsigned i = first; i < first + count; i++)
+			pages[i].prot = stored_prot(prot);
+}
+
+static void do_map_frames(unsigned first, unsigned count)
+{
+	bool exact = host_below(2), pinned = host_below(2);
+	uint64_t address;
+
+	count = 1 + count % FRAMES_PAGES;
+	status_t expected = exact && !range_is_free(first, count) ? STATUS(OVERLAP) : STATUS_OK;
+	if (agreed(aspace_map_frames(space, address_of(first), exact, foreign_frames, count * PAGE_SIZE, CAPOS_PROT_READ, pinned, &address),
+		   expected) &&
+	    placed(first, count, address))
+		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned);
+}
+
+/* Both ends of a page carry its content. */
+static void compare_page(unsigned page, const uint64_t *word)
+{
+	CHECK(word[0] == *content_of(page));
+	CHECK(word[PAGE_SIZE / 8 - 1] == *content_of(page));
+}
+
+static enum fault_outcome expect_access(unsigned page, enum fault_access access)
+{
+	static const uint8_t needed[] = { CAPOS_PROT_READ, CAPOS_PROT_WRITE, CAPOS_PROT_EXEC };
+	const struct page *p = &pages[page];
+
+	if (p->state <= CAPOS_REGION_STATE_RESERVED)
+		return FAULT_NOTHING;
+	if (!(p->prot & needed[access]))
+		return FAULT_FORBIDDEN;
+	if (p->state == CAPOS_REGION_STATE_SPARSE && !p->touched && over_limit(1))
+		return FAULT_NO_MEMORY;
+	return FAULT_RESOLVED;
+}
+
+static void touch(unsigned page, enum fault_access access)
+{
+	enum fault_outcome expected = expect_access(page, access);
+	uint64_t *word;
+	enum fault_outcome outcome = host_access(space, address_of(page), access, &word);
+
+	if (outcome == FAULT_NO_MEMORY && outcome != expected) {
+		CHECK(expected == FAULT_RESOLVED && pages[page].state == CAPOS_REGION_STATE_SPARSE && !pages[page].touched);
+		CHECK(options->scarce || host_failed());
+		return;
+	}
+	CHECK(outcome == expected);
+	if (outcome != FAULT_RESOLVED)
+		return;
+	pages[page].touched = true;
+	successes++;
+	compare_page(page, word);
+	if (access == FAULT_WRITE)
+		word[0] = word[PAGE_SIZE / 8 - 1] = *content_of(page) = ++next_content;
+}
+
+static void do_touch(unsigned first, unsigned count)
+{
+	enum fault_access access = (enum fault_access)host_below(3);
+
+	for (unsigned i = 0; i < count && i < 40; i++)
+		touch(first + i, access);
+}
+
+static void do_write(unsigned first, unsigned count)
+{
+	static uint64_t buffer[24 * PAGE_SIZE / 8];
+	bool zero = host_below(3) == 0;
+
+	count = count > 24 ? 24 : count;
+	memset(buffer, 0, sizeof(buffer));
+	for (unsigned i = 0; i < count && !zero; i++)
+		buffer[i * PAGE_SIZE / 8] = buffer[(i + 1) * PAGE_SIZE / 8 - 1] = ++next_content;
+	status_t status = zero ? aspace_write_zero(space, address_of(first), count * PAGE_SIZE)
+			       : aspace_write(space, address_of(first), buffer, count * PAGE_SIZE);
+	for (unsigned i = 0; i < count; i++) {
+		struct page *page = &pages[first + i];
+		status_t expected = STATUS_OK;
+		if (page->state != CAPOS_REGION_STATE_PROMISED && page->state != CAPOS_REGION_STATE_SPARSE)
+			expected = STATUS(BAD_ADDRESS);
+		else if (page->state == CAPOS_REGION_STATE_SPARSE && !page->touched && over_limit(1))
+			expected = STATUS(NO_MEMORY);
+		if (expected != STATUS_OK) {
+			CHECK(status == expected || (status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
+			return;
+		}
+		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_SPARSE && !page->touched) {
+			/* This may be where it stopped: whether it did shows in the ledger. */
+			CHECK(options->scarce || host_failed());
+			if (oracle_committed() == space->ledger->committed)
+				return;
+		}
+		page->touched = true;
+		page->content = buffer[i * PAGE_SIZE / 8];
+	}
+	successes += status == STATUS_OK;
+	CHECK(status == STATUS_OK || (status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
+}
+
+/* Arguments that are wrong by themselves. */
+static void do_nonsense(unsigned first, unsigned count)
+{
+	uint64_t address = address_of(first), size = count * PAGE_SIZE, at;
+
+	CHECK(aspace_commit(space, address, size, 8) == STATUS(INVALID_ARGUMENT));
+	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, size, 7) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_SPARSE | 1) == STATUS(INVALID_ARGUMENT));
+	CHECK(aspace_unmap(space, address + 8, size) == STATUS(MISALIGNED));
+	CHECK(aspace_unmap(space, address, 0) == STATUS(INVALID_ARGUMENT));
+	CHECK(aspace_decommit(space, CAPOS_USER_TOP - PAGE_SIZE, 2 * PAGE_SIZE) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_decommit(space, 0 - PAGE_SIZE, size) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_reserve(space, 0, ~0ul, &at) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_reserve(space, address + 1, size, &at) == STATUS(MISALIGNED));
+	CHECK(aspace_map(space, CAPOS_USER_TOP, size, 3, &at) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_reserve(space, 0, CAPOS_USER_TOP, &at) == STATUS(NO_RESERVATION));
+	CHECK(aspace_map(space, 0, 1ul << 46, 3, &at) == STATUS(NO_MEMORY));
+	CHECK(aspace_unmap(space, CAPOS_USER_TOP - PAGE_SIZE, PAGE_SIZE) == STATUS(NOT_RESERVED));
+	successes++;
+}
+
+/* ---- complete comparison ---- */
+
+struct tally {
+	uint64_t resident, owned, tables, promises;
+};
+
+/* An independent walk of the raw tables: checks each table's count and adds up what they hold. */
+static void tally_table(paddr_t table, unsigned level, uint64_t base, struct tally *tally, unsigned *in_use)
+{
+	const uint64_t *entries = phys_to_virt(table);
+
+	*in_use = 0;
+	for (unsigned i = 0; i < (level == 4 ? 256u : 512u); i++) {
+		uint64_t entry = entries[i], pages_here = level == 2 ? 512 : 1;
+		if (!entry)
+			continue;
+		++*in_use;
+		if (paging_kind(entry) == PAGING_TABLE) {
+			unsigned below;
+			CHECK(level > 1 && (entry & 1));
+			tally->tables++;
+			tally_table(entry & PAGING_ADDRESS, level - 1, base + ((uint64_t)i << (12 + 9 * (level - 1))), tally, &below);
+			CHECK(below > 0 && below == (entry >> 52 & 0x3ff));
+			continue;
+		}
+		CHECK(level <= 2);
+		tally->promises += level == 2;
+		if (paging_kind(entry) == PAGING_PROMISED)
+			tally->promises += pages_here;
+		if (paging_has_frame(entry))
+			tally->resident += pages_here;
+		if (paging_kind(entry) == PAGING_OWNED || paging_kind(entry) == PAGING_SPARSE)
+			tally->owned += pages_here;
+		if (paging_has_frame(entry)) {
+			const struct region *region = region_at(&space->regions, base + ((uint64_t)i << (12 + 9 * (level - 1))));
+			CHECK(region && (entry & 1) == (region->prot != 0));
+		}
+	}
+}
+
+static void compare_regions(void)
+{
+	struct capos_region_info info;
+	uint64_t reserved = 0;
+
+	for (unsigned i = 0; i < WINDOW_PAGES; i++) {
+		reserved += pages[i].state != 0;
+		if (i % 7 && i > 0 && memcmp(&pages[i], &pages[i - 1], 2) == 0)
+			continue;
+		CHECK(aspace_query(space, address_of(i), &info) == STATUS_OK);
+		CHECK(info.state == pages[i].state && info.prot == pages[i].prot);
+		CHECK(info.start <= address_of(i) && info.start + info.size > address_of(i));
+		CHECK(info.start % PAGE_SIZE == 0 && info.size % PAGE_SIZE == 0);
+	}
+	CHECK(space->reserved_pages == reserved);
+	uint32_t count = 0;
+	const struct region *previous = NULL;
+	for (const struct region *region = region_of(rbtree_first(&space->regions)); region; region = region_next(region), count++) {
+		CHECK(!previous || previous->end <= region->start);
+		CHECK(region->start < region->end);
+		bool same = previous && previous->end == region->start && previous->state == region->state && previous->prot == region->prot;
+		CHECK(!same || region->state == CAPOS_REGION_STATE_OBJECT);
+		previous = region;
+	}
+	CHECK(count == space->region_count);
+}
+
+static size_t frames_before, available_before;
+
+static void compare_ledgers(void)
+{
+	struct tally tally = { 0 };
+	struct capos_memory_usage usage;
+	unsigned in_use;
+
+	tally_table(space->root, 4, 0, &tally, &in_use);
+	CHECK(tally.resident == space->resident_pages);
+	CHECK(tally.tables == space->table_frames);
+	CHECK(space->ledger->committed == oracle_committed());
+	uint64_t promises = tally.promises;
+	for (unsigned i = 0; i < OBJECTS; i++)
+		if (objects[i])
+			promises += object_pages[i] - objects[i]->resident_pages;
+	CHECK(frames_free() - frames_available() == promises);
+	aspace_usage(space, &usage);
+	CHECK(usage.resident_pages == tally.resident && usage.committed_pages == oracle_committed());
+	CHECK(usage.peak_committed >= usage.committed_pages);
+	CHECK(!options->committed_limit || usage.peak_committed <= options->committed_limit);
+}
+
+static void compare_contents(void)
+{
+	for (unsigned i = 0; i < WINDOW_PAGES; i++) {
+		const struct page *page = &pages[i];
+		unsigned level;
+		if (page->state < CAPOS_REGION_STATE_PROMISED)
+			continue;
+		uint64_t entry = *paging_find(space->root, address_of(i), &level);
+		if (!paging_has_frame(entry)) {
+			CHECK(*content_of(i) == 0 || page->state == CAPOS_REGION_STATE_OBJECT);
+			continue;
+		}
+		uint64_t frame = (entry & PAGING_ADDRESS) + (level == 2 ? address_of(i) % LARGE_PAGE_SIZE : 0);
+		compare_page(i, phys_to_virt(frame));
+	}
+}
+
+/* ---- the walk ---- */
+
+static const struct operation {
+	const char *name;
+	void (*run)(unsigned first, unsigned count);
+	unsigned weight;
+} operations[] = {
+	{ "reserve", do_reserve, 3 },		{ "map", do_map, 2 },	    { "commit", do_commit, 4 },
+	{ "decommit", do_decommit, 1 },		{ "unmap", do_unmap, 1 },   { "protect", do_protect, 3 },
+	{ "touch", do_touch, 4 },		{ "write", do_write, 1 },   { "map_object", do_map_object, 2 },
+	{ "change_object", do_change_object, 2 }, { "map_frames", do_map_frames, 1 }, { "nonsense", do_nonsense, 1 },
+};
+#define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+static unsigned operation_successes[OPERATIONS];
+
+static void step(void)
+{
+	unsigned total = 0, first, count, operation = 0;
+
+	for (unsigned i = 0; i < OPERATIONS; i++)
+		total += operations[i].weight;
+	for (uint64_t pick = host_below(total); pick >= operations[operation].weight; operation++)
+		pick -= operations[operation].weight;
+	random_range(&first, &count);
+	bool fail = operations[operation].run != do_nonsense && host_below(100) < options->fail_percent;
+	host_fail(fail ? 1 + (unsigned)host_below(6) : 0);
+	successes = 0;
+	operations[operation].run(first, count);
+	operation_successes[operation] += successes;
+	host_fail(0);
+}
+
+void model_check_successes(unsigned least)
+{
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		if (operation_successes[i] < least)
+			printf("# %s succeeded %u times\n", operations[i].name, operation_successes[i]);
+		CHECK(operation_successes[i] >= least);
+		operation_successes[i] = 0;
+	}
+}
+
+static void make_objects(void)
+{
+	memset(object_contents, 0, sizeof(object_contents));
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		objects[i] = NULL;
+		status_t status = memory_object_create(space->ledger, object_pages[i] * PAGE_SIZE, &objects[i]);
+		CHECK(status == STATUS_OK || options->committed_limit || options->scarce);
+	}
+}
+
+static void finish(void)
+{
+	uint64_t left = 0;
+
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		/* One dies before the space and two after their creator. */
+		if (objects[i] && i == 0)
+			object_release(memory_object_header(objects[i]));
+		else if (objects[i])
+			left++;
+	}
+	aspace_destroy(space);
+	CHECK(object_count() == left);
+	for (unsigned i = 1; i < OBJECTS; i++)
+		if (objects[i])
+			object_release(memory_object_header(objects[i]));
+	frame_free(foreign_frames, 4);
+	kmem_trim();
+	CHECK(object_count() == 0);
+	CHECK(frames_free() == frames_before);
+	CHECK(frames_available() == available_before);
+}
+
+void model_run(const struct model_options *with)
+{
+	options = with;
+	kmem_trim();
+	frames_before = frames_free();
+	available_before = frames_available();
+	memset(pages, 0, sizeof(pages));
+	foreign_frames = frame_alloc(4, FRAME_ZERO);
+	CHECK(foreign_frames);
+	space = aspace_create(options->committed_limit);
+	CHECK(space);
+	make_objects();
+	for (unsigned i = 0; i < options->steps && !host_exhausted(); i++) {
+		step();
+		if (i % options->check_every == options->check_every - 1 || i + 1 == options->steps) {
+			compare_regions();
+			compare_ledgers();
+			compare_contents();
+		}
+	}
+	compare_ledgers();
+	finish();
+}
