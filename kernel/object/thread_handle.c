@@ -10,6 +10,7 @@
 #include "sched/notify.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
+#include "sched/wait_state.h"
 
 #include "kernel/methods.h"
 
@@ -57,10 +58,13 @@ status_t method_thread_handle_notify(struct call *call, const struct thread_hand
 	return STATUS_OK;
 }
 
-/* The thread runs no user code once it has acknowledged, or while it is off the CPU: it looks at the flag before it returns to user mode. */
+/* The thread runs no user code once it has acknowledged, while it is off the CPU, or from the beginning of a wait: it looks at the flag before it
+ * returns to user mode. A wait counts before the thread has stopped, because a thread that was past its last look for somebody to
+ * acknowledge to stops without telling. models/notify.pml is the model. */
 static bool is_quiet(const struct thread *thread)
 {
-	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) != THREAD_RUNNING;
+	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) != THREAD_RUNNING ||
+	       __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;
 }
 
 status_t method_thread_handle_suspend(struct call *call, const struct thread_handle_suspend_params *in, struct thread_handle_suspend_results *out)
@@ -82,7 +86,9 @@ status_t method_thread_handle_suspend(struct call *call, const struct thread_han
 	sched_poke(thread);
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
-	if (status != STATUS_OK && thread->suspend_count && !--thread->suspend_count)
+	if (status == STATUS_OK)
+		thread->acknowledged = true; /* also for what comes next: it may run in the kernel again before it stops */
+	else if (thread->suspend_count && !--thread->suspend_count)
 		wait_queue_wake(&thread->suspended, 1);
 	if (status == STATUS_OK && thread->ended)
 		status = STATUS(NOT_FOUND);

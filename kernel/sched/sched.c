@@ -240,12 +240,19 @@ static void place(struct thread *thread, const struct percpu *from, const struct
 	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
 }
 
-/* A thread in nobody's hands (state READY, on no queue) becomes runnable. */
-static void make_runnable(struct thread *thread)
+/* With the lock of thread->cpu held and the thread READY on no queue: names the CPU it goes to. Whoever holds the lock of a thread's CPU may
+ * rely on the thread staying that CPU's, so the field changes under the lock of the CPU it leaves. */
+static void assign_cpu(struct thread *thread)
 {
-	struct percpu *cpu = &percpus[choose_cpu(thread)];
+	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
+}
+
+/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU; from: the one it was on. */
+static void make_runnable(struct thread *thread, const struct percpu *from)
+{
+	struct percpu *cpu = &percpus[thread->cpu];
 	spin_lock(&cpu->run.lock);
-	place(thread, &percpus[thread->cpu], cpu);
+	place(thread, from, cpu);
 	enqueue(cpu, thread);
 	const struct thread *running = cpu->current;
 	bool take = running == cpu->idle || (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
@@ -259,6 +266,8 @@ static void make_runnable(struct thread *thread)
 	spin_unlock(&cpu->run.lock);
 }
 
+/* The caller has decided a wait, but maybe the thread never stopped for it and is in the next wait by now: only a wait that is decided is
+ * ended here. */
 void sched_wake(struct thread *thread)
 {
 	for (;;) {
@@ -269,12 +278,14 @@ void sched_wake(struct thread *thread)
 			spin_unlock(&cpu->run.lock);
 			continue;
 		}
-		bool stopped = thread->state == THREAD_BLOCKED;
-		if (stopped)
+		bool stopped = thread->state == THREAD_BLOCKED && !wait_is_active(thread);
+		if (stopped) {
 			thread->state = THREAD_READY;
+			assign_cpu(thread);
+		}
 		spin_unlock(&cpu->run.lock);
 		if (stopped)
-			make_runnable(thread);
+			make_runnable(thread, cpu);
 		return;
 	}
 }
@@ -285,7 +296,8 @@ void sched_start(struct thread *thread)
 	thread->cpu = cpu->id;
 	thread->vruntime_ns = cpu->run.min_vruntime_ns;
 	thread->state = THREAD_READY;
-	make_runnable(thread);
+	assign_cpu(thread);
+	make_runnable(thread, cpu);
 }
 
 /* ---- switching ---- */
@@ -307,6 +319,7 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 		if (!(thread->affinity & 1ul << cpu->id))
 			continue;
 		dequeue(victim, thread);
+		__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
 		place(thread, victim, cpu);
 		found = thread;
 		break;
@@ -315,8 +328,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	return found;
 }
 
-/* A thread from another CPU's queue: READY, on no queue, still naming the old CPU, whose lock a waker would take; a READY thread has no
- * wait to decide, so no waker acts on it. */
+/* A thread from another CPU's queue: READY, on no queue, named this CPU's under the victim's lock. A late waker finds it READY and
+ * leaves it alone. */
 static struct thread *steal(struct percpu *cpu)
 {
 	unsigned count = cpus_online();
@@ -372,10 +385,12 @@ void sched_switched(void)
 	struct thread *moving = cpu->moving;
 	bool ended = previous->state == THREAD_ENDED;
 	cpu->moving = NULL;
+	if (moving)
+		assign_cpu(moving);
 	spin_unlock(&cpu->run.lock);
 	timer_update(cpu);
 	if (moving)
-		make_runnable(moving);
+		make_runnable(moving, cpu);
 	if (ended)
 		thread_reclaim(previous);
 }
