@@ -1,40 +1,20 @@
 /* HostShare: bytes of named files for whoever started the machine, as frames of the host channel: u64 offset, u32 length of the name, the
- * name, the bytes. Names are relative and stay below the directory the host chose: no empty, "." or ".." component. */
+ * name, the bytes. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"
 #include "kernel/methods.h"
 #include "object/host_share.h"
 
-#define NAME_BYTES_MAX 255u
 #define DATA_BYTES_MAX 65536u
 
 struct file_frame {
 	uint64_t offset;
 	uint32_t name_length;
-	char name[NAME_BYTES_MAX];
+	char name[HOST_NAME_BYTES_MAX];
 } __attribute__((packed));
 
 #define FILE_FRAME_HEAD offsetof(struct file_frame, name)
-
-bool host_name_allowed(const char *name, size_t length)
-{
-	size_t component = 0;
-	if (!length || length > NAME_BYTES_MAX)
-		return false;
-	for (size_t i = 0; i <= length; i++) {
-		if (i < length && name[i] == '\0')
-			return false;
-		if (i < length && name[i] != '/')
-			continue;
-		const char *start = name + component;
-		size_t size = i - component;
-		if (size == 0 || (size == 1 && start[0] == '.') || (size == 2 && start[0] == '.' && start[1] == '.'))
-			return false;
-		component = i + 1;
-	}
-	return true;
-}
 
 static status_t send_user(struct call *call, struct file_frame *frame, const struct span_in *data)
 {
@@ -59,8 +39,8 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 {
 	(void)out;
 	struct file_frame frame = { .offset = in->offset, .name_length = (uint32_t)in->name.length };
-	if (in->name.length > NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX || in->offset > INT64_MAX - DATA_BYTES_MAX) {
-		call->detail = in->name.length > NAME_BYTES_MAX ? NAME_BYTES_MAX : DATA_BYTES_MAX;
+	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX || in->offset > INT64_MAX - DATA_BYTES_MAX) {
+		call->detail = in->name.length > HOST_NAME_BYTES_MAX ? HOST_NAME_BYTES_MAX : DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
 	status_t status = span_read(&in->name, 0, frame.name, in->name.length);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define HOST_NAME_BYTES_MAX 255u
+
 bool host_name_allowed(const char *name, size_t length);
 
 #endif

@@ -1,0 +1,67 @@
+/* The few kernel services the tested parts use, as host functions: memory that counts itself and can be made to fail, panics that abort, and
+ * user memory that is one array. */
+#include "kernel.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/object.h"
+#include "mm/kmem.h"
+#include "mm/user.h"
+
+long kmem_live;
+long kmem_fail_after = -1;
+uint8_t user_memory[USER_BYTES];
+
+void *kmem_alloc(size_t size)
+{
+	if (kmem_fail_after == 0)
+		return NULL;
+	if (kmem_fail_after > 0)
+		kmem_fail_after--;
+	kmem_live++;
+	size = (size + 63) & ~63ul;
+	void *memory = aligned_alloc(64, size);
+	memset(memory, 0, size);
+	return memory;
+}
+
+void kmem_free(void *memory)
+{
+	if (memory)
+		kmem_live--;
+	free(memory);
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	abort();
+}
+
+static bool user_range(uint64_t address, size_t size)
+{
+	return address >= USER_BASE && address <= USER_BASE + USER_BYTES && size <= USER_BASE + USER_BYTES - address;
+}
+
+status_t copy_from_user(void *to, uint64_t from, size_t size)
+{
+	if (!user_range(from, size))
+		return STATUS(BAD_ADDRESS);
+	memcpy(to, user_memory + (from - USER_BASE), size);
+	return STATUS_OK;
+}
+
+status_t copy_to_user(uint64_t to, const void *from, size_t size)
+{
+	if (!user_range(to, size))
+		return STATUS(BAD_ADDRESS);
+	memcpy(user_memory + (to - USER_BASE), from, size);
+	return STATUS_OK;
+}

@@ -1,0 +1,348 @@
+/* Ring and register calls with a fake thread: the real table, codec and dispatch, methods that answer what the test wants, user memory that is one
+ * array. What a hostile program can put into its ring page is tried at random: the kernel's state must stay sound and every error be one the
+ * interface knows. */
+#include <stdint.h>
+#include <string.h>
+
+#include "call/call.h"
+#include "call/trace.h"
+#include "check.h"
+#include "kernel.h"
+#include "kernel/methods.h"
+#include "mm/kmem.h"
+#include "object/markers.h"
+#include "proc/process.h"
+#include "sched/park.h"
+#include "sched/thread.h"
+
+static struct process process;
+static struct thread thread;
+static union {
+	struct capos_ring_header header;
+	uint8_t bytes[4096];
+} ring __attribute__((aligned(4096)));
+
+/* ---- the kernel around ---- */
+
+bool call_observed;
+
+struct thread *thread_current(void)
+{
+	return &thread;
+}
+
+void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
+                  cap_id_t cap)
+{
+	(void)call, (void)method, (void)params, (void)results, (void)status, (void)cap;
+}
+
+void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
+{
+	(void)opcode, (void)cap, (void)a, (void)b, (void)result;
+}
+
+void call_observe_exit(int32_t code, uint64_t scope)
+{
+	(void)code, (void)scope;
+}
+
+int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+{
+	(void)shared, (void)expected, (void)deadline_ns;
+	return address % 4 ? STATUS(MISALIGNED) : CAPOS_PARK_RESULT_MISMATCH;
+}
+
+int64_t park_wake(bool shared, uint64_t address, uint32_t count)
+{
+	(void)shared, (void)address;
+	return count;
+}
+
+void process_exit(struct process *ended, uint32_t kind, int32_t code)
+{
+	(void)ended, (void)kind, (void)code;
+}
+
+_Noreturn void thread_exit(int32_t code)
+{
+	exit(code);
+}
+
+static int calls;
+
+static void object_gone(struct object *object)
+{
+	kmem_free(object);
+}
+
+static const struct object_ops memory_ops = { object_gone };
+
+status_t method_memory_allocator_create(struct call *call, const struct memory_allocator_create_params *in,
+                                        struct memory_allocator_create_results *out)
+{
+	(void)call;
+	calls++;
+	if (!in->size)
+		return STATUS(INVALID_ARGUMENT);
+	struct object *object = kmem_alloc(sizeof *object);
+	if (!object)
+		return STATUS(NO_MEMORY);
+	object_init(object, &interface_descs[INTERFACE_MEMORY_OBJECT], &memory_ops);
+	out->object = object;
+	return STATUS_OK;
+}
+
+status_t method_timer_now(struct call *call, const struct timer_now_params *in, struct timer_now_results *out)
+{
+	(void)call, (void)in;
+	calls++;
+	out->monotonic_ns = 111;
+	out->tick = 222;
+	return STATUS_OK;
+}
+
+status_t method_virtual_memory_map(struct call *call, const struct virtual_memory_map_params *in, struct virtual_memory_map_results *out)
+{
+	calls++;
+	call->detail = in->size;
+	out->addr = in->hint + in->size + in->prot;
+	return in->size ? STATUS_OK : STATUS(INVALID_ARGUMENT);
+}
+
+status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in, struct entropy_source_fill_results *out)
+{
+	(void)call;
+	calls++;
+	if (in->length > out->data.capacity)
+		return STATUS(INVALID_ARGUMENT);
+	for (uint64_t i = 0; i < in->length; i++) {
+		uint8_t byte = (uint8_t)i;
+		status_t status = span_write(&out->data, &byte, 1);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+/* ---- helpers ---- */
+
+static cap_id_t timer, vm, allocator, entropy, park;
+
+static void setup(void)
+{
+	memset(&ring, 0, sizeof ring);
+	memset(&thread, 0, sizeof thread);
+	thread.process = &process;
+	thread.ring = &ring.header;
+	cap_table_init(&process.caps);
+	bool ok = cap_table_insert(&process.caps, &object_timer, &timer) == STATUS_OK &&
+	          cap_table_insert(&process.caps, &object_virtual_memory, &vm) == STATUS_OK &&
+	          cap_table_insert(&process.caps, &object_memory_allocator, &allocator) == STATUS_OK &&
+	          cap_table_insert(&process.caps, &object_entropy_source, &entropy) == STATUS_OK &&
+	          cap_table_insert(&process.caps, &object_park_space, &park) == STATUS_OK;
+	CHECK(ok);
+}
+
+static void teardown(void)
+{
+	kmem_free(thread.scratch);
+	cap_table_destroy(&process.caps);
+	CHECK(kmem_live == 0);
+	CHECK(object_count() == 0);
+}
+
+static struct capos_submission *submissions(void)
+{
+	return (struct capos_submission *)(ring.bytes + CAPOS_RING_SUBMISSION_OFFSET);
+}
+
+static struct capos_completion *completions(void)
+{
+	return (struct capos_completion *)(ring.bytes + CAPOS_RING_COMPLETION_OFFSET);
+}
+
+static struct capos_completion perform(struct capos_submission submission)
+{
+	submissions()[ring.header.submission_tail++ % CAPOS_RING_SUBMISSIONS] = submission;
+	int64_t available = ring_enter(0, 0);
+	CHECK(available == 1);
+	return completions()[ring.header.completion_head++ % CAPOS_RING_COMPLETIONS];
+}
+
+/* ---- tests ---- */
+
+static void compact_forms(void)
+{
+	setup();
+	struct capos_completion got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = vm,
+	                                                                 .method = CAPOS_VIRTUAL_MEMORY_MAP, .args = { 1000, 200, 3 } });
+	CHECK(got.result == 0 && got.value == 1203 && got.cap == 0);
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = vm, .method = CAPOS_VIRTUAL_MEMORY_MAP,
+	                                         .args = { 1000, 200, 1ull << 32 } });
+	CHECK(got.result == STATUS(INVALID_ARGUMENT) && got.value == 0);
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = timer, .method = CAPOS_TIMER_NOW, .args = { USER_BASE } });
+	CHECK(got.result == 0 && ((uint64_t *)user_memory)[0] == 111 && ((uint64_t *)user_memory)[1] == 222);
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = entropy, .method = CAPOS_ENTROPY_SOURCE_FILL,
+	                                         .args = { 5, USER_BASE, 5 } });
+	CHECK(got.result == 0 && got.value == 5 && user_memory[4] == 4);
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = allocator, .method = CAPOS_MEMORY_ALLOCATOR_CREATE,
+	                                         .args = { 1 } });
+	CHECK(got.result == 0 && got.cap && got.value == got.cap && object_count() == 1);
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap });
+	CHECK(got.result == 0 && object_count() == 0);
+	teardown();
+}
+
+static void refused_capability_gives_its_slot_back(void)
+{
+	setup();
+	uint32_t before = cap_table_count(&process.caps);
+	struct capos_completion got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = allocator,
+	                                                                 .method = CAPOS_MEMORY_ALLOCATOR_CREATE, .args = { 0 } });
+	CHECK(got.result == STATUS(INVALID_ARGUMENT) && got.cap == 0);
+	CHECK(cap_table_count(&process.caps) == before);
+	teardown();
+}
+
+static void register_forms(void)
+{
+	setup();
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = vm | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32,
+	                            .rsi = 1, .rdx = 2, .r10 = 3 };
+	CHECK(syscall_entry(&frame) == 6);
+	frame.r10 = 1ull << 32;
+	CHECK(syscall_entry(&frame) == STATUS(INVALID_ARGUMENT));
+	frame.rdi = vm | 77ull << 32;
+	CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVOKE_FAILED));
+	frame.rdi = park;
+	CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVOKE_FAILED)); /* an interface without methods */
+	frame = (struct trap_frame){ .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_UNPARK << 8, .rdi = park, .rsi = 4, .rdx = ~0ull };
+	CHECK(syscall_entry(&frame) == UINT32_MAX);
+	teardown();
+}
+
+static void allocation_failures(void)
+{
+	for (int step = 0; step < 12; step++) {
+		setup();
+		uint64_t message[3] = { 2ull << 32, 1ull << 32, 64 };
+		memcpy(user_memory, message, sizeof message);
+		kmem_fail_after = step;
+		submissions()[0] = (struct capos_submission){ .opcode = CAPOS_OPCODE_CALL, .cap = allocator, .method = CAPOS_MEMORY_ALLOCATOR_CREATE,
+		                                              .args = { USER_BASE, sizeof message, USER_BASE + 4096, 256 } };
+		ring.header.submission_tail = 1;
+		CHECK(ring_enter(0, 0) == 1);
+		kmem_fail_after = -1;
+		CHECK((completions()[0].result < 0) == (completions()[0].cap == 0));
+		teardown();
+	}
+}
+
+static uint64_t random_state = 0x9e3779b97f4a7c15ull;
+
+static uint64_t random_word(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* A word a hostile program might choose. */
+static uint64_t hostile_word(void)
+{
+	switch (random_word() % 8) {
+	case 0:
+		return random_word();
+	case 1:
+		return USER_BASE + random_word() % (USER_BYTES + 64);
+	case 2:
+		return USER_BASE + USER_BYTES - random_word() % 64;
+	case 3:
+		return 0;
+	case 4:
+		return ~0ull - random_word() % 8;
+	case 5:
+		return 1ull << random_word() % 64;
+	default:
+		return random_word() % 300;
+	}
+}
+
+static void fill_hostile_entry(struct capos_submission *entry)
+{
+	const cap_id_t caps[] = { timer, vm, allocator, entropy, park, (cap_id_t)random_word(), 0 };
+	*entry = (struct capos_submission){
+		.opcode = random_word() % 4 ? (uint8_t)(random_word() % 9) : (uint8_t)random_word(),
+		.flags = random_word() % 8 ? 0 : (uint8_t)random_word(),
+		.method = random_word() % 8 ? (uint16_t)(random_word() % 3) : (uint16_t)random_word(),
+		.cap = caps[random_word() % 7],
+		.user_data = random_word(),
+	};
+	for (unsigned i = 0; i < 6; i++)
+		entry->args[i] = i >= 4 && random_word() % 4 ? 0 : hostile_word();
+	if (random_word() % 2) { /* a message call with a plausible message */
+		uint64_t message[5] = { (1 + random_word() % 4) << 32, (random_word() % 4) << 32, hostile_word(), hostile_word(), hostile_word() };
+		memcpy(user_memory + 512, message, sizeof message);
+		entry->args[0] = USER_BASE + 512;
+		entry->args[1] = 8 + (message[0] >> 32) * 8;
+	}
+}
+
+static bool result_known(int32_t result)
+{
+	return result >= -(int32_t)CAPOS_TRANSPORT_ERROR_EXCEPTION_TRUNCATED ||
+	       (result < -(int32_t)CAPOS_ERROR_BASE && (size_t)(-result - (int32_t)CAPOS_ERROR_BASE) < error_text_count);
+}
+
+static void hostile_ring(void)
+{
+	setup();
+	for (int i = 0; i < 200000; i++) {
+		uint32_t count = (uint32_t)(random_word() % (CAPOS_RING_SUBMISSIONS + 1));
+		for (uint32_t k = 0; k < count; k++)
+			fill_hostile_entry(&submissions()[(thread.submission_head + k) % CAPOS_RING_SUBMISSIONS]);
+		ring.header.submission_tail = random_word() % 16 ? thread.submission_head + count : (uint32_t)random_word();
+		ring.header.completion_head = random_word() % 16 ? thread.completion_tail : (uint32_t)random_word();
+		if (random_word() % 4 == 0) {
+			ring.header.submission_head = (uint32_t)random_word();
+			ring.header.completion_tail = (uint32_t)random_word();
+		}
+		thread.in_handler = random_word() % 16 == 0;
+		uint32_t head = thread.submission_head, tail = thread.completion_tail;
+		int64_t available = ring_enter(random_word(), random_word());
+		uint32_t taken = thread.submission_head - head;
+		CHECK(taken == thread.completion_tail - tail && taken <= CAPOS_RING_SUBMISSIONS);
+		CHECK(ring.header.submission_head == thread.submission_head && ring.header.completion_tail == thread.completion_tail);
+		CHECK(available >= 0 || (available == STATUS_TRANSPORT(INVALID_REQUEST) && taken == 0));
+		for (uint32_t k = 0; k < taken; k++) {
+			struct capos_completion *got = &completions()[(tail + k) % CAPOS_RING_COMPLETIONS];
+			CHECK(got->user_data == submissions()[(head + k) % CAPOS_RING_SUBMISSIONS].user_data);
+			CHECK(result_known(got->result) && got->flags == 0 && got->reserved == 0);
+			if (got->cap)
+				CHECK(cap_table_release(&process.caps, got->cap));
+			/* The program may give away what it has; it gets that back so that the test goes on. */
+		}
+		if (cap_table_count(&process.caps) != 5) {
+			kmem_free(thread.scratch);
+			cap_table_destroy(&process.caps);
+			uint32_t kept_head = thread.submission_head, kept_tail = thread.completion_tail;
+			setup();
+			thread.submission_head = kept_head;
+			thread.completion_tail = kept_tail;
+		}
+	}
+	CHECK(calls > 10000);
+	teardown();
+}
+
+int main(void)
+{
+	RUN(compact_forms);
+	RUN(refused_capability_gives_its_slot_back);
+	RUN(register_forms);
+	RUN(allocation_failures);
+	RUN(hostile_ring);
+	return check_failures != 0;
+}

@@ -1,0 +1,205 @@
+/* The capability table against a plain model: random reserve, commit, abandon, insert, release, lookup, with stale and forged ids. */
+#include <stdint.h>
+#include <string.h>
+
+#include "cap/table.h"
+#include "check.h"
+#include "kernel.h"
+
+static int destroyed;
+
+static void object_gone(struct object *object)
+{
+	destroyed++;
+	free(object);
+}
+
+static const struct object_ops counted_ops = { object_gone };
+static struct object static_object = OBJECT_STATIC(NULL);
+
+static struct object *new_object(void)
+{
+	struct object *object = aligned_alloc(16, (sizeof *object + 15) & ~15ul);
+	object_init(object, NULL, &counted_ops);
+	return object;
+}
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint32_t random_below(uint32_t bound)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)((random_state >> 20) % bound);
+}
+
+static void table_basics(void)
+{
+	struct cap_table table;
+	cap_id_t cap, other;
+	cap_table_init(&table);
+	CHECK(!cap_table_lookup(&table, 0));
+	CHECK(!cap_table_lookup(&table, 0x10000));
+	CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
+	CHECK(cap >> 16 != 0 && (cap & 0xffff) != 0);
+	CHECK(cap_table_lookup(&table, cap) == &static_object);
+	CHECK(!cap_table_lookup(&table, cap ^ 0x10000) && !cap_table_lookup(&table, cap + 1) && !cap_table_lookup(&table, cap | 0xffff));
+	CHECK(cap_table_reserve(&table, &other) == STATUS_OK);
+	CHECK(!cap_table_lookup(&table, other));
+	CHECK(!cap_table_release(&table, other)); /* set aside is not held */
+	cap_table_abandon(&table, other);
+	CHECK(cap_table_count(&table) == 1);
+	CHECK(cap_table_release(&table, cap));
+	CHECK(!cap_table_release(&table, cap));
+	CHECK(!cap_table_lookup(&table, cap));
+	CHECK(cap_table_count(&table) == 0);
+	cap_table_destroy(&table);
+	CHECK(kmem_live == 0);
+}
+
+static void table_fills_and_empties(void)
+{
+	static cap_id_t caps[CAPOS_CAP_SLOTS_MAX];
+	struct cap_table table;
+	uint32_t count = 0;
+	cap_table_init(&table);
+	while (cap_table_insert(&table, new_object(), &caps[count]) == STATUS_OK)
+		count++;
+	CHECK(count == CAPOS_CAP_SLOTS_MAX - 1);
+	CHECK(cap_table_count(&table) == count);
+	CHECK(cap_table_release(&table, caps[77]));
+	cap_id_t again;
+	CHECK(cap_table_reserve(&table, &again) == STATUS_OK && (again & 0xffff) == (caps[77] & 0xffff) && again != caps[77]);
+	CHECK(cap_table_reserve(&table, &again) == STATUS(NO_SLOTS));
+	cap_table_destroy(&table);
+	CHECK(kmem_live == 0);
+	CHECK(object_count() == 1); /* the one that found no slot */
+}
+
+static void stale_ids_stay_dead(void)
+{
+	struct cap_table table;
+	cap_id_t first, cap = 0;
+	cap_table_init(&table);
+	CHECK(cap_table_insert(&table, &static_object, &first) == STATUS_OK);
+	CHECK(cap_table_release(&table, first));
+	for (uint32_t i = 0; i < 63 * 65534; i++) { /* every other generation of every slot of the first chunk */
+		CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
+		CHECK(cap != first && cap >> 16 != 0);
+		CHECK(cap_table_release(&table, cap));
+	}
+	CHECK(table.slots == CAP_CHUNK_SLOTS); /* nothing grew */
+	cap_table_destroy(&table);
+}
+
+static void allocation_failure_refuses(void)
+{
+	struct cap_table table;
+	cap_id_t cap;
+	cap_table_init(&table);
+	kmem_fail_after = 0;
+	CHECK(cap_table_reserve(&table, &cap) == STATUS(NO_MEMORY));
+	kmem_fail_after = -1;
+	CHECK(cap_table_reserve(&table, &cap) == STATUS_OK);
+	cap_table_abandon(&table, cap);
+	cap_table_destroy(&table);
+	CHECK(kmem_live == 0);
+}
+
+#define MODEL_MAX 600
+
+struct model_entry {
+	cap_id_t cap;
+	struct object *object; /* NULL: reserved only */
+};
+
+static struct model_entry model[MODEL_MAX];
+static uint32_t model_count;
+static cap_id_t stale[MODEL_MAX];
+
+static void model_add(struct cap_table *table)
+{
+	if (model_count == MODEL_MAX)
+		return;
+	struct model_entry *entry = &model[model_count++];
+	entry->object = NULL;
+	uint32_t how = random_below(3);
+	if (how == 0) {
+		CHECK(cap_table_reserve(table, &entry->cap) == STATUS_OK);
+	} else {
+		entry->object = how == 1 ? &static_object : new_object();
+		CHECK(cap_table_insert(table, entry->object, &entry->cap) == STATUS_OK);
+	}
+	for (uint32_t i = 0; i + 1 < model_count; i++)
+		CHECK((model[i].cap & 0xffff) != (entry->cap & 0xffff));
+}
+
+static void model_remove(struct cap_table *table)
+{
+	if (!model_count)
+		return;
+	uint32_t at = random_below(model_count);
+	struct model_entry entry = model[at];
+	int before = destroyed;
+	if (!entry.object && random_below(2)) {
+		model[at].object = new_object();
+		cap_table_commit(table, entry.cap, model[at].object);
+		return;
+	}
+	model[at] = model[--model_count];
+	stale[random_below(MODEL_MAX)] = entry.cap;
+	if (!entry.object) {
+		cap_table_abandon(table, entry.cap);
+		return;
+	}
+	CHECK(cap_table_release(table, entry.cap));
+	CHECK(destroyed == before + (entry.object != &static_object));
+}
+
+static void model_look(struct cap_table *table)
+{
+	if (model_count) {
+		struct model_entry *entry = &model[random_below(model_count)];
+		struct object *found = cap_table_lookup(table, entry->cap);
+		CHECK(found == entry->object);
+		if (found)
+			object_release(found);
+	}
+	cap_id_t dead = random_below(2) ? stale[random_below(MODEL_MAX)] : (cap_id_t)random_below(UINT32_MAX);
+	for (uint32_t i = 0; i < model_count; i++)
+		if (model[i].cap == dead)
+			return;
+	CHECK(!cap_table_lookup(table, dead));
+	CHECK(!cap_table_release(table, dead));
+}
+
+static void table_follows_the_model(void)
+{
+	struct cap_table table;
+	cap_table_init(&table);
+	uint64_t live = object_count();
+	for (int i = 0; i < 300000; i++) {
+		uint32_t grow = i / 20000 % 2 ? 3 : 5;
+		uint32_t pick = random_below(10);
+		if (pick < grow)
+			model_add(&table);
+		else if (pick < 8)
+			model_remove(&table);
+		model_look(&table);
+		CHECK(cap_table_count(&table) == model_count);
+	}
+	cap_table_destroy(&table);
+	CHECK(object_count() == live);
+	CHECK(kmem_live == 0);
+}
+
+int main(void)
+{
+	RUN(table_basics);
+	RUN(table_fills_and_empties);
+	RUN(stale_ids_stay_dead);
+	RUN(allocation_failure_refuses);
+	RUN(table_follows_the_model);
+	return check_failures != 0;
+}
