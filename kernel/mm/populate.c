@@ -68,8 +68,9 @@ static void populate_block(struct aspace *space, const struct region *region, ui
 	if (level == 2 && paging_has_frame(*entry))
 		return;
 	if (level == 2) {
-		/* Promised as a whole, but the region may have been cut since. */
-		if (region->start <= base && base + LARGE_PAGE_SIZE <= region->end && paging_populate_large(entry, region->prot)) {
+		/* Promised as a whole. Whoever changes part of a region splits what crosses the edges, so all of it is in this one. */
+		ASSERT(region->start <= base && base + LARGE_PAGE_SIZE <= region->end);
+		if (paging_populate_large(entry, region->prot)) {
 			space->resident_pages += LARGE_PAGE_SIZE / PAGE_SIZE;
 			return;
 		}

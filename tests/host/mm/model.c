@@ -36,6 +36,7 @@ static const uint64_t object_pages[OBJECTS + 1] = { 5, 40, OBJECT_PAGES_MAX, FRA
 static paddr_t foreign_frames;
 static struct aspace *space;
 static const struct model_options *options;
+static unsigned larges_seen; /* 2 MiB pages met in comparisons */
 static uint64_t next_content;
 static unsigned successes; /* of the operation that is going on */
 
@@ -68,7 +69,7 @@ static void random_range(unsigned *first, unsigned *count)
 		*count = 512 * (1 + (unsigned)host_below(3));
 	}
 	*first = (unsigned)host_below(WINDOW_PAGES - *count);
-	if (host_below(3) == 0) {
+	if (host_below(3) == 0 || *count % 512 == 0) {
 		unsigned skew = (unsigned)(address_of(*first) / PAGE_SIZE % 512);
 		if (*first >= skew)
 			*first -= skew;
@@ -431,6 +432,23 @@ static void do_write(unsigned first, unsigned count)
 	CHECK(status == STATUS_OK || (status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
 }
 
+/* Makes room for large ranges again. */
+static void do_clear(unsigned first, unsigned count)
+{
+	if (host_below(2)) {
+		first = 0;
+		count = WINDOW_PAGES;
+	}
+	for (unsigned i = first; i < first + count; i++) {
+		unsigned run = 0;
+		while (i + run < first + count && pages[i + run].state)
+			run++;
+		if (run && agreed(aspace_unmap_kernel(space, address_of(i), run * PAGE_SIZE), STATUS_OK))
+			forget(i, run, CAPOS_REGION_STATE_FREE);
+		i += run;
+	}
+}
+
 /* Arguments that are wrong by themselves. */
 static void do_nonsense(unsigned first, unsigned count)
 {
@@ -480,6 +498,7 @@ static void tally_table(paddr_t table, unsigned level, uint64_t base, struct tal
 		}
 		CHECK(level <= 2);
 		tally->promises += level == 2;
+		larges_seen += level == 2 && paging_has_frame(entry);
 		if (paging_kind(entry) == PAGING_PROMISED)
 			tally->promises += pages_here;
 		if (paging_has_frame(entry))
@@ -571,6 +590,7 @@ static const struct operation {
 	{ "decommit", do_decommit, 1 },		{ "unmap", do_unmap, 1 },   { "protect", do_protect, 3 },
 	{ "touch", do_touch, 4 },		{ "write", do_write, 1 },   { "map_object", do_map_object, 2 },
 	{ "change_object", do_change_object, 2 }, { "map_frames", do_map_frames, 1 }, { "nonsense", do_nonsense, 1 },
+	{ "clear", do_clear, 1 },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -601,6 +621,8 @@ void model_check_successes(unsigned least)
 		CHECK(operation_successes[i] >= least);
 		operation_successes[i] = 0;
 	}
+	CHECK(larges_seen >= least);
+	larges_seen = 0;
 }
 
 static void make_objects(void)
