@@ -74,20 +74,37 @@ void clock_set_cpus(unsigned count)
 	clock_page.page.cpu_count = count;
 }
 
-/* TSC rate against the APIC timer running at a known rate: the two are read as close together as can be, twice. */
+struct sample {
+	uint64_t tsc, apic;
+};
+
+/* Both counters at one moment: of several tries the one that took least, since a virtual CPU may lose its host CPU between any two reads. */
+static struct sample sample_counters(void)
+{
+	struct sample best = { 0, 0 };
+	uint64_t shortest = UINT64_MAX;
+	for (int i = 0; i < 16; i++) {
+		uint64_t before = rdtsc();
+		uint64_t apic = apic_timer_current();
+		uint64_t took = rdtsc() - before;
+		if (took >= shortest)
+			continue;
+		shortest = took;
+		best = (struct sample){ before + took / 2, apic };
+	}
+	return best;
+}
+
+/* TSC rate against the APIC timer running at a known rate, over 2 ms. */
 static uint64_t tsc_hz_by_apic(uint64_t hz)
 {
-	const uint64_t window = hz / 5000; /* 200 us */
 	apic_timer_start(UINT32_MAX);
-	uint32_t apic0 = apic_timer_current();
-	uint64_t tsc0 = rdtsc();
-	uint32_t apic1;
-	do {
-		apic1 = apic_timer_current();
-	} while (apic0 - apic1 < window);
-	uint64_t tsc1 = rdtsc();
+	struct sample start = sample_counters();
+	while (start.apic - apic_timer_current() < hz / 500)
+		cpu_relax();
+	struct sample end = sample_counters();
 	apic_timer_start(0);
-	return (tsc1 - tsc0) * hz / (apic0 - apic1);
+	return (end.tsc - start.tsc) * (hz / 1000) / (start.apic - end.apic) * 1000;
 }
 
 /* Both rates against PIT channel 2 counting down 10 ms (Intel 8254: mode 0, gate by port 0x61). */
