@@ -62,6 +62,7 @@ const (
 	_EAGAIN = 11
 	_ENOMEM = 12
 	_EINVAL = 22
+	_EMFILE = 24
 
 	_O_WRONLY   = 1
 	_O_CREAT    = 0x40

@@ -58,14 +58,15 @@ TEXT runtime·settls(SB),NOSPLIT,$0
 
 // func write1(fd uintptr, p unsafe.Pointer, n int32) int32
 // Called by print and by the code that reports crashes: no stack, no allocation, any thread.
-TEXT runtime·write1(SB),NOSPLIT,$0-28
+TEXT runtime·write1(SB),NOSPLIT|NOFRAME,$0-28
 	MOVL	runtime·caps+capabilities_stdout(SB), DI
 	MOVQ	fd+0(FP), AX
 	CMPQ	AX, $1
 	JEQ	write
 	MOVL	runtime·caps+capabilities_stderr(SB), DI
 	CMPQ	AX, $2
-	JNE	refuse
+	JEQ	write
+	JMP	runtime·writeDescriptor(SB)
 write:
 	TESTL	DI, DI
 	JZ	refuse
@@ -84,7 +85,7 @@ refuse:
 	MOVL	$-const__EBADF, ret+24(FP)
 	RET
 
-// Descriptors live in package syscall; the runtime itself opens nothing.
+// The runtime itself opens no files.
 
 // func open(name *byte, mode, perm int32) int32
 TEXT runtime·open(SB),NOSPLIT,$0-20

@@ -160,6 +160,7 @@ var buildTree = sync.OnceFunc(func() {
 	}
 	tree.root.lookup("tmp").mode |= 0o777 | S_ISVTX
 	addDevices(tree.root.lookup("dev"))
+	addDatabases()
 	tree.cwd = tree.root
 	if at, err := walk(tree.root, startEnvironment("PWD"), true); err == 0 && at.node != nil && at.node.isDir() {
 		tree.cwd = at.node
@@ -187,6 +188,24 @@ func makePath(path string) *node {
 		at = next
 	}
 	return at
+}
+
+// addDatabases adds the files in which programs look up users and the names of the machine, where the package has none: they say
+// what this package says of itself.
+func addDatabases() {
+	etc := makePath("/etc")
+	for name, text := range map[string]string{
+		"passwd": "capos:x:1000:1000:capos:/:/\n",
+		"group":  "capos:x:1000:\n",
+		"hosts":  "127.0.0.1 localhost capos\n::1 localhost\n",
+	} {
+		if etc.lookup(name) == nil {
+			n := newNode(S_IFREG | 0o644)
+			n.content.backing, n.content.size, n.fixed = []byte(text), int64(len(text)), true
+			etc.add(name, n)
+		}
+	}
+	etc.fixed = !isListed("/etc", tree.writable)
 }
 
 // ---- devices ------------------------------------------------------------------------------------------------------------

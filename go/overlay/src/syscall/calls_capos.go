@@ -32,8 +32,6 @@ func runtime_raise(sig uint32)
 func runtime_fillRandom(b []byte) bool
 func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr)
 func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
-func runtime_setDescriptorHooks(read, write func(int32, unsafe.Pointer, int32) int32, close func(int32) int32,
-	control func(int32, int32, int32) (int32, int32), pipe func(int32) (int32, int32, int32))
 
 // granted are the capabilities the process began with.
 var granted = func() (g struct{ stdin, stdout, stderr, vm, boot, system, host capability }) {

@@ -48,7 +48,6 @@ func init() {
 		d.table[fd] = &file{console: console, flags: flags, holders: 1}
 	}
 	runtime_setPollOpenHook(pollOpen)
-	runtime_setDescriptorHooks(hookRead, hookWrite, hookClose, hookControl, hookPipe)
 }
 
 // descriptor returns the open file, nil when there is none.
@@ -215,8 +214,7 @@ func (f *file) flagsNow() int {
 	return f.flags
 }
 
-// ---- what the runtime calls ---------------------------------------------------------------------------------------------
-
+// pollOpen registers a descriptor with the runtime's poller.
 func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
 	f := descriptor(int(fd))
 	switch {
@@ -227,39 +225,4 @@ func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
 	}
 	f.pipe.watch(f.flags&O_ACCMODE, pollTarget{int(fd), pd, tag})
 	return 0
-}
-
-func hookRead(fd int32, p unsafe.Pointer, n int32) int32 {
-	return hookResult(Read(int(fd), unsafe.Slice((*byte)(p), n)))
-}
-
-func hookWrite(fd int32, p unsafe.Pointer, n int32) int32 {
-	return hookResult(Write(int(fd), unsafe.Slice((*byte)(p), n)))
-}
-
-func hookResult(n int, err error) int32 {
-	if err != nil {
-		return -int32(err.(Errno))
-	}
-	return int32(n)
-}
-
-func hookClose(fd int32) int32 {
-	if Close(int(fd)) != nil {
-		return -1
-	}
-	return 0
-}
-
-func hookControl(fd, command, argument int32) (int32, int32) {
-	value, err := control(int(fd), int(command), int(argument))
-	return int32(value), int32(err)
-}
-
-func hookPipe(flags int32) (r, w, errno int32) {
-	var p [2]int
-	if err := Pipe2(p[:], int(flags)); err != nil {
-		return -1, -1, int32(err.(Errno))
-	}
-	return int32(p[0]), int32(p[1]), 0
 }
