@@ -35,6 +35,13 @@ func playMachine(role string) {
 		out.Write(uint8(abi.HostFrameExit), record)
 	}
 	fmt.Fprintln(os.Stderr, "capos: booted")
+	if role == "die" {
+		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: no such thing")
+		os.Exit(1)
+	}
+	if role != "garbage" {
+		out.Write(uint8(abi.HostFrameNone), nil)
+	}
 	switch role {
 	case "echo":
 		for {
@@ -65,9 +72,6 @@ func playMachine(role string) {
 	case "linger":
 		exit(0, 0, 1)
 		time.Sleep(time.Minute)
-	case "die":
-		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: no such thing")
-		os.Exit(1)
 	case "garbage":
 		os.Stdout.WriteString("SeaBIOS (version 1)\r\n")
 		time.Sleep(time.Minute)

@@ -75,6 +75,9 @@ type run struct {
 	timer   *time.Timer
 
 	fault *hostchannel.Fault // reported, waiting for its exit record
+
+	began    chan struct{} // closed by setBegan: the first frame has arrived, or QEMU is gone
+	setBegan func()
 }
 
 // Run boots the machine and returns when it is gone. It ends the machine when ctx does (Outcome.Stopped is then the
@@ -95,28 +98,59 @@ func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Ou
 	if err != nil {
 		return nil, err
 	}
-	stdout, err := cmd.StdoutPipe()
+	stdout, channel, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
+	defer stdout.Close()
+	cmd.Stdout = channel
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
+		channel.Close()
 		return nil, err
 	}
-	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop}
+	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop, began: make(chan struct{})}
+	r.setBegan = sync.OnceFunc(func() { close(r.began) })
+	go r.keepBlocking(channel)
 	r.serve(ctx, stdout, stderr)
 	err = cmd.Wait()
 	return r.finish(ctx, err, start), nil
 }
 
+// nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before a guest can write.
+const nonBlockingPoll = time.Millisecond
+
+// keepBlocking makes QEMU wait when its output pipe is full. QEMU sets the pipe non-blocking when it starts, and then
+// drops what a virtio console writes while the pipe is full. The flag belongs to the open file, which this process
+// shares, so it can be cleared from here; channel is closed afterwards, so that the end of QEMU ends the stream.
+func (r *run) keepBlocking(channel *os.File) {
+	defer channel.Close()
+	fd := channel.Fd()
+	for first := false; !first; {
+		select {
+		case <-r.began:
+			first = true
+		case <-time.After(nonBlockingPoll):
+		}
+		if flags, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0); err == 0 && flags&syscall.O_NONBLOCK != 0 {
+			syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_SETFL, flags&^syscall.O_NONBLOCK)
+		}
+	}
+}
+
 // serve handles all traffic until both of QEMU's output streams have ended.
 func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
-	go r.channel.ForwardStdin(r.guest.Stdin)
+	// The kernel's first frame says that it listens; a serial port would lose what is sent before.
 	go func() {
+		<-r.began
+		r.channel.ForwardStdin(r.guest.Stdin)
+	}()
+	go func() {
+		<-r.began
 		for {
 			select {
 			case kind := <-r.guest.Keys:
@@ -131,6 +165,7 @@ func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
 	go func() {
 		defer streams.Done()
 		r.readLog(stderr)
+		r.setBegan()
 	}()
 	go func() {
 		defer streams.Done()
@@ -201,6 +236,7 @@ func (r *run) readFrames(stream io.Reader) error {
 	frames := hostchannel.NewReader(stream)
 	for {
 		frame, err := frames.Read()
+		r.setBegan()
 		if err == io.EOF || errors.Is(err, os.ErrClosed) {
 			return nil
 		}
@@ -218,6 +254,8 @@ func (r *run) readFrames(stream io.Reader) error {
 
 func (r *run) handle(frame hostchannel.Frame) error {
 	switch int(frame.Type) {
+	case abi.HostFrameNone:
+		return nil // only says that the kernel listens
 	case abi.HostFrameStdout:
 		return write(r.guest.Stdout, frame.Payload)
 	case abi.HostFrameStderr:
