@@ -52,6 +52,9 @@ void channel_init(const char *command_line, struct virtio_device *console)
 		log_printf("capos: the host channel's device does not answer; output goes to this port");
 		kmem_free(buffer);
 	}
+	/* An empty frame says that the kernel listens: what the host sent earlier would be lost while the device is set up. */
+	if (present)
+		channel_send(CAPOS_HOST_FRAME_NONE, NULL, 0, NULL, 0);
 }
 
 bool channel_present(void)
