@@ -160,6 +160,8 @@ FUNCTION(entry_trap)
 	jz 1f
 	swapgs
 	PUSH_REGISTERS
+	pushq $2                                /* gates leave AC as the program had it: with it set SMAP is off */
+	popfq
 	movq %rsp, %rdi
 	xorl %ebp, %ebp
 	call trap_from_user
