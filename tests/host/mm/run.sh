@@ -60,7 +60,7 @@ run()
 }
 
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
-for test in "rbtree" "frame" "aspace model.c"; do
+for test in "rbtree" "frame" "space" "aspace model.c"; do
 	set -- $test
 	name=$1
 	shift

@@ -11,7 +11,7 @@ int main(int count, char **arguments)
 		{ "mm-aspace-model", { .steps = 6000, .check_every = 20 } },
 		{ "mm-aspace-limit", { .steps = 6000, .check_every = 20, .committed_limit = 2500 } },
 		{ "mm-aspace-refusals", { .steps = 12000, .check_every = 20, .fail_percent = 50 } },
-		{ "mm-aspace-refusals-each-checked", { .steps = 1500, .check_every = 1, .fail_percent = 80 } },
+		{ "mm-aspace-refusals-each-checked", { .steps = 2500, .check_every = 2, .fail_percent = 80 } },
 		{ "mm-aspace-scarce", { .steps = 10000, .check_every = 20, .scarce = true } },
 	};
 	uint64_t seed = count > 1 ? strtoull(arguments[1], NULL, 0) : 1;
@@ -28,7 +28,7 @@ int main(int count, char **arguments)
 			host_seed(seed * 1000 + i * 10 + round);
 			model_run(&runs[i].options);
 		}
-		model_check_successes(10);
+		model_check_successes(4);
 		while (hog_frames)
 			frame_free(hogs[--hog_frames], 10);
 		printf("ok %s\n", test_name);

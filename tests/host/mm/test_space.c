@@ -1,0 +1,337 @@
+/* Properties of address spaces that a random walk would not show by itself. */
+#include "arch/x86_64/paging.h"
+#include "host.h"
+#include "mm/kmem.h"
+#include "mm/ledger.h"
+#include "mm/region.h"
+#include "object/memory_object.h"
+
+#define MIB (1ul << 20)
+#define GIB (1ul << 30)
+#define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
+
+static size_t frames_before, available_before;
+
+static struct aspace *begin(const char *name, uint64_t limit)
+{
+	test_name = name;
+	kmem_trim();
+	frames_before = frames_free();
+	available_before = frames_available();
+	struct aspace *space = aspace_create(limit);
+	CHECK(space);
+	return space;
+}
+
+/* Everything is as before. */
+static void check_nothing_lost(void)
+{
+	kmem_trim();
+	CHECK(frames_free() == frames_before && frames_available() == available_before && object_count() == 0);
+}
+
+static void end(struct aspace *space)
+{
+	aspace_destroy(space);
+	check_nothing_lost();
+	printf("ok %s\n", test_name);
+}
+
+static uint64_t map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot)
+{
+	uint64_t address;
+
+	CHECK(aspace_map(space, hint, size, prot, &address) == STATUS_OK);
+	return address;
+}
+
+static uint64_t *word_at(struct aspace *space, uint64_t address)
+{
+	uint64_t *word;
+
+	CHECK(host_access(space, address, FAULT_WRITE, &word) == FAULT_RESOLVED);
+	return word;
+}
+
+static void test_large_pages(void)
+{
+	struct aspace *space = begin("mm-space-large-pages", 0);
+	uint64_t address = map(space, 0, 8 * MIB, RW);
+
+	CHECK(address % LARGE_PAGE_SIZE == 0);
+	CHECK(space->resident_pages == 0 && space->table_frames == 2);
+	*word_at(space, address + 3 * MIB) = 77;
+	CHECK(space->resident_pages == 512 && space->table_frames == 2);
+	/* A hole in the middle leaves the rest as it was. */
+	CHECK(aspace_unmap(space, address + 3 * MIB + PAGE_SIZE, PAGE_SIZE) == STATUS_OK);
+	CHECK(space->resident_pages == 511 && space->table_frames == 3);
+	CHECK(*word_at(space, address + 3 * MIB) == 77);
+	CHECK(space->ledger->committed == 2047 && space->reserved_pages == 2047);
+	/* Sparse memory never takes more than what is touched. */
+	uint64_t sparse = map(space, 0, 64 * MIB, RW | CAPOS_COMMIT_SPARSE);
+	for (unsigned i = 0; i < 5; i++)
+		*word_at(space, sparse + i * 9 * MIB) = i;
+	CHECK(space->ledger->committed == 2047 + 5 && space->resident_pages == 511 + 5);
+	CHECK(aspace_decommit(space, sparse, 64 * MIB) == STATUS_OK);
+	CHECK(space->ledger->committed == 2047);
+	/* Without a block that large, pages come singly. */
+	host_fail(1);
+	*word_at(space, address + 6 * MIB) = 5;
+	CHECK(host_failed() && space->resident_pages == 511 + 16);
+	end(space);
+}
+
+static void test_addresses(void)
+{
+	struct aspace *space = begin("mm-space-addresses", 0);
+	uint64_t a, b, c;
+
+	CHECK(aspace_reserve(space, 0, 1, &a) == STATUS_OK && aspace_reserve(space, 0, PAGE_SIZE, &b) == STATUS_OK);
+	CHECK(b == a + PAGE_SIZE);
+	CHECK(aspace_unmap(space, b, PAGE_SIZE) == STATUS_OK && aspace_reserve(space, 0, 2 * PAGE_SIZE, &c) == STATUS_OK && c == b);
+	/* Hints: taken, taken already, too low, at the very end. */
+	CHECK(aspace_reserve(space, 0x10000, PAGE_SIZE, &a) == STATUS_OK && a == 0x10000);
+	CHECK(aspace_reserve(space, 0x10000, PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
+	CHECK(aspace_reserve(space, 0xf000, PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
+	CHECK(aspace_reserve(space, 0xf000, 2 * PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
+	CHECK(aspace_reserve(space, CAPOS_USER_TOP - PAGE_SIZE, PAGE_SIZE, &a) == STATUS_OK && a == CAPOS_USER_TOP - PAGE_SIZE);
+	CHECK(aspace_reserve(space, CAPOS_USER_TOP, PAGE_SIZE, &a) == STATUS(OUT_OF_RANGE));
+	/* Reservations of any size, and removal in time proportional to what is touched. */
+	CHECK(aspace_reserve(space, 0, 1ul << 46, &a) == STATUS_OK);
+	CHECK(aspace_commit(space, a, 1ul << 46, RW | CAPOS_COMMIT_SPARSE) == STATUS_OK);
+	for (uint64_t i = 0; i < 40; i++)
+		*word_at(space, a + i * 1500 * GIB) = i;
+	CHECK(space->resident_pages == 40);
+	CHECK(aspace_unmap(space, a, 1ul << 46) == STATUS_OK && space->resident_pages == 0 && space->table_frames == 0);
+	/* The search begins anew below when nothing is left above. */
+	CHECK(aspace_reserve(space, 0x100000000, CAPOS_USER_TOP - PAGE_SIZE - 0x100000000, &a) == STATUS_OK && a == 0x100000000);
+	space->search_hint = 0x100000000;
+	CHECK(aspace_reserve(space, 0, 16 * MIB, &a) == STATUS_OK && a < 0x100000000);
+	CHECK(aspace_reserve(space, 0, 4 * GIB, &a) == STATUS(NO_RESERVATION));
+	space->reserved_limit = space->reserved_pages + 1;
+	CHECK(aspace_reserve(space, 0, 2 * PAGE_SIZE, &a) == STATUS(NO_RESERVATION));
+	CHECK(aspace_reserve(space, 0, PAGE_SIZE, &a) == STATUS_OK);
+	end(space);
+}
+
+static void test_query(void)
+{
+	struct aspace *space = begin("mm-space-query", 0);
+	struct capos_region_info info;
+
+	(void)map(space, 0x40000000, 4 * PAGE_SIZE, RW);
+	CHECK(aspace_protect(space, 0x40001000, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
+	CHECK(aspace_query(space, 0x40002fff, &info) == STATUS_OK && info.start == 0x40002000 && info.size == 0x2000);
+	CHECK(info.state == CAPOS_REGION_STATE_PROMISED && info.prot == RW && info.resident_pages == 2);
+	CHECK(aspace_query(space, 5, &info) == STATUS_OK && info.start == 0 && info.size == 0x40000000 && info.state == CAPOS_REGION_STATE_FREE);
+	CHECK(aspace_query(space, 0x40004000, &info) == STATUS_OK && info.start == 0x40004000);
+	CHECK(info.size == CAPOS_USER_TOP - 0x40004000 && info.prot == 0 && info.resident_pages == 0);
+	CHECK(aspace_query(space, CAPOS_USER_TOP, &info) == STATUS(OUT_OF_RANGE));
+	end(space);
+}
+
+/* Once memory is promised, nobody else's appetite can take it back, and no change to it needs memory but for regions' nodes. */
+static void test_promise_is_kept(void)
+{
+	struct aspace *space = begin("mm-space-promise-is-kept", 0);
+	uint64_t address = map(space, 0x40000000 - 3 * PAGE_SIZE, 6 * MIB, RW), sparse = map(space, 0, MIB, RW | CAPOS_COMMIT_SPARSE);
+	struct memory_object *object;
+	uint64_t shared, *word;
+
+	CHECK(memory_object_create(space->ledger, MIB, &object) == STATUS_OK);
+	CHECK(aspace_map_object(space, object, 0, 0, MIB, RW, &shared) == STATUS_OK);
+	*word_at(space, address + 3 * PAGE_SIZE) = 1;
+	paddr_t hog, hogs = 0;
+	for (unsigned order = FRAME_ORDER_MAX + 1; order-- > 0;)
+		while ((hog = frame_alloc(order, 0)) != 0) {
+			*(paddr_t *)phys_to_virt(hog) = hogs;
+			hogs = hog;
+		}
+	CHECK(frames_available() == 0 && !frames_promise(1));
+	CHECK(host_access(space, sparse, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
+	CHECK(aspace_commit(space, sparse, MIB, RW) == STATUS_OK);
+	struct region *region = region_at(&space->regions, address);
+	/* Cut without touching regions: first the paging, as when a node was at hand. */
+	if (paging_split(space->root, 0x40000000 + 5 * PAGE_SIZE, &space->table_frames))
+		host_tlb_reset();
+	CHECK(region->end - region->start == 6 * MIB);
+	for (uint64_t at = 0; at < 6 * MIB; at += PAGE_SIZE)
+		*word_at(space, address + at) = at;
+	for (uint64_t at = 0; at < MIB; at += PAGE_SIZE)
+		*word_at(space, shared + at) = at;
+	CHECK(aspace_unmap(space, address, 6 * MIB) == STATUS_OK);
+	CHECK(host_access(space, sparse, FAULT_WRITE, &word) == FAULT_RESOLVED);
+	while (hogs) {
+		hog = hogs;
+		hogs = *(paddr_t *)phys_to_virt(hog);
+		frame_free(hog, frame_order(hog));
+	}
+	object_release(memory_object_header(object));
+	end(space);
+}
+
+static void test_tables_counted_once(void)
+{
+	struct aspace *space = begin("mm-space-tables-counted-once", 0);
+	uint64_t address;
+
+	/* Every other page is committed: 128 pieces in one table. Hardly a frame is left beyond what they need. */
+	CHECK(aspace_reserve(space, 0x40000000, MIB, &address) == STATUS_OK);
+	for (unsigned i = 0; i < 256; i += 2)
+		CHECK(aspace_commit(space, address + i * PAGE_SIZE, PAGE_SIZE, CAPOS_COMMIT_SPARSE | RW) == STATUS_OK);
+	paddr_t hog, hogs = 0;
+	while (frames_available() > 128 + 8) {
+		CHECK((hog = frame_alloc(0, 0)) != 0);
+		*(paddr_t *)phys_to_virt(hog) = hogs;
+		hogs = hog;
+	}
+	CHECK(aspace_commit(space, address, MIB, RW) == STATUS_OK);
+	CHECK(space->table_frames == 3);
+	while (hogs) {
+		hog = hogs;
+		hogs = *(paddr_t *)phys_to_virt(hog);
+		frame_free(hog, 0);
+	}
+	end(space);
+}
+
+static void test_objects(void)
+{
+	struct aspace *creator = begin("mm-space-objects", 40), *other = aspace_create(0);
+	struct memory_object *object, *found, *second;
+	uint64_t here, there, offset;
+
+	CHECK(memory_object_create(creator->ledger, 0, &object) == STATUS(INVALID_ARGUMENT));
+	CHECK(memory_object_create(creator->ledger, 41 * PAGE_SIZE, &object) == STATUS(NO_MEMORY));
+	CHECK(memory_object_create(creator->ledger, ~0ul, &object) == STATUS(NO_MEMORY));
+	CHECK(memory_object_create(other->ledger, 1ul << 60, &object) == STATUS(NO_MEMORY));
+	CHECK(memory_object_create(creator->ledger, 39 * PAGE_SIZE + 1, &object) == STATUS_OK && object->pages == 40);
+	CHECK(memory_object_create(creator->ledger, 1, &second) == STATUS(NO_MEMORY));
+	CHECK(aspace_map_object(creator, object, 0, 0, 40 * PAGE_SIZE, RW, &here) == STATUS_OK);
+	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, &there) == STATUS_OK);
+	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 33 * PAGE_SIZE, RW, &offset) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_map_object(other, object, 0, 8, PAGE_SIZE, RW, &offset) == STATUS(MISALIGNED));
+	CHECK(aspace_map_object(other, object, 0, 1ul << 63, PAGE_SIZE, RW, &offset) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_map_object(other, object, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC, &offset) == STATUS(PROTECTION_REFUSED));
+	*word_at(creator, here + 9 * PAGE_SIZE) = 1234;
+	CHECK(*word_at(other, there + PAGE_SIZE) == 1234);
+	host_tlb_reset();
+	/* The object and offset under an address, also behind a cut. */
+	CHECK(aspace_protect(other, there + 4 * PAGE_SIZE, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
+	CHECK(aspace_lookup_object(other, there + 5 * PAGE_SIZE + 12, &found, &offset));
+	CHECK(found == object && offset == 13 * PAGE_SIZE + 12);
+	object_release(memory_object_header(found));
+	CHECK(!aspace_lookup_object(other, there - PAGE_SIZE, &found, &offset));
+	/* The charge is the creator's, whoever holds the object, and its ledger outlives it. */
+	CHECK(creator->ledger->committed == 40 && other->ledger->committed == 0);
+	struct ledger *ledger = creator->ledger;
+	aspace_destroy(creator);
+	CHECK(ledger->committed == 40);
+	object_release(memory_object_header(object));
+	CHECK(*word_at(other, there + PAGE_SIZE) == 1234 && object_count() == 1);
+	CHECK(aspace_unmap_object(other, object, there, 32 * PAGE_SIZE) == STATUS_OK && object_count() == 0);
+	end(other);
+}
+
+/* Each allocation of a creation is refused in turn; nothing stays behind. */
+static void test_creation_refused(void)
+{
+	struct aspace *space = begin("mm-space-creation-refused", 0), *second;
+	struct memory_object *object;
+	unsigned refused = 0;
+
+	for (unsigned n = 1;; n++) {
+		size_t before = (kmem_trim(), frames_free()), available = frames_available();
+		host_fail(n);
+		second = aspace_create(0);
+		CHECK(!second == host_failed());
+		if (second)
+			aspace_destroy(second);
+		kmem_trim();
+		CHECK(frames_free() == before && frames_available() == available);
+		if (!host_failed())
+			break;
+		refused++;
+	}
+	CHECK(refused >= 3);
+	refused = 0;
+	for (unsigned n = 1;; n++) {
+		size_t before = (kmem_trim(), frames_free()), available = frames_available();
+		host_fail(n);
+		status_t status = memory_object_create(space->ledger, 5 * MIB, &object);
+		CHECK(status == (host_failed() ? STATUS(NO_MEMORY) : STATUS_OK));
+		if (status == STATUS_OK)
+			object_release(memory_object_header(object));
+		kmem_trim();
+		CHECK(frames_free() == before && frames_available() == available && space->ledger->committed == 0);
+		if (!host_failed())
+			break;
+		refused++;
+	}
+	CHECK(refused >= 5);
+	host_fail(0);
+	end(space);
+}
+
+static void test_region_bound(void)
+{
+	struct aspace *space = begin("mm-space-region-bound", 0);
+	uint64_t address, other, size = (REGIONS_MAX + 16ul) * PAGE_SIZE;
+	status_t status = STATUS_OK;
+	unsigned committed = 0;
+
+	CHECK(aspace_reserve(space, 0x40000000, size, &address) == STATUS_OK);
+	for (; status == STATUS_OK; committed++)
+		status = aspace_commit(space, address + (2 * committed + 1) * PAGE_SIZE, PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE);
+	CHECK(status == STATUS(NO_MEMORY));
+	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
+	CHECK(committed - 1 == (space->region_count - 1) / 2);
+	/* What lessens the number still goes. */
+	CHECK(aspace_decommit(space, address, size) == STATUS_OK && space->region_count == 1);
+	CHECK(aspace_reserve(space, 0, PAGE_SIZE, &other) == STATUS_OK);
+	end(space);
+}
+
+static void test_pinned(void)
+{
+	struct aspace *space = begin("mm-space-pinned", 0);
+	paddr_t frame = frame_alloc(0, FRAME_ZERO);
+	uint64_t address, *word;
+
+	CHECK(frame && aspace_map_frames(space, 0, false, frame, PAGE_SIZE, RW, true, &address) == STATUS_OK);
+	CHECK(word_at(space, address) == phys_to_virt(frame));
+	CHECK(aspace_unmap(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_decommit(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_commit(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_write_zero(space, address, 8) == STATUS(BAD_ADDRESS));
+	CHECK(aspace_unmap_kernel(space, address, PAGE_SIZE) == STATUS_OK);
+	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_NOTHING);
+	/* Read-only frames cannot be made writable or executable, but hidden and shown again. */
+	CHECK(aspace_map_frames(space, 0, false, frame, PAGE_SIZE, CAPOS_PROT_READ, false, &address) == STATUS_OK);
+	CHECK(aspace_protect(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, 0) == STATUS_OK);
+	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_FORBIDDEN);
+	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
+	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_RESOLVED);
+	aspace_destroy(space);
+	frame_free(frame, 0);
+	check_nothing_lost();
+	printf("ok %s\n", test_name);
+}
+
+int main(void)
+{
+	host_memory(64 * MIB, NULL, 0);
+	test_large_pages();
+	test_addresses();
+	test_query();
+	test_promise_is_kept();
+	test_tables_counted_once();
+	test_objects();
+	test_creation_refused();
+	test_region_bound();
+	test_pinned();
+	return 0;
+}
