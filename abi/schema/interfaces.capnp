@@ -80,6 +80,8 @@ interface ThreadControl @0xe5f709120d4e6f80 {
   # A profileTick for every interval of CPU time the thread uses; 0 stops it. At least 100 000.
   info @9 () -> (info :Data) $C.errors([badAddress]);
   # ThreadInfo.
+  setProcessProfile @10 (intervalNs :UInt64) -> () $C.errors([invalidArgument]);
+  # The same for the CPU time of the whole process: the tick goes to the thread that is running when the interval is used up.
 }
 
 interface ThreadSpawner @0xf608192a3b5c7d91 {

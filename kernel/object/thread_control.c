@@ -99,13 +99,29 @@ status_t method_thread_control_self(struct call *call, const struct thread_contr
 	return STATUS_OK;
 }
 
+static bool interval_is_valid(uint64_t interval_ns)
+{
+	return !interval_ns || (interval_ns >= PROFILE_INTERVAL_MIN_NS && interval_ns <= INT64_MAX);
+}
+
 status_t method_thread_control_set_profile(struct call *call, const struct thread_control_set_profile_params *in,
 					   struct thread_control_set_profile_results *out)
 {
 	(void)out;
-	if (in->interval_ns && (in->interval_ns < PROFILE_INTERVAL_MIN_NS || in->interval_ns > INT64_MAX))
+	if (!interval_is_valid(in->interval_ns))
 		return STATUS(INVALID_ARGUMENT);
 	sched_set_profile(call->thread, in->interval_ns);
+	return STATUS_OK;
+}
+
+status_t method_thread_control_set_process_profile(struct call *call, const struct thread_control_set_process_profile_params *in,
+						   struct thread_control_set_process_profile_results *out)
+{
+	(void)out;
+	if (!interval_is_valid(in->interval_ns))
+		return STATUS(INVALID_ARGUMENT);
+	__atomic_store_n(&call->process->profile_used_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&call->process->profile_interval_ns, in->interval_ns, __ATOMIC_RELAXED);
 	return STATUS_OK;
 }
 

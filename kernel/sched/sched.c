@@ -81,6 +81,9 @@ static uint64_t next_event(const struct percpu *cpu)
 		if (tick < next)
 			next = tick;
 	}
+	uint64_t interval = current->process ? __atomic_load_n(&current->process->profile_interval_ns, __ATOMIC_RELAXED) : 0;
+	if (interval && current->run_started_ns + interval < next)
+		next = current->run_started_ns + interval;
 	return next;
 }
 
@@ -156,6 +159,18 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->timers.lock);
 }
 
+/* The process's ticks: whoever's charge fills the interval gets the tick. */
+static void account_process(struct thread *thread, uint64_t ran_ns)
+{
+	struct process *process = thread->process;
+	uint64_t interval = __atomic_load_n(&process->profile_interval_ns, __ATOMIC_RELAXED);
+	uint64_t used = __atomic_add_fetch(&process->profile_used_ns, ran_ns, __ATOMIC_RELAXED);
+	if (!interval || used < interval)
+		return;
+	__atomic_sub_fetch(&process->profile_used_ns, used - used % interval, __ATOMIC_RELAXED);
+	thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
+}
+
 /* Charges the running thread for the time since it was last charged. */
 static void account(struct percpu *cpu, uint64_t now)
 {
@@ -164,6 +179,8 @@ static void account(struct percpu *cpu, uint64_t now)
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += ran;
+	if (thread->process && __atomic_load_n(&thread->process->profile_interval_ns, __ATOMIC_RELAXED))
+		account_process(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
 		thread->profile_next_ns = thread->cpu_time_ns + thread->profile_interval_ns;
 		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);

@@ -52,10 +52,58 @@ static void wait_ns(uint64_t ns)
 		cpu_relax();
 }
 
+/* Programs read the time-stamp counter without asking which CPU they are on, so all must agree: before anything else every CPU stamps
+ * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then the machine runs on one CPU. */
+#define COUNTER_STAMPS 500
+
+enum { VERDICT_NONE, VERDICT_RUN, VERDICT_STOP };
+
+static uint32_t counter_lock;
+static uint64_t latest_stamp;
+static bool counters_disagree;
+static unsigned tested;
+static uint32_t verdict;
+
+static void stamp_counter(void)
+{
+	while (__atomic_exchange_n(&counter_lock, 1, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	uint64_t now = rdtsc();
+	if (now < latest_stamp)
+		counters_disagree = true;
+	else
+		latest_stamp = now;
+	__atomic_store_n(&counter_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Returns when this CPU may run. */
+static void test_counter(void)
+{
+	for (int i = 0; i < COUNTER_STAMPS; i++)
+		stamp_counter();
+	__atomic_add_fetch(&tested, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&verdict, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	while (verdict == VERDICT_STOP)
+		__asm__ volatile("cli; hlt");
+}
+
+/* CPU 0 stamps along until the others have done; CPUs that did not start are left out. */
+static void judge_counters(unsigned others)
+{
+	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
+	while (__atomic_load_n(&tested, __ATOMIC_ACQUIRE) < others && clock_now_ns() < limit)
+		stamp_counter();
+	if (counters_disagree)
+		log_printf("capos: the CPUs' time-stamp counters disagree; running on one CPU");
+	__atomic_store_n(&verdict, counters_disagree ? VERDICT_STOP : VERDICT_RUN, __ATOMIC_RELEASE);
+}
+
 /* First C code of an application processor; its stack becomes its idle thread's for good. */
 void ap_start(uint64_t number)
 {
 	struct percpu *cpu = &percpus[number];
+	test_counter();
 	cpu_setup(cpu);
 	kernel_map_activate();
 	traps_init();
@@ -83,6 +131,9 @@ void smp_start(void)
 	apic_send_init_all_others();
 	wait_ns(200000);
 	apic_send_startup_all_others(TRAMPOLINE >> 12);
+	judge_counters(count - 1);
+	if (counters_disagree)
+		return;
 	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
 	while (cpus_online() < count && clock_now_ns() < limit)
 		cpu_relax();
