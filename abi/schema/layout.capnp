@@ -130,12 +130,12 @@ enum NotificationKind {
   quit @11;               # the console's quit key
   terminate @12;
 }
-# Kinds 0 to 31 come from the kernel; ThreadHandle.notify sends 32 to 63.
+# Kinds 0 to 31 come from the kernel; ThreadHandle.notify sends 32 to 62.
 
 const faultMapping :UInt32 = 1;
 const faultProtection :UInt32 = 2;
 const notifyUserFirst :UInt32 = 32;
-const notifyUserLast :UInt32 = 63;
+const notifyUserLast :UInt32 = 62;   # bit 63 of a mask is always clear, so that a mask returned in RAX is never taken for an error
 
 struct ThreadState $C.fixed(256) {
   # A thread's registers: the frame on the notification stack, and what readState and writeState carry.

@@ -13,13 +13,16 @@
 enum uart_register {
 	UART_DATA = 0,
 	UART_INTERRUPT_ENABLE = 1,
-	UART_FIFO_CONTROL = 2,
+	UART_FIFO_CONTROL = 2, /* write */
+	UART_INTERRUPT_IDENTITY = 2, /* read */
 	UART_LINE_CONTROL = 3,
 	UART_MODEM_CONTROL = 4,
 	UART_LINE_STATUS = 5,
 	UART_SCRATCH = 7,
 };
 
+#define FIFO_WORKS 0xc0
+#define FIFO_BYTES 16u
 #define LINE_STATUS_RECEIVED 0x01
 #define LINE_STATUS_TRANSMIT_EMPTY 0x20
 #define LINE_STATUS_IDLE 0x40
@@ -30,6 +33,7 @@ enum port_state { PORT_UNKNOWN, PORT_READY, PORT_ABSENT };
 
 static uint8_t log_state; /* enum port_state */
 static uint8_t received_byte;
+static size_t com2_burst; /* bytes an empty transmitter takes */
 
 static bool uart_probe(uint16_t port)
 {
@@ -46,13 +50,11 @@ static bool uart_probe(uint16_t port)
 	return true;
 }
 
-static bool uart_put(uint16_t port, uint8_t byte)
+static bool uart_wait(uint16_t port, uint8_t status)
 {
 	for (unsigned i = 0; i < READY_POLLS; i++) {
-		if (inb(port + UART_LINE_STATUS) & LINE_STATUS_TRANSMIT_EMPTY) {
-			outb(port + UART_DATA, byte);
+		if (inb(port + UART_LINE_STATUS) & status)
 			return true;
-		}
 		cpu_relax();
 	}
 	return false;
@@ -63,23 +65,30 @@ void uart_log_write(const char *text, size_t size)
 	if (log_state == PORT_UNKNOWN)
 		log_state = uart_probe(COM1) ? PORT_READY : PORT_ABSENT;
 	for (size_t i = 0; i < size && log_state == PORT_READY; i++) {
-		if (text[i] == '\n' && !uart_put(COM1, '\r'))
+		if (!uart_wait(COM1, LINE_STATUS_TRANSMIT_EMPTY)) {
 			log_state = PORT_ABSENT;
-		if (!uart_put(COM1, (uint8_t)text[i]))
-			log_state = PORT_ABSENT;
+			return;
+		}
+		if (text[i] == '\n')
+			outb(COM1 + UART_DATA, '\r'); /* the port has room for two: a byte in transit and one more */
+		outb(COM1 + UART_DATA, (uint8_t)text[i]);
 	}
 }
 
-/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. */
+/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. An empty transmitter takes a FIFO full. */
 static void com2_write(const void *bytes, size_t size)
 {
 	const uint8_t *byte = bytes;
-	for (size_t i = 0; i < size; i++) {
+	while (size) {
+		size_t part = size < com2_burst ? size : com2_burst;
 		while (!(inb(COM2 + UART_LINE_STATUS) & LINE_STATUS_TRANSMIT_EMPTY)) {
 			tlb_serve();
 			cpu_relax();
 		}
-		outb(COM2 + UART_DATA, byte[i]);
+		for (size_t i = 0; i < part; i++)
+			outb(COM2 + UART_DATA, byte[i]);
+		byte += part;
+		size -= part;
 	}
 }
 
@@ -99,8 +108,7 @@ static void com2_nothing(void)
 
 static void com2_drain(void)
 {
-	for (unsigned i = 0; i < READY_POLLS && !(inb(COM2 + UART_LINE_STATUS) & LINE_STATUS_IDLE); i++)
-		cpu_relax();
+	(void)uart_wait(COM2, LINE_STATUS_IDLE);
 }
 
 bool uart_channel_init(struct transport *transport)
@@ -114,6 +122,7 @@ bool uart_channel_init(struct transport *transport)
 		.receive_done = com2_nothing,
 		.drain = com2_drain,
 	};
+	com2_burst = (inb(COM2 + UART_INTERRUPT_IDENTITY) & FIFO_WORKS) == FIFO_WORKS ? FIFO_BYTES : 1;
 	interrupt_register(COM2_GSI, false, channel_interrupt);
 	outb(COM2 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
 	return true;

@@ -66,7 +66,7 @@ status_t method_thread_control_set_mask(struct call *call, const struct thread_c
 {
 	struct thread *thread = call->thread;
 	out->previous = thread->notify_mask;
-	__atomic_store_n(&thread->notify_mask, (thread->notify_mask | in->set) & ~in->clear, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->notify_mask, (thread->notify_mask | in->set) & ~in->clear & NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	if (notify_due(thread))
 		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);
 	return STATUS_OK;
@@ -160,7 +160,7 @@ status_t method_thread_spawner_spawn(struct call *call, const struct thread_spaw
 	frame->rsi = thread->id;
 	frame->rdx = thread->ring_address;
 	thread->fs_base = in->fs_base;
-	thread->notify_mask = in->mask;
+	thread->notify_mask = in->mask & NOTIFY_MASK_ALL;
 	out->handle = &thread->object;
 	object_retain(&thread->object);
 	thread_start(thread);

@@ -25,7 +25,6 @@
 /* CF PF AF ZF SF TF DF OF AC ID: what a program may set; IF and bit 1 are always set. */
 #define FLAGS_USER 0x240dd5ul
 #define FLAGS_ALWAYS 0x202ul
-#define MASK_ALL UINT64_MAX
 
 bool notify_due(const struct thread *thread)
 {
@@ -126,7 +125,7 @@ static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t ki
 	vector_save(thread->xsave);
 	if (copy_to_user(area, thread->xsave, vector_size()) != STATUS_OK || copy_to_user(where, &state, sizeof state) != STATUS_OK)
 		return false;
-	__atomic_store_n(&thread->notify_mask, MASK_ALL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->notify_mask, NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	thread->in_handler = true;
 	frame->rip = thread->notify_handler;
 	frame->rsp = where - 8;
@@ -215,8 +214,8 @@ status_t notify_resume(struct thread *thread, struct trap_frame *frame, uint64_t
 	}
 	state_to_registers(&state, frame);
 	fs_base_write(state.fs_base);
-	thread->in_handler = state.mask == MASK_ALL;
-	__atomic_store_n(&thread->notify_mask, state.mask, __ATOMIC_SEQ_CST);
+	thread->in_handler = (state.mask & NOTIFY_MASK_ALL) == NOTIFY_MASK_ALL;
+	__atomic_store_n(&thread->notify_mask, state.mask & NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	if (notify_due(thread))
 		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);
 	return STATUS_OK;

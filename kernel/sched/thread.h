@@ -35,6 +35,9 @@ enum exit_work {
 	EXIT_WORK_NOTIFY = 4,  /* a notification may be deliverable */
 };
 
+/* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
+#define NOTIFY_MASK_ALL (UINT64_MAX >> 1)
+
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
 
 /* User registers as entry.S leaves them at the top of the kernel stack. Offsets are taken by asm-offsets. */
