@@ -45,7 +45,7 @@ static bool uart_probe(uint16_t port)
 	outb(port + UART_DATA, 1);
 	outb(port + UART_INTERRUPT_ENABLE, 0);
 	outb(port + UART_LINE_CONTROL, 0x03); /* 8 data bits, no parity, 1 stop bit */
-	outb(port + UART_FIFO_CONTROL, 0x07); /* FIFOs on and empty, interrupt at one byte */
+	outb(port + UART_FIFO_CONTROL, 0xc7); /* FIFOs on and empty; interrupt at 14 bytes, or when a few wait */
 	outb(port + UART_MODEM_CONTROL, 0x0b); /* DTR, RTS, interrupt line connected */
 	return true;
 }
@@ -60,18 +60,22 @@ static bool uart_wait(uint16_t port, uint8_t status)
 	return false;
 }
 
+static void log_put(uint8_t byte)
+{
+	if (uart_wait(COM1, LINE_STATUS_TRANSMIT_EMPTY))
+		outb(COM1 + UART_DATA, byte);
+	else
+		log_state = PORT_ABSENT;
+}
+
 void uart_log_write(const char *text, size_t size)
 {
 	if (log_state == PORT_UNKNOWN)
 		log_state = uart_probe(COM1) ? PORT_READY : PORT_ABSENT;
 	for (size_t i = 0; i < size && log_state == PORT_READY; i++) {
-		if (!uart_wait(COM1, LINE_STATUS_TRANSMIT_EMPTY)) {
-			log_state = PORT_ABSENT;
-			return;
-		}
 		if (text[i] == '\n')
-			outb(COM1 + UART_DATA, '\r'); /* the port has room for two: a byte in transit and one more */
-		outb(COM1 + UART_DATA, (uint8_t)text[i]);
+			log_put('\r');
+		log_put((uint8_t)text[i]);
 	}
 }
 
