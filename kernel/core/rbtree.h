@@ -79,6 +79,19 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 	rbtree_link(tree, parent, side, node, leftmost);
 }
 
+/* Puts the node right behind another: for callers that know its place. */
+static inline void rbtree_insert_after(struct rbtree *tree, struct rbnode *where, struct rbnode *node)
+{
+	struct rbnode *parent = where;
+	unsigned side = 1;
+
+	for (struct rbnode *at = where->child[1]; at; at = at->child[0]) {
+		parent = at;
+		side = 0;
+	}
+	rbtree_link(tree, parent, side, node, false);
+}
+
 /* The first node whose key is not below `key`, or NULL. */
 static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(const struct rbtree *tree, uint64_t key,
 									       uint64_t (*key_of)(const struct rbnode *))

@@ -55,7 +55,7 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 	return STATUS_OK;
 }
 
-/* ---- checking what is there ---- */
+/* ---- what is there, and cutting it at the edges of a range ---- */
 
 struct wanted {
 	bool kernel;    /* pinned regions may be changed too */
@@ -64,10 +64,22 @@ struct wanted {
 	const struct memory_object *object; /* only mappings of this one; NULL: anything */
 };
 
-static status_t check_regions(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted)
-{
-	const struct region *region = region_at(&space->regions, start);
+/* The regions a change is about: from the one around `start` to the one around end - 1. */
+struct extent {
+	uint64_t start, end;
+	struct region *first, *last;
+	struct region *upper[2]; /* nodes for cutting at start and end; NULL: no region crosses there */
+};
 
+#define for_each_region(region, extent) \
+	for (struct region *region = (extent)->first; region && region->start < (extent)->end; region = region_next(region))
+
+/* Finds the regions of [start, end), all of it, and refuses those that are not wanted. */
+static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted, struct extent *extent)
+{
+	struct region *region = region_at(&space->regions, start);
+
+	*extent = (struct extent){ .start = start, .end = end, .first = region };
 	for (uint64_t at = start; at < end; at = region->end, region = region_next(region)) {
 		if (!region || region->start > at || (wanted->object && region->object != wanted->object))
 			return STATUS(NOT_RESERVED);
@@ -77,64 +89,60 @@ static status_t check_regions(const struct aspace *space, uint64_t start, uint64
 			return STATUS(NOT_COMMITTED);
 		if (region->state == CAPOS_REGION_STATE_OBJECT && (wanted->prot & ~region->prot_max))
 			return STATUS(PROTECTION_REFUSED);
-		if (region->end >= end)
-			break;
+		extent->last = region;
 	}
 	return STATUS_OK;
 }
 
-/* ---- cutting regions at the edges of a range ---- */
-
-struct cut {
-	struct region *upper[2]; /* for start and end; NULL: no region crosses there */
-};
-
-static bool crosses(const struct aspace *space, uint64_t address)
+/* Obtains the nodes that cutting takes. */
+static bool extent_prepare(const struct aspace *space, struct extent *extent)
 {
-	const struct region *region = region_at(&space->regions, address);
+	const bool crossed[2] = { extent->first->start < extent->start, extent->last->end > extent->end };
 
-	return region && region->start < address;
-}
-
-static bool cut_prepare(struct aspace *space, uint64_t start, uint64_t end, struct cut *cut)
-{
-	const uint64_t edges[2] = { start, end };
-
-	*cut = (struct cut){ { NULL, NULL } };
 	for (unsigned i = 0; i < 2; i++) {
-		if (!crosses(space, edges[i]))
+		if (!crossed[i])
 			continue;
 		if (space->region_count + 2 <= REGIONS_MAX)
-			cut->upper[i] = kmem_alloc(sizeof(struct region));
-		if (!cut->upper[i]) {
-			kmem_free(cut->upper[0]);
+			extent->upper[i] = kmem_alloc(sizeof(struct region));
+		if (!extent->upper[i]) {
+			kmem_free(extent->upper[0]);
 			return false;
 		}
 	}
 	return true;
 }
 
-static void cut_cancel(struct cut *cut)
+static void extent_cancel(struct extent *extent)
 {
-	kmem_free(cut->upper[0]);
-	kmem_free(cut->upper[1]);
+	kmem_free(extent->upper[0]);
+	kmem_free(extent->upper[1]);
 }
 
-static void cut_apply(struct aspace *space, uint64_t start, uint64_t end, struct cut *cut)
+/* Cuts: from now on the extent's regions are exactly the range. */
+static void extent_cut(struct aspace *space, struct extent *extent)
 {
-	const uint64_t edges[2] = { start, end };
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (!cut->upper[i])
-			continue;
-		region_split(&space->regions, region_at(&space->regions, edges[i]), edges[i], cut->upper[i]);
+	if (extent->upper[0]) {
+		region_split(&space->regions, extent->first, extent->start, extent->upper[0]);
+		if (extent->last == extent->first)
+			extent->last = extent->upper[0];
+		extent->first = extent->upper[0];
+		space->region_count++;
+	}
+	if (extent->upper[1]) {
+		region_split(&space->regions, extent->last, extent->end, extent->upper[1]);
 		space->region_count++;
 	}
 }
 
-static void join(struct aspace *space, uint64_t start, uint64_t end)
+/* Joins neighbours that have become alike; the extent is of no use afterwards. */
+static void extent_join(struct aspace *space, struct extent *extent)
 {
-	space->region_count -= region_merge(&space->regions, start, end);
+	space->region_count -= region_merge(&space->regions, extent->first, extent->end);
+}
+
+static void region_join(struct aspace *space, struct region *region)
+{
+	space->region_count -= region_merge(&space->regions, region, region->end);
 }
 
 /* ---- providing for pages that are about to get entries ---- */
@@ -286,12 +294,10 @@ static void region_uncommit(struct aspace *space, struct region *region)
 		object_release(memory_object_header(region->object));
 }
 
-/* Takes the regions of [start, end), whose edges are cut, out of the space. */
-static void regions_remove(struct aspace *space, uint64_t start, uint64_t end)
+/* Takes regions out of the space: from `region` on those that begin before end. */
+static void regions_remove(struct aspace *space, struct region *region, uint64_t end)
 {
-	struct region *region = region_from(&space->regions, start), *next;
-
-	for (; region && region->start < end; region = next) {
+	for (struct region *next; region && region->start < end; region = next) {
 		next = region_next(region);
 		rbtree_remove(&space->regions, &region->node);
 		space->region_count--;
@@ -303,20 +309,20 @@ static void regions_remove(struct aspace *space, uint64_t start, uint64_t end)
 
 static status_t unmap(struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
 {
-	struct cut cut;
+	struct extent extent;
 	status_t status = check_range(address, &size);
 	if (status != STATUS_OK)
 		return status;
 
 	uint64_t end = address + size;
 	spin_lock(&space->lock);
-	status = check_regions(space, address, end, wanted);
-	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+	status = extent_check(space, address, end, wanted, &extent);
+	if (status == STATUS_OK && !extent_prepare(space, &extent))
 		status = STATUS(NO_MEMORY);
 	if (status == STATUS_OK) {
-		cut_apply(space, address, end, &cut);
+		extent_cut(space, &extent);
 		zap(space, address, end);
-		regions_remove(space, address, end);
+		regions_remove(space, extent.first, end);
 		if (space->search_hint == end)
 			space->search_hint = address;
 	}
@@ -341,21 +347,20 @@ status_t aspace_unmap_object(struct aspace *space, struct memory_object *object,
 
 status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 {
-	struct cut cut;
+	struct extent extent;
 	status_t status = check_range(address, &size);
 	if (status != STATUS_OK)
 		return status;
 
 	uint64_t end = address + size;
 	spin_lock(&space->lock);
-	status = check_regions(space, address, end, &(struct wanted){ .kernel = false });
-	if (status == STATUS_OK && !cut_prepare(space, address, end, &cut))
+	status = extent_check(space, address, end, &(struct wanted){ .kernel = false }, &extent);
+	if (status == STATUS_OK && !extent_prepare(space, &extent))
 		status = STATUS(NO_MEMORY);
 	if (status == STATUS_OK) {
-		cut_apply(space, address, end, &cut);
+		extent_cut(space, &extent);
 		zap(space, address, end);
-		struct region *region = region_from(&space->regions, address);
-		for (; region && region->start < end; region = region_next(region)) {
+		for_each_region(region, &extent) {
 			region_uncommit(space, region);
 			region->state = CAPOS_REGION_STATE_RESERVED;
 			region->prot = 0;
@@ -363,7 +368,7 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 			region->object = NULL;
 			region->backing = 0;
 		}
-		join(space, address, end);
+		extent_join(space, &extent);
 	}
 	spin_unlock(&space->lock);
 	return status;
@@ -371,12 +376,12 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 
 /* ---- protection ---- */
 
-/* Gives the committed regions of [start, end), whose edges are cut, a new protection. */
-static void regions_protect(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
+/* Gives the committed regions of the extent, which is cut, a new protection. */
+static void extent_protect(struct aspace *space, const struct extent *extent, uint32_t prot)
 {
 	bool lost = false;
 
-	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+	for_each_region(region, extent) {
 		if (region->state == CAPOS_REGION_STATE_RESERVED || region->prot == prot)
 			continue;
 		region->prot = (uint8_t)prot;
@@ -384,39 +389,36 @@ static void regions_protect(struct aspace *space, uint64_t start, uint64_t end, 
 		lost |= paging_protect(space->root, region->start, region->end, prot);
 	}
 	if (lost)
-		tlb_flush_range(space, start, end);
+		tlb_flush_range(space, extent->start, extent->end);
 }
 
 /* Nothing to do, and nothing to cut for it: the commonest case of committing what is committed. */
-static bool protected_already(const struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
+static bool protected_already(const struct extent *extent, uint32_t prot)
 {
-	const struct region *region = region_at(&space->regions, start);
-
-	return region && region->end >= end && region->state != CAPOS_REGION_STATE_RESERVED && region->prot == prot;
+	return extent->first == extent->last && extent->first->state != CAPOS_REGION_STATE_RESERVED && extent->first->prot == prot;
 }
 
 static status_t protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
 {
-	struct cut cut;
+	struct extent extent;
 	status_t status = check_range(address, &size);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, 0);
 	if (status != STATUS_OK)
 		return status;
 
-	uint64_t end = address + size;
 	wanted->prot = prot;
 	spin_lock(&space->lock);
-	status = check_regions(space, address, end, wanted);
-	if (status != STATUS_OK || protected_already(space, address, end, prot))
+	status = extent_check(space, address, address + size, wanted, &extent);
+	if (status != STATUS_OK || protected_already(&extent, prot))
 		goto out;
-	if (!cut_prepare(space, address, end, &cut)) {
+	if (!extent_prepare(space, &extent)) {
 		status = STATUS(NO_MEMORY);
-	} else {
-		cut_apply(space, address, end, &cut);
-		regions_protect(space, address, end, prot);
-		join(space, address, end);
+		goto out;
 	}
+	extent_cut(space, &extent);
+	extent_protect(space, &extent, prot);
+	extent_join(space, &extent);
 out:
 	spin_unlock(&space->lock);
 	return status;
@@ -445,7 +447,7 @@ status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint
 	struct region *region = status == STATUS_OK ? region_new(CAPOS_REGION_STATE_RESERVED, 0) : NULL;
 	if (region) {
 		region_add(space, region, *address, size, *address != hint);
-		join(space, *address, *address + size);
+		region_join(space, region);
 	} else if (status == STATUS_OK) {
 		status = STATUS(NO_MEMORY);
 	}
@@ -453,53 +455,46 @@ status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint
 	return status;
 }
 
-/* The pages of [start, end) that are reserved and no more. */
-static uint64_t uncommitted_pages(const struct aspace *space, uint64_t start, uint64_t end)
+/* The part of a region that lies in the extent, which need not be cut. */
+static void region_part(const struct region *region, const struct extent *extent, uint64_t *from, uint64_t *to)
 {
-	uint64_t pages = 0;
-
-	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
-		if (region->state != CAPOS_REGION_STATE_RESERVED)
-			continue;
-		uint64_t from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
-		pages += (to - from) / PAGE_SIZE;
-	}
-	return pages;
+	*from = region->start > extent->start ? region->start : extent->start;
+	*to = region->end < extent->end ? region->end : extent->end;
 }
 
-/* Charges, promises and tables for all pages of [start, end) that are only reserved. */
-static bool provide(struct aspace *space, uint64_t start, uint64_t end, struct provision *provision)
+/* Charges, promises and tables for all pages of the extent that are only reserved. */
+static bool extent_provide(struct aspace *space, const struct extent *extent, struct provision *provision)
 {
-	uint64_t counted = 0;
+	uint64_t pages = 0, counted = 0, from, to;
 
-	if (!provision_pages(space, provision, uncommitted_pages(space, start, end)))
-		return false;
-	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
+	for_each_region(region, extent) {
 		if (region->state != CAPOS_REGION_STATE_RESERVED)
 			continue;
-		uint64_t from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
+		region_part(region, extent, &from, &to);
+		pages += (to - from) / PAGE_SIZE;
+	}
+	if (!provision_pages(space, provision, pages))
+		return false;
+	for_each_region(region, extent) {
+		if (region->state != CAPOS_REGION_STATE_RESERVED)
+			continue;
+		region_part(region, extent, &from, &to);
 		paging_count_need(space->root, from, to, counted, true, &provision->need);
 		counted = to;
 	}
 	return provision_tables(space, provision);
 }
 
-/* Makes the reserved regions of [start, end), whose edges are cut, committed ones. */
-static void regions_commit(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot, struct provision *promised)
+/* A reserved region becomes a committed one: promised with what was provided, or sparse (NULL). */
+static void region_commit(struct aspace *space, struct region *region, uint32_t prot, struct provision *provision)
 {
-	uint64_t claim = paging_entry(PAGING_PROMISED, 0, 0);
-
-	for (struct region *region = region_from(&space->regions, start); region && region->start < end; region = region_next(region)) {
-		if (region->state != CAPOS_REGION_STATE_RESERVED)
-			continue;
-		region->prot = (uint8_t)(prot & PROT_MASK);
-		region->state = promised ? CAPOS_REGION_STATE_PROMISED : CAPOS_REGION_STATE_SPARSE;
-		if (!promised)
-			continue;
-		paging_fill(space->root, region->start, region->end, claim, 0, &promised->pool);
-		if (region->prot && end - start <= CLUSTER_BYTES)
-			populate_range(space, region, region->start, region->end);
-	}
+	region->prot = (uint8_t)(prot & PROT_MASK);
+	region->state = provision ? CAPOS_REGION_STATE_PROMISED : CAPOS_REGION_STATE_SPARSE;
+	if (!provision)
+		return;
+	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_PROMISED, 0, 0), 0, &provision->pool);
+	if (region->prot && region->end - region->start <= CLUSTER_BYTES)
+		populate_range(space, region, region->start, region->end);
 }
 
 static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
@@ -507,23 +502,25 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 	bool sparse = prot & CAPOS_COMMIT_SPARSE;
 	uint32_t access = prot & PROT_MASK;
 	struct provision provision;
-	struct cut cut;
-	status_t status = check_regions(space, start, end, &(struct wanted){ .prot = access });
-	if (status != STATUS_OK || protected_already(space, start, end, access))
+	struct extent extent;
+	status_t status = extent_check(space, start, end, &(struct wanted){ .prot = access }, &extent);
+	if (status != STATUS_OK || protected_already(&extent, access))
 		return status;
 
-	if (!cut_prepare(space, start, end, &cut))
+	if (!extent_prepare(space, &extent))
 		return STATUS(NO_MEMORY);
-	if (!sparse && !provide(space, start, end, &provision)) {
-		cut_cancel(&cut);
+	if (!sparse && !extent_provide(space, &extent, &provision)) {
+		extent_cancel(&extent);
 		return STATUS(NO_MEMORY);
 	}
-	cut_apply(space, start, end, &cut);
-	regions_protect(space, start, end, access);
-	regions_commit(space, start, end, prot, sparse ? NULL : &provision);
+	extent_cut(space, &extent);
+	extent_protect(space, &extent, access);
+	for_each_region(region, &extent)
+		if (region->state == CAPOS_REGION_STATE_RESERVED)
+			region_commit(space, region, prot, sparse ? NULL : &provision);
 	if (!sparse)
 		provision_finish(space, &provision);
-	join(space, start, end);
+	extent_join(space, &extent);
 	return STATUS_OK;
 }
 
@@ -567,10 +564,10 @@ status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t
 			goto out_region;
 	}
 	region_add(space, region, *address, size, *address != hint);
-	regions_commit(space, *address, *address + size, prot, sparse ? NULL : &provision);
+	region_commit(space, region, prot, sparse ? NULL : &provision);
 	if (!sparse)
 		provision_finish(space, &provision);
-	join(space, *address, *address + size);
+	region_join(space, region);
 	status = STATUS_OK;
 	goto out;
 out_region:
@@ -582,9 +579,9 @@ out:
 
 /* ---- other people's frames ---- */
 
-/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. */
+/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. It is not joined yet. */
 static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, const struct region *template, uint64_t size,
-			    uint64_t entry, uint64_t step, uint64_t *address)
+			    uint64_t entry, uint64_t step, uint64_t *address, struct region **added)
 {
 	struct provision provision = { 0 };
 	struct region *region;
@@ -606,6 +603,7 @@ static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, con
 	region_add(space, region, *address, size, *address != hint);
 	paging_fill(space->root, *address, *address + size, entry, step, &provision.pool);
 	provision_finish(space, &provision);
+	*added = region;
 	return STATUS_OK;
 }
 
@@ -625,11 +623,12 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 		.pinned = pinned,
 		.backing = first,
 	};
+	struct region *region;
 	spin_lock(&space->lock);
-	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address);
+	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address, &region);
 	if (status == STATUS_OK) {
 		space->resident_pages += size / PAGE_SIZE;
-		join(space, *address, *address + size);
+		region_join(space, region);
 	}
 	spin_unlock(&space->lock);
 	return status;
@@ -655,12 +654,13 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 		.object = object,
 		.backing = offset,
 	};
+	struct region *region;
 	spin_lock(&space->lock);
-	status = map_foreign(space, hint, false, &template, size, paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address);
+	status = map_foreign(space, hint, false, &template, size, paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address, &region);
 	if (status == STATUS_OK) {
 		if (prot && size <= CLUSTER_BYTES)
-			populate_range(space, region_at(&space->regions, *address), *address, *address + size);
-		join(space, *address, *address + size);
+			populate_range(space, region, *address, *address + size);
+		region_join(space, region);
 	}
 	spin_unlock(&space->lock);
 	return status;
@@ -753,7 +753,7 @@ void aspace_destroy(struct aspace *space)
 	tlb_evict(space);
 	spin_lock(&space->lock);
 	zap(space, 0, CAPOS_USER_TOP);
-	regions_remove(space, 0, CAPOS_USER_TOP);
+	regions_remove(space, region_of(rbtree_first(&space->regions)), CAPOS_USER_TOP);
 	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages && !space->table_frames);
 	spin_unlock(&space->lock);
 	paging_destroy(space->root);

@@ -91,30 +91,38 @@ void populate_range(struct aspace *space, const struct region *region, uint64_t 
 	}
 }
 
-/* One page of a sparse region: charged and given now, or not at all. */
-static bool populate_sparse(struct aspace *space, const struct region *region, uint64_t page)
+/* Adds an entry for a page whose tables are missing, and those. */
+static bool add_with_tables(struct aspace *space, uint64_t page, uint64_t entry)
 {
 	struct paging_need need = { 0 };
 	struct table_pool pool;
+
+	paging_count_need(space->root, page, page + PAGE_SIZE, 0, false, &need);
+	if (!table_pool_fill(&pool, need.tables))
+		return false;
+	paging_fill(space->root, page, page + PAGE_SIZE, entry, 0, &pool);
+	space->table_frames += need.tables;
+	return true;
+}
+
+/* One page of a sparse region: charged and given now, or not at all. */
+static bool populate_sparse(struct aspace *space, const struct region *region, uint64_t page)
+{
 	unsigned level;
 
 	if (*paging_find(space->root, page, &level))
 		return true;
 	if (!ledger_charge(space->ledger, 1))
 		return false;
-	paging_count_need(space->root, page, page + PAGE_SIZE, 0, false, &need);
-	if (!table_pool_fill(&pool, need.tables))
-		goto out_charge;
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
-	if (!frame)
-		goto out_tables;
-	paging_fill(space->root, page, page + PAGE_SIZE, paging_entry(PAGING_SPARSE, frame, region->prot), 0, &pool);
-	space->table_frames += need.tables;
-	space->resident_pages++;
-	return true;
-out_tables:
-	table_pool_drain(&pool);
-out_charge:
+	if (frame) {
+		uint64_t entry = paging_entry(PAGING_SPARSE, frame, region->prot);
+		if (paging_add(space->root, page, entry) || add_with_tables(space, page, entry)) {
+			space->resident_pages++;
+			return true;
+		}
+		frame_free(frame, 0);
+	}
 	ledger_credit(space->ledger, 1);
 	return false;
 }

@@ -56,7 +56,7 @@ void region_split(struct rbtree *regions, struct region *region, uint64_t addres
 	if (region->object)
 		object_retain(memory_object_header(region->object));
 	region->end = address;
-	region_insert(regions, upper);
+	rbtree_insert_after(regions, &region->node, &upper->node);
 }
 
 /* Whether b, which follows a, is more of the same. */
@@ -67,12 +67,14 @@ static bool regions_alike(const struct region *a, const struct region *b)
 	       (a->state != CAPOS_REGION_STATE_OBJECT || a->backing + (a->end - a->start) == b->backing);
 }
 
-unsigned region_merge(struct rbtree *regions, uint64_t start, uint64_t end)
+unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end)
 {
-	struct region *region = region_from(regions, start ? start - 1 : 0), *next;
+	struct region *region = region_of(rbtree_prev(&first->node)), *next;
 	unsigned merged = 0;
 
-	for (; region && region->start < end && (next = region_next(region)) != NULL;) {
+	if (!region)
+		region = first;
+	while (region->start < end && (next = region_next(region)) != NULL) {
 		if (!regions_alike(region, next)) {
 			region = next;
 			continue;

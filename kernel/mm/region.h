@@ -46,8 +46,9 @@ struct region *region_next(const struct region *region);
 void region_insert(struct rbtree *regions, struct region *region);
 /* Cuts the region in two at an address inside it; upper is memory for the second half. */
 void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
-/* Joins what can be joined in [start, end) and across its edges. Returns how many regions went; their nodes are freed. */
-unsigned region_merge(struct rbtree *regions, uint64_t start, uint64_t end);
+/* Joins what can be joined from first, its predecessor included, up to the region that begins at end. Returns how many regions went; their
+ * nodes, perhaps first's too, are freed. */
+unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end);
 
 /* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none. */
 uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from, uint64_t limit);

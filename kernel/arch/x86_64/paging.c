@@ -253,6 +253,23 @@ void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uin
 
 /* ---- single entries ---- */
 
+bool paging_add(paddr_t root, uint64_t address, uint64_t entry)
+{
+	uint64_t *table = phys_to_virt(root), *slot = NULL;
+
+	for (unsigned level = LEVELS; level > 1; level--) {
+		slot = &table[level_index(address, level)];
+		if (paging_kind(*slot) != PAGING_TABLE)
+			return false;
+		table = table_at(*slot);
+	}
+	if (table[level_index(address, 1)])
+		return false;
+	entry_write(&table[level_index(address, 1)], entry);
+	entry_write(slot, *slot + COUNT_ONE);
+	return true;
+}
+
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level)
 {
 	uint64_t *table = phys_to_virt(root);

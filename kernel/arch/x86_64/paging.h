@@ -82,6 +82,9 @@ void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t coun
  * use whole directory entries where they can. */
 void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step, struct table_pool *pool);
 
+/* Gives the one page an entry if it has none and there is a table for it. Otherwise false, and nothing is changed. */
+bool paging_add(paddr_t root, uint64_t address, uint64_t entry) MUST_CHECK;
+
 /* The entry the processor would find for an address, at whatever level its walk ends (1: 4 KiB table, 2: directory, ...). */
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
 /* Changes a non-zero entry that paging_find returned into another. */
