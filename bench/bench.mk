@@ -1,0 +1,9 @@
+# Comparison with a Linux guest. `make bench ONLY='thread*,raw.handoff'` measures some rows.
+
+.PHONY: bench bench-check
+
+bench:
+	@bench/run $(if $(ONLY),--only '$(ONLY)') $(BENCH_FLAGS)
+
+bench-check: ## check the benchmark's own sources
+	@cd bench && $(HOST_GO) vet ./... && $(HOST_GO) test ./...

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// tools lists the programs and files that a comparison needs beside what ./capos sees to itself, and Debian's packages
+// that have them.
+var tools = []struct{ name, debian string }{
+	{"qemu-system-x86_64", "qemu-system-x86"},
+	{"gcc", "gcc"},
+	{"/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"},
+	{"apt-get", "apt"},
+	{"apt-cache", "apt"},
+	{"dpkg-deb", "dpkg"},
+}
+
+// checkTools names everything that is missing at once.
+func checkTools() error {
+	var missing []string
+	for _, tool := range tools {
+		_, err := exec.LookPath(tool.name)
+		if filepath.IsAbs(tool.name) {
+			_, err = os.Stat(tool.name)
+		}
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("%s (Debian package %s)", tool.name, tool.debian))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("missing: %s; install with apt-get install, then try again", strings.Join(missing, ", "))
+}
+
+// program is the path of a built guest program.
+func (s *session) program(r *run) string {
+	return filepath.Join(s.out, r.system, r.file())
+}
+
+func (s *session) buildCapos() error {
+	capos := filepath.Join(s.root, "capos")
+	raw := filepath.Join(s.root, "bench", "raw", "raw.c")
+	dir := filepath.Join(s.out, caposName)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(
+		s.command(nil, capos, "cc", "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", raw, "-o", filepath.Join(dir, rawProgram)),
+		s.command(nil, capos, "go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, goProgram), "./gobench"))
+}
+
+func (s *session) buildLinux() error {
+	dir := filepath.Join(s.out, linuxName)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	gcc := []string{"-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-o"}
+	environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}
+	err := errors.Join(
+		s.command(nil, "gcc", append(gcc, filepath.Join(dir, "init"), filepath.Join("linux", "init.c"))...),
+		s.command(nil, "gcc", append(gcc, filepath.Join(dir, rawProgram), filepath.Join("raw", "raw.c"))...),
+		s.command(environment, "go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, goProgram), "./gobench"))
+	for _, program := range []string{rawProgram, goProgram} {
+		err = errors.Join(err, s.writeInitialFiles(&run{system: linuxName, program: program}))
+	}
+	return err
+}
+
+// initialFiles is the first file system of a Linux machine that runs the program.
+func (s *session) initialFiles(r *run) string {
+	return s.program(&run{system: linuxName, program: r.program}) + ".cpio"
+}
+
+func (s *session) writeInitialFiles(r *run) error {
+	var files bytes.Buffer
+	a := archive{w: &files}
+	for _, name := range []string{"init", r.file()} {
+		data, err := os.ReadFile(filepath.Join(s.out, linuxName, name))
+		if err != nil {
+			return err
+		}
+		a.add(name, data)
+	}
+	if err := a.close(); err != nil {
+		return err
+	}
+	return os.WriteFile(s.initialFiles(r), files.Bytes(), 0o644)
+}
+
+// command runs a program in bench/ and, when it fails, makes what it said the error.
+func (s *session) command(environment []string, name string, args ...string) error {
+	c := exec.Command(name, args...)
+	c.Dir = filepath.Join(s.root, "bench")
+	c.Env = append(os.Environ(), environment...)
+	if said, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", c, err, said)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// archive writes the "newc" cpio format, which the Linux kernel unpacks into its first file system: per file a header
+// of thirteen 8-digit hexadecimal numbers after a magic, the name, the data, each padded to four bytes.
+type archive struct {
+	w      io.Writer
+	inode  int
+	offset int64
+	err    error
+}
+
+const (
+	archiveMagic   = "070701"
+	archiveTrailer = "TRAILER!!!"
+	regularFile    = 0o100000
+)
+
+// add appends a file with mode 0755.
+func (a *archive) add(name string, data []byte) {
+	a.inode++
+	a.entry(name, data, a.inode, regularFile|0o755)
+}
+
+// close ends the archive and reports the first error of all its writes.
+func (a *archive) close() error {
+	a.entry(archiveTrailer, nil, 0, 0)
+	return a.err
+}
+
+func (a *archive) entry(name string, data []byte, inode, mode int) {
+	const links, nameEnd = 1, 1
+	fields := []int{inode, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name) + nameEnd, 0}
+	header := archiveMagic
+	for _, field := range fields {
+		header += fmt.Sprintf("%08x", field)
+	}
+	a.write([]byte(header + name + "\x00"))
+	a.pad()
+	a.write(data)
+	a.pad()
+}
+
+func (a *archive) pad() {
+	a.write(make([]byte, (4-a.offset%4)%4))
+}
+
+func (a *archive) write(data []byte) {
+	if a.err == nil {
+		_, a.err = a.w.Write(data)
+		a.offset += int64(len(data))
+	}
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	linuxName = "linux"
+	caposName = "capos"
+)
+
+// run is one machine that runs one program.
+type run struct {
+	system  string
+	column  string // of the table
+	program string
+	kernel  string // what the Linux kernel is told beside the rest
+	cpus    int    // 1: instruction-exact
+	machine string
+}
+
+// Both settings of the Linux guest do without mitigations. The first is otherwise what Debian ships. The second takes
+// away what else is not needed, or misleads here: clearing memory when it is allocated, one byte per instruction where
+// the processor claims that this is fast (the guest then counts 4096 instructions for a page), and small pages on a
+// machine that the kernel finds too small for large ones.
+const (
+	asShipped = ""
+	tuned     = "init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always"
+)
+
+// plannedRuns lists all machines, in the order they run. Wall times come last, close together, on the machine type in
+// which both systems find a second CPU.
+func plannedRuns() []run {
+	var runs []run
+	for _, program := range []string{rawProgram, goProgram} {
+		runs = append(runs,
+			run{system: linuxName, column: columnLinux, program: program, kernel: asShipped, cpus: 1, machine: "microvm"},
+			run{system: linuxName, column: columnTuned, program: program, kernel: tuned, cpus: 1, machine: "microvm"},
+			run{system: caposName, column: columnCapos, program: program, cpus: 1, machine: "microvm"})
+	}
+	return append(runs,
+		run{system: linuxName, column: columnLinux, program: parallelProgram, kernel: asShipped, cpus: 2, machine: "q35"},
+		run{system: caposName, column: columnCapos, program: parallelProgram, cpus: 2, machine: "q35"})
+}
+
+func (r *run) describe() string {
+	system := map[string]string{columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS"}[r.column]
+	return system + ", " + r.program
+}
+
+// arguments are those of the guest program.
+func (r *run) arguments(only []string) []string {
+	if r.program == parallelProgram {
+		return append([]string{"-parallel"}, only...)
+	}
+	return slices.Clone(only)
+}
+
+// file is the guest program's name.
+func (r *run) file() string {
+	if r.program == parallelProgram {
+		return goProgram
+	}
+	return r.program
+}
+
+// machineFlags are what ./capos run gets to make the machine; the Linux guest's QEMU command is derived from it.
+func (s *session) machineFlags(r *run) []string {
+	flags := []string{"--accel", "tcg", "--machine", r.machine, "--cpus", strconv.Itoa(r.cpus), "-m", s.options.memory}
+	if r.cpus == 1 {
+		flags = append(flags, "--icount")
+	}
+	return flags
+}
+
+// runGuest runs the machine to its end. The output is nil when there was no machine.
+func (s *session) runGuest(r *run) (*output, error) {
+	qemu, err := s.qemuCommand(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.timeout)
+	defer cancel()
+	var command *exec.Cmd
+	if r.system == linuxName {
+		command = exec.CommandContext(ctx, qemu[0], qemu[1:]...)
+	} else {
+		args := append(append([]string{"run"}, s.machineFlags(r)...), s.program(r))
+		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"), append(args, r.arguments(s.options.only)...)...)
+	}
+	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects to standard error.
+	out := &output{command: qemu}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	command.Stdout, command.Stderr = write, write
+	err = command.Start()
+	write.Close()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", command.Path, err)
+	}
+	out.parse(read, s.options.verbose)
+	err = command.Wait()
+	read.Close()
+	if ctx.Err() != nil {
+		return out, fmt.Errorf("the machine did not end within %v%s", s.options.timeout, out.lastWords())
+	}
+	return out, out.judge(r, err)
+}
+
+// qemuCommand gives the words of the QEMU command: what ./capos would start, with kernel, first file system and kernel
+// command line exchanged for Linux.
+func (s *session) qemuCommand(r *run) ([]string, error) {
+	args := append([]string{"run", "--dry-run"}, s.machineFlags(r)...)
+	args = append(append(args, s.program(&run{system: caposName, program: r.program})), r.arguments(s.options.only)...)
+	command := exec.Command(filepath.Join(s.root, "capos"), args...)
+	command.Stderr = os.Stderr
+	text, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s does not say how it would start a machine: %w", command, err)
+	}
+	words, err := splitShellWords(strings.TrimSpace(string(text)))
+	if err != nil || r.system == caposName {
+		return words, err
+	}
+	line := []string{"console=ttyS0", "quiet", "mitigations=off", "rdinit=/init", "panic=-1", "reboot=t", r.kernel, "--", "/" + r.file()}
+	line = append(append(line, r.arguments(s.options.only)...), "--") // QEMU appends words of its own
+	line = slices.DeleteFunc(line, func(word string) bool { return word == "" })
+	for option, value := range map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r), "-append": strings.Join(line, " ")} {
+		at := slices.Index(words, option)
+		if at < 0 || at+1 >= len(words) {
+			return nil, fmt.Errorf("%s has no %s in its QEMU command", command, option)
+		}
+		words[at+1] = value
+	}
+	return words, nil
+}
+
+// splitShellWords undoes the quoting of a printed command: words that are plain or in single quotes.
+func splitShellWords(text string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord, inQuotes, escaped := false, false, false
+	for _, c := range text {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\'':
+			inQuotes, inWord = !inQuotes, true
+		case inQuotes:
+			word.WriteRune(c)
+		case c == '\\':
+			escaped, inWord = true, true
+		case c == ' ' || c == '\n':
+			if inWord {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(c)
+			inWord = true
+		}
+	}
+	if inQuotes || escaped {
+		return nil, errors.New("a printed command ends within quotes")
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// output is what a guest said.
+type output struct {
+	command  []string
+	rows     map[string]measured
+	checks   map[string]string
+	notes    []string
+	failures []string
+	others   []string // everything that is none of these
+	ended    bool     // the program got to its end
+}
+
+// measured is one value of a row.
+type measured struct {
+	value float64
+	unit  string
+}
+
+// parse reads the lines of the guest programs: "row NAME VALUE UNIT", "check NAME DIGEST", "note TEXT", "fail TEXT" and
+// at last "end".
+func (o *output) parse(r io.Reader, verbose bool) {
+	o.rows, o.checks = map[string]measured{}, map[string]string{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), "\r")
+		if verbose {
+			say("| %s", line)
+		}
+		o.parseLine(line)
+	}
+	io.Copy(io.Discard, r) // after a line too long to be ours
+}
+
+func (o *output) parseLine(line string) {
+	kind, rest, _ := strings.Cut(line, " ")
+	fields := strings.Fields(rest)
+	switch {
+	case kind == "row" && len(fields) == 3:
+		value, err := strconv.ParseFloat(fields[1], 64)
+		if err != nil {
+			o.failures = append(o.failures, "not a value: "+line)
+			return
+		}
+		o.rows[fields[0]] = measured{value, fields[2]}
+	case kind == "check" && len(fields) == 2:
+		o.checks[fields[0]] = fields[1]
+	case kind == "note":
+		o.notes = append(o.notes, rest)
+	case kind == "fail":
+		o.failures = append(o.failures, rest)
+	case line == "end":
+		o.ended = true
+	case line != "":
+		o.others = append(o.others, line)
+	}
+}
+
+// judge tells why a run does not count as complete, nil when it does.
+func (o *output) judge(r *run, ended error) error {
+	switch {
+	case len(o.failures) > 0:
+		return errors.New(strings.Join(o.failures, "; "))
+	case !o.ended:
+		return fmt.Errorf("the program did not get to its end%s", o.lastWords())
+	case r.system == linuxName && !slices.Contains(o.others, "guest ended 0"):
+		return fmt.Errorf("the program failed%s", o.lastWords())
+	case ended != nil:
+		return fmt.Errorf("the machine failed: %w%s", ended, o.lastWords())
+	}
+	return nil
+}
+
+func (o *output) lastWords() string {
+	if len(o.others) == 0 {
+		return " and said nothing"
+	}
+	return "; its last words:\n  " + strings.Join(o.others[max(0, len(o.others)-8):], "\n  ")
+}

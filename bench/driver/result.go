@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Columns of the table.
+const (
+	columnLinux = "linux"
+	columnTuned = "linux_tuned"
+	columnCapos = "capos"
+)
+
+// result is everything a comparison found, and results.json.
+type result struct {
+	Taken    string              `json:"taken"`
+	Source   string              `json:"source"` // revision of the repository
+	Host     string              `json:"host"`
+	QEMU     string              `json:"qemu"`
+	Machines map[string]string   `json:"machines"` // QEMU commands
+	Notes    map[string][]string `json:"notes"`
+	Rows     []resultRow         `json:"rows"`
+	Failures []string            `json:"failures"`
+
+	values map[string]map[string]measured // by column and row
+	checks map[string]map[string]string   // by row and column
+}
+
+// resultRow is a line of the table. What was not measured is absent.
+type resultRow struct {
+	rowInfo
+	Unit       string   `json:"unit"`
+	Linux      *float64 `json:"linux,omitempty"`
+	Tuned      *float64 `json:"linux_tuned,omitempty"`
+	Capos      *float64 `json:"capos,omitempty"`
+	Ratio      *float64 `json:"ratio,omitempty"`       // capOS by Linux
+	RatioTuned *float64 `json:"ratio_tuned,omitempty"` // capOS by tuned Linux
+	GoalMet    *bool    `json:"goal_met,omitempty"`
+}
+
+func newResult() *result {
+	return &result{Taken: time.Now().UTC().Format(time.RFC3339), Host: hostText(), Machines: map[string]string{},
+		Source: firstLine("git", "-C", os.Getenv("CAPOS_ROOT"), "describe", "--always", "--dirty"), QEMU: firstLine("qemu-system-x86_64", "--version"),
+		Notes: map[string][]string{}, Failures: []string{}, values: map[string]map[string]measured{}, checks: map[string]map[string]string{}}
+}
+
+func firstLine(name string, args ...string) string {
+	text, err := exec.Command(name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line
+}
+
+func (r *result) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	say("FAILED: %s", text)
+	r.Failures = append(r.Failures, text)
+}
+
+// add takes in what a guest said.
+func (r *result) add(run *run, o *output) {
+	r.Machines[run.describe()] = shellText(o.command)
+	r.Notes[run.describe()] = o.notes
+	if r.values[run.column] == nil {
+		r.values[run.column] = map[string]measured{}
+	}
+	for name, value := range o.rows {
+		r.values[run.column][name] = value
+	}
+	for name, digest := range o.checks {
+		if r.checks[name] == nil {
+			r.checks[name] = map[string]string{}
+		}
+		r.checks[name][run.column] = digest
+	}
+	for _, note := range o.notes {
+		text, is := strings.CutPrefix(note, "ticks_per_ns ")
+		if rate, err := strconv.ParseFloat(text, 64); is && run.cpus == 1 && (err != nil || math.Abs(rate-1) > 0.01) {
+			r.fail("%s: %s time-stamp ticks in a nanosecond of its clock, not 1: its figures are not instructions", run.describe(), text)
+		}
+	}
+}
+
+// finish makes the table's rows out of all that was taken in, and finds what is missing or contradicts itself.
+func (r *result) finish(only []string) {
+	for _, info := range allRows {
+		if len(only) > 0 && !matchesAny(only, info.Name) {
+			continue
+		}
+		row := resultRow{rowInfo: info}
+		row.Linux = r.value(columnLinux, &row)
+		row.Tuned = r.value(columnTuned, &row)
+		row.Capos = r.value(columnCapos, &row)
+		row.Ratio = divide(row.Capos, row.Linux)
+		row.RatioTuned = divide(row.Capos, row.Tuned)
+		if row.Capos != nil && info.Goal != 0 {
+			met := info.meets(*row.Capos)
+			row.GoalMet = &met
+		}
+		r.Rows = append(r.Rows, row)
+		r.compareDigests(info.Name)
+	}
+}
+
+// value finds a row's value in a column, and complains when the program ran and did not give it.
+func (r *result) value(column string, row *resultRow) *float64 {
+	found, is := r.values[column][row.Name]
+	if is {
+		row.Unit = found.unit
+		return &found.value
+	}
+	if ran := (&run{column: column, program: row.program}).describe(); r.Machines[ran] != "" && len(r.Failures) == 0 {
+		r.fail("%s: no row %s", ran, row.Name)
+	}
+	return nil
+}
+
+// compareDigests fails when the same computation gave different results on different systems.
+func (r *result) compareDigests(name string) {
+	first := ""
+	for _, column := range []string{columnLinux, columnTuned, columnCapos} {
+		digest := r.checks[name][column]
+		if first == "" {
+			first = digest
+		}
+		if digest != "" && digest != first {
+			r.fail("%s: %s computed %s, Linux %s", name, column, digest, first)
+		}
+	}
+}
+
+func divide(a, b *float64) *float64 {
+	if a == nil || b == nil || *b == 0 {
+		return nil
+	}
+	ratio := *a / *b
+	return &ratio
+}
+
+func (r *result) missesGoals() bool {
+	for _, row := range r.Rows {
+		if row.GoalMet != nil && !*row.GoalMet {
+			return true
+		}
+	}
+	return false
+}
+
+var header = []string{"row", "what", "Linux", "tuned", "capOS", "capOS/Linux", "capOS/tuned", "goal", ""}
+
+// cells gives the table's lines below the header.
+func (r *result) cells() [][]string {
+	var lines [][]string
+	for _, row := range r.Rows {
+		met := ""
+		if row.GoalMet != nil {
+			met = map[bool]string{true: "met", false: "MISSED"}[*row.GoalMet]
+		}
+		lines = append(lines, []string{row.Name, row.About, formatCell(row.Linux), formatCell(row.Tuned), formatCell(row.Capos),
+			formatRatio(row.Ratio), formatRatio(row.RatioTuned), row.goalText(), met})
+	}
+	return lines
+}
+
+// print writes the table for a terminal.
+func (r *result) print(w io.Writer) {
+	lines := append([][]string{header}, r.cells()...)
+	widths := make([]int, len(header))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	for _, line := range lines {
+		text := ""
+		for i, cell := range line {
+			pad := strings.Repeat(" ", widths[i]-len(cell))
+			if i < 2 || i == len(line)-1 {
+				text += cell + pad + "  "
+			} else {
+				text += pad + cell + "  "
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(text, " "))
+	}
+	for _, failure := range r.Failures {
+		fmt.Fprintln(w, "\nFAILED:", failure)
+	}
+}
+
+// save writes results.json and results.md.
+func (r *result) save(dir string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "results.md"), r.markdown(), 0o644)
+}
+
+func (r *result) markdown() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# capOS beside Linux\n\nTaken %s at %s on %s, %s. Values are guest instructions per operation (M: millions for the whole load),\n"+
+		"times are guest nanoseconds, gains are ratios of wall times; docs/benchmarks.md tells the method.\n\n", r.Taken, r.Source, r.Host, r.QEMU)
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat(" --- |", len(header)))
+	for _, line := range r.cells() {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
+	}
+	fmt.Fprint(&b, "\n## Machines\n")
+	for _, run := range plannedRuns() {
+		name := run.describe()
+		if r.Machines[name] == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s:\n\n    %s\n\n", name, r.Machines[name])
+		for _, note := range r.Notes[name] {
+			fmt.Fprintf(&b, "* %s\n", note)
+		}
+	}
+	for _, failure := range r.Failures {
+		fmt.Fprintf(&b, "\n**Failed:** %s\n", failure)
+	}
+	return b.Bytes()
+}
+
+// shellText renders a command for reading and for pasting into a shell.
+func shellText(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		if word == "" || strings.ContainsAny(word, " '\"\\$*?;&|<>()") {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		quoted[i] = word
+	}
+	return strings.Join(quoted, " ")
+}
+
+func formatCell(value *float64) string {
+	if value == nil {
+		return "-"
+	}
+	return formatValue(*value)
+}
+
+// formatValue shows three significant digits or whole numbers, thousands apart.
+func formatValue(value float64) string {
+	switch {
+	case value < 10:
+		return strconv.FormatFloat(value, 'f', 2, 64)
+	case value < 100:
+		return strconv.FormatFloat(value, 'f', 1, 64)
+	}
+	digits := strconv.FormatFloat(value, 'f', 0, 64)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + " " + digits[at:]
+	}
+	return digits
+}
+
+func formatRatio(ratio *float64) string {
+	if ratio == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*ratio, 'f', 3, 64)
+}

@@ -1,0 +1,3 @@
+module capos.dev/bench
+
+go 1.26

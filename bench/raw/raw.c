@@ -1,0 +1,213 @@
+/* Measures the kernel from C, with no language runtime in between: the bare price of a call, of a hand-over between
+ * two threads, of a thread, of memory. The measuring code is the same for every system; system_linux.h and
+ * system_capos.h say how each of them is asked.
+ *
+ * Made for a machine with one CPU whose time-stamp counter counts instructions. Every row runs a fixed number of
+ * operations, once to warm up and then SAMPLES times; the best divided by the operations is printed as
+ * "row NAME VALUE UNIT". */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __capos__
+#include "system_capos.h"
+#else
+#include "system_linux.h"
+#endif
+
+#define SAMPLES 3
+#define PAGE_SIZE 4096
+#define MAP_PAGES 2048
+
+static inline uint64_t ticks(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+/* What a row's function is: does count operations. */
+typedef void (*row_function_t)(uint64_t count);
+
+static void null_calls(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		system_null();
+}
+
+/* The smallest call that answers something: the calling thread's FS base. */
+static void small_calls(uint64_t count)
+{
+	uint64_t first = system_fs_base();
+
+	for (uint64_t i = 1; i < count; i++)
+		if (system_fs_base() != first)
+			system_fail("the FS base changed");
+}
+
+static void clock_reads(uint64_t count)
+{
+	uint64_t previous_ns = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t now_ns = system_now_ns();
+
+		if (now_ns < previous_ns)
+			system_fail("the clock ran backwards");
+		previous_ns = now_ns;
+	}
+}
+
+/* A wake that finds nobody waiting. */
+static void empty_wakes(uint64_t count)
+{
+	static volatile uint32_t word;
+
+	for (uint64_t i = 0; i < count; i++)
+		if (system_unpark(&word) != 0)
+			system_fail("somebody was waiting");
+}
+
+/* ---- handing a token from one thread to the other and back ---- */
+
+static volatile uint32_t turn[2];   /* turn[i] is 1 when it is thread i's turn */
+static uint64_t handoff_rounds;
+
+static void await_turn(uint32_t me)
+{
+	while (__atomic_exchange_n(&turn[me], 0, __ATOMIC_ACQUIRE) == 0)
+		system_park(&turn[me], 0);
+}
+
+static void give_turn(uint32_t other)
+{
+	__atomic_store_n(&turn[other], 1, __ATOMIC_RELEASE);
+	system_unpark(&turn[other]);
+}
+
+static void answer_turns(void)
+{
+	for (uint64_t i = 0; i < handoff_rounds; i++) {
+		await_turn(1);
+		give_turn(0);
+	}
+}
+
+/* One operation is one hand-over, half a round: a wake, a wait, and the switch between them. */
+static void handoffs(uint64_t count)
+{
+	system_thread_t partner;
+
+	handoff_rounds = count / 2;
+	system_thread_start(&partner, answer_turns);
+	for (uint64_t i = 0; i < handoff_rounds; i++) {
+		give_turn(1);
+		await_turn(0);
+	}
+	system_thread_join(&partner);
+}
+
+/* ---- threads and memory ---- */
+
+static uint64_t threads_ran;
+
+static void count_thread(void)
+{
+	threads_ran++;
+}
+
+static void threads(uint64_t count)
+{
+	uint64_t before = threads_ran;
+
+	for (uint64_t i = 0; i < count; i++) {
+		system_thread_t thread;
+
+		system_thread_start(&thread, count_thread);
+		system_thread_join(&thread);
+	}
+	if (threads_ran != before + count)
+		system_fail("a thread did not run");
+}
+
+/* Per page: its share of map, first write and unmap. */
+static void mapped_pages(uint64_t count)
+{
+	char *block = system_map(count * PAGE_SIZE);
+
+	for (uint64_t i = 0; i < count; i++) {
+		if (block[i * PAGE_SIZE] != 0)
+			system_fail("a new page is not zero");
+		block[i * PAGE_SIZE] = 1;
+	}
+	system_unmap(block, count * PAGE_SIZE);
+}
+
+/* Map and unmap one page that nobody touches. */
+static void untouched_maps(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		system_unmap(system_map(PAGE_SIZE), PAGE_SIZE);
+}
+
+static const struct row {
+	const char *name;
+	row_function_t run;
+	uint64_t count;
+} rows[] = {
+	{"raw.null_call", null_calls, 20000},
+	{"raw.small_call", small_calls, 20000},
+	{"raw.clock", clock_reads, 20000},
+	{"raw.empty_wake", empty_wakes, 20000},
+	{"raw.handoff", handoffs, 10000},
+	{"raw.thread", threads, 500},
+	{"raw.map_unmap", untouched_maps, 2000},
+	{"raw.map_touch", mapped_pages, MAP_PAGES},
+};
+
+static void measure(const struct row *row)
+{
+	uint64_t best = UINT64_MAX;
+
+	row->run(row->count);
+	for (int sample = 0; sample < SAMPLES; sample++) {
+		uint64_t start = ticks(), spent;
+
+		row->run(row->count);
+		spent = ticks() - start;
+		if (spent < best)
+			best = spent;
+	}
+	best = best * 100 / row->count;
+	printf("row %s %llu.%02llu instructions\n", row->name, (unsigned long long)(best / 100), (unsigned long long)(best % 100));
+}
+
+/* With arguments, measures the rows named there; a name that ends in '*' names all that begin so. */
+static int is_wanted(const char *name, int count, char **patterns)
+{
+	for (int i = 0; i < count; i++) {
+		size_t length = strlen(patterns[i]);
+		int is_prefix = length > 0 && patterns[i][length - 1] == '*';
+
+		if (is_prefix ? strncmp(name, patterns[i], length - 1) == 0 : strcmp(name, patterns[i]) == 0)
+			return 1;
+	}
+	return count == 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long long at_main = ticks();
+
+	system_start();
+	if (is_wanted("boot.c_main", argc - 1, argv + 1))
+		printf("row boot.c_main %llu.%02llu M-instructions\n", at_main / 1000000, at_main % 1000000 / 10000);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (is_wanted(rows[i].name, argc - 1, argv + 1))
+			measure(&rows[i]);
+	printf("end\n");
+	fflush(stdout);
+	return 0;
+}
