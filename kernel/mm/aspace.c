@@ -1,8 +1,8 @@
 /* Address spaces: the methods that change what an address is for.
  *
- * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then everything the change
- * needs is obtained (region nodes, charges, promises, page tables), and only then is anything changed: from there on
- * nothing can fail. References to memory objects are dropped after the lock. */
+ * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then
+ * everything the change needs is obtained (region nodes, charges, promises, page tables), and only then is anything
+ * changed: from there on nothing can fail. References to memory objects are dropped after the lock. */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"
@@ -15,7 +15,8 @@
 #include "object/memory_object.h"
 #include "sched/park.h"
 
-/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same GiB, so that they share tables. */
+/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same GiB, so that they
+ * share tables. */
 #define SEARCH_BASE 0x20000000ul
 #define USER_BASE 0x10000ul
 
@@ -75,7 +76,8 @@ struct extent {
 	for (struct region *region = (extent)->first; region && region->start < (extent)->end; region = region_next(region))
 
 /* Finds the regions of [start, end), all of it, and refuses those that are not wanted. */
-static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted, struct extent *extent)
+static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted,
+			     struct extent *extent)
 {
 	struct region *region = region_at(&space->regions, start);
 
@@ -247,7 +249,7 @@ static struct region *region_new(uint32_t state, uint32_t prot)
 
 /* ---- taking away ---- */
 
-/* Shoots down what paging_hide or paging_split made stale, and ends the waits on words that are gone. */
+/* Ends the waits on words that are gone. */
 static void drain_waiters(struct aspace *space, uint64_t start, uint64_t end)
 {
 	/* After the flush: a waiter not counted yet reads its word later and finds it gone. */
@@ -255,7 +257,8 @@ static void drain_waiters(struct aspace *space, uint64_t start, uint64_t end)
 		park_drain(space, start, end);
 }
 
-static void flush_edge(struct aspace *space, uint64_t address)
+/* A 2 MiB entry that crosses the address becomes a table. */
+static void split_edge(struct aspace *space, uint64_t address)
 {
 	if (paging_split(space->root, address, &space->table_frames)) {
 		uint64_t base = address & ~(LARGE_PAGE_SIZE - 1);
@@ -263,14 +266,14 @@ static void flush_edge(struct aspace *space, uint64_t address)
 	}
 }
 
-/* 2 MiB entries that cross the edges of the range become tables. */
 static void split_edges(struct aspace *space, uint64_t start, uint64_t end)
 {
-	flush_edge(space, start);
-	flush_edge(space, end);
+	split_edge(space, start);
+	split_edge(space, end);
 }
 
-/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for promised ones is the caller's. */
+/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for promised ones is
+ * the caller's. */
 static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
@@ -607,8 +610,8 @@ static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, con
 	return STATUS_OK;
 }
 
-status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot, bool pinned,
-			   uint64_t *address)
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot,
+			   bool pinned, uint64_t *address)
 {
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
@@ -625,7 +628,8 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 	};
 	struct region *region;
 	spin_lock(&space->lock);
-	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address, &region);
+	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address,
+			     &region);
 	if (status == STATUS_OK) {
 		space->resident_pages += size / PAGE_SIZE;
 		region_join(space, region);

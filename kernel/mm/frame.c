@@ -7,8 +7,9 @@
  *     HEAD_FREE | order  head of a free block, on free_lists[order]
  *     HEAD_USED | order  head of an allocated block
  *
- * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy always has an entry; entries of holes stay 0 and
- * never merge. A wrong free (twice, wrong order, not a head) meets a wrong byte and stops the machine at once.
+ * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy always has an entry;
+ * entries of holes stay 0 and never merge. A wrong free (twice, wrong order, not a head) meets a wrong byte and stops
+ * the machine at once.
  *
  * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is found there. */
 #include "mm/frame.h"
@@ -337,7 +338,8 @@ void frames_init(const struct memory_range *usable, unsigned usable_count, const
 	for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
 		list_init(&free_lists[i]);
 
-	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing. All are cleared before any is set. */
+	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing. All are cleared
+	 * before any is set. */
 	for (unsigned i = 0; i < usable_count; i++) {
 		size_t from = frame_up(usable[i].start) & ~(BLOCK_MAX - 1);
 		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);

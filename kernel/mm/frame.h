@@ -40,9 +40,10 @@ struct memory_range {
 	paddr_t start, end; /* bytes; [start, end) */
 };
 
-/* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel image, boot package, tables).
- * The allocator's own tables are placed in usable memory. The direct map covers all of usable. */
-void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count);
+/* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel image, boot
+ * package, tables). The allocator's own tables are placed in usable memory. The direct map covers all of usable. */
+void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken,
+		 unsigned taken_count);
 
 enum frame_flags {
 	FRAME_ZERO = 1,     /* contents zero; otherwise undefined (poisoned in debug kernels) */

@@ -7,8 +7,8 @@
  * So an object's slab is found by rounding its address down, and an object is never page-aligned: a page-aligned address is a
  * whole-frame allocation, whose size the frame allocator knows. That is how free needs no size.
  *
- * A slab is on its class's list while it has both a free object and a used one. Objects never used yet are not on the free list but
- * behind `carved`: a new slab costs nothing per object. */
+ * A slab is on its class's list while it has both a free object and a used one. Objects never used yet are not on the
+ * free list but behind `carved`: a new slab costs nothing per object. */
 #include "mm/kmem.h"
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
-/* The regions of an address space: disjoint ranges with a state and a protection, in a tree ordered by address. Neighbours with equal properties
- * are one region. Everything here runs under the space's lock and knows nothing of page tables. */
+/* The regions of an address space: disjoint ranges with a state and a protection, in a tree ordered by address.
+ * Neighbours with equal properties are one region. Everything here runs under the space's lock and knows nothing of
+ * page tables. */
 #ifndef CAPOS_MM_REGION_H
 #define CAPOS_MM_REGION_H
 
@@ -46,8 +47,8 @@ struct region *region_next(const struct region *region);
 void region_insert(struct rbtree *regions, struct region *region);
 /* Cuts the region in two at an address inside it; upper is memory for the second half. */
 void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
-/* Joins what can be joined from first, its predecessor included, up to the region that begins at end. Returns how many regions went; their
- * nodes, perhaps first's too, are freed. */
+/* Joins what can be joined from first, its predecessor included, up to the region that begins at end. Returns how
+ * many regions went; their nodes, perhaps first's too, are freed. */
 unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end);
 
 /* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none. */

@@ -1,5 +1,5 @@
-/* User memory, with the range checked here and everything else left to the processor: usercopy.S has the accesses, the page-fault handler
- * resolves what can be and sends the rest to the fixups. */
+/* User memory, with the range checked here and everything else left to the processor: usercopy.S has the accesses,
+ * the page-fault handler resolves what can be and sends the rest to the fixups. */
 #include "mm/user.h"
 
 #include "arch/x86_64/cpu.h"

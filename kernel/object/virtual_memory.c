@@ -1,4 +1,5 @@
-/* VirtualMemory: the caller's own address space. The object (object/markers.c) is a marker, as the space is always the caller's. */
+/* VirtualMemory: the caller's own address space. The object (object/markers.c) is a marker, as the space is always
+ * the caller's. */
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "mm/aspace.h"

@@ -1,4 +1,5 @@
-/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other names, so that those here can refuse. */
+/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other names, so that those
+ * here can refuse. */
 #include "host.h"
 
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* See model.h.
  *
- * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables, and is large enough for several
- * whole 2 MiB blocks. A refusal must leave everything as it was; a success must do exactly what the oracle does. */
+ * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables, and is large enough
+ * for several whole 2 MiB blocks. A refusal must leave everything as it was; a success must do exactly what the
+ * oracle does. */
 #include "model.h"
 
 #include <string.h>
@@ -341,8 +342,8 @@ static void do_map_frames(unsigned first, unsigned count)
 
 	count = 1 + count % FRAMES_PAGES;
 	status_t expected = exact && !range_is_free(first, count) ? STATUS(OVERLAP) : STATUS_OK;
-	if (agreed(aspace_map_frames(space, address_of(first), exact, foreign_frames, count * PAGE_SIZE, CAPOS_PROT_READ, pinned, &address),
-		   expected) &&
+	uint64_t start = address_of(first), size = count * PAGE_SIZE;
+	if (agreed(aspace_map_frames(space, start, exact, foreign_frames, size, CAPOS_PROT_READ, pinned, &address), expected) &&
 	    placed(first, count, address))
 		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned);
 }

@@ -16,7 +16,8 @@ struct model_options {
 
 /* Runs on the memory host_memory() made, and leaves it as it was. */
 void model_run(const struct model_options *options);
-/* Since the last question each operation must have succeeded that often: a walk in which everything is refused proves little. */
+/* Since the last question each operation must have succeeded that often: a walk in which everything is refused proves
+ * little. */
 void model_check_successes(unsigned least);
 
 #endif

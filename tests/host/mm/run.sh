@@ -56,7 +56,8 @@ run()
 	fi
 	failed=1
 	grep -E '^(ok|FAIL) ' "$out/$name.log"
-	grep -q '^FAIL ' "$out/$name.log" || echo "FAIL mm-$name: $(grep -m1 -E 'ERROR|runtime error' "$out/$name.log" || tail -n1 "$out/$name.log")"
+	grep -q '^FAIL ' "$out/$name.log" && return
+	echo "FAIL mm-$name: $(grep -m1 -E 'ERROR|runtime error' "$out/$name.log" || tail -n1 "$out/$name.log")"
 }
 
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"

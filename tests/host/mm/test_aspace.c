@@ -1,4 +1,5 @@
-/* Address spaces against the oracle, with plenty of memory, with a limit, with hardly any memory, and with refusals everywhere. */
+/* Address spaces against the oracle, with plenty of memory, with a limit, with hardly any memory, and with refusals
+ * everywhere. */
 #include "host.h"
 #include "model.h"
 

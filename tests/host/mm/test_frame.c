@@ -22,7 +22,9 @@ static void test_boot(void)
 {
 	/* Holes, ranges that are not whole pages, taken ranges across edges of usable ones, and one outside of all. */
 	const struct memory_range usable[] = { { 0, 0x9fc00 }, { 0x100000, 12ul << 20 }, { 32ul << 20, RAM - 0x1800 } };
-	const struct memory_range taken[] = { { 40ul << 20, 41ul << 20 }, { 0x200000, 0x345678 }, { 0x9f000, 0xa0000 }, { 20ul << 20, 33ul << 20 } };
+	const struct memory_range taken[] = {
+		{ 40ul << 20, 41ul << 20 }, { 0x200000, 0x345678 }, { 0x9f000, 0xa0000 }, { 20ul << 20, 33ul << 20 },
+	};
 
 	test_name = "mm-frame-boot";
 	host_arena(RAM);

@@ -1,4 +1,5 @@
-/* Red-black trees against a sorted array, with the colour rules checked after every step; the gap search of regions against a scan. */
+/* Red-black trees against a sorted array, with the colour rules checked after every step; the gap search of regions
+ * against a scan. */
 #include <string.h>
 
 #include "host.h"
@@ -114,7 +115,8 @@ static void test_gaps(void)
 			memset(&used[at], 1, size);
 			at += size;
 		}
-		unsigned size = 1 + (unsigned)host_below(10), alignment = 1u << host_below(4), from = 1 + (unsigned)host_below(400), expected = 0;
+		unsigned size = 1 + (unsigned)host_below(10), alignment = 1u << host_below(4);
+		unsigned from = 1 + (unsigned)host_below(400), expected = 0;
 		for (unsigned at = from; at + size <= 400 && !expected; at++) {
 			unsigned run = 0;
 			while (run < size && !used[at + run])
