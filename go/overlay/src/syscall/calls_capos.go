@@ -30,6 +30,8 @@ func runtime_processID() uint64
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_raise(sig uint32)
 func runtime_fillRandom(b []byte) bool
+func runtime_hasWrites() bool
+func runtime_takeWrites(take func(fd int, data []byte))
 func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr)
 func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
 

@@ -52,6 +52,13 @@ func init() {
 
 // descriptor returns the open file, nil when there is none.
 func descriptor(fd int) *file {
+	if runtime_hasWrites() {
+		takeRuntimeWrites()
+	}
+	return entryOf(fd)
+}
+
+func entryOf(fd int) *file {
 	d := &descriptors
 	d.RLock()
 	defer d.RUnlock()
@@ -59,6 +66,23 @@ func descriptor(fd int) *file {
 		return nil
 	}
 	return d.table[fd]
+}
+
+// takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for locks.
+func takeRuntimeWrites() {
+	runtime_takeWrites(func(fd int, data []byte) {
+		f := entryOf(fd)
+		switch {
+		case f == nil || f.flagsNow()&O_ACCMODE == O_RDONLY:
+		case f.pipe != nil:
+			f.pipe.write(data, false)
+		case f.node != nil && f.node.content != nil:
+			f.use.Lock()
+			n, _ := f.writeContent(data, f.offset)
+			f.offset += int64(n)
+			f.use.Unlock()
+		}
+	})
 }
 
 // install gives the file the lowest free descriptor that is not below least.
@@ -97,6 +121,7 @@ func uninstall(fd int) (f *file, last bool) {
 }
 
 func Close(fd int) error {
+	descriptor(fd) // takes what the runtime wrote to it
 	f, last := uninstall(fd)
 	if f == nil {
 		return EBADF

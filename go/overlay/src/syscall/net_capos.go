@@ -110,17 +110,6 @@ type IPv6Mreq struct {
 	Interface uint32
 }
 
-type SocketControlMessage struct {
-	Header Cmsghdr
-	Data   []byte
-}
-
-type Cmsghdr struct {
-	Len   uint64
-	Level int32
-	Type  int32
-}
-
 func Socket(domain, typ, proto int) (fd int, err error) { return -1, EAFNOSUPPORT }
 
 func Socketpair(domain, typ, proto int) (fd [2]int, err error) { return [2]int{-1, -1}, EAFNOSUPPORT }
@@ -209,14 +198,58 @@ func sendmsgNInet6(fd int, p, oob []byte, to *SockaddrInet6, flags int) (int, er
 
 // ---- control messages ---------------------------------------------------------------------------------------------------
 
+// A control message is a Cmsghdr and its data, padded to eight bytes.
 const cmsgHeaderSize = 16
+
+type Cmsghdr struct {
+	Len   uint64 // of header and data, without padding
+	Level int32
+	Type  int32
+}
+
+type SocketControlMessage struct {
+	Header Cmsghdr
+	Data   []byte
+}
+
+func cmsgAlign(length int) int { return (length + 7) &^ 7 }
 
 func CmsgLen(datalen int) int { return cmsgHeaderSize + datalen }
 
-func CmsgSpace(datalen int) int { return cmsgHeaderSize + (datalen+7)&^7 }
+func CmsgSpace(datalen int) int { return cmsgHeaderSize + cmsgAlign(datalen) }
 
-func UnixRights(fds ...int) []byte { return make([]byte, CmsgSpace(4*len(fds))) }
+// UnixRights makes the message that carries descriptors.
+func UnixRights(fds ...int) []byte {
+	b := make([]byte, CmsgSpace(4*len(fds)))
+	putInt(b, uint64(CmsgLen(4*len(fds))), 8)
+	putInt(b[8:], SOL_SOCKET, 4)
+	putInt(b[12:], SCM_RIGHTS, 4)
+	for i, fd := range fds {
+		putInt(b[cmsgHeaderSize+4*i:], uint64(fd), 4)
+	}
+	return b
+}
 
-func ParseSocketControlMessage(b []byte) ([]SocketControlMessage, error) { return nil, EINVAL }
+func ParseSocketControlMessage(b []byte) (messages []SocketControlMessage, err error) {
+	for len(b) >= cmsgHeaderSize {
+		length := readIntLE(b, 8)
+		if length < cmsgHeaderSize || length > uint64(len(b)) {
+			return nil, EINVAL
+		}
+		header := Cmsghdr{Len: length, Level: int32(readIntLE(b[8:], 4)), Type: int32(readIntLE(b[12:], 4))}
+		messages = append(messages, SocketControlMessage{header, b[cmsgHeaderSize:length]})
+		b = b[min(cmsgAlign(int(length)), len(b)):]
+	}
+	return messages, nil
+}
 
-func ParseUnixRights(m *SocketControlMessage) ([]int, error) { return nil, EINVAL }
+func ParseUnixRights(m *SocketControlMessage) ([]int, error) {
+	if m.Header.Level != SOL_SOCKET || m.Header.Type != SCM_RIGHTS {
+		return nil, EINVAL
+	}
+	fds := make([]int, len(m.Data)/4)
+	for i := range fds {
+		fds[i] = int(int32(readIntLE(m.Data[4*i:], 4)))
+	}
+	return fds, nil
+}

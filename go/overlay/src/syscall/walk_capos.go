@@ -118,7 +118,7 @@ func startOf(dirfd int, path string) (*node, Errno) {
 	if dirfd == AT_FDCWD || len(path) > 0 && path[0] == '/' {
 		return tree.cwd, 0
 	}
-	f := descriptor(dirfd)
+	f := entryOf(dirfd) // the tree is locked, so it may not take the writes of the runtime
 	switch {
 	case f == nil:
 		return nil, EBADF
