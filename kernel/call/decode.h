@@ -50,6 +50,8 @@ struct fields_desc {
 #define METHOD_BLOCKS 1       /* may suspend the calling thread */
 #define METHOD_RETURNS_CAP 2  /* its only result is a capability: reserve a slot before invoking it */
 #define METHOD_RETURNS_DATA 4 /* its only result is a Data */
+#define METHOD_PLAIN 8        /* compact form: the words are the parameters, the result word is the only result; at most 5 words */
+#define METHOD_NARROW 16      /* some integer parameter has less than 64 bits: its range must be checked */
 
 struct method_desc {
 	const char *name;

@@ -2,6 +2,7 @@
  * slot to the method, and methods whose words all are scalars get them as they are. */
 #include "call/call.h"
 
+#include "arch/x86_64/percpu.h"
 #include "call/trace.h"
 #include "core/log.h"
 #include "kernel/methods.h"
@@ -54,7 +55,6 @@ static status_t call_compact_general(struct call *call, const struct method_desc
 	union method_results results;
 	struct word_results where;
 	cap_id_t cap = 0;
-	result->cap = 0;
 	status_t status = decode_arguments(method, arguments, count, &params, &results, &where);
 	if (status != STATUS_OK)
 		return status;
@@ -77,12 +77,6 @@ static status_t call_compact_general(struct call *call, const struct method_desc
 	return status;
 }
 
-/* Every word is a scalar parameter, at most one scalar comes back: the words are the parameter structure. */
-static bool is_plain(const struct method_desc *method, size_t count)
-{
-	return method->words == method->params.count && method->words <= count && !(method->flags & METHOD_RETURNS_CAP);
-}
-
 static status_t check_scalar(const struct field_desc *field, uint64_t word)
 {
 	if (field->width == 8)
@@ -96,16 +90,15 @@ static status_t check_scalar(const struct field_desc *field, uint64_t word)
 status_t call_compact(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
                       struct call_result *result)
 {
-	if (__builtin_expect(!is_plain(method, count), 0))
-		return call_compact_general(call, method, arguments, count, result);
 	result->word = 0;
 	result->cap = 0;
-	for (unsigned i = 0; i < method->words; i++) {
-		status_t status = check_scalar(&method->params.fields[i], arguments[i]);
-		if (__builtin_expect(status != STATUS_OK, 0))
-			return status;
-	}
-	status_t status = method->invoke(call, arguments, &result->word);
+	if (!(method->flags & METHOD_PLAIN))
+		return call_compact_general(call, method, arguments, count, result);
+	status_t status = STATUS_OK;
+	for (unsigned i = 0; i < method->words && status == STATUS_OK; i++)
+		status = check_scalar(&method->params.fields[i], arguments[i]);
+	if (status == STATUS_OK)
+		status = method->invoke(call, arguments, &result->word);
 	if (__builtin_expect(call_observed, 0))
 		call_observe(call, method, arguments, &result->word, status, 0);
 	return status;
@@ -158,26 +151,57 @@ int64_t call_release(struct process *process, cap_id_t cap)
 	return result;
 }
 
-static int64_t register_compact(struct trap_frame *frame)
+/* A method call in registers: every case. */
+static __attribute__((noinline)) int64_t register_compact_general(struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
 	struct process *process = thread->process;
-	struct object *object = cap_table_lookup(&process->caps, (cap_id_t)frame->rdi);
-	if (__builtin_expect(!object, 0))
-		return STATUS_TRANSPORT(INVOKE_FAILED);
-
+	cap_id_t cap = (cap_id_t)frame->rdi;
+	if (frame->rdi >> 48)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	struct object *object = cap_table_lookup(&process->caps, cap);
+	const struct method_desc *method = object ? interface_method(object->interface, (uint32_t)(frame->rdi >> 32)) : NULL;
 	int64_t value = STATUS_TRANSPORT(INVOKE_FAILED);
-	uint64_t ordinal = frame->rdi >> 32;
-	if (__builtin_expect(object->interface && ordinal < object->interface->method_count, 1)) {
-		const struct method_desc *method = &object->interface->methods[ordinal];
+	if (method) {
 		uint64_t arguments[REGISTER_ARGUMENTS] = { frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
-		struct call call = { .thread = thread, .process = process, .object = object, .cap = (cap_id_t)frame->rdi };
+		struct call call = { .thread = thread, .process = process, .object = object, .cap = cap };
 		struct call_result result;
 		status_t status = call_compact(&call, method, arguments, REGISTER_ARGUMENTS, &result);
 		value = status == STATUS_OK ? (int64_t)register_word(method, result.word) : status;
+	} else if (__builtin_expect(call_observed, 0)) {
+		call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
 	}
-	object_release(object);
+	if (object)
+		object_release(object);
 	return value;
+}
+
+/* The common case, short: a static object, a plain method of full words, nobody watching. Everything else goes the general way, which
+ * looks again from the start. No stack protector: nothing here is indexed by what a program says. */
+static __attribute__((noinline, no_stack_protector)) int64_t register_compact(struct trap_frame *frame)
+{
+	struct thread *thread = percpu()->current;
+	struct process *process = thread->process;
+	cap_id_t cap = (cap_id_t)frame->rdi;
+	uint64_t ordinal = frame->rdi >> 32;
+	struct object *object = cap_table_lookup_static(&process->caps, cap);
+	if (__builtin_expect(!object || ordinal >= object->interface->method_count || call_observed, 0))
+		return register_compact_general(frame);
+	const struct method_desc *method = &object->interface->methods[ordinal];
+	if (__builtin_expect((method->flags & (METHOD_PLAIN | METHOD_NARROW)) != METHOD_PLAIN, 0))
+		return register_compact_general(frame);
+	uint64_t arguments[REGISTER_ARGUMENTS];
+	if (method->words) {
+		arguments[0] = frame->rsi;
+		arguments[1] = frame->rdx;
+		arguments[2] = frame->r10;
+		arguments[3] = frame->r8;
+		arguments[4] = frame->r9;
+	}
+	struct call call = { .thread = thread, .process = process, .object = object, .cap = cap };
+	uint64_t word = 0;
+	status_t status = method->invoke(&call, arguments, &word);
+	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)word : status;
 }
 
 static int64_t enter_exit(uint64_t code, uint64_t scope)
@@ -213,14 +237,9 @@ static int64_t enter_operation(struct trap_frame *frame, uint64_t opcode)
 	}
 }
 
-int64_t syscall_entry(struct trap_frame *frame)
+static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
 {
 	uint64_t number = frame->rax;
-	if (__builtin_expect(number == (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8), 1)) {
-		if (__builtin_expect(frame->rdi >> 48, 0))
-			return STATUS_TRANSPORT(INVALID_REQUEST);
-		return register_compact(frame);
-	}
 	if (number == CAPOS_SYS_CAP_ENTER)
 		return ring_enter(frame->rdi, frame->rsi);
 	if (number == CAPOS_SYS_EXIT)
@@ -228,4 +247,11 @@ int64_t syscall_entry(struct trap_frame *frame)
 	if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)
 		return enter_operation(frame, number >> 8);
 	return STATUS_TRANSPORT(INVALID_REQUEST);
+}
+
+int64_t syscall_entry(struct trap_frame *frame)
+{
+	if (__builtin_expect(frame->rax == (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8), 1))
+		return register_compact(frame);
+	return enter_other(frame);
 }

@@ -139,10 +139,12 @@ static void execute_method(const struct capos_submission *submission, struct cap
 {
 	struct thread *thread = thread_current();
 	struct object *object = cap_table_lookup(&thread->process->caps, submission->cap);
+	const struct method_desc *method = object ? interface_method(object->interface, submission->method) : NULL;
 	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
+	if (!method && __builtin_expect(call_observed, 0))
+		call_observe_miss(submission->cap, submission->method);
 	if (!object)
 		return;
-	const struct method_desc *method = object->interface ? interface_method(object->interface, submission->method) : NULL;
 	struct call call = {
 		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap, .from_ring = true,
 	};

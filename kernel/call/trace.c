@@ -171,6 +171,17 @@ void call_observe(const struct call *call, const struct method_desc *method, con
 	spin_unlock(&line_lock);
 }
 
+void call_observe_miss(cap_id_t cap, uint32_t ordinal)
+{
+	if (!tracing)
+		return;
+	spin_lock(&line_lock);
+	line_begin_locked(cap, true);
+	line_add("method %u = invokeFailed", ordinal);
+	line_send_locked();
+	spin_unlock(&line_lock);
+}
+
 static const char *operation_name(uint32_t opcode)
 {
 	return opcode == CAPOS_OPCODE_PARK ? "park" : opcode == CAPOS_OPCODE_UNPARK ? "unpark" : "release";

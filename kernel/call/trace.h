@@ -21,6 +21,8 @@ void call_trace_init(const char *command_line);
 /* A method has answered. params and results are its own structures; results mean something when status is OK. */
 void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
                   cap_id_t cap);
+/* A call named a capability the process does not hold, or a method it does not have. */
+void call_observe_miss(cap_id_t cap, uint32_t ordinal);
 /* park, unpark or release has: a and b are their arguments. */
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
 /* A thread is about to leave by exit. */

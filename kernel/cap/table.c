@@ -1,48 +1,32 @@
 /* Capability table: see table.h for the slot word and the rules of use. */
 #include "cap/table.h"
 
-#include <stddef.h>
-
 #include "core/log.h"
 #include "mm/kmem.h"
 
-enum slot_kind {
-	SLOT_FREE,     /* payload: next free slot */
-	SLOT_RESERVED, /* set aside by cap_table_reserve */
-	SLOT_COUNTED,  /* payload: an object with a reference count */
-	SLOT_STATIC,   /* payload: an object that never ends */
-};
-
-#define KIND_MASK 0xfull
 #define PAYLOAD_MASK 0x0000fffffffffff0ull
 
 _Static_assert(CAPOS_CAP_SLOTS_MAX % CAP_CHUNK_SLOTS == 0, "the table is made of whole chunks");
 _Static_assert(CAPOS_CAP_SLOTS_MAX <= 65536, "a slot number has 16 bits");
 
-static uint64_t slot_word(uint16_t generation, uint64_t payload, enum slot_kind kind)
+static uint64_t slot_word(uint16_t generation, uint64_t payload, enum cap_slot_kind kind)
 {
 	return (uint64_t)generation << 48 | payload | kind;
 }
 
 static uint64_t free_word(uint16_t generation, uint32_t next)
 {
-	return slot_word(generation, (uint64_t)next << 4, SLOT_FREE);
+	return slot_word(generation, (uint64_t)next << 4, CAP_SLOT_FREE);
 }
 
-static enum slot_kind word_kind(uint64_t word)
+static enum cap_slot_kind word_kind(uint64_t word)
 {
-	return (enum slot_kind)(word & KIND_MASK);
+	return (enum cap_slot_kind)(word & CAP_SLOT_KIND_MASK);
 }
 
 static uint16_t word_generation(uint64_t word)
 {
 	return (uint16_t)(word >> 48);
-}
-
-/* Addresses are canonical, so bit 47 restores what the generation displaced. */
-static struct object *word_object(uint64_t word)
-{
-	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) & ~KIND_MASK);
 }
 
 /* The slot's word, or NULL when no such slot exists yet. Needs no lock. */
@@ -75,8 +59,8 @@ void cap_table_destroy(struct cap_table *table)
 	for (uint32_t i = 0; i < table->slots / CAP_CHUNK_SLOTS; i++) {
 		uint64_t *chunk = table->chunks[i];
 		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
-			if (word_kind(chunk[j]) == SLOT_COUNTED)
-				object_release(word_object(chunk[j]));
+			if (word_kind(chunk[j]) == CAP_SLOT_COUNTED)
+				object_release(cap_slot_object(chunk[j]));
 		kmem_free(chunk);
 		table->chunks[i] = NULL;
 	}
@@ -124,7 +108,7 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 		table->free_head = (uint32_t)((*address & PAYLOAD_MASK) >> 4);
 		if (!table->free_head)
 			table->free_tail = 0;
-		word_store(address, slot_word(generation, 0, SLOT_RESERVED));
+		word_store(address, slot_word(generation, 0, CAP_SLOT_RESERVED));
 		table->used++;
 		*cap = (cap_id_t)generation << 16 | slot;
 	}
@@ -136,9 +120,9 @@ void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *obje
 {
 	uint64_t *address = slot_address(table, cap & 0xffff);
 	spin_lock(&table->lock);
-	ASSERT(word_kind(*address) == SLOT_RESERVED && word_generation(*address) == cap >> 16);
+	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED && word_generation(*address) == cap >> 16);
 	word_store(address, slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
-	                              object->ops ? SLOT_COUNTED : SLOT_STATIC));
+	                              object->ops ? CAP_SLOT_COUNTED : CAP_SLOT_STATIC));
 	spin_unlock(&table->lock);
 }
 
@@ -153,7 +137,7 @@ static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 void cap_table_abandon(struct cap_table *table, cap_id_t cap)
 {
 	spin_lock(&table->lock);
-	ASSERT(word_kind(*slot_address(table, cap & 0xffff)) == SLOT_RESERVED);
+	ASSERT(word_kind(*slot_address(table, cap & 0xffff)) == CAP_SLOT_RESERVED);
 	slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 }
@@ -171,9 +155,9 @@ static uint64_t table_word(struct cap_table *table, cap_id_t cap, uint64_t **add
 {
 	*address = slot_address(table, cap & 0xffff);
 	if (!*address)
-		return SLOT_FREE;
+		return CAP_SLOT_FREE;
 	uint64_t word = word_load(*address);
-	return word_generation(word) == cap >> 16 ? word : SLOT_FREE;
+	return word_generation(word) == cap >> 16 ? word : CAP_SLOT_FREE;
 }
 
 bool cap_table_release(struct cap_table *table, cap_id_t cap)
@@ -181,28 +165,26 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 	uint64_t *address;
 	spin_lock(&table->lock);
 	uint64_t word = table_word(table, cap, &address);
-	bool held = word_kind(word) == SLOT_COUNTED || word_kind(word) == SLOT_STATIC;
+	bool held = word_kind(word) == CAP_SLOT_COUNTED || word_kind(word) == CAP_SLOT_STATIC;
 	if (held)
 		slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
-	if (word_kind(word) == SLOT_COUNTED)
-		object_release(word_object(word)); /* after the lock: a destroy hook takes its own */
+	if (word_kind(word) == CAP_SLOT_COUNTED)
+		object_release(cap_slot_object(word)); /* after the lock: a destroy hook takes its own */
 	return held;
 }
 
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 {
-	uint64_t *address;
-	uint64_t word = table_word(table, cap, &address);
-	if (__builtin_expect(word_kind(word) == SLOT_STATIC, 1))
-		return word_object(word);
-	if (word_kind(word) != SLOT_COUNTED)
+	struct object *object = cap_table_lookup_static(table, cap);
+	if (object)
+		return object;
+	uint64_t *address, word = table_word(table, cap, &address);
+	if (word_kind(word) != CAP_SLOT_COUNTED)
 		return NULL;
-
-	struct object *object = NULL;
 	spin_lock(&table->lock);
 	if (word_load(address) == word) { /* still there: the slot's own reference keeps it alive */
-		object = word_object(word);
+		object = cap_slot_object(word);
 		object_retain(object);
 	}
 	spin_unlock(&table->lock);

@@ -17,6 +17,7 @@
 #define CAPOS_CAP_TABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
@@ -54,6 +55,41 @@ void cap_table_abandon(struct cap_table *table, cap_id_t cap);
 status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap) MUST_CHECK;
 /* Drops the capability; false when the id names nothing. May run the object's destroy hook. */
 bool cap_table_release(struct cap_table *table, cap_id_t cap) MUST_CHECK;
+/* Slot words; for the functions below and table.c. */
+enum cap_slot_kind {
+	CAP_SLOT_FREE,     /* payload: next free slot */
+	CAP_SLOT_RESERVED, /* set aside by cap_table_reserve */
+	CAP_SLOT_COUNTED,  /* payload: an object with a reference count */
+	CAP_SLOT_STATIC,   /* payload: an object that never ends */
+};
+#define CAP_SLOT_KIND_MASK 0xfull
+
+/* Addresses are canonical, so bit 47 restores what the generation displaced. */
+static inline struct object *cap_slot_object(uint64_t word)
+{
+	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) & ~CAP_SLOT_KIND_MASK);
+}
+
+/* The object, when it is one that needs no reference; NULL when the id names nothing or another kind. For the hottest path. */
+static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
+{
+	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;
+	if (__builtin_expect(chunk_index >= CAP_CHUNKS_MAX, 0))
+		return NULL;
+	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
+	if (__builtin_expect(!chunk, 0))
+		return NULL;
+	uint64_t word = __atomic_load_n(&chunk[cap % CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
+	/* Generation and kind in one comparison. */
+	uint64_t wanted = (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
+	if (__builtin_expect((word & (0xffffull << 48 | CAP_SLOT_KIND_MASK)) != wanted, 0))
+		return NULL;
+	struct object *object = cap_slot_object(word);
+	if (!object)
+		__builtin_unreachable(); /* a filled slot holds an object */
+	return object;
+}
+
 /* The object, kept alive until the caller's object_release; NULL when the id names nothing. */
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap);
 /* Capabilities held. */

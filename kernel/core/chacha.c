@@ -29,8 +29,10 @@ void chacha20_block(const uint8_t key[CHACHA_KEY_BYTES], uint32_t counter, const
 	memcpy(start + 13, nonce, 12);
 	memcpy(state, start, sizeof state);
 	for (int round = 0; round < 20; round += 2) {
+#pragma GCC unroll 4
 		for (unsigned i = 0; i < 4; i++) /* columns */
 			quarter_round(state, i, 4 + i, 8 + i, 12 + i);
+#pragma GCC unroll 4
 		for (unsigned i = 0; i < 4; i++) /* diagonals */
 			quarter_round(state, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
 	}

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "arch/x86_64/percpu.h"
 #include "call/call.h"
 #include "call/trace.h"
 #include "check.h"
@@ -31,10 +32,21 @@ struct thread *thread_current(void)
 	return &thread;
 }
 
+struct percpu *percpu(void)
+{
+	static struct percpu cpu = { &thread };
+	return &cpu;
+}
+
 void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
                   cap_id_t cap)
 {
 	(void)call, (void)method, (void)params, (void)results, (void)status, (void)cap;
+}
+
+void call_observe_miss(cap_id_t cap, uint32_t ordinal)
+{
+	(void)cap, (void)ordinal;
 }
 
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
