@@ -15,12 +15,15 @@ static void object_gone(struct object *object)
 }
 
 static const struct object_ops counted_ops = { object_gone };
-static struct object static_object = OBJECT_STATIC(NULL);
+/* The table never looks into an interface. */
+static char interface_bytes;
+#define ANY_INTERFACE ((const struct interface_desc *)&interface_bytes)
+static struct object static_object = OBJECT_STATIC(ANY_INTERFACE);
 
 static struct object *new_object(void)
 {
 	struct object *object = aligned_alloc(16, (sizeof *object + 15) & ~15ul);
-	object_init(object, NULL, &counted_ops);
+	object_init(object, ANY_INTERFACE, &counted_ops);
 	return object;
 }
 
@@ -84,7 +87,7 @@ static void stale_ids_stay_dead(void)
 	cap_table_init(&table);
 	CHECK(cap_table_insert(&table, &static_object, &first) == STATUS_OK);
 	CHECK(cap_table_release(&table, first));
-	for (uint32_t i = 0; i < 63 * 65534; i++) { /* every other generation of every slot of the first chunk */
+	for (uint32_t i = 0; i < 63 * 65534u; i++) { /* every other generation of every slot of the first chunk */
 		CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
 		CHECK(cap != first && cap >> 16 != 0);
 		CHECK(cap_table_release(&table, cap));
