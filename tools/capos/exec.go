@@ -76,17 +76,14 @@ func (l *launch) prepareExec(args []string) error {
 	if err := l.tree.AddHostFile(elf, elf); err != nil {
 		return err
 	}
-	for _, file := range testOutputs(args[1:], dir) {
-		l.exports.add(file, file)
-		if err := l.tree.AddDir(filepath.Dir(file)); err != nil {
-			return err
-		}
+	for _, output := range testOutputs(args[1:], dir) {
+		l.exports.add(output.path, output.path, output.dir)
 	}
 	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
 		if cover, err = filepath.Abs(cover); err != nil {
 			return err
 		}
-		l.exports.add(cover, cover)
+		l.exports.add(cover, cover, true)
 	}
 	env := append(execEnv(os.Environ()), "HOME="+guestHome, "TMPDIR=/tmp", "PWD="+dir)
 	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...), Env: lastWins(append(env, l.exports.env()...))}
@@ -123,11 +120,16 @@ func execEnv(host []string) []string {
 	return env
 }
 
-// outputFlags are the flags of package testing that name a file, or with a directory the files below it.
-var outputFlags = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile", "testlogfile", "gocoverdir"}
+// outputFlags are the flags of package testing that name a file to be written.
+var outputFlags = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile", "testlogfile"}
+
+type testOutput struct {
+	path string
+	dir  bool
+}
 
 // testOutputs lists what the test binary will be writing outside of its temporary directory.
-func testOutputs(args []string, dir string) []string {
+func testOutputs(args []string, dir string) (outputs []testOutput) {
 	values := map[string]string{}
 	for _, arg := range args {
 		name, value, found := strings.Cut(strings.TrimLeft(arg, "-"), "=")
@@ -139,16 +141,18 @@ func testOutputs(args []string, dir string) []string {
 	if values["outputdir"] != "" {
 		base = absolute(values["outputdir"], dir)
 	}
-	var files []string
 	for _, name := range outputFlags {
 		if values[name] != "" {
-			files = append(files, absolute(values[name], base))
+			outputs = append(outputs, testOutput{absolute(values[name], base), false})
 		}
 	}
-	if values["artifacts"] == "true" {
-		files = append(files, filepath.Join(base, "_artifacts"))
+	if values["gocoverdir"] != "" {
+		outputs = append(outputs, testOutput{absolute(values["gocoverdir"], dir), true})
 	}
-	return files
+	if values["artifacts"] == "true" {
+		outputs = append(outputs, testOutput{filepath.Join(base, "_artifacts"), true})
+	}
+	return outputs
 }
 
 func absolute(name, dir string) string {

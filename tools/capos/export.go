@@ -18,17 +18,22 @@ type exports struct {
 	refused  bool // one message is enough for a program that keeps trying
 }
 
-type mapping struct{ guest, host string }
+// mapping takes a file, or a directory with everything below it, from the guest's tree to the host's.
+type mapping struct {
+	guest, host string
+	dir         bool
+}
 
 // exportLimit bounds the size of one exported file.
 const exportLimit = 16 << 30
 
-// add makes guest, a file or a directory, come back as host.
-func (e *exports) add(guest, host string) {
-	e.mappings = append(e.mappings, mapping{path.Clean(guest), filepath.Clean(host)})
+// add makes guest come back as host.
+func (e *exports) add(guest, host string, dir bool) {
+	e.mappings = append(e.mappings, mapping{path.Clean(guest), filepath.Clean(host), dir})
 }
 
-// addFlag reads a flag of the form GUEST[:HOST]; relative names are below the working directories.
+// addFlag reads a flag of the form GUEST[:HOST]; relative names are below the working directories. A directory is
+// meant when either name ends in a slash or the host's is one already.
 func (e *exports) addFlag(text, guestDir string) error {
 	guest, host, both := strings.Cut(text, ":")
 	if guest == "" || both && host == "" {
@@ -37,6 +42,10 @@ func (e *exports) addFlag(text, guestDir string) error {
 	if !both {
 		host = guest
 	}
+	dir := strings.HasSuffix(guest, "/") || strings.HasSuffix(host, "/")
+	if info, err := os.Stat(host); err == nil && info.IsDir() {
+		dir = true
+	}
 	host, err := filepath.Abs(host)
 	if err != nil {
 		return err
@@ -44,21 +53,25 @@ func (e *exports) addFlag(text, guestDir string) error {
 	if !path.IsAbs(guest) {
 		guest = path.Join(guestDir, guest)
 	}
-	e.add(guest, host)
+	e.add(guest, host, dir)
 	return nil
 }
 
-// env gives the variables that tell the program which files it may write and which are handed to the host.
+// env gives the variables that tell the program in which directories it may write, and what is handed to the host.
 func (e *exports) env() []string {
 	if len(e.mappings) == 0 {
 		return nil
 	}
-	var prefixes []string
+	var exported, writable []string
 	for _, m := range e.mappings {
-		prefixes = append(prefixes, m.guest)
+		exported = append(exported, m.guest)
+		if m.dir {
+			writable = append(writable, m.guest)
+		} else {
+			writable = append(writable, path.Dir(m.guest))
+		}
 	}
-	joined := strings.Join(prefixes, ":")
-	return []string{"CAPOS_EXPORT=" + joined, "CAPOS_WRITABLE=" + joined}
+	return []string{"CAPOS_EXPORT=" + strings.Join(exported, ":"), "CAPOS_WRITABLE=" + strings.Join(writable, ":")}
 }
 
 // receive stores one piece of a file.
@@ -75,14 +88,14 @@ func (e *exports) store(w hostchannel.FileWrite) error {
 		return fmt.Errorf("%s: more than %d bytes", name, int64(exportLimit))
 	}
 	for _, m := range e.mappings {
-		if name == m.guest {
+		if name == m.guest && !m.dir {
 			f, err := os.OpenFile(m.host, openFlags(w), 0o666)
 			if err != nil {
 				return err
 			}
 			return writeAt(f, w)
 		}
-		if rel, below := strings.CutPrefix(name, strings.TrimSuffix(m.guest, "/")+"/"); below {
+		if rel, below := strings.CutPrefix(name, strings.TrimSuffix(m.guest, "/")+"/"); below && m.dir {
 			return storeBelow(m.host, rel, w)
 		}
 	}

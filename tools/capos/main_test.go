@@ -20,12 +20,12 @@ import (
 func TestTestOutputs(t *testing.T) {
 	args := []string{"-test.v", "-test.cpuprofile=cpu.out", "-test.outputdir=/out", "-test.testlogfile=/log/t.txt", "-test.trace=",
 		"--test.memprofile=m.out", "x", "-cpuprofile=no"}
-	want := []string{"/out/cpu.out", "/out/m.out", "/log/t.txt"}
+	want := []testOutput{{"/out/cpu.out", false}, {"/out/m.out", false}, {"/log/t.txt", false}}
 	if got := testOutputs(args, "/pkg"); !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("%v, want %v", got, want)
 	}
-	if got := testOutputs([]string{"-test.coverprofile=c", "-test.artifacts=true"}, "/pkg"); !slices.Equal(got, []string{"/pkg/c", "/pkg/_artifacts"}) {
-		t.Errorf("%q", got)
+	if got := testOutputs([]string{"-test.coverprofile=c", "-test.artifacts=true"}, "/pkg"); !slices.Equal(got, []testOutput{{"/pkg/c", false}, {"/pkg/_artifacts", true}}) {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -101,8 +101,8 @@ func TestExportsAreConfined(t *testing.T) {
 	os.MkdirAll(filepath.Join(dir, "out"), 0o755)
 	os.Symlink(outside, filepath.Join(dir, "out", "link"))
 	e := &exports{}
-	e.add("/out", filepath.Join(dir, "out"))
-	e.add("/one.txt", filepath.Join(dir, "one.txt"))
+	e.add("/out", filepath.Join(dir, "out"), true)
+	e.add("/one.txt", filepath.Join(dir, "one.txt"), false)
 	for _, w := range []hostchannel.FileWrite{
 		{Name: "out/a/b", Data: []byte("first")}, {Name: "out/a/b", Data: []byte("sec")}, {Name: "out/a/b", Offset: 3, Data: []byte("ond")},
 		{Name: "one.txt", Data: []byte("1")},

@@ -41,7 +41,7 @@ func (r *runFlags) register(fs *flag.FlagSet) {
 	r.machineFlags.register(fs, defaultMemory)
 	fs.Var(&r.env, "e", "set a variable of the program, `NAME=VALUE`; NAME alone passes the host's value on (repeatable)")
 	fs.Var(&r.files, "files", "give the program a file or directory, read-only, `HOST[:GUEST]`; the same name without GUEST (repeatable)")
-	fs.Var(&r.out, "o", "let the program write a file or directory and bring it back, `GUEST[:HOST]` (repeatable)")
+	fs.Var(&r.out, "o", "let the program write a file, or a directory with a slash at its end, and bring it back, `GUEST[:HOST]` (repeatable)")
 	fs.Var(&r.out, "export", "the same as -o, `GUEST[:HOST]`")
 	fs.StringVar(&r.dir, "w", "", "working directory of the program, `DIR` (default: the name of the current one)")
 	fs.StringVar(&r.batch, "batch", "", "run the programs listed in `FILE` one after the other, see docs/run.md")
@@ -227,6 +227,9 @@ func buildGo(root, dir, what string) (string, error) {
 	}
 	cmd := exec.Command(filepath.Join(goroot, "bin", "go"), "build", "-o", output, what)
 	cmd.Dir, cmd.Env = dir, env
+	if abs, err := filepath.Abs(dir); err == nil && strings.HasPrefix(abs, root+"/") {
+		cmd.Env = append(cmd.Env, "GOWORK=off") // a module of this repository need not be in its go.work
+	}
 	return output, runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd)
 }
 

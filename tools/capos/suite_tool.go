@@ -42,9 +42,7 @@ func (s *suite) toolSteps() ([]step, error) {
 	probe := func(ctx context.Context) (string, error) {
 		return programs.build(ctx, filepath.Join(s.root, "tests", "run", "probe.c"))
 	}
-	goProbe := func(context.Context) (string, error) {
-		return buildGo(s.root, filepath.Join(s.root, "tests", "run", "goprobe"), ".")
-	}
+	goProbe := func(context.Context) (string, error) { return buildGo(s.root, s.goProbeDir(), ".") }
 	return []step{
 		{name: "tool/run", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, passThroughCases()) }},
 		{name: "tool/refusals", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, s.refusalCases()) }},
@@ -54,6 +52,8 @@ func (s *suite) toolSteps() ([]step, error) {
 		{name: "tool/dry-run", cpus: 1, run: func(ctx context.Context) []check { return s.dryRunCase(ctx, probe) }},
 	}, nil
 }
+
+func (s *suite) goProbeDir() string { return filepath.Join(s.root, "tests", "run", "goprobe") }
 
 func everyByte() string {
 	block := make([]byte, 256)
@@ -92,8 +92,8 @@ func passThroughCases() []toolCase {
 		{name: "stats", flags: []string{"--stats"}, args: []string{"both"}, stdout: "to stdout\n", inErr: []string{"write"}},
 		{name: "icount", flags: []string{"--icount"}, args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"}, stdout: "to stdout\n"},
-		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"}, stdin: input, stdout: input},
-		{name: "pc", flags: []string{"--machine", "pc"}, args: []string{"cat"}, stdin: input, stdout: input},
+		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"}, stdin: input[:9999], stdout: input[:9999]},
+		{name: "pc", flags: []string{"--machine", "pc"}, args: []string{"cat"}, stdin: input[:9999], stdout: input[:9999]},
 	}
 }
 
@@ -325,14 +325,14 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 	input := everyByte()[:5000]
 	checks := s.runToolCases(ctx, build, []toolCase{
 		{name: "go-working-directory", flags: []string{"-w", "/a/b"}, args: []string{"cwd"}, stdout: "/a/b\n", silent: true},
-		{name: "go-executable", args: []string{"executable"}, stdout: "/bin/goprobe\n"},
+		{name: "go-directory", args: []string{probeFlag + s.goProbeDir(), "executable"}, stdout: "/bin/goprobe\n"},
 		{name: "go-stdin", args: []string{"cat"}, stdin: input, stdout: input},
 		{name: "go-files", flags: []string{"--files", dir + "/in.txt:/data/in.txt"}, args: []string{"files", "/data/in.txt"}, stdout: "given\n"},
 		{name: "go-files-directory", flags: []string{"--files", dir + ":/d"}, args: []string{"files", "/d/in.txt"}, stdout: "given\n"},
 		{name: "go-exit", args: []string{"exit", "77"}, status: 77},
 		{name: "go-nil", args: []string{"nil"}, status: 2, inErr: []string{"nil pointer dereference", "main.go"}},
 		{name: "go-panic", args: []string{"panic"}, status: 2, inErr: []string{"panic: on purpose", "main.throw"}},
-		{name: "go-export", flags: []string{"-o", "/out:" + dir + "/out"}, args: []string{"export", "/out/a", "/out/b"}, silent: true},
+		{name: "go-export", flags: []string{"-o", "/out/:" + dir + "/out"}, args: []string{"export", "/out/a", "/out/b"}, silent: true},
 		{name: "go-export-refused", args: []string{"export", "/etc/passwd"}, status: 1},
 	})
 	for _, name := range []string{"a", "b"} {

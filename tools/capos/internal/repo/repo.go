@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -62,9 +63,31 @@ func KernelGoal(variant string) string {
 
 // Make builds goals of the root Makefile. What make prints goes to standard error: standard output is the program's.
 func Make(root string, goals ...string) error {
+	unlock, err := lockBuild(root)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	args := append([]string{"--no-print-directory", "-s", "-j", strconv.Itoa(runtime.NumCPU()), "-C", root}, goals...)
 	// A make that started this tool must not pass its own flags and job slots on.
 	return runQuietly("building "+strings.Join(goals, " and "), exec.Command("make", args...), "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+}
+
+// lockBuild keeps two of these tools from building in the same directory at once.
+func lockBuild(root string) (unlock func(), err error) {
+	name := filepath.Join(root, "build", ".make-lock")
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
 }
 
 // quietTime is how long something may take before it is said that it is going on.
