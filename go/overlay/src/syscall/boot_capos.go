@@ -155,9 +155,6 @@ var buildTree = sync.OnceFunc(func() {
 	for _, prefix := range tree.writable {
 		makePath(prefix).fixed = false
 	}
-	for _, prefix := range tree.exported {
-		makePath(prefix).fixed = false
-	}
 	tree.root.lookup("tmp").mode |= 0o777 | S_ISVTX
 	addDevices(tree.root.lookup("dev"))
 	addDatabases()
