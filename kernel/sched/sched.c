@@ -420,7 +420,8 @@ static void schedule_locked(struct percpu *cpu, uint64_t now)
 		dequeue(cpu, next);
 	else
 		next = cpu->idle;
-	cpu->resched = 0;
+	/* A thread whose affinity changed while it waited here goes on to its CPU before it comes to user mode. */
+	cpu->resched = next != cpu->idle && !(next->affinity & 1ul << cpu->id);
 	if (next->vruntime_ns > cpu->run.min_vruntime_ns && next != cpu->idle)
 		cpu->run.min_vruntime_ns = next->vruntime_ns;
 	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
