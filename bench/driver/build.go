@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,12 @@ func (s *session) program(r *run) string {
 	return filepath.Join(s.out, r.system, r.file())
 }
 
+// The same for both systems. Output files follow goFlags.
+var (
+	cFlags  = []string{"-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror"}
+	goFlags = []string{"build", "-buildvcs=false", "-trimpath", "-o"}
+)
+
 func (s *session) buildCapos() error {
 	capos := filepath.Join(s.root, "capos")
 	raw := filepath.Join(s.root, "bench", "raw", "raw.c")
@@ -51,9 +58,11 @@ func (s *session) buildCapos() error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	c := append([]string{"cc"}, cFlags...)
+	build := append([]string{"go"}, goFlags...)
 	return errors.Join(
-		s.command(nil, capos, "cc", "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", raw, "-o", filepath.Join(dir, rawProgram)),
-		s.command(nil, capos, "go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, goProgram), "./gobench"))
+		s.command(nil, capos, append(c, raw, "-o", filepath.Join(dir, rawProgram))...),
+		s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(build, filepath.Join(dir, goProgram), "./gobench")...))
 }
 
 func (s *session) buildLinux() error {
@@ -61,12 +70,12 @@ func (s *session) buildLinux() error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	gcc := []string{"-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-o"}
+	gcc := append(slices.Clone(cFlags), "-static", "-pthread", "-o")
 	environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}
 	err := errors.Join(
 		s.command(nil, "gcc", append(gcc, filepath.Join(dir, "init"), filepath.Join("linux", "init.c"))...),
 		s.command(nil, "gcc", append(gcc, filepath.Join(dir, rawProgram), filepath.Join("raw", "raw.c"))...),
-		s.command(environment, "go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, goProgram), "./gobench"))
+		s.command(environment, "go", append(slices.Clone(goFlags), filepath.Join(dir, goProgram), "./gobench")...))
 	for _, program := range []string{rawProgram, goProgram} {
 		err = errors.Join(err, s.writeInitialFiles(&run{system: linuxName, program: program}))
 	}

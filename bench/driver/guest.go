@@ -17,6 +17,7 @@ import (
 const (
 	linuxName = "linux"
 	caposName = "capos"
+	hostName  = "host" // no guest: what the machines' own machine can do
 )
 
 // run is one machine that runs one program.
@@ -39,7 +40,8 @@ const (
 )
 
 // plannedRuns lists all machines, in the order they run. Wall times come last, close together, on the machine type in
-// which both systems find a second CPU.
+// which both systems find a second CPU; with them the gain that the host itself has from a second CPU, which no
+// guest can exceed.
 func plannedRuns() []run {
 	var runs []run
 	for _, program := range []string{rawProgram, goProgram} {
@@ -49,14 +51,16 @@ func plannedRuns() []run {
 			run{system: caposName, column: columnCapos, program: program, cpus: 1, machine: "microvm"})
 	}
 	return append(runs,
+		run{system: hostName, column: columnHost, program: parallelProgram, cpus: 2},
 		run{system: linuxName, column: columnLinux, program: parallelProgram, kernel: asShipped, cpus: 2, machine: "q35"},
 		run{system: caposName, column: columnCapos, program: parallelProgram, cpus: 2, machine: "q35"})
 }
 
-func (r *run) describe() string {
-	system := map[string]string{columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS"}[r.column]
-	return system + ", " + r.program
+var columnTitles = map[string]string{
+	columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS", columnHost: "the host itself",
 }
+
+func (r *run) describe() string { return columnTitles[r.column] + ", " + r.program }
 
 // arguments are those of the guest program.
 func (r *run) arguments(only []string) []string {
@@ -85,21 +89,19 @@ func (s *session) machineFlags(r *run) []string {
 
 // runGuest runs the machine to its end. The output is nil when there was no machine.
 func (s *session) runGuest(r *run) (*output, error) {
-	qemu, err := s.qemuCommand(r)
+	words, err := s.hostCommand(r)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.timeout)
 	defer cancel()
-	var command *exec.Cmd
-	if r.system == linuxName {
-		command = exec.CommandContext(ctx, qemu[0], qemu[1:]...)
-	} else {
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	if r.system == caposName {
 		args := append(append([]string{"run"}, s.machineFlags(r)...), s.program(r))
 		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"), append(args, r.arguments(s.options.only)...)...)
 	}
 	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects to standard error.
-	out := &output{command: qemu}
+	out := &output{command: words}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -119,9 +121,12 @@ func (s *session) runGuest(r *run) (*output, error) {
 	return out, out.judge(r, err)
 }
 
-// qemuCommand gives the words of the QEMU command: what ./capos would start, with kernel, first file system and kernel
-// command line exchanged for Linux.
-func (s *session) qemuCommand(r *run) ([]string, error) {
+// hostCommand gives the words of the command that makes the machine: what ./capos would start, with kernel, first file
+// system and kernel command line exchanged for Linux.
+func (s *session) hostCommand(r *run) ([]string, error) {
+	if r.system == hostName {
+		return append([]string{s.program(&run{system: linuxName, program: r.program})}, r.arguments(s.options.only)...), nil
+	}
 	args := append([]string{"run", "--dry-run"}, s.machineFlags(r)...)
 	args = append(append(args, s.program(&run{system: caposName, program: r.program})), r.arguments(s.options.only)...)
 	command := exec.Command(filepath.Join(s.root, "capos"), args...)
@@ -134,10 +139,8 @@ func (s *session) qemuCommand(r *run) ([]string, error) {
 	if err != nil || r.system == caposName {
 		return words, err
 	}
-	line := []string{"console=ttyS0", "quiet", "mitigations=off", "rdinit=/init", "panic=-1", "reboot=t", r.kernel, "--", "/" + r.file()}
-	line = append(append(line, r.arguments(s.options.only)...), "--") // QEMU appends words of its own
-	line = slices.DeleteFunc(line, func(word string) bool { return word == "" })
-	for option, value := range map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r), "-append": strings.Join(line, " ")} {
+	exchanged := map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r), "-append": r.commandLine(s.options.only)}
+	for option, value := range exchanged {
 		at := slices.Index(words, option)
 		if at < 0 || at+1 >= len(words) {
 			return nil, fmt.Errorf("%s has no %s in its QEMU command", command, option)
@@ -145,6 +148,13 @@ func (s *session) qemuCommand(r *run) ([]string, error) {
 		words[at+1] = value
 	}
 	return words, nil
+}
+
+// commandLine is the Linux kernel's. What follows "--" goes to init; a second "--" ends it, because QEMU appends words.
+func (r *run) commandLine(only []string) string {
+	words := []string{"console=ttyS0 quiet mitigations=off rdinit=/init panic=-1 reboot=t", r.kernel, "-- /" + r.file()}
+	words = append(append(words, r.arguments(only)...), "--")
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
 
 // splitShellWords undoes the quoting of a printed command: words that are plain or in single quotes.

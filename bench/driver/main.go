@@ -17,7 +17,8 @@ import (
 const usageText = `Usage: bench/run [FLAGS]
 
 Runs the benchmark programs on capOS and on a Linux guest and prints the results side by side; writes
-build/bench/results.json and build/bench/results.md.
+build/bench/results.json and build/bench/results.md. A part of it (--only, --system) takes what it does not measure from
+the last whole comparison, says so, and writes build/bench/partial.json and partial.md.
 
 `
 
@@ -106,13 +107,18 @@ func compare(o *options) (ok bool, err error) {
 			}
 		}
 	}
+	name := wholeName
+	if s.isPartial() {
+		name = partialName
+		s.result.fillIn(s.out)
+	}
 	s.result.finish(o.only)
 	fmt.Println()
 	s.result.print(os.Stdout)
-	if err := s.result.save(s.out); err != nil {
+	if err := s.result.save(s.out, name); err != nil {
 		return false, err
 	}
-	fmt.Printf("\nwritten: build/bench/results.json and build/bench/results.md\n")
+	fmt.Printf("\nwritten: build/bench/%s.json and build/bench/%s.md\n", name, name)
 	return len(s.result.Failures) == 0 && !(o.strict && s.result.missesGoals()), nil
 }
 
@@ -137,20 +143,22 @@ func (s *session) prepare() error {
 	if err := s.buildCapos(); err != nil {
 		return err
 	}
+	if err := s.buildLinux(); err != nil { // the host itself runs one of these too
+		return err
+	}
 	if s.options.systems == caposName {
 		return nil
-	}
-	if err := s.buildLinux(); err != nil {
-		return err
 	}
 	kernel, err := s.fetchLinux()
 	s.kernel = kernel
 	return err
 }
 
+func (s *session) isPartial() bool { return len(s.options.only) > 0 || s.options.systems != "both" }
+
 // isWanted tells whether a run is about a system and rows that were asked for.
 func (s *session) isWanted(r *run) bool {
-	if s.options.systems != "both" && s.options.systems != r.system {
+	if s.options.systems != "both" && s.options.systems != r.system && r.system != hostName {
 		return false
 	}
 	return len(s.options.only) == 0 || slices.ContainsFunc(allRows, func(row rowInfo) bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,17 @@ const (
 	columnLinux = "linux"
 	columnTuned = "linux_tuned"
 	columnCapos = "capos"
+	columnHost  = "host"
 )
+
+// Names of the files with results: of a whole comparison, and of a part.
+const (
+	wholeName   = "results"
+	partialName = "partial"
+)
+
+// quietHost is the gain from a second CPU below which the host is too busy with other things for wall times to count.
+const quietHost = 1.8
 
 // result is everything a comparison found, and results.json.
 type result struct {
@@ -30,6 +41,7 @@ type result struct {
 	Machines map[string]string   `json:"machines"` // QEMU commands
 	Notes    map[string][]string `json:"notes"`
 	Rows     []resultRow         `json:"rows"`
+	Remarks  []string            `json:"remarks,omitempty"` // what a reader of the table has to know
 	Failures []string            `json:"failures"`
 
 	values map[string]map[string]measured // by column and row
@@ -45,13 +57,22 @@ type resultRow struct {
 	Capos      *float64 `json:"capos,omitempty"`
 	Ratio      *float64 `json:"ratio,omitempty"`       // capOS by Linux
 	RatioTuned *float64 `json:"ratio_tuned,omitempty"` // capOS by tuned Linux
+	OfHost     *float64 `json:"host,omitempty"`        // the same on the host, for rows in wall time
 	GoalMet    *bool    `json:"goal_met,omitempty"`
 }
 
 func newResult() *result {
-	return &result{Taken: time.Now().UTC().Format(time.RFC3339), Host: hostText(), Machines: map[string]string{},
-		Source: firstLine("git", "-C", os.Getenv("CAPOS_ROOT"), "describe", "--always", "--dirty"), QEMU: firstLine("qemu-system-x86_64", "--version"),
-		Notes: map[string][]string{}, Failures: []string{}, values: map[string]map[string]measured{}, checks: map[string]map[string]string{}}
+	return &result{
+		Taken:    time.Now().UTC().Format(time.RFC3339),
+		Source:   firstLine("git", "-C", os.Getenv("CAPOS_ROOT"), "describe", "--always", "--dirty"),
+		Host:     hostText(),
+		QEMU:     firstLine("qemu-system-x86_64", "--version"),
+		Machines: map[string]string{},
+		Notes:    map[string][]string{},
+		Failures: []string{},
+		values:   map[string]map[string]measured{},
+		checks:   map[string]map[string]string{},
+	}
 }
 
 func firstLine(name string, args ...string) string {
@@ -73,11 +94,8 @@ func (r *result) fail(format string, args ...any) {
 func (r *result) add(run *run, o *output) {
 	r.Machines[run.describe()] = shellText(o.command)
 	r.Notes[run.describe()] = o.notes
-	if r.values[run.column] == nil {
-		r.values[run.column] = map[string]measured{}
-	}
 	for name, value := range o.rows {
-		r.values[run.column][name] = value
+		r.put(run.column, name, value)
 	}
 	for name, digest := range o.checks {
 		if r.checks[name] == nil {
@@ -103,6 +121,7 @@ func (r *result) finish(only []string) {
 		row.Linux = r.value(columnLinux, &row)
 		row.Tuned = r.value(columnTuned, &row)
 		row.Capos = r.value(columnCapos, &row)
+		row.OfHost = r.value(columnHost, &row)
 		row.Ratio = divide(row.Capos, row.Linux)
 		row.RatioTuned = divide(row.Capos, row.Tuned)
 		if row.Capos != nil && info.Goal != 0 {
@@ -110,8 +129,75 @@ func (r *result) finish(only []string) {
 			row.GoalMet = &met
 		}
 		r.Rows = append(r.Rows, row)
+		if row.OfHost != nil {
+			r.remarkHost(&row)
+		}
 		r.compareDigests(info.Name)
 	}
+	r.compareToolchains()
+}
+
+// remarkHost says what a second CPU was worth on the host at the time.
+func (r *result) remarkHost(row *resultRow) {
+	text := fmt.Sprintf("%s on the host itself: %s", row.Name, formatValue(*row.OfHost))
+	if *row.OfHost < quietHost {
+		text += "; the host was busy, and what the guests gained says little"
+	}
+	r.Remarks = append(r.Remarks, text)
+}
+
+// compareToolchains fails when the guests' programs were not built from the same Go release.
+func (r *result) compareToolchains() {
+	releases := map[string]string{}
+	for run, notes := range r.Notes {
+		for _, note := range notes {
+			if fields := strings.Fields(note); len(fields) > 1 && fields[0] == "go" {
+				release, _, _ := strings.Cut(fields[1], "-capos")
+				releases[release] = run
+			}
+		}
+	}
+	if len(releases) > 1 {
+		r.fail("the programs are not built by one Go release: %v", releases)
+	}
+}
+
+// fillIn takes columns that were not measured from the last whole comparison. Instruction counts repeat, so that they
+// can be compared across time; wall times cannot and are left out.
+func (r *result) fillIn(dir string) {
+	data, err := os.ReadFile(filepath.Join(dir, wholeName+".json"))
+	if err != nil {
+		return
+	}
+	var last result
+	if err := json.Unmarshal(data, &last); err != nil {
+		say("not a result: %s: %v", wholeName+".json", err)
+		return
+	}
+	missing := slices.DeleteFunc([]string{columnLinux, columnTuned, columnCapos}, func(column string) bool {
+		return r.values[column] != nil
+	})
+	for _, row := range last.Rows {
+		for _, column := range missing {
+			value := map[string]*float64{columnLinux: row.Linux, columnTuned: row.Tuned, columnCapos: row.Capos}[column]
+			if value != nil && row.OfHost == nil {
+				r.put(column, row.Name, measured{*value, row.Unit})
+			}
+		}
+	}
+	for _, column := range missing {
+		if r.values[column] != nil {
+			r.Remarks = append(r.Remarks, fmt.Sprintf("%s: figures of the comparison taken %s", columnTitles[column], last.Taken))
+		}
+	}
+}
+
+// put enters one value.
+func (r *result) put(column, row string, value measured) {
+	if r.values[column] == nil {
+		r.values[column] = map[string]measured{}
+	}
+	r.values[column][row] = value
 }
 
 // value finds a row's value in a column, and complains when the program ran and did not give it.
@@ -121,8 +207,9 @@ func (r *result) value(column string, row *resultRow) *float64 {
 		row.Unit = found.unit
 		return &found.value
 	}
-	if ran := (&run{column: column, program: row.program}).describe(); r.Machines[ran] != "" && len(r.Failures) == 0 {
-		r.fail("%s: no row %s", ran, row.Name)
+	name := (&run{column: column, program: row.program}).describe()
+	if _, ran := r.Machines[name]; ran && len(r.Failures) == 0 {
+		r.fail("%s: no row %s", name, row.Name)
 	}
 	return nil
 }
@@ -195,30 +282,37 @@ func (r *result) print(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(text, " "))
 	}
+	for _, remark := range r.Remarks {
+		fmt.Fprintln(w, "\n"+remark)
+	}
 	for _, failure := range r.Failures {
 		fmt.Fprintln(w, "\nFAILED:", failure)
 	}
 }
 
-// save writes results.json and results.md.
-func (r *result) save(dir string) error {
+// save writes the result as JSON and as a page.
+func (r *result) save(dir, name string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "results.md"), r.markdown(), 0o644)
+	return os.WriteFile(filepath.Join(dir, name+".md"), r.markdown(), 0o644)
 }
 
 func (r *result) markdown() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# capOS beside Linux\n\nTaken %s at %s on %s, %s. Values are guest instructions per operation (M: millions for the whole load),\n"+
-		"times are guest nanoseconds, gains are ratios of wall times; docs/benchmarks.md tells the method.\n\n", r.Taken, r.Source, r.Host, r.QEMU)
+	fmt.Fprintf(&b, "# capOS beside Linux\n\nTaken %s at %s on %s, %s.\n", r.Taken, r.Source, r.Host, r.QEMU)
+	fmt.Fprint(&b, "Values are guest instructions per operation (M: millions for the whole load), times are guest nanoseconds,\n"+
+		"gains are ratios of wall times; docs/benchmarks.md tells the method.\n\n")
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat(" --- |", len(header)))
 	for _, line := range r.cells() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
+	}
+	for _, remark := range r.Remarks {
+		fmt.Fprintf(&b, "\n%s\n", remark)
 	}
 	fmt.Fprint(&b, "\n## Machines\n")
 	for _, run := range plannedRuns() {

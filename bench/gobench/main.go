@@ -11,7 +11,8 @@
 //
 //	check NAME DIGEST
 //
-// Arguments name the rows to measure. With -parallel it measures something else: the gain from a second CPU, by wall time (see parallel.go).
+// Arguments name the rows to measure. With -parallel it measures something else: the gain from a second CPU, by wall
+// time (see parallel.go).
 package main
 
 import (
@@ -33,8 +34,8 @@ type row struct {
 	// prepare, when there, is run before each sample and not measured.
 	prepare func()
 
-	// run does ops operations and returns a digest of their results, 0 when there are none. When own is set it also
-	// returns what it measured itself, in ticks, in place of the time it took.
+	// Either run does ops operations and returns a digest of their results, 0 when there are none; or own does them and
+	// returns, in ticks, what it measured itself, in place of the time it took.
 	run func(ops int) (digest uint64)
 	own func(ops int) (ticks uint64)
 }
