@@ -74,8 +74,11 @@ func TestArchive(t *testing.T) {
 	if want := 110 + 6 + 4 + 110 + 14; len(data) != want {
 		t.Errorf("%d bytes, not %d", len(data), want)
 	}
-	if header := string(data[:110]); header[:6] != "070701" || header[14:22] != "000081ed" || header[54:62] != "00000002" || header[94:102] != "00000005" {
-		t.Errorf("header %q", header)
+	header := string(data[:110])
+	for at, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002", 94: "00000005"} { // magic, mode, sizes
+		if got := header[at : at+len(want)]; got != want {
+			t.Errorf("header %q has %q at %d, not %q", header, got, at, want)
+		}
 	}
 	if string(data[110:118]) != "init\x00\x00#!" || !bytes.Contains(data[120:], []byte("TRAILER!!!\x00")) {
 		t.Errorf("%q", data)
@@ -83,7 +86,8 @@ func TestArchive(t *testing.T) {
 }
 
 func TestOutput(t *testing.T) {
-	text := "noise\r\nnote ticks_per_ns 1.0000\r\nrow raw.clock 79.25 instructions\r\ncheck a.b 00ff\r\nrow bad x y\r\nend\r\nguest ended 0\r\n"
+	text := "noise\r\nnote ticks_per_ns 1.0000\r\nrow raw.clock 79.25 instructions\r\ncheck a.b 00ff\r\nrow bad x y\r\n" +
+		"end\r\nguest ended 0\r\n"
 	var o output
 	o.parse(strings.NewReader(text), false)
 	if o.rows["raw.clock"] != (measured{79.25, "instructions"}) || o.checks["a.b"] != "00ff" || !o.ended || len(o.failures) != 1 {
@@ -151,8 +155,9 @@ func TestResultFailures(t *testing.T) {
 	}{
 		"missing row": {"raw.clock", func(r *result) { add(r, columnCapos, rawProgram, nil, nil) }, "no row raw.clock"},
 		"other result": {"go.spawn", func(r *result) {
-			add(r, columnLinux, goProgram, map[string]measured{"go.spawn": {1, "instructions"}}, map[string]string{"go.spawn": "1"})
-			add(r, columnCapos, goProgram, map[string]measured{"go.spawn": {1, "instructions"}}, map[string]string{"go.spawn": "2"})
+			rows := map[string]measured{"go.spawn": {1, "instructions"}}
+			add(r, columnLinux, goProgram, rows, map[string]string{"go.spawn": "1"})
+			add(r, columnCapos, goProgram, rows, map[string]string{"go.spawn": "2"})
 		}, "computed 2"},
 		"other clock": {"raw.clock", func(r *result) { add(r, columnCapos, goProgram, nil, nil, "ticks_per_ns 2.6") }, "not instructions"},
 		"other Go": {"raw.clock", func(r *result) {
@@ -220,7 +225,8 @@ func TestCheckRows(t *testing.T) {
 }
 
 func TestFormatValue(t *testing.T) {
-	for value, want := range map[float64]string{0.5: "0.50", 12: "12.0", 145.2: "145", 9913: "9 913", 1229161: "1 229 161"} {
+	texts := map[float64]string{0.5: "0.50", 12: "12.0", 145.2: "145", 9913: "9 913", 1229161: "1 229 161"}
+	for value, want := range texts {
 		if got := formatValue(value); got != want {
 			t.Errorf("%v: %q, not %q", value, got, want)
 		}
