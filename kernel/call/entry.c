@@ -1,5 +1,5 @@
-/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest path, so it goes straight from the table's
- * slot to the method, and methods whose words all are scalars get them as they are. */
+/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest path, so it goes
+ * straight from the table's slot to the method, and methods whose words all are scalars get them as they are. */
 #include "call/call.h"
 
 #include "arch/x86_64/percpu.h"
@@ -48,8 +48,8 @@ void call_buffer_trim(struct thread *thread)
 }
 
 /* The general form: spans, several results, capabilities, argument arrays in memory. */
-static status_t call_compact_general(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
-                                     struct call_result *result)
+static status_t call_compact_general(struct call *call, const struct method_desc *method, const uint64_t *arguments,
+                                     size_t count, struct call_result *result)
 {
 	union method_params params;
 	union method_results results;
@@ -176,8 +176,9 @@ static __attribute__((noinline)) int64_t register_compact_general(struct trap_fr
 	return value;
 }
 
-/* The common case, short: a static object, a plain method of full words, nobody watching. Everything else goes the general way, which
- * looks again from the start. No stack protector: nothing here is indexed by what a program says. */
+/* The common case, short: a static object, a plain method of full words, nobody watching. Everything else goes the
+ * general way, which looks again from the start. No stack protector: nothing here is indexed by what a program
+ * says. */
 static __attribute__((noinline, no_stack_protector)) int64_t register_compact(struct trap_frame *frame)
 {
 	struct thread *thread = percpu()->current;

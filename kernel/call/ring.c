@@ -1,9 +1,10 @@
 /* The capability ring: executes a thread's submissions and posts their completions.
  *
- * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied once and only the copy is used; of the
- * indices, the kernel believes its own (thread->submission_head, thread->completion_tail) and takes the program's as requests. An entry into the kernel
- * handles at most one ring full, and ends early when completions would not fit, when a call was interrupted (the notification is delivered on
- * the way out, and what was not taken waits for the next entry), and when the thread is to die. */
+ * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied once and only the
+ * copy is used; of the indices, the kernel believes its own (thread->submission_head, thread->completion_tail) and
+ * takes the program's as requests. An entry into the kernel handles at most one ring full, and ends early when
+ * completions would not fit, when a call was interrupted (the notification is delivered on the way out, and what
+ * was not taken waits for the next entry), and when the thread is to die. */
 #include "call/call.h"
 
 #include "call/message.h"
@@ -51,7 +52,8 @@ static int32_t deliver_refusal(const struct call *call, const struct message_cal
 	return delivered < 0 ? delivered : STATUS_TRANSPORT(APPLICATION_EXCEPTION);
 }
 
-static status_t invoke_message(struct call *call, const struct method_desc *method, struct message_call *message, size_t *size)
+static status_t invoke_message(struct call *call, const struct method_desc *method, struct message_call *message,
+                               size_t *size)
 {
 	union method_params params;
 	union method_results results;

@@ -3,8 +3,8 @@
  *     0.012345678 1/1 vm VirtualMemory.reserve(hint=0x0, size=0x4000000) = 0x7f0000000000
  *     0.012351200 1/2 #10003 ThreadHandle.join(timeoutNs=0xffffffffffffffff) = interrupted
  *
- * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its answer. A call that blocks is traced when
- * it answers. */
+ * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its answer. A call
+ * that blocks is traced when it answers. */
 #include "call/trace.h"
 
 #include <stdarg.h>
@@ -151,8 +151,8 @@ static void count_method(const struct call *call, const struct method_desc *meth
 		__atomic_fetch_add(&method_refusals[interface][ordinal], 1, __ATOMIC_RELAXED);
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
-                  cap_id_t cap)
+void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
+                  status_t status, cap_id_t cap)
 {
 	if (counting)
 		count_method(call, method, status);
@@ -234,19 +234,25 @@ void call_stats_begin(void)
 	memset(operation_counts, 0, sizeof operation_counts);
 }
 
+static void send_interface_counts(uint32_t index)
+{
+	const struct interface_desc *interface = &interface_descs[index];
+	for (uint32_t i = 0; i < interface->method_count && i < METHODS_MAX; i++)
+		if (method_counts[index][i])
+			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n", method_counts[index][i], interface->name,
+			               interface->methods[i].name, method_refusals[index][i]);
+}
+
 void call_stats_send(const struct process *process)
 {
 	if (!counting)
 		return;
-	channel_printf(CAPOS_HOST_FRAME_STATS, "process %lu %s: %lu us CPU, peak %lu pages committed; machine: %zu of %zu frames free, %lu objects\n",
-	               process->id, process->name, process->cpu_time_ns / 1000, process->peak_committed, frames_free(), frames_total(),
+	channel_printf(CAPOS_HOST_FRAME_STATS, "process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id, process->name,
+	               process->cpu_time_ns / 1000, process->peak_committed);
+	channel_printf(CAPOS_HOST_FRAME_STATS, "machine: %zu of %zu frames free, %lu objects\n", frames_free(), frames_total(),
 	               object_count());
-	for (uint32_t i = 0; i < INTERFACE_COUNT; i++) {
-		for (uint32_t m = 0; m < interface_descs[i].method_count && m < METHODS_MAX; m++)
-			if (method_counts[i][m])
-				channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n", method_counts[i][m], interface_descs[i].name,
-				               interface_descs[i].methods[m].name, method_refusals[i][m]);
-	}
+	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)
+		send_interface_counts(i);
 	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
 		if (operation_counts[opcode])
 			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n", operation_counts[opcode], operation_name(opcode));

@@ -1,8 +1,8 @@
 /* A process's capability table: from CapId to kernel object.
  *
- * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id equals a small number. Each
- * release moves the slot's generation on, and freed slots queue up behind the other free ones, so a stale id stays dead for
- * at least 65534 further uses of its slot.
+ * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id equals a small
+ * number. Each release moves the slot's generation on, and freed slots queue up behind the other free ones, so a
+ * stale id stays dead for at least 65534 further uses of its slot.
  *
  * A slot is one 64-bit word that holds generation, object and kind together, so one load sees a consistent pair:
  *
@@ -11,8 +11,9 @@
  *    | generation | object address, or next free slot     |  kind  |
  *    +------------+---------------------------------------+--------+
  *
- * That makes the common lookup lock-free: an object that lives as long as the kernel needs no reference, so the word alone
- * answers. For a counted object the lock is taken, because between the load and the retain the last reference could go. */
+ * That makes the common lookup lock-free: an object that lives as long as the kernel needs no reference, so the
+ * word alone answers. For a counted object the lock is taken, because between the load and the retain the last
+ * reference could go. */
 #ifndef CAPOS_CAP_TABLE_H
 #define CAPOS_CAP_TABLE_H
 
@@ -44,8 +45,8 @@ void cap_table_init(struct cap_table *table);
 /* Drops every capability. Nobody uses the table any more. */
 void cap_table_destroy(struct cap_table *table);
 
-/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of one. The id names nothing until
- * commit. STATUS(NO_SLOTS) when the table is full, STATUS(NO_MEMORY) when it cannot grow. */
+/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of one. The id names
+ * nothing until commit. STATUS(NO_SLOTS) when the table is full, STATUS(NO_MEMORY) when it cannot grow. */
 status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 /* Gives the slot its object and takes over the caller's reference. */
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
@@ -70,7 +71,8 @@ static inline struct object *cap_slot_object(uint64_t word)
 	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) & ~CAP_SLOT_KIND_MASK);
 }
 
-/* The object, when it is one that needs no reference; NULL when the id names nothing or another kind. For the hottest path. */
+/* The object, when it is one that needs no reference; NULL when the id names nothing or another kind. For the
+ * hottest path. */
 static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
 {
 	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;

@@ -1,8 +1,8 @@
 /* The host channel: frames over a byte transport.
  *
- * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by readers: both pump what the input
- * buffer has room for and leave the rest in the device, which holds the host back. Console keys are delivered after the input lock is
- * dropped, because delivery takes the process's. */
+ * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by readers: both
+ * pump what the input buffer has room for and leave the rest in the device, which holds the host back. Console keys
+ * are delivered after the input lock is dropped, because delivery takes the process's. */
 #include "dev/channel.h"
 
 #include <stdarg.h>

@@ -1,8 +1,9 @@
-/* The framed byte channel to whoever started the machine (HostFrame in the schema): over virtio-console where there is
- * one, the second serial port otherwise, as the command line says.
+/* The framed byte channel to whoever started the machine (HostFrame in the schema): over virtio-console where there
+ * is one, the second serial port otherwise, as the command line says.
  *
- * Command line: channel=virtio, channel=com2 or channel=none; without the word, a virtio console if the machine has one. With no
- * channel, stdout and stderr go to the first serial port as plain text, other frames nowhere, and input is at its end. */
+ * Command line: channel=virtio, channel=com2 or channel=none; without the word, a virtio console if the machine has
+ * one. With no channel, stdout and stderr go to the first serial port as plain text, other frames nowhere, and
+ * input is at its end. */
 #ifndef CAPOS_DEV_CHANNEL_H
 #define CAPOS_DEV_CHANNEL_H
 
@@ -16,7 +17,8 @@ struct virtio_device;
 
 /* Boot, once. console: the machine's virtio console, or NULL. */
 void channel_init(const char *command_line, struct virtio_device *console);
-/* One frame of the concatenation of two pieces (either may be empty); kernel memory. Any context but a held CHANNEL lock. Frames are never interleaved. */
+/* One frame of the concatenation of two pieces (either may be empty); kernel memory. Any context but a held CHANNEL
+ * lock. Frames are never interleaved. */
 void channel_send(uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size);
 /* Formatted text frame (log, trace, stats, fault); at most 1023 bytes, longer text is cut. */
 void channel_printf(uint32_t type, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -36,7 +36,8 @@ static void frame_begin(struct channel_input *input)
 
 static void key_add(struct channel_input *input, uint8_t key)
 {
-	if (key == CAPOS_NOTIFICATION_KIND_INTERRUPT || key == CAPOS_NOTIFICATION_KIND_QUIT || key == CAPOS_NOTIFICATION_KIND_TERMINATE)
+	if (key == CAPOS_NOTIFICATION_KIND_INTERRUPT || key == CAPOS_NOTIFICATION_KIND_QUIT ||
+	    key == CAPOS_NOTIFICATION_KIND_TERMINATE)
 		input->keys |= 1ull << key;
 }
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The next word called name, at or after *at, which moves behind it. value and length describe what follows the '=' (length 0 without one).
- * Start with *at at the beginning of the line; false when no such word is left. */
+/* The next word called name, at or after *at, which moves behind it. value and length describe what follows the '='
+ * (length 0 without one). Start with *at at the beginning of the line; false when no such word is left. */
 bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
 /* Is the word there, with this value (NULL: with any or none)? */
 bool command_line_has(const char *line, const char *name, const char *value);

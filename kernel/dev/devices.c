@@ -1,5 +1,5 @@
-/* Finds the devices the command line names and hands each to its driver. virtio-mmio devices cannot be probed for; the machine's maker
- * appends one `virtio_mmio.device=SIZE@BASE:IRQ` word for each. */
+/* Finds the devices the command line names and hands each to its driver. virtio-mmio devices cannot be probed for;
+ * the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word for each. */
 #include "dev/devices.h"
 
 #include <stddef.h>
@@ -19,8 +19,8 @@
 static bool device_from_word(const char *value, size_t length, struct virtio_device *device)
 {
 	struct mmio_device_word word;
-	if (!command_line_mmio_device(value, length, &word) || word.base % 4 || word.base >= MMIO_END || word.size < MMIO_DEVICE_SIZE_MIN ||
-	    word.size > MMIO_END - word.base)
+	if (!command_line_mmio_device(value, length, &word) || word.base % 4 || word.base >= MMIO_END ||
+	    word.size < MMIO_DEVICE_SIZE_MIN || word.size > MMIO_END - word.base)
 		return false;
 	*device = (struct virtio_device){ .registers = phys_to_virt(word.base), .gsi = word.gsi };
 	return virtio_probe(device);

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seconds since 1970-01-01 UTC; false when there is no such clock or it shows nonsense. The clock is taken to run in UTC. */
+/* Seconds since 1970-01-01 UTC; false when there is no such clock or it shows nonsense. The clock is taken to run
+ * in UTC. */
 bool rtc_read(int64_t *unix_s);
 
 /* The same from register values; pure. status_b is register B: its bits say BCD or binary, 12 or 24 hours. */

@@ -31,8 +31,9 @@ bool rtc_to_unix(struct rtc_time time, uint8_t status_b, int64_t *unix_s)
 	unsigned second, minute, hour, day, month, year;
 	if (!hours_24)
 		time.hour &= (uint8_t)~HOUR_PM;
-	if (!decode(time.second, binary, 59, &second) || !decode(time.minute, binary, 59, &minute) || !decode(time.hour, binary, 23, &hour) ||
-	    !decode(time.day, binary, 31, &day) || !decode(time.month, binary, 12, &month) || !decode(time.year, binary, 99, &year))
+	if (!decode(time.second, binary, 59, &second) || !decode(time.minute, binary, 59, &minute) ||
+	    !decode(time.hour, binary, 23, &hour) || !decode(time.day, binary, 31, &day) ||
+	    !decode(time.month, binary, 12, &month) || !decode(time.year, binary, 99, &year))
 		return false;
 	if (day == 0 || month == 0 || (!hours_24 && (hour == 0 || hour > 12)))
 		return false;

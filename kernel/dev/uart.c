@@ -1,5 +1,6 @@
-/* 16550 UARTs at the PC's fixed ports, driven by polling for output and, on COM2, by an interrupt for input. The registers are those of the
- * National PC16550D data sheet. Reference speed is 115200 baud; virtual machines ignore it. */
+/* 16550 UARTs at the PC's fixed ports, driven by polling for output and, on COM2, by an interrupt for input. The
+ * registers are those of the National PC16550D data sheet. Reference speed is 115200 baud; virtual machines ignore
+ * it. */
 #include "dev/uart.h"
 
 #include "arch/x86_64/cpu.h"
@@ -79,7 +80,8 @@ void uart_log_write(const char *text, size_t size)
 	}
 }
 
-/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. An empty transmitter takes a FIFO full. */
+/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. An empty
+ * transmitter takes a FIFO full. */
 static void com2_write(const void *bytes, size_t size)
 {
 	const uint8_t *byte = bytes;

@@ -8,7 +8,8 @@
 
 #include "dev/transport.h"
 
-/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a port there it drops them. */
+/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a port there it
+ * drops them. */
 void uart_log_write(const char *text, size_t size);
 
 /* Prepares COM2 as a byte transport with a receive interrupt; false when there is no such port. */

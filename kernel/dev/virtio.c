@@ -1,7 +1,8 @@
 /* virtio-mmio transport and split virtqueues: see virtio.h.
  *
- * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at 2048, which satisfies the legacy layout with a
- * queue alignment of 2048 as well as the modern one. Nothing the device writes is used as an index or a length without a check. */
+ * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at 2048, which
+ * satisfies the legacy layout with a queue alignment of 2048 as well as the modern one. Nothing the device writes
+ * is used as an index or a length without a check. */
 #include "dev/virtio.h"
 
 #include "core/log.h"

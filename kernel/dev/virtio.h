@@ -1,5 +1,6 @@
-/* virtio devices on the mmio transport (virtio 1.2, section 4.2; register layout versions 1 and 2), and split virtqueues (section 2.7).
- * Just what a console and an entropy source need: one page per queue, buffers at fixed kernel addresses, no indirect descriptors. */
+/* virtio devices on the mmio transport (virtio 1.2, section 4.2; register layout versions 1 and 2), and split
+ * virtqueues (section 2.7). Just what a console and an entropy source need: one page per queue, buffers at fixed
+ * kernel addresses, no indirect descriptors. */
 #ifndef CAPOS_DEV_VIRTIO_H
 #define CAPOS_DEV_VIRTIO_H
 
@@ -64,11 +65,12 @@ void virtio_fail(struct virtio_device *device);
 /* Reads and clears the interrupt's reasons. */
 void virtio_interrupt_acknowledge(struct virtio_device *device);
 
-/* Offers a kernel buffer as descriptor `index`: for the device to write when writable. The device sees it at the next virtqueue_kick. */
+/* Offers a kernel buffer as descriptor `index`: for the device to write when writable. The device sees it at the
+ * next virtqueue_kick. */
 void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length, bool writable);
 void virtqueue_kick(struct virtqueue *queue);
-/* The next buffer the device has finished with: its descriptor and the bytes written to it. False when there is none. A device that names
- * no descriptor of ours is ignored. */
+/* The next buffer the device has finished with: its descriptor and the bytes written to it. False when there is
+ * none. A device that names no descriptor of ours is ignored. */
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length);
 /* No interrupts for this queue: it is polled. */
 void virtqueue_silence(struct virtqueue *queue);

@@ -1,4 +1,5 @@
-/* A virtio entropy device (virtio 1.2, section 5.4) as a source of seeds: asked for some bytes, it delivers them with an interrupt. */
+/* A virtio entropy device (virtio 1.2, section 5.4) as a source of seeds: asked for some bytes, it delivers them
+ * with an interrupt. */
 #ifndef CAPOS_DEV_VIRTIO_RNG_H
 #define CAPOS_DEV_VIRTIO_RNG_H
 

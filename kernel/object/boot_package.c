@@ -1,5 +1,5 @@
-/* BootPackage: the package's tables, and the whole of it mapped read-only. The frames are the ones it was loaded into: nothing is copied,
- * however many programs look. */
+/* BootPackage: the package's tables, and the whole of it mapped read-only. The frames are the ones it was loaded
+ * into: nothing is copied, however many programs look. */
 #include "object/boot_package.h"
 
 #include "call/call.h"
@@ -36,7 +36,8 @@ status_t method_boot_package_read_manifest(struct call *call, const struct boot_
 	return span_write(&out->data, package->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
 }
 
-status_t method_boot_package_map(struct call *call, const struct boot_package_map_params *in, struct boot_package_map_results *out)
+status_t method_boot_package_map(struct call *call, const struct boot_package_map_params *in,
+                                 struct boot_package_map_results *out)
 {
 	(void)in;
 	struct process *process = call->process;

@@ -1,8 +1,8 @@
-/* Console: the program's three standard streams, as frames of the host channel. Which of the three an object is shows by its identity; stdin
- * cannot be written nor the others read.
+/* Console: the program's three standard streams, as frames of the host channel. Which of the three an object is
+ * shows by its identity; stdin cannot be written nor the others read.
  *
- * Bytes of a compact call are still in user memory: they come through the thread's scratch in pieces, each a frame. A bad address in the
- * middle therefore lets the bytes before it out. */
+ * Bytes of a compact call are still in user memory: they come through the thread's scratch in pieces, each a frame.
+ * A bad address in the middle therefore lets the bytes before it out. */
 #include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
@@ -62,7 +62,8 @@ status_t method_console_write(struct call *call, const struct console_write_para
 	return console_output(call, &in->data, NULL, 0);
 }
 
-status_t method_console_write_line(struct call *call, const struct console_write_line_params *in, struct console_write_line_results *out)
+status_t method_console_write_line(struct call *call, const struct console_write_line_params *in,
+                                   struct console_write_line_results *out)
 {
 	(void)out;
 	return console_output(call, &in->text, "\n", 1);

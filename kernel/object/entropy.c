@@ -1,10 +1,12 @@
 /* Random bytes: a ChaCha20 generator with fast key erasure.
  *
- * The state is one key. Each request spends it: the first half of a block becomes the next key, the second half keys the stream for this
- * request alone. Whoever sees the state later can therefore not tell what was handed out before, and the lock is held for one block.
+ * The state is one key. Each request spends it: the first half of a block becomes the next key, the second half
+ * keys the stream for this request alone. Whoever sees the state later can therefore not tell what was handed out
+ * before, and the lock is held for one block.
  *
- * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses cannot undo others. RDSEED, RDRAND and the
- * entropy device make the generator seeded. The time-stamp counter is mixed in too, but proves nothing and does not count. */
+ * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses cannot undo
+ * others. RDSEED, RDRAND and the entropy device make the generator seeded. The time-stamp counter is mixed in too,
+ * but proves nothing and does not count. */
 #include "object/entropy.h"
 
 #include "arch/x86_64/cpu.h"
@@ -126,7 +128,8 @@ void entropy_init(struct virtio_device *rng)
 {
 	bool device = rng && virtio_rng_init(rng, seed_from_device);
 	reseed();
-	/* Programs want their first random bytes at once; with no processor source it is worth waiting for the device a little. */
+	/* Programs want their first random bytes at once; with no processor source it is worth waiting for the device a
+	 * little. */
 	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
 	while (device && !sources && clock_now_ns() < until) {
 		virtio_rng_poll();
@@ -177,7 +180,8 @@ bool entropy_fill(void *buffer, size_t size)
 	return true;
 }
 
-status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in, struct entropy_source_fill_results *out)
+status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in,
+                                    struct entropy_source_fill_results *out)
 {
 	uint8_t key[CHACHA_KEY_BYTES], block[CHACHA_BLOCK_BYTES];
 	status_t status = STATUS_OK;

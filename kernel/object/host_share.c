@@ -1,5 +1,5 @@
-/* HostShare: bytes of named files for whoever started the machine, as frames of the host channel: u64 offset, u32 length of the name, the
- * name, the bytes. */
+/* HostShare: bytes of named files for whoever started the machine, as frames of the host channel: u64 offset, u32
+ * length of the name, the name, the bytes. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -35,11 +35,13 @@ static status_t send_user(struct call *call, struct file_frame *frame, const str
 	return status;
 }
 
-status_t method_host_share_write(struct call *call, const struct host_share_write_params *in, struct host_share_write_results *out)
+status_t method_host_share_write(struct call *call, const struct host_share_write_params *in,
+                                 struct host_share_write_results *out)
 {
 	(void)out;
 	struct file_frame frame = { .offset = in->offset, .name_length = (uint32_t)in->name.length };
-	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX || in->offset > INT64_MAX - DATA_BYTES_MAX) {
+	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX ||
+	    in->offset > INT64_MAX - DATA_BYTES_MAX) {
 		call->detail = in->name.length > HOST_NAME_BYTES_MAX ? HOST_NAME_BYTES_MAX : DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}

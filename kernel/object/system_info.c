@@ -6,7 +6,8 @@
 #include "kernel/methods.h"
 #include "proc/process.h"
 
-status_t method_system_info_process(struct call *call, const struct system_info_process_params *in, struct system_info_process_results *out)
+status_t method_system_info_process(struct call *call, const struct system_info_process_params *in,
+                                    struct system_info_process_results *out)
 {
 	(void)in;
 	struct process *process = call->process;
@@ -23,7 +24,8 @@ status_t method_system_info_process(struct call *call, const struct system_info_
 	return span_write(&out->info, &info, sizeof info);
 }
 
-status_t method_system_info_release(struct call *call, const struct system_info_release_params *in, struct system_info_release_results *out)
+status_t method_system_info_release(struct call *call, const struct system_info_release_params *in,
+                                    struct system_info_release_results *out)
 {
 	(void)call;
 	(void)in;

@@ -1,4 +1,5 @@
-/* Timer: time for programs. Reading it is cheaper through the clock page; this is for sleeping, and for those without the page. */
+/* Timer: time for programs. Reading it is cheaper through the clock page; this is for sleeping, and for those
+ * without the page. */
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "sched/clock.h"
@@ -27,7 +28,8 @@ status_t method_timer_sleep(struct call *call, const struct timer_sleep_params *
 	return sleep_until(in->duration_ns < DEADLINE_NONE - now_ns ? now_ns + in->duration_ns : DEADLINE_NONE);
 }
 
-status_t method_timer_sleep_until(struct call *call, const struct timer_sleep_until_params *in, struct timer_sleep_until_results *out)
+status_t method_timer_sleep_until(struct call *call, const struct timer_sleep_until_params *in,
+                                  struct timer_sleep_until_results *out)
 {
 	(void)call;
 	(void)out;

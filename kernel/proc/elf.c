@@ -1,4 +1,5 @@
-/* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI chapters 4 and 5, and the x86-64 psABI. */
+/* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI chapters 4 and
+ * 5, and the x86-64 psABI. */
 #include "proc/elf.h"
 
 #include <stdbool.h>
@@ -72,7 +73,8 @@ static status_t check_header(struct parse *parse, struct elf_header *header)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "no program headers");
 	if (header->program_count > ELF_HEADERS_MAX)
 		return refuse(parse, STATUS(LIMIT_REACHED), "too many program headers");
-	if (!range_inside(header->program_offset, (uint64_t)header->program_count * sizeof(struct elf_program_header), parse->size))
+	if (!range_inside(header->program_offset, (uint64_t)header->program_count * sizeof(struct elf_program_header),
+	                  parse->size))
 		return refuse(parse, STATUS(OUT_OF_RANGE), "program headers outside the file");
 	return STATUS_OK;
 }
@@ -160,7 +162,8 @@ static uint64_t headers_address(const struct elf_header *header, const struct el
 	uint64_t length = (uint64_t)header->program_count * sizeof(struct elf_program_header);
 	for (uint32_t i = 0; i < image->segment_count; i++) {
 		const struct elf_segment *segment = &image->segments[i];
-		if (header->program_offset >= segment->offset && range_inside(header->program_offset - segment->offset, length, segment->file_size))
+		if (header->program_offset >= segment->offset &&
+		    range_inside(header->program_offset - segment->offset, length, segment->file_size))
 			return segment->address + (header->program_offset - segment->offset);
 	}
 	return 0;

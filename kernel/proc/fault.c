@@ -21,7 +21,8 @@ _Static_assert(sizeof(struct fault_frame) == 64, "the host expects 64 bytes befo
 static uint32_t read_stack(uint64_t address, uint64_t *words)
 {
 	uint32_t count = 0;
-	while (count < STACK_WORDS_MAX && copy_from_user(&words[count], address + count * sizeof *words, sizeof *words) == STATUS_OK)
+	while (count < STACK_WORDS_MAX &&
+	       copy_from_user(&words[count], address + count * sizeof *words, sizeof *words) == STATUS_OK)
 		count++;
 	return count;
 }
@@ -43,6 +44,6 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 	uint32_t count = words ? read_stack(frame->rsp, words) : 0;
 	channel_send(CAPOS_HOST_FRAME_FAULT, &report, sizeof report, words, count * sizeof *words);
 	kmem_free(words);
-	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx", thread->process->id, thread->process->name, kind,
-	           code, address, frame->rip, frame->rsp);
+	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx", thread->process->id,
+	           thread->process->name, kind, code, address, frame->rip, frame->rsp);
 }

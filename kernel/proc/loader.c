@@ -1,8 +1,9 @@
 /* The program loader.
  *
- * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are in the boot package: a machine of 16 MiB has
- * no room for a second copy. Other pages are committed and written: partial pages at the end (what follows them in the package belongs to
- * somebody else) and everything writable. Large zero areas are sparse.
+ * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are in the boot
+ * package: a machine of 16 MiB has no room for a second copy. Other pages are committed and written: partial pages
+ * at the end (what follows them in the package belongs to somebody else) and everything writable. Large zero areas
+ * are sparse.
  *
  *     user address space after loading: segments at their own addresses; wherever the address space puts them:
  *     TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
@@ -26,7 +27,15 @@
 #define RANDOM_BYTES 16u
 #define STACK_BATCH_WORDS 16u
 
-enum auxiliary_type { AUX_NULL = 0, AUX_PHDR = 3, AUX_PHENT = 4, AUX_PHNUM = 5, AUX_PAGESZ = 6, AUX_ENTRY = 9, AUX_RANDOM = 25 };
+enum auxiliary_type {
+	AUX_NULL = 0,
+	AUX_PHDR = 3,
+	AUX_PHENT = 4,
+	AUX_PHNUM = 5,
+	AUX_PAGESZ = 6,
+	AUX_ENTRY = 9,
+	AUX_RANDOM = 25,
+};
 #define AUX_PAIRS_MAX 7u
 #define ELF_PROGRAM_HEADER_BYTES 56u
 
@@ -116,7 +125,8 @@ static status_t load_private(struct loading *loading, const struct elf_segment *
 	}
 	uint64_t from = start > segment->address ? start : segment->address;
 	if (status == STATUS_OK && file_end > from)
-		status = aspace_write(loading->space, from, loading->program->elf + segment->offset + (from - segment->address), file_end - from);
+		status = aspace_write(loading->space, from, loading->program->elf + segment->offset + (from - segment->address),
+		                      file_end - from);
 	return status;
 }
 
@@ -126,8 +136,8 @@ static status_t load_segment(struct loading *loading, const struct elf_segment *
 	uint64_t shared = shared_end(loading, segment), address;
 	status_t status = STATUS_OK;
 	if (shared > start)
-		status = aspace_map_frames(loading->space, start, true, virt_to_phys(loading->program->elf + page_down(segment->offset)),
-		                           shared - start, segment->prot, false, &address);
+		status = aspace_map_frames(loading->space, start, true,
+		                           virt_to_phys(loading->program->elf + page_down(segment->offset)), shared - start, segment->prot, false, &address);
 	if (status == STATUS_OK && end > shared)
 		status = load_private(loading, segment, shared, end);
 	return refuse(loading, status, "no memory for the program's segments");
@@ -140,8 +150,8 @@ static status_t load_tls(struct loading *loading)
 		return STATUS_OK;
 	uint64_t span = elf_tls_span(tls), base;
 	uint64_t align = tls->align > THREAD_CONTROL_BLOCK_BYTES ? tls->align : THREAD_CONTROL_BLOCK_BYTES;
-	status_t status = aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES), CAPOS_PROT_READ | CAPOS_PROT_WRITE,
-	                             &base);
+	status_t status = aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES),
+	                             CAPOS_PROT_READ | CAPOS_PROT_WRITE, &base);
 	if (status == STATUS_OK) {
 		uint64_t pointer = (base + span + align - 1) & ~(align - 1);
 		loading->thread_pointer = pointer;
@@ -244,7 +254,8 @@ static status_t load_stack(struct loading *loading)
 	uint64_t base;
 	status_t status = aspace_reserve(loading->space, 0, PAGE_SIZE + STACK_BYTES, &base);
 	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
-		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES,
+		                       CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
 	if (status == STATUS_OK)
 		status = fill_stack(loading, base + PAGE_SIZE + STACK_BYTES);
 	return refuse(loading, status, "no memory for the stack and arguments");
@@ -344,7 +355,8 @@ static status_t load_steps(struct loading *loading, struct thread **thread)
 	return status;
 }
 
-status_t process_load(struct process *process, const struct package_program *program, struct thread **thread, const char **reason)
+status_t process_load(struct process *process, const struct package_program *program, struct thread **thread,
+                      const char **reason)
 {
 	struct loading *loading = kmem_alloc(sizeof *loading); /* too large for a kernel stack */
 	*reason = "no memory to load a program";

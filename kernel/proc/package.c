@@ -36,7 +36,8 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 		*reason = "too many programs";
 	else if (header.programs_offset % 8 || header.files_offset % 8)
 		*reason = "misaligned tables";
-	else if (!table_inside(header.programs_offset, header.program_count, sizeof(struct capos_boot_program), header.total_size))
+	else if (!table_inside(header.programs_offset, header.program_count, sizeof(struct capos_boot_program),
+	                       header.total_size))
 		*reason = "program table outside the package";
 	else if (!table_inside(header.files_offset, header.file_count, sizeof(struct capos_boot_file), header.total_size))
 		*reason = "file table outside the package";
@@ -54,7 +55,8 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 	return STATUS_OK;
 }
 
-static bool open_strings(const struct package *package, uint64_t offset, uint64_t size, uint32_t count, struct package_strings *strings)
+static bool open_strings(const struct package *package, uint64_t offset, uint64_t size, uint32_t count,
+                         struct package_strings *strings)
 {
 	if (!table_inside(offset, size, 1, package->size) || size > PROGRAM_STRINGS_BYTES_MAX || count > PROGRAM_STRINGS_MAX)
 		return false;

@@ -1,5 +1,5 @@
-/* The boot package as the kernel reads it: header and programs. Files are for programs to read; the kernel only checks that their
- * table lies inside. Pure, and as suspicious as the ELF reader: the package comes from outside. */
+/* The boot package as the kernel reads it: header and programs. Files are for programs to read; the kernel only
+ * checks that their table lies inside. Pure, and as suspicious as the ELF reader: the package comes from outside. */
 #ifndef CAPOS_PROC_PACKAGE_H
 #define CAPOS_PROC_PACKAGE_H
 
@@ -37,6 +37,7 @@ struct package_program {
 
 /* Refusals carry a reason in words. */
 status_t package_open(const void *bytes, size_t size, struct package *package, const char **reason) MUST_CHECK;
-status_t package_program(const struct package *package, uint32_t index, struct package_program *program, const char **reason) MUST_CHECK;
+status_t package_program(const struct package *package, uint32_t index, struct package_program *program,
+                         const char **reason) MUST_CHECK;
 
 #endif

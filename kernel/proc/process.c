@@ -144,8 +144,8 @@ uint64_t process_cpu_time_ns(struct process *process)
 	return total;
 }
 
-/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at all (it stays
- * pending there), else, when handlers have come and gone, the first thread. */
+/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at
+ * all (it stays pending there), else, when handlers have come and gone, the first thread. */
 static struct thread *notification_target_locked(struct process *process, uint32_t kind)
 {
 	struct thread *masked = NULL;

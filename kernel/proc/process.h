@@ -27,7 +27,8 @@ struct process {
 
 	struct cap_table caps; /* own lock */
 
-	/* The CapSet page: written before the first thread starts, shared read-only with the program. 0: none. Freed with the process. */
+	/* The CapSet page: written before the first thread starts, shared read-only with the program. 0: none. Freed
+	 * with the process. */
 	paddr_t capset_frame;
 	uint32_t capset_count;
 
@@ -59,10 +60,12 @@ status_t process_create(const char *name, uint64_t committed_limit, struct proce
  * ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops capabilities, address space, wakes waiters. */
+/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops capabilities,
+ * address space, wakes waiters. */
 void process_threads_gone(struct process *process);
 
-/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting, LIMIT_REACHED above threadsMax. */
+/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting, LIMIT_REACHED
+ * above threadsMax. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
 /* Returns true when it was the last one. */
 bool process_remove_thread(struct process *process, struct thread *thread);

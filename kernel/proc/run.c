@@ -1,7 +1,7 @@
 /* The life of the machine after boot: program after program, then off.
  *
- * Around each program the free frames and live objects are counted. Both counts are equal when the kernel has given everything back; whoever
- * started the machine compares them in the ExitRecord. */
+ * Around each program the free frames and live objects are counted. Both counts are equal when the kernel has given
+ * everything back; whoever started the machine compares them in the ExitRecord. */
 #include "proc/run.h"
 
 #include "arch/x86_64/cpu.h"
@@ -60,8 +60,8 @@ static void count_resources(uint64_t *frames, uint64_t *objects)
 	*objects = object_count();
 }
 
-/* The end of the last thread is announced by the thread that takes it apart, a moment before that is done. Gives it that moment; a
- * real leak does not go away. */
+/* The end of the last thread is announced by the thread that takes it apart, a moment before that is done. Gives it
+ * that moment; a real leak does not go away. */
 static void count_resources_after(struct capos_exit_record *record)
 {
 	uint64_t until_ns = clock_now_ns() + SETTLE_NS;
@@ -134,7 +134,9 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 {
 	const char *reason = "no boot package";
 	call_trace_init(command_line);
-	status_t status = bytes && (uintptr_t)bytes % PAGE_SIZE == 0 ? package_open(bytes, size, &package, &reason) : STATUS(INVALID_ARGUMENT);
+	status_t status = STATUS(INVALID_ARGUMENT);
+	if (bytes && (uintptr_t)bytes % PAGE_SIZE == 0)
+		status = package_open(bytes, size, &package, &reason);
 	if (status != STATUS_OK) {
 		log_printf("capos: boot package refused: %s", reason);
 		channel_printf(CAPOS_HOST_FRAME_LOG, "boot package refused: %s\n", reason);

@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* Runs every program of the package in its order, each in a fresh process, and powers the machine off. The package lies in the direct map and
- * is page-aligned; its frames belong to nobody else. Called in a kernel thread. command_line stays in memory. */
+/* Runs every program of the package in its order, each in a fresh process, and powers the machine off. The package
+ * lies in the direct map and is page-aligned; its frames belong to nobody else. Called in a kernel thread.
+ * command_line stays in memory. */
 _Noreturn void run_programs(const void *package, size_t size, const char *command_line);
 
 /* Ends the machine: by the test device, by ACPI as virtual machines have it, or by stopping. */

@@ -1,5 +1,5 @@
-/* Register calls and the small objects: system call numbers, capability ids, Console, Timer, EntropySource, BootPackage, SystemInfo, HostShare,
- * each method with its refusals, in compact and in message form. */
+/* Register calls and the small objects: system call numbers, capability ids, Console, Timer, EntropySource,
+ * BootPackage, SystemInfo, HostShare, each method with its refusals, in compact and in message form. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -26,14 +26,14 @@ static void syscall_numbers_are_checked(void)
 
 static void registers_are_kept(void)
 {
-	uint64_t rbx = 1, r12 = 2, r13 = 3, r14 = 4, r15 = 5, rdi = capos_caps.thread_control | (uint64_t)CAPOS_THREAD_CONTROL_YIELD << 32,
-	         rsi = 7, rdx = 8, rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8;
+	uint64_t rbx = 1, r12 = 2, r13 = 3, r14 = 4, r15 = 5, rsi = 7, rdx = 8, rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8;
+	uint64_t rdi = capos_caps.thread_control | (uint64_t)CAPOS_THREAD_CONTROL_YIELD << 32;
 	register uint64_t r8 __asm__("r8") = 9, r9 __asm__("r9") = 10, r10 __asm__("r10") = 11;
 	register uint64_t q12 __asm__("r12") = r12, q13 __asm__("r13") = r13, q14 __asm__("r14") = r14, q15 __asm__("r15") = r15;
 	uint64_t rdi_before = rdi;
 	__asm__ volatile("syscall"
-	                 : "+a"(rax), "+b"(rbx), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(q12), "+r"(q13), "+r"(q14),
-	                   "+r"(q15)
+	                 : "+a"(rax), "+b"(rbx), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9), "+r"(r10),
+	                   "+r"(q12), "+r"(q13), "+r"(q14), "+r"(q15)
 	                 :
 	                 : "rcx", "r11", "memory");
 	CHECK_EQUAL(rax, 0);
@@ -53,14 +53,17 @@ static void capability_ids_are_checked(void)
 	}
 	CHECK_EQUAL(capos_call(timer, 4, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	CHECK_EQUAL(capos_call(timer, 0xffff, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, timer | 1ull << 48, 0), CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | 1ull << 32, 0), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, timer | 1ull << 48, 0),
+	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | 1ull << 32, 0),
+	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
 	CHECK_EQUAL(capos_park_in(timer, &timer, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED)); /* not a park space */
 }
 
 static void narrow_arguments_are_checked(void)
 {
-	CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096, 1ull << 32 | CAPOS_PROT_READ, 0, 0), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096, 1ull << 32 | CAPOS_PROT_READ, 0, 0),
+	            CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, 1ull << 32, 0, 0, 0, 0), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_park_in(capos_caps.park, &check_failures, 0, 0), CAPOS_PARK_RESULT_TIMED_OUT);
 	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uintptr_t)&check_failures, 1ull << 32, 0, 0, 0),
@@ -177,7 +180,8 @@ static void boot_package_is_mapped(void)
 	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_PACKAGE_MAGIC);
-	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
+	            CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, first, 4096), CAPOS_E(PROTECTION_REFUSED));
 }
 
@@ -212,7 +216,8 @@ static void host_share_names_are_checked(void)
 static void capset_is_read_only(void)
 {
 	uint64_t page = (uintptr_t)capos_cap_set();
-	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
+	            CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096), CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_cap_set()->magic, CAPOS_CAP_SET_MAGIC);

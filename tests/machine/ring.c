@@ -1,4 +1,5 @@
-/* The capability ring, entry by entry: order, fullness, hostile indices, reserved fields, both forms of a call, refusals as messages. */
+/* The capability ring, entry by entry: order, fullness, hostile indices, reserved fields, both forms of a call,
+ * refusals as messages. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -120,7 +121,8 @@ static void ring_reserved_fields_must_be_zero(void)
 {
 	CHECK_EQUAL(perform((struct capos_submission){ .flags = 1 }).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
 	CHECK_EQUAL(perform((struct capos_submission){ .method = 1 }).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(perform((struct capos_submission){ .args = { 0, 0, 0, 0, 0, 1 } }).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(perform((struct capos_submission){ .args = { 0, 0, 0, 0, 0, 1 } }).result,
+	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
 	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL, .cap = capos_caps.timer, .args = { 0, 0, 0, 0, 1, 0 } };
 	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
 }
@@ -159,7 +161,8 @@ static void ring_compact_calls(void)
 	call.args[0] = 8; /* nothing is mapped there */
 	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 
-	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.vm, .method = CAPOS_VIRTUAL_MEMORY_RESERVE,
+	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.vm,
+		.method = CAPOS_VIRTUAL_MEMORY_RESERVE,
 	                                .args = { 0, 1 << 20 } };
 	struct capos_completion got = perform(map);
 	CHECK_EQUAL(got.result, 0);
@@ -179,7 +182,8 @@ static void ring_returns_capabilities(void)
 	CHECK_EQUAL(pages, 2);
 	CHECK_EQUAL(perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap }).result, 0);
 	CHECK_EQUAL(capos_memory_object_info(got.cap, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap }).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_EQUAL(perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap }).result,
+	            CAPOS_TRANSPORT_E(INVOKE_FAILED));
 }
 
 /* A message with a root struct of data words and nothing else. */
@@ -194,7 +198,8 @@ static struct message message_of(uint32_t data_words)
 	return (struct message){ .words = 1 + data_words, .root = (uint64_t)data_words << 32 };
 }
 
-static struct capos_completion message_call(uint32_t cap, uint16_t method, const void *params, uint64_t params_size, void *result,
+static struct capos_completion message_call(uint32_t cap, uint16_t method, const void *params, uint64_t params_size,
+                                            void *result,
                                             uint64_t result_size)
 {
 	return perform((struct capos_submission){ .opcode = CAPOS_OPCODE_CALL, .method = method, .cap = cap,
@@ -228,7 +233,8 @@ static void ring_refusals_are_exceptions(void)
 {
 	uint64_t result[64];
 	struct message reserve = message_of(2); /* size 0 */
-	struct capos_completion got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, sizeof result);
+	struct capos_completion got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result,
+	                                           sizeof result);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION));
 	CHECK_EQUAL(exception_code(result), CAPOS_ERROR_INVALID_ARGUMENT);
 	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, 40);
@@ -246,14 +252,18 @@ static void ring_message_buffers_are_checked(void)
 	struct message none = message_of(0);
 	uint16_t now = CAPOS_TIMER_NOW;
 	uint32_t timer = capos_caps.timer;
-	CHECK_EQUAL(message_call(timer, now, (void *)8, 16, result, sizeof result).result, CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, (void *)8, 16, result, sizeof result).result,
+	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, (void *)0xffff800000000000, 16, result, sizeof result).result,
 	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, CAPOS_MESSAGE_BYTES_MAX + 1, result, sizeof result).result,
 	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, ~0ull, result, sizeof result).result, CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)8, sizeof result).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)0xffff800000000000, sizeof result).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, &none, ~0ull, result, sizeof result).result,
+	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)8, sizeof result).result,
+	            CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)0xffff800000000000, sizeof result).result,
+	            CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, 16, result, 16).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, 16, result, ~0ull).result, 32);
 }
@@ -264,7 +274,8 @@ static void ring_undelivered_capability_is_dropped(void)
 	struct message create = message_of(1);
 	create.data[0] = 4096;
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &before, sizeof before), sizeof before);
-	struct capos_completion got = message_call(capos_caps.memory_allocator, CAPOS_MEMORY_ALLOCATOR_CREATE, &create, 24, (void *)8, 64);
+	struct capos_completion got = message_call(capos_caps.memory_allocator, CAPOS_MEMORY_ALLOCATOR_CREATE, &create, 24,
+	                                           (void *)8, 64);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	CHECK_EQUAL(got.cap, 0);
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &after, sizeof after), sizeof after);
@@ -278,7 +289,8 @@ static void ring_large_messages(void)
 	/* EntropySource.fill as a message: a full-size result. */
 	struct message fill = message_of(1);
 	fill.data[0] = 60000;
-	struct capos_completion got = message_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, &fill, 24, large, CAPOS_MESSAGE_BYTES_MAX);
+	struct capos_completion got = message_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, &fill, 24, large,
+	                                           CAPOS_MESSAGE_BYTES_MAX);
 	CHECK_EQUAL(got.result, 8 + 8 + 8 + 60000);
 	unsigned ones = 0;
 	for (unsigned i = 0; i < 60000; i++)
@@ -290,7 +302,8 @@ static void ring_large_messages(void)
 static void ring_parks(void)
 {
 	static uint32_t word = 5;
-	struct capos_submission park = { .opcode = CAPOS_OPCODE_PARK, .cap = capos_caps.park, .args = { (uintptr_t)&word, 4, 0 } };
+	struct capos_submission park = { .opcode = CAPOS_OPCODE_PARK, .cap = capos_caps.park, .args = { (uintptr_t)&word, 4,
+		0 } };
 	struct capos_completion got = perform(park);
 	CHECK_EQUAL(got.result, 0);
 	CHECK_EQUAL(got.value, CAPOS_PARK_RESULT_MISMATCH);
@@ -300,7 +313,8 @@ static void ring_parks(void)
 	CHECK_EQUAL(perform(park).result, CAPOS_E(MISALIGNED));
 	park.args[0] = 8;
 	CHECK_EQUAL(perform(park).result, CAPOS_E(BAD_ADDRESS));
-	struct capos_submission unpark = { .opcode = CAPOS_OPCODE_UNPARK, .cap = capos_caps.park, .args = { (uintptr_t)&word, 1 } };
+	struct capos_submission unpark = { .opcode = CAPOS_OPCODE_UNPARK, .cap = capos_caps.park, .args = { (uintptr_t)&word,
+		1 } };
 	CHECK_EQUAL(perform(unpark).result, 0);
 	CHECK_EQUAL(perform(unpark).value, 0);
 }

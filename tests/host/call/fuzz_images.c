@@ -1,5 +1,5 @@
-/* Fuzzer of what the kernel reads from outside before a program runs: the boot package, the executables in it, the command line, the host channel's
- * input. What the readers accept must keep the promises of their headers. */
+/* Fuzzer of what the kernel reads from outside before a program runs: the boot package, the executables in it, the
+ * command line, the host channel's input. What the readers accept must keep the promises of their headers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static void check_elf(const uint8_t *bytes, size_t size)
 		uint64_t start = segment->address & ~4095ull;
 		MUST(start >= end && segment->address >= ELF_ADDRESS_MIN);
 		MUST(segment->memory_size && segment->memory_size <= CAPOS_USER_TOP - segment->address);
-		MUST(segment->file_size <= segment->memory_size && segment->offset <= size && segment->file_size <= size - segment->offset);
+		MUST(segment->file_size <= segment->memory_size && segment->offset <= size &&
+		     segment->file_size <= size - segment->offset);
 		MUST(segment->address % 4096 == segment->offset % 4096);
 		MUST((segment->prot & (CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)) != (CAPOS_PROT_WRITE | CAPOS_PROT_EXEC));
 		end = (segment->address + segment->memory_size + 4095) & ~4095ull;

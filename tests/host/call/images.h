@@ -40,9 +40,12 @@ static inline struct test_elf elf_sample(void)
 		.program_entry_size = 56,
 		.program_count = 3,
 		.headers = {
-			{ .type = 1, .flags = 4, .offset = 0, .address = 0x200000, .file_size = 0x200, .memory_size = 0x200, .align = 4096 },
-			{ .type = 1, .flags = 5, .offset = 0x1000, .address = 0x201000, .file_size = 0x20, .memory_size = 0x20, .align = 4096 },
-			{ .type = 7, .flags = 4, .offset = 0x100, .address = 0x200100, .file_size = 0x10, .memory_size = 0x20, .align = 32 },
+			{ .type = 1, .flags = 4, .offset = 0, .address = 0x200000, .file_size = 0x200, .memory_size = 0x200,
+				.align = 4096 },
+			{ .type = 1, .flags = 5, .offset = 0x1000, .address = 0x201000, .file_size = 0x20, .memory_size = 0x20,
+				.align = 4096 },
+			{ .type = 7, .flags = 4, .offset = 0x100, .address = 0x200100, .file_size = 0x10, .memory_size = 0x20,
+				.align = 32 },
 		},
 	};
 	return elf;

@@ -1,5 +1,5 @@
-/* The few kernel services the tested parts use, as host functions: memory that counts itself and can be made to fail, panics that abort, and
- * user memory that is one array. */
+/* The few kernel services the tested parts use, as host functions: memory that counts itself and can be made to
+ * fail, panics that abort, and user memory that is one array. */
 #include "kernel.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names, channel input, ELF and package validation. */
+/* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names, channel input,
+ * ELF and package validation. */
 #include <stdint.h>
 #include <string.h>
 
@@ -30,8 +31,10 @@ static void chacha_rfc8439_2_3_2(void)
 
 static void chacha_rfc8439_a_1(void)
 {
-	static const uint8_t first[16] = { 0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86, 0xbd, 0x28 };
-	static const uint8_t second[16] = { 0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a, 0x98, 0xba, 0x97, 0x7c, 0x73, 0x2d, 0x08, 0x0d };
+	static const uint8_t first[16] = { 0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,
+		0xbd, 0x28 };
+	static const uint8_t second[16] = { 0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a, 0x98, 0xba, 0x97, 0x7c, 0x73,
+		0x2d, 0x08, 0x0d };
 	uint8_t key[32] = { 0 }, nonce[12] = { 0 }, block[64];
 	chacha20_block(key, 0, nonce, block);
 	CHECK(memcmp(block, first, 16) == 0);
@@ -45,15 +48,18 @@ static void command_line_words(void)
 	const char *at = line, *value;
 	size_t length;
 	struct mmio_device_word device;
-	CHECK(command_line_has(line, "trace", NULL) && !command_line_has(line, "race", NULL) && !command_line_has(line, "trac", NULL));
-	CHECK(command_line_has(line, "channel", "com2") && !command_line_has(line, "channel", "com") && !command_line_has(line, "channel", "com22"));
+	CHECK(command_line_has(line, "trace", NULL) && !command_line_has(line, "race", NULL) &&
+	      !command_line_has(line, "trac", NULL));
+	CHECK(command_line_has(line, "channel", "com2") && !command_line_has(line, "channel", "com") &&
+	      !command_line_has(line, "channel", "com22"));
 	CHECK(command_line_has(line, "stats", NULL) && command_line_has(line, "stats", ""));
 	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) && command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 0xfeb00e00 && device.size == 512 && device.gsi == 12);
 	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) && command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 4096 && device.size == 1024 && device.gsi == 3);
 	CHECK(!command_line_next(&at, "virtio_mmio.device", &value, &length));
-	static const char *const refused[] = { "", "512", "512@", "512@1", "512@1:", "@1:1", "512@1:256", "512@99999999999999999999:1", "x@1:1" };
+	static const char *const refused[] = { "", "512", "512@", "512@1", "512@1:", "@1:1", "512@1:256",
+		"512@99999999999999999999:1", "x@1:1" };
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		CHECK(!command_line_mmio_device(refused[i], strlen(refused[i]), &device));
 }
@@ -218,7 +224,8 @@ static void elf_mistakes_are_refused(void)
 		memcpy((char *)&elf + mistakes[i].offset, &mistakes[i].value, mistakes[i].size);
 		status_t status = elf_parse(&elf, sizeof elf, &image, &reason);
 		if (status != mistakes[i].status && !check_why[0])
-			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)", i, status, mistakes[i].status, reason);
+			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)", i, status, mistakes[i].status,
+			         reason);
 		CHECK(status == STATUS_OK || reason[0]);
 	}
 }

@@ -1,6 +1,6 @@
-/* Ring and register calls with a fake thread: the real table, codec and dispatch, methods that answer what the test wants, user memory that is one
- * array. What a hostile program can put into its ring page is tried at random: the kernel's state must stay sound and every error be one the
- * interface knows. */
+/* Ring and register calls with a fake thread: the real table, codec and dispatch, methods that answer what the test
+ * wants, user memory that is one array. What a hostile program can put into its ring page is tried at random: the
+ * kernel's state must stay sound and every error be one the interface knows. */
 #include <stdint.h>
 #include <string.h>
 
@@ -38,8 +38,8 @@ struct percpu *percpu(void)
 	return &cpu;
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results, status_t status,
-                  cap_id_t cap)
+void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
+                  status_t status, cap_id_t cap)
 {
 	(void)call, (void)method, (void)params, (void)results, (void)status, (void)cap;
 }
@@ -114,7 +114,8 @@ status_t method_timer_now(struct call *call, const struct timer_now_params *in, 
 	return STATUS_OK;
 }
 
-status_t method_virtual_memory_map(struct call *call, const struct virtual_memory_map_params *in, struct virtual_memory_map_results *out)
+status_t method_virtual_memory_map(struct call *call, const struct virtual_memory_map_params *in,
+                                   struct virtual_memory_map_results *out)
 {
 	calls++;
 	call->detail = in->size;
@@ -122,7 +123,8 @@ status_t method_virtual_memory_map(struct call *call, const struct virtual_memor
 	return in->size ? STATUS_OK : STATUS(INVALID_ARGUMENT);
 }
 
-status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in, struct entropy_source_fill_results *out)
+status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in,
+                                    struct entropy_source_fill_results *out)
 {
 	(void)call;
 	calls++;
@@ -187,18 +189,22 @@ static struct capos_completion perform(struct capos_submission submission)
 static void compact_forms(void)
 {
 	setup();
-	struct capos_completion got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = vm,
-	                                                                 .method = CAPOS_VIRTUAL_MEMORY_MAP, .args = { 1000, 200, 3 } });
+	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT, .cap = vm, .method = CAPOS_VIRTUAL_MEMORY_MAP,
+		.args = { 1000, 200, 3 } };
+	struct capos_completion got = perform(map);
 	CHECK(got.result == 0 && got.value == 1203 && got.cap == 0);
 	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = vm, .method = CAPOS_VIRTUAL_MEMORY_MAP,
 	                                         .args = { 1000, 200, 1ull << 32 } });
 	CHECK(got.result == STATUS(INVALID_ARGUMENT) && got.value == 0);
-	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = timer, .method = CAPOS_TIMER_NOW, .args = { USER_BASE } });
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = timer, .method = CAPOS_TIMER_NOW,
+		.args = { USER_BASE } });
 	CHECK(got.result == 0 && ((uint64_t *)user_memory)[0] == 111 && ((uint64_t *)user_memory)[1] == 222);
-	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = entropy, .method = CAPOS_ENTROPY_SOURCE_FILL,
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = entropy,
+		.method = CAPOS_ENTROPY_SOURCE_FILL,
 	                                         .args = { 5, USER_BASE, 5 } });
 	CHECK(got.result == 0 && got.value == 5 && user_memory[4] == 4);
-	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = allocator, .method = CAPOS_MEMORY_ALLOCATOR_CREATE,
+	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = allocator,
+		.method = CAPOS_MEMORY_ALLOCATOR_CREATE,
 	                                         .args = { 1 } });
 	CHECK(got.result == 0 && got.cap && got.value == got.cap && object_count() == 1);
 	got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap });
@@ -220,7 +226,8 @@ static void refused_capability_gives_its_slot_back(void)
 static void register_forms(void)
 {
 	setup();
-	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = vm | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32,
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		.rdi = vm | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32,
 	                            .rsi = 1, .rdx = 2, .r10 = 3 };
 	CHECK(syscall_entry(&frame) == 6);
 	frame.r10 = 1ull << 32;
@@ -241,7 +248,8 @@ static void allocation_failures(void)
 		uint64_t message[3] = { 2ull << 32, 1ull << 32, 64 };
 		memcpy(user_memory, message, sizeof message);
 		kmem_fail_after = step;
-		submissions()[0] = (struct capos_submission){ .opcode = CAPOS_OPCODE_CALL, .cap = allocator, .method = CAPOS_MEMORY_ALLOCATOR_CREATE,
+		submissions()[0] = (struct capos_submission){ .opcode = CAPOS_OPCODE_CALL, .cap = allocator,
+			.method = CAPOS_MEMORY_ALLOCATOR_CREATE,
 		                                              .args = { USER_BASE, sizeof message, USER_BASE + 4096, 256 } };
 		ring.header.submission_tail = 1;
 		CHECK(ring_enter(0, 0) == 1);
@@ -295,7 +303,8 @@ static void fill_hostile_entry(struct capos_submission *entry)
 	for (unsigned i = 0; i < 6; i++)
 		entry->args[i] = i >= 4 && random_word() % 4 ? 0 : hostile_word();
 	if (random_word() % 2) { /* a message call with a plausible message */
-		uint64_t message[5] = { (1 + random_word() % 4) << 32, (random_word() % 4) << 32, hostile_word(), hostile_word(), hostile_word() };
+		uint64_t message[5] = { (1 + random_word() % 4) << 32, (random_word() % 4) << 32, hostile_word(), hostile_word(),
+			hostile_word() };
 		memcpy(user_memory + 512, message, sizeof message);
 		entry->args[0] = USER_BASE + 512;
 		entry->args[1] = 8 + (message[0] >> 32) * 8;

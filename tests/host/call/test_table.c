@@ -1,4 +1,5 @@
-/* The capability table against a plain model: random reserve, commit, abandon, insert, release, lookup, with stale and forged ids. */
+/* The capability table against a plain model: random reserve, commit, abandon, insert, release, lookup, with stale
+ * and forged ids. */
 #include <stdint.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ static void table_basics(void)
 	CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
 	CHECK(cap >> 16 != 0 && (cap & 0xffff) != 0);
 	CHECK(cap_table_lookup(&table, cap) == &static_object);
-	CHECK(!cap_table_lookup(&table, cap ^ 0x10000) && !cap_table_lookup(&table, cap + 1) && !cap_table_lookup(&table, cap | 0xffff));
+	CHECK(!cap_table_lookup(&table, cap ^ 0x10000) && !cap_table_lookup(&table, cap + 1) &&
+	      !cap_table_lookup(&table, cap | 0xffff));
 	CHECK(cap_table_reserve(&table, &other) == STATUS_OK);
 	CHECK(!cap_table_lookup(&table, other));
 	CHECK(!cap_table_release(&table, other)); /* set aside is not held */
