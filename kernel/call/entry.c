@@ -105,16 +105,11 @@ status_t call_compact(struct call *call, const struct method_desc *method, const
 }
 
 /* Which kind of park space the id names; false: none. */
-static bool park_space(struct process *process, cap_id_t cap, bool *shared)
+static inline bool park_space(struct process *process, cap_id_t cap, bool *shared)
 {
-	struct object *object = cap_table_lookup(&process->caps, cap);
-	if (object == &object_park_space || object == &object_shared_park_space) {
-		*shared = object == &object_shared_park_space;
-		return true;
-	}
-	if (object)
-		object_release(object);
-	return false;
+	struct object *object = cap_table_lookup_static(&process->caps, cap);
+	*shared = object == &object_shared_park_space;
+	return *shared || object == &object_park_space;
 }
 
 int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected, uint64_t deadline_ns)
@@ -217,42 +212,36 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	thread_exit((int32_t)code);
 }
 
-/* One operation, named in bits 8 to 15. The id's upper half is part of it only for compact. */
-static int64_t enter_operation(struct trap_frame *frame, uint64_t opcode)
-{
-	struct process *process = thread_current()->process;
-	if (__builtin_expect(opcode > CAPOS_OPCODE_COMPACT, 0))
-		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
-	if (frame->rdi > UINT32_MAX)
-		return STATUS_TRANSPORT(INVALID_REQUEST);
-	cap_id_t cap = (cap_id_t)frame->rdi;
-	switch (opcode) {
-	case CAPOS_OPCODE_PARK:
-		return call_park(process, cap, frame->rsi, frame->rdx, frame->r10);
-	case CAPOS_OPCODE_UNPARK:
-		return call_unpark(process, cap, frame->rsi, frame->rdx);
-	case CAPOS_OPCODE_RELEASE:
-		return call_release(process, cap);
-	default:
-		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
-	}
-}
+#define OPERATION(name) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##name << 8)
 
+/* What is not a method call in registers. An id's upper half is part of it only there. */
 static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
 {
+	struct process *process = percpu()->current->process;
 	uint64_t number = frame->rax;
-	if (number == CAPOS_SYS_CAP_ENTER)
+	cap_id_t cap = (cap_id_t)frame->rdi;
+	bool cap_valid = frame->rdi <= UINT32_MAX;
+	switch (number) {
+	case OPERATION(PARK):
+		return cap_valid ? call_park(process, cap, frame->rsi, frame->rdx, frame->r10) : STATUS_TRANSPORT(INVALID_REQUEST);
+	case OPERATION(UNPARK):
+		return cap_valid ? call_unpark(process, cap, frame->rsi, frame->rdx) : STATUS_TRANSPORT(INVALID_REQUEST);
+	case OPERATION(RELEASE):
+		return cap_valid ? call_release(process, cap) : STATUS_TRANSPORT(INVALID_REQUEST);
+	case CAPOS_SYS_CAP_ENTER:
 		return ring_enter(frame->rdi, frame->rsi);
-	if (number == CAPOS_SYS_EXIT)
+	case CAPOS_SYS_EXIT:
 		return enter_exit(frame->rdi, frame->rsi);
-	if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)
-		return enter_operation(frame, number >> 8);
-	return STATUS_TRANSPORT(INVALID_REQUEST);
+	default:
+		if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)
+			return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	}
 }
 
 int64_t syscall_entry(struct trap_frame *frame)
 {
-	if (__builtin_expect(frame->rax == (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8), 1))
+	if (__builtin_expect(frame->rax == OPERATION(COMPACT), 1))
 		return register_compact(frame);
 	return enter_other(frame);
 }
