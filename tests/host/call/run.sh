@@ -43,7 +43,8 @@ build test_table $sanitized $here/test_table.c $here/kernel.c kernel/cap/table.c
 build test_parts $sanitized $here/test_parts.c $here/kernel.c $parts kernel/object/host_name.c
 # shellcheck disable=SC2086
 build test_ring $sanitized $here/test_ring.c $here/kernel.c kernel/call/ring.c kernel/call/entry.c \
-	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c kernel/object/markers.c build/gen/kernel/dispatch.c $out/methods.c
+	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c kernel/object/markers.c \
+	build/gen/kernel/dispatch.c "$out/methods.c"
 for test in test_table test_parts test_ring; do
 	ASAN_OPTIONS=detect_leaks=0 "$out/$test" || failed=1
 done
