@@ -1,0 +1,3 @@
+module capos.dev/examples
+
+go 1.26
