@@ -58,12 +58,13 @@ status_t method_thread_handle_notify(struct call *call, const struct thread_hand
 	return STATUS_OK;
 }
 
-/* The thread runs no user code once it has acknowledged, while it is off the CPU, or from the beginning of a wait: it looks at the flag before it
+/* The thread runs no user code once it has acknowledged, or from the beginning of a wait: it looks at the flag before it
  * returns to user mode. A wait counts before the thread has stopped, because a thread that was past its last look for somebody to
- * acknowledge to stops without telling. models/notify.pml is the model. */
+ * acknowledge to stops without telling. One that merely waits for a CPU does not count, although it runs nothing: it soon stops properly,
+ * and only then can its registers be written. models/notify.pml is the model. */
 static bool is_quiet(const struct thread *thread)
 {
-	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) != THREAD_RUNNING ||
+	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_BLOCKED ||
 	       __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;
 }
 

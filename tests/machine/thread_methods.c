@@ -148,7 +148,7 @@ static void arguments_of_handle_methods_are_checked(void)
 {
 	uint32_t word = 0;
 	capos_cap_t self = 0, handle = raw_spawn(raw_park, (uint64_t)&word, 0);
-	static const uint32_t kinds[] = { 0, 1, 9, 12, 31, 64, 65, 0xffffffff };
+	static const uint32_t kinds[] = { 0, 1, 9, 12, 31, CAPOS_NOTIFY_USER_LAST + 1, 64, 65, 0xffffffff };
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		CHECK_EQUAL(capos_thread_handle_notify(handle, kinds[i], 0), CAPOS_E(INVALID_ARGUMENT));
 		CHECK_EQUAL(capos_thread_handle_notify_message(handle, kinds[i], 0), CAPOS_E(INVALID_ARGUMENT));
