@@ -196,6 +196,20 @@ void return_to_user(struct trap_frame *frame)
 	}
 }
 
+/* Loads the vector registers from a program's area. A refused area must not stay in the thread's: XSAVE leaves those parts of the header alone
+ * that XRSTOR faults on. */
+static status_t load_vectors(struct thread *thread, uint64_t area)
+{
+	status_t status = copy_from_user(thread->xsave, area, vector_size());
+	if (status == STATUS_OK && !vector_sanitize(thread->xsave))
+		status = STATUS(INVALID_ARGUMENT);
+	if (status == STATUS_OK)
+		vector_load(thread->xsave);
+	else
+		vector_init_area(thread->xsave);
+	return status;
+}
+
 status_t notify_resume(struct thread *thread, struct trap_frame *frame, uint64_t address)
 {
 	struct capos_thread_state state;
@@ -206,11 +220,9 @@ status_t notify_resume(struct thread *thread, struct trap_frame *frame, uint64_t
 	if (state.xsave_address) {
 		if (state.xsave_size != vector_size() || state.xsave_address % 64)
 			return STATUS(INVALID_ARGUMENT);
-		if (copy_from_user(thread->xsave, state.xsave_address, vector_size()) != STATUS_OK)
-			return STATUS(BAD_ADDRESS);
-		if (!vector_sanitize(thread->xsave))
-			return STATUS(INVALID_ARGUMENT);
-		vector_load(thread->xsave);
+		status_t status = load_vectors(thread, state.xsave_address);
+		if (status != STATUS_OK)
+			return status;
 	}
 	state_to_registers(&state, frame);
 	fs_base_write(state.fs_base);
