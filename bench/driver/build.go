@@ -51,35 +51,38 @@ var (
 	goFlags = []string{"build", "-buildvcs=false", "-trimpath", "-o"}
 )
 
-func (s *session) buildCapos() error {
+// buildCapos builds one program for capOS.
+func (s *session) buildCapos(file string) error {
 	capos := filepath.Join(s.root, "capos")
-	raw := filepath.Join(s.root, "bench", "raw", "raw.c")
-	dir := filepath.Join(s.out, caposName)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	target := s.program(&run{system: caposName, program: file})
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
-	c := append([]string{"cc"}, cFlags...)
-	build := append([]string{"go"}, goFlags...)
-	return errors.Join(
-		s.command(nil, capos, append(c, raw, "-o", filepath.Join(dir, rawProgram))...),
-		s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(build, filepath.Join(dir, goProgram), "./gobench")...))
+	if file == rawProgram {
+		arguments := append([]string{"cc"}, cFlags...)
+		return s.command(nil, capos, append(arguments, filepath.Join("raw", "raw.c"), "-o", target)...)
+	}
+	arguments := append([]string{"go"}, goFlags...)
+	return s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(arguments, target, "./gobench")...)
 }
 
-func (s *session) buildLinux() error {
-	dir := filepath.Join(s.out, linuxName)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// buildLinux builds one program for Linux and packs it with init for the guest.
+func (s *session) buildLinux(file string) error {
+	r := &run{system: linuxName, program: file}
+	target := s.program(r)
+	init := filepath.Join(filepath.Dir(target), "init")
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
 	gcc := append(slices.Clone(cFlags), "-static", "-pthread", "-o")
-	environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}
-	err := errors.Join(
-		s.command(nil, "gcc", append(gcc, filepath.Join(dir, "init"), filepath.Join("linux", "init.c"))...),
-		s.command(nil, "gcc", append(gcc, filepath.Join(dir, rawProgram), filepath.Join("raw", "raw.c"))...),
-		s.command(environment, "go", append(slices.Clone(goFlags), filepath.Join(dir, goProgram), "./gobench")...))
-	for _, program := range []string{rawProgram, goProgram} {
-		err = errors.Join(err, s.writeInitialFiles(&run{system: linuxName, program: program}))
+	err := s.command(nil, "gcc", append(gcc, init, filepath.Join("linux", "init.c"))...)
+	if file == rawProgram {
+		err = errors.Join(err, s.command(nil, "gcc", append(gcc, target, filepath.Join("raw", "raw.c"))...))
+	} else {
+		environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}
+		err = errors.Join(err, s.command(environment, "go", append(slices.Clone(goFlags), target, "./gobench")...))
 	}
-	return err
+	return errors.Join(err, s.writeInitialFiles(r))
 }
 
 // initialFiles is the first file system of a Linux machine that runs the program.

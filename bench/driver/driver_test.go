@@ -232,3 +232,21 @@ func TestFormatValue(t *testing.T) {
 		}
 	}
 }
+
+// A system that ran and failed gets no figures of an earlier day.
+func TestFillInLeavesFailedRuns(t *testing.T) {
+	dir := t.TempDir()
+	whole := newResult()
+	add(whole, columnCapos, rawProgram, map[string]measured{"raw.clock": {70, "instructions"}}, nil)
+	whole.finish([]string{"raw.clock"})
+	if err := whole.save(dir, wholeName); err != nil {
+		t.Fatal(err)
+	}
+	part := newResult()
+	add(part, columnCapos, rawProgram, nil, nil)
+	part.fillIn(dir)
+	part.finish([]string{"raw.clock"})
+	if part.Rows[0].Capos != nil || len(part.Failures) == 0 {
+		t.Errorf("%+v", part)
+	}
+}

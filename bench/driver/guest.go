@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 const (
@@ -100,6 +102,9 @@ func (s *session) runGuest(r *run) (*output, error) {
 		args := append(append([]string{"run"}, s.machineFlags(r)...), s.program(r))
 		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"), append(args, r.arguments(s.options.only)...)...)
 	}
+	// ./capos has a machine of its own to end, and does so when asked politely.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
 	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects to standard error.
 	out := &output{command: words}
 	read, write, err := os.Pipe()

@@ -29,6 +29,7 @@ type options struct {
 	memory  string
 	timeout time.Duration
 	strict  bool
+	list    bool
 	verbose bool
 }
 
@@ -53,6 +54,7 @@ func main() {
 	flag.StringVar(&o.memory, "m", "512M", "memory of every machine, `SIZE`")
 	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "end a machine after this `DURATION`")
 	flag.BoolVar(&o.strict, "strict", false, "fail when a stated goal is missed")
+	flag.BoolVar(&o.list, "list", false, "list the rows and measure none")
 	flag.BoolVar(&o.verbose, "v", false, "show what the machines print")
 	flag.Usage = func() {
 		fmt.Fprint(os.Stderr, usageText)
@@ -62,6 +64,12 @@ func main() {
 	if flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	if o.list {
+		for _, row := range allRows {
+			fmt.Printf("%-24s %s\n", row.Name, row.About)
+		}
+		return
 	}
 	ok, err := compare(&o)
 	if err != nil {
@@ -137,21 +145,29 @@ func (s *session) findPlaces() error {
 	return errors.Join(os.MkdirAll(s.out, 0o755), os.MkdirAll(s.cache, 0o755))
 }
 
-// prepare gets the Linux kernel and builds every program.
+// prepare builds the programs that will run and gets the Linux kernel when it is needed.
 func (s *session) prepare() error {
 	say("building the benchmark programs")
-	if err := s.buildCapos(); err != nil {
-		return err
+	built := map[string]bool{}
+	for _, r := range plannedRuns() {
+		if !s.isWanted(&r) {
+			continue
+		}
+		// Commands of Linux machines are derived from capOS's, which name its program; the host runs a Linux program.
+		if file := r.file(); !built[file] {
+			built[file] = true
+			if err := errors.Join(s.buildCapos(file), s.buildLinux(file)); err != nil {
+				return err
+			}
+		}
+		if r.system == linuxName && s.kernel == nil {
+			var err error
+			if s.kernel, err = s.fetchLinux(); err != nil {
+				return err
+			}
+		}
 	}
-	if err := s.buildLinux(); err != nil { // the host itself runs one of these too
-		return err
-	}
-	if s.options.systems == caposName {
-		return nil
-	}
-	kernel, err := s.fetchLinux()
-	s.kernel = kernel
-	return err
+	return nil
 }
 
 func (s *session) isPartial() bool { return len(s.options.only) > 0 || s.options.systems != "both" }

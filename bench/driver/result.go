@@ -44,6 +44,7 @@ type result struct {
 	Remarks  []string            `json:"remarks,omitempty"` // what a reader of the table has to know
 	Failures []string            `json:"failures"`
 
+	ran    map[string]bool                // columns
 	values map[string]map[string]measured // by column and row
 	checks map[string]map[string]string   // by row and column
 }
@@ -70,6 +71,7 @@ func newResult() *result {
 		Machines: map[string]string{},
 		Notes:    map[string][]string{},
 		Failures: []string{},
+		ran:      map[string]bool{},
 		values:   map[string]map[string]measured{},
 		checks:   map[string]map[string]string{},
 	}
@@ -94,6 +96,7 @@ func (r *result) fail(format string, args ...any) {
 func (r *result) add(run *run, o *output) {
 	r.Machines[run.describe()] = shellText(o.command)
 	r.Notes[run.describe()] = o.notes
+	r.ran[run.column] = true
 	for name, value := range o.rows {
 		r.put(run.column, name, value)
 	}
@@ -174,9 +177,7 @@ func (r *result) fillIn(dir string) {
 		say("not a result: %s: %v", wholeName+".json", err)
 		return
 	}
-	missing := slices.DeleteFunc([]string{columnLinux, columnTuned, columnCapos}, func(column string) bool {
-		return r.values[column] != nil
-	})
+	missing := slices.DeleteFunc([]string{columnLinux, columnTuned, columnCapos}, func(column string) bool { return r.ran[column] })
 	for _, row := range last.Rows {
 		for _, column := range missing {
 			value := map[string]*float64{columnLinux: row.Linux, columnTuned: row.Tuned, columnCapos: row.Capos}[column]

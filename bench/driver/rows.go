@@ -122,7 +122,7 @@ func checkRows(patterns []string) error {
 	for _, pattern := range patterns {
 		known := slices.ContainsFunc(allRows, func(r rowInfo) bool { return matchesAny([]string{pattern}, r.Name) })
 		if !known || strings.ContainsAny(pattern, " \"'") {
-			return fmt.Errorf("no row is named %q; the table in docs/benchmarks.md has them, and mem* means all that begin so", pattern)
+			return fmt.Errorf("no row is named %q; bench/run --list names them, and mem* means all that begin so", pattern)
 		}
 	}
 	return nil
