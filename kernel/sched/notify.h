@@ -1,4 +1,5 @@
-/* Notifications: faults and messages from other threads, delivered as a frame on the thread's own notification stack. docs/abi.md has the contract. */
+/* Notifications: faults and messages from other threads, delivered as a frame on the thread's own notification stack.
+ * docs/abi.md has the contract. */
 #ifndef CAPOS_SCHED_NOTIFY_H
 #define CAPOS_SCHED_NOTIFY_H
 

@@ -1,7 +1,7 @@
 /* The scheduler: which thread runs where. Fair by virtual run time, one run queue a CPU, work stealing, tickless.
  *
- * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU that leaves a thread holds the lock from the change of
- * state until it is off the thread's stack, so a thread found blocked or queued can be run at once by whoever found it. */
+ * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU that leaves a thread holds the lock from the
+ * change of state until it is off the thread's stack, so a thread found blocked or queued can be run at once by whoever found it. */
 #ifndef CAPOS_SCHED_SCHED_H
 #define CAPOS_SCHED_SCHED_H
 

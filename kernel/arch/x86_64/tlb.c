@@ -1,8 +1,8 @@
 /* TLB shootdown.
  *
  * A space's `cpus` has a bit for every CPU that has it loaded; a CPU sets the bit before it loads CR3 and clears it after it has loaded
- * another, so the mask never misses one. (No PCIDs: loading CR3 flushes everything but the kernel's global entries.) The initiator changes the page tables,
- * writes its request, marks itself a sender at each target, interrupts them, and waits until all have answered. It
+ * another, so the mask never misses one. (No PCIDs: loading CR3 flushes everything but the kernel's global entries.) The initiator changes the
+ * page tables, writes its request, marks itself a sender at each target, interrupts them, and waits until all have answered. It
  * serves others while it waits, and so does everybody who spins on a lock; so no two CPUs can wait for each other.
  * models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
