@@ -1,4 +1,4 @@
-// What package net needs of capOS. Until there is a network, asking for a socket is where everything ends.
+// What package net needs of capOS. The only interface so far is the loopback network that every process has to itself.
 
 //go:build capos
 
@@ -24,9 +24,24 @@ func sysSocket(family, sotype, proto int) (int, error) {
 
 func maxListenerBacklog() int { return syscall.SOMAXCONN }
 
-func interfaceTable(ifindex int) ([]Interface, error) { return nil, nil }
+var loopback = Interface{Index: 1, MTU: 65536, Name: "lo", Flags: FlagUp | FlagLoopback | FlagRunning}
 
-func interfaceAddrTable(ifi *Interface) ([]Addr, error) { return nil, nil }
+func interfaceTable(ifindex int) ([]Interface, error) {
+	if ifindex != 0 && ifindex != loopback.Index {
+		return nil, nil
+	}
+	return []Interface{loopback}, nil
+}
+
+func interfaceAddrTable(ifi *Interface) ([]Addr, error) {
+	if ifi != nil && ifi.Index != loopback.Index {
+		return nil, nil
+	}
+	return []Addr{
+		&IPNet{IP: IPv4(127, 0, 0, 1), Mask: CIDRMask(8, 32)},
+		&IPNet{IP: IPv6loopback, Mask: CIDRMask(128, 128)},
+	}, nil
+}
 
 func interfaceMulticastAddrTable(ifi *Interface) ([]Addr, error) { return nil, nil }
 

@@ -1,7 +1,7 @@
 // The descriptor table: small integers for the open files of the process.
 //
 // Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry names an open file, which
-// duplicates share: a node of the tree with an offset, an end of a pipe, or a console capability.
+// duplicates share: a node of the tree with an offset, an end of a pipe, a socket, or a console capability.
 
 //go:build capos
 
@@ -19,6 +19,7 @@ type file struct {
 	console capability // a console, or
 	node    *node      // a node of the tree, perhaps
 	pipe    *pipe      // a pipe
+	socket  *socket    // a socket
 
 	use    sync.Mutex // guards what follows, and makes a read or write at the offset one step
 	offset int64      // of a directory: the cookie of the entry read last
@@ -126,18 +127,46 @@ func Close(fd int) error {
 	if f == nil {
 		return EBADF
 	}
-	if f.pipe != nil {
+	switch {
+	case f.pipe != nil:
 		f.pipe.forget(fd)
+	case f.socket != nil:
+		f.socket.forget(fd)
 	}
 	if !last {
 		return nil
 	}
-	if f.pipe != nil {
+	return result(f.end())
+}
+
+// end is for a file that no descriptor refers to any more.
+func (f *file) end() Errno {
+	switch {
+	case f.pipe != nil:
 		f.pipe.close(f.flags & O_ACCMODE)
+	case f.socket != nil:
+		f.socket.close()
 	}
 	f.use.Lock()
 	defer f.use.Unlock()
-	return result(f.exportNow())
+	return f.exportNow()
+}
+
+// hold keeps a file open that travels without a descriptor; letGo is its opposite.
+func hold(f *file) {
+	descriptors.Lock()
+	defer descriptors.Unlock()
+	f.holders++
+}
+
+func letGo(f *file) {
+	descriptors.Lock()
+	f.holders--
+	last := f.holders == 0
+	descriptors.Unlock()
+	if last {
+		f.end()
+	}
 }
 
 func Dup(fd int) (int, error) {
@@ -245,9 +274,12 @@ func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
 	switch {
 	case f == nil:
 		return uintptr(EBADF)
-	case f.pipe == nil:
+	case f.pipe != nil:
+		f.pipe.watch(f.flags&O_ACCMODE, pollTarget{int(fd), pd, tag})
+	case f.socket != nil:
+		f.socket.watch(pollTarget{int(fd), pd, tag})
+	default:
 		return uintptr(EPERM)
 	}
-	f.pipe.watch(f.flags&O_ACCMODE, pollTarget{int(fd), pd, tag})
 	return 0
 }

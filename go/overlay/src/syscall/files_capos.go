@@ -35,6 +35,8 @@ func Read(fd int, p []byte) (n int, err error) {
 		n, e = f.readConsole(p)
 	case f.pipe != nil:
 		n, e = f.pipe.read(p, f.flagsNow()&O_NONBLOCK == 0)
+	case f.socket != nil:
+		n, _, _, e = f.socket.receive(p, false, f.flagsNow()&O_NONBLOCK == 0)
 	case f.node.device != 0:
 		n, e = f.node.device.read(p)
 	default:
@@ -61,6 +63,8 @@ func Write(fd int, p []byte) (n int, err error) {
 		n, e = f.writeConsole(p)
 	case f.pipe != nil:
 		n, e = f.pipe.write(p, f.flagsNow()&O_NONBLOCK == 0)
+	case f.socket != nil:
+		n, e = f.socket.send(p, endpoint{}, false, f.flagsNow()&O_NONBLOCK == 0)
 	case f.node.device != 0:
 		n = len(p)
 	default:
@@ -234,6 +238,8 @@ func Fstat(fd int, st *Stat_t) error {
 		// Each stream is a device of its own; inode numbers of the tree never get this high.
 		*st = Stat_t{Dev: 2, Ino: 1<<63 | uint64(f.console), Nlink: 1, Mode: S_IFCHR | 0o620, Uid: ownerUid, Gid: ownerGid,
 			Rdev: uint64(deviceConsole), Blksize: 1024}
+	case f.socket != nil:
+		f.socket.stat(st)
 	case f.node == nil:
 		f.pipe.stat(st)
 	default:

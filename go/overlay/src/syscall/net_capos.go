@@ -1,5 +1,4 @@
-// Sockets. There is no network yet: no family is supported, and a program learns so when it asks for a socket. The types and
-// constants are there for package net and for programs that name them.
+// Calls on sockets: addresses, options, and the translation between descriptors and what socket_capos.go does.
 
 //go:build capos
 
@@ -110,90 +109,428 @@ type IPv6Mreq struct {
 	Interface uint32
 }
 
-func Socket(domain, typ, proto int) (fd int, err error) { return -1, EAFNOSUPPORT }
+// ---- addresses ----------------------------------------------------------------------------------------------------------
 
-func Socketpair(domain, typ, proto int) (fd [2]int, err error) { return [2]int{-1, -1}, EAFNOSUPPORT }
-
-// notSocket answers every operation on a descriptor that cannot be a socket.
-func notSocket(fd int) error {
-	if descriptor(fd) == nil {
-		return EBADF
+// endpointOf translates an address given to a call on a socket of that family.
+func endpointOf(family int, sa Sockaddr) (endpoint, Errno) {
+	const portMax = 65535
+	switch sa := sa.(type) {
+	case *SockaddrInet4:
+		switch {
+		case sa.Port < 0 || sa.Port > portMax:
+			return endpoint{}, EINVAL
+		case family == AF_INET:
+			return endpoint{addr: mapped(sa.Addr), port: sa.Port}, 0
+		}
+	case *SockaddrInet6:
+		switch {
+		case sa.Port < 0 || sa.Port > portMax:
+			return endpoint{}, EINVAL
+		case family == AF_INET6:
+			return endpoint{addr: sa.Addr, port: sa.Port}, 0
+		}
+	case *SockaddrUnix:
+		if family == AF_UNIX {
+			return endpoint{name: sa.Name}, 0
+		}
+	case nil:
+		return endpoint{}, EDESTADDRREQ
 	}
-	return ENOTSOCK
+	return endpoint{}, EAFNOSUPPORT
 }
 
-func Bind(fd int, sa Sockaddr) error                    { return notSocket(fd) }
-func Connect(fd int, sa Sockaddr) error                 { return notSocket(fd) }
-func Listen(fd int, backlog int) error                  { return notSocket(fd) }
-func Accept(fd int) (nfd int, sa Sockaddr, err error)   { return -1, nil, notSocket(fd) }
-func Getsockname(fd int) (sa Sockaddr, err error)       { return nil, notSocket(fd) }
-func Getpeername(fd int) (sa Sockaddr, err error)       { return nil, notSocket(fd) }
-func Shutdown(fd int, how int) error                    { return notSocket(fd) }
-func GetsockoptInt(fd, level, opt int) (int, error)     { return -1, notSocket(fd) }
-func SetsockoptInt(fd, level, opt int, value int) error { return notSocket(fd) }
+func mapped(addr [4]byte) (m [16]byte) {
+	m[10], m[11] = 0xff, 0xff
+	copy(m[12:], addr[:])
+	return m
+}
 
-func Accept4(fd int, flags int) (nfd int, sa Sockaddr, err error) { return -1, nil, notSocket(fd) }
+// sockaddr is the address as a socket of that family sees it.
+func (e endpoint) sockaddr(family int) Sockaddr {
+	switch family {
+	case AF_INET:
+		sa := &SockaddrInet4{Port: e.port}
+		copy(sa.Addr[:], e.addr[12:])
+		return sa
+	case AF_INET6:
+		return &SockaddrInet6{Port: e.port, Addr: e.addr}
+	}
+	return &SockaddrUnix{Name: e.name}
+}
 
-func SetsockoptByte(fd, level, opt int, value byte) error         { return notSocket(fd) }
-func SetsockoptString(fd, level, opt int, s string) error         { return notSocket(fd) }
-func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error     { return notSocket(fd) }
-func SetsockoptLinger(fd, level, opt int, l *Linger) error        { return notSocket(fd) }
-func SetsockoptInet4Addr(fd, level, opt int, value [4]byte) error { return notSocket(fd) }
-func SetsockoptIPMreq(fd, level, opt int, mreq *IPMreq) error     { return notSocket(fd) }
-func SetsockoptIPv6Mreq(fd, level, opt int, mreq *IPv6Mreq) error { return notSocket(fd) }
+// ---- calls --------------------------------------------------------------------------------------------------------------
+
+// socketOf returns the socket of a descriptor.
+func socketOf(fd int) (*socket, Errno) {
+	f := descriptor(fd)
+	switch {
+	case f == nil:
+		return nil, EBADF
+	case f.socket == nil:
+		return nil, ENOTSOCK
+	}
+	return f.socket, 0
+}
+
+// blocks reports whether calls on the descriptor may wait.
+func blocks(fd int) bool {
+	f := descriptor(fd)
+	return f != nil && f.flagsNow()&O_NONBLOCK == 0
+}
+
+func Socket(domain, typ, proto int) (fd int, err error) {
+	s, e := newSocket(domain, typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
+	if e != 0 {
+		return -1, e
+	}
+	return s.install(typ), nil
+}
+
+// install gives the socket a descriptor with the flags that came with its type.
+func (s *socket) install(typ int) int {
+	f := &file{socket: s, flags: O_RDWR | typ&SOCK_NONBLOCK}
+	return install(f, 0, typ&SOCK_CLOEXEC != 0)
+}
+
+func Socketpair(domain, typ, proto int) (fd [2]int, err error) {
+	if domain != AF_UNIX {
+		return [2]int{-1, -1}, EOPNOTSUPP
+	}
+	a, b, e := newSocketPair(typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
+	if e != 0 {
+		return [2]int{-1, -1}, e
+	}
+	return [2]int{a.install(typ), b.install(typ)}, nil
+}
+
+func Bind(fd int, sa Sockaddr) error {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return e
+	}
+	at, e := endpointOf(s.family, sa)
+	if e == 0 {
+		e = s.bind(at)
+	}
+	return result(e)
+}
+
+func Connect(fd int, sa Sockaddr) error {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return e
+	}
+	to, e := endpointOf(s.family, sa)
+	if e == 0 {
+		e = s.connect(to)
+	}
+	return result(e)
+}
+
+func Listen(fd int, backlog int) error {
+	s, e := socketOf(fd)
+	if e == 0 {
+		e = s.listen(backlog)
+	}
+	return result(e)
+}
+
+func Accept(fd int) (nfd int, sa Sockaddr, err error) { return Accept4(fd, 0) }
+
+func Accept4(fd int, flags int) (nfd int, sa Sockaddr, err error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return -1, nil, e
+	}
+	accepted, e := s.accept(blocks(fd))
+	if e != 0 {
+		return -1, nil, result(e)
+	}
+	return accepted.install(flags), accepted.remote.sockaddr(s.family), nil
+}
+
+func Getsockname(fd int) (sa Sockaddr, err error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return nil, e
+	}
+	network.Lock()
+	defer network.Unlock()
+	return s.local.sockaddr(s.family), nil
+}
+
+func Getpeername(fd int) (sa Sockaddr, err error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return nil, e
+	}
+	network.Lock()
+	defer network.Unlock()
+	if !s.connected {
+		return nil, ENOTCONN
+	}
+	return s.remote.sockaddr(s.family), nil
+}
+
+func Shutdown(fd int, how int) error {
+	s, e := socketOf(fd)
+	if e == 0 {
+		e = s.shutdown(how)
+	}
+	return result(e)
+}
+
+// ---- options ------------------------------------------------------------------------------------------------------------
+
+func GetsockoptInt(fd, level, opt int) (int, error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return -1, e
+	}
+	network.Lock()
+	defer network.Unlock()
+	switch {
+	case level == SOL_SOCKET && opt == SO_ERROR:
+		value := int(s.pending)
+		s.pending = 0
+		return value, nil
+	case level == SOL_SOCKET && opt == SO_TYPE:
+		return s.kind, nil
+	}
+	return s.options[option{level, opt}], nil
+}
+
+// SetsockoptInt remembers the option. Those with an effect inside one machine are acted upon where they matter.
+func SetsockoptInt(fd, level, opt int, value int) error {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return e
+	}
+	if level == IPPROTO_IPV6 && s.family != AF_INET6 {
+		return ENOPROTOOPT
+	}
+	network.Lock()
+	defer network.Unlock()
+	s.options[option{level, opt}] = value
+	return nil
+}
+
+func SetsockoptByte(fd, level, opt int, value byte) error {
+	return SetsockoptInt(fd, level, opt, int(value))
+}
+
+func SetsockoptLinger(fd, level, opt int, l *Linger) error {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return e
+	}
+	network.Lock()
+	defer network.Unlock()
+	s.abortive = l.Onoff != 0 && l.Linger == 0
+	return nil
+}
+
+func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error {
+	return SetsockoptInt(fd, level, opt, int(tv.Nano()))
+}
+
+func SetsockoptString(fd, level, opt int, s string) error { return unsupportedOption(fd) }
+
+// There is no interface with multicast.
+
+func SetsockoptInet4Addr(fd, level, opt int, value [4]byte) error { return unsupportedOption(fd) }
+func SetsockoptIPMreq(fd, level, opt int, mreq *IPMreq) error     { return unsupportedOption(fd) }
+func SetsockoptIPv6Mreq(fd, level, opt int, mreq *IPv6Mreq) error { return unsupportedOption(fd) }
+
+func unsupportedOption(fd int) error {
+	if _, e := socketOf(fd); e != 0 {
+		return e
+	}
+	return ENOPROTOOPT
+}
+
+// ---- messages -----------------------------------------------------------------------------------------------------------
+
+// receive returns a message, or bytes of a stream. Senders without a name have no address.
+func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvflags int, err error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return -1, endpoint{}, 0, 0, e
+	}
+	n, from, truncated, e := s.receive(p, flags&MSG_PEEK != 0, blocks(fd))
+	if e != 0 {
+		return -1, endpoint{}, 0, 0, result(e)
+	}
+	if truncated {
+		recvflags = MSG_TRUNC
+	}
+	return n, from, s.family, recvflags, nil
+}
+
+func send(fd int, p []byte, sa Sockaddr) (int, error) {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return -1, e
+	}
+	var to endpoint
+	if sa != nil {
+		if to, e = endpointOf(s.family, sa); e != 0 {
+			return -1, e
+		}
+	}
+	n, e := s.send(p, to, sa != nil, blocks(fd))
+	if e != 0 {
+		return -1, result(e)
+	}
+	return n, nil
+}
 
 func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
-	return -1, nil, notSocket(fd)
+	n, at, family, _, err := receive(fd, p, flags)
+	if err == nil && at != (endpoint{}) {
+		from = at.sockaddr(family)
+	}
+	return n, from, err
 }
 
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
-	return -1, 0, 0, nil, notSocket(fd)
+	n, at, family, recvflags, err := receive(fd, p, flags)
+	if err != nil {
+		return n, 0, 0, nil, err
+	}
+	if at != (endpoint{}) {
+		from = at.sockaddr(family)
+	}
+	if len(oob) != 0 && family == AF_UNIX {
+		oobn = receiveRights(fd, oob)
+	}
+	return n, oobn, recvflags, from, nil
 }
 
-func Sendto(fd int, p []byte, flags int, to Sockaddr) error { return notSocket(fd) }
+func Sendto(fd int, p []byte, flags int, to Sockaddr) error {
+	_, err := send(fd, p, to)
+	return err
+}
 
-func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error { return notSocket(fd) }
+func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
+	_, err := SendmsgN(fd, p, oob, to, flags)
+	return err
+}
 
+// SendmsgN may carry descriptors, which the receiver gets as descriptors of its own for the same open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
-	return -1, notSocket(fd)
+	if len(oob) != 0 {
+		if err := sendRights(fd, oob); err != nil {
+			return -1, err
+		}
+	}
+	return send(fd, p, to)
 }
 
-// ---- the forms package internal/poll uses, which allocate no addresses -------------------------------------------------
+func sendRights(fd int, oob []byte) error {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return e
+	}
+	messages, err := ParseSocketControlMessage(oob)
+	if err != nil {
+		return err
+	}
+	var files []*file
+	for i := range messages {
+		fds, err := ParseUnixRights(&messages[i])
+		if err != nil {
+			return err
+		}
+		for _, fd := range fds {
+			f := descriptor(fd)
+			if f == nil {
+				return EBADF
+			}
+			files = append(files, f)
+		}
+	}
+	return result(s.sendFiles(files))
+}
+
+// receiveRights makes descriptors of the files that came and returns the length of the message that names them. Files there is no
+// room for are let go.
+func receiveRights(fd int, oob []byte) int {
+	s, e := socketOf(fd)
+	if e != 0 {
+		return 0
+	}
+	var fds []int
+	for _, f := range s.takeFiles() {
+		if CmsgSpace(4*(len(fds)+1)) <= len(oob) {
+			fds = append(fds, install(f, 0, true))
+		}
+		letGo(f)
+	}
+	if len(fds) == 0 {
+		return 0
+	}
+	return copy(oob, UnixRights(fds...))
+}
+
+// ---- the forms package internal/poll uses -------------------------------------------------------------------------------
 
 //go:linkname recvfromInet4
 func recvfromInet4(fd int, p []byte, flags int, from *SockaddrInet4) (int, error) {
-	return -1, notSocket(fd)
+	n, at, _, _, err := receive(fd, p, flags)
+	from.Port = at.port
+	copy(from.Addr[:], at.addr[12:])
+	return n, err
 }
 
 //go:linkname recvfromInet6
 func recvfromInet6(fd int, p []byte, flags int, from *SockaddrInet6) (int, error) {
-	return -1, notSocket(fd)
+	n, at, _, _, err := receive(fd, p, flags)
+	from.Port, from.Addr = at.port, at.addr
+	return n, err
 }
 
 //go:linkname recvmsgInet4
 func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oobn, recvflags int, err error) {
-	return -1, 0, 0, notSocket(fd)
+	n, at, _, recvflags, err := receive(fd, p, flags)
+	from.Port = at.port
+	copy(from.Addr[:], at.addr[12:])
+	return n, 0, recvflags, err
 }
 
 //go:linkname recvmsgInet6
 func recvmsgInet6(fd int, p, oob []byte, flags int, from *SockaddrInet6) (n, oobn, recvflags int, err error) {
-	return -1, 0, 0, notSocket(fd)
+	n, at, _, recvflags, err := receive(fd, p, flags)
+	from.Port, from.Addr = at.port, at.addr
+	return n, 0, recvflags, err
 }
 
 //go:linkname sendtoInet4
-func sendtoInet4(fd int, p []byte, flags int, to *SockaddrInet4) error { return notSocket(fd) }
+func sendtoInet4(fd int, p []byte, flags int, to *SockaddrInet4) error {
+	_, err := sendmsgNInet4(fd, p, nil, to, flags)
+	return err
+}
 
 //go:linkname sendtoInet6
-func sendtoInet6(fd int, p []byte, flags int, to *SockaddrInet6) error { return notSocket(fd) }
+func sendtoInet6(fd int, p []byte, flags int, to *SockaddrInet6) error {
+	_, err := sendmsgNInet6(fd, p, nil, to, flags)
+	return err
+}
 
 //go:linkname sendmsgNInet4
 func sendmsgNInet4(fd int, p, oob []byte, to *SockaddrInet4, flags int) (int, error) {
-	return -1, notSocket(fd)
+	if to == nil {
+		return SendmsgN(fd, p, oob, nil, flags)
+	}
+	return SendmsgN(fd, p, oob, to, flags)
 }
 
 //go:linkname sendmsgNInet6
 func sendmsgNInet6(fd int, p, oob []byte, to *SockaddrInet6, flags int) (int, error) {
-	return -1, notSocket(fd)
+	if to == nil {
+		return SendmsgN(fd, p, oob, nil, flags)
+	}
+	return SendmsgN(fd, p, oob, to, flags)
 }
 
 // ---- control messages ---------------------------------------------------------------------------------------------------

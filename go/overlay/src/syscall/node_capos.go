@@ -31,6 +31,7 @@ type node struct {
 	target  string     // S_IFLNK
 	device  device     // S_IFCHR
 	pipe    *pipe      // S_IFIFO
+	socket  *socket    // S_IFSOCK
 }
 
 func newNode(mode uint32) *node {

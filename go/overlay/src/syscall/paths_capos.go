@@ -93,6 +93,8 @@ func (n *node) mayOpen(flags int) Errno {
 		return ENOTDIR
 	case n.isDir() && (writing || flags&(O_CREAT|O_TRUNC) != 0):
 		return EISDIR
+	case n.socket != nil:
+		return ENXIO
 	case !n.allows(wanted):
 		return EACCES
 	case n.fixed && n.content != nil && (writing || flags&O_TRUNC != 0):

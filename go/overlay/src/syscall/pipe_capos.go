@@ -25,8 +25,9 @@ type pipe struct {
 	start, count int
 	ino          uint64
 
-	readers, writers             int // open ends
-	readersOpened, writersOpened int // openings ever, for whoever waits for the other end
+	fault                        Errno // the connection this is part of was reset
+	readers, writers             int   // open ends
+	readersOpened, writersOpened int   // openings ever, for whoever waits for the other end
 	readWatch, writeWatch        []pollTarget
 }
 
@@ -71,21 +72,28 @@ func (p *pipe) stat(st *Stat_t) {
 }
 
 // read returns what there is, and waits for some if it may block. Nothing and no writer is the end.
-func (p *pipe) read(b []byte, block bool) (int, Errno) {
+func (p *pipe) read(b []byte, block bool) (int, Errno) { return p.receive(b, false, block) }
+
+// receive is read, or with peek a look at what read would return.
+func (p *pipe) receive(b []byte, peek, block bool) (int, Errno) {
 	p.Lock()
-	for p.count == 0 && p.writers > 0 && block {
+	for p.count == 0 && p.writers > 0 && p.readers > 0 && block {
 		p.changed.Wait()
 	}
 	n := min(len(b), p.count)
-	if n == 0 {
+	if p.fault != 0 || n == 0 {
 		defer p.Unlock()
-		if p.writers > 0 {
+		if p.fault == 0 && p.writers > 0 && p.readers > 0 {
 			return 0, EAGAIN
 		}
-		return 0, 0
+		return 0, p.fault
 	}
 	first := copy(b[:n], p.ring[p.start:])
 	copy(b[first:n], p.ring)
+	if peek {
+		p.Unlock()
+		return n, 0
+	}
 	p.start = (p.start + n) & (len(p.ring) - 1)
 	p.count -= n
 	p.reportAndUnlock(nil, p.writeWatch)
@@ -231,13 +239,21 @@ func (p *pipe) watch(access int, target pollTarget) {
 func (p *pipe) forget(fd int) {
 	p.Lock()
 	defer p.Unlock()
-	without := func(targets []pollTarget) (kept []pollTarget) {
-		for _, t := range targets {
-			if t.fd != fd {
-				kept = append(kept, t)
-			}
+	p.readWatch, p.writeWatch = without(p.readWatch, fd), without(p.writeWatch, fd)
+}
+
+func without(targets []pollTarget, fd int) (kept []pollTarget) {
+	for _, t := range targets {
+		if t.fd != fd {
+			kept = append(kept, t)
 		}
-		return kept
 	}
-	p.readWatch, p.writeWatch = without(p.readWatch), without(p.writeWatch)
+	return kept
+}
+
+// fail has all further reads answered with the error.
+func (p *pipe) fail(fault Errno) {
+	p.Lock()
+	p.fault = fault
+	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
