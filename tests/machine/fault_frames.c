@@ -59,8 +59,6 @@ static void faults_have_their_kinds(void)
 	CHECK(last.kind == KIND(BREAKPOINT) && last.trap == 3 && last.rip == last.r10 + 1);
 	FAULT("", ".byte 0xcd, 3", "D"(0)); /* INT 3, the long form */
 	CHECK(last.kind == KIND(BREAKPOINT) && last.rip == last.r10 + 2);
-	FAULT("", ".byte 0xf1", "D"(0)); /* INT1 */
-	CHECK(last.kind == KIND(BREAKPOINT) && last.trap == 1);
 	FAULT("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq", "nop", "D"(0)); /* single step */
 	CHECK(last.kind == KIND(BREAKPOINT) && last.trap == 1);
 }

@@ -101,7 +101,7 @@ static void load_descriptor_tables(struct percpu *cpu)
 	cpu->tss.io_map_base = sizeof cpu->tss;
 	cpu->gdt[1] = 0x00af9b000000ffff; /* kernel code */
 	cpu->gdt[2] = 0x00cf93000000ffff; /* kernel data */
-	cpu->gdt[3] = 0x00cffb000000ffff; /* 32-bit user code: SYSRET's base, never loaded */
+	/* 3 stays empty: SYSRET counts from there, but 32-bit code would enter the kernel by ways it does not have. */
 	cpu->gdt[4] = 0x00cff3000000ffff; /* user data */
 	cpu->gdt[5] = 0x00affb000000ffff; /* user code */
 	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
@@ -116,8 +116,9 @@ static void load_descriptor_tables(struct percpu *cpu)
 			 "pushq %%rax\n\t"
 			 "lretq\n"
 			 "1:\tmovl %2, %%ss\n\t"
-			 "ltr %w3"
-			 : : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(SELECTOR_TSS)
+			 "ltr %w3\n\t"
+			 "lldt %w4" /* none: after a reset the register is not empty */
+			 : : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(SELECTOR_TSS), "r"(0)
 			 : "rax", "memory");
 }
 

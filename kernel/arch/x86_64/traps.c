@@ -105,6 +105,12 @@ static void page_fault_from_user(struct trap_frame *frame)
 		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
 		return;
 	}
+	/* The processor's own access on the program's behalf, with rights of the kernel's: no paging in would make it succeed. (Emulators read the
+	 * stack so in far returns.) */
+	if (!(frame->error & PF_USER)) {
+		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
+		return;
+	}
 	if (frame->error & PF_RESERVED)
 		panic("page table entry with reserved bits, address %lx", address);
 	switch (aspace_fault(thread_current()->process->space, address, access_of(frame->error))) {
