@@ -26,8 +26,8 @@ func syscall_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintpt
 	pollOpenHook = hook
 }
 
-// syscall_pollEvent reports that the descriptor registered as pd became readable ('r'), writable ('w') or both. The tag is the one
-// given at registration; pd may serve another descriptor by now.
+// syscall_pollEvent reports that the descriptor registered as pd became readable ('r'), writable ('w') or both. The tag is the
+// one given at registration; pd may serve another descriptor by now.
 //
 //go:linkname syscall_pollEvent syscall.runtime_pollEvent
 func syscall_pollEvent(pd *pollDesc, tag uintptr, mode int32) {

@@ -1,9 +1,10 @@
 // Descriptors of the runtime's own.
 //
-// Open files belong to package syscall. The common runtime code, however, has its own small set of calls on descriptors, which must
-// work where no Go code may: in a notification handler, or between entersyscall and exitsyscall. Besides the console's streams
-// (write1) they know pipes of one reader and one writer, kept here in static memory. What they write to any other descriptor (a heap
-// dump, the text of a crash) is put aside in memory of its own, and package syscall takes it when it next looks at its table.
+// Open files belong to package syscall. The common runtime code, however, has its own small set of calls on descriptors, which
+// must work where no Go code may: in a notification handler, or between entersyscall and exitsyscall. Besides the console's
+// streams (write1) they know pipes of one reader and one writer, kept here in static memory. What they write to any other
+// descriptor (a heap dump, the text of a crash) is put aside in memory of its own, and package syscall takes it when it next
+// looks at its table.
 
 //go:build capos
 

@@ -218,7 +218,8 @@ const (
 )
 
 func addDevices(dev *node) {
-	for name, kind := range map[string]device{"null": deviceNull, "zero": deviceZero, "urandom": deviceRandom, "random": deviceRandom} {
+	devices := map[string]device{"null": deviceNull, "zero": deviceZero, "urandom": deviceRandom, "random": deviceRandom}
+	for name, kind := range devices {
 		if dev.lookup(name) != nil {
 			dev.remove(name)
 		}

@@ -252,8 +252,8 @@ func Fstat(fd int, st *Stat_t) error {
 
 // ---- directories --------------------------------------------------------------------------------------------------------
 
-// ReadDirent fills the buffer with entries, each a Dirent shortened to its name and a NUL and padded to eight bytes. The entries "."
-// and ".." are left out: nobody wants them.
+// ReadDirent fills the buffer with entries, each a Dirent shortened to its name and a NUL and padded to eight bytes. The
+// entries "." and ".." are left out: nobody wants them.
 func ReadDirent(fd int, buf []byte) (n int, err error) {
 	f := descriptor(fd)
 	switch {

@@ -85,7 +85,8 @@ func Munmap(data []byte) error {
 		m.writeBack(data)
 	}
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
-	return result(errnoOf(refusal(call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size, 0, 0, 0))))
+	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size, 0, 0, 0)
+	return result(errnoOf(refusal(answer)))
 }
 
 // writeBack copies the part that lies in the file; a mapping never makes its file longer.
@@ -106,12 +107,8 @@ func Mprotect(b []byte, prot int) error {
 	if len(b) == 0 {
 		return nil
 	}
-	var kernelProt uintptr
-	for _, bit := range [...]struct{ here, there int }{{PROT_READ, abiProtRead}, {PROT_WRITE, abiProtWrite}, {PROT_EXEC, abiProtExec}} {
-		if prot&bit.here != 0 {
-			kernelProt |= uintptr(bit.there)
-		}
-	}
+	// PROT_READ, PROT_WRITE and PROT_EXEC are the kernel's bits.
 	size := (uintptr(len(b)) + abiPageSize - 1) &^ (abiPageSize - 1)
-	return result(errnoOf(refusal(call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size, kernelProt, 0, 0))))
+	answer := call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size, uintptr(prot&7), 0, 0)
+	return result(errnoOf(refusal(answer)))
 }

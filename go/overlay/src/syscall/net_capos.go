@@ -393,7 +393,12 @@ func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
 	return n, from, err
 }
 
+// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one.
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
+	if len(p) == 0 && len(oob) != 0 {
+		_, oobn, recvflags, from, err = Recvmsg(fd, make([]byte, 1), oob, flags)
+		return 0, oobn, recvflags, from, err
+	}
 	n, at, family, recvflags, err := receive(fd, p, flags)
 	if err != nil {
 		return n, 0, 0, nil, err
@@ -423,6 +428,11 @@ func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) 
 		if err := sendRights(fd, oob); err != nil {
 			return -1, err
 		}
+	}
+	if len(p) == 0 && len(oob) != 0 {
+		// A stream has no empty messages, so a byte goes with the descriptors.
+		_, err := send(fd, []byte{0}, to)
+		return 0, err
 	}
 	return send(fd, p, to)
 }

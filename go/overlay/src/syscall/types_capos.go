@@ -155,9 +155,9 @@ const (
 
 const (
 	PROT_NONE   = 0
-	PROT_READ   = 1
-	PROT_WRITE  = 2
-	PROT_EXEC   = 4
+	PROT_READ   = abiProtRead
+	PROT_WRITE  = abiProtWrite
+	PROT_EXEC   = abiProtExec
 	MAP_FILE    = 0
 	MAP_SHARED  = 1
 	MAP_PRIVATE = 2
