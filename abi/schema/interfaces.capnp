@@ -3,9 +3,9 @@
 #
 # Compact form (opcode compact, in the ring or in registers): parameters in order, a scalar is one word, Data and Text
 # are two (address, length). A Data result adds two words (address, capacity) and yields the bytes written. A single
-# scalar or capability result is the result word; several scalar results add one word, the address of an array of
-# UInt64 that receives them. If that makes more words than fit (5 in registers, 6 in the ring), the first word is
-# instead the address of an array holding all of them.
+# unsigned scalar or capability is the result word. Any other result (several scalars, or a signed one, which could look
+# like an error) adds one word, the address of an array of 64-bit words that receives it. If that makes more words than
+# fit (5 in registers, 6 in the ring), the first word is instead the address of an array holding all of them.
 
 using C = import "annotations.capnp";
 

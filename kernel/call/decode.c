@@ -37,13 +37,6 @@ static uint64_t load_scalar(const void *structure, const struct field_desc *fiel
 	return value;
 }
 
-static int word_fits(const struct field_desc *field, uint64_t word)
-{
-	if (field->kind == FIELD_SIGNED)
-		return (int64_t)word == sign_extend(word, field->width);
-	return field->width == 8 || word >> (field->width * 8) == 0;
-}
-
 static int is_scalar(const struct field_desc *field)
 {
 	return field->kind == FIELD_UNSIGNED || field->kind == FIELD_SIGNED;
@@ -95,7 +88,7 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
 		*(struct span_out *)field_at(results, desc->results.fields) =
 			(struct span_out){.user = words[0], .capacity = words[1]};
-	else if (desc->results.count > 1)
+	else if ((desc->flags & METHOD_RESULT_ARRAY) != 0)
 		where->array = words[0];
 	return STATUS_OK;
 }
@@ -170,22 +163,15 @@ status_t results_to_word(const struct method_desc *desc, const void *results, co
 		*word = cap;
 	} else if ((desc->flags & METHOD_RETURNS_DATA) != 0) {
 		*word = ((const struct span_out *)field_at_const(results, desc->results.fields))->length;
-	} else if (count == 1) {
-		*word = load_scalar(results, desc->results.fields);
-	} else if (count > 1) {
+	} else if ((desc->flags & METHOD_RESULT_ARRAY) != 0) {
 		for (uint32_t i = 0; i < count; i++)
 			values[i] = load_scalar(results, &desc->results.fields[i]);
 		if (copy_to_user(where->array, values, count * sizeof(values[0])) != STATUS_OK)
 			return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
+	} else if (count == 1) {
+		*word = load_scalar(results, desc->results.fields);
 	}
 	return STATUS_OK;
-}
-
-uint64_t register_word(const struct method_desc *desc, uint64_t word)
-{
-	if (desc->results.count == 1 && desc->results.fields[0].kind == FIELD_SIGNED)
-		return word & (((uint64_t)1 << 48) - 1);
-	return word;
 }
 
 /* ---- refusals ---- */

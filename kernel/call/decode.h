@@ -6,6 +6,8 @@
  *   message:  decode_params_message   results_begin_message   desc->invoke   results_end_message
  *   compact:  decode_arguments (parameters and where results go)            desc->invoke   results_to_word
  *
+ * A plain method in compact form skips all of it: its argument words are its parameters, the result word its result.
+ *
  * The decoder refuses before anything has happened: malformed messages, integers too wide for their type, unreadable
  * argument arrays, result buffers that cannot hold the result. A handler starts with facts. */
 #ifndef CALL_DECODE_H
@@ -50,8 +52,9 @@ struct fields_desc {
 #define METHOD_BLOCKS 1       /* may suspend the calling thread */
 #define METHOD_RETURNS_CAP 2  /* its only result is a capability: reserve a slot before invoking it */
 #define METHOD_RETURNS_DATA 4 /* its only result is a Data */
-#define METHOD_PLAIN 8        /* compact form: the words are the parameters, the result word is the only result; at most 5 words */
-#define METHOD_NARROW 16      /* some integer parameter has less than 64 bits: its range must be checked */
+#define METHOD_RESULT_ARRAY 8 /* in compact form the results go to an array: several, or a signed one */
+#define METHOD_PLAIN 16       /* at most 5 parameters, all integers, and at most one result, unsigned */
+#define METHOD_NARROW 32      /* a parameter has fewer bits than a word, so that words must be checked */
 
 struct method_desc {
 	const char *name;
@@ -85,13 +88,23 @@ static inline const struct method_desc *interface_method(const struct interface_
 	return ordinal < desc->method_count ? &desc->methods[ordinal] : NULL;
 }
 
+/* Does the word fit the integer parameter? */
+static inline int word_fits(const struct field_desc *field, uint64_t word)
+{
+	uint32_t shift = 64 - field->width * 8u;
+
+	if (field->kind == FIELD_SIGNED)
+		return (int64_t)word == (int64_t)(word << shift) >> shift;
+	return word == word << shift >> shift;
+}
+
 /* Fills params from a message that the kernel has copied into its own memory. Data and Text parameters point into it: it
  * must live and stay unchanged until the method returns. Refuses: malformedMessage. */
 MUST_CHECK status_t decode_params_message(const struct method_desc *desc, const void *message, size_t size, void *params);
 
 /* Where the results of a compact call go besides the result word. */
 struct word_results {
-	uint64_t array;   /* user address of the array of several scalar results; 0 when the method has none */
+	uint64_t array;   /* user address of the result array; 0 when the method has none */
 };
 
 /* Fills params, and results as far as the arguments say where they go, from the count argument words of a compact call.
@@ -114,13 +127,10 @@ size_t results_end_message(const struct method_desc *desc, const void *results, 
 /* The capability result's place in results, or NULL when the method returns none. */
 struct object **results_object(const struct method_desc *desc, void *results);
 
-/* The result word of a compact call: 0 without results, the scalar, the number of bytes written, or cap, the CapId of a
- * capability result. Several scalars go to the array instead. Refuses: invalidResultBuffer (the array cannot be written). */
+/* The result word of a compact call: 0 without results, the unsigned scalar, the number of bytes written, or cap, the CapId
+ * of a capability result. Other results go to the array. Refuses: invalidResultBuffer (the array cannot be written). */
 MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results, const struct word_results *where,
 				    uint32_t cap, uint64_t *word);
-
-/* The word as RAX carries it: an int64 result is cut to its low 48 bits, so that it never looks like an error. */
-uint64_t register_word(const struct method_desc *desc, uint64_t word);
 
 /* Serialises a refusal as a CapException. The result is the message's size in bytes, or 0 when it does not fit. */
 size_t encode_exception(void *buffer, size_t capacity, status_t status, uint64_t detail);

@@ -2,7 +2,6 @@
  * straight from the table's slot to the method, and methods whose words all are scalars get them as they are. */
 #include "call/call.h"
 
-#include "arch/x86_64/percpu.h"
 #include "call/trace.h"
 #include "core/log.h"
 #include "kernel/methods.h"
@@ -13,6 +12,9 @@
 #include "sched/thread.h"
 
 #define REGISTER_ARGUMENTS 5u
+
+/* On every call's way, and without an array that could overflow: no stack guard. */
+#define HOT __attribute__((no_stack_protector))
 
 /* Message buffers know their size, so that the thread needs one pointer for them. */
 struct message_buffer {
@@ -47,17 +49,22 @@ void call_buffer_trim(struct thread *thread)
 	}
 }
 
-/* The general form: spans, several results, capabilities, argument arrays in memory. */
-static status_t call_compact_general(struct call *call, const struct method_desc *method, const uint64_t *arguments,
-                                     size_t count, struct call_result *result)
+/* The general form: spans, several results, capabilities, argument arrays in memory, calls that are watched. */
+static __attribute__((noinline)) status_t call_compact_general(struct call *call, const struct method_desc *method,
+                                                               const uint64_t *arguments, size_t count,
+                                                               struct call_result *result)
 {
 	union method_params params;
 	union method_results results;
 	struct word_results where;
 	cap_id_t cap = 0;
+	result->cap = 0;
 	status_t status = decode_arguments(method, arguments, count, &params, &results, &where);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
+		if (call_observed && method->flags & METHOD_PLAIN)
+			call_observe(call, method, arguments, &results, status, 0);
 		return status;
+	}
 	if (method->flags & METHOD_RETURNS_CAP) {
 		status = cap_table_reserve(&call->process->caps, &cap);
 		if (status != STATUS_OK)
@@ -77,65 +84,83 @@ static status_t call_compact_general(struct call *call, const struct method_desc
 	return status;
 }
 
-static status_t check_scalar(const struct field_desc *field, uint64_t word)
+static bool words_fit(const struct method_desc *method, const uint64_t *words)
 {
-	if (field->width == 8)
-		return STATUS_OK;
-	unsigned bits = field->width * 8u;
-	uint64_t high = word >> (bits - (field->kind == FIELD_SIGNED));
-	bool fits = high == 0 || (field->kind == FIELD_SIGNED && high == UINT64_MAX >> (bits - 1));
-	return fits ? STATUS_OK : STATUS(INVALID_ARGUMENT);
+	for (unsigned i = 0; i < method->params.count; i++)
+		if (!word_fits(&method->params.fields[i], words[i]))
+			return false;
+	return true;
+}
+
+/* For a plain method the words are the parameter structure, and the result structure is one word or nothing. */
+static inline status_t call_words(struct call *call, const struct method_desc *method, const uint64_t *arguments,
+                                  size_t count, struct call_result *result)
+{
+	if (__builtin_expect(!(method->flags & METHOD_PLAIN) || call_observed, 0))
+		return call_compact_general(call, method, arguments, count, result);
+	if (method->flags & METHOD_NARROW && !words_fit(method, arguments))
+		return STATUS(INVALID_ARGUMENT);
+	result->word = 0;
+	return method->invoke(call, arguments, &result->word);
 }
 
 status_t call_compact(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
                       struct call_result *result)
 {
-	result->word = 0;
 	result->cap = 0;
-	if (!(method->flags & METHOD_PLAIN))
-		return call_compact_general(call, method, arguments, count, result);
-	status_t status = STATUS_OK;
-	for (unsigned i = 0; i < method->words && status == STATUS_OK; i++)
-		status = check_scalar(&method->params.fields[i], arguments[i]);
-	if (status == STATUS_OK)
-		status = method->invoke(call, arguments, &result->word);
-	if (__builtin_expect(call_observed, 0))
-		call_observe(call, method, arguments, &result->word, status, 0);
-	return status;
+	return call_words(call, method, arguments, count, result);
 }
 
-/* Which kind of park space the id names; false: none. */
-static inline bool park_space(struct process *process, cap_id_t cap, bool *shared)
+/* Both kinds of park space are static objects. */
+static inline int64_t park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
+                           uint64_t deadline_ns)
 {
-	struct object *object = cap_table_lookup_static(&process->caps, cap);
-	*shared = object == &object_shared_park_space;
-	return *shared || object == &object_park_space;
+	const struct object *space = cap_table_lookup_static(&process->caps, cap);
+	bool shared = space == &object_shared_park_space;
+	if (__builtin_expect(space != &object_park_space && !shared, 0))
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	if (__builtin_expect(expected > UINT32_MAX, 0))
+		return STATUS(INVALID_ARGUMENT);
+	return park_wait(shared, address, (uint32_t)expected, deadline_ns);
+}
+
+static inline int64_t unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+{
+	const struct object *space = cap_table_lookup_static(&process->caps, cap);
+	bool shared = space == &object_shared_park_space;
+	if (__builtin_expect(space != &object_park_space && !shared, 0))
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	return park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
+}
+
+static __attribute__((noinline)) int64_t park_observed(struct process *process, cap_id_t cap, uint64_t address,
+                                                       uint64_t expected, uint64_t deadline_ns)
+{
+	int64_t result = park(process, cap, address, expected, deadline_ns);
+	call_observe_operation(CAPOS_OPCODE_PARK, cap, address, expected, result);
+	return result;
+}
+
+static __attribute__((noinline)) int64_t unpark_observed(struct process *process, cap_id_t cap, uint64_t address,
+                                                         uint64_t count)
+{
+	int64_t result = unpark(process, cap, address, count);
+	call_observe_operation(CAPOS_OPCODE_UNPARK, cap, address, count, result);
+	return result;
 }
 
 int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected, uint64_t deadline_ns)
 {
-	bool shared;
-	int64_t result = STATUS_TRANSPORT(INVOKE_FAILED);
-	if (park_space(process, cap, &shared)) {
-		if (expected > UINT32_MAX)
-			result = STATUS(INVALID_ARGUMENT);
-		else
-			result = park_wait(shared, address, (uint32_t)expected, deadline_ns);
-	}
 	if (__builtin_expect(call_observed, 0))
-		call_observe_operation(CAPOS_OPCODE_PARK, cap, address, expected, result);
-	return result;
+		return park_observed(process, cap, address, expected, deadline_ns);
+	return park(process, cap, address, expected, deadline_ns);
 }
 
 int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
-	bool shared;
-	int64_t result = STATUS_TRANSPORT(INVOKE_FAILED);
-	if (park_space(process, cap, &shared))
-		result = park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
 	if (__builtin_expect(call_observed, 0))
-		call_observe_operation(CAPOS_OPCODE_UNPARK, cap, address, count, result);
-	return result;
+		return unpark_observed(process, cap, address, count);
+	return unpark(process, cap, address, count);
 }
 
 int64_t call_release(struct process *process, cap_id_t cap)
@@ -146,58 +171,36 @@ int64_t call_release(struct process *process, cap_id_t cap)
 	return result;
 }
 
-/* A method call in registers: every case. */
-static __attribute__((noinline)) int64_t register_compact_general(struct trap_frame *frame)
+/* The frame keeps the argument registers side by side, so they serve as the words where they are: nothing writes to the
+ * frame while its thread is inside a method. */
+HOT static inline int64_t register_compact(const struct trap_frame *frame, struct thread *thread, struct object *object)
 {
-	struct thread *thread = thread_current();
-	struct process *process = thread->process;
 	cap_id_t cap = (cap_id_t)frame->rdi;
-	if (frame->rdi >> 48)
-		return STATUS_TRANSPORT(INVALID_REQUEST);
-	struct object *object = cap_table_lookup(&process->caps, cap);
-	const struct method_desc *method = object ? interface_method(object->interface, (uint32_t)(frame->rdi >> 32)) : NULL;
-	int64_t value = STATUS_TRANSPORT(INVOKE_FAILED);
-	if (method) {
-		uint64_t arguments[REGISTER_ARGUMENTS] = { frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
-		struct call call = { .thread = thread, .process = process, .object = object, .cap = cap };
-		struct call_result result;
-		status_t status = call_compact(&call, method, arguments, REGISTER_ARGUMENTS, &result);
-		value = status == STATUS_OK ? (int64_t)register_word(method, result.word) : status;
-	} else if (__builtin_expect(call_observed, 0)) {
-		call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
+	const struct method_desc *method = interface_method(object->interface, (uint32_t)(frame->rdi >> 32));
+	if (__builtin_expect(!method, 0)) {
+		if (call_observed)
+			call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
+		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
-	if (object)
-		object_release(object);
-	return value;
+	struct call call = { .thread = thread, .process = thread->process, .object = object, .cap = cap };
+	struct call_result result;
+	status_t status = call_words(&call, method, trap_frame_words(frame), REGISTER_ARGUMENTS, &result);
+	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)result.word : status;
 }
 
-/* The common case, short: a static object, a plain method of full words, nobody watching. Everything else goes the
- * general way, which looks again from the start. No stack protector: nothing here is indexed by what a program
- * says. */
-static __attribute__((noinline, no_stack_protector)) int64_t register_compact(struct trap_frame *frame)
+/* The object is counted, or the id names nothing. */
+static __attribute__((noinline)) int64_t register_compact_counted(const struct trap_frame *frame)
 {
-	struct thread *thread = percpu()->current;
-	struct process *process = thread->process;
-	cap_id_t cap = (cap_id_t)frame->rdi;
-	uint64_t ordinal = frame->rdi >> 32;
-	struct object *object = cap_table_lookup_static(&process->caps, cap);
-	if (__builtin_expect(!object || ordinal >= object->interface->method_count || call_observed, 0))
-		return register_compact_general(frame);
-	const struct method_desc *method = &object->interface->methods[ordinal];
-	if (__builtin_expect((method->flags & (METHOD_PLAIN | METHOD_NARROW)) != METHOD_PLAIN, 0))
-		return register_compact_general(frame);
-	uint64_t arguments[REGISTER_ARGUMENTS];
-	if (method->words) {
-		arguments[0] = frame->rsi;
-		arguments[1] = frame->rdx;
-		arguments[2] = frame->r10;
-		arguments[3] = frame->r8;
-		arguments[4] = frame->r9;
+	struct thread *thread = thread_current();
+	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)frame->rdi);
+	if (!object) {
+		if (call_observed)
+			call_observe_miss((cap_id_t)frame->rdi, (uint32_t)(frame->rdi >> 32));
+		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
-	struct call call = { .thread = thread, .process = process, .object = object, .cap = cap };
-	uint64_t word = 0;
-	status_t status = method->invoke(&call, arguments, &word);
-	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)word : status;
+	int64_t value = register_compact(frame, thread, object);
+	object_release(object);
+	return value;
 }
 
 static int64_t enter_exit(uint64_t code, uint64_t scope)
@@ -212,36 +215,60 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	thread_exit((int32_t)code);
 }
 
-#define OPERATION(name) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##name << 8)
-
-/* What is not a method call in registers. An id's upper half is part of it only there. */
-static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
+/* Operations that are no methods name a capability by all of RDI. */
+static inline int64_t enter_park(const struct trap_frame *frame)
 {
-	struct process *process = percpu()->current->process;
-	uint64_t number = frame->rax;
-	cap_id_t cap = (cap_id_t)frame->rdi;
-	bool cap_valid = frame->rdi <= UINT32_MAX;
-	switch (number) {
-	case OPERATION(PARK):
-		return cap_valid ? call_park(process, cap, frame->rsi, frame->rdx, frame->r10) : STATUS_TRANSPORT(INVALID_REQUEST);
-	case OPERATION(UNPARK):
-		return cap_valid ? call_unpark(process, cap, frame->rsi, frame->rdx) : STATUS_TRANSPORT(INVALID_REQUEST);
-	case OPERATION(RELEASE):
-		return cap_valid ? call_release(process, cap) : STATUS_TRANSPORT(INVALID_REQUEST);
-	case CAPOS_SYS_CAP_ENTER:
-		return ring_enter(frame->rdi, frame->rsi);
-	case CAPOS_SYS_EXIT:
-		return enter_exit(frame->rdi, frame->rsi);
-	default:
-		if ((number & 0xff) == CAPOS_SYS_CAP_ENTER && number <= 0xffff)
-			return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	if (frame->rdi > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	}
+	return call_park(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx, frame->r10);
 }
 
-int64_t syscall_entry(struct trap_frame *frame)
+static inline int64_t enter_unpark(const struct trap_frame *frame)
 {
-	if (__builtin_expect(frame->rax == OPERATION(COMPACT), 1))
-		return register_compact(frame);
+	if (frame->rdi > UINT32_MAX)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	return call_unpark(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx);
+}
+
+/* What is not frequent. */
+static __attribute__((noinline)) int64_t enter_other(const struct trap_frame *frame)
+{
+	uint64_t opcode = frame->rax >> 8;
+	if (frame->rax == CAPOS_SYS_EXIT)
+		return enter_exit(frame->rdi, frame->rsi);
+	if ((frame->rax & 0xff) != CAPOS_SYS_CAP_ENTER || opcode > 0xff)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	if (opcode > CAPOS_OPCODE_COMPACT)
+		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	if (frame->rdi > UINT32_MAX)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	if (opcode == CAPOS_OPCODE_RELEASE)
+		return call_release(thread_current()->process, (cap_id_t)frame->rdi);
+	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+}
+
+static inline int64_t enter_compact(const struct trap_frame *frame)
+{
+	struct thread *thread = thread_current();
+	if (__builtin_expect(frame->rdi >> 48, 0))
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	struct object *object = cap_table_lookup_static(&thread->process->caps, (cap_id_t)frame->rdi);
+	if (__builtin_expect(!object, 0))
+		return register_compact_counted(frame);
+	return register_compact(frame, thread, object);
+}
+
+#define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
+
+HOT int64_t syscall_entry(struct trap_frame *frame)
+{
+	if (__builtin_expect(frame->rax == REGISTER_CALL(COMPACT), 1))
+		return enter_compact(frame);
+	if (frame->rax == REGISTER_CALL(UNPARK))
+		return enter_unpark(frame);
+	if (frame->rax == REGISTER_CALL(PARK))
+		return enter_park(frame);
+	if (frame->rax == CAPOS_SYS_CAP_ENTER)
+		return ring_enter(frame->rdi, frame->rsi);
 	return enter_other(frame);
 }

@@ -239,6 +239,14 @@ static bool execute_next(struct thread *thread)
 	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED);
 }
 
+/* At most what was pending at entry. */
+static __attribute__((noinline)) void execute_until(struct thread *thread, uint32_t tail)
+{
+	while (thread->submission_head != tail && completions_pending(thread) < CAPOS_RING_COMPLETIONS)
+		if (!execute_next(thread))
+			return;
+}
+
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
 	/* Nothing is outstanding between entries: whatever can complete has completed before this returns, so there is never
@@ -251,10 +259,8 @@ int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 	uint32_t pending = tail - thread->submission_head;
 	bool refused = pending > CAPOS_RING_SUBMISSIONS || completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
 	               (pending && thread->in_handler);
-	if (!refused)
-		while (thread->submission_head != tail && completions_pending(thread) < CAPOS_RING_COMPLETIONS)
-			if (!execute_next(thread))
-				break;
+	if (!refused && pending)
+		execute_until(thread, tail);
 	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
 	return refused ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);

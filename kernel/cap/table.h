@@ -81,10 +81,10 @@ static inline struct object *cap_table_lookup_static(struct cap_table *table, ca
 	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
 	if (__builtin_expect(!chunk, 0))
 		return NULL;
+	/* With generation and kind as wanted this clears both, and leaves the address without its upper bits. */
 	uint64_t word = __atomic_load_n(&chunk[cap % CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
-	/* Generation and kind in one comparison. */
-	uint64_t wanted = (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
-	if (__builtin_expect((word & (0xffffull << 48 | CAP_SLOT_KIND_MASK)) != wanted, 0))
+	word ^= (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
+	if (__builtin_expect(word & (0xffffull << 48 | CAP_SLOT_KIND_MASK), 0))
 		return NULL;
 	struct object *object = cap_slot_object(word);
 	if (!object)

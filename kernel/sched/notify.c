@@ -26,15 +26,6 @@
 #define FLAGS_USER 0x240dd5ul
 #define FLAGS_ALWAYS 0x202ul
 
-bool notify_due(const struct thread *thread)
-{
-	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
-		return true;
-	uint64_t pending = __atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST);
-	return (pending & ~__atomic_load_n(&thread->notify_mask, __ATOMIC_SEQ_CST)) &&
-	       __atomic_load_n(&thread->notify_handler, __ATOMIC_SEQ_CST);
-}
-
 static void registers_to_state(const struct trap_frame *frame, struct capos_thread_state *state)
 {
 	state->rax = frame->rax;

@@ -7,15 +7,20 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
-
-struct thread;
-struct trap_frame;
+#include "sched/thread.h"
 
 /* The current thread's user code faulted: delivers at once, or ends the process with a report. */
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address);
 
 /* Is something pending that the thread would take now? */
-bool notify_due(const struct thread *thread);
+static inline bool notify_due(const struct thread *thread)
+{
+	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
+		return true;
+	uint64_t pending = __atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST);
+	return (pending & ~__atomic_load_n(&thread->notify_mask, __ATOMIC_SEQ_CST)) &&
+	       __atomic_load_n(&thread->notify_handler, __ATOMIC_SEQ_CST);
+}
 
 /* Called on the way to user mode when resched or exit work is set; returns with the frame to leave by. */
 void return_to_user(struct trap_frame *frame);

@@ -39,7 +39,7 @@ void park_init(void)
 	}
 }
 
-static struct bucket *bucket_of(const struct park_key *key)
+static inline struct bucket *bucket_of(const struct park_key *key)
 {
 	uint64_t hash = (key->word[0] * 31 + (key->word[2] >> 2)) * 0x9e3779b97f4a7c15ul;
 	return &buckets[hash >> 56];
@@ -50,17 +50,14 @@ static bool key_matches(const struct thread *thread, const struct park_key *key)
 	return thread->park_key[2] == key->word[2] && thread->park_key[0] == key->word[0] && thread->park_key[1] == key->word[1];
 }
 
-/* The key of a word; for a shared one also the object, retained. */
-static status_t key_make(bool shared, uint64_t address, struct park_key *key, struct memory_object **object)
+static inline struct park_key private_key(const struct aspace *space, uint64_t address)
 {
-	struct aspace *space = thread_current()->process->space;
-	*object = NULL;
-	if (address % 4)
-		return STATUS(MISALIGNED);
-	if (!shared) {
-		*key = (struct park_key){ { space->id, space->generation, address } };
-		return STATUS_OK;
-	}
+	return (struct park_key){ { space->id, space->generation, address } };
+}
+
+/* The key of a word in a mapped object, and the object, retained. */
+static status_t shared_key(struct aspace *space, uint64_t address, struct park_key *key, struct memory_object **object)
+{
 	uint64_t offset;
 	if (!aspace_lookup_object(space, address, object, &offset))
 		return STATUS(BAD_ADDRESS);
@@ -69,11 +66,8 @@ static status_t key_make(bool shared, uint64_t address, struct park_key *key, st
 }
 
 /* With the bucket locked and the word seen to hold the expected value: waits, and translates the outcome. */
-static int64_t park_locked(struct bucket *bucket, const struct park_key *key, uint64_t deadline_ns)
+static int64_t park_locked(struct bucket *bucket, uint64_t deadline_ns)
 {
-	struct thread *thread = thread_current();
-	for (int i = 0; i < 3; i++)
-		thread->park_key[i] = key->word[i];
 	switch (wait_on(&bucket->queue, &bucket->lock, deadline_ns, true)) {
 	case WAIT_TIMED_OUT:
 		return CAPOS_PARK_RESULT_TIMED_OUT;
@@ -86,23 +80,21 @@ static int64_t park_locked(struct bucket *bucket, const struct park_key *key, ui
 	}
 }
 
-int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+static inline int64_t park_keyed(struct thread *thread, const struct park_key *key, uint64_t address, uint32_t expected,
+                                 uint64_t deadline_ns)
 {
-	struct park_key key;
-	struct memory_object *object;
-	status_t status = key_make(shared, address, &key, &object);
-	if (status != STATUS_OK)
-		return status;
-	struct bucket *bucket = bucket_of(&key);
-	uint32_t *waiters = &thread_current()->process->space->park_waiters;
+	struct bucket *bucket = bucket_of(key);
+	uint32_t *waiters = &thread->process->space->park_waiters;
 	int64_t result;
+	for (int i = 0; i < 3; i++)
+		thread->park_key[i] = key->word[i];
 	/* Counted before the word is read: a drain that sees no waiters comes before the read, which then fails. */
 	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
 		spin_lock(&bucket->lock);
-		if (user_read_u32_nofault(address, &value)) {
-			result = value == expected ? park_locked(bucket, &key, deadline_ns) : CAPOS_PARK_RESULT_MISMATCH;
+		if (__builtin_expect(user_read_u32_nofault(address, &value), 1)) {
+			result = value == expected ? park_locked(bucket, deadline_ns) : CAPOS_PARK_RESULT_MISMATCH;
 			spin_unlock(&bucket->lock);
 			break;
 		}
@@ -112,21 +104,36 @@ int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t dea
 			break;
 	}
 	__atomic_sub_fetch(waiters, 1, __ATOMIC_SEQ_CST);
-	if (object)
-		object_release(memory_object_header(object));
 	return result;
 }
 
-int64_t park_wake(bool shared, uint64_t address, uint32_t count)
+static __attribute__((noinline)) int64_t park_wait_shared(uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
+	struct thread *thread = thread_current();
 	struct park_key key;
 	struct memory_object *object;
-	status_t status = key_make(shared, address, &key, &object);
+	status_t status = shared_key(thread->process->space, address, &key, &object);
 	if (status != STATUS_OK)
 		return status;
-	struct bucket *bucket = bucket_of(&key);
+	int64_t result = park_keyed(thread, &key, address, expected, deadline_ns);
+	object_release(memory_object_header(object));
+	return result;
+}
+
+__attribute__((no_stack_protector)) int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+{
+	if (address % 4)
+		return STATUS(MISALIGNED);
+	if (shared)
+		return park_wait_shared(address, expected, deadline_ns);
+	struct thread *thread = thread_current();
+	struct park_key key = private_key(thread->process->space, address);
+	return park_keyed(thread, &key, address, expected, deadline_ns);
+}
+
+static __attribute__((noinline)) uint32_t wake_locked(struct bucket *bucket, struct park_key key, uint32_t count)
+{
 	uint32_t woken = 0;
-	spin_lock(&bucket->lock);
 	list_for_each_safe(node, &bucket->queue.threads) {
 		if (woken >= count)
 			break;
@@ -139,10 +146,40 @@ int64_t park_wake(bool shared, uint64_t address, uint32_t count)
 			woken++;
 		}
 	}
-	spin_unlock(&bucket->lock);
-	if (object)
-		object_release(memory_object_header(object));
 	return woken;
+}
+
+static inline int64_t wake_keyed(const struct park_key *key, uint32_t count)
+{
+	struct bucket *bucket = bucket_of(key);
+	uint32_t woken = 0;
+	spin_lock(&bucket->lock);
+	if (!list_empty(&bucket->queue.threads))
+		woken = wake_locked(bucket, *key, count);
+	spin_unlock(&bucket->lock);
+	return woken;
+}
+
+static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint32_t count)
+{
+	struct park_key key;
+	struct memory_object *object;
+	status_t status = shared_key(thread_current()->process->space, address, &key, &object);
+	if (status != STATUS_OK)
+		return status;
+	int64_t woken = wake_keyed(&key, count);
+	object_release(memory_object_header(object));
+	return woken;
+}
+
+__attribute__((no_stack_protector)) int64_t park_wake(bool shared, uint64_t address, uint32_t count)
+{
+	if (address % 4)
+		return STATUS(MISALIGNED);
+	if (shared)
+		return park_wake_shared(address, count);
+	struct park_key key = private_key(thread_current()->process->space, address);
+	return wake_keyed(&key, count);
 }
 
 void park_drain(struct aspace *space, uint64_t start, uint64_t end)

@@ -60,12 +60,6 @@ void sched_init_cpu(struct percpu *cpu)
 	cpu->idle = cpu->current = idle;
 }
 
-struct thread *thread_current(void)
-{
-	struct thread *thread;
-	__asm__ volatile("movq %%gs:8, %0" : "=r"(thread));
-	return thread;
-}
 _Static_assert(offsetof(struct percpu, current) == 8, "thread_current reads it");
 
 /* ---- the timer ---- */
@@ -88,13 +82,17 @@ static uint64_t next_event(const struct percpu *cpu)
 }
 
 /* Reprograms the timer only when it would fire too late: one that fires for nothing costs less than two programmings a switch. */
+static void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
+{
+	if (event_ns >= cpu->timer_programmed_ns)
+		return;
+	cpu->timer_programmed_ns = event_ns;
+	timer_program(event_ns);
+}
+
 static void timer_update(struct percpu *cpu)
 {
-	uint64_t next = next_event(cpu);
-	if (next >= cpu->timer_programmed_ns)
-		return;
-	cpu->timer_programmed_ns = next;
-	timer_program(next);
+	timer_bring_forward(cpu, next_event(cpu));
 }
 
 /* Before halting: no interrupt for nothing. */
@@ -205,7 +203,7 @@ void sched_timer(void)
 
 static void poke_cpu(unsigned id)
 {
-	if (id == cpu_id())
+	if (id == percpu()->id)
 		percpu()->resched = 1;
 	else
 		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
@@ -237,12 +235,11 @@ static void dequeue(struct percpu *cpu, struct thread *thread)
 
 static unsigned choose_cpu(const struct thread *thread)
 {
-	uint64_t allowed = thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
-	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & allowed;
+	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & thread->affinity;
 	uint64_t last = 1ul << thread->cpu;
-	if (idle & last || (!idle && allowed & last))
+	if (idle & last || (!idle && thread->affinity & last))
 		return thread->cpu;
-	uint64_t choice = idle ? idle : allowed;
+	uint64_t choice = idle ? idle : thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
 	return choice ? (unsigned)__builtin_ctzl(choice) : thread->cpu;
 }
 
@@ -264,22 +261,27 @@ static void assign_cpu(struct thread *thread)
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
-/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU; from: the one it was on. */
-static void make_runnable(struct thread *thread, const struct percpu *from)
+/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU, whose queue lock is held; from: the one it was on. */
+static void make_runnable_locked(struct thread *thread, const struct percpu *from, struct percpu *cpu)
 {
-	struct percpu *cpu = &percpus[thread->cpu];
-	spin_lock(&cpu->run.lock);
 	place(thread, from, cpu);
 	enqueue(cpu, thread);
 	const struct thread *running = cpu->current;
 	bool take = running == cpu->idle || (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
 	bool alone = cpu->slice_end_ns == UINT64_MAX;
-	if (alone && !take && cpu->id == cpu_id()) {
+	if (alone && !take && cpu == percpu()) {
 		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
-		timer_update(cpu);
+		timer_bring_forward(cpu, cpu->slice_end_ns);
 	} else if (take || alone) {
 		poke_cpu(cpu->id);
 	}
+}
+
+static void make_runnable(struct thread *thread, const struct percpu *from)
+{
+	struct percpu *cpu = &percpus[thread->cpu];
+	spin_lock(&cpu->run.lock);
+	make_runnable_locked(thread, from, cpu);
 	spin_unlock(&cpu->run.lock);
 }
 
@@ -296,12 +298,16 @@ void sched_wake(struct thread *thread)
 			continue;
 		}
 		bool stopped = thread->state == THREAD_BLOCKED && !wait_is_active(thread);
+		bool moves = false;
 		if (stopped) {
 			thread->state = THREAD_READY;
 			assign_cpu(thread);
+			moves = thread->cpu != id;
 		}
+		if (stopped && !moves)
+			make_runnable_locked(thread, cpu, cpu);
 		spin_unlock(&cpu->run.lock);
-		if (stopped)
+		if (moves)
 			make_runnable(thread, cpu);
 		return;
 	}
@@ -363,7 +369,8 @@ static void load_thread(struct percpu *cpu, struct thread *next)
 	if (next->process) {
 		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
 		cpu->tss.rsp[0] = cpu->kernel_stack;
-		aspace_activate(next->process->space);
+		if (cpu->space != next->process->space)
+			aspace_activate(next->process->space);
 		fs_base_write(next->fs_base);
 		user_gs_base_write(next->gs_base);
 		vector_load(next->xsave);
@@ -401,9 +408,10 @@ void sched_switched(void)
 	struct thread *previous = cpu->previous;
 	struct thread *moving = cpu->moving;
 	bool ended = previous->state == THREAD_ENDED;
-	cpu->moving = NULL;
-	if (moving)
+	if (moving) {
+		cpu->moving = NULL;
 		assign_cpu(moving);
+	}
 	spin_unlock(&cpu->run.lock);
 	timer_update(cpu);
 	if (moving)

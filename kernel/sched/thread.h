@@ -42,11 +42,18 @@ enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED }
 
 /* User registers as entry.S leaves them at the top of the kernel stack. Offsets are taken by asm-offsets. */
 struct trap_frame {
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
-	uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t r15, r14, r13, r12, r11, rcx, rbx, rbp, rdi;
+	uint64_t rsi, rdx, r10, r8, r9; /* a register call's argument words, in their order: trap_frame_words */
+	uint64_t rax;
 	uint64_t vector, error;
 	uint64_t rip, cs, rflags, rsp, ss;
 };
+
+static inline const uint64_t *trap_frame_words(const struct trap_frame *frame)
+{
+	_Static_assert(offsetof(struct trap_frame, rax) - offsetof(struct trap_frame, rsi) == 5 * sizeof(uint64_t), "five words");
+	return (const uint64_t *)((const char *)frame + offsetof(struct trap_frame, rsi));
+}
 
 struct thread {
 	struct object object;
@@ -102,7 +109,7 @@ struct thread {
 	struct rbnode timer_node;   /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	uint64_t park_key[3]; /* guarded by the park bucket's lock */
+	uint64_t park_key[3]; /* written by the owner before it takes the park bucket's lock; read under that lock while on its queue */
 
 	struct list_node process_node; /* guarded by process->lock */
 };
@@ -116,7 +123,18 @@ void thread_start(struct thread *thread);
 /* Undoes thread_create when the thread was never started. */
 void thread_discard(struct thread *thread);
 
+#ifdef CAPOS_HOST_TEST
 struct thread *thread_current(void);
+#else
+/* The first field after self of struct percpu, at GS. Only a switch changes it, and code before and after a switch runs as the same thread, so
+ * the compiler may keep the value. */
+static inline struct thread *thread_current(void)
+{
+	struct thread *thread;
+	__asm__("movq %%gs:8, %0" : "=r"(thread));
+	return thread;
+}
+#endif
 
 /* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
 _Noreturn void thread_exit(int32_t code);

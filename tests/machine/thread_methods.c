@@ -75,7 +75,8 @@ static void join_waits_and_refuses(void)
 	CHECK_EQUAL(capos_thread_handle_join(handle, 0, &code), CAPOS_E(TIMED_OUT));
 	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, 0, 0, 0, 0, 0), CAPOS_E(TIMED_OUT)); /* in registers */
 	raw_wake(&word);
-	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, ~0ull - 1, 0, 0, 0, 0), 0); /* a timeout past the end of time */
+	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, ~0ull - 1, (uint64_t)&code, 0, 0, 0), 0); /* a timeout past the end of time */
+	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, 0, 8, 0, 0, 0), CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	OK(capos_thread_handle_join(handle, 0, &code)); /* again, and at once */
 	OK(capos_release(handle));
 	OK(capos_thread_control_self(capos_caps.thread_control, &self));
@@ -86,7 +87,8 @@ static void join_waits_and_refuses(void)
 	CHECK_EQUAL(code, -5);
 	OK(capos_release(handle));
 	handle = raw_spawn(raw_exit, (uint64_t)-1000000, 0);
-	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, ~0ull, 0, 0, 0, 0), -1000000 & ((1ll << 48) - 1)); /* never looks like an error */
+	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, ~0ull, (uint64_t)&code, 0, 0, 0), 0);
+	CHECK_EQUAL(code, -1000000);
 	OK(capos_release(handle));
 }
 

@@ -82,6 +82,19 @@ static bool wait_handled(struct receiver *receiver, uint32_t kind, uint64_t coun
 	return receiver->handled[kind] >= count;
 }
 
+/* A notification may come between the thread's look at stop and its wait, and ends none then: it is sent until the thread has ended. */
+static void finish(struct receiver *receiver, int64_t *result)
+{
+	int64_t status;
+	__atomic_store_n(&receiver->stop, 1, __ATOMIC_SEQ_CST);
+	do {
+		status = notify(receiver, CAPOS_NOTIFY_USER_LAST, 0);
+		CHECK(status == 0 || status == CAPOS_E(NOT_FOUND));
+		status = capos_thread_join_timeout(receiver->thread, 100 * MS_NS, result);
+	} while (status == CAPOS_E(TIMED_OUT));
+	OK(status);
+}
+
 /* One after the other: each must arrive, with its value, before the next is sent. */
 static void each_arrives(int64_t (*body)(void *))
 {
@@ -96,10 +109,8 @@ static void each_arrives(int64_t (*body)(void *))
 		if (check_why[0])
 			break;
 	}
-	__atomic_store_n(&receiver->stop, 1, __ATOMIC_SEQ_CST);
 	int64_t result = 0;
-	OK(notify(receiver, 32, 0));
-	OK(capos_thread_join(receiver->thread, &result));
+	finish(receiver, &result);
 	if (body != spin_body)
 		CHECK(result > 0);
 }
@@ -138,11 +149,8 @@ static void kinds_coalesce_and_are_never_lost(void)
 		if (check_why[0])
 			break;
 	}
-	for (unsigned i = 0; i < 3; i++) {
-		__atomic_store_n(&targets[i]->stop, 1, __ATOMIC_SEQ_CST);
-		OK(notify(targets[i], CAPOS_NOTIFY_USER_LAST, 0));
-		OK(capos_thread_join(targets[i]->thread, NULL));
-	}
+	for (unsigned i = 0; i < 3; i++)
+		finish(targets[i], NULL);
 }
 
 static void masked_kinds_wait(void)
@@ -186,10 +194,8 @@ static void waits_end_interrupted(void)
 	CHECK_EQUAL(capos_park(&word, 0, capos_deadline_ns(2 * MS_NS)), CAPOS_PARK_RESULT_TIMED_OUT); /* others' notifications do not reach us */
 	OK(notify(receiver, 50, 0));
 	CHECK(wait_handled(receiver, 50, 1));
-	__atomic_store_n(&receiver->stop, 1, __ATOMIC_SEQ_CST);
-	OK(notify(receiver, 51, 0));
 	int64_t interrupted = 0;
-	OK(capos_thread_join(receiver->thread, &interrupted));
+	finish(receiver, &interrupted);
 	CHECK(interrupted >= 1 && interrupted <= 3);
 }
 

@@ -118,6 +118,13 @@ func blocking(m *method) string {
 	return "does not block"
 }
 
+func arrayWord(m *method) string {
+	if len(m.results.fields) == 1 {
+		return "address of the result's word"
+	}
+	return fmt.Sprintf("address of %d result words", len(m.results.fields))
+}
+
 func compactForm(m *method) string {
 	var words []string
 	for _, f := range m.params.fields {
@@ -135,10 +142,10 @@ func compactForm(m *method) string {
 		result = "bytes written"
 	case m.capResult():
 		result = "CapId"
+	case m.arrayResult():
+		words = append(words, arrayWord(m))
 	case len(m.results.fields) == 1:
 		result = m.results.fields[0].name
-	case len(m.results.fields) > 1:
-		words = append(words, fmt.Sprintf("address of %d result words", len(m.results.fields)))
 	}
 	text := "no words"
 	if len(words) != 0 {
@@ -147,7 +154,7 @@ func compactForm(m *method) string {
 	switch {
 	case len(words) > 6:
 		text = fmt.Sprintf("address of %d words: %s", len(words), text)
-	case len(words) > 5:
+	case len(words) > registerWords:
 		text = fmt.Sprintf("%s (in registers: the address of these %d words)", text, len(words))
 	}
 	return text + "; result word: " + result

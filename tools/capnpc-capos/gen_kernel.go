@@ -174,6 +174,9 @@ func dispatchInterface(o *out, it *iface) {
 		if m.dataResult() {
 			flags = append(flags, "METHOD_RETURNS_DATA")
 		}
+		if m.arrayResult() {
+			flags = append(flags, "METHOD_RESULT_ARRAY")
+		}
 		if m.plain() {
 			flags = append(flags, "METHOD_PLAIN")
 		}
@@ -196,26 +199,4 @@ func dispatchInterface(o *out, it *iface) {
 		o.p("\t},")
 	}
 	o.p("};\n")
-}
-
-// plain says that in compact form the argument words are the parameter structure and the result word is the result
-// structure: only scalars, and at most one unsigned result.
-func (m *method) plain() bool {
-	for _, f := range m.params.fields {
-		if !f.scalar() {
-			return false
-		}
-	}
-	results := m.results.fields
-	return len(m.params.fields) <= 5 && (len(results) == 0 || len(results) == 1 && results[0].scalar() && !results[0].signed())
-}
-
-// narrow says that some parameter is less than a word, so that its word can be out of range.
-func (m *method) narrow() bool {
-	for _, f := range m.params.fields {
-		if f.scalar() && f.width() < 8 {
-			return true
-		}
-	}
-	return false
 }

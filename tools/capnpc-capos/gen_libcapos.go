@@ -14,9 +14,8 @@ func generateStubsHeader(s *schema) ([]byte, error) {
 	o.p("/* Typed calls of every method.")
 	o.p(" *")
 	o.p(" * capos_INTERFACE_METHOD enters the kernel with the arguments in registers. It touches no ring and is safe in")
-	o.p(" * notification handlers, except where the comment says \"over the ring\". capos_INTERFACE_METHOD_message sends Cap'n")
-	o.p(" * Proto messages over the calling thread's ring. Both return a negative error (capos/call.h), the number of bytes")
-	o.p(" * of a Data result, or 0.")
+	o.p(" * notification handlers. capos_INTERFACE_METHOD_message sends Cap'n Proto messages over the calling thread's ring.")
+	o.p(" * Both return a negative error (capos/call.h), the number of bytes of a Data result, or 0.")
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_STUBS_H\n#define CAPOS_STUBS_H\n")
 	o.p("#include <stddef.h>\n#include <stdint.h>\n\n#include <capos/abi.h>\n#include <capos/call.h>\n")
@@ -27,22 +26,13 @@ func generateStubsHeader(s *schema) ([]byte, error) {
 		}
 		o.p("/* ---- %s ---- */\n", it.name)
 		for _, m := range it.methods {
-			doc := m.doc
-			if overRing(m) {
-				doc = strings.TrimSpace(doc + "\nOver the ring: a register result has 48 bits.")
-			}
-			o.comment("", doc)
+			o.comment("", m.doc)
 			o.p("%s;", prototype(it, m, ""))
 			o.p("%s;\n", prototype(it, m, "_message"))
 		}
 	}
 	o.p("#ifdef __cplusplus\n}\n#endif\n\n#endif")
 	return o.Bytes(), nil
-}
-
-// overRing says that the method's result does not fit a register call: RAX keeps 48 bits of a signed result.
-func overRing(m *method) bool {
-	return len(m.results.fields) == 1 && m.results.fields[0].signed()
 }
 
 func stubType(f field) string {
@@ -142,7 +132,7 @@ func argumentWords(m *method) []string {
 	case m.dataResult():
 		name := snake(m.results.fields[0].name)
 		words = append(words, "(uintptr_t)"+name, name+"_capacity")
-	case len(m.results.fields) > 1:
+	case m.arrayResult():
 		words = append(words, "(uintptr_t)array")
 	}
 	return words
@@ -152,44 +142,31 @@ func registerStub(o *out, it *iface, m *method) {
 	o.p("%s\n{", prototype(it, m, ""))
 	words := argumentWords(m)
 	results := m.results.fields
-	if len(results) > 1 {
+	if m.arrayResult() {
 		o.p("\tuint64_t array[%d];", len(results))
 	}
-	call := fmt.Sprintf("cap, %s", macro(it.name, m.name))
-	limit, function := 5, "capos_call"
-	if overRing(m) {
-		limit, function = 6, "capos_ring_compact"
-		o.p("\tuint64_t word;")
-	}
-	if len(words) > limit {
+	if len(words) > registerWords {
 		o.p("\tuint64_t words[%d] = {%s};", len(words), strings.Join(words, ", "))
 		words = []string{"(uintptr_t)words"}
 	}
-	for len(words) < limit {
+	for len(words) < registerWords {
 		words = append(words, "0")
 	}
-	args := call + ", " + strings.Join(words, ", ")
-	if overRing(m) {
-		o.p("\tint64_t status = capos_ring_compact(cap, %s, (const uint64_t[6]){%s}, &word);\n", macro(it.name, m.name),
-			strings.Join(words, ", "))
-		o.p("\tif (status < 0)\n\t\treturn status;\n\t*%s = (%s)word;\n\treturn 0;\n}\n", snake(results[0].name), stubType(results[0]))
-		return
-	}
+	call := fmt.Sprintf("capos_call(cap, %s, %s)", macro(it.name, m.name), strings.Join(words, ", "))
 	if len(results) == 0 || m.dataResult() {
-		o.p("\treturn %s(%s);\n}\n", function, args)
+		o.p("\treturn %s;\n}\n", call)
 		return
 	}
-	o.p("\tint64_t word = %s(%s);\n", function, args)
+	o.p("\tint64_t word = %s;\n", call)
 	o.p("\tif (capos_is_error(word))\n\t\treturn word;")
-	if len(results) == 1 {
-		kind := "capos_cap_t"
-		if results[0].scalar() {
-			kind = stubType(results[0])
-		}
-		o.p("\t*%s = (%s)word;", snake(results[0].name), kind)
-	} else {
-		for i, f := range results {
+	for i, f := range results {
+		switch {
+		case m.arrayResult():
 			o.p("\t*%s = (%s)array[%d];", snake(f.name), stubType(f), i)
+		case m.capResult():
+			o.p("\t*%s = (capos_cap_t)word;", snake(f.name))
+		default:
+			o.p("\t*%s = (%s)word;", snake(f.name), stubType(f))
 		}
 	}
 	o.p("\treturn 0;\n}\n")

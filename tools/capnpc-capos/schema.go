@@ -439,6 +439,9 @@ func (f field) width() int {
 	return 0
 }
 
+// registerWords is how many argument words a register call carries.
+const registerWords = 5
+
 // words is the number of argument words of the compact form.
 func (m *method) words() int {
 	n := 0
@@ -451,10 +454,37 @@ func (m *method) words() int {
 	switch {
 	case m.dataResult():
 		n += 2
-	case len(m.results.fields) > 1:
+	case m.arrayResult():
 		n++
 	}
 	return n
+}
+
+// arrayResult says that the results of the compact form go to an array: several, or one that could look like an error.
+func (m *method) arrayResult() bool {
+	r := m.results.fields
+	return len(r) > 1 || len(r) == 1 && r[0].signed()
+}
+
+// plain says that the words of the compact form are the parameter structure as it is, and the result word the result
+// structure, and that registers hold them all.
+func (m *method) plain() bool {
+	for _, f := range m.params.fields {
+		if !f.scalar() {
+			return false
+		}
+	}
+	return len(m.params.fields) <= registerWords && !m.dataResult() && !m.capResult() && !m.arrayResult()
+}
+
+// narrow says that a parameter has fewer bits than a word: its word needs a check.
+func (m *method) narrow() bool {
+	for _, f := range m.params.fields {
+		if f.scalar() && f.width() < 8 {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *method) dataResult() bool {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/x86_64/cpu.h"
 #include "sched/thread.h"
 
 struct percpu;
@@ -42,10 +43,37 @@ void smp_start(void);
 /* clock.c */
 void clock_init(void);
 
-/* GS and FS bases of the running thread. */
-uint64_t fs_base_read(void);
-void fs_base_write(uint64_t base);
-uint64_t user_gs_base_read(void);
-void user_gs_base_write(uint64_t base);
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+
+/* FS and GS bases of the running thread. The user's GS base waits in KERNEL_GS_BASE while the kernel runs; without
+ * FSGSBASE a program cannot set one. */
+static inline uint64_t fs_base_read(void)
+{
+	uint64_t base;
+	if (__builtin_expect(!cpu_features.fsgsbase, 0))
+		return rdmsr(MSR_FS_BASE);
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+static inline void fs_base_write(uint64_t base)
+{
+	if (__builtin_expect(cpu_features.fsgsbase, 1))
+		__asm__ volatile("wrfsbase %0" : : "r"(base));
+	else
+		wrmsr(MSR_FS_BASE, base);
+}
+
+static inline uint64_t user_gs_base_read(void)
+{
+	return cpu_features.fsgsbase ? rdmsr(MSR_KERNEL_GS_BASE) : 0;
+}
+
+static inline void user_gs_base_write(uint64_t base)
+{
+	if (cpu_features.fsgsbase)
+		wrmsr(MSR_KERNEL_GS_BASE, base);
+}
 
 #endif

@@ -16,9 +16,7 @@ struct percpu percpus[CAPOS_CPUS_MAX];
 #define MSR_STAR 0xc0000081u
 #define MSR_LSTAR 0xc0000082u
 #define MSR_SFMASK 0xc0000084u
-#define MSR_FS_BASE 0xc0000100u
 #define MSR_GS_BASE 0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
 
 #define EFER_SCE 1u
 #define EFER_NXE 0x800u
@@ -170,33 +168,4 @@ void cpu_setup(struct percpu *cpu)
 unsigned cpu_id(void)
 {
 	return percpu()->id;
-}
-
-uint64_t fs_base_read(void)
-{
-	uint64_t base;
-	if (!cpu_features.fsgsbase)
-		return rdmsr(MSR_FS_BASE);
-	__asm__ volatile("rdfsbase %0" : "=r"(base));
-	return base;
-}
-
-void fs_base_write(uint64_t base)
-{
-	if (cpu_features.fsgsbase)
-		__asm__ volatile("wrfsbase %0" : : "r"(base));
-	else
-		wrmsr(MSR_FS_BASE, base);
-}
-
-/* The user's GS base waits in KERNEL_GS_BASE while the kernel runs. Without FSGSBASE a program cannot set one. */
-uint64_t user_gs_base_read(void)
-{
-	return cpu_features.fsgsbase ? rdmsr(MSR_KERNEL_GS_BASE) : 0;
-}
-
-void user_gs_base_write(uint64_t base)
-{
-	if (cpu_features.fsgsbase)
-		wrmsr(MSR_KERNEL_GS_BASE, base);
 }

@@ -12,15 +12,15 @@
 
 .macro PUSH_REGISTERS
 	pushq %rax
-	pushq %rbx
-	pushq %rcx
+	pushq %r9
+	pushq %r8
+	pushq %r10
 	pushq %rdx
 	pushq %rsi
 	pushq %rdi
 	pushq %rbp
-	pushq %r8
-	pushq %r9
-	pushq %r10
+	pushq %rbx
+	pushq %rcx
 	pushq %r11
 	pushq %r12
 	pushq %r13
@@ -34,15 +34,15 @@
 	popq %r13
 	popq %r12
 	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
+	popq %rcx
+	popq %rbx
 	popq %rbp
 	popq %rdi
 	popq %rsi
 	popq %rdx
-	popq %rcx
-	popq %rbx
+	popq %r10
+	popq %r8
+	popq %r9
 	popq %rax
 .endm
 
@@ -64,21 +64,25 @@ FUNCTION(entry_syscall)
 	movq %rsp, %rdi
 	xorl %ebp, %ebp
 	call syscall_entry
-	movq %rax, FRAME_RAX(%rsp)
 	movq %gs:PERCPU_CURRENT, %rdx
-	movl %gs:PERCPU_RESCHED, %eax
-	orl THREAD_EXIT_WORK(%rdx), %eax
+	movl %gs:PERCPU_RESCHED, %ecx
+	orl THREAD_EXIT_WORK(%rdx), %ecx
 	jnz 1f
-	/* Nobody edited the frame: the short way out. */
-	POP_REGISTERS
-	addq $16, %rsp                          /* vector, error */
-	popq %rcx                               /* RIP */
-	addq $8, %rsp                           /* CS */
-	popq %r11                               /* RFLAGS */
-	popq %rsp
+	/* Nobody edited the frame: the short way out. RAX has the result; RBX and R12 to R15 are as they came, since C keeps them. */
+	movq FRAME_RBP(%rsp), %rbp
+	movq FRAME_RDI(%rsp), %rdi
+	movq FRAME_RSI(%rsp), %rsi
+	movq FRAME_RDX(%rsp), %rdx
+	movq FRAME_R10(%rsp), %r10
+	movq FRAME_R8(%rsp), %r8
+	movq FRAME_R9(%rsp), %r9
+	movq FRAME_RIP(%rsp), %rcx
+	movq FRAME_RFLAGS(%rsp), %r11
+	movq FRAME_RSP(%rsp), %rsp
 	swapgs
 	sysretq
-1:	movq %rsp, %rdi
+1:	movq %rax, FRAME_RAX(%rsp)
+	movq %rsp, %rdi
 	call return_to_user
 	jmp return_frame
 END(entry_syscall)

@@ -14,6 +14,13 @@ void offsets(void)
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
 	OFFSET(THREAD_STACK_POINTER, offsetof(struct thread, stack_pointer));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
+	OFFSET(FRAME_RBP, offsetof(struct trap_frame, rbp));
+	OFFSET(FRAME_RDI, offsetof(struct trap_frame, rdi));
+	OFFSET(FRAME_RSI, offsetof(struct trap_frame, rsi));
+	OFFSET(FRAME_RDX, offsetof(struct trap_frame, rdx));
+	OFFSET(FRAME_R10, offsetof(struct trap_frame, r10));
+	OFFSET(FRAME_R8, offsetof(struct trap_frame, r8));
+	OFFSET(FRAME_R9, offsetof(struct trap_frame, r9));
 	OFFSET(FRAME_RAX, offsetof(struct trap_frame, rax));
 	OFFSET(FRAME_VECTOR, offsetof(struct trap_frame, vector));
 	OFFSET(FRAME_CS, offsetof(struct trap_frame, cs));

@@ -112,7 +112,7 @@ bool capos_ring_pop(struct capos_completion *completion);
  * completion's. */
 int64_t capos_ring_do(const struct capos_submission *submission, struct capos_completion *completion);
 
-/* A method call in compact form over the ring; *word receives the full 64-bit result word. */
+/* A method call in compact form over the ring; *word receives the result word. */
 int64_t capos_ring_compact(capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word);
 
 #ifdef __cplusplus

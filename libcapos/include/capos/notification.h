@@ -2,8 +2,8 @@
  *
  * The handler runs on a stack of its own with every notification masked, and may look at and change the interrupted
  * registers: when it returns, the thread continues from them. It may use register calls (the typed calls of
- * capos/stubs.h that are not marked "over the ring"), but neither the ring nor anything that takes locks: no malloc, no
- * stdio. A fault inside a handler ends the process. */
+ * capos/stubs.h without _message), but neither the ring nor anything that takes locks: no malloc, no stdio. A fault
+ * inside a handler ends the process. */
 #ifndef CAPOS_NOTIFICATION_H
 #define CAPOS_NOTIFICATION_H
 

@@ -25,7 +25,7 @@ make -s schema >&2 || { echo "FAIL call: the schema does not compile"; exit 1; }
 } >"$out/methods.c"
 
 flags="-std=gnu17 -g -O1 -fno-builtin-strlen -Wall -Wextra -Werror -DCAPOS_HOST_TEST -DCAPOS_DEBUG
-	-I$here/include -Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel -I$here"
+	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel -I$here"
 parts="kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c kernel/dev/channel_input.c
 	kernel/proc/elf.c kernel/proc/package.c"
 

@@ -4,7 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arch/x86_64/percpu.h"
 #include "call/call.h"
 #include "call/trace.h"
 #include "check.h"
@@ -30,12 +29,6 @@ bool call_observed;
 struct thread *thread_current(void)
 {
 	return &thread;
-}
-
-struct percpu *percpu(void)
-{
-	static struct percpu cpu = { &thread };
-	return &cpu;
 }
 
 void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
@@ -111,6 +104,16 @@ status_t method_timer_now(struct call *call, const struct timer_now_params *in, 
 	calls++;
 	out->monotonic_ns = 111;
 	out->tick = 222;
+	return STATUS_OK;
+}
+
+static int64_t wall_ns;
+
+status_t method_timer_wall(struct call *call, const struct timer_wall_params *in, struct timer_wall_results *out)
+{
+	(void)call, (void)in;
+	calls++;
+	out->unix_ns = wall_ns;
 	return STATUS_OK;
 }
 
@@ -241,6 +244,57 @@ static void register_forms(void)
 	teardown();
 }
 
+/* A signed result goes to memory whole, whatever its value, in both forms. */
+static void signed_results(void)
+{
+	setup();
+	const int64_t values[] = { 0, 1, -1, -4095, INT64_MAX, INT64_MIN, 1795000000000000000, 1ll << 47 };
+	for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++) {
+		wall_ns = values[i];
+		memset(user_memory, 0x55, 16);
+		struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+			                    .rdi = timer | (uint64_t)CAPOS_TIMER_WALL << 32, .rsi = USER_BASE };
+		CHECK(syscall_entry(&frame) == 0);
+		CHECK(memcmp(user_memory, &wall_ns, 8) == 0 && user_memory[8] == 0x55);
+		memset(user_memory, 0x55, 16);
+		struct capos_completion got = perform((struct capos_submission){ .opcode = CAPOS_OPCODE_COMPACT, .cap = timer,
+		                                                                 .method = CAPOS_TIMER_WALL, .args = { USER_BASE } });
+		CHECK(got.result == 0 && got.value == 0 && memcmp(user_memory, &wall_ns, 8) == 0 && user_memory[8] == 0x55);
+	}
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		                    .rdi = timer | (uint64_t)CAPOS_TIMER_WALL << 32, .rsi = USER_BASE + USER_BYTES - 4 };
+	CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVALID_RESULT_BUFFER));
+	teardown();
+}
+
+/* The way through the watched form must give the same answers as the short one. */
+static void watched_calls_answer_alike(void)
+{
+	setup();
+	for (int watched = 0; watched < 2; watched++) {
+		call_observed = watched;
+		struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+			                    .rdi = vm | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32, .rsi = 1, .rdx = 2, .r10 = 3 };
+		CHECK(syscall_entry(&frame) == 6);
+		frame.r10 = 1ull << 32;
+		CHECK(syscall_entry(&frame) == STATUS(INVALID_ARGUMENT));
+		frame.rdi = vm | 77ull << 32;
+		CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVOKE_FAILED));
+		frame.rdi = (vm ^ 0x10000) | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32;
+		CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVOKE_FAILED));
+		frame = (struct trap_frame){ .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, .rdi = park, .rsi = 4, .rdx = 1ull << 32 };
+		CHECK(syscall_entry(&frame) == STATUS(INVALID_ARGUMENT));
+		frame.rdx = 1;
+		CHECK(syscall_entry(&frame) == CAPOS_PARK_RESULT_MISMATCH);
+		frame.rdi = timer;
+		CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVOKE_FAILED));
+		frame.rdi = park | 1ull << 32;
+		CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVALID_REQUEST));
+	}
+	call_observed = false;
+	teardown();
+}
+
 static void allocation_failures(void)
 {
 	for (int step = 0; step < 12; step++) {
@@ -363,6 +417,8 @@ int main(void)
 	RUN(compact_forms);
 	RUN(refused_capability_gives_its_slot_back);
 	RUN(register_forms);
+	RUN(signed_results);
+	RUN(watched_calls_answer_alike);
 	RUN(allocation_failures);
 	RUN(hostile_ring);
 	return check_failures != 0;
