@@ -393,11 +393,10 @@ func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
 	return n, from, err
 }
 
-// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one.
+// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one, and counts it: 0 would be the end.
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
 	if len(p) == 0 && len(oob) != 0 {
-		_, oobn, recvflags, from, err = Recvmsg(fd, make([]byte, 1), oob, flags)
-		return 0, oobn, recvflags, from, err
+		return Recvmsg(fd, make([]byte, 1), oob, flags)
 	}
 	n, at, family, recvflags, err := receive(fd, p, flags)
 	if err != nil {
