@@ -180,9 +180,15 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 {
 	if (kind >= 32)
 		__atomic_store_n(&thread->notify_value[kind - 32], value, __ATOMIC_RELAXED);
-	__atomic_or_fetch(&thread->notify_pending, 1ul << kind, __ATOMIC_SEQ_CST);
+	/* Already pending: whoever made it so has told the thread, or is about to. So a storm of notifications costs the receiver one interruption
+	 * for each that it handles. */
+	if (__atomic_fetch_or(&thread->notify_pending, 1ul << kind, __ATOMIC_SEQ_CST) & 1ul << kind)
+		return;
+	/* Masked, or without a handler: the thread looks itself when it changes that, after the change as we have looked after ours. */
+	if (!notify_due(thread))
+		return;
 	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);
-	if (notify_due(thread) && wait_decide(thread, WAIT_INTERRUPTED))
+	if (wait_decide(thread, WAIT_INTERRUPTED))
 		sched_wake(thread);
 	else
 		sched_poke(thread);
