@@ -28,6 +28,7 @@ func commands() []command {
 		{"cc", "compile and link C programs for capOS", ccCommand},
 		{"image", "write a kernel and boot package that other virtual machine monitors can start", imageCommand},
 		{"test", "run everything that must hold", testCommand},
+		{"status", "write docs/status.md from the claims and the last test run", statusCommand},
 		{"doctor", "print versions and what is missing, for bug reports", doctorCommand},
 		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)", execCommand},
 	}
