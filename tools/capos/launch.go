@@ -124,7 +124,11 @@ func (l *launch) explain(o *machine.Outcome) int {
 		if int(end.Kind) == abi.ExitKindRefused && !l.flags.verbose {
 			text += indent(o.Log)
 		}
-		io.WriteString(os.Stderr, text+report.LeakText(&end, name))
+		leak := report.LeakText(&end, name)
+		io.WriteString(os.Stderr, text+leak)
+		if status == 0 && leak != "" && os.Getenv(strictVar) != "" {
+			return report.StatusFailed
+		}
 		return status
 	}
 	switch {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"capos.dev/tools/capos/internal/report"
 	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/capos/internal/report"
 )
 
 const statusUsage = `Usage: ./capos status

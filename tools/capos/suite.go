@@ -68,6 +68,8 @@ type suite struct {
 	all     bool
 	verbose bool
 	update  bool // rewrite the counts in tests/go/packages.txt
+
+	toolchain func() (goroot string, err error) // the ported Go, built when it is first wanted
 }
 
 func testCommand(args []string) int {
@@ -87,6 +89,7 @@ func testCommand(args []string) int {
 	if s.root, err = repo.Root(); err != nil {
 		return fail(err)
 	}
+	s.toolchain = sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root) })
 	steps, err := s.steps()
 	if err != nil {
 		return fail(err)
@@ -108,7 +111,8 @@ func testCommand(args []string) int {
 // steps gathers everything, in the order in which it is started: builds first, for the rest depends on them.
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
-	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.goSteps} {
+	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.systemSteps,
+		s.goSteps} {
 		list, err := more()
 		if err != nil {
 			return nil, err

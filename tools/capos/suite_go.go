@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -154,7 +155,6 @@ func (s *suite) goSteps() ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	toolchain := sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root) })
 	updates := &goUpdates{file: filepath.Join(s.root, goListFile)}
 	var steps []step
 	for _, p := range packages {
@@ -165,7 +165,7 @@ func (s *suite) goSteps() ([]step, error) {
 				need = 1 << 10
 			}
 			steps = append(steps, step{name: name, cpus: need, full: !p.ci, run: func(ctx context.Context) []check {
-				goroot, err := toolchain()
+				goroot, err := s.toolchain()
 				if err != nil {
 					return single(name, err, "")
 				}
@@ -203,28 +203,54 @@ func (s *suite) runGoPackage(ctx context.Context, goroot string, p *goPackage, c
 	return checks
 }
 
-// goTest runs go test for one package; output is everything that is not an event.
+// goTest runs go test for one package of the standard library.
 func (s *suite) goTest(ctx context.Context, goroot string, p *goPackage, cpus int, args []string) ([]goTest, string) {
+	args = append([]string{"-vet=off", "-short"}, append(args, p.name)...)
+	return s.portedGoTest(ctx, goroot, s.root, fmt.Sprintf("--cpus %d -m %s", cpus, p.memory), nil, args)
+}
+
+// portedGoTest runs go test for capOS on machines with the given flags; output is everything that is not an event.
+func (s *suite) portedGoTest(ctx context.Context, goroot, dir, flags string, env, args []string) (results []goTest, output string) {
 	cache, err := repo.CacheDir()
 	if err != nil {
 		return nil, err.Error()
 	}
-	args = append([]string{"test", "-json", "-vet=off", "-short", "-count=1"}, append(args, p.name)...)
-	cmd := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), args...)
-	flags := fmt.Sprintf("%s --cpus %d -m %s", os.Getenv(runFlagsVar), cpus, p.memory)
-	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off", strictVar+"=1", runFlagsVar+"="+flags)
+	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"), append([]string{"test", "-json", "-count=1"}, args...)...)
+	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off", strictVar+"=1",
+		runFlagsVar+"="+os.Getenv(runFlagsVar)+" "+flags)
+	cmd.Env = append(cmd.Env, env...)
+	return goTestResults(cmd)
+}
+
+// goTestResults runs go test -json. A failure that no test accounts for becomes a failed test without a name.
+func goTestResults(cmd *exec.Cmd) (results []goTest, output string) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	results := parseGoTests(bytes.NewReader(stdout.Bytes()))
-	text := stderr.String()
+	err := cmd.Run()
+	results = parseGoTests(bytes.NewReader(stdout.Bytes()))
+	output = stderr.String()
 	if err != nil {
-		text += err.Error()
+		output += err.Error()
 	}
 	if err != nil && !slices.ContainsFunc(results, func(r goTest) bool { return r.verdict == failed }) {
-		results = append(results, goTest{p.name, "", failed, lastLines(plainOutput(stdout.Bytes()), 40)})
+		results = append(results, goTest{"", "", failed, lastLines(plainOutput(stdout.Bytes()), 40) + "\n" + output})
 	}
-	return results, text
+	return results, output
+}
+
+// plainChecks turns results into checks where nothing is expected but that tests pass or say why they do not run.
+func plainChecks(results []goTest, trim string) (checks []check) {
+	for _, r := range results {
+		why := ""
+		switch r.verdict {
+		case failed:
+			why = lastLines(r.output, 30)
+		case skipped:
+			why = skipReason(r.output)
+		}
+		checks = append(checks, check{strings.TrimPrefix(r.pkg, trim) + "." + r.test, r.verdict, why})
+	}
+	return checks
 }
 
 // plainOutput joins the output events of go test -json.

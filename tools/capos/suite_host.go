@@ -115,6 +115,13 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
+// hostGo runs the Go that built this tool, for this host.
+func (s *suite) hostGo(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := hostCommand(ctx, dir, "go", args...)
+	cmd.Env = append(repo.Without(cmd.Env, "GOOS", "GOARCH", "GOROOT", "GOFLAGS"), "GOTOOLCHAIN=local", "GOWORK=off", "CAPOS_ROOT="+s.root)
+	return cmd
+}
+
 // codecPackage has tests that need the kernel's codec as a host program; tests/host/codec builds that and runs them.
 const codecPackage = "capos.dev/tools/capnpc-capos"
 
@@ -123,11 +130,7 @@ func (s *suite) testTools(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	dir := filepath.Join(s.root, "tools")
-	goTool := func(args ...string) *exec.Cmd {
-		cmd := hostCommand(ctx, dir, "go", args...)
-		cmd.Env = append(repo.Without(cmd.Env, "GOOS", "GOARCH", "GOROOT", "GOFLAGS"), "GOTOOLCHAIN=local", "GOWORK=off", "CAPOS_ROOT="+s.root)
-		return cmd
-	}
+	goTool := func(args ...string) *exec.Cmd { return s.hostGo(ctx, dir, args...) }
 	out, err := hostCommand(ctx, dir, "gofmt", "-l", ".").CombinedOutput()
 	if err == nil && len(bytes.TrimSpace(out)) > 0 {
 		err = errors.New("these files are not formatted")
@@ -145,22 +148,8 @@ func (s *suite) testTools(ctx context.Context) []check {
 			arguments = append(arguments, name)
 		}
 	}
-	cmd := goTool(arguments...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.Output()
-	results := parseGoTests(bytes.NewReader(stdout))
-	for _, r := range results {
-		why := ""
-		if r.verdict == failed {
-			why = lastLines(r.output, 30)
-		}
-		checks = append(checks, check{strings.TrimPrefix(r.pkg, "capos.dev/tools/") + "." + r.test, r.verdict, why})
-	}
-	if err != nil && (&stepResult{Checks: checks}).count(failed) == 0 {
-		checks = append(checks, check{"go test", failed, lastLines(stderr.String()+string(stdout), 20) + err.Error()})
-	}
-	return checks
+	results, _ := goTestResults(goTool(arguments...))
+	return append(checks, plainChecks(results, "capos.dev/tools/")...)
 }
 
 // goTest is the end of one top-level test, example or fuzz target of a Go package.

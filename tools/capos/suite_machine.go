@@ -102,7 +102,7 @@ func (t *machineTest) runsOn(kernel string, cpus int) bool {
 type machineRow struct {
 	machine, kernel, cpu, accel, program string
 	memoryMiB, cpus                      int
-	full                                 bool
+	icount, full                         bool
 }
 
 // parseRow reads words NAME=VALUE; full marks a row that is too long for continuous integration.
@@ -126,6 +126,8 @@ func parseRow(words []string) (machineRow, error) {
 			row.memoryMiB, err = machine.ParseMemory(value)
 		case "cpus":
 			row.cpus, err = strconv.Atoi(value)
+		case "icount":
+			row.icount = true
 		case "full":
 			row.full = true
 		default:
@@ -145,6 +147,9 @@ func (r *machineRow) name() string {
 			name += "-" + extra[0]
 		}
 	}
+	if r.icount {
+		name += "-icount"
+	}
 	if r.program != "" {
 		name += "-" + filepath.Base(r.program)
 	}
@@ -153,7 +158,7 @@ func (r *machineRow) name() string {
 
 func (s *suite) config(r *machineRow) (*machine.Config, error) {
 	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB, CPUs: r.cpus,
-		Kernel: repo.Kernel(s.root, r.kernel)}
+		ICount: r.icount, Kernel: repo.Kernel(s.root, r.kernel)}
 	return c, c.Validate()
 }
 

@@ -128,7 +128,7 @@ func faultCases() []toolCase {
 func (s *suite) tool(ctx context.Context, args ...string) *exec.Cmd {
 	self := filepath.Join(s.root, "build", "tools", "capos")
 	cmd := hostCommand(ctx, os.TempDir(), self, args...)
-	cmd.Env = append(repo.Without(cmd.Env, runFlagsVar), "CAPOS_ROOT="+s.root)
+	cmd.Env = append(repo.Without(cmd.Env, runFlagsVar), "CAPOS_ROOT="+s.root, strictVar+"=1")
 	return cmd
 }
 
