@@ -25,8 +25,31 @@ type machineTest struct {
 	status       int // expected exit status
 	args, env    []string
 	timeout      string
+	cases        []machineCase
 	cpus         []int    // only on machines with so many CPUs; empty: all
 	kernels      []string // only with these kernels; empty: all
+}
+
+// machineCase is one of several runs of a program, each in a process of its own: its argument and the expected exit status.
+type machineCase struct {
+	arg    string
+	status int
+}
+
+// runs are the batch programs of a test: one, or one per case.
+func (t *machineTest) runs(elf string) (programs []batchProgram, status []int) {
+	base := batchProgram{Name: t.name, ELF: elf, Args: t.args, Env: t.env, Timeout: t.timeout}
+	if len(t.cases) == 0 {
+		return []batchProgram{base}, []int{t.status}
+	}
+	for _, c := range t.cases {
+		program := base
+		program.Name = t.name + " " + c.arg
+		program.Args = append(slices.Clone(t.args), c.arg)
+		programs = append(programs, program)
+		status = append(status, c.status)
+	}
+	return programs, status
 }
 
 // dataLines calls f with the words of each line of a data file; # begins a comment.
@@ -58,7 +81,7 @@ func readMachineTest(source string) (machineTest, error) {
 		return t, err
 	}
 	for line := range strings.Lines(string(text)) {
-		directive, found := strings.CutPrefix(strings.TrimSpace(line), directivePrefix)
+		directive, found := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(line), "* "), directivePrefix)
 		if !found {
 			continue
 		}
@@ -74,6 +97,11 @@ func (t *machineTest) apply(word, value string) (err error) {
 	switch word {
 	case "status":
 		t.status, err = strconv.Atoi(value)
+	case "case":
+		arg, status, _ := strings.Cut(value, " ")
+		c := machineCase{arg: arg}
+		c.status, err = strconv.Atoi(strings.TrimSpace(status))
+		t.cases = append(t.cases, c)
 	case "args":
 		t.args = append(t.args, strings.Fields(value)...)
 	case "env":
@@ -101,6 +129,7 @@ func (t *machineTest) runsOn(kernel string, cpus int) bool {
 // machineRow is a line of tests/run/matrix.txt or tests/run/boot-matrix.txt.
 type machineRow struct {
 	machine, kernel, cpu, accel, program string
+	only                                 string // programs whose name begins so
 	memoryMiB, cpus                      int
 	icount, full                         bool
 }
@@ -122,6 +151,8 @@ func parseRow(words []string) (machineRow, error) {
 			row.accel = value
 		case "program":
 			row.program = value
+		case "only":
+			row.only = value
 		case "m":
 			row.memoryMiB, err = machine.ParseMemory(value)
 		case "cpus":
@@ -214,7 +245,7 @@ func (s *suite) runMachineTests(ctx context.Context, row machineRow, tests []mac
 	var batch []batchProgram
 	expected := map[string]int{}
 	for _, t := range tests {
-		if !t.runsOn(row.kernel, row.cpus) {
+		if !t.runsOn(row.kernel, row.cpus) || !strings.HasPrefix(t.name, row.only) {
 			continue
 		}
 		elf, err := programs.build(ctx, t.source)
@@ -222,8 +253,11 @@ func (s *suite) runMachineTests(ctx context.Context, row machineRow, tests []mac
 			checks = append(checks, single(t.name, err, "")...)
 			continue
 		}
-		expected[t.name] = t.status
-		batch = append(batch, batchProgram{Name: t.name, ELF: elf, Args: t.args, Env: t.env, Timeout: t.timeout})
+		runs, status := t.runs(elf)
+		for i := range runs {
+			expected[runs[i].Name] = status[i]
+		}
+		batch = append(batch, runs...)
 	}
 	err = runBatch(ctx, config, batch, func(r batchResult) {
 		checks = append(checks, judgeProgram(&r, expected[r.Name])...)
