@@ -4,7 +4,7 @@
  * copy is used; of the indices, the kernel believes its own (thread->submission_head, thread->completion_tail) and
  * takes the program's as requests. An entry into the kernel handles at most one ring full, and ends early when
  * completions would not fit, when a call was interrupted (the notification is delivered on the way out, and what
- * was not taken waits for the next entry), and when the thread is to die. */
+ * was not taken waits for the next entry), and when the thread is to die. models/ring.pml is the model. */
 #include "call/call.h"
 
 #include "call/message.h"

@@ -1,4 +1,4 @@
-/* Capability table: see table.h for the slot word and the rules of use. */
+/* Capability table: see table.h for the slot word and the rules of use. models/captable.pml models a slot. */
 #include "cap/table.h"
 
 #include "core/log.h"

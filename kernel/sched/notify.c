@@ -6,6 +6,8 @@
  *     XSAVE area, 64-byte aligned
  *     struct capos_thread_state, 16-byte aligned
  *     8 bytes: RSP at entry points here, as after a call
+ *
+ * models/notify.pml models pending bits, exit work, suspension and the way back to user mode.
  */
 #include "sched/notify.h"
 

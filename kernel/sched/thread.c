@@ -1,4 +1,4 @@
-/* Threads: creation, end, and what others may do to them. */
+/* Threads: creation, end, and what others may do to them. models/notify.pml models notification and kill, models/park.pml the ends of waits. */
 #include "sched/thread.h"
 
 #include "arch/x86_64/arch.h"

@@ -1,0 +1,3 @@
+# The goal itself is named in the Makefile.
+models:
+	@models/run.sh

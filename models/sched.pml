@@ -1,0 +1,334 @@
+/* Run queues: waking, blocking, preemption and stealing.
+ *
+ * Models  kernel/sched/sched.c: sched_block, sched_wake, assign_cpu, make_runnable, choose_cpu, steal, give_way, offer_work,
+ *         schedule_locked, switch_to, sched_switched, sched_end, sched_idle
+ *         kernel/sched/wait.c: wait_decide
+ *
+ * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends, one that ends as soon as it can, and, or
+ * not, one that runs in user mode until the first has ended and is interrupted only when somebody has a reason. Each wait may be
+ * decided by either of two wakers on other CPUs, which then wake the thread, however late. Virtual time is left out: the queue's order is any
+ * order. A waking interrupt is always sent; the code leaves it out when the end of a slice will come anyway.
+ *
+ * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is decided; all threads end (no invalid
+ * end state), so no CPU stays halted while a thread waits behind one that does not yield. */
+
+#ifdef SHORT
+#define WAITS 2
+#else
+#define WAITS 3
+#endif
+
+#define WAITER  0
+#define HOG     1
+#define BRIEF   2
+#define THREADS 3
+#define IDLE(c) (THREADS + (c))
+
+#define RUNNING 0
+#define READY   1
+#define BLOCKED 2
+#define ENDED   3
+
+#define NONE    0
+#define ACTIVE  1
+#define DECIDED 2
+
+#define NOWHERE 2
+
+/* Per CPU. A queue is the threads that name it in queued, counted. */
+bit lock[2];
+byte count[2];
+bool ipi[2], idle[2];
+
+/* Per thread, the two idle threads last. */
+byte state[5], cpu[5], wait_state[5];
+byte queued[5] = NOWHERE;
+byte runs_on[5] = NOWHERE;	/* the CPU whose program counter is in this thread */
+bool on_stack[5];		/* a CPU uses its stack */
+
+#define TAKE(c)    atomic { !lock[c] -> lock[c] = 1 }
+#define RELEASE(c) lock[c] = 0
+
+#define CHOOSE_CPU(t) (idle[cpu[t]] || !idle[1 - cpu[t]] -> cpu[t] : 1 - cpu[t])
+
+inline enqueue(t, c)
+{
+	state[t] = READY; cpu[t] = c; queued[t] = c; count[c]++
+}
+
+inline dequeue(t, c)
+{
+	assert(state[t] == READY && queued[t] == c); queued[t] = NOWHERE; count[c]--
+}
+
+/* A thread in our hands goes on its CPU's queue: one step under that CPU's lock. */
+inline make_runnable(t)
+{
+	to = cpu[t];
+	atomic { !lock[to] -> enqueue(t, to); ipi[to] = true; to = 0 }
+}
+
+inline sched_wake(t)
+{
+	do
+	:: true ->
+		at = cpu[t];
+		TAKE(at);
+		if
+#ifdef BROKEN_6	/* the thread may have moved before the lock was taken */
+		:: true -> break
+#else
+		:: cpu[t] == at -> break
+		:: else -> RELEASE(at)
+#endif
+		fi
+	od;
+	atomic {
+#ifdef BROKEN_5	/* whatever wait the thread is in by now is ended */
+		stopped = state[t] == BLOCKED;
+#else
+		stopped = state[t] == BLOCKED && wait_state[t] != ACTIVE;
+#endif
+		if
+		:: stopped -> state[t] = READY;
+#ifndef BROKEN_4	/* the new CPU is named only when the thread is on its queue */
+			cpu[t] = CHOOSE_CPU(t)
+#endif
+		:: else
+		fi
+	};
+	RELEASE(at);
+	if
+#ifdef BROKEN_4
+	:: stopped ->
+		to = CHOOSE_CPU(t);
+		atomic { !lock[to] -> enqueue(t, to); ipi[to] = true; to = 0 }
+#else
+	:: stopped -> make_runnable(t)
+#endif
+	:: else
+	fi;
+	atomic { at = 0; stopped = false }
+}
+
+/* c is the CPU the thread me runs on; its lock is held and released, perhaps by the thread that comes next. */
+inline schedule_locked()
+{
+	atomic {
+		if
+		:: queued[WAITER] == c -> next = WAITER
+		:: queued[HOG] == c -> next = HOG
+		:: queued[BRIEF] == c -> next = BRIEF
+		:: count[c] == 0 -> next = IDLE(c)
+		fi;
+		if
+		:: next < THREADS -> dequeue(next, c)
+		:: else
+		fi
+	};
+	if
+	:: next == me -> atomic { state[me] = RUNNING; next = 0 }
+	:: else ->
+		atomic { assert(!on_stack[next]); state[next] = RUNNING; cpu[next] = c };
+#ifdef BROKEN_1	/* the lock is dropped before the stack is left */
+		RELEASE(c);
+#endif
+		atomic { on_stack[me] = false; runs_on[me] = NOWHERE; assert(!on_stack[next]); on_stack[next] = true; runs_on[next] = c; next = 0; c = 0 };
+		if
+		:: atomic { runs_on[me] != NOWHERE -> c = runs_on[me] }
+		:: state[me] == ENDED -> goto ended
+		fi
+	fi;
+#ifdef BROKEN_1
+	if :: lock[c] -> RELEASE(c) :: else fi
+#else
+	RELEASE(c)
+#endif
+}
+
+inline give_way()
+{
+	if
+	:: count[c] > 0 ->
+		atomic { !lock[c] -> lock[c] = 1; enqueue(me, c) };
+		schedule_locked();
+#ifndef BROKEN_8	/* work that waits is not offered to idle CPUs */
+		/* offer_work */
+		if
+		:: idle[1 - c] && count[c] > 0 -> ipi[1 - c] = true
+		:: else
+		fi
+#endif
+	:: else
+	fi
+}
+
+/* A moment in user mode: an interrupt may come, or the slice may end. */
+inline user_mode()
+{
+	if
+	:: atomic { (ipi[c] || count[c] > 0) -> ipi[c] = false }; give_way()
+	:: true
+	fi
+}
+
+proctype waiter(byte me; byte c)
+{
+	byte waits, next;
+
+	atomic { runs_on[me] != NOWHERE -> c = runs_on[me] };
+	RELEASE(c);
+	do
+	:: waits < WAITS ->
+		waits++;
+		user_mode();
+		wait_state[me] = ACTIVE;
+		TAKE(c);
+		if
+		:: wait_state[me] == ACTIVE -> state[me] = BLOCKED; schedule_locked()
+		:: else -> RELEASE(c)
+		fi;
+		atomic { assert(wait_state[me] == DECIDED); wait_state[me] = NONE }
+	:: else -> break
+	od;
+	TAKE(c);
+	state[me] = ENDED;
+	schedule_locked();
+ended:
+	skip
+}
+
+proctype hog(byte me; byte c)
+{
+	byte next;
+
+	do
+	:: atomic { state[WAITER] == ENDED -> break }
+	:: atomic { ipi[c] -> ipi[c] = false }; give_way()
+	od;
+	TAKE(c);
+	state[me] = ENDED;
+	schedule_locked();
+ended:
+	skip
+}
+
+proctype brief(byte me; byte c)
+{
+	byte next;
+
+	user_mode();
+	TAKE(c);
+	state[me] = ENDED;
+	schedule_locked();
+ended:
+	skip
+}
+
+proctype idle_thread(byte me; byte c)
+{
+	byte next, stolen = THREADS, other = 1 - (me - THREADS);
+
+	if
+	:: c == NOWHERE -> atomic { runs_on[me] != NOWHERE -> c = runs_on[me] }; RELEASE(c)
+	:: c != NOWHERE
+	fi;
+	do
+	:: true ->
+#ifndef BROKEN_3	/* the CPU is marked idle after it has looked for work */
+		idle[c] = true;
+#endif
+		if
+		:: count[c] == 0 && count[other] > 0 ->
+#ifndef BROKEN_2	/* another CPU's queue is changed without its lock */
+			TAKE(other);
+#endif
+			if
+			:: queued[WAITER] == other -> stolen = WAITER
+			:: queued[HOG] == other -> stolen = HOG
+			:: queued[BRIEF] == other -> stolen = BRIEF
+			:: queued[WAITER] != other && queued[HOG] != other && queued[BRIEF] != other
+			fi;
+			if
+			:: stolen < THREADS ->
+#ifdef BROKEN_4
+				atomic { dequeue(stolen, other) }
+#else
+				atomic { dequeue(stolen, other); cpu[stolen] = c }
+#endif
+			:: else
+			fi;
+#ifndef BROKEN_2
+			RELEASE(other)
+#endif
+		:: else
+		fi;
+#ifdef BROKEN_7	/* interrupts are on before the halt: one that comes in between is taken and forgotten */
+		if
+		:: stolen >= THREADS && count[c] == 0 -> ipi[c] = false
+		:: else
+		fi;
+#endif
+		if
+		:: stolen < THREADS || count[c] > 0 ->
+			idle[c] = false;
+			TAKE(c);
+			atomic {
+				if
+				:: stolen < THREADS -> enqueue(stolen, c); stolen = THREADS
+				:: else
+				fi
+			};
+			schedule_locked()
+		:: else ->
+#ifdef BROKEN_3
+			idle[c] = true;
+#endif
+end_halted:		atomic { ipi[c] -> ipi[c] = false }
+		fi
+	od;
+ended:
+	assert(false)
+}
+
+/* Decides some of the waits and wakes the thread for them. */
+active [2] proctype waker()
+{
+	byte at, to;
+	bool stopped;
+
+end:	do
+	:: atomic { wait_state[WAITER] == ACTIVE -> wait_state[WAITER] = DECIDED };
+		sched_wake(WAITER)
+	od
+}
+
+#define STARTS_ON(t, c) cpu[t] = c; runs_on[t] = c; on_stack[t] = true
+
+init {
+	atomic {
+		cpu[IDLE(0)] = 0; cpu[IDLE(1)] = 1;
+		enqueue(WAITER, 0);	/* behind one that runs already and has been told */
+		ipi[0] = true;
+		if
+		:: STARTS_ON(HOG, 0);
+			STARTS_ON(BRIEF, 1);
+			run hog(HOG, 0);
+			run brief(BRIEF, 1);
+			run idle_thread(IDLE(1), NOWHERE)
+		:: state[HOG] = ENDED;
+			STARTS_ON(BRIEF, 0);
+			STARTS_ON(IDLE(1), 1);
+			run brief(BRIEF, 0);
+			run idle_thread(IDLE(1), 1)
+		fi;
+		run idle_thread(IDLE(0), NOWHERE);
+		run waiter(WAITER, NOWHERE)
+	}
+}
+
+active proctype finish()
+{
+	timeout;
+	assert(state[WAITER] == ENDED && state[HOG] == ENDED && state[BRIEF] == ENDED)
+}
