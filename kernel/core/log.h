@@ -17,6 +17,9 @@ int text_vformat(char *buffer, size_t size, const char *format, va_list argument
 /* Stops the machine after printing reason, registers, thread, CPU and a symbolised trace. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What the compiler puts between a function's buffers and its return address; chosen at boot. */
+extern uintptr_t __stack_chk_guard;
+
 /* Our own mistake: stop. In release kernels ASSERT costs nothing and checks nothing; VERIFY always checks. */
 #define VERIFY(condition)                                                                      \
 	do {                                                                                   \

@@ -105,6 +105,15 @@ const char *kernel_command_line(void)
 	return command_line;
 }
 
+/* Only functions that never return may be on the stack. The lowest byte stays zero: it stops string overruns. */
+static inline __attribute__((always_inline)) void choose_stack_guard(void)
+{
+	uint64_t random = rdtsc() * 0x9e3779b97f4a7c15ul;
+	if (cpu_features.rdrand)
+		__asm__ volatile("rdrand %0" : "=r"(random) : : "cc");
+	__stack_chk_guard ^= random << 8;
+}
+
 /* Interrupts are off, the boot tables and the boot stack in use. */
 _Noreturn void kernel_start(uint64_t start_info)
 {
@@ -112,6 +121,7 @@ _Noreturn void kernel_start(uint64_t start_info)
 	percpus[0].self = &percpus[0];
 	wrmsr(0xc0000101, (uint64_t)&percpus[0]);
 	cpu_detect();
+	choose_stack_guard();
 	read_start_info(phys_to_virt(start_info));
 	const char *refusal = cpu_refusal();
 	if (refusal)
