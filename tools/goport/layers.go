@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// baseVersion is the release the port is made and tested with.
-	baseVersion = "go1.26.8"
+	// defaultBase is the release the port is made and tested with.
+	defaultBase = "go1.26.8"
 	// stampName marks a complete toolchain and names the layer it is.
 	stampName = "capos-toolchain"
 	// recipe changes when this program starts to build layers differently from the same inputs.
@@ -38,20 +38,21 @@ func progress(format string, args ...any) {
 
 // inputs is everything the toolchain is made of.
 type inputs struct {
-	base       string // Go root of the unmodified release
-	toolEdits  []edit
-	portEdits  []edit
-	overlay    map[string]string // source file by place in the tree
-	toolsLayer string            // hash
-	portLayer  string            // hash
+	base        string // Go root of the unmodified release
+	baseVersion string
+	toolEdits   []edit
+	portEdits   []edit
+	overlay     map[string]string // source file by place in the tree
+	toolsLayer  string            // hash
+	portLayer   string            // hash
 }
 
-func gatherInputs(root string) (*inputs, error) {
-	base, err := findBase()
+func gatherInputs(root, baseVersion string) (*inputs, error) {
+	base, err := findBase(baseVersion)
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{base: base, overlay: map[string]string{}}
+	in := &inputs{base: base, baseVersion: baseVersion, overlay: map[string]string{}}
 	edits, err := readEdits(filepath.Join(root, editsPath))
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (in *inputs) gatherOverlay(root string) error {
 
 // findBase returns the root of the release: the installed Go when it is that very version, else the one the go command
 // fetches as a toolchain module.
-func findBase() (string, error) {
+func findBase(baseVersion string) (string, error) {
 	installed, err := goCommand("", "env", "GOROOT", "GOVERSION")
 	if err != nil {
 		return "", fmt.Errorf("a Go installation is needed to build capOS's: %w", err)
@@ -114,7 +115,7 @@ func findBase() (string, error) {
 			return root, nil
 		}
 	}
-	progress("fetching %s, the release this port is for (installed: %s)", baseVersion, version)
+	progress("fetching %s (installed: %s)", baseVersion, version)
 	module := fmt.Sprintf("golang.org/toolchain@v0.0.1-%s.%s-%s", baseVersion, runtime.GOOS, runtime.GOARCH)
 	answer, err := goCommand(os.TempDir(), "mod", "download", "-json", module)
 	if err != nil {
@@ -142,8 +143,8 @@ func goCommand(dir string, args ...string) (string, error) {
 }
 
 // buildPort returns the directory of the toolchain, making what is missing.
-func buildPort(root string) (string, error) {
-	in, err := gatherInputs(root)
+func buildPort(root, baseVersion string) (string, error) {
+	in, err := gatherInputs(root, baseVersion)
 	if err != nil {
 		return "", err
 	}
@@ -153,6 +154,7 @@ func buildPort(root string) (string, error) {
 	}
 	port := filepath.Join(cache, "go-"+in.portLayer)
 	if isComplete(port) {
+		markUsed(port, filepath.Join(cache, "go-tools-"+in.toolsLayer))
 		return port, nil
 	}
 	unlock, err := lockFile(filepath.Join(cache, "goport.lock"))
@@ -164,8 +166,38 @@ func buildPort(root string) (string, error) {
 	if err := makeLayer(tools, in.makeTools); err != nil {
 		return "", err
 	}
-	err = makeLayer(port, func(dir string) error { return in.makePort(tools, dir) })
-	return port, err
+	if err := makeLayer(port, func(dir string) error { return in.makePort(tools, dir) }); err != nil {
+		return "", err
+	}
+	markUsed(port, tools)
+	return port, pruneLayers(cache)
+}
+
+// markUsed notes the time in the stamps of layers, by which pruneLayers goes. Failing to is no reason to fail.
+func markUsed(layers ...string) {
+	now := time.Now()
+	for _, dir := range layers {
+		os.Chtimes(filepath.Join(dir, stampName), now, now)
+	}
+}
+
+// pruneLayers removes layers that nobody asked for in a long time, so that working on the overlay does not fill the disk.
+func pruneLayers(cache string) error {
+	const unusedFor = 14 * 24 * time.Hour
+	stamps, err := filepath.Glob(filepath.Join(cache, "go-*", stampName))
+	if err != nil {
+		return err
+	}
+	for _, stamp := range stamps {
+		info, err := os.Stat(stamp)
+		if err != nil || time.Since(info.ModTime()) < unusedFor {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Dir(stamp)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func cacheDir() (string, error) {
@@ -228,7 +260,7 @@ func makeLayer(dir string, build func(dir string) error) error {
 // makeTools copies the release, applies the edits of the tools layer and rebuilds the four host programs that know the list of
 // operating systems. A release fetched as a module has lost the permission to run its programs; they get it back.
 func (in *inputs) makeTools(dir string) error {
-	progress("copying %s", baseVersion)
+	progress("copying %s", in.baseVersion)
 	skip := func(relative string) bool { return leftOut[filepath.ToSlash(relative)] }
 	if err := copyTree(in.base, dir, copyFile, skip); err != nil {
 		return err
@@ -281,7 +313,7 @@ func (in *inputs) makePort(tools, dir string) error {
 	for _, name := range sortedKeys(in.overlay) {
 		target := filepath.Join(dir, name)
 		if _, err := os.Stat(target); err == nil {
-			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name, baseVersion)
+			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name, in.baseVersion)
 		}
 		data, err := os.ReadFile(in.overlay[name])
 		if err != nil {

@@ -22,6 +22,7 @@ const usage = `usage:
   goport path                  print the directory of the toolchain, building it if needed
   goport build -o DIR          the same, and put a copy at DIR
   goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and change nothing
+path and build take -base VERSION to try another Go release than ` + defaultBase + `
 `
 
 func main() {
@@ -39,6 +40,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("goport "+args[0], flag.ExitOnError)
 	repo := flags.String("repo", "", "root of the capOS tree (default: found from the working directory)")
 	output := flags.String("o", "", "directory to make (build)")
+	base := flags.String("base", defaultBase, "Go release to build from")
 	check := flags.String("check", "", "Go tree to try the edits on (edits)")
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	flags.Parse(args[1:])
@@ -51,7 +53,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "path":
-		dir, err := buildPort(root)
+		dir, err := buildPort(root, *base)
 		if err == nil {
 			fmt.Println(dir)
 		}
@@ -60,7 +62,7 @@ func run(args []string) error {
 		if *output == "" {
 			return fmt.Errorf("build needs -o DIR")
 		}
-		dir, err := buildPort(root)
+		dir, err := buildPort(root, *base)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,7 @@
 //
 // The common code for unix systems thinks in signals, capOS in notifications. Both are numbers with a mask per thread and a
 // handler on a stack of its own, so the translation is a table: faults and the console's keys have kinds of the kernel's;
-// signal n that one thread sends another is kind notifyUserFirst + n. Dispositions are the runtime's own affair: the kernel
+// signal n that one thread sends another is kind notifyUserFirst + n - 1. Dispositions are the runtime's own affair: the kernel
 // delivers to one handler, and what a signal without a Go handler does is decided here.
 
 //go:build capos
@@ -122,7 +122,10 @@ var sigset_all sigset = ^sigset(0) &^ faultKinds
 //
 //go:nosplit
 func kindsOf(sig int) sigset {
-	kinds := sigset(1) << (abiNotifyUserFirst + uint(sig)&(_NSIG-1))
+	if sig <= 0 {
+		return 0
+	}
+	kinds := sigset(1) << ((abiNotifyUserFirst + uint(sig) - 1) & 63)
 	switch sig {
 	case _SIGINT:
 		kinds |= 1 << abiNotificationKindInterrupt
@@ -232,7 +235,7 @@ func handleNotification(kind uint32, state *abiThreadState) {
 func signalOf(kind uint32, state *abiThreadState, info *siginfo) uint32 {
 	if kind >= abiNotifyUserFirst {
 		info.si_code = _SI_USER
-		return (kind - abiNotifyUserFirst) & (_NSIG - 1)
+		return (kind - abiNotifyUserFirst + 1) & (_NSIG - 1)
 	}
 	info.si_code = siKernel
 	switch kind {
@@ -308,7 +311,7 @@ func raise(sig uint32) {
 
 //go:nosplit
 func notifyThread(mp *m, sig uint32) {
-	capCall(mp.handle.Load(), abiThreadHandleNotify, abiNotifyUserFirst+uintptr(sig), 0, 0, 0, 0)
+	capCall(mp.handle.Load(), abiThreadHandleNotify, abiNotifyUserFirst+uintptr(sig)-1, 0, 0, 0, 0)
 }
 
 func signalM(mp *m, sig int) {
