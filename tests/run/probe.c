@@ -79,6 +79,20 @@ static int spin(int argc, char **argv)
 		;
 }
 
+static void ignore(uint32_t kind, struct capos_thread_state *state)
+{
+	(void)kind, (void)state;
+}
+
+/* Takes every notification and goes on. */
+static int deaf(int argc, char **argv)
+{
+	capos_notification_set_handler(ignore);
+	puts("listening");
+	for (;;)
+		sleep_long(argc, argv);
+}
+
 __attribute__((noinline)) static int read_nil(int argc, char **argv)
 {
 	volatile int *pointer = argc > 100 ? (volatile int *)argv : NULL;
@@ -129,7 +143,7 @@ static const struct {
 	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
 	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
 	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
-	{ "breakpoint", breakpoint }, { "privileged", privileged },
+	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },
 };
 
 int main(int argc, char **argv)

@@ -272,6 +272,12 @@ func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
 		return err
 	}
 	for _, name := range append(paths, "lib/time/zoneinfo.zip", "VERSION") {
+		if filepath.IsAbs(name) {
+			if err := tree.AddDir(name); err != nil {
+				return err
+			}
+			continue
+		}
 		file := filepath.Join(goroot, filepath.FromSlash(name))
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			continue // another Go release may lack it; the test that wants it will say so
@@ -283,7 +289,7 @@ func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
 	return nil
 }
 
-// extraPaths reads lines "PACKAGE PATH..." from a data file.
+// extraPaths reads lines "PACKAGE PATH..." from a data file: names below GOROOT, and absolute names of empty directories.
 func extraPaths(file, pkg string) ([]string, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) || pkg == "" {
@@ -300,8 +306,8 @@ func extraPaths(file, pkg string) ([]string, error) {
 		}
 	}
 	for _, p := range paths {
-		if !filepath.IsLocal(p) {
-			return nil, fmt.Errorf("%s: %s is not below GOROOT", file, p)
+		if !filepath.IsLocal(p) && !filepath.IsAbs(p) {
+			return nil, fmt.Errorf("%s: %s is neither below GOROOT nor absolute", file, p)
 		}
 	}
 	return paths, nil

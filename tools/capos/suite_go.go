@@ -312,12 +312,24 @@ func judgeGoTests(p *goPackage, cpus int, results []goTest, output string) []che
 
 var skipText = regexp.MustCompile(`(?m)^\s+\S+\.go:\d+: (.+)$`)
 
+// noProcess is how package testenv says that a test starts itself again.
+const noProcess = "cannot exec subprocess"
+
+// skipReason gives the last thing that a test said before it skipped itself, without what differs from run to run.
 func skipReason(output string) string {
-	if m := skipText.FindStringSubmatch(output); m != nil {
-		return strings.TrimSpace(m[1])
+	found := skipText.FindAllStringSubmatch(output, -1)
+	if len(found) == 0 {
+		return "it gives no reason"
 	}
-	return "it gives no reason"
+	reason := strings.TrimSpace(found[len(found)-1][1])
+	if strings.Contains(reason, noProcess) {
+		return "it starts a process"
+	}
+	return variablePath.ReplaceAllString(reason, "...")
 }
+
+// variablePath matches paths of temporary and cache directories.
+var variablePath = regexp.MustCompile(`"?/[^ :"]*/(?:go-build|go-[0-9a-f]{16})[^ :"]*"?`)
 
 // tryExcluded runs each excluded test alone: one that has begun to pass must not stay excluded.
 func (s *suite) tryExcluded(ctx context.Context, goroot string, p *goPackage, cpus int, excluded []string) (checks []check) {

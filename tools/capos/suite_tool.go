@@ -28,6 +28,7 @@ type toolCase struct {
 	inErr  []string
 	silent bool // nothing at all on standard error
 	env    []string
+	exec   bool // ./capos exec instead of ./capos run
 }
 
 const (
@@ -109,6 +110,8 @@ func (s *suite) refusalCases() []toolCase {
 		{name: "little-memory", flags: []string{"-m", "1M"}, args: []string{"exit", "0"}, status: 122, inErr: []string{"memory"}},
 		{name: "bad-flag", flags: []string{"--no-such-flag"}, args: []string{"exit", "0"}, status: 125},
 		{name: "bad-memory", flags: []string{"-m", "lots"}, args: []string{"exit", "0"}, status: 125, inErr: []string{"size"}},
+		{name: "qemu-missing", exec: true, env: []string{"PATH=/nonexistent"}, args: []string{"exit", "0"}, status: 125,
+			inErr: []string{"not installed"}},
 		{name: "qemu-refuses", flags: []string{"--qemu-arg", "-no-such-option"}, args: []string{"exit", "0"}, status: 125, inErr: []string{"QEMU"}},
 	}
 }
@@ -176,7 +179,11 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 	if program, found := strings.CutPrefix(args[0], probeFlag); found {
 		probe, args = program, args[1:]
 	}
-	cmd := s.tool(ctx, append(append(append([]string{"run", "--accel", "tcg"}, c.flags...), probe), args...)...)
+	command := "run"
+	if c.exec {
+		command = "exec"
+	}
+	cmd := s.tool(ctx, append(append(append([]string{command, "--accel", "tcg"}, c.flags...), probe), args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Env, c.env...)
 	var stdout, stderr bytes.Buffer
@@ -233,12 +240,17 @@ func (s *suite) signalCases(ctx context.Context, build func(context.Context) (st
 		{"interrupt-busy", "spin", []syscall.Signal{syscall.SIGINT}, 130},
 		{"quit", "sleep", []syscall.Signal{syscall.SIGQUIT}, 131},
 		{"terminate", "sleep", []syscall.Signal{syscall.SIGTERM}, 143},
+		{"interrupt-twice", "deaf", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 130},
+		{"terminate-ignored", "deaf", []syscall.Signal{syscall.SIGTERM}, 143},
 		{"killed-leaves-no-machine", "sleep", []syscall.Signal{syscall.SIGKILL}, -1},
 	} {
 		checks = append(checks, single(c.name, s.signalCase(ctx, probe, c.mode, c.signals, c.status), "")...)
 	}
 	return checks
 }
+
+// signalPause keeps two signals of a kind from becoming one.
+const signalPause = 200 * time.Millisecond
 
 func (s *suite) signalCase(ctx context.Context, probe, mode string, signals []syscall.Signal, status int) error {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
@@ -263,6 +275,7 @@ func (s *suite) signalCase(ctx context.Context, probe, mode string, signals []sy
 	machines := childrenOf(cmd.Process.Pid)
 	for _, signal := range signals {
 		cmd.Process.Signal(signal)
+		time.Sleep(signalPause)
 	}
 	cmd.Wait()
 	if got := cmd.ProcessState.ExitCode(); got != status {
