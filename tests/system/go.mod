@@ -1,0 +1,3 @@
+module capos.dev/tests/system
+
+go 1.26

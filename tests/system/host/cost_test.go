@@ -1,0 +1,123 @@
+//go:build linux
+
+package host
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// machineOf finds the emulator that a ./capos started.
+func machineOf(t *testing.T, pid int) int {
+	t.Helper()
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range lists {
+		text, _ := os.ReadFile(file)
+		for _, word := range strings.Fields(string(text)) {
+			name, _ := os.ReadFile(filepath.Join("/proc", word, "comm"))
+			if child, err := strconv.Atoi(word); err == nil && strings.HasPrefix(string(name), "qemu") {
+				return child
+			}
+		}
+	}
+	t.Fatal("no machine is running")
+	return 0
+}
+
+// cpuTime adds up what the host's scheduler says about the threads of a process, in nanoseconds.
+func cpuTime(t *testing.T, pid int) (total time.Duration) {
+	t.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		if words := strings.Fields(string(text)); len(words) > 0 {
+			ns, _ := strconv.ParseInt(words[0], 10, 64)
+			total += time.Duration(ns)
+		}
+	}
+	if total == 0 {
+		t.Fatal("the host keeps no account of the machine's time")
+	}
+	return total
+}
+
+// A machine whose only program sleeps halts its CPUs: the emulator uses under 0.5 % of one of the host's, and as much again is
+// left for what the emulator does by itself. The program wakes on time: never early, and not later than a busy host may make it.
+func TestIdle(t *testing.T) {
+	window := 20 * time.Second
+	if testing.Short() {
+		window = 5 * time.Second
+	}
+	const settle = time.Second
+	for _, cpus := range []string{"1", "2"} {
+		s := start(t, "--cpus", cpus, mustProbe(t), "sleep", (window + 2*settle).String())
+		s.expect(t, "ready")
+		time.Sleep(settle)
+		pid := machineOf(t, s.Process.Pid)
+		before, begin := cpuTime(t, pid), time.Now()
+		time.Sleep(window)
+		used, passed := cpuTime(t, pid)-before, time.Since(begin)
+		status, out := s.end()
+		share := 100 * float64(used) / float64(passed)
+		t.Logf("%s CPUs: %v in %v, %.2f %%", cpus, used, passed, share)
+		if share > 1 {
+			t.Errorf("%s CPUs: a sleeping program costs %.2f %% of a CPU", cpus, share)
+		}
+		var late time.Duration
+		if _, err := fmt.Sscanf(out, "late by %d", &late); err != nil || status != 0 || late < 0 || late > time.Second {
+			t.Errorf("%s CPUs: status %d, prints %q", cpus, status, out)
+		}
+	}
+}
+
+// Profiles of a test come back as files that Go's tools read, and the CPU profile is right about where the time went: more than 60 % of
+// the samples are in the one function that computes.
+func TestProfiles(t *testing.T) {
+	for _, cpus := range []string{"2", "1"} {
+		dir := t.TempDir()
+		file := func(name string) string { return filepath.Join(dir, name) }
+		cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestProfiled$", "-o", file("workload.test"), "-cpuprofile", file("cpu"), "-memprofile",
+			file("mem"), "-memprofilerate", "4096", "-mutexprofile", file("mutex"), "-blockprofile", file("block"), "-trace", file("trace"), "./workload")
+		cmd.Env = append(cmd.Env, "CAPOS_RUN_FLAGS=--cpus "+cpus)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for name, function := range map[string]string{"cpu": "workload.compute", "mem": "workload.allocate", "mutex": "workload.contend",
+			"block": "workload.contend"} {
+			args := []string{"tool", "pprof", "-top", "-cum", "-nodecount=100"}
+			if name == "mem" {
+				args = append(args, "-sample_index=alloc_space")
+			}
+			out, err := exec.Command("go", append(args, file("workload.test"), file(name))...).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), function) {
+				t.Errorf("%s CPUs: %s profile does not show %s (%v):\n%s", cpus, name, function, err, out)
+			}
+			if name == "cpu" {
+				checkShare(t, cpus, string(out), function)
+			}
+		}
+		if out, err := exec.Command("go", "tool", "trace", "-pprof=sched", file("trace")).CombinedOutput(); err != nil || len(out) == 0 {
+			t.Errorf("%s CPUs: go tool trace: %v, %d bytes", cpus, err, len(out))
+		}
+	}
+}
+
+func checkShare(t *testing.T, cpus, top, function string) {
+	line := regexp.MustCompile(`(?m)^\s*\S+\s+([0-9.]+)%.*` + regexp.QuoteMeta(function) + `$`).FindStringSubmatch(top)
+	if line == nil {
+		t.Errorf("%s CPUs: no share of %s in\n%s", cpus, function, top)
+		return
+	}
+	share, _ := strconv.ParseFloat(line[1], 64)
+	t.Logf("%s CPUs: %.1f %% of the samples in %s", cpus, share, function)
+	if share <= 60 {
+		t.Errorf("%s CPUs: %.1f %% of the samples in %s\n%s", cpus, share, function, top)
+	}
+}

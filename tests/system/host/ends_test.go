@@ -1,0 +1,196 @@
+//go:build linux
+
+package host
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it was.
+func TestEnds(t *testing.T) {
+	cases := []struct {
+		mode   string
+		env    []string
+		status int
+		stderr []string
+	}{
+		{"bad-address", nil, 2, []string{"unexpected fault address 0x123456789000", "fatal error: fault", "main.badAddress", "main.go:"}},
+		{"nil", nil, 2, []string{"panic: runtime error: invalid memory address or nil pointer dereference", "main.dereferenceNil", "main.go:"}},
+		{"stack-overflow", nil, 2, []string{"stack exceeds", "fatal error: stack overflow", "main.endless"}},
+		{"deadlock", nil, 2, []string{"fatal error: all goroutines are asleep - deadlock!", "goroutine 1 [chan receive]", "main.deadlock"}},
+		{"map-writes", nil, 2, []string{"fatal error: concurrent map writes"}},
+		{"goroutine-panic", nil, 2, []string{"panic: from a goroutine", "main.goroutinePanic.func1"}},
+		{"unlock", nil, 2, []string{"fatal error: sync: unlock of unlocked mutex"}},
+		{"exit-in-goroutine", nil, 7, nil},
+		{"nil", []string{"GOTRACEBACK=crash"}, 2, []string{"nil pointer dereference"}},
+	}
+	for _, cpus := range []int{2, 1} {
+		if cpus == 1 && testing.Short() {
+			break
+		}
+		var programs []program
+		for _, c := range cases {
+			programs = append(programs, program{ELF: mustProbe(t), Args: []string{c.mode}, Env: c.env})
+		}
+		for i, r := range runBatch(t, programs, "--cpus", fmt.Sprint(cpus), "-m", "1G") {
+			c := cases[i]
+			want := c.status
+			if len(c.env) > 0 {
+				want = 128 + int(syscall.SIGABRT) // GOTRACEBACK=crash ends by a signal
+			}
+			if r.Status != want {
+				t.Errorf("%s: status %d, expected %d\n%s%s", c.mode, r.Status, want, r.Stderr, r.Report)
+			}
+			for _, text := range c.stderr {
+				if !strings.Contains(r.Stderr, text) {
+					t.Errorf("%s: standard error lacks %q:\n%s", c.mode, text, r.Stderr)
+				}
+			}
+			if r.Leak != "" {
+				t.Errorf("%s: %s", c.mode, r.Leak)
+			}
+		}
+	}
+}
+
+// The quit key prints every goroutine, also when loops keep all CPUs busy, and ends the program with Go's status 2.
+func TestQuitKey(t *testing.T) {
+	s := start(t, mustProbe(t), "busy")
+	s.expect(t, "ready")
+	s.Process.Signal(syscall.SIGQUIT)
+	status, _ := s.end()
+	if status != 2 {
+		t.Errorf("status %d, expected 2", status)
+	}
+	for _, text := range []string{"SIGQUIT: quit", "main.spinning", "main.waiting", "[chan receive]"} {
+		if !strings.Contains(s.stderr.String(), text) {
+			t.Errorf("standard error lacks %q:\n%s", text, s.stderr.String())
+		}
+	}
+}
+
+// Interrupt and terminate reach os/signal; without a handler they end the program.
+func TestInterruptKeys(t *testing.T) {
+	for _, c := range []struct {
+		mode   string
+		key    syscall.Signal
+		status int
+		stdout string
+	}{
+		{"notify", syscall.SIGINT, 5, "got interrupt\n"},
+		{"notify", syscall.SIGTERM, 5, "got terminated\n"},
+		{"busy", syscall.SIGINT, 130, ""},
+		{"busy", syscall.SIGTERM, 143, ""},
+	} {
+		s := start(t, mustProbe(t), c.mode)
+		s.expect(t, "ready")
+		s.Process.Signal(c.key)
+		status, rest := s.end()
+		if status != c.status || c.stdout != "" && rest != c.stdout {
+			t.Errorf("%s, %v: status %d, prints %q, expected %d, %q\n%s", c.mode, c.key, status, rest, c.status, c.stdout, s.stderr.String())
+		}
+	}
+}
+
+// A goroutine that waits for standard input lets others run on the only P: input comes after twenty ticks were seen.
+func TestInputBlocksNobody(t *testing.T) {
+	s := start(t, "--cpus", "1", mustProbe(t), "stdin")
+	s.expect(t, "20 ticks")
+	fmt.Fprintln(s.in, "a line")
+	s.expect(t, `read "a line", ticked true`)
+	s.close()
+	s.expect(t, "end of input")
+	if status, _ := s.end(); status != 0 {
+		t.Errorf("status %d\n%s", status, s.stderr.String())
+	}
+}
+
+// Processes start and end without leaving anything: frames and kernel objects are the same before and after each of them.
+func TestCycles(t *testing.T) {
+	cycles := map[string]int{"release": 500, "debug": 500}
+	if testing.Short() {
+		cycles = map[string]int{"release": 40, "debug": 20}
+	}
+	for kernel, n := range cycles {
+		var programs []program
+		for i := range n {
+			args := []string{"hello"}
+			if i%20 == 19 {
+				args = []string{"deadlock"} // ends in the middle of things
+			}
+			programs = append(programs, program{ELF: mustProbe(t), Args: args})
+		}
+		for i, r := range runBatch(t, programs, "--kernel", kernel, "--cpus", "2", "-m", "64M") {
+			if i%20 == 19 && r.Status != 2 || i%20 != 19 && (r.Status != 0 || r.Stdout != "hello\n") {
+				t.Errorf("%s kernel, cycle %d: status %d, %q %q %s", kernel, i, r.Status, r.Stdout, r.Stderr, r.Report)
+			}
+			if r.Leak != "" {
+				t.Errorf("%s kernel, cycle %d: %s", kernel, i, r.Leak)
+			}
+		}
+	}
+}
+
+// Little machines run Go programs that use more memory over time than there is: the collector and the memory that it gives back
+// see to that, with a limit told to the runtime. 16 MiB is the least capOS asks for.
+func TestLittleMemory(t *testing.T) {
+	for _, c := range []struct{ memory, limit string }{{"16M", "6MiB"}, {"32M", "16MiB"}} {
+		results := runBatch(t, []program{
+			{ELF: mustProbe(t), Args: []string{"hello"}},
+			{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOMEMLIMIT=" + c.limit}},
+			{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOGC=off", "GOMEMLIMIT=off"}},
+			{ELF: mustProbe(t), Args: []string{"hello"}},
+		}, "-m", c.memory, "--cpus", "1")
+		for i, r := range results {
+			const greedy = 2
+			status, text := 0, ""
+			if i == greedy {
+				status, text = 2, "out of memory"
+			}
+			if r.Status != status || !strings.Contains(r.Stderr, text) || r.Leak != "" {
+				t.Errorf("%s, program %d: status %d, expected %d\n%s%s%s", c.memory, i, r.Status, status, r.Stderr, r.Report, r.Leak)
+			}
+		}
+	}
+}
+
+// The first random bytes of a program differ from run to run and wait for a seed: with the CPU's generator and a device, with each of
+// them alone.
+func TestFirstRandomBytes(t *testing.T) {
+	seen := map[string]bool{}
+	withoutDevice := func() string {
+		s := start(t, "--dry-run", mustProbe(t), "random")
+		_, command := s.end()
+		short, _, found := strings.Cut(strings.TrimSpace(command), " -object rng-builtin")
+		if !found {
+			t.Fatalf("no random device in %s", command)
+		}
+		return short
+	}
+	for _, c := range []struct{ name, cpu string }{{"both", "max"}, {"both", "max"}, {"device alone", "qemu64"}, {"CPU alone", ""}} {
+		var out string
+		if c.cpu != "" {
+			s := start(t, "--cpu", c.cpu, mustProbe(t), "random")
+			_, out = s.end()
+		} else {
+			out = shell(t, withoutDevice())
+		}
+		_, text, found := strings.Cut(out, "random=")
+		if !found || len(text) < 32 || text[:32] == strings.Repeat("0", 32) || seen[text[:32]] {
+			t.Errorf("%s: random bytes %q", c.name, out)
+			continue
+		}
+		seen[text[:32]] = true
+	}
+}
+
+// shell runs a printed command; its output is the framed host channel.
+func shell(t *testing.T, command string) string {
+	cmd := capos(t)
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", command}
+	out, _ := cmd.Output()
+	return string(out)
+}

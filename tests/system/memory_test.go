@@ -1,0 +1,178 @@
+//go:build capos
+
+package system
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+)
+
+const mib = 1 << 20
+
+// fill allocates and touches memory in pieces of one MiB.
+func fill(pieces int) [][]byte {
+	kept := make([][]byte, pieces)
+	for i := range kept {
+		kept[i] = make([]byte, mib)
+		for at := 0; at < mib; at += pageSize {
+			kept[i][at] = byte(at>>12) | 1
+		}
+	}
+	return kept
+}
+
+// Memory given back by the heap falls out of the process's charge and becomes the machine's free frames again, each time. The
+// slack of 4 MiB is one step of the heap's growth.
+func TestFreeOSMemory(t *testing.T) {
+	const pieces, slack = 48, 4 * mib / pageSize
+	fill(pieces)
+	debug.FreeOSMemory()
+	base := ledger()
+	for range 3 {
+		kept := fill(pieces)
+		full := ledger()
+		runtime.KeepAlive(kept)
+		kept = nil
+		debug.FreeOSMemory()
+		empty := ledger()
+		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d", base.committedPages, full.committedPages,
+			empty.committedPages, base.machineFreePages, full.machineFreePages, empty.machineFreePages)
+		if full.committedPages < base.committedPages+pieces*mib/pageSize-slack {
+			t.Errorf("%d MiB in use charge only %d pages", pieces, full.committedPages-base.committedPages)
+		}
+		if empty.committedPages > base.committedPages+slack {
+			t.Errorf("%d pages charged after FreeOSMemory, %d before", empty.committedPages, base.committedPages)
+		}
+		if empty.machineFreePages+slack < base.machineFreePages {
+			t.Errorf("the machine has %d free pages after FreeOSMemory, %d before", empty.machineFreePages, base.machineFreePages)
+		}
+		if empty.residentPages > base.residentPages+slack {
+			t.Errorf("%d frames are in use after FreeOSMemory, %d before", empty.residentPages, base.residentPages)
+		}
+	}
+}
+
+// region is memory of the kernel's, outside the heap, and what its pages should hold.
+type region struct {
+	address uintptr
+	mark    []uint64 // 0: not written since it was committed
+}
+
+func (r *region) page(i int) *[pageSize / 8]uint64 {
+	return (*[pageSize / 8]uint64)(unsafe.Pointer(r.address + uintptr(i)*pageSize))
+}
+
+func (r *region) write(i int, mark uint64) {
+	r.mark[i] = mark
+	for at := 0; at < pageSize/8; at += 73 {
+		r.page(i)[at] = mark + uint64(at)
+	}
+}
+
+// wrong counts pages that do not hold what they should: their marks, or zeroes throughout.
+func (r *region) wrong() (pages int) {
+	for i, mark := range r.mark {
+		bad := false
+		for at := 0; at < pageSize/8; at++ {
+			switch {
+			case mark == 0:
+				bad = bad || r.page(i)[at] != 0
+			case at%73 == 0:
+				bad = bad || r.page(i)[at] != mark+uint64(at)
+			}
+		}
+		if bad {
+			pages++
+		}
+	}
+	return pages
+}
+
+// Several goroutines take pages out of the middle of their regions and put them back, beside a heap in motion that takes the frames:
+// pages that come back read zero, all others keep what they hold.
+func TestDecommitKeepsTheRest(t *testing.T) {
+	const pages = 192
+	rounds := 150
+	if testing.Short() {
+		rounds = 40
+	}
+	var stop atomic.Bool
+	var load, all sync.WaitGroup
+	load.Go(func() {
+		for !stop.Load() {
+			for _, piece := range fill(4) {
+				for i := range piece {
+					piece[i] = 0xa5
+				}
+			}
+			debug.FreeOSMemory()
+		}
+	})
+	for worker := range 2 * runtime.NumCPU() {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(worker), 1))
+			r := &region{vmCall("reserve", vmReserve, 0, pages*pageSize, 0), make([]uint64, pages)}
+			defer vmCall("unmap", vmUnmap, r.address, pages*pageSize, 0)
+			vmCall("commit", vmCommit, r.address, pages*pageSize, protReadWrite)
+			for round := range rounds {
+				for range pages / 4 {
+					r.write(random.IntN(pages), random.Uint64()|1)
+				}
+				first := random.IntN(pages)
+				count := 1 + random.IntN(pages-first)
+				start, size := r.address+uintptr(first)*pageSize, uintptr(count)*pageSize
+				vmCall("decommit", vmDecommit, start, size, 0)
+				runtime.Gosched()
+				vmCall("commit", vmCommit, start, size, protReadWrite)
+				clear(r.mark[first : first+count])
+				if n := r.wrong(); n > 0 {
+					t.Errorf("worker %d, round %d: %d pages do not hold what they should", worker, round, n)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	stop.Store(true)
+	load.Wait()
+}
+
+// heldBytes is what the runtime counts against its limit.
+func heldBytes() uint64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
+}
+
+// The memory limit alone drives the collector. It is a soft one: over it may be what is allocated while a collection is under way,
+// at most a whole round of the garbage there is room for (without the limit it would be 512 MiB). The kernel's charge includes program
+// text and the threads' pages too (16 MiB is far more than they are).
+func TestMemoryLimit(t *testing.T) {
+	const live, room, garbage = 24, 24, 512
+	debug.FreeOSMemory()
+	limit := heldBytes() + (live+room)*mib
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(limit)))
+	kept := fill(live)
+	var worst uint64
+	var worstPages uint64
+	for i := range garbage {
+		kept[i%live] = fill(1)[0]
+		worst = max(worst, heldBytes())
+		worstPages = max(worstPages, ledger().committedPages)
+	}
+	runtime.KeepAlive(kept)
+	t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib, worstPages*pageSize/mib)
+	if worst > limit+room*mib {
+		t.Errorf("%d bytes are held, the limit is %d", worst, limit)
+	}
+	if worstPages*pageSize > limit+room*mib+16*mib {
+		t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize, limit)
+	}
+}

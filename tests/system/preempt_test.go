@@ -1,0 +1,114 @@
+//go:build capos
+
+package system
+
+import (
+	"math"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+// Bounds of scheduling. The runtime lets a goroutine run for slice before it asks it to yield, and its monitor may take as long again
+// to notice; the kernel adds at most a time slice of its own for each thread that is ahead.
+const (
+	slice        = 10 * time.Millisecond
+	kernelMargin = 5 * time.Millisecond
+)
+
+// stoppingTimes returns, from the runtime's histogram, how often stopping all goroutines took up to each bucket's upper end.
+func stoppingTimes() map[time.Duration]uint64 {
+	sample := []metrics.Sample{{Name: "/sched/pauses/stopping/gc:seconds"}}
+	metrics.Read(sample)
+	h := sample[0].Value.Float64Histogram()
+	counts := map[time.Duration]uint64{}
+	for i, n := range h.Counts {
+		upper := h.Buckets[i+1]
+		if math.IsInf(upper, 1) {
+			upper = h.Buckets[i]
+		}
+		counts[time.Duration(upper*1e9)] += n
+	}
+	return counts
+}
+
+// Loops without calls on every CPU: each yields to a collection that another goroutine asks for. A collection stops the world twice.
+func TestCollectionStopsLoops(t *testing.T) {
+	for _, procs := range []int{1, 2, 4} {
+		setProcs(t, procs)
+		runtime.GC()
+		before := stoppingTimes()
+		stop := startHogs(procs + 1)
+		const collections = 10
+		for range collections {
+			runtime.GC()
+		}
+		stop()
+		var stops times
+		for upper, n := range stoppingTimes() {
+			for range n - before[upper] {
+				stops = append(stops, upper)
+			}
+		}
+		if len(stops) < 2*collections {
+			t.Fatalf("%d collections stopped the world %d times", collections, len(stops))
+		}
+		stops.check(t, "stop of loops", slice+kernelMargin, slice+kernelMargin)
+	}
+}
+
+// With one P a goroutine that lets others go first has the loops before it, one slice each.
+func TestLoopsAreInterrupted(t *testing.T) {
+	setProcs(t, 1)
+	stop := startHogs(1)
+	defer stop()
+	var waits times
+	for range 20 {
+		start := time.Now()
+		runtime.Gosched()
+		waits = append(waits, time.Since(start))
+	}
+	waits.check(t, "turn after a loop", 2*slice+kernelMargin, 2*slice+2*kernelMargin)
+}
+
+// A timer fires while every CPU is in a loop: when one of them next yields, after one slice and the monitor's delay.
+func TestTimersBesideLoops(t *testing.T) {
+	procs := runtime.GOMAXPROCS(0)
+	stop := startHogs(procs)
+	defer stop()
+	var late times
+	for range 20 {
+		const delay = 3 * time.Millisecond
+		fired := make(chan time.Duration, 1)
+		start := time.Now()
+		time.AfterFunc(delay, func() { fired <- time.Since(start) - delay })
+		late = append(late, <-fired)
+	}
+	if late.quantile(0) < 0 {
+		t.Errorf("a timer fired %v early", -late.quantile(0))
+	}
+	late.check(t, "timer beside loops", 2*slice+kernelMargin, 3*slice+2*kernelMargin)
+}
+
+// Here the runtime has a P for everybody, and the kernel has to choose: threads in loops, twice as many as CPUs, beside one that sleeps
+// and wakes. A woken thread goes before threads that have used up their share, so what is left of one slice is the bound.
+func TestLoopsDoNotStarveWakers(t *testing.T) {
+	setProcs(t, 2*machineCPUs()+2)
+	stop := startHogs(2 * machineCPUs())
+	defer stop()
+	var late times
+	for range 200 {
+		const delay = 2 * time.Millisecond
+		start := time.Now()
+		time.Sleep(delay)
+		late = append(late, time.Since(start)-delay)
+	}
+	if late.quantile(0) < 0 {
+		t.Errorf("a sleep ended %v early", -late.quantile(0))
+	}
+	if p99 := late.quantile(0.99); exact() && p99 > 2*slice {
+		t.Errorf("99 %% of the wakers wait up to %v, the bound is %v", p99, 2*slice)
+	}
+	late.check(t, "waking beside loops", slice, 3*slice+2*kernelMargin)
+}

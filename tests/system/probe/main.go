@@ -1,0 +1,192 @@
+// Command probe does one thing that is looked at from outside: it ends in some way, waits for input or a key, sleeps, or reports what
+// it finds. The first argument says which.
+package main
+
+import (
+	"bufio"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+var modes = map[string]func(args []string){
+	"hello": hello, "bad-address": badAddress, "stack-overflow": stackOverflow, "deadlock": deadlock, "map-writes": mapWrites,
+	"goroutine-panic": goroutinePanic, "unlock": unlock, "exit-in-goroutine": exitInGoroutine, "nil": dereferenceNil,
+	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep, "random": random, "churn": churn,
+}
+
+func main() {
+	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "probe: which mode?")
+		os.Exit(3)
+	}
+	modes[os.Args[1]](os.Args[2:])
+}
+
+func hello([]string) { fmt.Println("hello") }
+
+// The address is inside the user half and far from everything that is mapped.
+func badAddress([]string) {
+	defer func() { fmt.Println("recovered", recover()) }() // must not happen
+	address := uintptr(0x123456789000)
+	fmt.Println(*(*byte)(unsafe.Pointer(address)))
+}
+
+func dereferenceNil([]string) {
+	var p *[100]int
+	fmt.Println(p[int(time.Now().UnixNano()&7)])
+}
+
+// The limit is less than the default of 1 GiB, for which a machine would need twice as much, and the frames are large, because growing a
+// stack visits each.
+func stackOverflow([]string) {
+	debug.SetMaxStack(64 << 20)
+	fmt.Println(endless(1))
+}
+
+func endless(n int) int {
+	var pad [2000]byte
+	pad[n%len(pad)] = 1
+	return endless(n+1) + int(pad[n%7])
+}
+
+func deadlock([]string) { <-make(chan int) }
+
+func mapWrites([]string) {
+	m := map[int]int{}
+	for worker := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				m[i&0xff+worker] = i
+			}
+		}()
+	}
+	select {}
+}
+
+func goroutinePanic([]string) {
+	go func() { panic("from a goroutine") }()
+	select {}
+}
+
+func unlock([]string) {
+	var lock sync.Mutex
+	lock.Unlock()
+}
+
+func exitInGoroutine([]string) {
+	for range 50 {
+		go func() {
+			for {
+				runtime.Gosched()
+			}
+		}()
+	}
+	go os.Exit(7)
+	for {
+	}
+}
+
+// readWhileOthersRun has one P: the read of standard input must not keep it.
+func readWhileOthersRun([]string) {
+	runtime.GOMAXPROCS(1)
+	lines := make(chan string)
+	go func() {
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			lines <- in.Text()
+		}
+		close(lines)
+	}()
+	tick := time.NewTicker(5 * time.Millisecond)
+	for ticks := 1; ; {
+		select {
+		case <-tick.C:
+			if ticks++; ticks == 20 {
+				fmt.Println("20 ticks")
+			}
+		case line, more := <-lines:
+			if !more {
+				fmt.Println("end of input")
+				return
+			}
+			fmt.Printf("read %q, ticked %v\n", line, ticks >= 20)
+		}
+	}
+}
+
+//go:noinline
+func spinning() {
+	fmt.Println("ready")
+	for {
+	}
+}
+
+// busy occupies every CPU, with a goroutine that waits beside them.
+func busy([]string) {
+	for range runtime.GOMAXPROCS(0) {
+		go spinning()
+	}
+	waiting(make(chan int))
+}
+
+//go:noinline
+func waiting(c chan int) { <-c }
+
+func notify([]string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	fmt.Println("ready")
+	fmt.Println("got", <-signals)
+	os.Exit(5)
+}
+
+func sleep(args []string) {
+	duration, err := time.ParseDuration(args[0])
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	start := time.Now()
+	time.Sleep(duration)
+	fmt.Println("late by", int64(time.Since(start)-duration))
+}
+
+// random prints what the first use of the generator gives.
+func random([]string) {
+	var b [16]byte
+	rand.Read(b[:])
+	fmt.Printf("random=%x\n", b)
+}
+
+// churn allocates MIB megabytes in pieces and keeps one megabyte of them.
+func churn(args []string) {
+	total, err := strconv.Atoi(args[0])
+	if err != nil {
+		panic(err)
+	}
+	var kept [16][]byte
+	for i := range total * 16 {
+		piece := make([]byte, 64<<10)
+		for at := range piece {
+			piece[at] = byte(i)
+		}
+		kept[i%len(kept)] = piece
+	}
+	for i, piece := range kept {
+		if want := byte(total*16 - len(kept) + i); piece[0] != want || piece[len(piece)-1] != want {
+			fmt.Println("wrong contents", piece[0], want)
+			os.Exit(1)
+		}
+	}
+	debug.FreeOSMemory()
+	fmt.Println("churned")
+}

@@ -1,0 +1,62 @@
+// Package workload is what the tests of profiles measure: it computes most of the time, allocates, and waits for a lock.
+package workload
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	kept [][]byte
+	sink uint64
+)
+
+//go:noinline
+func compute(duration time.Duration) (x uint64) {
+	for start := time.Now(); time.Since(start) < duration; {
+		for i := range uint64(200_000) {
+			x = x*6364136223846793005 + i
+		}
+	}
+	return x
+}
+
+//go:noinline
+func allocate() {
+	for range 200 {
+		kept = append(kept, make([]byte, 20_000))
+	}
+}
+
+//go:noinline
+func contend() {
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				lock.Lock()
+				time.Sleep(time.Millisecond)
+				lock.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestProfiled(t *testing.T) {
+	contend()
+	allocate()
+	var all sync.WaitGroup
+	results := make([]uint64, runtime.GOMAXPROCS(0))
+	for i := range results {
+		all.Go(func() { results[i] = compute(1500 * time.Millisecond) })
+	}
+	all.Wait()
+	for _, r := range results {
+		sink += r
+	}
+	kept = nil
+}
