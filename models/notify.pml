@@ -6,19 +6,22 @@
  *         kernel/object/thread_handle.c: is_quiet, suspend, resume
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
- * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a notification) besides its `resume` calls.
- * The others are two notifiers with a kind and one notification each, a suspender that suspends and resumes twice or stops halfway, and a killer; every
- * choice of up to PARTIES_MAX of them takes part. Inter-processor interrupts that reach a CPU while another thread has it are lost to the
- * thread. Steps that only touch what one held lock guards are one step here.
+ * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a notification) besides its
+ * `resume` calls. The others are two notifiers with one notification each, of the same kind or of two, a suspender that
+ * suspends and resumes SUSPENSIONS times or stops halfway, and a killer; every choice of up to PARTIES_MAX of them takes
+ * part. Inter-processor interrupts that reach a CPU while another thread has it are lost to the thread. Steps that only
+ * touch what one held lock guards are one step here.
  *
- * Claims: suspend returns (no invalid end state); between it and resume the thread runs no user code; when nothing moves any more, every
- * notification has been delivered with the last value sent, or is masked, and the killed thread has ended. */
+ * Claims: suspend returns (no invalid end state); between it and resume the thread runs no user code; when nothing moves any
+ * more, every notification has been delivered with the last value sent, or is masked, and the killed thread has ended. */
 
 #define CALLS 1
 #ifdef SHORT
 #define PARTIES_MAX 2
+#define SUSPENSIONS 2
 #else
 #define PARTIES_MAX 3
+#define SUSPENSIONS 1
 #endif
 
 #define DIE     1
@@ -57,9 +60,9 @@ byte sent[2], seen[2];
 #define IS_ACTIVE     (wait_state == ACTIVE || wait_state == ACTIVE_INTERRUPTIBLE)
 #define WAKE          if :: state == BLOCKED && !IS_ACTIVE -> state = READY :: else fi
 #ifdef BROKEN_4	/* only a thread that has stopped, or has said so, counts as quiet */
-#define IS_QUIET      (ended || acknowledged || state != RUNNING)
+#define IS_QUIET      (ended || acknowledged || state == BLOCKED)
 #else
-#define IS_QUIET      (ended || acknowledged || state != RUNNING || wait_state != NONE)
+#define IS_QUIET      (ended || acknowledged || state == BLOCKED || wait_state != NONE)
 #endif
 
 /* Tries to end an interruptible wait; won says whether. */
@@ -138,11 +141,15 @@ inline deliver_pending()
 {
 	if
 	:: pending & ~mask ->
-		atomic {
-			kind = ((pending & ~mask) & 1 -> 0 : 1);
-			pending = pending & ~(1 << kind)
-		};
-		atomic { seen[kind] = sent[kind]; kind = 0; mask = 3; in_handler = true }
+		kind = ((pending & ~mask) & 1 -> 0 : 1);
+#ifdef BROKEN_10	/* the value is read while the kind still counts as pending */
+		seen[kind] = sent[kind];
+		pending = pending & ~(1 << kind);
+#else
+		pending = pending & ~(1 << kind);
+		seen[kind] = sent[kind];
+#endif
+		atomic { kind = 0; mask = 3; in_handler = true }
 	:: else
 	fi
 }
@@ -229,29 +236,35 @@ proctype notifier(byte kind)
 	byte where;
 	bool won;
 
-	sent[kind] = 1;
+	sent[kind]++;
 #ifdef BROKEN_1	/* the thread is told to look before there is something to see */
 	exit_work = exit_work | NOTIFY;
-	pending = pending | (1 << kind);
-#else
-	pending = pending | (1 << kind);
+#endif
+	if
+	:: atomic { pending & (1 << kind) -> goto done }	/* somebody else tells it, or is about to */
+	:: atomic { else -> pending = pending | (1 << kind) }
+	fi;
+	if
+	:: DUE
+	:: else -> goto done	/* masked: the thread looks when it changes that */
+	fi;
 #ifdef BROKEN_8	/* the interrupt goes out before the thread has a reason to look */
 	sched_poke();
 #endif
+#ifndef BROKEN_1
 	exit_work = exit_work | NOTIFY;
 #endif
+	atomic { INTERRUPT(won) };
 	if
-	:: DUE -> atomic { INTERRUPT(won) }
-	:: else
-	fi;
-	if
-	:: won -> atomic { WAKE }
+	:: won -> atomic { WAKE; won = false }
 #ifdef BROKEN_8
 	:: !won
 #else
 	:: !won -> sched_poke()
 #endif
-	fi
+	fi;
+done:
+	skip
 }
 
 proctype suspender()
@@ -259,7 +272,7 @@ proctype suspender()
 	byte where, rounds;
 
 	do
-	:: rounds < 2 ->
+	:: rounds < SUSPENSIONS ->
 		rounds++;
 		TAKE;
 		if
@@ -324,7 +337,7 @@ init {
 
 	atomic {
 		if :: run notifier(0); parties++ :: skip fi;
-		if :: run notifier(1); parties++ :: skip fi;
+		if :: run notifier(0); parties++ :: run notifier(1); parties++ :: skip fi;
 		if :: parties < PARTIES_MAX -> run suspender(); parties++ :: skip fi;
 		if :: parties < PARTIES_MAX -> run killer() :: skip fi
 	}

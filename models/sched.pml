@@ -4,13 +4,14 @@
  *         schedule_locked, switch_to, sched_switched, sched_end, sched_idle
  *         kernel/sched/wait.c: wait_decide
  *
- * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends, one that ends as soon as it can, and, or
- * not, one that runs in user mode until the first has ended and is interrupted only when somebody has a reason. Each wait may be
- * decided by either of two wakers on other CPUs, which then wake the thread, however late. Virtual time is left out: the queue's order is any
- * order. A waking interrupt is always sent; the code leaves it out when the end of a slice will come anyway.
+ * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends, one that ends as soon as
+ * it can, and, or not, one that runs in user mode until the first has ended and is interrupted only when somebody has a
+ * reason. Each wait may be decided by either of two wakers on other CPUs, which then wake the thread, however late. Virtual
+ * time is left out: the queue's order is any order. A waking interrupt is always sent; the code leaves it out when the end
+ * of a slice will come anyway.
  *
- * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is decided; all threads end (no invalid
- * end state), so no CPU stays halted while a thread waits behind one that does not yield. */
+ * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is decided; all threads end
+ * (no invalid end state), so no CPU stays halted while a thread waits behind one that does not yield. */
 
 #ifdef SHORT
 #define WAITS 2
@@ -133,7 +134,12 @@ inline schedule_locked()
 #ifdef BROKEN_1	/* the lock is dropped before the stack is left */
 		RELEASE(c);
 #endif
-		atomic { on_stack[me] = false; runs_on[me] = NOWHERE; assert(!on_stack[next]); on_stack[next] = true; runs_on[next] = c; next = 0; c = 0 };
+		atomic {
+			on_stack[me] = false; runs_on[me] = NOWHERE;
+			assert(!on_stack[next]);
+			on_stack[next] = true; runs_on[next] = c;
+			next = 0; c = 0
+		};
 		if
 		:: atomic { runs_on[me] != NOWHERE -> c = runs_on[me] }
 		:: state[me] == ENDED -> goto ended

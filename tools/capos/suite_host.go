@@ -86,10 +86,10 @@ func missing(name, why string) step {
 
 // runScript runs a test script and reads its verdicts. A script that fails without saying which check did, or that
 // says nothing at all, has failed.
-func (s *suite) runScript(ctx context.Context, script string) []check {
+func (s *suite) runScript(ctx context.Context, script string, arguments ...string) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	out, err := hostCommand(ctx, s.root, script).CombinedOutput()
+	out, err := hostCommand(ctx, s.root, script, arguments...).CombinedOutput()
 	return judge(filepath.Base(filepath.Dir(script)), string(out), err)
 }
 
@@ -197,5 +197,8 @@ func (s *suite) modelSteps() []step {
 		return nil
 	}
 	script := filepath.Join(s.root, "models", "run.sh")
-	return []step{{name: "models/all", cpus: 1, run: func(ctx context.Context) []check { return s.runScript(ctx, script) }}}
+	return []step{
+		{name: "models/short", cpus: 1, run: func(ctx context.Context) []check { return s.runScript(ctx, script, "--short") }},
+		{name: "models/all", cpus: 1, full: true, run: func(ctx context.Context) []check { return s.runScript(ctx, script) }},
+	}
 }
