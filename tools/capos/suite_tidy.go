@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,12 +63,12 @@ func (s *suite) tidySteps() []step {
 
 // tidy checks every tracked file against every rule; each rule is one check.
 func (s *suite) tidy(ctx context.Context) []check {
-	out, err := hostCommand(ctx, s.root, "git", "-c", "safe.directory=*", "ls-files", "-z").Output()
+	names, err := s.sourceFiles(ctx)
 	if err != nil {
-		return single("git ls-files", err, "")
+		return single("list of files", err, "")
 	}
 	complaints := map[string][]string{}
-	for _, name := range strings.Split(strings.TrimRight(string(out), "\x00"), "\x00") {
+	for _, name := range names {
 		info, err := os.Lstat(filepath.Join(s.root, name))
 		if err != nil || !info.Mode().IsRegular() {
 			continue // removed in the work tree, or a link
@@ -101,6 +102,29 @@ func (s *suite) tidy(ctx context.Context) []check {
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// sourceFiles lists the tracked files, or everything that is not built when this is not a git work tree.
+func (s *suite) sourceFiles(ctx context.Context) (names []string, err error) {
+	out, err := hostCommand(ctx, s.root, "git", "-c", "safe.directory=*", "ls-files", "-z").Output()
+	if err == nil {
+		return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00"), nil
+	}
+	built := map[string]bool{"build": true, ".git": true, "tools/abi": true}
+	err = filepath.WalkDir(s.root, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(s.root, at)
+		if err == nil && built[name] {
+			return fs.SkipDir
+		}
+		if err == nil && d.Type().IsRegular() {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
 }
 
 func ruleNames() (names []string) {
