@@ -250,3 +250,16 @@ func TestFillInLeavesFailedRuns(t *testing.T) {
 		t.Errorf("%+v", part)
 	}
 }
+
+// A gain in wall time is judged only when the host had a second CPU to spare.
+func TestBusyHost(t *testing.T) {
+	for host, judged := range map[float64]bool{1.1: false, 1.95: true} {
+		r := newResult()
+		add(r, columnHost, parallelProgram, map[string]measured{"parallel.compute": {host, "ratio"}}, nil)
+		add(r, columnCapos, parallelProgram, map[string]measured{"parallel.compute": {1.2, "ratio"}}, nil)
+		r.finish([]string{"parallel.compute"})
+		if got := r.Rows[0].GoalMet != nil; got != judged || r.missesGoals() != judged || len(r.Remarks) != 1 {
+			t.Errorf("host %v: %+v", host, r)
+		}
+	}
+}

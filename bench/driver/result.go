@@ -127,7 +127,7 @@ func (r *result) finish(only []string) {
 		row.OfHost = r.value(columnHost, &row)
 		row.Ratio = divide(row.Capos, row.Linux)
 		row.RatioTuned = divide(row.Capos, row.Tuned)
-		if row.Capos != nil && info.Goal != 0 {
+		if row.Capos != nil && info.Goal != 0 && !row.hostWasBusy() {
 			met := info.meets(*row.Capos)
 			row.GoalMet = &met
 		}
@@ -140,11 +140,14 @@ func (r *result) finish(only []string) {
 	r.compareToolchains()
 }
 
+// hostWasBusy tells whether a row in wall time was measured while the host had no second CPU to spare.
+func (row *resultRow) hostWasBusy() bool { return row.OfHost != nil && *row.OfHost < quietHost }
+
 // remarkHost says what a second CPU was worth on the host at the time.
 func (r *result) remarkHost(row *resultRow) {
 	text := fmt.Sprintf("%s on the host itself: %s", row.Name, formatValue(*row.OfHost))
-	if *row.OfHost < quietHost {
-		text += "; the host was busy, and what the guests gained says little"
+	if row.hostWasBusy() {
+		text += " (busy with other things: what the guests gained says little, and no goal is judged by it)"
 	}
 	r.Remarks = append(r.Remarks, text)
 }
@@ -253,8 +256,11 @@ func (r *result) cells() [][]string {
 	var lines [][]string
 	for _, row := range r.Rows {
 		met := ""
-		if row.GoalMet != nil {
+		switch {
+		case row.GoalMet != nil:
 			met = map[bool]string{true: "met", false: "MISSED"}[*row.GoalMet]
+		case row.Goal != 0 && row.hostWasBusy():
+			met = "host busy"
 		}
 		lines = append(lines, []string{row.Name, row.About, formatCell(row.Linux), formatCell(row.Tuned), formatCell(row.Capos),
 			formatRatio(row.Ratio), formatRatio(row.RatioTuned), row.goalText(), met})
@@ -283,8 +289,8 @@ func (r *result) print(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(text, " "))
 	}
-	for _, remark := range r.Remarks {
-		fmt.Fprintln(w, "\n"+remark)
+	if len(r.Remarks) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(r.Remarks, "\n"))
 	}
 	for _, failure := range r.Failures {
 		fmt.Fprintln(w, "\nFAILED:", failure)
