@@ -198,7 +198,7 @@ func TestFillIn(t *testing.T) {
 	}
 	part := newResult()
 	add(part, columnCapos, rawProgram, map[string]measured{"raw.clock": {40, "instructions"}}, nil)
-	part.fillIn(dir)
+	part.fillIn(dir, []string{"raw.clock"})
 	part.finish([]string{"raw.clock"})
 	if len(part.Remarks) != 1 || *part.Rows[0].Ratio != 0.5 || len(part.Failures) != 0 {
 		t.Errorf("%+v", part)
@@ -244,7 +244,7 @@ func TestFillInLeavesFailedRuns(t *testing.T) {
 	}
 	part := newResult()
 	add(part, columnCapos, rawProgram, nil, nil)
-	part.fillIn(dir)
+	part.fillIn(dir, []string{"raw.clock"})
 	part.finish([]string{"raw.clock"})
 	if part.Rows[0].Capos != nil || len(part.Failures) == 0 {
 		t.Errorf("%+v", part)

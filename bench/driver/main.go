@@ -118,7 +118,7 @@ func compare(o *options) (ok bool, err error) {
 	name := wholeName
 	if s.isPartial() {
 		name = partialName
-		s.result.fillIn(s.out)
+		s.result.fillIn(s.out, o.only)
 	}
 	s.result.finish(o.only)
 	fmt.Println()

@@ -170,7 +170,7 @@ func (r *result) compareToolchains() {
 
 // fillIn takes columns that were not measured from the last whole comparison. Instruction counts repeat, so that they
 // can be compared across time; wall times cannot and are left out.
-func (r *result) fillIn(dir string) {
+func (r *result) fillIn(dir string, only []string) {
 	data, err := os.ReadFile(filepath.Join(dir, wholeName+".json"))
 	if err != nil {
 		return
@@ -184,7 +184,8 @@ func (r *result) fillIn(dir string) {
 	for _, row := range last.Rows {
 		for _, column := range missing {
 			value := map[string]*float64{columnLinux: row.Linux, columnTuned: row.Tuned, columnCapos: row.Capos}[column]
-			if value != nil && row.OfHost == nil {
+			wanted := len(only) == 0 || matchesAny(only, row.Name)
+			if wanted && value != nil && row.OfHost == nil {
 				r.put(column, row.Name, measured{*value, row.Unit})
 			}
 		}
