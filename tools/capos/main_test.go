@@ -166,6 +166,7 @@ func TestMachineReports(t *testing.T) {
 	}{
 		{"panic", machine.Outcome{Panicked: true, Log: []string{"x", "capos: kernel panic: bad", " [<ffffffff80001000>]"}}, 123, "bad"},
 		{"qemu", machine.Outcome{QEMUStatus: 1, Log: []string{"qemu-system-x86_64: no such device"}}, 125, "no such device"},
+		{"package", machine.Outcome{QEMUStatus: 1, Log: []string{"qemu: initrd is too large, cannot support."}}, 122, "do not fit"},
 		{"silent", machine.Outcome{}, 122, "did not start"},
 		{"stopped", machine.Outcome{Stopped: os.ErrClosed}, 125, "stopped"},
 	} {

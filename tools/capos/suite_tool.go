@@ -108,6 +108,8 @@ func (s *suite) refusalCases() []toolCase {
 		{name: "not-there", args: []string{probeFlag + "/no/such/program"}, status: 127, inErr: []string{"no file"}},
 		{name: "timeout", flags: []string{"--timeout", "2s"}, args: []string{"sleep"}, status: 124, stdout: "sleeping\n", inErr: []string{"2s"}},
 		{name: "little-memory", flags: []string{"-m", "1M"}, args: []string{"exit", "0"}, status: 122, inErr: []string{"memory"}},
+		{name: "files-beyond-memory", flags: []string{"-m", "8M", "--files", filepath.Join(s.root, "build", "tools") + ":/x"},
+			args: []string{"exit", "0"}, status: 122, inErr: []string{"do not fit"}},
 		{name: "bad-flag", flags: []string{"--no-such-flag"}, args: []string{"exit", "0"}, status: 125},
 		{name: "bad-memory", flags: []string{"-m", "lots"}, args: []string{"exit", "0"}, status: 125, inErr: []string{"size"}},
 		{name: "qemu-missing", exec: true, env: []string{"PATH=/nonexistent"}, args: []string{"exit", "0"}, status: 125,

@@ -197,8 +197,9 @@ const lastLogLines = 12
 // Machine explains a machine that did not go through all its programs, and gives the status.
 func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (status int, text string) {
 	var b strings.Builder
-	emulatorSays := ""
+	emulatorSays, tooBig := "", false
 	for _, line := range o.Log {
+		tooBig = tooBig || strings.HasPrefix(line, "qemu: initrd is too large")
 		if strings.HasPrefix(line, "qemu-system-") {
 			emulatorSays = line
 		}
@@ -213,6 +214,8 @@ func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (stat
 		return status, b.String()
 	case o.Stopped != nil && o.Stopped != machine.ErrNoPowerOff:
 		return StatusFailed, fmt.Sprintf("capos: the machine was stopped: %v\n", o.Stopped)
+	case tooBig:
+		return StatusNoBoot, fmt.Sprintf("capos: the program and its files do not fit into a machine of %d MiB; -m gives it more\n", c.MemoryMiB)
 	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
 		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n", emulatorSays)
 	case len(o.Programs) > 0:
