@@ -107,9 +107,9 @@ func (c *churner) step() error {
 func TestCollectorStress(t *testing.T) {
 	limit := 60 * time.Second
 	if testing.Short() {
-		limit = 6 * time.Second
+		limit = 3 * time.Second
 	}
-	if text := os.Getenv("SYSTEM_TEST_STRESS"); text != "" {
+	if text := os.Getenv(stressVar); text != "" {
 		var err error
 		if limit, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)

@@ -21,6 +21,9 @@ const (
 	// exactVar says that time on this machine is the number of instructions (--icount), so that what the host does meanwhile
 	// does not show and times can be held to what was designed.
 	exactVar = "SYSTEM_TEST_EXACT"
+
+	// stressVar is how long the collector's stress goes on, a duration.
+	stressVar = "SYSTEM_TEST_STRESS"
 )
 
 // What bounds include on a machine whose CPUs are threads of a host with other work: over some time it gives them a quarter of

@@ -28,10 +28,18 @@ func (s *suite) systemSteps() ([]step, error) {
 	return append(steps, step{name: "system/host", cpus: 1 << 10, run: func(ctx context.Context) []check {
 		ctx, cancel := context.WithTimeout(ctx, stepLimit)
 		defer cancel()
-		cmd := s.hostGo(ctx, dir, "test", "-json", "-count=1", "-buildvcs=false", "./host")
+		cmd := s.hostGo(ctx, dir, append([]string{"test", "-json", "-count=1", "-buildvcs=false"}, s.systemShare("./host")...)...)
 		results, _ := goTestResults(cmd)
 		return plainChecks(results, systemModule)
 	}}), nil
+}
+
+// systemShare gives the arguments for the share of continuous integration, or for all there is.
+func (s *suite) systemShare(packages string) []string {
+	if s.all {
+		return []string{"-timeout=14m", packages}
+	}
+	return []string{"-short", packages}
 }
 
 const systemModule = "capos.dev/tests/"
@@ -50,6 +58,6 @@ func (s *suite) runSystemTests(ctx context.Context, dir string, row machineRow) 
 		flags += " --icount"
 		env = append(env, "SYSTEM_TEST_EXACT=1")
 	}
-	results, _ := s.portedGoTest(ctx, goroot, dir, flags, env, []string{"-p=1", "./..."})
+	results, _ := s.portedGoTest(ctx, goroot, dir, flags, env, append([]string{"-p=1"}, s.systemShare("./...")...))
 	return plainChecks(results, systemModule)
 }

@@ -4,9 +4,11 @@ package host
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it was.
@@ -193,4 +195,27 @@ func shell(t *testing.T, command string) string {
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", command}
 	out, _ := cmd.Output()
 	return string(out)
+}
+
+// The collector's stress with its own checks on: each mark is made twice and compared, freed objects are overwritten, and a
+// collection begins with every few kilobytes.
+func TestCollectorChecked(t *testing.T) {
+	type row struct{ cpus, kernel string }
+	rows, duration := []row{{"2", "release"}, {"2", "debug"}, {"4", "release"}, {"4", "debug"}}, 2*time.Minute
+	if testing.Short() {
+		rows, duration = rows[:1], 15*time.Second
+	}
+	binary := filepath.Join(root(), "build", "tests", "system", "system.test")
+	if out, err := capos(t, "go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, r := range rows {
+		s := start(t, "--cpus", r.cpus, "--kernel", r.kernel, "-m", "1G", "-e", "GODEBUG=gccheckmark=1,clobberfree=1", "-e", "GOGC=1",
+			"-e", "SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run", "^(TestCollectorStress|TestStacksMove)$")
+		status, out := s.end()
+		if status != 0 || strings.Count(out, "--- PASS") != 2 {
+			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status, out, s.stderr.String())
+		}
+		t.Log(out)
+	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // patience ends a machine that hangs. What is timed in these tests has bounds of its own.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // root is the repository: the directory above that has ./capos.
 var root = sync.OnceValue(func() string {

@@ -52,7 +52,7 @@ func TestProfiled(t *testing.T) {
 	var all sync.WaitGroup
 	results := make([]uint64, runtime.GOMAXPROCS(0))
 	for i := range results {
-		all.Go(func() { results[i] = compute(1500 * time.Millisecond) })
+		all.Go(func() { results[i] = compute(2 * time.Second) })
 	}
 	all.Wait()
 	for _, r := range results {
