@@ -112,7 +112,7 @@ func testCommand(args []string) int {
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.systemSteps,
-		s.goSteps} {
+		s.goSteps, s.testdirSteps} {
 		list, err := more()
 		if err != nil {
 			return nil, err
