@@ -6,14 +6,29 @@
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 
+#define LOCKED 1u
+#define CLAIMED 0x10000u
+#define PATIENCE 256 /* looks at the lock before it is claimed: longer than nearly all locks are held */
+
 void spin_lock_slow(struct spinlock *lock)
 {
-	do {
-		while (__atomic_load_n(&lock->locked, __ATOMIC_RELAXED)) {
-			tlb_serve();
-			cpu_relax();
+	bool claimed = false;
+
+	for (uint32_t looks = 0;; looks++) {
+		uint32_t seen = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
+		bool mine = claimed ? !(seen & LOCKED) : seen == 0;
+		bool claim = !claimed && looks >= PATIENCE && seen == LOCKED;
+		uint32_t wanted = mine ? LOCKED : LOCKED | CLAIMED;
+
+		if ((mine || claim) &&
+		    __atomic_compare_exchange_n(&lock->word, &seen, wanted, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			if (mine)
+				return;
+			claimed = true;
 		}
-	} while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE));
+		tlb_serve();
+		cpu_relax();
+	}
 }
 
 #ifdef CAPOS_DEBUG

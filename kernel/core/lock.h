@@ -1,6 +1,10 @@
 /* Spinlocks. The kernel runs with interrupts off, so a lock is held for a bounded time and needs no interrupt state.
  * Waiting for a lock serves pending TLB shootdowns: the holder may be waiting for this CPU's answer.
  *
+ * Whoever comes at the right moment gets the lock, until somebody has waited long: that CPU then claims the lock, and is the only one
+ * that can take it next. A strict order of arrival would cost dearly where CPUs are themselves scheduled, as a virtual machine's are; no order
+ * at all lets one CPU that takes the lock again and again keep the others out for good.
+ *
  * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those it holds. Debug
  * kernels check each acquisition. */
 #ifndef CAPOS_CORE_LOCK_H
@@ -17,12 +21,18 @@ enum lock_rank {
 };
 
 struct spinlock {
-	uint32_t locked;
+	union {
+		uint32_t word; /* 0: free for everybody */
+		struct {
+			uint16_t locked;
+			uint16_t claimed; /* a waiter is the next */
+		};
+	};
 	uint16_t rank;
 	uint16_t owner; /* CPU number + 1 while held; debug kernels check it */
 };
 
-#define SPINLOCK_INIT(name) { 0, LOCK_RANK_##name, 0 }
+#define SPINLOCK_INIT(name) { { 0 }, LOCK_RANK_##name, 0 }
 
 static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
 {
@@ -47,7 +57,9 @@ static inline bool spin_held(const struct spinlock *lock) { return lock->locked 
 
 static inline void spin_lock(struct spinlock *lock)
 {
-	if (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
+	uint32_t free = 0;
+
+	if (!__atomic_compare_exchange_n(&lock->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		spin_lock_slow(lock);
 	lock_check_acquire(lock);
 }
