@@ -237,8 +237,7 @@ int main(int argc, char **argv)
 		;
 	raw_wake((uint32_t *)&flag);
 	CHECK_EQUAL(raw_join(victim), 0);
-	OK(vm_unmap(reserved, ARENA));
-	OK(vm_unmap(reserved + 2 * ARENA, ARENA)); /* what is left of the middle goes with the process */
+	/* What random calls have left of the reservation goes with the process, which the runner's frame count covers. */
 	CHECK_EQUAL(thread_count(), 1);
 	CHECK(accepted > 1000 && refused > 1000); /* else it tests nothing */
 	printf("# %llu calls accepted, %llu refused\n", (unsigned long long)accepted, (unsigned long long)refused);
