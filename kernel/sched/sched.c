@@ -508,8 +508,8 @@ static void give_way(bool behind)
 		current->state = THREAD_READY;
 		cpu->moving = current;
 	}
+	offer_work(cpu); /* whoever takes it waits for the lock until this CPU has left the thread */
 	schedule_locked(cpu, now);
-	offer_work(percpu());
 }
 
 void sched_preempt(void)
