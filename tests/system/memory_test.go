@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -150,29 +151,52 @@ func heldBytes() uint64 {
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }
 
+// limiterCycle is the last collection in which the runtime's CPU limiter gave programs leave to go over the memory limit.
+func limiterCycle() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/limiter/last-enabled:gc-cycle"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
 // The memory limit alone drives the collector. It is a soft one: over it may be what is allocated while a collection is under way,
 // at most a whole round of the garbage there is room for (without the limit it would be 512 MiB). The kernel's charge includes program
-// text and the threads' pages too (16 MiB is far more than they are).
+// text and the threads' pages too (16 MiB is far more than they are). After much collecting - other tests do that - the runtime
+// favours the program over the limit; such a round says nothing, and computing for a while makes up for it.
 func TestMemoryLimit(t *testing.T) {
 	const live, room, garbage = 24, 24, 512
 	debug.FreeOSMemory()
 	limit := heldBytes() + (live+room)*mib
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(limit)))
+	for attempt := range 8 {
+		excused := limiterCycle()
+		worst, worstPages := churn(live, garbage)
+		t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib, worstPages*pageSize/mib)
+		if limiterCycle() != excused && attempt < 7 {
+			stop := startHogs(runtime.GOMAXPROCS(0))
+			time.Sleep(500 * time.Millisecond)
+			stop()
+			continue
+		}
+		if worst > limit+room*mib {
+			t.Errorf("%d bytes are held, the limit is %d", worst, limit)
+		}
+		if worstPages*pageSize > limit+(room+16)*mib {
+			t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize, limit)
+		}
+		return
+	}
+}
+
+// churn keeps live MiB and replaces them until garbage MiB are allocated; it returns the most bytes the runtime held and the most pages
+// the kernel charged.
+func churn(live, garbage int) (worst, worstPages uint64) {
 	kept := fill(live)
-	var worst uint64
-	var worstPages uint64
 	for i := range garbage {
 		kept[i%live] = fill(1)[0]
 		worst = max(worst, heldBytes())
 		worstPages = max(worstPages, ledger().committedPages)
 	}
 	runtime.KeepAlive(kept)
-	t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib, worstPages*pageSize/mib)
-	if worst > limit+room*mib {
-		t.Errorf("%d bytes are held, the limit is %d", worst, limit)
-	}
-	if worstPages*pageSize > limit+room*mib+16*mib {
-		t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize, limit)
-	}
+	return worst, worstPages
 }
