@@ -29,11 +29,17 @@
 static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
 
+/* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit goes below it. */
+static bool is_behind(uint64_t vruntime_ns, uint64_t other_ns)
+{
+	return (int64_t)(vruntime_ns - other_ns) < 0;
+}
+
 static bool runs_before(const struct rbnode *a, const struct rbnode *b)
 {
 	const struct thread *x = container_of(a, const struct thread, run_node);
 	const struct thread *y = container_of(b, const struct thread, run_node);
-	return x->vruntime_ns < y->vruntime_ns;
+	return is_behind(x->vruntime_ns, y->vruntime_ns);
 }
 
 static bool expires_before(const struct rbnode *a, const struct rbnode *b)
@@ -430,7 +436,7 @@ static void schedule_locked(struct percpu *cpu, uint64_t now)
 		next = cpu->idle;
 	/* A thread whose affinity changed while it waited here goes on to its CPU before it comes to user mode. */
 	cpu->resched = next != cpu->idle && !(next->affinity & 1ul << cpu->id);
-	if (next->vruntime_ns > cpu->run.min_vruntime_ns && next != cpu->idle)
+	if (next != cpu->idle && is_behind(cpu->run.min_vruntime_ns, next->vruntime_ns))
 		cpu->run.min_vruntime_ns = next->vruntime_ns;
 	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
 	if (next != cpu->current) {
@@ -500,7 +506,7 @@ static void give_way(bool behind)
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
 	struct thread *first = pick(cpu);
-	if (behind && first && current->vruntime_ns < first->vruntime_ns)
+	if (behind && first && is_behind(current->vruntime_ns, first->vruntime_ns))
 		current->vruntime_ns = first->vruntime_ns;
 	if (allowed) {
 		enqueue(cpu, current);
