@@ -338,17 +338,23 @@ func (s *suite) bootSteps() ([]step, error) {
 		return nil, err
 	}
 	var steps []step
+	built := map[string]func() (string, error){} // each program is built once, by the first row that boots it
 	for _, row := range rows {
 		if row.program == "" {
 			return nil, fmt.Errorf("boot-matrix.txt: %s names no program", row.name())
 		}
+		build := built[row.program]
+		if build == nil {
+			build = sync.OnceValues(func() (string, error) { return findProgram(s.root, filepath.Join(s.root, row.program)) })
+			built[row.program] = build
+		}
 		steps = append(steps, step{name: "boot/" + row.name(), cpus: row.cpus, full: row.full,
-			run: func(ctx context.Context) []check { return s.bootRow(ctx, row) }})
+			run: func(ctx context.Context) []check { return s.bootRow(ctx, row, build) }})
 	}
 	return steps, nil
 }
 
-func (s *suite) bootRow(ctx context.Context, row machineRow) []check {
+func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (string, error)) []check {
 	if available := availableMiB(); available < row.memoryMiB+row.memoryMiB/8+256 {
 		return []check{{row.name(), skipped, fmt.Sprintf("the host has %d MiB to spare", available)}}
 	}
@@ -359,7 +365,7 @@ func (s *suite) bootRow(ctx context.Context, row machineRow) []check {
 	if err != nil {
 		return single(row.name(), err, "")
 	}
-	elf, err := findProgram(s.root, filepath.Join(s.root, row.program))
+	elf, err := build()
 	if err != nil {
 		return single(row.name(), err, "")
 	}
