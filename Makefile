@@ -13,7 +13,7 @@ GO    ?= go
 -include models/models.mk
 -include bench/bench.mk
 
-.PHONY: help run test test-go kernel kernel-debug libcapos schema tools bench models clean
+.PHONY: help run test test-go test-system kernel kernel-debug libcapos schema tools bench models clean
 
 help: ## list the goals
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -24,8 +24,11 @@ run: ## boot capOS with the Go program examples/hello
 test: ## run everything that must hold and fits continuous integration
 	@./capos test
 
-test-go: ## run all of Go's own tests that tests/go/packages.txt lists
+## test-go: ## run all of Go's own tests that tests/go/packages.txt lists
 	@./capos test --all --only 'go/*'
+
+test-system: ## run all system tests, the long ones too
+	@./capos test --all --only system
 
 kernel: ## build build/kernel/capos.elf
 kernel-debug: ## the same with assertions and poisoning: build/kernel-debug/capos.elf

@@ -4,35 +4,12 @@ package system
 
 import (
 	"crypto/rand"
-	mathrand "math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
-
-// A hundred thousand timers over two seconds: none is early, each fires, half of them within a tenth of a second. Starting and
-// running them takes a CPU about as long as they are spread over.
-func TestManyTimers(t *testing.T) {
-	timers := 100_000
-	late := make(times, timers)
-	var all sync.WaitGroup
-	all.Add(timers)
-	for i := range timers {
-		delay := mathrand.N(2 * time.Second)
-		start := time.Now()
-		time.AfterFunc(delay, func() {
-			late[i] = time.Since(start) - delay
-			all.Done()
-		})
-	}
-	all.Wait()
-	if first := late.quantile(0); first < 0 {
-		t.Errorf("a timer fired %v early", -first)
-	}
-	late.check(t, "timer among many", 100*time.Millisecond, 2*time.Second)
-}
 
 // Stopped and reset timers fire as often as they should.
 func TestTimersStopAndReset(t *testing.T) {

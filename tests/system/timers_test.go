@@ -1,0 +1,33 @@
+//go:build capos
+
+package system
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A hundred thousand timers over two seconds: none is early, each fires, half of them within a tenth of a second. Starting and
+// running them takes a CPU about as long as they are spread over. Those that fire together leave tens of thousands of ended goroutines, and
+// every collection afterwards looks at each: the test is in the last file for the sake of the others.
+func TestManyTimers(t *testing.T) {
+	timers := 100_000
+	late := make(times, timers)
+	var all sync.WaitGroup
+	all.Add(timers)
+	for i := range timers {
+		delay := rand.N(2 * time.Second)
+		start := time.Now()
+		time.AfterFunc(delay, func() {
+			late[i] = time.Since(start) - delay
+			all.Done()
+		})
+	}
+	all.Wait()
+	if first := late.quantile(0); first < 0 {
+		t.Errorf("a timer fired %v early", -first)
+	}
+	late.check(t, "timer among many", 100*time.Millisecond, 2*time.Second)
+}
