@@ -24,7 +24,7 @@ run: ## boot capOS with the Go program examples/hello
 test: ## run everything that must hold and fits continuous integration
 	@./capos test
 
-## test-go: ## run all of Go's own tests that tests/go/packages.txt lists
+test-go: ## run all of Go's own tests that tests/go/packages.txt lists
 	@./capos test --all --only 'go/*'
 
 test-system: ## run all system tests, the long ones too
