@@ -174,7 +174,9 @@ static int64_t random_ring(struct fuzzer *f)
 		bool kept = s->cap != capos_caps.memory_allocator && s->cap != capos_caps.vm && s->cap != capos_caps.thread_control &&
 		            s->cap != capos_caps.thread_spawner;
 		bool waits = s->cap == capos_caps.timer || s->cap == victim || s->cap == capos_caps.standard_input;
-		if ((over_message && (!kept || waits)) || (s->opcode == CAPOS_OPCODE_COMPACT && (!kept || !tame(s->cap, s->method, args) || s->cap == victim)))
+		bool compact = s->opcode == CAPOS_OPCODE_COMPACT;
+		if ((over_message && (!kept || waits)) ||
+		    (compact && (!kept || !tame(s->cap, s->method, args) || s->cap == victim)))
 			s->opcode = CAPOS_OPCODE_NOP;
 	}
 	uint32_t tail = ring->submission_tail;

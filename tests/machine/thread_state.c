@@ -68,7 +68,8 @@ static void written_registers_are_used(void)
 		state.r15 = (uint64_t)i;
 		state.rsp = 0xdeadbeef0;
 		state.rflags = ~0ull; /* only what a program may set is taken */
-		OK(i % 2 ? capos_thread_handle_write_state(handle, &state, sizeof state) : capos_thread_handle_write_state_message(handle, &state, sizeof state));
+		OK(i % 2 ? capos_thread_handle_write_state(handle, &state, sizeof state)
+		         : capos_thread_handle_write_state_message(handle, &state, sizeof state));
 		CHECK_EQUAL(capos_thread_handle_read_state(handle, &back, sizeof back), sizeof back);
 		CHECK(back.rip == state.rip && back.r15 == (uint64_t)i && back.rsp == 0xdeadbeef0);
 		CHECK_EQUAL(back.rflags & 0x7202, 0x202); /* interrupts on; no IOPL, no NT */
