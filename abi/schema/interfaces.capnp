@@ -102,7 +102,7 @@ interface ThreadHandle @0x8719202b3c4d5e6f {
   # Returns once the thread is not running. Counts: as many resumes are needed.
   readState @4 () -> (state :Data) $C.errors([wrongState, notFound, badAddress]);
   writeState @5 (state :Data) -> () $C.errors([wrongState, notFound, invalidArgument, badAddress]);
-  # ThreadState of a suspended thread.
+  # ThreadState of a suspended thread. A thread that is inside a blocking call can be read but not written.
   resume @6 () -> () $C.errors([wrongState, notFound]);
   cpuTime @7 () -> (ns :UInt64);
   setAffinity @8 (cpus :UInt64) -> () $C.errors([invalidArgument, notFound]);

@@ -2,8 +2,8 @@
  *
  * The loader (QEMU -kernel, or any monitor that knows PVH) enters boot_entry32 in 32-bit protected mode without
  * paging, EBX = physical address of hvm_start_info (Xen public/arch-x86/hvm/start_info.h). Static tables map the first 4 GiB
- * three times: where they are (identity, until the jump), at the direct map, and the first GiB at the kernel's own base. kernel_map.c replaces them by
- * tight ones.
+ * three times: where they are (identity, until the jump), at the direct map, and the first
+ * GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
  */
 #include "arch/x86_64/asm.h"
 

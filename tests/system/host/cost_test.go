@@ -83,8 +83,9 @@ func TestProfiles(t *testing.T) {
 	for _, cpus := range []string{"2", "1"} {
 		dir := t.TempDir()
 		file := func(name string) string { return filepath.Join(dir, name) }
-		cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestProfiled$", "-o", file("workload.test"), "-cpuprofile", file("cpu"), "-memprofile",
-			file("mem"), "-memprofilerate", "4096", "-mutexprofile", file("mutex"), "-blockprofile", file("block"), "-trace", file("trace"), "./workload")
+		cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestProfiled$", "-o", file("workload.test"),
+			"-cpuprofile", file("cpu"), "-memprofile", file("mem"), "-memprofilerate", "4096", "-mutexprofile", file("mutex"),
+			"-blockprofile", file("block"), "-trace", file("trace"), "./workload")
 		cmd.Env = append(cmd.Env, "CAPOS_RUN_FLAGS=--cpus "+cpus)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
