@@ -6,7 +6,8 @@
  * busy CPU is one slice for each thread that has had less than it.
  *
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
- * least advanced waiting thread of another. An idle CPU halts; its timer is programmed for the next deadline only.
+ * least advanced waiting thread of another, and so does one with an empty queue when it is told, at the end of a slice, that more
+ * wait elsewhere. An idle CPU halts; its timer is programmed for the next deadline only.
  * models/sched.pml models stealing and waking. */
 #include "sched/sched.h"
 
@@ -483,21 +484,34 @@ void sched_block(void)
 	schedule_locked(cpu, now);
 }
 
-/* Work is waiting here while another CPU halts: wake that one, it will steal. */
+/* More threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then takes one over (give_way). So threads that compute go
+ * round among the CPUs a slice at a time. The current thread is on the queue already. */
 static void offer_work(struct percpu *cpu)
 {
 	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
-	if (idle && cpu->run.count)
+	if (idle && cpu->run.count) {
 		poke_cpu((unsigned)__builtin_ctzl(idle));
+		return;
+	}
+	unsigned count = cpus_online();
+	for (unsigned i = 1; i < count && cpu->run.count > 1; i++) {
+		unsigned other = (cpu->id + i) % count;
+		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 < cpu->run.count) {
+			poke_cpu(other);
+			return;
+		}
+	}
 }
 
-/* The current thread stays runnable and competes with the queue; behind: it lets everybody go first. */
+/* The current thread stays runnable and competes with the queue; behind: it lets everybody go first. A CPU with an empty queue looks for
+ * threads that wait elsewhere. */
 static void give_way(bool behind)
 {
 	struct percpu *cpu = percpu();
 	struct thread *current = cpu->current;
 	bool allowed = current->affinity & 1ul << cpu->id;
-	if (!cpu->run.count && allowed) {
+	struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
+	if (!cpu->run.count && !stolen && allowed) {
 		cpu->resched = 0;
 		cpu->slice_end_ns = UINT64_MAX;
 		return;
@@ -505,6 +519,8 @@ static void give_way(bool behind)
 	uint64_t now = clock_now_ns();
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
+	if (stolen)
+		enqueue(cpu, stolen);
 	struct thread *first = pick(cpu);
 	if (behind && first && is_behind(current->vruntime_ns, first->vruntime_ns))
 		current->vruntime_ns = first->vruntime_ns;
