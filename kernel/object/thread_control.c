@@ -120,8 +120,7 @@ status_t method_thread_control_set_process_profile(struct call *call, const stru
 	(void)out;
 	if (!interval_is_valid(in->interval_ns))
 		return STATUS(INVALID_ARGUMENT);
-	__atomic_store_n(&call->process->profile_used_ns, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&call->process->profile_interval_ns, in->interval_ns, __ATOMIC_RELAXED);
+	sched_set_process_profile(call->process, in->interval_ns);
 	return STATUS_OK;
 }
 

@@ -458,6 +458,19 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	timer_update(cpu);
 }
 
+/* Every CPU that runs the process has to program its timer anew; the others do so when they are told to look at their queues. */
+void sched_set_process_profile(struct process *process, uint64_t interval_ns)
+{
+	struct percpu *cpu = percpu();
+	account(cpu, clock_now_ns());
+	__atomic_store_n(&process->profile_used_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&process->profile_interval_ns, interval_ns, __ATOMIC_SEQ_CST);
+	timer_update(cpu);
+	for (unsigned i = 0; i < cpus_online(); i++)
+		if (i != cpu->id)
+			poke_cpu(i);
+}
+
 /* Somebody may wait for this thread to leave user mode, and it is about to wait for something else in the kernel. */
 static void acknowledge_suspension(struct thread *thread)
 {
@@ -514,6 +527,7 @@ static void give_way(bool behind)
 	if (!cpu->run.count && !stolen && allowed) {
 		cpu->resched = 0;
 		cpu->slice_end_ns = UINT64_MAX;
+		timer_update(cpu);
 		return;
 	}
 	uint64_t now = clock_now_ns();

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct percpu;
+struct process;
 struct thread;
 struct trap_frame;
 
@@ -37,6 +38,8 @@ void sched_switched(void);
 
 /* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
+/* The same for the CPU time of all threads of the process. */
+void sched_set_process_profile(struct process *process, uint64_t interval_ns);
 
 /* Deadlines of waits, on this CPU's timer. */
 void timer_arm(struct thread *thread, uint64_t deadline_ns);

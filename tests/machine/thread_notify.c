@@ -242,6 +242,34 @@ static void profile_ticks_follow_cpu_time(void)
 	self = NULL;
 }
 
+static void process_ticks_follow_cpu_time(void)
+{
+	struct receiver own = { 0 };
+	capos_cap_t handle = 0;
+	uint64_t before = 0, after = 0;
+	self = &own;
+	OK(capos_notification_set_handler(count_notification));
+	OK(capos_thread_control_self(capos_caps.thread_control, &handle));
+	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 99999), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 1ull << 63), CAPOS_E(INVALID_ARGUMENT));
+	OK(capos_thread_control_set_process_profile(capos_caps.thread_control, 5 * MS_NS));
+	OK(capos_thread_handle_cpu_time(handle, &before));
+	do {
+		for (volatile int i = 0; i < 10000; i++)
+			;
+		OK(capos_thread_handle_cpu_time(handle, &after));
+	} while (after - before < 100 * MS_NS && !check_why[0]);
+	OK(capos_thread_control_set_process_profile(capos_caps.thread_control, 0));
+	uint64_t ticks = own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK];
+	CHECK(ticks >= 2 && ticks <= (after - before) / (5 * MS_NS) + 1);
+	for (volatile int i = 0; i < 5000000; i++)
+		;
+	CHECK(own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK] <= ticks + 1);
+	OK(capos_notification_set_handler(NULL));
+	OK(capos_release(handle));
+	self = NULL;
+}
+
 int main(void)
 {
 	RUN(running_threads_are_notified);
@@ -252,5 +280,6 @@ int main(void)
 	RUN(waits_end_interrupted);
 	RUN(threads_end_while_being_notified);
 	RUN(profile_ticks_follow_cpu_time);
+	RUN(process_ticks_follow_cpu_time);
 	return check_result();
 }
