@@ -67,6 +67,7 @@ type suite struct {
 	root    string
 	all     bool
 	verbose bool
+	partial bool // only some steps were asked for: the results of the others are kept
 	update  bool // rewrite the counts in tests/go/packages.txt
 
 	toolchain func() (goroot string, err error) // the ported Go, built when it is first wanted
@@ -103,6 +104,7 @@ func testCommand(args []string) int {
 		}
 		return 0
 	}
+	s.partial = len(only) > 0
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return s.conclude(s.runAll(ctx, steps, max(1, *jobs)))
@@ -262,6 +264,23 @@ func indentWhy(why string) string {
 	return "\n               " + strings.Join(lines, "\n               ")
 }
 
+// mergeResults puts the steps of a partial run in the place of what the file remembers of them.
+func mergeResults(file string, results []stepResult) []stepResult {
+	var all []stepResult
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &all) != nil {
+		return results
+	}
+	for _, r := range results {
+		if i := slices.IndexFunc(all, func(old stepResult) bool { return old.Step == r.Step }); i >= 0 {
+			all[i] = r
+		} else {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // conclude writes the results file and the closing line.
 func (s *suite) conclude(results []stepResult) int {
 	counts := map[string]int{}
@@ -271,7 +290,11 @@ func (s *suite) conclude(results []stepResult) int {
 		}
 	}
 	file := filepath.Join(s.root, "build", "test", "results.json")
-	if text, err := json.MarshalIndent(results, "", " "); err == nil {
+	remembered := results
+	if s.partial {
+		remembered = mergeResults(file, results)
+	}
+	if text, err := json.MarshalIndent(remembered, "", " "); err == nil {
 		os.MkdirAll(filepath.Dir(file), 0o755)
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			fmt.Fprintf(os.Stderr, "capos: the results were not written: %v\n", err)

@@ -34,10 +34,16 @@ type goPackage struct {
 
 // goException is a test that does not simply pass.
 type goException struct {
-	kind   string // skip: it skips itself; fail: it is known to fail; exclude: it is not run at all
-	cpus   int    // only with that many CPUs; 0: always
+	// skip: it skips itself; fail: it is known to fail; exclude: it is not run with the others; flaky: it fails at
+	// times everywhere and is not run
+	kind   string
+	cpus   int // only with that many CPUs; 0: always
 	test   string
 	reason string
+}
+
+func (e goException) notRun() bool {
+	return e.kind == "exclude" || e.kind == "flaky"
 }
 
 const (
@@ -117,7 +123,7 @@ func parseGoPackage(words []string) (*goPackage, error) {
 	return p, nil
 }
 
-var exceptionLine = regexp.MustCompile(`^(skip|fail|exclude)(?:@(\d+))? (\S+): (.+)$`)
+var exceptionLine = regexp.MustCompile(`^(skip|fail|exclude|flaky)(?:@(\d+))? (\S+): (.+)$`)
 
 func parseGoException(line string) (goException, error) {
 	m := exceptionLine.FindStringSubmatch(line)
@@ -178,16 +184,20 @@ func (s *suite) goSteps() ([]step, error) {
 
 func (s *suite) runGoPackage(ctx context.Context, goroot string, p *goPackage, cpus int, updates *goUpdates) []check {
 	exceptions := p.exceptions(cpus)
-	var excluded []string
+	var leftOut, excluded []string
 	for _, e := range exceptions {
 		if e.kind == "exclude" {
 			excluded = append(excluded, e.test)
 		}
+		if e.notRun() {
+			leftOut = append(leftOut, e.test)
+		}
 	}
+	sort.Strings(excluded)
 	args := []string{"-timeout", p.timeout}
-	if len(excluded) > 0 {
-		sort.Strings(excluded)
-		args = append(args, "-skip", "^("+strings.Join(excluded, "|")+")$")
+	if len(leftOut) > 0 {
+		sort.Strings(leftOut)
+		args = append(args, "-skip", "^("+strings.Join(leftOut, "|")+")$")
 	}
 	results, output := s.goTest(ctx, goroot, p, cpus, args)
 	if s.update {
@@ -298,8 +308,8 @@ func judgeGoTests(p *goPackage, cpus int, results []goTest, output string) []che
 		}
 	}
 	for test, e := range exceptions {
-		if e.kind == "exclude" {
-			checks = append(checks, check{p.name + "." + test, skipped, "excluded: " + e.reason})
+		if e.notRun() {
+			checks = append(checks, check{p.name + "." + test, skipped, e.kind + ": " + e.reason})
 		} else if !seen[test] && whole && len(results) > 0 {
 			checks = append(checks, check{p.name + "." + test, failed, "is listed and did not run: does it still exist?"})
 		}
