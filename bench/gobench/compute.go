@@ -243,6 +243,23 @@ func multiplyMatrices(size int) uint64 {
 	return uint64(sum)
 }
 
+// mixIntegers is arithmetic in registers and one page of the stack: no allocation, so that no collector runs beside it, and no floating point,
+// which emulators do in a short or a long way by flags that earlier results left in the thread's registers.
+func mixIntegers(rounds int) uint64 {
+	var table [512]uint64
+	g := newGenerator()
+	for range rounds {
+		x := g.next()
+		slot := &table[x%uint64(len(table))]
+		*slot = *slot*0x9e3779b97f4a7c15 + x
+	}
+	sum := uint64(0)
+	for _, x := range table {
+		sum = sum*31 + x
+	}
+	return sum
+}
+
 // buildTrees makes and drops binary trees of the given depth: work for allocator and collector.
 func buildTrees(depth, trees int) uint64 {
 	var count func(t *node) uint64

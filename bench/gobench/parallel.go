@@ -30,7 +30,7 @@ func measureParallel() {
 		return
 	}
 	loads := []parallelLoad{
-		{"parallel.compute", func(i int) uint64 { return multiplyMatrices(96) + hashBlocks(6) + uint64(i) }},
+		{"parallel.compute", func(i int) uint64 { return mixIntegers(1_000_000) + uint64(i) }},
 		{"parallel.collect", func(i int) uint64 { return buildTrees(10, 9) + uint64(i) }},
 	}
 	for _, load := range loads {
