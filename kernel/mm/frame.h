@@ -19,7 +19,9 @@ typedef uint64_t vaddr_t;
 #define PAGE_SHIFT 12
 #define LARGE_PAGE_SIZE 0x200000ul
 #define LARGE_PAGE_ORDER 9
-#define FRAME_ORDER_MAX 10 /* 4 MiB blocks */
+/* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator that backs guest memory
+ * with huge pages clears one for each: many small blocks would cost more than the rest of the boot. */
+#define FRAME_ORDER_MAX 14
 
 #ifndef CAPOS_HOST_TEST
 #define DIRECT_MAP_BASE 0xffff800000000000ul

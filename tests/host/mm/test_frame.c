@@ -66,7 +66,7 @@ static void test_blocks(void)
 	test_name = "mm-frame-blocks";
 	for (unsigned i = 0; i < 200000; i++) {
 		if (host_below(2) && count < LIVE_MAX) {
-			unsigned order = host_below(4) ? 0 : (unsigned)host_below(FRAME_ORDER_MAX + 1);
+			unsigned order = host_below(4) ? 0 : (unsigned)host_below(LARGE_PAGE_ORDER + 2);
 			bool zero = host_below(8) == 0;
 			paddr_t frame = frame_alloc(order, zero ? FRAME_ZERO : 0);
 			if (!frame)
@@ -97,8 +97,8 @@ static void test_blocks(void)
 		own(live[count].frame, live[count].order, 0), frame_free(live[count].frame, live[count].order);
 	CHECK(frames_free() == before);
 
-	/* Merged to the largest blocks again: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB without the last. */
-	while (frame_alloc(FRAME_ORDER_MAX, 0))
+	/* Merged to blocks of 4 MiB and more again: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB without the last. */
+	while (frame_alloc(LARGE_PAGE_ORDER + 1, 0))
 		count++;
 	CHECK(count + 1 == 2 + 6);
 	printf("ok %s\n", test_name);
