@@ -1,5 +1,6 @@
-/* Finds the devices the command line names and hands each to its driver. virtio-mmio devices cannot be probed for;
- * the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word for each. */
+/* Finds the machine's devices and hands each to its driver. virtio-mmio devices cannot be probed for: the machine's
+ * maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word to the command line for each. PCI is searched for what is
+ * then still missing. */
 #include "dev/devices.h"
 
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include "core/log.h"
 #include "dev/channel.h"
 #include "dev/command_line.h"
+#include "dev/pci.h"
 #include "dev/rtc.h"
 #include "dev/virtio.h"
 #include "object/entropy.h"
@@ -22,8 +24,31 @@ static bool device_from_word(const char *value, size_t length, struct virtio_dev
 	if (!command_line_mmio_device(value, length, &word) || word.base % 4 || word.base >= MMIO_END ||
 	    word.size < MMIO_DEVICE_SIZE_MIN || word.size > MMIO_END - word.base)
 		return false;
-	*device = (struct virtio_device){ .registers = phys_to_virt(word.base), .gsi = word.gsi };
-	return virtio_probe(device);
+	return virtio_mmio_probe(device, phys_to_virt(word.base), word.gsi);
+}
+
+/* The first device of each kind. */
+struct found_devices {
+	struct virtio_device console, rng;
+	bool console_found, rng_found;
+};
+
+static void device_found(struct found_devices *found, const struct virtio_device *device)
+{
+	if (device->id == VIRTIO_ID_CONSOLE && !found->console_found) {
+		found->console = *device;
+		found->console_found = true;
+	} else if (device->id == VIRTIO_ID_ENTROPY && !found->rng_found) {
+		found->rng = *device;
+		found->rng_found = true;
+	}
+}
+
+static void function_found(const struct pci_function *function, void *argument)
+{
+	struct virtio_device device;
+	if (virtio_pci_probe(&device, function))
+		device_found(argument, &device);
 }
 
 static void wall_clock_init(void)
@@ -37,22 +62,17 @@ static void wall_clock_init(void)
 
 void devices_init(const char *command_line)
 {
-	struct virtio_device device, console, rng;
-	bool console_found = false, rng_found = false;
+	struct found_devices found = { .console_found = false };
+	struct virtio_device device;
 	const char *at = command_line, *value;
 	size_t length;
 	while (command_line_next(&at, "virtio_mmio.device", &value, &length)) {
-		if (!device_from_word(value, length, &device))
-			continue;
-		if (device.id == VIRTIO_ID_CONSOLE && !console_found) {
-			console = device;
-			console_found = true;
-		} else if (device.id == VIRTIO_ID_ENTROPY && !rng_found) {
-			rng = device;
-			rng_found = true;
-		}
+		if (device_from_word(value, length, &device))
+			device_found(&found, &device);
 	}
-	channel_init(command_line, console_found ? &console : NULL);
-	entropy_init(rng_found ? &rng : NULL);
+	if (!found.console_found || !found.rng_found)
+		pci_enumerate(function_found, &found);
+	channel_init(command_line, found.console_found ? &found.console : NULL);
+	entropy_init(found.rng_found ? &found.rng : NULL);
 	wall_clock_init();
 }

@@ -119,7 +119,7 @@ static void com2_drain(void)
 
 bool uart_channel_init(struct transport *transport)
 {
-	if (!uart_probe(COM2))
+	if (!uart_probe(COM2) || !interrupt_register(COM2_GSI, false, channel_interrupt))
 		return false;
 	*transport = (struct transport){
 		.write = com2_write,
@@ -129,7 +129,6 @@ bool uart_channel_init(struct transport *transport)
 		.drain = com2_drain,
 	};
 	com2_burst = (inb(COM2 + UART_INTERRUPT_IDENTITY) & FIFO_WORKS) == FIFO_WORKS ? FIFO_BYTES : 1;
-	interrupt_register(COM2_GSI, false, channel_interrupt);
 	outb(COM2 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
 	return true;
 }

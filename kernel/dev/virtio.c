@@ -1,37 +1,12 @@
-/* virtio-mmio transport and split virtqueues: see virtio.h.
+/* virtio devices over any transport, and split virtqueues: see virtio.h.
  *
  * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at 2048, which
  * satisfies the legacy layout with a queue alignment of 2048 as well as the modern one. Nothing the device writes
  * is used as an index or a length without a check. */
 #include "dev/virtio.h"
 
+#include "arch/x86_64/cpu.h"
 #include "core/log.h"
-
-enum mmio_register {
-	MMIO_MAGIC = 0x000,
-	MMIO_VERSION = 0x004,
-	MMIO_DEVICE_ID = 0x008,
-	MMIO_DEVICE_FEATURES = 0x010,
-	MMIO_DEVICE_FEATURES_SELECT = 0x014,
-	MMIO_DRIVER_FEATURES = 0x020,
-	MMIO_DRIVER_FEATURES_SELECT = 0x024,
-	MMIO_GUEST_PAGE_SIZE = 0x028, /* legacy */
-	MMIO_QUEUE_SELECT = 0x030,
-	MMIO_QUEUE_SIZE_MAX = 0x034,
-	MMIO_QUEUE_SIZE = 0x038,
-	MMIO_QUEUE_ALIGN = 0x03c, /* legacy */
-	MMIO_QUEUE_PAGE = 0x040,  /* legacy */
-	MMIO_QUEUE_READY = 0x044,
-	MMIO_QUEUE_NOTIFY = 0x050,
-	MMIO_INTERRUPT_STATUS = 0x060,
-	MMIO_INTERRUPT_ACKNOWLEDGE = 0x064,
-	MMIO_STATUS = 0x070,
-	MMIO_QUEUE_DESCRIPTORS = 0x080,
-	MMIO_QUEUE_AVAILABLE = 0x090,
-	MMIO_QUEUE_USED = 0x0a0,
-};
-
-#define MMIO_MAGIC_VALUE 0x74726976u
 
 enum device_status {
 	DEVICE_ACKNOWLEDGE = 1,
@@ -42,60 +17,46 @@ enum device_status {
 };
 
 #define FEATURE_VERSION_1_HIGH 1u /* feature bit 32 */
-#define USED_OFFSET 2048ul
+#define USED_OFFSET VIRTQUEUE_USED_OFFSET
 #define USED_NO_NOTIFY 1
 #define AVAILABLE_NO_INTERRUPT 1
 #define DESCRIPTOR_WRITE 2
+#define RESET_POLLS 100000u /* a device that has not reset itself by then never will */
 
 _Static_assert(sizeof(struct virtq_descriptor) == 16, "virtio 1.2, 2.7.5");
 _Static_assert(VIRTQUEUE_SIZE_MAX * sizeof(struct virtq_descriptor) + sizeof(struct virtq_available) <= USED_OFFSET &&
                USED_OFFSET + sizeof(struct virtq_used) <= PAGE_SIZE, "a queue fits its page");
 
-static uint32_t register_read(const struct virtio_device *device, unsigned offset)
-{
-	return *(volatile uint32_t *)(device->registers + offset);
-}
-
-static void register_write(const struct virtio_device *device, unsigned offset, uint32_t value)
-{
-	*(volatile uint32_t *)(device->registers + offset) = value;
-}
-
-static void register_write_address(const struct virtio_device *device, unsigned offset, uint64_t address)
-{
-	register_write(device, offset, (uint32_t)address);
-	register_write(device, offset + 4, (uint32_t)(address >> 32));
-}
-
 static void status_add(const struct virtio_device *device, uint32_t bits)
 {
-	register_write(device, MMIO_STATUS, register_read(device, MMIO_STATUS) | bits);
+	device->transport->status_write(device, device->transport->status_read(device) | bits);
 }
 
-bool virtio_probe(struct virtio_device *device)
+static bool device_reset(const struct virtio_device *device)
 {
-	if (register_read(device, MMIO_MAGIC) != MMIO_MAGIC_VALUE)
+	device->transport->status_write(device, 0);
+	for (unsigned i = 0; i < RESET_POLLS; i++) {
+		if (device->transport->status_read(device) == 0)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+bool virtio_begin(struct virtio_device *device, void (*interrupt)(void))
+{
+	if (!device_reset(device))
 		return false;
-	device->version = register_read(device, MMIO_VERSION);
-	device->id = register_read(device, MMIO_DEVICE_ID);
-	return (device->version == 1 || device->version == 2) && device->id != 0;
-}
-
-bool virtio_begin(struct virtio_device *device)
-{
-	register_write(device, MMIO_STATUS, 0);
 	status_add(device, DEVICE_ACKNOWLEDGE);
 	status_add(device, DEVICE_DRIVER);
-	register_write(device, MMIO_DRIVER_FEATURES_SELECT, 0);
-	register_write(device, MMIO_DRIVER_FEATURES, 0);
-	if (device->version == 1) {
-		register_write(device, MMIO_GUEST_PAGE_SIZE, PAGE_SIZE);
-		return true;
+	device->transport->features_write(device, 0, 0);
+	if (!device->legacy) {
+		device->transport->features_write(device, 1, FEATURE_VERSION_1_HIGH);
+		status_add(device, DEVICE_FEATURES_OK);
+		if (!(device->transport->status_read(device) & DEVICE_FEATURES_OK))
+			return false;
 	}
-	register_write(device, MMIO_DRIVER_FEATURES_SELECT, 1);
-	register_write(device, MMIO_DRIVER_FEATURES, FEATURE_VERSION_1_HIGH);
-	status_add(device, DEVICE_FEATURES_OK);
-	return register_read(device, MMIO_STATUS) & DEVICE_FEATURES_OK;
+	return device->transport->interrupt_connect(device, interrupt);
 }
 
 void virtio_ready(struct virtio_device *device)
@@ -110,14 +71,12 @@ void virtio_fail(struct virtio_device *device)
 
 void virtio_interrupt_acknowledge(struct virtio_device *device)
 {
-	register_write(device, MMIO_INTERRUPT_ACKNOWLEDGE, register_read(device, MMIO_INTERRUPT_STATUS));
+	device->transport->interrupt_acknowledge(device);
 }
 
 bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number, uint32_t size)
 {
-	register_write(device, MMIO_QUEUE_SELECT, number);
-	uint32_t size_max = register_read(device, MMIO_QUEUE_SIZE_MAX);
-	if (size_max < size || size > VIRTQUEUE_SIZE_MAX)
+	if (device->transport->queue_size_max(device, number) < size || size > VIRTQUEUE_SIZE_MAX)
 		return false;
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
 	if (!frame)
@@ -132,17 +91,8 @@ bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint3
 		.available = (struct virtq_available *)(page + available),
 		.used = (struct virtq_used *)(page + USED_OFFSET),
 	};
-	register_write(device, MMIO_QUEUE_SIZE, size);
-	if (device->version == 1) {
-		register_write(device, MMIO_QUEUE_ALIGN, USED_OFFSET);
-		register_write(device, MMIO_QUEUE_PAGE, (uint32_t)(frame >> PAGE_SHIFT));
-	} else {
-		register_write_address(device, MMIO_QUEUE_DESCRIPTORS, frame);
-		register_write_address(device, MMIO_QUEUE_AVAILABLE, frame + available);
-		register_write_address(device, MMIO_QUEUE_USED, frame + USED_OFFSET);
-		register_write(device, MMIO_QUEUE_READY, 1);
-	}
-	return true;
+	const struct virtqueue_place place = { frame, frame + available, frame + USED_OFFSET };
+	return device->transport->queue_start(queue, &place);
 }
 
 void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length, bool writable)
@@ -166,7 +116,7 @@ void virtqueue_kick(struct virtqueue *queue)
 	queue->available->index = queue->available_index;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(queue->used->flags & USED_NO_NOTIFY))
-		register_write(queue->device, MMIO_QUEUE_NOTIFY, queue->number);
+		queue->device->transport->queue_notify(queue);
 }
 
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length)

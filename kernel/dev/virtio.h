@@ -1,23 +1,46 @@
-/* virtio devices on the mmio transport (virtio 1.2, section 4.2; register layout versions 1 and 2), and split
- * virtqueues (section 2.7). Just what a console and an entropy source need: one page per queue, buffers at fixed
- * kernel addresses, no indirect descriptors. */
+/* virtio devices (virtio 1.2) and split virtqueues (section 2.7). Just what a console and an entropy source need: one
+ * page per queue, buffers at fixed kernel addresses, no indirect descriptors. How registers are reached is a transport's
+ * business: virtio_mmio.c, virtio_pci.c. */
 #ifndef CAPOS_DEV_VIRTIO_H
 #define CAPOS_DEV_VIRTIO_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dev/pci.h"
 #include "mm/frame.h"
 
 #define VIRTIO_ID_CONSOLE 3
 #define VIRTIO_ID_ENTROPY 4
 #define VIRTQUEUE_SIZE_MAX 16
+#define VIRTQUEUE_USED_OFFSET 2048ul /* of the used ring in the queue's page */
 
-struct virtio_device {
+struct virtio_transport;
+
+struct virtio_mmio {
 	volatile uint8_t *registers;
-	uint32_t version; /* 1: legacy layout, 2: modern */
-	uint32_t id;
 	unsigned gsi;
+};
+
+struct virtio_pci {
+	struct pci_function function;
+	volatile uint8_t *common;
+	volatile uint8_t *interrupt_status;
+	paddr_t notify_base;
+	uint64_t notify_size;
+	uint32_t notify_multiplier;
+	bool messages; /* interrupts by MSI-X */
+};
+
+/* Filled by a transport's probe. */
+struct virtio_device {
+	const struct virtio_transport *transport;
+	uint32_t id;
+	bool legacy; /* from before version 1: no feature to agree on, queues by page number */
+	union {
+		struct virtio_mmio mmio;
+		struct virtio_pci pci;
+	};
 };
 
 struct virtq_descriptor {
@@ -46,6 +69,7 @@ struct virtqueue {
 	struct virtio_device *device;
 	uint32_t number;
 	uint32_t size;
+	volatile uint8_t *notify; /* the transport's */
 	struct virtq_descriptor *descriptors; /* the queue's page */
 	volatile struct virtq_available *available;
 	volatile struct virtq_used *used;
@@ -53,10 +77,31 @@ struct virtqueue {
 	uint16_t used_index;
 };
 
-/* Looks at the device behind the registers: fills id and version; false when there is none or it is of no known version. */
-bool virtio_probe(struct virtio_device *device);
-/* Resets it and agrees on no optional feature (VERSION_1 where the layout demands it). */
-bool virtio_begin(struct virtio_device *device) MUST_CHECK;
+/* Where a queue's parts are, for the device. */
+struct virtqueue_place {
+	paddr_t descriptors, available, used;
+};
+
+/* What a transport does. Registers hold what the device likes: numbers are checked by virtio.c. */
+struct virtio_transport {
+	uint32_t (*status_read)(const struct virtio_device *device);
+	void (*status_write)(const struct virtio_device *device, uint32_t status);
+	void (*features_write)(const struct virtio_device *device, uint32_t word, uint32_t features);
+	uint32_t (*queue_size_max)(const struct virtio_device *device, uint32_t number);
+	/* Tells the device of a queue whose number and size are set, and sets its notify. */
+	bool (*queue_start)(struct virtqueue *queue, const struct virtqueue_place *place);
+	void (*queue_notify)(const struct virtqueue *queue);
+	bool (*interrupt_connect)(struct virtio_device *device, void (*handler)(void));
+	void (*interrupt_acknowledge)(const struct virtio_device *device);
+};
+
+/* Looks at the device behind mmio registers: false when there is none or it is of no known version. */
+bool virtio_mmio_probe(struct virtio_device *device, volatile uint8_t *registers, unsigned gsi);
+/* Looks at a PCI function: false when it is no virtio device with the modern interface, or describes itself wrongly. */
+bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *function);
+
+/* Resets it and agrees on no optional feature (VERSION_1 where there is a choice). Its interrupts go to the handler. */
+bool virtio_begin(struct virtio_device *device, void (*interrupt)(void)) MUST_CHECK;
 /* Sets up queue number with up to size entries; between begin and ready. */
 bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number, uint32_t size) MUST_CHECK;
 void virtio_ready(struct virtio_device *device);

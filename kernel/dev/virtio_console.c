@@ -153,7 +153,7 @@ static bool buffers_alloc(uint8_t **buffers, unsigned count)
 bool virtio_console_init(struct virtio_device *device, struct transport *transport)
 {
 	console.device = *device;
-	if (!virtio_begin(&console.device) ||
+	if (!virtio_begin(&console.device, console_interrupt) ||
 	    !virtqueue_init(&console.receive, &console.device, RECEIVE_QUEUE, RECEIVE_BUFFERS) ||
 	    !virtqueue_init(&console.transmit, &console.device, TRANSMIT_QUEUE, TRANSMIT_BUFFERS) ||
 	    !buffers_alloc(console.receive_buffers, RECEIVE_BUFFERS) ||
@@ -164,7 +164,6 @@ bool virtio_console_init(struct virtio_device *device, struct transport *transpo
 	console.transmit_free = (1u << TRANSMIT_BUFFERS) - 1;
 	console.filling = console.reading = -1;
 	virtqueue_silence(&console.transmit);
-	interrupt_register(console.device.gsi, true, console_interrupt);
 	virtio_ready(&console.device);
 	for (uint16_t i = 0; i < RECEIVE_BUFFERS; i++)
 		virtqueue_offer(&console.receive, i, console.receive_buffers[i], PAGE_SIZE, true);

@@ -132,6 +132,7 @@ type machineRow struct {
 	only                                 string // programs whose name begins so
 	memoryMiB, cpus                      int
 	icount, full                         bool
+	serial                               bool // the host channel is a serial port
 }
 
 // parseRow reads words NAME=VALUE; full marks a row that is too long for continuous integration.
@@ -161,6 +162,11 @@ func parseRow(words []string) (machineRow, error) {
 			row.icount = true
 		case "full":
 			row.full = true
+		case "channel":
+			row.serial = value == "com2"
+			if !row.serial {
+				err = fmt.Errorf("channel=%s: only com2 differs from what a machine has by itself", value)
+			}
 		default:
 			err = fmt.Errorf("no such word: %s", name)
 		}
@@ -181,6 +187,9 @@ func (r *machineRow) name() string {
 	if r.icount {
 		name += "-icount"
 	}
+	if r.serial {
+		name += "-com2"
+	}
 	if r.program != "" {
 		name += "-" + filepath.Base(r.program)
 	}
@@ -189,7 +198,7 @@ func (r *machineRow) name() string {
 
 func (s *suite) config(r *machineRow) (*machine.Config, error) {
 	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB, CPUs: r.cpus,
-		ICount: r.icount, Kernel: repo.Kernel(s.root, r.kernel)}
+		ICount: r.icount, Serial: r.serial, Kernel: repo.Kernel(s.root, r.kernel)}
 	return c, c.Validate()
 }
 

@@ -64,6 +64,10 @@ func everyByte() string {
 	return strings.Repeat(string(block), 1000)
 }
 
+// interruptLines takes the messages (MSI-X) from the virtio devices, which leaves them one line between them.
+var interruptLines = []string{"--qemu-arg", "-global", "--qemu-arg", "virtio-serial-pci.vectors=0",
+	"--qemu-arg", "-global", "--qemu-arg", "virtio-rng-pci.vectors=0"}
+
 func passThroughCases() []toolCase {
 	long := strings.Repeat("0123456789", 10240)
 	many := make([]string, 2000)
@@ -93,8 +97,12 @@ func passThroughCases() []toolCase {
 		{name: "stats", flags: []string{"--stats"}, args: []string{"both"}, stdout: "to stdout\n", inErr: []string{"write"}},
 		{name: "icount", flags: []string{"--icount"}, args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"}, stdout: "to stdout\n"},
-		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"}, stdin: input[:9999], stdout: input[:9999]},
-		{name: "pc", flags: []string{"--machine", "pc"}, args: []string{"cat"}, stdin: input[:9999], stdout: input[:9999]},
+		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"}, stdin: input, stdout: input},
+		{name: "pc", flags: []string{"--machine", "pc"}, args: []string{"cat"}, stdin: input, stdout: input},
+		{name: "q35-interrupt-lines", flags: append([]string{"--machine", "q35"}, interruptLines...), args: []string{"cat"},
+			stdin: input, stdout: input},
+		{name: "pc-interrupt-lines", flags: append([]string{"--machine", "pc"}, interruptLines...), args: []string{"cat"},
+			stdin: input, stdout: input},
 	}
 }
 

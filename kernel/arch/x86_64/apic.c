@@ -25,8 +25,11 @@ enum {
 #define ICR_FIXED 0x4000u
 #define ICR_ALL_OTHERS 0xc0000u
 #define ICR_BUSY 0x1000u
+#define HANDLERS_PER_LINE 4u
 
-static void (*device_handlers[DEVICE_LINES])(void);
+/* Set at boot, with interrupts off. */
+static void (*device_handlers[DEVICE_VECTORS][HANDLERS_PER_LINE])(void);
+static unsigned messages_used;
 
 static volatile uint32_t *local_register(unsigned offset)
 {
@@ -144,16 +147,33 @@ void apic_timer_deadline(uint64_t tsc)
 	wrmsr(MSR_TSC_DEADLINE, tsc);
 }
 
-void interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
 {
-	VERIFY(gsi < DEVICE_LINES);
-	device_handlers[gsi] = handler;
+	unsigned place = 0;
+	if (gsi >= DEVICE_LINES)
+		return false;
+	while (place < HANDLERS_PER_LINE && device_handlers[gsi][place])
+		place++;
+	if (place == HANDLERS_PER_LINE || (place && !level))
+		return false;
+	device_handlers[gsi][place] = handler;
 	io_write(0x11 + 2 * gsi, apic_id() << 24);
 	io_write(0x10 + 2 * gsi, (VECTOR_DEVICE + gsi) | (level ? 0x8000 : 0));
+	return true;
 }
 
-void device_interrupt(unsigned line)
+bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message)
 {
-	if (device_handlers[line])
-		device_handlers[line]();
+	if (messages_used == DEVICE_MESSAGES)
+		return false;
+	unsigned number = DEVICE_LINES + messages_used++;
+	device_handlers[number][0] = handler;
+	*message = (struct interrupt_message){ .address = LOCAL_APIC | (uint64_t)apic_id() << 12, .data = VECTOR_DEVICE + number };
+	return true;
+}
+
+void device_interrupt(unsigned number)
+{
+	for (unsigned place = 0; place < HANDLERS_PER_LINE && device_handlers[number][place]; place++)
+		device_handlers[number][place]();
 }

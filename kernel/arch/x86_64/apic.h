@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-/* Interrupt vectors. Device lines use VECTOR_DEVICE + GSI. */
+/* Interrupt vectors. Device lines use VECTOR_DEVICE + GSI, messages those behind. */
 #define VECTOR_PIC 0x20 /* the old controller's, masked; it may still send spurious ones */
 #define VECTOR_DEVICE 0x30
 #define DEVICE_LINES 24
+#define DEVICE_MESSAGES 8
+#define DEVICE_VECTORS (DEVICE_LINES + DEVICE_MESSAGES)
 #define VECTOR_TIMER 0xe0
 #define VECTOR_RESCHED 0xe1
 #define VECTOR_TLB 0xe2
@@ -29,6 +31,7 @@ uint32_t apic_timer_current(void);
 /* With the TSC-deadline mode: an interrupt at that TSC value (0 stops it). */
 void apic_timer_deadline(uint64_t tsc);
 
-void device_interrupt(unsigned line);
+/* number: the vector's distance from VECTOR_DEVICE. */
+void device_interrupt(unsigned number);
 
 #endif

@@ -22,6 +22,8 @@ void traps_init(void);
 /* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end directly; takes frames from *free upwards. */
 void kernel_map_init(uint64_t ram_end, uint64_t *free);
 void kernel_map_activate(void);
+/* Maps device registers, uncached, for good: NULL when there is no more room or no such address. Boot only, on CPU 0. */
+void *kernel_map_device(uint64_t physical, uint64_t size_bytes);
 extern uint64_t kernel_pml4[512];
 
 /* vector.c: vector state (x87, SSE, AVX) of a thread in an area of vector_size() bytes, 64-byte aligned. */

@@ -19,8 +19,17 @@ extern struct cpu_features cpu_features;
 unsigned cpu_id(void);     /* this CPU, 0 to cpus_online() - 1 */
 unsigned cpus_online(void);
 
-/* Registers a handler for an ISA/GSI interrupt line, routed to CPU 0, unmasked. level: level-triggered. */
-void interrupt_register(unsigned gsi, bool level, void (*handler)(void));
+/* Adds a handler for an ISA/GSI interrupt line, routed to CPU 0, unmasked. level: level-triggered; such a line may have
+ * several handlers, and each looks whether its own device calls. False when the line does not exist or has too many. Boot only. */
+bool interrupt_register(unsigned gsi, bool level, void (*handler)(void));
+
+/* The memory write that is an interrupt, for devices which send them so (MSI). */
+struct interrupt_message {
+	uint64_t address;
+	uint32_t data;
+};
+/* A message of its own for the handler, to CPU 0; false when there are no more. Boot only. */
+bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message);
 
 static inline void outb(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 static inline void outw(uint16_t port, uint16_t value) { __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }

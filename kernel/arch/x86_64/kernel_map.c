@@ -1,6 +1,6 @@
-/* The kernel half of every address space: all RAM at the direct map (never executable), and the kernel image at its own base, page by page
- * with the protection its sections ask for. Its top-level entries never change afterwards, so that address spaces can
- * copy them once. */
+/* The kernel half of every address space: all RAM at the direct map (never executable), the kernel image at its own base, page by page
+ * with the protection its sections ask for, and above the image the device registers that were asked for. Its top-level
+ * entries never change afterwards, so that address spaces can copy them once. */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
@@ -10,15 +10,20 @@
 
 #define PTE_PRESENT 1ul
 #define PTE_WRITE 2ul
+#define PTE_UNCACHED 0x18ul /* page attribute table entry 3 */
 #define PTE_LARGE 0x80ul
 #define PTE_GLOBAL 0x100ul
 #define PTE_NX (1ul << 63)
+#define DEVICE_BASE 0xffffffffc0000000ul /* the last GiB, behind the image's */
 #define IMAGE_TABLES 4 /* 8 MiB from the kernel's base: the image ends below (checked) */
 
 uint64_t kernel_pml4[512] __attribute__((aligned(4096)));
 static uint64_t image_pdpt[512] __attribute__((aligned(4096)));
 static uint64_t image_pd[512] __attribute__((aligned(4096)));
 static uint64_t image_pt[IMAGE_TABLES][512] __attribute__((aligned(4096)));
+static uint64_t device_pd[512] __attribute__((aligned(4096)));
+static uint64_t device_pt[512] __attribute__((aligned(4096))); /* filled from the start */
+static unsigned device_pages;
 static uint64_t direct_pdpt[512] __attribute__((aligned(4096)));
 
 extern char kernel_image_start[], kernel_text_end[], kernel_rodata_end[], kernel_image_end[];
@@ -41,6 +46,8 @@ static void map_image(uint64_t nx)
 	}
 	for (int i = 0; i < IMAGE_TABLES; i++)
 		image_pd[i] = image_phys(image_pt[i]) | PTE_PRESENT | PTE_WRITE;
+	device_pd[0] = image_phys(device_pt) | PTE_PRESENT | PTE_WRITE;
+	image_pdpt[511] = image_phys(device_pd) | PTE_PRESENT | PTE_WRITE;
 	image_pdpt[510] = image_phys(image_pd) | PTE_PRESENT | PTE_WRITE;
 	kernel_pml4[511] = image_phys(image_pdpt) | PTE_PRESENT | PTE_WRITE;
 }
@@ -65,6 +72,32 @@ void kernel_map_init(uint64_t ram_end, uint64_t *free)
 	uint64_t nx = cpu_features.nx ? PTE_NX : 0;
 	map_image(nx);
 	map_direct(ram_end, free, nx);
+}
+
+static uint64_t physical_limit(void)
+{
+	uint32_t leaf[4];
+	cpuid(0x80000000, 0, leaf);
+	if (leaf[0] < 0x80000008)
+		return 1ull << 36;
+	cpuid(0x80000008, 0, leaf);
+	return 1ull << (leaf[0] & 63);
+}
+
+/* The entries were absent before, so no CPU has anything to forget. */
+void *kernel_map_device(uint64_t physical, uint64_t size)
+{
+	uint64_t offset = physical % PAGE_SIZE, limit = physical_limit();
+	if (!size || physical >= limit || size > limit - physical)
+		return NULL;
+	uint64_t pages = (offset + size - 1) / PAGE_SIZE + 1;
+	if (pages > 512 - device_pages)
+		return NULL;
+	uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_UNCACHED | PTE_GLOBAL | (cpu_features.nx ? PTE_NX : 0);
+	char *mapped = (char *)DEVICE_BASE + device_pages * PAGE_SIZE + offset;
+	for (uint64_t i = 0; i < pages; i++)
+		device_pt[device_pages++] = (physical - offset + i * PAGE_SIZE) | flags;
+	return mapped;
 }
 
 void kernel_map_activate(void)

@@ -90,7 +90,7 @@ static void interrupt(struct trap_frame *frame)
 	} else if (vector == VECTOR_TLB) {
 		apic_end_of_interrupt();
 		tlb_serve();
-	} else if (vector >= VECTOR_DEVICE && vector < VECTOR_DEVICE + DEVICE_LINES) {
+	} else if (vector >= VECTOR_DEVICE && vector < VECTOR_DEVICE + DEVICE_VECTORS) {
 		device_interrupt(vector - VECTOR_DEVICE);
 		apic_end_of_interrupt();
 	} else if (vector != VECTOR_SPURIOUS && !(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {

@@ -18,6 +18,7 @@ type Config struct {
 	MemoryMiB int
 	CPUs      int
 	ICount    bool // one nanosecond is one instruction; needs one CPU and tcg
+	Serial    bool // the host channel is the second serial port, and there is no virtio device: slow, but any machine has one
 
 	Kernel string
 	GDB    bool // wait for a debugger before the first instruction
@@ -83,11 +84,11 @@ func (c *Config) Args(bootPackage string) []string {
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
 		"-chardev", "stdio,id=host,signal=off"}
-	if c.Machine == "microvm" {
-		args = append(args, "-device", "virtio-serial-device,max_ports=1", "-device", "virtconsole,chardev=host",
-			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-device,rng=rng")
-	} else {
+	if c.Serial {
 		args = append(args, "-serial", "chardev:host")
+	} else {
+		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device", "virtconsole,chardev=host",
+			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-"+c.bus()+",rng=rng")
 	}
 	if c.ICount {
 		args = append(args, "-icount", "shift=0,sleep=off")
@@ -98,6 +99,14 @@ func (c *Config) Args(bootPackage string) []string {
 	return append(args, c.Extra...)
 }
 
+// bus ends the names of QEMU's virtio devices: on microvm they are plain registers.
+func (c *Config) bus() string {
+	if c.Machine == "microvm" {
+		return "device"
+	}
+	return "pci"
+}
+
 func machineOption(name string) string {
 	if name == "microvm" {
 		return "microvm,acpi=off,rtc=on,pit=on,pic=on,auto-kernel-cmdline=on"
@@ -106,9 +115,9 @@ func machineOption(name string) string {
 }
 
 func (c *Config) commandLine() string {
-	words := []string{"channel=com2"}
-	if c.Machine == "microvm" {
-		words[0] = "channel=virtio"
+	words := []string{"channel=virtio"}
+	if c.Serial {
+		words[0] = "channel=com2"
 	}
 	for _, option := range []struct {
 		on   bool
