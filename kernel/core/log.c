@@ -15,6 +15,8 @@
 #include "sched/clock.h"
 #include "sched/thread.h"
 
+#define STOP_POLLS 1000000u
+
 static struct spinlock log_lock = SPINLOCK_INIT(LOG);
 static bool panicking;
 
@@ -40,13 +42,22 @@ static bool is_kernel_address(uint64_t address)
 	return address >= 0xffff800000000000ul;
 }
 
+static void print_place(uint64_t rip)
+{
+	uint64_t offset;
+	const char *name = symbol_lookup(rip, &offset);
+	if (is_kernel_address(rip))
+		log_printf("  [<%016lx>] %s+0x%lx", rip, name ? name : "?", offset);
+	else
+		log_printf("  [<%016lx>] the program", rip);
+}
+
+/* A program's RBP may hold anything and is not followed. */
 void backtrace_print(uint64_t rip, uint64_t rbp)
 {
 	for (int depth = 0; depth < 32; depth++) {
-		uint64_t offset;
-		const char *name = symbol_lookup(rip, &offset);
-		log_printf("  [<%016lx>] %s+0x%lx", rip, name ? name : "?", offset);
-		if (!is_kernel_address(rbp) || rbp % 8)
+		print_place(rip);
+		if (!is_kernel_address(rip) || !is_kernel_address(rbp) || rbp % 8)
 			break;
 		const uint64_t *frame = (const uint64_t *)rbp;
 		rip = frame[1];
@@ -56,20 +67,56 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 	}
 }
 
-void panic_begin(void)
+void panic_stop_cpu(uint64_t rip)
+{
+	struct percpu *cpu = percpu();
+	if (!cpu->stopped_rip)
+		__atomic_store_n(&cpu->stopped_rip, rip, __ATOMIC_RELEASE);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+bool panic_begun(void)
+{
+	return __atomic_load_n(&panicking, __ATOMIC_SEQ_CST);
+}
+
+void panic_begin(uint64_t rip)
 {
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
-		for (;;)
-			__asm__ volatile("cli; hlt");
+		panic_stop_cpu(rip);
 	percpu()->in_panic = 1;
 	apic_stop_others();
 }
 
+static void print_cpu(const struct percpu *cpu, const char *what)
+{
+	const struct thread *thread = cpu->current;
+	log_printf("capos: CPU %u%s, thread %lu \"%s\", process %s", cpu->id, what, thread ? thread->id : 0, thread ? thread->name : "none",
+		   thread && thread->process ? thread->process->name : "none (kernel)");
+}
+
+/* Where the others were. One that does not take the interrupt (it hangs, or is itself not scheduled) is not waited for long. */
+static void print_other_cpus(void)
+{
+	for (unsigned id = 0; id < cpus_online(); id++) {
+		struct percpu *cpu = &percpus[id];
+		if (cpu == percpu())
+			continue;
+		uint64_t rip = 0;
+		for (unsigned i = 0; i < STOP_POLLS && !(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE)); i++)
+			cpu_relax();
+		print_cpu(cpu, rip ? " stopped" : " does not answer");
+		if (rip)
+			print_place(rip);
+	}
+}
+
 void panic_end(void)
 {
-	struct thread *thread = percpu()->current;
-	log_printf("capos: CPU %u, thread %lu \"%s\", process %s, %lu ns after boot", percpu()->id, thread ? thread->id : 0,
-		   thread ? thread->name : "none", thread && thread->process ? thread->process->name : "none (kernel)", clock_now_ns());
+	print_cpu(percpu(), "");
+	log_printf("capos: %lu ns after boot", clock_now_ns());
+	print_other_cpus();
 	log_printf("capos: stopped");
 	outb(0xf4, 0x3f); /* isa-debug-exit status 127: the runner reports a panic */
 	for (;;)
@@ -83,7 +130,7 @@ void panic(const char *format, ...)
 	va_start(arguments, format);
 	text_vformat(line, sizeof line, format, arguments);
 	va_end(arguments);
-	panic_begin();
+	panic_begin((uint64_t)__builtin_return_address(0));
 	log_printf("capos: kernel panic: %s", line);
 	backtrace_print((uint64_t)__builtin_return_address(0), *(uint64_t *)__builtin_frame_address(0));
 	panic_end();

@@ -18,6 +18,7 @@ enum {
 };
 
 #define LVT_MASKED 0x10000u
+#define LVT_NMI 0x400u
 #define LVT_TSC_DEADLINE 0x40000u
 #define ICR_INIT 0x4500u
 #define ICR_STARTUP 0x4600u
@@ -95,7 +96,7 @@ void apic_init_cpu(void)
 		wrmsr(MSR_APIC_BASE, base | 0x400);
 	local_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	local_write(REG_LVT_LINT0, LVT_MASKED);
-	local_write(REG_LVT_LINT1, LVT_MASKED);
+	local_write(REG_LVT_LINT1, LVT_NMI); /* as PCs are wired: the operator's button, or a parity error */
 	local_write(REG_LVT_ERROR, LVT_MASKED);
 	local_write(REG_TIMER_DIVIDE, 0xb); /* by 1 */
 	local_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));

@@ -70,6 +70,7 @@ struct percpu {
 	uint16_t held_ranks[8];
 	uint32_t held_count;
 	uint32_t in_panic;
+	uint64_t stopped_rip; /* where another CPU's panic stopped this one; 0 before */
 
 	struct tss tss;
 	uint64_t gdt[8];

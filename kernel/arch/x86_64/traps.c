@@ -167,7 +167,7 @@ void trap_from_user(struct trap_frame *frame)
 
 static _Noreturn void trap_panic(const struct trap_frame *frame, const char *what)
 {
-	panic_begin();
+	panic_begin(frame->rip);
 	log_printf("capos: kernel panic: %s, vector %lu error %lx address %lx", what, frame->vector, frame->error, fault_address());
 	log_printf("  rip %016lx rsp %016lx rflags %lx cs %lx", frame->rip, frame->rsp, frame->rflags, frame->cs);
 	log_printf("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", frame->rax, frame->rbx, frame->rcx, frame->rdx);
@@ -198,10 +198,9 @@ void trap_from_kernel(struct trap_frame *frame)
 
 void trap_paranoid(struct trap_frame *frame)
 {
-	if (frame->vector == TRAP_NMI) {
-		/* Only a panic on another CPU sends these. */
-		for (;;)
-			__asm__ volatile("cli; hlt");
-	}
+	if (frame->vector == TRAP_NMI && panic_begun())
+		panic_stop_cpu(frame->rip);
+	if (frame->vector == TRAP_NMI)
+		trap_panic(frame, "non-maskable interrupt");
 	trap_panic(frame, frame->vector == TRAP_DOUBLE_FAULT ? "double fault" : "machine check");
 }
