@@ -103,7 +103,7 @@ struct CapSetEntry $C.fixed(64) {
 
 struct ClockPage $C.fixed(64) {
   # monotonic ns = nsBase + ((rdtsc - tscBase) * nsPerTick >> 32); wall ns = monotonic ns + wallOffset.
-  # Read sequence before and after; odd or changed: read again.
+  # Read sequence before and after; odd or changed: read again. nsPerTick 0: the counter is not to be trusted here, ask Timer.now.
   sequence @0 :UInt32;
   cpuCount @1 :UInt32;         # CPUs online
   tscBase @2 :UInt64;

@@ -1,6 +1,7 @@
 /* Boot: one call for each part of the kernel, in the order in which they depend on each other; then the programs of the boot package. */
 #include "core/main.h"
 
+#include "arch/x86_64/acpi.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
@@ -44,7 +45,7 @@ struct memory_map_entry {
 struct boot {
 	struct memory_range usable[RANGES_MAX], taken[4];
 	unsigned usable_count, taken_count;
-	uint64_t ram_end;
+	uint64_t ram_end, rsdp;
 	const void *package;
 	uint64_t package_size;
 };
@@ -70,6 +71,7 @@ static void read_start_info(const struct start_info *info)
 		if (end > boot.ram_end)
 			boot.ram_end = end;
 	}
+	boot.rsdp = info->rsdp;
 	if (info->command_line)
 		text_copy(command_line, phys_to_virt(info->command_line), sizeof command_line);
 	if (info->module_count) {
@@ -129,6 +131,7 @@ _Noreturn void kernel_start(uint64_t start_info)
 	init_memory();
 	cpu_setup(&percpus[0]);
 	traps_init();
+	acpi_init(boot.rsdp, boot.ram_end);
 	apic_init_machine();
 	apic_init_cpu();
 	percpus[0].apic_id = apic_id();

@@ -4,6 +4,7 @@
  * everything back; whoever started the machine compares them in the ExitRecord. */
 #include "proc/run.h"
 
+#include "arch/x86_64/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "call/trace.h"
 #include "core/log.h"
@@ -21,8 +22,6 @@
 
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_DONE 0x10 /* QEMU ends with status (value << 1) | 1 */
-#define ACPI_PORT 0x604      /* PM1a control of QEMU's PC machines */
-#define ACPI_SLEEP 0x2000
 #define SETTLE_NS 100000000u
 #define SETTLE_STEP_NS 100000u
 
@@ -42,11 +41,10 @@ _Noreturn void power_off(void)
 	uint32_t leaf[4];
 	channel_drain();
 	outb(DEBUG_EXIT_PORT, DEBUG_EXIT_DONE);
+	acpi_power_off();
 	cpuid(1, 0, leaf);
-	if (leaf[2] >> 31) { /* a hypervisor: its machines end in one of these ways */
-		outw(ACPI_PORT, ACPI_SLEEP);
+	if (leaf[2] >> 31) /* a hypervisor: what does not know soft off ends its machine at a triple fault */
 		triple_fault();
-	}
 	log_printf("capos: done; the machine can be switched off");
 	for (;;)
 		__asm__ volatile("cli; hlt");

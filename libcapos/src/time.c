@@ -39,6 +39,8 @@ static bool read_clock(struct reading *reading)
 		ticks = read_tsc();
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (clock->sequence != sequence);
+	if (scale == 0) /* the counter is not to be trusted here */
+		return capos_timer_now(capos_caps.timer, &reading->monotonic_ns, &ticks) == 0;
 	/* Another CPU's counter may be a little behind the one the base was taken from. */
 	ticks = ticks > base ? ticks - base : 0;
 	reading->monotonic_ns = ns + (uint64_t)((unsigned __int128)ticks * scale >> 32);

@@ -18,7 +18,7 @@ type machineFlags struct {
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 	timeout                                    time.Duration
-	qemuArgs                                   list
+	kernelArgs, qemuArgs                       list
 }
 
 const defaultMemory = "512M"
@@ -37,6 +37,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.BoolVar(&m.dryRun, "dry-run", false, "print the exact QEMU command instead of running it")
 	fs.BoolVar(&m.verbose, "v", false, "show the kernel's log on standard error")
 	fs.DurationVar(&m.timeout, "timeout", 0, "end the machine after this `DURATION` (30s, 5m) with status 124")
+	fs.Var(&m.kernelArgs, "kernel-arg", "append a `WORD` to the kernel's command line (repeatable; docs/run.md lists them)")
 	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
 }
 
@@ -50,7 +51,8 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
 	}
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory, CPUs: m.cpus, ICount: m.icount,
-		Kernel: repo.Kernel(root, m.kernel), GDB: m.gdb, Trace: m.trace, Stats: m.stats, Extra: m.qemuArgs}
+		Kernel: repo.Kernel(root, m.kernel), GDB: m.gdb, Trace: m.trace, Stats: m.stats,
+		Words: m.kernelArgs, Extra: m.qemuArgs}
 	if c.CPUs == 0 {
 		c.CPUs = min(runtime.NumCPU(), 2)
 		if c.ICount {

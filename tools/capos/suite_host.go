@@ -66,7 +66,7 @@ func (s *suite) hostSteps() ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}}
+	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}, {name: "host/go-port", cpus: 2, run: s.testPort}}
 	for _, script := range scripts {
 		name := filepath.Base(filepath.Dir(script))
 		steps = append(steps, step{name: "host/" + name, cpus: 1, run: func(ctx context.Context) []check {
@@ -77,6 +77,21 @@ func (s *suite) hostSteps() ([]step, error) {
 		steps = append(steps, missing("host/scripts", "there is no tests/host/*/run.sh"))
 	}
 	return steps, nil
+}
+
+// testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly with its Go declarations.
+func (s *suite) testPort(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	var checks []check
+	for _, c := range []struct {
+		name string
+		args []string
+	}{{"std", []string{"build", "std"}}, {"asmdecl", []string{"vet", "-asmdecl", "runtime", "syscall"}}} {
+		out, err := s.tool(ctx, append([]string{"go"}, c.args...)...).CombinedOutput()
+		checks = append(checks, single(c.name, err, string(out))...)
+	}
+	return checks
 }
 
 // missing is a step for a part that should be there.

@@ -130,6 +130,7 @@ func (t *machineTest) runsOn(kernel string, cpus int) bool {
 type machineRow struct {
 	machine, kernel, cpu, accel, program string
 	only                                 string // programs whose name begins so
+	word                                 string // of the kernel's command line
 	memoryMiB, cpus                      int
 	icount, full                         bool
 	serial                               bool // the host channel is a serial port
@@ -154,6 +155,8 @@ func parseRow(words []string) (machineRow, error) {
 			row.program = value
 		case "only":
 			row.only = value
+		case "word":
+			row.word = value
 		case "m":
 			row.memoryMiB, err = machine.ParseMemory(value)
 		case "cpus":
@@ -190,6 +193,9 @@ func (r *machineRow) name() string {
 	if r.serial {
 		name += "-com2"
 	}
+	if r.word != "" {
+		name += "-" + r.word
+	}
 	if r.program != "" {
 		name += "-" + filepath.Base(r.program)
 	}
@@ -199,6 +205,9 @@ func (r *machineRow) name() string {
 func (s *suite) config(r *machineRow) (*machine.Config, error) {
 	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB, CPUs: r.cpus,
 		ICount: r.icount, Serial: r.serial, Kernel: repo.Kernel(s.root, r.kernel)}
+	if r.word != "" {
+		c.Words = []string{r.word}
+	}
 	return c, c.Validate()
 }
 

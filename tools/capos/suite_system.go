@@ -54,6 +54,9 @@ func (s *suite) runSystemTests(ctx context.Context, dir string, row machineRow) 
 	flags := fmt.Sprintf("--machine %s --kernel %s --cpu %s --accel %s -m %dM --cpus %d", row.machine, row.kernel, row.cpu, row.accel,
 		row.memoryMiB, row.cpus)
 	env := []string{fmt.Sprintf("SYSTEM_TEST_CPUS=%d", row.cpus)}
+	if row.word != "" {
+		flags += " --kernel-arg " + row.word
+	}
 	if row.icount {
 		flags += " --icount"
 		env = append(env, "SYSTEM_TEST_EXACT=1")

@@ -1,12 +1,13 @@
 /* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC for device lines, all of which go to CPU 0. */
 #include "arch/x86_64/apic.h"
 
+#include "arch/x86_64/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "mm/frame.h"
 
 #define LOCAL_APIC 0xfee00000ul
-#define IO_APIC 0xfec00000ul
+#define IO_APIC_USUAL 0xfec00000u /* where there are no tables to say */
 #define MSR_APIC_BASE 0x1bu
 #define MSR_X2APIC 0x800u
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -66,7 +67,7 @@ static void send_command(uint32_t destination, uint32_t command)
 
 static void io_write(unsigned index, uint32_t value)
 {
-	volatile uint32_t *base = phys_to_virt(IO_APIC);
+	volatile uint32_t *base = phys_to_virt(acpi.io_apic ? acpi.io_apic : IO_APIC_USUAL);
 	base[0] = index;
 	base[4] = value;
 }
@@ -99,6 +100,11 @@ void apic_init_cpu(void)
 	local_write(REG_LVT_LINT1, LVT_NMI); /* as PCs are wired: the operator's button, or a parity error */
 	local_write(REG_LVT_ERROR, LVT_MASKED);
 	local_write(REG_TIMER_DIVIDE, 0xb); /* by 1 */
+	apic_timer_mode();
+}
+
+void apic_timer_mode(void)
+{
 	local_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
 }
 
@@ -117,14 +123,14 @@ void apic_send(uint32_t target, unsigned vector)
 	send_command(target, ICR_FIXED | vector);
 }
 
-void apic_send_init_all_others(void)
+void apic_send_init(uint32_t target)
 {
-	send_command(0, ICR_ALL_OTHERS | ICR_INIT);
+	send_command(target == APIC_ALL_OTHERS ? 0 : target, (target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_INIT);
 }
 
-void apic_send_startup_all_others(unsigned page)
+void apic_send_startup(uint32_t target, unsigned page)
 {
-	send_command(0, ICR_ALL_OTHERS | ICR_STARTUP | page);
+	send_command(target == APIC_ALL_OTHERS ? 0 : target, (target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_STARTUP | page);
 }
 
 void apic_stop_others(void)

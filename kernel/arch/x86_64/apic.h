@@ -20,11 +20,14 @@ void apic_init_cpu(void);     /* each CPU */
 uint32_t apic_id(void);
 void apic_end_of_interrupt(void);
 void apic_send(uint32_t apic_id, unsigned vector);
-void apic_send_init_all_others(void);
-void apic_send_startup_all_others(unsigned page);
+/* Starting a CPU, SDM 3 chapter 9.4; `target` may be APIC_ALL_OTHERS. */
+#define APIC_ALL_OTHERS 0xffffffffu
+void apic_send_init(uint32_t target);
+void apic_send_startup(uint32_t target, unsigned page);
 /* Panic: an NMI to all other CPUs, which stop. */
 void apic_stop_others(void);
 
+void apic_timer_mode(void); /* chooses between the two below, by cpu_features.tsc_deadline; part of apic_init_cpu */
 /* One-shot timer: an interrupt after count ticks of the timer clock (0 stops it). */
 void apic_timer_start(uint32_t count);
 uint32_t apic_timer_current(void);

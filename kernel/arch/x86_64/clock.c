@@ -1,17 +1,23 @@
 /* Time from the time-stamp counter, and the one-shot timer behind deadlines.
  *
  * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under QEMU's TCG from the local APIC timer, whose
- * clock there is exactly 1 GHz; from the PIT otherwise. All CPUs of the supported machines share one counter rate and zero; smp.c checks
- * that a CPU's reading is not behind the one that started it. */
+ * clock there is exactly 1 GHz; from the HPET; from the PIT.
+ *
+ * The counter is not trusted where a bare machine does not promise a constant rate (CPUID 0x80000007), where smp.c sees one CPU's behind
+ * another's, or where the command line says `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so by
+ * nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree runs on one CPU. */
 #include "sched/clock.h"
 
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/hpet.h"
 #include "arch/x86_64/timer.h"
 #include "core/log.h"
+#include "core/main.h"
 #include "core/string.h"
+#include "dev/command_line.h"
 
 #define NS_PER_S 1000000000ul
 #define TCG_APIC_HZ 1000000000ul
@@ -23,6 +29,7 @@ static union {
 } clock_page __attribute__((aligned(4096)));
 
 static uint64_t apic_hz;
+static uint64_t hpet_base;       /* its reading at monotonic time ns_base */
 static uint64_t ticks_per_ns; /* 32.32, for deadlines in TSC */
 
 uint64_t clock_ticks(void)
@@ -47,7 +54,29 @@ static uint64_t ratio(uint64_t value, uint64_t divisor)
 
 uint64_t clock_now_ns(void)
 {
-	return scale(rdtsc() - clock_page.page.tsc_base, clock_page.page.ns_per_tick);
+	const struct capos_clock_page *page = &clock_page.page;
+	if (__builtin_expect(!page->ns_per_tick, false))
+		return page->ns_base + scale(hpet_read() - hpet_base, hpet_ns_per_tick());
+	return scale(rdtsc() - page->tsc_base, page->ns_per_tick);
+}
+
+bool clock_distrust_tsc(const char *why)
+{
+	struct capos_clock_page *page = &clock_page.page;
+	if (!page->ns_per_tick)
+		return true;
+	if (!hpet_start()) {
+		log_printf("capos: %s, and there is no HPET", why);
+		return false;
+	}
+	log_printf("capos: %s; the clock is the HPET", why);
+	/* Before other CPUs and programs run: nobody reads the page meanwhile. */
+	page->ns_base = clock_now_ns();
+	hpet_base = hpet_read();
+	page->ns_per_tick = 0;
+	cpu_features.tsc_deadline = false;
+	apic_timer_mode();
+	return true;
 }
 
 uint64_t clock_page_frame(void)
@@ -107,6 +136,21 @@ static uint64_t tsc_hz_by_apic(uint64_t hz)
 	return (end.tsc - start.tsc) * (hz / 1000) / (start.apic - end.apic) * 1000;
 }
 
+/* Both rates against the HPET, over 10 ms. */
+static uint64_t tsc_hz_by_hpet(void)
+{
+	const uint64_t wait_ns = NS_PER_S / 100;
+	uint64_t first = hpet_read(), passed_ns;
+	apic_timer_start(UINT32_MAX);
+	uint64_t start = rdtsc();
+	while ((passed_ns = scale(hpet_read() - first, hpet_ns_per_tick())) < wait_ns)
+		cpu_relax();
+	uint64_t tsc = rdtsc() - start;
+	apic_hz = (uint64_t)(UINT32_MAX - apic_timer_current()) * NS_PER_S / passed_ns;
+	apic_timer_start(0);
+	return tsc * NS_PER_S / passed_ns;
+}
+
 /* Both rates against PIT channel 2 counting down 10 ms (Intel 8254: mode 0, gate by port 0x61). */
 static uint64_t tsc_hz_by_pit(void)
 {
@@ -125,11 +169,18 @@ static uint64_t tsc_hz_by_pit(void)
 	return tsc * 100;
 }
 
-static bool hypervisor_is(const char *signature, uint32_t *leaves)
+/* A hypervisor keeps the counter's rate constant, whether or not it says so. */
+static bool is_virtual(void)
 {
 	uint32_t r[4];
 	cpuid(1, 0, r);
-	if (!(r[2] >> 31))
+	return r[2] >> 31;
+}
+
+static bool hypervisor_is(const char *signature, uint32_t *leaves)
+{
+	uint32_t r[4];
+	if (!is_virtual())
 		return false;
 	cpuid(0x40000000, 0, r);
 	*leaves = r[0];
@@ -149,13 +200,17 @@ void clock_init(void)
 		apic_hz = (uint64_t)r[1] * 1000;
 	}
 	if (!hz || !apic_hz)
-		hz = tsc_hz_by_pit();
+		hz = hpet_start() ? tsc_hz_by_hpet() : tsc_hz_by_pit();
 	if (!hz)
 		panic("the time-stamp counter does not count");
 	clock_page.page.ns_per_tick = ratio(NS_PER_S, hz);
 	clock_page.page.tsc_base = rdtsc();
 	clock_page.page.cpu_count = 1;
 	ticks_per_ns = ratio(hz, NS_PER_S);
+	if (command_line_has(kernel_command_line(), "clock", "hpet"))
+		clock_distrust_tsc("the command line asks for another clock than the time-stamp counter");
+	else if (!is_virtual() && !cpu_features.invariant_tsc)
+		clock_distrust_tsc("the time-stamp counter's rate may change");
 }
 
 void timer_program(uint64_t deadline_ns)

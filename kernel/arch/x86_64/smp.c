@@ -1,5 +1,7 @@
-/* Starting the other CPUs. How many there are comes from QEMU's firmware configuration device (docs/specs/fw_cfg, item 5); without one the machine
- * has one CPU as far as the kernel is concerned. All are woken by one broadcast and number themselves on the trampoline. */
+/* Starting the other CPUs. ACPI's tables name them; without tables QEMU's firmware configuration device (docs/specs/fw_cfg, item 5) says how
+ * many there are, and one broadcast wakes all; without either the machine has one CPU as far as the kernel is concerned. They number themselves
+ * on the trampoline. */
+#include "arch/x86_64/acpi.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
@@ -17,6 +19,7 @@
 #define FW_CFG_SIGNATURE 0
 #define FW_CFG_CPUS 5
 #define AP_STACK_ORDER 2
+#define INIT_TO_STARTUP_NS 200000ul
 #define START_TIMEOUT_NS 2000000000ul
 
 extern char trampoline_start[], trampoline_end[];
@@ -35,6 +38,8 @@ static uint8_t fw_cfg_byte(void)
 
 static unsigned count_cpus(void)
 {
+	if (acpi.cpu_count)
+		return acpi.cpu_count;
 	outw(FW_CFG_SELECT, FW_CFG_SIGNATURE);
 	for (const char *expect = "QEMU"; *expect; expect++)
 		if (fw_cfg_byte() != (uint8_t)*expect)
@@ -53,7 +58,7 @@ static void wait_ns(uint64_t ns)
 }
 
 /* Programs read the time-stamp counter without asking which CPU they are on, so all must agree: before anything else every CPU stamps
- * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then the machine runs on one CPU. */
+ * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or the machine runs on one CPU. */
 #define COUNTER_STAMPS 500
 
 enum { VERDICT_NONE, VERDICT_RUN, VERDICT_STOP };
@@ -94,9 +99,10 @@ static void judge_counters(unsigned others)
 	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
 	while (__atomic_load_n(&tested, __ATOMIC_ACQUIRE) < others && clock_now_ns() < limit)
 		stamp_counter();
-	if (counters_disagree)
-		log_printf("capos: the CPUs' time-stamp counters disagree; running on one CPU");
-	__atomic_store_n(&verdict, counters_disagree ? VERDICT_STOP : VERDICT_RUN, __ATOMIC_RELEASE);
+	bool run = !counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree");
+	if (!run)
+		log_printf("capos: running on one CPU");
+	__atomic_store_n(&verdict, run ? VERDICT_RUN : VERDICT_STOP, __ATOMIC_RELEASE);
 }
 
 /* First C code of an application processor; its stack becomes its idle thread's for good. */
@@ -114,6 +120,21 @@ void ap_start(uint64_t number)
 	sched_idle();
 }
 
+/* Firmware may keep CPUs switched off: where it names those to use, only they are woken. */
+static void wake_cpus(void)
+{
+	const uint32_t everyone = APIC_ALL_OTHERS, self = percpus[0].apic_id;
+	const uint32_t *targets = acpi.cpu_count ? acpi.apic_ids : &everyone;
+	unsigned count = acpi.cpu_count ? acpi.cpu_count : 1;
+	for (unsigned i = 0; i < count; i++)
+		if (targets[i] != self)
+			apic_send_init(targets[i]);
+	wait_ns(INIT_TO_STARTUP_NS);
+	for (unsigned i = 0; i < count; i++)
+		if (targets[i] != self)
+			apic_send_startup(targets[i], TRAMPOLINE >> 12);
+}
+
 void smp_start(void)
 {
 	unsigned count = count_cpus();
@@ -128,11 +149,9 @@ void smp_start(void)
 		percpus[i].id = i;
 	}
 	memcpy(phys_to_virt(TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
-	apic_send_init_all_others();
-	wait_ns(200000);
-	apic_send_startup_all_others(TRAMPOLINE >> 12);
+	wake_cpus();
 	judge_counters(count - 1);
-	if (counters_disagree)
+	if (verdict == VERDICT_STOP)
 		return;
 	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
 	while (cpus_online() < count && clock_now_ns() < limit)

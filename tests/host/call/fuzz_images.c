@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/x86_64/acpi.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
 #include "images.h"
@@ -108,6 +109,25 @@ static void check_input(const uint8_t *bytes, size_t size)
 	}
 }
 
+static const uint8_t *acpi_bytes;
+static size_t acpi_size;
+
+static const void *reach_input(uint64_t address, size_t size)
+{
+	return address <= acpi_size && size <= acpi_size - address ? acpi_bytes + address : NULL;
+}
+
+static void check_acpi(const uint8_t *bytes, size_t size)
+{
+	struct acpi_machine machine;
+	acpi_bytes = bytes;
+	acpi_size = size;
+	for (uint64_t rsdp = 1; rsdp < 64; rsdp += 7) {
+		acpi_read(reach_input, rsdp, &machine);
+		MUST(machine.cpu_count <= CAPOS_CPUS_MAX);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
@@ -115,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* An exact copy on the heap, so that the sanitizer sees a read past its end. */
 	uint8_t *copy = aligned_alloc(4096, (size - 1 + 4095) & ~4095ul);
 	memcpy(copy, data + 1, size - 1);
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 		check_elf(copy, size - 1);
 		break;
@@ -124,6 +144,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 2:
 		check_command_line(copy, size - 1);
+		break;
+	case 3:
+		check_acpi(copy, size - 1);
 		break;
 	default:
 		check_input(copy, size - 1);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Host tests of the call layer and the loader's pure parts: capability table against a model, ChaCha20 vectors, boot
-# package and ELF validation, ring decoding with a fake thread, under ASan and UBSan, and a short run of the fuzzer.
+# package and ELF validation, ACPI tables, ring decoding with a fake thread, under ASan and UBSan, and a short run of the fuzzer.
 # Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
 set -u
 
@@ -27,7 +27,7 @@ make -s schema >&2 || { echo "FAIL call: the schema does not compile"; exit 1; }
 flags="-std=gnu17 -g -O1 -fno-builtin-strlen -Wall -Wextra -Werror -DCAPOS_HOST_TEST -DCAPOS_DEBUG
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel -I$here"
 parts="kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c kernel/dev/channel_input.c
-	kernel/proc/elf.c kernel/proc/package.c"
+	kernel/proc/elf.c kernel/proc/package.c kernel/arch/x86_64/acpi_tables.c"
 
 build() {
 	name=$1
@@ -45,7 +45,9 @@ build test_parts $sanitized $here/test_parts.c $here/kernel.c $parts kernel/obje
 build test_ring $sanitized $here/test_ring.c $here/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c kernel/object/markers.c \
 	build/gen/kernel/dispatch.c "$out/methods.c"
-for test in test_table test_parts test_ring; do
+# shellcheck disable=SC2086
+build test_acpi $sanitized $here/test_acpi.c $here/kernel.c kernel/arch/x86_64/acpi_tables.c
+for test in test_table test_parts test_ring test_acpi; do
 	ASAN_OPTIONS=detect_leaks=0 "$out/$test" || failed=1
 done
 

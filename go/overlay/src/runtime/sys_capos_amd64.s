@@ -104,19 +104,23 @@ TEXT runtime·usleep(SB),NOSPLIT,$0-4
 	RET
 
 // func nanotime1() int64
-// The kernel makes the sequence odd while it writes and even again after.
+// The kernel makes the sequence odd while it writes and even again after. A scale of zero means that the counter is not to be
+// trusted here and the kernel is to be asked.
 TEXT runtime·nanotime1(SB),NOSPLIT,$0-8
 	MOVQ	runtime·clockPage(SB), DI
 again:
 	MOVL	abiClockPage_sequence(DI), SI
 	TESTL	$1, SI
 	JNZ	wait
+	MOVQ	abiClockPage_nsPerTick(DI), CX
+	TESTQ	CX, CX
+	JZ	ask
 	LFENCE
 	RDTSC
 	SHLQ	$32, DX
 	ORQ	DX, AX
 	SUBQ	abiClockPage_tscBase(DI), AX
-	MULQ	abiClockPage_nsPerTick(DI)
+	MULQ	CX
 	SHRQ	$32, DX, AX
 	ADDQ	abiClockPage_nsBase(DI), AX
 	CMPL	abiClockPage_sequence(DI), SI
@@ -126,6 +130,8 @@ again:
 wait:
 	PAUSE
 	JMP	again
+ask:
+	JMP	askMonotonic<>(SB)
 
 // func walltime() (sec int64, nsec int32)
 TEXT runtime·walltime(SB),NOSPLIT,$0-12
@@ -134,12 +140,15 @@ again:
 	MOVL	abiClockPage_sequence(DI), SI
 	TESTL	$1, SI
 	JNZ	wait
+	MOVQ	abiClockPage_nsPerTick(DI), CX
+	TESTQ	CX, CX
+	JZ	ask
 	LFENCE
 	RDTSC
 	SHLQ	$32, DX
 	ORQ	DX, AX
 	SUBQ	abiClockPage_tscBase(DI), AX
-	MULQ	abiClockPage_nsPerTick(DI)
+	MULQ	CX
 	SHRQ	$32, DX, AX
 	ADDQ	abiClockPage_nsBase(DI), AX
 	ADDQ	abiClockPage_wallOffset(DI), AX
@@ -154,6 +163,35 @@ again:
 wait:
 	PAUSE
 	JMP	again
+ask:
+	JMP	askWall<>(SB)
+
+// Timer.now answers with two words in memory, the first of them the time.
+TEXT askMonotonic<>(SB),NOSPLIT,$16-8
+	LEAQ	reading-16(SP), SI
+	MOVL	runtime·caps+capabilities_timer(SB), DI
+	MOVQ	$(const_abiTimerNow<<32), CX
+	ORQ	CX, DI
+	MOVL	$compactCall, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JZ	2(PC)
+	INT	$3
+	MOVQ	reading-16(SP), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT askWall<>(SB),NOSPLIT,$8-12
+	CALL	askMonotonic<>(SB)
+	MOVQ	0(SP), AX
+	MOVQ	runtime·clockPage(SB), DI
+	ADDQ	abiClockPage_wallOffset(DI), AX
+	XORL	DX, DX
+	MOVQ	$1000000000, CX
+	DIVQ	CX
+	MOVQ	AX, sec+0(FP)
+	MOVL	DX, nsec+8(FP)
+	RET
 
 // The entry of every thread but the first: DI = m, SI = thread id, FS base set, SP = top of the g0 stack, everything else zero.
 TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0

@@ -24,6 +24,7 @@ type Config struct {
 	GDB    bool // wait for a debugger before the first instruction
 	Trace  bool
 	Stats  bool
+	Words  []string // appended to the kernel's command line
 	Extra  []string // appended to QEMU's arguments
 }
 
@@ -127,7 +128,7 @@ func (c *Config) commandLine() string {
 			words = append(words, option.word)
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(append(words, c.Words...), " ")
 }
 
 // ShellCommand renders a command so that a shell takes it back word for word.
