@@ -58,7 +58,8 @@ static void wait_ns(uint64_t ns)
 }
 
 /* Programs read the time-stamp counter without asking which CPU they are on, so all must agree: before anything else every CPU stamps
- * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or the machine runs on one CPU. */
+ * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or
+ * the machine runs on one CPU. */
 #define COUNTER_STAMPS 500
 
 enum { VERDICT_NONE, VERDICT_RUN, VERDICT_STOP };
