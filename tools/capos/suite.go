@@ -62,6 +62,11 @@ func (r *stepResult) count(verdict string) (n int) {
 	return n
 }
 
+func (st *step) group() string {
+	group, _, _ := strings.Cut(st.name, "/")
+	return group
+}
+
 // suite is a whole run.
 type suite struct {
 	root    string
@@ -124,8 +129,10 @@ func (s *suite) steps() ([]step, error) {
 	return append(steps, s.modelSteps()...), nil
 }
 
+// choose gives the steps that the globs ask for, and with those that boot machines the builds these start with.
 func (s *suite) choose(steps []step, only []string) ([]step, error) {
-	var chosen []step
+	var builds, chosen []step
+	boots := false
 	for _, st := range steps {
 		wanted := len(only) == 0
 		for _, glob := range only {
@@ -133,16 +140,21 @@ func (s *suite) choose(steps []step, only []string) ([]step, error) {
 			if err != nil {
 				return nil, fmt.Errorf("--only %s: %w", glob, err)
 			}
-			group, _, _ := strings.Cut(st.name, "/")
-			wanted = wanted || match || glob == group
+			wanted = wanted || match || glob == st.group()
 		}
 		// A step that is asked for by its whole name runs even when it is not in the ordinary share.
 		if wanted && (s.all || !st.full || len(only) > 0 && slices.Contains(only, st.name)) {
 			chosen = append(chosen, st)
+			boots = boots || !slices.Contains([]string{"build", "tidy", "host", "models"}, st.group())
+		} else if st.group() == "build" {
+			builds = append(builds, st)
 		}
 	}
 	if len(chosen) == 0 {
 		return nil, errors.New("no step matches; ./capos test --list names them")
+	}
+	if boots {
+		chosen = append(builds, chosen...)
 	}
 	return chosen, nil
 }
