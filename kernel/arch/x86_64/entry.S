@@ -177,6 +177,8 @@ FUNCTION(entry_trap)
 	call return_to_user
 	jmp return_frame
 1:	PUSH_REGISTERS
+	pushq $2                                /* a copy to or from a program was at work, perhaps: its AC is its own */
+	popfq
 	movq %rsp, %rdi
 	call trap_from_kernel
 	POP_REGISTERS
