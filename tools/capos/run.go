@@ -19,7 +19,7 @@ import (
 )
 
 const runText = `Boots capOS with one program and nothing else, connects it to standard input, output and error, and exits with its
-status. PROGRAM is a program for capOS, a directory with a Go command, or a .go or .c file; the last three are built first.
+status. PROGRAM is a program for capOS, a directory with a Go command or a C program, or a .go or .c file; sources are built first.
 Everything after PROGRAM is its arguments. What the program sees: /bin/NAME (itself), a writable /tmp, a working directory
 of the same name as here, the variables PATH, HOME, TMPDIR, PWD and those given with -e, and the files given with --files.
 
@@ -185,11 +185,11 @@ func findProgram(root, given string) (string, error) {
 	elf := given
 	switch {
 	case info.IsDir():
-		elf, err = buildGo(root, given, ".")
+		elf, err = buildDirectory(root, given)
 	case strings.HasSuffix(given, ".go"):
 		elf, err = buildGo(root, filepath.Dir(given), filepath.Base(given))
 	case strings.HasSuffix(given, ".c"):
-		elf, err = buildC(root, given)
+		elf, err = buildC(root, given, given)
 	}
 	if err != nil {
 		return "", err
@@ -211,12 +211,19 @@ func outputFor(root, source string) (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%s-%x", programName(abs), sum[:4])), os.MkdirAll(dir, 0o755)
 }
 
-func buildGo(root, dir, what string) (string, error) {
-	if what == "." {
-		if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) == 0 {
-			return "", &statusError{report.StatusNotProgram, fmt.Errorf("%s has no Go files", dir)}
-		}
+// buildDirectory builds a directory with a Go command, or else the C program that all its .c files make.
+func buildDirectory(root, dir string) (string, error) {
+	if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) > 0 {
+		return buildGo(root, dir, ".")
 	}
+	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
+	if len(sources) == 0 {
+		return "", &statusError{report.StatusNotProgram, fmt.Errorf("%s has neither Go nor C files", dir)}
+	}
+	return buildC(root, dir, sources...)
+}
+
+func buildGo(root, dir, what string) (string, error) {
 	output, err := outputFor(root, filepath.Join(dir, what))
 	if err != nil {
 		return "", err
@@ -233,16 +240,16 @@ func buildGo(root, dir, what string) (string, error) {
 	return output, runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd)
 }
 
-func buildC(root, source string) (string, error) {
-	output, err := outputFor(root, source)
+func buildC(root, what string, sources ...string) (string, error) {
+	output, err := outputFor(root, what)
 	if err != nil {
 		return "", err
 	}
 	if err := repo.Make(root, "libcapos"); err != nil {
 		return "", err
 	}
-	cmd := exec.Command(cCompiler(root), source, "-o", output)
-	return output, runBuild("compiling "+source, cmd)
+	cmd := exec.Command(cCompiler(root), append(sources, "-o", output)...)
+	return output, runBuild("compiling "+what, cmd)
 }
 
 // runBuild runs a compiler; its messages are the explanation when it fails.
