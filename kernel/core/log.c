@@ -1,4 +1,4 @@
-/* The text log on the first serial port, and the end of the world.
+/* The text log on the machine's own terminal, and the end of the world.
  *
  * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer chain; symbols come from the table
  * the second link pass puts into the image (kernel.mk), so that the report reads without any tool. */
@@ -10,7 +10,7 @@
 #include "core/lock.h"
 #include "core/string.h"
 #include "core/symbols.h"
-#include "dev/uart.h"
+#include "dev/terminal.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -32,7 +32,7 @@ void log_printf(const char *format, ...)
 	line[length] = '\n';
 	if (!panicking)
 		spin_lock(&log_lock);
-	uart_log_write(line, (size_t)length + 1);
+	terminal_write(line, (size_t)length + 1);
 	if (!panicking)
 		spin_unlock(&log_lock);
 }

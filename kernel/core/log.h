@@ -1,4 +1,4 @@
-/* Text for people: the kernel log on the first serial port, panics, assertions. Formats understood by log_printf:
+/* Text for people: the kernel log on the first serial port and the screen, panics, assertions. Formats understood by log_printf:
  * %s %c %d %u %x %lx %lu %ld %zu %p %% with zero padding and width, and %.*s. */
 #ifndef CAPOS_CORE_LOG_H
 #define CAPOS_CORE_LOG_H

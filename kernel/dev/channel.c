@@ -12,6 +12,7 @@
 #include "core/string.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
+#include "dev/terminal.h"
 #include "dev/transport.h"
 #include "dev/uart.h"
 #include "dev/virtio_console.h"
@@ -28,7 +29,8 @@ struct frame_header {
 };
 
 static struct transport transport;
-static bool present;
+static bool present; /* frames go out */
+static bool listening; /* frames come in, or what the terminal makes of typing */
 
 static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
 static char text[1024]; /* guarded by send_lock */
@@ -41,13 +43,20 @@ void channel_init(const char *command_line, struct virtio_device *console)
 {
 	wait_queue_init(&input_readers);
 	bool com2 = command_line_has(command_line, "channel", "com2");
+	bool plain = command_line_has(command_line, "channel", "plain");
 	bool none = command_line_has(command_line, "channel", "none");
-	void *buffer = none || (!com2 && !console) ? NULL : kmem_alloc(INPUT_BYTES);
+	void *buffer = none || (!com2 && !plain && !console) ? NULL : kmem_alloc(INPUT_BYTES);
 	if (!buffer)
 		return;
 	/* Interrupts stay off until this is complete, so the first one finds the buffer. */
 	channel_input_init(&input, buffer, INPUT_BYTES, CHANNEL_READ_MAX);
+	if (plain) {
+		terminal_input_init(&transport, channel_interrupt);
+		listening = true;
+		return;
+	}
 	present = com2 ? uart_channel_init(&transport) : virtio_console_init(console, &transport);
+	listening = present;
 	if (!present) {
 		log_printf("capos: the host channel's device does not answer; output goes to this port");
 		kmem_free(buffer);
@@ -65,10 +74,7 @@ bool channel_present(void)
 static void send_locked(uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	if (!present) {
-		if (type == CAPOS_HOST_FRAME_STDOUT || type == CAPOS_HOST_FRAME_STDERR) {
-			uart_log_write(head, head_size);
-			uart_log_write(body, body_size);
-		}
+		terminal_frame(type, head, head_size, body, body_size);
 		return;
 	}
 	struct frame_header header = { .type = (uint8_t)type, .length = (uint32_t)(head_size + body_size) };
@@ -101,7 +107,7 @@ void channel_printf(uint32_t type, const char *format, ...)
 void channel_drain(void)
 {
 	spin_lock(&send_lock);
-	if (present)
+	if (listening)
 		transport.drain();
 	spin_unlock(&send_lock);
 }
@@ -142,7 +148,7 @@ static void pump_and_deliver(void)
 
 void channel_interrupt(void)
 {
-	if (present)
+	if (listening)
 		pump_and_deliver();
 }
 
@@ -150,7 +156,7 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 {
 	status_t status = STATUS_OK;
 	*got = 0;
-	if (!present || !size)
+	if (!listening || !size)
 		return STATUS_OK;
 	spin_lock(&input_lock);
 	while (!input.count && !input.ended && status == STATUS_OK)

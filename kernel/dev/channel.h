@@ -1,9 +1,9 @@
 /* The framed byte channel to whoever started the machine (HostFrame in the schema): over virtio-console where there
  * is one, the second serial port otherwise, as the command line says.
  *
- * Command line: channel=virtio, channel=com2 or channel=none; without the word, a virtio console if the machine has
- * one. With no channel, stdout and stderr go to the first serial port as plain text, other frames nowhere, and
- * input is at its end. */
+ * Command line: channel=virtio, channel=com2, channel=plain or channel=none; without the word, a virtio console if the
+ * machine has one. With no channel, output goes to the machine's own terminal as plain text (terminal.h); input comes from
+ * there too with channel=plain, and is at its end otherwise. */
 #ifndef CAPOS_DEV_CHANNEL_H
 #define CAPOS_DEV_CHANNEL_H
 

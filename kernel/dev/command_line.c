@@ -75,6 +75,17 @@ static bool parse_number(const char **at, const char *end, uint64_t *number)
 	return cursor > first;
 }
 
+uint64_t command_line_number(const char *line, const char *name, uint64_t without)
+{
+	const char *value;
+	size_t length;
+	uint64_t number;
+	if (!command_line_next(&line, name, &value, &length))
+		return without;
+	const char *end = value + length;
+	return parse_number(&value, end, &number) && value == end ? number : without;
+}
+
 bool command_line_mmio_device(const char *value, size_t length, struct mmio_device_word *device)
 {
 	const char *end = value + length;

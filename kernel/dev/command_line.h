@@ -12,6 +12,9 @@ bool command_line_next(const char **at, const char *name, const char **value, si
 /* Is the word there, with this value (NULL: with any or none)? */
 bool command_line_has(const char *line, const char *name, const char *value);
 
+/* The number that is the word's value, decimal or 0x; without the word, or a number there, what is given. */
+uint64_t command_line_number(const char *line, const char *name, uint64_t without);
+
 /* "SIZE@BASE:IRQ" of a virtio_mmio.device word; sizes may end in K or M. */
 struct mmio_device_word {
 	uint64_t base, size;

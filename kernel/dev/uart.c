@@ -1,4 +1,4 @@
-/* 16550 UARTs at the PC's fixed ports, driven by polling for output and, on COM2, by an interrupt for input. The
+/* 16550 UARTs at the PC's fixed ports, driven by polling for output and by an interrupt for input. The
  * registers are those of the National PC16550D data sheet. Reference speed is 115200 baud; virtual machines ignore
  * it. */
 #include "dev/uart.h"
@@ -9,6 +9,7 @@
 
 #define COM1 0x3f8
 #define COM2 0x2f8
+#define COM1_LINE 4
 #define COM2_GSI 3
 
 enum uart_register {
@@ -78,6 +79,27 @@ void uart_log_write(const char *text, size_t size)
 			log_put('\r');
 		log_put((uint8_t)text[i]);
 	}
+}
+
+void uart_log_listen(void (*received)(void))
+{
+	uart_log_write(NULL, 0); /* finds out whether there is a port */
+	if (log_state == PORT_READY && isa_interrupt_register(COM1_LINE, received))
+		outb(COM1 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
+}
+
+bool uart_log_receive(uint8_t *byte)
+{
+	if (log_state != PORT_READY || !(inb(COM1 + UART_LINE_STATUS) & LINE_STATUS_RECEIVED))
+		return false;
+	*byte = inb(COM1 + UART_DATA);
+	return true;
+}
+
+void uart_log_drain(void)
+{
+	if (log_state == PORT_READY)
+		(void)uart_wait(COM1, LINE_STATUS_IDLE);
 }
 
 /* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. An empty

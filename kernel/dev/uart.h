@@ -12,6 +12,12 @@
  * drops them. */
 void uart_log_write(const char *text, size_t size);
 
+/* What is typed at COM1: received is called in an interrupt when there is something, uart_log_receive() takes a byte of it. */
+void uart_log_listen(void (*received)(void));
+bool uart_log_receive(uint8_t *byte);
+/* Waits, within reason, until everything has left the port. */
+void uart_log_drain(void);
+
 /* Prepares COM2 as a byte transport with a receive interrupt; false when there is no such port. */
 bool uart_channel_init(struct transport *transport);
 

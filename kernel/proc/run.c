@@ -10,6 +10,8 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/channel.h"
+#include "dev/command_line.h"
+#include "dev/terminal.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
 #include "object/boot_package.h"
@@ -26,6 +28,7 @@
 #define SETTLE_STEP_NS 100000u
 
 static struct package package;
+static uint64_t linger_s;
 
 static void triple_fault(void)
 {
@@ -39,11 +42,12 @@ static void triple_fault(void)
 _Noreturn void power_off(void)
 {
 	uint32_t leaf[4];
+	terminal_linger(linger_s);
 	channel_drain();
 	outb(DEBUG_EXIT_PORT, DEBUG_EXIT_DONE);
 	acpi_power_off();
 	cpuid(1, 0, leaf);
-	if (leaf[2] >> 31) /* a hypervisor: what does not know soft off ends its machine at a triple fault */
+	if (leaf[2] >> 31 && !acpi.can_power_off) /* a hypervisor: what does not know soft off ends its machine at a triple fault */
 		triple_fault();
 	log_printf("capos: done; the machine can be switched off");
 	for (;;)
@@ -132,6 +136,7 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 {
 	const char *reason = "no boot package";
 	call_trace_init(command_line);
+	linger_s = command_line_number(command_line, "linger", 0);
 	status_t status = STATUS(INVALID_ARGUMENT);
 	if (bytes && (uintptr_t)bytes % PAGE_SIZE == 0)
 		status = package_open(bytes, size, &package, &reason);

@@ -9,7 +9,7 @@
  * command_line stays in memory. */
 _Noreturn void run_programs(const void *package, size_t size, const char *command_line);
 
-/* Ends the machine: by the test device, by ACPI as virtual machines have it, or by stopping. */
+/* Ends the machine when everything sent has left it. */
 _Noreturn void power_off(void);
 
 #endif

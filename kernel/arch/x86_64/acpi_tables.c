@@ -54,6 +54,15 @@ static void add_cpu(struct acpi_machine *machine, uint64_t apic_id, uint64_t fla
 		machine->apic_ids[machine->cpu_count++] = (uint32_t)apic_id;
 }
 
+/* Interrupt source override, 5.2.12.5: flags are polarity (3: low) and trigger mode (3: level), 2 bits each. */
+static void read_override(const struct table *entry, struct acpi_machine *machine)
+{
+	uint64_t line = field(entry, 3, 1), flags = field(entry, 8, 2);
+	if (entry->size >= 10 && line < ISA_LINES)
+		machine->isa[line] = (struct acpi_isa_line){
+			.gsi = (uint32_t)field(entry, 4, 4), .level = (flags >> 2 & 3) == 3, .active_low = (flags & 3) == 3 };
+}
+
 /* Multiple APIC Description Table, 5.2.12: a list of structures of a type and a size. */
 static void read_madt(const struct table *madt, struct acpi_machine *machine)
 {
@@ -68,6 +77,9 @@ static void read_madt(const struct table *madt, struct acpi_machine *machine)
 		case 1: /* I/O APIC, at 8 the first line it serves */
 			if (field(&entry, 8, 4) == 0)
 				machine->io_apic = (uint32_t)field(&entry, 4, 4);
+			break;
+		case 2:
+			read_override(&entry, machine);
 			break;
 		case 9: /* local x2APIC: CPUs whose number does not fit the other kind */
 			add_cpu(machine, field(&entry, 4, 4), field(&entry, 8, 4));
@@ -158,6 +170,8 @@ void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine)
 	struct table root, table;
 	unsigned width;
 	*machine = (struct acpi_machine){ 0 };
+	for (unsigned line = 0; line < ISA_LINES; line++)
+		machine->isa[line].gsi = line;
 	if (!rsdp || !open_root(reach, rsdp, &root, &width))
 		return;
 	for (uint32_t i = 0, at = HEADER_SIZE; i < TABLES_MAX && root.size - at >= width; i++, at += width)

@@ -27,6 +27,8 @@ enum {
 #define ICR_FIXED 0x4000u
 #define ICR_ALL_OTHERS 0xc0000u
 #define ICR_BUSY 0x1000u
+#define IO_ACTIVE_LOW 0x2000u
+#define IO_LEVEL 0x8000u
 #define HANDLERS_PER_LINE 4u
 
 /* Set at boot, with interrupts off. */
@@ -154,19 +156,30 @@ void apic_timer_deadline(uint64_t tsc)
 	wrmsr(MSR_TSC_DEADLINE, tsc);
 }
 
-bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+static bool register_line(unsigned gsi, uint32_t mode, void (*handler)(void))
 {
 	unsigned place = 0;
 	if (gsi >= DEVICE_LINES)
 		return false;
 	while (place < HANDLERS_PER_LINE && device_handlers[gsi][place])
 		place++;
-	if (place == HANDLERS_PER_LINE || (place && !level))
+	if (place == HANDLERS_PER_LINE || (place && !(mode & IO_LEVEL)))
 		return false;
 	device_handlers[gsi][place] = handler;
 	io_write(0x11 + 2 * gsi, apic_id() << 24);
-	io_write(0x10 + 2 * gsi, (VECTOR_DEVICE + gsi) | (level ? 0x8000 : 0));
+	io_write(0x10 + 2 * gsi, (VECTOR_DEVICE + gsi) | mode);
 	return true;
+}
+
+bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+{
+	return register_line(gsi, level ? IO_LEVEL : 0, handler);
+}
+
+bool isa_interrupt_register(unsigned line, void (*handler)(void))
+{
+	const struct acpi_isa_line *isa = &acpi.isa[line];
+	return register_line(isa->gsi, (isa->level ? IO_LEVEL : 0) | (isa->active_low ? IO_ACTIVE_LOW : 0), handler);
 }
 
 bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "arch/x86_64/cpu.h"
+#include "mm/frame.h"
 #include "sched/thread.h"
 
 struct percpu;
@@ -19,8 +20,10 @@ const char *cpu_refusal(void);
 /* traps.c */
 void traps_init(void);
 
-/* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end directly; takes frames from *free upwards. */
-void kernel_map_init(uint64_t ram_end, uint64_t *free);
+/* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end directly, and the device; the directories
+ * for that go to kernel_map_pages() pages. */
+size_t kernel_map_pages(uint64_t ram_end, struct memory_range device);
+void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages);
 void kernel_map_activate(void);
 /* Maps device registers, uncached, for good: NULL when there is no more room or no such address. Boot only, on CPU 0. */
 void *kernel_map_device(uint64_t physical, uint64_t size_bytes);
@@ -39,7 +42,7 @@ void switch_context(uint64_t *save_rsp, uint64_t load_rsp);
 void thread_begin(void);
 void entry_syscall(void);
 
-/* smp.c */
+/* smp.c; the page TRAMPOLINE must be free. */
 void smp_start(void);
 
 /* clock.c */

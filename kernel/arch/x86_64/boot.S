@@ -1,11 +1,14 @@
 /* From the machine's first jump to C.
  *
- * The loader (QEMU -kernel, or any monitor that knows PVH) enters boot_entry32 in 32-bit protected mode without
- * paging, EBX = physical address of hvm_start_info (Xen public/arch-x86/hvm/start_info.h). Static tables map the first 4 GiB
+ * The loader enters in 32-bit protected mode without paging: at boot_entry32 when it knows PVH (QEMU -kernel and other virtual machine
+ * monitors), with EBX = physical address of hvm_start_info; at boot_entry_multiboot when it knows Multiboot2 (GRUB, under BIOS and under UEFI
+ * alike), with EAX = a magic number and EBX = physical address of the boot information. Static tables map the first 4 GiB
  * three times: where they are (identity, until the jump), at the direct map, and the first
  * GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
  */
 #include "arch/x86_64/asm.h"
+#include "arch/x86_64/multiboot.h"
+#include "offsets.h"
 
 #define PHYS(symbol) ((symbol) - KERNEL_BASE)
 #define PTE_PRESENT_WRITE 3
@@ -23,12 +26,49 @@
 	.asciz "Xen"
 	.quad PHYS(boot_entry32)
 
+	/* Multiboot2 Specification, 3.1.3 to 3.1.12: tags of u16 type, u16 flags (1: may be ignored), u32 size, at multiples of 8. In the first 32 KiB
+	 * of the file. For i386: so the state at the entry is the same whatever firmware the loader came from. */
+#define HEADER_MAGIC 0xe85250d6
+#define HEADER_I386 0
+	.section .text.header, "ax"
+	.balign 8
+multiboot_header:
+	.long HEADER_MAGIC, HEADER_I386, multiboot_header_end - multiboot_header
+	.long -(HEADER_MAGIC + HEADER_I386 + (multiboot_header_end - multiboot_header))
+	.short 1, 0                             /* give: the memory map */
+	.long 12, 6
+	.balign 8
+	.short 1, 1                             /* give if possible: screen, ACPI root pointers */
+	.long 20, 8, 14, 15
+	.balign 8
+	.short 3, 0                             /* enter there */
+	.long 12, PHYS(boot_entry_multiboot)
+	.balign 8
+	.short 4, 1                             /* text on the screen is welcome */
+	.long 12, 2
+	.balign 8
+	.short 5, 1                             /* so are pixels, of any number */
+	.long 20, 0, 0, 0
+	.balign 8
+	.short 6, 0                             /* modules at whole pages */
+	.long 8
+	.short 0, 0
+	.long 8
+multiboot_header_end:
+
 	.section .text.boot, "ax"
 	.code32
+FUNCTION(boot_entry_multiboot)
+	movl %eax, %ebp                         /* the loader's magic number, kept in EBP */
+	jmp boot_from_loader
+END(boot_entry_multiboot)
+
 FUNCTION(boot_entry32)
+	xorl %ebp, %ebp                         /* PVH passes none */
+boot_from_loader:
 	cli
 	cld
-	movl %ebx, %esi                         /* start_info, kept in ESI */
+	movl %ebx, %esi                         /* the loader's information, kept in ESI */
 	movl $PHYS(boot_stack_end), %esp
 
 	/* Four page directories: 4 GiB in 2 MiB pages. */
@@ -90,8 +130,9 @@ FUNCTION(boot_entry64)
 	movl %eax, %fs
 	movl %eax, %gs
 	leaq boot_stack_end(%rip), %rsp
+	movl %esi, %edi                         /* kernel_start(information, magic) */
+	movl %ebp, %esi
 	xorl %ebp, %ebp
-	movl %esi, %edi                         /* kernel_start(start_info) */
 	call kernel_start
 	ud2
 END(boot_entry64)
@@ -150,6 +191,8 @@ FUNCTION(ap_entry64)
 	movl %eax, %gs
 	movl %ebp, %edi
 	xorl %ebp, %ebp
+	cmpl $CPUS_MAX, %edi
+	jae 2f                                  /* more than the kernel can count */
 	movq ap_stacks(,%rdi,8), %rsp           /* highest address of each stack */
 	testq %rsp, %rsp
 	jz 2f

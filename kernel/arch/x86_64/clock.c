@@ -1,7 +1,7 @@
 /* Time from the time-stamp counter, and the one-shot timer behind deadlines.
  *
  * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under QEMU's TCG from the local APIC timer, whose
- * clock there is exactly 1 GHz; from the HPET; from the PIT.
+ * clock there is exactly 1 GHz; on a bare machine the processor's own word (CPUID 0x15); the HPET; the PIT.
  *
  * The counter is not trusted where a bare machine does not promise a constant rate (CPUID 0x80000007), where smp.c sees one CPU's behind
  * another's, or where the command line says `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so by
@@ -22,6 +22,9 @@
 #define NS_PER_S 1000000000ul
 #define TCG_APIC_HZ 1000000000ul
 #define PIT_HZ 1193182ul
+#define PIT_CHANNEL_0 0x40
+#define PIT_CONTROL 0x43
+#define PIT_POLLS 1000000u /* a port takes about a microsecond */
 
 static union {
 	struct capos_clock_page page;
@@ -151,22 +154,49 @@ static uint64_t tsc_hz_by_hpet(void)
 	return tsc * NS_PER_S / passed_ns;
 }
 
-/* Both rates against PIT channel 2 counting down 10 ms (Intel 8254: mode 0, gate by port 0x61). */
+static uint16_t pit_count(void)
+{
+	outb(PIT_CONTROL, 0x00); /* latch channel 0 */
+	uint8_t low = inb(PIT_CHANNEL_0);
+	return (uint16_t)(low | inb(PIT_CHANNEL_0) << 8);
+}
+
+/* Both rates against PIT channel 0 counting down from the top (Intel 8254: mode 0), over 10 ms; 0 when it stands still, as where it is switched
+ * off. Its interrupt is masked. Channel 2 would need a port that not every machine has. */
 static uint64_t tsc_hz_by_pit(void)
 {
-	const uint64_t count = PIT_HZ / 100;
-	outb(0x61, (uint8_t)((inb(0x61) & ~2) | 1));
-	outb(0x43, 0xb0);
-	outb(0x42, (uint8_t)count);
-	outb(0x42, (uint8_t)(count >> 8));
+	unsigned polls = 0;
+	outb(PIT_CONTROL, 0x30);
+	outb(PIT_CHANNEL_0, 0xff);
+	outb(PIT_CHANNEL_0, 0xff);
+	uint16_t first = pit_count(), begin = first, ticks = 0;
+	while (begin == first && polls++ < PIT_POLLS)
+		begin = pit_count();
 	apic_timer_start(UINT32_MAX);
 	uint64_t start = rdtsc();
-	while (!(inb(0x61) & 0x20))
-		cpu_relax();
-	uint64_t tsc = rdtsc() - start;
-	apic_hz = (uint64_t)(UINT32_MAX - apic_timer_current()) * 100;
+	while (ticks < PIT_HZ / 100 && polls++ < PIT_POLLS)
+		ticks = (uint16_t)(begin - pit_count());
+	uint64_t tsc = rdtsc() - start, apic = UINT32_MAX - apic_timer_current();
 	apic_timer_start(0);
-	return tsc * 100;
+	if (polls >= PIT_POLLS)
+		return 0;
+	apic_hz = apic * PIT_HZ / ticks;
+	return tsc * PIT_HZ / ticks;
+}
+
+/* Intel SDM volume 2, CPUID leaf 15H: crystal rate and the counter's multiple of it. The APIC timer runs at the crystal's rate then (volume 3,
+ * 11.5.4). 0 when the processor does not say. */
+static uint64_t tsc_hz_by_processor(void)
+{
+	uint32_t r[4];
+	cpuid(0, 0, r);
+	if (r[0] < 0x15)
+		return 0;
+	cpuid(0x15, 0, r);
+	if (!r[0] || !r[1] || !r[2])
+		return 0;
+	apic_hz = r[2];
+	return (uint64_t)r[2] * r[1] / r[0];
 }
 
 /* A hypervisor keeps the counter's rate constant, whether or not it says so. */
@@ -200,9 +230,11 @@ void clock_init(void)
 		apic_hz = (uint64_t)r[1] * 1000;
 	}
 	if (!hz || !apic_hz)
+		hz = is_virtual() ? 0 : tsc_hz_by_processor();
+	if (!hz)
 		hz = hpet_start() ? tsc_hz_by_hpet() : tsc_hz_by_pit();
 	if (!hz)
-		panic("the time-stamp counter does not count");
+		panic("no clock of a known rate runs here");
 	clock_page.page.ns_per_tick = ratio(NS_PER_S, hz);
 	clock_page.page.tsc_base = rdtsc();
 	clock_page.page.cpu_count = 1;

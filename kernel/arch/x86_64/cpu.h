@@ -22,6 +22,8 @@ unsigned cpus_online(void);
 /* Adds a handler for an ISA/GSI interrupt line, routed to CPU 0, unmasked. level: level-triggered; such a line may have
  * several handlers, and each looks whether its own device calls. False when the line does not exist or has too many. Boot only. */
 bool interrupt_register(unsigned gsi, bool level, void (*handler)(void));
+/* The same for one of the 16 lines of the old PC, wherever and in whatever manner the machine's tables say that it arrives. */
+bool isa_interrupt_register(unsigned line, void (*handler)(void));
 
 /* The memory write that is an interrupt, for devices which send them so (MSI). */
 struct interrupt_message {

@@ -1,6 +1,9 @@
 /* The kernel half of every address space: all RAM at the direct map (never executable), the kernel image at its own base, page by page
  * with the protection its sections ask for, and above the image the device registers that were asked for. Its top-level
- * entries never change afterwards, so that address spaces can copy them once. */
+ * entries never change afterwards, so that address spaces can copy them once.
+ *
+ * The direct map holds the first 4 GiB in any case, and the GiB of one device that lies above all RAM: the screen. Firmware has told the
+ * processors (by MTRR) how what is not RAM may be cached. */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
@@ -14,6 +17,7 @@
 #define PTE_LARGE 0x80ul
 #define PTE_GLOBAL 0x100ul
 #define PTE_NX (1ul << 63)
+#define DEVICES_END (4ul << 30)
 #define DEVICE_BASE 0xffffffffc0000000ul /* the last GiB, behind the image's */
 #define IMAGE_TABLES 4 /* 8 MiB from the kernel's base: the image ends below (checked) */
 
@@ -52,26 +56,41 @@ static void map_image(uint64_t nx)
 	kernel_pml4[511] = image_phys(image_pdpt) | PTE_PRESENT | PTE_WRITE;
 }
 
-/* At least 4 GiB, which hold the device registers too. The directories take frames from *free. */
-static void map_direct(uint64_t ram_end, uint64_t *free, uint64_t nx)
+static bool is_direct(uint64_t gib, uint64_t ram_end, struct memory_range device)
+{
+	uint64_t start = gib << 30, end = (gib + 1) << 30;
+	return start < DEVICES_END || start < ram_end || (device.start < end && start < device.end);
+}
+
+size_t kernel_map_pages(uint64_t ram_end, struct memory_range device)
+{
+	size_t count = 0;
+	for (uint64_t gib = 0; gib < 512; gib++)
+		count += is_direct(gib, ram_end, device);
+	return count;
+}
+
+static void map_direct(uint64_t ram_end, struct memory_range device, paddr_t pages, uint64_t nx)
 {
 	uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | nx;
-	for (uint64_t gib = 0; gib < 512 && (gib < 4 || gib << 30 < ram_end); gib++) {
-		uint64_t *directory = phys_to_virt(*free);
+	for (uint64_t gib = 0; gib < 512; gib++) {
+		if (!is_direct(gib, ram_end, device))
+			continue;
+		uint64_t *directory = phys_to_virt(pages);
 		for (uint64_t i = 0; i < 512; i++)
 			directory[i] = (gib << 30 | i << 21) | flags;
-		direct_pdpt[gib] = *free | PTE_PRESENT | PTE_WRITE;
-		*free += PAGE_SIZE;
+		direct_pdpt[gib] = pages | PTE_PRESENT | PTE_WRITE;
+		pages += PAGE_SIZE;
 	}
 	kernel_pml4[256] = image_phys(direct_pdpt) | PTE_PRESENT | PTE_WRITE;
 }
 
-void kernel_map_init(uint64_t ram_end, uint64_t *free)
+void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages)
 {
 	/* Entries with NX set are reserved-bit faults until EFER.NXE is on: each CPU turns that on before it activates these tables. */
 	uint64_t nx = cpu_features.nx ? PTE_NX : 0;
 	map_image(nx);
-	map_direct(ram_end, free, nx);
+	map_direct(ram_end, device, pages, nx);
 }
 
 static uint64_t physical_limit(void)

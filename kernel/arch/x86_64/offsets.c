@@ -14,6 +14,7 @@ void offsets(void)
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
 	OFFSET(THREAD_STACK_POINTER, offsetof(struct thread, stack_pointer));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
+	OFFSET(CPUS_MAX, CAPOS_CPUS_MAX);
 	OFFSET(FRAME_RBP, offsetof(struct trap_frame, rbp));
 	OFFSET(FRAME_RDI, offsetof(struct trap_frame, rdi));
 	OFFSET(FRAME_RSI, offsetof(struct trap_frame, rsi));

@@ -50,7 +50,8 @@ static void put_madt(void)
 	static const uint8_t entries[] = {
 		0, 8, 0, 4, 1, 0, 0, 0,                            /* CPU 4 */
 		0, 8, 1, 5, 0, 0, 0, 0,                            /* switched off */
-		2, 10, 0, 9, 20, 0, 0, 0, 13, 0,                   /* something else */
+		2, 10, 0, 4, 20, 0, 0, 0, 15, 0,                   /* line 4 arrives at 20, low, by level */
+		2, 10, 0, 16, 21, 0, 0, 0, 15, 0,                  /* of a line that is none */
 		1, 12, 0, 0, 0, 0, 0xd0, 0xfe, 0x18, 0, 0, 0,      /* an I/O APIC for later lines */
 		1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0,         /* the first */
 		9, 16, 0, 0, 0x10, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, /* CPU 272 */
@@ -98,6 +99,8 @@ static void make_machine(bool wide)
 static void check_machine(const struct acpi_machine *machine)
 {
 	CHECK(machine->cpu_count == 2 && machine->apic_ids[0] == 4 && machine->apic_ids[1] == 272);
+	CHECK(machine->isa[4].gsi == 20 && machine->isa[4].level && machine->isa[4].active_low);
+	CHECK(machine->isa[3].gsi == 3 && !machine->isa[3].level && machine->isa[15].gsi == 15);
 	CHECK(machine->io_apic == 0xfec00000 && machine->hpet == 0xfed00000);
 	CHECK(machine->can_power_off && machine->control_a == 0x604 && machine->control_b == 0);
 	CHECK(machine->smi_command == 0xb2 && machine->smi_enable == 0xf1);
@@ -141,7 +144,7 @@ static void acpi_hostile_values(void)
 {
 	static const uint8_t values[] = { 0, 1, 2, 7, 35, 36, 0x7f, 0x80, 0xff };
 	static const struct { uint32_t at, size; } tables[] = {
-		{ XSDT, 60 }, { MADT, 110 }, { FADT, 244 }, { DSDT, 54 }, { EVENT_TIMER, 56 } };
+		{ XSDT, 60 }, { MADT, 120 }, { FADT, 244 }, { DSDT, 54 }, { EVENT_TIMER, 56 } };
 	struct acpi_machine machine;
 	for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
 		for (uint32_t at = 4; at < tables[t].size; at++)
