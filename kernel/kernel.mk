@@ -1,4 +1,5 @@
-# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock ranks, poisoned frames).
+# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock ranks, poisoned memory, every
+# access and every operation with an undefined case checked: core/kasan.c, core/ubsan.c; selftest= proves it).
 # Two link passes: the second carries the symbol table made from the first.
 
 KERNEL_CC ?= gcc
@@ -9,6 +10,12 @@ KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-r
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
 KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--fatal-warnings
+# With checks inside, gcc no longer follows some values and warns of cases that cannot be; the release build has the warnings.
+KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 \
+	--param asan-stack=0 --param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
+	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+# The checks themselves, what runs while free memory is worked on, and what checks whole ranges.
+KERNEL_UNCHECKED := core/kasan core/ubsan core/string mm/frame mm/kmem
 KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
 
 # $(1): output directory, $(2): further flags
@@ -22,7 +29,7 @@ $(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) $$(wildcard ke
 
 $(1)/%.c.o: kernel/%.c $$(KERNEL_GENERATED)
 	@mkdir -p $$(@D)
-	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) $$(KERNEL_FILE_FLAGS) -MMD -MP -c -o $$@ $$<
 
 $(1)/%.S.o: kernel/%.S $(1)/offsets.h
 	@mkdir -p $$(@D)
@@ -44,7 +51,9 @@ $(1)/capos.elf: $$($(1)_OBJECTS) kernel/arch/x86_64/linker.ld kernel/symbols.awk
 endef
 
 $(eval $(call KERNEL_BUILD,build/kernel,))
-$(eval $(call KERNEL_BUILD,build/kernel-debug,-DCAPOS_DEBUG))
+$(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
+
+$(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 
 .PHONY: kernel kernel-debug
 kernel: build/kernel/capos.elf

@@ -52,7 +52,8 @@ static void print_place(uint64_t rip)
 		log_printf("  [<%016lx>] the program", rip);
 }
 
-/* A program's RBP may hold anything and is not followed. */
+/* Of return addresses, the call's last byte is shown: a call that never returns may be the last of its function. A
+ * program's RBP may hold anything and is not followed. */
 void backtrace_print(uint64_t rip, uint64_t rbp)
 {
 	for (int depth = 0; depth < 32; depth++) {
@@ -60,7 +61,7 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 		if (!is_kernel_address(rip) || !is_kernel_address(rbp) || rbp % 8)
 			break;
 		const uint64_t *frame = (const uint64_t *)rbp;
-		rip = frame[1];
+		rip = frame[1] - 1;
 		if (frame[0] <= rbp || !is_kernel_address(rip))
 			break;
 		rbp = frame[0];
@@ -130,9 +131,10 @@ void panic(const char *format, ...)
 	va_start(arguments, format);
 	text_vformat(line, sizeof line, format, arguments);
 	va_end(arguments);
-	panic_begin((uint64_t)__builtin_return_address(0));
+	uint64_t call = (uint64_t)__builtin_return_address(0) - 1;
+	panic_begin(call);
 	log_printf("capos: kernel panic: %s", line);
-	backtrace_print((uint64_t)__builtin_return_address(0), *(uint64_t *)__builtin_frame_address(0));
+	backtrace_print(call, *(uint64_t *)__builtin_frame_address(0));
 	panic_end();
 	__builtin_unreachable();
 }

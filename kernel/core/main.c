@@ -11,6 +11,7 @@
 #include "arch/x86_64/pvh.h"
 #include "core/boot_info.h"
 #include "core/log.h"
+#include "core/selftest.h"
 #include "core/string.h"
 #include "core/symbols.h"
 #include "dev/devices.h"
@@ -77,6 +78,7 @@ static void run(void *unused)
 	else if (acpi.cpu_count > 1)
 		log_printf("capos: firmware keeps the memory where processors begin; running on one CPU");
 	devices_init(boot.command_line);
+	selftest_run(boot.command_line);
 	run_programs(boot.package_size ? phys_to_virt(boot.package) : NULL, boot.package_size, boot.command_line);
 }
 

@@ -4,10 +4,14 @@
 
 #include <stdint.h>
 
+#include "core/kasan.h"
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
 	void *d = to;
 	const void *s = from;
+	kasan_check(from, size, false);
+	kasan_check(to, size, true);
 	size_t words = size / 8;
 	__asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(words) : : "memory");
 	size_t tail = size % 8;
@@ -21,6 +25,8 @@ void *memmove(void *to, const void *from, size_t size)
 	const unsigned char *s = from;
 	if (d <= s || d >= s + size)
 		return memcpy(to, from, size);
+	kasan_check(from, size, false);
+	kasan_check(to, size, true);
 	while (size--)
 		d[size] = s[size];
 	return to;
@@ -29,6 +35,7 @@ void *memmove(void *to, const void *from, size_t size)
 void *memset(void *to, int byte, size_t size)
 {
 	void *d = to;
+	kasan_check(to, size, true);
 	uint64_t pattern = 0x0101010101010101ul * (uint8_t)byte;
 	size_t words = size / 8;
 	__asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
@@ -40,6 +47,8 @@ void *memset(void *to, int byte, size_t size)
 int memcmp(const void *a, const void *b, size_t size)
 {
 	const unsigned char *x = a, *y = b;
+	kasan_check(a, size, false);
+	kasan_check(b, size, false);
 	for (size_t i = 0; i < size; i++)
 		if (x[i] != y[i])
 			return x[i] - y[i];

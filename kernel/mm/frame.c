@@ -14,6 +14,7 @@
  * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is found there. */
 #include "mm/frame.h"
 
+#include "core/kasan.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -142,6 +143,7 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
 		return 0;
 
 	paddr_t address = frame << PAGE_SHIFT;
+	kasan_unpoison(phys_to_virt(address), PAGE_SIZE << order);
 	poison_check(address, order);
 	if (flags & FRAME_ZERO)
 		fill_words(phys_to_virt(address), (PAGE_SIZE << order) / 8, 0);
@@ -165,6 +167,7 @@ void frame_free(paddr_t address, unsigned order)
 	block_check(address, order);
 	spin_unlock(&frames_lock);
 	poison(phys_to_virt(address), PAGE_SIZE << order);
+	kasan_poison(phys_to_virt(address), PAGE_SIZE << order, KASAN_FREE_FRAME);
 #endif
 	spin_lock(&frames_lock);
 	size_t frame = block_check(address, order);
@@ -247,6 +250,7 @@ static void add_frames(size_t from, size_t to)
 	free_count += to - from;
 #ifdef CAPOS_DEBUG
 	poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
+	kasan_poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT, KASAN_FREE_FRAME);
 #endif
 	while (from < to) {
 		unsigned order = (unsigned)__builtin_ctzl(from | BLOCK_MAX);
@@ -297,10 +301,10 @@ static size_t untaken_next(size_t *from, size_t to)
 	return *from < to ? to : 0;
 }
 
-/* Puts the table into the first stretch that has room for it. */
-static void place_table(const struct memory_range *usable, unsigned usable_count)
+/* Takes the first stretch that has room for so many bytes. */
+static void *place_table(const struct memory_range *usable, unsigned usable_count, size_t bytes)
 {
-	size_t frames = (frame_limit - first_frame + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	size_t frames = frame_up(bytes);
 
 	for (unsigned i = 0; i < usable_count; i++) {
 		size_t from = frame_up(usable[i].start), end;
@@ -308,15 +312,33 @@ static void place_table(const struct memory_range *usable, unsigned usable_count
 			from = 1;
 		while ((end = untaken_next(&from, usable[i].end >> PAGE_SHIFT)) != 0) {
 			if (end - from >= frames) {
-				heads = phys_to_virt(from << PAGE_SHIFT);
 				taken_insert(from, from + frames);
-				return;
+				return phys_to_virt(from << PAGE_SHIFT);
 			}
 			from = end;
 		}
 	}
-	panic("no room for the frame table of %zu frames", frames);
+	panic("no room for a memory table of %zu frames", frames);
 }
+
+#ifdef CAPOS_KASAN
+static void place_shadow(const struct memory_range *usable, unsigned usable_count)
+{
+	paddr_t end = 0;
+
+	for (unsigned i = 0; i < usable_count; i++)
+		end = usable[i].end > end ? usable[i].end : end;
+	size_t bytes = end / KASAN_SHADOW_RATIO;
+	uint8_t *shadow = place_table(usable, usable_count, bytes);
+	fill_words(shadow, bytes / 8, 0);
+	kasan_init(shadow, bytes * KASAN_SHADOW_RATIO);
+}
+#else
+static void place_shadow(const struct memory_range *usable, unsigned usable_count)
+{
+	(void)usable, (void)usable_count;
+}
+#endif
 
 void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count)
 {
@@ -334,7 +356,8 @@ void frames_init(const struct memory_range *usable, unsigned usable_count, const
 
 	for (unsigned i = 0; i < taken_count; i++)
 		taken_insert(taken[i].start >> PAGE_SHIFT, frame_up(taken[i].end));
-	place_table(usable, usable_count);
+	heads = place_table(usable, usable_count, frame_limit - first_frame);
+	place_shadow(usable, usable_count);
 	for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
 		list_init(&free_lists[i]);
 

@@ -8,12 +8,15 @@
  * whole-frame allocation, whose size the frame allocator knows. That is how free needs no size.
  *
  * A slab is on its class's list while it has both a free object and a used one. Objects never used yet are not on the
- * free list but behind `carved`: a new slab costs nothing per object. */
+ * free list but behind `carved`: a new slab costs nothing per object.
+ *
+ * Kernels with address checks keep a red zone behind each object that is handed out, and poison what is not. */
 #include "mm/kmem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/kasan.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -42,6 +45,12 @@ _Static_assert(sizeof(struct slab) == 64, "objects of 64 bytes and more are 64-b
 static const uint16_t class_sizes[] = { 16, 32, 48, 64, 128, 192, 256, 320, 384, 448, 576, 768, 960, 1344, 1984 };
 #define CLASS_COUNT (sizeof(class_sizes) / sizeof(class_sizes[0]))
 #define SLAB_SIZE_MAX 1984u
+
+#ifdef CAPOS_KASAN
+#define RED_ZONE 16u
+#else
+#define RED_ZONE 0u
+#endif
 
 static struct spinlock kmem_lock = SPINLOCK_INIT(KMEM);
 
@@ -109,6 +118,13 @@ static void object_check_used(const struct slab *slab, const void *object)
 }
 #endif
 
+/* Of an open object, closes what is behind the size asked for. */
+static void object_fit(void *object, size_t size, size_t whole)
+{
+	kasan_poison(object, whole, KASAN_OBJECT_END);
+	kasan_unpoison(object, size);
+}
+
 /* An empty slab of the class, on no list. */
 static struct slab *slab_create(unsigned class)
 {
@@ -117,6 +133,7 @@ static struct slab *slab_create(unsigned class)
 		return NULL;
 
 	struct slab *slab = phys_to_virt(frame);
+	kasan_poison(slab + 1, SLAB_BYTES, KASAN_OBJECT_END);
 	*slab = (struct slab){ .class = class, .magic = SLAB_MAGIC };
 	list_node_init(&slab->node);
 	return slab;
@@ -148,7 +165,7 @@ static struct slab *slab_get(struct kmem_class *class, unsigned index)
 
 static void *slab_alloc(size_t size)
 {
-	unsigned index = class_of(size);
+	unsigned index = class_of(size + RED_ZONE);
 	struct kmem_class *class = &classes[index];
 
 	spin_lock(&kmem_lock);
@@ -169,7 +186,9 @@ static void *slab_alloc(size_t size)
 		list_remove(&slab->node);
 	spin_unlock(&kmem_lock);
 
+	kasan_unpoison(object, class_sizes[index]);
 	memset(object, 0, class_sizes[index]);
+	object_fit(object, size, class_sizes[index]);
 	return object;
 }
 
@@ -179,7 +198,9 @@ static void slab_free(struct slab *slab, void *object)
 
 	struct kmem_class *class = &classes[slab->class];
 	struct slab *surplus = NULL;
+	kasan_unpoison(object, class_sizes[slab->class]);
 	object_poison(object, class_sizes[slab->class]);
+	kasan_poison(object, class_sizes[slab->class], KASAN_FREE_OBJECT);
 
 	spin_lock(&kmem_lock);
 	object_check_used(slab, object);
@@ -202,7 +223,7 @@ static void slab_free(struct slab *slab, void *object)
 
 void *kmem_alloc(size_t size)
 {
-	if (size <= SLAB_SIZE_MAX)
+	if (size <= SLAB_SIZE_MAX - RED_ZONE)
 		return slab_alloc(size);
 	if (size > PAGE_SIZE << FRAME_ORDER_MAX)
 		return NULL;
@@ -211,7 +232,10 @@ void *kmem_alloc(size_t size)
 	while (PAGE_SIZE << order < size)
 		order++;
 	paddr_t frame = frame_alloc(order, FRAME_ZERO);
-	return frame ? phys_to_virt(frame) : NULL;
+	if (!frame)
+		return NULL;
+	object_fit(phys_to_virt(frame), size, PAGE_SIZE << order);
+	return phys_to_virt(frame);
 }
 
 void kmem_free(void *memory)

@@ -3,6 +3,7 @@
 #include "mm/user.h"
 
 #include "arch/x86_64/cpu.h"
+#include "core/kasan.h"
 
 bool user_copy(void *to, const void *from, size_t size);
 bool user_load_u32_nofault(const void *from, uint32_t *value);
@@ -44,6 +45,7 @@ status_t copy_from_user(void *to, uint64_t from, size_t size)
 		return STATUS_OK;
 	if (!in_user_half(from, size))
 		return STATUS(BAD_ADDRESS);
+	kasan_check(to, size, true);
 	return copy_checked(to, (const void *)from, size);
 }
 
@@ -53,6 +55,7 @@ status_t copy_to_user(uint64_t to, const void *from, size_t size)
 		return STATUS_OK;
 	if (!in_user_half(to, size))
 		return STATUS(BAD_ADDRESS);
+	kasan_check(from, size, false);
 	return copy_checked((void *)to, from, size);
 }
 

@@ -25,7 +25,11 @@
 struct process;
 struct ring;
 
+#ifdef CAPOS_KASAN
+#define KERNEL_STACK_ORDER 2 /* the checks' calls need room */
+#else
 #define KERNEL_STACK_ORDER 1 /* 8 KiB */
+#endif
 #define KERNEL_STACK_SIZE (4096ul << KERNEL_STACK_ORDER)
 #define SCRATCH_BYTES 4096ul
 

@@ -26,6 +26,7 @@ func (s *suite) panicSteps() ([]step, error) {
 	}
 	return []step{
 		{name: "panic/nmi", cpus: 2, run: func(ctx context.Context) []check { return s.nmiChecks(ctx, probe) }},
+		{name: "panic/checks", cpus: 1, run: func(ctx context.Context) []check { return s.selftestChecks(ctx, probe) }},
 	}, nil
 }
 
@@ -176,4 +177,53 @@ func judgeNMI(text string, cpus int, busy bool) error {
 		return errors.New("the backtrace does not reach the idle loop's caller")
 	}
 	return nil
+}
+
+// kernelMistakes are the deliberate mistakes of kernel/core/selftest.c, what the debug kernel must call each, and the function that a
+// person has to find in the backtrace ("": it is named by the reason).
+var kernelMistakes = []struct{ name, reason, function string }{
+	{"object-use-after-free", "KASAN: use of a free kernel object: read of 1 bytes", "object_use_after_free"},
+	{"object-write-after-free", "KASAN: use of a free kernel object: write of 8 bytes", "object_write_after_free"},
+	{"object-read-behind", "KASAN: access behind the end of a kernel object: read of 1 bytes", "object_read_behind"},
+	{"object-write-behind", "KASAN: access behind the end of a kernel object: write of 1 bytes", "object_write_behind"},
+	{"object-read-across", "KASAN: access behind the end of a kernel object: read of 4 bytes", "object_read_across"},
+	{"large-object-write-behind", "KASAN: access behind the end of a kernel object: write of 1 bytes", "large_object_write_behind"},
+	{"object-double-free", "is freed twice", "kmem_free"},
+	{"copy-behind", "KASAN: access behind the end of a kernel object: write of 41 bytes", "memset"},
+	{"user-copy-behind", "KASAN: access behind the end of a kernel object: write of 41 bytes", "copy_from_user"},
+	{"frame-use-after-free", "KASAN: use of a free frame: read of 1 bytes", "frame_use_after_free"},
+	{"frame-double-free", "is not an allocated block of order 0", "frame_free"},
+	{"global-behind", "KASAN: access behind a global variable: read of 1 bytes", "global_behind"},
+	{"user-access", "KASAN: user memory without the functions for it: read of 1 bytes at 10000", "user_access"},
+	{"index-behind", "UBSAN: index out of bounds at kernel/core/selftest.c:", "index_behind"},
+	{"addition-overflow", "UBSAN: signed addition overflows at kernel/core/selftest.c:", "addition_overflow"},
+	{"shift-too-far", "UBSAN: shift out of range at kernel/core/selftest.c:", "shift_too_far"},
+	{"division-by-zero", "UBSAN: division by zero or overflow at kernel/core/selftest.c:", "division_by_zero"},
+	{"misaligned", "UBSAN: misaligned pointer at kernel/core/selftest.c:", "misaligned"},
+	{"bad-bool", "UBSAN: value that its type does not have at kernel/core/selftest.c:", "bad_bool"},
+	{"stack-overrun", "kernel stack overrun", "stack_overrun"},
+	{"lock-order", "lock order: PROCESS taken while FRAMES is held", "lock_check_acquire"},
+	{"assertion", "expected number == 4", "assertion"},
+}
+
+// selftestChecks have the debug kernel make each mistake, and see that other kernels do not know the word.
+func (s *suite) selftestChecks(ctx context.Context, build func(context.Context) (string, error)) []check {
+	probe, err := build(ctx)
+	if err != nil {
+		return single("probe", err, "")
+	}
+	flags := func(kernel, name string) []string {
+		return []string{"--kernel", kernel, "--cpus", "1", "--qemu-arg", "-append", "--qemu-arg", "channel=virtio selftest=" + name}
+	}
+	var cases []toolCase
+	for _, m := range kernelMistakes {
+		cases = append(cases, toolCase{name: m.name, flags: flags("debug", m.name), args: []string{"exit", "0"}, status: report.StatusPanic,
+			inErr: []string{"kernel panic: ", m.reason, "] " + m.function, "capos: CPU 0, thread ", "\"main\", process none (kernel)"}})
+	}
+	cases = append(cases,
+		toolCase{name: "no-such-mistake", flags: flags("debug", "none"), args: []string{"exit", "0"}, status: report.StatusPanic,
+			inErr: []string{"there is no such self test"}},
+		toolCase{name: "release-kernel-makes-none", flags: flags("release", kernelMistakes[0].name), args: []string{"exit", "5"}, status: 5,
+			silent: true})
+	return s.runToolCases(ctx, func(context.Context) (string, error) { return probe, nil }, cases)
 }

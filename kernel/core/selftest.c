@@ -1,0 +1,225 @@
+/* Deliberate mistakes: see selftest.h. Each must end in a panic with the right reason (test step panic/checks); one that goes
+ * unnoticed ends in a panic that says so. What they do goes through volatile variables, or the compiler, which sees that it is
+ * wrong, would leave it out. */
+#include "core/selftest.h"
+
+#ifdef CAPOS_DEBUG
+
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "dev/command_line.h"
+#include "mm/frame.h"
+#include "mm/kmem.h"
+#include "mm/user.h"
+
+#define OBJECT_BYTES 40u
+
+static volatile uint8_t taken; /* what a wrong load finds */
+static volatile int number;
+static volatile unsigned count;
+static int table[5];
+
+static uint8_t *object_alloc(size_t size)
+{
+	uint8_t *volatile object = kmem_alloc(size);
+	VERIFY(object);
+	return object;
+}
+
+static uint8_t *frame_get(void)
+{
+	paddr_t frame = frame_alloc(0, 0);
+	VERIFY(frame);
+	return phys_to_virt(frame);
+}
+
+static void object_use_after_free(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	kmem_free(object);
+	taken = *(volatile uint8_t *)(object + 20);
+}
+
+static void object_write_after_free(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	kmem_free(object);
+	*(volatile uint64_t *)(object + 16) = 1;
+}
+
+static void object_read_behind(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	taken = *(volatile uint8_t *)(object + OBJECT_BYTES);
+}
+
+/* Inside the last eight bytes, of which only the first three are the object's. */
+static void object_write_behind(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES + 3);
+	*(volatile uint8_t *)(object + OBJECT_BYTES + 3) = 1;
+}
+
+/* The load begins inside and ends outside. */
+static void object_read_across(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES + 3);
+	number = *(volatile int *)(object + OBJECT_BYTES);
+}
+
+static void large_object_write_behind(void)
+{
+	uint8_t *object = object_alloc(3 * PAGE_SIZE - 100);
+	*(volatile uint8_t *)(object + 3 * PAGE_SIZE - 100) = 1;
+}
+
+static void object_double_free(void)
+{
+	uint8_t *first = object_alloc(OBJECT_BYTES), *second = object_alloc(OBJECT_BYTES);
+	kmem_free(second);
+	kmem_free(second);
+	kmem_free(first);
+}
+
+static void copy_behind(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	volatile size_t size = OBJECT_BYTES + 1;
+	memset(object, 0, size);
+}
+
+/* The program's address is never reached: the kernel's side is looked at first. */
+static void user_copy_behind(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	status_t status = copy_from_user(object, 0x10000, OBJECT_BYTES + 1);
+	number = status == STATUS_OK;
+}
+
+static void frame_use_after_free(void)
+{
+	uint8_t *frame = frame_get();
+	frame_free(virt_to_phys(frame), 0);
+	taken = *(volatile uint8_t *)(frame + 100);
+}
+
+static void frame_double_free(void)
+{
+	uint8_t *frame = frame_get();
+	frame_free(virt_to_phys(frame), 0);
+	frame_free(virt_to_phys(frame), 0);
+}
+
+static void global_behind(void)
+{
+	const volatile uint8_t *volatile bytes = (const volatile uint8_t *)table;
+	taken = bytes[sizeof table];
+}
+
+static void user_access(void)
+{
+	const volatile uint8_t *volatile address = (const volatile uint8_t *)0x10000;
+	taken = *address;
+}
+
+static void index_behind(void)
+{
+	count = 5;
+	number = table[count];
+}
+
+static void addition_overflow(void)
+{
+	number = INT32_MAX;
+	number = number + 1;
+}
+
+static void shift_too_far(void)
+{
+	count = 32;
+	number = 1 << count;
+}
+
+static void division_by_zero(void)
+{
+	number = 0;
+	number = 1 / number;
+}
+
+static void misaligned(void)
+{
+	volatile uintptr_t address = (uintptr_t)table + 1;
+	number = *(volatile int *)address;
+}
+
+static void bad_bool(void)
+{
+	volatile uint8_t byte = 7;
+	number = *(volatile bool *)&byte;
+}
+
+static void stack_overrun(void)
+{
+	uint8_t bytes[16];
+	uint8_t *volatile at = bytes;
+	for (count = 0; count < 64; count++)
+		at[count] = 0;
+	taken = bytes[3];
+}
+
+static void lock_order(void)
+{
+	static struct spinlock outer = SPINLOCK_INIT(PROCESS), inner = SPINLOCK_INIT(FRAMES);
+	spin_lock(&inner);
+	spin_lock(&outer);
+}
+
+static void assertion(void)
+{
+	number = 3;
+	ASSERT(number == 4);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} selftests[] = {
+	{ "object-use-after-free", object_use_after_free },
+	{ "object-write-after-free", object_write_after_free },
+	{ "object-read-behind", object_read_behind },
+	{ "object-write-behind", object_write_behind },
+	{ "object-read-across", object_read_across },
+	{ "large-object-write-behind", large_object_write_behind },
+	{ "object-double-free", object_double_free },
+	{ "copy-behind", copy_behind },
+	{ "user-copy-behind", user_copy_behind },
+	{ "frame-use-after-free", frame_use_after_free },
+	{ "frame-double-free", frame_double_free },
+	{ "global-behind", global_behind },
+	{ "user-access", user_access },
+	{ "index-behind", index_behind },
+	{ "addition-overflow", addition_overflow },
+	{ "shift-too-far", shift_too_far },
+	{ "division-by-zero", division_by_zero },
+	{ "misaligned", misaligned },
+	{ "bad-bool", bad_bool },
+	{ "stack-overrun", stack_overrun },
+	{ "lock-order", lock_order },
+	{ "assertion", assertion },
+};
+
+void selftest_run(const char *command_line)
+{
+	if (!command_line_has(command_line, "selftest", NULL))
+		return;
+	for (size_t i = 0; i < sizeof selftests / sizeof selftests[0]; i++) {
+		if (!command_line_has(command_line, "selftest", selftests[i].name))
+			continue;
+		selftests[i].run();
+		panic("self test %s went unnoticed", selftests[i].name);
+	}
+	panic("there is no such self test");
+}
+
+#endif
