@@ -25,6 +25,7 @@
 #include "sched/thread.h"
 
 #define LOW_MEMORY_TAKEN 0x10000ul /* page 0, the processors' trampoline */
+#define LOW_MEMORY_END 0x100000ul
 
 static struct boot_info boot;
 static bool trampoline_usable;
@@ -42,14 +43,26 @@ static void read_loader_information(paddr_t information, uint64_t magic)
 		panic("%s", refusal);
 }
 
+/* A loader may put a small package into the first pages, which have another use: then it is moved. */
+static void take_package(void)
+{
+	if (!boot.package_size || boot_info_take(&boot, boot.package, boot.package_size))
+		return;
+	bool low = boot.package < LOW_MEMORY_TAKEN && boot.package_size < LOW_MEMORY_END - boot.package;
+	paddr_t place = low ? boot_info_take_pages(&boot, (boot.package_size + PAGE_SIZE - 1) / PAGE_SIZE) : 0;
+	if (!place)
+		panic("the boot package lies where the kernel does");
+	memcpy(phys_to_virt(place), phys_to_virt(boot.package), boot.package_size);
+	boot.package = place;
+}
+
 /* Memory in use before there is an allocator. */
 static void take_memory(void)
 {
 	uint64_t image = (uint64_t)kernel_image_start - KERNEL_BASE, image_bytes = (uint64_t)(kernel_image_end - kernel_image_start);
 	trampoline_usable = boot_info_is_ram(&boot, TRAMPOLINE, TRAMPOLINE + PAGE_SIZE);
 	VERIFY(boot_info_take(&boot, 0, LOW_MEMORY_TAKEN) && boot_info_take(&boot, image, image_bytes));
-	if (boot.package_size && !boot_info_take(&boot, boot.package, boot.package_size))
-		panic("the boot package lies where the kernel does, or in the first 64 KiB");
+	take_package();
 	/* The screen has its copy of the font by now, unless it lies above 4 GiB. */
 	if (boot.font_size && !boot_info_take(&boot, boot.font, boot.font_size))
 		boot.font_size = 0;

@@ -37,6 +37,24 @@ static int copy_stdin(int argc, char **argv)
 	return 0;
 }
 
+/* A conversation: one line of input for each question, until the input ends. */
+static int ask(int argc, char **argv)
+{
+	char line[256];
+	int count = 0;
+
+	(void)argc, (void)argv;
+	for (;;) {
+		fputs("next? ", stdout);
+		fflush(stdout);
+		if (!fgets(line, sizeof(line), stdin))
+			break;
+		printf("%d: %s", ++count, line);
+	}
+	printf("end after %d lines\n", count);
+	return count;
+}
+
 static int exit_with(int argc, char **argv)
 {
 	return argc > 2 ? atoi(argv[2]) : 0;
@@ -143,7 +161,7 @@ static const struct {
 	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
 	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
 	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
-	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },
+	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
 };
 
 int main(int argc, char **argv)

@@ -6,62 +6,100 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"capos.dev/tools/capos/internal/bootpack"
 	"capos.dev/tools/capos/internal/machine"
 	"capos.dev/tools/capos/internal/repo"
 )
 
-const imageText = `Writes what a virtual machine monitor that boots by PVH needs, to a directory: capos.elf, the kernel, and boot.pkg, the
-boot package with PROGRAM, its arguments, variables and files, to be given as initial ramdisk. How to start the pair with
-QEMU is printed. Bootable media (ISO images) are not there yet.`
+const imageText = `Writes capOS with PROGRAM, its arguments, variables and files, to boot from.
+
+To a file whose name ends in .iso: for a CD, a USB stick or a virtual machine, by BIOS and by UEFI. The program's output and the
+kernel's log go to the first serial port (115200 baud, 8 bits, no parity) and to the screen, its input comes from the serial port:
+lines that can be edited, Ctrl-C and Ctrl-\ as keys, Ctrl-D as the end. How the program ended is the last line; then the machine is
+switched off.
+
+To a directory, otherwise: capos.elf, the kernel, and boot.pkg, the boot package, to be given as initial ramdisk, for any virtual
+machine monitor that boots by PVH. The host channel is framed then, as for ./capos run.
+
+How to start either is printed.`
+
+// imageFlags are those of run that make sense without a host, and some about being without one.
+type imageFlags struct {
+	runFlags
+	output     string
+	linger     time.Duration
+	kernelArgs list
+}
 
 func imageCommand(args []string) int {
-	var r runFlags
+	var i imageFlags
 	flags := newFlags("image", "[FLAGS] PROGRAM [ARGUMENTS]", imageText)
-	flags.Var(&r.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
-	flags.Var(&r.files, "files", "give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
-	flags.StringVar(&r.dir, "w", "/", "working directory of the program, `DIR`")
-	flags.StringVar(&r.kernel, "kernel", "release", "release or debug")
-	output := flags.String("o", "capos-image", "the `DIRECTORY` to write")
+	flags.Var(&i.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
+	flags.Var(&i.files, "files", "give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
+	flags.StringVar(&i.dir, "w", "/", "working directory of the program, `DIR`")
+	flags.StringVar(&i.kernel, "kernel", "release", "release or debug")
+	flags.StringVar(&i.output, "o", "capos-image", "the `FILE.iso` or directory to write")
+	flags.DurationVar(&i.linger, "linger", 15*time.Second, "with a screen: `DURATION` to read it before the machine is switched off")
+	flags.Var(&i.kernelArgs, "kernel-arg", "a `WORD` for the kernel's command line on an ISO image (repeatable)")
 	if status, ok := parse(flags, args); !ok {
 		return status
 	}
 	if flags.NArg() == 0 {
-		return failf("an image of what? ./capos image -o DIRECTORY PROGRAM [ARGUMENTS]")
+		return failf("an image of what? ./capos image -o capos.iso PROGRAM [ARGUMENTS]")
 	}
-	if strings.HasSuffix(*output, ".iso") {
-		return failf("bootable ISO images cannot be made yet; name a directory, and get a kernel and a boot package")
+	if i.kernel != "release" && i.kernel != "debug" {
+		return failf("no kernel %q; there are release and debug", i.kernel)
 	}
-	if err := writeImage(&r, *output, flags.Args()); err != nil {
+	if err := i.write(flags.Args()); err != nil {
 		return fail(err)
 	}
 	return 0
 }
 
-func writeImage(r *runFlags, output string, args []string) error {
+func (i *imageFlags) write(args []string) error {
+	iso := strings.HasSuffix(i.output, ".iso")
+	if iso {
+		if err := checkImageTools(); err != nil {
+			return err
+		}
+	}
 	root, err := repo.Root()
 	if err != nil {
 		return err
 	}
-	if err := repo.Make(root, repo.KernelGoal(r.kernel)); err != nil {
+	if err := repo.Make(root, repo.KernelGoal(i.kernel)); err != nil {
 		return err
 	}
 	l := &launch{root: root}
-	if err := l.prepareRun(r, args); err != nil {
+	if err := l.prepareRun(&i.runFlags, args); err != nil {
 		return err
 	}
-	pkg, kernel := filepath.Join(output, "boot.pkg"), filepath.Join(output, "capos.elf")
-	if err := savePackage(pkg, l.tree, []bootpack.Program{l.program}); err != nil {
+	if iso {
+		return i.writeISO(l)
+	}
+	if err := writeBootFiles(l, repo.Kernel(root, i.kernel), i.output); err != nil {
 		return err
 	}
-	if err := copyFile(repo.Kernel(root, r.kernel), kernel); err != nil {
-		return err
-	}
+	pkg, kernel := filepath.Join(i.output, bootPackageName), filepath.Join(i.output, kernelName)
 	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1, Kernel: kernel}
 	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, pkg, machine.ShellCommand(machine.DefaultQEMU, c.Args(pkg)))
 	fmt.Println("Standard input and output of that command are the framed host channel (docs/run.md), standard error is the log.")
 	return nil
+}
+
+const (
+	kernelName      = "capos.elf"
+	bootPackageName = "boot.pkg"
+)
+
+// writeBootFiles writes the two files that every loader wants, to a directory.
+func writeBootFiles(l *launch, kernel, dir string) error {
+	if err := savePackage(filepath.Join(dir, bootPackageName), l.tree, []bootpack.Program{l.program}); err != nil {
+		return err
+	}
+	return copyFile(kernel, filepath.Join(dir, kernelName))
 }
 
 func copyFile(from, to string) error {

@@ -26,7 +26,7 @@ func commands() []command {
 		{"run", "boot capOS with one program and exit with its status", runCommand},
 		{"go", "the Go toolchain for capOS: go build, go run, go test ...", goCommand},
 		{"cc", "compile and link C programs for capOS", ccCommand},
-		{"image", "write a kernel and boot package that other virtual machine monitors can start", imageCommand},
+		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand},
 		{"test", "run everything that must hold", testCommand},
 		{"status", "write docs/status.md from the claims and the last test run", statusCommand},
 		{"doctor", "print versions and what is missing, for bug reports", doctorCommand},
