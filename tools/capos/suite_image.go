@@ -29,14 +29,20 @@ func (s *suite) imageSteps() ([]step, error) {
 	hello := sync.OnceValues(func() (string, error) {
 		return s.makeImage("hello", "--linger", "0", "-e", "NAME=value", filepath.Join(s.root, "examples", "hello"), "one", "two words")
 	})
+	debug := sync.OnceValues(func() (string, error) {
+		return s.makeImage("hello-debug", "--linger", "0", "--kernel", "debug", filepath.Join(s.root, "examples", "hello"), "one", "two words")
+	})
+	boot := func(m isoMachine, name string, image func() (string, error)) step {
+		m.memoryMiB = 256
+		return step{name: fmt.Sprintf("image/%s-%s-%dcpu%s", m.machine, m.firmware(), m.cpus, name), cpus: m.cpus,
+			run: func(ctx context.Context) []check { return s.imageBoot(ctx, m, image) }}
+	}
 	var steps []step
 	for _, m := range []isoMachine{{machine: "q35", cpus: 1}, {machine: "q35", cpus: 2}, {machine: "pc", cpus: 1}, {machine: "pc", cpus: 2},
 		{machine: "q35", cpus: 1, uefi: true}, {machine: "q35", cpus: 2, uefi: true}} {
-		m.memoryMiB = 256
-		steps = append(steps, step{name: fmt.Sprintf("image/%s-%s-%dcpu", m.machine, m.firmware(), m.cpus), cpus: m.cpus,
-			run: func(ctx context.Context) []check { return s.imageBoot(ctx, m, hello) }})
+		steps = append(steps, boot(m, "", hello))
 	}
-	return append(steps,
+	return append(steps, boot(isoMachine{machine: "q35", cpus: 2}, "-debug", debug),
 		step{name: "image/typing", cpus: 1, run: s.imageTyping},
 		step{name: "image/screen", cpus: 1, run: s.imageScreens}), nil
 }
@@ -231,7 +237,8 @@ func (s *suite) imageScreens(ctx context.Context) []check {
 	if err != nil {
 		return single("image", err, "")
 	}
-	bios, uefi := isoMachine{machine: "pc", iso: file, memoryMiB: 256, cpus: 1}, isoMachine{machine: "q35", iso: file, memoryMiB: 256, cpus: 1, uefi: true}
+	bios := isoMachine{machine: "pc", iso: file, memoryMiB: 256, cpus: 1}
+	uefi := isoMachine{machine: "q35", iso: file, memoryMiB: 256, cpus: 1, uefi: true}
 	return append(s.imageScreen(ctx, "text", bios, readTextScreen, "Arguments: n??ve, ?."),
 		s.imageScreen(ctx, "pixels", uefi, readPixelScreen, "Arguments: näïve, ?.")...)
 }
