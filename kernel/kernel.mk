@@ -9,7 +9,7 @@ KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-r
 	-mstack-protector-guard=global -Wall -Wextra -Werror \
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
 KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-	-Wl,-z,noexecstack -Wl,--fatal-warnings
+	-Wl,-z,noexecstack -Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib
 # With checks inside, gcc no longer follows some values and warns of cases that cannot be; the release build has the warnings.
 KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 \
 	--param asan-stack=0 --param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
