@@ -103,6 +103,7 @@ void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer
 		.length = length,
 		.flags = writable ? DESCRIPTOR_WRITE : 0,
 	};
+	queue->lengths[index] = length;
 	queue->available->ring[queue->available_index % queue->size] = index;
 	queue->available_index++;
 }
@@ -128,7 +129,7 @@ bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length)
 		uint32_t written = queue->used->ring[at].length;
 		if (id >= queue->size)
 			continue;
-		uint32_t room = queue->descriptors[id].length;
+		uint32_t room = queue->lengths[id];
 		*index = (uint16_t)id;
 		*length = written < room ? written : room;
 		return true;

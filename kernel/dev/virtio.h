@@ -73,8 +73,9 @@ struct virtqueue {
 	struct virtq_descriptor *descriptors; /* the queue's page */
 	volatile struct virtq_available *available;
 	volatile struct virtq_used *used;
-	uint16_t available_index; /* the driver's own copies */
+	uint16_t available_index; /* the driver's own copies: the device may write to the page */
 	uint16_t used_index;
+	uint32_t lengths[VIRTQUEUE_SIZE_MAX]; /* of the buffers offered */
 };
 
 /* Where a queue's parts are, for the device. */
