@@ -97,6 +97,17 @@ static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 	return true;
 }
 
+/* The bytes that this call, when it succeeds, maps or reserves somewhere; 0: it is none that does. */
+static uint64_t mapped_size(const struct fuzzer *f, capos_cap_t cap, uint32_t method, const uint64_t args[6])
+{
+	if (cap == capos_caps.vm)
+		return method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE ? args[1] : 0;
+	for (unsigned i = 0; i < 8; i++)
+		if (cap == f->objects[i] && cap && method == CAPOS_MEMORY_OBJECT_MAP)
+			return args[2];
+	return 0;
+}
+
 static int64_t random_register_call(struct fuzzer *f)
 {
 	uint64_t args[6];
@@ -138,11 +149,9 @@ static int64_t random_register_call(struct fuzzer *f)
 	int64_t result = capos_call(cap, method, args[0], args[1], args[2], args[3], args[4]);
 	if (cap == capos_caps.thread_control && method == CAPOS_THREAD_CONTROL_SELF && !capos_is_error(result))
 		capos_release((capos_cap_t)result);
-	bool maps = (cap == capos_caps.vm && (method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE)) ||
-	            (f->object_count && method == CAPOS_MEMORY_OBJECT_MAP &&
-	             (cap == f->objects[0] || cap == f->objects[1] || cap == f->objects[2]));
-	if (maps && !capos_is_error(result))
-		capos_virtual_memory_unmap(capos_caps.vm, (uint64_t)result, vm_query((uint64_t)result).size);
+	uint64_t mapped = capos_is_error(result) ? 0 : mapped_size(f, cap, method, args);
+	if (mapped) /* and no more: what lies next to it, alike, is somebody else's */
+		capos_virtual_memory_unmap(capos_caps.vm, (uint64_t)result, mapped);
 	return result;
 }
 

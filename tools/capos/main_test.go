@@ -244,7 +244,7 @@ func TestJudgeGoTests(t *testing.T) {
 		{"p 3\n  skip@2 TestB: reason\n", ""},
 	} {
 		complaint := ""
-		for _, found := range judgeGoTests(read(c.text), 2, results, "") {
+		for _, found := range judgeGoTests("list", read(c.text), 2, results, "") {
 			if found.Verdict == failed {
 				complaint += found.Name + " " + found.Why
 			}

@@ -73,9 +73,10 @@ type suite struct {
 	all     bool
 	verbose bool
 	partial bool // only some steps were asked for: the results of the others are kept
+	times   int  // how often each step is run, builds apart
 	update  bool // rewrite the counts in tests/go/packages.txt
 
-	toolchain func() (goroot string, err error) // the ported Go, built when it is first wanted
+	toolchains toolchains
 }
 
 func testCommand(args []string) int {
@@ -87,6 +88,7 @@ func testCommand(args []string) int {
 	jobs := flags.Int("j", runtime.NumCPU(), "keep at most this `NUMBER` of CPUs busy")
 	flags.BoolVar(&s.all, "all", false, "also the steps that are too long for continuous integration")
 	flags.BoolVar(&s.verbose, "v", false, "show every check")
+	flags.IntVar(&s.times, "times", 1, "run everything `NUMBER` times, round after round, to find what fails now and then; the results file is left alone")
 	flags.BoolVar(&s.update, "update-go", false, "write what Go's tests do now to tests/go/packages.txt, for review")
 	if status, ok := parse(flags, args); !ok {
 		return status
@@ -95,7 +97,6 @@ func testCommand(args []string) int {
 	if s.root, err = repo.Root(); err != nil {
 		return fail(err)
 	}
-	s.toolchain = sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root) })
 	steps, err := s.steps()
 	if err != nil {
 		return fail(err)
@@ -103,6 +104,7 @@ func testCommand(args []string) int {
 	if steps, err = s.choose(steps, only); err != nil {
 		return fail(err)
 	}
+	steps = repeatSteps(steps, s.times)
 	if *listOnly {
 		for _, st := range steps {
 			fmt.Println(st.name)
@@ -157,6 +159,40 @@ func (s *suite) choose(steps []step, only []string) ([]step, error) {
 		chosen = append(builds, chosen...)
 	}
 	return chosen, nil
+}
+
+// toolchains are the ported Go roots by release, each looked up, and built if need be, when it is first wanted.
+type toolchains struct {
+	mu    sync.Mutex
+	roots map[string]func() (string, error)
+}
+
+// toolchain gives the ported Go of a release; "": of the one that the port is made with.
+func (s *suite) toolchain(release string) (goroot string, err error) {
+	t := &s.toolchains
+	t.mu.Lock()
+	if t.roots == nil {
+		t.roots = map[string]func() (string, error){}
+	}
+	if t.roots[release] == nil {
+		t.roots[release] = sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root, release) })
+	}
+	find := t.roots[release]
+	t.mu.Unlock()
+	return find()
+}
+
+// repeatSteps gives the builds once and the rest in so many rounds.
+func repeatSteps(steps []step, times int) []step {
+	rounds := steps
+	for range times - 1 {
+		for _, st := range steps {
+			if st.group() != "build" {
+				rounds = append(rounds, st)
+			}
+		}
+	}
+	return rounds
 }
 
 // heartbeat is how long the run may be silent: continuous integration shows nothing else of a long step.
@@ -306,7 +342,7 @@ func (s *suite) conclude(results []stepResult) int {
 	if s.partial {
 		remembered = mergeResults(file, results)
 	}
-	if text, err := json.MarshalIndent(remembered, "", " "); err == nil {
+	if text, err := json.MarshalIndent(remembered, "", " "); err == nil && s.times <= 1 {
 		os.MkdirAll(filepath.Dir(file), 0o755)
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			fmt.Fprintf(os.Stderr, "capos: the results were not written: %v\n", err)

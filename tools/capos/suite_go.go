@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,9 +25,9 @@ import (
 type goPackage struct {
 	name      string
 	passes    int // on a machine with every CPU count that has no exception of its own
-	ci        bool
 	exclusive bool // measures time: nothing else may run meanwhile
 	cpus      []int
+	ci        []int // those of them that are in the share for continuous integration
 	memory    string
 	timeout   string
 	tests     []goException
@@ -48,6 +49,7 @@ func (e goException) notRun() bool {
 
 const (
 	goListFile    = "tests/go/packages.txt"
+	ciCPUs        = 2 // of the machine, where an entry says ci and no more
 	goTestTimeout = "5m"
 	strictVar     = "CAPOS_STRICT" // makes ./capos exec fail when the kernel reports a leak
 )
@@ -86,7 +88,7 @@ func readGoPackages(file string) ([]*goPackage, error) {
 }
 
 func parseGoPackage(words []string) (*goPackage, error) {
-	p := &goPackage{name: words[0], cpus: []int{2}, memory: execMemory, timeout: goTestTimeout}
+	p := &goPackage{name: words[0], cpus: []int{1, 2, 4}, memory: execMemory, timeout: goTestTimeout}
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%s has no number of passes", p.name)
 	}
@@ -98,7 +100,10 @@ func parseGoPackage(words []string) (*goPackage, error) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
 		case "ci":
-			p.ci = true
+			p.ci = []int{ciCPUs}
+			if value != "" {
+				p.ci, err = parseCounts(value)
+			}
 		case "exclusive":
 			p.exclusive = true
 		case "m":
@@ -108,11 +113,7 @@ func parseGoPackage(words []string) (*goPackage, error) {
 			p.timeout = value
 			_, err = time.ParseDuration(value)
 		case "cpus":
-			p.cpus = nil
-			for text := range strings.SplitSeq(value, ",") {
-				count, convErr := strconv.Atoi(text)
-				p.cpus, err = append(p.cpus, count), convErr
-			}
+			p.cpus, err = parseCounts(value)
 		default:
 			err = fmt.Errorf("no such word: %s", word)
 		}
@@ -121,6 +122,17 @@ func parseGoPackage(words []string) (*goPackage, error) {
 		}
 	}
 	return p, nil
+}
+
+func parseCounts(list string) (counts []int, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		count, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		counts = append(counts, count)
+	}
+	return counts, nil
 }
 
 var exceptionLine = regexp.MustCompile(`^(skip|fail|exclude|flaky)(?:@(\d+))? (\S+): (.+)$`)
@@ -156,33 +168,69 @@ func (p *goPackage) expected(cpus int) int {
 	return n
 }
 
+// goSteps makes the steps of every list: tests/go/packages.txt for the release that the port is made with, and
+// packages-RELEASE.txt for another that it must fit as well.
 func (s *suite) goSteps() ([]step, error) {
-	packages, err := readGoPackages(filepath.Join(s.root, goListFile))
+	files, err := filepath.Glob(filepath.Join(s.root, path.Dir(goListFile), "packages*.txt"))
 	if err != nil {
 		return nil, err
 	}
-	updates := &goUpdates{file: filepath.Join(s.root, goListFile)}
 	var steps []step
-	for _, p := range packages {
-		for _, cpus := range p.cpus {
-			name := fmt.Sprintf("go/%s@%d", strings.ReplaceAll(p.name, "/", "."), cpus)
-			need := min(cpus, 1)
-			if p.exclusive {
-				need = 1 << 10
-			}
-			steps = append(steps, step{name: name, cpus: need, full: !p.ci, run: func(ctx context.Context) []check {
-				goroot, err := s.toolchain()
-				if err != nil {
-					return single(name, err, "")
-				}
-				return s.runGoPackage(ctx, goroot, p, cpus, updates)
-			}})
+	for _, file := range files {
+		packages, err := readGoPackages(file)
+		if err != nil {
+			return nil, err
 		}
+		name := path.Join(path.Dir(goListFile), filepath.Base(file))
+		l := &goList{name: name, release: otherRelease(file), packages: packages, updates: &goUpdates{file: file}}
+		steps = append(steps, s.goListSteps(l)...)
 	}
 	return steps, nil
 }
 
-func (s *suite) runGoPackage(ctx context.Context, goroot string, p *goPackage, cpus int, updates *goUpdates) []check {
+// otherRelease gives the RELEASE of packages-RELEASE.txt, and nothing for packages.txt.
+func otherRelease(file string) string {
+	_, release, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txt"), "-")
+	return release
+}
+
+// goList is one file of packages.
+type goList struct {
+	name     string // the file's, below the root
+	release  string // "": the one that the port is made with
+	packages []*goPackage
+	updates  *goUpdates
+}
+
+// group is the first part of the steps' names: go, or go1.27 for release go1.27.3.
+func (l *goList) group() string {
+	if words := strings.Split(l.release, "."); len(words) > 1 {
+		return words[0] + "." + words[1]
+	}
+	return "go"
+}
+
+func (s *suite) goListSteps(l *goList) (steps []step) {
+	for _, p := range l.packages {
+		for _, cpus := range p.cpus {
+			name := fmt.Sprintf("%s/%s@%d", l.group(), strings.ReplaceAll(p.name, "/", "."), cpus)
+			need := min(cpus, 1)
+			if p.exclusive {
+				need = 1 << 10
+			}
+			steps = append(steps, step{name: name, cpus: need, full: !slices.Contains(p.ci, cpus), run: func(ctx context.Context) []check {
+				goroot, err := s.toolchain(l.release)
+				if err != nil {
+					return single(name, err, "")
+				}
+				return s.runGoPackage(ctx, goroot, l, p, cpus)
+			}})
+		}
+	}
+	return steps
+}
+
+func (s *suite) runGoPackage(ctx context.Context, goroot string, l *goList, p *goPackage, cpus int) []check {
 	exceptions := p.exceptions(cpus)
 	var leftOut, excluded []string
 	for _, e := range exceptions {
@@ -201,14 +249,14 @@ func (s *suite) runGoPackage(ctx context.Context, goroot string, p *goPackage, c
 	}
 	results, output := s.goTest(ctx, goroot, p, cpus, args)
 	if s.update {
-		if why := updates.record(p, cpus, results); why != "" {
+		if why := l.updates.record(p, cpus, results); why != "" {
 			return []check{{p.name, failed, why + "\n" + lastLines(output, 20)}}
 		}
 		return []check{{p.name, passed, ""}}
 	}
-	checks := judgeGoTests(p, cpus, results, output)
+	checks := judgeGoTests(l.name, p, cpus, results, output)
 	if s.all {
-		checks = append(checks, s.tryExcluded(ctx, goroot, p, cpus, excluded)...)
+		checks = append(checks, s.tryExcluded(ctx, goroot, l, p, cpus, excluded)...)
 	}
 	return checks
 }
@@ -280,8 +328,8 @@ func plainOutput(events []byte) string {
 
 var outputEvent = regexp.MustCompile(`"Output":("(?:[^"\\]|\\.)*")`)
 
-// judgeGoTests holds what the tests did against what is listed.
-func judgeGoTests(p *goPackage, cpus int, results []goTest, output string) []check {
+// judgeGoTests holds what the tests did against what is listed in the file list.
+func judgeGoTests(list string, p *goPackage, cpus int, results []goTest, output string) []check {
 	exceptions := p.exceptions(cpus)
 	seen := map[string]bool{}
 	passes, whole := 0, true
@@ -297,7 +345,7 @@ func judgeGoTests(p *goPackage, cpus int, results []goTest, output string) []che
 		case listed && e.kind == "skip" && r.verdict == skipped, listed && e.kind == "fail" && r.verdict == failed:
 			checks = append(checks, check{name, skipped, e.reason})
 		case listed && r.verdict == passed:
-			checks = append(checks, check{name, failed, fmt.Sprintf("passes, and is listed (%s): take it out of %s", e.kind, goListFile)})
+			checks = append(checks, check{name, failed, fmt.Sprintf("passes, and is listed (%s): take it out of %s", e.kind, list)})
 		case r.verdict == passed:
 			passes++
 			checks = append(checks, check{name, passed, ""})
@@ -342,7 +390,7 @@ func skipReason(output string) string {
 var variablePath = regexp.MustCompile(`"?/[^ :"]*/(?:go-build|go-[0-9a-f]{16})[^ :"]*"?`)
 
 // tryExcluded runs each excluded test alone: one that has begun to pass must not stay excluded.
-func (s *suite) tryExcluded(ctx context.Context, goroot string, p *goPackage, cpus int, excluded []string) (checks []check) {
+func (s *suite) tryExcluded(ctx context.Context, goroot string, l *goList, p *goPackage, cpus int, excluded []string) (checks []check) {
 	for _, test := range excluded {
 		results, _ := s.goTest(ctx, goroot, p, cpus, []string{"-timeout", "1m", "-run", "^" + regexp.QuoteMeta(test) + "$"})
 		ok := len(results) > 0
@@ -350,7 +398,7 @@ func (s *suite) tryExcluded(ctx context.Context, goroot string, p *goPackage, cp
 			ok = ok && r.verdict == passed
 		}
 		if ok {
-			checks = append(checks, check{p.name + "." + test, failed, "passes, and is excluded: take it out of " + goListFile})
+			checks = append(checks, check{p.name + "." + test, failed, "passes, and is excluded: take it out of " + l.name})
 		}
 	}
 	return checks

@@ -55,7 +55,7 @@ func (s *suite) buildSteps() []step {
 		}})
 	}
 	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10, run: func(context.Context) []check {
-		_, err := repo.GoRoot(s.root)
+		_, err := repo.GoRoot(s.root, "")
 		return single("go-toolchain", err, "")
 	}})
 }

@@ -47,7 +47,7 @@ const systemModule = "capos.dev/tests/"
 func (s *suite) runSystemTests(ctx context.Context, dir string, row machineRow) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	goroot, err := s.toolchain()
+	goroot, err := s.toolchain("")
 	if err != nil {
 		return single(row.name(), err, "")
 	}

@@ -68,7 +68,7 @@ func (s *suite) testdirSteps() ([]step, error) {
 func (s *suite) runTestdir(ctx context.Context, row *testdirRow) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	goroot, err := s.toolchain()
+	goroot, err := s.toolchain("")
 	if err != nil {
 		return single(row.name, err, "")
 	}
@@ -93,8 +93,7 @@ func (s *suite) runTestdir(ctx context.Context, row *testdirRow) []check {
 	return checks
 }
 
-// testdirChecks gives a check for each program that failed and one for each that passed; those that Go's runner leaves out on this target
-// are not checks.
+// testdirChecks gives a check for each program: passed, failed, or left out by Go's runner, which says why.
 func testdirChecks(events []byte) (checks []check, passes int) {
 	output := map[string]string{}
 	for line := range bytes.Lines(events) {
@@ -108,6 +107,8 @@ func testdirChecks(events []byte) (checks []check, passes int) {
 		case "pass":
 			passes++
 			checks = append(checks, check{event.Test, passed, ""})
+		case "skip":
+			checks = append(checks, check{event.Test, skipped, skipReason(output[event.Test])})
 		case "fail":
 			checks = append(checks, check{event.Test, failed, lastLines(output[event.Test], 20)})
 		}

@@ -43,7 +43,7 @@ func goEnvironment(root string) (goroot string, env []string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if goroot, err = repo.GoRoot(root); err != nil {
+	if goroot, err = repo.GoRoot(root, ""); err != nil {
 		return "", nil, err
 	}
 	return goroot, repo.GoEnv(root, goroot, cache), nil

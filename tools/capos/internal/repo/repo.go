@@ -133,9 +133,13 @@ func Without(env []string, names ...string) []string {
 }
 
 // GoRoot gives the ported toolchain's GOROOT, building it first when it is missing or out of date. The program that
-// builds it shows its own progress.
-func GoRoot(root string) (string, error) {
-	cmd := exec.Command(filepath.Join(root, "build", "tools", "goport"), "path")
+// builds it shows its own progress. release "" is the one that the port is made with.
+func GoRoot(root, release string) (string, error) {
+	args := []string{"path"}
+	if release != "" {
+		args = append(args, "-base", release)
+	}
+	cmd := exec.Command(filepath.Join(root, "build", "tools", "goport"), args...)
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
