@@ -37,7 +37,7 @@ enum ErrorCode {
   noMemory @13;            # no physical frame left to promise or to give
   noReservation @14;       # the reservation ledger is full, or no gap of that size is left
   noSlots @15;             # the capability table is full
-  limitReached @16;        # another bound stated in limits.capnp
+  limitReached @16;        # another bound stated in layout.capnp
   notSeeded @17;           # the entropy source has no seed yet: asking again later may succeed
 
   # Peers and time.

@@ -11,11 +11,12 @@ using C = import "annotations.capnp";
 
 interface Console @0xa1f3c5d2e4b60718 {
   # A byte stream of the machine's console: "stdin", "stdout" and "stderr" are three of them.
-  write @0 (data :Data) -> () $C.errors([badAddress, noRights, disconnected]) $C.blocks;
+  write @0 (data :Data) -> () $C.errors([badAddress, noRights, noMemory]) $C.blocks;
   # Writes all bytes, in order.
-  writeLine @1 (text :Text) -> () $C.errors([badAddress, noRights, disconnected]) $C.blocks;
+  writeLine @1 (text :Text) -> () $C.errors([badAddress, noRights, noMemory]) $C.blocks;
   # Writes the text and a newline as one piece.
-  read @2 (maxBytes :UInt32) -> (data :Data) $C.errors([invalidArgument, badAddress, noRights, interrupted]) $C.blocks;
+  read @2 (maxBytes :UInt32) -> (data :Data) $C.errors([invalidArgument, badAddress, noRights, interrupted, noMemory])
+    $C.blocks;
   # Waits for at least one byte. No bytes: end of file.
 }
 
@@ -26,8 +27,9 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, noMemory, noReservation]);
   # Reserve and commit in one step. prot may carry commitSparse.
   unmap @1 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
   # Gives back range, frames and charges. Any part of a reservation, or parts of several, may be named; every page must be reserved.
+  # protectionRefused: the kernel placed the page (ring, CapSet, clock, boot package). protect, commit and decommit refuse it too.
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, notCommitted, noMemory]);
   # Every page must be committed. prot 0 keeps contents and frames; a later protect shows them again.
@@ -39,7 +41,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
   # Pages not committed before become committed and read zero. Pages committed before keep contents, mode and charge and take the
   # new protection. All or nothing.
   decommit @5 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
   # Frees frames and charges; the range stays reserved. Pages not committed are left alone.
   query @6 (addr :UInt64) -> (info :Data) $C.errors([outOfRange, badAddress]);
   # RegionInfo of the region around the address, or of the gap.
@@ -75,7 +77,7 @@ interface ThreadControl @0xe5f709120d4e6f80 {
   resume @5 (state :UInt64) -> () $C.errors([badAddress, invalidArgument]);
   # Continues from the ThreadState at that address, edited or not. Does not return on success.
   yield @6 () -> ();
-  self @7 () -> (handle :ThreadHandle) $C.errors([noSlots]);
+  self @7 () -> (handle :ThreadHandle) $C.errors([noMemory, noSlots]);
   setProfile @8 (intervalNs :UInt64) -> () $C.errors([invalidArgument]);
   # A profileTick for every interval of CPU time the thread uses; 0 stops it. At least 100 000.
   info @9 () -> (info :Data) $C.errors([badAddress]);
@@ -86,13 +88,14 @@ interface ThreadControl @0xe5f709120d4e6f80 {
 
 interface ThreadSpawner @0xf608192a3b5c7d91 {
   spawn @0 (entry :UInt64, stack :UInt64, argument :UInt64, fsBase :UInt64, mask :UInt64, name :Text) -> (handle :ThreadHandle)
-    $C.errors([invalidArgument, outOfRange, badAddress, noMemory, noSlots, limitReached]);
+    $C.errors([invalidArgument, outOfRange, badAddress, noMemory, noReservation, noSlots, limitReached]);
   # The thread starts at entry with RSP = stack, RDI = argument, RSI = thread id, RDX = ring address, all other registers zero.
   # stack is the initial stack pointer; the kernel neither reads nor writes there.
+  # noReservation: no address is left for the thread's ring page.
 }
 
 interface ThreadHandle @0x8719202b3c4d5e6f {
-  join @0 (timeoutNs :UInt64) -> (exitCode :Int64) $C.errors([invalidArgument, timedOut, interrupted, wrongState]) $C.blocks;
+  join @0 (timeoutNs :UInt64) -> (exitCode :Int64) $C.errors([timedOut, interrupted, wrongState]) $C.blocks;
   # Any number of threads may join. wrongState: of itself.
   detach @1 () -> ();
   # Nobody will join: the record goes with the thread.
@@ -118,7 +121,8 @@ interface SharedParkSpace @0xa93b4c5d6e7f8012 {}
 
 interface Timer @0xba4c5d6e7f801923 {
   now @0 () -> (monotonicNs :UInt64, tick :UInt64);
-  # tick is the time-stamp counter the reading was made from.
+  # tick is the time-stamp counter just before the time was read: not the very reading the time was made from, and where the HPET is
+  # the clock not even of the same clock.
   sleep @1 (durationNs :UInt64) -> () $C.errors([interrupted]) $C.blocks;
   sleepUntil @2 (deadlineNs :UInt64) -> () $C.errors([interrupted]) $C.blocks;
   wall @3 () -> (unixNs :Int64);
@@ -147,7 +151,7 @@ interface SystemInfo @0xed7f80192a3b4c56 {
 
 interface HostShare @0xfe80192a3b4c5d67 {
   # Hands files to whoever started the machine.
-  write @0 (name :Text, offset :UInt64, data :Data) -> () $C.errors([invalidArgument, badAddress, disconnected]) $C.blocks;
+  write @0 (name :Text, offset :UInt64, data :Data) -> () $C.errors([invalidArgument, badAddress, disconnected, noMemory]) $C.blocks;
   # The name is relative; data is at most 65 536 bytes; data at offset 0 begins the file anew.
 }
 
