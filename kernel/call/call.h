@@ -30,7 +30,6 @@ struct call {
 	struct process *process;  /* its process */
 	struct object *object;    /* what is called */
 	uint32_t cap;             /* the id it was called by */
-	bool from_ring;
 	uint64_t detail;          /* a refusal's datum for CapException; handlers may set it */
 };
 

@@ -148,7 +148,7 @@ static void execute_method(const struct capos_submission *submission, struct cap
 	if (!object)
 		return;
 	struct call call = {
-		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap, .from_ring = true,
+		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap,
 	};
 	if (method && submission->opcode == CAPOS_OPCODE_CALL)
 		execute_call(&call, method, submission, completion);
