@@ -1,5 +1,5 @@
-/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a capability names it; all of it is given back by the
- * time that join returns. */
+/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a capability names it; all but the record is given
+ * back by the time that join returns. */
 #include "raw_thread.h"
 
 #define SPAWNED 8
