@@ -14,7 +14,7 @@ interface Console @0xa1f3c5d2e4b60718 {
   write @0 (data :Data) -> () $C.errors([badAddress, noRights, noMemory]) $C.blocks;
   # Writes all bytes, in order.
   writeLine @1 (text :Text) -> () $C.errors([badAddress, noRights, noMemory]) $C.blocks;
-  # Writes the text and a newline as one piece.
+  # Writes the text and a newline, as one piece up to messageBytesMax.
   read @2 (maxBytes :UInt32) -> (data :Data) $C.errors([invalidArgument, badAddress, noRights, interrupted, noMemory])
     $C.blocks;
   # Waits for at least one byte. No bytes: end of file.

@@ -30,8 +30,12 @@ struct call {
 	struct process *process;  /* its process */
 	struct object *object;    /* what is called */
 	uint32_t cap;             /* the id it was called by */
-	bool from_ring;
 	uint64_t detail;          /* a refusal's datum for CapException; handlers may set it */
+	/* A handler that has taken what cannot be had again, and left it in the results, says how to put it back; called when a message with
+	 * these results does not reach the caller. */
+	void (*undo)(const void *bytes, size_t size);
+	const void *undo_bytes;
+	size_t undo_size;
 };
 
 /* SYSCALL, interrupts off, current thread known; entry.S calls this and returns the value in RAX. */

@@ -102,6 +102,8 @@ static int32_t execute_message(struct call *call, const struct method_desc *meth
 	if (status != STATUS_OK)
 		return deliver_refusal(call, message, status);
 	int32_t result = deliver(message, size);
+	if (result < 0 && call->undo)
+		call->undo(call->undo_bytes, call->undo_size);
 	if (result < 0 && message->got.cap && cap_table_release(&call->process->caps, message->got.cap))
 		message->got.cap = 0; /* nobody learned its id */
 	return result;
@@ -148,7 +150,7 @@ static void execute_method(const struct capos_submission *submission, struct cap
 	if (!object)
 		return;
 	struct call call = {
-		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap, .from_ring = true,
+		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap,
 	};
 	if (method && submission->opcode == CAPOS_OPCODE_CALL)
 		execute_call(&call, method, submission, completion);

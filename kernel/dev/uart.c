@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/tlb.h"
+#include "core/symbols.h"
 #include "dev/channel.h"
 
 #define COM1 0x3f8
@@ -57,6 +58,8 @@ static bool uart_wait(uint16_t port, uint8_t status)
 	for (unsigned i = 0; i < READY_POLLS; i++) {
 		if (inb(port + UART_LINE_STATUS) & status)
 			return true;
+		if (!panic_begun())
+			tlb_serve(); /* a byte takes long on a real line, and others may be waiting for this CPU's answer */
 		cpu_relax();
 	}
 	return false;

@@ -103,21 +103,16 @@ static void console_drain(void)
 
 static const uint8_t *console_receive(size_t max, size_t *got)
 {
-	if (console.reading >= 0 && console.read_at == console.read_end) {
-		virtqueue_offer(&console.receive, (uint16_t)console.reading, console.receive_buffers[console.reading], PAGE_SIZE,
-		                true);
-		console.reading = -1;
-	}
-	if (console.reading < 0) {
+	while (console.reading < 0 || console.read_at == console.read_end) {
 		uint16_t index;
-		uint32_t length;
-		if (!virtqueue_take(&console.receive, &index, &length))
+		if (console.reading >= 0)
+			virtqueue_offer(&console.receive, (uint16_t)console.reading, console.receive_buffers[console.reading],
+			                PAGE_SIZE, true);
+		console.reading = -1;
+		if (!virtqueue_take(&console.receive, &index, &console.read_end))
 			return NULL;
 		console.reading = index;
 		console.read_at = 0;
-		console.read_end = length;
-		if (length == 0)
-			return console_receive(max, got);
 	}
 	uint32_t part = console.read_end - console.read_at;
 	if (part > max)

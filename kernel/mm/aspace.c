@@ -159,10 +159,10 @@ struct provision {
 static bool provision_pages(struct aspace *space, struct provision *provision, uint64_t pages)
 {
 	*provision = (struct provision){ 0 };
-	if (!ledger_charge(space->ledger, pages))
+	if (!frames_promise(pages))
 		return false;
-	if (!frames_promise(pages)) {
-		ledger_credit(space->ledger, pages);
+	if (!ledger_charge(space->ledger, pages)) { /* second: what the machine refuses must not count as the process's peak */
+		frames_unpromise(pages);
 		return false;
 	}
 	provision->pages = pages;

@@ -59,10 +59,11 @@ void region_split(struct rbtree *regions, struct region *region, uint64_t addres
 	rbtree_insert_after(regions, &region->node, &upper->node);
 }
 
-/* Whether b, which follows a, is more of the same. */
+/* Whether b, which follows a, is more of the same. What the kernel has pinned stays as it was put in: the kernel must be able to take it out
+ * again without a node for a cut, at the end of a thread and when memory is short. */
 static bool regions_alike(const struct region *a, const struct region *b)
 {
-	return a->end == b->start && a->state == b->state && a->prot == b->prot && a->prot_max == b->prot_max &&
+	return !a->pinned && a->end == b->start && a->state == b->state && a->prot == b->prot && a->prot_max == b->prot_max &&
 	       a->pinned == b->pinned && a->object == b->object &&
 	       (a->state != CAPOS_REGION_STATE_OBJECT || a->backing + (a->end - a->start) == b->backing);
 }

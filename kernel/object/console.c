@@ -43,6 +43,19 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 	return status;
 }
 
+/* A line is one frame, so that no other thread's output comes into it, unless it is too long for that or memory is short. */
+static status_t write_user_line(struct call *call, uint32_t type, const struct span_in *text, const char *tail, size_t tail_size)
+{
+	void *line = call_buffer(call->thread, text->length);
+	if (!line)
+		return write_user(call, type, text, tail, tail_size);
+	status_t status = span_read(text, 0, line, text->length);
+	if (status == STATUS_OK)
+		channel_send(type, line, text->length, tail, tail_size);
+	call_buffer_trim(call->thread);
+	return status;
+}
+
 static status_t console_output(struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
 {
 	uint32_t type;
@@ -50,6 +63,8 @@ static status_t console_output(struct call *call, const struct span_in *data, co
 		return STATUS(NO_RIGHTS);
 	if (!data->length && !tail_size)
 		return STATUS_OK;
+	if (!data->kernel && tail_size && data->length <= CAPOS_MESSAGE_BYTES_MAX)
+		return write_user_line(call, type, data, tail, tail_size);
 	if (!data->kernel)
 		return write_user(call, type, data, tail, tail_size);
 	channel_send(type, data->kernel, data->length, tail, tail_size);
@@ -80,9 +95,13 @@ status_t method_console_read(struct call *call, const struct console_read_params
 		return STATUS(INVALID_ARGUMENT);
 	if (data->kernel) {
 		status_t status = channel_read(data->kernel, room, &got);
-		if (status == STATUS_OK)
-			data->length = got;
-		return status;
+		if (status != STATUS_OK)
+			return status;
+		data->length = got;
+		call->undo = channel_unread;
+		call->undo_bytes = data->kernel;
+		call->undo_size = got;
+		return STATUS_OK;
 	}
 	void *scratch = call_scratch(call->thread);
 	if (!scratch)

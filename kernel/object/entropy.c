@@ -119,9 +119,12 @@ static void reseed(void)
 	virtio_rng_request();
 }
 
+/* A device may give fewer bytes than it was asked for: it counts as a source when it has given a key's worth. */
 static void seed_from_device(const void *bytes, size_t size)
 {
-	seed_mix(bytes, size, SOURCE_VIRTIO);
+	static uint64_t received; /* atomic */
+	bool enough = __atomic_add_fetch(&received, size, __ATOMIC_RELAXED) >= CHACHA_KEY_BYTES;
+	seed_mix(bytes, size, enough ? SOURCE_VIRTIO : 0);
 }
 
 void entropy_init(struct virtio_device *rng)
@@ -132,6 +135,7 @@ void entropy_init(struct virtio_device *rng)
 	 * little. */
 	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
 	while (device && !sources && clock_now_ns() < until) {
+		virtio_rng_request();
 		virtio_rng_poll();
 		cpu_relax();
 	}

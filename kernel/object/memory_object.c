@@ -4,6 +4,7 @@
  * nothing but the frame that was promised. The tables themselves are nobody's charge, like page tables. */
 #include "object/memory_object.h"
 
+#include "arch/x86_64/tlb.h"
 #include "call/call.h"
 #include "core/log.h"
 #include "kernel/methods.h"
@@ -11,6 +12,8 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "proc/process.h"
+
+#define SERVE_PAGES 512
 
 static size_t chunk_count(const struct memory_object *object)
 {
@@ -50,7 +53,8 @@ static void memory_object_destroy(struct object *header)
 		if (!frame)
 			continue;
 		frame_free(frame, 0);
-		returned++;
+		if (++returned % SERVE_PAGES == 0)
+			tlb_serve(); /* others wait for this CPU's answer meanwhile */
 	}
 	frames_unpromise(object->pages - returned);
 	ledger_credit(object->ledger, object->pages);
@@ -67,13 +71,13 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 
 	if (!pages)
 		return STATUS(INVALID_ARGUMENT);
-	if (!ledger_charge(ledger, pages))
-		return STATUS(NO_MEMORY);
 	if (!frames_promise(pages))
-		goto out_charge;
+		return STATUS(NO_MEMORY);
+	if (!ledger_charge(ledger, pages)) /* second: what the machine refuses must not count as the process's peak */
+		goto out_promise;
 	struct memory_object *object = kmem_alloc(sizeof(*object));
 	if (!object)
-		goto out_promise;
+		goto out_charge;
 	object->pages = pages;
 	if (!make_tables(object))
 		goto out_object;
@@ -85,10 +89,10 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 out_object:
 	free_tables(object);
 	kmem_free(object);
-out_promise:
-	frames_unpromise(pages);
 out_charge:
 	ledger_credit(ledger, pages);
+out_promise:
+	frames_unpromise(pages);
 	return STATUS(NO_MEMORY);
 }
 

@@ -29,9 +29,9 @@ status_t method_thread_handle_join(struct call *call, const struct thread_handle
 		deadline = DEADLINE_NONE;
 	status_t status = STATUS_OK;
 	spin_lock(&thread->lock);
-	while (!thread->ended && status == STATUS_OK)
+	while (!thread->gone && status == STATUS_OK)
 		status = wait_queue_wait(&thread->joiners, &thread->lock, deadline, true);
-	if (thread->ended) {
+	if (thread->gone) {
 		out->exit_code = thread->exit_code;
 		status = STATUS_OK;
 	}
@@ -113,21 +113,21 @@ status_t method_thread_handle_resume(struct call *call, const struct thread_hand
 	return status;
 }
 
-/* A suspended thread may still be on its way off the CPU: a moment, without locks on its side. */
-static void wait_until_off_cpu(struct thread *thread)
+/* Takes the lock of a suspended thread that is off its CPU or at the suspension point: its registers are where they can be read, and while the
+ * lock is held nobody resumes it. It may be on its way there: a moment, without locks on its side. */
+static status_t lock_suspended(struct thread *thread)
 {
-	while (__atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_RUNNING) {
+	for (;;) {
+		spin_lock(&thread->lock);
+		status_t status = thread->ended ? STATUS(NOT_FOUND) : !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE) : STATUS_OK;
+		if (status == STATUS_OK && (thread->stopped || sched_is_off_cpu(thread)))
+			return STATUS_OK;
+		spin_unlock(&thread->lock);
+		if (status != STATUS_OK)
+			return status;
 		tlb_serve();
 		cpu_relax();
 	}
-}
-
-static status_t check_suspended(struct thread *thread)
-{
-	spin_lock(&thread->lock);
-	status_t status = thread->ended ? STATUS(NOT_FOUND) : !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE) : STATUS_OK;
-	spin_unlock(&thread->lock);
-	return status;
 }
 
 status_t method_thread_handle_read_state(struct call *call, const struct thread_handle_read_state_params *in,
@@ -135,18 +135,13 @@ status_t method_thread_handle_read_state(struct call *call, const struct thread_
 {
 	(void)in;
 	struct thread *thread = target_of(call);
-	status_t status = check_suspended(thread);
+	struct capos_thread_state state;
+	status_t status = lock_suspended(thread);
 	if (status != STATUS_OK)
 		return status;
-	wait_until_off_cpu(thread);
-	struct capos_thread_state state;
-	spin_lock(&thread->lock);
-	if (thread->ended || !thread->suspend_count)
-		status = STATUS(WRONG_STATE);
-	else
-		thread_state_read(thread, &state);
+	thread_state_read(thread, &state);
 	spin_unlock(&thread->lock);
-	return status == STATUS_OK ? span_write(&out->state, &state, sizeof state) : status;
+	return span_write(&out->state, &state, sizeof state);
 }
 
 status_t method_thread_handle_write_state(struct call *call, const struct thread_handle_write_state_params *in,
@@ -158,14 +153,11 @@ status_t method_thread_handle_write_state(struct call *call, const struct thread
 	if (in->state.length != sizeof state)
 		return STATUS(INVALID_ARGUMENT);
 	status_t status = span_read(&in->state, 0, &state, sizeof state);
+	if (status == STATUS_OK)
+		status = lock_suspended(thread);
 	if (status != STATUS_OK)
 		return status;
-	status = check_suspended(thread);
-	if (status != STATUS_OK)
-		return status;
-	wait_until_off_cpu(thread);
-	spin_lock(&thread->lock);
-	status = thread->stopped && thread->suspend_count ? thread_state_write(thread, &state) : STATUS(WRONG_STATE);
+	status = thread->stopped ? thread_state_write(thread, &state) : STATUS(WRONG_STATE);
 	spin_unlock(&thread->lock);
 	return status;
 }

@@ -86,10 +86,43 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 	return status;
 }
 
+/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at
+ * all (it stays pending there), else, when handlers have come and gone, the first thread. */
+static struct thread *notification_target_locked(struct process *process, uint32_t kind)
+{
+	struct thread *masked = NULL;
+	list_for_each(node, &process->threads) {
+		struct thread *thread = container_of(node, struct thread, process_node);
+		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
+			continue;
+		if (!(__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1))
+			return thread;
+		if (!masked)
+			masked = thread;
+	}
+	struct list_node *first = list_first(&process->threads);
+	return masked ? masked : first ? container_of(first, struct thread, process_node) : NULL;
+}
+
+/* A kind that was meant for the process, and found this thread at its end, goes on to another. */
+static void pass_on_notifications_locked(struct process *process, const struct thread *ended)
+{
+	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT, CAPOS_NOTIFICATION_KIND_QUIT, CAPOS_NOTIFICATION_KIND_TERMINATE };
+
+	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) >> kinds[i] & 1))
+			continue;
+		struct thread *target = notification_target_locked(process, kinds[i]);
+		if (target)
+			thread_notify(target, kinds[i], 0);
+	}
+}
+
 bool process_remove_thread(struct process *process, struct thread *thread)
 {
 	spin_lock(&process->lock);
 	list_remove(&thread->process_node);
+	pass_on_notifications_locked(process, thread);
 	__atomic_fetch_add(&process->cpu_time_ns, thread_cpu_time_ns(thread), __ATOMIC_RELAXED);
 	bool last = --process->thread_count == 0;
 	if (last && !process->exiting) {
@@ -142,24 +175,6 @@ uint64_t process_cpu_time_ns(struct process *process)
 		total += thread_cpu_time_ns(container_of(node, struct thread, process_node));
 	spin_unlock(&process->lock);
 	return total;
-}
-
-/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at
- * all (it stays pending there), else, when handlers have come and gone, the first thread. */
-static struct thread *notification_target_locked(struct process *process, uint32_t kind)
-{
-	struct thread *masked = NULL;
-	list_for_each(node, &process->threads) {
-		struct thread *thread = container_of(node, struct thread, process_node);
-		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
-			continue;
-		if (!(__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1))
-			return thread;
-		if (!masked)
-			masked = thread;
-	}
-	struct list_node *first = list_first(&process->threads);
-	return masked ? masked : first ? container_of(first, struct thread, process_node) : NULL;
 }
 
 void process_notify(struct process *process, uint32_t kind)

@@ -71,7 +71,7 @@ void thread_state_read(struct thread *thread, struct capos_thread_state *state)
 	memset(state, 0, sizeof *state);
 	registers_to_state(thread_frame(thread), state);
 	state->mask = thread->notify_mask;
-	state->fs_base = thread->fs_base;
+	state->fs_base = thread->stopped ? thread->stopped_fs_base : thread->fs_base;
 }
 
 status_t thread_state_write(struct thread *thread, const struct capos_thread_state *state)
@@ -79,7 +79,7 @@ status_t thread_state_write(struct thread *thread, const struct capos_thread_sta
 	if (!state_is_loadable(state))
 		return STATUS(INVALID_ARGUMENT);
 	state_to_registers(state, thread_frame(thread));
-	thread->fs_base = state->fs_base;
+	thread->stopped_fs_base = state->fs_base;
 	return STATUS_OK;
 }
 
@@ -159,12 +159,14 @@ static void stop_here(struct thread *thread)
 {
 	spin_lock(&thread->lock);
 	thread->stopped = true;
+	thread->stopped_fs_base = fs_base_read();
 	while (thread->suspend_count && !(thread->exit_work & EXIT_WORK_DIE)) {
 		thread->acknowledged = true;
 		wait_queue_wake(&thread->suspenders, UINT32_MAX);
 		wait_on(&thread->suspended, &thread->lock, DEADLINE_NONE, false);
 	}
 	thread->stopped = false;
+	fs_base_write(thread->stopped_fs_base);
 	spin_unlock(&thread->lock);
 	thread_frame(thread)->vector = 0; /* the registers may have been written: leave by IRET */
 }

@@ -170,10 +170,12 @@ static void account_process(struct thread *thread, uint64_t ran_ns)
 	struct process *process = thread->process;
 	uint64_t interval = __atomic_load_n(&process->profile_interval_ns, __ATOMIC_RELAXED);
 	uint64_t used = __atomic_add_fetch(&process->profile_used_ns, ran_ns, __ATOMIC_RELAXED);
-	if (!interval || used < interval)
+	while (interval && used >= interval) {
+		if (!__atomic_compare_exchange_n(&process->profile_used_ns, &used, used % interval, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			continue;
+		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
 		return;
-	__atomic_sub_fetch(&process->profile_used_ns, used - used % interval, __ATOMIC_RELAXED);
-	thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
+	}
 }
 
 /* Charges the running thread for the time since it was last charged. */
@@ -225,6 +227,13 @@ void sched_poke(struct thread *thread)
 		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
 }
 
+/* A CPU names another thread as its current one after it has saved the registers of the one before. */
+bool sched_is_off_cpu(const struct thread *thread)
+{
+	unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&percpus[id].current, __ATOMIC_SEQ_CST) != thread;
+}
+
 /* Queue lock held. */
 static void enqueue(struct percpu *cpu, struct thread *thread)
 {
@@ -240,14 +249,22 @@ static void dequeue(struct percpu *cpu, struct thread *thread)
 	cpu->run.count--;
 }
 
+/* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several threads woken in a row wake several CPUs. */
+static bool claim_idle(unsigned id)
+{
+	return __atomic_fetch_and(&idle_cpus, ~(1ul << id), __ATOMIC_SEQ_CST) & 1ul << id;
+}
+
 static unsigned choose_cpu(const struct thread *thread)
 {
-	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & thread->affinity;
-	uint64_t last = 1ul << thread->cpu;
-	if (idle & last || (!idle && thread->affinity & last))
-		return thread->cpu;
-	uint64_t choice = idle ? idle : thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
-	return choice ? (unsigned)__builtin_ctzl(choice) : thread->cpu;
+	uint64_t idle, last = 1ul << thread->cpu;
+	while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & thread->affinity) != 0) {
+		unsigned choice = idle & last ? thread->cpu : (unsigned)__builtin_ctzl(idle);
+		if (claim_idle(choice))
+			return choice;
+	}
+	uint64_t allowed = thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
+	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
 }
 
 /* Run times compare only within a queue: a thread that changes queues keeps its distance from the least advanced, within bounds. */
@@ -400,6 +417,7 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 	struct thread *previous = cpu->current;
 	next->state = THREAD_RUNNING;
 	next->run_started_ns = now;
+	__atomic_store_n(&next->run_origin_ns, now - next->cpu_time_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&next->cpu, cpu->id, __ATOMIC_SEQ_CST);
 	save_thread(previous);
 	cpu->previous = previous;
@@ -409,10 +427,19 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 	sched_switched();
 }
 
+/* A thread whose affinity changed while it waited goes on to its CPU before it comes to user mode. Whoever changes it afterwards finds it current. */
+static void check_affinity(struct percpu *cpu)
+{
+	const struct thread *current = cpu->current;
+	if (current != cpu->idle && !(__atomic_load_n(&current->affinity, __ATOMIC_SEQ_CST) & 1ul << cpu->id))
+		cpu->resched = 1;
+}
+
 void sched_switched(void)
 {
 	struct percpu *cpu = percpu();
 	struct thread *previous = cpu->previous;
+	check_affinity(cpu);
 	struct thread *moving = cpu->moving;
 	bool ended = previous->state == THREAD_ENDED;
 	if (moving) {
@@ -435,8 +462,7 @@ static void schedule_locked(struct percpu *cpu, uint64_t now)
 		dequeue(cpu, next);
 	else
 		next = cpu->idle;
-	/* A thread whose affinity changed while it waited here goes on to its CPU before it comes to user mode. */
-	cpu->resched = next != cpu->idle && !(next->affinity & 1ul << cpu->id);
+	cpu->resched = 0;
 	if (next != cpu->idle && is_behind(cpu->run.min_vruntime_ns, next->vruntime_ns))
 		cpu->run.min_vruntime_ns = next->vruntime_ns;
 	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
@@ -445,6 +471,7 @@ static void schedule_locked(struct percpu *cpu, uint64_t now)
 		return;
 	}
 	next->state = THREAD_RUNNING;
+	check_affinity(cpu);
 	spin_unlock(&cpu->run.lock);
 	timer_update(cpu);
 }
@@ -502,8 +529,11 @@ void sched_block(void)
 static void offer_work(struct percpu *cpu)
 {
 	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
-	if (idle && cpu->run.count) {
-		poke_cpu((unsigned)__builtin_ctzl(idle));
+	for (struct rbnode *node = rbtree_first(&cpu->run.threads); idle && node; node = rbtree_next(node)) {
+		uint64_t takers = idle & container_of(node, struct thread, run_node)->affinity;
+		if (!takers)
+			continue;
+		poke_cpu((unsigned)__builtin_ctzl(takers));
 		return;
 	}
 	unsigned count = cpus_online();
@@ -524,17 +554,20 @@ static void give_way(bool behind)
 	struct thread *current = cpu->current;
 	bool allowed = current->affinity & 1ul << cpu->id;
 	struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
-	if (!cpu->run.count && !stolen && allowed) {
-		cpu->resched = 0;
-		cpu->slice_end_ns = UINT64_MAX;
-		timer_update(cpu);
-		return;
-	}
 	uint64_t now = clock_now_ns();
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
 	if (stolen)
 		enqueue(cpu, stolen);
+	/* Decided under the lock: who queues a thread here sends no interrupt when it finds a slice running, which must then have its end. */
+	if (!cpu->run.count && allowed) {
+		cpu->resched = 0;
+		cpu->slice_end_ns = UINT64_MAX;
+		spin_unlock(&cpu->run.lock);
+		timer_update(cpu);
+		return;
+	}
+	place(current, cpu, cpu); /* what it had while nobody waited is not held against it */
 	struct thread *first = pick(cpu);
 	if (behind && first && is_behind(current->vruntime_ns, first->vruntime_ns))
 		current->vruntime_ns = first->vruntime_ns;

@@ -45,6 +45,9 @@ void sched_set_process_profile(struct process *process, uint64_t interval_ns);
 void timer_arm(struct thread *thread, uint64_t deadline_ns);
 void timer_cancel(struct thread *thread);
 
+/* Whether no CPU runs the thread, so that its registers are saved; whoever asks sees to it that it does not come back meanwhile. */
+bool sched_is_off_cpu(const struct thread *thread);
+
 /* Makes a running thread look at its exit work soon; any CPU. */
 void sched_poke(struct thread *thread);
 

@@ -9,6 +9,7 @@
 #include "mm/aspace.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
+#include "mm/ledger.h"
 #include "proc/process.h"
 #include "proc/reaper.h"
 #include "sched/clock.h"
@@ -22,12 +23,30 @@
 
 static uint64_t last_id;
 
+/* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state until it has ended, the record as long as
+ * somebody holds it. Frames that hold several small things are charged whole. */
+#define PARTS_PAGES ((1ul << KERNEL_STACK_ORDER) + 3)
+#define RECORD_PAGES 1ul
+
 static void thread_destroy(struct object *object)
 {
-	kmem_free(container_of(object, struct thread, object));
+	struct thread *thread = container_of(object, struct thread, object);
+	if (thread->ledger) {
+		ledger_credit(thread->ledger, RECORD_PAGES);
+		ledger_release(thread->ledger);
+	}
+	kmem_free(thread);
 }
 
 static const struct object_ops thread_ops = { thread_destroy };
+
+static bool charge(struct thread *thread)
+{
+	if (!ledger_charge(thread->process->space->ledger, PARTS_PAGES + RECORD_PAGES))
+		return false;
+	thread->ledger = ledger_retain(thread->process->space->ledger);
+	return true;
+}
 
 static void init_record(struct thread *thread, struct process *process, const char *name)
 {
@@ -62,6 +81,8 @@ static void prepare_stack(struct thread *thread, void (*function)(void *), void 
 
 static status_t make_user_parts(struct thread *thread)
 {
+	if (!charge(thread))
+		return STATUS(NO_MEMORY);
 	thread->xsave = kmem_alloc(vector_size());
 	if (!thread->xsave)
 		return STATUS(NO_MEMORY);
@@ -99,6 +120,8 @@ static void free_parts(struct thread *thread)
 		kmem_free(thread->xsave);
 	if (thread->scratch)
 		kmem_free(thread->scratch);
+	if (thread->ledger)
+		ledger_credit(thread->ledger, PARTS_PAGES);
 }
 
 status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **result)
@@ -141,13 +164,6 @@ void thread_start(struct thread *thread)
 	sched_start(thread);
 }
 
-void thread_discard(struct thread *thread)
-{
-	free_ring(thread);
-	thread_reclaim(thread);
-	object_release(&thread->object);
-}
-
 void thread_exit(int32_t code)
 {
 	struct thread *thread = thread_current();
@@ -157,7 +173,6 @@ void thread_exit(int32_t code)
 	spin_lock(&thread->lock);
 	thread->exit_code = code;
 	thread->ended = true;
-	wait_queue_wake(&thread->joiners, UINT32_MAX);
 	wait_queue_wake(&thread->suspenders, UINT32_MAX);
 	spin_unlock(&thread->lock);
 	sched_end();
@@ -169,6 +184,10 @@ void thread_reclaim(struct thread *thread)
 	struct process *process = thread->process;
 	free_parts(thread);
 	bool last = process && process_remove_thread(process, thread);
+	spin_lock(&thread->lock);
+	thread->gone = true;
+	wait_queue_wake(&thread->joiners, UINT32_MAX);
+	spin_unlock(&thread->lock);
 	object_release(&thread->object);
 	if (last)
 		reaper_add(process);
@@ -207,9 +226,14 @@ void thread_kill(struct thread *thread)
 
 uint64_t thread_cpu_time_ns(struct thread *thread)
 {
-	uint64_t used = __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&thread->state, __ATOMIC_RELAXED) != THREAD_RUNNING)
-		return used;
-	uint64_t now = clock_now_ns(), since = __atomic_load_n(&thread->run_started_ns, __ATOMIC_RELAXED);
-	return now > since ? used + (now - since) : used;
+	uint64_t origin, now;
+	do {
+		if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != THREAD_RUNNING)
+			return __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
+		origin = __atomic_load_n(&thread->run_origin_ns, __ATOMIC_RELAXED);
+		now = clock_now_ns();
+		/* Still running, and from the same beginning: it has run until now, and no later reading is less. */
+	} while (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != THREAD_RUNNING ||
+		 __atomic_load_n(&thread->run_origin_ns, __ATOMIC_RELAXED) != origin);
+	return now - origin;
 }

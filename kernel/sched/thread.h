@@ -22,6 +22,7 @@
 #include "core/rbtree.h"
 #include "sched/wait.h"
 
+struct ledger;
 struct process;
 struct ring;
 
@@ -31,7 +32,6 @@ struct ring;
 #define KERNEL_STACK_ORDER 1 /* 8 KiB */
 #endif
 #define KERNEL_STACK_SIZE (4096ul << KERNEL_STACK_ORDER)
-#define SCRATCH_BYTES 4096ul
 
 enum exit_work {
 	EXIT_WORK_DIE = 1,     /* the process is ending or the thread was killed */
@@ -65,6 +65,7 @@ struct thread {
 	/* Set at creation, never changed. */
 	uint64_t id;
 	struct process *process; /* NULL: kernel thread */
+	struct ledger *ledger;   /* the process's, which is charged for the record as long as somebody holds it; NULL: not charged */
 	void *stack;             /* kernel stack, lowest address */
 	void *xsave;             /* vector state while not running; NULL: kernel thread */
 	char name[CAPOS_THREAD_NAME_MAX + 1];
@@ -73,7 +74,7 @@ struct thread {
 	struct capos_ring_header *ring;
 	uint64_t ring_address;
 	uint32_t submission_head, completion_tail;
-	void *scratch; /* SCRATCH_BYTES for messages; allocated at the first ring call */
+	void *scratch; /* CALL_SCRATCH_BYTES for messages; allocated at the first ring call */
 
 	/* Owner thread only, or anybody while it is suspended and not running. */
 	uint64_t fs_base, gs_base;
@@ -90,9 +91,11 @@ struct thread {
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t suspend_count;
-	bool stopped;      /* at the suspension point: registers may be written */
+	bool stopped;             /* at the suspension point: registers may be written */
+	uint64_t stopped_fs_base; /* while stopped: what it goes on with; fs_base is whatever the last switch saved */
 	bool acknowledged; /* has seen the suspension: runs no further user code */
 	bool ended;
+	bool gone; /* ended, and nothing is left but this record: joiners wait for it */
 	int32_t exit_code;
 	struct wait_queue joiners;
 	struct wait_queue suspenders; /* suspend callers waiting until it has stopped */
@@ -104,7 +107,8 @@ struct thread {
 	uint64_t affinity;
 	uint64_t stack_pointer; /* saved while not running */
 	uint64_t vruntime_ns, run_started_ns;
-	uint64_t cpu_time_ns; /* up to run_started_ns */
+	uint64_t cpu_time_ns;   /* up to run_started_ns */
+	uint64_t run_origin_ns; /* while it runs: when it would have begun if it had run without a break; set at the switch to it */
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
 	struct rbnode run_node;
 
@@ -124,8 +128,6 @@ struct thread {
 status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **thread) MUST_CHECK;
 struct trap_frame *thread_frame(struct thread *thread);
 void thread_start(struct thread *thread);
-/* Undoes thread_create when the thread was never started. */
-void thread_discard(struct thread *thread);
 
 #ifdef CAPOS_HOST_TEST
 struct thread *thread_current(void);

@@ -24,7 +24,7 @@ import (
 // how entries are written.
 type goPackage struct {
 	name      string
-	passes    int // on a machine with every CPU count that has no exception of its own
+	passes    int  // on a machine with every CPU count that has no exception of its own
 	exclusive bool // measures time: nothing else may run meanwhile
 	cpus      []int
 	ci        []int // those of them that are in the share for continuous integration

@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// testdirRow is a line of tests/go/testdir.txt.
+const testdirListFile = "tests/go/testdir.txt"
+
+// testdirRow is a line of it.
 type testdirRow struct {
 	name   string
 	passes int
@@ -22,50 +24,66 @@ type testdirRow struct {
 	flags  []string
 }
 
-func readTestdirRows(file string) ([]testdirRow, error) {
+// readTestdirRows gives the steps, and the reasons why some programs are not expected to work.
+func readTestdirRows(file string) (rows []testdirRow, skips map[string]string, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var rows []testdirRow
+	skips = map[string]string{}
 	for number, line := range strings.Split(string(text), "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0][0] == '#' {
 			continue
 		}
-		if len(words) < 3 {
-			return nil, fmt.Errorf("%s:%d: want NAME PASSES [ci] FLAGS", file, number+1)
+		if skip, found := strings.CutPrefix(line, "skip "); found {
+			program, reason, _ := strings.Cut(skip, ": ")
+			if skips[program] = reason; reason == "" {
+				return nil, nil, fmt.Errorf("%s:%d: want skip PROGRAM: REASON", file, number+1)
+			}
+			continue
 		}
-		passes, err := strconv.Atoi(words[1])
+		row, err := parseTestdirRow(words)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %q is no number of passes", file, number+1, words[1])
-		}
-		row := testdirRow{name: words[0], passes: passes, flags: words[2:]}
-		if row.flags[0] == "ci" {
-			row.ci, row.flags = true, row.flags[1:]
+			return nil, nil, fmt.Errorf("%s:%d: %w", file, number+1, err)
 		}
 		rows = append(rows, row)
 	}
-	return rows, nil
+	return rows, skips, nil
+}
+
+func parseTestdirRow(words []string) (testdirRow, error) {
+	if len(words) < 3 {
+		return testdirRow{}, errors.New("want NAME PASSES [ci] FLAGS")
+	}
+	passes, err := strconv.Atoi(words[1])
+	if err != nil {
+		return testdirRow{}, fmt.Errorf("%q is no number of passes", words[1])
+	}
+	row := testdirRow{name: words[0], passes: passes, flags: words[2:]}
+	if row.flags[0] == "ci" {
+		row.ci, row.flags = true, row.flags[1:]
+	}
+	return row, nil
 }
 
 // testdirSteps run the programs of $GOROOT/test.
 func (s *suite) testdirSteps() ([]step, error) {
-	rows, err := readTestdirRows(filepath.Join(s.root, "tests", "go", "testdir.txt"))
+	rows, skips, err := readTestdirRows(filepath.Join(s.root, testdirListFile))
 	if err != nil {
 		return nil, err
 	}
 	var steps []step
 	for _, row := range rows {
 		steps = append(steps, step{name: "testdir/" + row.name, cpus: 2, full: !row.ci, run: func(ctx context.Context) []check {
-			return s.runTestdir(ctx, &row)
+			return s.runTestdir(ctx, &row, skips)
 		}})
 	}
 	return steps, nil
 }
 
 // runTestdir runs Go's runner as the host's program that it is; only what it builds and starts is for capOS.
-func (s *suite) runTestdir(ctx context.Context, row *testdirRow) []check {
+func (s *suite) runTestdir(ctx context.Context, row *testdirRow, skips map[string]string) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	goroot, err := s.toolchain("")
@@ -83,8 +101,8 @@ func (s *suite) runTestdir(ctx context.Context, row *testdirRow) []check {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	runError := cmd.Run()
-	checks, passes := testdirChecks(stdout.Bytes())
-	if runError != nil && !slices.ContainsFunc(checks, func(c check) bool { return c.Verdict == failed }) {
+	checks, passes := testdirChecks(stdout.Bytes(), skips)
+	if runError != nil && len(checks) == 0 {
 		checks = append(checks, check{row.name, failed, fmt.Sprintf("%v: %s", runError, lastLines(stderr.String(), 20))})
 	}
 	if passes < row.passes {
@@ -93,23 +111,28 @@ func (s *suite) runTestdir(ctx context.Context, row *testdirRow) []check {
 	return checks
 }
 
-// testdirChecks gives a check for each program: passed, failed, or left out by Go's runner, which says why.
-func testdirChecks(events []byte) (checks []check, passes int) {
+// testdirChecks gives a check for each program: passed, failed, or left out, by Go's runner, which says why, or by the list of skips.
+func testdirChecks(events []byte, skips map[string]string) (checks []check, passes int) {
 	output := map[string]string{}
 	for line := range bytes.Lines(events) {
 		var event struct{ Action, Test, Output string }
 		if json.Unmarshal(line, &event) != nil || !strings.Contains(event.Test, "/") {
 			continue
 		}
-		switch event.Action {
-		case "output":
+		reason, listed := skips[strings.TrimPrefix(event.Test, "Test/")]
+		switch {
+		case event.Action == "output":
 			output[event.Test] += event.Output
-		case "pass":
+		case event.Action == "pass" && listed:
+			checks = append(checks, check{event.Test, failed, "passes, and is listed: take it out of " + testdirListFile})
+		case event.Action == "pass":
 			passes++
 			checks = append(checks, check{event.Test, passed, ""})
-		case "skip":
+		case event.Action == "fail" && listed:
+			checks = append(checks, check{event.Test, skipped, reason})
+		case event.Action == "skip":
 			checks = append(checks, check{event.Test, skipped, skipReason(output[event.Test])})
-		case "fail":
+		case event.Action == "fail":
 			checks = append(checks, check{event.Test, failed, lastLines(output[event.Test], 20)})
 		}
 	}

@@ -7,6 +7,8 @@
 #include "sched/clock.h"
 
 #define DIRECT_MAP_MIN (4ul << 30)
+#define HPET_BYTES 0x400ul         /* IA-PC HPET 1.0a, 2.3.1 */
+#define IO_APIC_BYTES 0x20ul
 #define CONTROL_SCI_ENABLE 1u      /* 4.8.3.2.1: set while the machine is in ACPI mode */
 #define CONTROL_SLEEP_ENABLE 0x2000u
 #define MODE_CHANGE_NS 300000000ul
@@ -23,8 +25,11 @@ void acpi_init(uint64_t rsdp, uint64_t ram_end)
 {
 	reachable_end = ram_end > DIRECT_MAP_MIN ? ram_end : DIRECT_MAP_MIN;
 	acpi_read(reach_direct_map, rsdp, &acpi);
-	if (acpi.hpet >= DIRECT_MAP_MIN)
+	/* Device registers are reached through the first 4 GiB of the direct map. */
+	if (acpi.hpet > DIRECT_MAP_MIN - HPET_BYTES)
 		acpi.hpet = 0;
+	if (acpi.io_apic > DIRECT_MAP_MIN - IO_APIC_BYTES || acpi.io_apic % 16)
+		acpi.io_apic = 0;
 }
 
 void acpi_power_off(void)

@@ -58,6 +58,9 @@ static void local_write(unsigned offset, uint32_t value)
 static void send_command(uint32_t destination, uint32_t command)
 {
 	if (cpu_features.x2apic) {
+		/* This write does not wait for earlier stores to be seen, as one to the APIC's page does: Intel SDM volume 3, "MSR Access in
+		 * x2APIC Mode". Whoever is interrupted is to find what it is told about. */
+		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(MSR_X2APIC + REG_ICR / 16, (uint64_t)destination << 32 | command);
 		return;
 	}

@@ -247,18 +247,18 @@ void clock_init(void)
 
 void timer_program(uint64_t deadline_ns)
 {
-	if (cpu_features.tsc_deadline) {
-		apic_timer_deadline(deadline_ns == UINT64_MAX ? 0 : clock_page.page.tsc_base + scale(deadline_ns, ticks_per_ns) + 1);
-		return;
-	}
 	if (deadline_ns == UINT64_MAX) {
-		apic_timer_start(0);
+		cpu_features.tsc_deadline ? apic_timer_deadline(0) : apic_timer_start(0);
 		return;
 	}
 	uint64_t now = clock_now_ns();
 	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
 	if (wait_ns > NS_PER_S)
-		wait_ns = NS_PER_S; /* the counter is 32 bits: wake once a second at most and look again */
+		wait_ns = NS_PER_S; /* the counter is 32 bits, and a program's deadline may be any number: wake once a second and look again */
+	if (cpu_features.tsc_deadline) {
+		apic_timer_deadline(rdtsc() + scale(wait_ns, ticks_per_ns) + 1);
+		return;
+	}
 	uint64_t count = wait_ns * (apic_hz / 1000) / 1000000 + 1;
 	apic_timer_start((uint32_t)(count > UINT32_MAX ? UINT32_MAX : count));
 }

@@ -190,6 +190,8 @@ void trap_from_kernel(struct trap_frame *frame)
 		trap_panic(frame, "exception in the kernel");
 	struct thread *thread = thread_current();
 	uint64_t address = fault_address();
+	if (frame->vector == TRAP_PAGE && address >= CAPOS_USER_TOP)
+		trap_panic(frame, "the kernel's own side of a user copy cannot be reached");
 	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP && thread->process &&
 	    aspace_fault(thread->process->space, address, access_of(frame->error)) == FAULT_RESOLVED)
 		return;

@@ -128,6 +128,20 @@ func checkSegments(file *elf.File, size int64) string {
 	return ""
 }
 
+// goEntry is the function that a Go program for capOS begins with.
+const goEntry = "_rt0_amd64_capos\x00"
+
+// startsOnCapOS looks for it among the names that every Go program carries, stripped or not. One that was linked without the go command,
+// as the programs of $GOROOT/test are in part, has no build settings.
+func startsOnCapOS(file *elf.File) bool {
+	section := file.Section(".gopclntab")
+	if section == nil {
+		return false
+	}
+	names, err := section.Data()
+	return err == nil && bytes.Contains(names, []byte(goEntry))
+}
+
 // identify asks for positive evidence that the program was built for capOS: Go's build information, or libcapos' note.
 func identify(file *elf.File, r io.ReaderAt) (Language, string) {
 	if info, err := buildinfo.Read(r); err == nil {
@@ -137,7 +151,7 @@ func identify(file *elf.File, r io.ReaderAt) (Language, string) {
 				system = setting.Value
 			}
 		}
-		if system == "capos" {
+		if system == "capos" || system == "" && startsOnCapOS(file) {
 			return Go, ""
 		}
 		return 0, fmt.Sprintf("is a Go program for %s; build it with ./capos go build", orUnknown(system))

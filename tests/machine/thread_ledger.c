@@ -1,0 +1,49 @@
+/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a capability names it; all but the record is given
+ * back by the time that join returns. */
+#include "raw_thread.h"
+
+#define SPAWNED 8
+
+static uint64_t committed(void)
+{
+	return vm_usage().committed_pages;
+}
+
+static void threads_are_charged(void)
+{
+	uint64_t before = committed(), flag = 0;
+	capos_cap_t handles[SPAWNED];
+	for (int i = 0; i < SPAWNED; i++)
+		handles[i] = raw_spawn(raw_park, (uint64_t)&flag, 0);
+	uint64_t each = (committed() - before) / SPAWNED;
+	CHECK(each >= 4); /* a kernel stack of two pages or more, a ring page, the record */
+	CHECK_EQUAL(committed() - before, each * SPAWNED);
+	raw_wake((uint32_t *)&flag);
+	for (int i = 0; i < SPAWNED; i++) {
+		int64_t code = -1;
+		OK(capos_thread_handle_join(handles[i], CAPOS_WAIT_FOREVER, &code));
+		CHECK_EQUAL(code, 0);
+	}
+	CHECK_EQUAL(committed() - before, SPAWNED); /* the records */
+	for (int i = 0; i < SPAWNED; i++)
+		OK(capos_release(handles[i]));
+	/* The CPU that a thread ended on drops its hold of the record last, a moment after join has returned. */
+	for (uint64_t start = capos_now_ns(); committed() != before && capos_now_ns() - start < 20000 * MS_NS;)
+		capos_thread_yield();
+	CHECK_EQUAL(committed(), before);
+}
+
+static void refused_threads_are_not(void)
+{
+	capos_cap_t handle = 0;
+	uint64_t before = committed();
+	CHECK_EQUAL(capos_thread_spawner_spawn(capos_caps.thread_spawner, CAPOS_USER_TOP, 0, 0, 0, 0, "", &handle), CAPOS_E(OUT_OF_RANGE));
+	CHECK_EQUAL(committed(), before);
+}
+
+int main(void)
+{
+	RUN(threads_are_charged);
+	RUN(refused_threads_are_not);
+	return check_result();
+}
