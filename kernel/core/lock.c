@@ -1,4 +1,4 @@
-/* The slow half of spinlocks and the debug kernel's check of their order. */
+/* The slow half of spinlocks and the debug kernel's check of their order. models/tlb.pml models that waiting serves TLB requests. */
 #include "core/lock.h"
 
 #include "arch/x86_64/cpu.h"

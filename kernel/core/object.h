@@ -1,6 +1,6 @@
 /* The header every kernel object begins with. References are held by capability slots and by kernel structures; the
  * last one going runs the type's destroy hook. Objects that live as long as the kernel (markers such as ParkSpace)
- * are statically allocated with OBJECT_STATIC and never reach zero. */
+ * are statically allocated with OBJECT_STATIC and never reach zero. models/captable.pml models references. */
 #ifndef CAPOS_CORE_OBJECT_H
 #define CAPOS_CORE_OBJECT_H
 

@@ -2,7 +2,8 @@
  *
  * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then
  * everything the change needs is obtained (region nodes, charges, promises, page tables), and only then is anything
- * changed: from there on nothing can fail. References to memory objects are dropped after the lock. */
+ * changed: from there on nothing can fail. References to memory objects are dropped after the lock.
+ * models/park.pml and models/tlb.pml model what takes mappings away. */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"

@@ -1,4 +1,4 @@
-/* Faults, and the other occasions on which pages get their frames. */
+/* Faults, and the other occasions on which pages get their frames. models/park.pml models faults against unmap and parking. */
 #include "mm/populate.h"
 
 #include "arch/x86_64/paging.h"

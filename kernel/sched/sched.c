@@ -8,7 +8,7 @@
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
  * least advanced waiting thread of another, and so does one with an empty queue when it is told, at the end of a slice, that more
  * wait elsewhere. An idle CPU halts; its timer is programmed for the next deadline only.
- * models/sched.pml models stealing and waking. */
+ * models/sched.pml models stealing and waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces. */
 #include "sched/sched.h"
 
 #include "arch/x86_64/apic.h"

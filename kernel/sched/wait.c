@@ -7,7 +7,8 @@
  *   4 deadline armed, lock released
  *   5 sched_block: under the run queue lock, stop only if still ACTIVE
  *
- * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1: seen in 3. a after 3: b succeeds. */
+ * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1: seen in 3. a after 3: b succeeds.
+ * models/park.pml and models/sched.pml model this. */
 #include "sched/wait.h"
 
 #include "sched/clock.h"

@@ -1,5 +1,5 @@
 /* The client's side of a thread's capability ring. Only this thread and the kernel touch it, and the kernel only while the
- * thread is inside cap_enter, so plain accesses do; the system call is the barrier. */
+ * thread is inside cap_enter, so plain accesses do; the system call is the barrier. models/ring.pml is the model. */
 #include <capos/call.h>
 
 #include "internal.h"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -61,13 +62,14 @@ func (s *suite) tidySteps() []step {
 	return []step{{name: "tidy/tree", cpus: 1, run: s.tidy}}
 }
 
-// tidy checks every tracked file against every rule; each rule is one check.
+// tidy checks every tracked file against every rule, and models against code; each rule is one check.
 func (s *suite) tidy(ctx context.Context) []check {
 	names, err := s.sourceFiles(ctx)
 	if err != nil {
 		return single("list of files", err, "")
 	}
 	complaints := map[string][]string{}
+	links := modelLinks{code: map[string]bool{}}
 	for _, name := range names {
 		info, err := os.Lstat(filepath.Join(s.root, name))
 		if err != nil || !info.Mode().IsRegular() {
@@ -85,6 +87,7 @@ func (s *suite) tidy(ctx context.Context) []check {
 			continue
 		}
 		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+		links.look(name, lines)
 		for _, rule := range tidyRules() {
 			if rule.applies(name) {
 				for _, complaint := range rule.find(name, lines) {
@@ -93,8 +96,9 @@ func (s *suite) tidy(ctx context.Context) []check {
 			}
 		}
 	}
+	complaints["models"] = links.complaints()
 	var checks []check
-	for _, name := range append([]string{"file-size", "binaries"}, ruleNames()...) {
+	for _, name := range append([]string{"file-size", "binaries", "models"}, ruleNames()...) {
 		c := check{name, passed, ""}
 		if list := complaints[name]; len(list) > 0 {
 			c = check{name, failed, strings.Join(list, "\n")}
@@ -132,6 +136,78 @@ func ruleNames() (names []string) {
 		names = append(names, rule.name)
 	}
 	return names
+}
+
+// modelLinks is what models and code say of each other: a model names the code it models, and that code the model, so that
+// whoever changes one finds the other.
+type modelLinks struct {
+	code  map[string]bool // files that may be named, and models
+	links []modelLink
+}
+
+// modelLink says that the model in models/ is one of the code in the file. The line is the model's or, with byCode, the code's.
+type modelLink struct {
+	model, file string
+	byCode      bool
+	line        int
+}
+
+var (
+	namedCode  = regexp.MustCompile(`\b(?:kernel|libcapos)/[a-z0-9_/]+\.[chS]\b`)
+	namedModel = regexp.MustCompile(`\bmodels/[a-z0-9_]+\.pml\b`)
+)
+
+// look takes in one file. A model names code in the paragraph of its opening comment that begins with the word Models.
+func (l *modelLinks) look(name string, lines []string) {
+	if path.Dir(name) == "models" && path.Ext(name) == ".pml" {
+		l.code[name] = true
+		inside := false
+		for i, line := range lines {
+			text := strings.TrimPrefix(line, " *")
+			inside = strings.TrimSpace(text) != "" && (inside || strings.HasPrefix(text, " Models "))
+			if inside {
+				for _, file := range namedCode.FindAllString(text, -1) {
+					l.links = append(l.links, modelLink{name, file, false, i + 1})
+				}
+			}
+		}
+		return
+	}
+	if namedCode.FindString(name) != name {
+		return
+	}
+	l.code[name] = true
+	for i, line := range lines {
+		for _, model := range namedModel.FindAllString(line, -1) {
+			l.links = append(l.links, modelLink{model, name, true, i + 1})
+		}
+	}
+}
+
+// complaints lists names of what does not exist, and links that go one way only. A header may send its readers to the model of
+// what another file does.
+func (l *modelLinks) complaints() (found []string) {
+	type pair struct {
+		model, file string
+		byCode      bool
+	}
+	has := map[pair]bool{}
+	for _, link := range l.links {
+		has[pair{link.model, link.file, link.byCode}] = true
+	}
+	for _, link := range l.links {
+		from, to := link.model, link.file
+		if link.byCode {
+			from, to = to, from
+		}
+		switch {
+		case !l.code[to]:
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not exist", from, link.line, to))
+		case !has[pair{link.model, link.file, !link.byCode}] && !(link.byCode && path.Ext(from) == ".h"):
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not name it", from, link.line, to))
+		}
+	}
+	return found
 }
 
 const tabColumns = 4

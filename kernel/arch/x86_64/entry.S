@@ -6,6 +6,8 @@
  *    its per-CPU pointer from the top of its own stack.
  *  - SYSRET is used only for frames that SYSCALL made and nobody edited (vector still VECTOR_SYSCALL); their RIP is canonical.
  *  - Interrupts stay off from entry to exit.
+ *
+ * models/notify.pml models the looks at resched and exit work before user mode.
  */
 #include "arch/x86_64/asm.h"
 #include "offsets.h"
