@@ -87,6 +87,27 @@ static void released_ids_stay_dead(void)
 
 static uint32_t held[CAPOS_CAP_SLOTS_MAX];
 
+/* Every method that returns a capability, with the table full: nothing is made, nothing charged. */
+static void every_maker_needs_a_slot(void)
+{
+	struct capos_memory_usage before, after;
+	struct capos_process_info info;
+	capos_cap_t made = 0, spawner = capos_caps.thread_spawner;
+	uint64_t entry = (uintptr_t)&every_maker_needs_a_slot; /* nothing starts there */
+	CHECK_EQUAL(capos_virtual_memory_usage(capos_caps.vm, &before, sizeof before), sizeof before);
+	CHECK_EQUAL(capos_thread_control_self_message(capos_caps.thread_control, &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, 4096, &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(info.threads, 1);
+	CHECK_EQUAL(info.capabilities, CAPOS_CAP_SLOTS_MAX - 1); /* slot 0 is nobody's */
+	CHECK_EQUAL(capos_virtual_memory_usage(capos_caps.vm, &after, sizeof after), sizeof after);
+	CHECK_EQUAL(after.committed_pages, before.committed_pages);
+	CHECK_EQUAL(after.reserved_pages, before.reserved_pages);
+}
+
 static void capability_table_fills_up(void)
 {
 	unsigned count = 0;
@@ -95,6 +116,7 @@ static void capability_table_fills_up(void)
 		count++;
 	CHECK_EQUAL(status, CAPOS_E(NO_SLOTS));
 	CHECK(count > CAPOS_CAP_SLOTS_MAX - 64);
+	every_maker_needs_a_slot();
 	for (unsigned i = 0; i < count; i++)
 		CHECK_EQUAL(capos_release(held[i]), 0);
 	CHECK_EQUAL(capos_thread_control_self(capos_caps.thread_control, &held[0]), 0);
@@ -106,7 +128,12 @@ static void console_refusals(void)
 	char byte;
 	CHECK_EQUAL(capos_console_write(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
 	CHECK_EQUAL(capos_console_write_message(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_input, "x"), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_write_line_message(capos_caps.standard_input, "x"), CAPOS_E(NO_RIGHTS));
 	CHECK_EQUAL(capos_console_read(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_read(capos_caps.standard_error, 1, UNMAPPED, 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, 0, &byte, 1), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0, &byte, 1), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 1, &byte, 0), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
@@ -127,6 +154,18 @@ static void console_writes(void)
 	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_error, ""), 0);
 }
 
+/* Programs of the machine tests have an empty standard input: its end is no bytes, as often as one asks, and no wait. */
+static void console_reads_the_end(void)
+{
+	char bytes[32] = "untouched";
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQUAL(capos_console_read(capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes), 0);
+		CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes), 0);
+		CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0xffffffff, bytes, 1), 0);
+	}
+	CHECK(strcmp(bytes, "untouched") == 0);
+}
+
 static void timer_runs(void)
 {
 	uint64_t first, second, tick;
@@ -136,6 +175,14 @@ static void timer_runs(void)
 	CHECK(second - first >= 2000000);
 	CHECK_EQUAL(capos_timer_sleep_until(capos_caps.timer, first), 0); /* past */
 	CHECK_EQUAL(capos_timer_sleep(capos_caps.timer, 0), 0);
+	CHECK_EQUAL(capos_timer_sleep_message(capos_caps.timer, 0), 0);
+	CHECK_EQUAL(capos_timer_now(capos_caps.timer, &first, &tick), 0);
+	CHECK_EQUAL(capos_timer_sleep_message(capos_caps.timer, 2000000), 0);
+	CHECK_EQUAL(capos_timer_now(capos_caps.timer, &second, &tick), 0);
+	CHECK(second - first >= 2000000);
+	CHECK_EQUAL(capos_timer_sleep_until_message(capos_caps.timer, second + 2000000), 0);
+	CHECK_EQUAL(capos_timer_now(capos_caps.timer, &first, &tick), 0);
+	CHECK(first - second >= 2000000);
 	uint64_t page = capos_now_ns();
 	CHECK_EQUAL(capos_timer_now(capos_caps.timer, &first, &tick), 0);
 	CHECK(first >= page && first - page < 1000000000);
@@ -148,8 +195,11 @@ static void timer_runs(void)
 static void entropy_fills(void)
 {
 	static uint8_t bytes[65536 + 8], again[64];
-	uint32_t sources = 0;
+	uint32_t sources = 0, in_message = 99;
 	CHECK_EQUAL(capos_entropy_source_status(capos_caps.entropy, &sources), 0);
+	CHECK_EQUAL(capos_entropy_source_status_message(capos_caps.entropy, &in_message), 0);
+	CHECK_EQUAL(in_message, sources);
+	CHECK_EQUAL(sources & ~15u, 0);
 	if (!sources)
 		return;
 	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 64, bytes, sizeof bytes), 64);
@@ -166,9 +216,11 @@ static void entropy_fills(void)
 
 static void boot_package_is_mapped(void)
 {
-	uint64_t size = 0, first = 0, second = 0;
+	uint64_t size = 0, first = 0, second = 0, in_message = 0;
 	struct capos_boot_package_header header;
 	CHECK_EQUAL(capos_boot_package_manifest_size(capos_caps.boot, &size), 0);
+	CHECK_EQUAL(capos_boot_package_manifest_size_message(capos_caps.boot, &in_message), 0);
+	CHECK_EQUAL(in_message, size);
 	CHECK(size >= sizeof header);
 	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, 0, sizeof header, &header, sizeof header), sizeof header);
 	CHECK_EQUAL(header.magic, CAPOS_BOOT_PACKAGE_MAGIC);
@@ -179,6 +231,8 @@ static void boot_package_is_mapped(void)
 	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &first), 0);
 	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
+	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &second), 0);
+	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_PACKAGE_MAGIC);
 	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
 	            CAPOS_E(PROTECTION_REFUSED));
@@ -187,13 +241,16 @@ static void boot_package_is_mapped(void)
 
 static void system_info_tells(void)
 {
-	struct capos_process_info info = { 0 };
+	struct capos_process_info info = { 0 }, in_message = { 0 };
 	char text[64] = "";
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);
 	CHECK_EQUAL(info.process_id, capos_cap_set()->process_id);
 	CHECK_EQUAL(info.threads, 1);
 	CHECK_EQUAL(info.capabilities, capos_cap_set()->count);
 	CHECK(info.cpus_online >= 1);
+	CHECK_EQUAL(capos_system_info_process_message(capos_caps.system, &in_message, sizeof in_message), sizeof in_message);
+	CHECK(in_message.process_id == info.process_id && in_message.threads == 1 && in_message.capabilities == info.capabilities);
+	CHECK_EQUAL(in_message.cpus_online, info.cpus_online);
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, UNMAPPED, sizeof info), CAPOS_E(BAD_ADDRESS));
 	CHECK(capos_system_info_release(capos_caps.system, text, sizeof text - 1) > 0);
 	CHECK(strncmp(text, "capOS", 5) == 0);
@@ -205,12 +262,17 @@ static void host_share_names_are_checked(void)
 	static const char *const refused[] = { "", "/x", "x/", "a//b", ".", "..", "a/..", "../a", "a/./b", "./a" };
 	static char long_name[257];
 	memset(long_name, 'n', sizeof long_name - 1);
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
+	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
 		CHECK_EQUAL(capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
+	}
 	CHECK_EQUAL(capos_host_share_write(capos_caps.host, long_name, 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, long_name, 65537), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", ~0ull, "x", 1), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, long_name, 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "calls.txt", 0, "x", 1), 0); /* which nobody has asked for */
 }
 
 static void capset_is_read_only(void)
@@ -235,6 +297,7 @@ int main(void)
 	RUN(capability_table_fills_up);
 	RUN(console_refusals);
 	RUN(console_writes);
+	RUN(console_reads_the_end);
 	RUN(timer_runs);
 	RUN(entropy_fills);
 	RUN(boot_package_is_mapped);

@@ -1,17 +1,29 @@
-/* Random calls, a million of them on one CPU: register calls, ring entries with random submissions, random ring indices, from several threads at
- * once, over memory that appears and disappears under them. Arguments come from a pool in which most are wrong in some interesting way. The
- * seed is printed; the same seed as the first argument repeats the calls of each thread.
+/* Random calls, a million of them or as many as the time allows: register calls, ring entries with random submissions, messages of random content
+ * to every object, random ring indices, from several threads at once, over memory that appears and disappears under them. Arguments come from a
+ * pool in which most are wrong in some interesting way. Only what the kernel has taken is counted. The seed is printed; the same seed as the first
+ * argument repeats the calls of each thread.
  *
  * Left out is only what would end or blind the test by doing what it says: exit, changing this thread's FS base, handler, mask or registers,
- * threads that start nowhere, and waits without an end. */
+ * threads that start nowhere, and waits without an end. A message that could do such a thing lies in memory of its thread's own, where nobody
+ * changes it between the look at it and the call; all other messages lie in the memory that everybody changes. */
 #include "raw_thread.h"
 
 #define THREADS 4
 #define ARENA (64 * PAGE)
 #define POOL 40
+#define OPERATIONS 1000000
+#define TIME_MAX_NS (12000 * MS_NS)
+#define NOT_MADE INT64_MIN
 
-static uint64_t arena, operations;
-static volatile uint64_t completed;
+static uint64_t arena, completed, end_ns;
+
+/* What belongs to one slot of a ring's submissions. */
+struct aimed {
+	uint64_t message[16], result[64];
+	uint64_t mapped; /* the bytes it maps or reserves when it succeeds */
+	bool in_message; /* the address is in the result, not in the completion */
+	bool real;       /* not put out of action */
+};
 
 struct fuzzer {
 	struct capos_thread *thread;
@@ -19,7 +31,8 @@ struct fuzzer {
 	uint64_t pool[POOL];
 	capos_cap_t objects[8]; /* memory objects it made */
 	unsigned object_count;
-	uint64_t accepted, refused;
+	struct aimed slots[CAPOS_RING_SUBMISSIONS];
+	uint64_t accepted, refused, spawned, aimed;
 };
 
 static capos_cap_t victim; /* a thread that only spins, to be suspended and resumed by everybody */
@@ -108,6 +121,25 @@ static uint64_t mapped_size(const struct fuzzer *f, capos_cap_t cap, uint32_t me
 	return 0;
 }
 
+/* What was mapped in the arena stays there for everybody; elsewhere it goes again, and no more than that: what lies next to it, alike, is somebody
+ * else's. */
+static void give_back(uint64_t address, uint64_t size)
+{
+	bool inside = address >= arena && address < arena + ARENA && size <= arena + ARENA - address;
+	if (size && !inside)
+		capos_virtual_memory_unmap(capos_caps.vm, address, size);
+}
+
+/* Keeps the latest eight memory objects. */
+static void keep_object(struct fuzzer *f, capos_cap_t made)
+{
+	unsigned slot = f->object_count++ % 8;
+	if (f->objects[slot])
+		capos_release(f->objects[slot]);
+	f->objects[slot] = made;
+}
+
+/* The result, or NOT_MADE. */
 static int64_t random_register_call(struct fuzzer *f)
 {
 	uint64_t args[6];
@@ -131,95 +163,214 @@ static int64_t random_register_call(struct fuzzer *f)
 	}
 	case 4: {
 		int64_t made = capos_call(capos_caps.memory_allocator, 0, args[0], 0, 0, 0, 0);
-		unsigned slot = f->object_count++ % 8;
-		if (capos_is_error(made))
-			return made;
-		if (f->objects[slot])
-			capos_release(f->objects[slot]);
-		f->objects[slot] = (capos_cap_t)made;
+		if (!capos_is_error(made))
+			keep_object(f, (capos_cap_t)made);
 		return made;
 	}
 	default:
 		break;
 	}
-	if (!tame(cap, method, args))
-		return 0;
-	if (cap == capos_caps.memory_allocator)
-		return 0; /* case 4 keeps what is made */
+	if (!tame(cap, method, args) || cap == capos_caps.memory_allocator) /* case 4 keeps what is made */
+		return NOT_MADE;
 	int64_t result = capos_call(cap, method, args[0], args[1], args[2], args[3], args[4]);
 	if (cap == capos_caps.thread_control && method == CAPOS_THREAD_CONTROL_SELF && !capos_is_error(result))
 		capos_release((capos_cap_t)result);
-	uint64_t mapped = capos_is_error(result) ? 0 : mapped_size(f, cap, method, args);
-	if (mapped) /* and no more: what lies next to it, alike, is somebody else's */
-		capos_virtual_memory_unmap(capos_caps.vm, (uint64_t)result, mapped);
+	if (!capos_is_error(result))
+		give_back((uint64_t)result, mapped_size(f, cap, method, args));
 	return result;
 }
 
-/* Sixteen random submissions of operations that return no capability, entered at once, sometimes with indices that make no sense. */
-static int64_t random_ring(struct fuzzer *f)
+/* ---- the ring ---- */
+
+/* Threads that end at once, wherever their stack and FS base are, or cannot begin. */
+static void tame_spawn(struct fuzzer *f, uint64_t args[6])
 {
-	static const uint8_t opcodes[] = { CAPOS_OPCODE_NOP, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_RECV,
-		                           CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, CAPOS_OPCODE_UNPARK, CAPOS_OPCODE_COMPACT, 9, 255 };
+	static const uint64_t nowhere[] = { 0, CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull };
+	uint64_t random = random_next(&f->seed);
+	args[0] = random % 4 ? (uint64_t)raw_exit : nowhere[(random >> 8) % 5];
+}
+
+static bool tame_message(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint64_t args[6])
+{
+	if (cap == capos_caps.thread_spawner) {
+		tame_spawn(f, args);
+		return true;
+	}
+	return tame(cap, method, args) && (cap != victim || method != CAPOS_THREAD_HANDLE_WRITE_STATE);
+}
+
+/* Half of the time, what VirtualMemory and MemoryAllocator are likely to do: a few pages of the arena, or anywhere; a few pages of an object. */
+static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint64_t args[6])
+{
+	uint64_t random = random_next(&f->seed);
+	bool anywhere = method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE;
+	if (random & 1)
+		return;
+	if (cap == capos_caps.memory_allocator)
+		args[0] = random >> 8 & 0xffff;
+	if (cap != capos_caps.vm)
+		return;
+	args[0] = anywhere && random & 2 ? 0 : arena + (random >> 8) % (ARENA / PAGE - 8) * PAGE;
+	args[1] = (1 + (random >> 32) % 8) * PAGE;
+	args[2] = (random >> 40 & 7) | (random >> 48 & 1 ? SPARSE : 0);
+}
+
+/* A message with a good root, so that what is random gets as far as the method: more or fewer words of data than it wants, and pointers that
+ * lead anywhere. */
+static bool aim_message(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
+{
+	uint64_t random = random_next(&f->seed), args[6] = { 0 }, *words = (uint64_t *)s->args;
+	uint64_t data = random % 4 ? 5 : (random >> 8) % 7, pointers = random >> 16 & 1;
+	for (unsigned i = 0; i < data; i++)
+		args[i] = any_value(f);
+	if (data >= 3)
+		make_likely(f, s->cap, s->method, args);
+	if (!tame_message(f, s->cap, s->method, args))
+		return false;
+	a->mapped = mapped_size(f, s->cap, s->method, args);
+	a->in_message = true;
+	a->message[0] = (1 + data + 2 * pointers) << 32;
+	a->message[1] = data << 32 | pointers << 48;
+	memcpy(&a->message[2], args, data * sizeof args[0]);
+	if (pointers) { /* a text of up to seven bytes behind it, or what a random word says */
+		a->message[2 + data] = random >> 20 & 3 ? 1 | 2ull << 32 | (random >> 24 & 7) << 35 : random_next(&f->seed);
+		a->message[3 + data] = random & 0x7f7f7f7f7f7f;
+	}
+	words[0] = (uint64_t)a->message;
+	words[1] = 8 * (2 + data + 2 * pointers) - (random >> 32 & 31 ? 0 : random >> 40 & 15);
+	words[2] = a->mapped || random >> 48 & 7 ? (uint64_t)a->result : any_value(f);
+	words[3] = sizeof a->result;
+	words[4] = words[5] = 0;
+	f->aimed++;
+	return true;
+}
+
+/* Anything, in memory that everybody changes: to objects that cannot do harm whatever it says. */
+static bool wild_message(struct fuzzer *f, struct capos_submission *s, uint64_t random)
+{
+	const struct capos_caps *c = &capos_caps;
+	uint64_t *words = (uint64_t *)s->args;
+	if (s->cap == c->vm || s->cap == c->thread_control || s->cap == c->thread_spawner || s->cap == c->timer || s->cap == victim ||
+	    s->cap == c->standard_input || s->cap == c->memory_allocator)
+		return false;
+	for (unsigned i = 0; i < 8; i++)
+		if (s->cap == f->objects[i] && s->cap && s->method == CAPOS_MEMORY_OBJECT_MAP)
+			return false; /* nobody would know where */
+	if (random & 3) { /* in more or less good order */
+		words[0] = arena + (random >> 8 & 0xff8);
+		words[1] = 8 + (random >> 20 & 0x78);
+		words[2] = arena + PAGE;
+		words[3] = random >> 26 & 0xfff;
+		words[4] = words[5] = 0;
+	}
+	return true;
+}
+
+static bool compact(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
+{
+	uint64_t *words = (uint64_t *)s->args;
+	if (s->cap == capos_caps.thread_spawner) { /* seven words, which lie in memory */
+		for (unsigned i = 0; i < 7; i++)
+			a->message[i] = any_value(f);
+		tame_spawn(f, a->message);
+		words[0] = (uint64_t)a->message;
+		return true;
+	}
+	make_likely(f, s->cap, s->method, words);
+	if (!tame(s->cap, s->method, words))
+		return false;
+	a->mapped = mapped_size(f, s->cap, s->method, words);
+	return true;
+}
+
+static void fill_submission(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
+{
+	static const uint8_t opcodes[] = { CAPOS_OPCODE_NOP, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL,
+		                           CAPOS_OPCODE_CALL, CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_COMPACT,
+		                           CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, CAPOS_OPCODE_UNPARK, 9, 255 };
+	uint64_t *args = (uint64_t *)s->args, r = random_next(&f->seed), more = random_next(&f->seed);
+	*s = (struct capos_submission){ .opcode = opcodes[r % sizeof opcodes], .method = r >> 8 & 15, .cap = any_cap(f), .user_data = r };
+	if (more % 64 == 0)
+		s->cap = capos_caps.thread_spawner;
+	if (s->cap == capos_caps.thread_spawner && more >> 8 & 7)
+		s->method = 0;
+	s->flags = (r >> 16 & 31) == 0 ? 1 : 0;
+	for (int n = 0; n < 6; n++)
+		args[n] = n < 5 || (r >> 24 & 7) == 0 ? any_value(f) : 0;
+	a->mapped = 0;
+	a->in_message = false;
+	a->real = true;
+	if (s->opcode == CAPOS_OPCODE_CALL)
+		a->real = more >> 16 & 1 ? wild_message(f, s, more >> 20) || aim_message(f, s, a) : aim_message(f, s, a);
+	else if (s->opcode == CAPOS_OPCODE_COMPACT)
+		a->real = compact(f, s, a);
+	if (!a->real)
+		*s = (struct capos_submission){ .opcode = CAPOS_OPCODE_NOP, .user_data = r };
+}
+
+/* Undoes and keeps what an executed submission has made. */
+static void settle(struct fuzzer *f, const struct capos_submission *s, const struct aimed *a, const struct capos_completion *c)
+{
+	f->accepted += a->real && c->result >= 0;
+	f->refused += a->real && c->result < 0;
+	f->spawned += c->cap && s->cap == capos_caps.thread_spawner;
+	if (c->cap && s->cap == capos_caps.memory_allocator)
+		keep_object(f, c->cap);
+	else if (c->cap)
+		capos_release(c->cap);
+	if (a->mapped && c->result >= 0)
+		give_back(a->in_message ? a->result[2] : c->value, a->mapped);
+}
+
+/* Up to a ring full of random submissions, entered at once, sometimes with indices that make no sense. The result is how many were taken. */
+static uint64_t random_ring(struct fuzzer *f)
+{
 	struct capos_ring_header *ring = capos_ring();
 	struct capos_submission *submissions = capos_ring_submissions(ring);
-	uint64_t random = random_next(&f->seed);
-	unsigned count = random % (CAPOS_RING_SUBMISSIONS + 1);
-	ring->completion_head = ring->completion_tail;
-	for (unsigned i = 0; i < count; i++) {
-		struct capos_submission *s = &submissions[(ring->submission_tail + i) % CAPOS_RING_SUBMISSIONS];
-		uint64_t *args = (uint64_t *)s->args, r = random_next(&f->seed);
-		*s = (struct capos_submission){ .opcode = opcodes[r % sizeof opcodes], .method = r >> 8 & 15, .cap = any_cap(f), .user_data = r };
-		s->flags = (r >> 16 & 31) == 0 ? 1 : 0;
-		for (int n = 0; n < 6; n++)
-			args[n] = any_value(f);
-		if (s->opcode == CAPOS_OPCODE_CALL && (r >> 24 & 3)) { /* a message of the arena, in more or less good order */
-			args[0] = arena + (r >> 32 & 0xff8);
-			args[1] = 8 + (r >> 44 & 0x78);
-			args[2] = arena + PAGE;
-			args[3] = r >> 50 & 0xfff;
-			args[4] = args[5] = 0;
-		}
-		bool over_message = s->opcode == CAPOS_OPCODE_CALL;
-		bool kept = s->cap != capos_caps.memory_allocator && s->cap != capos_caps.vm && s->cap != capos_caps.thread_control &&
-		            s->cap != capos_caps.thread_spawner;
-		bool waits = s->cap == capos_caps.timer || s->cap == victim || s->cap == capos_caps.standard_input;
-		bool compact = s->opcode == CAPOS_OPCODE_COMPACT;
-		if ((over_message && (!kept || waits)) ||
-		    (compact && (!kept || !tame(s->cap, s->method, args) || s->cap == victim)))
-			s->opcode = CAPOS_OPCODE_NOP;
+	uint64_t random = random_next(&f->seed), taken = 0;
+	uint32_t count = random % (CAPOS_RING_SUBMISSIONS + 1), head = ring->submission_head, completed_before = ring->completion_tail;
+	ring->completion_head = completed_before;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t slot = (head + i) % CAPOS_RING_SUBMISSIONS;
+		fill_submission(f, &submissions[slot], &f->slots[slot]);
 	}
-	uint32_t tail = ring->submission_tail;
-	__atomic_store_n(&ring->submission_tail, tail + (random >> 8 & 63 ? count : (uint32_t)(random >> 32)), __ATOMIC_RELEASE);
-	if ((random >> 16 & 63) == 0)
-		ring->completion_head = (uint32_t)(random >> 20);
+	__atomic_store_n(&ring->submission_tail, head + (random >> 8 & 63 ? count : (uint32_t)(random >> 32)), __ATOMIC_RELEASE);
 	if ((random >> 24 & 63) == 0)
 		ring->submission_head = ring->completion_tail = (uint32_t)(random >> 28);
 	int64_t result = capos_syscall(CAPOS_SYS_CAP_ENTER, random >> 40 & 15, random >> 50, 0, 0, 0, 0);
 	if (result < 0) { /* nothing was taken: back to sense */
-		ring->submission_tail = tail;
-		ring->completion_head = ring->completion_tail;
+		ring->submission_tail = head;
+		ring->completion_head = completed_before;
 		capos_syscall(CAPOS_SYS_CAP_ENTER, 0, 0, 0, 0, 0, 0);
-		ring->submission_tail = ring->submission_head;
-		ring->completion_head = ring->completion_tail;
+		return 0;
 	}
-	return result;
+	for (uint32_t i = 0; head + i != ring->submission_head; i++) {
+		uint32_t slot = (head + i) % CAPOS_RING_SUBMISSIONS;
+		settle(f, &submissions[slot], &f->slots[slot], &capos_ring_completions(ring)[(completed_before + i) % CAPOS_RING_COMPLETIONS]);
+		taken += f->slots[slot].real;
+	}
+	ring->submission_tail = ring->submission_head;
+	return taken;
+}
+
+static uint64_t random_register_calls(struct fuzzer *f)
+{
+	uint64_t made = 0;
+	for (int i = 0; i < 16; i++) {
+		int64_t result = random_register_call(f);
+		f->accepted += result != NOT_MADE && !capos_is_error(result);
+		f->refused += result != NOT_MADE && capos_is_error(result);
+		made += result != NOT_MADE;
+	}
+	return made;
 }
 
 static int64_t fuzz(void *argument)
 {
 	struct fuzzer *f = argument;
 	fill_pool(f);
-	while (__atomic_fetch_add(&completed, 16, __ATOMIC_RELAXED) < operations) {
-		if (random_next(&f->seed) & 1) {
-			random_ring(f);
-			continue;
-		}
-		for (int i = 0; i < 16; i++) {
-			int64_t result = random_register_call(f);
-			f->accepted += !capos_is_error(result);
-			f->refused += capos_is_error(result);
-		}
-	}
+	for (uint64_t made = 0; __atomic_fetch_add(&completed, made, __ATOMIC_RELAXED) + made < OPERATIONS && capos_now_ns() < end_ns;)
+		made = random_next(&f->seed) & 1 ? random_ring(f) : random_register_calls(f);
 	for (unsigned i = 0; i < 8; i++)
 		if (f->objects[i])
 			capos_release(f->objects[i]);
@@ -230,7 +381,7 @@ int main(int argc, char **argv)
 {
 	static struct fuzzer fuzzers[THREADS];
 	uint64_t seed = random_seed(argc, argv), flag = 0;
-	operations = capos_cpu_count() == 1 ? 1000000 : 150000;
+	end_ns = capos_now_ns() + TIME_MAX_NS;
 	uint64_t reserved = vm_reserve(3 * ARENA);
 	arena = reserved + ARENA; /* nothing of ours next to it */
 	victim = raw_spawn(raw_park, (uint64_t)&flag, 0);
@@ -238,20 +389,23 @@ int main(int argc, char **argv)
 		fuzzers[i].seed = seed + i * 0x9e3779b97f4a7c16ull;
 		OK(capos_thread_start(&fuzzers[i].thread, fuzz, &fuzzers[i], NULL));
 	}
-	uint64_t accepted = 0, refused = 0;
+	uint64_t accepted = 0, refused = 0, spawned = 0, aimed = 0;
 	for (unsigned i = 0; i < THREADS; i++) {
 		OK(capos_thread_join(fuzzers[i].thread, NULL));
 		accepted += fuzzers[i].accepted;
 		refused += fuzzers[i].refused;
+		spawned += fuzzers[i].spawned;
+		aimed += fuzzers[i].aimed;
 	}
 	while (capos_thread_handle_resume(victim) == 0)
 		;
 	raw_wake((uint32_t *)&flag);
 	CHECK_EQUAL(raw_join(victim), 0);
 	/* What random calls have left of the reservation goes with the process, which the runner's frame count covers. */
-	CHECK_EQUAL(thread_count(), 1);
-	CHECK(accepted > 1000 && refused > 1000); /* else it tests nothing */
-	printf("# %llu calls accepted, %llu refused\n", (unsigned long long)accepted, (unsigned long long)refused);
+	wait_for_threads(1);
+	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 && aimed > 1000); /* else it tests nothing */
+	printf("# %llu submissions: %llu accepted, %llu refused; %llu well-aimed messages, %llu threads\n", (unsigned long long)completed,
+	       (unsigned long long)accepted, (unsigned long long)refused, (unsigned long long)aimed, (unsigned long long)spawned);
 	if (check_why[0])
 		printf("FAIL random_calls: %s\n", check_why);
 	else

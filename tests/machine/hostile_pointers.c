@@ -37,7 +37,7 @@ struct pointer_case {
 };
 
 static struct capos_thread_state thread_state;
-static capos_cap_t handle;
+static capos_cap_t handle, ended; /* a suspended thread; one that has ended */
 static uint8_t bytes[8192];
 
 #define BYTES ((uint64_t)bytes)
@@ -57,6 +57,7 @@ static unsigned pointer_cases(struct pointer_case *out)
 		{ "read state", handle, CAPOS_THREAD_HANDLE_READ_STATE, { 0, 256 }, 0, 256, true, CAPOS_E(BAD_ADDRESS) },
 		{ "write state", handle, CAPOS_THREAD_HANDLE_WRITE_STATE, { 0, 256 }, 0, 256, false, CAPOS_E(BAD_ADDRESS) },
 		{ "handle info", handle, CAPOS_THREAD_HANDLE_INFO, { 0, 64 }, 0, 64, true, CAPOS_E(BAD_ADDRESS) },
+		{ "join", ended, CAPOS_THREAD_HANDLE_JOIN, { 0, 0 }, 1, 8, true, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) },
 		{ "now", caps->timer, CAPOS_TIMER_NOW, { 0 }, 0, 16, true, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) },
 		{ "wall", caps->timer, CAPOS_TIMER_WALL, { 0 }, 0, 8, true, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) },
 		{ "fill", caps->entropy, CAPOS_ENTROPY_SOURCE_FILL, { 64, 0, 64 }, 1, 64, true, 0 },
@@ -102,7 +103,10 @@ static void bad_pointers_are_refused(void)
 {
 	struct pointer_case cases[24];
 	uint64_t list[16], flag = 0;
+	int64_t code;
 	handle = raw_spawn(raw_spin, (uint64_t)&flag, 0);
+	ended = raw_spawn(raw_exit, 0, 0);
+	OK(capos_thread_handle_join(ended, CAPOS_WAIT_FOREVER, &code));
 	OK(capos_thread_handle_suspend(handle));
 	CHECK_EQUAL(capos_thread_handle_read_state(handle, &thread_state, sizeof thread_state), sizeof thread_state);
 	unsigned count = pointer_cases(cases);
@@ -119,7 +123,55 @@ static void bad_pointers_are_refused(void)
 	OK(capos_thread_handle_resume(handle));
 	flag = 1;
 	CHECK_EQUAL(raw_join(handle), 0);
+	CHECK_EQUAL(raw_join(ended), 0);
 	CHECK_EQUAL(thread_count(), 1);
+}
+
+/* Standard input is at its end here: there is nothing to write anywhere, so that reading may also succeed, with no bytes. */
+static void reading_into_bad_pointers(void)
+{
+	struct pointer_case read = { "read", capos_caps.standard_input, CAPOS_CONSOLE_READ, { 32, 0, 32 }, 1, 32, true, 0 };
+	uint64_t list[17];
+	unsigned count = unreadable(list, 32);
+	list[count++] = read_only;
+	list[count++] = (uint64_t)capos_cap_set();
+	for (unsigned i = 0; i < count; i++) {
+		read.words[1] = list[i];
+		int64_t in_registers = call_words(&read, read.words), over_ring = call_ring(&read, read.words);
+		CHECK(in_registers == 0 || in_registers == CAPOS_E(BAD_ADDRESS));
+		CHECK(over_ring == 0 || over_ring == CAPOS_E(BAD_ADDRESS));
+	}
+}
+
+/* The handler's address and its stack's are only numbers until a notification comes (hostile_end has those): where they can never be any good they
+ * are refused, and what was set before stays. */
+static void notification_addresses_are_checked(void)
+{
+	static const uint64_t beyond[] = { CAPOS_USER_TOP, NON_CANONICAL, 0xffff7fffffffffff, KERNEL_HALF, 0xffffffff80100000, ~0ull - 7, ~0ull };
+	const capos_cap_t control = capos_caps.thread_control;
+	const struct pointer_case set = { "set notification", control, CAPOS_THREAD_CONTROL_SET_NOTIFICATION, { 0 }, 0, 0, false, 0 };
+	for (unsigned i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+		const uint64_t handler[5] = { beyond[i], BYTES, sizeof bytes }, stack[5] = { (uint64_t)raw_exit, beyond[i], PAGE };
+		const uint64_t end[5] = { (uint64_t)raw_exit, BYTES, beyond[i] };
+		CHECK_EQUAL(call_words(&set, handler), CAPOS_E(OUT_OF_RANGE));
+		CHECK_EQUAL(call_ring(&set, handler), CAPOS_E(OUT_OF_RANGE));
+		CHECK_EQUAL(call_words(&set, stack), CAPOS_E(OUT_OF_RANGE));
+		CHECK_EQUAL(call_ring(&set, stack), CAPOS_E(OUT_OF_RANGE));
+		CHECK_EQUAL(call_words(&set, end), CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(call_ring(&set, end), CAPOS_E(INVALID_ARGUMENT));
+	}
+	const uint64_t holes[][3] = { { hole, hole, PAGE }, { 8, 8, 8 }, { CAPOS_USER_TOP - 1, CAPOS_USER_TOP - 1, 1 }, { read_only, read_only, PAGE } };
+	capos_cap_t self = 0;
+	OK(capos_thread_control_self(control, &self));
+	OK(capos_thread_control_set_mask(control, ~0ull, 0, &(uint64_t){ 0 }));
+	for (unsigned i = 0; i < 4; i++) {
+		OK(capos_thread_control_set_notification(control, holes[i][0], holes[i][1], holes[i][2]));
+		OK(capos_thread_handle_notify(self, CAPOS_NOTIFY_USER_FIRST, 0)); /* masked: never delivered */
+		OK(capos_thread_control_yield(control));
+		OK(capos_thread_control_set_notification(control, 0, 0, 0));
+	}
+	OK(capos_thread_control_set_mask(control, 0, ~0ull, &(uint64_t){ 0 })); /* without a handler it stays pending */
+	OK(capos_release(self));
 }
 
 /* Lengths with a good address: past the end of the mapping, of the user half, of 64 bits. */
@@ -249,6 +301,8 @@ int main(void)
 	edge = hole - 4;
 	read_only = pages + 2 * PAGE;
 	RUN(bad_pointers_are_refused);
+	RUN(reading_into_bad_pointers);
+	RUN(notification_addresses_are_checked);
 	RUN(bad_lengths_are_refused);
 	RUN(message_buffers_are_checked);
 	RUN(garbage_messages_are_refused);

@@ -72,4 +72,28 @@ __attribute__((unused)) static void wait_for_threads(uint32_t count)
 	CHECK_EQUAL(thread_count(), count);
 }
 
+/* As many threads as a process may have, on those CPUs, and none more. */
+__attribute__((unused)) static void raw_threads_are_limited(uint64_t cpus)
+{
+	uint32_t word = 0, count = 1;
+	capos_cap_t handle = 0, spawner = capos_caps.thread_spawner;
+	uint64_t entry = (uint64_t)raw_park, argument = (uint64_t)&word;
+	int64_t status;
+	raw_park_space = capos_caps.park;
+	while ((status = capos_thread_spawner_spawn(spawner, entry, 0, argument, 0, 0, "", &handle)) == 0) {
+		OK(capos_thread_handle_set_affinity(handle, cpus));
+		OK(capos_release(handle));
+		count++;
+	}
+	CHECK_EQUAL(status, CAPOS_E(LIMIT_REACHED));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, argument, 0, 0, "", &handle), CAPOS_E(LIMIT_REACHED));
+	CHECK_EQUAL(count, CAPOS_THREADS_MAX);
+	CHECK_EQUAL(thread_count(), CAPOS_THREADS_MAX);
+	raw_wake(&word);
+	uint64_t start = capos_now_ns();
+	while (thread_count() != 1 && capos_now_ns() - start < 40000 * MS_NS)
+		capos_sleep_ns(MS_NS);
+	CHECK_EQUAL(thread_count(), 1);
+}
+
 #endif

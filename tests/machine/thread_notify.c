@@ -57,6 +57,46 @@ static int64_t sleep_body(void *argument)
 	return interrupted;
 }
 
+static int64_t sleep_until_body(void *argument)
+{
+	struct receiver *receiver = argument;
+	int64_t interrupted = 0;
+	receive(receiver);
+	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
+		interrupted += capos_timer_sleep_until(capos_caps.timer, capos_now_ns() + 3600000 * MS_NS) == CAPOS_E(INTERRUPTED);
+	return interrupted;
+}
+
+static capos_cap_t endless; /* a thread that ends only when it is told to */
+
+static int64_t join_body(void *argument)
+{
+	struct receiver *receiver = argument;
+	int64_t interrupted = 0, code = 0;
+	receive(receiver);
+	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
+		interrupted += capos_thread_handle_join(endless, 3600000 * MS_NS, &code) == CAPOS_E(INTERRUPTED);
+	return interrupted;
+}
+
+/* Suspends a thread that has to wait for its turn on a busy CPU, so that suspend has to wait for it; then nothing is left of the attempt. */
+static int64_t suspend_body(void *argument)
+{
+	struct receiver *receiver = argument;
+	int64_t interrupted = 0;
+	receive(receiver);
+	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST)) {
+		int64_t status = capos_thread_handle_suspend(endless);
+		int64_t resumed = capos_thread_handle_resume(endless);
+		if (status == CAPOS_E(INTERRUPTED) && resumed == CAPOS_E(WRONG_STATE))
+			__atomic_fetch_add((uint64_t *)&receiver->handled[0], 1, __ATOMIC_SEQ_CST);
+		else if (status != 0 || resumed != 0)
+			return -1;
+		interrupted += status == CAPOS_E(INTERRUPTED);
+	}
+	return interrupted;
+}
+
 static struct receiver receivers[4];
 
 static struct receiver *start(unsigned i, int64_t (*body)(void *))
@@ -128,6 +168,45 @@ static void parked_threads_are_notified(void)
 static void sleeping_threads_are_notified(void)
 {
 	each_arrives(sleep_body);
+}
+
+static void threads_that_sleep_until_are_notified(void)
+{
+	each_arrives(sleep_until_body);
+}
+
+static void joining_threads_are_notified(void)
+{
+	uint32_t word = 0;
+	endless = raw_spawn(raw_park, (uint64_t)&word, 0);
+	each_arrives(join_body);
+	raw_wake(&word);
+	CHECK_EQUAL(raw_join(endless), 0);
+}
+
+static void suspending_threads_are_notified(void)
+{
+	uint64_t flag = 0, started = capos_now_ns();
+	capos_cap_t hogs[4];
+	for (unsigned i = 0; i < 4; i++) {
+		hogs[i] = raw_spawn(raw_spin, (uint64_t)&flag, 0);
+		OK(capos_thread_handle_set_affinity(hogs[i], 1));
+	}
+	endless = hogs[0];
+	struct receiver *receiver = start(0, suspend_body);
+	for (uint64_t n = 0; receiver->handled[0] < 3 && capos_now_ns() - started < 20000 * MS_NS; n++) {
+		OK(notify(receiver, CAPOS_NOTIFY_USER_FIRST + n % 8, n));
+		capos_sleep_ns(MS_NS / 2 + n % 7 * MS_NS);
+	}
+	int64_t interrupted = 0;
+	CHECK(receiver->handled[0] >= 3);
+	finish(receiver, &interrupted);
+	CHECK(interrupted >= 3);
+	CHECK_EQUAL(capos_thread_handle_resume(endless), CAPOS_E(WRONG_STATE));
+	__atomic_store_n(&flag, 1, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQUAL(raw_join(hogs[i]), 0);
+	CHECK_EQUAL(thread_count(), 1);
 }
 
 /* Several at once to one that is pending or being handled: one or more deliveries, the last value among them, and none is lost. */
@@ -275,6 +354,9 @@ int main(void)
 	RUN(running_threads_are_notified);
 	RUN(parked_threads_are_notified);
 	RUN(sleeping_threads_are_notified);
+	RUN(threads_that_sleep_until_are_notified);
+	RUN(joining_threads_are_notified);
+	RUN(suspending_threads_are_notified);
 	RUN(kinds_coalesce_and_are_never_lost);
 	RUN(masked_kinds_wait);
 	RUN(waits_end_interrupted);

@@ -1,4 +1,4 @@
-/* suspend, readState, writeState, resume: other threads' registers, seen and changed from outside; vector registers across switches and
+/* suspend, readState, writeState, resume: other threads' registers, seen and changed from outside; vector and x87 registers across switches and
  * notifications; yield; clocks that agree on every CPU. */
 #include "raw_thread.h"
 
@@ -227,13 +227,57 @@ static int64_t vector_body(void *argument)
 	return wrong || !rounds ? -1 : 0;
 }
 
-static void vector_registers_survive(void)
+/* ---- x87 registers ---- */
+
+struct x87_image {
+	uint32_t control, status, tag, instruction[2], operand[2];
+	uint8_t registers[80];
+} __attribute__((packed));
+
+/* Loads all of the x87 state, spins a little, yields, and stores it. */
+__attribute__((noinline)) static void round_trip_x87(const struct x87_image *in, struct x87_image *out, uint64_t spins)
+{
+	__asm__ volatile("frstor (%0)\n1:\tpause\n\tdecq %2\n\tjnz 1b\n\t"
+	                 "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\torq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\tsyscall\n\t" /* yield */
+	                 "fnsave (%1)\n\t"
+	                 : "+r"(in), "+r"(out), "+r"(spins) : "m"(capos_caps.thread_control) : "rax", "rcx", "r11", "rdi", "memory", "cc");
+}
+
+static void spoil_x87(uint32_t kind, struct capos_thread_state *state)
+{
+	(void)kind, (void)state;
+	__asm__ volatile("fninit\n\tfldpi\n\tfldz\n\tfld1" ::: "memory");
+}
+
+/* Eight registers of any content, a control word and a top of the stack of its own. */
+static int64_t x87_body(void *argument)
+{
+	uint64_t seed = (uint64_t)argument * 0x9e3779b97f4a7c15ull | 1, rounds = 0, wrong = 0;
+	struct x87_image in, out;
+	if (capos_notification_set_handler(spoil_x87) < 0)
+		return -1;
+	for (; !vector_stop; rounds++) {
+		memset(&in, 0, sizeof in);
+		for (unsigned i = 0; i < sizeof in.registers; i++)
+			in.registers[i] = (uint8_t)(random_next(&seed) >> 32);
+		in.control = 0x7f | (uint32_t)(random_next(&seed) & 3) << 10; /* all exceptions masked; rounding */
+		in.status = (uint32_t)(random_next(&seed) & 7) << 11;
+		memset(&out, 0, sizeof out);
+		round_trip_x87(&in, &out, 2000);
+		wrong += memcmp(in.registers, out.registers, sizeof in.registers) != 0;
+		wrong += (out.control & 0xf3f) != (in.control & 0xf3f) || (out.status & 0x3800) != in.status;
+	}
+	return wrong || !rounds ? -1 : 0;
+}
+
+/* ---- any of these in six threads, with notifications whose handler spoils them ---- */
+
+static void registers_survive(int64_t (*body)(void *))
 {
 	struct capos_thread *threads[6];
-	have_avx = detect_avx();
 	vector_stop = 0;
 	for (uint64_t i = 0; i < 6; i++)
-		OK(capos_thread_start(&threads[i], vector_body, (void *)(i + 1), NULL));
+		OK(capos_thread_start(&threads[i], body, (void *)(i + 1), NULL));
 	uint64_t start = capos_now_ns();
 	for (unsigned n = 0; capos_now_ns() - start < 200 * MS_NS; n++) {
 		capos_thread_handle_notify(capos_thread_handle(threads[n % 6]), 40 + n % 8, 0);
@@ -245,6 +289,17 @@ static void vector_registers_survive(void)
 		OK(capos_thread_join(threads[i], &result));
 		CHECK_EQUAL(result, 0);
 	}
+}
+
+static void vector_registers_survive(void)
+{
+	have_avx = detect_avx();
+	registers_survive(vector_body);
+}
+
+static void x87_registers_survive(void)
+{
+	registers_survive(x87_body);
 }
 
 /* ---- clocks ---- */
@@ -297,6 +352,7 @@ int main(void)
 	RUN(blocked_threads_are_suspended);
 	RUN(threads_suspend_each_other);
 	RUN(vector_registers_survive);
+	RUN(x87_registers_survive);
 	RUN(clocks_agree_on_all_cpus);
 	return check_result();
 }

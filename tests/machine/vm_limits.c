@@ -1,0 +1,231 @@
+/* What an address space answers when there is no room in it: as many regions as it can have, no free address, no memory. Each method in both
+ * forms; afterwards everything is as it was. Threads end in such a space too. */
+#include "raw_thread.h"
+
+#define FILLER_PAGES 0x40000ull /* alternating pages of these are more regions than a space can have */
+#define EXTRA_MAX 256
+#define THREADS 40
+
+static uint64_t filler, extra[EXTRA_MAX];
+static unsigned extra_count;
+
+static void check_as_before(const struct capos_memory_usage *before)
+{
+	struct capos_memory_usage now = vm_usage();
+	CHECK_EQUAL(now.reserved_pages, before->reserved_pages);
+	CHECK_EQUAL(now.committed_pages, before->committed_pages);
+	CHECK_EQUAL(now.resident_pages, before->resident_pages);
+}
+
+/* Every other page becomes a region of its own, until the kernel has had enough: of regions, or on a small machine of memory for them. */
+static void fill_regions(void)
+{
+	uint64_t page = 1;
+	filler = vm_reserve(FILLER_PAGES * PAGE);
+	while (page < FILLER_PAGES && vm_commit(filler + page * PAGE, PAGE, READ | SPARSE) == 0)
+		page += 2;
+	CHECK(page < FILLER_PAGES);
+	CHECK(page > 1000);
+	/* A cut takes two more regions than there were, a reservation one. */
+	extra_count = 0;
+	while (extra_count < EXTRA_MAX &&
+	       capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE, PAGE, &extra[extra_count]) == 0)
+		extra_count++;
+	CHECK(extra_count < EXTRA_MAX);
+}
+
+static void empty_regions(void)
+{
+	OK(vm_unmap(filler, FILLER_PAGES * PAGE));
+	for (unsigned i = 0; i < extra_count; i++)
+		OK(vm_unmap(extra[i], PAGE));
+}
+
+/* What would need a region more: the middle of three pages. */
+static void cutting_is_refused(capos_cap_t vm, uint64_t middle)
+{
+	CHECK_EQUAL(capos_virtual_memory_unmap(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_unmap_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_protect(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_protect_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_decommit(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_decommit_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_commit(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_commit_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+}
+
+static void adding_is_refused(capos_cap_t object, int64_t status)
+{
+	uint64_t address = 0;
+	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, PAGE, &address), status);
+	CHECK_EQUAL(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &address), status);
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
+	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
+	CHECK_EQUAL(capos_memory_object_map(object, 0, 0, PAGE, READ, &address), status);
+	CHECK_EQUAL(capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address), status);
+	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &address), status); /* for the first time in this process */
+	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &address), status);
+}
+
+static void regions_are_limited(void)
+{
+	struct capos_memory_usage before = vm_usage();
+	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
+	uint64_t own = vm_map(3 * PAGE, WRITE), mapped = 0, entry = (uint64_t)raw_exit;
+	memset((void *)own, 0x5a, 3 * PAGE);
+	OK(capos_memory_allocator_create(capos_caps.memory_allocator, 3 * PAGE, &object));
+	OK(capos_memory_object_map(object, 0, 0, 3 * PAGE, WRITE, &mapped));
+	*(volatile uint64_t *)(mapped + PAGE) = 99;
+	fill_regions();
+	struct capos_memory_usage full = vm_usage();
+	cutting_is_refused(capos_caps.vm, own + PAGE);
+	CHECK_EQUAL(capos_memory_object_unmap(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_object_unmap_message(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_object_protect(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
+	adding_is_refused(object, CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(thread_count(), 1);
+	check_as_before(&full);
+	CHECK(vm_query(own + PAGE).size == 3 * PAGE && vm_query(own + PAGE).prot == WRITE);
+	CHECK_EQUAL(*(volatile uint8_t *)(own + PAGE), 0x5a);
+	CHECK_EQUAL(*(volatile uint64_t *)(mapped + PAGE), 99);
+	OK(vm_protect(own, 3 * PAGE, READ)); /* whole regions need none more */
+	OK(vm_decommit(own, 3 * PAGE));
+	OK(vm_unmap(own, 3 * PAGE));
+	OK(capos_memory_object_protect(object, mapped, 3 * PAGE, READ));
+	OK(capos_memory_object_unmap(object, mapped, 3 * PAGE));
+	empty_regions();
+	OK(capos_release(object));
+	check_as_before(&before);
+}
+
+/* Takes every address there is, in the greatest pieces that fit. */
+static unsigned take_all_addresses(uint64_t starts[EXTRA_MAX], uint64_t sizes[EXTRA_MAX])
+{
+	unsigned count = 0;
+	for (uint64_t size = 1ull << 46; size >= PAGE; size /= 2)
+		while (count < EXTRA_MAX && capos_virtual_memory_reserve(capos_caps.vm, 0, size, &starts[count]) == 0)
+			sizes[count++] = size;
+	CHECK(count < EXTRA_MAX);
+	return count;
+}
+
+static void addresses_run_out(void)
+{
+	static uint64_t starts[EXTRA_MAX], sizes[EXTRA_MAX];
+	struct capos_memory_usage before = vm_usage();
+	capos_cap_t object = 0;
+	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
+	unsigned count = take_all_addresses(starts, sizes);
+	adding_is_refused(object, CAPOS_E(NO_RESERVATION));
+	for (unsigned i = 0; i < count; i++)
+		OK(vm_unmap(starts[i], sizes[i]));
+	OK(capos_release(object));
+	check_as_before(&before);
+}
+
+/* Promises all memory; the pages stay untouched. */
+static uint64_t take_all_memory(uint64_t size)
+{
+	uint64_t range = vm_reserve(size), at = range;
+	for (uint64_t step = LARGE; step >= PAGE;)
+		if (vm_commit(at, step, WRITE) == 0)
+			at += step;
+		else
+			step /= 2;
+	return range;
+}
+
+static void memory_runs_out(void)
+{
+	struct capos_memory_usage before = vm_usage();
+	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
+	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
+	uint64_t range = take_all_memory(size);
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE, &address), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, PAGE, &object), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(thread_count(), 1);
+	OK(vm_unmap(range, size));
+	check_as_before(&before);
+}
+
+/* ---- threads that end when nothing more can be had ---- */
+
+static uint32_t words[THREADS];
+static capos_cap_t handles[THREADS];
+
+static void spawn_parked(void)
+{
+	for (unsigned i = 0; i < THREADS; i++) {
+		words[i] = 0;
+		handles[i] = raw_spawn(raw_park, (uint64_t)&words[i], 0); /* one after the other: their ring pages are neighbours */
+	}
+}
+
+/* Every second one, so that those that end have had neighbours on both sides, then the others. */
+static void end_one_by_one(void)
+{
+	for (unsigned n = 0; n < THREADS; n++) {
+		unsigned i = n < THREADS / 2 ? 2 * n + 1 : 2 * (n - THREADS / 2);
+		raw_wake(&words[i]);
+		CHECK_EQUAL(raw_join(handles[i]), 0);
+	}
+	wait_for_threads(1);
+}
+
+static void threads_end_when_regions_are_at_their_limit(void)
+{
+	struct capos_memory_usage before = vm_usage();
+	spawn_parked();
+	fill_regions();
+	end_one_by_one();
+	empty_regions();
+	check_as_before(&before);
+}
+
+static void threads_end_when_memory_has_run_out(void)
+{
+	struct capos_memory_usage before = vm_usage();
+	uint64_t size = (before.machine_pages + 1) * PAGE;
+	spawn_parked();
+	uint64_t range = take_all_memory(size);
+	extra_count = 0; /* and what the kernel's heap has left of whole pages */
+	while (extra_count < EXTRA_MAX &&
+	       capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE, PAGE, &extra[extra_count]) == 0)
+		extra_count++;
+	end_one_by_one();
+	OK(vm_unmap(range, size));
+	for (unsigned i = 0; i < extra_count; i++)
+		OK(vm_unmap(extra[i], PAGE));
+	check_as_before(&before);
+}
+
+static void the_package_is_mapped_at_last(void)
+{
+	uint64_t address = 0;
+	OK(capos_boot_package_map_message(capos_caps.boot, &address));
+	CHECK_EQUAL(*(volatile uint64_t *)address, CAPOS_BOOT_PACKAGE_MAGIC);
+}
+
+int main(void)
+{
+	volatile char stack[16384];
+	for (unsigned i = 0; i < sizeof stack; i += 1024) /* frames for the stack while there are some */
+		stack[i] = 0;
+	uint64_t own = 0;
+	OK(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &own)); /* the thread's scratch */
+	OK(vm_unmap(own, PAGE));
+	RUN(regions_are_limited);
+	RUN(addresses_run_out);
+	RUN(memory_runs_out);
+	RUN(threads_end_when_regions_are_at_their_limit);
+	RUN(threads_end_when_memory_has_run_out);
+	RUN(the_package_is_mapped_at_last);
+	return check_result();
+}
