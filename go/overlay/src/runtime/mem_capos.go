@@ -23,13 +23,16 @@ func vmCall(method uintptr, v unsafe.Pointer, n, prot uintptr) uintptr {
 	return capCall(caps.vm, method, uintptr(v), n, prot, 0, 0)
 }
 
+// sysAllocOS makes the call without vmCall: setAside needs it at the end of a chain of nosplit functions that has no room for another frame in
+// programs built without optimisation (-N -l).
+//
 //go:nosplit
 func sysAllocOS(n uintptr, _ string) unsafe.Pointer {
 	prot := uintptr(protReadWrite)
 	if n > sparseAbove {
 		prot |= abiCommitSparse
 	}
-	p := vmCall(abiVirtualMemoryMap, nil, n, prot)
+	p := capCall(caps.vm, abiVirtualMemoryMap, 0, n, prot, 0, 0)
 	if capError(p) != 0 {
 		return nil
 	}

@@ -246,7 +246,11 @@ func (w WaitStatus) Signal() Signal {
 
 // ---- what does not exist ------------------------------------------------------------------------------------------------
 
-// There are no system calls by number.
+// There are no system calls by number. As everywhere, what is converted to uintptr in a call of Syscall stays alive until it returns.
+//
+//go:uintptrkeepalive
+//go:nosplit
+//go:noinline
 func Syscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
 
 func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
