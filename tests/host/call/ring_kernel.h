@@ -180,7 +180,7 @@ static struct capos_completion *completions(void)
 }
 
 /* Whether a completion may carry it. */
-static bool result_known(int32_t result)
+static inline bool result_known(int32_t result)
 {
 	return result >= -(int32_t)CAPOS_TRANSPORT_ERROR_EXCEPTION_TRUNCATED ||
 	       (result < -(int32_t)CAPOS_ERROR_BASE && (size_t)(-result - (int32_t)CAPOS_ERROR_BASE) < error_text_count);
