@@ -1,6 +1,7 @@
 #!/bin/sh
 # Host tests of the call layer and the loader's pure parts: capability table against a model, ChaCha20 vectors, boot
-# package and ELF validation, ACPI tables, ring decoding with a fake thread, Console.read, under ASan and UBSan, and short runs of the fuzzers.
+# package and ELF validation, ACPI tables, ring decoding with a fake thread, Console.read, vector areas,
+# under ASan and UBSan, and short runs of the fuzzers.
 # Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
 set -u
 
@@ -48,8 +49,10 @@ build test_ring $sanitized $here/test_ring.c $calls
 # shellcheck disable=SC2086
 build test_console $sanitized $here/test_console.c $calls kernel/object/console.c
 # shellcheck disable=SC2086
+build test_vector $sanitized $here/test_vector.c kernel/arch/x86_64/vector.c
+# shellcheck disable=SC2086
 build test_acpi $sanitized $here/test_acpi.c $here/kernel.c kernel/arch/x86_64/acpi_tables.c
-for test in test_table test_parts test_ring test_console test_acpi; do
+for test in test_table test_parts test_ring test_console test_vector test_acpi; do
 	ASAN_OPTIONS=detect_leaks=0 "$out/$test" || failed=1
 done
 
