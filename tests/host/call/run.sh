@@ -1,6 +1,7 @@
 #!/bin/sh
 # Host tests of the call layer and the loader's pure parts: capability table against a model, ChaCha20 vectors, boot
-# package and ELF validation, ACPI tables, ring decoding with a fake thread, under ASan and UBSan, and a short run of the fuzzer.
+# package and ELF validation, ACPI tables, ring decoding with a fake thread, Console.read, vector areas,
+# under ASan and UBSan, and short runs of the fuzzers.
 # Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
 set -u
 
@@ -41,29 +42,43 @@ sanitized="gcc -fsanitize=address,undefined -fno-sanitize-recover=all"
 build test_table $sanitized $here/test_table.c $here/kernel.c kernel/cap/table.c kernel/core/object.c
 # shellcheck disable=SC2086
 build test_parts $sanitized $here/test_parts.c $here/kernel.c $parts kernel/object/host_name.c
+calls="$here/kernel.c kernel/call/ring.c kernel/call/entry.c kernel/call/decode.c kernel/call/message.c kernel/cap/table.c
+	kernel/core/object.c kernel/object/markers.c build/gen/kernel/dispatch.c build/host/call/methods.c"
 # shellcheck disable=SC2086
-build test_ring $sanitized $here/test_ring.c $here/kernel.c kernel/call/ring.c kernel/call/entry.c \
-	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c kernel/object/markers.c \
-	build/gen/kernel/dispatch.c "$out/methods.c"
+build test_ring $sanitized $here/test_ring.c $calls
+# shellcheck disable=SC2086
+build test_console $sanitized $here/test_console.c $calls kernel/object/console.c
+# shellcheck disable=SC2086
+build test_vector $sanitized $here/test_vector.c kernel/arch/x86_64/vector.c
 # shellcheck disable=SC2086
 build test_acpi $sanitized $here/test_acpi.c $here/kernel.c kernel/arch/x86_64/acpi_tables.c
-for test in test_table test_parts test_ring test_acpi; do
+for test in test_table test_parts test_ring test_console test_vector test_acpi; do
 	ASAN_OPTIONS=detect_leaks=0 "$out/$test" || failed=1
 done
 
-if command -v clang-19 >/dev/null && [ -e "$(clang-19 -print-file-name=libclang_rt.fuzzer-x86_64.a)" ]; then
-	# shellcheck disable=SC2086
-	build fuzz_images clang-19 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $here/fuzz_images.c $parts
-	mkdir -p "$out/corpus"
-	if "$out/fuzz_images" -runs=200000 -max_total_time=20 -max_len=16384 -verbosity=0 -artifact_prefix="$out/" \
-		"$out/corpus" >"$out/fuzz.log" 2>&1; then
-		echo "ok call fuzz_images"
+fuzzer="clang-19 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all"
+
+fuzz() { # NAME LENGTH SECONDS
+	mkdir -p "$out/corpus-$1"
+	if ASAN_OPTIONS=detect_leaks=0 "$out/$1" -runs=200000 -max_total_time="$3" -max_len="$2" -verbosity=0 -artifact_prefix="$out/" \
+		"$out/corpus-$1" >"$out/$1.log" 2>&1; then
+		echo "ok call $1"
 	else
-		echo "FAIL call fuzz_images"
-		tail -30 "$out/fuzz.log" >&2
+		echo "FAIL call $1"
+		tail -30 "$out/$1.log" >&2
 		failed=1
 	fi
+}
+
+if command -v clang-19 >/dev/null && [ -e "$(clang-19 -print-file-name=libclang_rt.fuzzer-x86_64.a)" ]; then
+	# shellcheck disable=SC2086
+	build fuzz_images $fuzzer $here/fuzz_images.c $parts
+	# shellcheck disable=SC2086
+	build fuzz_ring $fuzzer $here/fuzz_ring.c $calls
+	fuzz fuzz_images 16384 20
+	fuzz fuzz_ring 2048 20
 else
 	echo "skip call fuzz_images: needs clang-19 and libclang-rt-19-dev"
+	echo "skip call fuzz_ring: needs clang-19 and libclang-rt-19-dev"
 fi
 exit $failed

@@ -1,0 +1,135 @@
+/* Console.read with a channel that answers what the test wants, in every form: bytes, the end, an interrupted wait, a result that cannot be
+ * written. No machine test has input that stays open. */
+#include "ring_kernel.h"
+
+#include "dev/channel.h"
+#include "sched/sched.h"
+
+static cap_id_t input, output;
+static status_t answer;
+static char waiting[64];
+static size_t waiting_size, put_back, asked;
+
+void channel_send(uint32_t type, const void *head, size_t head_size, const void *tail, size_t tail_size)
+{
+	(void)type, (void)head, (void)head_size, (void)tail, (void)tail_size;
+}
+
+status_t channel_read(void *buffer, size_t size, size_t *got)
+{
+	asked = size;
+	*got = answer != STATUS_OK ? 0 : waiting_size < size ? waiting_size : size;
+	memcpy(buffer, waiting, *got);
+	waiting_size -= *got;
+	memmove(waiting, waiting + *got, waiting_size);
+	return answer;
+}
+
+void channel_unread(const void *buffer, size_t size)
+{
+	memmove(waiting + size, waiting, waiting_size);
+	memcpy(waiting, buffer, size);
+	waiting_size += size;
+	put_back += size;
+}
+
+void sched_preempt(void)
+{
+}
+
+static void begin(const char *bytes, status_t status)
+{
+	setup();
+	CHECK(cap_table_insert(&process.caps, &object_stdin, &input) == STATUS_OK);
+	CHECK(cap_table_insert(&process.caps, &object_stdout, &output) == STATUS_OK);
+	memset(user_memory, 0x5a, 4096);
+	answer = status;
+	waiting_size = strlen(bytes);
+	memcpy(waiting, bytes, waiting_size);
+	put_back = asked = 0;
+}
+
+static int64_t read_in_registers(cap_id_t cap, uint64_t bytes, uint64_t address, uint64_t capacity)
+{
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = cap | (uint64_t)CAPOS_CONSOLE_READ << 32,
+		                    .rsi = bytes, .rdx = address, .r10 = capacity };
+	return syscall_entry(&frame);
+}
+
+static struct capos_completion perform(struct capos_submission submission)
+{
+	submissions()[ring.header.submission_tail++ % CAPOS_RING_SUBMISSIONS] = submission;
+	CHECK(ring_enter(0, 0) == 1);
+	return completions()[ring.header.completion_head++ % CAPOS_RING_COMPLETIONS];
+}
+
+/* In a message; what was refused is the code of the exception, as a status. */
+static int64_t read_in_message(uint64_t bytes, uint64_t result_address)
+{
+	const uint64_t message[3] = { 2ull << 32, 1ull << 32, bytes };
+	uint64_t exception[3];
+	memcpy(user_memory + 2048, message, sizeof message);
+	struct capos_completion got = perform((struct capos_submission){
+		.opcode = CAPOS_OPCODE_CALL, .cap = input, .method = CAPOS_CONSOLE_READ,
+		.args = { USER_BASE + 2048, sizeof message, result_address, 512 } });
+	if (got.result != STATUS_TRANSPORT(APPLICATION_EXCEPTION))
+		return got.result;
+	memcpy(exception, user_memory + (result_address - USER_BASE), sizeof exception);
+	return -(int64_t)CAPOS_ERROR_BASE - (int64_t)(exception[2] >> 16 & 0xffff);
+}
+
+static void bytes_are_read(void)
+{
+	begin("abcdef", STATUS_OK);
+	CHECK(read_in_registers(input, 4, USER_BASE, 100) == 4 && asked == 4);
+	CHECK(memcmp(user_memory, "abcd\x5a", 5) == 0);
+	CHECK(read_in_registers(input, 4, USER_BASE, 1) == 1 && asked == 1);
+	CHECK(memcmp(user_memory, "ebcd\x5a", 5) == 0);
+	CHECK(read_in_message(10, USER_BASE + 1024) == 8 + 8 + 8 + 8);
+	CHECK(user_memory[1024 + 24] == 'f');
+	CHECK(read_in_registers(input, 4, USER_BASE, 4) == 0); /* the end */
+	CHECK(put_back == 0);
+	teardown();
+}
+
+static void interrupted_reads_say_so(void)
+{
+	begin("", STATUS(INTERRUPTED));
+	CHECK(read_in_registers(input, 4, USER_BASE, 100) == STATUS(INTERRUPTED));
+	CHECK(read_in_message(4, USER_BASE + 1024) == STATUS(INTERRUPTED));
+	CHECK(user_memory[0] == 0x5a);
+	teardown();
+}
+
+/* Bytes that could not be handed out are there for the next. */
+static void bytes_for_a_bad_address_are_kept(void)
+{
+	begin("abcdef", STATUS_OK);
+	static const uint64_t bad[] = { 0, 8, USER_BASE - 4, USER_BASE + USER_BYTES - 2, 0xffff800000000000, ~0ull };
+	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		CHECK(read_in_registers(input, 4, bad[i], 100) == STATUS(BAD_ADDRESS));
+		CHECK(put_back == 4 * (i + 1) && waiting_size == 6);
+	}
+	CHECK(read_in_registers(input, 6, USER_BASE, 6) == 6 && memcmp(user_memory, "abcdef", 6) == 0);
+	teardown();
+}
+
+static void refusals_take_nothing(void)
+{
+	begin("abcdef", STATUS_OK);
+	CHECK(read_in_registers(output, 4, USER_BASE, 100) == STATUS(NO_RIGHTS));
+	CHECK(read_in_registers(input, 0, USER_BASE, 100) == STATUS(INVALID_ARGUMENT));
+	CHECK(read_in_registers(input, 4, USER_BASE, 0) == STATUS(INVALID_ARGUMENT));
+	CHECK(read_in_message(0, USER_BASE + 1024) == STATUS(INVALID_ARGUMENT));
+	CHECK(waiting_size == 6 && asked == 0);
+	teardown();
+}
+
+int main(void)
+{
+	RUN(bytes_are_read);
+	RUN(interrupted_reads_say_so);
+	RUN(bytes_for_a_bad_address_are_kept);
+	RUN(refusals_take_nothing);
+	return check_failures != 0;
+}
