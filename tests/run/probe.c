@@ -81,6 +81,13 @@ static int write_both(int argc, char **argv)
 	return 0;
 }
 
+static int sleep_little(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	capos_sleep_ns(1000000);
+	return 0;
+}
+
 static int sleep_long(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -161,7 +168,7 @@ static const struct {
 	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
 	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
 	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
-	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
+	{ "sleep-a-little", sleep_little }, { "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
 };
 
 int main(int argc, char **argv)

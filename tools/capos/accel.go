@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,38 +22,62 @@ import (
 // machine it may be there and hang, or be slower than emulation.
 const probeLimit = 2 * time.Second
 
+// accelerator is an answer to what machines are run with, and what it holds for.
+type accelerator struct{ key, name, why string }
+
 // bestAccelerator says whether KVM works here. The answer of a probe is remembered for as long as host, emulator and
 // kernel stay the same; without permission to probe only a remembered answer counts.
-func bestAccelerator(c *machine.Config, mayProbe bool) string {
-	if f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
-		return "tcg"
-	} else {
-		f.Close()
+func bestAccelerator(c *machine.Config, mayProbe bool) accelerator {
+	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
+	if err != nil {
+		return accelerator{"no-kvm", "tcg", err.Error()}
 	}
+	f.Close()
 	key, err := probeKey(c)
 	if err != nil {
-		return "tcg"
+		return accelerator{"", "tcg", err.Error()}
 	}
-	cache, err := repo.CacheDir()
-	if err != nil {
-		return "tcg"
-	}
-	remembered := filepath.Join(cache, "accelerator")
-	if text, err := os.ReadFile(remembered); err == nil {
-		if known, answer, _ := strings.Cut(strings.TrimSpace(string(text)), " "); known == key {
-			return answer
+	if text, err := os.ReadFile(rememberedFile("accelerator")); err == nil {
+		words := strings.SplitN(strings.TrimSpace(string(text)), " ", 3)
+		if len(words) > 1 && words[0] == key {
+			return accelerator{key, words[1], strings.Join(words[2:], "")}
 		}
 	}
 	if !mayProbe {
-		return "tcg"
+		return accelerator{"", "tcg", ""}
 	}
-	answer, why := "kvm", ""
+	answer := accelerator{key, "kvm", ""}
 	if err := probeKVM(c); err != nil {
-		answer, why = "tcg", fmt.Sprintf(" (KVM does not work here: %v)", err)
+		answer.name, answer.why = "tcg", fmt.Sprintf("KVM does not work here: %v", err)
 	}
-	fmt.Fprintf(os.Stderr, "capos: machines run with %s%s\n", strings.ToUpper(answer), why)
-	os.WriteFile(remembered, []byte(key+" "+answer+"\n"), 0o644)
+	os.WriteFile(rememberedFile("accelerator"), []byte(fmt.Sprintf("%s %s %s\n", answer.key, answer.name, answer.why)), 0o644)
 	return answer
+}
+
+// kvmDevice is a variable for tests.
+var kvmDevice = "/dev/kvm"
+
+// rememberedFile is empty, which is no file, where there is no cache.
+func rememberedFile(name string) string {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, name)
+}
+
+// sayOnce tells what machines are run with, when that has not been told before.
+func (a accelerator) sayOnce(out io.Writer) {
+	said := rememberedFile("accelerator-said")
+	if text, err := os.ReadFile(said); a.key == "" || err == nil && string(text) == a.key {
+		return
+	}
+	why := ""
+	if a.why != "" {
+		why = " (" + a.why + ")"
+	}
+	fmt.Fprintf(out, "capos: machines run with %s%s\n", strings.ToUpper(a.name), why)
+	os.WriteFile(said, []byte(a.key), 0o644)
 }
 
 // probeKey identifies what the answer depends on.

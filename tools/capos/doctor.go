@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"capos.dev/tools/capos/internal/machine"
@@ -90,16 +91,19 @@ func portedGo(root string) string {
 	if err != nil {
 		return err.Error()
 	}
-	newest, version := int64(0), "not built yet (./capos go version builds it)"
+	var versions []string
 	dirs, _ := filepath.Glob(filepath.Join(cache, "go-*", "bin", "go"))
 	for _, program := range dirs {
-		if info, err := os.Stat(program); err == nil && info.ModTime().UnixNano() > newest {
-			if line := firstLine(program, "version"); line != "" {
-				newest, version = info.ModTime().UnixNano(), line
-			}
+		words := strings.Fields(firstLine(program, "version"))
+		if len(words) > 2 && strings.Contains(words[2], "capos") && !slices.Contains(versions, words[2]) {
+			versions = append(versions, words[2])
 		}
 	}
-	return version
+	if len(versions) == 0 {
+		return "not built yet (./capos go version builds it)"
+	}
+	slices.Sort(versions)
+	return strings.Join(versions, ", ")
 }
 
 func describeFile(name string) string {
@@ -120,5 +124,5 @@ func describeKVM(root string) string {
 	if checkKernel(c) != nil {
 		return "/dev/kvm can be opened; not probed, there is no kernel yet"
 	}
-	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true))
+	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true).name)
 }

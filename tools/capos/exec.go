@@ -37,6 +37,7 @@ func execCommand(args []string) int {
 	if flags.NArg() == 0 && *batch == "" {
 		return failf("exec what? ./capos exec PROGRAM [ARGUMENTS]")
 	}
+	m.quiet = true
 	root, err := repo.Root()
 	if err != nil {
 		return fail(err)

@@ -17,8 +17,10 @@ type machineFlags struct {
 	memory, machine, cpu, accel, kernel        string
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
-	timeout                                    time.Duration
-	kernelArgs, qemuArgs                       list
+
+	quiet                bool // the program's output goes to somebody who compares it: nothing is said that need not be
+	timeout              time.Duration
+	kernelArgs, qemuArgs list
 }
 
 const defaultMemory = "512M"
@@ -67,7 +69,10 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	case "auto":
 		c.Accel = "tcg"
 		if !c.ICount && !m.gdb {
-			c.Accel = bestAccelerator(c, !m.dryRun)
+			best := bestAccelerator(c, !m.dryRun)
+			if c.Accel = best.name; !m.quiet && !m.dryRun {
+				best.sayOnce(os.Stderr)
+			}
 		}
 	default:
 		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)

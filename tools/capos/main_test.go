@@ -308,3 +308,17 @@ func TestDataFilesParse(t *testing.T) {
 		}
 	}
 }
+
+func TestAcceleratorIsSaidOnce(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	defer func(device string) { kvmDevice = device }(kvmDevice)
+	kvmDevice = filepath.Join(t.TempDir(), "kvm")
+	for i, want := range []string{"capos: machines run with TCG (open " + kvmDevice, ""} {
+		var said bytes.Buffer
+		answer := bestAccelerator(&machine.Config{}, true)
+		answer.sayOnce(&said)
+		if answer.name != "tcg" || !strings.HasPrefix(said.String(), want) || (want == "") != (said.Len() == 0) {
+			t.Errorf("time %d: %+v, %q", i+1, answer, said.String())
+		}
+	}
+}

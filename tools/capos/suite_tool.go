@@ -50,6 +50,7 @@ func (s *suite) toolSteps() ([]step, error) {
 		{name: "tool/faults", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, faultCases()) }},
 		{name: "tool/signals", cpus: 1, run: func(ctx context.Context) []check { return s.signalCases(ctx, probe) }},
 		{name: "tool/go", cpus: 1, run: func(ctx context.Context) []check { return s.goCases(ctx, goProbe) }},
+		{name: "tool/commands", cpus: 1, run: s.commandCases},
 		{name: "tool/dry-run", cpus: 1, run: func(ctx context.Context) []check { return s.dryRunCase(ctx, probe) }},
 	}, nil
 }
@@ -376,14 +377,7 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 func (s *suite) goCommandCase(ctx context.Context, name, want string, args ...string) check {
 	ctx, cancel := context.WithTimeout(ctx, 3*toolLimit)
 	defer cancel()
-	cmd := s.tool(ctx, append([]string{"go"}, args...)...)
-	cmd.Dir = s.root
-	cmd.Env = append(cmd.Env, runFlagsVar+"=--accel tcg")
-	out, err := cmd.CombinedOutput()
-	if err == nil && !strings.Contains(string(out), want) {
-		err = fmt.Errorf("its output lacks %q", want)
-	}
-	return single(name, err, string(out))[0]
+	return s.commandCase(ctx, name, want, []string{runFlagsVar + "=--accel tcg"}, append([]string{"go"}, args...)...)
 }
 
 // dryRunCase takes the printed command to a shell: what it writes is the framed host channel.
@@ -412,4 +406,75 @@ func (s *suite) dryRunCase(ctx context.Context, build func(context.Context) (str
 		return append(checks, check{"printed-command-works", failed, fmt.Sprintf("%q", out)})
 	}
 	return append(checks, check{"printed-command-works", passed, ""})
+}
+
+// tlsSource has what a C program for capOS stands on: the C library's start, a thread-local variable with an alignment of its own, a thread.
+const tlsSource = `#include <stdint.h>
+#include <stdio.h>
+#include <capos/thread.h>
+
+static __thread _Alignas(64) int mine = 7;
+
+static int64_t other(void *argument)
+{
+	(void)argument;
+	mine++;
+	return mine * 2 + (uintptr_t)&mine % 64;
+}
+
+int main(void)
+{
+	struct capos_thread *thread;
+	int64_t theirs = 0;
+	if (capos_thread_start(&thread, other, NULL, NULL) < 0 || capos_thread_join(thread, &theirs) < 0)
+		return 1;
+	printf("%d %d\n", mine, (int)theirs);
+	return 0;
+}
+`
+
+// commandCases try the commands that the other steps do not come to.
+func (s *suite) commandCases(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, 2*toolLimit)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "capos-test-")
+	if err != nil {
+		return single("scratch", err, "")
+	}
+	defer os.RemoveAll(dir)
+	var checks []check
+	for _, command := range []string{"run", "go", "cc", "image", "test", "status", "doctor", "exec"} {
+		checks = append(checks, s.commandCase(ctx, "help-"+command, "Usage: ./capos "+command, nil, command, "--help"))
+	}
+	source, program := filepath.Join(dir, "tls.c"), filepath.Join(dir, "tls")
+	if err := os.WriteFile(source, []byte(tlsSource), 0o644); err != nil {
+		return single("scratch", err, "")
+	}
+	for _, compiler := range []string{"clang", "gcc"} {
+		env := []string{}
+		if compiler == "gcc" {
+			env = append(env, "CAPOS_CC=gcc")
+		}
+		checks = append(checks, s.commandCase(ctx, "cc-"+compiler, "", env, "cc", source, "-o", program),
+			s.commandCase(ctx, "run-"+compiler, "7 16\n", nil, "run", "--accel", "tcg", program))
+	}
+	media := filepath.Join(dir, "media")
+	checks = append(checks, s.commandCase(ctx, "image-directory", "", nil, "image", "-o", media, program),
+		s.commandCase(ctx, "doctor", "capOS Go", nil, "doctor"))
+	for _, name := range []string{"capos.elf", "boot.pkg"} {
+		_, err := os.Stat(filepath.Join(media, name))
+		checks = append(checks, single("image-directory-"+name, err, "")...)
+	}
+	return checks
+}
+
+func (s *suite) commandCase(ctx context.Context, name, want string, env []string, args ...string) check {
+	cmd := s.tool(ctx, args...)
+	cmd.Dir = s.root
+	cmd.Env = append(cmd.Env, env...)
+	out, err := cmd.CombinedOutput()
+	if err == nil && !strings.Contains(string(out), want) {
+		err = fmt.Errorf("its output lacks %q", want)
+	}
+	return single(name, err, string(out))[0]
 }

@@ -57,7 +57,7 @@ def foreground():
     return process.dereference()
 
 
-STATES = {0: "blocked", 1: "ready", 2: "running", 3: "ended"}
+STATES = {f.enumval: f.name.removeprefix("THREAD_").lower() for f in gdb.lookup_type("enum thread_state").fields()}
 REGION_STATES = {1: "reserved", 2: "promised", 3: "sparse", 4: "object"}
 
 
@@ -103,7 +103,7 @@ class Threads(gdb.Command):
 
     def invoke(self, argument, from_tty):
         frame_type = gdb.lookup_type("struct trap_frame")
-        stack_size = 8192
+        stack_size = int(gdb.parse_and_eval("thread_stack_size"))
         for node in list_nodes(foreground()["threads"]):
             thread = container(node, "thread", "process_node")
             top = address(thread["stack"]) + stack_size
