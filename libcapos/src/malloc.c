@@ -4,8 +4,8 @@
  * secret and the block's address, so that a wrong pointer or a second free is found at once instead of corrupting the
  * heap. Small blocks (up to 32 KiB) belong to one of 40 classes, four to each doubling, each with its own lock and list of
  * free blocks; new ones are cut from an arena that grows by mappings of 64 KiB at first and 1 MiB later. Larger blocks are
- * mappings of their own and go back to the system when freed. All memory is promised: exhaustion is NULL here and never
- * a fault later. */
+ * mappings of their own and go back to the system when freed; one that the system cannot take back for want of memory of
+ * its own is kept for the next that needs one. All memory is promised: exhaustion is NULL here and never a fault later. */
 #include <stdlib.h>
 
 #include <errno.h>
@@ -55,6 +55,12 @@ static struct {
 	uintptr_t end;
 	uint64_t growth_bytes;
 } arena;
+
+/* Large blocks that are free and could not be unmapped. */
+static struct {
+	struct capos_mutex lock;
+	struct free_block *free;
+} kept;
 
 /* Classes 0..7 are 16 to 128 in steps of 16; then each doubling is divided in four. */
 static uint32_t class_of(size_t size)
@@ -130,6 +136,12 @@ static struct block *block_of(void *pointer)
 	return block;
 }
 
+static void check_free(const struct block *block)
+{
+	if (state_of(block) != BLOCK_FREE || block->check != check_word(block))
+		fail("the heap is overwritten");
+}
+
 static void *map(uint64_t size)
 {
 	uint64_t address;
@@ -143,15 +155,18 @@ static void *map(uint64_t size)
  * size each time, and the next piece is larger. */
 static bool arena_grow(size_t size)
 {
-	uint64_t growth = arena.growth_bytes;
+	uint64_t needed = round_up(size, CAPOS_PAGE_SIZE);
+	uint64_t growth = arena.growth_bytes != 0 ? arena.growth_bytes : ARENA_FIRST_BYTES;
+	uint64_t next_growth = growth < ARENA_GROWTH_MAX_BYTES ? growth * 2 : growth;
 	void *piece;
 
-	if (growth == 0)
-		growth = ARENA_FIRST_BYTES;
+	if (growth < needed)
+		growth = needed;
 	piece = map(growth);
 	if (piece == NULL) {
-		/* Under pressure take only what is needed. */
-		growth = round_up(size, CAPOS_PAGE_SIZE);
+		/* Under pressure take only what is needed, and wish for as much as now the next time. */
+		next_growth = arena.growth_bytes;
+		growth = needed;
 		piece = map(growth);
 		if (piece == NULL)
 			return false;
@@ -159,8 +174,7 @@ static bool arena_grow(size_t size)
 	if ((uintptr_t)piece != arena.end)
 		arena.next = (uintptr_t)piece;
 	arena.end = (uintptr_t)piece + growth;
-	if (growth < ARENA_GROWTH_MAX_BYTES)
-		arena.growth_bytes = growth * 2;
+	arena.growth_bytes = next_growth;
 	return true;
 }
 
@@ -185,8 +199,7 @@ static void *allocate_small(size_t size)
 	capos_mutex_lock(&classes[class].lock);
 	block = (struct block *)classes[class].free;
 	if (block != NULL) {
-		if (state_of(block) != BLOCK_FREE || block->check != check_word(block))
-			fail("the heap is overwritten");
+		check_free(block);
 		classes[class].free = ((struct free_block *)block)->next;
 	}
 	capos_mutex_unlock(&classes[class].lock);
@@ -198,13 +211,39 @@ static void *allocate_small(size_t size)
 	return payload(block);
 }
 
-static void *allocate_large(size_t size)
+/* Takes the smallest kept block of at least size bytes off the list. */
+static struct block *take_kept(size_t size)
+{
+	struct free_block **best = NULL, *block = NULL;
+
+	capos_mutex_lock(&kept.lock);
+	for (struct free_block **link = &kept.free; *link != NULL; link = &(*link)->next) {
+		check_free(&(*link)->header);
+		if (size_of(&(*link)->header) >= size && (best == NULL || size_of(&(*link)->header) < size_of(&(*best)->header)))
+			best = link;
+	}
+	if (best != NULL) {
+		block = *best;
+		*best = block->next;
+	}
+	capos_mutex_unlock(&kept.lock);
+	return (struct block *)block;
+}
+
+/* *zeroed tells whether what the caller gets reads zero: a fresh mapping does. */
+static void *allocate_large(size_t size, bool *zeroed)
 {
 	struct block *block;
 	uint64_t total;
 
 	if (size > CAPOS_USER_TOP)
 		return NULL;
+	block = take_kept(size);
+	*zeroed = block == NULL;
+	if (block != NULL) {
+		set_header(block, BLOCK_LARGE, size_of(block));
+		return payload(block);
+	}
 	total = round_up(HEADER_BYTES + size, CAPOS_PAGE_SIZE);
 	block = map(total);
 	if (block == NULL)
@@ -213,13 +252,50 @@ static void *allocate_large(size_t size)
 	return payload(block);
 }
 
-void *malloc(size_t size)
+static void *allocate(size_t size, bool *zeroed)
 {
-	void *block = size <= SMALL_MAX_BYTES ? allocate_small(size) : allocate_large(size);
+	void *block;
 
+	*zeroed = false;
+	block = size <= SMALL_MAX_BYTES ? allocate_small(size) : allocate_large(size, zeroed);
 	if (block == NULL)
 		errno = ENOMEM;
 	return block;
+}
+
+void *malloc(size_t size)
+{
+	bool zeroed;
+
+	return allocate(size, &zeroed);
+}
+
+static void push_free(struct capos_mutex *lock, struct free_block **list, struct block *block)
+{
+	struct free_block *free = (struct free_block *)block;
+
+	set_header(block, BLOCK_FREE, size_of(block));
+	capos_mutex_lock(lock);
+	free->next = *list;
+	*list = free;
+	capos_mutex_unlock(lock);
+}
+
+/* Gives the block back to the system, and with it those that could not be given back earlier. The kernel joins mappings
+ * that adjoin and look alike; to take one out of the middle it needs memory, and may have none. */
+static void free_large(struct block *block)
+{
+	while (block != NULL) {
+		int64_t status = capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)block, HEADER_BYTES + size_of(block));
+
+		if (status == CAPOS_E(NO_MEMORY)) {
+			push_free(&kept.lock, &kept.free, block);
+			return;
+		}
+		if (status < 0)
+			fail("a large block cannot be unmapped");
+		block = take_kept(0);
+	}
 }
 
 void free(void *pointer)
@@ -231,32 +307,25 @@ void free(void *pointer)
 		return;
 	block = block_of(pointer);
 	if (state_of(block) == BLOCK_LARGE) {
-		uint64_t total = HEADER_BYTES + size_of(block);
-
-		if (capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)block, total) < 0)
-			fail("a large block cannot be unmapped");
+		free_large(block);
 		return;
 	}
 	class = class_of(size_of(block));
-	set_header(block, BLOCK_FREE, size_of(block));
-	capos_mutex_lock(&classes[class].lock);
-	((struct free_block *)block)->next = classes[class].free;
-	classes[class].free = (struct free_block *)block;
-	capos_mutex_unlock(&classes[class].lock);
+	push_free(&classes[class].lock, &classes[class].free, block);
 }
 
 void *calloc(size_t count, size_t size)
 {
 	size_t total;
+	bool zeroed;
 	void *block;
 
 	if (__builtin_mul_overflow(count, size, &total)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	block = malloc(total);
-	/* A large block is a fresh mapping, which reads zero. */
-	if (block != NULL && total <= SMALL_MAX_BYTES)
+	block = allocate(total, &zeroed);
+	if (block != NULL && !zeroed)
 		memset(block, 0, total);
 	return block;
 }

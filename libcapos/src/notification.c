@@ -41,10 +41,13 @@ int64_t capos_notification_set_handler(capos_notification_handler_t handler)
 						     STACK_BYTES);
 }
 
-/* The kernel must not know the stack any more, or everything must be masked. */
+/* The kernel must not know the stack any more, or everything must be masked. A handler that ends its thread, or takes itself away, stands on the
+ * stack: it is then left to the end of the process. */
 void notification_free_stack(void)
 {
-	if (stack_address == 0)
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (stack_address == 0 || here - stack_address < STACK_BYTES)
 		return;
 	capos_virtual_memory_unmap(capos_caps.vm, stack_address, STACK_BYTES);
 	stack_address = 0;

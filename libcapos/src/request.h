@@ -19,9 +19,10 @@ struct request {
 	uint64_t small[64];
 };
 
+/* What no message can hold stays too much, also when such are added. */
 static inline size_t request_padded(size_t size_bytes)
 {
-	return (size_bytes + 7) & ~(size_t)7;
+	return size_bytes > CAPOS_MESSAGE_BYTES_MAX ? SIZE_MAX / 4 : (size_bytes + 7) & ~(size_t)7;
 }
 
 /* Begins a parameters message with room for lists of list_bytes. 0 or an error. */

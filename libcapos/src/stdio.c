@@ -85,6 +85,25 @@ static void finish_locked(FILE *stream)
 		flush_locked(stream);
 }
 
+/* Around one operation: whether it failed is its own, the flag remembers all. */
+static bool begin_locked(FILE *stream)
+{
+	bool before = stream->error;
+
+	stream->error = false;
+	return before;
+}
+
+static bool end_locked(FILE *stream, bool before)
+{
+	bool failed;
+
+	finish_locked(stream);
+	failed = stream->error;
+	stream->error = failed || before;
+	return failed;
+}
+
 static void put_formatted(void *stream, const char *bytes, size_t size)
 {
 	put_locked(stream, bytes, size);
@@ -93,11 +112,12 @@ static void put_formatted(void *stream, const char *bytes, size_t size)
 int vfprintf(FILE *restrict stream, const char *restrict format, va_list arguments)
 {
 	int length;
+	bool before;
 
 	capos_mutex_lock(&stream->lock);
+	before = begin_locked(stream);
 	length = format_text(put_formatted, stream, format, arguments);
-	finish_locked(stream);
-	if (stream->error)
+	if (end_locked(stream, before))
 		length = -1;
 	capos_mutex_unlock(&stream->lock);
 	return length;
@@ -106,14 +126,14 @@ int vfprintf(FILE *restrict stream, const char *restrict format, va_list argumen
 size_t fwrite(const void *restrict items, size_t size, size_t count, FILE *restrict stream)
 {
 	size_t total;
-	bool failed;
+	bool before, failed;
 
-	if (__builtin_mul_overflow(size, count, &total))
+	if (__builtin_mul_overflow(size, count, &total) || total == 0)
 		return 0;
 	capos_mutex_lock(&stream->lock);
+	before = begin_locked(stream);
 	put_locked(stream, items, total);
-	finish_locked(stream);
-	failed = stream->error;
+	failed = end_locked(stream, before);
 	capos_mutex_unlock(&stream->lock);
 	return failed ? 0 : count;
 }
@@ -127,13 +147,13 @@ int fputs(const char *restrict string, FILE *restrict stream)
 
 int puts(const char *string)
 {
-	bool failed;
+	bool before, failed;
 
 	capos_mutex_lock(&stdout->lock);
+	before = begin_locked(stdout);
 	put_locked(stdout, string, strlen(string));
 	put_locked(stdout, "\n", 1);
-	finish_locked(stdout);
-	failed = stdout->error;
+	failed = end_locked(stdout, before);
 	capos_mutex_unlock(&stdout->lock);
 	return failed ? EOF : 0;
 }

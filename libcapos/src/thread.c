@@ -164,13 +164,13 @@ __attribute__((noreturn)) void capos_thread_exit(int64_t result)
 {
 	struct capos_thread *thread = capos_thread_self();
 
+	thread->result = result;
 	if (thread == &first_thread)
 		capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
 	/* From here on this memory may vanish at any time: no handler may run on it. */
 	if (capos_caps.thread_control != 0)
 		capos_notification_mask(~(uint64_t)0, 0, NULL);
 	notification_free_stack();
-	thread->result = result;
 	if (__atomic_exchange_n(&thread->fate, FATE_ENDED, __ATOMIC_ACQ_REL) == FATE_DETACHED) {
 		capos_release(own_handle(thread));
 		capos_thread_vanish(thread->map_address, thread->map_size, capos_caps.vm, capos_caps.thread_control);
@@ -198,7 +198,7 @@ int64_t capos_thread_join_timeout(struct capos_thread *thread, uint64_t timeout_
 	if (result != NULL)
 		*result = thread->result;
 	capos_release(thread->handle);
-	return free_memory(thread);
+	return thread == &first_thread ? 0 : free_memory(thread); /* the first thread's memory is the kernel's, for the process's life */
 }
 
 int64_t capos_thread_join(struct capos_thread *thread, int64_t *result)

@@ -1,5 +1,7 @@
 /* libcapos on the machine: start-up, threads with TLS, locks, time, heap, notifications, and both call forms. */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +102,45 @@ static int64_t count_up(void *argument)
 		capos_mutex_unlock(&mutex);
 	}
 	return 0;
+}
+
+static void end_in_handler(uint32_t kind, struct capos_thread_state *state)
+{
+	(void)kind, (void)state;
+	capos_thread_exit(5);
+}
+
+static int64_t fault_and_end(void *argument)
+{
+	(void)argument;
+	if (capos_notification_set_handler(end_in_handler) < 0)
+		return 1;
+	*(volatile int *)8 = 0;
+	return 2;
+}
+
+static void test_end_in_handler(void)
+{
+	struct capos_thread *thread;
+	int64_t result = 0;
+
+	CHECK(capos_thread_start(&thread, fault_and_end, NULL, NULL) == 0);
+	CHECK(capos_thread_join(thread, &result) == 0 && result == 5);
+}
+
+/* What a message cannot hold is refused before anything is copied; numbers out of range; nothing written is nothing. */
+static void test_edges(void)
+{
+	char *end;
+
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x", SIZE_MAX) < 0);
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX + 1) < 0);
+	errno = 0;
+	CHECK(strtoull("-99999999999999999999", &end, 10) == ULLONG_MAX && errno == ERANGE && *end == 0);
+	CHECK(strtoull("-1", &end, 10) == ULLONG_MAX);
+	CHECK(strtoll("-99999999999999999999", &end, 10) == LLONG_MIN);
+	CHECK(strtoll("-9223372036854775808", &end, 10) == LLONG_MIN);
+	CHECK(fwrite("x", 0, 5, stdout) == 0);
 }
 
 static void test_mutex(void)
@@ -423,6 +464,8 @@ int main(void)
 	run("start-up", test_start);
 	run("thread-local storage", test_tls_of_threads);
 	run("thread result", test_thread_result);
+	run("thread that ends in a handler", test_end_in_handler);
+	run("edges", test_edges);
 	run("mutex", test_mutex);
 	run("condition variable", test_cond);
 	run("condition variable with a deadline", test_cond_timeout);

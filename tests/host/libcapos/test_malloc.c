@@ -19,6 +19,7 @@ void capos_free(void *block);
 struct capos_caps capos_caps;
 static uint64_t mapped_bytes;
 static uint64_t limit_bytes = UINT64_MAX;
+static bool unmap_refused;
 static jmp_buf failed;
 
 int64_t capos_virtual_memory_map(capos_cap_t cap, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *addr)
@@ -39,6 +40,8 @@ int64_t capos_virtual_memory_map(capos_cap_t cap, uint64_t hint, uint64_t size, 
 int64_t capos_virtual_memory_unmap(capos_cap_t cap, uint64_t addr, uint64_t size)
 {
 	(void)cap;
+	if (unmap_refused)
+		return CAPOS_E(NO_MEMORY);
 	mapped_bytes -= size;
 	return munmap((void *)addr, size);
 }
@@ -175,6 +178,63 @@ static bool test_exhaustion(void)
 	return good;
 }
 
+/* A little is left: what is given out must be mapped, whatever was asked for and refused before. */
+static bool test_pressure(void)
+{
+	enum { BLOCKS = 64 };
+	static const size_t sizes[] = {200, 9000, 30000, 3000};
+	unsigned char *blocks[BLOCKS];
+	size_t count = 0;
+
+	/* The arena's rest and all free blocks are used up first. */
+	limit_bytes = mapped_bytes;
+	for (size_t size = 32768; size >= 16; size -= 16) {
+		while (capos_malloc(size) != NULL)
+			;
+	}
+	limit_bytes = mapped_bytes + 160 * 1024;
+	for (; count < BLOCKS; count++) {
+		size_t size = sizes[count % 4];
+
+		blocks[count] = capos_malloc(size);
+		if (blocks[count] == NULL)
+			break;
+		memset(blocks[count], (int)count, size);
+	}
+	limit_bytes = UINT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		if (!filled(blocks[i], sizes[i % 4], (unsigned char)i))
+			return false;
+		capos_free(blocks[i]);
+	}
+	return count >= 8 && count < BLOCKS;
+}
+
+/* The system may be unable to take a mapping back: it is used again, cleared where that is promised, and goes later. */
+static bool test_unmap_refused(void)
+{
+	uint64_t before = mapped_bytes, most;
+	unsigned char *large = capos_malloc(500000), *small = capos_malloc(100000), *block;
+	bool good;
+
+	memset(large, 0xff, 500000);
+	memset(small, 0xff, 100000);
+	if (setjmp(failed) != 0)
+		return false;
+	unmap_refused = true;
+	capos_free(large);
+	capos_free(small);
+	most = mapped_bytes;
+	block = capos_calloc(90000, 1);
+	good = block == small && filled(block, 90000, 0);
+	capos_free(block);
+	block = capos_malloc(200000);
+	good &= block == large && mapped_bytes == most;
+	unmap_refused = false;
+	capos_free(block);
+	return good && mapped_bytes == before;
+}
+
 static bool caught(void *first, void *second)
 {
 	if (setjmp(failed) != 0)
@@ -192,6 +252,10 @@ static bool test_misuse(void)
 	char *aligned = capos_aligned_alloc(1024, 100);
 
 	good &= caught(aligned, aligned);
+	unmap_refused = true;
+	block = capos_malloc(100000);
+	good &= caught(block, block);
+	unmap_refused = false;
 	good &= caught(NULL, not_a_block + 4);
 	block = capos_malloc(100);
 	good &= caught(NULL, block + 16) && caught(NULL, block + 8);
@@ -207,6 +271,8 @@ int main(void)
 	report("heap alignment", test_alignment());
 	report("calloc", test_calloc());
 	report("heap exhaustion", test_exhaustion());
+	report("heap under pressure", test_pressure());
+	report("heap when a block cannot be unmapped", test_unmap_refused());
 	report("heap misuse is found", test_misuse());
 	return failures != 0;
 }
