@@ -5,10 +5,12 @@
 
 #ifdef CAPOS_DEBUG
 
+#include "arch/x86_64/tlb.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/command_line.h"
+#include "mm/aspace.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
 #include "mm/user.h"
@@ -181,6 +183,50 @@ static void assertion(void)
 	ASSERT(number == 4);
 }
 
+/* ---- what the processor must refuse; in assembly, where no check of the compiler's comes before ---- */
+
+#define USER_PAGE 0x10000000ul
+
+/* A program's page, mapped and filled: the address space is the CPU's from here on. */
+static void enter_user_space(uint32_t prot)
+{
+	static const uint8_t code[] = { 0xc3 }; /* ret */
+	struct aspace *space = aspace_create(0);
+	uint64_t address;
+	VERIFY(space);
+	status_t status = aspace_map(space, USER_PAGE, PAGE_SIZE, prot, &address);
+	VERIFY(status == STATUS_OK && address == USER_PAGE);
+	status = aspace_write(space, USER_PAGE, code, sizeof code);
+	VERIFY(status == STATUS_OK);
+	aspace_activate(space);
+}
+
+static __attribute__((noinline)) void user_read_unchecked(void)
+{
+	uint8_t byte;
+	enter_user_space(CAPOS_PROT_READ | CAPOS_PROT_WRITE);
+	__asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(USER_PAGE) : "memory");
+	taken = byte;
+}
+
+static __attribute__((noinline)) void user_code_unchecked(void)
+{
+	enter_user_space(CAPOS_PROT_READ | CAPOS_PROT_EXEC);
+	__asm__ volatile("call *%0" : : "r"(USER_PAGE) : "memory");
+}
+
+static __attribute__((noinline)) void data_as_code(void)
+{
+	uint8_t *frame = frame_get();
+	frame[0] = 0xc3;
+	__asm__ volatile("call *%0" : : "r"(frame) : "memory");
+}
+
+static __attribute__((noinline)) void code_as_data(void)
+{
+	__asm__ volatile("movb $0xc3, (%0)" : : "r"(data_as_code) : "memory");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -207,6 +253,10 @@ static const struct {
 	{ "stack-overrun", stack_overrun },
 	{ "lock-order", lock_order },
 	{ "assertion", assertion },
+	{ "user-read-unchecked", user_read_unchecked },
+	{ "user-code-unchecked", user_code_unchecked },
+	{ "data-as-code", data_as_code },
+	{ "code-as-data", code_as_data },
 };
 
 void selftest_run(const char *command_line)

@@ -204,6 +204,11 @@ var kernelMistakes = []struct{ name, reason, function string }{
 	{"stack-overrun", "kernel stack overrun", "stack_overrun"},
 	{"lock-order", "lock order: PROCESS taken while FRAMES is held", "lock_check_acquire"},
 	{"assertion", "expected number == 4", "assertion"},
+	// SMAP, SMEP, NX, and code that is not writable: page faults by their error codes.
+	{"user-read-unchecked", "exception in the kernel, vector 14 error 1 address 10000000", "user_read_unchecked"},
+	{"user-code-unchecked", "exception in the kernel, vector 14 error 11 address 10000000", "the program"},
+	{"data-as-code", "exception in the kernel, vector 14 error 11 address ffff8", "selftest_run"},
+	{"code-as-data", "exception in the kernel, vector 14 error 3 address ffffffff8", "code_as_data"},
 }
 
 // selftestChecks have the debug kernel make each mistake, and see that other kernels do not know the word.
