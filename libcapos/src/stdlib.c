@@ -120,7 +120,7 @@ static int digit_value(char c)
 	return INT_MAX;
 }
 
-/* The magnitude of a number in text; what is above limit is reported as ERANGE and limit, and never as negative. *end is string when there is none. */
+/* The magnitude of a number in text; what is above limit is reported as ERANGE and limit, not negative. *end is string when there is none. */
 static unsigned long long parse(const char *string, char **end, int base, bool *negative, unsigned long long limit)
 {
 	const char *s = string;

@@ -1,3 +1,5 @@
+// Reading the time-stamp counter, in one instruction that no compiler moves.
+
 #include "textflag.h"
 
 // func ticks() uint64
