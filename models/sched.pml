@@ -7,8 +7,8 @@
  * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends, one that ends as soon as
  * it can, and, or not, one that runs in user mode until the first has ended and is interrupted only when somebody has a
  * reason. Each wait may be decided by either of two wakers on other CPUs, which then wake the thread, however late. Virtual
- * time is left out: the queue's order is any order. A waking interrupt is always sent; the code leaves it out when the end
- * of a slice will come anyway.
+ * time is left out: the queue's order is any order, and whether a thread that wakes takes the CPU at once is open. Where a
+ * slice runs on the CPU, its end will do, and the waking interrupt may be left out. An idle CPU is claimed by whoever chooses it.
  *
  * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is decided; all threads end
  * (no invalid end state), so no CPU stays halted while a thread waits behind one that does not yield. */
@@ -40,6 +40,7 @@
 bit lock[2];
 byte count[2];
 bool ipi[2], idle[2];
+bool slice[2];			/* the running thread's time is bounded: the timer will interrupt */
 
 /* Per thread, the two idle threads last. */
 byte state[5], cpu[5], wait_state[5];
@@ -50,6 +51,7 @@ bool on_stack[5];		/* a CPU uses its stack */
 #define TAKE(c)    atomic { !lock[c] -> lock[c] = 1 }
 #define RELEASE(c) lock[c] = 0
 
+#define CLAIM(t) cpu[t] = CHOOSE_CPU(t); idle[cpu[t]] = false
 #define CHOOSE_CPU(t) (idle[cpu[t]] || !idle[1 - cpu[t]] -> cpu[t] : 1 - cpu[t])
 
 inline enqueue(t, c)
@@ -66,7 +68,14 @@ inline dequeue(t, c)
 inline make_runnable(t)
 {
 	to = cpu[t];
-	atomic { !lock[to] -> enqueue(t, to); ipi[to] = true; to = 0 }
+	atomic {
+		!lock[to] -> enqueue(t, to);
+		if
+		:: slice[to] && runs_on[IDLE(to)] != to	/* it does not take the CPU, and is not alone with the running one */
+		:: ipi[to] = true
+		fi;
+		to = 0
+	}
 }
 
 inline sched_wake(t)
@@ -93,7 +102,7 @@ inline sched_wake(t)
 		if
 		:: stopped -> state[t] = READY;
 #ifndef BROKEN_4	/* the new CPU is named only when the thread is on its queue */
-			cpu[t] = CHOOSE_CPU(t)
+			CLAIM(t)
 #endif
 		:: else
 		fi
@@ -125,6 +134,10 @@ inline schedule_locked()
 		if
 		:: next < THREADS -> dequeue(next, c)
 		:: else
+		fi;
+		if
+		:: slice[c] = next < THREADS && count[c] > 0
+		:: next < THREADS -> slice[c] = true	/* others waited, and will have been stolen */
 		fi
 	};
 	if
@@ -152,28 +165,41 @@ inline schedule_locked()
 #endif
 }
 
-inline give_way()
+/* One that comes back because the queue has threads; its lock is held. */
+inline compete()
 {
+	enqueue(me, c);
+	schedule_locked();
+	/* offer_work */
 	if
-	:: count[c] > 0 ->
-		atomic { !lock[c] -> lock[c] = 1; enqueue(me, c) };
-		schedule_locked();
-#ifndef BROKEN_8	/* work that waits is not offered to idle CPUs */
-		/* offer_work */
-		if
-		:: idle[1 - c] && count[c] > 0 -> ipi[1 - c] = true
-		:: else
-		fi
-#endif
+	:: idle[1 - c] && count[c] > 0 -> ipi[1 - c] = true
 	:: else
 	fi
+}
+
+inline give_way()
+{
+#ifdef BROKEN_3	/* that nobody waits is decided without the lock: a waker may have seen the slice and left out the interrupt */
+	if
+	:: count[c] == 0 -> slice[c] = false
+	:: count[c] > 0 -> TAKE(c); compete()
+	fi
+#else
+	TAKE(c);
+	if
+	:: count[c] == 0 -> slice[c] = false; RELEASE(c)
+	:: else -> compete()
+	fi
+#endif
 }
 
 /* A moment in user mode: an interrupt may come, or the slice may end. */
 inline user_mode()
 {
 	if
-	:: atomic { (ipi[c] || count[c] > 0) -> ipi[c] = false }; give_way()
+	:: atomic { ipi[c] -> ipi[c] = false }; give_way()
+	:: atomic { slice[c] -> slice[c] = false }; give_way()
+	:: slice[c] -> give_way()	/* interrupted for another reason */
 	:: true
 	fi
 }
@@ -211,6 +237,8 @@ proctype hog(byte me; byte c)
 	do
 	:: atomic { state[WAITER] == ENDED -> break }
 	:: atomic { ipi[c] -> ipi[c] = false }; give_way()
+	:: atomic { slice[c] -> slice[c] = false }; give_way()
+	:: slice[c] -> give_way()	/* interrupted for another reason */
 	od;
 	TAKE(c);
 	state[me] = ENDED;
@@ -241,9 +269,7 @@ proctype idle_thread(byte me; byte c)
 	fi;
 	do
 	:: true ->
-#ifndef BROKEN_3	/* the CPU is marked idle after it has looked for work */
 		idle[c] = true;
-#endif
 		if
 		:: count[c] == 0 && count[other] > 0 ->
 #ifndef BROKEN_2	/* another CPU's queue is changed without its lock */
@@ -269,12 +295,6 @@ proctype idle_thread(byte me; byte c)
 #endif
 		:: else
 		fi;
-#ifdef BROKEN_7	/* interrupts are on before the halt: one that comes in between is taken and forgotten */
-		if
-		:: stolen >= THREADS && count[c] == 0 -> ipi[c] = false
-		:: else
-		fi;
-#endif
 		if
 		:: stolen < THREADS || count[c] > 0 ->
 			idle[c] = false;
@@ -287,8 +307,8 @@ proctype idle_thread(byte me; byte c)
 			};
 			schedule_locked()
 		:: else ->
-#ifdef BROKEN_3
-			idle[c] = true;
+#ifdef BROKEN_7	/* interrupts are on before the halt: one that comes in between is taken and forgotten */
+			ipi[c] = false;
 #endif
 end_halted:		atomic { ipi[c] -> ipi[c] = false }
 		fi
@@ -321,6 +341,11 @@ init {
 			STARTS_ON(BRIEF, 1);
 			run hog(HOG, 0);
 			run brief(BRIEF, 1);
+			run idle_thread(IDLE(1), NOWHERE)
+		:: STARTS_ON(HOG, 0);	/* nobody else comes to help */
+			STARTS_ON(BRIEF, 1);
+			run hog(HOG, 0);
+			run hog(BRIEF, 1);
 			run idle_thread(IDLE(1), NOWHERE)
 		:: state[HOG] = ENDED;
 			STARTS_ON(BRIEF, 0);
