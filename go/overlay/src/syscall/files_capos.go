@@ -34,9 +34,12 @@ func Read(fd int, p []byte) (n int, err error) {
 	case f.console != 0:
 		n, e = f.readConsole(p)
 	case f.pipe != nil:
-		n, e = f.pipe.read(p, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.pipe.read(p, f.blocks())
 	case f.socket != nil:
-		n, _, _, e = f.socket.receive(p, false, f.flagsNow()&O_NONBLOCK == 0)
+		var m message
+		m, e = f.socket.receive(p, false, f.blocks())
+		n = m.n
+		letGoAll(m.files)
 	case f.node.device != 0:
 		n, e = f.node.device.read(p)
 	default:
@@ -62,9 +65,9 @@ func Write(fd int, p []byte) (n int, err error) {
 	case f.console != 0:
 		n, e = f.writeConsole(p)
 	case f.pipe != nil:
-		n, e = f.pipe.write(p, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.pipe.write(p, f.blocks())
 	case f.socket != nil:
-		n, e = f.socket.send(p, endpoint{}, false, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.socket.send(p, nil, endpoint{}, false, f.blocks())
 	case f.node.device != 0:
 		n = len(p)
 	default:
