@@ -357,13 +357,45 @@ var exportAtExit = func() (add func()) {
 }()
 
 func exportOpenFiles() {
-	descriptors.RLock()
-	files := append([]*file(nil), descriptors.table...)
-	descriptors.RUnlock()
-	for _, f := range files {
-		if f != nil && f.export != "" && f.use.TryLock() {
+	if runtime_hasWrites() {
+		takeRuntimeWrites()
+	}
+	writeBackMappings()
+	for _, f := range openFiles() {
+		if f.use.TryLock() {
 			f.exportNow()
 			f.use.Unlock()
 		}
 	}
+}
+
+func openFiles() (files []*file) {
+	descriptors.RLock()
+	defer descriptors.RUnlock()
+	for _, f := range descriptors.table {
+		if f != nil {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// exportAll hands files to the host that just got their names. Whoever has one of them open for writing goes on under that name.
+func exportAll(files []*file) Errno {
+	for _, named := range files {
+		for _, f := range openFiles() {
+			if f.node == named.node && f.flagsNow()&O_ACCMODE != O_RDONLY {
+				f.use.Lock()
+				f.export = named.export
+				f.use.Unlock()
+			}
+		}
+		named.use.Lock()
+		err := named.exportNow()
+		named.use.Unlock()
+		if err != 0 {
+			return err
+		}
+	}
+	return 0
 }
