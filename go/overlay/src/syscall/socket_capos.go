@@ -54,6 +54,7 @@ type socket struct {
 	spare         []byte // of a datagram that was received
 
 	waitingSenders map[*socket]struct{} // found the queue full; any socket of AF_UNIX may be one, not only the peer
+	waitsFor       *socket              // whose queue this one found full last
 }
 
 type datagram struct {
@@ -604,6 +605,9 @@ func (s *socket) closeLocked() (left []*file) {
 		left = append(left, d.files...)
 	}
 	s.datagrams = nil
+	if s.waitsFor != nil {
+		delete(s.waitsFor.waitingSenders, s) // or nobody who does not read could let go of it
+	}
 	s.report()
 	s.reportPeer()
 	return left
@@ -766,13 +770,18 @@ func (s *socket) sendNamed(p []byte, files []*file, to endpoint, addressed bool)
 	case receiver.readEnded:
 		return 0, EPIPE
 	case !receiver.take(datagram{s.local, p, files}):
-		if receiver.waitingSenders == nil {
-			receiver.waitingSenders = map[*socket]struct{}{}
-		}
-		receiver.waitingSenders[s] = struct{}{}
+		s.waitFor(receiver)
 		return 0, EAGAIN
 	}
 	return len(p), 0
+}
+
+func (s *socket) waitFor(receiver *socket) {
+	if receiver.waitingSenders == nil {
+		receiver.waitingSenders = map[*socket]struct{}{}
+	}
+	receiver.waitingSenders[s] = struct{}{}
+	s.waitsFor = receiver
 }
 
 // take queues a copy of the datagram and reports whether there was room.
