@@ -3,9 +3,12 @@
 package system
 
 import (
+	"crypto/rand"
 	"math"
+	"os"
 	"runtime"
 	"runtime/metrics"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,4 +118,41 @@ func TestLoopsDoNotStarveWakers(t *testing.T) {
 		t.Errorf("99 %% of the wakers wait up to %v, the bound is %v", p99, 2*slice)
 	}
 	late.check(t, "waking beside loops", slice, 3*slice+2*kernelMargin)
+}
+
+// Random bytes come from the kernel in pieces, so that many of them do not keep the collector waiting.
+func TestRandomBytesArePreempted(t *testing.T) {
+	for name, read := range map[string]func([]byte){
+		"crypto/rand": func(b []byte) { rand.Read(b) },
+		"/dev/random": func(b []byte) {
+			file, err := os.Open("/dev/random")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer file.Close()
+			if n, err := file.Read(b); n != len(b) {
+				t.Error(n, err)
+			}
+		},
+	} {
+		var begun, done atomic.Bool
+		buf := make([]byte, 32<<20)
+		go func() {
+			begun.Store(true)
+			read(buf)
+			done.Store(true)
+		}()
+		for !begun.Load() {
+			runtime.Gosched()
+		}
+		time.Sleep(time.Millisecond)
+		runtime.GC()
+		if done.Load() {
+			t.Errorf("%s: the collector waited for all of it", name)
+		}
+		if !eventually(time.Minute, done.Load) {
+			t.Fatalf("%s does not end", name)
+		}
+	}
 }

@@ -3,10 +3,13 @@
 package system
 
 import (
+	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -162,4 +165,35 @@ func TestBlockedThreadsBlockNobody(t *testing.T) {
 	late.check(t, "sleep beside blocked threads", 10*time.Millisecond, 20*time.Millisecond)
 	close(release)
 	all.Wait()
+}
+
+// A signal to the process arrives although threads end all the time.
+func TestSignalsAmongEndingThreads(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	others.Go(func() {
+		for !stop.Load() {
+			ended := make(chan bool)
+			go func() {
+				runtime.LockOSThread() // and ends with the goroutine
+				close(ended)
+			}()
+			<-ended
+		}
+	})
+	for i := range 100 {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-signals:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("signal %d is lost", i)
+		}
+	}
+	stop.Store(true)
+	others.Wait()
 }

@@ -128,11 +128,12 @@ func findBase(baseVersion string) (string, error) {
 	return download.Dir, nil
 }
 
-// goCommand runs the installed go command and returns what it printed.
+// goCommand runs the installed go command and returns what it printed. What go env -w keeps counts where the environment is empty, so
+// nothing is: the user's proxy is wanted, his flags and targets are not.
 func goCommand(dir string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=", "GOOS=", "GOARCH=")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=-mod=mod", "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	var message strings.Builder
 	cmd.Stderr = &message
 	answer, err := cmd.Output()
@@ -284,7 +285,8 @@ func (in *inputs) makeTools(dir string) error {
 }
 
 // installPrograms builds the host programs with the release's own compiler. The linker would stamp them with the version of
-// the release; the flag gives them the version of the port, which the go command and the build cache go by.
+// the release; the flag gives them the version of the port, which the go command and the build cache go by. Settings of the user,
+// in the environment or kept by go env -w, make no difference to them.
 func installPrograms(dir string) error {
 	version, err := os.ReadFile(filepath.Join(dir, "VERSION"))
 	if err != nil {
@@ -295,8 +297,8 @@ func installPrograms(dir string) error {
 	args := append([]string{"install", "-trimpath", "-ldflags=all=-s -w -X runtime.buildVersion=" + name}, hostPrograms...)
 	cmd := exec.Command(filepath.Join(dir, "bin", "go"), args...)
 	cmd.Dir = filepath.Join(dir, "src")
-	cmd.Env = append(os.Environ(), "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=", "GOPROXY=off", "GOWORK=off", "GOEXPERIMENT=",
-		"GOTELEMETRY=off", "CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOBIN=")
+	cmd.Env = append(os.Environ(), "GOENV=off", "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=", "GOPROXY=off", "GOWORK=off",
+		"GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOTELEMETRY=off", "CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOAMD64=v1", "GOBIN=")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }

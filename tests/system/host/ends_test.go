@@ -4,6 +4,7 @@ package host
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -217,5 +218,25 @@ func TestCollectorChecked(t *testing.T) {
 			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status, out, s.stderr.String())
 		}
 		t.Log(out)
+	}
+}
+
+// Files come to the host however they got their names and contents. Directories above the one they come from stay read-only.
+func TestExport(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, "-o", "/deep/out/:"+dir+"/", mustProbe(t), "export", "/deep/out")
+	status, rest := s.end()
+	if status != 0 || rest != "mkdir /deep/beside: read-only file system\n" {
+		t.Errorf("status %d, prints %q\n%s", status, rest, s.stderr.String())
+	}
+	for _, name := range []string{"moved", "tree/leaf", "linked", "empty", "open", "mapped", "unmapped-at-the-end", "unreadable"} {
+		want := filepath.Base(name)
+		if name == "empty" {
+			want = ""
+		}
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 var modes = map[string]func(args []string){
 	"hello": hello, "bad-address": badAddress, "stack-overflow": stackOverflow, "deadlock": deadlock, "map-writes": mapWrites,
 	"goroutine-panic": goroutinePanic, "unlock": unlock, "exit-in-goroutine": exitInGoroutine, "nil": dereferenceNil,
-	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep, "random": random, "churn": churn,
+	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep, "random": random, "churn": churn, "export": export,
 }
 
 func main() {
@@ -189,4 +190,58 @@ func churn(args []string) {
 	}
 	debug.FreeOSMemory()
 	fmt.Println("churned")
+}
+
+// export gives files below a directory whose files go to the host, by every way there is besides writing and closing them.
+func export(args []string) {
+	dir := args[0]
+	outside := func(name string) string { return filepath.Join(os.TempDir(), name) }
+	inside := func(name string) string { return filepath.Join(dir, name) }
+	write := func(path string) { must(os.WriteFile(path, []byte(filepath.Base(path)), 0o666)) }
+
+	write(outside("moved"))
+	must(os.Rename(outside("moved"), inside("moved")))
+	must(os.Mkdir(outside("tree"), 0o777))
+	write(outside("tree/leaf"))
+	must(os.Rename(outside("tree"), inside("tree")))
+	write(outside("linked"))
+	must(os.Link(outside("linked"), inside("linked")))
+	must(file(os.OpenFile(inside("empty"), os.O_CREATE|os.O_WRONLY, 0o666)).Close())
+
+	open := file(os.Create(outside("open")))
+	open.WriteString("op")
+	must(os.Rename(open.Name(), inside("open")))
+	open.WriteString("en")
+	must(open.Close())
+
+	mapWritten(inside("mapped"), syscall.Munmap)
+	mapWritten(inside("unmapped-at-the-end"), func([]byte) error { return nil })
+	mapWritten(inside("unreadable"), func(b []byte) error {
+		must(syscall.Mprotect(b, syscall.PROT_NONE))
+		return syscall.Munmap(b)
+	})
+	fmt.Println(os.Mkdir(filepath.Join(filepath.Dir(dir), "beside"), 0o777))
+}
+
+// mapWritten writes a file's name into it through memory, after closing it.
+func mapWritten(path string, end func([]byte) error) {
+	name := filepath.Base(path)
+	f := file(os.Create(path))
+	must(f.Truncate(int64(len(name))))
+	b, err := syscall.Mmap(int(f.Fd()), 0, len(name), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	must(err)
+	must(f.Close())
+	copy(b, name)
+	must(end(b))
+}
+
+func file(f *os.File, err error) *os.File {
+	must(err)
+	return f
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

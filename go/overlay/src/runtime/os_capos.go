@@ -127,8 +127,10 @@ func nameIs(name *[48]byte, text string) bool {
 	return name[len(text)] == 0
 }
 
+// noThreadControl is what settls says; it comes before there is a g.
+var noThreadControl = "runtime: a Go program cannot run without the capability \"thread_control\"\n"
+
 func osinit() {
-	requireCapability(caps.threadControl, "thread_control")
 	requireCapability(caps.vm, "vm")
 	requireCapability(caps.threadSpawner, "thread_spawner")
 	requireCapability(caps.park, "park")

@@ -3,8 +3,8 @@
 // Open files belong to package syscall. The common runtime code, however, has its own small set of calls on descriptors, which
 // must work where no Go code may: in a notification handler, or between entersyscall and exitsyscall. Besides the console's
 // streams (write1) they know pipes of one reader and one writer, kept here in static memory. What they write to any other
-// descriptor (a heap dump, the text of a crash) is put aside in memory of its own, and package syscall takes it when it next
-// looks at its table.
+// descriptor (a heap dump) is put aside in memory of its own, and package syscall takes it when it next looks at its table. The
+// text of a crash is refused: no Go code comes after it.
 
 //go:build capos
 
@@ -158,6 +158,9 @@ var pendingWrites atomic.Uintptr // the newest
 
 //go:nosplit
 func setAside(fd int32, buf unsafe.Pointer, n int32) int32 {
+	if panicking.Load() > 0 {
+		return -_EBADF
+	}
 	w := (*pendingWrite)(sysAllocOS(unsafe.Sizeof(pendingWrite{})+uintptr(n), ""))
 	if w == nil {
 		return -_ENOMEM

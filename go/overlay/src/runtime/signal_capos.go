@@ -292,11 +292,16 @@ func getsig(i uint32) uintptr { return sigDispositions[i] }
 //go:nowritebarrierrec
 func setsigstack(i uint32) {}
 
-// raise sends a signal to the calling thread. Without a Go handler it has its default effect: most signals end the process,
-// with the exit code by which shells know a signal.
+// raise sends a signal to the calling thread.
 //
 //go:nosplit
-func raise(sig uint32) {
+func raise(sig uint32) { sendSignal(getg().m, sig) }
+
+// sendSignal sends a signal to a thread. Without a Go handler it has its default effect: most signals end the process, with the
+// exit code by which shells know a signal.
+//
+//go:nosplit
+func sendSignal(mp *m, sig uint32) {
 	switch sigDispositions[sig] {
 	case _SIG_IGN:
 		return
@@ -306,7 +311,7 @@ func raise(sig uint32) {
 		}
 		return
 	}
-	notifyThread(getg().m, sig)
+	notifyThread(mp, sig)
 }
 
 //go:nosplit
@@ -318,8 +323,8 @@ func signalM(mp *m, sig int) {
 	notifyThread(mp, uint32(sig))
 }
 
-// raiseproc sends a signal to the process: to a thread that takes it. The common code relays SIGQUIT this way from thread to
-// thread to have all of them print their stacks, so with SIGQUIT no thread is chosen twice.
+// raiseproc sends a signal to another thread that takes it. The common code relays SIGQUIT this way from thread to thread to have
+// all of them print their stacks, and nothing else, so no thread is chosen twice.
 func raiseproc(sig uint32) {
 	self := getg().m
 	self.crashNotified.Store(1)
@@ -327,7 +332,7 @@ func raiseproc(sig uint32) {
 		if mp == self || mp.handle.Load() == 0 || mp.maskedKinds&kindsOf(int(sig)) != 0 {
 			continue
 		}
-		if sig != _SIGQUIT || mp.crashNotified.CompareAndSwap(0, 1) {
+		if mp.crashNotified.CompareAndSwap(0, 1) {
 			notifyThread(mp, sig)
 			return
 		}

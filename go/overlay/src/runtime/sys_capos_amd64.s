@@ -43,10 +43,13 @@ TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
 	INT	$3
 	JMP	0(PC)
 
-// func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word there.
-TEXT runtime·settls(SB),NOSPLIT,$0
+// func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word there. A program
+// without the capability for it gets no further, not even to osinit, which looks for the others.
+TEXT runtime·settls(SB),NOSPLIT,$32
 	LEAQ	8(DI), SI
 	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	TESTL	DI, DI
+	JZ	refuse
 	MOVQ	$(const_abiThreadControlSetFsBase<<32), CX
 	ORQ	CX, DI
 	MOVL	$compactCall, AX
@@ -55,6 +58,17 @@ TEXT runtime·settls(SB),NOSPLIT,$0
 	JZ	2(PC)
 	INT	$3
 	RET
+refuse:
+	MOVQ	$2, 0(SP)
+	MOVQ	runtime·noThreadControl+0(SB), AX
+	MOVQ	AX, 8(SP)
+	MOVQ	runtime·noThreadControl+8(SB), AX
+	MOVL	AX, 16(SP)
+	CALL	runtime·write1(SB)
+	MOVL	$2, 0(SP)
+	CALL	runtime·exit(SB)
+	INT	$3
+	JMP	0(PC)
 
 // func write1(fd uintptr, p unsafe.Pointer, n int32) int32
 // Called by print and by the code that reports crashes: no stack, no allocation, any thread.

@@ -40,20 +40,20 @@ func syscall_walltime() (sec int64, nsec int32) {
 	return walltime()
 }
 
-// syscall_raise sends a signal to this process.
+// syscall_raise sends a signal to this process, to its first thread: that one never ends.
 //
 //go:linkname syscall_raise syscall.runtime_raise
 func syscall_raise(sig uint32) {
 	if sig == _SIGKILL {
 		exit(128 + _SIGKILL)
 	}
-	raiseproc(sig)
+	sendSignal(&m0, sig)
 }
 
-// sysrand_fill fills b with random bytes and reports whether the entropy source could.
+// sysrand_fill fills b with random bytes and reports whether the entropy source could. It looks at the stack bound when it is
+// entered, which is where goroutines are preempted that ask again and again.
 //
 //go:linkname sysrand_fill crypto/internal/sysrand.runtime_fill
-//go:nosplit
 func sysrand_fill(b []byte) bool {
 	return readRandom(b) == len(b)
 }

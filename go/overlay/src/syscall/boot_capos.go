@@ -167,19 +167,21 @@ var buildTree = sync.OnceFunc(func() {
 // makePath returns the directory at an absolute path, made of memory where the boot package has none. Symbolic links are not
 // followed and files in the way are replaced: these paths come from whoever started the program.
 func makePath(path string) *node {
-	at := tree.root
+	at, sofar := tree.root, "/"
 	for len(path) > 0 {
 		var name string
 		name, path = cutName(path)
 		if name == "" || name == "." || name == ".." {
 			continue
 		}
+		sofar = join(sofar, name)
 		next := at.lookup(name)
 		if next == nil || !next.isDir() {
 			if next != nil {
 				at.remove(name)
 			}
 			next = newNode(S_IFDIR | 0o755)
+			next.fixed = !isListed(sofar, tree.writable)
 			at.add(name, next)
 		}
 		at = next
@@ -202,7 +204,6 @@ func addDatabases() {
 			etc.add(name, n)
 		}
 	}
-	etc.fixed = !isListed("/etc", tree.writable)
 }
 
 // ---- devices ------------------------------------------------------------------------------------------------------------
@@ -235,8 +236,11 @@ func (d device) read(b []byte) (int, Errno) {
 		clear(b)
 		return len(b), 0
 	case deviceRandom:
-		if !runtime_fillRandom(b) {
-			return 0, EIO
+		const pieceMax = 64 << 10 // between two pieces the goroutine can be preempted
+		for done := 0; done < len(b); done += pieceMax {
+			if !runtime_fillRandom(b[done:min(done+pieceMax, len(b))]) {
+				return 0, EIO
+			}
 		}
 		return len(b), 0
 	}

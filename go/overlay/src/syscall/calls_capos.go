@@ -163,7 +163,7 @@ func Gettimeofday(tv *Timeval) error {
 
 // Descriptors are not a limited resource; the number is what programs that size tables by it can bear.
 func Getrlimit(resource int, rlim *Rlimit) error {
-	*rlim = Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	*rlim = Rlimit{Cur: descriptorsMax, Max: descriptorsMax}
 	if resource != RLIMIT_NOFILE {
 		rlim.Cur, rlim.Max = ^uint64(0), ^uint64(0)
 	}

@@ -27,6 +27,9 @@ type file struct {
 	dirty  bool       // the host has not got what was written
 }
 
+// descriptorsMax bounds the numbers a program may ask for: the table is as long as the largest.
+const descriptorsMax = 1 << 20
+
 var descriptors struct {
 	sync.RWMutex
 	table       []*file
@@ -122,18 +125,22 @@ func uninstall(fd int) (f *file, last bool) {
 }
 
 func Close(fd int) error {
-	descriptor(fd) // takes what the runtime wrote to it
-	f, last := uninstall(fd)
+	f := descriptor(fd) // takes what the runtime wrote to it
 	if f == nil {
 		return EBADF
 	}
+	// Before the number is free: whoever gets it next may be a descriptor of the same pipe or socket.
 	switch {
 	case f.pipe != nil:
 		f.pipe.forget(fd)
 	case f.socket != nil:
 		f.socket.forget(fd)
 	}
-	if !last {
+	f, last := uninstall(fd)
+	switch {
+	case f == nil:
+		return EBADF
+	case !last:
 		return nil
 	}
 	return result(f.end())
@@ -152,20 +159,33 @@ func (f *file) end() Errno {
 	return f.exportNow()
 }
 
-// hold keeps a file open that travels without a descriptor; letGo is its opposite.
-func hold(f *file) {
+// hold keeps the file of a descriptor open without it and returns the file, nil when there is none; letGo is its opposite.
+func hold(fd int) *file {
+	f := descriptor(fd)
 	descriptors.Lock()
 	defer descriptors.Unlock()
+	if f == nil || f.holders == 0 { // closed meanwhile
+		return nil
+	}
 	f.holders++
+	return f
 }
 
-func letGo(f *file) {
+func letGo(f *file) Errno {
 	descriptors.Lock()
 	f.holders--
 	last := f.holders == 0
 	descriptors.Unlock()
 	if last {
-		f.end()
+		return f.end()
+	}
+	return 0
+}
+
+// letGoAll must not be called with a lock held that the end of a file takes: of the network, the tree, a pipe.
+func letGoAll(files []*file) {
+	for _, f := range files {
+		letGo(f)
 	}
 }
 
@@ -183,7 +203,7 @@ func duplicate(fd, least int, closeOnExec bool) (int, error) {
 
 func Dup2(oldfd, newfd int) error {
 	f := descriptor(oldfd)
-	if f == nil || newfd < 0 {
+	if f == nil || newfd < 0 || newfd >= descriptorsMax {
 		return EBADF
 	}
 	if oldfd != newfd {
@@ -224,7 +244,7 @@ func control(fd, command, argument int) (int, Errno) {
 	d := &descriptors
 	switch command {
 	case F_DUPFD, F_DUPFD_CLOEXEC:
-		if argument < 0 {
+		if argument < 0 || argument >= descriptorsMax {
 			return -1, EINVAL
 		}
 		return install(f, argument, command == F_DUPFD_CLOEXEC), 0

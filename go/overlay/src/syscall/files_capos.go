@@ -34,9 +34,12 @@ func Read(fd int, p []byte) (n int, err error) {
 	case f.console != 0:
 		n, e = f.readConsole(p)
 	case f.pipe != nil:
-		n, e = f.pipe.read(p, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.pipe.read(p, f.blocks())
 	case f.socket != nil:
-		n, _, _, e = f.socket.receive(p, false, f.flagsNow()&O_NONBLOCK == 0)
+		var m message
+		m, e = f.socket.receive(p, false, f.blocks())
+		n = m.n
+		letGoAll(m.files)
 	case f.node.device != 0:
 		n, e = f.node.device.read(p)
 	default:
@@ -62,9 +65,9 @@ func Write(fd int, p []byte) (n int, err error) {
 	case f.console != 0:
 		n, e = f.writeConsole(p)
 	case f.pipe != nil:
-		n, e = f.pipe.write(p, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.pipe.write(p, f.blocks())
 	case f.socket != nil:
-		n, e = f.socket.send(p, endpoint{}, false, f.flagsNow()&O_NONBLOCK == 0)
+		n, e = f.socket.send(p, nil, endpoint{}, false, f.blocks())
 	case f.node.device != 0:
 		n = len(p)
 	default:
@@ -354,13 +357,45 @@ var exportAtExit = func() (add func()) {
 }()
 
 func exportOpenFiles() {
-	descriptors.RLock()
-	files := append([]*file(nil), descriptors.table...)
-	descriptors.RUnlock()
-	for _, f := range files {
-		if f != nil && f.export != "" && f.use.TryLock() {
+	if runtime_hasWrites() {
+		takeRuntimeWrites()
+	}
+	writeBackMappings()
+	for _, f := range openFiles() {
+		if f.use.TryLock() {
 			f.exportNow()
 			f.use.Unlock()
 		}
 	}
+}
+
+func openFiles() (files []*file) {
+	descriptors.RLock()
+	defer descriptors.RUnlock()
+	for _, f := range descriptors.table {
+		if f != nil {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// exportAll hands files to the host that just got their names. Whoever has one of them open for writing goes on under that name.
+func exportAll(files []*file) Errno {
+	for _, named := range files {
+		for _, f := range openFiles() {
+			if f.node == named.node && f.flagsNow()&O_ACCMODE != O_RDONLY {
+				f.use.Lock()
+				f.export = named.export
+				f.use.Unlock()
+			}
+		}
+		named.use.Lock()
+		err := named.exportNow()
+		named.use.Unlock()
+		if err != 0 {
+			return err
+		}
+	}
+	return 0
 }

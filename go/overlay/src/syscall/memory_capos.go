@@ -14,7 +14,7 @@ import (
 
 type mapping struct {
 	length int
-	file   *file // written back to; nil for the others
+	file   *file // held and written back to; nil for the others
 	offset int64
 }
 
@@ -27,17 +27,19 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	if length <= 0 || offset < 0 || offset%abiPageSize != 0 || flags&(MAP_SHARED|MAP_PRIVATE) == 0 {
 		return nil, EINVAL
 	}
+	writtenBack := flags&MAP_ANON == 0 && flags&MAP_SHARED != 0 && prot&PROT_WRITE != 0
 	var f *file
 	if flags&MAP_ANON == 0 {
-		if f = descriptor(fd); f == nil {
+		if f = hold(fd); f == nil {
 			return nil, EBADF
 		}
-		if f.node == nil || f.node.content == nil {
-			return nil, ENODEV
-		}
-		mode := f.flagsNow() & O_ACCMODE
-		if mode == O_WRONLY || mode == O_RDONLY && flags&MAP_SHARED != 0 && prot&PROT_WRITE != 0 {
-			return nil, EACCES
+		defer func() {
+			if err != nil || !writtenBack {
+				letGo(f)
+			}
+		}()
+		if err := f.mayMap(writtenBack); err != 0 {
+			return nil, err
 		}
 	}
 	size := (uintptr(length) + abiPageSize - 1) &^ (abiPageSize - 1)
@@ -52,7 +54,7 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 		tree.Unlock()
 	}
 	m := mapping{length: length, offset: offset}
-	if prot&PROT_WRITE != 0 && flags&MAP_SHARED != 0 {
+	if writtenBack {
 		m.file = f
 	}
 	if err := Mprotect(data, prot); err != nil {
@@ -68,6 +70,17 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	return data, nil
 }
 
+func (f *file) mayMap(writtenBack bool) Errno {
+	mode := f.flagsNow() & O_ACCMODE
+	switch {
+	case f.node == nil || f.node.content == nil:
+		return ENODEV
+	case mode == O_WRONLY || mode == O_RDONLY && writtenBack:
+		return EACCES
+	}
+	return 0
+}
+
 func Munmap(data []byte) error {
 	if len(data) == 0 {
 		return EINVAL
@@ -81,18 +94,42 @@ func Munmap(data []byte) error {
 	if !known || m.length != len(data) {
 		return EINVAL
 	}
+	var lost Errno
 	if m.file != nil {
+		m.file.use.Lock()
 		m.writeBack(data)
+		m.file.use.Unlock()
+		lost = letGo(m.file)
 	}
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
 	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size, 0, 0, 0)
-	return result(errnoOf(refusal(answer)))
+	if refused := refusal(answer); refused != 0 {
+		return errnoOf(refused)
+	}
+	return result(lost)
 }
 
-// writeBack copies the part that lies in the file; a mapping never makes its file longer.
+// writeBackMappings is for the end of the program: what was written through memory goes to the host as well.
+func writeBackMappings() {
+	if !mappings.TryLock() {
+		return
+	}
+	defer mappings.Unlock()
+	for address, m := range mappings.byAddress {
+		if m.file != nil && m.file.use.TryLock() {
+			m.writeBack(unsafe.Slice(address, m.length))
+			m.file.exportNow()
+			m.file.use.Unlock()
+		}
+	}
+}
+
+// writeBack copies the part that lies in the file; a mapping never makes its file longer. The program may have taken the right to
+// read away. f.use is held.
 func (m *mapping) writeBack(data []byte) {
-	m.file.use.Lock()
-	defer m.file.use.Unlock()
+	if Mprotect(data, PROT_READ) != nil {
+		return
+	}
 	lockTree()
 	defer tree.Unlock()
 	content := m.file.node.content

@@ -62,8 +62,9 @@ const (
 	SHUT_WR   = 1
 	SHUT_RDWR = 2
 
-	MSG_PEEK  = 2
-	MSG_TRUNC = 0x20
+	MSG_PEEK   = 2
+	MSG_CTRUNC = 8
+	MSG_TRUNC  = 0x20
 
 	SOMAXCONN = 4096
 
@@ -160,8 +161,8 @@ func (e endpoint) sockaddr(family int) Sockaddr {
 
 // ---- calls --------------------------------------------------------------------------------------------------------------
 
-// socketOf returns the socket of a descriptor.
-func socketOf(fd int) (*socket, Errno) {
+// socketFile returns the open file of a descriptor, which must be a socket.
+func socketFile(fd int) (*file, Errno) {
 	f := descriptor(fd)
 	switch {
 	case f == nil:
@@ -169,14 +170,20 @@ func socketOf(fd int) (*socket, Errno) {
 	case f.socket == nil:
 		return nil, ENOTSOCK
 	}
+	return f, 0
+}
+
+// socketOf returns the socket of a descriptor.
+func socketOf(fd int) (*socket, Errno) {
+	f, e := socketFile(fd)
+	if e != 0 {
+		return nil, e
+	}
 	return f.socket, 0
 }
 
-// blocks reports whether calls on the descriptor may wait.
-func blocks(fd int) bool {
-	f := descriptor(fd)
-	return f != nil && f.flagsNow()&O_NONBLOCK == 0
-}
+// blocks reports whether calls on the file may wait.
+func (f *file) blocks() bool { return f.flagsNow()&O_NONBLOCK == 0 }
 
 func Socket(domain, typ, proto int) (fd int, err error) {
 	s, e := newSocket(domain, typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
@@ -238,15 +245,15 @@ func Listen(fd int, backlog int) error {
 func Accept(fd int) (nfd int, sa Sockaddr, err error) { return Accept4(fd, 0) }
 
 func Accept4(fd int, flags int) (nfd int, sa Sockaddr, err error) {
-	s, e := socketOf(fd)
+	f, e := socketFile(fd)
 	if e != 0 {
 		return -1, nil, e
 	}
-	accepted, e := s.accept(blocks(fd))
+	accepted, e := f.socket.accept(f.blocks())
 	if e != 0 {
 		return -1, nil, result(e)
 	}
-	return accepted.install(flags), accepted.remote.sockaddr(s.family), nil
+	return accepted.install(flags), accepted.remote.sockaddr(accepted.family), nil
 }
 
 func Getsockname(fd int) (sa Sockaddr, err error) {
@@ -351,34 +358,44 @@ func unsupportedOption(fd int) error {
 
 // ---- messages -----------------------------------------------------------------------------------------------------------
 
-// receive returns a message, or bytes of a stream. Senders without a name have no address.
-func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvflags int, err error) {
-	s, e := socketOf(fd)
+// receiveMessage returns a message, or bytes of a stream, and the flags that say what there was no room for.
+func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags int, err error) {
+	f, e := socketFile(fd)
 	if e != 0 {
-		return -1, endpoint{}, 0, 0, e
+		return message{n: -1}, 0, 0, e
 	}
-	n, from, truncated, e := s.receive(p, flags&MSG_PEEK != 0, blocks(fd))
+	m, e = f.socket.receive(p, flags&MSG_PEEK != 0, f.blocks())
 	if e != 0 {
-		return -1, endpoint{}, 0, 0, result(e)
+		return message{n: -1}, 0, 0, result(e)
 	}
-	if truncated {
+	if m.truncated {
 		recvflags = MSG_TRUNC
 	}
-	return n, from, s.family, recvflags, nil
+	return m, f.socket.family, recvflags, nil
 }
 
-func send(fd int, p []byte, sa Sockaddr) (int, error) {
-	s, e := socketOf(fd)
+// receive is receiveMessage for those who take no files.
+func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvflags int, err error) {
+	m, family, recvflags, err := receiveMessage(fd, p, flags)
+	letGoAll(m.files)
+	return m.n, m.from, family, recvflags, err
+}
+
+func send(fd int, p []byte, sa Sockaddr) (int, error) { return sendMessage(fd, p, nil, sa) }
+
+// sendMessage sends bytes and files, which belong to the receiver if there is no error.
+func sendMessage(fd int, p []byte, files []*file, sa Sockaddr) (int, error) {
+	f, e := socketFile(fd)
 	if e != 0 {
 		return -1, e
 	}
 	var to endpoint
 	if sa != nil {
-		if to, e = endpointOf(s.family, sa); e != 0 {
+		if to, e = endpointOf(f.socket.family, sa); e != 0 {
 			return -1, e
 		}
 	}
-	n, e := s.send(p, to, sa != nil, blocks(fd))
+	n, e := f.socket.send(p, files, to, sa != nil, f.blocks())
 	if e != 0 {
 		return -1, result(e)
 	}
@@ -395,20 +412,21 @@ func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
 
 // Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one, and counts it: 0 would be the end.
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
-	if len(p) == 0 && len(oob) != 0 {
-		return Recvmsg(fd, make([]byte, 1), oob, flags)
+	if len(p) == 0 && len(oob) != 0 && !sendsDatagrams(fd) {
+		p = make([]byte, 1)
 	}
-	n, at, family, recvflags, err := receive(fd, p, flags)
+	m, family, recvflags, err := receiveMessage(fd, p, flags)
 	if err != nil {
-		return n, 0, 0, nil, err
+		return m.n, 0, 0, nil, err
 	}
-	if at != (endpoint{}) {
-		from = at.sockaddr(family)
+	if m.from != (endpoint{}) {
+		from = m.from.sockaddr(family)
 	}
-	if len(oob) != 0 && family == AF_UNIX {
-		oobn = receiveRights(fd, oob)
+	oobn, complete := receiveRights(m.files, oob)
+	if !complete {
+		recvflags |= MSG_CTRUNC
 	}
-	return n, oobn, recvflags, from, nil
+	return m.n, oobn, recvflags, from, nil
 }
 
 func Sendto(fd int, p []byte, flags int, to Sockaddr) error {
@@ -423,63 +441,77 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 
 // SendmsgN may carry descriptors, which the receiver gets as descriptors of its own for the same open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
-	if len(oob) != 0 {
-		if err := sendRights(fd, oob); err != nil {
-			return -1, err
-		}
+	if len(oob) == 0 {
+		return send(fd, p, to)
 	}
-	if len(p) == 0 && len(oob) != 0 {
-		// A stream has no empty messages, so a byte goes with the descriptors.
-		_, err := send(fd, []byte{0}, to)
-		return 0, err
+	files, err := filesToSend(fd, oob)
+	if err != nil {
+		return -1, err
 	}
-	return send(fd, p, to)
+	empty := len(p) == 0 && !sendsDatagrams(fd)
+	if empty {
+		p = []byte{0} // a stream has no empty messages, so a byte goes with the descriptors
+	}
+	n, err = sendMessage(fd, p, files, to)
+	switch {
+	case err != nil:
+		letGoAll(files)
+	case empty:
+		n = 0
+	}
+	return n, err
 }
 
-func sendRights(fd int, oob []byte) error {
+func sendsDatagrams(fd int) bool {
 	s, e := socketOf(fd)
-	if e != 0 {
-		return e
+	return e == 0 && s.kind == SOCK_DGRAM
+}
+
+// filesToSend returns the files that the control messages name, held.
+func filesToSend(fd int, oob []byte) (files []*file, err error) {
+	s, e := socketOf(fd)
+	switch {
+	case e != 0:
+		return nil, e
+	case s.family != AF_UNIX:
+		return nil, EINVAL
 	}
 	messages, err := ParseSocketControlMessage(oob)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var files []*file
 	for i := range messages {
 		fds, err := ParseUnixRights(&messages[i])
-		if err != nil {
-			return err
-		}
 		for _, fd := range fds {
-			f := descriptor(fd)
+			f := hold(fd)
 			if f == nil {
-				return EBADF
+				err = EBADF
+				break
 			}
 			files = append(files, f)
 		}
+		if err != nil {
+			letGoAll(files)
+			return nil, err
+		}
 	}
-	return result(s.sendFiles(files))
+	return files, nil
 }
 
-// receiveRights makes descriptors of the files that came and returns the length of the message that names them. Files there is no
+// receiveRights makes descriptors of files that came and returns the length of the message that names them. Files there is no
 // room for are let go.
-func receiveRights(fd int, oob []byte) int {
-	s, e := socketOf(fd)
-	if e != 0 {
-		return 0
-	}
+func receiveRights(files []*file, oob []byte) (oobn int, complete bool) {
 	var fds []int
-	for _, f := range s.takeFiles() {
+	for _, f := range files {
 		if CmsgSpace(4*(len(fds)+1)) <= len(oob) {
 			fds = append(fds, install(f, 0, true))
 		}
-		letGo(f)
 	}
-	if len(fds) == 0 {
-		return 0
+	letGoAll(files)
+	if len(fds) > 0 {
+		oobn = copy(oob, UnixRights(fds...))
 	}
-	return copy(oob, UnixRights(fds...))
+	return oobn, len(fds) == len(files)
 }
 
 // ---- the forms package internal/poll uses -------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ func openNode(dirfd int, path string, flags int, perm uint32) (*file, Errno) {
 	if err != 0 {
 		return nil, err
 	}
-	if p.node == nil {
+	created := p.node == nil
+	if created {
 		if err := p.create(flags, perm); err != 0 {
 			return nil, err
 		}
@@ -44,6 +45,7 @@ func openNode(dirfd int, path string, flags int, perm uint32) (*file, Errno) {
 	f := &file{node: p.node, flags: flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)}
 	if flags&O_ACCMODE != O_RDONLY && p.node.content != nil {
 		f.exportAs(p)
+		f.dirty = created
 		if flags&O_TRUNC != 0 {
 			p.node.content.truncate(0)
 			p.node.touch()
@@ -113,6 +115,30 @@ func (f *file) exportAs(p place) {
 		f.export = path
 		exportAtExit()
 	}
+}
+
+// exported returns what the host is to get of an entry that was moved or linked to the place: the file, or those below it.
+func (p *place) exported() []*file {
+	dir, ok := p.dir.path()
+	if len(tree.exported) == 0 || granted.host == 0 || !ok {
+		return nil
+	}
+	exportAtExit()
+	return p.node.exportedBelow(join(dir, p.name), nil)
+}
+
+func (n *node) exportedBelow(path string, found []*file) []*file {
+	switch {
+	case n.content != nil && isListed(path, tree.exported):
+		found = append(found, &file{node: n, export: path, dirty: true})
+	case n.isDir():
+		for _, e := range n.loaded().entries {
+			if e.node != nil {
+				found = e.node.exportedBelow(join(path, e.name), found)
+			}
+		}
+	}
+	return found
 }
 
 // ---- asking -------------------------------------------------------------------------------------------------------------
@@ -256,33 +282,43 @@ func makeEntry(dirfd int, path string, mode uint32, target string) error {
 func Link(path, link string) error { return Linkat(AT_FDCWD, path, AT_FDCWD, link, 0) }
 
 func Linkat(olddirfd int, oldpath string, newdirfd int, newpath string, flags int) error {
+	exported, err := link(olddirfd, oldpath, newdirfd, newpath)
+	if err == 0 {
+		err = exportAll(exported)
+	}
+	return result(err)
+}
+
+// link makes the entry and returns what the host is to get now.
+func link(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*file, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	from, err := walkExistingAt(olddirfd, oldpath, false)
 	if err != 0 {
-		return result(err)
+		return nil, err
 	}
 	to, err := walkAt(newdirfd, newpath, false)
 	switch {
 	case err != 0:
-		return result(err)
+		return nil, err
 	case to.node != nil:
-		return EEXIST
+		return nil, EEXIST
 	case to.slash:
-		return ENOENT
+		return nil, ENOENT
 	case from.node.isDir():
-		return EPERM
+		return nil, EPERM
 	case from.node.fixed:
-		return EXDEV
+		return nil, EXDEV
 	}
 	if err := to.dir.mayChange(); err != 0 {
-		return result(err)
+		return nil, err
 	}
-	to.dir.add(to.name, from.node)
+	to.node = from.node
+	to.dir.add(to.name, to.node)
 	to.dir.touch()
-	from.node.links++
-	from.node.changed = nowNs()
-	return nil
+	to.node.links++
+	to.node.changed = nowNs()
+	return to.exported(), 0
 }
 
 func Unlink(path string) error { return Unlinkat(AT_FDCWD, path, 0) }
@@ -341,31 +377,41 @@ func (p *place) remove() {
 func Rename(from, to string) error { return Renameat(AT_FDCWD, from, AT_FDCWD, to) }
 
 func Renameat(olddirfd int, oldpath string, newdirfd int, newpath string) error {
+	exported, err := rename(olddirfd, oldpath, newdirfd, newpath)
+	if err == 0 {
+		err = exportAll(exported)
+	}
+	return result(err)
+}
+
+// rename moves the entry and returns what the host is to get now.
+func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*file, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	from, err := walkExistingAt(olddirfd, oldpath, false)
 	if err != 0 {
-		return result(err)
+		return nil, err
 	}
 	to, err := walkAt(newdirfd, newpath, false)
 	if err != 0 {
-		return result(err)
+		return nil, err
 	}
 	if err := mayRename(&from, &to); err != 0 {
-		return result(err)
+		return nil, err
 	}
 	if to.node == from.node {
-		return nil
+		return nil, 0
 	}
 	if to.node != nil {
 		to.remove()
 	}
 	from.dir.remove(from.name)
 	from.dir.touch()
-	to.dir.add(to.name, from.node)
+	to.node = from.node
+	to.dir.add(to.name, to.node)
 	to.dir.touch()
-	from.node.changed = nowNs()
-	return nil
+	to.node.changed = nowNs()
+	return to.exported(), 0
 }
 
 func mayRename(from, to *place) Errno {

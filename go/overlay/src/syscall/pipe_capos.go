@@ -9,6 +9,7 @@ package syscall
 
 import (
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -23,7 +24,11 @@ type pipe struct {
 
 	ring         []byte // grows up to pipeSize; a power of two
 	start, count int
+	written      uint64 // bytes ever
 	ino          uint64
+
+	files    []sentFiles // oldest first
+	ignoring bool        // whoever reads wants no more: bytes are taken and forgotten
 
 	fault                        Errno // the connection this is part of was reset
 	readers, writers             int   // open ends
@@ -38,18 +43,18 @@ type pollTarget struct {
 	tag uintptr
 }
 
-var pipeInodes struct {
-	sync.Mutex
-	last uint64
+// sentFiles are open files that go with the bytes [first, end) of all that was ever written. Each counts as held.
+type sentFiles struct {
+	first, end uint64
+	files      []*file
 }
 
+// lastInode numbers pipes and sockets, by which programs tell one from another.
+var lastInode atomic.Uint64
+
 func newPipe() *pipe {
-	p := new(pipe)
+	p := &pipe{ino: lastInode.Add(1)}
 	p.changed.L = &p.Mutex
-	pipeInodes.Lock()
-	pipeInodes.last++
-	p.ino = pipeInodes.last
-	pipeInodes.Unlock()
 	return p
 }
 
@@ -72,36 +77,53 @@ func (p *pipe) stat(st *Stat_t) {
 }
 
 // read returns what there is, and waits for some if it may block. Nothing and no writer is the end.
-func (p *pipe) read(b []byte, block bool) (int, Errno) { return p.receive(b, false, block) }
+func (p *pipe) read(b []byte, block bool) (int, Errno) {
+	n, _, err := p.receive(b, false, block)
+	return n, err
+}
 
-// receive is read, or with peek a look at what read would return.
-func (p *pipe) receive(b []byte, peek, block bool) (int, Errno) {
+// receive is read, and takes the files that came with these bytes; with peek it is a look at what read would return. Bytes that
+// files came with are the last of what one call returns, so that its files can be told from the next ones.
+func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*file, err Errno) {
 	p.Lock()
-	for p.count == 0 && p.writers > 0 && p.readers > 0 && block {
+	for p.count == 0 && !p.ended() && block {
 		p.changed.Wait()
 	}
-	n := min(len(b), p.count)
+	n = min(len(b), p.count)
 	if p.fault != 0 || n == 0 {
 		defer p.Unlock()
-		if p.fault == 0 && p.writers > 0 && p.readers > 0 {
-			return 0, EAGAIN
+		if p.fault == 0 && !p.ended() {
+			return 0, nil, EAGAIN
 		}
-		return 0, p.fault
+		return 0, nil, p.fault
+	}
+	at := p.written - uint64(p.count)
+	if len(p.files) > 0 {
+		n = min(n, int(p.files[0].end-at))
 	}
 	first := copy(b[:n], p.ring[p.start:])
 	copy(b[first:n], p.ring)
 	if peek {
 		p.Unlock()
-		return n, 0
+		return n, nil, 0
+	}
+	if len(p.files) > 0 && p.files[0].first < at+uint64(n) {
+		files, p.files = p.files[0].files, p.files[1:]
 	}
 	p.start = (p.start + n) & (len(p.ring) - 1)
 	p.count -= n
 	p.reportAndUnlock(nil, p.writeWatch)
-	return n, 0
+	return n, files, 0
 }
 
+// ended reports whether no more bytes will come than there are.
+func (p *pipe) ended() bool { return p.writers == 0 || p.readers == 0 || p.ignoring }
+
 // write stores all of b if it may block, else as much as there is room for.
-func (p *pipe) write(b []byte, block bool) (n int, err Errno) {
+func (p *pipe) write(b []byte, block bool) (n int, err Errno) { return p.send(b, nil, block) }
+
+// send is write with files, which belong to the pipe if there is no error. They go with the first bytes that there was room for.
+func (p *pipe) send(b []byte, files []*file, block bool) (n int, err Errno) {
 	for {
 		p.Lock()
 		for p.readers > 0 && block && !p.hasRoom(len(b)-n) {
@@ -124,7 +146,11 @@ func (p *pipe) write(b []byte, block bool) (n int, err Errno) {
 			}
 			return 0, EAGAIN
 		}
-		n += p.put(b[n:])
+		put := p.put(b[n:])
+		if n == 0 && len(files) > 0 {
+			p.files = append(p.files, sentFiles{p.written - uint64(put), p.written, files})
+		}
+		n += put
 		p.reportAndUnlock(p.readWatch, nil)
 		if n == len(b) {
 			return n, 0
@@ -142,6 +168,9 @@ func (p *pipe) hasRoom(size int) bool {
 }
 
 func (p *pipe) put(b []byte) int {
+	if p.ignoring {
+		return len(b)
+	}
 	n := min(len(b), pipeSize-p.count)
 	if p.count+n > len(p.ring) {
 		p.grow(p.count + n)
@@ -150,6 +179,7 @@ func (p *pipe) put(b []byte) int {
 	first := copy(p.ring[end:], b[:n])
 	copy(p.ring, b[first:n])
 	p.count += n
+	p.written += uint64(n)
 	return n
 }
 
@@ -224,7 +254,7 @@ func (p *pipe) watch(access int, target pollTarget) {
 	var readable, writable []pollTarget
 	if access != O_WRONLY {
 		p.readWatch = append(p.readWatch, target)
-		if p.count > 0 || p.writers == 0 {
+		if p.count > 0 || p.ended() {
 			readable = []pollTarget{target}
 		}
 	}
@@ -249,6 +279,25 @@ func without(targets []pollTarget, fd int) (kept []pollTarget) {
 		}
 	}
 	return kept
+}
+
+// ignore has readers find the end and writers go on as if somebody read.
+func (p *pipe) ignore() {
+	p.Lock()
+	p.ignoring = true
+	p.ring, p.start, p.count = nil, 0, 0
+	p.reportAndUnlock(p.readWatch, p.writeWatch)
+}
+
+// takeFiles returns the files nobody will receive any more.
+func (p *pipe) takeFiles() (left []*file) {
+	p.Lock()
+	defer p.Unlock()
+	for _, sent := range p.files {
+		left = append(left, sent.files...)
+	}
+	p.files = nil
+	return left
 }
 
 // fail has all further reads answered with the error.

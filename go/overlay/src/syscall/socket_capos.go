@@ -12,6 +12,7 @@ import "sync"
 
 const (
 	datagramBytesMax = 208 << 10 // waiting in one socket; further datagrams are lost
+	datagramOverhead = 256       // what a datagram counts besides its bytes, so that empty ones have an end too
 	datagramMax      = 65507
 	ephemeralFirst   = 32768
 	ephemeralLast    = 60999
@@ -29,6 +30,7 @@ type option struct{ level, name int }
 // A socket is guarded by the lock of the network, except for what goes through its pipes.
 type socket struct {
 	family, kind  int
+	ino           uint64
 	local, remote endpoint
 	bound         bool // has an entry in the table of the network
 	connected     bool
@@ -49,13 +51,26 @@ type socket struct {
 	peer          *socket // the other end of a connection inside AF_UNIX
 	datagrams     []datagram
 	datagramBytes int
-	spare         []byte  // of a datagram that was received
-	files         []*file // sent along with data
+	spare         []byte // of a datagram that was received
+
+	waitingSenders map[*socket]struct{} // found the queue full; any socket of AF_UNIX may be one, not only the peer
+	waitsFor       *socket              // whose queue this one found full last
 }
 
 type datagram struct {
-	from endpoint
-	data []byte
+	from  endpoint
+	data  []byte
+	files []*file // sent along; each counts as held
+}
+
+func (d *datagram) cost() int { return len(d.data) + datagramOverhead }
+
+// A message is what was received: a datagram or some bytes of a stream, and what came with them.
+type message struct {
+	n         int
+	from      endpoint // zero if the sender does not say
+	truncated bool
+	files     []*file // each counts as held
 }
 
 // place of a socket in the table; the kind tells TCP's ports from UDP's.
@@ -77,7 +92,7 @@ func newSocket(family, kind, protocol int) (*socket, Errno) {
 	case kind != SOCK_STREAM && kind != SOCK_DGRAM && !(kind == SOCK_SEQPACKET && family == AF_UNIX):
 		return nil, EPROTONOSUPPORT
 	}
-	s := &socket{family: family, kind: kind, options: map[option]int{}}
+	s := &socket{family: family, kind: kind, ino: lastInode.Add(1), options: map[option]int{}}
 	s.changed.L = &network.Mutex
 	return s, 0
 }
@@ -152,6 +167,21 @@ func (s *socket) report() {
 	for _, target := range s.targets {
 		runtime_pollEvent(target.pd, target.tag, 'r'+'w')
 	}
+}
+
+// reportPeer tells the other end of a connection.
+func (s *socket) reportPeer() {
+	if s.peer != nil && s.peer.peer == s {
+		s.peer.report()
+	}
+}
+
+// reportSenders has those try again who found the queue full.
+func (s *socket) reportSenders() {
+	for sender := range s.waitingSenders {
+		sender.report()
+	}
+	s.waitingSenders = nil
 }
 
 // ---- addresses ----------------------------------------------------------------------------------------------------------
@@ -479,20 +509,33 @@ func (s *socket) accept(block bool) (*socket, Errno) {
 
 func (s *socket) shutdown(how int) Errno {
 	network.Lock()
-	defer network.Unlock()
+	left, err := s.shutdownLocked(how)
+	network.Unlock()
+	letGoAll(left)
+	return err
+}
+
+func (s *socket) shutdownLocked(how int) (left []*file, err Errno) {
 	switch {
 	case s.listening && how != SHUT_WR:
-		s.files = append(s.files, s.stopListening()...)
+		left = s.stopListening()
 		s.report()
-		return 0
+		return left, 0
 	case !s.connected:
-		return ENOTCONN
+		return nil, ENOTCONN
 	case how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR:
-		return EINVAL
+		return nil, EINVAL
 	}
-	s.end(how != SHUT_WR, how != SHUT_RD)
+	reading := how != SHUT_WR
+	if reading && s.in != nil && s.family != AF_UNIX {
+		// TCP has no way to tell the other side, which goes on sending.
+		s.in.ignore()
+		reading = false
+	}
+	s.end(reading, how != SHUT_RD)
 	s.report()
-	return 0
+	s.reportPeer()
+	return nil, 0
 }
 
 // end closes one or both directions of a connection, each once.
@@ -505,6 +548,7 @@ func (s *socket) end(reading, writing bool) {
 	}
 	if reading && !s.readEnded {
 		s.readEnded = true
+		s.reportSenders()
 		if s.in != nil {
 			s.in.close(O_RDONLY)
 		}
@@ -527,9 +571,7 @@ func (s *socket) close() {
 	network.Lock()
 	left := s.closeLocked()
 	network.Unlock()
-	for _, f := range left {
-		letGo(f)
-	}
+	letGoAll(left)
 }
 
 // closeLocked takes the socket out of the network. A file that was its name stays, as a name of nothing.
@@ -556,26 +598,32 @@ func (s *socket) closeLocked() (left []*file) {
 		s.out.fail(ECONNRESET)
 	}
 	s.end(true, true)
-	if s.peer != nil && s.peer.peer == s {
-		s.peer.report()
+	if s.in != nil {
+		left = append(left, s.in.takeFiles()...)
 	}
-	left = append(left, s.files...)
-	s.files = nil
+	for _, d := range s.datagrams {
+		left = append(left, d.files...)
+	}
+	s.datagrams = nil
+	if s.waitsFor != nil {
+		delete(s.waitsFor.waitingSenders, s) // or nobody who does not read could let go of it
+	}
 	s.report()
+	s.reportPeer()
 	return left
 }
 
 // ---- data ---------------------------------------------------------------------------------------------------------------
 
-// receive returns the next message or some bytes of the stream, and where they come from if they say so.
-func (s *socket) receive(p []byte, peek, block bool) (n int, from endpoint, truncated bool, err Errno) {
+// receive returns the next message or some bytes of the stream. A look at them leaves the files where they are.
+func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
 	if s.streams() {
 		in, err := s.stream(true)
 		if err != 0 {
-			return 0, endpoint{}, false, err
+			return m, err
 		}
-		n, err = in.receive(p, peek, block)
-		return n, endpoint{}, false, err
+		m.n, m.files, err = in.receive(p, peek, block)
+		return m, err
 	}
 	network.Lock()
 	defer network.Unlock()
@@ -585,25 +633,25 @@ func (s *socket) receive(p []byte, peek, block bool) (n int, from endpoint, trun
 	switch {
 	case s.pending != 0:
 		err, s.pending = s.pending, 0
-		return 0, endpoint{}, false, err
+		return m, err
 	case len(s.datagrams) == 0 && s.ended():
-		return 0, endpoint{}, false, 0
+		return m, 0
 	case len(s.datagrams) == 0:
-		return 0, endpoint{}, false, EAGAIN
+		return m, EAGAIN
 	}
 	d := s.datagrams[0]
-	n = copy(p, d.data)
+	m.n, m.from = copy(p, d.data), d.from
+	m.truncated = m.n < len(d.data)
 	if !peek {
+		m.files = d.files
 		last := copy(s.datagrams, s.datagrams[1:])
 		s.datagrams[last] = datagram{}
 		s.datagrams = s.datagrams[:last]
-		s.datagramBytes -= len(d.data)
+		s.datagramBytes -= d.cost()
 		s.spare = d.data
-		if s.peer != nil {
-			s.peer.report()
-		}
+		s.reportSenders()
 	}
-	return n, d.from, n < len(d.data), 0
+	return m, 0
 }
 
 // ended reports whether no message will come any more.
@@ -626,8 +674,8 @@ func (s *socket) stream(reading bool) (*pipe, Errno) {
 	return s.out, 0
 }
 
-// send sends to the address, or without one to the other end.
-func (s *socket) send(p []byte, to endpoint, addressed, block bool) (int, Errno) {
+// send sends to the address, or without one to the other end. Files that go along belong to the receiver if there is no error.
+func (s *socket) send(p []byte, files []*file, to endpoint, addressed, block bool) (int, Errno) {
 	if s.streams() {
 		out, err := s.stream(false)
 		switch {
@@ -636,12 +684,12 @@ func (s *socket) send(p []byte, to endpoint, addressed, block bool) (int, Errno)
 		case addressed:
 			return 0, EISCONN
 		}
-		return out.write(p, block)
+		return out.send(p, files, block)
 	}
 	network.Lock()
 	defer network.Unlock()
 	for {
-		n, err := s.sendDatagram(p, to, addressed)
+		n, err := s.sendDatagram(p, files, to, addressed)
 		if err != EAGAIN || !block {
 			return n, err
 		}
@@ -649,7 +697,7 @@ func (s *socket) send(p []byte, to endpoint, addressed, block bool) (int, Errno)
 	}
 }
 
-func (s *socket) sendDatagram(p []byte, to endpoint, addressed bool) (int, Errno) {
+func (s *socket) sendDatagram(p []byte, files []*file, to endpoint, addressed bool) (int, Errno) {
 	switch {
 	case s.pending != 0:
 		err := s.pending
@@ -665,8 +713,13 @@ func (s *socket) sendDatagram(p []byte, to endpoint, addressed bool) (int, Errno
 		return 0, EISCONN
 	}
 	if s.family == AF_UNIX {
-		return s.sendNamed(p, to, addressed)
+		return s.sendNamed(p, files, to, addressed)
 	}
+	return s.sendPacket(p, to, addressed)
+}
+
+// sendPacket sends to an address of the internet. What its receiver has no room for is lost.
+func (s *socket) sendPacket(p []byte, to endpoint, addressed bool) (int, Errno) {
 	if !addressed {
 		to = s.remote
 	}
@@ -692,14 +745,14 @@ func (s *socket) sendDatagram(p []byte, to endpoint, addressed bool) (int, Errno
 		// What would be an ICMP message comes with the next call.
 		s.pending = ECONNREFUSED
 		s.report()
-	case receiver != nil && receiver.datagramBytes+len(p) <= datagramBytesMax:
-		receiver.take(p, from)
+	case receiver != nil:
+		receiver.take(datagram{from: from, data: p})
 	}
 	return len(p), 0
 }
 
 // sendNamed sends to a socket with a name, or to the other one of a pair. Nothing is lost: a full queue is waited for.
-func (s *socket) sendNamed(p []byte, to endpoint, addressed bool) (int, Errno) {
+func (s *socket) sendNamed(p []byte, files []*file, to endpoint, addressed bool) (int, Errno) {
 	receiver := s.peer
 	if addressed {
 		var err Errno
@@ -714,45 +767,36 @@ func (s *socket) sendNamed(p []byte, to endpoint, addressed bool) (int, Errno) {
 		return 0, EPIPE
 	case receiver.closed:
 		return 0, ECONNREFUSED
-	case receiver.datagramBytes+len(p) > datagramBytesMax:
+	case receiver.readEnded:
+		return 0, EPIPE
+	case !receiver.take(datagram{s.local, p, files}):
+		s.waitFor(receiver)
 		return 0, EAGAIN
 	}
-	receiver.take(p, s.local)
 	return len(p), 0
 }
 
-func (s *socket) take(p []byte, from endpoint) {
-	s.datagrams = append(s.datagrams, datagram{from, append(s.spare[:0], p...)})
+func (s *socket) waitFor(receiver *socket) {
+	if receiver.waitingSenders == nil {
+		receiver.waitingSenders = map[*socket]struct{}{}
+	}
+	receiver.waitingSenders[s] = struct{}{}
+	s.waitsFor = receiver
+}
+
+// take queues a copy of the datagram and reports whether there was room.
+func (s *socket) take(d datagram) bool {
+	if s.datagramBytes+d.cost() > datagramBytesMax {
+		return false
+	}
+	d.data = append(s.spare[:0], d.data...)
 	s.spare = nil
-	s.datagramBytes += len(p)
+	s.datagrams = append(s.datagrams, d)
+	s.datagramBytes += d.cost()
 	s.report()
-}
-
-// sendFiles puts open files before the other end; each counts as held until it is taken.
-func (s *socket) sendFiles(files []*file) Errno {
-	network.Lock()
-	defer network.Unlock()
-	switch {
-	case s.peer == nil:
-		return EINVAL
-	case s.peer.closed:
-		return EPIPE
-	}
-	for _, f := range files {
-		hold(f)
-	}
-	s.peer.files = append(s.peer.files, files...)
-	return 0
-}
-
-func (s *socket) takeFiles() []*file {
-	network.Lock()
-	defer network.Unlock()
-	files := s.files
-	s.files = nil
-	return files
+	return true
 }
 
 func (s *socket) stat(st *Stat_t) {
-	*st = Stat_t{Dev: 4, Ino: 1, Nlink: 1, Mode: S_IFSOCK | 0o777, Uid: ownerUid, Gid: ownerGid, Blksize: pipeAtomic}
+	*st = Stat_t{Dev: 4, Ino: s.ino, Nlink: 1, Mode: S_IFSOCK | 0o777, Uid: ownerUid, Gid: ownerGid, Blksize: pipeAtomic}
 }

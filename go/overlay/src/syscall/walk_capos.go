@@ -85,15 +85,6 @@ func step(at *node, name string) (*node, Errno) {
 	return at.dir.parent, 0
 }
 
-// walkExisting is walk for a path that must exist.
-func walkExisting(at *node, path string, follow bool) (place, Errno) {
-	p, err := walk(at, path, follow)
-	if err == 0 && p.node == nil {
-		err = ENOENT
-	}
-	return p, err
-}
-
 func trimSlashes(path string) string {
 	for len(path) > 0 && path[0] == '/' {
 		path = path[1:]
@@ -142,6 +133,7 @@ func walkAt(dirfd int, path string, follow bool) (place, Errno) {
 	return walk(at, path, follow)
 }
 
+// walkExistingAt is walkAt for a path that must exist.
 func walkExistingAt(dirfd int, path string, follow bool) (place, Errno) {
 	p, err := walkAt(dirfd, path, follow)
 	if err == 0 && p.node == nil {

@@ -13,9 +13,15 @@ import (
 //go:linkname runtime_fill
 func runtime_fill(b []byte) bool
 
+// read goes in pieces: between two of them the goroutine can be preempted.
 func read(b []byte) error {
-	if !runtime_fill(b) {
-		return errors.New("the program has no entropy source")
+	const pieceMax = 64 << 10
+	for len(b) > 0 {
+		n := min(len(b), pieceMax)
+		if !runtime_fill(b[:n]) {
+			return errors.New("the program has no entropy source")
+		}
+		b = b[n:]
 	}
 	return nil
 }
