@@ -606,7 +606,7 @@ func (s *socket) closeLocked() (left []*file) {
 	}
 	s.datagrams = nil
 	if s.waitsFor != nil {
-		delete(s.waitsFor.waitingSenders, s) // or nobody who does not read could let go of it
+		delete(s.waitsFor.waitingSenders, s) // which may never read again
 	}
 	s.report()
 	s.reportPeer()
