@@ -44,14 +44,14 @@ func (s *suite) toolSteps() ([]step, error) {
 		return programs.build(ctx, filepath.Join(s.root, "tests", "run", "probe.c"))
 	}
 	goProbe := func(context.Context) (string, error) { return buildGo(s.root, s.goProbeDir(), ".") }
-	return []step{
+	return append(s.observeSteps(), []step{
 		{name: "tool/run", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, passThroughCases()) }},
 		{name: "tool/refusals", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, s.refusalCases()) }},
 		{name: "tool/faults", cpus: 1, run: func(ctx context.Context) []check { return s.runToolCases(ctx, probe, faultCases()) }},
 		{name: "tool/signals", cpus: 1, run: func(ctx context.Context) []check { return s.signalCases(ctx, probe) }},
 		{name: "tool/go", cpus: 1, run: func(ctx context.Context) []check { return s.goCases(ctx, goProbe) }},
 		{name: "tool/dry-run", cpus: 1, run: func(ctx context.Context) []check { return s.dryRunCase(ctx, probe) }},
-	}, nil
+	}...), nil
 }
 
 func (s *suite) goProbeDir() string { return filepath.Join(s.root, "tests", "run", "goprobe") }
@@ -93,8 +93,6 @@ func passThroughCases() []toolCase {
 		{name: "environment", flags: []string{"-e", "A=1", "-e", "B=", "-e", "A=2", "-e", "FROM_HOST", "-w", "/some/dir"},
 			env: []string{"FROM_HOST=x y", "NOT_PASSED=1"}, args: []string{"env"},
 			stdout: "PATH=/bin\nHOME=/tmp/home\nTMPDIR=/tmp\nPWD=/some/dir\nB=\nA=2\nFROM_HOST=x y\n"},
-		{name: "trace", flags: []string{"--trace"}, args: []string{"both"}, stdout: "to stdout\n", inErr: []string{"write"}},
-		{name: "stats", flags: []string{"--stats"}, args: []string{"both"}, stdout: "to stdout\n", inErr: []string{"write"}},
 		{name: "icount", flags: []string{"--icount"}, args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"}, stdin: input, stdout: input},
