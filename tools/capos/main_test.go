@@ -135,6 +135,7 @@ func TestStatuses(t *testing.T) {
 		{abi.ExitKindExited, 0, 0}, {abi.ExitKindExited, 255, 255}, {abi.ExitKindExited, 256, 0}, {abi.ExitKindExited, -1, 255},
 		{abi.ExitKindFaulted, abi.NotificationKindPageFault, 139}, {abi.ExitKindFaulted, abi.NotificationKindDivide, 136},
 		{abi.ExitKindFaulted, abi.NotificationKindIllegalInstruction, 132}, {abi.ExitKindFaulted, abi.NotificationKindOutOfMemory, 135},
+		{abi.ExitKindFaulted, abi.NotificationKindAlignment, 135}, // which emulators do not have
 		{abi.ExitKindKilled, abi.NotificationKindInterrupt, 130}, {abi.ExitKindKilled, abi.NotificationKindTerminate, 143},
 		{abi.ExitKindRefused, abi.ErrorNoMemory, report.StatusNoBoot}, {abi.ExitKindRefused, 1, report.StatusNotProgram},
 	} {

@@ -51,6 +51,7 @@ func (s *suite) toolSteps() ([]step, error) {
 		{name: "tool/signals", cpus: 1, run: func(ctx context.Context) []check { return s.signalCases(ctx, probe) }},
 		{name: "tool/go", cpus: 1, run: func(ctx context.Context) []check { return s.goCases(ctx, goProbe) }},
 		{name: "tool/dry-run", cpus: 1, run: func(ctx context.Context) []check { return s.dryRunCase(ctx, probe) }},
+		{name: "tool/commands", cpus: 1, run: func(ctx context.Context) []check { return s.commandChecks(ctx, probe) }},
 		s.budgetStep(probe),
 	}...), nil
 }
@@ -133,6 +134,7 @@ func faultCases() []toolCase {
 		{name: "illegal-instruction", args: []string{"illegal"}, status: 132, inErr: []string{"illegal instruction", "at illegal"}},
 		{name: "breakpoint", args: []string{"breakpoint"}, status: 133, inErr: []string{"breakpoint"}},
 		{name: "privileged", args: []string{"privileged"}, status: 139, inErr: []string{"privileged", "at privileged"}},
+		{name: "out-of-memory", flags: []string{"-m", "32M"}, args: []string{"exhaust"}, status: 135, inErr: []string{"out of memory", "at exhaust"}},
 	}
 }
 
@@ -348,6 +350,8 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 	checks := s.runToolCases(ctx, build, []toolCase{
 		{name: "go-working-directory", flags: []string{"-w", "/a/b"}, args: []string{"cwd"}, stdout: "/a/b\n", silent: true},
 		{name: "go-directory", args: []string{probeFlag + s.goProbeDir(), "executable"}, stdout: "/bin/goprobe\n"},
+		{name: "go-time-zone", args: []string{"zone", "Europe/Berlin"}, stdout: "2026-07-01T12:00:00+02:00\n", silent: true},
+		{name: "go-no-such-time-zone", args: []string{"zone", "Europe/Atlantis"}, status: 1, inErr: []string{"unknown time zone Europe/Atlantis"}},
 		{name: "go-stdin", args: []string{"cat"}, stdin: input, stdout: input},
 		{name: "go-files", flags: []string{"--files", dir + "/in.txt:/data/in.txt"}, args: []string{"files", "/data/in.txt"}, stdout: "given\n"},
 		{name: "go-files-directory", flags: []string{"--files", dir + ":/d"}, args: []string{"files", "/d/in.txt"}, stdout: "given\n"},
@@ -364,7 +368,8 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 		}
 		checks = append(checks, single("exported-"+name, err, "")...)
 	}
-	checks = append(checks, s.goCommandCase(ctx, "go-run", "Hello", "run", "./examples/hello"))
+	checks = append(checks, s.goCommandCase(ctx, "go-run", "Hello", "run", "./examples/hello"),
+		s.goCommandCase(ctx, "go-run-time-zone", "2026-07-01T12:00:00-04:00", "run", "./tests/run/goprobe", "zone", "America/New_York"))
 	profile := filepath.Join(dir, "cpu.prof")
 	checks = append(checks, s.goCommandCase(ctx, "go-test", "ok  ", "test", "-vet=off", "-count=1", "-run", "^TestIndex$",
 		"-cpuprofile", profile, "-o", filepath.Join(dir, "strings.test"), "strings"))
