@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,45 +22,94 @@ import (
 // machine it may be there and hang, or be slower than emulation.
 const probeLimit = 2 * time.Second
 
-// bestAccelerator says whether KVM works here. The answer of a probe is remembered for as long as host, emulator and
-// kernel stay the same; without permission to probe only a remembered answer counts.
+// accelerators knows what machines run with here.
+type accelerators struct {
+	device string // KVM's
+	cache  string // directory in which answers are remembered
+	say    io.Writer
+	limit  time.Duration // for the probe
+}
+
+// bestAccelerator says whether KVM works here, and why not when it is asked for the first time. Without permission to probe
+// only a remembered answer counts.
 func bestAccelerator(c *machine.Config, mayProbe bool) string {
-	if f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
-		return "tcg"
-	} else {
-		f.Close()
-	}
-	key, err := probeKey(c)
-	if err != nil {
-		return "tcg"
-	}
 	cache, err := repo.CacheDir()
 	if err != nil {
 		return "tcg"
 	}
-	remembered := filepath.Join(cache, "accelerator")
-	if text, err := os.ReadFile(remembered); err == nil {
-		if known, answer, _ := strings.Cut(strings.TrimSpace(string(text)), " "); known == key {
-			return answer
-		}
+	a := accelerators{device: "/dev/kvm", cache: cache, say: os.Stderr, limit: probeLimit}
+	return a.best(c, mayProbe)
+}
+
+// best gives the answer that is remembered for host, emulator, kernel and machine type as they are, or finds one, says it and
+// remembers it.
+func (a *accelerators) best(c *machine.Config, mayProbe bool) string {
+	f, unusable := os.OpenFile(a.device, os.O_RDWR, 0)
+	if unusable == nil {
+		f.Close()
+	}
+	key, err := probeKey(c, unusable)
+	if err != nil {
+		return "tcg"
+	}
+	if answer := a.remembered(key); answer != "" {
+		return answer
 	}
 	if !mayProbe {
 		return "tcg"
 	}
 	answer, why := "kvm", ""
-	if err := probeKVM(c); err != nil {
+	if unusable != nil {
+		answer, why = "tcg", fmt.Sprintf(" (KVM cannot be used: %v)", unusable)
+	} else if err := a.probeKVM(c); err != nil {
 		answer, why = "tcg", fmt.Sprintf(" (KVM does not work here: %v)", err)
 	}
-	fmt.Fprintf(os.Stderr, "capos: machines run with %s%s\n", strings.ToUpper(answer), why)
-	os.WriteFile(remembered, []byte(key+" "+answer+"\n"), 0o644)
+	fmt.Fprintf(a.say, "capos: machines run with %s%s\n", strings.ToUpper(answer), why)
+	a.remember(key, answer)
 	return answer
 }
 
-// probeKey identifies what the answer depends on.
-func probeKey(c *machine.Config) (string, error) {
+// answersKept is for how many kernels, machine types and work trees in turn the answer is not looked for again.
+const answersKept = 32
+
+func (a *accelerators) file() string { return filepath.Join(a.cache, "accelerator") }
+
+// remembered finds the answer among lines "KEY ANSWER".
+func (a *accelerators) remembered(key string) string {
+	text, _ := os.ReadFile(a.file())
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == key && (words[1] == "kvm" || words[1] == "tcg") {
+			return words[1]
+		}
+	}
+	return ""
+}
+
+// remember replaces the file as a whole: others may be reading it. Without it the answer is found once more, no worse.
+func (a *accelerators) remember(key, answer string) {
+	text, _ := os.ReadFile(a.file())
+	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), key+" "+answer)
+	lines = lines[max(0, len(lines)-answersKept):]
+	temporary, err := os.CreateTemp(a.cache, "accelerator-")
+	if err != nil {
+		return
+	}
+	_, err = temporary.WriteString(strings.TrimLeft(strings.Join(lines, "\n"), "\n") + "\n")
+	if temporary.Close() != nil || err != nil || os.Rename(temporary.Name(), a.file()) != nil {
+		os.Remove(temporary.Name())
+	}
+}
+
+// probeKey identifies what the answer depends on. Where there is no KVM that is the host alone.
+func probeKey(c *machine.Config, unusable error) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
+	}
+	hash := sha256.New()
+	if unusable != nil {
+		fmt.Fprintf(hash, "%s %v\n", boot, unusable)
+		return fmt.Sprintf("%x", hash.Sum(nil)[:16]), nil
 	}
 	qemu, err := exec.LookPath(machine.DefaultQEMU)
 	if err != nil {
@@ -73,13 +123,12 @@ func probeKey(c *machine.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %s %d %d %s\n", boot, qemu, info.Size(), info.ModTime().UnixNano(), c.Machine)
 	hash.Write(kernel)
 	return fmt.Sprintf("%x", hash.Sum(nil)[:16]), nil
 }
 
-func probeKVM(c *machine.Config) error {
+func (a *accelerators) probeKVM(c *machine.Config) error {
 	tree := bootpack.NewTree()
 	if err := tree.AddData("/probe", exitProgram(), 0o755, time.Time{}); err != nil {
 		return err
@@ -90,8 +139,8 @@ func probeKVM(c *machine.Config) error {
 	}
 	defer pkg.Close()
 	probe := machine.Config{Machine: c.Machine, CPU: "max", Accel: "kvm", MemoryMiB: 64, CPUs: 1, Kernel: c.Kernel}
-	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", probeLimit)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), probeLimit, tooSlow)
+	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", a.limit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), a.limit, tooSlow)
 	defer cancel()
 	outcome, err := machine.Run(ctx, &probe, pkg, machine.Guest{})
 	switch {

@@ -88,7 +88,7 @@ func testCommand(args []string) int {
 	jobs := flags.Int("j", runtime.NumCPU(), "keep at most this `NUMBER` of CPUs busy")
 	flags.BoolVar(&s.all, "all", false, "also the steps that are too long for continuous integration")
 	flags.BoolVar(&s.verbose, "v", false, "show every check")
-	flags.IntVar(&s.times, "times", 1, "run everything `NUMBER` times, round after round, to find what fails now and then; the results file is left alone")
+	flags.IntVar(&s.times, "times", 1, "run everything `NUMBER` times, round after round; the results file is left alone")
 	flags.BoolVar(&s.update, "update-go", false, "write what Go's tests do now to tests/go/packages.txt, for review")
 	if status, ok := parse(flags, args); !ok {
 		return status
