@@ -5,6 +5,7 @@
 
 #ifdef CAPOS_DEBUG
 
+#include "arch/x86_64/asm.h"
 #include "arch/x86_64/tlb.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -16,6 +17,7 @@
 #include "mm/user.h"
 
 #define OBJECT_BYTES 40u
+#define USER_PAGE 0x10000ul
 
 static volatile uint8_t taken; /* what a wrong load finds */
 static volatile int number;
@@ -183,48 +185,95 @@ static void assertion(void)
 	ASSERT(number == 4);
 }
 
-/* ---- what the processor must refuse; in assembly, where no check of the compiler's comes before ---- */
+/* ---- what the processor has to refuse; in assembly, so that no check of the compiler's comes first ---- */
 
-#define USER_PAGE 0x10000000ul
+static const uint8_t return_instruction = 0xc3;
 
-/* A program's page, mapped and filled: the address space is the CPU's from here on. */
-static void enter_user_space(uint32_t prot)
+/* A page of a program's that could be read and executed, in the address space in use. */
+static void map_user_code(void)
 {
-	static const uint8_t code[] = { 0xc3 }; /* ret */
-	struct aspace *space = aspace_create(0);
-	uint64_t address;
-	VERIFY(space);
-	status_t status = aspace_map(space, USER_PAGE, PAGE_SIZE, prot, &address);
-	VERIFY(status == STATUS_OK && address == USER_PAGE);
-	status = aspace_write(space, USER_PAGE, code, sizeof code);
-	VERIFY(status == STATUS_OK);
+	struct aspace *space = aspace_create(16 * PAGE_SIZE);
+	uint64_t address = 0;
+	VERIFY(space && aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) == STATUS_OK);
+	VERIFY(address == USER_PAGE && aspace_write(space, address, &return_instruction, 1) == STATUS_OK);
+	VERIFY(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) == STATUS_OK);
 	aspace_activate(space);
 }
 
-static __attribute__((noinline)) void user_read_unchecked(void)
+static void read_raw(uint64_t address)
 {
 	uint8_t byte;
-	enter_user_space(CAPOS_PROT_READ | CAPOS_PROT_WRITE);
-	__asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(USER_PAGE) : "memory");
+	__asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(address) : "memory");
 	taken = byte;
 }
 
-static __attribute__((noinline)) void user_code_unchecked(void)
+static void write_raw(uint64_t address)
 {
-	enter_user_space(CAPOS_PROT_READ | CAPOS_PROT_EXEC);
-	__asm__ volatile("call *%0" : : "r"(USER_PAGE) : "memory");
+	__asm__ volatile("movb $0xc3, (%0)" : : "r"(address) : "memory");
 }
 
-static __attribute__((noinline)) void data_as_code(void)
+static void call_raw(uint64_t address)
 {
-	uint8_t *frame = frame_get();
-	frame[0] = 0xc3;
-	__asm__ volatile("call *%0" : : "r"(frame) : "memory");
+	__asm__ volatile("call *%0" : : "r"(address) : "memory");
 }
 
-static __attribute__((noinline)) void code_as_data(void)
+static void smap_read(void)
 {
-	__asm__ volatile("movb $0xc3, (%0)" : : "r"(data_as_code) : "memory");
+	map_user_code();
+	read_raw(USER_PAGE);
+}
+
+static void smep_call(void)
+{
+	map_user_code();
+	call_raw(USER_PAGE);
+}
+
+static void data_call(void)
+{
+	static uint8_t code[16];
+	code[0] = return_instruction;
+	call_raw((uint64_t)code);
+}
+
+static void constant_call(void)
+{
+	call_raw((uint64_t)&return_instruction);
+}
+
+static void stack_call(void)
+{
+	volatile uint8_t code[16];
+	code[0] = return_instruction;
+	call_raw((uint64_t)code);
+}
+
+static void object_call(void)
+{
+	uint8_t *object = object_alloc(OBJECT_BYTES);
+	object[0] = return_instruction;
+	call_raw((uint64_t)object);
+}
+
+static void image_alias_call(void)
+{
+	/* The kernel's own code, by its other name. */
+	call_raw((uint64_t)phys_to_virt((uint64_t)assertion - KERNEL_BASE));
+}
+
+static void code_write(void)
+{
+	write_raw((uint64_t)assertion);
+}
+
+static void constant_write(void)
+{
+	write_raw((uint64_t)&return_instruction);
+}
+
+static void nil_read(void)
+{
+	read_raw(0);
 }
 
 static const struct {
@@ -253,10 +302,16 @@ static const struct {
 	{ "stack-overrun", stack_overrun },
 	{ "lock-order", lock_order },
 	{ "assertion", assertion },
-	{ "user-read-unchecked", user_read_unchecked },
-	{ "user-code-unchecked", user_code_unchecked },
-	{ "data-as-code", data_as_code },
-	{ "code-as-data", code_as_data },
+	{ "smap-read", smap_read },
+	{ "smep-call", smep_call },
+	{ "data-call", data_call },
+	{ "constant-call", constant_call },
+	{ "stack-call", stack_call },
+	{ "object-call", object_call },
+	{ "image-alias-call", image_alias_call },
+	{ "code-write", code_write },
+	{ "constant-write", constant_write },
+	{ "nil-read", nil_read },
 };
 
 void selftest_run(const char *command_line)

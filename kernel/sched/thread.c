@@ -23,8 +23,6 @@
 
 static uint64_t last_id;
 
-const uint64_t thread_stack_size __attribute__((used)) = KERNEL_STACK_SIZE; /* for debuggers, tools/gdb */
-
 /* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state until it has ended, the record as long as
  * somebody holds it. Frames that hold several small things are charged whole. */
 #define PARTS_PAGES ((1ul << KERNEL_STACK_ORDER) + 3)

@@ -81,13 +81,6 @@ static int write_both(int argc, char **argv)
 	return 0;
 }
 
-static int sleep_little(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	capos_sleep_ns(1000000);
-	return 0;
-}
-
 static int sleep_long(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -161,6 +154,20 @@ static int privileged(int argc, char **argv)
 	return 0;
 }
 
+/* Sparse pages are promised by nobody: touching more of them than the machine has runs out of memory. */
+static int exhaust(int argc, char **argv)
+{
+	const uint64_t size = 1ull << 32, page = 4096;
+	uint64_t address;
+
+	(void)argc, (void)argv;
+	if (capos_virtual_memory_map(capos_caps.vm, 0, size, CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE, &address) < 0)
+		return 3;
+	for (uint64_t at = 0; at < size; at += page)
+		*(volatile char *)(address + at) = 1;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -168,7 +175,8 @@ static const struct {
 	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
 	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
 	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
-	{ "sleep-a-little", sleep_little }, { "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
+	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
+	{ "exhaust", exhaust },
 };
 
 int main(int argc, char **argv)

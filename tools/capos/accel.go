@@ -22,69 +22,97 @@ import (
 // machine it may be there and hang, or be slower than emulation.
 const probeLimit = 2 * time.Second
 
-// accelerator is an answer to what machines are run with, and what it holds for.
-type accelerator struct{ key, name, why string }
+// accelerators knows what machines run with here.
+type accelerators struct {
+	device string // KVM's
+	cache  string // directory in which answers are remembered
+	say    io.Writer
+	limit  time.Duration // for the probe
+}
 
-// bestAccelerator says whether KVM works here. The answer of a probe is remembered for as long as host, emulator and
-// kernel stay the same; without permission to probe only a remembered answer counts.
-func bestAccelerator(c *machine.Config, mayProbe bool) accelerator {
-	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
+// bestAccelerator says whether KVM works here, and why not when it is asked for the first time, unless it is to be quiet. Without
+// permission to probe only a remembered answer counts.
+func bestAccelerator(c *machine.Config, mayProbe, quiet bool) string {
+	cache, err := repo.CacheDir()
 	if err != nil {
-		return accelerator{"no-kvm", "tcg", err.Error()}
+		return "tcg"
 	}
-	f.Close()
-	key, err := probeKey(c)
+	a := accelerators{device: "/dev/kvm", cache: cache, say: os.Stderr, limit: probeLimit}
+	if quiet {
+		a.say = io.Discard
+	}
+	return a.best(c, mayProbe)
+}
+
+// best gives the answer that is remembered for host, emulator, kernel and machine type as they are, or finds one, says it and
+// remembers it.
+func (a *accelerators) best(c *machine.Config, mayProbe bool) string {
+	f, unusable := os.OpenFile(a.device, os.O_RDWR, 0)
+	if unusable == nil {
+		f.Close()
+	}
+	key, err := probeKey(c, unusable)
 	if err != nil {
-		return accelerator{"", "tcg", err.Error()}
+		return "tcg"
 	}
-	if text, err := os.ReadFile(rememberedFile("accelerator")); err == nil {
-		words := strings.SplitN(strings.TrimSpace(string(text)), " ", 3)
-		if len(words) > 1 && words[0] == key {
-			return accelerator{key, words[1], strings.Join(words[2:], "")}
-		}
+	if answer := a.remembered(key); answer != "" {
+		return answer
 	}
 	if !mayProbe {
-		return accelerator{"", "tcg", ""}
+		return "tcg"
 	}
-	answer := accelerator{key, "kvm", ""}
-	if err := probeKVM(c); err != nil {
-		answer.name, answer.why = "tcg", fmt.Sprintf("KVM does not work here: %v", err)
+	answer, why := "kvm", ""
+	if unusable != nil {
+		answer, why = "tcg", fmt.Sprintf(" (KVM cannot be used: %v)", unusable)
+	} else if err := a.probeKVM(c); err != nil {
+		answer, why = "tcg", fmt.Sprintf(" (KVM does not work here: %v)", err)
 	}
-	os.WriteFile(rememberedFile("accelerator"), []byte(fmt.Sprintf("%s %s %s\n", answer.key, answer.name, answer.why)), 0o644)
+	fmt.Fprintf(a.say, "capos: machines run with %s%s\n", strings.ToUpper(answer), why)
+	a.remember(key, answer)
 	return answer
 }
 
-// kvmDevice is a variable for tests.
-var kvmDevice = "/dev/kvm"
+// answersKept is for how many kernels, machine types and work trees in turn the answer is not looked for again.
+const answersKept = 32
 
-// rememberedFile is empty, which is no file, where there is no cache.
-func rememberedFile(name string) string {
-	cache, err := repo.CacheDir()
-	if err != nil {
-		return ""
+func (a *accelerators) file() string { return filepath.Join(a.cache, "accelerator") }
+
+// remembered finds the answer among lines "KEY ANSWER".
+func (a *accelerators) remembered(key string) string {
+	text, _ := os.ReadFile(a.file())
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == key && (words[1] == "kvm" || words[1] == "tcg") {
+			return words[1]
+		}
 	}
-	return filepath.Join(cache, name)
+	return ""
 }
 
-// sayOnce tells what machines are run with, when that has not been told before.
-func (a accelerator) sayOnce(out io.Writer) {
-	said := rememberedFile("accelerator-said")
-	if text, err := os.ReadFile(said); a.key == "" || err == nil && string(text) == a.key {
+// remember replaces the file as a whole: others may be reading it. Without it the answer is found once more, no worse.
+func (a *accelerators) remember(key, answer string) {
+	text, _ := os.ReadFile(a.file())
+	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), key+" "+answer)
+	lines = lines[max(0, len(lines)-answersKept):]
+	temporary, err := os.CreateTemp(a.cache, "accelerator-")
+	if err != nil {
 		return
 	}
-	why := ""
-	if a.why != "" {
-		why = " (" + a.why + ")"
+	_, err = temporary.WriteString(strings.TrimLeft(strings.Join(lines, "\n"), "\n") + "\n")
+	if temporary.Close() != nil || err != nil || os.Rename(temporary.Name(), a.file()) != nil {
+		os.Remove(temporary.Name())
 	}
-	fmt.Fprintf(out, "capos: machines run with %s%s\n", strings.ToUpper(a.name), why)
-	os.WriteFile(said, []byte(a.key), 0o644)
 }
 
-// probeKey identifies what the answer depends on.
-func probeKey(c *machine.Config) (string, error) {
+// probeKey identifies what the answer depends on. Where there is no KVM that is the host alone.
+func probeKey(c *machine.Config, unusable error) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
+	}
+	hash := sha256.New()
+	if unusable != nil {
+		fmt.Fprintf(hash, "%s %v\n", boot, unusable)
+		return fmt.Sprintf("%x", hash.Sum(nil)[:16]), nil
 	}
 	qemu, err := exec.LookPath(machine.DefaultQEMU)
 	if err != nil {
@@ -98,13 +126,12 @@ func probeKey(c *machine.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %s %d %d %s\n", boot, qemu, info.Size(), info.ModTime().UnixNano(), c.Machine)
 	hash.Write(kernel)
 	return fmt.Sprintf("%x", hash.Sum(nil)[:16]), nil
 }
 
-func probeKVM(c *machine.Config) error {
+func (a *accelerators) probeKVM(c *machine.Config) error {
 	tree := bootpack.NewTree()
 	if err := tree.AddData("/probe", exitProgram(), 0o755, time.Time{}); err != nil {
 		return err
@@ -115,8 +142,8 @@ func probeKVM(c *machine.Config) error {
 	}
 	defer pkg.Close()
 	probe := machine.Config{Machine: c.Machine, CPU: "max", Accel: "kvm", MemoryMiB: 64, CPUs: 1, Kernel: c.Kernel}
-	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", probeLimit)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), probeLimit, tooSlow)
+	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", a.limit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), a.limit, tooSlow)
 	defer cancel()
 	outcome, err := machine.Run(ctx, &probe, pkg, machine.Guest{})
 	switch {

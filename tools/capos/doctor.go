@@ -124,5 +124,5 @@ func describeKVM(root string) string {
 	if checkKernel(c) != nil {
 		return "/dev/kvm can be opened; not probed, there is no kernel yet"
 	}
-	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true).name)
+	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true, false))
 }

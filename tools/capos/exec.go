@@ -71,8 +71,14 @@ func (l *launch) prepareExec(args []string) error {
 		return err
 	}
 	l.host, l.exports = elf, &exports{}
-	if l.tree, err = goTree(l.root, dir, os.Getenv("GOROOT"), isTest(elf, args[1:])); err != nil {
+	test := isTest(elf, args[1:]) // which has the time zones from its GOROOT
+	if l.tree, err = goTree(l.root, dir, os.Getenv("GOROOT"), test); err != nil {
 		return err
+	}
+	if !test {
+		if err := addZones(l.tree, elf); err != nil {
+			return err
+		}
 	}
 	if err := l.tree.AddHostFile(elf, elf); err != nil {
 		return err

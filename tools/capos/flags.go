@@ -18,7 +18,8 @@ type machineFlags struct {
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 
-	quiet                bool // the program's output goes to somebody who compares it: nothing is said that need not be
+	quiet bool // the program's output goes to somebody who compares it: nothing is said that need not be
+
 	timeout              time.Duration
 	kernelArgs, qemuArgs list
 }
@@ -31,7 +32,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.StringVar(&m.machine, "machine", "microvm", "machine `TYPE`: microvm, q35 or pc")
 	fs.StringVar(&m.cpu, "cpu", "max", "CPU `MODEL`, in QEMU's words")
 	fs.StringVar(&m.accel, "accel", "auto", "kvm, tcg, or auto: kvm where a short probe shows that it works")
-	fs.StringVar(&m.kernel, "kernel", "release", "release, or debug: with assertions and poisoned memory")
+	fs.StringVar(&m.kernel, "kernel", "release", "release, or debug: with assertions and checks of every memory access and undefined operation")
 	fs.BoolVar(&m.icount, "icount", false, "instruction-exact on one CPU: a guest nanosecond is one instruction")
 	fs.BoolVar(&m.trace, "trace", false, "name every capability call with arguments and result on standard error")
 	fs.BoolVar(&m.stats, "stats", false, "print ledgers and calls per method at the end on standard error")
@@ -39,7 +40,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.BoolVar(&m.dryRun, "dry-run", false, "print the exact QEMU command instead of running it")
 	fs.BoolVar(&m.verbose, "v", false, "show the kernel's log on standard error")
 	fs.DurationVar(&m.timeout, "timeout", 0, "end the machine after this `DURATION` (30s, 5m) with status 124")
-	fs.Var(&m.kernelArgs, "kernel-arg", "append a `WORD` to the kernel's command line (repeatable; docs/run.md lists them)")
+	fs.Var(&m.kernelArgs, "kernel-arg", "append a `WORD` to the kernel's command line, such as clock=hpet (repeatable; see docs/run.md)")
 	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
 }
 
@@ -53,8 +54,12 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
 	}
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory, CPUs: m.cpus, ICount: m.icount,
-		Kernel: repo.Kernel(root, m.kernel), GDB: m.gdb, Trace: m.trace, Stats: m.stats,
-		Words: m.kernelArgs, Extra: m.qemuArgs}
+		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats, Words: m.kernelArgs, Extra: m.qemuArgs}
+	if m.gdb {
+		if c.GDB, err = machine.GDBAddress(); err != nil {
+			return nil, err
+		}
+	}
 	if c.CPUs == 0 {
 		c.CPUs = min(runtime.NumCPU(), 2)
 		if c.ICount {
@@ -69,10 +74,7 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	case "auto":
 		c.Accel = "tcg"
 		if !c.ICount && !m.gdb {
-			best := bestAccelerator(c, !m.dryRun)
-			if c.Accel = best.name; !m.quiet && !m.dryRun {
-				best.sayOnce(os.Stderr)
-			}
+			c.Accel = bestAccelerator(c, !m.dryRun, m.quiet)
 		}
 	default:
 		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)

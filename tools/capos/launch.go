@@ -55,7 +55,7 @@ func (l *launch) run() int {
 		return fail(err)
 	}
 	defer pkg.Close()
-	if l.config.GDB {
+	if l.config.GDB != "" {
 		l.printDebugger()
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -68,7 +68,7 @@ func (l *launch) run() int {
 	if l.exports != nil {
 		guest.File = l.exports.receive
 	}
-	if l.flags.verbose || l.config.GDB {
+	if l.flags.verbose || l.config.GDB != "" {
 		guest.Log = os.Stderr
 	}
 	outcome, err := machine.Run(ctx, l.config, pkg, guest)
@@ -171,6 +171,10 @@ func (l *launch) printDebugger() {
 	for _, file := range helpers {
 		args = append(args, "-x", file)
 	}
-	args = append(args, "-ex", "add-symbol-file "+l.host, "-ex", "target remote "+machine.GDBAddress)
+	program := l.host
+	if abs, err := filepath.Abs(program); err == nil {
+		program = abs // the other terminal may be elsewhere
+	}
+	args = append(args, "-ex", "add-symbol-file "+program, "-ex", "target remote "+l.config.GDB)
 	fmt.Fprintf(os.Stderr, "capos: the machine waits for a debugger; in another terminal:\n  %s\n", machine.ShellCommand("gdb", args))
 }

@@ -115,6 +115,9 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 	if err := l.tree.AddHostFile(elf, name); err != nil {
 		return err
 	}
+	if err := addZones(l.tree, elf); err != nil {
+		return err
+	}
 	env := []string{"PATH=/bin", "HOME=" + guestHome, "TMPDIR=/tmp", "PWD=" + dir}
 	env = append(env, l.exports.env()...)
 	for _, entry := range r.env {

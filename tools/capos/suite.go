@@ -120,7 +120,7 @@ func testCommand(args []string) int {
 // steps gathers everything, in the order in which it is started: builds first, for the rest depends on them.
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
-	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.debugSteps, s.panicSteps, s.imageSteps,
+	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.panicSteps, s.imageSteps,
 		s.systemSteps, s.goSteps, s.testdirSteps} {
 		list, err := more()
 		if err != nil {

@@ -376,7 +376,7 @@ func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (strin
 	if available := availableMiB(); available < row.memoryMiB+row.memoryMiB/8+256 {
 		return []check{{row.name(), skipped, fmt.Sprintf("the host has %d MiB to spare", available)}}
 	}
-	if row.accel == "kvm" && bestAccelerator(&machine.Config{Machine: row.machine, Kernel: repo.Kernel(s.root, row.kernel)}, true).name != "kvm" {
+	if row.accel == "kvm" && bestAccelerator(&machine.Config{Machine: row.machine, Kernel: repo.Kernel(s.root, row.kernel)}, true, false) != "kvm" {
 		return []check{{row.name(), skipped, "KVM does not work on this host"}}
 	}
 	config, err := s.config(&row)

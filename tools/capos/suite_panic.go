@@ -204,11 +204,27 @@ var kernelMistakes = []struct{ name, reason, function string }{
 	{"stack-overrun", "kernel stack overrun", "stack_overrun"},
 	{"lock-order", "lock order: PROCESS taken while FRAMES is held", "lock_check_acquire"},
 	{"assertion", "expected number == 4", "assertion"},
-	// SMAP, SMEP, NX, and code that is not writable: page faults by their error codes.
-	{"user-read-unchecked", "exception in the kernel, vector 14 error 1 address 10000000", "user_read_unchecked"},
-	{"user-code-unchecked", "exception in the kernel, vector 14 error 11 address 10000000", "the program"},
-	{"data-as-code", "exception in the kernel, vector 14 error 11 address ffff8", "selftest_run"},
-	{"code-as-data", "exception in the kernel, vector 14 error 3 address ffffffff8", "code_as_data"},
+	{"smap-read", "exception in the kernel, vector 14 error 1 address 10000\n", "smap_read"},
+	{"smep-call", "exception in the kernel, vector 14 error 11 address 10000\n", ""},
+	{"data-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
+	{"constant-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
+	{"stack-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"object-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"image-alias-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"code-write", "exception in the kernel, vector 14 error 3 address ffffffff8", "code_write"},
+	{"constant-write", "exception in the kernel, vector 14 error 3 address ffffffff8", "constant_write"},
+	{"nil-read", "exception in the kernel, vector 14 error 0 address 0\n", "nil_read"},
+}
+
+// processorGuards are mistakes that go unnoticed on a processor without the feature: it is what notices them on others.
+var processorGuards = []struct{ name, feature string }{{"smap-read", "smap"}, {"smep-call", "smep"}, {"data-call", "nx"}}
+
+// refusedProcessors lack what the kernel cannot do without.
+var refusedProcessors = []struct{ cpu, reason string }{
+	{"qemu64,-syscall", "this processor lacks SYSCALL or long mode"},
+	{"max,-fxsr", "this processor lacks FXSAVE or SSE2, which Go code needs"},
+	{"max,-sse2", "this processor lacks FXSAVE or SSE2, which Go code needs"},
+	{"max,-apic", "this processor has no local APIC"},
 }
 
 // selftestChecks have the debug kernel make each mistake, and see that other kernels do not know the word.
@@ -221,6 +237,14 @@ func (s *suite) selftestChecks(ctx context.Context, build func(context.Context) 
 		return []string{"--kernel", kernel, "--cpus", "1", "--qemu-arg", "-append", "--qemu-arg", "channel=virtio selftest=" + name}
 	}
 	var cases []toolCase
+	for _, c := range refusedProcessors {
+		cases = append(cases, toolCase{name: "refuses-" + c.cpu, flags: []string{"--cpu", c.cpu}, args: []string{"exit", "0"},
+			status: report.StatusPanic, inErr: []string{"kernel panic: " + c.reason + "\n"}})
+	}
+	for _, c := range processorGuards {
+		cases = append(cases, toolCase{name: c.name + "-without-" + c.feature, flags: append(flags("debug", c.name), "--cpu", "max,-"+c.feature),
+			args: []string{"exit", "0"}, status: report.StatusPanic, inErr: []string{"self test " + c.name + " went unnoticed"}})
+	}
 	for _, m := range kernelMistakes {
 		cases = append(cases, toolCase{name: m.name, flags: flags("debug", m.name), args: []string{"exit", "0"}, status: report.StatusPanic,
 			inErr: []string{"kernel panic: ", m.reason, "] " + m.function, "capos: CPU 0, thread ", "\"main\", process none (kernel)"}})

@@ -4,6 +4,9 @@ Loaded by the command that `./capos run -d` prints. All read kernel structures t
 executed on the machine. `help capos` lists the commands.
 """
 
+import os
+import re
+
 import gdb
 
 
@@ -57,8 +60,35 @@ def foreground():
     return process.dereference()
 
 
-STATES = {f.enumval: f.name.removeprefix("THREAD_").lower() for f in gdb.lookup_type("enum thread_state").fields()}
-REGION_STATES = {1: "reserved", 2: "promised", 3: "sparse", 4: "object"}
+def names(enumeration, prefix):
+    """The values of an enumeration with their names, less what all begin with, in small letters."""
+    return {f.enumval: f.name[len(prefix):].lower() for f in gdb.lookup_type("enum " + enumeration).fields()}
+
+
+def abi_constant(name):
+    """A constant of the generated header; constants that are macros are not in the debug information."""
+    kernel = os.path.dirname(gdb.current_progspace().filename)
+    header = os.path.join(kernel, "..", "gen", "include", "capos", "abi.h")
+    with open(header) as lines:
+        for line in lines:
+            found = re.match(r"#define %s CAPOS_CONST\d+\((\w+)\)" % name, line)
+            if found:
+                return int(found.group(1), 0)
+    raise gdb.GdbError("there is no %s in %s" % (name, header))
+
+
+def kernel_stack_size(threads):
+    """From a thread and a CPU that has its stack: the two differ by the size, a power of two."""
+    found = []
+    for cpu in cpus():
+        for thread in threads:
+            size = int(cpu["kernel_stack"]) - address(thread["stack"])
+            if size >= 4096 and size & (size - 1) == 0:
+                found.append(size)
+    if not found:
+        raise gdb.GdbError("no CPU has run one of the program's threads")
+    return min(found)
+
 
 
 def symbol(rip):
@@ -103,14 +133,15 @@ class Threads(gdb.Command):
 
     def invoke(self, argument, from_tty):
         frame_type = gdb.lookup_type("struct trap_frame")
-        stack_size = int(gdb.parse_and_eval("thread_stack_size"))
-        for node in list_nodes(foreground()["threads"]):
-            thread = container(node, "thread", "process_node")
+        states = names("thread_state", "THREAD_")
+        threads = [container(node, "thread", "process_node") for node in list_nodes(foreground()["threads"])]
+        stack_size = kernel_stack_size(threads)
+        for thread in threads:
             top = address(thread["stack"]) + stack_size
             frame = gdb.Value(top - frame_type.sizeof).cast(frame_type.pointer()).dereference()
             rip = int(frame["rip"])
             print("thread %-4d %-8s CPU %d rip %#x rsp %#x pending %#x mask %#x %s %s" % (
-                int(thread["id"]), STATES.get(int(thread["state"]), "?"), int(thread["cpu"]), rip, int(frame["rsp"]),
+                int(thread["id"]), states.get(int(thread["state"]), "?"), int(thread["cpu"]), rip, int(frame["rsp"]),
                 int(thread["notify_pending"]), int(thread["notify_mask"]), text(thread["name"]), symbol(rip)))
 
 
@@ -123,15 +154,16 @@ class Caps(gdb.Command):
     def invoke(self, argument, from_tty):
         table = foreground()["caps"]
         slots = int(table["slots"])
+        first, last = table["chunks"].type.range()
+        chunk_slots = slots // sum(1 for i in range(first, last + 1) if address(table["chunks"][i]))
+        kinds = names("cap_slot_kind", "CAP_SLOT_")
         object_pointer = gdb.lookup_type("struct object").pointer()
         for slot in range(1, slots):
-            word = int(table["chunks"][slot // 64][slot % 64])
-            where = word & 0x0000FFFFFFFFFFF0
-            generation = word >> 48
-            if where & (1 << 47):
-                where |= 0xFFFF000000000000
-            if not where & (1 << 63):
-                continue  # free slots hold a slot number, not a kernel address
+            # Generation, address and kind in one word, as kernel/cap/table.h shows.
+            word = int(table["chunks"][slot // chunk_slots][slot % chunk_slots])
+            generation, where, kind = word >> 48, word & 0x0000FFFFFFFFFFF0 | 0xFFFF000000000000, word & 15
+            if kinds.get(kind) not in ("counted", "static"):
+                continue
             item = gdb.Value(where).cast(object_pointer).dereference()
             interface = item["interface"].dereference()
             print("cap %#010x  %-16s object #%d, %d references" % (
@@ -145,14 +177,16 @@ class Regions(gdb.Command):
         super().__init__("capos regions", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
+        states = names("capos_region_state", "CAPOS_REGION_STATE_")
+        bits = [(c, abi_constant("CAPOS_PROT_" + name)) for c, name in (("r", "READ"), ("w", "WRITE"), ("x", "EXEC"))]
         space = foreground()["space"].dereference()
         for node in tree_nodes(space["regions"]["root"]):
             region = container(node, "region", "node")
             prot = int(region["prot"])
-            flags = "".join(c if prot & bit else "-" for c, bit in (("r", 1), ("w", 2), ("x", 4)))
+            flags = "".join(c if prot & bit else "-" for c, bit in bits)
             start, end = int(region["start"]), int(region["end"])
-            print("%#016x-%#016x %8d KiB %s %s%s" % (start, end, (end - start) // 1024, flags,
-                                                   REGION_STATES.get(int(region["state"]), "?"), " pinned" if int(region["pinned"]) else ""))
+            print("%#016x-%#016x %8d KiB %s %s%s" % (
+                start, end, (end - start) // 1024, flags, states.get(int(region["state"]), "?"), " pinned" if int(region["pinned"]) else ""))
 
 
 CaposCommand()

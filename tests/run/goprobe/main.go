@@ -9,12 +9,9 @@ import (
 	"time"
 )
 
-var ticksAtMain uint64
-
 func main() {
-	ticksAtMain = ticks()
 	modes := map[string]func(args []string) error{"cwd": cwd, "cat": cat, "files": files, "export": export, "exit": exit,
-		"nil": dereference, "panic": throw, "zone": zone, "executable": executable, "ticks": started}
+		"nil": dereference, "panic": throw, "zone": zone, "executable": executable}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "goprobe: which mode?")
 		os.Exit(3)

@@ -4,6 +4,7 @@ package machine
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ type Config struct {
 	Serial    bool // the host channel is the second serial port, and there is no virtio device: slow, but any machine has one
 
 	Kernel string
-	GDB    bool // wait for a debugger before the first instruction
+	GDB    string // address on which a debugger is awaited before the first instruction; "": none
 	Trace  bool
 	Stats  bool
 	Words  []string // appended to the kernel's command line
@@ -31,8 +32,18 @@ type Config struct {
 // DefaultQEMU is the emulator looked up on PATH.
 const DefaultQEMU = "qemu-system-x86_64"
 
-// GDBAddress is where a machine started with GDB waits.
-const GDBAddress = "127.0.0.1:1234"
+// GDBAddress gives a free address for a debugger to connect to: the usual one, or any when another machine waits there.
+func GDBAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:1234")
+	if err != nil {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
 
 // Types are the machine types that can be asked for.
 var Types = []string{"microvm", "q35", "pc"}
@@ -94,8 +105,8 @@ func (c *Config) Args(bootPackage string) []string {
 	if c.ICount {
 		args = append(args, "-icount", "shift=0,sleep=off")
 	}
-	if c.GDB {
-		args = append(args, "-gdb", "tcp:"+GDBAddress, "-S")
+	if c.GDB != "" {
+		args = append(args, "-gdb", "tcp:"+c.GDB, "-S")
 	}
 	return append(args, c.Extra...)
 }
@@ -123,7 +134,7 @@ func (c *Config) commandLine() string {
 	for _, option := range []struct {
 		on   bool
 		word string
-	}{{c.Trace, "trace"}, {c.Stats, "stats"}, {c.GDB, "panic=halt"}} {
+	}{{c.Trace, "trace"}, {c.Stats, "stats"}, {c.GDB != "", "panic=halt"}} {
 		if option.on {
 			words = append(words, option.word)
 		}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"capos.dev/tools/abi"
+	"capos.dev/tools/capos/internal/hostchannel"
+	"capos.dev/tools/capos/internal/machine"
+)
+
+// fakeQEMU puts a shell script in the emulator's place.
+func fakeQEMU(t *testing.T, dir, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, machine.DefaultQEMU), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// workingMachine writes what a machine says that has run its one program, and gives the script that plays it.
+func workingMachine(t *testing.T, dir string) string {
+	t.Helper()
+	var b bytes.Buffer
+	out := hostchannel.NewWriter(&b)
+	record, err := binary.Append(nil, binary.LittleEndian, &abi.ExitRecord{Last: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(uint8(abi.HostFrameNone), nil)
+	out.Write(uint8(abi.HostFrameExit), record)
+	said := filepath.Join(dir, "said")
+	if err := os.WriteFile(said, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("echo started >>'%s'; cat '%s'", filepath.Join(dir, "starts"), said)
+}
+
+func TestAccelerator(t *testing.T) {
+	for _, c := range []struct {
+		name, script string // "": a machine that works
+		noDevice     bool
+		answer, says string
+	}{
+		{name: "works", answer: "kvm", says: "machines run with KVM\n"},
+		{name: "hangs", script: "exec sleep 60", answer: "tcg", says: "more than 300ms"},
+		{name: "refuses", script: "echo 'failed to initialize kvm' >&2; exit 1", answer: "tcg", says: "failed to initialize kvm"},
+		{name: "ends at once", script: "exit 0", answer: "tcg", says: "ended at once"},
+		{name: "no device", noDevice: true, answer: "tcg", says: "no such file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+			if c.script == "" {
+				c.script = workingMachine(t, dir)
+			}
+			fakeQEMU(t, dir, c.script)
+			kernel, device := filepath.Join(dir, "kernel"), filepath.Join(dir, "kvm")
+			os.WriteFile(kernel, []byte("one"), 0o644)
+			if !c.noDevice {
+				os.WriteFile(device, nil, 0o644)
+			}
+			var said strings.Builder
+			a := accelerators{device: device, cache: dir, say: &said, limit: 300 * time.Millisecond}
+			if c.answer == "kvm" {
+				a.limit = time.Minute
+			}
+			config := &machine.Config{Machine: "microvm", Kernel: kernel}
+			if answer := a.best(config, false); answer != "tcg" || said.Len() > 0 {
+				t.Errorf("without a probe: %s, %q", answer, &said)
+			}
+			if answer := a.best(config, true); answer != c.answer || !strings.Contains(said.String(), c.says) {
+				t.Errorf("%s, %q", answer, &said)
+			}
+			once := said.String()
+			for _, mayProbe := range []bool{true, false} {
+				if answer := a.best(config, mayProbe); answer != c.answer || said.String() != once {
+					t.Errorf("later: %s, %q", answer, &said)
+				}
+			}
+			// Another kernel is another question, unless there is no KVM at all; the first answer stays known.
+			os.WriteFile(kernel, []byte("two"), 0o644)
+			a.best(config, true)
+			if again := said.String() != once; again == c.noDevice {
+				t.Errorf("with another kernel: %q", &said)
+			}
+			once = said.String()
+			os.WriteFile(kernel, []byte("one"), 0o644)
+			if answer := a.best(config, false); answer != c.answer || said.String() != once {
+				t.Errorf("with the first kernel: %s, %q", answer, &said)
+			}
+		})
+	}
+}
+
+func TestAcceleratorMemory(t *testing.T) {
+	a := accelerators{cache: t.TempDir()}
+	os.WriteFile(a.file(), []byte("old\nnonsense maybe\n\nkey kvm\n"), 0o644)
+	if a.remembered("key") != "kvm" || a.remembered("nonsense") != "" || a.remembered("old") != "" {
+		t.Error("a damaged file is misread")
+	}
+	for i := range 3 * answersKept {
+		a.remember(fmt.Sprint("key", i), "tcg")
+	}
+	text, _ := os.ReadFile(a.file())
+	if n := strings.Count(string(text), "\n"); n != answersKept || a.remembered(fmt.Sprint("key", 3*answersKept-1)) != "tcg" || a.remembered("key") != "" {
+		t.Errorf("%d lines", n)
+	}
+	if entries, _ := os.ReadDir(a.cache); len(entries) != 1 {
+		t.Errorf("%d files are left", len(entries))
+	}
+}
