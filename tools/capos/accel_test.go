@@ -108,8 +108,9 @@ func TestAcceleratorMemory(t *testing.T) {
 		a.remember(fmt.Sprint("key", i), "tcg")
 	}
 	text, _ := os.ReadFile(a.file())
-	if n := strings.Count(string(text), "\n"); n != answersKept || a.remembered(fmt.Sprint("key", 3*answersKept-1)) != "tcg" || a.remembered("key") != "" {
-		t.Errorf("%d lines", n)
+	newest := a.remembered(fmt.Sprint("key", 3*answersKept-1))
+	if n := strings.Count(string(text), "\n"); n != answersKept || newest != "tcg" || a.remembered("key") != "" {
+		t.Errorf("%d lines, the newest %q", n, newest)
 	}
 	if entries, _ := os.ReadDir(a.cache); len(entries) != 1 {
 		t.Errorf("%d files are left", len(entries))

@@ -110,7 +110,7 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	}
 	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`, `QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
 		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`, `capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
-		`capOS Go +go version go1\S+capos\S* .*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
+		`capOS Go +go1\S+-capos\S+.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).Match(out) {
 			return fmt.Errorf("there is no line %s in\n%s", want, out)
 		}
