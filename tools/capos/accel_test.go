@@ -108,7 +108,8 @@ func TestAcceleratorMemory(t *testing.T) {
 		a.remember(fmt.Sprint("key", i), "tcg")
 	}
 	text, _ := os.ReadFile(a.file())
-	if n := strings.Count(string(text), "\n"); n != answersKept || a.remembered(fmt.Sprint("key", 3*answersKept-1)) != "tcg" || a.remembered("key") != "" {
+	last := fmt.Sprint("key", 3*answersKept-1)
+	if n := strings.Count(string(text), "\n"); n != answersKept || a.remembered(last) != "tcg" || a.remembered("key") != "" {
 		t.Errorf("%d lines", n)
 	}
 	if entries, _ := os.ReadDir(a.cache); len(entries) != 1 {
