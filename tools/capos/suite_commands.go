@@ -110,7 +110,7 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	}
 	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`, `QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
 		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`, `capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
-		`capOS Go +go version go1\S+capos\S* .*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
+		`capOS Go +go1\S+-capos\S*.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).Match(out) {
 			return fmt.Errorf("there is no line %s in\n%s", want, out)
 		}
@@ -118,10 +118,28 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	return nil
 }
 
-const ccProgram = `#include <stdio.h>
+// ccProgram has what a C program for capOS stands on: the C library's start, a thread, a thread-local variable with an alignment of
+// its own.
+const ccProgram = `#include <stdint.h>
+#include <stdio.h>
+#include <capos/thread.h>
+
+static __thread _Alignas(64) int mine = 7;
+
+static int64_t other(void *argument)
+{
+	(void)argument;
+	mine++;
+	return mine * 2 + (uintptr_t)&mine % 64;
+}
+
 int main(int argc, char **argv)
 {
-	printf("%d arguments, the last is %s\n", argc - 1, argv[argc - 1]);
+	struct capos_thread *thread;
+	int64_t theirs = 0;
+	if (capos_thread_start(&thread, other, NULL, NULL) < 0 || capos_thread_join(thread, &theirs) < 0)
+		return 1;
+	printf("%d arguments, the last is %s, %d %d\n", argc - 1, argv[argc - 1], mine, (int)theirs);
 	return 3;
 }
 `
@@ -156,7 +174,7 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 	}
 	cmd := s.tool(ctx, "run", "--accel", "tcg", base, "a", "b c")
 	out, _ := cmd.CombinedOutput()
-	if status := cmd.ProcessState.ExitCode(); status != 3 || string(out) != "2 arguments, the last is b c\n" {
+	if status := cmd.ProcessState.ExitCode(); status != 3 || string(out) != "2 arguments, the last is b c, 7 16\n" {
 		return fmt.Errorf("status %d, output %q", status, out)
 	}
 	return nil
