@@ -24,22 +24,22 @@ const probeLimit = 2 * time.Second
 
 // accelerators knows what machines run with here.
 type accelerators struct {
-	device string // KVM's
-	cache  string // directory in which answers are remembered
-	say    io.Writer
+	device string        // KVM's
+	cache  string        // directory in which answers are remembered
+	say    io.Writer     // nil: nothing is said for now
 	limit  time.Duration // for the probe
 }
 
-// bestAccelerator says whether KVM works here, and why not when it is asked for the first time, unless it is to be quiet. Without
-// permission to probe only a remembered answer counts.
+// bestAccelerator says whether KVM works here, and why not the first time that it need not be quiet. Without permission to probe
+// only a remembered answer counts.
 func bestAccelerator(c *machine.Config, mayProbe, quiet bool) string {
 	cache, err := repo.CacheDir()
 	if err != nil {
 		return "tcg"
 	}
-	a := accelerators{device: "/dev/kvm", cache: cache, say: os.Stderr, limit: probeLimit}
-	if quiet {
-		a.say = io.Discard
+	a := accelerators{device: "/dev/kvm", cache: cache, limit: probeLimit}
+	if !quiet {
+		a.say = os.Stderr
 	}
 	return a.best(c, mayProbe)
 }
@@ -55,21 +55,40 @@ func (a *accelerators) best(c *machine.Config, mayProbe bool) string {
 	if err != nil {
 		return "tcg"
 	}
-	if answer := a.remembered(key); answer != "" {
-		return answer
-	}
-	if !mayProbe {
+	answer, known := a.remembered(key)
+	switch {
+	case known && (answer.said || a.say == nil || !mayProbe):
+		return answer.name
+	case known:
+	case !mayProbe:
 		return "tcg"
+	case unusable != nil:
+		answer = accelerator{name: "tcg", why: fmt.Sprintf("KVM cannot be used: %v", unusable)}
+	default:
+		answer.name = "kvm"
+		if err := a.probeKVM(c); err != nil {
+			answer = accelerator{name: "tcg", why: fmt.Sprintf("KVM does not work here: %v", err)}
+		}
 	}
-	answer, why := "kvm", ""
-	if unusable != nil {
-		answer, why = "tcg", fmt.Sprintf(" (KVM cannot be used: %v)", unusable)
-	} else if err := a.probeKVM(c); err != nil {
-		answer, why = "tcg", fmt.Sprintf(" (KVM does not work here: %v)", err)
+	if a.say != nil {
+		fmt.Fprintf(a.say, "capos: machines run with %s\n", answer)
+		answer.said = true
 	}
-	fmt.Fprintf(a.say, "capos: machines run with %s%s\n", strings.ToUpper(answer), why)
 	a.remember(key, answer)
-	return answer
+	return answer.name
+}
+
+// accelerator is an answer.
+type accelerator struct {
+	name, why string
+	said      bool
+}
+
+func (a accelerator) String() string {
+	if a.why == "" {
+		return strings.ToUpper(a.name)
+	}
+	return strings.ToUpper(a.name) + " (" + a.why + ")"
 }
 
 // answersKept is for how many kernels, machine types and work trees in turn the answer is not looked for again.
@@ -77,27 +96,39 @@ const answersKept = 32
 
 func (a *accelerators) file() string { return filepath.Join(a.cache, "accelerator") }
 
-// remembered finds the answer among lines "KEY ANSWER".
-func (a *accelerators) remembered(key string) string {
+// remembered finds the answer among lines "KEY ANSWER said|unsaid WHY".
+func (a *accelerators) remembered(key string) (answer accelerator, known bool) {
 	text, _ := os.ReadFile(a.file())
 	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == key && (words[1] == "kvm" || words[1] == "tcg") {
-			return words[1]
+		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		if len(words) >= 3 && words[0] == key && (words[1] == "kvm" || words[1] == "tcg") {
+			return accelerator{words[1], strings.Join(words[3:], ""), words[2] == "said"}, true
 		}
 	}
-	return ""
+	return accelerator{}, false
 }
 
 // remember replaces the file as a whole: others may be reading it. Without it the answer is found once more, no worse.
-func (a *accelerators) remember(key, answer string) {
+func (a *accelerators) remember(key string, answer accelerator) {
 	text, _ := os.ReadFile(a.file())
-	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), key+" "+answer)
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, key+" ") {
+			lines = append(lines, line)
+		}
+	}
+	said := "unsaid"
+	if answer.said {
+		said = "said"
+	}
+	why := strings.Join(strings.Fields(answer.why), " ") // on one line
+	lines = append(lines, strings.TrimSpace(key+" "+answer.name+" "+said+" "+why))
 	lines = lines[max(0, len(lines)-answersKept):]
 	temporary, err := os.CreateTemp(a.cache, "accelerator-")
 	if err != nil {
 		return
 	}
-	_, err = temporary.WriteString(strings.TrimLeft(strings.Join(lines, "\n"), "\n") + "\n")
+	_, err = temporary.WriteString(strings.Join(lines, "\n") + "\n")
 	if temporary.Close() != nil || err != nil || os.Rename(temporary.Name(), a.file()) != nil {
 		os.Remove(temporary.Name())
 	}

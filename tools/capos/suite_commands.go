@@ -110,7 +110,7 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	}
 	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`, `QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
 		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`, `capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
-		`capOS Go +go1\S+-capos\S+.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
+		`capOS Go +go1\S+-capos\S*.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).Match(out) {
 			return fmt.Errorf("there is no line %s in\n%s", want, out)
 		}
@@ -118,13 +118,42 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	return nil
 }
 
-const ccProgram = `#include <stdio.h>
+// ccProgram has what a C program for capOS stands on: the C library's start, a thread, a thread-local variable with an alignment of
+// its own.
+const ccProgram = `#include <stdint.h>
+#include <stdio.h>
+#include <capos/thread.h>
+
+static __thread _Alignas(64) int mine = 7;
+
+static int64_t other(void *argument)
+{
+	(void)argument;
+	mine++;
+	return mine * 2 + (uintptr_t)&mine % 64;
+}
+
 int main(int argc, char **argv)
 {
-	printf("%d arguments, the last is %s\n", argc - 1, argv[argc - 1]);
+	struct capos_thread *thread;
+	int64_t theirs = 0;
+	if (capos_thread_start(&thread, other, NULL, NULL) < 0 || capos_thread_join(thread, &theirs) < 0)
+		return 1;
+	printf("%d arguments, the last is %s, %d %d\n", argc - 1, argv[argc - 1], mine, (int)theirs);
 	return 3;
 }
 `
+
+// compilerSays is the output less this tool's own remarks.
+func compilerSays(output string) string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		if !strings.HasPrefix(line, "capos: ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
 
 // compilerCheck compiles in two steps, as a makefile does, and runs the program.
 func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) error {
@@ -138,8 +167,13 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 		if variable != "" {
 			cmd.Env = append(cmd.Env, variable)
 		}
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			return fmt.Errorf("./capos cc says %q: %w", out, err)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		// On a busy host it may say that it looks after the library; the compiler has nothing to say.
+		if said := compilerSays(string(out)); said != "" {
+			return fmt.Errorf("./capos cc says %q", said)
 		}
 	}
 	file, err := elf.Open(object)
@@ -156,7 +190,7 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 	}
 	cmd := s.tool(ctx, "run", "--accel", "tcg", base, "a", "b c")
 	out, _ := cmd.CombinedOutput()
-	if status := cmd.ProcessState.ExitCode(); status != 3 || string(out) != "2 arguments, the last is b c\n" {
+	if status := cmd.ProcessState.ExitCode(); status != 3 || string(out) != "2 arguments, the last is b c, 7 16\n" {
 		return fmt.Errorf("status %d, output %q", status, out)
 	}
 	return nil
