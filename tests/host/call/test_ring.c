@@ -2,6 +2,7 @@
  * wants, user memory that is one array. What a hostile program can put into its ring page is tried at random: the
  * kernel's state must stay sound and every error be one the interface knows. */
 #include "ring_kernel.h"
+#include "random.h"
 
 static struct capos_completion perform(struct capos_submission submission)
 {
@@ -135,16 +136,6 @@ static void allocation_failures(void)
 		CHECK((completions()[0].result < 0) == (completions()[0].cap == 0));
 		teardown();
 	}
-}
-
-static uint64_t random_state = 0x9e3779b97f4a7c15ull;
-
-static uint64_t random_word(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
 }
 
 /* A word a hostile program might choose. */

@@ -6,6 +6,7 @@
 #include "cap/table.h"
 #include "check.h"
 #include "kernel.h"
+#include "random.h"
 
 static int destroyed;
 
@@ -28,14 +29,9 @@ static struct object *new_object(void)
 	return object;
 }
 
-static uint64_t random_state = 88172645463325252ull;
-
 static uint32_t random_below(uint32_t bound)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)((random_state >> 20) % bound);
+	return (uint32_t)((random_word() >> 20) % bound);
 }
 
 static void table_basics(void)

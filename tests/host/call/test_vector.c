@@ -5,6 +5,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "check.h"
+#include "random.h"
 
 #define AREA_BYTES 16384 /* of all components that a processor has, which it may look at whatever the header says */
 #define MXCSR 24
@@ -13,16 +14,6 @@
 struct cpu_features cpu_features;
 static uint8_t area[AREA_BYTES] __attribute__((aligned(64)));
 static uint8_t usual[AREA_BYTES] __attribute__((aligned(64)));
-static uint64_t random_state = 0x9e3779b97f4a7c15ull;
-
-static uint64_t random_word(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
 static void put(unsigned offset, uint64_t value)
 {
 	memcpy(area + offset, &value, sizeof value);
