@@ -186,7 +186,7 @@ struct BootPackageHeader $C.fixed(64) {
 }
 
 struct BootProgram $C.fixed(128) {
-  # Programs run one after the other, each in a fresh process, in this order.
+  # Programs run one after the other, each in a fresh process, in this order; those marked together run at the same time.
   elfOffset @0 :UInt64;        # page-aligned
   elfSize @1 :UInt64;
   argsOffset @2 :UInt64;       # argsCount NUL-terminated strings
@@ -197,8 +197,12 @@ struct BootProgram $C.fixed(128) {
   envCount @7 :UInt32;
   grants @8 :UInt64;           # bit mask, GrantBit
   committedLimit @9 :UInt64;   # pages; 0: no limit but the machine's
-  reserved @10 :Data $C.length(56);
+  flags @10 :UInt32;           # bootProgramTogether, or 0
+  reserved @11 :Data $C.length(52);
 }
+
+const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table
+const bootTogetherMax :UInt32 = 8;       # so many programs run at the same time
 
 struct BootFile $C.fixed(64) {
   # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by binary search per component.

@@ -13,7 +13,9 @@
 
 struct fault_frame {
 	uint32_t kind, code;
-	uint64_t address, rip, rsp, rbp, thread, cpu, error_code;
+	uint64_t address, rip, rsp, rbp, thread;
+	uint32_t cpu, program;
+	uint64_t error_code;
 };
 _Static_assert(sizeof(struct fault_frame) == 64, "the host expects 64 bytes before the stack");
 
@@ -38,6 +40,7 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		.rbp = frame->rbp,
 		.thread = thread->id,
 		.cpu = cpu_id(),
+		.program = thread->process->program,
 		.error_code = frame->error,
 	};
 	uint64_t *words = kmem_alloc(STACK_WORDS_MAX * sizeof *words); /* without memory the report does without the stack */

@@ -86,11 +86,14 @@ status_t package_program(const struct package *package, uint32_t index, struct p
 		.elf_size = entry.elf_size,
 		.grants = entry.grants ? entry.grants : GRANTS_ALL,
 		.committed_limit = entry.committed_limit,
+		.together = index && entry.flags & CAPOS_BOOT_PROGRAM_TOGETHER,
 	};
 	if (entry.elf_offset % CAPOS_PAGE_SIZE || !table_inside(entry.elf_offset, entry.elf_size, 1, package->size))
 		*reason = "the program's bytes lie outside the package or are not page-aligned";
 	else if (entry.grants & ~GRANTS_ALL)
 		*reason = "unknown grants";
+	else if (entry.flags & ~CAPOS_BOOT_PROGRAM_TOGETHER)
+		*reason = "unknown flags";
 	else if (!open_strings(package, entry.args_offset, entry.args_size, entry.args_count, &program->args))
 		*reason = "arguments that are not as many terminated strings as they should be, or too many";
 	else if (!open_strings(package, entry.env_offset, entry.env_size, entry.env_count, &program->env))

@@ -3,6 +3,7 @@
 #ifndef CAPOS_PROC_PACKAGE_H
 #define CAPOS_PROC_PACKAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct package_program {
 	struct package_strings args, env;
 	uint64_t grants; /* GrantBit mask; never 0: 0 has become all */
 	uint64_t committed_limit;
+	bool together; /* with the program before it */
 };
 
 /* Refusals carry a reason in words. */

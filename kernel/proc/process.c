@@ -8,6 +8,7 @@
  * The process is referenced by its creator and by each of its threads; the last thread's reference passes to the reaper. */
 #include "proc/process.h"
 
+#include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/kmem.h"
@@ -47,9 +48,9 @@ static void process_destroy(struct object *object)
 /* No interface: there is no capability to a process yet, only the kernel's own references. */
 static const struct object_ops process_ops = { .destroy = process_destroy };
 
-status_t process_create(const char *name, uint64_t committed_limit, struct process **result)
+status_t process_create(const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
 {
-	struct process *process = kmem_alloc(sizeof *process);
+	struct process *process = kmem_alloc(sizeof *process + cpus_online() * sizeof process->queued[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
 	process->space = aspace_create(committed_limit);
@@ -59,6 +60,7 @@ status_t process_create(const char *name, uint64_t committed_limit, struct proce
 	}
 	object_init(&process->object, NULL, &process_ops);
 	process->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
+	process->program = program;
 	process->started_ns = clock_now_ns();
 	text_copy(process->name, name, sizeof process->name);
 	cap_table_init(&process->caps);

@@ -23,6 +23,7 @@ struct process {
 	uint64_t id;
 	struct aspace *space;
 	char name[64];
+	uint32_t program; /* index in the boot package */
 	uint64_t started_ns;
 
 	struct cap_table caps; /* own lock */
@@ -51,10 +52,16 @@ struct process {
 	uint64_t profile_used_ns;     /* CPU time since the last tick */
 	uint64_t cpu_time_ns;    /* of ended threads; atomic */
 	uint64_t peak_committed; /* pages; set when it has ended */
+
+	/* By CPU: how many of its threads wait on the CPU's run queue, guarded by that queue's lock. A cache line each. */
+	struct process_queued {
+		uint32_t threads;
+	} __attribute__((aligned(64))) queued[];
 };
 
-/* An empty process with an address space and no thread. One reference, the caller's; every thread holds another. */
-status_t process_create(const char *name, uint64_t committed_limit, struct process **process) MUST_CHECK;
+/* An empty process with an address space and no thread, for a program of the boot package. One reference, the caller's; every thread holds
+ * another. */
+status_t process_create(const char *name, uint32_t program, uint64_t committed_limit, struct process **process) MUST_CHECK;
 
 /* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling thread of the same process
  * ends on its way back to user mode. */

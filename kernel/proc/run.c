@@ -1,6 +1,6 @@
-/* The life of the machine after boot: program after program, then off.
+/* The life of the machine after boot: program after program, or several at a time, then off.
  *
- * Around each program the free frames and live objects are counted. Both counts are equal when the kernel has given
+ * Around each of them the free frames and live objects are counted. Both counts are equal when the kernel has given
  * everything back; whoever started the machine compares them in the ExitRecord. */
 #include "proc/run.h"
 
@@ -89,19 +89,11 @@ static const char *program_name(const struct package_program *program)
 	return name;
 }
 
-static void run_process(struct process *process, struct thread *thread, struct capos_exit_record *record)
-{
-	process_set_foreground(process);
-	thread_start(thread);
-	object_release(&thread->object);
-	process_wait(process);
-	process_set_foreground(NULL);
-	record->kind = process->exit_kind;
-	record->code = process->exit_code;
-	record->peak_committed = process->peak_committed;
-	record->cpu_time_ns = process->cpu_time_ns;
-	call_stats_send(process);
-}
+/* A program of the boot package on its way. */
+struct run {
+	struct capos_exit_record record;
+	struct process *process; /* NULL: refused */
+};
 
 static void refuse_program(struct capos_exit_record *record, status_t status, const char *reason)
 {
@@ -111,25 +103,82 @@ static void refuse_program(struct capos_exit_record *record, status_t status, co
 	log_printf("capos: program %u refused: %s", record->program, reason);
 }
 
-static void run_program(uint32_t index, struct capos_exit_record *record)
+static void start_program(struct run *run)
 {
 	struct package_program program;
 	struct process *process;
 	struct thread *thread;
 	const char *reason = "no memory for a process";
-	status_t status = package_program(&package, index, &program, &reason);
+	status_t status = package_program(&package, run->record.program, &program, &reason);
 	if (status == STATUS_OK)
-		status = process_create(program_name(&program), program.committed_limit, &process);
+		status = process_create(program_name(&program), run->record.program, program.committed_limit, &process);
 	if (status != STATUS_OK) {
-		refuse_program(record, status, reason);
+		refuse_program(&run->record, status, reason);
 		return;
 	}
 	status = process_load(process, &program, &thread, &reason);
-	if (status == STATUS_OK)
-		run_process(process, thread, record);
-	else
-		refuse_program(record, status, reason);
+	if (status != STATUS_OK) {
+		refuse_program(&run->record, status, reason);
+		object_release(&process->object);
+		return;
+	}
+	run->process = process;
+	thread_start(thread);
+	object_release(&thread->object);
+}
+
+/* Console keys go to the program that is being waited for. */
+static void await_program(struct run *run)
+{
+	struct process *process = run->process;
+	if (!process)
+		return;
+	process_set_foreground(process);
+	process_wait(process);
+	process_set_foreground(NULL);
+	run->record.kind = process->exit_kind;
+	run->record.code = process->exit_code;
+	run->record.peak_committed = process->peak_committed;
+	run->record.cpu_time_ns = process->cpu_time_ns;
+	call_stats_send(process);
 	object_release(&process->object);
+}
+
+/* The program at the index and those that start together with it. */
+static uint32_t together_with(uint32_t index)
+{
+	struct package_program program;
+	const char *reason;
+	uint32_t count = 1;
+	while (count < CAPOS_BOOT_TOGETHER_MAX && index + count < package.program_count &&
+	       package_program(&package, index + count, &program, &reason) == STATUS_OK && program.together)
+		count++;
+	return count;
+}
+
+/* What they leave behind is found when the last of them is gone, and said of each. */
+static void run_together(uint32_t index, uint32_t count)
+{
+	struct run runs[CAPOS_BOOT_TOGETHER_MAX] = { 0 };
+	struct capos_exit_record counted = { 0 };
+	call_stats_begin();
+	count_resources(&counted.frames_before, &counted.objects_before);
+	for (uint32_t i = 0; i < count; i++) {
+		runs[i].record.program = index + i;
+		start_program(&runs[i]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		await_program(&runs[i]);
+	count_resources_after(&counted);
+	for (uint32_t i = 0; i < count; i++) {
+		struct capos_exit_record *record = &runs[i].record;
+		record->frames_before = counted.frames_before;
+		record->frames_after = counted.frames_after;
+		record->objects_before = counted.objects_before;
+		record->objects_after = counted.objects_after;
+		record->last = index + i + 1 == package.program_count;
+		channel_send(CAPOS_HOST_FRAME_EXIT, record, sizeof *record, NULL, 0);
+	}
 }
 
 _Noreturn void run_programs(const void *bytes, size_t size, const char *command_line)
@@ -146,13 +195,10 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 		power_off();
 	}
 	boot_package_set(&package);
-	for (uint32_t i = 0; i < package.program_count; i++) {
-		struct capos_exit_record record = { .program = i, .last = i + 1 == package.program_count };
-		call_stats_begin();
-		count_resources(&record.frames_before, &record.objects_before);
-		run_program(i, &record);
-		count_resources_after(&record);
-		channel_send(CAPOS_HOST_FRAME_EXIT, &record, sizeof record, NULL, 0);
+	for (uint32_t i = 0; i < package.program_count;) {
+		uint32_t count = together_with(i);
+		run_together(i, count);
+		i += count;
 	}
 	power_off();
 }

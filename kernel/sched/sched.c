@@ -5,6 +5,9 @@
  * from the running thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on a
  * busy CPU is one slice for each thread that has had less than it.
  *
+ * Run time is charged by shares. Where threads of several processes compete for a CPU, a thread's time counts the more the more threads its
+ * process has there, so each process gets the same part of the CPU however many threads it brings; with one process, time is what it is.
+ *
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
  * least advanced waiting thread of another, and so does one with an empty queue when it is told, at the end of a slice, that more
  * wait elsewhere. An idle CPU halts; its timer is programmed for the next deadline only.
@@ -164,6 +167,22 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->timers.lock);
 }
 
+static uint32_t *queued_of(struct percpu *cpu, const struct thread *thread)
+{
+	return thread->process ? &thread->process->queued[cpu->id].threads : &cpu->run.kernel_threads;
+}
+
+/* What the running thread is charged for the time: its process's threads here, over the mean of the processes that have some. Others queue
+ * threads here meanwhile; the numbers then are a moment old. */
+static uint64_t charge(struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
+{
+	uint64_t waiting = __atomic_load_n(queued_of(cpu, thread), __ATOMIC_RELAXED);
+	uint64_t processes = __atomic_load_n(&cpu->run.processes, __ATOMIC_RELAXED) + (waiting ? 0 : 1);
+	if (processes <= 1)
+		return ran_ns;
+	return ran_ns * (waiting + 1) * processes / (__atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) + 1);
+}
+
 /* The process's ticks: whoever's charge fills the interval gets the tick. */
 static void account_process(struct thread *thread, uint64_t ran_ns)
 {
@@ -185,7 +204,7 @@ static void account(struct percpu *cpu, uint64_t now)
 	uint64_t ran = now - thread->run_started_ns;
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
-	thread->vruntime_ns += ran;
+	thread->vruntime_ns += charge(cpu, thread, ran);
 	if (thread->process && __atomic_load_n(&thread->process->profile_interval_ns, __ATOMIC_RELAXED))
 		account_process(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
@@ -241,12 +260,14 @@ static void enqueue(struct percpu *cpu, struct thread *thread)
 	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
 	rbtree_insert(&cpu->run.threads, &thread->run_node, runs_before);
 	cpu->run.count++;
+	cpu->run.processes += (*queued_of(cpu, thread))++ == 0;
 }
 
 static void dequeue(struct percpu *cpu, struct thread *thread)
 {
 	rbtree_remove(&cpu->run.threads, &thread->run_node);
 	cpu->run.count--;
+	cpu->run.processes -= --*queued_of(cpu, thread) == 0;
 }
 
 /* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several threads woken in a row wake several CPUs. */
@@ -268,11 +289,13 @@ static unsigned choose_cpu(const struct thread *thread)
 }
 
 /* Run times compare only within a queue: a thread that changes queues keeps its distance from the least advanced, within bounds. */
-static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
+static void place(struct thread *thread, const struct percpu *from, struct percpu *to)
 {
 	int64_t ahead = (int64_t)(thread->vruntime_ns - from->run.min_vruntime_ns);
-	if (ahead > (int64_t)SLICE_NS)
-		ahead = SLICE_NS;
+	if (ahead > (int64_t)SLICE_NS) {
+		int64_t slice = (int64_t)charge(to, thread, SLICE_NS);
+		ahead = ahead < slice ? ahead : slice;
+	}
 	if (ahead < -(int64_t)WAKE_CREDIT_NS)
 		ahead = -(int64_t)WAKE_CREDIT_NS;
 	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
@@ -355,7 +378,7 @@ static struct thread *pick(struct percpu *cpu)
 	return node ? container_of(node, struct thread, run_node) : NULL;
 }
 
-static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
+static struct thread *steal_from(struct percpu *victim, struct percpu *cpu)
 {
 	struct thread *found = NULL;
 	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))

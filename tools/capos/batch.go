@@ -25,6 +25,9 @@ type batchProgram struct {
 	Args    []string `json:"args"` // after argv[0]
 	Env     []string `json:"env"`
 	Timeout string   `json:"timeout"` // a duration; 60s when empty
+
+	// Together: it starts with the program before it, and they run at the same time. What they write is taken for the first one's.
+	Together bool `json:"together"`
 }
 
 // batchResult is one line of a batch's output.
@@ -224,7 +227,7 @@ func batchPackage(programs []batchProgram) (*os.File, error) {
 			return nil, err
 		}
 		env := append([]string{"PATH=/bin", "HOME=" + guestHome, "TMPDIR=/tmp", "PWD=/"}, p.Env...)
-		list = append(list, bootpack.Program{Path: path, Args: append([]string{path}, p.Args...), Env: lastWins(env)})
+		list = append(list, bootpack.Program{Path: path, Args: append([]string{path}, p.Args...), Env: lastWins(env), Together: p.Together})
 	}
 	return writePackage(tree, list)
 }

@@ -272,6 +272,7 @@ static void package_mistakes_are_refused(void)
 		{ PROGRAM(env_size), ~0ull, 8 },
 		{ PROGRAM(env_count), 0, 4 },
 		{ PROGRAM(grants), 1 << 11, 8 },
+		{ PROGRAM(flags), 2, 4 },
 	};
 	for (unsigned i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
 		struct test_package bytes = package_sample();

@@ -18,6 +18,7 @@ type Program struct {
 	Env            []string
 	Grants         uint64 // bit mask of abi.GrantBit*; 0: everything
 	CommittedLimit uint64 // pages; 0: only the machine's limit
+	Together       bool   // starts with the program before it, and they run at the same time
 }
 
 // layout is a package being laid out: every record with its final offsets, and what is written after them.
@@ -177,6 +178,9 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 	record = abi.BootProgram{
 		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(len(p.Env)),
 		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
+	}
+	if p.Together {
+		record.Flags = uint32(abi.BootProgramTogether)
 	}
 	if record.ArgsOffset, record.ArgsSize, err = l.addStrings(p.Args); err != nil {
 		return record, err

@@ -112,6 +112,7 @@ type Fault struct {
 	Kind, Code             uint32
 	Address, RIP, RSP, RBP uint64
 	Thread, CPU, ErrorCode uint64
+	Program                uint32   // index in the boot package
 	Stack                  []uint64 // words from RSP upwards
 }
 
@@ -151,7 +152,7 @@ func DecodeFault(payload []byte) (Fault, error) {
 	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
 	f := Fault{
 		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(payload[4:]),
-		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40), CPU: word(48), ErrorCode: word(56),
+		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40), CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
 	}
 	for at := faultHeaderBytes; at+8 <= len(payload); at += 8 {
 		f.Stack = append(f.Stack, word(at))

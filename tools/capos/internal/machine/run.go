@@ -74,7 +74,7 @@ type run struct {
 	outcome Outcome
 	timer   *time.Timer
 
-	fault *hostchannel.Fault // reported, waiting for its exit record
+	faults map[uint32]*hostchannel.Fault // by program: reported, waiting for its exit record
 
 	began    chan struct{} // closed by setBegan: the first frame has arrived, or QEMU is gone
 	setBegan func()
@@ -113,7 +113,8 @@ func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Ou
 		channel.Close()
 		return nil, err
 	}
-	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop, began: make(chan struct{})}
+	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop,
+		faults: map[uint32]*hostchannel.Fault{}, began: make(chan struct{})}
 	r.setBegan = sync.OnceFunc(func() { close(r.began) })
 	go r.keepBlocking(channel)
 	r.serve(ctx, stdout, stderr)
@@ -274,7 +275,9 @@ func (r *run) handle(frame hostchannel.Frame) error {
 		return err
 	case abi.HostFrameFault:
 		fault, err := hostchannel.DecodeFault(frame.Payload)
-		r.fault = &fault
+		if err == nil && r.faults[fault.Program] == nil && len(r.faults) < abi.BootTogetherMax {
+			r.faults[fault.Program] = &fault
+		}
 		return err
 	case abi.HostFrameExit:
 		return r.programEnded(frame.Payload)
@@ -300,8 +303,8 @@ func (r *run) programEnded(payload []byte) error {
 	if int(record.Program) != len(r.outcome.Programs) {
 		return fmt.Errorf("the machine reports the end of program %d, expected %d", record.Program, len(r.outcome.Programs))
 	}
-	end := ProgramEnd{record, r.fault}
-	r.fault = nil
+	end := ProgramEnd{record, r.faults[record.Program]}
+	delete(r.faults, record.Program)
 	r.outcome.Programs = append(r.outcome.Programs, end)
 	if r.guest.Ended != nil {
 		r.guest.Ended(end)
