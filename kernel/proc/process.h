@@ -12,6 +12,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "mm/aspace.h"
+#include "sched/sched.h"
 #include "sched/wait.h"
 
 struct thread;
@@ -53,10 +54,7 @@ struct process {
 	uint64_t cpu_time_ns;    /* of ended threads; atomic */
 	uint64_t peak_committed; /* pages; set when it has ended */
 
-	/* By CPU: how many of its threads wait on the CPU's run queue, guarded by that queue's lock. A cache line each. */
-	struct process_queued {
-		uint32_t threads;
-	} __attribute__((aligned(64))) queued[];
+	struct queued_threads queued[]; /* by CPU */
 };
 
 /* An empty process with an address space and no thread, for a program of the boot package. One reference, the caller's; every thread holds

@@ -5,8 +5,8 @@
  * from the running thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on a
  * busy CPU is one slice for each thread that has had less than it.
  *
- * Run time is charged by shares. Where threads of several processes compete for a CPU, a thread's time counts the more the more threads its
- * process has there, so each process gets the same part of the CPU however many threads it brings; with one process, time is what it is.
+ * Where threads of several processes compete for a CPU, the time a thread runs is charged times the number of threads that its process has
+ * there. So each process gets the same part of the CPU, however many threads it brings.
  *
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
  * least advanced waiting thread of another, and so does one with an empty queue when it is told, at the end of a slice, that more
@@ -32,6 +32,7 @@
 
 static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
+struct queued_threads kernel_queued[CAPOS_CPUS_MAX];
 
 /* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit goes below it. */
 static bool is_behind(uint64_t vruntime_ns, uint64_t other_ns)
@@ -66,6 +67,7 @@ void sched_init_cpu(struct percpu *cpu)
 	text_format(idle->name, sizeof idle->name, "idle/%u", cpu->id);
 	idle->state = THREAD_RUNNING;
 	idle->cpu = cpu->id;
+	idle->queued = kernel_queued;
 	list_node_init(&idle->wait_node);
 	cpu->idle = cpu->current = idle;
 }
@@ -167,20 +169,11 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->timers.lock);
 }
 
-static uint32_t *queued_of(struct percpu *cpu, const struct thread *thread)
+/* What the running thread is charged for the time. Others may queue threads here meanwhile; the numbers then are a moment old. */
+static uint64_t charge(const struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
 {
-	return thread->process ? &thread->process->queued[cpu->id].threads : &cpu->run.kernel_threads;
-}
-
-/* What the running thread is charged for the time: its process's threads here, over the mean of the processes that have some. Others queue
- * threads here meanwhile; the numbers then are a moment old. */
-static uint64_t charge(struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
-{
-	uint64_t waiting = __atomic_load_n(queued_of(cpu, thread), __ATOMIC_RELAXED);
-	uint64_t processes = __atomic_load_n(&cpu->run.processes, __ATOMIC_RELAXED) + (waiting ? 0 : 1);
-	if (processes <= 1)
-		return ran_ns;
-	return ran_ns * (waiting + 1) * processes / (__atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) + 1);
+	uint32_t own = __atomic_load_n(&thread->queued[cpu->id].count, __ATOMIC_RELAXED);
+	return own == __atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) ? ran_ns : ran_ns * (own + 1);
 }
 
 /* The process's ticks: whoever's charge fills the interval gets the tick. */
@@ -260,14 +253,14 @@ static void enqueue(struct percpu *cpu, struct thread *thread)
 	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
 	rbtree_insert(&cpu->run.threads, &thread->run_node, runs_before);
 	cpu->run.count++;
-	cpu->run.processes += (*queued_of(cpu, thread))++ == 0;
+	thread->queued[cpu->id].count++;
 }
 
 static void dequeue(struct percpu *cpu, struct thread *thread)
 {
 	rbtree_remove(&cpu->run.threads, &thread->run_node);
 	cpu->run.count--;
-	cpu->run.processes -= --*queued_of(cpu, thread) == 0;
+	thread->queued[cpu->id].count--;
 }
 
 /* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several threads woken in a row wake several CPUs. */
@@ -289,7 +282,7 @@ static unsigned choose_cpu(const struct thread *thread)
 }
 
 /* Run times compare only within a queue: a thread that changes queues keeps its distance from the least advanced, within bounds. */
-static void place(struct thread *thread, const struct percpu *from, struct percpu *to)
+static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
 {
 	int64_t ahead = (int64_t)(thread->vruntime_ns - from->run.min_vruntime_ns);
 	if (ahead > (int64_t)SLICE_NS) {
@@ -378,7 +371,7 @@ static struct thread *pick(struct percpu *cpu)
 	return node ? container_of(node, struct thread, run_node) : NULL;
 }
 
-static struct thread *steal_from(struct percpu *victim, struct percpu *cpu)
+static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
 {
 	struct thread *found = NULL;
 	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))

@@ -13,6 +13,13 @@ struct process;
 struct thread;
 struct trap_frame;
 
+/* By CPU: how many threads of a process wait on its run queue, guarded by that queue's lock. A cache line each. */
+struct queued_threads {
+	uint32_t count;
+} __attribute__((aligned(64)));
+
+extern struct queued_threads kernel_queued[]; /* of the kernel's own threads */
+
 void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
 _Noreturn void sched_idle(void);
 

@@ -53,6 +53,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	object_init(&thread->object, &interface_descs[INTERFACE_THREAD_HANDLE], &thread_ops);
 	thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
 	thread->process = process;
+	thread->queued = process ? process->queued : kernel_queued;
 	text_copy(thread->name, name, sizeof thread->name);
 	spin_init(&thread->lock, LOCK_RANK_THREAD);
 	wait_queue_init(&thread->joiners);

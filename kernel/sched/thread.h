@@ -24,6 +24,7 @@
 
 struct ledger;
 struct process;
+struct queued_threads;
 struct ring;
 
 #ifdef CAPOS_KASAN
@@ -66,6 +67,7 @@ struct thread {
 	uint64_t id;
 	struct process *process; /* NULL: kernel thread */
 	struct ledger *ledger;   /* the process's, which is charged for the record as long as somebody holds it; NULL: not charged */
+	struct queued_threads *queued; /* the process's, by CPU */
 	void *stack;             /* kernel stack, lowest address */
 	void *xsave;             /* vector state while not running; NULL: kernel thread */
 	char name[CAPOS_THREAD_NAME_MAX + 1];

@@ -28,8 +28,6 @@ struct run_queue {
 	struct spinlock lock;
 	struct rbtree threads;
 	uint32_t count;
-	uint32_t processes;      /* that have threads on the queue; the kernel's own threads are one */
-	uint32_t kernel_threads; /* of the count: process->queued has the rest */
 	uint64_t min_vruntime_ns;
 };
 
