@@ -27,8 +27,8 @@ type machineTest struct {
 	timeout      string
 	cases        []machineCase
 	beside       []machineCase // runs of the program at the same time as the first; they say nothing but their status
-	cpus         []int    // only on machines with so many CPUs; empty: all
-	kernels      []string // only with these kernels; empty: all
+	cpus         []int         // only on machines with so many CPUs; empty: all
+	kernels      []string      // only with these kernels; empty: all
 }
 
 // machineCase is one of several runs of a program, each in a process of its own: its argument and the expected exit status.

@@ -152,7 +152,8 @@ func DecodeFault(payload []byte) (Fault, error) {
 	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
 	f := Fault{
 		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(payload[4:]),
-		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40), CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
+		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40),
+		CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
 	}
 	for at := faultHeaderBytes; at+8 <= len(payload); at += 8 {
 		f.Stack = append(f.Stack, word(at))

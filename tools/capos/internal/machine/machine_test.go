@@ -62,7 +62,15 @@ func playMachine(role string) {
 	case "two":
 		out.Write(uint8(abi.HostFrameStdout), []byte("one"))
 		exit(0, 1, 0)
-		out.Write(uint8(abi.HostFrameFault), make([]byte, 64))
+		fault := make([]byte, 64)
+		fault[52] = 1 // the program
+		out.Write(uint8(abi.HostFrameFault), fault)
+		exit(1, 2, 1)
+	case "together": // the second's fault comes before the first's end
+		fault := make([]byte, 64)
+		fault[52] = 1
+		out.Write(uint8(abi.HostFrameFault), fault)
+		exit(0, 1, 0)
 		exit(1, 2, 1)
 	case "panic":
 		fmt.Fprintln(os.Stderr, "capos: kernel panic: test")
@@ -129,10 +137,12 @@ func TestPackageIsReadable(t *testing.T) {
 }
 
 func TestSeveralPrograms(t *testing.T) {
-	var codes []int32
-	o := runFake(t, t.Context(), "two", Guest{Ended: func(e ProgramEnd) { codes = append(codes, e.Code) }})
-	if fmt.Sprint(codes) != "[1 2]" || o.Programs[0].Fault != nil || o.Programs[1].Fault == nil {
-		t.Errorf("codes %v, %+v", codes, o)
+	for _, role := range []string{"two", "together"} {
+		var codes []int32
+		o := runFake(t, t.Context(), role, Guest{Ended: func(e ProgramEnd) { codes = append(codes, e.Code) }})
+		if fmt.Sprint(codes) != "[1 2]" || o.Programs[0].Fault != nil || o.Programs[1].Fault == nil {
+			t.Errorf("%s: codes %v, %+v", role, codes, o)
+		}
 	}
 }
 
