@@ -12,9 +12,11 @@ struct spec {
 	bool has_precision;
 	int width;
 	int precision;
-	int length;         /* of the argument: -2 hh, -1 h, 0 int, 1 l, 2 ll and the rest of 64 bits */
+	int length;         /* of the argument: -2 hh, -1 h, 0 int, 1 l, 2 ll and the rest of 64 bits, LENGTH_LONG_DOUBLE */
 	char conversion;
 };
+
+#define LENGTH_LONG_DOUBLE 9
 
 struct writer {
 	format_sink_t sink;
@@ -37,19 +39,20 @@ static void put_repeated(struct writer *w, char byte, int count)
 		put(w, run, count < (int)sizeof(run) ? (size_t)count : sizeof(run));
 }
 
-/* prefix (sign, 0x), zeros, body, zeros behind it (of a floating-point number), padded to the width. */
-static void put_number(struct writer *w, const struct spec *spec, const char *prefix, int zeros, const char *body, size_t size)
+/* prefix (sign, 0x), then the body with zeros put in after so many of its bytes, padded to the width. */
+static void put_number(struct writer *w, const struct spec *spec, const char *prefix, const char *body, size_t size, int zeros, size_t after)
 {
-	int total = (int)(strlen(prefix) + size) + zeros;
-	int padding = spec->width > total ? spec->width - total : 0;
+	size_t total = strlen(prefix) + size + (size_t)zeros;
+	int padding = (size_t)spec->width > total ? spec->width - (int)total : 0;
 
 	if (!spec->left && !spec->zero)
 		put_repeated(w, ' ', padding);
 	put(w, prefix, strlen(prefix));
 	if (!spec->left && spec->zero)
 		put_repeated(w, '0', padding);
+	put(w, body, after);
 	put_repeated(w, '0', zeros);
-	put(w, body, size);
+	put(w, body + after, size - after);
 	if (spec->left)
 		put_repeated(w, ' ', padding);
 }
@@ -77,7 +80,7 @@ static void format_integer(struct writer *w, struct spec *spec, uint64_t magnitu
 		zeros = 1;
 	if (spec->has_precision)
 		spec->zero = false;
-	put_number(w, spec, prefix, zeros > 0 ? zeros : 0, start, (size_t)size);
+	put_number(w, spec, prefix, start, (size_t)size, zeros > 0 ? zeros : 0, 0);
 }
 
 static void format_string(struct writer *w, const struct spec *spec, const char *text)
@@ -226,7 +229,8 @@ static size_t layout_fixed(char *text, const char *digits, size_t count, int exp
 	return size;
 }
 
-static size_t layout_exponential(char *text, const char *digits, size_t count, int exponent, bool point, char letter)
+/* *mantissa: how much of the text comes before the letter. */
+static size_t layout_exponential(char *text, const char *digits, size_t count, int exponent, bool point, char letter, size_t *mantissa)
 {
 	size_t size = 0;
 	int magnitude = exponent < 0 ? -exponent : exponent;
@@ -235,7 +239,7 @@ static size_t layout_exponential(char *text, const char *digits, size_t count, i
 	if (count > 1 || point)
 		text[size++] = '.';
 	memcpy(text + size, digits + 1, count - 1);
-	size += count - 1;
+	*mantissa = size += count - 1;
 	text[size++] = letter;
 	text[size++] = exponent < 0 ? '-' : '+';
 	if (magnitude >= 100)
@@ -252,16 +256,19 @@ static void format_double(struct writer *w, struct spec *spec, double value)
 	const char *prefix = sign_prefix(spec, __builtin_signbit(value));
 	int precision = spec->has_precision ? spec->precision : 6;
 	char digits[FORMAT_DIGITS_MAX], text[FORMAT_DIGITS_MAX + 16];
-	size_t count, size;
-	int exponent;
+	size_t count, size, mantissa;
+	int exponent, zeros = 0;
 
 	if (__builtin_isnan(value) || __builtin_isinf(value)) {
 		spec->zero = false;
-		put_number(w, spec, prefix, 0, __builtin_isnan(value) ? upper ? "NAN" : "nan" : upper ? "INF" : "inf", 3);
+		put_number(w, spec, prefix, __builtin_isnan(value) ? upper ? "NAN" : "nan" : upper ? "INF" : "inf", 3, 0, 0);
 		return;
 	}
-	if (precision > FORMAT_PRECISION_MAX)
+	if (precision > FORMAT_PRECISION_MAX) {
+		/* No double has so many digits: the rest are zeros. */
+		zeros = kind != 'g' || spec->alternative ? precision - FORMAT_PRECISION_MAX : 0;
 		precision = FORMAT_PRECISION_MAX;
+	}
 	if (kind == 'g' && precision > 0)
 		precision--;
 	value = __builtin_fabs(value);
@@ -276,10 +283,10 @@ static void format_double(struct writer *w, struct spec *spec, double value)
 			precision = 0;
 	}
 	if ((kind | 0x20) == 'f')
-		size = layout_fixed(text, digits, count, exponent, precision, spec->alternative);
+		size = mantissa = layout_fixed(text, digits, count, exponent, precision, spec->alternative);
 	else
-		size = layout_exponential(text, digits, count, exponent, spec->alternative, upper ? 'E' : 'e');
-	put_number(w, spec, prefix, 0, text, size);
+		size = layout_exponential(text, digits, count, exponent, spec->alternative, upper ? 'E' : 'e', &mantissa);
+	put_number(w, spec, prefix, text, size, zeros, mantissa);
 }
 
 /* ---- conversions ---- */
@@ -322,6 +329,9 @@ static const char *parse_length(const char *format, int *length)
 			break;
 		case 'l':
 			++*length;
+			break;
+		case 'L':
+			*length = LENGTH_LONG_DOUBLE;
 			break;
 		case 'z':
 		case 'j':
@@ -420,7 +430,7 @@ static bool format_conversion(struct writer *w, struct spec *spec, struct argume
 	case 'c':
 		character = (char)va_arg(arguments->list, int);
 		spec->zero = false;
-		put_number(w, spec, "", 0, &character, 1);
+		put_number(w, spec, "", &character, 1, 0, 0);
 		return true;
 	case 's':
 		format_string(w, spec, va_arg(arguments->list, const char *));
@@ -431,7 +441,8 @@ static bool format_conversion(struct writer *w, struct spec *spec, struct argume
 	case 'E':
 	case 'g':
 	case 'G':
-		format_double(w, spec, va_arg(arguments->list, double));
+		format_double(w, spec, spec->length == LENGTH_LONG_DOUBLE ? (double)va_arg(arguments->list, long double)
+									  : va_arg(arguments->list, double));
 		return true;
 	case '%':
 		put(w, "%", 1);

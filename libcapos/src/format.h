@@ -8,7 +8,8 @@
 /* Takes the next bytes of the text. */
 typedef void (*format_sink_t)(void *context, const char *bytes, size_t size);
 
-/* The result is the text's length. All conversions of C but n, a, A and wide characters; an unknown one is put out as it is. */
+/* The result is the text's length. All conversions of C but n, a, A and wide characters; an unknown one is put out as it is.
+ * A long double is formatted as the double nearest to it. */
 int format_text(format_sink_t sink, void *context, const char *format, va_list arguments);
 
 /* Decimal digits of a finite, non-negative double. precision counts digits after the point when fixed, otherwise significant

@@ -18,6 +18,7 @@ enum buffering { BUFFER_LINES, BUFFER_NOTHING };
 struct capos_stream {
 	struct capos_mutex lock;
 	const capos_cap_t *cap;      /* where the console's capability is found */
+	bool input;                  /* what is not meant for the stream's direction fails */
 	enum buffering buffering;
 	bool error;
 	bool end_of_file;
@@ -29,7 +30,7 @@ struct capos_stream {
 static char buffers[3][BUFSIZ];
 
 static struct capos_stream standard_input = {
-	.cap = &capos_caps.standard_input, .buffer = buffers[0],
+	.cap = &capos_caps.standard_input, .buffer = buffers[0], .input = true,
 };
 static struct capos_stream standard_output = {
 	.cap = &capos_caps.standard_output, .buffer = buffers[1], .buffering = BUFFER_LINES,
@@ -68,6 +69,10 @@ static bool flush_locked(FILE *stream)
 
 static void put_locked(FILE *stream, const char *bytes, size_t size)
 {
+	if (stream->input) {
+		stream->error = true;
+		return;
+	}
 	if (size > BUFSIZ - stream->end)
 		flush_locked(stream);
 	if (size > BUFSIZ) {
@@ -81,7 +86,7 @@ static void put_locked(FILE *stream, const char *bytes, size_t size)
 /* Called when one operation's bytes are all there. */
 static void finish_locked(FILE *stream)
 {
-	if (stream->end > 0 && (stream->buffering == BUFFER_NOTHING || memchr(stream->buffer, '\n', stream->end) != NULL))
+	if (!stream->input && stream->end > 0 && (stream->buffering == BUFFER_NOTHING || memchr(stream->buffer, '\n', stream->end) != NULL))
 		flush_locked(stream);
 }
 
@@ -229,7 +234,9 @@ static bool fill_locked(FILE *stream)
 {
 	int64_t got;
 
-	if (stream->end_of_file)
+	if (!stream->input)
+		stream->error = true;
+	if (!stream->input || stream->end_of_file)
 		return false;
 	do
 		got = capos_console_read(*stream->cap, BUFSIZ, stream->buffer, BUFSIZ);
@@ -243,7 +250,7 @@ static bool fill_locked(FILE *stream)
 
 static int get_locked(FILE *stream)
 {
-	if (stream->start == stream->end && !fill_locked(stream))
+	if ((!stream->input || stream->start == stream->end) && !fill_locked(stream))
 		return EOF;
 	return (unsigned char)stream->buffer[stream->start++];
 }
@@ -292,7 +299,7 @@ size_t fread(void *restrict items, size_t size, size_t count, FILE *restrict str
 	while (done < total) {
 		size_t n;
 
-		if (stream->start == stream->end && !fill_locked(stream))
+		if ((!stream->input || stream->start == stream->end) && !fill_locked(stream))
 			break;
 		n = stream->end - stream->start;
 		if (n > total - done)

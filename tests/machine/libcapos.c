@@ -447,6 +447,24 @@ static void test_random(void)
 		CHECK(memcmp(a + i, zero, 16) != 0 && (i == 0 || memcmp(a, a + i, 16) != 0));
 }
 
+static void test_streams_have_a_direction(void)
+{
+	char line[8];
+
+	CHECK(fputs("x", stdin) == EOF && ferror(stdin));
+	clearerr(stdin);
+	CHECK(fprintf(stdin, "%d", 1) < 0 && ferror(stdin));
+	clearerr(stdin);
+	CHECK(fgetc(stdout) == EOF && ferror(stdout));
+	clearerr(stdout);
+	CHECK(fgets(line, sizeof(line), stderr) == NULL && ferror(stderr));
+	clearerr(stderr);
+	printf("not a verdict, and not to be read:");
+	CHECK(fread(line, 1, 1, stdout) == 0 && ferror(stdout));
+	clearerr(stdout);
+	CHECK(puts("") == 0 && !ferror(stdout));
+}
+
 static void run(const char *name, void (*test)(void))
 {
 	why[0] = '\0';
@@ -466,6 +484,7 @@ int main(void)
 	run("thread result", test_thread_result);
 	run("thread that ends in a handler", test_end_in_handler);
 	run("edges", test_edges);
+	run("streams have a direction", test_streams_have_a_direction);
 	run("mutex", test_mutex);
 	run("condition variable", test_cond);
 	run("condition variable with a deadline", test_cond_timeout);

@@ -83,7 +83,8 @@ static bool test_doubles(void)
 		1e16, 1e17, 1e100, 1e-100, DBL_MAX, DBL_MIN, 4.9406564584124654e-324, 0.05, 0.15, 0.25, 0.35, 9.999999, 1e-7, 0.5000000001,
 		5e-324, INFINITY, -INFINITY};
 	static const char *const formats[] = {"%f", "%e", "%g", "%.0f", "%.1f", "%.2f", "%.10f", "%.0e", "%.3e", "%.17g", "%.1g",
-		"%.0g", "%#.8g", "%#.0f", "%#.0e", "%12.3f", "%-12.3e|", "%+g", "% f", "%015.4f", "%G", "%E", "%.60f", "%.40g", "%.330f"};
+		"%.0g", "%#.8g", "%#.0f", "%#.0e", "%12.3f", "%-12.3e|", "%+g", "% f", "%015.4f", "%G", "%E", "%.60f", "%.40g", "%.330f",
+		"%.1200f", "%.1300e", "%.1200g", "%#.1200g", "%1500.1200f|"};
 	bool good = true;
 
 	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
@@ -112,6 +113,7 @@ static bool test_text(void)
 	good &= same("%*d|%-*d|%.*s|%*.*f", 6, 42, 6, 42, 2, "abcdef", 10, 3, 3.14159);
 	good &= same("%*d", -8, 7);
 	good &= same("%.*s", -1, "whole");
+	good &= same("%Lf %.3Le %d", 2.5L, 1e300L, 7);
 	good &= same("%p", (void *)0x1234abcd);
 	good &= same("no conversions");
 	good &= same("%d%s%d", 1, "", 2);
