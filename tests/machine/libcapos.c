@@ -134,7 +134,10 @@ static void test_edges(void)
 	char *end;
 
 	CHECK(capos_console_write_message(capos_caps.standard_output, "x", SIZE_MAX) < 0);
-	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX + 1) < 0);
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX + 1) ==
+	      CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX - 8) ==
+	      CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	errno = 0;
 	CHECK(strtoull("-99999999999999999999", &end, 10) == ULLONG_MAX && errno == ERANGE && *end == 0);
 	CHECK(strtoull("-1", &end, 10) == ULLONG_MAX);
