@@ -120,7 +120,8 @@ func TestLoopsDoNotStarveWakers(t *testing.T) {
 	late.check(t, "waking beside loops", slice, 3*slice+2*kernelMargin)
 }
 
-// Random bytes come from the kernel in pieces, so that many of them do not keep the collector waiting.
+// Random bytes come from the kernel in pieces, so that many of them do not keep those waiting who stop the world, as the collector does. (A
+// whole collection takes several turns on one CPU, and may rightly last as long as the reading.)
 func TestRandomBytesArePreempted(t *testing.T) {
 	for name, read := range map[string]func([]byte){
 		"crypto/rand": func(b []byte) { rand.Read(b) },
@@ -147,9 +148,10 @@ func TestRandomBytesArePreempted(t *testing.T) {
 			runtime.Gosched()
 		}
 		time.Sleep(time.Millisecond)
-		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
 		if done.Load() {
-			t.Errorf("%s: the collector waited for all of it", name)
+			t.Errorf("%s: the world was stopped only after all of it", name)
 		}
 		if !eventually(time.Minute, done.Load) {
 			t.Fatalf("%s does not end", name)

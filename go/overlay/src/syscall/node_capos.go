@@ -81,6 +81,9 @@ func (n *node) size() int64 {
 }
 
 func (n *node) stat(st *Stat_t) {
+	if n.isDir() {
+		n.loaded() // size and links tell what is in it, whether somebody has looked or not
+	}
 	*st = Stat_t{
 		Dev: 1, Ino: n.ino, Nlink: uint64(n.links), Mode: n.mode, Uid: ownerUid, Gid: ownerGid,
 		Rdev: uint64(n.device), Size: n.size(), Blksize: abiPageSize,
