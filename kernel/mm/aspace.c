@@ -2,7 +2,8 @@
  *
  * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then
  * everything the change needs is obtained (region nodes, charges, promises, page tables), and only then is anything
- * changed: from there on nothing can fail. References to memory objects are dropped after the lock.
+ * changed: from there on nothing can fail. References to memory objects are dropped after the lock. What is taken away may be large: it goes in
+ * steps, with the lock free in between.
  * models/park.pml and models/tlb.pml model what takes mappings away. */
 #include "mm/aspace.h"
 
@@ -15,11 +16,15 @@
 #include "mm/region.h"
 #include "object/memory_object.h"
 #include "sched/park.h"
+#include "sched/sched.h"
 
 /* Where the kernel's own choice of addresses begins: past where programs are linked, in the same GiB, so that they
  * share tables. */
 #define SEARCH_BASE 0x20000000ul
 #define USER_BASE 0x10000ul
+
+/* What is taken away at a time, in tables of 512 pages and in 2 MiB pages: some hundred thousand instructions. */
+#define STEP_TABLES 16u
 
 /* ---- arguments ---- */
 
@@ -84,7 +89,7 @@ static status_t extent_check(const struct aspace *space, uint64_t start, uint64_
 
 	*extent = (struct extent){ .start = start, .end = end, .first = region };
 	for (uint64_t at = start; at < end; at = region->end, region = region_next(region)) {
-		if (!region || region->start > at || (wanted->object && region->object != wanted->object))
+		if (!region || region->start > at || region->leaving || (wanted->object && region->object != wanted->object))
 			return STATUS(NOT_RESERVED);
 		if (region->pinned && !wanted->kernel)
 			return STATUS(PROTECTION_REFUSED);
@@ -250,6 +255,12 @@ static struct region *region_new(uint32_t state, uint32_t prot)
 
 /* ---- taking away ---- */
 
+static void extent_mark(const struct extent *extent, bool leaving)
+{
+	for_each_region(region, extent)
+		region->leaving = leaving;
+}
+
 /* Ends the waits on words that are gone. */
 static void drain_waiters(struct aspace *space, uint64_t start, uint64_t end)
 {
@@ -289,6 +300,27 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 	ledger_credit(space->ledger, cleared.sparse);
 }
 
+/* All pages of the extent, which is cut, go in steps. Between them the lock is free, interrupts come in and others run; the extent stays what it
+ * is, for its regions are marked. */
+static void zap_extent(struct aspace *space, const struct extent *extent)
+{
+	uint64_t at = extent->start;
+
+	for (;;) {
+		uint64_t stop = paging_step(space->root, at, extent->end, STEP_TABLES);
+		zap(space, at, stop);
+		if (stop == extent->end)
+			break;
+		if (at == extent->start)
+			extent_mark(extent, true);
+		at = stop;
+		spin_unlock(&space->lock);
+		sched_breathe();
+		spin_lock(&space->lock);
+	}
+	extent_mark(extent, false);
+}
+
 /* What a region meant for the ledgers and its object ends; its frames are gone already. */
 static void region_uncommit(struct aspace *space, struct region *region)
 {
@@ -325,7 +357,7 @@ static status_t unmap(struct aspace *space, uint64_t address, uint64_t size, con
 		status = STATUS(NO_MEMORY);
 	if (status == STATUS_OK) {
 		extent_cut(space, &extent);
-		zap(space, address, end);
+		zap_extent(space, &extent);
 		regions_remove(space, extent.first, end);
 		if (space->search_hint == end)
 			space->search_hint = address;
@@ -363,7 +395,7 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 		status = STATUS(NO_MEMORY);
 	if (status == STATUS_OK) {
 		extent_cut(space, &extent);
-		zap(space, address, end);
+		zap_extent(space, &extent);
 		for_each_region(region, &extent) {
 			region_uncommit(space, region);
 			region->state = CAPOS_REGION_STATE_RESERVED;
@@ -675,7 +707,7 @@ bool aspace_lookup_object(struct aspace *space, uint64_t address, struct memory_
 {
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
-	bool found = region && region->object;
+	bool found = region && region->object && !region->leaving;
 	if (found) {
 		object_retain(memory_object_header(region->object));
 		*object = region->object;
@@ -756,8 +788,14 @@ struct aspace *aspace_create(uint64_t committed_limit)
 void aspace_destroy(struct aspace *space)
 {
 	tlb_evict(space);
+	for (uint64_t at = 0; at < CAPOS_USER_TOP; sched_breathe()) {
+		spin_lock(&space->lock);
+		uint64_t stop = paging_step(space->root, at, CAPOS_USER_TOP, STEP_TABLES);
+		zap(space, at, stop);
+		at = stop;
+		spin_unlock(&space->lock);
+	}
 	spin_lock(&space->lock);
-	zap(space, 0, CAPOS_USER_TOP);
 	regions_remove(space, region_of(rbtree_first(&space->regions)), CAPOS_USER_TOP);
 	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages && !space->table_frames);
 	spin_unlock(&space->lock);

@@ -156,7 +156,7 @@ enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum faul
 
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
-	if (!region || region->state == CAPOS_REGION_STATE_RESERVED)
+	if (!region || region->leaving || region->state == CAPOS_REGION_STATE_RESERVED)
 		outcome = FAULT_NOTHING;
 	else if (!access_allowed(region->prot, access))
 		outcome = FAULT_FORBIDDEN;
@@ -175,7 +175,7 @@ static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 	uint64_t page = address & ~(PAGE_SIZE - 1);
 	unsigned level;
 
-	if (!region || (region->state != CAPOS_REGION_STATE_PROMISED && region->state != CAPOS_REGION_STATE_SPARSE))
+	if (!region || region->leaving || (region->state != CAPOS_REGION_STATE_PROMISED && region->state != CAPOS_REGION_STATE_SPARSE))
 		return STATUS(BAD_ADDRESS);
 	if (!populate_around(space, region, page))
 		return STATUS(NO_MEMORY);

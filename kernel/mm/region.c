@@ -63,7 +63,7 @@ void region_split(struct rbtree *regions, struct region *region, uint64_t addres
  * again without a node for a cut, at the end of a thread and when memory is short. */
 static bool regions_alike(const struct region *a, const struct region *b)
 {
-	return !a->pinned && !b->pinned && a->end == b->start && a->state == b->state && a->object == b->object &&
+	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start && a->state == b->state && a->object == b->object &&
 	       a->prot == b->prot && a->prot_max == b->prot_max &&
 	       (a->state != CAPOS_REGION_STATE_OBJECT || a->backing + (a->end - a->start) == b->backing);
 }

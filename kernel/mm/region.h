@@ -22,6 +22,7 @@ struct region {
 	uint8_t prot;     /* 0 while reserved */
 	uint8_t prot_max; /* what protect may ask for */
 	bool pinned;      /* only the kernel may take it away or change it */
+	bool leaving;     /* its pages are being taken away, in steps: nobody changes it, and no page gets a frame */
 	struct memory_object *object; /* state object: its owner, referenced; NULL: frames that are mapped for good */
 	uint64_t backing; /* state object: offset of start in the object, or physical address of its frame */
 };

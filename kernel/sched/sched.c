@@ -607,6 +607,13 @@ void sched_yield(void)
 	give_way(true);
 }
 
+void sched_breathe(void)
+{
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+	if (percpu()->resched)
+		sched_preempt();
+}
+
 void sched_affinity_changed(struct thread *thread)
 {
 	if (thread == thread_current())

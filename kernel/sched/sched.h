@@ -31,6 +31,8 @@ void sched_wake(struct thread *thread);
 void sched_yield(void);
 /* Lets others run if they have had less. */
 void sched_preempt(void);
+/* In the middle of long work, with no lock held: interrupts that wait come in, and others run if it is their turn. */
+void sched_breathe(void);
 /* Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
 /* Puts a new, never run thread on a queue. */

@@ -360,6 +360,21 @@ bool paging_protect(paddr_t root, uint64_t start, uint64_t end, uint32_t prot)
 
 /* ---- removal ---- */
 
+uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables)
+{
+	uint64_t at = start;
+
+	while (at < end && tables) {
+		unsigned level;
+		const uint64_t *slot = paging_find(root, at, &level);
+		uint64_t size = level_size(level > 2 ? level : 2);
+		if (level == 1 || *slot)
+			tables--;
+		at = (at & ~(size - 1)) + size;
+	}
+	return at < end ? at : end;
+}
+
 struct hide {
 	struct walk walk;
 	size_t covered[LEVELS + 1]; /* entries in use of the table being walked, per level, that the range takes away */

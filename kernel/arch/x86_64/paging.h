@@ -104,6 +104,9 @@ void paging_split_entry(uint64_t *slot, uint64_t *tables);
 /* Changes the protection of every frame in [start, end). Returns whether any access that was possible no longer is. */
 bool paging_protect(paddr_t root, uint64_t start, uint64_t end, uint32_t prot) MUST_CHECK;
 
+/* Where a step of a long walk from start ends, at end or a multiple of 2 MiB: after so many tables of 4 KiB pages and 2 MiB entries. */
+uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables);
+
 /* Removal takes two steps with a TLB flush in between: hide makes all entries of [start, end) and the tables they
  * leave empty invisible to the processor; clear then frees the frames and tables and takes promises back. Between the
  * two the lock is kept. */

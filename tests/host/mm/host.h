@@ -51,6 +51,9 @@ enum fault_outcome host_access(struct aspace *space, uint64_t address, enum faul
 /* Drops everything from the TLB. */
 void host_tlb_reset(void);
 
+/* Called where the kernel, in the middle of long work, lets others run. NULL: nobody wants to. */
+extern void (*host_others)(void);
+
 /* park_drain calls seen since the last question, and the range of the last one. */
 unsigned host_drains(uint64_t *start, uint64_t *end);
 

@@ -323,6 +323,67 @@ static void test_pinned(void)
 	printf("ok %s\n", test_name);
 }
 
+/* ---- taking away in steps ---- */
+
+#define STEPS_SIZE (80 * MIB) /* a table for each 2 MiB of it */
+
+static struct aspace *shared;
+static uint64_t going;
+static unsigned interruptions;
+
+/* What other threads try while the range is on its way. */
+static void others_get_nothing(void)
+{
+	uint64_t *word, other, last = going + STEPS_SIZE - PAGE_SIZE;
+
+	interruptions++;
+	CHECK(!spin_held(&shared->lock));
+	CHECK(host_access(shared, last - PAGE_SIZE, FAULT_READ, &word) == FAULT_NOTHING); /* it had no frame, and gets none */
+	CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
+	CHECK(aspace_write_zero(shared, last - PAGE_SIZE, 8) == STATUS(BAD_ADDRESS));
+	CHECK(aspace_unmap(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
+	CHECK(aspace_unmap_kernel(shared, going, PAGE_SIZE) == STATUS(NOT_RESERVED));
+	CHECK(aspace_decommit(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
+	CHECK(aspace_commit(shared, going, PAGE_SIZE, RW) == STATUS(NOT_RESERVED));
+	CHECK(aspace_protect(shared, going, STEPS_SIZE, CAPOS_PROT_READ) == STATUS(NOT_RESERVED));
+	/* Neighbours of the same kind stay apart from it, and so does what is mapped meanwhile. */
+	CHECK(aspace_protect(shared, going - PAGE_SIZE, PAGE_SIZE, RW) == STATUS_OK);
+	other = map(shared, going, PAGE_SIZE, RW);
+	CHECK(other + PAGE_SIZE <= going || other >= going + STEPS_SIZE);
+	CHECK(aspace_unmap(shared, other, PAGE_SIZE) == STATUS_OK);
+}
+
+static void touch_each_table(uint64_t address)
+{
+	for (uint64_t at = address; at < address + STEPS_SIZE; at += LARGE_PAGE_SIZE)
+		*word_at(shared, at) = 1;
+}
+
+static void test_steps(void)
+{
+	shared = begin("mm-space-steps", 0);
+	uint64_t start = map(shared, 0, STEPS_SIZE + 2 * PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE), *word;
+	going = start + PAGE_SIZE;
+	*word_at(shared, start) = 5;
+	*word_at(shared, going + STEPS_SIZE) = 6;
+	for (unsigned round = 0; round < 2; round++) {
+		touch_each_table(going);
+		uint64_t committed = shared->ledger->committed;
+		interruptions = 0;
+		host_others = others_get_nothing;
+		CHECK((round ? aspace_unmap : aspace_decommit)(shared, going, STEPS_SIZE) == STATUS_OK);
+		host_others = NULL;
+		CHECK(interruptions == 2 && shared->ledger->committed == committed - STEPS_SIZE / LARGE_PAGE_SIZE);
+		CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
+		CHECK(*word_at(shared, start) == 5 && *word_at(shared, going + STEPS_SIZE) == 6);
+		if (!round) /* decommitted: still there, and an ordinary reservation */
+			CHECK(aspace_commit(shared, going, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE) == STATUS_OK && shared->region_count == 1);
+	}
+	CHECK(shared->region_count == 2);
+	touch_each_table(map(shared, 0, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE));
+	end(shared);
+}
+
 int main(void)
 {
 	host_memory(64 * MIB, NULL, 0);
@@ -335,5 +396,6 @@ int main(void)
 	test_creation_refused();
 	test_region_bound();
 	test_pinned();
+	test_steps();
 	return 0;
 }
