@@ -49,12 +49,11 @@ struct fields_desc {
 	uint16_t size;          /* of the C structure */
 };
 
-#define METHOD_BLOCKS 1       /* may suspend the calling thread */
-#define METHOD_RETURNS_CAP 2  /* its only result is a capability: reserve a slot before invoking it */
-#define METHOD_RETURNS_DATA 4 /* its only result is a Data */
-#define METHOD_RESULT_ARRAY 8 /* in compact form the results go to an array: several, or a signed one */
-#define METHOD_PLAIN 16       /* at most 5 parameters, all integers, and at most one result, unsigned */
-#define METHOD_NARROW 32      /* a parameter has fewer bits than a word, so that words must be checked */
+#define METHOD_RETURNS_CAP 1  /* its only result is a capability: reserve a slot before invoking it */
+#define METHOD_RETURNS_DATA 2 /* its only result is a Data */
+#define METHOD_RESULT_ARRAY 4 /* in compact form the results go to an array: several, or a signed one */
+#define METHOD_PLAIN 8        /* at most 5 parameters, all integers, and at most one result, unsigned */
+#define METHOD_NARROW 16      /* a parameter has fewer bits than a word, so that words must be checked */
 
 struct method_desc {
 	const char *name;

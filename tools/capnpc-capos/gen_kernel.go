@@ -165,9 +165,6 @@ func dispatchInterface(o *out, it *iface) {
 	for _, m := range it.methods {
 		name := methodName(it, m)
 		flags := []string{}
-		if m.blocks {
-			flags = append(flags, "METHOD_BLOCKS")
-		}
 		if m.capResult() {
 			flags = append(flags, "METHOD_RETURNS_CAP")
 		}

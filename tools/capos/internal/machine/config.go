@@ -134,7 +134,7 @@ func (c *Config) commandLine() string {
 	for _, option := range []struct {
 		on   bool
 		word string
-	}{{c.Trace, "trace"}, {c.Stats, "stats"}, {c.GDB != "", "panic=halt"}} {
+	}{{c.Trace, "trace"}, {c.Stats, "stats"}} {
 		if option.on {
 			words = append(words, option.word)
 		}
