@@ -27,14 +27,16 @@ static bool may_continue(struct thread *thread)
 
 static status_t write_user(struct call *call, uint32_t type, const struct span_in *data, const char *tail, size_t tail_size)
 {
-	char *scratch = call_scratch(call->thread);
+	char few[128], *scratch = call_scratch(call->thread);
+	size_t at = 0, room = CALL_SCRATCH_BYTES;
 	status_t status = STATUS_OK;
-	size_t at = 0;
-	if (!scratch)
-		return STATUS(NO_MEMORY);
+	if (!scratch) { /* there is no memory left: that is what the program may be about to say */
+		scratch = few;
+		room = sizeof few;
+	}
 	do {
 		size_t left = data->length - at;
-		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
+		size_t part = left < room ? left : room;
 		status = span_read(data, at, scratch, part);
 		at += part;
 		if (status == STATUS_OK)

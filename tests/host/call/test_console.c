@@ -9,10 +9,15 @@ static cap_id_t input, output;
 static status_t answer;
 static char waiting[64];
 static size_t waiting_size, put_back, asked;
+static char sent[1024];
+static size_t sent_size;
 
 void channel_send(uint32_t type, const void *head, size_t head_size, const void *tail, size_t tail_size)
 {
-	(void)type, (void)head, (void)head_size, (void)tail, (void)tail_size;
+	(void)type, (void)tail, (void)tail_size;
+	if (sent_size + head_size <= sizeof sent)
+		memcpy(sent + sent_size, head, head_size);
+	sent_size += head_size;
 }
 
 status_t channel_read(void *buffer, size_t size, size_t *got)
@@ -125,8 +130,25 @@ static void refusals_take_nothing(void)
 	teardown();
 }
 
+/* A program's last words, that there is no memory, need none. */
+static void words_need_no_memory(void)
+{
+	begin("", STATUS_OK);
+	for (unsigned i = 0; i < 1000; i++)
+		user_memory[i] = (uint8_t)(i * 7);
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = output | (uint64_t)CAPOS_CONSOLE_WRITE << 32,
+		                    .rsi = USER_BASE, .rdx = 1000 };
+	sent_size = 0;
+	kmem_fail_after = 0;
+	CHECK(syscall_entry(&frame) == 0);
+	kmem_fail_after = -1;
+	CHECK(sent_size == 1000 && memcmp(sent, user_memory, 1000) == 0);
+	teardown();
+}
+
 int main(void)
 {
+	RUN(words_need_no_memory);
 	RUN(bytes_are_read);
 	RUN(interrupted_reads_say_so);
 	RUN(bytes_for_a_bad_address_are_kept);

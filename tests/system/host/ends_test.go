@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,12 +15,13 @@ import (
 
 // What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it was.
 func TestEnds(t *testing.T) {
-	cases := []struct {
+	type ending struct {
 		mode   string
 		env    []string
 		status int
 		stderr []string
-	}{
+	}
+	cases := []ending{
 		{"bad-address", nil, 2, []string{"unexpected fault address 0x123456789000", "fatal error: fault", "main.badAddress", "main.go:"}},
 		{"nil", nil, 2, []string{"panic: runtime error: invalid memory address or nil pointer dereference", "main.dereferenceNil", "main.go:"}},
 		{"stack-overflow", nil, 2, []string{"stack exceeds", "fatal error: stack overflow", "main.endless"}},
@@ -31,8 +33,12 @@ func TestEnds(t *testing.T) {
 		{"nil", []string{"GOTRACEBACK=crash"}, 2, []string{"nil pointer dereference"}},
 	}
 	for _, cpus := range []int{2, 1} {
-		if cpus == 1 && testing.Short() {
-			break
+		if cpus == 1 {
+			if testing.Short() {
+				break
+			}
+			// Here it is found only when a goroutine is preempted in the middle of a write.
+			cases = slices.DeleteFunc(cases, func(c ending) bool { return c.mode == "map-writes" })
 		}
 		var programs []program
 		for _, c := range cases {
@@ -141,16 +147,21 @@ func TestCycles(t *testing.T) {
 // see to that, with a limit told to the runtime. 16 MiB is the least capOS asks for.
 func TestLittleMemory(t *testing.T) {
 	for _, c := range []struct{ memory, limit string }{{"16M", "6MiB"}, {"32M", "16MiB"}} {
-		results := runBatch(t, []program{
+		greedy := 8 // programs; where each of them finds that there is no more differs
+		if testing.Short() {
+			greedy = 3
+		}
+		programs := []program{
 			{ELF: mustProbe(t), Args: []string{"hello"}},
 			{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOMEMLIMIT=" + c.limit}},
-			{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOGC=off", "GOMEMLIMIT=off"}},
-			{ELF: mustProbe(t), Args: []string{"hello"}},
-		}, "-m", c.memory, "--cpus", "1")
-		for i, r := range results {
-			const greedy = 2
+		}
+		for range greedy {
+			programs = append(programs, program{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOGC=off", "GOMEMLIMIT=off"}})
+		}
+		programs = append(programs, programs[0])
+		for i, r := range runBatch(t, programs, "-m", c.memory, "--cpus", "1") {
 			status, text := 0, ""
-			if i == greedy {
+			if i >= 2 && i < 2+greedy {
 				status, text = 2, "out of memory"
 			}
 			if r.Status != status || !strings.Contains(r.Stderr, text) || r.Leak != "" {

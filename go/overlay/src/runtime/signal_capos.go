@@ -225,6 +225,9 @@ func handleNotification(kind uint32, state *abiThreadState) {
 	if sigDispositions[sig] == _SIG_IGN {
 		return
 	}
+	if kind == abiNotificationKindOutOfMemory {
+		writeErrStr("out of memory: there is no frame for a page that was touched\n") // a bus error by itself would not tell
+	}
 	sigtrampgo(sig, (*siginfo)(noescape(unsafe.Pointer(&info))), unsafe.Pointer(state))
 }
 
