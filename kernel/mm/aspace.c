@@ -304,19 +304,19 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
  * is, for its regions are marked. */
 static void zap_extent(struct aspace *space, const struct extent *extent)
 {
-	uint64_t at = extent->start;
+	uint64_t at = extent->start, stop = paging_step(space->root, at, extent->end, STEP_TABLES);
 
-	for (;;) {
-		uint64_t stop = paging_step(space->root, at, extent->end, STEP_TABLES);
-		zap(space, at, stop);
-		if (stop == extent->end)
-			break;
-		if (at == extent->start)
-			extent_mark(extent, true);
-		at = stop;
+	zap(space, at, stop);
+	if (stop == extent->end)
+		return; /* one step, as nearly always */
+	extent_mark(extent, true);
+	while (stop < extent->end) {
 		spin_unlock(&space->lock);
 		sched_breathe();
 		spin_lock(&space->lock);
+		at = stop;
+		stop = paging_step(space->root, at, extent->end, STEP_TABLES);
+		zap(space, at, stop);
 	}
 	extent_mark(extent, false);
 }

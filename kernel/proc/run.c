@@ -164,7 +164,8 @@ static void run_together(uint32_t index, uint32_t count)
 	call_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);
 	for (uint32_t i = 0; i < count; i++) {
-		runs[i].record.program = index + i;
+		runs[i].record = (struct capos_exit_record){ .program = index + i, .last = index + i + 1 == package.program_count,
+			.frames_before = counted.frames_before, .objects_before = counted.objects_before };
 		start_program(&runs[i]);
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -172,11 +173,8 @@ static void run_together(uint32_t index, uint32_t count)
 	count_resources_after(&counted);
 	for (uint32_t i = 0; i < count; i++) {
 		struct capos_exit_record *record = &runs[i].record;
-		record->frames_before = counted.frames_before;
 		record->frames_after = counted.frames_after;
-		record->objects_before = counted.objects_before;
 		record->objects_after = counted.objects_after;
-		record->last = index + i + 1 == package.program_count;
 		channel_send(CAPOS_HOST_FRAME_EXIT, record, sizeof *record, NULL, 0);
 	}
 }

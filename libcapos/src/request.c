@@ -29,7 +29,7 @@ int64_t request_begin(struct request *request, uint32_t data_words, uint32_t poi
 	size_t prefix = FRAMING_BYTES + WORD * (1 + (size_t)data_words + pointer_words);
 	size_t total = prefix + list_bytes;
 
-	if (list_bytes > CAPOS_MESSAGE_BYTES_MAX || total > CAPOS_MESSAGE_BYTES_MAX)
+	if (total > CAPOS_MESSAGE_BYTES_MAX)
 		return CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER); /* as the kernel would say */
 	request->allocated = NULL;
 	request->params = (uint8_t *)request->small;

@@ -248,9 +248,15 @@ static bool fill_locked(FILE *stream)
 	return got > 0;
 }
 
+/* Bytes to read, from the buffer or the console. */
+static bool has_input_locked(FILE *stream)
+{
+	return (stream->input && stream->start < stream->end) || fill_locked(stream);
+}
+
 static int get_locked(FILE *stream)
 {
-	if ((!stream->input || stream->start == stream->end) && !fill_locked(stream))
+	if (!has_input_locked(stream))
 		return EOF;
 	return (unsigned char)stream->buffer[stream->start++];
 }
@@ -299,7 +305,7 @@ size_t fread(void *restrict items, size_t size, size_t count, FILE *restrict str
 	while (done < total) {
 		size_t n;
 
-		if ((!stream->input || stream->start == stream->end) && !fill_locked(stream))
+		if (!has_input_locked(stream))
 			break;
 		n = stream->end - stream->start;
 		if (n > total - done)

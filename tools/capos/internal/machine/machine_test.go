@@ -34,6 +34,11 @@ func playMachine(role string) {
 		record, _ := binary.Append(nil, binary.LittleEndian, &abi.ExitRecord{Program: program, Code: code, Last: last})
 		out.Write(uint8(abi.HostFrameExit), record)
 	}
+	fault := func(program uint32) {
+		record := make([]byte, 64)
+		binary.LittleEndian.PutUint32(record[52:], program)
+		out.Write(uint8(abi.HostFrameFault), record)
+	}
 	fmt.Fprintln(os.Stderr, "capos: booted")
 	if role == "die" {
 		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: no such thing")
@@ -62,14 +67,10 @@ func playMachine(role string) {
 	case "two":
 		out.Write(uint8(abi.HostFrameStdout), []byte("one"))
 		exit(0, 1, 0)
-		fault := make([]byte, 64)
-		fault[52] = 1 // the program
-		out.Write(uint8(abi.HostFrameFault), fault)
+		fault(1)
 		exit(1, 2, 1)
 	case "together": // the second's fault comes before the first's end
-		fault := make([]byte, 64)
-		fault[52] = 1
-		out.Write(uint8(abi.HostFrameFault), fault)
+		fault(1)
 		exit(0, 1, 0)
 		exit(1, 2, 1)
 	case "panic":
