@@ -1,5 +1,5 @@
 /* What the kernel wants to know from its loader, whichever it was: memory, the boot package, the command line, and on a PC the way to its
- * tables and its screen. Readers of the loaders' own formats (arch/x86_64/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
+ * tables and its screen. Readers of the loaders' own formats (machine/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
 #ifndef CAPOS_CORE_BOOT_INFO_H
 #define CAPOS_CORE_BOOT_INFO_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mm/frame.h"
+#include "core/address.h"
 
 #define BOOT_RANGES_MAX 64
 #define BOOT_TAKEN_MAX 8

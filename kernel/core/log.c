@@ -4,7 +4,7 @@
  * the second link pass puts into the image (kernel.mk), so that the report reads without any tool. */
 #include "core/log.h"
 
-#include "arch/x86_64/apic.h"
+#include "machine/apic.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #include "core/lock.h"

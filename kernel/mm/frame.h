@@ -11,36 +11,11 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "core/address.h"
 
-typedef uint64_t paddr_t;
-typedef uint64_t vaddr_t;
-
-#define PAGE_SIZE 4096ul
-#define PAGE_SHIFT 12
-#define LARGE_PAGE_SIZE 0x200000ul
-#define LARGE_PAGE_ORDER 9
 /* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator that backs guest memory
  * with huge pages clears one for each: many small blocks would cost more than the rest of the boot. */
 #define FRAME_ORDER_MAX 14
-
-#ifndef CAPOS_HOST_TEST
-#define DIRECT_MAP_BASE 0xffff800000000000ul
-static inline void *phys_to_virt(paddr_t pa)
-{
-	return (void *)(pa + DIRECT_MAP_BASE);
-}
-static inline paddr_t virt_to_phys(const void *va)
-{
-	return (paddr_t)va - DIRECT_MAP_BASE; /* direct map only, not the kernel image */
-}
-#else
-void *phys_to_virt(paddr_t pa);
-paddr_t virt_to_phys(const void *va);
-#endif
-
-struct memory_range {
-	paddr_t start, end; /* bytes; [start, end) */
-};
 
 /* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel image, boot
  * package, tables). The allocator's own tables are placed in usable memory. The direct map covers all of usable. */

@@ -14,11 +14,11 @@
  * models/sched.pml models stealing and waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces. */
 #include "sched/sched.h"
 
-#include "arch/x86_64/apic.h"
+#include "machine/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
-#include "arch/x86_64/timer.h"
+#include "sched/timer.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "proc/process.h"

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/x86_64/trap_frame.h"
 #include "capos_kernel/status.h"
 #include "core/list.h"
 #include "core/lock.h"
@@ -44,21 +45,6 @@ enum exit_work {
 #define NOTIFY_MASK_ALL (UINT64_MAX >> 1)
 
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
-
-/* User registers as entry.S leaves them at the top of the kernel stack. Offsets are taken by asm-offsets. */
-struct trap_frame {
-	uint64_t r15, r14, r13, r12, r11, rcx, rbx, rbp, rdi;
-	uint64_t rsi, rdx, r10, r8, r9; /* a register call's argument words, in their order: trap_frame_words */
-	uint64_t rax;
-	uint64_t vector, error;
-	uint64_t rip, cs, rflags, rsp, ss;
-};
-
-static inline const uint64_t *trap_frame_words(const struct trap_frame *frame)
-{
-	_Static_assert(offsetof(struct trap_frame, rax) - offsetof(struct trap_frame, rsi) == 5 * sizeof(uint64_t), "five words");
-	return (const uint64_t *)((const char *)frame + offsetof(struct trap_frame, rsi));
-}
 
 struct thread {
 	struct object object;

@@ -179,7 +179,7 @@ func judgeNMI(text string, cpus int, busy bool) error {
 	return nil
 }
 
-// kernelMistakes are the deliberate mistakes of kernel/core/selftest.c, what the debug kernel must call each, and the function that a
+// kernelMistakes are the deliberate mistakes of kernel/init/selftest.c, what the debug kernel must call each, and the function that a
 // person has to find in the backtrace ("": it is named by the reason).
 var kernelMistakes = []struct{ name, reason, function string }{
 	{"object-use-after-free", "KASAN: use of a free kernel object: read of 1 bytes", "object_use_after_free"},
@@ -195,12 +195,12 @@ var kernelMistakes = []struct{ name, reason, function string }{
 	{"frame-double-free", "is not an allocated block of order 0", "frame_free"},
 	{"global-behind", "KASAN: access behind a global variable: read of 1 bytes", "global_behind"},
 	{"user-access", "KASAN: user memory without the functions for it: read of 1 bytes at 10000", "user_access"},
-	{"index-behind", "UBSAN: index out of bounds at kernel/core/selftest.c:", "index_behind"},
-	{"addition-overflow", "UBSAN: signed addition overflows at kernel/core/selftest.c:", "addition_overflow"},
-	{"shift-too-far", "UBSAN: shift out of range at kernel/core/selftest.c:", "shift_too_far"},
-	{"division-by-zero", "UBSAN: division by zero or overflow at kernel/core/selftest.c:", "division_by_zero"},
-	{"misaligned", "UBSAN: misaligned pointer at kernel/core/selftest.c:", "misaligned"},
-	{"bad-bool", "UBSAN: value that its type does not have at kernel/core/selftest.c:", "bad_bool"},
+	{"index-behind", "UBSAN: index out of bounds at kernel/init/selftest.c:", "index_behind"},
+	{"addition-overflow", "UBSAN: signed addition overflows at kernel/init/selftest.c:", "addition_overflow"},
+	{"shift-too-far", "UBSAN: shift out of range at kernel/init/selftest.c:", "shift_too_far"},
+	{"division-by-zero", "UBSAN: division by zero or overflow at kernel/init/selftest.c:", "division_by_zero"},
+	{"misaligned", "UBSAN: misaligned pointer at kernel/init/selftest.c:", "misaligned"},
+	{"bad-bool", "UBSAN: value that its type does not have at kernel/init/selftest.c:", "bad_bool"},
 	{"stack-overrun", "kernel stack overrun", "stack_overrun"},
 	{"lock-order", "lock order: PROCESS taken while FRAMES is held", "lock_check_acquire"},
 	{"assertion", "expected number == 4", "assertion"},

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "arch/x86_64/cpu.h"
-#include "mm/frame.h"
-#include "sched/thread.h"
+#include "arch/x86_64/trap_frame.h"
+#include "core/address.h"
 
 struct percpu;
 

@@ -7,7 +7,7 @@
  * GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
  */
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/multiboot.h"
+#include "machine/multiboot.h"
 #include "offsets.h"
 
 #define PHYS(symbol) ((symbol) - KERNEL_BASE)

@@ -9,7 +9,7 @@
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
-#include "mm/frame.h"
+#include "core/address.h"
 
 #define PTE_PRESENT 1ul
 #define PTE_WRITE 2ul

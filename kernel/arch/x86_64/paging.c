@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "mm/frame.h"
 
 extern uint64_t kernel_pml4[512];
 

@@ -28,7 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mm/frame.h"
+#include "capos_kernel/status.h"
+#include "core/address.h"
 
 #define PAGING_PRESENT 1ul
 #define PAGING_ADDRESS 0x000ffffffffff000ul

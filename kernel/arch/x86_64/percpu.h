@@ -46,7 +46,7 @@ struct tlb_request {
 };
 
 struct percpu {
-	/* Offsets known to entry.S through asm-offsets. */
+	/* Offsets known to entry.S through offsets.c. */
 	struct percpu *self;
 	struct thread *current;
 	uint64_t kernel_stack; /* where the next entry from user mode begins pushing */

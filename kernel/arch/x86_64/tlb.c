@@ -7,7 +7,7 @@
  * models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
-#include "arch/x86_64/apic.h"
+#include "machine/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"

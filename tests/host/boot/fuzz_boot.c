@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/x86_64/multiboot.h"
-#include "arch/x86_64/pvh.h"
+#include "machine/multiboot.h"
+#include "machine/pvh.h"
 #include "core/boot_info.h"
 #include "dev/line_input.h"
 #include "dev/screen.h"

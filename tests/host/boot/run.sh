@@ -14,7 +14,7 @@ make -s schema >&2 || { echo "FAIL boot: the schema does not compile"; exit 1; }
 
 flags="-std=gnu17 -g -O1 -fno-builtin-strlen -Wall -Wextra -Werror -DCAPOS_HOST_TEST
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel -I$here -Itests/host/call"
-parts="kernel/core/boot_info.c kernel/arch/x86_64/multiboot.c kernel/arch/x86_64/pvh.c
+parts="kernel/core/boot_info.c kernel/machine/multiboot.c kernel/machine/pvh.c
 	kernel/dev/screen.c kernel/dev/line_input.c"
 
 build() {

@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arch/x86_64/multiboot.h"
-#include "arch/x86_64/pvh.h"
+#include "machine/multiboot.h"
+#include "machine/pvh.h"
 #define CHECK_GROUP "boot"
 #include "check.h"
 #include "core/boot_info.h"

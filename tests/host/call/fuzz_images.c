@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
 #include "images.h"
-#include "proc/elf.h"
+#include "init/elf.h"
 #include "proc/package.h"
 
 #define MUST(condition)          \

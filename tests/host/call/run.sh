@@ -28,7 +28,7 @@ make -s schema >&2 || { echo "FAIL call: the schema does not compile"; exit 1; }
 flags="-std=gnu17 -g -O1 -fno-builtin-strlen -Wall -Wextra -Werror -DCAPOS_HOST_TEST -DCAPOS_DEBUG
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel -I$here"
 parts="kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c kernel/dev/channel_input.c
-	kernel/proc/elf.c kernel/proc/package.c kernel/arch/x86_64/acpi_tables.c"
+	kernel/init/elf.c kernel/proc/package.c kernel/machine/acpi_tables.c"
 
 build() {
 	name=$1
@@ -51,7 +51,7 @@ build test_console $sanitized $here/test_console.c $calls kernel/object/console.
 # shellcheck disable=SC2086
 build test_vector $sanitized $here/test_vector.c kernel/arch/x86_64/vector.c
 # shellcheck disable=SC2086
-build test_acpi $sanitized $here/test_acpi.c $here/kernel.c kernel/arch/x86_64/acpi_tables.c
+build test_acpi $sanitized $here/test_acpi.c $here/kernel.c kernel/machine/acpi_tables.c
 for test in test_table test_parts test_ring test_console test_vector test_acpi; do
 	ASAN_OPTIONS=detect_leaks=0 "$out/$test" || failed=1
 done

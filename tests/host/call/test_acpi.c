@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "check.h"
 
 #define BASE 0xe0000u

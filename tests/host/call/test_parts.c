@@ -10,7 +10,7 @@
 #include "dev/rtc.h"
 #include "images.h"
 #include "object/host_share.h"
-#include "proc/elf.h"
+#include "init/elf.h"
 #include "proc/package.h"
 
 static void chacha_rfc8439_2_3_2(void)

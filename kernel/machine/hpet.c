@@ -1,7 +1,7 @@
 /* The high precision event timer: see hpet.h. Only its counter is used. */
-#include "arch/x86_64/hpet.h"
+#include "machine/hpet.h"
 
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "mm/frame.h"
 
 #define CAPABILITIES 0x00u

@@ -1,13 +1,13 @@
 /* Starting the other CPUs. ACPI's tables name them; without tables QEMU's firmware configuration device (docs/specs/fw_cfg, item 5) says how
  * many there are, and one broadcast wakes all; without either the machine has one CPU as far as the kernel is concerned. They number themselves
  * on the trampoline. */
-#include "arch/x86_64/acpi.h"
-#include "arch/x86_64/apic.h"
+#include "machine/acpi.h"
+#include "machine/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
-#include "arch/x86_64/timer.h"
+#include "sched/timer.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/frame.h"

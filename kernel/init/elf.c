@@ -1,6 +1,6 @@
 /* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI chapters 4 and
  * 5, and the x86-64 psABI. */
-#include "proc/elf.h"
+#include "init/elf.h"
 
 #include <stdbool.h>
 

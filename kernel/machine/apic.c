@@ -1,7 +1,7 @@
 /* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC for device lines, all of which go to CPU 0. */
-#include "arch/x86_64/apic.h"
+#include "machine/apic.h"
 
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "mm/frame.h"

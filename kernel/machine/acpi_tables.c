@@ -1,5 +1,5 @@
 /* Reading ACPI tables: see acpi.h. No interpreter: the one value that lives in bytecode, the sleep type of soft off, is found by its name. */
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "core/string.h"
 
 #define HEADER_SIZE 36u

@@ -8,14 +8,14 @@
  * nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree runs on one CPU. */
 #include "sched/clock.h"
 
-#include "arch/x86_64/apic.h"
+#include "machine/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/hpet.h"
-#include "arch/x86_64/timer.h"
+#include "machine/hpet.h"
+#include "sched/timer.h"
 #include "core/log.h"
-#include "core/main.h"
+#include "init/main.h"
 #include "core/string.h"
 #include "dev/command_line.h"
 

@@ -7,7 +7,7 @@
  *
  *     user address space after loading: segments at their own addresses; wherever the address space puts them:
  *     TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
-#include "proc/loader.h"
+#include "init/loader.h"
 
 #include "arch/x86_64/cpu.h"
 #include "core/string.h"
@@ -15,7 +15,7 @@
 #include "mm/kmem.h"
 #include "object/entropy.h"
 #include "object/markers.h"
-#include "proc/elf.h"
+#include "init/elf.h"
 #include "proc/package.h"
 #include "proc/process.h"
 #include "sched/clock.h"

@@ -2,9 +2,9 @@
  *
  * Around each of them the free frames and live objects are counted. Both counts are equal when the kernel has given
  * everything back; whoever started the machine compares them in the ExitRecord. */
-#include "proc/run.h"
+#include "init/run.h"
 
-#include "arch/x86_64/acpi.h"
+#include "machine/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "call/trace.h"
 #include "core/log.h"
@@ -15,7 +15,7 @@
 #include "mm/frame.h"
 #include "mm/kmem.h"
 #include "object/boot_package.h"
-#include "proc/loader.h"
+#include "init/loader.h"
 #include "proc/package.h"
 #include "proc/process.h"
 #include "sched/clock.h"

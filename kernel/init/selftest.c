@@ -1,7 +1,7 @@
 /* Deliberate mistakes: see selftest.h. Each must end in a panic with the right reason (test step panic/checks); one that goes
  * unnoticed ends in a panic that says so. What they do goes through volatile variables, or the compiler, which sees that it is
  * wrong, would leave it out. */
-#include "core/selftest.h"
+#include "init/selftest.h"
 
 #ifdef CAPOS_DEBUG
 
