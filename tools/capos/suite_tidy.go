@@ -62,7 +62,8 @@ func (s *suite) tidySteps() []step {
 	return []step{{name: "tidy/tree", cpus: 1, run: s.tidy}}
 }
 
-// tidy checks every tracked file against every rule, and models against code; each rule is one check.
+// tidy checks every tracked file against every rule, models against code, and the kernel's includes
+// against the order of its folders; each rule is one check.
 func (s *suite) tidy(ctx context.Context) []check {
 	names, err := s.sourceFiles(ctx)
 	if err != nil {
@@ -70,6 +71,7 @@ func (s *suite) tidy(ctx context.Context) []check {
 	}
 	complaints := map[string][]string{}
 	links := modelLinks{code: map[string]bool{}}
+	var layers layering
 	for _, name := range names {
 		info, err := os.Lstat(filepath.Join(s.root, name))
 		if err != nil || !info.Mode().IsRegular() {
@@ -88,6 +90,7 @@ func (s *suite) tidy(ctx context.Context) []check {
 		}
 		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 		links.look(name, lines)
+		layers.look(name, lines)
 		for _, rule := range tidyRules() {
 			if rule.applies(name) {
 				for _, complaint := range rule.find(name, lines) {
@@ -97,8 +100,9 @@ func (s *suite) tidy(ctx context.Context) []check {
 		}
 	}
 	complaints["models"] = links.complaints()
+	complaints["layers"] = layers.result()
 	var checks []check
-	for _, name := range append([]string{"file-size", "binaries", "models"}, ruleNames()...) {
+	for _, name := range append([]string{"file-size", "binaries", "models", "layers"}, ruleNames()...) {
 		c := check{name, passed, ""}
 		if list := complaints[name]; len(list) > 0 {
 			c = check{name, failed, strings.Join(list, "\n")}
