@@ -62,7 +62,7 @@ struct thread {
 	struct capos_ring_header *ring;
 	uint64_t ring_address;
 	uint32_t submission_head, completion_tail;
-	void *scratch; /* CALL_SCRATCH_BYTES for messages; allocated at the first ring call */
+	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before */
 
 	/* Owner thread only, or anybody while it is suspended and not running. */
 	uint64_t fs_base, gs_base;
