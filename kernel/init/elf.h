@@ -1,7 +1,7 @@
 /* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure: it looks at bytes and decides,
  * and believes nothing it has not checked. */
-#ifndef CAPOS_PROC_ELF_H
-#define CAPOS_PROC_ELF_H
+#ifndef CAPOS_INIT_ELF_H
+#define CAPOS_INIT_ELF_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Making a process out of a program of the boot package. */
-#ifndef CAPOS_PROC_LOADER_H
-#define CAPOS_PROC_LOADER_H
+#ifndef CAPOS_INIT_LOADER_H
+#define CAPOS_INIT_LOADER_H
 
 #include "capos_kernel/status.h"
 

@@ -1,6 +1,6 @@
 /* Boot. */
-#ifndef CAPOS_CORE_MAIN_H
-#define CAPOS_CORE_MAIN_H
+#ifndef CAPOS_INIT_MAIN_H
+#define CAPOS_INIT_MAIN_H
 
 #include <stdint.h>
 

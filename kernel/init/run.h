@@ -1,6 +1,6 @@
 /* Running the boot package's programs. */
-#ifndef CAPOS_PROC_RUN_H
-#define CAPOS_PROC_RUN_H
+#ifndef CAPOS_INIT_RUN_H
+#define CAPOS_INIT_RUN_H
 
 #include <stddef.h>
 

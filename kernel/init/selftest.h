@@ -1,6 +1,6 @@
 /* Deliberate mistakes, to see that the debug kernel notices them. Other kernels do not have them. */
-#ifndef CAPOS_CORE_SELFTEST_H
-#define CAPOS_CORE_SELFTEST_H
+#ifndef CAPOS_INIT_SELFTEST_H
+#define CAPOS_INIT_SELFTEST_H
 
 #ifdef CAPOS_DEBUG
 /* Makes the mistake that a word selftest=NAME of the command line asks for; returns when there is no such word. */

@@ -1,6 +1,6 @@
 /* Local and I/O interrupt controllers: the timer, interrupts between CPUs, device lines. Intel SDM volume 3 chapter 11. */
-#ifndef CAPOS_ARCH_APIC_H
-#define CAPOS_ARCH_APIC_H
+#ifndef CAPOS_MACHINE_APIC_H
+#define CAPOS_MACHINE_APIC_H
 
 #include <stdint.h>
 

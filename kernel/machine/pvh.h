@@ -1,6 +1,6 @@
 /* The PVH boot protocol: what QEMU's -kernel and other virtual machine monitors start the kernel by. */
-#ifndef CAPOS_ARCH_PVH_H
-#define CAPOS_ARCH_PVH_H
+#ifndef CAPOS_MACHINE_PVH_H
+#define CAPOS_MACHINE_PVH_H
 
 #include "core/boot_info.h"
 

@@ -1,6 +1,6 @@
 /* The one-shot timer of this CPU, in monotonic time. */
-#ifndef CAPOS_ARCH_TIMER_H
-#define CAPOS_ARCH_TIMER_H
+#ifndef CAPOS_SCHED_TIMER_H
+#define CAPOS_SCHED_TIMER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -77,6 +78,7 @@ func (l *layering) result() []string {
 		return []string{layersFile + ": missing"}
 	}
 	found := l.complaints
+	var gone []string
 	for _, in := range l.includes {
 		from, known := l.folder(in.from)
 		if !known && !strings.HasPrefix(in.from, "include/") {
@@ -96,9 +98,10 @@ func (l *layering) result() []string {
 	}
 	for in, seen := range l.listed {
 		if !seen {
-			found = append(found, fmt.Sprintf("%s: %s no longer includes %s upward: remove the line",
+			gone = append(gone, fmt.Sprintf("%s: %s no longer includes %s upward: remove the line",
 				layersFile, in.from, in.to))
 		}
 	}
-	return found
+	slices.Sort(gone) // a map has no order of its own
+	return append(found, gone...)
 }
