@@ -1,6 +1,7 @@
-# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock ranks, poisoned memory, every
-# access and every operation with an undefined case checked: core/kasan.c, core/ubsan.c; selftest= proves it).
-# Two link passes: the second carries the symbol table made from the first.
+# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock
+# ranks, poisoned memory, every access and every operation with an undefined case checked:
+# core/kasan.c, core/ubsan.c; selftest= proves it). Two link passes: the second carries the symbol
+# table made from the first.
 
 KERNEL_CC ?= gcc
 KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*.S kernel/*/*/*.S))
@@ -10,7 +11,8 @@ KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-r
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
 KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib
-# With checks inside, gcc no longer follows some values and warns of cases that cannot be; the release build has the warnings.
+# With checks inside, gcc no longer follows some values and warns of cases that cannot be; the
+# release build has the warnings.
 KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 \
 	--param asan-stack=0 --param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
 	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow

@@ -1,4 +1,5 @@
-# Makes the kernel's symbol table, as assembly, from `nm -n` of the first link pass (or from nothing).
+# Makes the kernel's symbol table, as assembly, from `nm -n` of the first link pass (or from
+# nothing).
 / [tT] / {
 	if ($3 ~ /^\.L/) next
 	address[n] = $1

@@ -1,5 +1,5 @@
-# The C library: build/libcapos/libcapos.a and crt0.o, built by clang; `make libcapos-gcc` builds the same with gcc
-# in build/libcapos-gcc. Programs of either compiler link with either.
+# The C library: build/libcapos/libcapos.a and crt0.o, built by clang; `make libcapos-gcc` builds
+# the same with gcc in build/libcapos-gcc. Programs of either compiler link with either.
 
 LIBCAPOS_CLANG ?= clang-19
 LIBCAPOS_GCC   ?= gcc

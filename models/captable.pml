@@ -3,12 +3,13 @@
  * Models  kernel/cap/table.c: cap_table_lookup, cap_table_release, cap_table_reserve, cap_table_commit, slot_recycle_locked
  *         kernel/core/object.h: object_retain, object_release
  *
- * Bounds: one slot, which holds a counted object first, or a static one, and after a release is reserved and committed again
- * for another object of either kind; two threads that look the first id up LOOKUPS times, use what they get and let go of
- * it, one that does the same with the second id; two that release the first id, one that then releases the second.
+ * Bounds: one slot, which holds a counted object first, or a static one, and after a release is
+ * reserved and committed again for another object of either kind; two threads that look the first
+ * id up LOOKUPS times, use what they get and let go of it, one that does the same with the second
+ * id; two that release the first id, one that then releases the second.
  *
- * Claims: a look-up gives the object its id was made for, alive until it is let go, or nothing; of two releases one
- * succeeds; in the end each reference has been dropped exactly once. */
+ * Claims: a look-up gives the object its id was made for, alive until it is let go, or nothing; of
+ * two releases one succeeds; in the end each reference has been dropped exactly once. */
 
 #ifdef SHORT
 #define LOOKUPS 1
@@ -131,7 +132,8 @@ proctype releaser()
 	cap_table_release(1)
 }
 
-/* A method that returns a capability takes the slot when it is free, and its caller releases it again. */
+/* A method that returns a capability takes the slot when it is free, and its caller releases it
+ * again. */
 proctype maker()
 {
 	byte g, k, o;

@@ -1,4 +1,5 @@
-/* Notifications, suspension and kill, against a thread that runs, enters the kernel, waits, is preempted, moves and ends.
+/* Notifications, suspension and kill, against a thread that runs, enters the kernel, waits, is
+ * preempted, moves and ends.
  *
  * Models  kernel/sched/thread.c: thread_notify, thread_kill, thread_exit
  *         kernel/sched/notify.c: notify_due, return_to_user, deliver_pending, stop_here, notify_resume
@@ -6,14 +7,16 @@
  *         kernel/object/thread_handle.c: is_quiet, suspend, resume
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
- * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a notification) besides its
- * `resume` calls. The others are two notifiers with one notification each, of the same kind or of two, a suspender that
- * suspends and resumes SUSPENSIONS times or stops halfway, and a killer; every choice of up to PARTIES_MAX of them takes
- * part. Inter-processor interrupts that reach a CPU while another thread has it are lost to the thread. Steps that only
- * touch what one held lock guards are one step here.
+ * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a
+ * notification) besides its `resume` calls. The others are two notifiers with one notification
+ * each, of the same kind or of two, a suspender that suspends and resumes SUSPENSIONS times or
+ * stops halfway, and a killer; every choice of up to PARTIES_MAX of them takes part.
+ * Inter-processor interrupts that reach a CPU while another thread has it are lost to the thread.
+ * Steps that only touch what one held lock guards are one step here.
  *
- * Claims: suspend returns (no invalid end state); between it and resume the thread runs no user code; when nothing moves any
- * more, every notification has been delivered with the last value sent, or is masked, and the killed thread has ended. */
+ * Claims: suspend returns (no invalid end state); between it and resume the thread runs no user
+ * code; when nothing moves any more, every notification has been delivered with the last value
+ * sent, or is masked, and the killed thread has ended. */
 
 #define CALLS 1
 #ifdef SHORT
@@ -187,7 +190,8 @@ end_in_a_wait:
 		wait_state = NONE
 	fi;
 
-	/* return_to_user; entry.S looks first and comes here only for a reason, which makes no difference. */
+	/* return_to_user; entry.S looks first and comes here only for a reason, which makes no
+	 * difference. */
 	do
 	:: true ->
 		if

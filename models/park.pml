@@ -6,15 +6,17 @@
  *         kernel/sched/thread.c: thread_notify, thread_kill (the part that ends waits)
  *         kernel/mm/aspace.c: zap (hide, flush, drain, free); kernel/mm/populate.c: aspace_fault
  *
- * Bounds: a thread parks once on one word and sleeps once afterwards. Four causes may end the park: an unparker that changes
- * the word and wakes one thread per parker, an unmap, a notification (or kill) for each parker, a deadline that may pass at
- * any time, the past included. Any one of them must be enough, so a run has a freely chosen set: two parkers with one or two
- * causes, or (SHORT) one parker with one to four. A parker's TLB is modelled; so is that its CPU answers a flush only with
- * interrupts on or while it spins. Steps that only touch what one held lock guards are one step here.
+ * Bounds: a thread parks once on one word and sleeps once afterwards. Four causes may end the park:
+ * an unparker that changes the word and wakes one thread per parker, an unmap, a notification (or
+ * kill) for each parker, a deadline that may pass at any time, the past included. Any one of them
+ * must be enough, so a run has a freely chosen set: two parkers with one or two causes, or (SHORT)
+ * one parker with one to four. A parker's TLB is modelled; so is that its CPU answers a flush only
+ * with interrupts on or while it spins. Steps that only touch what one held lock guards are one
+ * step here.
  *
- * Claims: every parker gets to its end (no invalid end state); a wait ends only with an outcome somebody decided; the
- * numbers park_wake returns are the numbers of threads that saw `woken`; nobody reads a freed frame; after unmap nobody is
- * parked there. */
+ * Claims: every parker gets to its end (no invalid end state); a wait ends only with an outcome
+ * somebody decided; the numbers park_wake returns are the numbers of threads that saw `woken`;
+ * nobody reads a freed frame; after unmap nobody is parked there. */
 
 #ifdef SHORT
 #define PARKERS    1
@@ -180,7 +182,8 @@ parked:
 #ifndef BROKEN_3
 	waiters--;
 #endif
-	/* Back in the program, where notifications are delivered. Then a sleep, which only its deadline and notifications decide. */
+	/* Back in the program, where notifications are delivered. Then a sleep, which only its
+	 * deadline and notifications decide. */
 	atomic { due[id] = false; timed = true };
 	wait_begin(id);
 	sched_block(id);

@@ -3,14 +3,15 @@
  * Models  kernel/call/ring.c: ring_enter, execute_until, execute_next, post, completions_pending
  *         libcapos/src/ring.c: capos_ring_push, capos_ring_pop
  *
- * Bounds: queues of two entries, indices modulo 8, ENTRIES entries into the kernel, each of which may end early after any
- * submission (an interrupted call). The program is one of two:
+ * Bounds: queues of two entries, indices modulo 8, ENTRIES entries into the kernel, each of which
+ * may end early after any submission (an interrupted call). The program is one of two:
  *   honest   pushes five numbered submissions as there is room, while another of its threads pops completions at any time;
  *   hostile  another of its threads writes anything to all four indices and to the submissions, SCRIBBLES times, at any time.
  *
- * Claims, for both: an entry takes at most a ring full of submissions, never more than the tail it read; what is executed is
- * what was checked; the kernel's own count of completions is that of the submissions it took. For the honest program: every
- * submission is executed once, in order, and every completion is seen once, in order and whole. */
+ * Claims, for both: an entry takes at most a ring full of submissions, never more than the tail it
+ * read; what is executed is what was checked; the kernel's own count of completions is that of the
+ * submissions it took. For the honest program: every submission is executed once, in order, and
+ * every completion is seen once, in order and whole. */
 
 #define SLOTS       2
 #define INDEX(i)    ((i) & 7)

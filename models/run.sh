@@ -3,9 +3,9 @@
 #
 # models/run.sh [--short] [MODEL...]
 #
-# Without --short each protocol is checked within both bounds its model states, and all variants are. With it, only the
-# small bounds and the first three variants of each model. Prints `ok`, `FAIL` or `skip` lines and, before each, what was
-# searched. Everything is built in build/models.
+# Without --short each protocol is checked within both bounds its model states, and all variants
+# are. With it, only the small bounds and the first three variants of each model. Prints `ok`,
+# `FAIL` or `skip` lines and, before each, what was searched. Everything is built in build/models.
 set -u
 
 source_directory=$(cd "$(dirname "$0")" && pwd)

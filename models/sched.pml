@@ -4,14 +4,17 @@
  *         schedule_locked, switch_to, sched_switched, sched_end, sched_idle
  *         kernel/sched/wait.c: wait_decide
  *
- * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends, one that ends as soon as
- * it can, and, or not, one that runs in user mode until the first has ended and is interrupted only when somebody has a
- * reason. Each wait may be decided by either of two wakers on other CPUs, which then wake the thread, however late. Virtual
- * time is left out: the queue's order is any order, and whether a thread that wakes takes the CPU at once is open. Where a
- * slice runs on the CPU, its end will do, and the waking interrupt may be left out. An idle CPU is claimed by whoever chooses it.
+ * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends,
+ * one that ends as soon as it can, and, or not, one that runs in user mode until the first has
+ * ended and is interrupted only when somebody has a reason. Each wait may be decided by either of
+ * two wakers on other CPUs, which then wake the thread, however late. Virtual time is left out: the
+ * queue's order is any order, and whether a thread that wakes takes the CPU at once is open. Where
+ * a slice runs on the CPU, its end will do, and the waking interrupt may be left out. An idle CPU
+ * is claimed by whoever chooses it.
  *
- * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is decided; all threads end
- * (no invalid end state), so no CPU stays halted while a thread waits behind one that does not yield. */
+ * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is
+ * decided; all threads end (no invalid end state), so no CPU stays halted while a thread waits
+ * behind one that does not yield. */
 
 #ifdef SHORT
 #define WAITS 2
@@ -121,7 +124,8 @@ inline sched_wake(t)
 	atomic { at = 0; stopped = false }
 }
 
-/* c is the CPU the thread me runs on; its lock is held and released, perhaps by the thread that comes next. */
+/* c is the CPU the thread me runs on; its lock is held and released, perhaps by the thread that
+ * comes next. */
 inline schedule_locked()
 {
 	atomic {

@@ -6,14 +6,16 @@
  *         kernel/sched/sched.c: load_thread (idle and kernel threads keep
  *         the last space loaded)
  *
- * Bounds: two spaces of one page each, which never gets the frame of the other at the same time; CPUS processors that make
- * STEPS steps of their choice: switch to a thread of a space or to a kernel thread, unmap the page and free its frame, map
- * it again, destroy a space nobody runs in. The processors' page walkers run on their own and may fill a TLB from the loaded
- * tables at any time. A CPU answers requests only between its steps (interrupts on), while it spins for a lock, and while it
- * waits for answers.
+ * Bounds: two spaces of one page each, which never gets the frame of the other at the same time;
+ * CPUS processors that make STEPS steps of their choice: switch to a thread of a space or to a
+ * kernel thread, unmap the page and free its frame, map it again, destroy a space nobody runs in.
+ * The processors' page walkers run on their own and may fill a TLB from the loaded tables at any
+ * time. A CPU answers requests only between its steps (interrupts on), while it spins for a lock,
+ * and while it waits for answers.
  *
- * Claims: when a frame is freed no TLB has it, and when tables are freed no CPU has them loaded; neither changes later; a
- * freed space's mask is not touched; all CPUs get to their end (no invalid end state). */
+ * Claims: when a frame is freed no TLB has it, and when tables are freed no CPU has them loaded;
+ * neither changes later; a freed space's mask is not touched; all CPUs get to their end (no invalid
+ * end state). */
 
 #ifdef SHORT
 #define CPUS  2

@@ -1,4 +1,5 @@
-# The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and tools/abi up to date.
+# The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and
+# tools/abi up to date.
 
 SCHEMA_SOURCES   := $(wildcard abi/schema/*.capnp)
 CAPNPC_SOURCES   := $(filter-out %_test.go,$(wildcard tools/capnpc-capos/*.go)) tools/go.mod

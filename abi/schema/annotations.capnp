@@ -1,19 +1,21 @@
 @0xbc87b27d8ba4b797;
-# Annotations that carry what Cap'n Proto itself has no words for: which errors a method may answer with, which
-# structures are shared memory with a fixed C layout, and which methods may block. The generator reads them.
+# Annotations that carry what Cap'n Proto itself has no words for: which errors a method may answer
+# with, which structures are shared memory with a fixed C layout, and which methods may block. The
+# generator reads them.
 
 using Errors = import "errors.capnp";
 
 annotation errors @0xdeb85b4f4489ba0d (method) :List(Errors.ErrorCode);
-# Every error the method itself can answer with. Errors of the call layer (bad capability, unreadable message)
-# are not repeated here; docs/abi.md lists them.
+# Every error the method itself can answer with. Errors of the call layer (bad capability,
+# unreadable message) are not repeated here; docs/abi.md lists them.
 
 annotation blocks @0xbfb0d9c14ff66dac (method) :Void;
 # The method may suspend the calling thread.
 
 annotation fixed @0xeb4e11e646192524 (struct) :UInt32;
-# The structure is not a Cap'n Proto message: it lies in shared memory with the C layout of its fields in ordinal
-# order, naturally aligned, without implicit padding. The value is its size in bytes, which the generator checks.
+# The structure is not a Cap'n Proto message: it lies in shared memory with the C layout of its
+# fields in ordinal order, naturally aligned, without implicit padding. The value is its size in
+# bytes, which the generator checks.
 
 annotation length @0xa4b9a8218739ca2f (field) :UInt32;
 # On a Data field of a fixed structure: the field is an inline array of this many bytes.

@@ -2,7 +2,8 @@
 # Every number with which capOS says no. Numbers are never reused.
 
 enum TransportError {
-  # Why a submission never became a method's answer. A completion's result (and RAX of a register call) is minus the ordinal.
+  # Why a submission never became a method's answer. A completion's result (and RAX of a register
+  # call) is minus the ordinal.
   none @0;
   invalidRequest @1;         # the submission's fields make no sense, or a reserved field is not zero
   invalidParamsBuffer @2;    # the kernel cannot read the parameters

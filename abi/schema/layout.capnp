@@ -1,9 +1,11 @@
 @0x8b4122df756a356a;
-# The shapes of memory that kernel and programs share, the two system calls' numbers, and the bounds.
+# The shapes of memory that kernel and programs share, the two system calls' numbers, and the
+# bounds.
 
 using C = import "annotations.capnp";
 
-# ---- system calls -------------------------------------------------------------------------------------------------
+# ---- system calls
+# -------------------------------------------------------------------------------------------------
 
 const sysExit :UInt32 = 0;
 # RDI = exit code (its low 32 bits), RSI = ExitScope. Does not return.
@@ -16,7 +18,8 @@ const exitScopeProcess :UInt32 = 1;   # ends the process, all threads
 
 const waitForever :UInt64 = 0xffffffffffffffff;
 
-# ---- capability ring ----------------------------------------------------------------------------------------------
+# ---- capability ring
+# ----------------------------------------------------------------------------------------------
 
 const ringSubmissions :UInt32 = 16;
 const ringCompletions :UInt32 = 32;
@@ -73,7 +76,8 @@ enum ParkResult {
   interrupted @4;   # a notification is pending
 }
 
-# ---- CapSet page --------------------------------------------------------------------------------------------------
+# ---- CapSet page
+# --------------------------------------------------------------------------------------------------
 
 const capSetMagic :UInt32 = 0x53504143;   # "CAPS"
 const abiVersion :UInt16 = 1;
@@ -99,11 +103,13 @@ struct CapSetEntry $C.fixed(64) {
   name @3 :Data $C.length(48);   # NUL-padded
 }
 
-# ---- clock page ---------------------------------------------------------------------------------------------------
+# ---- clock page
+# ---------------------------------------------------------------------------------------------------
 
 struct ClockPage $C.fixed(64) {
-  # monotonic ns = nsBase + ((rdtsc - tscBase) * nsPerTick >> 32); wall ns = monotonic ns + wallOffset.
-  # Read sequence before and after; odd or changed: read again. nsPerTick 0: the counter is not to be trusted here, ask Timer.now.
+  # monotonic ns = nsBase + ((rdtsc - tscBase) * nsPerTick >> 32); wall ns = monotonic ns +
+  # wallOffset. Read sequence before and after; odd or changed: read again. nsPerTick 0: the counter
+  # is not to be trusted here, ask Timer.now.
   sequence @0 :UInt32;
   cpuCount @1 :UInt32;         # CPUs online
   tscBase @2 :UInt64;
@@ -113,7 +119,8 @@ struct ClockPage $C.fixed(64) {
   reserved @6 :Data $C.length(24);
 }
 
-# ---- notifications ------------------------------------------------------------------------------------------------
+# ---- notifications
+# ------------------------------------------------------------------------------------------------
 
 enum NotificationKind {
   none @0;
@@ -138,7 +145,8 @@ const notifyUserFirst :UInt32 = 32;
 const notifyUserLast :UInt32 = 62;   # bit 63 of a mask is always clear, so that a mask returned in RAX is never taken for an error
 
 struct ThreadState $C.fixed(256) {
-  # A thread's registers: the frame on the notification stack, and what readState and writeState carry.
+  # A thread's registers: the frame on the notification stack, and what readState and writeState
+  # carry.
   kind @0 :UInt32;
   code @1 :UInt32;
   address @2 :UInt64;
@@ -170,7 +178,8 @@ struct ThreadState $C.fixed(256) {
   reserved @28 :Data $C.length(48);
 }
 
-# ---- boot package -------------------------------------------------------------------------------------------------
+# ---- boot package
+# -------------------------------------------------------------------------------------------------
 
 const bootPackageMagic :UInt64 = 0x3150424f53504143;   # "CAPSOBP1"
 
@@ -186,7 +195,8 @@ struct BootPackageHeader $C.fixed(64) {
 }
 
 struct BootProgram $C.fixed(128) {
-  # Programs run one after the other, each in a fresh process, in this order; those marked together run at the same time.
+  # Programs run one after the other, each in a fresh process, in this order; those marked together
+  # run at the same time.
   elfOffset @0 :UInt64;        # page-aligned
   elfSize @1 :UInt64;
   argsOffset @2 :UInt64;       # argsCount NUL-terminated strings
@@ -205,7 +215,8 @@ const bootProgramTogether :UInt32 = 1;   # starts with the program before it in 
 const bootTogetherMax :UInt32 = 8;       # so many programs run at the same time
 
 struct BootFile $C.fixed(64) {
-  # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by binary search per component.
+  # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by
+  # binary search per component.
   nameOffset @0 :UInt64;
   nameSize @1 :UInt32;
   mode @2 :UInt32;             # bits 0..8 permissions; 0o040000 directory, 0o100000 file, 0o120000 symbolic link
@@ -230,10 +241,12 @@ enum GrantBit {
   host @10;          # "host"
 }
 
-# ---- host channel -------------------------------------------------------------------------------------------------
+# ---- host channel
+# -------------------------------------------------------------------------------------------------
 
 enum HostFrame {
-  # Frames between the machine and the program that started it: u8 type, u8 zero, u16 zero, u32 length, payload.
+  # Frames between the machine and the program that started it: u8 type, u8 zero, u16 zero, u32
+  # length, payload.
   none @0;
   stdout @1;          # guest to host: bytes
   stderr @2;          # guest to host: bytes
@@ -268,7 +281,8 @@ struct ExitRecord $C.fixed(64) {
   cpuTimeNs @9 :UInt64;
 }
 
-# ---- memory -------------------------------------------------------------------------------------------------------
+# ---- memory
+# -------------------------------------------------------------------------------------------------------
 
 const pageSize :UInt32 = 4096;
 const largePageSize :UInt32 = 2097152;
@@ -278,7 +292,8 @@ const protRead :UInt32 = 1;
 const protWrite :UInt32 = 2;
 const protExec :UInt32 = 4;
 const commitSparse :UInt32 = 256;
-# With commit and map: charge and give frames page by page at first touch (demand-zero). Without: charge all now.
+# With commit and map: charge and give frames page by page at first touch (demand-zero). Without:
+# charge all now.
 
 enum RegionState {
   free @0;
@@ -335,7 +350,8 @@ enum ThreadStateKind {
   ended @4;
 }
 
-# ---- limits -------------------------------------------------------------------------------------------------------
+# ---- limits
+# -------------------------------------------------------------------------------------------------------
 
 const capSlotsMax :UInt32 = 4096;
 const threadsMax :UInt32 = 4096;             # per process

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// tools lists the programs and files that a comparison needs beside what ./capos sees to itself, and Debian's packages
-// that have them.
+// tools lists the programs and files that a comparison needs beside what ./capos sees to itself,
+// and Debian's packages that have them.
 var tools = []struct{ name, debian string }{
 	{"qemu-system-x86_64", "qemu-system-x86"},
 	{"gcc", "gcc"},
@@ -31,13 +31,15 @@ func checkTools() error {
 			_, err = os.Stat(tool.name)
 		}
 		if err != nil {
-			missing = append(missing, fmt.Sprintf("%s (Debian package %s)", tool.name, tool.debian))
+			missing = append(missing, fmt.Sprintf("%s (Debian package %s)", tool.name,
+				tool.debian))
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("missing: %s; install with apt-get install, then try again", strings.Join(missing, ", "))
+	return fmt.Errorf("missing: %s; install with apt-get install, then try again",
+		strings.Join(missing, ", "))
 }
 
 // program is the path of a built guest program.
@@ -60,10 +62,12 @@ func (s *session) buildCapos(file string) error {
 	}
 	if file == rawProgram {
 		arguments := append([]string{"cc"}, cFlags...)
-		return s.command(nil, capos, append(arguments, filepath.Join("raw", "raw.c"), "-o", target)...)
+		return s.command(nil, capos, append(arguments, filepath.Join("raw", "raw.c"), "-o",
+			target)...)
 	}
 	arguments := append([]string{"go"}, goFlags...)
-	return s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(arguments, target, "./gobench")...)
+	return s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(arguments, target,
+		"./gobench")...)
 }
 
 // buildLinux builds one program for Linux and packs it with init for the guest.
@@ -77,10 +81,13 @@ func (s *session) buildLinux(file string) error {
 	gcc := append(slices.Clone(cFlags), "-static", "-pthread", "-o")
 	err := s.command(nil, "gcc", append(gcc, init, filepath.Join("linux", "init.c"))...)
 	if file == rawProgram {
-		err = errors.Join(err, s.command(nil, "gcc", append(gcc, target, filepath.Join("raw", "raw.c"))...))
+		err = errors.Join(err, s.command(nil, "gcc", append(gcc, target,
+			filepath.Join("raw", "raw.c"))...))
 	} else {
-		environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}
-		err = errors.Join(err, s.command(environment, "go", append(slices.Clone(goFlags), target, "./gobench")...))
+		environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=",
+			"GOWORK=off", "GOTOOLCHAIN=local"}
+		err = errors.Join(err, s.command(environment, "go", append(slices.Clone(goFlags),
+			target, "./gobench")...))
 	}
 	return errors.Join(err, s.writeInitialFiles(r))
 }

@@ -11,11 +11,12 @@ import (
 	"testing"
 )
 
-// TestRowsAreTheGuests holds the table against the sources of the guest programs: every row that one of them measures is
-// in the table, and nothing else is.
+// TestRowsAreTheGuests holds the table against the sources of the guest programs: every row that
+// one of them measures is in the table, and nothing else is.
 func TestRowsAreTheGuests(t *testing.T) {
 	inSource := map[string]bool{}
-	names := regexp.MustCompile(`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|parallel)\.[a-z0-9_]+)"|load\("([a-z0-9_]+)"`)
+	names := regexp.MustCompile(
+		`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|parallel)\.[a-z0-9_]+)"|load\("([a-z0-9_]+)"`)
 	for _, pattern := range []string{"../gobench/*.go", "../raw/raw.c"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
@@ -49,7 +50,8 @@ func TestRowsAreTheGuests(t *testing.T) {
 		inTable[row.Name] = true
 	}
 	if !maps.Equal(inSource, inTable) {
-		t.Errorf("the sources have %v,\nthe table has %v", slices.Sorted(maps.Keys(inSource)), slices.Sorted(maps.Keys(inTable)))
+		t.Errorf("the sources have %v,\nthe table has %v",
+			slices.Sorted(maps.Keys(inSource)), slices.Sorted(maps.Keys(inTable)))
 	}
 }
 
@@ -69,28 +71,34 @@ func TestArchive(t *testing.T) {
 	if err := a.close(); err != nil {
 		t.Fatal(err)
 	}
-	// The layout by hand: header 110, name with its NUL padded to 4, data padded to 4, and again for the trailer.
+	// The layout by hand: header 110, name with its NUL padded to 4, data padded to 4, and
+	// again for the trailer.
 	data := files.Bytes()
 	if want := 110 + 6 + 4 + 110 + 14; len(data) != want {
 		t.Errorf("%d bytes, not %d", len(data), want)
 	}
 	header := string(data[:110])
-	for at, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002", 94: "00000005"} { // magic, mode, sizes
+	// magic, mode, sizes
+	for at, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002",
+		94: "00000005"} {
 		if got := header[at : at+len(want)]; got != want {
 			t.Errorf("header %q has %q at %d, not %q", header, got, at, want)
 		}
 	}
-	if string(data[110:118]) != "init\x00\x00#!" || !bytes.Contains(data[120:], []byte("TRAILER!!!\x00")) {
+	if string(data[110:118]) != "init\x00\x00#!" || !bytes.Contains(data[120:],
+		[]byte("TRAILER!!!\x00")) {
 		t.Errorf("%q", data)
 	}
 }
 
 func TestOutput(t *testing.T) {
-	text := "noise\r\nnote ticks_per_ns 1.0000\r\nrow raw.clock 79.25 instructions\r\ncheck a.b 00ff\r\nrow bad x y\r\n" +
+	text := "noise\r\nnote ticks_per_ns 1.0000\r\nrow raw.clock 79.25 instructions\r\ncheck " +
+		"a.b 00ff\r\nrow bad x y\r\n" +
 		"end\r\nguest ended 0\r\n"
 	var o output
 	o.parse(strings.NewReader(text), false)
-	if o.rows["raw.clock"] != (measured{79.25, "instructions"}) || o.checks["a.b"] != "00ff" || !o.ended || len(o.failures) != 1 {
+	if o.rows["raw.clock"] != (measured{79.25, "instructions"}) || o.checks["a.b"] != "00ff" ||
+		!o.ended || len(o.failures) != 1 {
 		t.Errorf("%+v", o)
 	}
 	linux := &run{system: linuxName}
@@ -101,7 +109,8 @@ func TestOutput(t *testing.T) {
 	if err := o.judge(linux, nil); err != nil {
 		t.Error(err)
 	}
-	for _, broken := range []output{{ended: false}, {ended: true, others: []string{"guest ended 2"}}} {
+	for _, broken := range []output{{ended: false},
+		{ended: true, others: []string{"guest ended 2"}}} {
 		if broken.judge(linux, nil) == nil {
 			t.Errorf("%+v passes", broken)
 		}
@@ -110,7 +119,8 @@ func TestOutput(t *testing.T) {
 
 func TestSplitShellWords(t *testing.T) {
 	words, err := splitShellWords(`qemu -append 'a b' '' 'it'\''s' x=1,y`)
-	if err != nil || !slices.Equal(words, []string{"qemu", "-append", "a b", "", "it's", "x=1,y"}) {
+	if err != nil || !slices.Equal(words, []string{"qemu", "-append", "a b", "", "it's",
+		"x=1,y"}) {
 		t.Errorf("%q, %v", words, err)
 	}
 	if _, err := splitShellWords("a 'b"); err == nil {
@@ -120,24 +130,30 @@ func TestSplitShellWords(t *testing.T) {
 
 func TestCommandLine(t *testing.T) {
 	r := run{program: parallelProgram, kernel: tuned}
-	want := "panic=-1 reboot=t init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always -- /gobench -parallel mem* --"
+	want := "panic=-1 reboot=t init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always " +
+		"-- /gobench -parallel mem* --"
 	if line := r.commandLine([]string{"mem*"}); !strings.HasSuffix(line, want) {
 		t.Error(line)
 	}
 }
 
 // add enters a finished run.
-func add(r *result, column, program string, rows map[string]measured, checks map[string]string, notes ...string) {
-	r.add(&run{column: column, program: program, cpus: 1}, &output{rows: rows, checks: checks, notes: notes})
+func add(r *result, column, program string, rows map[string]measured, checks map[string]string,
+	notes ...string) {
+	r.add(&run{column: column, program: program, cpus: 1}, &output{rows: rows, checks: checks,
+		notes: notes})
 }
 
 func TestResult(t *testing.T) {
 	r := newResult()
-	add(r, columnLinux, rawProgram, map[string]measured{"raw.null_call": {300, "instructions"}}, nil)
-	add(r, columnCapos, rawProgram, map[string]measured{"raw.null_call": {150, "instructions"}}, nil)
+	add(r, columnLinux, rawProgram, map[string]measured{"raw.null_call": {300, "instructions"}},
+		nil)
+	add(r, columnCapos, rawProgram, map[string]measured{"raw.null_call": {150, "instructions"}},
+		nil)
 	r.finish([]string{"raw.null_call"})
 	row := r.Rows[0]
-	if len(r.Rows) != 1 || len(r.Failures) != 0 || *row.Ratio != 0.5 || row.RatioTuned != nil || !*row.GoalMet || r.missesGoals() {
+	if len(r.Rows) != 1 || len(r.Failures) != 0 || *row.Ratio != 0.5 || row.RatioTuned != nil ||
+		!*row.GoalMet || r.missesGoals() {
 		t.Errorf("%+v", r)
 	}
 	var table bytes.Buffer
@@ -153,16 +169,23 @@ func TestResultFailures(t *testing.T) {
 		fill func(*result)
 		want string
 	}{
-		"missing row": {"raw.clock", func(r *result) { add(r, columnCapos, rawProgram, nil, nil) }, "no row raw.clock"},
+		"missing row": {"raw.clock", func(r *result) {
+			add(r, columnCapos, rawProgram, nil,
+				nil)
+		}, "no row raw.clock"},
 		"other result": {"go.spawn", func(r *result) {
 			rows := map[string]measured{"go.spawn": {1, "instructions"}}
 			add(r, columnLinux, goProgram, rows, map[string]string{"go.spawn": "1"})
 			add(r, columnCapos, goProgram, rows, map[string]string{"go.spawn": "2"})
 		}, "computed 2"},
-		"other clock": {"raw.clock", func(r *result) { add(r, columnCapos, goProgram, nil, nil, "ticks_per_ns 2.6") }, "not instructions"},
+		"other clock": {"raw.clock", func(r *result) {
+			add(r, columnCapos, goProgram, nil,
+				nil, "ticks_per_ns 2.6")
+		}, "not instructions"},
 		"other Go": {"raw.clock", func(r *result) {
 			add(r, columnLinux, goProgram, nil, nil, "go go1.26.7 linux/amd64, 1 CPU")
-			add(r, columnCapos, goProgram, nil, nil, "go go1.26.8-capos.1 capos/amd64, 1 CPU")
+			add(r, columnCapos, goProgram, nil, nil,
+				"go go1.26.8-capos.1 capos/amd64, 1 CPU")
 		}, "one Go release"},
 	} {
 		r := newResult()
@@ -176,7 +199,8 @@ func TestResultFailures(t *testing.T) {
 
 func TestMissedGoal(t *testing.T) {
 	r := newResult()
-	add(r, columnCapos, rawProgram, map[string]measured{"raw.handoff": {1001, "instructions"}}, nil)
+	add(r, columnCapos, rawProgram, map[string]measured{"raw.handoff": {1001, "instructions"}},
+		nil)
 	r.finish([]string{"raw.handoff"})
 	if !r.missesGoals() {
 		t.Errorf("%+v", r.Rows)
@@ -190,14 +214,17 @@ func TestMissedGoal(t *testing.T) {
 func TestFillIn(t *testing.T) {
 	dir := t.TempDir()
 	whole := newResult()
-	add(whole, columnLinux, rawProgram, map[string]measured{"raw.clock": {80, "instructions"}}, nil)
-	add(whole, columnCapos, rawProgram, map[string]measured{"raw.clock": {70, "instructions"}}, nil)
+	add(whole, columnLinux, rawProgram, map[string]measured{"raw.clock": {80, "instructions"}},
+		nil)
+	add(whole, columnCapos, rawProgram, map[string]measured{"raw.clock": {70, "instructions"}},
+		nil)
 	whole.finish([]string{"raw.clock"})
 	if err := whole.save(dir, wholeName); err != nil {
 		t.Fatal(err)
 	}
 	part := newResult()
-	add(part, columnCapos, rawProgram, map[string]measured{"raw.clock": {40, "instructions"}}, nil)
+	add(part, columnCapos, rawProgram, map[string]measured{"raw.clock": {40, "instructions"}},
+		nil)
 	part.fillIn(dir, []string{"raw.clock"})
 	part.finish([]string{"raw.clock"})
 	if len(part.Remarks) != 1 || *part.Rows[0].Ratio != 0.5 || len(part.Failures) != 0 {
@@ -206,9 +233,11 @@ func TestFillIn(t *testing.T) {
 }
 
 func TestParseDependency(t *testing.T) {
-	text := "Package: linux-image-cloud-amd64\nDepends: kmod, linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)\n"
+	text := "Package: linux-image-cloud-amd64\nDepends: kmod, " +
+		"linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)\n"
 	kernel, err := parseDependency(text)
-	if err != nil || kernel.name != "linux-image-6.1.0-56-cloud-amd64" || kernel.version != "6.1.192-2" {
+	if err != nil || kernel.name != "linux-image-6.1.0-56-cloud-amd64" ||
+		kernel.version != "6.1.192-2" {
 		t.Errorf("%+v, %v", kernel, err)
 	}
 	if _, err := parseDependency("Depends: kmod\n"); err == nil {
@@ -217,7 +246,8 @@ func TestParseDependency(t *testing.T) {
 }
 
 func TestCheckRows(t *testing.T) {
-	for pattern, fine := range map[string]bool{"mem*": true, "raw.clock": true, "raw.clok": false, "": false, "*": true, "mem* x": false} {
+	for pattern, fine := range map[string]bool{"mem*": true, "raw.clock": true,
+		"raw.clok": false, "": false, "*": true, "mem* x": false} {
 		if err := checkRows([]string{pattern}); (err == nil) != fine {
 			t.Errorf("%q: %v", pattern, err)
 		}
@@ -225,7 +255,8 @@ func TestCheckRows(t *testing.T) {
 }
 
 func TestFormatValue(t *testing.T) {
-	texts := map[float64]string{0.5: "0.50", 12: "12.0", 145.2: "145", 9913: "9 913", 1229161: "1 229 161"}
+	texts := map[float64]string{0.5: "0.50", 12: "12.0", 145.2: "145", 9913: "9 913",
+		1229161: "1 229 161"}
 	for value, want := range texts {
 		if got := formatValue(value); got != want {
 			t.Errorf("%v: %q, not %q", value, got, want)
@@ -237,7 +268,8 @@ func TestFormatValue(t *testing.T) {
 func TestFillInLeavesFailedRuns(t *testing.T) {
 	dir := t.TempDir()
 	whole := newResult()
-	add(whole, columnCapos, rawProgram, map[string]measured{"raw.clock": {70, "instructions"}}, nil)
+	add(whole, columnCapos, rawProgram, map[string]measured{"raw.clock": {70, "instructions"}},
+		nil)
 	whole.finish([]string{"raw.clock"})
 	if err := whole.save(dir, wholeName); err != nil {
 		t.Fatal(err)
@@ -255,10 +287,13 @@ func TestFillInLeavesFailedRuns(t *testing.T) {
 func TestBusyHost(t *testing.T) {
 	for host, judged := range map[float64]bool{1.1: false, 1.95: true} {
 		r := newResult()
-		add(r, columnHost, parallelProgram, map[string]measured{"parallel.compute": {host, "ratio"}}, nil)
-		add(r, columnCapos, parallelProgram, map[string]measured{"parallel.compute": {1.2, "ratio"}}, nil)
+		add(r, columnHost, parallelProgram, map[string]measured{"parallel.compute": {host,
+			"ratio"}}, nil)
+		add(r, columnCapos, parallelProgram, map[string]measured{"parallel.compute": {1.2,
+			"ratio"}}, nil)
 		r.finish([]string{"parallel.compute"})
-		if got := r.Rows[0].GoalMet != nil; got != judged || r.missesGoals() != judged || len(r.Remarks) != 1 {
+		if got := r.Rows[0].GoalMet != nil; got != judged || r.missesGoals() != judged ||
+			len(r.Remarks) != 1 {
 			t.Errorf("host %v: %+v", host, r)
 		}
 	}

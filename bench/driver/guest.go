@@ -32,34 +32,41 @@ type run struct {
 	machine string
 }
 
-// Both settings of the Linux guest do without mitigations. The first is otherwise what Debian ships. The second takes
-// away what else is not needed, or misleads here: clearing memory when it is allocated, one byte per instruction where
-// the processor claims that this is fast (the guest then counts 4096 instructions for a page), and small pages on a
-// machine that the kernel finds too small for large ones.
+// Both settings of the Linux guest do without mitigations. The first is otherwise what Debian
+// ships. The second takes away what else is not needed, or misleads here: clearing memory when it
+// is allocated, one byte per instruction where the processor claims that this is fast (the guest
+// then counts 4096 instructions for a page), and small pages on a machine that the kernel finds too
+// small for large ones.
 const (
 	asShipped = ""
 	tuned     = "init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always"
 )
 
-// plannedRuns lists all machines, in the order they run. Wall times come last, close together, on the machine type in
-// which both systems find a second CPU; with them the gain that the host itself has from a second CPU, which no
-// guest can exceed.
+// plannedRuns lists all machines, in the order they run. Wall times come last, close together, on
+// the machine type in which both systems find a second CPU; with them the gain that the host itself
+// has from a second CPU, which no guest can exceed.
 func plannedRuns() []run {
 	var runs []run
 	for _, program := range []string{rawProgram, goProgram} {
 		runs = append(runs,
-			run{system: linuxName, column: columnLinux, program: program, kernel: asShipped, cpus: 1, machine: "microvm"},
-			run{system: linuxName, column: columnTuned, program: program, kernel: tuned, cpus: 1, machine: "microvm"},
-			run{system: caposName, column: columnCapos, program: program, cpus: 1, machine: "microvm"})
+			run{system: linuxName, column: columnLinux, program: program,
+				kernel: asShipped, cpus: 1, machine: "microvm"},
+			run{system: linuxName, column: columnTuned, program: program, kernel: tuned,
+				cpus: 1, machine: "microvm"},
+			run{system: caposName, column: columnCapos, program: program, cpus: 1,
+				machine: "microvm"})
 	}
 	return append(runs,
 		run{system: hostName, column: columnHost, program: parallelProgram, cpus: 2},
-		run{system: linuxName, column: columnLinux, program: parallelProgram, kernel: asShipped, cpus: 2, machine: "q35"},
-		run{system: caposName, column: columnCapos, program: parallelProgram, cpus: 2, machine: "q35"})
+		run{system: linuxName, column: columnLinux, program: parallelProgram,
+			kernel: asShipped, cpus: 2, machine: "q35"},
+		run{system: caposName, column: columnCapos, program: parallelProgram, cpus: 2,
+			machine: "q35"})
 }
 
 var columnTitles = map[string]string{
-	columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS", columnHost: "the host itself",
+	columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS", columnHost: "the " +
+		"host itself",
 }
 
 func (r *run) describe() string { return columnTitles[r.column] + ", " + r.program }
@@ -80,9 +87,11 @@ func (r *run) file() string {
 	return r.program
 }
 
-// machineFlags are what ./capos run gets to make the machine; the Linux guest's QEMU command is derived from it.
+// machineFlags are what ./capos run gets to make the machine; the Linux guest's QEMU command is
+// derived from it.
 func (s *session) machineFlags(r *run) []string {
-	flags := []string{"--accel", "tcg", "--machine", r.machine, "--cpus", strconv.Itoa(r.cpus), "-m", s.options.memory}
+	flags := []string{"--accel", "tcg", "--machine", r.machine, "--cpus", strconv.Itoa(r.cpus),
+		"-m", s.options.memory}
 	if r.cpus == 1 {
 		flags = append(flags, "--icount")
 	}
@@ -100,12 +109,14 @@ func (s *session) runGuest(r *run) (*output, error) {
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	if r.system == caposName {
 		args := append(append([]string{"run"}, s.machineFlags(r)...), s.program(r))
-		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"), append(args, r.arguments(s.options.only)...)...)
+		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"),
+			append(args, r.arguments(s.options.only)...)...)
 	}
 	// ./capos has a machine of its own to end, and does so when asked politely.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
-	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects to standard error.
+	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects
+	// to standard error.
 	out := &output{command: words}
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -121,30 +132,35 @@ func (s *session) runGuest(r *run) (*output, error) {
 	err = command.Wait()
 	read.Close()
 	if ctx.Err() != nil {
-		return out, fmt.Errorf("the machine did not end within %v%s", s.options.timeout, out.lastWords())
+		return out, fmt.Errorf("the machine did not end within %v%s", s.options.timeout,
+			out.lastWords())
 	}
 	return out, out.judge(r, err)
 }
 
-// hostCommand gives the words of the command that makes the machine: what ./capos would start, with kernel, first file
-// system and kernel command line exchanged for Linux.
+// hostCommand gives the words of the command that makes the machine: what ./capos would start, with
+// kernel, first file system and kernel command line exchanged for Linux.
 func (s *session) hostCommand(r *run) ([]string, error) {
 	if r.system == hostName {
-		return append([]string{s.program(&run{system: linuxName, program: r.program})}, r.arguments(s.options.only)...), nil
+		return append([]string{s.program(&run{system: linuxName, program: r.program})},
+			r.arguments(s.options.only)...), nil
 	}
 	args := append([]string{"run", "--dry-run"}, s.machineFlags(r)...)
-	args = append(append(args, s.program(&run{system: caposName, program: r.program})), r.arguments(s.options.only)...)
+	args = append(append(args, s.program(&run{system: caposName, program: r.program})),
+		r.arguments(s.options.only)...)
 	command := exec.Command(filepath.Join(s.root, "capos"), args...)
 	command.Stderr = os.Stderr
 	text, err := command.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s does not say how it would start a machine: %w", command, err)
+		return nil, fmt.Errorf("%s does not say how it would start a machine: %w", command,
+			err)
 	}
 	words, err := splitShellWords(strings.TrimSpace(string(text)))
 	if err != nil || r.system == caposName {
 		return words, err
 	}
-	exchanged := map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r), "-append": r.commandLine(s.options.only)}
+	exchanged := map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r),
+		"-append": r.commandLine(s.options.only)}
 	for option, value := range exchanged {
 		at := slices.Index(words, option)
 		if at < 0 || at+1 >= len(words) {
@@ -155,14 +171,18 @@ func (s *session) hostCommand(r *run) ([]string, error) {
 	return words, nil
 }
 
-// commandLine is the Linux kernel's. What follows "--" goes to init; a second "--" ends it, because QEMU appends words.
+// commandLine is the Linux kernel's. What follows "--" goes to init; a second "--" ends it, because
+// QEMU appends words.
 func (r *run) commandLine(only []string) string {
-	words := []string{"console=ttyS0 quiet mitigations=off rdinit=/init panic=-1 reboot=t", r.kernel, "-- /" + r.file()}
+	words := []string{"console=ttyS0 quiet mitigations=off rdinit=/init panic=-1 reboot=t",
+		r.kernel, "-- /" + r.file()}
 	words = append(append(words, r.arguments(only)...), "--")
-	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }),
+		" ")
 }
 
-// splitShellWords undoes the quoting of a printed command: words that are plain or in single quotes.
+// splitShellWords undoes the quoting of a printed command: words that are plain or in single
+// quotes.
 func splitShellWords(text string) ([]string, error) {
 	var words []string
 	var word strings.Builder
@@ -215,8 +235,8 @@ type measured struct {
 	unit  string
 }
 
-// parse reads the lines of the guest programs: "row NAME VALUE UNIT", "check NAME DIGEST", "note TEXT", "fail TEXT" and
-// at last "end".
+// parse reads the lines of the guest programs: "row NAME VALUE UNIT", "check NAME DIGEST", "note
+// TEXT", "fail TEXT" and at last "end".
 func (o *output) parse(r io.Reader, verbose bool) {
 	o.rows, o.checks = map[string]measured{}, map[string]string{}
 	lines := bufio.NewScanner(r)

@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// The Linux kernel that capOS is compared with: Debian 12's for virtual machines, one release of it, so that figures of
-// different days can be compared.
+// The Linux kernel that capOS is compared with: Debian 12's for virtual machines, one release of
+// it, so that figures of different days can be compared.
 const (
 	pinnedPackage = "linux-image-6.1.0-50-cloud-amd64"
 	pinnedVersion = "6.1.176-1"
 	pinnedSHA256  = "efe19f605b6f54a8352e68d85a629abb2d30b72a085faef603a9152590baa791"
 
-	// followPackage depends on the newest release; its answer is used, and said, when the archive has dropped the pinned one.
+	// followPackage depends on the newest release; its answer is used, and said, when the
+	// archive has dropped the pinned one.
 	followPackage = "linux-image-cloud-amd64"
 )
 
@@ -27,7 +28,8 @@ type linuxKernel struct {
 	image         string
 }
 
-// fetchLinux finds the kernel in the cache or gets it from Debian with apt-get, which checks the archive's signatures.
+// fetchLinux finds the kernel in the cache or gets it from Debian with apt-get, which checks the
+// archive's signatures.
 func (s *session) fetchLinux() (*linuxKernel, error) {
 	pinned := &linuxKernel{name: pinnedPackage, version: pinnedVersion}
 	err := s.fetchKernel(pinned, pinnedSHA256)
@@ -36,23 +38,26 @@ func (s *session) fetchLinux() (*linuxKernel, error) {
 	}
 	other, followErr := newestKernel()
 	if followErr == nil {
-		say("%s %s is not to be had; using %s %s: figures differ a little from release to release", pinned.name, pinned.version,
+		say("%s %s is not to be had; using %s %s: figures differ a little from release to "+
+			"release", pinned.name, pinned.version,
 			other.name, other.version)
 		followErr = s.fetchKernel(other, "")
 	}
 	if followErr != nil {
 		return nil, fmt.Errorf("no Linux kernel to compare with: %w; then: %w\n"+
-			"it comes from Debian 12's package archive: is that configured and reachable, and are the lists fresh (apt-get update)?",
+			"it comes from Debian 12's package archive: is that configured and "+
+			"reachable, and are the lists fresh (apt-get update)?",
 			err, followErr)
 	}
 	return other, nil
 }
 
-// fetchKernel downloads and unpacks one package unless the cache has it; it sets kernel.image. An empty digest checks
-// nothing beyond what apt-get did.
+// fetchKernel downloads and unpacks one package unless the cache has it; it sets kernel.image. An
+// empty digest checks nothing beyond what apt-get did.
 func (s *session) fetchKernel(kernel *linuxKernel, digest string) error {
 	dir := filepath.Join(s.cache, kernel.name+"_"+kernel.version)
-	kernel.image = filepath.Join(dir, "boot", "vmlinuz-"+strings.TrimPrefix(kernel.name, "linux-image-"))
+	kernel.image = filepath.Join(dir, "boot", "vmlinuz-"+strings.TrimPrefix(kernel.name,
+		"linux-image-"))
 	if _, err := os.Stat(kernel.image); err == nil {
 		return nil
 	}
@@ -77,17 +82,20 @@ func (s *session) fetchKernel(kernel *linuxKernel, digest string) error {
 		return err
 	}
 	if sum := sha256.Sum256(data); digest != "" && hex.EncodeToString(sum[:]) != digest {
-		return fmt.Errorf("%s %s is not the file it was: its SHA-256 is %x", kernel.name, kernel.version, sum)
+		return fmt.Errorf("%s %s is not the file it was: its SHA-256 is %x", kernel.name,
+			kernel.version, sum)
 	}
 	unpacked := filepath.Join(work, "unpacked")
-	if said, err := exec.Command("dpkg-deb", "-x", found[0], unpacked).CombinedOutput(); err != nil {
+	if said, err := exec.Command("dpkg-deb", "-x", found[0],
+		unpacked).CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot unpack %s: %w\n%s", kernel.name, err, said)
 	}
 	// Modules are not used; the kernel alone is kept.
 	if err := os.RemoveAll(filepath.Join(unpacked, "lib")); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(unpacked, "boot", filepath.Base(kernel.image))); err != nil {
+	if _, err := os.Stat(filepath.Join(unpacked, "boot",
+		filepath.Base(kernel.image))); err != nil {
 		return fmt.Errorf("%s has no kernel: %w", kernel.name, err)
 	}
 	os.RemoveAll(dir)
@@ -114,7 +122,8 @@ func parseDependency(text string) (*linuxKernel, error) {
 			name, rest, _ := strings.Cut(dependency, " ")
 			version, exact := strings.CutPrefix(rest, "(= ")
 			if exact && strings.HasPrefix(name, "linux-image-") {
-				return &linuxKernel{name: name, version: strings.TrimSuffix(version, ")")}, nil
+				return &linuxKernel{name: name, version: strings.TrimSuffix(version,
+					")")}, nil
 			}
 		}
 	}

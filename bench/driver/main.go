@@ -1,5 +1,6 @@
-// Command driver compares capOS with a Linux guest: it builds the benchmark programs for both, runs them in machines
-// that QEMU makes with the same flags, and prints the results side by side. docs/benchmarks.md tells the method.
+// Command driver compares capOS with a Linux guest: it builds the benchmark programs for both, runs
+// them in machines that QEMU makes with the same flags, and prints the results side by side.
+// docs/benchmarks.md tells the method.
 package main
 
 import (
@@ -49,10 +50,12 @@ func (l *list) Set(text string) error {
 
 func main() {
 	var o options
-	flag.Var(&o.only, "only", "measure only this `ROW`; one that ends in * means all that begin so (repeatable)")
+	flag.Var(&o.only, "only",
+		"measure only this `ROW`; one that ends in * means all that begin so (repeatable)")
 	flag.StringVar(&o.systems, "system", "both", "which side to run: `both`, linux or capos")
 	flag.StringVar(&o.memory, "m", "512M", "memory of every machine, `SIZE`")
-	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "end a machine after this `DURATION`")
+	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute,
+		"end a machine after this `DURATION`")
 	flag.BoolVar(&o.strict, "strict", false, "fail when a stated goal is missed")
 	flag.BoolVar(&o.list, "list", false, "list the rows and measure none")
 	flag.BoolVar(&o.verbose, "v", false, "show what the machines print")
@@ -93,7 +96,8 @@ type session struct {
 
 func compare(o *options) (ok bool, err error) {
 	if o.systems != "both" && o.systems != linuxName && o.systems != caposName {
-		return false, fmt.Errorf("no system %q; there are both, %s and %s", o.systems, linuxName, caposName)
+		return false, fmt.Errorf("no system %q; there are both, %s and %s", o.systems,
+			linuxName, caposName)
 	}
 	if err := checkRows(o.only); err != nil {
 		return false, err
@@ -130,7 +134,8 @@ func compare(o *options) (ok bool, err error) {
 	return len(s.result.Failures) == 0 && !(o.strict && s.result.missesGoals()), nil
 }
 
-// findPlaces finds the repository around this process's working directory or, when bench/run started it, by name.
+// findPlaces finds the repository around this process's working directory or, when bench/run
+// started it, by name.
 func (s *session) findPlaces() error {
 	s.root = os.Getenv("CAPOS_ROOT")
 	if s.root == "" {
@@ -138,7 +143,8 @@ func (s *session) findPlaces() error {
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return fmt.Errorf("neither HOME nor XDG_CACHE_HOME is set: set one, it is where the Linux kernel is kept")
+		return fmt.Errorf("neither HOME nor XDG_CACHE_HOME is set: set one, it is where " +
+			"the Linux kernel is kept")
 	}
 	s.out = filepath.Join(s.root, "build", "bench")
 	s.cache = filepath.Join(cache, "capos", "linux")
@@ -153,7 +159,8 @@ func (s *session) prepare() error {
 		if !s.isWanted(&r) {
 			continue
 		}
-		// Commands of Linux machines are derived from capOS's, which name its program; the host runs a Linux program.
+		// Commands of Linux machines are derived from capOS's, which name its program; the
+		// host runs a Linux program.
 		if file := r.file(); !built[file] {
 			built[file] = true
 			if err := errors.Join(s.buildCapos(file), s.buildLinux(file)); err != nil {
@@ -182,8 +189,8 @@ func (s *session) isWanted(r *run) bool {
 	})
 }
 
-// measure makes one machine run one program. A machine that does not get to the end is a failure of the comparison,
-// but the others still run, and what it had measured by then counts.
+// measure makes one machine run one program. A machine that does not get to the end is a failure of
+// the comparison, but the others still run, and what it had measured by then counts.
 func (s *session) measure(r *run) error {
 	say("%s", r.describe())
 	start := time.Now()
@@ -208,7 +215,8 @@ func hostText() string {
 	model := "unknown processor"
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(data)) {
-			if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			if name, value, _ := strings.Cut(line,
+				":"); strings.TrimSpace(name) == "model name" {
 				model = strings.TrimSpace(value)
 				break
 			}

@@ -29,7 +29,8 @@ const (
 	partialName = "partial"
 )
 
-// quietHost is the gain from a second CPU below which the host is too busy with other things for wall times to count.
+// quietHost is the gain from a second CPU below which the host is too busy with other things for
+// wall times to count.
 const quietHost = 1.8
 
 // result is everything a comparison found, and results.json.
@@ -41,8 +42,9 @@ type result struct {
 	Machines map[string]string   `json:"machines"` // QEMU commands
 	Notes    map[string][]string `json:"notes"`
 	Rows     []resultRow         `json:"rows"`
-	Remarks  []string            `json:"remarks,omitempty"` // what a reader of the table has to know
-	Failures []string            `json:"failures"`
+	// what a reader of the table has to know
+	Remarks  []string `json:"remarks,omitempty"`
+	Failures []string `json:"failures"`
 
 	ran    map[string]bool                // columns
 	values map[string]map[string]measured // by column and row
@@ -58,14 +60,16 @@ type resultRow struct {
 	Capos      *float64 `json:"capos,omitempty"`
 	Ratio      *float64 `json:"ratio,omitempty"`       // capOS by Linux
 	RatioTuned *float64 `json:"ratio_tuned,omitempty"` // capOS by tuned Linux
-	OfHost     *float64 `json:"host,omitempty"`        // the same on the host, for rows in wall time
-	GoalMet    *bool    `json:"goal_met,omitempty"`
+	// the same on the host, for rows in wall time
+	OfHost  *float64 `json:"host,omitempty"`
+	GoalMet *bool    `json:"goal_met,omitempty"`
 }
 
 func newResult() *result {
 	return &result{
-		Taken:    time.Now().UTC().Format(time.RFC3339),
-		Source:   firstLine("git", "-C", os.Getenv("CAPOS_ROOT"), "describe", "--always", "--dirty"),
+		Taken: time.Now().UTC().Format(time.RFC3339),
+		Source: firstLine("git", "-C", os.Getenv("CAPOS_ROOT"), "describe", "--always",
+			"--dirty"),
 		Host:     hostText(),
 		QEMU:     firstLine("qemu-system-x86_64", "--version"),
 		Machines: map[string]string{},
@@ -108,13 +112,16 @@ func (r *result) add(run *run, o *output) {
 	}
 	for _, note := range o.notes {
 		text, is := strings.CutPrefix(note, "ticks_per_ns ")
-		if rate, err := strconv.ParseFloat(text, 64); is && run.cpus == 1 && (err != nil || math.Abs(rate-1) > 0.01) {
-			r.fail("%s: %s time-stamp ticks in a nanosecond of its clock, not 1: its figures are not instructions", run.describe(), text)
+		if rate, err := strconv.ParseFloat(text, 64); is && run.cpus == 1 && (err != nil ||
+			math.Abs(rate-1) > 0.01) {
+			r.fail("%s: %s time-stamp ticks in a nanosecond of its clock, not 1: its "+
+				"figures are not instructions", run.describe(), text)
 		}
 	}
 }
 
-// finish makes the table's rows out of all that was taken in, and finds what is missing or contradicts itself.
+// finish makes the table's rows out of all that was taken in, and finds what is missing or
+// contradicts itself.
 func (r *result) finish(only []string) {
 	for _, info := range allRows {
 		if len(only) > 0 && !matchesAny(only, info.Name) {
@@ -140,14 +147,16 @@ func (r *result) finish(only []string) {
 	r.compareToolchains()
 }
 
-// hostWasBusy tells whether a row in wall time was measured while the host had no second CPU to spare.
+// hostWasBusy tells whether a row in wall time was measured while the host had no second CPU to
+// spare.
 func (row *resultRow) hostWasBusy() bool { return row.OfHost != nil && *row.OfHost < quietHost }
 
 // remarkHost says what a second CPU was worth on the host at the time.
 func (r *result) remarkHost(row *resultRow) {
 	text := fmt.Sprintf("%s on the host itself: %s", row.Name, formatValue(*row.OfHost))
 	if row.hostWasBusy() {
-		text += " (busy with other things: what the guests gained says little, and no goal is judged by it)"
+		text += " (busy with other things: what the guests gained says little, and no " +
+			"goal is judged by it)"
 	}
 	r.Remarks = append(r.Remarks, text)
 }
@@ -168,8 +177,8 @@ func (r *result) compareToolchains() {
 	}
 }
 
-// fillIn takes columns that were not measured from the last whole comparison. Instruction counts repeat, so that they
-// can be compared across time; wall times cannot and are left out.
+// fillIn takes columns that were not measured from the last whole comparison. Instruction counts
+// repeat, so that they can be compared across time; wall times cannot and are left out.
 func (r *result) fillIn(dir string, only []string) {
 	data, err := os.ReadFile(filepath.Join(dir, wholeName+".json"))
 	if err != nil {
@@ -180,10 +189,12 @@ func (r *result) fillIn(dir string, only []string) {
 		say("not a result: %s: %v", wholeName+".json", err)
 		return
 	}
-	missing := slices.DeleteFunc([]string{columnLinux, columnTuned, columnCapos}, func(column string) bool { return r.ran[column] })
+	missing := slices.DeleteFunc([]string{columnLinux, columnTuned, columnCapos},
+		func(column string) bool { return r.ran[column] })
 	for _, row := range last.Rows {
 		for _, column := range missing {
-			value := map[string]*float64{columnLinux: row.Linux, columnTuned: row.Tuned, columnCapos: row.Capos}[column]
+			value := map[string]*float64{columnLinux: row.Linux, columnTuned: row.Tuned,
+				columnCapos: row.Capos}[column]
 			wanted := len(only) == 0 || matchesAny(only, row.Name)
 			if wanted && value != nil && row.OfHost == nil {
 				r.put(column, row.Name, measured{*value, row.Unit})
@@ -192,7 +203,9 @@ func (r *result) fillIn(dir string, only []string) {
 	}
 	for _, column := range missing {
 		if r.values[column] != nil {
-			r.Remarks = append(r.Remarks, fmt.Sprintf("%s: figures of the comparison taken %s", columnTitles[column], last.Taken))
+			r.Remarks = append(r.Remarks,
+				fmt.Sprintf("%s: figures of the comparison taken %s",
+					columnTitles[column], last.Taken))
 		}
 	}
 }
@@ -250,7 +263,8 @@ func (r *result) missesGoals() bool {
 	return false
 }
 
-var header = []string{"row", "what", "Linux", "tuned", "capOS", "capOS/Linux", "capOS/tuned", "goal", ""}
+var header = []string{"row", "what", "Linux", "tuned", "capOS", "capOS/Linux", "capOS/tuned",
+	"goal", ""}
 
 // cells gives the table's lines below the header.
 func (r *result) cells() [][]string {
@@ -263,7 +277,8 @@ func (r *result) cells() [][]string {
 		case row.Goal != 0 && row.hostWasBusy():
 			met = "host busy"
 		}
-		lines = append(lines, []string{row.Name, row.About, formatCell(row.Linux), formatCell(row.Tuned), formatCell(row.Capos),
+		lines = append(lines, []string{row.Name, row.About, formatCell(row.Linux),
+			formatCell(row.Tuned), formatCell(row.Capos),
 			formatRatio(row.Ratio), formatRatio(row.RatioTuned), row.goalText(), met})
 	}
 	return lines
@@ -304,7 +319,8 @@ func (r *result) save(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'),
+		0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, name+".md"), r.markdown(), 0o644)
@@ -312,10 +328,14 @@ func (r *result) save(dir, name string) error {
 
 func (r *result) markdown() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# capOS beside Linux\n\nTaken %s at %s on %s, %s.\n", r.Taken, r.Source, r.Host, r.QEMU)
-	fmt.Fprint(&b, "Values are guest instructions per operation (M: millions for the whole load), times are guest nanoseconds,\n"+
-		"gains are ratios of wall times; docs/benchmarks.md tells the method.\n\n")
-	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat(" --- |", len(header)))
+	fmt.Fprintf(&b, "# capOS beside Linux\n\nTaken %s at %s on %s, %s.\n", r.Taken, r.Source,
+		r.Host, r.QEMU)
+	fmt.Fprint(&b,
+		"Values are guest instructions per operation (M: millions for the whole load), "+
+			"times are guest nanoseconds,\n"+
+			"gains are ratios of wall times; docs/benchmarks.md tells the method.\n\n")
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat(" --- |",
+		len(header)))
 	for _, line := range r.cells() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
 	}

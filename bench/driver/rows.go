@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// rowInfo is a row of the table: what one of the guest programs measures, and what capOS wants of it. The guest
-// programs know nothing of goals.
+// rowInfo is a row of the table: what one of the guest programs measures, and what capOS wants of
+// it. The guest programs know nothing of goals.
 type rowInfo struct {
 	Name    string  `json:"name"`
 	About   string  `json:"about"`
@@ -24,45 +24,60 @@ const (
 )
 
 var allRows = []rowInfo{
-	{Name: "boot.go_main", About: "power-on to main of a Go program, M", Goal: 60, program: goProgram},
+	{Name: "boot.go_main", About: "power-on to main of a Go program, M", Goal: 60,
+		program: goProgram},
 	{Name: "boot.c_main", About: "power-on to main of a C program, M", program: rawProgram},
 
-	{Name: "raw.null_call", About: "kernel call that does nothing", Goal: 150, program: rawProgram},
+	{Name: "raw.null_call", About: "kernel call that does nothing", Goal: 150,
+		program: rawProgram},
 	{Name: "raw.small_call", About: "kernel call that reads the FS base", program: rawProgram},
 	{Name: "raw.clock", About: "monotonic clock read from C", program: rawProgram},
-	{Name: "raw.empty_wake", About: "wake (unpark, futex) with nobody waiting", program: rawProgram},
-	{Name: "raw.handoff", About: "hand-over between two C threads, one way", Goal: 1000, program: rawProgram},
+	{Name: "raw.empty_wake", About: "wake (unpark, futex) with nobody waiting",
+		program: rawProgram},
+	{Name: "raw.handoff", About: "hand-over between two C threads, one way", Goal: 1000,
+		program: rawProgram},
 	{Name: "raw.thread", About: "C thread: create, run, join", program: rawProgram},
 	{Name: "raw.map_unmap", About: "map and unmap one page, untouched", program: rawProgram},
 	{Name: "raw.map_touch", About: "map 8 MiB, write, unmap; per page", program: rawProgram},
 
-	{Name: "mem.first_touch", About: "allocate and write new heap memory, per page", Goal: 2500, program: goProgram},
-	{Name: "mem.give_back", About: "debug.FreeOSMemory, per page given back", program: goProgram},
-	{Name: "mem.retouch", About: "allocate and write it again after that, per page", program: goProgram},
+	{Name: "mem.first_touch", About: "allocate and write new heap memory, per page", Goal: 2500,
+		program: goProgram},
+	{Name: "mem.give_back", About: "debug.FreeOSMemory, per page given back",
+		program: goProgram},
+	{Name: "mem.retouch", About: "allocate and write it again after that, per page",
+		program: goProgram},
 	{Name: "mem.touch_again", About: "write to a page that is there", program: goProgram},
 
 	{Name: "time.now", About: "time.Now", Goal: 120, program: goProgram},
 	{Name: "go.spawn", About: "goroutine: start, run, end", program: goProgram},
 	{Name: "go.yield", About: "runtime.Gosched between two goroutines", program: goProgram},
-	{Name: "go.chan_pingpong", About: "channel token there and back, goroutines", program: goProgram},
+	{Name: "go.chan_pingpong", About: "channel token there and back, goroutines",
+		program: goProgram},
 	{Name: "go.chan_buffered", About: "value through a buffered channel", program: goProgram},
 	{Name: "go.select", About: "value through a select of two channels", program: goProgram},
 	{Name: "go.mutex", About: "sync.Mutex, free", program: goProgram},
-	{Name: "go.mutex_contended", About: "sync.Mutex, 8 goroutines fight for it", program: goProgram},
+	{Name: "go.mutex_contended", About: "sync.Mutex, 8 goroutines fight for it",
+		program: goProgram},
 	{Name: "go.cond", About: "sync.Cond, two goroutines take turns", program: goProgram},
-	{Name: "thread.chan_pingpong", About: "channel token there and back, locked threads", Goal: 10000, program: goProgram},
-	{Name: "thread.mutex_contended", About: "sync.Mutex, two locked threads fight for it", program: goProgram},
-	{Name: "thread.create_exit", About: "thread of a locked goroutine: made and ended", Goal: 30000, program: goProgram},
+	{Name: "thread.chan_pingpong", About: "channel token there and back, locked threads",
+		Goal: 10000, program: goProgram},
+	{Name: "thread.mutex_contended", About: "sync.Mutex, two locked threads fight for it",
+		program: goProgram},
+	{Name: "thread.create_exit", About: "thread of a locked goroutine: made and ended",
+		Goal: 30000, program: goProgram},
 
 	{Name: "timer.sleep_late", About: "time.Sleep(1ms): ns too late", program: goProgram},
-	{Name: "timer.afterfunc_late", About: "time.AfterFunc(500us): ns too late", program: goProgram},
+	{Name: "timer.afterfunc_late", About: "time.AfterFunc(500us): ns too late",
+		program: goProgram},
 	{Name: "timer.start_stop", About: "timer: start and stop", program: goProgram},
 	{Name: "timer.start_stop_1000", About: "the same among 1000 others", program: goProgram},
 	{Name: "timer.fire_1000", About: "1000 timers due together: ns each", program: goProgram},
 
-	{Name: "gc.cycle_per_mb", About: "runtime.GC, 32 MiB of small objects, per MiB", program: goProgram},
+	{Name: "gc.cycle_per_mb", About: "runtime.GC, 32 MiB of small objects, per MiB",
+		program: goProgram},
 	{Name: "gc.cycle_small", About: "runtime.GC, next to no heap", program: goProgram},
-	{Name: "gc.pause", About: "ns all goroutines stand still in one collection", program: goProgram},
+	{Name: "gc.pause", About: "ns all goroutines stand still in one collection",
+		program: goProgram},
 	{Name: "alloc.16", About: "allocate 16 bytes", program: goProgram},
 	{Name: "alloc.1k", About: "allocate 1 KiB", program: goProgram},
 	{Name: "alloc.64k", About: "allocate 64 KiB", program: goProgram},
@@ -83,10 +98,14 @@ var allRows = []rowInfo{
 	{Name: "compute.mandelbrot", About: "complex128 arithmetic, M", program: goProgram},
 	{Name: "compute.sieve", About: "primes below two million, M", program: goProgram},
 
-	{Name: "parallel.compute", About: "gain of a second CPU, arithmetic", Goal: 1.9, AtLeast: true, program: parallelProgram},
-	{Name: "parallel.compute_best", About: "the same, best with one over best with two", program: parallelProgram},
-	{Name: "parallel.collect", About: "gain of a second CPU, allocation and collection", program: parallelProgram},
-	{Name: "parallel.collect_best", About: "the same, best with one over best with two", program: parallelProgram},
+	{Name: "parallel.compute", About: "gain of a second CPU, arithmetic", Goal: 1.9,
+		AtLeast: true, program: parallelProgram},
+	{Name: "parallel.compute_best", About: "the same, best with one over best with two",
+		program: parallelProgram},
+	{Name: "parallel.collect", About: "gain of a second CPU, allocation and collection",
+		program: parallelProgram},
+	{Name: "parallel.collect_best", About: "the same, best with one over best with two",
+		program: parallelProgram},
 }
 
 // meets tells whether a value reaches the row's goal.
@@ -108,8 +127,8 @@ func (r *rowInfo) goalText() string {
 	return "<= " + formatValue(r.Goal)
 }
 
-// matchesAny tells whether a pattern names the row: its name, or its beginning followed by "*". The guest programs go by
-// the same rule.
+// matchesAny tells whether a pattern names the row: its name, or its beginning followed by "*". The
+// guest programs go by the same rule.
 func matchesAny(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		beginning, open := strings.CutSuffix(pattern, "*")
@@ -120,9 +139,11 @@ func matchesAny(patterns []string, name string) bool {
 // checkRows refuses patterns that name nothing, or that would not survive a kernel command line.
 func checkRows(patterns []string) error {
 	for _, pattern := range patterns {
-		known := slices.ContainsFunc(allRows, func(r rowInfo) bool { return matchesAny([]string{pattern}, r.Name) })
+		known := slices.ContainsFunc(allRows,
+			func(r rowInfo) bool { return matchesAny([]string{pattern}, r.Name) })
 		if !known || strings.ContainsAny(pattern, " \"'") {
-			return fmt.Errorf("no row is named %q; bench/run --list names them, and mem* means all that begin so", pattern)
+			return fmt.Errorf("no row is named %q; bench/run --list names them, and "+
+				"mem* means all that begin so", pattern)
 		}
 	}
 	return nil

@@ -23,22 +23,28 @@ var (
 	keepPauses debug.GCStats
 )
 
-// collectorRows are about allocation and garbage collection. Objects of a live heap are linked as one balanced tree, in
-// the order they were allocated.
+// collectorRows are about allocation and garbage collection. Objects of a live heap are linked as
+// one balanced tree, in the order they were allocated.
 func collectorRows() []row {
 	return []row{
-		{name: "gc.cycle_per_mb", unit: perOp, ops: liveNodes / nodesPerMB, prepare: growLiveHeap, run: collect},
-		{name: "gc.cycle_small", unit: perOp, ops: 10, prepare: dropLiveHeap, run: collectMany},
+		{name: "gc.cycle_per_mb", unit: perOp, ops: liveNodes / nodesPerMB,
+			prepare: growLiveHeap, run: collect},
+		{name: "gc.cycle_small", unit: perOp, ops: 10, prepare: dropLiveHeap,
+			run: collectMany},
 		{name: "gc.pause", unit: delay, ops: 1, prepare: growLiveHeap, own: pauseOfOne},
-		{name: "alloc.16", unit: perOp, ops: 200000, prepare: dropLiveHeap, run: func(n int) uint64 {
-			for range n {
-				small = new([2]uint64)
-			}
-			return 0
-		}},
-		{name: "alloc.1k", unit: perOp, ops: 50000, prepare: runtime.GC, run: func(n int) uint64 { return allocate(n, 1<<10) }},
-		{name: "alloc.64k", unit: perOp, ops: 2000, prepare: runtime.GC, run: func(n int) uint64 { return allocate(n, 64<<10) }},
-		{name: "alloc.1m", unit: perOp, ops: 100, prepare: runtime.GC, run: func(n int) uint64 { return allocate(n, 1<<20) }},
+		{name: "alloc.16", unit: perOp, ops: 200000, prepare: dropLiveHeap,
+			run: func(n int) uint64 {
+				for range n {
+					small = new([2]uint64)
+				}
+				return 0
+			}},
+		{name: "alloc.1k", unit: perOp, ops: 50000, prepare: runtime.GC,
+			run: func(n int) uint64 { return allocate(n, 1<<10) }},
+		{name: "alloc.64k", unit: perOp, ops: 2000, prepare: runtime.GC,
+			run: func(n int) uint64 { return allocate(n, 64<<10) }},
+		{name: "alloc.1m", unit: perOp, ops: 100, prepare: runtime.GC,
+			run: func(n int) uint64 { return allocate(n, 1<<20) }},
 	}
 }
 

@@ -17,11 +17,12 @@ import (
 	"strings"
 )
 
-// computeRows are whole programs in small. They enter the kernel next to never: a difference between systems is the
-// heap, the collector, and the timer interrupts.
+// computeRows are whole programs in small. They enter the kernel next to never: a difference
+// between systems is the heap, the collector, and the timer interrupts.
 func computeRows() []row {
 	load := func(name string, run func() uint64) row {
-		return row{name: "compute." + name, unit: total, ops: 1, prepare: dropLiveHeap, run: func(int) uint64 { return run() }}
+		return row{name: "compute." + name, unit: total, ops: 1, prepare: dropLiveHeap,
+			run: func(int) uint64 { return run() }}
 	}
 	return []row{
 		load("sort", sortNumbers),
@@ -167,7 +168,8 @@ func formatLines() uint64 {
 	g := newGenerator()
 	var b bytes.Buffer
 	for i := range 5000 {
-		fmt.Fprintf(&b, "%5d %-12s %8.3f %x %v\n", i, "name", float64(i)/7, g.next(), []int{i, i + 1})
+		fmt.Fprintf(&b, "%5d %-12s %8.3f %x %v\n", i, "name", float64(i)/7, g.next(),
+			[]int{i, i + 1})
 	}
 	return digest(b.Bytes())
 }
@@ -223,7 +225,8 @@ func digitsOfPi() uint64 {
 }
 
 func multiplyMatrices(size int) uint64 {
-	a, b, c := make([]float64, size*size), make([]float64, size*size), make([]float64, size*size)
+	a, b, c := make([]float64, size*size), make([]float64, size*size), make([]float64,
+		size*size)
 	for i := range a {
 		a[i], b[i] = float64(i%17), float64(i%13)
 	}
@@ -243,8 +246,9 @@ func multiplyMatrices(size int) uint64 {
 	return uint64(sum)
 }
 
-// mixIntegers is arithmetic in registers and one page of the stack: no allocation, so that no collector runs beside it, and no floating point,
-// which emulators do in a short or a long way by flags that earlier results left in the thread's registers.
+// mixIntegers is arithmetic in registers and one page of the stack: no allocation, so that no
+// collector runs beside it, and no floating point, which emulators do in a short or a long way by
+// flags that earlier results left in the thread's registers.
 func mixIntegers(rounds int) uint64 {
 	var table [512]uint64
 	g := newGenerator()

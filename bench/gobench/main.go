@@ -1,9 +1,10 @@
-// Command gobench measures a Go system from inside: what the runtime and the kernel under it cost, and a dozen compute
-// loads. The same source is built for every system that is compared; nothing here asks which one it runs on.
+// Command gobench measures a Go system from inside: what the runtime and the kernel under it cost,
+// and a dozen compute loads. The same source is built for every system that is compared; nothing
+// here asks which one it runs on.
 //
-// It is meant for a machine with one CPU in which the time-stamp counter counts instructions. Each row runs a fixed
-// number of operations, once to warm up and then three times; the best of the three, divided by the operations, is
-// printed as
+// It is meant for a machine with one CPU in which the time-stamp counter counts instructions. Each
+// row runs a fixed number of operations, once to warm up and then three times; the best of the
+// three, divided by the operations, is printed as
 //
 //	row NAME VALUE UNIT
 //
@@ -11,8 +12,8 @@
 //
 //	check NAME DIGEST
 //
-// Arguments name the rows to measure. With -parallel it measures something else: the gain from a second CPU, by wall
-// time (see parallel.go).
+// Arguments name the rows to measure. With -parallel it measures something else: the gain from a
+// second CPU, by wall time (see parallel.go).
 package main
 
 import (
@@ -34,8 +35,9 @@ type row struct {
 	// prepare, when there, is run before each sample and not measured.
 	prepare func()
 
-	// Either run does ops operations and returns a digest of their results, 0 when there are none; or own does them and
-	// returns, in ticks, what it measured itself, in place of the time it took.
+	// Either run does ops operations and returns a digest of their results, 0 when there are
+	// none; or own does them and returns, in ticks, what it measured itself, in place of the
+	// time it took.
 	run func(ops int) (digest uint64)
 	own func(ops int) (ticks uint64)
 }
@@ -49,7 +51,8 @@ const (
 	total   = "M-instructions" // millions of guest instructions for the whole load
 )
 
-// only holds the names of the rows asked for; one that ends in "*" names all that begin so. Empty: all rows.
+// only holds the names of the rows asked for; one that ends in "*" names all that begin so. Empty:
+// all rows.
 var only []string
 
 func wanted(name string) bool {
@@ -64,7 +67,8 @@ func main() {
 	parallel := flag.Bool("parallel", false, "measure the gain from a second CPU, by wall time")
 	flag.Parse()
 	only = flag.Args()
-	fmt.Printf("note go %s %s/%s, %d CPU\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Printf("note go %s %s/%s, %d CPU\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		runtime.NumCPU())
 	if *parallel {
 		measureParallel()
 	} else {
@@ -73,7 +77,8 @@ func main() {
 		}
 		measureClock()
 		measureMemory()
-		for _, rows := range [][]row{schedulerRows(), timerRows(), collectorRows(), computeRows()} {
+		for _, rows := range [][]row{schedulerRows(), timerRows(), collectorRows(),
+			computeRows()} {
 			measureAll(rows)
 		}
 	}
@@ -109,7 +114,8 @@ func measure(r *row) {
 			result := r.run(r.ops)
 			spent = ticks() - start
 			if sample > 0 && result != digest {
-				fmt.Printf("fail %s gave %016x, then %016x\n", r.name, digest, result)
+				fmt.Printf("fail %s gave %016x, then %016x\n", r.name, digest,
+					result)
 				os.Exit(1)
 			}
 			digest = result
@@ -128,8 +134,8 @@ func measure(r *row) {
 	}
 }
 
-// measureClock compares the clock with the time-stamp counter over a busy stretch. Where they disagree, nothing below
-// counts instructions.
+// measureClock compares the clock with the time-stamp counter over a busy stretch. Where they
+// disagree, nothing below counts instructions.
 func measureClock() {
 	const stretch = 20_000_000
 	clock, counter := time.Now(), ticks()

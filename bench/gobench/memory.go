@@ -12,19 +12,23 @@ const (
 	blockPages = 16384 // 64 MiB: as much as the runtime takes from the system at a time
 )
 
-// blocks keeps what was allocated, so that each sample of a first touch gets memory nobody has touched.
+// blocks keeps what was allocated, so that each sample of a first touch gets memory nobody has
+// touched.
 var blocks [][]byte
 
-// measureMemory is about heap pages that the kernel has to find and clear. It comes first, while the heap is small and
-// nothing freed is around to be used again. Allocation and touch are measured together: systems differ in which of the
-// two does the work.
+// measureMemory is about heap pages that the kernel has to find and clear. It comes first, while
+// the heap is small and nothing freed is around to be used again. Allocation and touch are measured
+// together: systems differ in which of the two does the work.
 func measureMemory() {
 	percent := debug.SetGCPercent(-1)
 	measureAll([]row{
 		{name: "mem.first_touch", unit: perPage, ops: blockPages, run: touchFresh},
-		{name: "mem.give_back", unit: perPage, ops: blockPages, prepare: keepOne, run: giveBack},
-		{name: "mem.retouch", unit: perPage, ops: blockPages, prepare: giveBackOne, run: touchFresh},
-		{name: "mem.touch_again", unit: perPage, ops: blockPages, prepare: keepOne, run: touchKept},
+		{name: "mem.give_back", unit: perPage, ops: blockPages, prepare: keepOne,
+			run: giveBack},
+		{name: "mem.retouch", unit: perPage, ops: blockPages, prepare: giveBackOne,
+			run: touchFresh},
+		{name: "mem.touch_again", unit: perPage, ops: blockPages, prepare: keepOne,
+			run: touchKept},
 	})
 	giveBack(0)
 	debug.SetGCPercent(percent)
@@ -72,8 +76,8 @@ func giveBackOne() {
 	checkZero()
 }
 
-// checkZero makes sure that memory which was given back comes back cleared. It looks at a smaller block than the one
-// measured, which leaves most of the pages alone.
+// checkZero makes sure that memory which was given back comes back cleared. It looks at a smaller
+// block than the one measured, which leaves most of the pages alone.
 func checkZero() {
 	block := make([]byte, blockPages/16*pageSize)
 	for offset, b := range block {

@@ -12,7 +12,8 @@ import (
 const (
 	pairs      = 9
 	bestSuffix = "_best"
-	pieces     = 32 // many more than CPUs, so that the end of a run is not one CPU waiting for the other
+	// many more than CPUs, so that the end of a run is not one CPU waiting for the other
+	pieces = 32
 )
 
 // parallelLoad is work that comes in independent pieces.
@@ -21,16 +22,19 @@ type parallelLoad struct {
 	piece func(i int) uint64
 }
 
-// measureParallel compares wall times with one and with two CPUs. A run with one and a run with two make a pair, pairs
-// follow each other directly, and the median of the pairs' ratios is the result: what else the host does meets
-// both sides of a pair alike.
+// measureParallel compares wall times with one and with two CPUs. A run with one and a run with two
+// make a pair, pairs follow each other directly, and the median of the pairs' ratios is the result:
+// what else the host does meets both sides of a pair alike.
 func measureParallel() {
 	if runtime.NumCPU() < 2 {
 		fmt.Println("fail parallel rows need a machine with two CPUs")
 		return
 	}
 	loads := []parallelLoad{
-		{"parallel.compute", func(i int) uint64 { return mixIntegers(1_000_000) + uint64(i) }},
+		{"parallel.compute", func(i int) uint64 {
+			return mixIntegers(1_000_000) +
+				uint64(i)
+		}},
 		{"parallel.collect", func(i int) uint64 { return buildTrees(10, 9) + uint64(i) }},
 	}
 	for _, load := range loads {
@@ -53,7 +57,8 @@ func measureLoad(load *parallelLoad) {
 			result := load.run(cpus)
 			times[cpus] = time.Since(start)
 			if result != digest {
-				fmt.Printf("fail %s gave %016x, then %016x\n", load.name, digest, result)
+				fmt.Printf("fail %s gave %016x, then %016x\n", load.name, digest,
+					result)
 				return
 			}
 			if best[cpus] == 0 || times[cpus] < best[cpus] {
@@ -61,7 +66,8 @@ func measureLoad(load *parallelLoad) {
 			}
 		}
 		ratios = append(ratios, float64(times[1])/float64(times[2]))
-		fmt.Printf("note %s %.1f ms on one CPU, %.1f ms on two\n", load.name, milliseconds(times[1]), milliseconds(times[2]))
+		fmt.Printf("note %s %.1f ms on one CPU, %.1f ms on two\n", load.name,
+			milliseconds(times[1]), milliseconds(times[2]))
 	}
 	slices.Sort(ratios)
 	report(load.name, ratios[len(ratios)/2], "ratio")
@@ -71,7 +77,8 @@ func measureLoad(load *parallelLoad) {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// run does all pieces with as many goroutines as there are CPUs and returns the sum of their results.
+// run does all pieces with as many goroutines as there are CPUs and returns the sum of their
+// results.
 func (load *parallelLoad) run(cpus int) uint64 {
 	var next atomic.Int64
 	var sum atomic.Uint64

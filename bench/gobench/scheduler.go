@@ -13,14 +13,18 @@ func schedulerRows() []row {
 		{name: "time.now", unit: perOp, ops: 20000, run: readClock},
 		{name: "go.spawn", unit: perOp, ops: 20000, run: spawnGoroutines},
 		{name: "go.yield", unit: perOp, ops: 20000, run: yieldBetweenTwo},
-		{name: "go.chan_pingpong", unit: perOp, ops: 20000, run: func(n int) uint64 { return pingPong(n, false) }},
+		{name: "go.chan_pingpong", unit: perOp, ops: 20000,
+			run: func(n int) uint64 { return pingPong(n, false) }},
 		{name: "go.chan_buffered", unit: perOp, ops: 50000, run: bufferedChannel},
 		{name: "go.select", unit: perOp, ops: 20000, run: selectOfTwo},
 		{name: "go.mutex", unit: perOp, ops: 100000, run: mutexFree},
-		{name: "go.mutex_contended", unit: perOp, ops: 20000, run: func(n int) uint64 { return mutexContended(n, 8, false) }},
+		{name: "go.mutex_contended", unit: perOp, ops: 20000,
+			run: func(n int) uint64 { return mutexContended(n, 8, false) }},
 		{name: "go.cond", unit: perOp, ops: 20000, run: condition},
-		{name: "thread.chan_pingpong", unit: perOp, ops: 2000, run: func(n int) uint64 { return pingPong(n, true) }},
-		{name: "thread.mutex_contended", unit: perOp, ops: 2000, run: func(n int) uint64 { return mutexContended(n, 2, true) }},
+		{name: "thread.chan_pingpong", unit: perOp, ops: 2000,
+			run: func(n int) uint64 { return pingPong(n, true) }},
+		{name: "thread.mutex_contended", unit: perOp, ops: 2000,
+			run: func(n int) uint64 { return mutexContended(n, 2, true) }},
 		{name: "thread.create_exit", unit: perOp, ops: 500, run: createThreads},
 	}
 }
@@ -64,8 +68,8 @@ func yieldBetweenTwo(n int) uint64 {
 	return 0
 }
 
-// pingPong hands a token from one goroutine to another and back, n times. Locked, each has a thread of its own and
-// every hand-over is a switch between threads.
+// pingPong hands a token from one goroutine to another and back, n times. Locked, each has a thread
+// of its own and every hand-over is a switch between threads.
 func pingPong(n int, locked bool) uint64 {
 	there, back := make(chan int), make(chan int)
 	last := make(chan int)
@@ -154,8 +158,8 @@ func mutexFree(n int) uint64 {
 	return uint64(count)
 }
 
-// mutexContended has goroutines fight for a lock whose holder always lets the others run: each of the n passes through
-// the lock finds it taken. Locked, every goroutine has a thread of its own.
+// mutexContended has goroutines fight for a lock whose holder always lets the others run: each of
+// the n passes through the lock finds it taken. Locked, every goroutine has a thread of its own.
 func mutexContended(n, goroutines int, locked bool) uint64 {
 	var lock sync.Mutex
 	var done sync.WaitGroup
@@ -200,9 +204,9 @@ func condition(n int) uint64 {
 	return uint64(count)
 }
 
-// createThreads starts goroutines that lock their thread and end without unlocking it, which ends the thread with
-// them. The one that starts them is no such goroutine itself and waits for each: at every step one thread ends and
-// another has to be made.
+// createThreads starts goroutines that lock their thread and end without unlocking it, which ends
+// the thread with them. The one that starts them is no such goroutine itself and waits for each: at
+// every step one thread ends and another has to be made.
 func createThreads(n int) uint64 {
 	finished := make(chan int)
 	go func() {

@@ -1,4 +1,5 @@
-// Reading the time-stamp counter, in one instruction that no compiler moves: see ticks.go for what it counts.
+// Reading the time-stamp counter, in one instruction that no compiler moves: see ticks.go for what
+// it counts.
 
 #include "textflag.h"
 

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// timerRows are about waking up: how late, and at what cost. The CPU is idle while they wait, and guest time jumps over
-// that, so that the lateness is the instructions from the timer's interrupt to the Go code, and whatever slack
-// the system allows itself.
+// timerRows are about waking up: how late, and at what cost. The CPU is idle while they wait, and
+// guest time jumps over that, so that the lateness is the instructions from the timer's interrupt
+// to the Go code, and whatever slack the system allows itself.
 func timerRows() []row {
 	return []row{
 		{name: "timer.sleep_late", unit: delay, ops: 200, own: sleepLate},
@@ -62,7 +62,8 @@ func startStopAmongMany(n int) uint64 {
 	return stopped
 }
 
-// fireTogether sets timers for one moment and measures from that moment until the last of their functions has run.
+// fireTogether sets timers for one moment and measures from that moment until the last of their
+// functions has run.
 func fireTogether(n int) uint64 {
 	const lead = 20 * time.Millisecond // more than setting them takes
 	var done sync.WaitGroup

@@ -1,10 +1,13 @@
-/* The Linux guest's first process: everything the guest has besides its kernel and the benchmark programs.
+/* The Linux guest's first process: everything the guest has besides its kernel and the benchmark
+ * programs.
  *
- * It mounts what a Go program looks at, runs the program that the kernel command line names after "--", says how that
- * ended on a line of its own, and ends the machine. It waits while the program runs and so costs it nothing.
+ * It mounts what a Go program looks at, runs the program that the kernel command line names after
+ * "--", says how that ended on a line of its own, and ends the machine. It waits while the program
+ * runs and so costs it nothing.
  *
- * What it is to set up comes in the environment, which the kernel fills with the words of its command line that it does
- * not know: BENCH_HUGE_PAGES is written to transparent_hugepage/enabled. */
+ * What it is to set up comes in the environment, which the kernel fills with the words of its
+ * command line that it does not know: BENCH_HUGE_PAGES is written to transparent_hugepage/enabled.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,7 +29,8 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* The kernel opens /dev/console for init only when the initial file system has that node; ours has none. */
+/* The kernel opens /dev/console for init only when the initial file system has that node; ours has
+ * none. */
 static void open_console(void)
 {
 	int fd;

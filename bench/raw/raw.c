@@ -1,10 +1,10 @@
-/* Measures the kernel from C, with no language runtime in between: the bare price of a call, of a hand-over between
- * two threads, of a thread, of memory. The measuring code is the same for every system; system_linux.h and
- * system_capos.h say how each of them is asked.
+/* Measures the kernel from C, with no language runtime in between: the bare price of a call, of a
+ * hand-over between two threads, of a thread, of memory. The measuring code is the same for every
+ * system; system_linux.h and system_capos.h say how each of them is asked.
  *
- * Made for a machine with one CPU whose time-stamp counter counts instructions. Every row runs a fixed number of
- * operations, once to warm up and then SAMPLES times; the best divided by the operations is printed as
- * "row NAME VALUE UNIT". */
+ * Made for a machine with one CPU whose time-stamp counter counts instructions. Every row runs a
+ * fixed number of operations, once to warm up and then SAMPLES times; the best divided by the
+ * operations is printed as "row NAME VALUE UNIT". */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static void empty_wakes(uint64_t count)
 
 /* ---- handing a token from one thread to the other and back ---- */
 
-static volatile uint32_t turn[2];   /* turn[i] is 1 when it is thread i's turn */
+static volatile uint32_t turn[2]; /* turn[i] is 1 when it is thread i's turn */
 static uint64_t handoff_rounds;
 
 static void await_turn(uint32_t me)
@@ -157,14 +157,14 @@ static const struct row {
 	row_function_t run;
 	uint64_t count;
 } rows[] = {
-	{"raw.null_call", null_calls, 20000},
-	{"raw.small_call", small_calls, 20000},
-	{"raw.clock", clock_reads, 20000},
-	{"raw.empty_wake", empty_wakes, 20000},
-	{"raw.handoff", handoffs, 10000},
-	{"raw.thread", threads, 500},
-	{"raw.map_unmap", untouched_maps, 2000},
-	{"raw.map_touch", mapped_pages, MAP_PAGES},
+	{ "raw.null_call", null_calls, 20000 },
+	{ "raw.small_call", small_calls, 20000 },
+	{ "raw.clock", clock_reads, 20000 },
+	{ "raw.empty_wake", empty_wakes, 20000 },
+	{ "raw.handoff", handoffs, 10000 },
+	{ "raw.thread", threads, 500 },
+	{ "raw.map_unmap", untouched_maps, 2000 },
+	{ "raw.map_touch", mapped_pages, MAP_PAGES },
 };
 
 static void measure(const struct row *row)
@@ -181,17 +181,20 @@ static void measure(const struct row *row)
 			best = spent;
 	}
 	best = best * 100 / row->count;
-	printf("row %s %llu.%02llu instructions\n", row->name, (unsigned long long)(best / 100), (unsigned long long)(best % 100));
+	printf("row %s %llu.%02llu instructions\n", row->name, (unsigned long long)(best / 100),
+		(unsigned long long)(best % 100));
 }
 
-/* With arguments, measures the rows named there; a name that ends in '*' names all that begin so. */
+/* With arguments, measures the rows named there; a name that ends in '*' names all that begin so.
+ */
 static int is_wanted(const char *name, int count, char **patterns)
 {
 	for (int i = 0; i < count; i++) {
 		size_t length = strlen(patterns[i]);
 		int is_prefix = length > 0 && patterns[i][length - 1] == '*';
 
-		if (is_prefix ? strncmp(name, patterns[i], length - 1) == 0 : strcmp(name, patterns[i]) == 0)
+		if (is_prefix ? strncmp(name, patterns[i], length - 1) == 0
+			      : strcmp(name, patterns[i]) == 0)
 			return 1;
 	}
 	return count == 0;
@@ -203,7 +206,8 @@ int main(int argc, char **argv)
 
 	system_start();
 	if (is_wanted("boot.c_main", argc - 1, argv + 1))
-		printf("row boot.c_main %llu.%02llu M-instructions\n", at_main / 1000000, at_main % 1000000 / 10000);
+		printf("row boot.c_main %llu.%02llu M-instructions\n", at_main / 1000000,
+			at_main % 1000000 / 10000);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (is_wanted(rows[i].name, argc - 1, argv + 1))
 			measure(&rows[i]);

@@ -21,7 +21,8 @@ static inline void system_fail(const char *what)
 
 static inline void system_start(void)
 {
-	if (!capos_caps.vm || !capos_caps.park || !capos_caps.timer || !capos_caps.thread_spawner || !capos_caps.thread_control)
+	if (!capos_caps.vm || !capos_caps.park || !capos_caps.timer || !capos_caps.thread_spawner ||
+		!capos_caps.thread_control)
 		system_fail("a capability is missing");
 }
 
@@ -78,7 +79,8 @@ static inline void *system_map(size_t size_bytes)
 {
 	uint64_t address = 0;
 
-	if (capos_virtual_memory_map(capos_caps.vm, 0, size_bytes, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) != 0)
+	if (capos_virtual_memory_map(capos_caps.vm, 0, size_bytes,
+		    CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) != 0)
 		system_fail("no memory");
 	return (void *)address;
 }

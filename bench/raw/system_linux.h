@@ -1,5 +1,5 @@
-/* How raw.c asks Linux. Calls that glibc would only wrap are made directly, so that what is measured is the kernel's
- * share; threads are pthreads, which is what programs use. */
+/* How raw.c asks Linux. Calls that glibc would only wrap are made directly, so that what is
+ * measured is the kernel's share; threads are pthreads, which is what programs use. */
 #ifndef BENCH_SYSTEM_LINUX_H
 #define BENCH_SYSTEM_LINUX_H
 
@@ -29,11 +29,15 @@ static inline void system_start(void)
 {
 }
 
-static inline int64_t system_call(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+static inline int64_t system_call(
+	uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
 	register uint64_t r10 __asm__("r10") = a3;
 
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a0), "S"(a1), "d"(a2), "r"(r10) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+		: "+a"(number)
+		: "D"(a0), "S"(a1), "d"(a2), "r"(r10)
+		: "rcx", "r11", "memory");
 	return (int64_t)number;
 }
 
@@ -91,7 +95,8 @@ static inline void system_thread_join(system_thread_t *thread)
 
 static inline void *system_map(size_t size_bytes)
 {
-	void *block = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *block =
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (block == MAP_FAILED)
 		system_fail("no memory");

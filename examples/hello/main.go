@@ -1,4 +1,5 @@
-// Command hello shows that an ordinary Go program runs on capOS: goroutines on all CPUs, channels, the clock, arguments.
+// Command hello shows that an ordinary Go program runs on capOS: goroutines on all CPUs, channels,
+// the clock, arguments.
 package main
 
 import (
@@ -13,11 +14,13 @@ import (
 func main() {
 	begin := time.Now()
 	fmt.Printf("Hello from %s on %s/%s.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	fmt.Printf("%d CPUs counted the primes below %d: %d.\n", runtime.NumCPU(), limit, countPrimes())
+	fmt.Printf("%d CPUs counted the primes below %d: %d.\n", runtime.NumCPU(), limit,
+		countPrimes())
 	if len(os.Args) > 1 {
 		fmt.Printf("Arguments: %s.\n", strings.Join(os.Args[1:], ", "))
 	}
-	fmt.Printf("It is %s; this took %v.\n", begin.UTC().Format(time.DateTime), time.Since(begin).Round(time.Microsecond))
+	fmt.Printf("It is %s; this took %v.\n", begin.UTC().Format(time.DateTime),
+		time.Since(begin).Round(time.Microsecond))
 }
 
 const limit = 50_000

@@ -1,5 +1,5 @@
-/* The interpreter of field descriptors: see decode.h. Like message.c it uses no kernel service but the two functions that
- * copy from and to the caller's memory. */
+/* The interpreter of field descriptors: see decode.h. Like message.c it uses no kernel service but
+ * the two functions that copy from and to the caller's memory. */
 #include "call/decode.h"
 
 #include "call/message.h"
@@ -44,7 +44,8 @@ static int is_scalar(const struct field_desc *field)
 
 /* ---- parameters ---- */
 
-status_t decode_params_message(const struct method_desc *desc, const void *message, size_t size, void *params)
+status_t decode_params_message(
+	const struct method_desc *desc, const void *message, size_t size, void *params)
 {
 	struct message_struct root;
 	status_t status = message_open(&root, message, size);
@@ -56,20 +57,22 @@ status_t decode_params_message(const struct method_desc *desc, const void *messa
 		struct span_in *span;
 
 		if (is_scalar(field)) {
-			store_scalar(params, field, message_read_scalar(&root, field->wire_position, field->width));
+			store_scalar(params, field,
+				message_read_scalar(&root, field->wire_position, field->width));
 			continue;
 		}
 		span = field_at(params, field);
 		span->user = 0;
-		status = message_read_bytes(&root, field->wire_position, field->kind == FIELD_TEXT, &span->kernel, &span->length);
+		status = message_read_bytes(&root, field->wire_position, field->kind == FIELD_TEXT,
+			&span->kernel, &span->length);
 		if (status != STATUS_OK)
 			return status;
 	}
 	return STATUS_OK;
 }
 
-status_t decode_words(const struct method_desc *desc, const uint64_t *words, void *params, void *results,
-		      struct word_results *where)
+status_t decode_words(const struct method_desc *desc, const uint64_t *words, void *params,
+	void *results, struct word_results *where)
 {
 	for (uint32_t i = 0; i < desc->params.count; i++) {
 		const struct field_desc *field = &desc->params.fields[i];
@@ -79,7 +82,8 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 				return STATUS(INVALID_ARGUMENT);
 			store_scalar(params, field, *words++);
 		} else {
-			*(struct span_in *)field_at(params, field) = (struct span_in){.user = words[0], .length = words[1]};
+			*(struct span_in *)field_at(params, field) =
+				(struct span_in){ .user = words[0], .length = words[1] };
 			words += 2;
 		}
 	}
@@ -87,14 +91,14 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 	where->array = 0;
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
 		*(struct span_out *)field_at(results, desc->results.fields) =
-			(struct span_out){.user = words[0], .capacity = words[1]};
+			(struct span_out){ .user = words[0], .capacity = words[1] };
 	else if ((desc->flags & METHOD_RESULT_ARRAY) != 0)
 		where->array = words[0];
 	return STATUS_OK;
 }
 
-status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments, size_t count, void *params, void *results,
-			  struct word_results *where)
+status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments, size_t count,
+	void *params, void *results, struct word_results *where)
 {
 	uint64_t words[METHOD_WORDS_MAX];
 
@@ -107,7 +111,8 @@ status_t decode_arguments(const struct method_desc *desc, const uint64_t *argume
 
 /* ---- results ---- */
 
-status_t results_begin_message(const struct method_desc *desc, void *results, void *buffer, size_t capacity)
+status_t results_begin_message(
+	const struct method_desc *desc, void *results, void *buffer, size_t capacity)
 {
 	uint32_t data_words = desc->results.data_words;
 	uint32_t pointer_words = desc->results.pointer_words;
@@ -133,7 +138,8 @@ size_t results_end_message(const struct method_desc *desc, const void *results, 
 		const struct field_desc *field = &desc->results.fields[i];
 
 		if (is_scalar(field)) {
-			message_write_scalar(&writer, field->wire_position, field->width, load_scalar(results, field));
+			message_write_scalar(&writer, field->wire_position, field->width,
+				load_scalar(results, field));
 		} else if (field->kind == FIELD_CAP) {
 			message_write_cap(&writer, field->wire_position);
 		} else {
@@ -152,8 +158,8 @@ struct object **results_object(const struct method_desc *desc, void *results)
 	return field_at(results, desc->results.fields);
 }
 
-status_t results_to_word(const struct method_desc *desc, const void *results, const struct word_results *where, uint32_t cap,
-			 uint64_t *word)
+status_t results_to_word(const struct method_desc *desc, const void *results,
+	const struct word_results *where, uint32_t cap, uint64_t *word)
 {
 	uint64_t values[METHOD_RESULTS_MAX];
 	uint32_t count = desc->results.count;
@@ -162,7 +168,8 @@ status_t results_to_word(const struct method_desc *desc, const void *results, co
 	if ((desc->flags & METHOD_RETURNS_CAP) != 0) {
 		*word = cap;
 	} else if ((desc->flags & METHOD_RETURNS_DATA) != 0) {
-		*word = ((const struct span_out *)field_at_const(results, desc->results.fields))->length;
+		*word = ((const struct span_out *)field_at_const(results, desc->results.fields))
+				->length;
 	} else if ((desc->flags & METHOD_RESULT_ARRAY) != 0) {
 		for (uint32_t i = 0; i < count; i++)
 			values[i] = load_scalar(results, &desc->results.fields[i]);
@@ -212,18 +219,22 @@ static size_t append(char *at, size_t length, const char *text)
 size_t encode_exception(void *buffer, size_t capacity, status_t status, uint64_t detail)
 {
 	unsigned int code = STATUS_IS_ERROR(status) ? STATUS_ERROR_CODE(status) : CAPOS_ERROR_NONE;
-	size_t prefix = message_prefix_bytes(CAPOS_CAP_EXCEPTION_DATA_WORDS, CAPOS_CAP_EXCEPTION_POINTER_WORDS);
-	const struct error_text *text = &error_texts[code < error_text_count ? code : CAPOS_ERROR_NONE];
+	size_t prefix = message_prefix_bytes(
+		CAPOS_CAP_EXCEPTION_DATA_WORDS, CAPOS_CAP_EXCEPTION_POINTER_WORDS);
+	const struct error_text *text =
+		&error_texts[code < error_text_count ? code : CAPOS_ERROR_NONE];
 	char *reason = (char *)buffer + prefix;
 	struct message_writer writer;
 	size_t length;
 
 	/* name ": " meaning NUL */
 	length = __builtin_strlen(text->name) + 2 + __builtin_strlen(text->meaning) + 1;
-	if (capacity < prefix || message_list_capacity(CAPOS_CAP_EXCEPTION_DATA_WORDS, CAPOS_CAP_EXCEPTION_POINTER_WORDS,
-						       capacity) < length)
+	if (capacity < prefix ||
+		message_list_capacity(CAPOS_CAP_EXCEPTION_DATA_WORDS,
+			CAPOS_CAP_EXCEPTION_POINTER_WORDS, capacity) < length)
 		return 0;
-	message_begin(&writer, buffer, CAPOS_CAP_EXCEPTION_DATA_WORDS, CAPOS_CAP_EXCEPTION_POINTER_WORDS);
+	message_begin(
+		&writer, buffer, CAPOS_CAP_EXCEPTION_DATA_WORDS, CAPOS_CAP_EXCEPTION_POINTER_WORDS);
 	message_write_scalar(&writer, CAPOS_CAP_EXCEPTION_TYPE_BYTE, 2, exception_type(code));
 	message_write_scalar(&writer, CAPOS_CAP_EXCEPTION_CODE_BYTE, 2, code);
 	message_write_scalar(&writer, CAPOS_CAP_EXCEPTION_DETAIL_BYTE, 8, detail);

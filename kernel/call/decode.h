@@ -1,15 +1,19 @@
 /* From messages and argument words to a method's parameters, and from its results back.
  *
- * The schema compiler describes each method by field descriptors (build/gen/kernel/dispatch.c); the functions here are
- * the only interpreter of them. A call goes through four steps, and a method's handler sees none of the forms:
+ * The schema compiler describes each method by field descriptors (build/gen/kernel/dispatch.c); the
+ * functions here are the only interpreter of them. A call goes through four steps, and a method's
+ * handler sees none of the forms:
  *
  *   message:  decode_params_message   results_begin_message   desc->invoke   results_end_message
- *   compact:  decode_arguments (parameters and where results go)            desc->invoke   results_to_word
+ *   compact:  decode_arguments (parameters and where results go)            desc->invoke
+ * results_to_word
  *
- * A plain method in compact form skips all of it: its argument words are its parameters, the result word its result.
+ * A plain method in compact form skips all of it: its argument words are its parameters, the result
+ * word its result.
  *
- * The decoder refuses before anything has happened: malformed messages, integers too wide for their type, unreadable
- * argument arrays, result buffers that cannot hold the result. A handler starts with facts. */
+ * The decoder refuses before anything has happened: malformed messages, integers too wide for their
+ * type, unreadable argument arrays, result buffers that cannot hold the result. A handler starts
+ * with facts. */
 #ifndef CALL_DECODE_H
 #define CALL_DECODE_H
 
@@ -44,16 +48,20 @@ struct field_desc {
 struct fields_desc {
 	const struct field_desc *fields;
 	uint16_t count;
-	uint16_t data_words;    /* the message structure's sections */
+	uint16_t data_words; /* the message structure's sections */
 	uint16_t pointer_words;
-	uint16_t size;          /* of the C structure */
+	uint16_t size; /* of the C structure */
 };
 
-#define METHOD_RETURNS_CAP 1  /* its only result is a capability: reserve a slot before invoking it */
+#define METHOD_RETURNS_CAP \
+	1 /* its only result is a capability: reserve a slot before invoking it */
 #define METHOD_RETURNS_DATA 2 /* its only result is a Data */
-#define METHOD_RESULT_ARRAY 4 /* in compact form the results go to an array: several, or a signed one */
-#define METHOD_PLAIN 8        /* at most 5 parameters, all integers, and at most one result, unsigned */
-#define METHOD_NARROW 16      /* a parameter has fewer bits than a word, so that words must be checked */
+#define METHOD_RESULT_ARRAY \
+	4              /* in compact form the results go to an array: several, or a signed one */
+#define METHOD_PLAIN 8 /* at most 5 parameters, all integers, and at most one result, unsigned */
+#define METHOD_NARROW                                                               \
+	16 /* a parameter has fewer bits than a word, so that words must be checked \
+	    */
 
 struct method_desc {
 	const char *name;
@@ -62,7 +70,7 @@ struct method_desc {
 	struct fields_desc params;
 	struct fields_desc results;
 	uint8_t flags;
-	uint8_t words;          /* argument words in compact form */
+	uint8_t words; /* argument words in compact form */
 };
 
 struct interface_desc {
@@ -82,7 +90,8 @@ extern const struct error_text error_texts[];
 extern const size_t error_text_count;
 
 /* The method, or NULL when the interface has none with that ordinal. */
-static inline const struct method_desc *interface_method(const struct interface_desc *desc, uint32_t ordinal)
+static inline const struct method_desc *interface_method(
+	const struct interface_desc *desc, uint32_t ordinal)
 {
 	return ordinal < desc->method_count ? &desc->methods[ordinal] : NULL;
 }
@@ -97,28 +106,33 @@ static inline int word_fits(const struct field_desc *field, uint64_t word)
 	return word == word << shift >> shift;
 }
 
-/* Fills params from a message that the kernel has copied into its own memory. Data and Text parameters point into it: it
- * must live and stay unchanged until the method returns. Refuses: malformedMessage. */
-MUST_CHECK status_t decode_params_message(const struct method_desc *desc, const void *message, size_t size, void *params);
+/* Fills params from a message that the kernel has copied into its own memory. Data and Text
+ * parameters point into it: it must live and stay unchanged until the method returns. Refuses:
+ * malformedMessage. */
+MUST_CHECK status_t decode_params_message(
+	const struct method_desc *desc, const void *message, size_t size, void *params);
 
 /* Where the results of a compact call go besides the result word. */
 struct word_results {
-	uint64_t array;   /* user address of the result array; 0 when the method has none */
+	uint64_t array; /* user address of the result array; 0 when the method has none */
 };
 
-/* Fills params, and results as far as the arguments say where they go, from the count argument words of a compact call.
- * When the method takes more words than that, the first is the user address of an array holding all of them.
- * Refuses: invalidArgument (an integer too wide for its type), invalidParamsBuffer (the array cannot be read). */
-MUST_CHECK status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments, size_t count, void *params,
-				     void *results, struct word_results *where);
+/* Fills params, and results as far as the arguments say where they go, from the count argument
+ * words of a compact call. When the method takes more words than that, the first is the user
+ * address of an array holding all of them. Refuses: invalidArgument (an integer too wide for its
+ * type), invalidParamsBuffer (the array cannot be read). */
+MUST_CHECK status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments,
+	size_t count, void *params, void *results, struct word_results *where);
 
 /* The same from words that are in kernel memory already, desc->words of them. */
-MUST_CHECK status_t decode_words(const struct method_desc *desc, const uint64_t *words, void *params, void *results,
-				 struct word_results *where);
+MUST_CHECK status_t decode_words(const struct method_desc *desc, const uint64_t *words,
+	void *params, void *results, struct word_results *where);
 
-/* Zeroes results and, for a Data result, points it into the buffer, behind the place of the message's structure. The handler
- * writes there; nothing is copied afterwards. Refuses: invalidResultBuffer when not even an empty result fits. */
-MUST_CHECK status_t results_begin_message(const struct method_desc *desc, void *results, void *buffer, size_t capacity);
+/* Zeroes results and, for a Data result, points it into the buffer, behind the place of the
+ * message's structure. The handler writes there; nothing is copied afterwards. Refuses:
+ * invalidResultBuffer when not even an empty result fits. */
+MUST_CHECK status_t results_begin_message(
+	const struct method_desc *desc, void *results, void *buffer, size_t capacity);
 
 /* Writes the result message around what the handler left. The result is its size in bytes. */
 size_t results_end_message(const struct method_desc *desc, const void *results, void *buffer);
@@ -126,12 +140,14 @@ size_t results_end_message(const struct method_desc *desc, const void *results, 
 /* The capability result's place in results, or NULL when the method returns none. */
 struct object **results_object(const struct method_desc *desc, void *results);
 
-/* The result word of a compact call: 0 without results, the unsigned scalar, the number of bytes written, or cap, the CapId
- * of a capability result. Other results go to the array. Refuses: invalidResultBuffer (the array cannot be written). */
-MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results, const struct word_results *where,
-				    uint32_t cap, uint64_t *word);
+/* The result word of a compact call: 0 without results, the unsigned scalar, the number of bytes
+ * written, or cap, the CapId of a capability result. Other results go to the array. Refuses:
+ * invalidResultBuffer (the array cannot be written). */
+MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results,
+	const struct word_results *where, uint32_t cap, uint64_t *word);
 
-/* Serialises a refusal as a CapException. The result is the message's size in bytes, or 0 when it does not fit. */
+/* Serialises a refusal as a CapException. The result is the message's size in bytes, or 0 when it
+ * does not fit. */
 size_t encode_exception(void *buffer, size_t capacity, status_t status, uint64_t detail);
 
 #endif

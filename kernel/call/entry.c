@@ -1,5 +1,6 @@
-/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest path, so it goes
- * straight from the table's slot to the method, and methods whose words all are scalars get them as they are. */
+/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest
+ * path, so it goes straight from the table's slot to the method, and methods whose words all are
+ * scalars get them as they are. */
 #include "call/call.h"
 
 #include "call/trace.h"
@@ -49,10 +50,11 @@ void call_buffer_trim(struct thread *thread)
 	}
 }
 
-/* The general form: spans, several results, capabilities, argument arrays in memory, calls that are watched. */
-static __attribute__((noinline)) status_t call_compact_general(struct call *call, const struct method_desc *method,
-                                                               const uint64_t *arguments, size_t count,
-                                                               struct call_result *result)
+/* The general form: spans, several results, capabilities, argument arrays in memory, calls that are
+ * watched. */
+static __attribute__((noinline)) status_t call_compact_general(struct call *call,
+	const struct method_desc *method, const uint64_t *arguments, size_t count,
+	struct call_result *result)
 {
 	union method_params params;
 	union method_results results;
@@ -92,9 +94,10 @@ static bool words_fit(const struct method_desc *method, const uint64_t *words)
 	return true;
 }
 
-/* For a plain method the words are the parameter structure, and the result structure is one word or nothing. */
-static inline status_t call_words(struct call *call, const struct method_desc *method, const uint64_t *arguments,
-                                  size_t count, struct call_result *result)
+/* For a plain method the words are the parameter structure, and the result structure is one word or
+ * nothing. */
+static inline status_t call_words(struct call *call, const struct method_desc *method,
+	const uint64_t *arguments, size_t count, struct call_result *result)
 {
 	if (__builtin_expect(!(method->flags & METHOD_PLAIN) || call_observed, 0))
 		return call_compact_general(call, method, arguments, count, result);
@@ -104,16 +107,16 @@ static inline status_t call_words(struct call *call, const struct method_desc *m
 	return method->invoke(call, arguments, &result->word);
 }
 
-status_t call_compact(struct call *call, const struct method_desc *method, const uint64_t *arguments, size_t count,
-                      struct call_result *result)
+status_t call_compact(struct call *call, const struct method_desc *method,
+	const uint64_t *arguments, size_t count, struct call_result *result)
 {
 	result->cap = 0;
 	return call_words(call, method, arguments, count, result);
 }
 
 /* Both kinds of park space are static objects. */
-static inline int64_t park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
-                           uint64_t deadline_ns)
+static inline int64_t park(struct process *process, cap_id_t cap, uint64_t address,
+	uint64_t expected, uint64_t deadline_ns)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
 	bool shared = space == &object_shared_park_space;
@@ -124,7 +127,8 @@ static inline int64_t park(struct process *process, cap_id_t cap, uint64_t addre
 	return park_wait(shared, address, (uint32_t)expected, deadline_ns);
 }
 
-static inline int64_t unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+static inline int64_t unpark(
+	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
 	bool shared = space == &object_shared_park_space;
@@ -133,23 +137,24 @@ static inline int64_t unpark(struct process *process, cap_id_t cap, uint64_t add
 	return park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
 }
 
-static __attribute__((noinline)) int64_t park_observed(struct process *process, cap_id_t cap, uint64_t address,
-                                                       uint64_t expected, uint64_t deadline_ns)
+static __attribute__((noinline)) int64_t park_observed(struct process *process, cap_id_t cap,
+	uint64_t address, uint64_t expected, uint64_t deadline_ns)
 {
 	int64_t result = park(process, cap, address, expected, deadline_ns);
 	call_observe_operation(CAPOS_OPCODE_PARK, cap, address, expected, result);
 	return result;
 }
 
-static __attribute__((noinline)) int64_t unpark_observed(struct process *process, cap_id_t cap, uint64_t address,
-                                                         uint64_t count)
+static __attribute__((noinline)) int64_t unpark_observed(
+	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
 	int64_t result = unpark(process, cap, address, count);
 	call_observe_operation(CAPOS_OPCODE_UNPARK, cap, address, count, result);
 	return result;
 }
 
-int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected, uint64_t deadline_ns)
+int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
+	uint64_t deadline_ns)
 {
 	if (__builtin_expect(call_observed, 0))
 		return park_observed(process, cap, address, expected, deadline_ns);
@@ -165,26 +170,32 @@ int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uin
 
 int64_t call_release(struct process *process, cap_id_t cap)
 {
-	int64_t result = cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
+	int64_t result =
+		cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
 	if (__builtin_expect(call_observed, 0))
 		call_observe_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
 	return result;
 }
 
-/* The frame keeps the argument registers side by side, so they serve as the words where they are: nothing writes to the
- * frame while its thread is inside a method. */
-HOT static inline int64_t register_compact(const struct trap_frame *frame, struct thread *thread, struct object *object)
+/* The frame keeps the argument registers side by side, so they serve as the words where they are:
+ * nothing writes to the frame while its thread is inside a method. */
+HOT static inline int64_t register_compact(
+	const struct trap_frame *frame, struct thread *thread, struct object *object)
 {
 	cap_id_t cap = (cap_id_t)frame->rdi;
-	const struct method_desc *method = interface_method(object->interface, (uint32_t)(frame->rdi >> 32));
+	const struct method_desc *method =
+		interface_method(object->interface, (uint32_t)(frame->rdi >> 32));
 	if (__builtin_expect(!method, 0)) {
 		if (call_observed)
 			call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
-	struct call call = { .thread = thread, .process = thread->process, .object = object, .cap = cap };
+	struct call call = {
+		.thread = thread, .process = thread->process, .object = object, .cap = cap
+	};
 	struct call_result result;
-	status_t status = call_words(&call, method, trap_frame_words(frame), REGISTER_ARGUMENTS, &result);
+	status_t status =
+		call_words(&call, method, trap_frame_words(frame), REGISTER_ARGUMENTS, &result);
 	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)result.word : status;
 }
 
@@ -220,7 +231,8 @@ static inline int64_t enter_park(const struct trap_frame *frame)
 {
 	if (frame->rdi > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return call_park(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx, frame->r10);
+	return call_park(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx,
+		frame->r10);
 }
 
 static inline int64_t enter_unpark(const struct trap_frame *frame)
@@ -252,7 +264,8 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 	struct thread *thread = thread_current();
 	if (__builtin_expect(frame->rdi >> 48, 0))
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	struct object *object = cap_table_lookup_static(&thread->process->caps, (cap_id_t)frame->rdi);
+	struct object *object =
+		cap_table_lookup_static(&thread->process->caps, (cap_id_t)frame->rdi);
 	if (__builtin_expect(!object, 0))
 		return register_compact_counted(frame);
 	return register_compact(frame, thread, object);

@@ -1,5 +1,5 @@
-/* Reading and writing Cap'n Proto messages of one segment: see message.h. Plain C without any kernel service, so that
- * tests and fuzzers run the same code on the host. */
+/* Reading and writing Cap'n Proto messages of one segment: see message.h. Plain C without any
+ * kernel service, so that tests and fuzzers run the same code on the host. */
 #include "call/message.h"
 
 /* The machine is little endian, as the wire is; memcpy because a message may lie at any address. */
@@ -16,10 +16,11 @@ static void store_word(uint8_t *at, uint64_t value)
 	__builtin_memcpy(at, &value, sizeof(value));
 }
 
-/* The offset field counts in words from the word after the pointer; it is signed. The result is where the object starts,
- * or malformedMessage unless all size_words of it lie in the segment. 64 bits hold every sum. */
-MUST_CHECK static status_t locate(uint32_t segment_words, uint32_t pointer_word, uint64_t pointer, uint64_t size_words,
-				  uint32_t *start)
+/* The offset field counts in words from the word after the pointer; it is signed. The result is
+ * where the object starts, or malformedMessage unless all size_words of it lie in the segment. 64
+ * bits hold every sum. */
+MUST_CHECK static status_t locate(uint32_t segment_words, uint32_t pointer_word, uint64_t pointer,
+	uint64_t size_words, uint32_t *start)
 {
 	int64_t offset = (int32_t)(uint32_t)pointer >> 2;
 	int64_t target = (int64_t)pointer_word + 1 + offset;
@@ -41,7 +42,8 @@ status_t message_open(struct message_struct *root, const void *bytes, size_t siz
 	if (size < MESSAGE_FRAMING_BYTES + MESSAGE_WORD_BYTES)
 		return STATUS(MALFORMED_MESSAGE);
 	__builtin_memcpy(framing, bytes, sizeof(framing));
-	if (framing[0] != 0 || size != MESSAGE_FRAMING_BYTES + (uint64_t)framing[1] * MESSAGE_WORD_BYTES)
+	if (framing[0] != 0 ||
+		size != MESSAGE_FRAMING_BYTES + (uint64_t)framing[1] * MESSAGE_WORD_BYTES)
 		return STATUS(MALFORMED_MESSAGE);
 	*root = (struct message_struct){
 		.segment = (const uint8_t *)bytes + MESSAGE_FRAMING_BYTES,
@@ -69,11 +71,13 @@ uint64_t message_read_scalar(const struct message_struct *s, uint32_t byte_offse
 
 	if (byte_offset + width > s->data_bytes)
 		return 0;
-	__builtin_memcpy(&value, s->segment + (size_t)s->data_word * MESSAGE_WORD_BYTES + byte_offset, width);
+	__builtin_memcpy(&value,
+		s->segment + (size_t)s->data_word * MESSAGE_WORD_BYTES + byte_offset, width);
 	return value;
 }
 
-status_t message_read_bytes(const struct message_struct *s, uint32_t pointer_index, int text, const void **bytes, size_t *length)
+status_t message_read_bytes(const struct message_struct *s, uint32_t pointer_index, int text,
+	const void **bytes, size_t *length)
 {
 	uint64_t pointer = 0;
 	uint64_t count;
@@ -91,7 +95,7 @@ status_t message_read_bytes(const struct message_struct *s, uint32_t pointer_ind
 		return STATUS(MALFORMED_MESSAGE);
 	count = pointer >> 35;
 	status = locate(s->segment_words, s->pointer_word + pointer_index, pointer,
-			(count + MESSAGE_WORD_BYTES - 1) / MESSAGE_WORD_BYTES, &start);
+		(count + MESSAGE_WORD_BYTES - 1) / MESSAGE_WORD_BYTES, &start);
 	if (status != STATUS_OK)
 		return status;
 	*bytes = s->segment + (size_t)start * MESSAGE_WORD_BYTES;
@@ -113,10 +117,12 @@ static uint8_t *data_section(struct message_writer *writer)
 
 static uint8_t *pointer_slot(struct message_writer *writer, uint32_t pointer_index)
 {
-	return data_section(writer) + MESSAGE_WORD_BYTES * ((size_t)writer->data_words + pointer_index);
+	return data_section(writer) +
+		MESSAGE_WORD_BYTES * ((size_t)writer->data_words + pointer_index);
 }
 
-void message_begin(struct message_writer *writer, void *buffer, uint32_t data_words, uint32_t pointer_words)
+void message_begin(
+	struct message_writer *writer, void *buffer, uint32_t data_words, uint32_t pointer_words)
 {
 	*writer = (struct message_writer){
 		.buffer = buffer,
@@ -129,10 +135,12 @@ void message_begin(struct message_writer *writer, void *buffer, uint32_t data_wo
 	if (data_words == 0 && pointer_words == 0)
 		store_word(writer->buffer + MESSAGE_FRAMING_BYTES, 0xfffffffc);
 	else
-		store_word(writer->buffer + MESSAGE_FRAMING_BYTES, (uint64_t)data_words << 32 | (uint64_t)pointer_words << 48);
+		store_word(writer->buffer + MESSAGE_FRAMING_BYTES,
+			(uint64_t)data_words << 32 | (uint64_t)pointer_words << 48);
 }
 
-void message_write_scalar(struct message_writer *writer, uint32_t byte_offset, uint32_t width, uint64_t value)
+void message_write_scalar(
+	struct message_writer *writer, uint32_t byte_offset, uint32_t width, uint64_t value)
 {
 	__builtin_memcpy(data_section(writer) + byte_offset, &value, width);
 }
@@ -148,14 +156,16 @@ void message_write_list(struct message_writer *writer, uint32_t pointer_index, s
 	size_t prefix = message_prefix_bytes(writer->data_words, writer->pointer_words);
 	size_t padded = (length + MESSAGE_WORD_BYTES - 1) & ~(size_t)(MESSAGE_WORD_BYTES - 1);
 
-	store_word(pointer_slot(writer, pointer_index), 1 | offset << 2 | (uint64_t)2 << 32 | (uint64_t)length << 35);
+	store_word(pointer_slot(writer, pointer_index),
+		1 | offset << 2 | (uint64_t)2 << 32 | (uint64_t)length << 35);
 	__builtin_memset(writer->buffer + prefix + length, 0, padded - length);
 	writer->length = prefix + padded;
 }
 
 size_t message_end(struct message_writer *writer)
 {
-	uint32_t framing[2] = {0, (uint32_t)((writer->length - MESSAGE_FRAMING_BYTES) / MESSAGE_WORD_BYTES)};
+	uint32_t framing[2] = { 0,
+		(uint32_t)((writer->length - MESSAGE_FRAMING_BYTES) / MESSAGE_WORD_BYTES) };
 
 	__builtin_memcpy(writer->buffer, framing, sizeof(framing));
 	return writer->length;

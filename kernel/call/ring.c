@@ -1,10 +1,11 @@
 /* The capability ring: executes a thread's submissions and posts their completions.
  *
- * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied once and only the
- * copy is used; of the indices, the kernel believes its own (thread->submission_head, thread->completion_tail) and
- * takes the program's as requests. An entry into the kernel handles at most one ring full, and ends early when
- * completions would not fit, when a call was interrupted (the notification is delivered on the way out, and what
- * was not taken waits for the next entry), and when the thread is to die. models/ring.pml is the model. */
+ * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied
+ * once and only the copy is used; of the indices, the kernel believes its own
+ * (thread->submission_head, thread->completion_tail) and takes the program's as requests. An entry
+ * into the kernel handles at most one ring full, and ends early when completions would not fit,
+ * when a call was interrupted (the notification is delivered on the way out, and what was not taken
+ * waits for the next entry), and when the thread is to die. models/ring.pml is the model. */
 #include "call/call.h"
 
 #include "call/message.h"
@@ -41,27 +42,31 @@ static int32_t deliver(const struct message_call *message, size_t size)
 	return (int32_t)size;
 }
 
-static int32_t deliver_refusal(const struct call *call, const struct message_call *message, status_t status)
+static int32_t deliver_refusal(
+	const struct call *call, const struct message_call *message, status_t status)
 {
 	if (!STATUS_IS_ERROR(status))
 		return status;
-	size_t size = encode_exception(message->result, message->result_capacity, status, call->detail);
+	size_t size =
+		encode_exception(message->result, message->result_capacity, status, call->detail);
 	if (!size)
 		return STATUS_TRANSPORT(EXCEPTION_TRUNCATED);
 	int32_t delivered = deliver(message, size);
 	return delivered < 0 ? delivered : STATUS_TRANSPORT(APPLICATION_EXCEPTION);
 }
 
-static status_t invoke_message(struct call *call, const struct method_desc *method, struct message_call *message,
-                               size_t *size)
+static status_t invoke_message(struct call *call, const struct method_desc *method,
+	struct message_call *message, size_t *size)
 {
 	union method_params params;
 	union method_results results;
 	struct cap_table *caps = &call->process->caps;
 	cap_id_t cap = 0;
-	status_t status = decode_params_message(method, message->params, message->params_size, &params);
+	status_t status =
+		decode_params_message(method, message->params, message->params_size, &params);
 	if (status == STATUS_OK)
-		status = results_begin_message(method, &results, message->result, message->result_capacity);
+		status = results_begin_message(
+			method, &results, message->result, message->result_capacity);
 	if (status == STATUS_OK && method->flags & METHOD_RETURNS_CAP)
 		status = cap_table_reserve(caps, &cap);
 	if (status != STATUS_OK)
@@ -81,7 +86,8 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 }
 
 /* Fetches the parameters, invokes, delivers the results. */
-static int32_t execute_message(struct call *call, const struct method_desc *method, struct message_call *message)
+static int32_t execute_message(
+	struct call *call, const struct method_desc *method, struct message_call *message)
 {
 	bool returns_data = method->flags & METHOD_RETURNS_DATA;
 	uint64_t capacity_max = returns_data ? CAPOS_MESSAGE_BYTES_MAX : RESULT_BYTES_SMALL;
@@ -94,7 +100,8 @@ static int32_t execute_message(struct call *call, const struct method_desc *meth
 	if (!message->params)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	message->result = (uint8_t *)message->params + result_offset;
-	if (copy_from_user(message->params, message->params_address, message->params_size) != STATUS_OK)
+	if (copy_from_user(message->params, message->params_address, message->params_size) !=
+		STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 
 	size_t size = 0;
@@ -104,13 +111,14 @@ static int32_t execute_message(struct call *call, const struct method_desc *meth
 	int32_t result = deliver(message, size);
 	if (result < 0 && call->undo)
 		call->undo(call->undo_bytes, call->undo_size);
-	if (result < 0 && message->got.cap && cap_table_release(&call->process->caps, message->got.cap))
+	if (result < 0 && message->got.cap &&
+		cap_table_release(&call->process->caps, message->got.cap))
 		message->got.cap = 0; /* nobody learned its id */
 	return result;
 }
 
-static void execute_call(struct call *call, const struct method_desc *method, const struct capos_submission *submission,
-                         struct capos_completion *completion)
+static void execute_call(struct call *call, const struct method_desc *method,
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct message_call message = {
 		.params_address = submission->args[0],
@@ -127,8 +135,8 @@ static void execute_call(struct call *call, const struct method_desc *method, co
 	call_buffer_trim(call->thread);
 }
 
-static void execute_compact(struct call *call, const struct method_desc *method, const struct capos_submission *submission,
-                            struct capos_completion *completion)
+static void execute_compact(struct call *call, const struct method_desc *method,
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct call_result result = { .word = 0 };
 	completion->result = call_compact(call, method, submission->args, 6, &result);
@@ -139,18 +147,23 @@ static void execute_compact(struct call *call, const struct method_desc *method,
 }
 
 /* A method call in either form. */
-static void execute_method(const struct capos_submission *submission, struct capos_completion *completion)
+static void execute_method(
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct thread *thread = thread_current();
 	struct object *object = cap_table_lookup(&thread->process->caps, submission->cap);
-	const struct method_desc *method = object ? interface_method(object->interface, submission->method) : NULL;
+	const struct method_desc *method =
+		object ? interface_method(object->interface, submission->method) : NULL;
 	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
 	if (!method && __builtin_expect(call_observed, 0))
 		call_observe_miss(submission->cap, submission->method);
 	if (!object)
 		return;
 	struct call call = {
-		.thread = thread, .process = thread->process, .object = object, .cap = submission->cap,
+		.thread = thread,
+		.process = thread->process,
+		.object = object,
+		.cap = submission->cap,
 	};
 	if (method && submission->opcode == CAPOS_OPCODE_CALL)
 		execute_call(&call, method, submission, completion);
@@ -165,13 +178,18 @@ static void complete_operation(struct capos_completion *completion, int64_t resu
 	completion->value = result < 0 ? 0 : (uint64_t)result;
 }
 
-/* Operations without a method: the unused fields must be zero, so that they can mean something later. */
-static void execute_operation(const struct capos_submission *submission, struct capos_completion *completion)
+/* Operations without a method: the unused fields must be zero, so that they can mean something
+ * later. */
+static void execute_operation(
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct process *process = thread_current()->process;
 	const uint64_t *args = submission->args;
-	unsigned used = submission->opcode == CAPOS_OPCODE_PARK ? 3 : submission->opcode == CAPOS_OPCODE_UNPARK ? 2 : 0;
-	if (submission->method || !all_zero(args, used, 6) || (submission->opcode == CAPOS_OPCODE_NOP && submission->cap)) {
+	unsigned used = submission->opcode == CAPOS_OPCODE_PARK ? 3
+		: submission->opcode == CAPOS_OPCODE_UNPARK     ? 2
+								: 0;
+	if (submission->method || !all_zero(args, used, 6) ||
+		(submission->opcode == CAPOS_OPCODE_NOP && submission->cap)) {
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
 		return;
 	}
@@ -182,10 +200,12 @@ static void execute_operation(const struct capos_submission *submission, struct 
 		complete_operation(completion, call_release(process, submission->cap));
 		break;
 	case CAPOS_OPCODE_PARK:
-		complete_operation(completion, call_park(process, submission->cap, args[0], args[1], args[2]));
+		complete_operation(
+			completion, call_park(process, submission->cap, args[0], args[1], args[2]));
 		break;
 	default:
-		complete_operation(completion, call_unpark(process, submission->cap, args[0], args[1]));
+		complete_operation(
+			completion, call_unpark(process, submission->cap, args[0], args[1]));
 	}
 }
 
@@ -211,15 +231,18 @@ static void execute(const struct capos_submission *submission, struct capos_comp
 	}
 }
 
-/* Completions the program has not consumed, by its own account; more than the queue holds when its index makes no sense. */
+/* Completions the program has not consumed, by its own account; more than the queue holds when its
+ * index makes no sense. */
 static uint32_t completions_pending(const struct thread *thread)
 {
-	return thread->completion_tail - __atomic_load_n(&thread->ring->completion_head, __ATOMIC_ACQUIRE);
+	return thread->completion_tail -
+		__atomic_load_n(&thread->ring->completion_head, __ATOMIC_ACQUIRE);
 }
 
 static void post(struct thread *thread, const struct capos_completion *completion)
 {
-	struct capos_completion *queue = (struct capos_completion *)((uint8_t *)thread->ring + CAPOS_RING_COMPLETION_OFFSET);
+	struct capos_completion *queue =
+		(struct capos_completion *)((uint8_t *)thread->ring + CAPOS_RING_COMPLETION_OFFSET);
 	queue[thread->completion_tail % CAPOS_RING_COMPLETIONS] = *completion;
 	thread->completion_tail++;
 	__atomic_store_n(&thread->ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
@@ -230,8 +253,13 @@ static bool execute_next(struct thread *thread)
 {
 	struct capos_submission submission;
 	const uint8_t *queue = (const uint8_t *)thread->ring + CAPOS_RING_SUBMISSION_OFFSET;
-	memcpy(&submission, queue + thread->submission_head % CAPOS_RING_SUBMISSIONS * sizeof submission, sizeof submission);
-	__asm__ volatile("" : : "r"(&submission) : "memory"); /* the copy is made here and not again */
+	memcpy(&submission,
+		queue + thread->submission_head % CAPOS_RING_SUBMISSIONS * sizeof submission,
+		sizeof submission);
+	__asm__ volatile(""
+		:
+		: "r"(&submission)
+		: "memory"); /* the copy is made here and not again */
 	thread->submission_head++;
 	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 
@@ -244,23 +272,25 @@ static bool execute_next(struct thread *thread)
 /* At most what was pending at entry. */
 static __attribute__((noinline)) void execute_until(struct thread *thread, uint32_t tail)
 {
-	while (thread->submission_head != tail && completions_pending(thread) < CAPOS_RING_COMPLETIONS)
+	while (thread->submission_head != tail &&
+		completions_pending(thread) < CAPOS_RING_COMPLETIONS)
 		if (!execute_next(thread))
 			return;
 }
 
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
-	/* Nothing is outstanding between entries: whatever can complete has completed before this returns, so there is never
-	 * anything to wait for. */
+	/* Nothing is outstanding between entries: whatever can complete has completed before this
+	 * returns, so there is never anything to wait for. */
 	(void)min_complete;
 	(void)timeout_ns;
 	struct thread *thread = thread_current();
 	struct capos_ring_header *ring = thread->ring;
 	uint32_t tail = __atomic_load_n(&ring->submission_tail, __ATOMIC_ACQUIRE);
 	uint32_t pending = tail - thread->submission_head;
-	bool refused = pending > CAPOS_RING_SUBMISSIONS || completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
-	               (pending && thread->in_handler);
+	bool refused = pending > CAPOS_RING_SUBMISSIONS ||
+		completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
+		(pending && thread->in_handler);
 	if (!refused && pending)
 		execute_until(thread, tail);
 	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);

@@ -1,8 +1,9 @@
 /* Runs of bytes that go with a call.
  *
- * A Data or Text parameter is either part of the message, which the kernel has copied already, or, in compact form,
- * still at an address the caller named. A method does not care which: it reads through span_read, and results through
- * span_write. The functions that touch user memory are the kernel's (or, in host tests, the test's). */
+ * A Data or Text parameter is either part of the message, which the kernel has copied already, or,
+ * in compact form, still at an address the caller named. A method does not care which: it reads
+ * through span_read, and results through span_write. The functions that touch user memory are the
+ * kernel's (or, in host tests, the test's). */
 #ifndef CALL_SPAN_H
 #define CALL_SPAN_H
 
@@ -18,7 +19,8 @@ struct span_in {
 	size_t length;
 };
 
-/* Room to write: at kernel when that is not NULL, otherwise at the user address. length is how much is written. */
+/* Room to write: at kernel when that is not NULL, otherwise at the user address. length is how much
+ * is written. */
 struct span_out {
 	void *kernel;
 	uint64_t user;
@@ -26,13 +28,14 @@ struct span_out {
 	size_t length;
 };
 
-/* Copy n bytes from and to the caller's address space; badAddress when any of them is out of reach. Any address and
- * any length are allowed, also ones that wrap. */
+/* Copy n bytes from and to the caller's address space; badAddress when any of them is out of reach.
+ * Any address and any length are allowed, also ones that wrap. */
 MUST_CHECK status_t copy_from_user(void *dst, uint64_t src, size_t n);
 MUST_CHECK status_t copy_to_user(uint64_t dst, const void *src, size_t n);
 
 /* Copies n bytes from offset on. The caller keeps offset + n within the span's length. */
-MUST_CHECK static inline status_t span_read(const struct span_in *span, size_t offset, void *dst, size_t n)
+MUST_CHECK static inline status_t span_read(
+	const struct span_in *span, size_t offset, void *dst, size_t n)
 {
 	if (n > span->length || offset > span->length - n)
 		return STATUS(INVALID_ARGUMENT);
@@ -43,8 +46,9 @@ MUST_CHECK static inline status_t span_read(const struct span_in *span, size_t o
 	return STATUS_OK;
 }
 
-/* Appends up to n bytes, as far as they fit: a caller that knows an older, shorter structure gets its beginning.
- * Look at the remaining capacity before taking bytes out of a place they cannot be put back into. */
+/* Appends up to n bytes, as far as they fit: a caller that knows an older, shorter structure gets
+ * its beginning. Look at the remaining capacity before taking bytes out of a place they cannot be
+ * put back into. */
 MUST_CHECK static inline status_t span_write(struct span_out *span, const void *src, size_t n)
 {
 	size_t room = span->capacity - span->length;

@@ -3,8 +3,8 @@
  *     0.012345678 1/1 vm VirtualMemory.reserve(hint=0x0, size=0x4000000) = 0x7f0000000000
  *     0.012351200 1/2 #10003 ThreadHandle.join(timeoutNs=0xffffffffffffffff) = interrupted
  *
- * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its answer. A call
- * that blocks is traced when it answers. */
+ * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its
+ * answer. A call that blocks is traced when it answers. */
 #include "call/trace.h"
 
 #include <stdarg.h>
@@ -31,13 +31,13 @@ static struct spinlock line_lock = SPINLOCK_INIT(OBJECT);
 static char line[LINE_BYTES]; /* guarded by line_lock */
 static size_t line_length;    /* guarded by line_lock */
 
-static uint64_t method_counts[INTERFACE_COUNT][METHODS_MAX], method_refusals[INTERFACE_COUNT][METHODS_MAX]; /* atomic */
-static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                                                /* atomic */
+static uint64_t method_counts[INTERFACE_COUNT][METHODS_MAX],
+	method_refusals[INTERFACE_COUNT][METHODS_MAX];      /* atomic */
+static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1]; /* atomic */
 
-static const char *const transport_names[] = {
-	"none", "invalidRequest", "invalidParamsBuffer", "invalidResultBuffer", "invokeFailed", "unsupportedOpcode",
-	"applicationException", "exceptionTruncated",
-};
+static const char *const transport_names[] = { "none", "invalidRequest", "invalidParamsBuffer",
+	"invalidResultBuffer", "invokeFailed", "unsupportedOpcode", "applicationException",
+	"exceptionTruncated" };
 
 void call_trace_init(const char *command_line)
 {
@@ -75,7 +75,8 @@ static void line_begin_locked(cap_id_t cap, bool has_cap)
 	const struct thread *thread = thread_current();
 	uint64_t now_ns = clock_now_ns();
 	line_length = 0;
-	line_add("%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000, thread->process->id, thread->id);
+	line_add("%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000,
+		thread->process->id, thread->id);
 	const char *name = has_cap ? granted_name(thread->process, cap) : NULL;
 	if (name)
 		line_add("%s ", name);
@@ -85,7 +86,8 @@ static void line_begin_locked(cap_id_t cap, bool has_cap)
 
 static void line_add_status(int64_t status)
 {
-	if (STATUS_IS_ERROR(status) && (size_t)(-status - (int64_t)CAPOS_ERROR_BASE) < error_text_count)
+	if (STATUS_IS_ERROR(status) &&
+		(size_t)(-status - (int64_t)CAPOS_ERROR_BASE) < error_text_count)
 		line_add("%s", error_texts[-status - (int64_t)CAPOS_ERROR_BASE].name);
 	else if (-status < (int64_t)(sizeof transport_names / sizeof transport_names[0]))
 		line_add("%s", transport_names[-status]);
@@ -151,8 +153,8 @@ static void count_method(const struct call *call, const struct method_desc *meth
 		__atomic_fetch_add(&method_refusals[interface][ordinal], 1, __ATOMIC_RELAXED);
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
-                  status_t status, cap_id_t cap)
+void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+	const void *results, status_t status, cap_id_t cap)
 {
 	if (counting)
 		count_method(call, method, status);
@@ -184,12 +186,15 @@ void call_observe_miss(cap_id_t cap, uint32_t ordinal)
 
 static const char *operation_name(uint32_t opcode)
 {
-	return opcode == CAPOS_OPCODE_PARK ? "park" : opcode == CAPOS_OPCODE_UNPARK ? "unpark" : "release";
+	return opcode == CAPOS_OPCODE_PARK      ? "park"
+		: opcode == CAPOS_OPCODE_UNPARK ? "unpark"
+						: "release";
 }
 
 static void line_add_park_result(int64_t result)
 {
-	static const char *const names[] = { "woken", "mismatch", "timedOut", "drained", "interrupted" };
+	static const char *const names[] = { "woken", "mismatch", "timedOut", "drained",
+		"interrupted" };
 	if (result < (int64_t)(sizeof names / sizeof names[0]))
 		line_add("%s", names[result]);
 }
@@ -204,7 +209,8 @@ void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t 
 	line_begin_locked(cap, true);
 	line_add("%s(", operation_name(opcode));
 	if (opcode != CAPOS_OPCODE_RELEASE)
-		line_add("address=0x%lx, %s=%lu", a, opcode == CAPOS_OPCODE_PARK ? "expected" : "count", b);
+		line_add("address=0x%lx, %s=%lu", a,
+			opcode == CAPOS_OPCODE_PARK ? "expected" : "count", b);
 	line_add(") = ");
 	if (result < 0)
 		line_add_status(result);
@@ -239,21 +245,24 @@ static void send_interface_counts(uint32_t index)
 	const struct interface_desc *interface = &interface_descs[index];
 	for (uint32_t i = 0; i < interface->method_count && i < METHODS_MAX; i++)
 		if (method_counts[index][i])
-			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n", method_counts[index][i], interface->name,
-			               interface->methods[i].name, method_refusals[index][i]);
+			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n",
+				method_counts[index][i], interface->name,
+				interface->methods[i].name, method_refusals[index][i]);
 }
 
 void call_stats_send(const struct process *process)
 {
 	if (!counting)
 		return;
-	channel_printf(CAPOS_HOST_FRAME_STATS, "process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id, process->name,
-	               process->cpu_time_ns / 1000, process->peak_committed);
-	channel_printf(CAPOS_HOST_FRAME_STATS, "machine: %zu of %zu frames free, %lu objects\n", frames_free(), frames_total(),
-	               object_count());
+	channel_printf(CAPOS_HOST_FRAME_STATS,
+		"process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id,
+		process->name, process->cpu_time_ns / 1000, process->peak_committed);
+	channel_printf(CAPOS_HOST_FRAME_STATS, "machine: %zu of %zu frames free, %lu objects\n",
+		frames_free(), frames_total(), object_count());
 	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)
 		send_interface_counts(i);
 	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
 		if (operation_counts[opcode])
-			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n", operation_counts[opcode], operation_name(opcode));
+			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n",
+				operation_counts[opcode], operation_name(opcode));
 }

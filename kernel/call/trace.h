@@ -1,5 +1,5 @@
-/* Watching capability calls: one text line for each (`trace` on the command line) and counts per method (`stats`).
- * Off, it costs one predicted branch per call. */
+/* Watching capability calls: one text line for each (`trace` on the command line) and counts per
+ * method (`stats`). Off, it costs one predicted branch per call. */
 #ifndef CAPOS_CALL_TRACE_H
 #define CAPOS_CALL_TRACE_H
 
@@ -18,9 +18,10 @@ extern bool call_observed;
 
 void call_trace_init(const char *command_line);
 
-/* A method has answered. params and results are its own structures; results mean something when status is OK. */
-void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
-                  status_t status, cap_id_t cap);
+/* A method has answered. params and results are its own structures; results mean something when
+ * status is OK. */
+void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+	const void *results, status_t status, cap_id_t cap);
 /* A call named a capability the process does not hold, or a method it does not have. */
 void call_observe_miss(cap_id_t cap, uint32_t ordinal);
 /* park, unpark or release has: a and b are their arguments. */
@@ -28,7 +29,8 @@ void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t 
 /* A thread is about to leave by exit. */
 void call_observe_exit(int32_t code, uint64_t scope);
 
-/* Between programs: zeroes the counts; sends them, with the ledgers of the process that has ended. */
+/* Between programs: zeroes the counts; sends them, with the ledgers of the process that has ended.
+ */
 void call_stats_begin(void);
 void call_stats_send(const struct process *process);
 

@@ -1,4 +1,5 @@
-/* Capability table: see table.h for the slot word and the rules of use. models/captable.pml models a slot. */
+/* Capability table: see table.h for the slot word and the rules of use. models/captable.pml models
+ * a slot. */
 #include "cap/table.h"
 
 #include "core/log.h"
@@ -120,9 +121,11 @@ void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *obje
 {
 	uint64_t *address = slot_address(table, cap & 0xffff);
 	spin_lock(&table->lock);
-	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED && word_generation(*address) == cap >> 16);
-	word_store(address, slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
-	                              object->ops ? CAP_SLOT_COUNTED : CAP_SLOT_STATIC));
+	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED &&
+		word_generation(*address) == cap >> 16);
+	word_store(address,
+		slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
+			object->ops ? CAP_SLOT_COUNTED : CAP_SLOT_STATIC));
 	spin_unlock(&table->lock);
 }
 
@@ -170,7 +173,8 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 		slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 	if (word_kind(word) == CAP_SLOT_COUNTED)
-		object_release(cap_slot_object(word)); /* after the lock: a destroy hook takes its own */
+		object_release(
+			cap_slot_object(word)); /* after the lock: a destroy hook takes its own */
 	return held;
 }
 

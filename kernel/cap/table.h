@@ -1,19 +1,20 @@
 /* A process's capability table: from CapId to kernel object.
  *
- * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id equals a small
- * number. Each release moves the slot's generation on, and freed slots queue up behind the other free ones, so a
- * stale id stays dead for at least 65534 further uses of its slot.
+ * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id
+ * equals a small number. Each release moves the slot's generation on, and freed slots queue up
+ * behind the other free ones, so a stale id stays dead for at least 65534 further uses of its slot.
  *
- * A slot is one 64-bit word that holds generation, object and kind together, so one load sees a consistent pair:
+ * A slot is one 64-bit word that holds generation, object and kind together, so one load sees a
+ * consistent pair:
  *
  *     63        48 47                                    4 3      0
  *    +------------+---------------------------------------+--------+
  *    | generation | object address, or next free slot     |  kind  |
  *    +------------+---------------------------------------+--------+
  *
- * That makes the common lookup lock-free: an object that lives as long as the kernel needs no reference, so the
- * word alone answers. For a counted object the lock is taken, because between the load and the retain the last
- * reference could go. */
+ * That makes the common lookup lock-free: an object that lives as long as the kernel needs no
+ * reference, so the word alone answers. For a counted object the lock is taken, because between the
+ * load and the retain the last reference could go. */
 #ifndef CAPOS_CAP_TABLE_H
 #define CAPOS_CAP_TABLE_H
 
@@ -31,7 +32,8 @@ typedef uint32_t cap_id_t;
 #define CAP_CHUNKS_MAX (CAPOS_CAP_SLOTS_MAX / CAP_CHUNK_SLOTS)
 
 struct cap_table {
-	/* Chunks of slot words. Published once each with release order, never withdrawn before cap_table_destroy. */
+	/* Chunks of slot words. Published once each with release order, never withdrawn before
+	 * cap_table_destroy. */
 	uint64_t *chunks[CAP_CHUNKS_MAX];
 
 	/* Guarded by lock. */
@@ -45,8 +47,9 @@ void cap_table_init(struct cap_table *table);
 /* Drops every capability. Nobody uses the table any more. */
 void cap_table_destroy(struct cap_table *table);
 
-/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of one. The id names
- * nothing until commit. STATUS(NO_SLOTS) when the table is full, STATUS(NO_MEMORY) when it cannot grow. */
+/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of
+ * one. The id names nothing until commit. STATUS(NO_SLOTS) when the table is full,
+ * STATUS(NO_MEMORY) when it cannot grow. */
 status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 /* Gives the slot its object and takes over the caller's reference. */
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
@@ -68,11 +71,12 @@ enum cap_slot_kind {
 /* Addresses are canonical, so bit 47 restores what the generation displaced. */
 static inline struct object *cap_slot_object(uint64_t word)
 {
-	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) & ~CAP_SLOT_KIND_MASK);
+	return (struct object *)(uintptr_t)((uint64_t)((int64_t)(word << 16) >> 16) &
+		~CAP_SLOT_KIND_MASK);
 }
 
-/* The object, when it is one that needs no reference; NULL when the id names nothing or another kind. For the
- * hottest path. */
+/* The object, when it is one that needs no reference; NULL when the id names nothing or another
+ * kind. For the hottest path. */
 static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
 {
 	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;
@@ -81,7 +85,8 @@ static inline struct object *cap_table_lookup_static(struct cap_table *table, ca
 	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
 	if (__builtin_expect(!chunk, 0))
 		return NULL;
-	/* With generation and kind as wanted this clears both, and leaves the address without its upper bits. */
+	/* With generation and kind as wanted this clears both, and leaves the address without its
+	 * upper bits. */
 	uint64_t word = __atomic_load_n(&chunk[cap % CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
 	word ^= (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
 	if (__builtin_expect(word & (0xffffull << 48 | CAP_SLOT_KIND_MASK), 0))

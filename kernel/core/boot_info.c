@@ -1,5 +1,5 @@
-/* Memory ranges as firmware reports them: many, in any order, sometimes overlapping, hardly ever in whole pages. A page counts as RAM only when
- * nothing says that a part of it is something else. */
+/* Memory ranges as firmware reports them: many, in any order, sometimes overlapping, hardly ever in
+ * whole pages. A page counts as RAM only when nothing says that a part of it is something else. */
 #include "core/boot_info.h"
 
 #define LOWEST_FOR_TABLES 0x100000ul
@@ -97,7 +97,8 @@ bool boot_info_is_ram(const struct boot_info *boot, paddr_t start, paddr_t end)
 
 bool boot_info_take(struct boot_info *boot, paddr_t start, uint64_t size)
 {
-	if (!size || start >= BOOT_RAM_END_MAX || size > BOOT_RAM_END_MAX - start || boot->taken_count == BOOT_TAKEN_MAX)
+	if (!size || start >= BOOT_RAM_END_MAX || size > BOOT_RAM_END_MAX - start ||
+		boot->taken_count == BOOT_TAKEN_MAX)
 		return false;
 	struct memory_range range = { page_down(start), page_up(start + size) };
 	for (unsigned i = 0; i < boot->taken_count; i++)
@@ -107,7 +108,8 @@ bool boot_info_take(struct boot_info *boot, paddr_t start, uint64_t size)
 	return true;
 }
 
-/* The lowest place at or above start within [start, end) that is not taken; end when there is none. */
+/* The lowest place at or above start within [start, end) that is not taken; end when there is none.
+ */
 static paddr_t free_place(const struct boot_info *boot, paddr_t start, paddr_t end, uint64_t size)
 {
 	for (unsigned i = 0; i < boot->taken_count;) {

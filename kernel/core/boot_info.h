@@ -1,5 +1,6 @@
-/* What the kernel wants to know from its loader, whichever it was: memory, the boot package, the command line, and on a PC the way to its
- * tables and its screen. Readers of the loaders' own formats (machine/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
+/* What the kernel wants to know from its loader, whichever it was: memory, the boot package, the
+ * command line, and on a PC the way to its tables and its screen. Readers of the loaders' own
+ * formats (machine/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
 #ifndef CAPOS_CORE_BOOT_INFO_H
 #define CAPOS_CORE_BOOT_INFO_H
 
@@ -20,7 +21,8 @@
 
 enum screen_kind { SCREEN_NONE, SCREEN_TEXT, SCREEN_PIXELS };
 
-/* Text: width and height in characters, two bytes each. Pixels: 16, 24 or 32 bits with three colour fields. */
+/* Text: width and height in characters, two bytes each. Pixels: 16, 24 or 32 bits with three colour
+ * fields. */
 struct screen_info {
 	enum screen_kind kind;
 	paddr_t address;
@@ -43,13 +45,15 @@ struct boot_info {
 	char command_line[COMMAND_LINE_MAX];
 };
 
-/* RAM that may be used, and address ranges that may not, whatever was said of them before: first all of the one, then all of the other. */
+/* RAM that may be used, and address ranges that may not, whatever was said of them before: first
+ * all of the one, then all of the other. */
 void boot_info_add_ram(struct boot_info *boot, uint64_t start, uint64_t size);
 void boot_info_remove_ram(struct boot_info *boot, uint64_t start, uint64_t size);
 uint64_t boot_info_ram_end(const struct boot_info *boot);
 bool boot_info_is_ram(const struct boot_info *boot, paddr_t start, paddr_t end);
 
-/* Marks bytes as in use, in whole pages. False when they overlap what is in use already, or there are too many such ranges. */
+/* Marks bytes as in use, in whole pages. False when they overlap what is in use already, or there
+ * are too many such ranges. */
 bool boot_info_take(struct boot_info *boot, paddr_t start, uint64_t size);
 /* Finds and takes contiguous pages of RAM between 1 MiB and BOOT_REACH; 0 when there are none. */
 paddr_t boot_info_take_pages(struct boot_info *boot, size_t count);

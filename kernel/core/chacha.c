@@ -1,5 +1,5 @@
-/* ChaCha20 block function: the core of the random generator (object/entropy.c). Words are little endian in the RFC
- * and on this machine. */
+/* ChaCha20 block function: the core of the random generator (object/entropy.c). Words are little
+ * endian in the RFC and on this machine. */
 #include "core/chacha.h"
 
 #include "core/string.h"
@@ -22,9 +22,10 @@ static inline void quarter_round(uint32_t s[16], unsigned a, unsigned b, unsigne
 }
 
 void chacha20_block(const uint8_t key[CHACHA_KEY_BYTES], uint32_t counter, const uint8_t nonce[12],
-                    uint8_t block[CHACHA_BLOCK_BYTES])
+	uint8_t block[CHACHA_BLOCK_BYTES])
 {
-	uint32_t start[16] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 }; /* "expand 32-byte k" */
+	uint32_t start[16] = { 0x61707865, 0x3320646e, 0x79622d32,
+		0x6b206574 }; /* "expand 32-byte k" */
 	uint32_t state[16];
 	memcpy(start + 4, key, CHACHA_KEY_BYTES);
 	start[12] = counter;

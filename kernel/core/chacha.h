@@ -9,6 +9,6 @@
 #define CHACHA_BLOCK_BYTES 64u
 
 void chacha20_block(const uint8_t key[CHACHA_KEY_BYTES], uint32_t counter, const uint8_t nonce[12],
-                    uint8_t block[CHACHA_BLOCK_BYTES]);
+	uint8_t block[CHACHA_BLOCK_BYTES]);
 
 #endif

@@ -1,4 +1,5 @@
-/* printf-style formatting for the kernel's own text: a small subset, no allocation, no floating point. */
+/* printf-style formatting for the kernel's own text: a small subset, no allocation, no floating
+ * point. */
 #include <stdbool.h>
 
 #include "core/log.h"
@@ -24,7 +25,8 @@ static void put_text(struct output *out, const char *text, size_t length, int wi
 		put(out, text[i]);
 }
 
-static void put_number(struct output *out, uint64_t value, bool negative, unsigned base, int width, char pad)
+static void put_number(
+	struct output *out, uint64_t value, bool negative, unsigned base, int width, char pad)
 {
 	char digits[24];
 	int n = 0;
@@ -74,7 +76,9 @@ static void put_spec(struct output *out, char kind, const struct spec *spec, va_
 		const char *text = va_arg(*arguments, const char *);
 		if (!text)
 			text = "(null)";
-		put_text(out, text, spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision), spec->width);
+		put_text(out, text,
+			spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision),
+			spec->width);
 		break;
 	}
 	case 'c':
@@ -82,12 +86,14 @@ static void put_spec(struct output *out, char kind, const struct spec *spec, va_
 		break;
 	case 'd': {
 		int64_t value = spec->longs ? va_arg(*arguments, int64_t) : va_arg(*arguments, int);
-		put_number(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10, spec->width, spec->pad);
+		put_number(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10,
+			spec->width, spec->pad);
 		break;
 	}
 	case 'u':
 	case 'x': {
-		uint64_t value = spec->longs ? va_arg(*arguments, uint64_t) : va_arg(*arguments, unsigned);
+		uint64_t value =
+			spec->longs ? va_arg(*arguments, uint64_t) : va_arg(*arguments, unsigned);
 		put_number(out, value, false, kind == 'x' ? 16 : 10, spec->width, spec->pad);
 		break;
 	}

@@ -1,13 +1,15 @@
 /* Address checks: see kasan.h.
  *
- * gcc puts a call before each access (-fsanitize=kernel-address, outlined); here it is looked up. Two ranges have a shadow:
- * the direct map as far as there is RAM, in frames taken at boot, and the kernel image, statically. Frames are poisoned
- * while free, slab objects while free or never handed out and behind their size, globals behind theirs. Stacks are not
- * instrumented: the stack protector watches them. An access to the user half is wrong wherever it comes from, since only
+ * gcc puts a call before each access (-fsanitize=kernel-address, outlined); here it is looked up.
+ * Two ranges have a shadow: the direct map as far as there is RAM, in frames taken at boot, and the
+ * kernel image, statically. Frames are poisoned while free, slab objects while free or never handed
+ * out and behind their size, globals behind theirs. Stacks are not instrumented: the stack
+ * protector watches them. An access to the user half is wrong wherever it comes from, since only
  * the assembly of usercopy.S may do that.
  *
- * This file, the allocators (which live in free memory) and string.c (which checks whole ranges itself) are compiled without
- * the checks. Before there is a shadow, and after a panic began, everything passes. */
+ * This file, the allocators (which live in free memory) and string.c (which checks whole ranges
+ * itself) are compiled without the checks. Before there is a shadow, and after a panic began,
+ * everything passes. */
 #include "core/kasan.h"
 
 #ifdef CAPOS_KASAN
@@ -93,10 +95,12 @@ static __attribute__((noinline)) void check(uintptr_t address, size_t size, bool
 	const uint8_t *shadow = shadow_at(address);
 	if (!shadow)
 		return;
-	for (uintptr_t granule = address / GRANULE; granule <= last / GRANULE; granule++, shadow++) {
+	for (uintptr_t granule = address / GRANULE; granule <= last / GRANULE;
+		granule++, shadow++) {
 		uintptr_t end = granule == last / GRANULE ? last : GRANULE - 1;
 		if (!is_open(*shadow, end))
-			refuse(address, size, write, describe(*shadow < GRANULE ? shadow[1] : *shadow));
+			refuse(address, size, write,
+				describe(*shadow < GRANULE ? shadow[1] : *shadow));
 	}
 }
 
@@ -106,7 +110,8 @@ void kasan_check(const void *start, size_t size, bool write)
 }
 
 /* Nearly every access: to the direct map or the image, within eight bytes that are all open. */
-static inline __attribute__((always_inline)) void check_word(uintptr_t address, size_t size, bool write)
+static inline __attribute__((always_inline)) void check_word(
+	uintptr_t address, size_t size, bool write)
 {
 	uintptr_t direct = address - DIRECT_MAP_BASE, image = address - IMAGE_BASE;
 	bool within = address % GRANULE + size <= GRANULE;
@@ -118,11 +123,17 @@ static inline __attribute__((always_inline)) void check_word(uintptr_t address, 
 }
 
 /* What gcc calls. */
-#define ACCESS(size) \
-	void __asan_load##size##_noabort(uintptr_t address); \
+#define ACCESS(size)                                          \
+	void __asan_load##size##_noabort(uintptr_t address);  \
 	void __asan_store##size##_noabort(uintptr_t address); \
-	void __asan_load##size##_noabort(uintptr_t address) { check_word(address, size, false); } \
-	void __asan_store##size##_noabort(uintptr_t address) { check_word(address, size, true); }
+	void __asan_load##size##_noabort(uintptr_t address)   \
+	{                                                     \
+		check_word(address, size, false);             \
+	}                                                     \
+	void __asan_store##size##_noabort(uintptr_t address)  \
+	{                                                     \
+		check_word(address, size, true);              \
+	}
 ACCESS(1)
 ACCESS(2)
 ACCESS(4)
@@ -166,7 +177,8 @@ void __asan_register_globals(const struct asan_global *globals, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct asan_global *global = &globals[i];
 		size_t open = (global->size + GRANULE - 1) & ~(size_t)(GRANULE - 1);
-		kasan_poison((const char *)global->start + open, global->size_with_zone - open, KASAN_GLOBAL_END);
+		kasan_poison((const char *)global->start + open, global->size_with_zone - open,
+			KASAN_GLOBAL_END);
 		kasan_unpoison(global->start, global->size);
 	}
 }
@@ -183,7 +195,8 @@ void kasan_init(uint8_t *shadow, uint64_t shadowed_bytes)
 {
 	direct_shadow = shadow;
 	direct_bytes = shadowed_bytes;
-	for (void (*const *function)(void) = __init_array_start; function < __init_array_end; function++)
+	for (void (*const *function)(void) = __init_array_start; function < __init_array_end;
+		function++)
 		(*function)();
 }
 

@@ -1,5 +1,6 @@
-/* Intrusive doubly linked list: the one container that needs no memory of its own. A node not on a list
- * points at itself, so list_linked() is a test and list_remove() of an unlinked node is harmless. */
+/* Intrusive doubly linked list: the one container that needs no memory of its own. A node not on a
+ * list points at itself, so list_linked() is a test and list_remove() of an unlinked node is
+ * harmless. */
 #ifndef CAPOS_CORE_LIST_H
 #define CAPOS_CORE_LIST_H
 
@@ -14,14 +15,16 @@ struct list {
 	struct list_node head;
 };
 
+/* clang-format off */
 #define LIST_INIT(name) { { &(name).head, &(name).head } }
+/* clang-format on */
 #define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
 #define list_for_each(node, list) \
 	for (struct list_node *node = (list)->head.next; node != &(list)->head; node = node->next)
 /* The current node may be removed inside the loop. */
-#define list_for_each_safe(node, list)                                                            \
+#define list_for_each_safe(node, list)                                              \
 	for (struct list_node *node = (list)->head.next, *node##_next = node->next; \
-	     node != &(list)->head; node = node##_next, node##_next = node->next)
+		node != &(list)->head; node = node##_next, node##_next = node->next)
 
 static inline void list_node_init(struct list_node *node)
 {

@@ -1,4 +1,5 @@
-/* The slow half of spinlocks and the debug kernel's check of their order. models/tlb.pml models that waiting serves TLB requests. */
+/* The slow half of spinlocks and the debug kernel's check of their order. models/tlb.pml models
+ * that waiting serves TLB requests. */
 #include "core/lock.h"
 
 #include "arch/x86_64/cpu.h"
@@ -8,7 +9,8 @@
 
 #define LOCKED 1u
 #define CLAIMED 0x10000u
-#define PATIENCE 256 /* looks at the lock before it is claimed: longer than nearly all locks are held */
+#define PATIENCE \
+	256 /* looks at the lock before it is claimed: longer than nearly all locks are held */
 
 void spin_lock_slow(struct spinlock *lock)
 {
@@ -21,7 +23,8 @@ void spin_lock_slow(struct spinlock *lock)
 		uint32_t wanted = mine ? LOCKED : LOCKED | CLAIMED;
 
 		if ((mine || claim) &&
-		    __atomic_compare_exchange_n(&lock->word, &seen, wanted, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			__atomic_compare_exchange_n(&lock->word, &seen, wanted, false,
+				__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 			if (mine)
 				return;
 			claimed = true;
@@ -47,7 +50,8 @@ void lock_check_acquire(struct spinlock *lock)
 	if (cpu->held_count) {
 		uint16_t top = cpu->held_ranks[cpu->held_count - 1];
 		if (lock->rank <= top)
-			panic("lock order: %s taken while %s is held", rank_names[lock->rank], rank_names[top]);
+			panic("lock order: %s taken while %s is held", rank_names[lock->rank],
+				rank_names[top]);
 	}
 	VERIFY(cpu->held_count < sizeof cpu->held_ranks / sizeof cpu->held_ranks[0]);
 	cpu->held_ranks[cpu->held_count++] = lock->rank;

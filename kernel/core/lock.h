@@ -1,12 +1,14 @@
-/* Spinlocks. The kernel runs with interrupts off, so a lock is held for a bounded time and needs no interrupt state.
- * Waiting for a lock serves pending TLB shootdowns: the holder may be waiting for this CPU's answer.
+/* Spinlocks. The kernel runs with interrupts off, so a lock is held for a bounded time and needs no
+ * interrupt state. Waiting for a lock serves pending TLB shootdowns: the holder may be waiting for
+ * this CPU's answer.
  *
- * Whoever comes at the right moment gets the lock, until somebody has waited long: that CPU then claims the lock, and is the only one
- * that can take it next. A strict order of arrival would cost dearly where CPUs are themselves scheduled, as a virtual machine's are; no order
- * at all lets one CPU that takes the lock again and again keep the others out for good.
+ * Whoever comes at the right moment gets the lock, until somebody has waited long: that CPU then
+ * claims the lock, and is the only one that can take it next. A strict order of arrival would cost
+ * dearly where CPUs are themselves scheduled, as a virtual machine's are; no order at all lets one
+ * CPU that takes the lock again and again keep the others out for good.
  *
- * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those it holds. Debug
- * kernels check each acquisition. */
+ * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those
+ * it holds. Debug kernels check each acquisition. */
 #ifndef CAPOS_CORE_LOCK_H
 #define CAPOS_CORE_LOCK_H
 
@@ -40,9 +42,18 @@ static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
 }
 
 #ifdef CAPOS_HOST_TEST
-static inline void spin_lock(struct spinlock *lock) { lock->locked++; }
-static inline void spin_unlock(struct spinlock *lock) { lock->locked--; }
-static inline bool spin_held(const struct spinlock *lock) { return lock->locked != 0; }
+static inline void spin_lock(struct spinlock *lock)
+{
+	lock->locked++;
+}
+static inline void spin_unlock(struct spinlock *lock)
+{
+	lock->locked--;
+}
+static inline bool spin_held(const struct spinlock *lock)
+{
+	return lock->locked != 0;
+}
 #else
 void spin_lock_slow(struct spinlock *lock);
 #ifdef CAPOS_DEBUG
@@ -50,16 +61,26 @@ void lock_check_acquire(struct spinlock *lock);
 void lock_check_release(struct spinlock *lock);
 bool spin_held(const struct spinlock *lock); /* by this CPU */
 #else
-static inline void lock_check_acquire(struct spinlock *lock) { (void)lock; }
-static inline void lock_check_release(struct spinlock *lock) { (void)lock; }
-static inline bool spin_held(const struct spinlock *lock) { return lock->locked != 0; }
+static inline void lock_check_acquire(struct spinlock *lock)
+{
+	(void)lock;
+}
+static inline void lock_check_release(struct spinlock *lock)
+{
+	(void)lock;
+}
+static inline bool spin_held(const struct spinlock *lock)
+{
+	return lock->locked != 0;
+}
 #endif
 
 static inline void spin_lock(struct spinlock *lock)
 {
 	uint32_t free = 0;
 
-	if (!__atomic_compare_exchange_n(&lock->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(
+		    &lock->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		spin_lock_slow(lock);
 	lock_check_acquire(lock);
 }

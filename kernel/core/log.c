@@ -1,7 +1,8 @@
 /* The text log on the machine's own terminal, and the end of the world.
  *
- * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer chain; symbols come from the table
- * the second link pass puts into the image (kernel.mk), so that the report reads without any tool. */
+ * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer
+ * chain; symbols come from the table the second link pass puts into the image (kernel.mk), so that
+ * the report reads without any tool. */
 #include "core/log.h"
 
 #include "machine/apic.h"
@@ -52,8 +53,8 @@ static void print_place(uint64_t rip)
 		log_printf("  [<%016lx>] the program", rip);
 }
 
-/* Of return addresses, the call's last byte is shown: a call that never returns may be the last of its function. A
- * program's RBP may hold anything and is not followed. */
+/* Of return addresses, the call's last byte is shown: a call that never returns may be the last of
+ * its function. A program's RBP may hold anything and is not followed. */
 void backtrace_print(uint64_t rip, uint64_t rbp)
 {
 	for (int depth = 0; depth < 32; depth++) {
@@ -93,11 +94,13 @@ void panic_begin(uint64_t rip)
 static void print_cpu(const struct percpu *cpu, const char *what)
 {
 	const struct thread *thread = cpu->current;
-	log_printf("capos: CPU %u%s, thread %lu \"%s\", process %s", cpu->id, what, thread ? thread->id : 0, thread ? thread->name : "none",
-		   thread && thread->process ? thread->process->name : "none (kernel)");
+	log_printf("capos: CPU %u%s, thread %lu \"%s\", process %s", cpu->id, what,
+		thread ? thread->id : 0, thread ? thread->name : "none",
+		thread && thread->process ? thread->process->name : "none (kernel)");
 }
 
-/* Where the others were. One that does not take the interrupt (it hangs, or is itself not scheduled) is not waited for long. */
+/* Where the others were. One that does not take the interrupt (it hangs, or is itself not
+ * scheduled) is not waited for long. */
 static void print_other_cpus(void)
 {
 	for (unsigned id = 0; id < cpus_online(); id++) {
@@ -105,7 +108,9 @@ static void print_other_cpus(void)
 		if (cpu == percpu())
 			continue;
 		uint64_t rip = 0;
-		for (unsigned i = 0; i < STOP_POLLS && !(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE)); i++)
+		for (unsigned i = 0; i < STOP_POLLS &&
+			!(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE));
+			i++)
 			cpu_relax();
 		print_cpu(cpu, rip ? " stopped" : " does not answer");
 		if (rip)
@@ -139,7 +144,8 @@ void panic(const char *format, ...)
 	__builtin_unreachable();
 }
 
-uintptr_t __stack_chk_guard = 0x00a5f0c3d217e96bul; /* replaced at boot; the zero byte stops string overruns */
+uintptr_t __stack_chk_guard =
+	0x00a5f0c3d217e96bul; /* replaced at boot; the zero byte stops string overruns */
 
 _Noreturn void __stack_chk_fail(void)
 {

@@ -1,5 +1,6 @@
-/* Text for people: the kernel log on the first serial port and the screen, panics, assertions. Formats understood by log_printf:
- * %s %c %d %u %x %lx %lu %ld %zu %p %% with zero padding and width, and %.*s. */
+/* Text for people: the kernel log on the first serial port and the screen, panics, assertions.
+ * Formats understood by log_printf: %s %c %d %u %x %lx %lu %ld %zu %p %% with zero padding and
+ * width, and %.*s. */
 #ifndef CAPOS_CORE_LOG_H
 #define CAPOS_CORE_LOG_H
 
@@ -11,7 +12,8 @@
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Formats into buffer, always terminated; returns the length it would have had. */
-int text_format(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int text_format(char *buffer, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 int text_vformat(char *buffer, size_t size, const char *format, va_list arguments);
 
 /* Stops the machine after printing reason, registers, thread, CPU and a symbolised trace. */
@@ -20,11 +22,12 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 /* What the compiler puts between a function's buffers and its return address; chosen at boot. */
 extern uintptr_t __stack_chk_guard;
 
-/* Our own mistake: stop. In release kernels ASSERT costs nothing and checks nothing; VERIFY always checks. */
-#define VERIFY(condition)                                                                      \
-	do {                                                                                   \
-		if (__builtin_expect(!(condition), 0))                                         \
-			panic("%s:%d: expected %s", __FILE__, __LINE__, #condition);           \
+/* Our own mistake: stop. In release kernels ASSERT costs nothing and checks nothing; VERIFY always
+ * checks. */
+#define VERIFY(condition)                                                            \
+	do {                                                                         \
+		if (__builtin_expect(!(condition), 0))                               \
+			panic("%s:%d: expected %s", __FILE__, __LINE__, #condition); \
 	} while (0)
 #ifdef CAPOS_DEBUG
 #define ASSERT(condition) VERIFY(condition)

@@ -5,10 +5,11 @@
 
 #include "core/log.h"
 
-static uint64_t live_objects; /* atomic */
+static uint64_t live_objects;    /* atomic */
 static uint64_t next_serial = 1; /* atomic */
 
-void object_init(struct object *object, const struct interface_desc *interface, const struct object_ops *ops)
+void object_init(
+	struct object *object, const struct interface_desc *interface, const struct object_ops *ops)
 {
 	ASSERT(ops && ops->destroy);
 	*object = (struct object){
@@ -28,7 +29,8 @@ void object_retain_counted(struct object *object)
 
 void object_release_counted(struct object *object)
 {
-	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all of them. */
+	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
+	 * of them. */
 	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
 	VERIFY(before != 0);
 	if (before != 1)

@@ -1,6 +1,7 @@
-/* The header every kernel object begins with. References are held by capability slots and by kernel structures; the
- * last one going runs the type's destroy hook. Objects that live as long as the kernel (markers such as ParkSpace)
- * are statically allocated with OBJECT_STATIC and never reach zero. models/captable.pml models references. */
+/* The header every kernel object begins with. References are held by capability slots and by kernel
+ * structures; the last one going runs the type's destroy hook. Objects that live as long as the
+ * kernel (markers such as ParkSpace) are statically allocated with OBJECT_STATIC and never reach
+ * zero. models/captable.pml models references. */
 #ifndef CAPOS_CORE_OBJECT_H
 #define CAPOS_CORE_OBJECT_H
 
@@ -23,10 +24,12 @@ struct object {
 };
 
 /* Initialiser of an object that lives as long as the kernel: references to it are not counted. */
-#define OBJECT_STATIC(interface_address) { .interface = (interface_address), .ops = NULL, .references = 1 }
+#define OBJECT_STATIC(interface_address) \
+	{ .interface = (interface_address), .ops = NULL, .references = 1 }
 
 /* References 1; counted in object_count(). */
-void object_init(struct object *object, const struct interface_desc *interface, const struct object_ops *ops);
+void object_init(struct object *object, const struct interface_desc *interface,
+	const struct object_ops *ops);
 void object_retain_counted(struct object *object);
 void object_release_counted(struct object *object);
 

@@ -1,8 +1,8 @@
 /* Rebalancing and walking of red-black trees.
  *
- * The rules kept: the root is black, a red node has black children, and every path from a node down to a missing child
- * passes the same number of black nodes. Mirror images are written once: `side` is the side the trouble is on and
- * !side the other. */
+ * The rules kept: the root is black, a red node has black children, and every path from a node down
+ * to a missing child passes the same number of black nodes. Mirror images are written once: `side`
+ * is the side the trouble is on and !side the other. */
 #include "core/rbtree.h"
 
 static struct rbnode *parent_of(const struct rbnode *node)
@@ -31,7 +31,8 @@ static void paint_black(struct rbnode *node)
 }
 
 /* Puts `new` (may be NULL) where `old` hangs under parent (NULL: at the root). */
-static void replace_child(struct rbtree *tree, struct rbnode *parent, struct rbnode *old, struct rbnode *new)
+static void replace_child(
+	struct rbtree *tree, struct rbnode *parent, struct rbnode *old, struct rbnode *new)
 {
 	if (!parent)
 		tree->root = new;
@@ -39,7 +40,8 @@ static void replace_child(struct rbtree *tree, struct rbnode *parent, struct rbn
 		parent->child[parent->child[1] == old] = new;
 }
 
-/* node goes down to `side`; its child on the other side takes its place and its colour stays with the caller. */
+/* node goes down to `side`; its child on the other side takes its place and its colour stays with
+ * the caller. */
 static void rotate(struct rbtree *tree, struct rbnode *node, unsigned side)
 {
 	struct rbnode *up = node->child[!side];
@@ -54,7 +56,8 @@ static void rotate(struct rbtree *tree, struct rbnode *node, unsigned side)
 	set_parent(node, up);
 }
 
-void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, struct rbnode *node, bool leftmost)
+void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, struct rbnode *node,
+	bool leftmost)
 {
 	node->parent_word = (uintptr_t)parent | RBNODE_LINKED | RBNODE_RED;
 	node->child[0] = node->child[1] = NULL;
@@ -67,7 +70,8 @@ void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, stru
 
 	/* Invariant: node is red, and the only broken rule can be that its parent is red too. */
 	while (is_red(parent = parent_of(node))) {
-		struct rbnode *grandparent = parent_of(parent); /* exists: a red node is never the root */
+		struct rbnode *grandparent =
+			parent_of(parent); /* exists: a red node is never the root */
 		unsigned parent_side = grandparent->child[1] == parent;
 		struct rbnode *uncle = grandparent->child[!parent_side];
 
@@ -94,7 +98,8 @@ void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, stru
 static void repair_removal(struct rbtree *tree, struct rbnode *parent, unsigned side)
 {
 	for (;;) {
-		struct rbnode *sibling = parent->child[!side]; /* exists: its side has a black node more */
+		struct rbnode *sibling =
+			parent->child[!side]; /* exists: its side has a black node more */
 
 		if (is_red(sibling)) {
 			paint_black(sibling);
@@ -141,7 +146,8 @@ void rbtree_remove(struct rbtree *tree, struct rbnode *node)
 	unsigned side;
 
 	if (node->child[0] && node->child[1]) {
-		/* The successor takes the node's place and colour; what is lost is the successor's old place. */
+		/* The successor takes the node's place and colour; what is lost is the successor's
+		 * old place. */
 		struct rbnode *successor = node->child[1];
 		while (successor->child[0])
 			successor = successor->child[0];

@@ -1,11 +1,11 @@
 /* Intrusive red-black tree: ordered sets without memory of their own (regions, run queues, timers).
  *
- * A node's parent word also holds its colour (bit 0) and whether it is in a tree (bit 1), so a zeroed node is an unlinked
- * one and rbnode_linked() is a test. The tree caches its leftmost node: rbtree_first() is one load, and taking the first of a
- * queue costs no descent.
+ * A node's parent word also holds its colour (bit 0) and whether it is in a tree (bit 1), so a
+ * zeroed node is an unlinked one and rbnode_linked() is a test. The tree caches its leftmost node:
+ * rbtree_first() is one load, and taking the first of a queue costs no descent.
  *
- * Lookups and insertion are inline so that the comparison is inlined too; rebalancing is out of line. Equal
- * nodes are kept in order of insertion: the new one goes behind. */
+ * Lookups and insertion are inline so that the comparison is inlined too; rebalancing is out of
+ * line. Equal nodes are kept in order of insertion: the new one goes behind. */
 #ifndef CAPOS_CORE_RBTREE_H
 #define CAPOS_CORE_RBTREE_H
 
@@ -58,13 +58,14 @@ struct rbnode *rbtree_next(const struct rbnode *node);
 struct rbnode *rbtree_prev(const struct rbnode *node);
 
 /* Links a node under parent on the given side, where the tree has no node yet, and rebalances. */
-void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, struct rbnode *node, bool leftmost);
+void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, struct rbnode *node,
+	bool leftmost);
 /* The node must be in this tree; it is unlinked afterwards. */
 void rbtree_remove(struct rbtree *tree, struct rbnode *node);
 
 /* less(a, b): a sorts before b. */
-static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *tree, struct rbnode *node,
-								bool (*less)(const struct rbnode *, const struct rbnode *))
+static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *tree,
+	struct rbnode *node, bool (*less)(const struct rbnode *, const struct rbnode *))
 {
 	struct rbnode *parent = NULL;
 	unsigned side = 0;
@@ -80,7 +81,8 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 }
 
 /* Puts the node right behind another: for callers that know its place. */
-static inline void rbtree_insert_after(struct rbtree *tree, struct rbnode *where, struct rbnode *node)
+static inline void rbtree_insert_after(
+	struct rbtree *tree, struct rbnode *where, struct rbnode *node)
 {
 	struct rbnode *parent = where;
 	unsigned side = 1;
@@ -93,8 +95,8 @@ static inline void rbtree_insert_after(struct rbtree *tree, struct rbnode *where
 }
 
 /* The first node whose key is not below `key`, or NULL. */
-static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(const struct rbtree *tree, uint64_t key,
-									       uint64_t (*key_of)(const struct rbnode *))
+static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(
+	const struct rbtree *tree, uint64_t key, uint64_t (*key_of)(const struct rbnode *))
 {
 	struct rbnode *best = NULL;
 
@@ -110,8 +112,8 @@ static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(c
 }
 
 /* The last node whose key is not above `key`, or NULL. */
-static inline __attribute__((always_inline)) struct rbnode *rbtree_floor(const struct rbtree *tree, uint64_t key,
-									 uint64_t (*key_of)(const struct rbnode *))
+static inline __attribute__((always_inline)) struct rbnode *rbtree_floor(
+	const struct rbtree *tree, uint64_t key, uint64_t (*key_of)(const struct rbnode *))
 {
 	struct rbnode *best = NULL;
 

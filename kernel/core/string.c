@@ -1,5 +1,6 @@
-/* Memory and string functions. Copies and fills go by eight bytes with `rep`, which is one instruction a word: the cost
- * that matters in instruction-exact measurement and good enough on hardware for the kernel's small copies. */
+/* Memory and string functions. Copies and fills go by eight bytes with `rep`, which is one
+ * instruction a word: the cost that matters in instruction-exact measurement and good enough on
+ * hardware for the kernel's small copies. */
 #include "core/string.h"
 
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* Address to function name. The table is sorted by address: offsets from the kernel's base and into the names. */
+/* Address to function name. The table is sorted by address: offsets from the kernel's base and into
+ * the names. */
 #include "core/symbols.h"
 
 #include <stddef.h>

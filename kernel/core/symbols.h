@@ -8,7 +8,8 @@
 /* The function around the address and the offset into it; NULL when there is none. */
 const char *symbol_lookup(uint64_t address, uint64_t *offset);
 
-/* Panic pieces shared with trap reports. rip: where this CPU was, for the report of another that was first. */
+/* Panic pieces shared with trap reports. rip: where this CPU was, for the report of another that
+ * was first. */
 void panic_begin(uint64_t rip);
 _Noreturn void panic_end(void);
 void backtrace_print(uint64_t rip, uint64_t rbp);

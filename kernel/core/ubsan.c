@@ -1,6 +1,7 @@
-/* What gcc calls in the debug kernel when an operation has no defined result (-fsanitize=undefined): a panic that names the
- * place in the source. The first argument describes the operation and begins with the place; what else it says is left out,
- * since the line tells as much. Names and layouts: gcc/ubsan.cc. */
+/* What gcc calls in the debug kernel when an operation has no defined result
+ * (-fsanitize=undefined): a panic that names the place in the source. The first argument describes
+ * the operation and begins with the place; what else it says is left out, since the line tells as
+ * much. Names and layouts: gcc/ubsan.cc. */
 #include <stdint.h>
 
 #ifdef CAPOS_KASAN
@@ -17,11 +18,11 @@ static _Noreturn void undefined(const struct source_place *place, const char *wh
 	panic("UBSAN: %s at %s:%u:%u", what, place->file, place->line, place->column);
 }
 
-#define HANDLER(name, what) \
+#define HANDLER(name, what)                                                     \
 	_Noreturn void __ubsan_handle_##name(const struct source_place *place); \
-	_Noreturn void __ubsan_handle_##name(const struct source_place *place) \
-	{ \
-		undefined(place, what); \
+	_Noreturn void __ubsan_handle_##name(const struct source_place *place)  \
+	{                                                                       \
+		undefined(place, what);                                         \
 	}
 HANDLER(add_overflow_abort, "signed addition overflows")
 HANDLER(sub_overflow_abort, "signed subtraction overflows")
@@ -44,9 +45,11 @@ struct type_mismatch {
 	uint8_t log_alignment, kind;
 };
 
-_Noreturn void __ubsan_handle_type_mismatch_v1_abort(const struct type_mismatch *data, uintptr_t pointer);
+_Noreturn void __ubsan_handle_type_mismatch_v1_abort(
+	const struct type_mismatch *data, uintptr_t pointer);
 
-_Noreturn void __ubsan_handle_type_mismatch_v1_abort(const struct type_mismatch *data, uintptr_t pointer)
+_Noreturn void __ubsan_handle_type_mismatch_v1_abort(
+	const struct type_mismatch *data, uintptr_t pointer)
 {
 	if (!pointer)
 		undefined(&data->place, "null pointer");
@@ -56,9 +59,11 @@ _Noreturn void __ubsan_handle_type_mismatch_v1_abort(const struct type_mismatch 
 }
 
 /* The place of the return statement comes apart. */
-_Noreturn void __ubsan_handle_nonnull_return_v1_abort(const void *data, const struct source_place *place);
+_Noreturn void __ubsan_handle_nonnull_return_v1_abort(
+	const void *data, const struct source_place *place);
 
-_Noreturn void __ubsan_handle_nonnull_return_v1_abort(const void *data, const struct source_place *place)
+_Noreturn void __ubsan_handle_nonnull_return_v1_abort(
+	const void *data, const struct source_place *place)
 {
 	(void)data;
 	undefined(place, "null returned where that is not allowed");

@@ -1,8 +1,9 @@
 /* The host channel: frames over a byte transport.
  *
- * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by readers: both
- * pump what the input buffer has room for and leave the rest in the device, which holds the host back. Console keys
- * are delivered after the input lock is dropped, because delivery takes the process's. */
+ * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by
+ * readers: both pump what the input buffer has room for and leave the rest in the device, which
+ * holds the host back. Console keys are delivered after the input lock is dropped, because delivery
+ * takes the process's. */
 #include "dev/channel.h"
 
 #include <stdarg.h>
@@ -29,7 +30,7 @@ struct frame_header {
 };
 
 static struct transport transport;
-static bool present; /* frames go out */
+static bool present;   /* frames go out */
 static bool listening; /* frames come in, or what the terminal makes of typing */
 
 static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
@@ -58,10 +59,12 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	present = com2 ? uart_channel_init(&transport) : virtio_console_init(console, &transport);
 	listening = present;
 	if (!present) {
-		log_printf("capos: the host channel's device does not answer; output goes to this port");
+		log_printf(
+			"capos: the host channel's device does not answer; output goes to this port");
 		kmem_free(buffer);
 	}
-	/* An empty frame says that the kernel listens: what the host sent earlier would be lost while the device is set up. */
+	/* An empty frame says that the kernel listens: what the host sent earlier would be lost
+	 * while the device is set up. */
 	if (present)
 		channel_send(CAPOS_HOST_FRAME_NONE, NULL, 0, NULL, 0);
 }
@@ -71,20 +74,23 @@ bool channel_present(void)
 	return present;
 }
 
-static void send_locked(uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
+static void send_locked(
+	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	if (!present) {
 		terminal_frame(type, head, head_size, body, body_size);
 		return;
 	}
-	struct frame_header header = { .type = (uint8_t)type, .length = (uint32_t)(head_size + body_size) };
+	struct frame_header header = { .type = (uint8_t)type,
+		.length = (uint32_t)(head_size + body_size) };
 	transport.write(&header, sizeof header);
 	transport.write(head, head_size);
 	transport.write(body, body_size);
 	transport.flush();
 }
 
-void channel_send(uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
+void channel_send(
+	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	spin_lock(&send_lock);
 	send_locked(type, head, head_size, body, body_size);
@@ -117,7 +123,8 @@ static void pump_locked(void)
 {
 	const uint8_t *bytes;
 	size_t room, got;
-	while ((room = channel_input_room(&input)) != 0 && (bytes = transport.receive(room, &got)) != NULL)
+	while ((room = channel_input_room(&input)) != 0 &&
+		(bytes = transport.receive(room, &got)) != NULL)
 		channel_input_feed(&input, bytes, got);
 	transport.receive_done();
 	if (input.count || input.ended)
@@ -162,7 +169,8 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 	while (!input.count && !input.ended && status == STATUS_OK)
 		status = wait_queue_wait(&input_readers, &input_lock, DEADLINE_NONE, true);
 	if (status == STATUS_OK)
-		*got = channel_input_take(&input, buffer, size < CHANNEL_READ_MAX ? size : CHANNEL_READ_MAX);
+		*got = channel_input_take(
+			&input, buffer, size < CHANNEL_READ_MAX ? size : CHANNEL_READ_MAX);
 	spin_unlock(&input_lock);
 	if (*got)
 		pump_and_deliver(); /* there is room now for what waits in the device */

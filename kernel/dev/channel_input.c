@@ -1,4 +1,5 @@
-/* Frame parser and input buffer of the host channel: see channel_input.h. Frames of a type it does not know are skipped. */
+/* Frame parser and input buffer of the host channel: see channel_input.h. Frames of a type it does
+ * not know are skipped. */
 #include "dev/channel_input.h"
 
 #include <capos/abi.h>
@@ -37,7 +38,7 @@ static void frame_begin(struct channel_input *input)
 static void key_add(struct channel_input *input, uint8_t key)
 {
 	if (key == CAPOS_NOTIFICATION_KIND_INTERRUPT || key == CAPOS_NOTIFICATION_KIND_QUIT ||
-	    key == CAPOS_NOTIFICATION_KIND_TERMINATE)
+		key == CAPOS_NOTIFICATION_KIND_TERMINATE)
 		input->keys |= 1ull << key;
 }
 

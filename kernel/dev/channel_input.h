@@ -1,5 +1,5 @@
-/* The receiving half of the host channel without the machine: takes frames apart, keeps standard input in a ring buffer,
- * collects keys. Pure, so that it is tested on the host. */
+/* The receiving half of the host channel without the machine: takes frames apart, keeps standard
+ * input in a ring buffer, collects keys. Pure, so that it is tested on the host. */
 #ifndef CAPOS_DEV_CHANNEL_INPUT_H
 #define CAPOS_DEV_CHANNEL_INPUT_H
 
@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 struct channel_input {
-	/* Standard input. start and count run inside buffer; the last `reserve` bytes of room are kept for bytes put back. */
+	/* Standard input. start and count run inside buffer; the last `reserve` bytes of room are
+	 * kept for bytes put back. */
 	uint8_t *buffer;
 	size_t size, reserve;
 	size_t start, count;

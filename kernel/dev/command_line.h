@@ -6,13 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The next word called name, at or after *at, which moves behind it. value and length describe what follows the '='
- * (length 0 without one). Start with *at at the beginning of the line; false when no such word is left. */
+/* The next word called name, at or after *at, which moves behind it. value and length describe what
+ * follows the '=' (length 0 without one). Start with *at at the beginning of the line; false when
+ * no such word is left. */
 bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
 /* Is the word there, with this value (NULL: with any or none)? */
 bool command_line_has(const char *line, const char *name, const char *value);
 
-/* The number that is the word's value, decimal or 0x; without the word, or a number there, what is given. */
+/* The number that is the word's value, decimal or 0x; without the word, or a number there, what is
+ * given. */
 uint64_t command_line_number(const char *line, const char *name, uint64_t without);
 
 /* "SIZE@BASE:IRQ" of a virtio_mmio.device word; sizes may end in K or M. */

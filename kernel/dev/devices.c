@@ -1,6 +1,6 @@
-/* Finds the machine's devices and hands each to its driver. virtio-mmio devices cannot be probed for: the machine's
- * maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word to the command line for each. PCI is searched for what is
- * then still missing. */
+/* Finds the machine's devices and hands each to its driver. virtio-mmio devices cannot be probed
+ * for: the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word to the command line
+ * for each. PCI is searched for what is then still missing. */
 #include "dev/devices.h"
 
 #include <stddef.h>
@@ -21,8 +21,9 @@
 static bool device_from_word(const char *value, size_t length, struct virtio_device *device)
 {
 	struct mmio_device_word word;
-	if (!command_line_mmio_device(value, length, &word) || word.base % 4 || word.base >= MMIO_END ||
-	    word.size < MMIO_DEVICE_SIZE_MIN || word.size > MMIO_END - word.base)
+	if (!command_line_mmio_device(value, length, &word) || word.base % 4 ||
+		word.base >= MMIO_END || word.size < MMIO_DEVICE_SIZE_MIN ||
+		word.size > MMIO_END - word.base)
 		return false;
 	return virtio_mmio_probe(device, phys_to_virt(word.base), word.gsi);
 }

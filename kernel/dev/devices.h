@@ -1,8 +1,10 @@
-/* The machine's devices, as far as the kernel itself drives them: host channel, entropy, wall clock. */
+/* The machine's devices, as far as the kernel itself drives them: host channel, entropy, wall
+ * clock. */
 #ifndef CAPOS_DEV_DEVICES_H
 #define CAPOS_DEV_DEVICES_H
 
-/* Boot, once, on CPU 0, when memory, interrupts and the clock work. The command line stays in memory. */
+/* Boot, once, on CPU 0, when memory, interrupts and the clock work. The command line stays in
+ * memory. */
 void devices_init(const char *command_line);
 
 #endif

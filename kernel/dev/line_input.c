@@ -1,4 +1,5 @@
-/* See line_input.h. A finished line for which the frames not yet taken leave no room stays in the editor; that is told by a bell. */
+/* See line_input.h. A finished line for which the frames not yet taken leave no room stays in the
+ * editor; that is told by a bell. */
 #include "dev/line_input.h"
 
 #include <capos/abi.h>
@@ -56,7 +57,8 @@ static size_t finish(struct line_input *input, bool newline, char echo[LINE_ECHO
 	return newline ? show(echo, "\n") : 0;
 }
 
-static size_t key(struct line_input *input, uint8_t kind, const char *name, char echo[LINE_ECHO_MAX])
+static size_t key(
+	struct line_input *input, uint8_t kind, const char *name, char echo[LINE_ECHO_MAX])
 {
 	input->length = 0;
 	return show(echo, frame_add(input, CAPOS_HOST_FRAME_KEY, &kind, 1) ? name : "\a");

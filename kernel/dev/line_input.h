@@ -1,7 +1,9 @@
-/* What a person types, made into what the host channel would send: lines of standard input, its end, and keys. Pure.
+/* What a person types, made into what the host channel would send: lines of standard input, its
+ * end, and keys. Pure.
  *
- * A line can be edited until it is finished: backspace takes the last character away, Ctrl-U the line. Ctrl-C and Ctrl-\ are keys, Ctrl-D on an
- * empty line is the end of the input, otherwise it finishes the line as it is. */
+ * A line can be edited until it is finished: backspace takes the last character away, Ctrl-U the
+ * line. Ctrl-C and Ctrl-\ are keys, Ctrl-D on an empty line is the end of the input, otherwise it
+ * finishes the line as it is. */
 #ifndef CAPOS_DEV_LINE_INPUT_H
 #define CAPOS_DEV_LINE_INPUT_H
 

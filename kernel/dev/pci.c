@@ -1,5 +1,6 @@
-/* PCI configuration space: see pci.h. What a function says of itself is data of a stranger: every offset is masked or
- * checked, and every walk ends after as many steps as configuration space has room for. */
+/* PCI configuration space: see pci.h. What a function says of itself is data of a stranger: every
+ * offset is masked or checked, and every walk ends after as many steps as configuration space has
+ * room for. */
 #include "dev/pci.h"
 
 #include "arch/x86_64/arch.h"
@@ -28,8 +29,9 @@
 
 static void select(const struct pci_function *function, unsigned offset)
 {
-	outl(CONFIG_ADDRESS, CONFIG_ENABLE | (uint32_t)function->bus << 16 | (uint32_t)function->device << 11 |
-	     (uint32_t)function->function << 8 | (offset & (CONFIG_BYTES - 4)));
+	outl(CONFIG_ADDRESS,
+		CONFIG_ENABLE | (uint32_t)function->bus << 16 | (uint32_t)function->device << 11 |
+			(uint32_t)function->function << 8 | (offset & (CONFIG_BYTES - 4)));
 }
 
 uint32_t pci_read32(const struct pci_function *function, unsigned offset)
@@ -67,13 +69,14 @@ static bool pci_present(void)
 	return inl(CONFIG_ADDRESS) == CONFIG_ENABLE;
 }
 
-/* Buses found behind bridges and not visited yet. A bridge may name any bus, its own too: each is visited once. */
+/* Buses found behind bridges and not visited yet. A bridge may name any bus, its own too: each is
+ * visited once. */
 struct bus_set {
 	uint64_t found[BUSES / 64], visited[BUSES / 64];
 };
 
 static void visit_function(const struct pci_function *function, struct bus_set *buses,
-			   void (*visit)(const struct pci_function *, void *), void *argument)
+	void (*visit)(const struct pci_function *, void *), void *argument)
 {
 	if ((pci_read8(function, PCI_HEADER_TYPE) & HEADER_TYPE_MASK) == HEADER_BRIDGE) {
 		unsigned bus = pci_read8(function, PCI_SECONDARY_BUS);
@@ -83,7 +86,8 @@ static void visit_function(const struct pci_function *function, struct bus_set *
 	visit(function, argument);
 }
 
-static void visit_bus(uint8_t bus, struct bus_set *buses, void (*visit)(const struct pci_function *, void *), void *argument)
+static void visit_bus(uint8_t bus, struct bus_set *buses,
+	void (*visit)(const struct pci_function *, void *), void *argument)
 {
 	for (uint8_t device = 0; device < DEVICES; device++) {
 		for (uint8_t number = 0; number < FUNCTIONS; number++) {
@@ -91,13 +95,17 @@ static void visit_bus(uint8_t bus, struct bus_set *buses, void (*visit)(const st
 			bool there = pci_read16(&function, PCI_VENDOR_ID) != VENDOR_NONE;
 			if (there)
 				visit_function(&function, buses, visit, argument);
-			if (number == 0 && (!there || !(pci_read8(&function, PCI_HEADER_TYPE) & HEADER_MANY_FUNCTIONS)))
+			if (number == 0 &&
+				(!there ||
+					!(pci_read8(&function, PCI_HEADER_TYPE) &
+						HEADER_MANY_FUNCTIONS)))
 				break;
 		}
 	}
 }
 
-void pci_enumerate(void (*visit)(const struct pci_function *function, void *argument), void *argument)
+void pci_enumerate(
+	void (*visit)(const struct pci_function *function, void *argument), void *argument)
 {
 	struct bus_set buses = { .found = { 1 } };
 	bool more = pci_present();
@@ -114,7 +122,8 @@ void pci_enumerate(void (*visit)(const struct pci_function *function, void *argu
 	}
 }
 
-bool pci_capability_next(const struct pci_function *function, uint8_t id, unsigned size, unsigned *at)
+bool pci_capability_next(
+	const struct pci_function *function, uint8_t id, unsigned size, unsigned *at)
 {
 	if (!*at && !(pci_read16(function, PCI_STATUS) & STATUS_CAPABILITIES))
 		return false;
@@ -143,7 +152,8 @@ static uint32_t probe_bits(const struct pci_function *function, unsigned offset)
 	return stuck;
 }
 
-/* The lowest address bit that can be set. The function must not answer at a wrong address meanwhile. */
+/* The lowest address bit that can be set. The function must not answer at a wrong address
+ * meanwhile. */
 static uint64_t bar_size(const struct pci_function *function, unsigned offset, bool wide)
 {
 	uint16_t command = pci_read16(function, PCI_COMMAND);
@@ -168,13 +178,16 @@ bool pci_bar_memory(const struct pci_function *function, unsigned bar, struct pc
 		high = pci_read32(function, offset + 4);
 	memory->base = (uint64_t)high << 32 | (low & ~BAR_FLAGS);
 	memory->size = bar_size(function, offset, wide);
-	return memory->base && memory->size && memory->base < PHYSICAL_LIMIT && memory->size <= PHYSICAL_LIMIT - memory->base;
+	return memory->base && memory->size && memory->base < PHYSICAL_LIMIT &&
+		memory->size <= PHYSICAL_LIMIT - memory->base;
 }
 
-volatile uint8_t *pci_bar_map(const struct pci_function *function, unsigned bar, uint64_t offset, uint64_t size)
+volatile uint8_t *pci_bar_map(
+	const struct pci_function *function, unsigned bar, uint64_t offset, uint64_t size)
 {
 	struct pci_memory memory;
-	if (!pci_bar_memory(function, bar, &memory) || offset > memory.size || size > memory.size - offset)
+	if (!pci_bar_memory(function, bar, &memory) || offset > memory.size ||
+		size > memory.size - offset)
 		return NULL;
 	return kernel_map_device(memory.base + offset, size);
 }

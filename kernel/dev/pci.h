@@ -1,6 +1,6 @@
-/* PCI configuration space by the ports every PC has (PCI Local Bus 3.0, section 3.2.2.3.2): finding functions, their
- * capabilities and their memory. Boot only, on CPU 0: the two ports are one register pair for the whole machine, and
- * nothing here takes a lock. */
+/* PCI configuration space by the ports every PC has (PCI Local Bus 3.0, section 3.2.2.3.2): finding
+ * functions, their capabilities and their memory. Boot only, on CPU 0: the two ports are one
+ * register pair for the whole machine, and nothing here takes a lock. */
 #ifndef CAPOS_DEV_PCI_H
 #define CAPOS_DEV_PCI_H
 
@@ -45,22 +45,28 @@ uint32_t pci_read32(const struct pci_function *function, unsigned offset);
 void pci_write16(const struct pci_function *function, unsigned offset, uint16_t value);
 void pci_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 
-/* Calls visit for every function of every bus that the machine's firmware has numbered. None without PCI. */
-void pci_enumerate(void (*visit)(const struct pci_function *function, void *argument), void *argument);
+/* Calls visit for every function of every bus that the machine's firmware has numbered. None
+ * without PCI. */
+void pci_enumerate(
+	void (*visit)(const struct pci_function *function, void *argument), void *argument);
 
-/* The next capability with the id behind *at, which moves to its offset; begin with *at = 0. size: how many bytes of it
- * the caller will read; one that is cut off by the end of configuration space is passed over. */
-bool pci_capability_next(const struct pci_function *function, uint8_t id, unsigned size, unsigned *at);
+/* The next capability with the id behind *at, which moves to its offset; begin with *at = 0. size:
+ * how many bytes of it the caller will read; one that is cut off by the end of configuration space
+ * is passed over. */
+bool pci_capability_next(
+	const struct pci_function *function, uint8_t id, unsigned size, unsigned *at);
 
-/* Where the firmware has put a memory BAR, and its size: false for one that is absent, in port space, not placed, or
- * beyond what a processor can address. */
+/* Where the firmware has put a memory BAR, and its size: false for one that is absent, in port
+ * space, not placed, or beyond what a processor can address. */
 struct pci_memory {
 	paddr_t base;
 	uint64_t size;
 };
 bool pci_bar_memory(const struct pci_function *function, unsigned bar, struct pci_memory *memory);
 
-/* Maps [offset, offset + size) of a memory BAR, uncached, for good; NULL when the BAR has no such range. */
-volatile uint8_t *pci_bar_map(const struct pci_function *function, unsigned bar, uint64_t offset, uint64_t size);
+/* Maps [offset, offset + size) of a memory BAR, uncached, for good; NULL when the BAR has no such
+ * range. */
+volatile uint8_t *pci_bar_map(
+	const struct pci_function *function, unsigned bar, uint64_t offset, uint64_t size);
 
 #endif

@@ -1,4 +1,5 @@
-/* Reading the real-time clock through ports 0x70 and 0x71: two equal readings outside an update make one. */
+/* Reading the real-time clock through ports 0x70 and 0x71: two equal readings outside an update
+ * make one. */
 #include "dev/rtc.h"
 
 #include "arch/x86_64/cpu.h"

@@ -1,15 +1,17 @@
-/* The battery-backed clock of a PC (MC146818 and successors): read once at boot, for the wall clock. */
+/* The battery-backed clock of a PC (MC146818 and successors): read once at boot, for the wall
+ * clock. */
 #ifndef CAPOS_DEV_RTC_H
 #define CAPOS_DEV_RTC_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seconds since 1970-01-01 UTC; false when there is no such clock or it shows nonsense. The clock is taken to run
- * in UTC. */
+/* Seconds since 1970-01-01 UTC; false when there is no such clock or it shows nonsense. The clock
+ * is taken to run in UTC. */
 bool rtc_read(int64_t *unix_s);
 
-/* The same from register values; pure. status_b is register B: its bits say BCD or binary, 12 or 24 hours. */
+/* The same from register values; pure. status_b is register B: its bits say BCD or binary, 12 or 24
+ * hours. */
 struct rtc_time {
 	uint8_t second, minute, hour, day, month, year;
 };

@@ -19,9 +19,11 @@ static bool decode(uint8_t value, bool binary, unsigned max, unsigned *number)
 /* Days from 1970-01-01 to the date, 2000 to 2099: every fourth year is a leap year there. */
 static int64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 {
-	static const uint16_t before_month[12] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+	static const uint16_t before_month[12] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304,
+		334 };
 	bool leap_past = year % 4 == 0 && month > 2;
-	return 10957 + (int64_t)year * 365 + (year + 3) / 4 + before_month[month - 1] + leap_past + day - 1;
+	return 10957 + (int64_t)year * 365 + (year + 3) / 4 + before_month[month - 1] + leap_past +
+		day - 1;
 }
 
 bool rtc_to_unix(struct rtc_time time, uint8_t status_b, int64_t *unix_s)
@@ -31,9 +33,10 @@ bool rtc_to_unix(struct rtc_time time, uint8_t status_b, int64_t *unix_s)
 	unsigned second, minute, hour, day, month, year;
 	if (!hours_24)
 		time.hour &= (uint8_t)~HOUR_PM;
-	if (!decode(time.second, binary, 59, &second) || !decode(time.minute, binary, 59, &minute) ||
-	    !decode(time.hour, binary, 23, &hour) || !decode(time.day, binary, 31, &day) ||
-	    !decode(time.month, binary, 12, &month) || !decode(time.year, binary, 99, &year))
+	if (!decode(time.second, binary, 59, &second) ||
+		!decode(time.minute, binary, 59, &minute) ||
+		!decode(time.hour, binary, 23, &hour) || !decode(time.day, binary, 31, &day) ||
+		!decode(time.month, binary, 12, &month) || !decode(time.year, binary, 99, &year))
 		return false;
 	if (day == 0 || month == 0 || (!hours_24 && (hour == 0 || hour > 12)))
 		return false;

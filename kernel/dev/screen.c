@@ -1,5 +1,6 @@
-/* A screen of rows and columns that scrolls. What it shows is kept in cells as well: reading a framebuffer back is slow, and scrolling redraws only
- * cells whose character changes. Characters are those of ISO 8859-1; others show as a question mark. */
+/* A screen of rows and columns that scrolls. What it shows is kept in cells as well: reading a
+ * framebuffer back is slow, and scrolling redraws only cells whose character changes. Characters
+ * are those of ISO 8859-1; others show as a question mark. */
 #include "dev/screen.h"
 
 #include "core/string.h"
@@ -7,7 +8,7 @@
 #define GLYPH_WIDTH 8u
 #define COLUMNS_MAX 160u
 #define ROWS_MAX 64u
-#define SIDE_MAX 0x8000u /* pixels */
+#define SIDE_MAX 0x8000u       /* pixels */
 #define TEXT_ATTRIBUTE 0x0700u /* light grey on black */
 #define TAB 8u
 #define UNKNOWN '?'
@@ -32,7 +33,8 @@ struct memory_range screen_memory(const struct screen_info *info)
 {
 	if (info->kind == SCREEN_NONE || info->height > SIDE_MAX || info->pitch > SIDE_MAX * 4)
 		return (struct memory_range){ 0, 0 };
-	return (struct memory_range){ info->address, info->address + (uint64_t)info->pitch * info->height };
+	return (struct memory_range){ info->address,
+		info->address + (uint64_t)info->pitch * info->height };
 }
 
 /* ---- drawing ---- */
@@ -53,11 +55,12 @@ static void draw_glyph(uint32_t row, uint32_t column, uint8_t character)
 	const uint8_t *glyph = &glyphs[character * SCREEN_GLYPH_HEIGHT];
 	uint32_t scale = screen.scale;
 	uint8_t *line = screen.memory + (size_t)row * SCREEN_GLYPH_HEIGHT * scale * screen.pitch +
-			(size_t)column * GLYPH_WIDTH * scale * screen.pixel_bytes;
+		(size_t)column * GLYPH_WIDTH * scale * screen.pixel_bytes;
 	for (uint32_t y = 0; y < SCREEN_GLYPH_HEIGHT * scale; y++) {
 		uint8_t bits = glyph[y / scale];
 		for (uint32_t x = 0; x < GLYPH_WIDTH; x++)
-			put_pixels(line + (size_t)x * scale * screen.pixel_bytes, bits & 0x80 >> x ? screen.ink : 0, scale);
+			put_pixels(line + (size_t)x * scale * screen.pixel_bytes,
+				bits & 0x80 >> x ? screen.ink : 0, scale);
 		line += screen.pitch;
 	}
 }
@@ -70,7 +73,8 @@ static void set_cell(uint32_t row, uint32_t column, uint8_t character)
 	if (screen.kind == SCREEN_PIXELS)
 		draw_glyph(row, column, character);
 	else
-		*(uint16_t *)(screen.memory + row * screen.pitch + column * 2) = (uint16_t)(TEXT_ATTRIBUTE | character);
+		*(uint16_t *)(screen.memory + row * screen.pitch + column * 2) =
+			(uint16_t)(TEXT_ATTRIBUTE | character);
 }
 
 static void clear(void)
@@ -99,7 +103,8 @@ static void next_line(void)
 
 static void put_character(uint32_t code_point)
 {
-	bool known = (code_point >= 0x20 && code_point < 0x7f) || (code_point >= 0xa0 && code_point <= 0xff && screen.kind == SCREEN_PIXELS);
+	bool known = (code_point >= 0x20 && code_point < 0x7f) ||
+		(code_point >= 0xa0 && code_point <= 0xff && screen.kind == SCREEN_PIXELS);
 	if (screen.column == screen.columns)
 		next_line();
 	set_cell(screen.row, screen.column++, known ? (uint8_t)code_point : UNKNOWN);
@@ -195,8 +200,9 @@ bool screen_init(const struct screen_info *info, const void *font, uint64_t reac
 		screen.columns = at_most(at_most(info->width, info->pitch / 2), COLUMNS_MAX);
 		screen.rows = at_most(info->height, ROWS_MAX);
 	} else {
-		if (!font || info->pixel_bytes < 2 || info->pixel_bytes > 4 || (uint64_t)info->width * info->pixel_bytes > info->pitch ||
-		    (info->pixel_bytes == 4 && (info->address | info->pitch) % 4))
+		if (!font || info->pixel_bytes < 2 || info->pixel_bytes > 4 ||
+			(uint64_t)info->width * info->pixel_bytes > info->pitch ||
+			(info->pixel_bytes == 4 && (info->address | info->pitch) % 4))
 			return false;
 		memcpy(glyphs, font, sizeof glyphs);
 		screen.pixel_bytes = info->pixel_bytes;
@@ -204,7 +210,8 @@ bool screen_init(const struct screen_info *info, const void *font, uint64_t reac
 		screen.scale = info->width / (COLUMNS_MAX * GLYPH_WIDTH);
 		screen.scale += screen.scale == 0;
 		screen.columns = at_most(info->width / (GLYPH_WIDTH * screen.scale), COLUMNS_MAX);
-		screen.rows = at_most(info->height / (SCREEN_GLYPH_HEIGHT * screen.scale), ROWS_MAX);
+		screen.rows =
+			at_most(info->height / (SCREEN_GLYPH_HEIGHT * screen.scale), ROWS_MAX);
 	}
 	if (!screen.columns || !screen.rows || (info->kind == SCREEN_PIXELS && !screen.ink))
 		return false;

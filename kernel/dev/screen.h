@@ -1,5 +1,6 @@
-/* Text on the machine's screen: characters in a PC's text mode, or pixels in a framebuffer that the loader has set up, with a font it has loaded.
- * Output only, and pure. Callers see to it that nobody else calls at the same time. */
+/* Text on the machine's screen: characters in a PC's text mode, or pixels in a framebuffer that the
+ * loader has set up, with a font it has loaded. Output only, and pure. Callers see to it that
+ * nobody else calls at the same time. */
 #ifndef CAPOS_DEV_SCREEN_H
 #define CAPOS_DEV_SCREEN_H
 
@@ -13,8 +14,9 @@
 #define SCREEN_GLYPH_HEIGHT 16
 #define SCREEN_FONT_BYTES (256 * SCREEN_GLYPH_HEIGHT)
 
-/* Begins to use a screen that lies wholly below reach. font: SCREEN_FONT_BYTES, or NULL; without one pixels cannot be used. False when the screen
- * cannot be used; then screen_write() does nothing. */
+/* Begins to use a screen that lies wholly below reach. font: SCREEN_FONT_BYTES, or NULL; without
+ * one pixels cannot be used. False when the screen cannot be used; then screen_write() does
+ * nothing. */
 bool screen_init(const struct screen_info *info, const void *font, uint64_t reach);
 bool screen_present(void);
 /* The memory a screen of pixels or text takes up. */

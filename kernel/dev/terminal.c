@@ -1,5 +1,5 @@
-/* See terminal.h. What is typed comes from the serial port; it is made into lines and echoed when the host channel's input asks for more, under that
- * one's lock. */
+/* See terminal.h. What is typed comes from the serial port; it is made into lines and echoed when
+ * the host channel's input asks for more, under that one's lock. */
 #include "dev/terminal.h"
 
 #include <capos/abi.h>
@@ -28,8 +28,10 @@ static struct line_input typed; /* guarded by the input lock of the channel */
 
 void terminal_use_screen(const struct boot_info *boot, uint64_t reach)
 {
-	bool has_font = boot->font_size == SCREEN_FONT_BYTES && boot->font <= BOOT_REACH - SCREEN_FONT_BYTES;
-	if (screen_present() || !screen_init(&boot->screen, has_font ? phys_to_virt(boot->font) : NULL, reach))
+	bool has_font = boot->font_size == SCREEN_FONT_BYTES &&
+		boot->font <= BOOT_REACH - SCREEN_FONT_BYTES;
+	if (screen_present() ||
+		!screen_init(&boot->screen, has_font ? phys_to_virt(boot->font) : NULL, reach))
 		return;
 	if (boot->screen.kind == SCREEN_TEXT) {
 		outb(VGA_INDEX, VGA_CURSOR);
@@ -65,19 +67,26 @@ void terminal_write(const char *text, size_t size)
 static void write_end(const struct capos_exit_record *record)
 {
 	char text[128];
-	const char *how = record->kind == CAPOS_EXIT_KIND_EXITED ? "exited with status" :
-			  record->kind == CAPOS_EXIT_KIND_FAULTED ? "was ended by a fault of kind" :
-			  record->kind == CAPOS_EXIT_KIND_KILLED ? "was ended by a key or for lack of memory, kind" : "was refused, error";
-	int length = text_format(text, sizeof text, "capos: program %u %s %d\n", record->program, how, record->code);
+	const char *how = record->kind == CAPOS_EXIT_KIND_EXITED ? "exited with status"
+		: record->kind == CAPOS_EXIT_KIND_FAULTED        ? "was ended by a fault of kind"
+		: record->kind == CAPOS_EXIT_KIND_KILLED
+		? "was ended by a key or for lack of memory, kind"
+		: "was refused, error";
+	int length = text_format(
+		text, sizeof text, "capos: program %u %s %d\n", record->program, how, record->code);
 	terminal_write(text, (size_t)length);
-	if (record->frames_before != record->frames_after || record->objects_before != record->objects_after) {
-		length = text_format(text, sizeof text, "capos: leak: free frames %lu, then %lu; objects %lu, then %lu\n", record->frames_before,
-				     record->frames_after, record->objects_before, record->objects_after);
+	if (record->frames_before != record->frames_after ||
+		record->objects_before != record->objects_after) {
+		length = text_format(text, sizeof text,
+			"capos: leak: free frames %lu, then %lu; objects %lu, then %lu\n",
+			record->frames_before, record->frames_after, record->objects_before,
+			record->objects_after);
 		terminal_write(text, (size_t)length);
 	}
 }
 
-void terminal_frame(uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
+void terminal_frame(
+	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	struct capos_exit_record record;
 	switch (type) {

@@ -1,5 +1,6 @@
-/* What carries the host channel's bytes: a virtio console or a serial port. The channel calls the functions under
- * its own locks: write and flush under the transmit lock, receive and receive_done under the input lock. */
+/* What carries the host channel's bytes: a virtio console or a serial port. The channel calls the
+ * functions under its own locks: write and flush under the transmit lock, receive and receive_done
+ * under the input lock. */
 #ifndef CAPOS_DEV_TRANSPORT_H
 #define CAPOS_DEV_TRANSPORT_H
 

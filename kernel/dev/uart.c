@@ -1,6 +1,6 @@
-/* 16550 UARTs at the PC's fixed ports, driven by polling for output and by an interrupt for input. The
- * registers are those of the National PC16550D data sheet. Reference speed is 115200 baud; virtual machines ignore
- * it. */
+/* 16550 UARTs at the PC's fixed ports, driven by polling for output and by an interrupt for input.
+ * The registers are those of the National PC16550D data sheet. Reference speed is 115200 baud;
+ * virtual machines ignore it. */
 #include "dev/uart.h"
 
 #include "arch/x86_64/cpu.h"
@@ -16,7 +16,7 @@
 enum uart_register {
 	UART_DATA = 0,
 	UART_INTERRUPT_ENABLE = 1,
-	UART_FIFO_CONTROL = 2, /* write */
+	UART_FIFO_CONTROL = 2,       /* write */
 	UART_INTERRUPT_IDENTITY = 2, /* read */
 	UART_LINE_CONTROL = 3,
 	UART_MODEM_CONTROL = 4,
@@ -29,7 +29,8 @@ enum uart_register {
 #define LINE_STATUS_RECEIVED 0x01
 #define LINE_STATUS_TRANSMIT_EMPTY 0x20
 #define LINE_STATUS_IDLE 0x40
-/* A port that never becomes ready is treated as absent; at 115200 baud a byte takes 87 us, far below this many reads. */
+/* A port that never becomes ready is treated as absent; at 115200 baud a byte takes 87 us, far
+ * below this many reads. */
 #define READY_POLLS 1000000u
 
 enum port_state { PORT_UNKNOWN, PORT_READY, PORT_ABSENT };
@@ -48,7 +49,8 @@ static bool uart_probe(uint16_t port)
 	outb(port + UART_DATA, 1);
 	outb(port + UART_INTERRUPT_ENABLE, 0);
 	outb(port + UART_LINE_CONTROL, 0x03); /* 8 data bits, no parity, 1 stop bit */
-	outb(port + UART_FIFO_CONTROL, 0xc7); /* FIFOs on and empty; interrupt at 14 bytes, or when a few wait */
+	outb(port + UART_FIFO_CONTROL,
+		0xc7); /* FIFOs on and empty; interrupt at 14 bytes, or when a few wait */
 	outb(port + UART_MODEM_CONTROL, 0x0b); /* DTR, RTS, interrupt line connected */
 	return true;
 }
@@ -59,7 +61,8 @@ static bool uart_wait(uint16_t port, uint8_t status)
 		if (inb(port + UART_LINE_STATUS) & status)
 			return true;
 		if (!panic_begun())
-			tlb_serve(); /* a byte takes long on a real line, and others may be waiting for this CPU's answer */
+			tlb_serve(); /* a byte takes long on a real line, and others may be waiting
+			                for this CPU's answer */
 		cpu_relax();
 	}
 	return false;
@@ -105,8 +108,8 @@ void uart_log_drain(void)
 		(void)uart_wait(COM1, LINE_STATUS_IDLE);
 }
 
-/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile. An empty
- * transmitter takes a FIFO full. */
+/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile.
+ * An empty transmitter takes a FIFO full. */
 static void com2_write(const void *bytes, size_t size)
 {
 	const uint8_t *byte = bytes;
@@ -153,7 +156,8 @@ bool uart_channel_init(struct transport *transport)
 		.receive_done = com2_nothing,
 		.drain = com2_drain,
 	};
-	com2_burst = (inb(COM2 + UART_INTERRUPT_IDENTITY) & FIFO_WORKS) == FIFO_WORKS ? FIFO_BYTES : 1;
+	com2_burst =
+		(inb(COM2 + UART_INTERRUPT_IDENTITY) & FIFO_WORKS) == FIFO_WORKS ? FIFO_BYTES : 1;
 	outb(COM2 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
 	return true;
 }

@@ -8,11 +8,12 @@
 
 #include "dev/transport.h"
 
-/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a port there it
- * drops them. */
+/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a
+ * port there it drops them. */
 void uart_log_write(const char *text, size_t size);
 
-/* What is typed at COM1: received is called in an interrupt when there is something, uart_log_receive() takes a byte of it. */
+/* What is typed at COM1: received is called in an interrupt when there is something,
+ * uart_log_receive() takes a byte of it. */
 void uart_log_listen(void (*received)(void));
 bool uart_log_receive(uint8_t *byte);
 /* Waits, within reason, until everything has left the port. */

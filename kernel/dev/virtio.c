@@ -1,8 +1,8 @@
 /* virtio devices over any transport, and split virtqueues: see virtio.h.
  *
- * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at 2048, which
- * satisfies the legacy layout with a queue alignment of 2048 as well as the modern one. Nothing the device writes
- * is used as an index or a length without a check. */
+ * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at
+ * 2048, which satisfies the legacy layout with a queue alignment of 2048 as well as the modern one.
+ * Nothing the device writes is used as an index or a length without a check. */
 #include "dev/virtio.h"
 
 #include "arch/x86_64/cpu.h"
@@ -24,8 +24,11 @@ enum device_status {
 #define RESET_POLLS 100000u /* a device that has not reset itself by then never will */
 
 _Static_assert(sizeof(struct virtq_descriptor) == 16, "virtio 1.2, 2.7.5");
-_Static_assert(VIRTQUEUE_SIZE_MAX * sizeof(struct virtq_descriptor) + sizeof(struct virtq_available) <= USED_OFFSET &&
-               USED_OFFSET + sizeof(struct virtq_used) <= PAGE_SIZE, "a queue fits its page");
+_Static_assert(
+	VIRTQUEUE_SIZE_MAX * sizeof(struct virtq_descriptor) + sizeof(struct virtq_available) <=
+			USED_OFFSET &&
+		USED_OFFSET + sizeof(struct virtq_used) <= PAGE_SIZE,
+	"a queue fits its page");
 
 static void status_add(const struct virtio_device *device, uint32_t bits)
 {
@@ -74,7 +77,8 @@ void virtio_interrupt_acknowledge(struct virtio_device *device)
 	device->transport->interrupt_acknowledge(device);
 }
 
-bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number, uint32_t size)
+bool virtqueue_init(
+	struct virtqueue *queue, struct virtio_device *device, uint32_t number, uint32_t size)
 {
 	if (device->transport->queue_size_max(device, number) < size || size > VIRTQUEUE_SIZE_MAX)
 		return false;
@@ -95,7 +99,8 @@ bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint3
 	return device->transport->queue_start(queue, &place);
 }
 
-void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length, bool writable)
+void virtqueue_offer(
+	struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length, bool writable)
 {
 	ASSERT(index < queue->size);
 	queue->descriptors[index] = (struct virtq_descriptor){
@@ -112,7 +117,8 @@ void virtqueue_kick(struct virtqueue *queue)
 {
 	if (queue->available->index == queue->available_index)
 		return;
-	/* Descriptors and ring entries are visible before the index, the index before the device's wish is read. */
+	/* Descriptors and ring entries are visible before the index, the index before the device's
+	 * wish is read. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	queue->available->index = queue->available_index;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

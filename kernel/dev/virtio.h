@@ -1,6 +1,6 @@
-/* virtio devices (virtio 1.2) and split virtqueues (section 2.7). Just what a console and an entropy source need: one
- * page per queue, buffers at fixed kernel addresses, no indirect descriptors. How registers are reached is a transport's
- * business: virtio_mmio.c, virtio_pci.c. */
+/* virtio devices (virtio 1.2) and split virtqueues (section 2.7). Just what a console and an
+ * entropy source need: one page per queue, buffers at fixed kernel addresses, no indirect
+ * descriptors. How registers are reached is a transport's business: virtio_mmio.c, virtio_pci.c. */
 #ifndef CAPOS_DEV_VIRTIO_H
 #define CAPOS_DEV_VIRTIO_H
 
@@ -69,7 +69,7 @@ struct virtqueue {
 	struct virtio_device *device;
 	uint32_t number;
 	uint32_t size;
-	volatile uint8_t *notify; /* the transport's */
+	volatile uint8_t *notify;             /* the transport's */
 	struct virtq_descriptor *descriptors; /* the queue's page */
 	volatile struct virtq_available *available;
 	volatile struct virtq_used *used;
@@ -87,7 +87,8 @@ struct virtqueue_place {
 struct virtio_transport {
 	uint32_t (*status_read)(const struct virtio_device *device);
 	void (*status_write)(const struct virtio_device *device, uint32_t status);
-	void (*features_write)(const struct virtio_device *device, uint32_t word, uint32_t features);
+	void (*features_write)(
+		const struct virtio_device *device, uint32_t word, uint32_t features);
 	uint32_t (*queue_size_max)(const struct virtio_device *device, uint32_t number);
 	/* Tells the device of a queue whose number and size are set, and sets its notify. */
 	bool (*queue_start)(struct virtqueue *queue, const struct virtqueue_place *place);
@@ -96,27 +97,32 @@ struct virtio_transport {
 	void (*interrupt_acknowledge)(const struct virtio_device *device);
 };
 
-/* Looks at the device behind mmio registers: false when there is none or it is of no known version. */
+/* Looks at the device behind mmio registers: false when there is none or it is of no known version.
+ */
 bool virtio_mmio_probe(struct virtio_device *device, volatile uint8_t *registers, unsigned gsi);
-/* Looks at a PCI function: false when it is no virtio device with the modern interface, or describes itself wrongly. */
+/* Looks at a PCI function: false when it is no virtio device with the modern interface, or
+ * describes itself wrongly. */
 bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *function);
 
-/* Resets it and agrees on no optional feature (VERSION_1 where there is a choice). Its interrupts go to the handler. */
+/* Resets it and agrees on no optional feature (VERSION_1 where there is a choice). Its interrupts
+ * go to the handler. */
 bool virtio_begin(struct virtio_device *device, void (*interrupt)(void)) MUST_CHECK;
 /* Sets up queue number with up to size entries; between begin and ready. */
-bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number, uint32_t size) MUST_CHECK;
+bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number,
+	uint32_t size) MUST_CHECK;
 void virtio_ready(struct virtio_device *device);
 /* Gives up: the device is told so and left alone. */
 void virtio_fail(struct virtio_device *device);
 /* Reads and clears the interrupt's reasons. */
 void virtio_interrupt_acknowledge(struct virtio_device *device);
 
-/* Offers a kernel buffer as descriptor `index`: for the device to write when writable. The device sees it at the
- * next virtqueue_kick. */
-void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length, bool writable);
+/* Offers a kernel buffer as descriptor `index`: for the device to write when writable. The device
+ * sees it at the next virtqueue_kick. */
+void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length,
+	bool writable);
 void virtqueue_kick(struct virtqueue *queue);
-/* The next buffer the device has finished with: its descriptor and the bytes written to it. False when there is
- * none. A device that names no descriptor of ours is ignored. */
+/* The next buffer the device has finished with: its descriptor and the bytes written to it. False
+ * when there is none. A device that names no descriptor of ours is ignored. */
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length);
 /* No interrupts for this queue: it is polled. */
 void virtqueue_silence(struct virtqueue *queue);

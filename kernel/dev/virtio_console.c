@@ -1,10 +1,10 @@
-/* virtio console (virtio 1.2, section 5.3), port 0 without the multiport feature: queue 0 receives, queue 1
- * transmits.
+/* virtio console (virtio 1.2, section 5.3), port 0 without the multiport feature: queue 0 receives,
+ * queue 1 transmits.
  *
- * Transmit copies into page-sized bounce buffers, several in flight; when all are, it polls for the oldest to come
- * back: the host reads slowly and the sender has nothing better to do. Receive hands out pointers into the buffers
- * the device filled; what the channel has no room for stays in them, the device runs out of buffers and the host's
- * pipe fills up: that is the flow control. */
+ * Transmit copies into page-sized bounce buffers, several in flight; when all are, it polls for the
+ * oldest to come back: the host reads slowly and the sender has nothing better to do. Receive hands
+ * out pointers into the buffers the device filled; what the channel has no room for stays in them,
+ * the device runs out of buffers and the host's pipe fills up: that is the flow control. */
 #include "dev/virtio_console.h"
 
 #include "arch/x86_64/cpu.h"
@@ -48,8 +48,8 @@ static void transmit_submit(void)
 {
 	if (console.filling < 0)
 		return;
-	virtqueue_offer(&console.transmit, (uint16_t)console.filling, console.transmit_buffers[console.filling],
-	                console.filled, false);
+	virtqueue_offer(&console.transmit, (uint16_t)console.filling,
+		console.transmit_buffers[console.filling], console.filled, false);
 	console.filling = -1;
 }
 
@@ -95,7 +95,8 @@ static void console_flush(void)
 
 static void console_drain(void)
 {
-	for (unsigned i = 0; i < DRAIN_POLLS && console.transmit_free != (1u << TRANSMIT_BUFFERS) - 1; i++) {
+	for (unsigned i = 0;
+		i < DRAIN_POLLS && console.transmit_free != (1u << TRANSMIT_BUFFERS) - 1; i++) {
 		cpu_relax();
 		transmit_collect();
 	}
@@ -106,8 +107,8 @@ static const uint8_t *console_receive(size_t max, size_t *got)
 	while (console.reading < 0 || console.read_at == console.read_end) {
 		uint16_t index;
 		if (console.reading >= 0)
-			virtqueue_offer(&console.receive, (uint16_t)console.reading, console.receive_buffers[console.reading],
-			                PAGE_SIZE, true);
+			virtqueue_offer(&console.receive, (uint16_t)console.reading,
+				console.receive_buffers[console.reading], PAGE_SIZE, true);
 		console.reading = -1;
 		if (!virtqueue_take(&console.receive, &index, &console.read_end))
 			return NULL;
@@ -149,10 +150,12 @@ bool virtio_console_init(struct virtio_device *device, struct transport *transpo
 {
 	console.device = *device;
 	if (!virtio_begin(&console.device, console_interrupt) ||
-	    !virtqueue_init(&console.receive, &console.device, RECEIVE_QUEUE, RECEIVE_BUFFERS) ||
-	    !virtqueue_init(&console.transmit, &console.device, TRANSMIT_QUEUE, TRANSMIT_BUFFERS) ||
-	    !buffers_alloc(console.receive_buffers, RECEIVE_BUFFERS) ||
-	    !buffers_alloc(console.transmit_buffers, TRANSMIT_BUFFERS)) {
+		!virtqueue_init(
+			&console.receive, &console.device, RECEIVE_QUEUE, RECEIVE_BUFFERS) ||
+		!virtqueue_init(
+			&console.transmit, &console.device, TRANSMIT_QUEUE, TRANSMIT_BUFFERS) ||
+		!buffers_alloc(console.receive_buffers, RECEIVE_BUFFERS) ||
+		!buffers_alloc(console.transmit_buffers, TRANSMIT_BUFFERS)) {
 		virtio_fail(&console.device);
 		return false;
 	}

@@ -1,5 +1,5 @@
-/* virtio over memory-mapped registers at an address somebody has to tell (virtio 1.2, section 4.2), register layout
- * versions 1 (legacy) and 2. */
+/* virtio over memory-mapped registers at an address somebody has to tell (virtio 1.2, section 4.2),
+ * register layout versions 1 (legacy) and 2. */
 #include "arch/x86_64/cpu.h"
 #include "dev/virtio.h"
 
@@ -42,7 +42,8 @@ static void register_write(const struct virtio_device *device, unsigned offset, 
 	*(volatile uint32_t *)(device->mmio.registers + offset) = value;
 }
 
-static void register_write_address(const struct virtio_device *device, unsigned offset, uint64_t address)
+static void register_write_address(
+	const struct virtio_device *device, unsigned offset, uint64_t address)
 {
 	register_write(device, offset, (uint32_t)address);
 	register_write(device, offset + 4, (uint32_t)(address >> 32));
@@ -58,7 +59,8 @@ static void mmio_status_write(const struct virtio_device *device, uint32_t statu
 	register_write(device, MMIO_STATUS, status);
 }
 
-static void mmio_features_write(const struct virtio_device *device, uint32_t word, uint32_t features)
+static void mmio_features_write(
+	const struct virtio_device *device, uint32_t word, uint32_t features)
 {
 	register_write(device, MMIO_DRIVER_FEATURES_SELECT, word);
 	register_write(device, MMIO_DRIVER_FEATURES, features);
@@ -79,7 +81,8 @@ static bool mmio_queue_start(struct virtqueue *queue, const struct virtqueue_pla
 	if (device->legacy) {
 		register_write(device, MMIO_GUEST_PAGE_SIZE, PAGE_SIZE);
 		register_write(device, MMIO_QUEUE_ALIGN, VIRTQUEUE_USED_OFFSET);
-		register_write(device, MMIO_QUEUE_PAGE, (uint32_t)(place->descriptors >> PAGE_SHIFT));
+		register_write(
+			device, MMIO_QUEUE_PAGE, (uint32_t)(place->descriptors >> PAGE_SHIFT));
 		return true;
 	}
 	register_write_address(device, MMIO_QUEUE_DESCRIPTORS, place->descriptors);
@@ -101,7 +104,8 @@ static bool mmio_interrupt_connect(struct virtio_device *device, void (*handler)
 
 static void mmio_interrupt_acknowledge(const struct virtio_device *device)
 {
-	register_write(device, MMIO_INTERRUPT_ACKNOWLEDGE, register_read(device, MMIO_INTERRUPT_STATUS));
+	register_write(
+		device, MMIO_INTERRUPT_ACKNOWLEDGE, register_read(device, MMIO_INTERRUPT_STATUS));
 }
 
 static const struct virtio_transport mmio_transport = {
@@ -117,7 +121,8 @@ static const struct virtio_transport mmio_transport = {
 
 bool virtio_mmio_probe(struct virtio_device *device, volatile uint8_t *registers, unsigned gsi)
 {
-	*device = (struct virtio_device){ .transport = &mmio_transport, .mmio = { .registers = registers, .gsi = gsi } };
+	*device = (struct virtio_device){ .transport = &mmio_transport,
+		.mmio = { .registers = registers, .gsi = gsi } };
 	if (register_read(device, MMIO_MAGIC) != MMIO_MAGIC_VALUE)
 		return false;
 	uint32_t version = register_read(device, MMIO_VERSION);

@@ -1,9 +1,9 @@
-/* virtio over PCI, the modern interface (virtio 1.2, section 4.1): vendor capabilities say where in which BAR the common
- * registers, the interrupt status and the notification registers are.
+/* virtio over PCI, the modern interface (virtio 1.2, section 4.1): vendor capabilities say where in
+ * which BAR the common registers, the interrupt status and the notification registers are.
  *
- * A device gets one MSI-X message for all its queues; without MSI-X, its interrupt line, which it may share with
- * others. The legacy interface in port space is not used: devices that have it have the modern one too, unless somebody
- * switched that off. */
+ * A device gets one MSI-X message for all its queues; without MSI-X, its interrupt line, which it
+ * may share with others. The legacy interface in port space is not used: devices that have it have
+ * the modern one too, unless somebody switched that off. */
 #include <stddef.h>
 
 #include "arch/x86_64/arch.h"
@@ -20,7 +20,9 @@
 #define CAPABILITY_BAR 4u
 #define CAPABILITY_OFFSET 8u
 #define CAPABILITY_LENGTH 12u
-#define CAPABILITY_MULTIPLIER 16u /* the notification registers' have it; the others are shorter, with others behind them */
+#define CAPABILITY_MULTIPLIER                                                                  \
+	16u /* the notification registers' have it; the others are shorter, with others behind \
+	       them */
 #define CAPABILITY_BYTES 20u
 
 enum capability_type { TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_INTERRUPT = 3, TYPES };
@@ -91,10 +93,12 @@ static void write_address(const struct virtio_device *device, unsigned offset, u
 	*common32(device, offset + 4) = (uint32_t)(address >> 32);
 }
 
-/* The queue that is selected has its notification register where the device says, inside the range its capability names. */
+/* The queue that is selected has its notification register where the device says, inside the range
+ * its capability names. */
 static volatile uint8_t *map_notify(const struct virtio_device *device)
 {
-	uint64_t offset = (uint64_t)*common16(device, COMMON_QUEUE_NOTIFY_OFFSET) * device->pci.notify_multiplier;
+	uint64_t offset = (uint64_t)*common16(device, COMMON_QUEUE_NOTIFY_OFFSET) *
+		device->pci.notify_multiplier;
 	if (offset % sizeof(uint16_t) || offset + sizeof(uint16_t) > device->pci.notify_size)
 		return NULL;
 	return kernel_map_device(device->pci.notify_base + offset, sizeof(uint16_t));
@@ -107,7 +111,8 @@ static bool pci_queue_start(struct virtqueue *queue, const struct virtqueue_plac
 	*common16(device, COMMON_QUEUE_SELECT) = (uint16_t)queue->number;
 	*common16(device, COMMON_QUEUE_SIZE) = (uint16_t)queue->size;
 	*common16(device, COMMON_QUEUE_VECTOR) = vector;
-	if (*common16(device, COMMON_QUEUE_SIZE) != queue->size || *common16(device, COMMON_QUEUE_VECTOR) != vector)
+	if (*common16(device, COMMON_QUEUE_SIZE) != queue->size ||
+		*common16(device, COMMON_QUEUE_VECTOR) != vector)
 		return false;
 	queue->notify = map_notify(device);
 	if (!queue->notify)
@@ -124,33 +129,38 @@ static void pci_queue_notify(const struct virtqueue *queue)
 	*(volatile uint16_t *)queue->notify = (uint16_t)queue->number;
 }
 
-/* Message 0 of the function's table goes to the handler; false when there is no table, or it is not where it says. */
+/* Message 0 of the function's table goes to the handler; false when there is no table, or it is not
+ * where it says. */
 static bool connect_message(const struct pci_function *function, void (*handler)(void))
 {
 	unsigned at = 0;
 	if (!pci_capability_next(function, PCI_CAPABILITY_MSIX, MSIX_BYTES, &at))
 		return false;
 	uint32_t table = pci_read32(function, at + MSIX_TABLE);
-	volatile uint32_t *entry = (volatile uint32_t *)pci_bar_map(function, table & MSIX_TABLE_BAR_MASK, table & ~MSIX_TABLE_BAR_MASK,
-								    MSIX_ENTRY_BYTES);
+	volatile uint32_t *entry = (volatile uint32_t *)pci_bar_map(function,
+		table & MSIX_TABLE_BAR_MASK, table & ~MSIX_TABLE_BAR_MASK, MSIX_ENTRY_BYTES);
 	struct interrupt_message message;
 	if (!entry || !interrupt_register_message(handler, &message))
 		return false;
 	uint16_t control = pci_read16(function, at + MSIX_CONTROL);
 	/* The table may be written when messages are on and all are masked. */
-	pci_write16(function, at + MSIX_CONTROL, control | MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
+	pci_write16(
+		function, at + MSIX_CONTROL, control | MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
 	entry[0] = (uint32_t)message.address;
 	entry[1] = (uint32_t)(message.address >> 32);
 	entry[2] = message.data;
 	entry[3] = 0; /* not masked */
-	pci_write16(function, at + MSIX_CONTROL, (uint16_t)((control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL));
-	pci_write16(function, PCI_COMMAND, pci_read16(function, PCI_COMMAND) | PCI_COMMAND_NO_LINE_INTERRUPT);
+	pci_write16(function, at + MSIX_CONTROL,
+		(uint16_t)((control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL));
+	pci_write16(function, PCI_COMMAND,
+		pci_read16(function, PCI_COMMAND) | PCI_COMMAND_NO_LINE_INTERRUPT);
 	return true;
 }
 
 static bool pci_interrupt_connect(struct virtio_device *device, void (*handler)(void))
 {
-	*common16(device, COMMON_CONFIG_VECTOR) = VECTOR_NONE; /* changes of configuration interest nobody */
+	*common16(device, COMMON_CONFIG_VECTOR) =
+		VECTOR_NONE; /* changes of configuration interest nobody */
 	device->pci.messages = connect_message(&device->pci.function, handler);
 	if (device->pci.messages)
 		return true;
@@ -175,19 +185,23 @@ static const struct virtio_transport pci_transport = {
 	.interrupt_acknowledge = pci_interrupt_acknowledge,
 };
 
-/* A capability that names too little, or more than its BAR has, is passed over: the first good one of each type counts. */
+/* A capability that names too little, or more than its BAR has, is passed over: the first good one
+ * of each type counts. */
 static void read_capability(struct virtio_pci *pci, unsigned at)
 {
 	const struct pci_function *function = &pci->function;
-	unsigned type = pci_read8(function, at + CAPABILITY_TYPE), bar = pci_read8(function, at + CAPABILITY_BAR);
-	uint32_t offset = pci_read32(function, at + CAPABILITY_OFFSET), length = pci_read32(function, at + CAPABILITY_LENGTH);
+	unsigned type = pci_read8(function, at + CAPABILITY_TYPE),
+		 bar = pci_read8(function, at + CAPABILITY_BAR);
+	uint32_t offset = pci_read32(function, at + CAPABILITY_OFFSET),
+		 length = pci_read32(function, at + CAPABILITY_LENGTH);
 	struct pci_memory memory;
 	if (type == TYPE_COMMON && !pci->common && length >= COMMON_BYTES && offset % 4 == 0)
 		pci->common = pci_bar_map(function, bar, offset, COMMON_BYTES);
 	if (type == TYPE_INTERRUPT && !pci->interrupt_status && length)
 		pci->interrupt_status = pci_bar_map(function, bar, offset, 1);
-	if (type == TYPE_NOTIFY && !pci->notify_size && offset % 2 == 0 && pci_bar_memory(function, bar, &memory) &&
-	    offset <= memory.size && length <= memory.size - offset) {
+	if (type == TYPE_NOTIFY && !pci->notify_size && offset % 2 == 0 &&
+		pci_bar_memory(function, bar, &memory) && offset <= memory.size &&
+		length <= memory.size - offset) {
 		pci->notify_base = memory.base + offset;
 		pci->notify_size = length;
 		pci->notify_multiplier = pci_read32(function, at + CAPABILITY_MULTIPLIER);
@@ -197,19 +211,24 @@ static void read_capability(struct virtio_pci *pci, unsigned at)
 bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *function)
 {
 	uint32_t number = pci_read16(function, PCI_DEVICE_ID);
-	if (pci_read16(function, PCI_VENDOR_ID) != VENDOR_VIRTIO || number < DEVICE_TRANSITIONAL || number >= DEVICE_END)
+	if (pci_read16(function, PCI_VENDOR_ID) != VENDOR_VIRTIO || number < DEVICE_TRANSITIONAL ||
+		number >= DEVICE_END)
 		return false;
 	*device = (struct virtio_device){
 		.transport = &pci_transport,
-		.id = number >= DEVICE_MODERN ? number - DEVICE_MODERN : pci_read16(function, PCI_SUBSYSTEM_ID),
+		.id = number >= DEVICE_MODERN ? number - DEVICE_MODERN
+					      : pci_read16(function, PCI_SUBSYSTEM_ID),
 		.pci = { .function = *function },
 	};
 	if (device->id != VIRTIO_ID_CONSOLE && device->id != VIRTIO_ID_ENTROPY)
 		return false;
-	for (unsigned at = 0, i = 0; i < 64 && pci_capability_next(function, PCI_CAPABILITY_VENDOR, CAPABILITY_BYTES, &at); i++)
+	for (unsigned at = 0, i = 0; i < 64 &&
+		pci_capability_next(function, PCI_CAPABILITY_VENDOR, CAPABILITY_BYTES, &at);
+		i++)
 		read_capability(&device->pci, at);
 	if (!device->pci.common || !device->pci.interrupt_status || !device->pci.notify_size)
 		return false;
-	pci_write16(function, PCI_COMMAND, pci_read16(function, PCI_COMMAND) | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+	pci_write16(function, PCI_COMMAND,
+		pci_read16(function, PCI_COMMAND) | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
 	return true;
 }

@@ -51,7 +51,8 @@ bool virtio_rng_init(struct virtio_device *device, void (*receive)(const void *b
 {
 	rng = *device;
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
-	if (!frame || !virtio_begin(&rng, rng_interrupt) || !virtqueue_init(&requests, &rng, 0, 1)) {
+	if (!frame || !virtio_begin(&rng, rng_interrupt) ||
+		!virtqueue_init(&requests, &rng, 0, 1)) {
 		virtio_fail(&rng);
 		if (frame)
 			frame_free(frame, 0);

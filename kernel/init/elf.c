@@ -1,5 +1,5 @@
-/* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI chapters 4 and
- * 5, and the x86-64 psABI. */
+/* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI
+ * chapters 4 and 5, and the x86-64 psABI. */
 #include "init/elf.h"
 
 #include <stdbool.h>
@@ -12,7 +12,8 @@ struct elf_header {
 	uint32_t version;
 	uint64_t entry, program_offset, section_offset;
 	uint32_t flags;
-	uint16_t header_size, program_entry_size, program_count, section_entry_size, section_count, section_names;
+	uint16_t header_size, program_entry_size, program_count, section_entry_size, section_count,
+		section_names;
 };
 
 struct elf_program_header {
@@ -20,7 +21,8 @@ struct elf_program_header {
 	uint64_t offset, address, physical, file_size, memory_size, align;
 };
 
-_Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_program_header) == 56, "ELF64 layouts");
+_Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_program_header) == 56,
+	"ELF64 layouts");
 
 enum {
 	CLASS_64 = 2,
@@ -57,24 +59,31 @@ static bool range_inside(uint64_t offset, uint64_t length, uint64_t size)
 static status_t check_header(struct parse *parse, struct elf_header *header)
 {
 	if (parse->size < sizeof *header)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "the file is shorter than an ELF header");
+		return refuse(
+			parse, STATUS(INVALID_ARGUMENT), "the file is shorter than an ELF header");
 	memcpy(header, parse->bytes, sizeof *header);
 	if (memcmp(header->ident, "\177ELF", 4) != 0)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "not an ELF file");
-	if (header->ident[4] != CLASS_64 || header->ident[5] != DATA_LITTLE || header->ident[6] != 1)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "not a 64-bit little-endian ELF file");
+	if (header->ident[4] != CLASS_64 || header->ident[5] != DATA_LITTLE ||
+		header->ident[6] != 1)
+		return refuse(
+			parse, STATUS(INVALID_ARGUMENT), "not a 64-bit little-endian ELF file");
 	if (header->ident[7] != 0)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "built for another operating system (OSABI is not 0)");
+		return refuse(parse, STATUS(INVALID_ARGUMENT),
+			"built for another operating system (OSABI is not 0)");
 	if (header->machine != MACHINE_X86_64)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "not for x86-64");
 	if (header->type != TYPE_EXECUTABLE)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "not a static executable (type is not ET_EXEC)");
-	if (header->program_entry_size != sizeof(struct elf_program_header) || header->program_count == 0)
+		return refuse(parse, STATUS(INVALID_ARGUMENT),
+			"not a static executable (type is not ET_EXEC)");
+	if (header->program_entry_size != sizeof(struct elf_program_header) ||
+		header->program_count == 0)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "no program headers");
 	if (header->program_count > ELF_HEADERS_MAX)
 		return refuse(parse, STATUS(LIMIT_REACHED), "too many program headers");
-	if (!range_inside(header->program_offset, (uint64_t)header->program_count * sizeof(struct elf_program_header),
-	                  parse->size))
+	if (!range_inside(header->program_offset,
+		    (uint64_t)header->program_count * sizeof(struct elf_program_header),
+		    parse->size))
 		return refuse(parse, STATUS(OUT_OF_RANGE), "program headers outside the file");
 	return STATUS_OK;
 }
@@ -96,22 +105,32 @@ static uint64_t page_end(const struct elf_segment *segment)
 	return (segment->address + segment->memory_size + PAGE_MASK) & ~PAGE_MASK;
 }
 
-static status_t add_segment(struct parse *parse, const struct elf_program_header *header, struct elf_image *image)
+static status_t add_segment(
+	struct parse *parse, const struct elf_program_header *header, struct elf_image *image)
 {
 	if (header->memory_size == 0)
 		return STATUS_OK;
-	if (header->file_size > header->memory_size || !range_inside(header->offset, header->file_size, parse->size))
-		return refuse(parse, STATUS(OUT_OF_RANGE), "a segment's bytes lie outside the file");
-	if (header->address < ELF_ADDRESS_MIN || !range_inside(header->address, header->memory_size, CAPOS_USER_TOP))
-		return refuse(parse, STATUS(OUT_OF_RANGE), "a segment lies outside the user address space");
+	if (header->file_size > header->memory_size ||
+		!range_inside(header->offset, header->file_size, parse->size))
+		return refuse(
+			parse, STATUS(OUT_OF_RANGE), "a segment's bytes lie outside the file");
+	if (header->address < ELF_ADDRESS_MIN ||
+		!range_inside(header->address, header->memory_size, CAPOS_USER_TOP))
+		return refuse(parse, STATUS(OUT_OF_RANGE),
+			"a segment lies outside the user address space");
 	if ((header->address ^ header->offset) & PAGE_MASK)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "a segment's address and file offset differ within the page");
+		return refuse(parse, STATUS(INVALID_ARGUMENT),
+			"a segment's address and file offset differ within the page");
 	if ((header->flags & FLAG_WRITE) && (header->flags & FLAG_EXECUTE))
-		return refuse(parse, STATUS(PROTECTION_REFUSED), "a segment is writable and executable");
+		return refuse(
+			parse, STATUS(PROTECTION_REFUSED), "a segment is writable and executable");
 	if (image->segment_count == ELF_SEGMENTS_MAX)
 		return refuse(parse, STATUS(LIMIT_REACHED), "too many loadable segments");
-	if (image->segment_count && page_end(&image->segments[image->segment_count - 1]) > (header->address & ~PAGE_MASK))
-		return refuse(parse, STATUS(OVERLAP), "loadable segments overlap, share a page or are not in order");
+	if (image->segment_count &&
+		page_end(&image->segments[image->segment_count - 1]) >
+			(header->address & ~PAGE_MASK))
+		return refuse(parse, STATUS(OVERLAP),
+			"loadable segments overlap, share a page or are not in order");
 	image->segments[image->segment_count++] = (struct elf_segment){
 		.address = header->address,
 		.memory_size = header->memory_size,
@@ -122,7 +141,8 @@ static status_t add_segment(struct parse *parse, const struct elf_program_header
 	return STATUS_OK;
 }
 
-static status_t add_tls(struct parse *parse, const struct elf_program_header *header, struct elf_image *image)
+static status_t add_tls(
+	struct parse *parse, const struct elf_program_header *header, struct elf_image *image)
 {
 	if (image->tls.memory_size)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "two TLS segments");
@@ -130,8 +150,10 @@ static status_t add_tls(struct parse *parse, const struct elf_program_header *he
 		return STATUS_OK;
 	uint64_t align = header->align ? header->align : 1;
 	if (align > ELF_TLS_ALIGN_MAX || (align & (align - 1)))
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "TLS alignment is not a power of two up to a page");
-	if (header->file_size > header->memory_size || !range_inside(header->offset, header->file_size, parse->size))
+		return refuse(parse, STATUS(INVALID_ARGUMENT),
+			"TLS alignment is not a power of two up to a page");
+	if (header->file_size > header->memory_size ||
+		!range_inside(header->offset, header->file_size, parse->size))
 		return refuse(parse, STATUS(OUT_OF_RANGE), "the TLS image lies outside the file");
 	if (header->memory_size > CAPOS_USER_TOP / 2)
 		return refuse(parse, STATUS(OUT_OF_RANGE), "the TLS block is too large");
@@ -146,11 +168,13 @@ static status_t add_tls(struct parse *parse, const struct elf_program_header *he
 }
 
 /* The segment whose file bytes hold [address, address + length), or NULL. */
-static const struct elf_segment *segment_holding(const struct elf_image *image, uint64_t address, uint64_t length)
+static const struct elf_segment *segment_holding(
+	const struct elf_image *image, uint64_t address, uint64_t length)
 {
 	for (uint32_t i = 0; i < image->segment_count; i++) {
 		const struct elf_segment *segment = &image->segments[i];
-		if (address >= segment->address && range_inside(address - segment->address, length, segment->file_size))
+		if (address >= segment->address &&
+			range_inside(address - segment->address, length, segment->file_size))
 			return segment;
 	}
 	return NULL;
@@ -163,7 +187,8 @@ static uint64_t headers_address(const struct elf_header *header, const struct el
 	for (uint32_t i = 0; i < image->segment_count; i++) {
 		const struct elf_segment *segment = &image->segments[i];
 		if (header->program_offset >= segment->offset &&
-		    range_inside(header->program_offset - segment->offset, length, segment->file_size))
+			range_inside(header->program_offset - segment->offset, length,
+				segment->file_size))
 			return segment->address + (header->program_offset - segment->offset);
 	}
 	return 0;
@@ -175,11 +200,17 @@ static status_t check_whole(struct parse *parse, const struct elf_image *image)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "nothing to load");
 	const struct elf_segment *text = segment_holding(image, image->entry, 1);
 	if (!text || !(text->prot & CAPOS_PROT_EXEC))
-		return refuse(parse, STATUS(OUT_OF_RANGE), "the entry point is not in an executable segment");
+		return refuse(parse, STATUS(OUT_OF_RANGE),
+			"the entry point is not in an executable segment");
 	if (image->tls.memory_size) {
-		const struct elf_segment *holder = segment_holding(image, image->tls.address, image->tls.file_size);
-		if (image->tls.file_size && (!holder || holder->offset + (image->tls.address - holder->address) != image->tls.offset))
-			return refuse(parse, STATUS(OUT_OF_RANGE), "the TLS image is not part of a loaded segment");
+		const struct elf_segment *holder =
+			segment_holding(image, image->tls.address, image->tls.file_size);
+		if (image->tls.file_size &&
+			(!holder ||
+				holder->offset + (image->tls.address - holder->address) !=
+					image->tls.offset))
+			return refuse(parse, STATUS(OUT_OF_RANGE),
+				"the TLS image is not part of a loaded segment");
 	}
 	return STATUS_OK;
 }
@@ -193,13 +224,15 @@ static status_t parse_image(struct parse *parse, struct elf_image *image)
 		return status;
 	for (uint32_t i = 0; i < header.program_count && status == STATUS_OK; i++) {
 		struct elf_program_header program;
-		memcpy(&program, parse->bytes + header.program_offset + i * sizeof program, sizeof program);
+		memcpy(&program, parse->bytes + header.program_offset + i * sizeof program,
+			sizeof program);
 		if (program.type == SEGMENT_LOAD)
 			status = add_segment(parse, &program, image);
 		else if (program.type == SEGMENT_TLS)
 			status = add_tls(parse, &program, image);
 		else if (program.type == SEGMENT_INTERPRETER)
-			status = refuse(parse, STATUS(INVALID_ARGUMENT), "dynamically linked (it names an interpreter)");
+			status = refuse(parse, STATUS(INVALID_ARGUMENT),
+				"dynamically linked (it names an interpreter)");
 	}
 	if (status != STATUS_OK)
 		return status;

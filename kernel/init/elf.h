@@ -1,5 +1,5 @@
-/* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure: it looks at bytes and decides,
- * and believes nothing it has not checked. */
+/* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure: it looks at
+ * bytes and decides, and believes nothing it has not checked. */
 #ifndef CAPOS_INIT_ELF_H
 #define CAPOS_INIT_ELF_H
 
@@ -13,9 +13,10 @@
 #define ELF_TLS_ALIGN_MAX 4096u
 #define ELF_ADDRESS_MIN 0x10000ul
 
-/* A loadable segment. Guaranteed: file_size <= memory_size, the file range lies inside the image, [address, address
- * + memory_size) between ELF_ADDRESS_MIN and CAPOS_USER_TOP, address and offset are congruent modulo the page,
- * segments are in ascending order and share no page. */
+/* A loadable segment. Guaranteed: file_size <= memory_size, the file range lies inside the image,
+ * [address, address
+ * + memory_size) between ELF_ADDRESS_MIN and CAPOS_USER_TOP, address and offset are congruent
+ * modulo the page, segments are in ascending order and share no page. */
 struct elf_segment {
 	uint64_t address, memory_size;
 	uint64_t offset, file_size;
@@ -23,25 +24,29 @@ struct elf_segment {
 };
 
 struct elf_tls {
-	uint64_t address; /* of the initial image, inside a segment's file bytes; 0 when there is no PT_TLS */
+	uint64_t address; /* of the initial image, inside a segment's file bytes; 0 when there is no
+	                     PT_TLS */
 	uint64_t offset, file_size;
 	uint64_t memory_size, align;
 };
 
 struct elf_image {
-	uint64_t entry; /* inside an executable segment */
-	uint64_t headers_address; /* of the program headers as loaded; 0 when no segment holds them */
+	uint64_t entry;           /* inside an executable segment */
+	uint64_t headers_address; /* of the program headers as loaded; 0 when no segment holds them
+	                           */
 	uint32_t header_count;
 	uint32_t segment_count;
 	struct elf_tls tls;
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 };
 
-/* Checks the image and describes it. On refusal (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP, PROTECTION_REFUSED,
- * LIMIT_REACHED) *reason says why in words. */
-status_t elf_parse(const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
+/* Checks the image and describes it. On refusal (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
+ * PROTECTION_REFUSED, LIMIT_REACHED) *reason says why in words. */
+status_t elf_parse(
+	const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
 
-/* From the start of a TLS block to the thread pointer behind it: variant II, as linkers compute local-exec offsets. */
+/* From the start of a TLS block to the thread pointer behind it: variant II, as linkers compute
+ * local-exec offsets. */
 uint64_t elf_tls_span(const struct elf_tls *tls);
 
 #endif

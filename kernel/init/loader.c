@@ -1,12 +1,12 @@
 /* The program loader.
  *
- * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are in the boot
- * package: a machine of 16 MiB has no room for a second copy. Other pages are committed and written: partial pages
- * at the end (what follows them in the package belongs to somebody else) and everything writable. Large zero areas
- * are sparse.
+ * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are
+ * in the boot package: a machine of 16 MiB has no room for a second copy. Other pages are committed
+ * and written: partial pages at the end (what follows them in the package belongs to somebody else)
+ * and everything writable. Large zero areas are sparse.
  *
- *     user address space after loading: segments at their own addresses; wherever the address space puts them:
- *     TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
+ *     user address space after loading: segments at their own addresses; wherever the address space
+ * puts them: TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
 #include "init/loader.h"
 
 #include "arch/x86_64/cpu.h"
@@ -75,8 +75,10 @@ static const struct grant grants[] = {
 };
 #define GRANTS_COUNT (sizeof grants / sizeof grants[0])
 
-_Static_assert(sizeof(struct capos_cap_set_header) + GRANTS_COUNT * sizeof(struct capos_cap_set_entry) <= PAGE_SIZE,
-               "the CapSet is one page");
+_Static_assert(
+	sizeof(struct capos_cap_set_header) + GRANTS_COUNT * sizeof(struct capos_cap_set_entry) <=
+		PAGE_SIZE,
+	"the CapSet is one page");
 
 static uint64_t page_down(uint64_t address)
 {
@@ -95,22 +97,28 @@ static status_t refuse(struct loading *loading, status_t status, const char *rea
 	return status;
 }
 
-/* ---- segments ------------------------------------------------------------------------------------------------------ */
+/* ---- segments
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* How far the segment's pages, from its first, can be used where they lie. */
 static uint64_t shared_end(const struct loading *loading, const struct elf_segment *segment)
 {
-	uint64_t start = page_down(segment->address), file_end = segment->address + segment->file_size;
+	uint64_t start = page_down(segment->address),
+		 file_end = segment->address + segment->file_size;
 	if (segment->prot & CAPOS_PROT_WRITE)
 		return start;
-	uint64_t tail_in_file = segment->offset + segment->file_size + (page_up(file_end) - file_end);
-	if (segment->file_size == segment->memory_size && tail_in_file <= loading->program->elf_size)
+	uint64_t tail_in_file =
+		segment->offset + segment->file_size + (page_up(file_end) - file_end);
+	if (segment->file_size == segment->memory_size &&
+		tail_in_file <= loading->program->elf_size)
 		return page_up(file_end);
 	return page_down(file_end) > start ? page_down(file_end) : start;
 }
 
 /* Commits [start, end) and copies what of it the file has. */
-static status_t load_private(struct loading *loading, const struct elf_segment *segment, uint64_t start, uint64_t end)
+static status_t load_private(
+	struct loading *loading, const struct elf_segment *segment, uint64_t start, uint64_t end)
 {
 	uint64_t address, file_end = segment->address + segment->file_size;
 	uint64_t filled_end = file_end > start ? page_up(file_end) : start;
@@ -121,23 +129,27 @@ static status_t load_private(struct loading *loading, const struct elf_segment *
 		status = aspace_commit(loading->space, start, filled_end - start, segment->prot);
 	if (status == STATUS_OK && end > filled_end) {
 		uint32_t mode = end - filled_end > SPARSE_ZERO_BYTES ? CAPOS_COMMIT_SPARSE : 0;
-		status = aspace_commit(loading->space, filled_end, end - filled_end, segment->prot | mode);
+		status = aspace_commit(
+			loading->space, filled_end, end - filled_end, segment->prot | mode);
 	}
 	uint64_t from = start > segment->address ? start : segment->address;
 	if (status == STATUS_OK && file_end > from)
-		status = aspace_write(loading->space, from, loading->program->elf + segment->offset + (from - segment->address),
-		                      file_end - from);
+		status = aspace_write(loading->space, from,
+			loading->program->elf + segment->offset + (from - segment->address),
+			file_end - from);
 	return status;
 }
 
 static status_t load_segment(struct loading *loading, const struct elf_segment *segment)
 {
-	uint64_t start = page_down(segment->address), end = page_up(segment->address + segment->memory_size);
+	uint64_t start = page_down(segment->address),
+		 end = page_up(segment->address + segment->memory_size);
 	uint64_t shared = shared_end(loading, segment), address;
 	status_t status = STATUS_OK;
 	if (shared > start)
 		status = aspace_map_frames(loading->space, start, true,
-		                           virt_to_phys(loading->program->elf + page_down(segment->offset)), shared - start, segment->prot, false, &address);
+			virt_to_phys(loading->program->elf + page_down(segment->offset)),
+			shared - start, segment->prot, false, &address);
 	if (status == STATUS_OK && end > shared)
 		status = load_private(loading, segment, shared, end);
 	return refuse(loading, status, "no memory for the program's segments");
@@ -149,20 +161,25 @@ static status_t load_tls(struct loading *loading)
 	if (!tls->memory_size)
 		return STATUS_OK;
 	uint64_t span = elf_tls_span(tls), base;
-	uint64_t align = tls->align > THREAD_CONTROL_BLOCK_BYTES ? tls->align : THREAD_CONTROL_BLOCK_BYTES;
-	status_t status = aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES),
-	                             CAPOS_PROT_READ | CAPOS_PROT_WRITE, &base);
+	uint64_t align =
+		tls->align > THREAD_CONTROL_BLOCK_BYTES ? tls->align : THREAD_CONTROL_BLOCK_BYTES;
+	status_t status =
+		aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES),
+			CAPOS_PROT_READ | CAPOS_PROT_WRITE, &base);
 	if (status == STATUS_OK) {
 		uint64_t pointer = (base + span + align - 1) & ~(align - 1);
 		loading->thread_pointer = pointer;
 		status = aspace_write(loading->space, pointer, &pointer, sizeof pointer);
 		if (status == STATUS_OK && tls->file_size)
-			status = aspace_write(loading->space, pointer - span, loading->program->elf + tls->offset, tls->file_size);
+			status = aspace_write(loading->space, pointer - span,
+				loading->program->elf + tls->offset, tls->file_size);
 	}
 	return refuse(loading, status, "no memory for the TLS block");
 }
 
-/* ---- stack --------------------------------------------------------------------------------------------------------- */
+/* ---- stack
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Writes words upwards, some at a time. */
 struct word_writer {
@@ -176,7 +193,8 @@ struct word_writer {
 static void words_flush(struct word_writer *writer)
 {
 	if (writer->count && writer->status == STATUS_OK)
-		writer->status = aspace_write(writer->space, writer->at, writer->words, writer->count * sizeof(uint64_t));
+		writer->status = aspace_write(
+			writer->space, writer->at, writer->words, writer->count * sizeof(uint64_t));
 	writer->at += writer->count * sizeof(uint64_t);
 	writer->count = 0;
 }
@@ -189,7 +207,8 @@ static void words_add(struct word_writer *writer, uint64_t word)
 }
 
 /* Addresses of strings that lie at `base`, then 0. */
-static void words_add_strings(struct word_writer *writer, const struct package_strings *strings, uint64_t base)
+static void words_add_strings(
+	struct word_writer *writer, const struct package_strings *strings, uint64_t base)
 {
 	uint64_t at = 0;
 	for (uint32_t i = 0; i < strings->count; i++) {
@@ -199,7 +218,8 @@ static void words_add_strings(struct word_writer *writer, const struct package_s
 	words_add(writer, 0);
 }
 
-static void words_add_auxiliary(struct word_writer *writer, const struct loading *loading, uint64_t random_address)
+static void words_add_auxiliary(
+	struct word_writer *writer, const struct loading *loading, uint64_t random_address)
 {
 	const struct elf_image *image = &loading->image;
 	const uint64_t pairs[AUX_PAIRS_MAX - 1][2] = {
@@ -228,10 +248,12 @@ static status_t fill_stack(struct loading *loading, uint64_t top)
 	uint64_t env_base = top - env->size, args_base = env_base - args->size;
 	uint64_t random_address = (args_base - RANDOM_BYTES) & ~15ul;
 	uint64_t words = 1 + args->count + 1 + env->count + 1 + 2 * AUX_PAIRS_MAX;
-	struct word_writer writer = { .space = loading->space, .at = (random_address - words * sizeof(uint64_t)) & ~15ul };
+	struct word_writer writer = { .space = loading->space,
+		.at = (random_address - words * sizeof(uint64_t)) & ~15ul };
 	loading->stack_pointer = writer.at;
 
-	status_t status = env->size ? aspace_write(loading->space, env_base, env->bytes, env->size) : STATUS_OK;
+	status_t status = env->size ? aspace_write(loading->space, env_base, env->bytes, env->size)
+				    : STATUS_OK;
 	if (status == STATUS_OK && args->size)
 		status = aspace_write(loading->space, args_base, args->bytes, args->size);
 	if (!entropy_fill(random, sizeof random))
@@ -255,20 +277,22 @@ static status_t load_stack(struct loading *loading)
 	status_t status = aspace_reserve(loading->space, 0, PAGE_SIZE + STACK_BYTES, &base);
 	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
 		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES,
-		                       CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
 	if (status == STATUS_OK)
 		status = fill_stack(loading, base + PAGE_SIZE + STACK_BYTES);
 	return refuse(loading, status, "no memory for the stack and arguments");
 }
 
-/* ---- capabilities ---------------------------------------------------------------------------------------------------- */
+/* ---- capabilities
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static status_t load_clock_page(struct loading *loading)
 {
 	if (!(loading->program->grants >> CAPOS_GRANT_BIT_TIMER & 1))
 		return STATUS_OK;
-	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE, CAPOS_PROT_READ, true,
-	                                    &loading->clock_address);
+	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE,
+		CAPOS_PROT_READ, true, &loading->clock_address);
 	return refuse(loading, status, "no memory for the clock page");
 }
 
@@ -312,8 +336,8 @@ static status_t load_capset(struct loading *loading)
 	};
 	status_t status = grant_capabilities(loading, header);
 	if (status == STATUS_OK)
-		status = aspace_map_frames(loading->space, 0, false, process->capset_frame, PAGE_SIZE, CAPOS_PROT_READ, true,
-		                           &loading->capset_address);
+		status = aspace_map_frames(loading->space, 0, false, process->capset_frame,
+			PAGE_SIZE, CAPOS_PROT_READ, true, &loading->capset_address);
 	return refuse(loading, status, "no memory for the capabilities");
 }
 
@@ -321,7 +345,8 @@ static status_t load_capset(struct loading *loading)
 static status_t load_thread(struct loading *loading, struct thread **result)
 {
 	struct thread *thread;
-	status_t status = thread_create(loading->process, loading->process->name, NULL, NULL, &thread);
+	status_t status =
+		thread_create(loading->process, loading->process->name, NULL, NULL, &thread);
 	if (status != STATUS_OK)
 		return refuse(loading, status, "no memory for the first thread");
 	struct capos_cap_set_header *header = phys_to_virt(loading->process->capset_frame);
@@ -339,7 +364,8 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 
 static status_t load_steps(struct loading *loading, struct thread **thread)
 {
-	status_t status = elf_parse(loading->program->elf, loading->program->elf_size, &loading->image, &loading->reason);
+	status_t status = elf_parse(loading->program->elf, loading->program->elf_size,
+		&loading->image, &loading->reason);
 	for (uint32_t i = 0; i < loading->image.segment_count && status == STATUS_OK; i++)
 		status = load_segment(loading, &loading->image.segments[i]);
 	if (status == STATUS_OK)
@@ -355,8 +381,8 @@ static status_t load_steps(struct loading *loading, struct thread **thread)
 	return status;
 }
 
-status_t process_load(struct process *process, const struct package_program *program, struct thread **thread,
-                      const char **reason)
+status_t process_load(struct process *process, const struct package_program *program,
+	struct thread **thread, const char **reason)
 {
 	struct loading *loading = kmem_alloc(sizeof *loading); /* too large for a kernel stack */
 	*reason = "no memory to load a program";

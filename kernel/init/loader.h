@@ -8,10 +8,10 @@ struct package_program;
 struct process;
 struct thread;
 
-/* Fills an empty process: segments, TLS block, stack with arguments, capabilities with their CapSet page, clock
- * page, first thread. The thread is ready for thread_start. On refusal *reason says what was the matter, and the
- * process is to be dropped. */
-status_t process_load(struct process *process, const struct package_program *program, struct thread **thread,
-                      const char **reason) MUST_CHECK;
+/* Fills an empty process: segments, TLS block, stack with arguments, capabilities with their CapSet
+ * page, clock page, first thread. The thread is ready for thread_start. On refusal *reason says
+ * what was the matter, and the process is to be dropped. */
+status_t process_load(struct process *process, const struct package_program *program,
+	struct thread **thread, const char **reason) MUST_CHECK;
 
 #endif

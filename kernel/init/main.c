@@ -1,4 +1,5 @@
-/* Boot: one call for each part of the kernel, in the order in which they depend on each other; then the programs of the boot package. */
+/* Boot: one call for each part of the kernel, in the order in which they depend on each other; then
+ * the programs of the boot package. */
 #include "init/main.h"
 
 #include "machine/acpi.h"
@@ -35,7 +36,8 @@ static void read_loader_information(paddr_t information, uint64_t magic)
 {
 	const char *refusal = "the loader's information lies above 4 GiB";
 	if (information < BOOT_REACH && magic == MULTIBOOT_MAGIC)
-		refusal = multiboot_read(phys_to_virt(information), BOOT_REACH - information, &boot);
+		refusal =
+			multiboot_read(phys_to_virt(information), BOOT_REACH - information, &boot);
 	else if (information < BOOT_REACH)
 		refusal = pvh_read(information, BOOT_REACH, &boot);
 	terminal_use_screen(&boot, BOOT_REACH);
@@ -43,13 +45,17 @@ static void read_loader_information(paddr_t information, uint64_t magic)
 		panic("%s", refusal);
 }
 
-/* A loader may put a small package into the first pages, which have another use: then it is moved. */
+/* A loader may put a small package into the first pages, which have another use: then it is moved.
+ */
 static void take_package(void)
 {
 	if (!boot.package_size || boot_info_take(&boot, boot.package, boot.package_size))
 		return;
-	bool low = boot.package < LOW_MEMORY_TAKEN && boot.package_size < LOW_MEMORY_END - boot.package;
-	paddr_t place = low ? boot_info_take_pages(&boot, (boot.package_size + PAGE_SIZE - 1) / PAGE_SIZE) : 0;
+	bool low = boot.package < LOW_MEMORY_TAKEN &&
+		boot.package_size < LOW_MEMORY_END - boot.package;
+	paddr_t place = low
+		? boot_info_take_pages(&boot, (boot.package_size + PAGE_SIZE - 1) / PAGE_SIZE)
+		: 0;
 	if (!place)
 		panic("the boot package lies where the kernel does");
 	memcpy(phys_to_virt(place), phys_to_virt(boot.package), boot.package_size);
@@ -59,9 +65,11 @@ static void take_package(void)
 /* Memory in use before there is an allocator. */
 static void take_memory(void)
 {
-	uint64_t image = (uint64_t)kernel_image_start - KERNEL_BASE, image_bytes = (uint64_t)(kernel_image_end - kernel_image_start);
+	uint64_t image = (uint64_t)kernel_image_start - KERNEL_BASE,
+		 image_bytes = (uint64_t)(kernel_image_end - kernel_image_start);
 	trampoline_usable = boot_info_is_ram(&boot, TRAMPOLINE, TRAMPOLINE + PAGE_SIZE);
-	VERIFY(boot_info_take(&boot, 0, LOW_MEMORY_TAKEN) && boot_info_take(&boot, image, image_bytes));
+	VERIFY(boot_info_take(&boot, 0, LOW_MEMORY_TAKEN) &&
+		boot_info_take(&boot, image, image_bytes));
 	take_package();
 	/* The screen has its copy of the font by now, unless it lies above 4 GiB. */
 	if (boot.font_size && !boot_info_take(&boot, boot.font, boot.font_size))
@@ -77,7 +85,9 @@ static void init_memory(void)
 	if (!pages)
 		panic("no memory for the kernel's page tables below 4 GiB");
 	kernel_map_init(ram_end, screen, pages);
-	wrmsr(0xc0000080, rdmsr(0xc0000080) | (cpu_features.nx ? 0x800 : 0)); /* EFER.NXE: the new tables use it */
+	wrmsr(0xc0000080,
+		rdmsr(0xc0000080) |
+			(cpu_features.nx ? 0x800 : 0)); /* EFER.NXE: the new tables use it */
 	kernel_map_activate();
 	terminal_use_screen(&boot, BOOT_RAM_END_MAX);
 	frames_init(boot.usable, boot.usable_count, boot.taken, boot.taken_count);
@@ -89,10 +99,12 @@ static void run(void *unused)
 	if (trampoline_usable)
 		smp_start();
 	else if (acpi.cpu_count > 1)
-		log_printf("capos: firmware keeps the memory where processors begin; running on one CPU");
+		log_printf(
+			"capos: firmware keeps the memory where processors begin; running on one CPU");
 	devices_init(boot.command_line);
 	selftest_run(boot.command_line);
-	run_programs(boot.package_size ? phys_to_virt(boot.package) : NULL, boot.package_size, boot.command_line);
+	run_programs(boot.package_size ? phys_to_virt(boot.package) : NULL, boot.package_size,
+		boot.command_line);
 }
 
 const char *kernel_command_line(void)
@@ -100,7 +112,8 @@ const char *kernel_command_line(void)
 	return boot.command_line;
 }
 
-/* Only functions that never return may be on the stack. The lowest byte stays zero: it stops string overruns. */
+/* Only functions that never return may be on the stack. The lowest byte stays zero: it stops string
+ * overruns. */
 static inline __attribute__((always_inline)) void choose_stack_guard(void)
 {
 	uint64_t random = rdtsc() * 0x9e3779b97f4a7c15ul;
@@ -125,7 +138,8 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	cpu_setup(&percpus[0]);
 	traps_init();
 	/* The copy of the root pointer is part of the image, so the direct map has it too. */
-	acpi_init(boot.has_root_pointer ? (uint64_t)boot.root_pointer - KERNEL_BASE : 0, boot_info_ram_end(&boot));
+	acpi_init(boot.has_root_pointer ? (uint64_t)boot.root_pointer - KERNEL_BASE : 0,
+		boot_info_ram_end(&boot));
 	apic_init_machine();
 	apic_init_cpu();
 	percpus[0].apic_id = apic_id();

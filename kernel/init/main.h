@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* From boot.S: the physical address of the loader's information, and its magic number; 0 when it came by PVH. */
+/* From boot.S: the physical address of the loader's information, and its magic number; 0 when it
+ * came by PVH. */
 _Noreturn void kernel_start(uint64_t information, uint64_t magic);
 
 /* The words the loader passed. */

@@ -1,7 +1,7 @@
 /* The life of the machine after boot: program after program, or several at a time, then off.
  *
- * Around each of them the free frames and live objects are counted. Both counts are equal when the kernel has given
- * everything back; whoever started the machine compares them in the ExitRecord. */
+ * Around each of them the free frames and live objects are counted. Both counts are equal when the
+ * kernel has given everything back; whoever started the machine compares them in the ExitRecord. */
 #include "init/run.h"
 
 #include "machine/acpi.h"
@@ -47,7 +47,8 @@ _Noreturn void power_off(void)
 	outb(DEBUG_EXIT_PORT, DEBUG_EXIT_DONE);
 	acpi_power_off();
 	cpuid(1, 0, leaf);
-	if (leaf[2] >> 31 && !acpi.can_power_off) /* a hypervisor: what does not know soft off ends its machine at a triple fault */
+	if (leaf[2] >> 31 && !acpi.can_power_off) /* a hypervisor: what does not know soft off ends
+	                                             its machine at a triple fault */
 		triple_fault();
 	log_printf("capos: done; the machine can be switched off");
 	for (;;)
@@ -62,15 +63,16 @@ static void count_resources(uint64_t *frames, uint64_t *objects)
 	*objects = object_count();
 }
 
-/* The end of the last thread is announced by the thread that takes it apart, a moment before that is done. Gives it
- * that moment; a real leak does not go away. */
+/* The end of the last thread is announced by the thread that takes it apart, a moment before that
+ * is done. Gives it that moment; a real leak does not go away. */
 static void count_resources_after(struct capos_exit_record *record)
 {
 	uint64_t until_ns = clock_now_ns() + SETTLE_NS;
 	for (;;) {
 		count_resources(&record->frames_after, &record->objects_after);
-		if ((record->frames_after == record->frames_before && record->objects_after == record->objects_before) ||
-		    clock_now_ns() >= until_ns)
+		if ((record->frames_after == record->frames_before &&
+			    record->objects_after == record->objects_before) ||
+			clock_now_ns() >= until_ns)
 			return;
 		status_t status = thread_sleep_until(clock_now_ns() + SETTLE_STEP_NS, false);
 		(void)status;
@@ -111,7 +113,8 @@ static void start_program(struct run *run)
 	const char *reason = "no memory for a process";
 	status_t status = package_program(&package, run->record.program, &program, &reason);
 	if (status == STATUS_OK)
-		status = process_create(program_name(&program), run->record.program, program.committed_limit, &process);
+		status = process_create(program_name(&program), run->record.program,
+			program.committed_limit, &process);
 	if (status != STATUS_OK) {
 		refuse_program(&run->record, status, reason);
 		return;
@@ -151,7 +154,8 @@ static uint32_t together_with(uint32_t index)
 	const char *reason;
 	uint32_t count = 1;
 	while (count < CAPOS_BOOT_TOGETHER_MAX && index + count < package.program_count &&
-	       package_program(&package, index + count, &program, &reason) == STATUS_OK && program.together)
+		package_program(&package, index + count, &program, &reason) == STATUS_OK &&
+		program.together)
 		count++;
 	return count;
 }
@@ -164,8 +168,10 @@ static void run_together(uint32_t index, uint32_t count)
 	call_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);
 	for (uint32_t i = 0; i < count; i++) {
-		runs[i].record = (struct capos_exit_record){ .program = index + i, .last = index + i + 1 == package.program_count,
-			.frames_before = counted.frames_before, .objects_before = counted.objects_before };
+		runs[i].record = (struct capos_exit_record){ .program = index + i,
+			.last = index + i + 1 == package.program_count,
+			.frames_before = counted.frames_before,
+			.objects_before = counted.objects_before };
 		start_program(&runs[i]);
 	}
 	for (uint32_t i = 0; i < count; i++)

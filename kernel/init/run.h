@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-/* Runs every program of the package in its order, each in a fresh process, and powers the machine off. The package
- * lies in the direct map and is page-aligned; its frames belong to nobody else. Called in a kernel thread.
- * command_line stays in memory. */
+/* Runs every program of the package in its order, each in a fresh process, and powers the machine
+ * off. The package lies in the direct map and is page-aligned; its frames belong to nobody else.
+ * Called in a kernel thread. command_line stays in memory. */
 _Noreturn void run_programs(const void *package, size_t size, const char *command_line);
 
 /* Ends the machine when everything sent has left it. */

@@ -1,6 +1,6 @@
-/* Deliberate mistakes: see selftest.h. Each must end in a panic with the right reason (test step panic/checks); one that goes
- * unnoticed ends in a panic that says so. What they do goes through volatile variables, or the compiler, which sees that it is
- * wrong, would leave it out. */
+/* Deliberate mistakes: see selftest.h. Each must end in a panic with the right reason (test step
+ * panic/checks); one that goes unnoticed ends in a panic that says so. What they do goes through
+ * volatile variables, or the compiler, which sees that it is wrong, would leave it out. */
 #include "init/selftest.h"
 
 #ifdef CAPOS_DEBUG
@@ -185,7 +185,8 @@ static void assertion(void)
 	ASSERT(number == 4);
 }
 
-/* ---- what the processor has to refuse; in assembly, so that no check of the compiler's comes first ---- */
+/* ---- what the processor has to refuse; in assembly, so that no check of the compiler's comes
+ * first ---- */
 
 static const uint8_t return_instruction = 0xc3;
 
@@ -194,9 +195,13 @@ static void map_user_code(void)
 {
 	struct aspace *space = aspace_create(16 * PAGE_SIZE);
 	uint64_t address = 0;
-	VERIFY(space && aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) == STATUS_OK);
-	VERIFY(address == USER_PAGE && aspace_write(space, address, &return_instruction, 1) == STATUS_OK);
-	VERIFY(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) == STATUS_OK);
+	VERIFY(space &&
+		aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE,
+			&address) == STATUS_OK);
+	VERIFY(address == USER_PAGE &&
+		aspace_write(space, address, &return_instruction, 1) == STATUS_OK);
+	VERIFY(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) ==
+		STATUS_OK);
 	aspace_activate(space);
 }
 

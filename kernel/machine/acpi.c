@@ -7,9 +7,9 @@
 #include "sched/clock.h"
 
 #define DIRECT_MAP_MIN (4ul << 30)
-#define HPET_BYTES 0x400ul         /* IA-PC HPET 1.0a, 2.3.1 */
+#define HPET_BYTES 0x400ul /* IA-PC HPET 1.0a, 2.3.1 */
 #define IO_APIC_BYTES 0x20ul
-#define CONTROL_SCI_ENABLE 1u      /* 4.8.3.2.1: set while the machine is in ACPI mode */
+#define CONTROL_SCI_ENABLE 1u /* 4.8.3.2.1: set while the machine is in ACPI mode */
 #define CONTROL_SLEEP_ENABLE 0x2000u
 #define MODE_CHANGE_NS 300000000ul
 
@@ -18,7 +18,8 @@ static uint64_t reachable_end;
 
 static const void *reach_direct_map(uint64_t address, size_t size)
 {
-	return address < reachable_end && size <= reachable_end - address ? phys_to_virt(address) : NULL;
+	return address < reachable_end && size <= reachable_end - address ? phys_to_virt(address)
+									  : NULL;
 }
 
 void acpi_init(uint64_t rsdp, uint64_t ram_end)
@@ -45,7 +46,8 @@ void acpi_power_off(void)
 	}
 	outw(control, (uint16_t)(acpi.sleep_type_a << 10 | CONTROL_SLEEP_ENABLE));
 	if (acpi.control_b)
-		outw((uint16_t)acpi.control_b, (uint16_t)(acpi.sleep_type_b << 10 | CONTROL_SLEEP_ENABLE));
+		outw((uint16_t)acpi.control_b,
+			(uint16_t)(acpi.sleep_type_b << 10 | CONTROL_SLEEP_ENABLE));
 	uint64_t limit = clock_now_ns() + MODE_CHANGE_NS; /* it takes a moment */
 	while (clock_now_ns() < limit)
 		cpu_relax();

@@ -1,5 +1,6 @@
-/* What the firmware's ACPI tables say of the machine: CPUs, I/O APIC and its lines, event timer, and how to switch off.
- * Source: ACPI Specification 6.4, chapter 5 (tables) and 7.4.2 (the \_S5 package); IA-PC HPET Specification 1.0a, 3.2.4. */
+/* What the firmware's ACPI tables say of the machine: CPUs, I/O APIC and its lines, event timer,
+ * and how to switch off. Source: ACPI Specification 6.4, chapter 5 (tables) and 7.4.2 (the \_S5
+ * package); IA-PC HPET Specification 1.0a, 3.2.4. */
 #ifndef CAPOS_MACHINE_ACPI_H
 #define CAPOS_MACHINE_ACPI_H
 
@@ -17,22 +18,26 @@ struct acpi_isa_line {
 };
 
 struct acpi_machine {
-	uint32_t apic_ids[CAPOS_CPUS_MAX]; /* of the CPUs that may be started, the boot CPU's among them */
+	uint32_t apic_ids[CAPOS_CPUS_MAX]; /* of the CPUs that may be started, the boot CPU's among
+	                                      them */
 	unsigned cpu_count;                /* 0: the tables do not say */
-	uint32_t io_apic;                  /* physical address of the one that serves line 0; 0: unknown */
-	struct acpi_isa_line isa[ISA_LINES]; /* without a word of the tables: line n at n, by its edge */
-	uint64_t hpet;                     /* physical address of its registers; 0: none */
+	uint32_t io_apic; /* physical address of the one that serves line 0; 0: unknown */
+	struct acpi_isa_line
+		isa[ISA_LINES]; /* without a word of the tables: line n at n, by its edge */
+	uint64_t hpet;          /* physical address of its registers; 0: none */
 	/* Soft off: sleep type to both control ports; 0: no such port. */
 	bool can_power_off;
 	uint32_t control_a, control_b, smi_command;
 	uint8_t smi_enable, sleep_type_a, sleep_type_b;
 };
 
-/* Reads `size` bytes of physical memory at `address`: NULL where there is nothing to read. Tables are hostile: every address and length
- * in them is checked, but their reader decides what memory is. */
+/* Reads `size` bytes of physical memory at `address`: NULL where there is nothing to read. Tables
+ * are hostile: every address and length in them is checked, but their reader decides what memory
+ * is. */
 typedef const void *acpi_reach(uint64_t address, size_t size);
 
-/* `rsdp` is the physical address of the root pointer, 0 if the loader knew none. What cannot be read is left as if nobody had said it. */
+/* `rsdp` is the physical address of the root pointer, 0 if the loader knew none. What cannot be
+ * read is left as if nobody had said it. */
 void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine);
 
 extern struct acpi_machine acpi;

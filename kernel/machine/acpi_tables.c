@@ -1,4 +1,5 @@
-/* Reading ACPI tables: see acpi.h. No interpreter: the one value that lives in bytecode, the sleep type of soft off, is found by its name. */
+/* Reading ACPI tables: see acpi.h. No interpreter: the one value that lives in bytecode, the sleep
+ * type of soft off, is found by its name. */
 #include "machine/acpi.h"
 #include "core/string.h"
 
@@ -54,13 +55,15 @@ static void add_cpu(struct acpi_machine *machine, uint64_t apic_id, uint64_t fla
 		machine->apic_ids[machine->cpu_count++] = (uint32_t)apic_id;
 }
 
-/* Interrupt source override, 5.2.12.5: flags are polarity (3: low) and trigger mode (3: level), 2 bits each. */
+/* Interrupt source override, 5.2.12.5: flags are polarity (3: low) and trigger mode (3: level), 2
+ * bits each. */
 static void read_override(const struct table *entry, struct acpi_machine *machine)
 {
 	uint64_t line = field(entry, 3, 1), flags = field(entry, 8, 2);
 	if (entry->size >= 10 && line < ISA_LINES)
-		machine->isa[line] = (struct acpi_isa_line){
-			.gsi = (uint32_t)field(entry, 4, 4), .level = (flags >> 2 & 3) == 3, .active_low = (flags & 3) == 3 };
+		machine->isa[line] = (struct acpi_isa_line){ .gsi = (uint32_t)field(entry, 4, 4),
+			.level = (flags >> 2 & 3) == 3,
+			.active_low = (flags & 3) == 3 };
 }
 
 /* Multiple APIC Description Table, 5.2.12: a list of structures of a type and a size. */
@@ -89,7 +92,8 @@ static void read_madt(const struct table *madt, struct acpi_machine *machine)
 	}
 }
 
-/* An integer constant in AML, 20.2.3: a byte, or the shorter forms of 0 and 1. Advances *at; -1 for what is none. */
+/* An integer constant in AML, 20.2.3: a byte, or the shorter forms of 0 and 1. Advances *at; -1 for
+ * what is none. */
 static int aml_byte(const struct table *code, uint32_t *at)
 {
 	uint64_t op = field(code, *at, 1);
@@ -101,7 +105,8 @@ static int aml_byte(const struct table *code, uint32_t *at)
 	return op <= 1 ? (int)op : -1;
 }
 
-/* Name (_S5, Package (n) {typeA, typeB, ...}): NameOp, the name, PackageOp, a length of one to four bytes, the number of elements, elements. */
+/* Name (_S5, Package (n) {typeA, typeB, ...}): NameOp, the name, PackageOp, a length of one to four
+ * bytes, the number of elements, elements. */
 static void read_sleep_types(const struct table *dsdt, struct acpi_machine *machine)
 {
 	for (uint32_t at = HEADER_SIZE; dsdt->size - at > 8; at++) {
@@ -148,7 +153,8 @@ static void read_table(acpi_reach *reach, const struct table *table, struct acpi
 static bool open_root(acpi_reach *reach, uint64_t rsdp, struct table *root, unsigned *width)
 {
 	struct table pointer = { reach(rsdp, 20), 20 };
-	if (!pointer.bytes || memcmp(pointer.bytes, "RSD PTR ", 8) || !sums_to_zero(pointer.bytes, 20))
+	if (!pointer.bytes || memcmp(pointer.bytes, "RSD PTR ", 8) ||
+		!sums_to_zero(pointer.bytes, 20))
 		return false;
 	bool wide = pointer.bytes[15] >= 2;
 	uint64_t address = field(&pointer, 16, 4);
@@ -174,7 +180,8 @@ void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine)
 		machine->isa[line].gsi = line;
 	if (!rsdp || !open_root(reach, rsdp, &root, &width))
 		return;
-	for (uint32_t i = 0, at = HEADER_SIZE; i < TABLES_MAX && root.size - at >= width; i++, at += width)
+	for (uint32_t i = 0, at = HEADER_SIZE; i < TABLES_MAX && root.size - at >= width;
+		i++, at += width)
 		if (open_table(reach, field(&root, at, width), &table))
 			read_table(reach, &table, machine);
 }

@@ -1,4 +1,5 @@
-/* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC for device lines, all of which go to CPU 0. */
+/* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC
+ * for device lines, all of which go to CPU 0. */
 #include "machine/apic.h"
 
 #include "machine/acpi.h"
@@ -13,9 +14,18 @@
 #define MSR_TSC_DEADLINE 0x6e0u
 
 enum {
-	REG_ID = 0x20, REG_EOI = 0xb0, REG_SPURIOUS = 0xf0, REG_ICR = 0x300, REG_ICR_HIGH = 0x310,
-	REG_LVT_TIMER = 0x320, REG_LVT_LINT0 = 0x350, REG_LVT_LINT1 = 0x360, REG_LVT_ERROR = 0x370,
-	REG_TIMER_COUNT = 0x380, REG_TIMER_CURRENT = 0x390, REG_TIMER_DIVIDE = 0x3e0,
+	REG_ID = 0x20,
+	REG_EOI = 0xb0,
+	REG_SPURIOUS = 0xf0,
+	REG_ICR = 0x300,
+	REG_ICR_HIGH = 0x310,
+	REG_LVT_TIMER = 0x320,
+	REG_LVT_LINT0 = 0x350,
+	REG_LVT_LINT1 = 0x360,
+	REG_LVT_ERROR = 0x370,
+	REG_TIMER_COUNT = 0x380,
+	REG_TIMER_CURRENT = 0x390,
+	REG_TIMER_DIVIDE = 0x3e0
 };
 
 #define LVT_MASKED 0x10000u
@@ -58,8 +68,9 @@ static void local_write(unsigned offset, uint32_t value)
 static void send_command(uint32_t destination, uint32_t command)
 {
 	if (cpu_features.x2apic) {
-		/* This write does not wait for earlier stores to be seen, as one to the APIC's page does: Intel SDM volume 3, "MSR Access in
-		 * x2APIC Mode". Whoever is interrupted is to find what it is told about. */
+		/* This write does not wait for earlier stores to be seen, as one to the APIC's page
+		 * does: Intel SDM volume 3, "MSR Access in x2APIC Mode". Whoever is interrupted is
+		 * to find what it is told about. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(MSR_X2APIC + REG_ICR / 16, (uint64_t)destination << 32 | command);
 		return;
@@ -79,7 +90,8 @@ static void io_write(unsigned index, uint32_t value)
 
 void apic_init_machine(void)
 {
-	/* 8259: initialise to vectors of our own, so that a spurious interrupt is not taken for an exception, then mask all. */
+	/* 8259: initialise to vectors of our own, so that a spurious interrupt is not taken for an
+	 * exception, then mask all. */
 	outb(0x20, 0x11);
 	outb(0xa0, 0x11);
 	outb(0x21, VECTOR_PIC);
@@ -102,7 +114,8 @@ void apic_init_cpu(void)
 		wrmsr(MSR_APIC_BASE, base | 0x400);
 	local_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	local_write(REG_LVT_LINT0, LVT_MASKED);
-	local_write(REG_LVT_LINT1, LVT_NMI); /* as PCs are wired: the operator's button, or a parity error */
+	local_write(REG_LVT_LINT1,
+		LVT_NMI); /* as PCs are wired: the operator's button, or a parity error */
 	local_write(REG_LVT_ERROR, LVT_MASKED);
 	local_write(REG_TIMER_DIVIDE, 0xb); /* by 1 */
 	apic_timer_mode();
@@ -110,7 +123,8 @@ void apic_init_cpu(void)
 
 void apic_timer_mode(void)
 {
-	local_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
+	local_write(
+		REG_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
 }
 
 uint32_t apic_id(void)
@@ -130,12 +144,14 @@ void apic_send(uint32_t target, unsigned vector)
 
 void apic_send_init(uint32_t target)
 {
-	send_command(target == APIC_ALL_OTHERS ? 0 : target, (target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_INIT);
+	send_command(target == APIC_ALL_OTHERS ? 0 : target,
+		(target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_INIT);
 }
 
 void apic_send_startup(uint32_t target, unsigned page)
 {
-	send_command(target == APIC_ALL_OTHERS ? 0 : target, (target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_STARTUP | page);
+	send_command(target == APIC_ALL_OTHERS ? 0 : target,
+		(target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_STARTUP | page);
 }
 
 void apic_stop_others(void)
@@ -182,7 +198,8 @@ bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
 bool isa_interrupt_register(unsigned line, void (*handler)(void))
 {
 	const struct acpi_isa_line *isa = &acpi.isa[line];
-	return register_line(isa->gsi, (isa->level ? IO_LEVEL : 0) | (isa->active_low ? IO_ACTIVE_LOW : 0), handler);
+	return register_line(isa->gsi,
+		(isa->level ? IO_LEVEL : 0) | (isa->active_low ? IO_ACTIVE_LOW : 0), handler);
 }
 
 bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message)
@@ -191,12 +208,14 @@ bool interrupt_register_message(void (*handler)(void), struct interrupt_message 
 		return false;
 	unsigned number = DEVICE_LINES + messages_used++;
 	device_handlers[number][0] = handler;
-	*message = (struct interrupt_message){ .address = LOCAL_APIC | (uint64_t)apic_id() << 12, .data = VECTOR_DEVICE + number };
+	*message = (struct interrupt_message){ .address = LOCAL_APIC | (uint64_t)apic_id() << 12,
+		.data = VECTOR_DEVICE + number };
 	return true;
 }
 
 void device_interrupt(unsigned number)
 {
-	for (unsigned place = 0; place < HANDLERS_PER_LINE && device_handlers[number][place]; place++)
+	for (unsigned place = 0; place < HANDLERS_PER_LINE && device_handlers[number][place];
+		place++)
 		device_handlers[number][place]();
 }

@@ -1,4 +1,5 @@
-/* Local and I/O interrupt controllers: the timer, interrupts between CPUs, device lines. Intel SDM volume 3 chapter 11. */
+/* Local and I/O interrupt controllers: the timer, interrupts between CPUs, device lines. Intel SDM
+ * volume 3 chapter 11. */
 #ifndef CAPOS_MACHINE_APIC_H
 #define CAPOS_MACHINE_APIC_H
 
@@ -27,7 +28,8 @@ void apic_send_startup(uint32_t target, unsigned page);
 /* Panic: an NMI to all other CPUs, which stop. */
 void apic_stop_others(void);
 
-void apic_timer_mode(void); /* chooses between the two below, by cpu_features.tsc_deadline; part of apic_init_cpu */
+void apic_timer_mode(void); /* chooses between the two below, by cpu_features.tsc_deadline; part of
+                               apic_init_cpu */
 /* One-shot timer: an interrupt after count ticks of the timer clock (0 stops it). */
 void apic_timer_start(uint32_t count);
 uint32_t apic_timer_current(void);

@@ -1,11 +1,14 @@
 /* Time from the time-stamp counter, and the one-shot timer behind deadlines.
  *
- * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under QEMU's TCG from the local APIC timer, whose
- * clock there is exactly 1 GHz; on a bare machine the processor's own word (CPUID 0x15); the HPET; the PIT.
+ * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under
+ * QEMU's TCG from the local APIC timer, whose clock there is exactly 1 GHz; on a bare machine the
+ * processor's own word (CPUID 0x15); the HPET; the PIT.
  *
- * The counter is not trusted where a bare machine does not promise a constant rate (CPUID 0x80000007), where smp.c sees one CPU's behind
- * another's, or where the command line says `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so by
- * nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree runs on one CPU. */
+ * The counter is not trusted where a bare machine does not promise a constant rate (CPUID
+ * 0x80000007), where smp.c sees one CPU's behind another's, or where the command line says
+ * `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so
+ * by nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree
+ * runs on one CPU. */
 #include "sched/clock.h"
 
 #include "machine/apic.h"
@@ -32,7 +35,7 @@ static union {
 } clock_page __attribute__((aligned(4096)));
 
 static uint64_t apic_hz;
-static uint64_t hpet_base;       /* its reading at monotonic time ns_base */
+static uint64_t hpet_base;    /* its reading at monotonic time ns_base */
 static uint64_t ticks_per_ns; /* 32.32, for deadlines in TSC */
 
 uint64_t clock_ticks(void)
@@ -51,7 +54,9 @@ static uint64_t scale(uint64_t value, uint64_t factor)
 static uint64_t ratio(uint64_t value, uint64_t divisor)
 {
 	uint64_t quotient, remainder;
-	__asm__("divq %4" : "=a"(quotient), "=d"(remainder) : "a"(value << 32), "d"(value >> 32), "r"(divisor));
+	__asm__("divq %4"
+		: "=a"(quotient), "=d"(remainder)
+		: "a"(value << 32), "d"(value >> 32), "r"(divisor));
 	return quotient;
 }
 
@@ -110,7 +115,8 @@ struct sample {
 	uint64_t tsc, apic;
 };
 
-/* Both counters at one moment: of several tries the one that took least, since a virtual CPU may lose its host CPU between any two reads. */
+/* Both counters at one moment: of several tries the one that took least, since a virtual CPU may
+ * lose its host CPU between any two reads. */
 static struct sample sample_counters(void)
 {
 	struct sample best = { 0, 0 };
@@ -161,8 +167,9 @@ static uint16_t pit_count(void)
 	return (uint16_t)(low | inb(PIT_CHANNEL_0) << 8);
 }
 
-/* Both rates against PIT channel 0 counting down from the top (Intel 8254: mode 0), over 10 ms; 0 when it stands still, as where it is switched
- * off. Its interrupt is masked. Channel 2 would need a port that not every machine has. */
+/* Both rates against PIT channel 0 counting down from the top (Intel 8254: mode 0), over 10 ms; 0
+ * when it stands still, as where it is switched off. Its interrupt is masked. Channel 2 would need
+ * a port that not every machine has. */
 static uint64_t tsc_hz_by_pit(void)
 {
 	unsigned polls = 0;
@@ -184,8 +191,8 @@ static uint64_t tsc_hz_by_pit(void)
 	return tsc * PIT_HZ / ticks;
 }
 
-/* Intel SDM volume 2, CPUID leaf 15H: crystal rate and the counter's multiple of it. The APIC timer runs at the crystal's rate then (volume 3,
- * 11.5.4). 0 when the processor does not say. */
+/* Intel SDM volume 2, CPUID leaf 15H: crystal rate and the counter's multiple of it. The APIC timer
+ * runs at the crystal's rate then (volume 3, 11.5.4). 0 when the processor does not say. */
 static uint64_t tsc_hz_by_processor(void)
 {
 	uint32_t r[4];
@@ -240,7 +247,8 @@ void clock_init(void)
 	clock_page.page.cpu_count = 1;
 	ticks_per_ns = ratio(hz, NS_PER_S);
 	if (command_line_has(kernel_command_line(), "clock", "hpet"))
-		clock_distrust_tsc("the command line asks for another clock than the time-stamp counter");
+		clock_distrust_tsc(
+			"the command line asks for another clock than the time-stamp counter");
 	else if (!is_virtual() && !cpu_features.invariant_tsc)
 		clock_distrust_tsc("the time-stamp counter's rate may change");
 }
@@ -254,7 +262,8 @@ void timer_program(uint64_t deadline_ns)
 	uint64_t now = clock_now_ns();
 	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
 	if (wait_ns > NS_PER_S)
-		wait_ns = NS_PER_S; /* the counter is 32 bits, and a program's deadline may be any number: wake once a second and look again */
+		wait_ns = NS_PER_S; /* the counter is 32 bits, and a program's deadline may be any
+		                       number: wake once a second and look again */
 	if (cpu_features.tsc_deadline) {
 		apic_timer_deadline(rdtsc() + scale(wait_ns, ticks_per_ns) + 1);
 		return;

@@ -1,11 +1,13 @@
-/* The event timer's main counter: a clock beside the CPUs', slow to read but one for all. IA-PC HPET Specification 1.0a, 2.3. */
+/* The event timer's main counter: a clock beside the CPUs', slow to read but one for all. IA-PC
+ * HPET Specification 1.0a, 2.3. */
 #ifndef CAPOS_MACHINE_HPET_H
 #define CAPOS_MACHINE_HPET_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts the counter. False if the machine has none, or one that would wrap around within the hour. */
+/* Starts the counter. False if the machine has none, or one that would wrap around within the hour.
+ */
 bool hpet_start(void);
 uint64_t hpet_read(void);
 /* 32.32 fixed point. */

@@ -1,5 +1,6 @@
-/* Multiboot2 Specification, version 2.0, section 3.6: a total size, then tags of a type and a size, each at a multiple of 8 bytes, the last of
- * type 0. Tags of other types than those read here are skipped. Every field is copied out before it is used: tags are not aligned as C would like. */
+/* Multiboot2 Specification, version 2.0, section 3.6: a total size, then tags of a type and a size,
+ * each at a multiple of 8 bytes, the last of type 0. Tags of other types than those read here are
+ * skipped. Every field is copied out before it is used: tags are not aligned as C would like. */
 #include "machine/multiboot.h"
 
 #include "core/string.h"
@@ -88,7 +89,8 @@ static const char *read_memory_map(const uint8_t *at, uint32_t size, struct boot
 	if (map.entry_size < sizeof entry)
 		return "the loader's memory map has entries of an unknown form";
 	for (int usable = 1; usable >= 0; usable--) {
-		for (uint32_t from = sizeof map; map.entry_size <= size - from; from += map.entry_size) {
+		for (uint32_t from = sizeof map; map.entry_size <= size - from;
+			from += map.entry_size) {
 			memcpy(&entry, at + from, sizeof entry);
 			if (usable && entry.type == MEMORY_RAM)
 				boot_info_add_ram(boot, entry.start, entry.size);
@@ -108,7 +110,11 @@ static void read_framebuffer(const uint8_t *at, uint32_t size, struct boot_info 
 		return;
 	memcpy(&tag, at, sizeof tag);
 	struct screen_info screen = {
-		.address = tag.address, .pitch = tag.pitch, .width = tag.width, .height = tag.height, .pixel_bytes = (uint8_t)((tag.bits + 7) / 8),
+		.address = tag.address,
+		.pitch = tag.pitch,
+		.width = tag.width,
+		.height = tag.height,
+		.pixel_bytes = (uint8_t)((tag.bits + 7) / 8),
 	};
 	if (tag.type == FRAMEBUFFER_TEXT) {
 		screen.kind = SCREEN_TEXT;
@@ -128,7 +134,8 @@ static void read_root_pointer(const uint8_t *at, uint32_t size, struct boot_info
 {
 	if (boot->has_root_pointer && size < sizeof boot->root_pointer)
 		return;
-	memcpy(boot->root_pointer, at, size < sizeof boot->root_pointer ? size : sizeof boot->root_pointer);
+	memcpy(boot->root_pointer, at,
+		size < sizeof boot->root_pointer ? size : sizeof boot->root_pointer);
 	boot->has_root_pointer = true;
 }
 
@@ -136,7 +143,8 @@ static const char *read_tag(const uint8_t *at, struct tag tag, struct boot_info 
 {
 	switch (tag.type) {
 	case TAG_COMMAND_LINE:
-		return read_command_line((const char *)at + sizeof tag, tag.size - sizeof tag, boot);
+		return read_command_line(
+			(const char *)at + sizeof tag, tag.size - sizeof tag, boot);
 	case TAG_MODULE:
 		return read_module(at, tag.size, boot);
 	case TAG_MEMORY_MAP:

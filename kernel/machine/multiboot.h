@@ -4,13 +4,15 @@
 
 /* In EAX at the entry. */
 #define MULTIBOOT_MAGIC 0x36d76289
-/* Modules are told apart by their command line: this one is the screen's font, the other one the boot package. */
+/* Modules are told apart by their command line: this one is the screen's font, the other one the
+ * boot package. */
 #define MULTIBOOT_FONT_MODULE "font"
 
 #ifndef __ASSEMBLER__
 #include "core/boot_info.h"
 
-/* Reads the boot information, of which reach bytes can be accessed. Returns why it cannot be used, or NULL. */
+/* Reads the boot information, of which reach bytes can be accessed. Returns why it cannot be used,
+ * or NULL. */
 const char *multiboot_read(const void *info, uint64_t reach, struct boot_info *boot);
 #endif
 

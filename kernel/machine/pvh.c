@@ -1,5 +1,6 @@
-/* Xen public/arch-x86/hvm/start_info.h, version 1 and later: a structure with the addresses of a module list, a command line, the ACPI root
- * pointer and a memory map. The first module is the boot package. */
+/* Xen public/arch-x86/hvm/start_info.h, version 1 and later: a structure with the addresses of a
+ * module list, a command line, the ACPI root pointer and a memory map. The first module is the boot
+ * package. */
 #include "machine/pvh.h"
 
 #include "core/string.h"
@@ -28,10 +29,12 @@ static bool inside(uint64_t address, uint64_t size, uint64_t reach)
 	return address <= reach && size <= reach - address;
 }
 
-static const char *read_memory_map(const struct start_info *info, uint64_t reach, struct boot_info *boot)
+static const char *read_memory_map(
+	const struct start_info *info, uint64_t reach, struct boot_info *boot)
 {
 	if (info->memory_map_entries > MEMORY_MAP_ENTRIES_MAX ||
-	    !inside(info->memory_map, info->memory_map_entries * sizeof(struct memory_map_entry), reach))
+		!inside(info->memory_map,
+			info->memory_map_entries * sizeof(struct memory_map_entry), reach))
 		return "the loader's memory map is out of reach";
 	const uint8_t *map = phys_to_virt(info->memory_map);
 	struct memory_map_entry entry;
@@ -47,7 +50,8 @@ static const char *read_memory_map(const struct start_info *info, uint64_t reach
 	return NULL;
 }
 
-static const char *read_command_line(const struct start_info *info, uint64_t reach, struct boot_info *boot)
+static const char *read_command_line(
+	const struct start_info *info, uint64_t reach, struct boot_info *boot)
 {
 	if (!info->command_line)
 		return NULL;

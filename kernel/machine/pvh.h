@@ -1,10 +1,12 @@
-/* The PVH boot protocol: what QEMU's -kernel and other virtual machine monitors start the kernel by. */
+/* The PVH boot protocol: what QEMU's -kernel and other virtual machine monitors start the kernel
+ * by. */
 #ifndef CAPOS_MACHINE_PVH_H
 #define CAPOS_MACHINE_PVH_H
 
 #include "core/boot_info.h"
 
-/* Reads the hvm_start_info at a physical address, with everything it points to, below reach. Returns why it cannot be used, or NULL. */
+/* Reads the hvm_start_info at a physical address, with everything it points to, below reach.
+ * Returns why it cannot be used, or NULL. */
 const char *pvh_read(paddr_t start_info, uint64_t reach, struct boot_info *boot);
 
 #endif

@@ -1,6 +1,7 @@
-/* Starting the other CPUs. ACPI's tables name them; without tables QEMU's firmware configuration device (docs/specs/fw_cfg, item 5) says how
- * many there are, and one broadcast wakes all; without either the machine has one CPU as far as the kernel is concerned. They number themselves
- * on the trampoline. */
+/* Starting the other CPUs. ACPI's tables name them; without tables QEMU's firmware configuration
+ * device (docs/specs/fw_cfg, item 5) says how many there are, and one broadcast wakes all; without
+ * either the machine has one CPU as far as the kernel is concerned. They number themselves on the
+ * trampoline. */
 #include "machine/acpi.h"
 #include "machine/apic.h"
 #include "arch/x86_64/arch.h"
@@ -57,9 +58,10 @@ static void wait_ns(uint64_t ns)
 		cpu_relax();
 }
 
-/* Programs read the time-stamp counter without asking which CPU they are on, so all must agree: before anything else every CPU stamps
- * a shared word in turn, many times, and a stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or
- * the machine runs on one CPU. */
+/* Programs read the time-stamp counter without asking which CPU they are on, so all must agree:
+ * before anything else every CPU stamps a shared word in turn, many times, and a stamp that is
+ * behind the one before it shows that they do not. Then time comes from elsewhere, or the machine
+ * runs on one CPU. */
 #define COUNTER_STAMPS 500
 
 enum { VERDICT_NONE, VERDICT_RUN, VERDICT_STOP };
@@ -100,7 +102,8 @@ static void judge_counters(unsigned others)
 	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
 	while (__atomic_load_n(&tested, __ATOMIC_ACQUIRE) < others && clock_now_ns() < limit)
 		stamp_counter();
-	bool run = !counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree");
+	bool run =
+		!counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree");
 	if (!run)
 		log_printf("capos: running on one CPU");
 	__atomic_store_n(&verdict, run ? VERDICT_RUN : VERDICT_STOP, __ATOMIC_RELEASE);
@@ -149,7 +152,8 @@ void smp_start(void)
 		percpus[i].self = &percpus[i];
 		percpus[i].id = i;
 	}
-	memcpy(phys_to_virt(TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	memcpy(phys_to_virt(TRAMPOLINE), trampoline_start,
+		(size_t)(trampoline_end - trampoline_start));
 	wake_cpus();
 	judge_counters(count - 1);
 	if (verdict == VERDICT_STOP)

@@ -1,10 +1,10 @@
 /* Address spaces: the methods that change what an address is for.
  *
- * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range is checked, then
- * everything the change needs is obtained (region nodes, charges, promises, page tables), and only then is anything
- * changed: from there on nothing can fail. References to memory objects are dropped after the lock. What is taken away may be large: it goes in
- * steps, with the lock free in between.
- * models/park.pml and models/tlb.pml model what takes mappings away. */
+ * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range
+ * is checked, then everything the change needs is obtained (region nodes, charges, promises, page
+ * tables), and only then is anything changed: from there on nothing can fail. References to memory
+ * objects are dropped after the lock. What is taken away may be large: it goes in steps, with the
+ * lock free in between. models/park.pml and models/tlb.pml model what takes mappings away. */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"
@@ -18,12 +18,13 @@
 #include "sched/park.h"
 #include "sched/sched.h"
 
-/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same GiB, so that they
- * share tables. */
+/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same
+ * GiB, so that they share tables. */
 #define SEARCH_BASE 0x20000000ul
 #define USER_BASE 0x10000ul
 
-/* What is taken away at a time, in tables of 512 pages and in 2 MiB pages: some hundred thousand instructions. */
+/* What is taken away at a time, in tables of 512 pages and in 2 MiB pages: some hundred thousand
+ * instructions. */
 #define STEP_TABLES 16u
 
 /* ---- arguments ---- */
@@ -50,7 +51,8 @@ static status_t check_range(uint64_t address, uint64_t *size)
 	return status;
 }
 
-/* Turns what a program asks for into what a region stores. The processor has no way to write or execute without reading. */
+/* Turns what a program asks for into what a region stores. The processor has no way to write or
+ * execute without reading. */
 static status_t check_prot(uint32_t *prot, uint32_t flags)
 {
 	if (*prot & ~(PROT_MASK | flags))
@@ -65,9 +67,9 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 /* ---- what is there, and cutting it at the edges of a range ---- */
 
 struct wanted {
-	bool kernel;    /* pinned regions may be changed too */
-	bool committed; /* reserved is not enough */
-	uint32_t prot;  /* regions of state object must allow this */
+	bool kernel;                        /* pinned regions may be changed too */
+	bool committed;                     /* reserved is not enough */
+	uint32_t prot;                      /* regions of state object must allow this */
 	const struct memory_object *object; /* only mappings of this one; NULL: anything */
 };
 
@@ -75,27 +77,31 @@ struct wanted {
 struct extent {
 	uint64_t start, end;
 	struct region *first, *last;
-	struct region *upper[2]; /* nodes for cutting at start and end; NULL: no region crosses there */
+	struct region
+		*upper[2]; /* nodes for cutting at start and end; NULL: no region crosses there */
 };
 
-#define for_each_region(region, extent) \
-	for (struct region *region = (extent)->first; region && region->start < (extent)->end; region = region_next(region))
+#define for_each_region(region, extent)                                                        \
+	for (struct region *region = (extent)->first; region && region->start < (extent)->end; \
+		region = region_next(region))
 
 /* Finds the regions of [start, end), all of it, and refuses those that are not wanted. */
-static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end, const struct wanted *wanted,
-			     struct extent *extent)
+static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end,
+	const struct wanted *wanted, struct extent *extent)
 {
 	struct region *region = region_at(&space->regions, start);
 
 	*extent = (struct extent){ .start = start, .end = end, .first = region };
 	for (uint64_t at = start; at < end; at = region->end, region = region_next(region)) {
-		if (!region || region->start > at || region->leaving || (wanted->object && region->object != wanted->object))
+		if (!region || region->start > at || region->leaving ||
+			(wanted->object && region->object != wanted->object))
 			return STATUS(NOT_RESERVED);
 		if (region->pinned && !wanted->kernel)
 			return STATUS(PROTECTION_REFUSED);
 		if (wanted->committed && region->state == CAPOS_REGION_STATE_RESERVED)
 			return STATUS(NOT_COMMITTED);
-		if (region->state == CAPOS_REGION_STATE_OBJECT && (wanted->prot & ~region->prot_max))
+		if (region->state == CAPOS_REGION_STATE_OBJECT &&
+			(wanted->prot & ~region->prot_max))
 			return STATUS(PROTECTION_REFUSED);
 		extent->last = region;
 	}
@@ -105,7 +111,8 @@ static status_t extent_check(const struct aspace *space, uint64_t start, uint64_
 /* Obtains the nodes that cutting takes. */
 static bool extent_prepare(const struct aspace *space, struct extent *extent)
 {
-	const bool crossed[2] = { extent->first->start < extent->start, extent->last->end > extent->end };
+	const bool crossed[2] = { extent->start > extent->first->start,
+		extent->last->end > extent->end };
 
 	for (unsigned i = 0; i < 2; i++) {
 		if (!crossed[i])
@@ -167,7 +174,8 @@ static bool provision_pages(struct aspace *space, struct provision *provision, u
 	*provision = (struct provision){ 0 };
 	if (!frames_promise(pages))
 		return false;
-	if (!ledger_charge(space->ledger, pages)) { /* second: what the machine refuses must not count as the process's peak */
+	if (!ledger_charge(space->ledger, pages)) { /* second: what the machine refuses must not
+		                                       count as the process's peak */
 		frames_unpromise(pages);
 		return false;
 	}
@@ -193,7 +201,8 @@ static bool provision_tables(struct aspace *space, struct provision *provision)
 	return false;
 }
 
-/* All pages that provide for has been made have their entries: gives back what was provided too much. */
+/* All pages that provide for has been made have their entries: gives back what was provided too
+ * much. */
 static void provision_finish(struct aspace *space, struct provision *provision)
 {
 	space->table_frames += provision->need.tables - provision->pool.count;
@@ -209,7 +218,8 @@ static bool range_free(const struct aspace *space, uint64_t start, uint64_t end)
 	return start >= USER_BASE && (!region || region->start >= end);
 }
 
-static status_t place(struct aspace *space, uint64_t hint, bool exact, uint64_t size, uint64_t *address)
+static status_t place(
+	struct aspace *space, uint64_t hint, bool exact, uint64_t size, uint64_t *address)
 {
 	if (space->reserved_limit - space->reserved_pages < size / PAGE_SIZE)
 		return STATUS(NO_RESERVATION);
@@ -230,7 +240,8 @@ static status_t place(struct aspace *space, uint64_t hint, bool exact, uint64_t 
 }
 
 /* Fills in a region's place and makes it known. chosen: the kernel chose the address. */
-static void region_add(struct aspace *space, struct region *region, uint64_t address, uint64_t size, bool chosen)
+static void region_add(
+	struct aspace *space, struct region *region, uint64_t address, uint64_t size, bool chosen)
 {
 	region->start = address;
 	region->end = address + size;
@@ -257,7 +268,7 @@ static struct region *region_new(uint32_t state, uint32_t prot)
 
 static void extent_mark(const struct extent *extent, bool leaving)
 {
-	for_each_region(region, extent)
+	for_each_region (region, extent)
 		region->leaving = leaving;
 }
 
@@ -284,8 +295,8 @@ static void split_edges(struct aspace *space, uint64_t start, uint64_t end)
 	split_edge(space, end);
 }
 
-/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for promised ones is
- * the caller's. */
+/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for
+ * promised ones is the caller's. */
 static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
@@ -300,8 +311,8 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 	ledger_credit(space->ledger, cleared.sparse);
 }
 
-/* All pages of the extent, which is cut, go in steps. Between them the lock is free, interrupts come in and others run; the extent stays what it
- * is, for its regions are marked. */
+/* All pages of the extent, which is cut, go in steps. Between them the lock is free, interrupts
+ * come in and others run; the extent stays what it is, for its regions are marked. */
 static void zap_extent(struct aspace *space, const struct extent *extent)
 {
 	uint64_t at = extent->start, stop = paging_step(space->root, at, extent->end, STEP_TABLES);
@@ -343,7 +354,8 @@ static void regions_remove(struct aspace *space, struct region *region, uint64_t
 	}
 }
 
-static status_t unmap(struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
+static status_t unmap(
+	struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
 {
 	struct extent extent;
 	status_t status = check_range(address, &size);
@@ -376,7 +388,8 @@ status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t si
 	return unmap(space, address, size, &(struct wanted){ .kernel = true });
 }
 
-status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size)
+status_t aspace_unmap_object(
+	struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size)
 {
 	return unmap(space, address, size, &(struct wanted){ .object = object });
 }
@@ -396,7 +409,7 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 	if (status == STATUS_OK) {
 		extent_cut(space, &extent);
 		zap_extent(space, &extent);
-		for_each_region(region, &extent) {
+		for_each_region (region, &extent) {
 			region_uncommit(space, region);
 			region->state = CAPOS_REGION_STATE_RESERVED;
 			region->prot = 0;
@@ -417,7 +430,7 @@ static void extent_protect(struct aspace *space, const struct extent *extent, ui
 {
 	bool lost = false;
 
-	for_each_region(region, extent) {
+	for_each_region (region, extent) {
 		if (region->state == CAPOS_REGION_STATE_RESERVED || region->prot == prot)
 			continue;
 		region->prot = (uint8_t)prot;
@@ -431,10 +444,12 @@ static void extent_protect(struct aspace *space, const struct extent *extent, ui
 /* Nothing to do, and nothing to cut for it: the commonest case of committing what is committed. */
 static bool protected_already(const struct extent *extent, uint32_t prot)
 {
-	return extent->first == extent->last && extent->first->state != CAPOS_REGION_STATE_RESERVED && extent->first->prot == prot;
+	return extent->first == extent->last &&
+		extent->first->state != CAPOS_REGION_STATE_RESERVED && extent->first->prot == prot;
 }
 
-static status_t protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
+static status_t protect(
+	struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
 {
 	struct extent extent;
 	status_t status = check_range(address, &size);
@@ -465,7 +480,8 @@ status_t aspace_protect(struct aspace *space, uint64_t address, uint64_t size, u
 	return protect(space, address, size, prot, &(struct wanted){ .committed = true });
 }
 
-status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size, uint32_t prot)
+status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
+	uint64_t size, uint32_t prot)
 {
 	return protect(space, address, size, prot, &(struct wanted){ .object = object });
 }
@@ -480,7 +496,8 @@ status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint
 
 	spin_lock(&space->lock);
 	status = place(space, hint, false, size, address);
-	struct region *region = status == STATUS_OK ? region_new(CAPOS_REGION_STATE_RESERVED, 0) : NULL;
+	struct region *region =
+		status == STATUS_OK ? region_new(CAPOS_REGION_STATE_RESERVED, 0) : NULL;
 	if (region) {
 		region_add(space, region, *address, size, *address != hint);
 		region_join(space, region);
@@ -492,18 +509,20 @@ status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint
 }
 
 /* The part of a region that lies in the extent, which need not be cut. */
-static void region_part(const struct region *region, const struct extent *extent, uint64_t *from, uint64_t *to)
+static void region_part(
+	const struct region *region, const struct extent *extent, uint64_t *from, uint64_t *to)
 {
 	*from = region->start > extent->start ? region->start : extent->start;
 	*to = region->end < extent->end ? region->end : extent->end;
 }
 
 /* Charges, promises and tables for all pages of the extent that are only reserved. */
-static bool extent_provide(struct aspace *space, const struct extent *extent, struct provision *provision)
+static bool extent_provide(
+	struct aspace *space, const struct extent *extent, struct provision *provision)
 {
 	uint64_t pages = 0, counted = 0, from, to;
 
-	for_each_region(region, extent) {
+	for_each_region (region, extent) {
 		if (region->state != CAPOS_REGION_STATE_RESERVED)
 			continue;
 		region_part(region, extent, &from, &to);
@@ -511,7 +530,7 @@ static bool extent_provide(struct aspace *space, const struct extent *extent, st
 	}
 	if (!provision_pages(space, provision, pages))
 		return false;
-	for_each_region(region, extent) {
+	for_each_region (region, extent) {
 		if (region->state != CAPOS_REGION_STATE_RESERVED)
 			continue;
 		region_part(region, extent, &from, &to);
@@ -522,13 +541,15 @@ static bool extent_provide(struct aspace *space, const struct extent *extent, st
 }
 
 /* A reserved region becomes a committed one: promised with what was provided, or sparse (NULL). */
-static void region_commit(struct aspace *space, struct region *region, uint32_t prot, struct provision *provision)
+static void region_commit(
+	struct aspace *space, struct region *region, uint32_t prot, struct provision *provision)
 {
 	region->prot = (uint8_t)(prot & PROT_MASK);
 	region->state = provision ? CAPOS_REGION_STATE_PROMISED : CAPOS_REGION_STATE_SPARSE;
 	if (!provision)
 		return;
-	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_PROMISED, 0, 0), 0, &provision->pool);
+	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_PROMISED, 0, 0), 0,
+		&provision->pool);
 	if (region->prot && region->end - region->start <= CLUSTER_BYTES)
 		populate_range(space, region, region->start, region->end);
 }
@@ -539,7 +560,8 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 	uint32_t access = prot & PROT_MASK;
 	struct provision provision;
 	struct extent extent;
-	status_t status = extent_check(space, start, end, &(struct wanted){ .prot = access }, &extent);
+	status_t status =
+		extent_check(space, start, end, &(struct wanted){ .prot = access }, &extent);
 	if (status != STATUS_OK || protected_already(&extent, access))
 		return status;
 
@@ -551,7 +573,7 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 	}
 	extent_cut(space, &extent);
 	extent_protect(space, &extent, access);
-	for_each_region(region, &extent)
+	for_each_region (region, &extent)
 		if (region->state == CAPOS_REGION_STATE_RESERVED)
 			region_commit(space, region, prot, sparse ? NULL : &provision);
 	if (!sparse)
@@ -574,7 +596,8 @@ status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, ui
 	return status;
 }
 
-status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address)
+status_t aspace_map(
+	struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address)
 {
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
@@ -615,9 +638,11 @@ out:
 
 /* ---- other people's frames ---- */
 
-/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. It is not joined yet. */
-static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, const struct region *template, uint64_t size,
-			    uint64_t entry, uint64_t step, uint64_t *address, struct region **added)
+/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. It
+ * is not joined yet. */
+static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact,
+	const struct region *template, uint64_t size, uint64_t entry, uint64_t step,
+	uint64_t *address, struct region **added)
 {
 	struct provision provision = { 0 };
 	struct region *region;
@@ -643,8 +668,8 @@ static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact, con
 	return STATUS_OK;
 }
 
-status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot,
-			   bool pinned, uint64_t *address)
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first,
+	uint64_t size, uint32_t prot, bool pinned, uint64_t *address)
 {
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
@@ -661,8 +686,8 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 	};
 	struct region *region;
 	spin_lock(&space->lock);
-	status = map_foreign(space, hint, exact, &template, size, paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address,
-			     &region);
+	status = map_foreign(space, hint, exact, &template, size,
+		paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address, &region);
 	if (status == STATUS_OK) {
 		space->resident_pages += size / PAGE_SIZE;
 		region_join(space, region);
@@ -671,13 +696,15 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 	return status;
 }
 
-status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size,
-			   uint32_t prot, uint64_t *address)
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
+	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address)
 {
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK && offset % PAGE_SIZE)
 		status = STATUS(MISALIGNED);
-	if (status == STATUS_OK && (offset / PAGE_SIZE > object->pages || size / PAGE_SIZE > object->pages - offset / PAGE_SIZE))
+	if (status == STATUS_OK &&
+		(offset / PAGE_SIZE > object->pages ||
+			size / PAGE_SIZE > object->pages - offset / PAGE_SIZE))
 		status = STATUS(OUT_OF_RANGE);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, 0);
@@ -693,7 +720,8 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 	};
 	struct region *region;
 	spin_lock(&space->lock);
-	status = map_foreign(space, hint, false, &template, size, paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address, &region);
+	status = map_foreign(space, hint, false, &template, size,
+		paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address, &region);
 	if (status == STATUS_OK) {
 		if (prot && size <= CLUSTER_BYTES)
 			populate_range(space, region, *address, *address + size);
@@ -703,7 +731,8 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 	return status;
 }
 
-bool aspace_lookup_object(struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset)
+bool aspace_lookup_object(
+	struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset)
 {
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
@@ -734,7 +763,8 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 		info->prot = region->prot;
 		info->resident_pages = paging_resident(space->root, region->start, region->end);
 	} else {
-		const struct region *below = region_before(&space->regions, address), *above = region_from(&space->regions, address);
+		const struct region *below = region_before(&space->regions, address),
+				    *above = region_from(&space->regions, address);
 		info->start = below ? below->end : 0;
 		info->size = (above ? above->start : CAPOS_USER_TOP) - info->start;
 		info->state = CAPOS_REGION_STATE_FREE;
@@ -797,7 +827,8 @@ void aspace_destroy(struct aspace *space)
 	}
 	spin_lock(&space->lock);
 	regions_remove(space, region_of(rbtree_first(&space->regions)), CAPOS_USER_TOP);
-	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages && !space->table_frames);
+	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages &&
+		!space->table_frames);
 	spin_unlock(&space->lock);
 	paging_destroy(space->root);
 	ledger_release(space->ledger);

@@ -1,13 +1,13 @@
 /* An address space: the regions of a process's user half, its page tables, its two ledgers.
  *
- * Regions are the truth about what an address is for (mm/region.h); page tables hold the frames, and the claims to
- * frames that are promised but not given yet (arch/x86_64/paging.h). One lock, rank ASPACE, guards both. Everything
- * that takes mappings away shoots TLBs down and drains park waiters (park_drain) before the frames or the addresses
- * can be used again.
+ * Regions are the truth about what an address is for (mm/region.h); page tables hold the frames,
+ * and the claims to frames that are promised but not given yet (arch/x86_64/paging.h). One lock,
+ * rank ASPACE, guards both. Everything that takes mappings away shoots TLBs down and drains park
+ * waiters (park_drain) before the frames or the addresses can be used again.
  *
- * Promised pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a whole aligned
- * block is promised. After a promise nothing can fail for want of memory: tables are made or promised along with it.
- * Sparse pages are charged and given one by one. */
+ * Promised pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a
+ * whole aligned block is promised. After a promise nothing can fail for want of memory: tables are
+ * made or promised along with it. Sparse pages are charged and given one by one. */
 #ifndef CAPOS_MM_ASPACE_H
 #define CAPOS_MM_ASPACE_H
 
@@ -26,13 +26,15 @@ struct memory_object;
 
 struct aspace {
 	/* Set at creation, never changed. */
-	uint64_t id;         /* never used again: half of a private park key together with generation */
+	uint64_t id; /* never used again: half of a private park key together with generation */
 	uint64_t generation;
-	paddr_t root;        /* top-level page table */
-	struct ledger *ledger; /* committed pages; atomic in itself, shared with the memory objects the process made */
+	paddr_t root;          /* top-level page table */
+	struct ledger *ledger; /* committed pages; atomic in itself, shared with the memory objects
+	                          the process made */
 
 	/* Atomic. */
-	uint64_t cpus;         /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code */
+	uint64_t cpus; /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code
+	                */
 	uint32_t park_waiters; /* threads parked on private words of this space */
 
 	/* Guarded by lock. */
@@ -53,7 +55,8 @@ enum fault_outcome {
 	FAULT_NO_MEMORY, /* a sparse page and no frame */
 };
 
-/* References: one for the process; destroyed by aspace_destroy when no thread of it can run any more. */
+/* References: one for the process; destroyed by aspace_destroy when no thread of it can run any
+ * more. */
 struct aspace *aspace_create(uint64_t committed_limit) MUST_CHECK;
 void aspace_destroy(struct aspace *space);
 
@@ -61,40 +64,50 @@ void aspace_destroy(struct aspace *space);
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
 
 /* The VirtualMemory methods, with the semantics of abi/schema/interfaces.capnp. */
-status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot,
+	uint64_t *address) MUST_CHECK;
 status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
-status_t aspace_protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
-status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint64_t *address) MUST_CHECK;
-status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
+status_t aspace_protect(
+	struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
+status_t aspace_reserve(
+	struct aspace *space, uint64_t hint, uint64_t size, uint64_t *address) MUST_CHECK;
+status_t aspace_commit(
+	struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
 status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
-status_t aspace_query(struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
+status_t aspace_query(
+	struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 
-/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot package, read-only program segments) as a
- * region of state object; size in bytes, page multiple. hint as in reserve; exact: refuse (OVERLAP) rather than move.
- * pinned: the program can neither unmap, protect nor decommit it (PROTECTION_REFUSED); otherwise protect may take
- * rights away and give back, up to prot. The frames are not freed with the mapping. */
-status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first, uint64_t size, uint32_t prot,
-			   bool pinned, uint64_t *address) MUST_CHECK;
+/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot package, read-only
+ * program segments) as a region of state object; size in bytes, page multiple. hint as in reserve;
+ * exact: refuse (OVERLAP) rather than move. pinned: the program can neither unmap, protect nor
+ * decommit it (PROTECTION_REFUSED); otherwise protect may take rights away and give back, up to
+ * prot. The frames are not freed with the mapping. */
+status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first,
+	uint64_t size, uint32_t prot, bool pinned, uint64_t *address) MUST_CHECK;
 /* The kernel's own removal, also of pinned ranges. */
 status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
 
 /* Maps a range of a memory object; holds a reference to the object per region. */
-status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint, uint64_t offset, uint64_t size,
-			   uint32_t prot, uint64_t *address) MUST_CHECK;
-/* The same as unmap and protect, for a range that is nothing but mappings of that object (else NOT_RESERVED). */
-status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size) MUST_CHECK;
-status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address, uint64_t size,
-			       uint32_t prot) MUST_CHECK;
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
+	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+/* The same as unmap and protect, for a range that is nothing but mappings of that object (else
+ * NOT_RESERVED). */
+status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address,
+	uint64_t size) MUST_CHECK;
+status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
+	uint64_t size, uint32_t prot) MUST_CHECK;
 
-/* Writes into a space that need not be current, faulting pages in regardless of write protection (program loading).
- * Promised and sparse pages only (else BAD_ADDRESS). */
-status_t aspace_write(struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
+/* Writes into a space that need not be current, faulting pages in regardless of write protection
+ * (program loading). Promised and sparse pages only (else BAD_ADDRESS). */
+status_t aspace_write(
+	struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
 /* The same with zero bytes. */
 status_t aspace_write_zero(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
 
-/* For shared park keys: the object and byte offset under an address. Takes a reference to the object for the caller;
- * false if it is not in a memory object's mapping. */
-bool aspace_lookup_object(struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset);
+/* For shared park keys: the object and byte offset under an address. Takes a reference to the
+ * object for the caller; false if it is not in a memory object's mapping. */
+bool aspace_lookup_object(
+	struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset);
 
 #endif

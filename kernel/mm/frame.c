@@ -1,17 +1,18 @@
 /* The frame allocator: binary buddies over all RAM, one byte of bookkeeping a frame.
  *
- * Free blocks are linked through their own first 16 bytes (the direct map reaches all RAM), so the byte per frame only
- * says what the frame is the head of:
+ * Free blocks are linked through their own first 16 bytes (the direct map reaches all RAM), so the
+ * byte per frame only says what the frame is the head of:
  *
  *     0                  inside a block, a hole, or not ours
  *     HEAD_FREE | order  head of a free block, on free_lists[order]
  *     HEAD_USED | order  head of an allocated block
  *
- * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy always has an entry;
- * entries of holes stay 0 and never merge. A wrong free (twice, wrong order, not a head) meets a wrong byte and stops
- * the machine at once.
+ * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy
+ * always has an entry; entries of holes stay 0 and never merge. A wrong free (twice, wrong order,
+ * not a head) meets a wrong byte and stops the machine at once.
  *
- * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is found there. */
+ * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is
+ * found there. */
 #include "mm/frame.h"
 
 #include "core/kasan.h"
@@ -27,8 +28,8 @@
 static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
 
 /* Set at boot, never changed. */
-static uint8_t *heads;      /* indexed by frame number - first_frame */
-static size_t first_frame;  /* multiple of BLOCK_MAX, as is frame_limit */
+static uint8_t *heads;     /* indexed by frame number - first_frame */
+static size_t first_frame; /* multiple of BLOCK_MAX, as is frame_limit */
 static size_t frame_limit;
 
 /* Guarded by frames_lock. */
@@ -38,7 +39,8 @@ static size_t total_count, free_count, promised_count;
 
 /* ---- contents ---- */
 
-/* One store per 8 bytes in one instruction: cheapest both on processors with fast strings and by instruction count. */
+/* One store per 8 bytes in one instruction: cheapest both on processors with fast strings and by
+ * instruction count. */
 static void fill_words(void *to, size_t count, uint64_t value)
 {
 	__asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
@@ -57,7 +59,8 @@ static void poison_check(paddr_t frame, unsigned order)
 	const uint64_t *words = phys_to_virt(frame);
 	for (size_t i = 0; i < (PAGE_SIZE << order) / 8; i++)
 		if (words[i] != POISON)
-			panic("frame %lx was written after it was freed: word %zu is %lx", frame + i * 8, i % 512, words[i]);
+			panic("frame %lx was written after it was freed: word %zu is %lx",
+				frame + i * 8, i % 512, words[i]);
 }
 #else
 static void poison(void *from, size_t bytes)
@@ -104,7 +107,8 @@ static void block_merge(size_t frame, unsigned order)
 	block_insert(frame, order);
 }
 
-/* Takes a block of at least the order, returning its unneeded upper halves; 0 when there is none. */
+/* Takes a block of at least the order, returning its unneeded upper halves; 0 when there is none.
+ */
 static size_t block_take(unsigned order)
 {
 	uint32_t fitting = orders_free & (~0u << order);
@@ -155,7 +159,8 @@ static size_t block_check(paddr_t address, unsigned order)
 {
 	size_t frame = address >> PAGE_SHIFT;
 
-	if (frame < first_frame || frame >= frame_limit || heads[frame - first_frame] != (HEAD_USED | order))
+	if (frame < first_frame || frame >= frame_limit ||
+		heads[frame - first_frame] != (HEAD_USED | order))
 		panic("frame %lx is not an allocated block of order %u", address, order);
 	return frame;
 }
@@ -191,7 +196,8 @@ unsigned frame_order(paddr_t address)
 	size_t frame = address >> PAGE_SHIFT;
 
 	/* No lock: an allocated head's byte changes only by its owner's free or split. */
-	if (frame < first_frame || frame >= frame_limit || !(heads[frame - first_frame] & HEAD_USED))
+	if (frame < first_frame || frame >= frame_limit ||
+		!(heads[frame - first_frame] & HEAD_USED))
 		panic("frame %lx is not allocated", address);
 	return heads[frame - first_frame] & ~HEAD_USED;
 }
@@ -239,7 +245,8 @@ static size_t frame_up(paddr_t address)
 	return (address + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
-/* Frees [from, to) in the largest aligned blocks; touches nothing inside them but their first bytes. */
+/* Frees [from, to) in the largest aligned blocks; touches nothing inside them but their first
+ * bytes. */
 static void add_frames(size_t from, size_t to)
 {
 	if (from == 0)
@@ -288,7 +295,8 @@ static void taken_insert(size_t from, size_t to)
 	taken_frames[i] = (struct taken_frames){ from, to };
 }
 
-/* The next stretch of [*from, to) that nobody has taken: sets *from to its start and returns its end; 0 when none is left. */
+/* The next stretch of [*from, to) that nobody has taken: sets *from to its start and returns its
+ * end; 0 when none is left. */
 static size_t untaken_next(size_t *from, size_t to)
 {
 	for (unsigned i = 0; i < taken_frames_count && *from < to; i++) {
@@ -340,7 +348,8 @@ static void place_shadow(const struct memory_range *usable, unsigned usable_coun
 }
 #endif
 
-void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken, unsigned taken_count)
+void frames_init(const struct memory_range *usable, unsigned usable_count,
+	const struct memory_range *taken, unsigned taken_count)
 {
 	first_frame = SIZE_MAX;
 	for (unsigned i = 0; i < usable_count; i++) {
@@ -361,8 +370,8 @@ void frames_init(const struct memory_range *usable, unsigned usable_count, const
 	for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
 		list_init(&free_lists[i]);
 
-	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing. All are cleared
-	 * before any is set. */
+	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing.
+	 * All are cleared before any is set. */
 	for (unsigned i = 0; i < usable_count; i++) {
 		size_t from = frame_up(usable[i].start) & ~(BLOCK_MAX - 1);
 		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);

@@ -1,8 +1,8 @@
 /* Physical memory: a buddy allocator over the machine's RAM, and the ledger of promises.
  *
- * A promise is a frame somebody was told he will get: commit in promised mode charges here, and later faults
- * redeem promises one by one. free frames >= outstanding promises, always; allocation without a promise is
- * refused when it would break that. */
+ * A promise is a frame somebody was told he will get: commit in promised mode charges here, and
+ * later faults redeem promises one by one. free frames >= outstanding promises, always; allocation
+ * without a promise is refused when it would break that. */
 #ifndef CAPOS_MM_FRAME_H
 #define CAPOS_MM_FRAME_H
 
@@ -13,21 +13,24 @@
 #include "capos_kernel/status.h"
 #include "core/address.h"
 
-/* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator that backs guest memory
- * with huge pages clears one for each: many small blocks would cost more than the rest of the boot. */
+/* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator
+ * that backs guest memory with huge pages clears one for each: many small blocks would cost more
+ * than the rest of the boot. */
 #define FRAME_ORDER_MAX 14
 
-/* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel image, boot
- * package, tables). The allocator's own tables are placed in usable memory. The direct map covers all of usable. */
-void frames_init(const struct memory_range *usable, unsigned usable_count, const struct memory_range *taken,
-		 unsigned taken_count);
+/* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel
+ * image, boot package, tables). The allocator's own tables are placed in usable memory. The direct
+ * map covers all of usable. */
+void frames_init(const struct memory_range *usable, unsigned usable_count,
+	const struct memory_range *taken, unsigned taken_count);
 
 enum frame_flags {
 	FRAME_ZERO = 1,     /* contents zero; otherwise undefined (poisoned in debug kernels) */
 	FRAME_PROMISED = 2, /* redeems 2^order promises made before: cannot fail for order 0 */
 };
 
-/* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is none. */
+/* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is
+ * none. */
 paddr_t frame_alloc(unsigned order, unsigned flags) MUST_CHECK;
 /* order: the one it was allocated with (checked). */
 void frame_free(paddr_t frame, unsigned order);

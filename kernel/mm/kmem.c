@@ -4,13 +4,15 @@
  *     | header | object | object |     | object | rest |
  *     +--------+--------+--------+ ... +--------+------+
  *
- * So an object's slab is found by rounding its address down, and an object is never page-aligned: a page-aligned address is a
- * whole-frame allocation, whose size the frame allocator knows. That is how free needs no size.
+ * So an object's slab is found by rounding its address down, and an object is never page-aligned: a
+ * page-aligned address is a whole-frame allocation, whose size the frame allocator knows. That is
+ * how free needs no size.
  *
- * A slab is on its class's list while it has both a free object and a used one. Objects never used yet are not on the
- * free list but behind `carved`: a new slab costs nothing per object.
+ * A slab is on its class's list while it has both a free object and a used one. Objects never used
+ * yet are not on the free list but behind `carved`: a new slab costs nothing per object.
  *
- * Kernels with address checks keep a red zone behind each object that is handed out, and poison what is not. */
+ * Kernels with address checks keep a red zone behind each object that is handed out, and poison
+ * what is not. */
 #include "mm/kmem.h"
 
 #include <stdbool.h>
@@ -36,13 +38,15 @@ struct slab {
 	uint64_t magic;
 	uint64_t reserved[3];
 };
-_Static_assert(sizeof(struct slab) == 64, "objects of 64 bytes and more are 64-byte aligned behind the header");
+_Static_assert(sizeof(struct slab) == 64,
+	"objects of 64 bytes and more are 64-byte aligned behind the header");
 
 #define SLAB_MAGIC 0x62616c73736f7061ul
 #define SLAB_BYTES (PAGE_SIZE - sizeof(struct slab))
 
 /* As many objects of 4032 bytes as each class allows, multiples of 64 from 64 up. */
-static const uint16_t class_sizes[] = { 16, 32, 48, 64, 128, 192, 256, 320, 384, 448, 576, 768, 960, 1344, 1984 };
+static const uint16_t class_sizes[] = { 16, 32, 48, 64, 128, 192, 256, 320, 384, 448, 576, 768, 960,
+	1344, 1984 };
 #define CLASS_COUNT (sizeof(class_sizes) / sizeof(class_sizes[0]))
 #define SLAB_SIZE_MAX 1984u
 
@@ -65,7 +69,7 @@ static unsigned class_of(size_t size)
 	unsigned class = 0;
 
 	while (class_sizes[class] < size)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -84,7 +88,8 @@ static void *slab_object(struct slab *slab, unsigned index)
 
 static void object_poison(void *object, size_t size)
 {
-	memset((char *)object + sizeof(struct free_object), POISON_BYTE, size - sizeof(struct free_object));
+	memset((char *)object + sizeof(struct free_object), POISON_BYTE,
+		size - sizeof(struct free_object));
 }
 
 static void object_check(const struct slab *slab, const void *object)
@@ -92,7 +97,8 @@ static void object_check(const struct slab *slab, const void *object)
 	const unsigned char *bytes = object;
 	for (size_t i = sizeof(struct free_object); i < class_sizes[slab->class]; i++)
 		if (bytes[i] != POISON_BYTE)
-			panic("kernel object %p of %u bytes was written after it was freed", object, class_sizes[slab->class]);
+			panic("kernel object %p of %u bytes was written after it was freed", object,
+				class_sizes[slab->class]);
 }
 
 static void object_check_used(const struct slab *slab, const void *object)

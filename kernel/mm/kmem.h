@@ -1,13 +1,15 @@
-/* Kernel memory for objects: size-class slabs over frames up to half a page, whole frames above (to 4 MiB). Memory
- * comes zeroed. Free takes no size. Slabs with no object in them go back to the frame allocator, but for one per
- * class that saves alternating callers the way there; kmem_trim() gives those back too, and then frame counts are
- * exactly what they were: every test compares them. */
+/* Kernel memory for objects: size-class slabs over frames up to half a page, whole frames above (to
+ * 4 MiB). Memory comes zeroed. Free takes no size. Slabs with no object in them go back to the
+ * frame allocator, but for one per class that saves alternating callers the way there; kmem_trim()
+ * gives those back too, and then frame counts are exactly what they were: every test compares them.
+ */
 #ifndef CAPOS_MM_KMEM_H
 #define CAPOS_MM_KMEM_H
 
 #include <stddef.h>
 
-/* NULL when memory is short. Alignment: 16; 64 for sizes of at least 64; a page for sizes above half a page. */
+/* NULL when memory is short. Alignment: 16; 64 for sizes of at least 64; a page for sizes above
+ * half a page. */
 void *kmem_alloc(size_t size);
 /* NULL is allowed. */
 void kmem_free(void *memory);

@@ -32,12 +32,16 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages)
 	uint64_t old = __atomic_load_n(&ledger->committed, __ATOMIC_RELAXED), new;
 
 	do {
-		if (__builtin_add_overflow(old, pages, &new) || (ledger->limit && new > ledger->limit))
+		if (__builtin_add_overflow(old, pages, &new) ||
+			(ledger->limit && new > ledger->limit))
 			return false;
-	} while (!__atomic_compare_exchange_n(&ledger->committed, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(
+		&ledger->committed, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 
 	uint64_t peak = __atomic_load_n(&ledger->peak, __ATOMIC_RELAXED);
-	while (new > peak && !__atomic_compare_exchange_n(&ledger->peak, &peak, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (new > peak &&
+		!__atomic_compare_exchange_n(
+			&ledger->peak, &peak, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	return true;
 }

@@ -1,6 +1,7 @@
-/* The ledger of committed pages: what a process is charged for, against its limit. It is an object of its own because
- * a memory object charges its creator until it dies, which may be after the creator has: the last of them frees it.
- * All operations are atomic; the machine's own ledger, promises, is in mm/frame.h. */
+/* The ledger of committed pages: what a process is charged for, against its limit. It is an object
+ * of its own because a memory object charges its creator until it dies, which may be after the
+ * creator has: the last of them frees it. All operations are atomic; the machine's own ledger,
+ * promises, is in mm/frame.h. */
 #ifndef CAPOS_MM_LEDGER_H
 #define CAPOS_MM_LEDGER_H
 

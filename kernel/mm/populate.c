@@ -1,4 +1,5 @@
-/* Faults, and the other occasions on which pages get their frames. models/park.pml models faults against unmap and parking. */
+/* Faults, and the other occasions on which pages get their frames. models/park.pml models faults
+ * against unmap and parking. */
 #include "mm/populate.h"
 
 #include "arch/x86_64/paging.h"
@@ -38,7 +39,8 @@ static void populate_promised(uint64_t *entries, size_t count, uint32_t prot)
 }
 
 /* count neighbouring entries of one table, the first of which is the page at address. */
-static void populate_entries(struct aspace *space, const struct region *region, uint64_t *entries, uint64_t address, size_t count)
+static void populate_entries(struct aspace *space, const struct region *region, uint64_t *entries,
+	uint64_t address, size_t count)
 {
 	for (size_t i = 0; i < count;) {
 		enum paging_kind kind = paging_kind(entries[i]);
@@ -49,9 +51,11 @@ static void populate_entries(struct aspace *space, const struct region *region, 
 			populate_promised(&entries[i], run, region->prot);
 			space->resident_pages += run;
 		} else if (kind == PAGING_FOREIGN_PENDING) {
-			uint64_t offset = region->backing + (address + i * PAGE_SIZE - region->start);
+			uint64_t offset =
+				region->backing + (address + i * PAGE_SIZE - region->start);
 			paddr_t frame = memory_object_frame(region->object, offset / PAGE_SIZE);
-			paging_replace(&entries[i], paging_entry(PAGING_FOREIGN, frame, region->prot));
+			paging_replace(
+				&entries[i], paging_entry(PAGING_FOREIGN, frame, region->prot));
 			space->resident_pages++;
 		}
 		i += run;
@@ -59,7 +63,8 @@ static void populate_entries(struct aspace *space, const struct region *region, 
 }
 
 /* The part of a range that lies in one 2 MiB block. */
-static void populate_block(struct aspace *space, const struct region *region, uint64_t start, uint64_t end)
+static void populate_block(
+	struct aspace *space, const struct region *region, uint64_t start, uint64_t end)
 {
 	uint64_t base = start & ~(LARGE_PAGE_SIZE - 1);
 	unsigned level;
@@ -68,7 +73,8 @@ static void populate_block(struct aspace *space, const struct region *region, ui
 	if (level == 2 && paging_has_frame(*entry))
 		return;
 	if (level == 2) {
-		/* Promised as a whole. Whoever changes part of a region splits what crosses the edges, so all of it is in this one. */
+		/* Promised as a whole. Whoever changes part of a region splits what crosses the
+		 * edges, so all of it is in this one. */
 		ASSERT(region->start <= base && base + LARGE_PAGE_SIZE <= region->end);
 		if (paging_populate_large(entry, region->prot)) {
 			space->resident_pages += LARGE_PAGE_SIZE / PAGE_SIZE;
@@ -134,7 +140,8 @@ static bool populate_around(struct aspace *space, const struct region *region, u
 		return populate_sparse(space, region, page);
 
 	uint64_t start = page & ~(CLUSTER_BYTES - 1), end = start + CLUSTER_BYTES;
-	populate_range(space, region, start > region->start ? start : region->start, end < region->end ? end : region->end);
+	populate_range(space, region, start > region->start ? start : region->start,
+		end < region->end ? end : region->end);
 	return true;
 }
 
@@ -175,7 +182,9 @@ static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 	uint64_t page = address & ~(PAGE_SIZE - 1);
 	unsigned level;
 
-	if (!region || region->leaving || (region->state != CAPOS_REGION_STATE_PROMISED && region->state != CAPOS_REGION_STATE_SPARSE))
+	if (!region || region->leaving ||
+		(region->state != CAPOS_REGION_STATE_PROMISED &&
+			region->state != CAPOS_REGION_STATE_SPARSE))
 		return STATUS(BAD_ADDRESS);
 	if (!populate_around(space, region, page))
 		return STATUS(NO_MEMORY);

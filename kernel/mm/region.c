@@ -46,7 +46,8 @@ void region_insert(struct rbtree *regions, struct region *region)
 	rbtree_insert(regions, &region->node, region_less);
 }
 
-void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper)
+void region_split(
+	struct rbtree *regions, struct region *region, uint64_t address, struct region *upper)
 {
 	ASSERT(region->start < address && address < region->end);
 	*upper = *region;
@@ -59,13 +60,16 @@ void region_split(struct rbtree *regions, struct region *region, uint64_t addres
 	rbtree_insert_after(regions, &region->node, &upper->node);
 }
 
-/* Whether b, which follows a, is more of the same. What the kernel has pinned stays as it was put in: the kernel must be able to take it out
- * again without a node for a cut, at the end of a thread and when memory is short. */
+/* Whether b, which follows a, is more of the same. What the kernel has pinned stays as it was put
+ * in: the kernel must be able to take it out again without a node for a cut, at the end of a thread
+ * and when memory is short. */
 static bool regions_alike(const struct region *a, const struct region *b)
 {
-	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start && a->state == b->state && a->object == b->object &&
-	       a->prot == b->prot && a->prot_max == b->prot_max &&
-	       (a->state != CAPOS_REGION_STATE_OBJECT || a->backing + (a->end - a->start) == b->backing);
+	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start &&
+		a->state == b->state && a->object == b->object && a->prot == b->prot &&
+		a->prot_max == b->prot_max &&
+		(a->state != CAPOS_REGION_STATE_OBJECT ||
+			a->backing + (a->end - a->start) == b->backing);
 }
 
 unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end)
@@ -83,14 +87,16 @@ unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end
 		rbtree_remove(regions, &next->node);
 		region->end = next->end;
 		if (next->object)
-			object_release(memory_object_header(next->object)); /* never the last: region has one */
+			object_release(memory_object_header(
+				next->object)); /* never the last: region has one */
 		kmem_free(next);
 		merged++;
 	}
 	return merged;
 }
 
-uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from, uint64_t limit)
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from,
+	uint64_t limit)
 {
 	struct region *region = region_from(regions, from);
 

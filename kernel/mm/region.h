@@ -1,6 +1,6 @@
-/* The regions of an address space: disjoint ranges with a state and a protection, in a tree ordered by address.
- * Neighbours with equal properties are one region. Everything here runs under the space's lock and knows nothing of
- * page tables. */
+/* The regions of an address space: disjoint ranges with a state and a protection, in a tree ordered
+ * by address. Neighbours with equal properties are one region. Everything here runs under the
+ * space's lock and knows nothing of page tables. */
 #ifndef CAPOS_MM_REGION_H
 #define CAPOS_MM_REGION_H
 
@@ -22,9 +22,12 @@ struct region {
 	uint8_t prot;     /* 0 while reserved */
 	uint8_t prot_max; /* what protect may ask for */
 	bool pinned;      /* only the kernel may take it away or change it */
-	bool leaving;     /* its pages are being taken away, in steps: nobody changes it, and no page gets a frame */
-	struct memory_object *object; /* state object: its owner, referenced; NULL: frames that are mapped for good */
-	uint64_t backing; /* state object: offset of start in the object, or physical address of its frame */
+	bool leaving; /* its pages are being taken away, in steps: nobody changes it, and no page
+	                 gets a frame */
+	struct memory_object *object; /* state object: its owner, referenced; NULL: frames that are
+	                                 mapped for good */
+	uint64_t backing; /* state object: offset of start in the object, or physical address of its
+	                     frame */
 };
 
 static inline struct region *region_of(struct rbnode *node)
@@ -47,12 +50,15 @@ struct region *region_next(const struct region *region);
 
 void region_insert(struct rbtree *regions, struct region *region);
 /* Cuts the region in two at an address inside it; upper is memory for the second half. */
-void region_split(struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
-/* Joins what can be joined from first, its predecessor included, up to the region that begins at end. Returns how
- * many regions went; their nodes, perhaps first's too, are freed. */
+void region_split(
+	struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
+/* Joins what can be joined from first, its predecessor included, up to the region that begins at
+ * end. Returns how many regions went; their nodes, perhaps first's too, are freed. */
 unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end);
 
-/* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none. */
-uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from, uint64_t limit);
+/* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none.
+ */
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from,
+	uint64_t limit);
 
 #endif

@@ -1,5 +1,6 @@
-/* User memory, with the range checked here and everything else left to the processor: usercopy.S has the accesses,
- * the page-fault handler resolves what can be and sends the rest to the fixups. */
+/* User memory, with the range checked here and everything else left to the processor: usercopy.S
+ * has the accesses, the page-fault handler resolves what can be and sends the rest to the fixups.
+ */
 #include "mm/user.h"
 
 #include "arch/x86_64/cpu.h"
@@ -78,7 +79,8 @@ status_t user_touch(uint64_t address)
 
 uint64_t user_access_fixup(uint64_t rip, bool *nofault)
 {
-	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end; entry++) {
+	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end;
+		entry++) {
 		if (entry->from == rip) {
 			*nofault = entry->nofault;
 			return entry->to;

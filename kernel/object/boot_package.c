@@ -1,5 +1,5 @@
-/* BootPackage: the package's tables, and the whole of it mapped read-only. The frames are the ones it was loaded
- * into: nothing is copied, however many programs look. */
+/* BootPackage: the package's tables, and the whole of it mapped read-only. The frames are the ones
+ * it was loaded into: nothing is copied, however many programs look. */
 #include "object/boot_package.h"
 
 #include "call/call.h"
@@ -16,8 +16,9 @@ void boot_package_set(const struct package *loaded)
 	package = loaded;
 }
 
-status_t method_boot_package_manifest_size(struct call *call, const struct boot_package_manifest_size_params *in,
-                                           struct boot_package_manifest_size_results *out)
+status_t method_boot_package_manifest_size(struct call *call,
+	const struct boot_package_manifest_size_params *in,
+	struct boot_package_manifest_size_results *out)
 {
 	(void)call;
 	(void)in;
@@ -25,19 +26,21 @@ status_t method_boot_package_manifest_size(struct call *call, const struct boot_
 	return STATUS_OK;
 }
 
-status_t method_boot_package_read_manifest(struct call *call, const struct boot_package_read_manifest_params *in,
-                                           struct boot_package_read_manifest_results *out)
+status_t method_boot_package_read_manifest(struct call *call,
+	const struct boot_package_read_manifest_params *in,
+	struct boot_package_read_manifest_results *out)
 {
 	if (in->offset > package->manifest_size) {
 		call->detail = package->manifest_size;
 		return STATUS(OUT_OF_RANGE);
 	}
 	uint64_t left = package->manifest_size - in->offset;
-	return span_write(&out->data, package->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
+	return span_write(&out->data, package->bytes + in->offset,
+		left < in->max_bytes ? left : in->max_bytes);
 }
 
 status_t method_boot_package_map(struct call *call, const struct boot_package_map_params *in,
-                                 struct boot_package_map_results *out)
+	struct boot_package_map_results *out)
 {
 	(void)in;
 	struct process *process = call->process;
@@ -46,8 +49,8 @@ status_t method_boot_package_map(struct call *call, const struct boot_package_ma
 	/* Pinned, so that the address stays right for those who got it first. */
 	spin_lock(&process->lock);
 	if (!process->boot_address)
-		status = aspace_map_frames(process->space, 0, false, virt_to_phys(package->bytes), size, CAPOS_PROT_READ, true,
-		                           &process->boot_address);
+		status = aspace_map_frames(process->space, 0, false, virt_to_phys(package->bytes),
+			size, CAPOS_PROT_READ, true, &process->boot_address);
 	out->addr = process->boot_address;
 	spin_unlock(&process->lock);
 	return status;

@@ -1,8 +1,8 @@
-/* Console: the program's three standard streams, as frames of the host channel. Which of the three an object is
- * shows by its identity; stdin cannot be written nor the others read.
+/* Console: the program's three standard streams, as frames of the host channel. Which of the three
+ * an object is shows by its identity; stdin cannot be written nor the others read.
  *
- * Bytes of a compact call are still in user memory: they come through the thread's scratch in pieces, each a frame.
- * A bad address in the middle therefore lets the bytes before it out. */
+ * Bytes of a compact call are still in user memory: they come through the thread's scratch in
+ * pieces, each a frame. A bad address in the middle therefore lets the bytes before it out. */
 #include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
@@ -25,7 +25,8 @@ static bool may_continue(struct thread *thread)
 	return !(__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) & EXIT_WORK_DIE);
 }
 
-static status_t write_user(struct call *call, uint32_t type, const struct span_in *data, const char *tail, size_t tail_size)
+static status_t write_user(struct call *call, uint32_t type, const struct span_in *data,
+	const char *tail, size_t tail_size)
 {
 	char few[128], *scratch = call_scratch(call->thread);
 	size_t at = 0, room = CALL_SCRATCH_BYTES;
@@ -45,8 +46,10 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 	return status;
 }
 
-/* A line is one frame, so that no other thread's output comes into it, unless it is too long for that or memory is short. */
-static status_t write_user_line(struct call *call, uint32_t type, const struct span_in *text, const char *tail, size_t tail_size)
+/* A line is one frame, so that no other thread's output comes into it, unless it is too long for
+ * that or memory is short. */
+static status_t write_user_line(struct call *call, uint32_t type, const struct span_in *text,
+	const char *tail, size_t tail_size)
 {
 	void *line = call_buffer(call->thread, text->length);
 	if (!line)
@@ -58,7 +61,8 @@ static status_t write_user_line(struct call *call, uint32_t type, const struct s
 	return status;
 }
 
-static status_t console_output(struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
+static status_t console_output(
+	struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
 {
 	uint32_t type;
 	if (!output_frame(call->object, &type))
@@ -73,20 +77,22 @@ static status_t console_output(struct call *call, const struct span_in *data, co
 	return STATUS_OK;
 }
 
-status_t method_console_write(struct call *call, const struct console_write_params *in, struct console_write_results *out)
+status_t method_console_write(
+	struct call *call, const struct console_write_params *in, struct console_write_results *out)
 {
 	(void)out;
 	return console_output(call, &in->data, NULL, 0);
 }
 
 status_t method_console_write_line(struct call *call, const struct console_write_line_params *in,
-                                   struct console_write_line_results *out)
+	struct console_write_line_results *out)
 {
 	(void)out;
 	return console_output(call, &in->text, "\n", 1);
 }
 
-status_t method_console_read(struct call *call, const struct console_read_params *in, struct console_read_results *out)
+status_t method_console_read(
+	struct call *call, const struct console_read_params *in, struct console_read_results *out)
 {
 	struct span_out *data = &out->data;
 	size_t room = in->max_bytes < data->capacity ? in->max_bytes : data->capacity;
@@ -108,7 +114,8 @@ status_t method_console_read(struct call *call, const struct console_read_params
 	void *scratch = call_scratch(call->thread);
 	if (!scratch)
 		return STATUS(NO_MEMORY);
-	status_t status = channel_read(scratch, room < CALL_SCRATCH_BYTES ? room : CALL_SCRATCH_BYTES, &got);
+	status_t status =
+		channel_read(scratch, room < CALL_SCRATCH_BYTES ? room : CALL_SCRATCH_BYTES, &got);
 	if (status != STATUS_OK)
 		return status;
 	status = span_write(data, scratch, got);

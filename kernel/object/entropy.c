@@ -1,12 +1,12 @@
 /* Random bytes: a ChaCha20 generator with fast key erasure.
  *
- * The state is one key. Each request spends it: the first half of a block becomes the next key, the second half
- * keys the stream for this request alone. Whoever sees the state later can therefore not tell what was handed out
- * before, and the lock is held for one block.
+ * The state is one key. Each request spends it: the first half of a block becomes the next key, the
+ * second half keys the stream for this request alone. Whoever sees the state later can therefore
+ * not tell what was handed out before, and the lock is held for one block.
  *
- * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses cannot undo
- * others. RDSEED, RDRAND and the entropy device make the generator seeded. The time-stamp counter is mixed in too,
- * but proves nothing and does not count. */
+ * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses
+ * cannot undo others. RDSEED, RDRAND and the entropy device make the generator seeded. The
+ * time-stamp counter is mixed in too, but proves nothing and does not count. */
 #include "object/entropy.h"
 
 #include "arch/x86_64/cpu.h"
@@ -34,8 +34,8 @@ enum entropy_source {
 
 static struct spinlock generator_lock = SPINLOCK_INIT(OBJECT);
 static uint8_t generator_key[CHACHA_KEY_BYTES]; /* guarded by generator_lock */
-static uint32_t sources;                         /* enum entropy_source; guarded by generator_lock */
-static uint32_t requests_since_seed;             /* guarded by generator_lock */
+static uint32_t sources;                        /* enum entropy_source; guarded by generator_lock */
+static uint32_t requests_since_seed;            /* guarded by generator_lock */
 static const uint8_t nonce[12];
 
 /* Replaces the key; spent, if not NULL, receives the other half of the block. */
@@ -119,7 +119,8 @@ static void reseed(void)
 	virtio_rng_request();
 }
 
-/* A device may give fewer bytes than it was asked for: it counts as a source when it has given a key's worth. */
+/* A device may give fewer bytes than it was asked for: it counts as a source when it has given a
+ * key's worth. */
 static void seed_from_device(const void *bytes, size_t size)
 {
 	static uint64_t received; /* atomic */
@@ -131,8 +132,8 @@ void entropy_init(struct virtio_device *rng)
 {
 	bool device = rng && virtio_rng_init(rng, seed_from_device);
 	reseed();
-	/* Programs want their first random bytes at once; with no processor source it is worth waiting for the device a
-	 * little. */
+	/* Programs want their first random bytes at once; with no processor source it is worth
+	 * waiting for the device a little. */
 	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
 	while (device && !sources && clock_now_ns() < until) {
 		virtio_rng_request();
@@ -185,17 +186,19 @@ bool entropy_fill(void *buffer, size_t size)
 }
 
 status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in,
-                                    struct entropy_source_fill_results *out)
+	struct entropy_source_fill_results *out)
 {
 	uint8_t key[CHACHA_KEY_BYTES], block[CHACHA_BLOCK_BYTES];
 	status_t status = STATUS_OK;
 	if (in->length > FILL_BYTES_MAX || in->length > out->data.capacity) {
-		call->detail = out->data.capacity < FILL_BYTES_MAX ? out->data.capacity : FILL_BYTES_MAX;
+		call->detail =
+			out->data.capacity < FILL_BYTES_MAX ? out->data.capacity : FILL_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
 	if (!request_key(key))
 		return STATUS(NOT_SEEDED);
-	for (uint32_t counter = 0; out->data.length < in->length && status == STATUS_OK; counter++) {
+	for (uint32_t counter = 0; out->data.length < in->length && status == STATUS_OK;
+		counter++) {
 		size_t left = in->length - out->data.length;
 		chacha20_block(key, counter, nonce, block);
 		status = span_write(&out->data, block, left < sizeof block ? left : sizeof block);
@@ -206,8 +209,8 @@ status_t method_entropy_source_fill(struct call *call, const struct entropy_sour
 	return status;
 }
 
-status_t method_entropy_source_status(struct call *call, const struct entropy_source_status_params *in,
-                                      struct entropy_source_status_results *out)
+status_t method_entropy_source_status(struct call *call,
+	const struct entropy_source_status_params *in, struct entropy_source_status_results *out)
 {
 	(void)call;
 	(void)in;

@@ -1,4 +1,5 @@
-/* Names of files for the host: relative, and below the directory the host chose: no empty, "." or ".." component. */
+/* Names of files for the host: relative, and below the directory the host chose: no empty, "." or
+ * ".." component. */
 #include "object/host_share.h"
 
 bool host_name_allowed(const char *name, size_t length)
@@ -13,7 +14,8 @@ bool host_name_allowed(const char *name, size_t length)
 			continue;
 		const char *start = name + component;
 		size_t size = i - component;
-		if (size == 0 || (size == 1 && start[0] == '.') || (size == 2 && start[0] == '.' && start[1] == '.'))
+		if (size == 0 || (size == 1 && start[0] == '.') ||
+			(size == 2 && start[0] == '.' && start[1] == '.'))
 			return false;
 		component = i + 1;
 	}

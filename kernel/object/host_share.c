@@ -1,5 +1,5 @@
-/* HostShare: bytes of named files for whoever started the machine, as frames of the host channel: u64 offset, u32
- * length of the name, the name, the bytes. */
+/* HostShare: bytes of named files for whoever started the machine, as frames of the host channel:
+ * u64 offset, u32 length of the name, the name, the bytes. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -28,7 +28,8 @@ static status_t send_user(struct call *call, struct file_frame *frame, const str
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
 		status = span_read(data, at, scratch, part);
 		if (status == STATUS_OK)
-			channel_send(CAPOS_HOST_FRAME_FILE, frame, FILE_FRAME_HEAD + frame->name_length, scratch, part);
+			channel_send(CAPOS_HOST_FRAME_FILE, frame,
+				FILE_FRAME_HEAD + frame->name_length, scratch, part);
 		at += part;
 		frame->offset += part;
 	} while (status == STATUS_OK && at < data->length);
@@ -36,13 +37,15 @@ static status_t send_user(struct call *call, struct file_frame *frame, const str
 }
 
 status_t method_host_share_write(struct call *call, const struct host_share_write_params *in,
-                                 struct host_share_write_results *out)
+	struct host_share_write_results *out)
 {
 	(void)out;
-	struct file_frame frame = { .offset = in->offset, .name_length = (uint32_t)in->name.length };
+	struct file_frame frame = { .offset = in->offset,
+		.name_length = (uint32_t)in->name.length };
 	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX ||
-	    in->offset > INT64_MAX - DATA_BYTES_MAX) {
-		call->detail = in->name.length > HOST_NAME_BYTES_MAX ? HOST_NAME_BYTES_MAX : DATA_BYTES_MAX;
+		in->offset > INT64_MAX - DATA_BYTES_MAX) {
+		call->detail = in->name.length > HOST_NAME_BYTES_MAX ? HOST_NAME_BYTES_MAX
+								     : DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
 	status_t status = span_read(&in->name, 0, frame.name, in->name.length);
@@ -54,6 +57,7 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 		return STATUS(DISCONNECTED);
 	if (!in->data.kernel)
 		return send_user(call, &frame, &in->data);
-	channel_send(CAPOS_HOST_FRAME_FILE, &frame, FILE_FRAME_HEAD + frame.name_length, in->data.kernel, in->data.length);
+	channel_send(CAPOS_HOST_FRAME_FILE, &frame, FILE_FRAME_HEAD + frame.name_length,
+		in->data.kernel, in->data.length);
 	return STATUS_OK;
 }

@@ -1,6 +1,6 @@
-/* The objects of which there is exactly one, or three: they stand for an authority and hold no state of their own,
- * so they live as long as the kernel and are not counted. What they act on is the calling process and thread, or
- * the machine. */
+/* The objects of which there is exactly one, or three: they stand for an authority and hold no
+ * state of their own, so they live as long as the kernel and are not counted. What they act on is
+ * the calling process and thread, or the machine. */
 #ifndef CAPOS_OBJECT_MARKERS_H
 #define CAPOS_OBJECT_MARKERS_H
 

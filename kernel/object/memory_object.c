@@ -1,7 +1,8 @@
 /* Memory objects; their life is described in memory_object.h.
  *
- * Frames are found through tables of one frame each, which are made with the object, so that giving a page its frame needs
- * nothing but the frame that was promised. The tables themselves are nobody's charge, like page tables. */
+ * Frames are found through tables of one frame each, which are made with the object, so that giving
+ * a page its frame needs nothing but the frame that was promised. The tables themselves are
+ * nobody's charge, like page tables. */
 #include "object/memory_object.h"
 
 #include "arch/x86_64/tlb.h"
@@ -49,7 +50,8 @@ static void memory_object_destroy(struct object *header)
 	uint64_t returned = 0;
 
 	for (uint64_t page = 0; returned < object->resident_pages; page++) {
-		paddr_t frame = object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
+		paddr_t frame =
+			object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
 		if (!frame)
 			continue;
 		frame_free(frame, 0);
@@ -73,7 +75,8 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 		return STATUS(INVALID_ARGUMENT);
 	if (!frames_promise(pages))
 		return STATUS(NO_MEMORY);
-	if (!ledger_charge(ledger, pages)) /* second: what the machine refuses must not count as the process's peak */
+	if (!ledger_charge(ledger, pages)) /* second: what the machine refuses must not count as the
+	                                      process's peak */
 		goto out_promise;
 	struct memory_object *object = kmem_alloc(sizeof(*object));
 	if (!object)
@@ -113,8 +116,9 @@ paddr_t memory_object_frame(struct memory_object *object, uint64_t page)
 
 /* ---- methods ---- */
 
-status_t method_memory_allocator_create(struct call *call, const struct memory_allocator_create_params *in,
-					struct memory_allocator_create_results *out)
+status_t method_memory_allocator_create(struct call *call,
+	const struct memory_allocator_create_params *in,
+	struct memory_allocator_create_results *out)
 {
 	struct memory_object *object;
 	status_t status = memory_object_create(call->process->space->ledger, in->size, &object);
@@ -125,7 +129,7 @@ status_t method_memory_allocator_create(struct call *call, const struct memory_a
 }
 
 status_t method_memory_object_info(struct call *call, const struct memory_object_info_params *in,
-				   struct memory_object_info_results *out)
+	struct memory_object_info_results *out)
 {
 	(void)in;
 	out->pages = memory_object_from(call->object)->pages;
@@ -133,23 +137,24 @@ status_t method_memory_object_info(struct call *call, const struct memory_object
 }
 
 status_t method_memory_object_map(struct call *call, const struct memory_object_map_params *in,
-				  struct memory_object_map_results *out)
+	struct memory_object_map_results *out)
 {
-	return aspace_map_object(call->process->space, memory_object_from(call->object), in->hint, in->offset, in->size,
-				 (uint32_t)in->prot, &out->addr);
+	return aspace_map_object(call->process->space, memory_object_from(call->object), in->hint,
+		in->offset, in->size, (uint32_t)in->prot, &out->addr);
 }
 
 status_t method_memory_object_unmap(struct call *call, const struct memory_object_unmap_params *in,
-				    struct memory_object_unmap_results *out)
+	struct memory_object_unmap_results *out)
 {
 	(void)out;
-	return aspace_unmap_object(call->process->space, memory_object_from(call->object), in->addr, in->size);
+	return aspace_unmap_object(
+		call->process->space, memory_object_from(call->object), in->addr, in->size);
 }
 
-status_t method_memory_object_protect(struct call *call, const struct memory_object_protect_params *in,
-				      struct memory_object_protect_results *out)
+status_t method_memory_object_protect(struct call *call,
+	const struct memory_object_protect_params *in, struct memory_object_protect_results *out)
 {
 	(void)out;
-	return aspace_protect_object(call->process->space, memory_object_from(call->object), in->addr, in->size,
-				     (uint32_t)in->prot);
+	return aspace_protect_object(call->process->space, memory_object_from(call->object),
+		in->addr, in->size, (uint32_t)in->prot);
 }

@@ -1,9 +1,10 @@
 /* MemoryObject: zeroed frames that any number of address spaces may map.
  *
- * Life: MemoryAllocator.create charges the creator's ledger and promises the frames; a page gets its frame at first touch,
- * through whichever mapping; mappings and capability slots hold references; the last one going frees the frames and pays the
- * charge back. The ledger is the creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers
- * to the process itself. */
+ * Life: MemoryAllocator.create charges the creator's ledger and promises the frames; a page gets
+ * its frame at first touch, through whichever mapping; mappings and capability slots hold
+ * references; the last one going frees the frames and pays the charge back. The ledger is the
+ * creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers to the
+ * process itself. */
 #ifndef CAPOS_OBJECT_MEMORY_OBJECT_H
 #define CAPOS_OBJECT_MEMORY_OBJECT_H
 
@@ -42,7 +43,8 @@ static inline struct memory_object *memory_object_from(struct object *object)
 }
 
 /* One reference. */
-status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
+status_t memory_object_create(
+	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
 /* The frame of a page, given now if it had none. Cannot fail: it was promised. */
 paddr_t memory_object_frame(struct memory_object *object, uint64_t page);

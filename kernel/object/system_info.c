@@ -7,7 +7,7 @@
 #include "proc/process.h"
 
 status_t method_system_info_process(struct call *call, const struct system_info_process_params *in,
-                                    struct system_info_process_results *out)
+	struct system_info_process_results *out)
 {
 	(void)in;
 	struct process *process = call->process;
@@ -25,11 +25,13 @@ status_t method_system_info_process(struct call *call, const struct system_info_
 }
 
 status_t method_system_info_release(struct call *call, const struct system_info_release_params *in,
-                                    struct system_info_release_results *out)
+	struct system_info_release_results *out)
 {
 	(void)call;
 	(void)in;
 	char text[96];
-	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs", (unsigned)CAPOS_ABI_VERSION, cpus_online());
-	return span_write(&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs",
+		(unsigned)CAPOS_ABI_VERSION, cpus_online());
+	return span_write(
+		&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }

@@ -17,16 +17,18 @@
 /* entry.S: abandons the current kernel stack and leaves to user mode by the frame at its top. */
 _Noreturn void leave_by_frame(struct trap_frame *frame);
 
-status_t method_thread_control_get_fs_base(struct call *call, const struct thread_control_get_fs_base_params *in,
-					   struct thread_control_get_fs_base_results *out)
+status_t method_thread_control_get_fs_base(struct call *call,
+	const struct thread_control_get_fs_base_params *in,
+	struct thread_control_get_fs_base_results *out)
 {
 	(void)call, (void)in;
 	out->base = fs_base_read();
 	return STATUS_OK;
 }
 
-status_t method_thread_control_set_fs_base(struct call *call, const struct thread_control_set_fs_base_params *in,
-					   struct thread_control_set_fs_base_results *out)
+status_t method_thread_control_set_fs_base(struct call *call,
+	const struct thread_control_set_fs_base_params *in,
+	struct thread_control_set_fs_base_results *out)
 {
 	(void)call, (void)out;
 	if (in->base >= CAPOS_USER_TOP)
@@ -35,15 +37,17 @@ status_t method_thread_control_set_fs_base(struct call *call, const struct threa
 	return STATUS_OK;
 }
 
-status_t method_thread_control_exit_thread(struct call *call, const struct thread_control_exit_thread_params *in,
-					   struct thread_control_exit_thread_results *out)
+status_t method_thread_control_exit_thread(struct call *call,
+	const struct thread_control_exit_thread_params *in,
+	struct thread_control_exit_thread_results *out)
 {
 	(void)call, (void)in, (void)out;
 	thread_exit(0);
 }
 
-status_t method_thread_control_set_notification(struct call *call, const struct thread_control_set_notification_params *in,
-						struct thread_control_set_notification_results *out)
+status_t method_thread_control_set_notification(struct call *call,
+	const struct thread_control_set_notification_params *in,
+	struct thread_control_set_notification_results *out)
 {
 	(void)out;
 	struct thread *thread = call->thread;
@@ -61,18 +65,21 @@ status_t method_thread_control_set_notification(struct call *call, const struct 
 	return STATUS_OK;
 }
 
-status_t method_thread_control_set_mask(struct call *call, const struct thread_control_set_mask_params *in,
-					struct thread_control_set_mask_results *out)
+status_t method_thread_control_set_mask(struct call *call,
+	const struct thread_control_set_mask_params *in,
+	struct thread_control_set_mask_results *out)
 {
 	struct thread *thread = call->thread;
 	out->previous = thread->notify_mask;
-	__atomic_store_n(&thread->notify_mask, (thread->notify_mask | in->set) & ~in->clear & NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->notify_mask,
+		(thread->notify_mask | in->set) & ~in->clear & NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	if (notify_due(thread))
 		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);
 	return STATUS_OK;
 }
 
-status_t method_thread_control_resume(struct call *call, const struct thread_control_resume_params *in, struct thread_control_resume_results *out)
+status_t method_thread_control_resume(struct call *call,
+	const struct thread_control_resume_params *in, struct thread_control_resume_results *out)
 {
 	(void)out;
 	struct trap_frame *frame = thread_frame(call->thread);
@@ -84,14 +91,16 @@ status_t method_thread_control_resume(struct call *call, const struct thread_con
 	leave_by_frame(frame);
 }
 
-status_t method_thread_control_yield(struct call *call, const struct thread_control_yield_params *in, struct thread_control_yield_results *out)
+status_t method_thread_control_yield(struct call *call,
+	const struct thread_control_yield_params *in, struct thread_control_yield_results *out)
 {
 	(void)call, (void)in, (void)out;
 	sched_yield();
 	return STATUS_OK;
 }
 
-status_t method_thread_control_self(struct call *call, const struct thread_control_self_params *in, struct thread_control_self_results *out)
+status_t method_thread_control_self(struct call *call, const struct thread_control_self_params *in,
+	struct thread_control_self_results *out)
 {
 	(void)in;
 	object_retain(&call->thread->object);
@@ -104,8 +113,9 @@ static bool interval_is_valid(uint64_t interval_ns)
 	return !interval_ns || (interval_ns >= PROFILE_INTERVAL_MIN_NS && interval_ns <= INT64_MAX);
 }
 
-status_t method_thread_control_set_profile(struct call *call, const struct thread_control_set_profile_params *in,
-					   struct thread_control_set_profile_results *out)
+status_t method_thread_control_set_profile(struct call *call,
+	const struct thread_control_set_profile_params *in,
+	struct thread_control_set_profile_results *out)
 {
 	(void)out;
 	if (!interval_is_valid(in->interval_ns))
@@ -114,8 +124,9 @@ status_t method_thread_control_set_profile(struct call *call, const struct threa
 	return STATUS_OK;
 }
 
-status_t method_thread_control_set_process_profile(struct call *call, const struct thread_control_set_process_profile_params *in,
-						   struct thread_control_set_process_profile_results *out)
+status_t method_thread_control_set_process_profile(struct call *call,
+	const struct thread_control_set_process_profile_params *in,
+	struct thread_control_set_process_profile_results *out)
 {
 	(void)out;
 	if (!interval_is_valid(in->interval_ns))
@@ -124,7 +135,8 @@ status_t method_thread_control_set_process_profile(struct call *call, const stru
 	return STATUS_OK;
 }
 
-status_t method_thread_control_info(struct call *call, const struct thread_control_info_params *in, struct thread_control_info_results *out)
+status_t method_thread_control_info(struct call *call, const struct thread_control_info_params *in,
+	struct thread_control_info_results *out)
 {
 	(void)in;
 	return thread_info_write(call->thread, &out->info);
@@ -138,10 +150,12 @@ static status_t read_name(const struct span_in *span, char name[CAPOS_THREAD_NAM
 	return span_read(span, 0, name, span->length);
 }
 
-status_t method_thread_spawner_spawn(struct call *call, const struct thread_spawner_spawn_params *in, struct thread_spawner_spawn_results *out)
+status_t method_thread_spawner_spawn(struct call *call,
+	const struct thread_spawner_spawn_params *in, struct thread_spawner_spawn_results *out)
 {
 	char name[CAPOS_THREAD_NAME_MAX + 1];
-	if (in->entry >= CAPOS_USER_TOP || in->stack > CAPOS_USER_TOP || in->fs_base >= CAPOS_USER_TOP)
+	if (in->entry >= CAPOS_USER_TOP || in->stack > CAPOS_USER_TOP ||
+		in->fs_base >= CAPOS_USER_TOP)
 		return STATUS(OUT_OF_RANGE);
 	if (!in->entry)
 		return STATUS(INVALID_ARGUMENT);

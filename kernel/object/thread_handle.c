@@ -19,13 +19,15 @@ static struct thread *target_of(struct call *call)
 	return container_of(call->object, struct thread, object);
 }
 
-status_t method_thread_handle_join(struct call *call, const struct thread_handle_join_params *in, struct thread_handle_join_results *out)
+status_t method_thread_handle_join(struct call *call, const struct thread_handle_join_params *in,
+	struct thread_handle_join_results *out)
 {
 	struct thread *thread = target_of(call);
 	if (thread == call->thread)
 		return STATUS(WRONG_STATE);
 	uint64_t deadline = DEADLINE_NONE;
-	if (in->timeout_ns != CAPOS_WAIT_FOREVER && __builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
+	if (in->timeout_ns != CAPOS_WAIT_FOREVER &&
+		__builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
 		deadline = DEADLINE_NONE;
 	status_t status = STATUS_OK;
 	spin_lock(&thread->lock);
@@ -39,14 +41,17 @@ status_t method_thread_handle_join(struct call *call, const struct thread_handle
 	return status;
 }
 
-status_t method_thread_handle_detach(struct call *call, const struct thread_handle_detach_params *in, struct thread_handle_detach_results *out)
+status_t method_thread_handle_detach(struct call *call,
+	const struct thread_handle_detach_params *in, struct thread_handle_detach_results *out)
 {
-	/* The record lasts as long as somebody holds it, so there is nothing to give up but the capability, which the caller releases. */
+	/* The record lasts as long as somebody holds it, so there is nothing to give up but the
+	 * capability, which the caller releases. */
 	(void)call, (void)in, (void)out;
 	return STATUS_OK;
 }
 
-status_t method_thread_handle_notify(struct call *call, const struct thread_handle_notify_params *in, struct thread_handle_notify_results *out)
+status_t method_thread_handle_notify(struct call *call,
+	const struct thread_handle_notify_params *in, struct thread_handle_notify_results *out)
 {
 	(void)out;
 	struct thread *thread = target_of(call);
@@ -58,17 +63,20 @@ status_t method_thread_handle_notify(struct call *call, const struct thread_hand
 	return STATUS_OK;
 }
 
-/* The thread runs no user code once it has acknowledged, or from the beginning of a wait: it looks at the flag before it
- * returns to user mode. A wait counts before the thread has stopped, because a thread that was past its last look for somebody to
- * acknowledge to stops without telling. One that merely waits for a CPU does not count, although it runs nothing: it soon stops properly,
- * and only then can its registers be written. models/notify.pml is the model. */
+/* The thread runs no user code once it has acknowledged, or from the beginning of a wait: it looks
+ * at the flag before it returns to user mode. A wait counts before the thread has stopped, because
+ * a thread that was past its last look for somebody to acknowledge to stops without telling. One
+ * that merely waits for a CPU does not count, although it runs nothing: it soon stops properly, and
+ * only then can its registers be written. models/notify.pml is the model. */
 static bool is_quiet(const struct thread *thread)
 {
-	return thread->ended || thread->acknowledged || __atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_BLOCKED ||
-	       __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;
+	return thread->ended || thread->acknowledged ||
+		__atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_BLOCKED ||
+		__atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;
 }
 
-status_t method_thread_handle_suspend(struct call *call, const struct thread_handle_suspend_params *in, struct thread_handle_suspend_results *out)
+status_t method_thread_handle_suspend(struct call *call,
+	const struct thread_handle_suspend_params *in, struct thread_handle_suspend_results *out)
 {
 	(void)in, (void)out;
 	struct thread *thread = target_of(call);
@@ -88,7 +96,8 @@ status_t method_thread_handle_suspend(struct call *call, const struct thread_han
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
 	if (status == STATUS_OK)
-		thread->acknowledged = true; /* also for what comes next: it may run in the kernel again before it stops */
+		thread->acknowledged = true; /* also for what comes next: it may run in the kernel
+		                                again before it stops */
 	else if (thread->suspend_count && !--thread->suspend_count)
 		wait_queue_wake(&thread->suspended, 1);
 	if (status == STATUS_OK && thread->ended)
@@ -97,7 +106,8 @@ status_t method_thread_handle_suspend(struct call *call, const struct thread_han
 	return status;
 }
 
-status_t method_thread_handle_resume(struct call *call, const struct thread_handle_resume_params *in, struct thread_handle_resume_results *out)
+status_t method_thread_handle_resume(struct call *call,
+	const struct thread_handle_resume_params *in, struct thread_handle_resume_results *out)
 {
 	(void)in, (void)out;
 	struct thread *thread = target_of(call);
@@ -113,13 +123,16 @@ status_t method_thread_handle_resume(struct call *call, const struct thread_hand
 	return status;
 }
 
-/* Takes the lock of a suspended thread that is off its CPU or at the suspension point: its registers are where they can be read, and while the
- * lock is held nobody resumes it. It may be on its way there: a moment, without locks on its side. */
+/* Takes the lock of a suspended thread that is off its CPU or at the suspension point: its
+ * registers are where they can be read, and while the lock is held nobody resumes it. It may be on
+ * its way there: a moment, without locks on its side. */
 static status_t lock_suspended(struct thread *thread)
 {
 	for (;;) {
 		spin_lock(&thread->lock);
-		status_t status = thread->ended ? STATUS(NOT_FOUND) : !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE) : STATUS_OK;
+		status_t status = thread->ended                       ? STATUS(NOT_FOUND)
+			: !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE)
+								      : STATUS_OK;
 		if (status == STATUS_OK && (thread->stopped || sched_is_off_cpu(thread)))
 			return STATUS_OK;
 		spin_unlock(&thread->lock);
@@ -130,8 +143,9 @@ static status_t lock_suspended(struct thread *thread)
 	}
 }
 
-status_t method_thread_handle_read_state(struct call *call, const struct thread_handle_read_state_params *in,
-					 struct thread_handle_read_state_results *out)
+status_t method_thread_handle_read_state(struct call *call,
+	const struct thread_handle_read_state_params *in,
+	struct thread_handle_read_state_results *out)
 {
 	(void)in;
 	struct thread *thread = target_of(call);
@@ -144,8 +158,9 @@ status_t method_thread_handle_read_state(struct call *call, const struct thread_
 	return span_write(&out->state, &state, sizeof state);
 }
 
-status_t method_thread_handle_write_state(struct call *call, const struct thread_handle_write_state_params *in,
-					  struct thread_handle_write_state_results *out)
+status_t method_thread_handle_write_state(struct call *call,
+	const struct thread_handle_write_state_params *in,
+	struct thread_handle_write_state_results *out)
 {
 	(void)out;
 	struct thread *thread = target_of(call);
@@ -162,15 +177,17 @@ status_t method_thread_handle_write_state(struct call *call, const struct thread
 	return status;
 }
 
-status_t method_thread_handle_cpu_time(struct call *call, const struct thread_handle_cpu_time_params *in, struct thread_handle_cpu_time_results *out)
+status_t method_thread_handle_cpu_time(struct call *call,
+	const struct thread_handle_cpu_time_params *in, struct thread_handle_cpu_time_results *out)
 {
 	(void)in;
 	out->ns = thread_cpu_time_ns(target_of(call));
 	return STATUS_OK;
 }
 
-status_t method_thread_handle_set_affinity(struct call *call, const struct thread_handle_set_affinity_params *in,
-					   struct thread_handle_set_affinity_results *out)
+status_t method_thread_handle_set_affinity(struct call *call,
+	const struct thread_handle_set_affinity_params *in,
+	struct thread_handle_set_affinity_results *out)
 {
 	(void)out;
 	struct thread *thread = target_of(call);
@@ -187,21 +204,26 @@ status_t method_thread_handle_set_affinity(struct call *call, const struct threa
 status_t thread_info_write(struct thread *thread, struct span_out *out)
 {
 	static const uint32_t kinds[] = {
-		[THREAD_BLOCKED] = CAPOS_THREAD_STATE_KIND_BLOCKED, [THREAD_READY] = CAPOS_THREAD_STATE_KIND_RUNNABLE,
-		[THREAD_RUNNING] = CAPOS_THREAD_STATE_KIND_RUNNING, [THREAD_ENDED] = CAPOS_THREAD_STATE_KIND_ENDED,
+		[THREAD_BLOCKED] = CAPOS_THREAD_STATE_KIND_BLOCKED,
+		[THREAD_READY] = CAPOS_THREAD_STATE_KIND_RUNNABLE,
+		[THREAD_RUNNING] = CAPOS_THREAD_STATE_KIND_RUNNING,
+		[THREAD_ENDED] = CAPOS_THREAD_STATE_KIND_ENDED,
 	};
 	struct capos_thread_info info;
 	memset(&info, 0, sizeof info);
 	info.thread_id = thread->id;
 	info.cpu_time_ns = thread_cpu_time_ns(thread);
 	info.cpu = thread->cpu;
-	info.state = thread->ended ? CAPOS_THREAD_STATE_KIND_ENDED : thread->stopped ? CAPOS_THREAD_STATE_KIND_SUSPENDED : kinds[thread->state];
+	info.state = thread->ended ? CAPOS_THREAD_STATE_KIND_ENDED
+		: thread->stopped  ? CAPOS_THREAD_STATE_KIND_SUSPENDED
+				   : kinds[thread->state];
 	info.affinity = thread->affinity;
 	memcpy(info.name, thread->name, sizeof info.name);
 	return span_write(out, &info, sizeof info);
 }
 
-status_t method_thread_handle_info(struct call *call, const struct thread_handle_info_params *in, struct thread_handle_info_results *out)
+status_t method_thread_handle_info(struct call *call, const struct thread_handle_info_params *in,
+	struct thread_handle_info_results *out)
 {
 	(void)in;
 	return thread_info_write(target_of(call), &out->info);

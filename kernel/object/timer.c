@@ -1,5 +1,5 @@
-/* Timer: time for programs. Reading it is cheaper through the clock page; this is for sleeping, and for those
- * without the page. */
+/* Timer: time for programs. Reading it is cheaper through the clock page; this is for sleeping, and
+ * for those without the page. */
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "sched/clock.h"
@@ -11,7 +11,8 @@ static status_t sleep_until(uint64_t deadline_ns)
 	return status == STATUS(TIMED_OUT) ? STATUS_OK : status;
 }
 
-status_t method_timer_now(struct call *call, const struct timer_now_params *in, struct timer_now_results *out)
+status_t method_timer_now(
+	struct call *call, const struct timer_now_params *in, struct timer_now_results *out)
 {
 	(void)call;
 	(void)in;
@@ -20,23 +21,26 @@ status_t method_timer_now(struct call *call, const struct timer_now_params *in, 
 	return STATUS_OK;
 }
 
-status_t method_timer_sleep(struct call *call, const struct timer_sleep_params *in, struct timer_sleep_results *out)
+status_t method_timer_sleep(
+	struct call *call, const struct timer_sleep_params *in, struct timer_sleep_results *out)
 {
 	(void)call;
 	(void)out;
 	uint64_t now_ns = clock_now_ns();
-	return sleep_until(in->duration_ns < DEADLINE_NONE - now_ns ? now_ns + in->duration_ns : DEADLINE_NONE);
+	return sleep_until(in->duration_ns < DEADLINE_NONE - now_ns ? now_ns + in->duration_ns
+								    : DEADLINE_NONE);
 }
 
 status_t method_timer_sleep_until(struct call *call, const struct timer_sleep_until_params *in,
-                                  struct timer_sleep_until_results *out)
+	struct timer_sleep_until_results *out)
 {
 	(void)call;
 	(void)out;
 	return sleep_until(in->deadline_ns);
 }
 
-status_t method_timer_wall(struct call *call, const struct timer_wall_params *in, struct timer_wall_results *out)
+status_t method_timer_wall(
+	struct call *call, const struct timer_wall_params *in, struct timer_wall_results *out)
 {
 	(void)call;
 	(void)in;

@@ -1,4 +1,5 @@
-/* Boot package validation: see package.h. Every offset is checked against the package before anything behind it is read. */
+/* Boot package validation: see package.h. Every offset is checked against the package before
+ * anything behind it is read. */
 #include "proc/package.h"
 
 #include <stdbool.h>
@@ -36,10 +37,11 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 		*reason = "too many programs";
 	else if (header.programs_offset % 8 || header.files_offset % 8)
 		*reason = "misaligned tables";
-	else if (!table_inside(header.programs_offset, header.program_count, sizeof(struct capos_boot_program),
-	                       header.total_size))
+	else if (!table_inside(header.programs_offset, header.program_count,
+			 sizeof(struct capos_boot_program), header.total_size))
 		*reason = "program table outside the package";
-	else if (!table_inside(header.files_offset, header.file_count, sizeof(struct capos_boot_file), header.total_size))
+	else if (!table_inside(header.files_offset, header.file_count,
+			 sizeof(struct capos_boot_file), header.total_size))
 		*reason = "file table outside the package";
 	if (**reason)
 		return STATUS(OUT_OF_RANGE);
@@ -49,16 +51,19 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 		.program_count = header.program_count,
 		.programs_offset = header.programs_offset,
 		.manifest_size = larger(sizeof header,
-		                        larger(header.programs_offset + header.program_count * sizeof(struct capos_boot_program),
-		                               header.files_offset + header.file_count * sizeof(struct capos_boot_file))),
+			larger(header.programs_offset +
+					header.program_count * sizeof(struct capos_boot_program),
+				header.files_offset +
+					header.file_count * sizeof(struct capos_boot_file))),
 	};
 	return STATUS_OK;
 }
 
-static bool open_strings(const struct package *package, uint64_t offset, uint64_t size, uint32_t count,
-                         struct package_strings *strings)
+static bool open_strings(const struct package *package, uint64_t offset, uint64_t size,
+	uint32_t count, struct package_strings *strings)
 {
-	if (!table_inside(offset, size, 1, package->size) || size > PROGRAM_STRINGS_BYTES_MAX || count > PROGRAM_STRINGS_MAX)
+	if (!table_inside(offset, size, 1, package->size) || size > PROGRAM_STRINGS_BYTES_MAX ||
+		count > PROGRAM_STRINGS_MAX)
 		return false;
 	const char *bytes = (const char *)package->bytes + offset;
 	uint32_t found = 0;
@@ -72,7 +77,8 @@ static bool open_strings(const struct package *package, uint64_t offset, uint64_
 	return found == count;
 }
 
-status_t package_program(const struct package *package, uint32_t index, struct package_program *program, const char **reason)
+status_t package_program(const struct package *package, uint32_t index,
+	struct package_program *program, const char **reason)
 {
 	struct capos_boot_program entry;
 	*reason = "";
@@ -80,7 +86,8 @@ status_t package_program(const struct package *package, uint32_t index, struct p
 		*reason = "no such program";
 		return STATUS(NOT_FOUND);
 	}
-	memcpy(&entry, package->bytes + package->programs_offset + index * sizeof entry, sizeof entry);
+	memcpy(&entry, package->bytes + package->programs_offset + index * sizeof entry,
+		sizeof entry);
 	*program = (struct package_program){
 		.elf = package->bytes,
 		.elf_size = entry.elf_size,
@@ -88,16 +95,21 @@ status_t package_program(const struct package *package, uint32_t index, struct p
 		.committed_limit = entry.committed_limit,
 		.together = index && entry.flags & CAPOS_BOOT_PROGRAM_TOGETHER,
 	};
-	if (entry.elf_offset % CAPOS_PAGE_SIZE || !table_inside(entry.elf_offset, entry.elf_size, 1, package->size))
+	if (entry.elf_offset % CAPOS_PAGE_SIZE ||
+		!table_inside(entry.elf_offset, entry.elf_size, 1, package->size))
 		*reason = "the program's bytes lie outside the package or are not page-aligned";
 	else if (entry.grants & ~GRANTS_ALL)
 		*reason = "unknown grants";
 	else if (entry.flags & ~CAPOS_BOOT_PROGRAM_TOGETHER)
 		*reason = "unknown flags";
-	else if (!open_strings(package, entry.args_offset, entry.args_size, entry.args_count, &program->args))
-		*reason = "arguments that are not as many terminated strings as they should be, or too many";
-	else if (!open_strings(package, entry.env_offset, entry.env_size, entry.env_count, &program->env))
-		*reason = "environment that is not as many terminated strings as it should be, or too many";
+	else if (!open_strings(package, entry.args_offset, entry.args_size, entry.args_count,
+			 &program->args))
+		*reason =
+			"arguments that are not as many terminated strings as they should be, or too many";
+	else if (!open_strings(
+			 package, entry.env_offset, entry.env_size, entry.env_count, &program->env))
+		*reason =
+			"environment that is not as many terminated strings as it should be, or too many";
 	else if (entry.args_size + entry.env_size > PROGRAM_STRINGS_BYTES_MAX)
 		*reason = "arguments and environment above 4 MiB";
 	if (**reason)

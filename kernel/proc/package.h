@@ -1,5 +1,6 @@
-/* The boot package as the kernel reads it: header and programs. Files are for programs to read; the kernel only
- * checks that their table lies inside. Pure, and as suspicious as the ELF reader: the package comes from outside. */
+/* The boot package as the kernel reads it: header and programs. Files are for programs to read; the
+ * kernel only checks that their table lies inside. Pure, and as suspicious as the ELF reader: the
+ * package comes from outside. */
 #ifndef CAPOS_PROC_PACKAGE_H
 #define CAPOS_PROC_PACKAGE_H
 
@@ -9,7 +10,9 @@
 
 #include "capos_kernel/status.h"
 
-#define PROGRAM_STRINGS_BYTES_MAX (4u << 20) /* arguments and environment of one program together */
+#define PROGRAM_STRINGS_BYTES_MAX                                       \
+	(4u << 20) /* arguments and environment of one program together \
+	            */
 #define PROGRAM_STRINGS_MAX 65536u
 #define PROGRAMS_MAX 65536u
 
@@ -18,7 +21,8 @@ struct package {
 	uint64_t size; /* as the header says: at most what was loaded */
 	uint32_t program_count;
 	uint64_t programs_offset;
-	uint64_t manifest_size; /* through the end of the program and file tables: what BootPackage.readManifest shows */
+	uint64_t manifest_size; /* through the end of the program and file tables: what
+	                           BootPackage.readManifest shows */
 };
 
 /* NUL-terminated strings one after the other; checked to be exactly count of them. */
@@ -38,8 +42,9 @@ struct package_program {
 };
 
 /* Refusals carry a reason in words. */
-status_t package_open(const void *bytes, size_t size, struct package *package, const char **reason) MUST_CHECK;
-status_t package_program(const struct package *package, uint32_t index, struct package_program *program,
-                         const char **reason) MUST_CHECK;
+status_t package_open(
+	const void *bytes, size_t size, struct package *package, const char **reason) MUST_CHECK;
+status_t package_program(const struct package *package, uint32_t index,
+	struct package_program *program, const char **reason) MUST_CHECK;
 
 #endif

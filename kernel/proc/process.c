@@ -1,11 +1,12 @@
 /* Processes: creation, the list of threads, the ways to end.
  *
  *      process_create        first process_add_thread        last process_remove_thread
- *   ------------------> empty ---------------------> running ---------------------------> process_threads_gone --> ended
- *                         |                             |
- *                         | (discarded: last reference) | process_exit: exiting, no new threads, all threads told to die
+ *   ------------------> empty ---------------------> running --------------------------->
+ * process_threads_gone --> ended |                             | | (discarded: last reference) |
+ * process_exit: exiting, no new threads, all threads told to die
  *
- * The process is referenced by its creator and by each of its threads; the last thread's reference passes to the reaper. */
+ * The process is referenced by its creator and by each of its threads; the last thread's reference
+ * passes to the reaper. */
 #include "proc/process.h"
 
 #include "arch/x86_64/cpu.h"
@@ -48,9 +49,11 @@ static void process_destroy(struct object *object)
 /* No interface: there is no capability to a process yet, only the kernel's own references. */
 static const struct object_ops process_ops = { .destroy = process_destroy };
 
-status_t process_create(const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
+status_t process_create(
+	const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
 {
-	struct process *process = kmem_alloc(sizeof *process + cpus_online() * sizeof process->queued[0]);
+	struct process *process =
+		kmem_alloc(sizeof *process + cpus_online() * sizeof process->queued[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
 	process->space = aspace_create(committed_limit);
@@ -88,12 +91,13 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 	return status;
 }
 
-/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has a handler at
- * all (it stays pending there), else, when handlers have come and gone, the first thread. */
+/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has
+ * a handler at all (it stays pending there), else, when handlers have come and gone, the first
+ * thread. */
 static struct thread *notification_target_locked(struct process *process, uint32_t kind)
 {
 	struct thread *masked = NULL;
-	list_for_each(node, &process->threads) {
+	list_for_each (node, &process->threads) {
 		struct thread *thread = container_of(node, struct thread, process_node);
 		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
 			continue;
@@ -109,7 +113,8 @@ static struct thread *notification_target_locked(struct process *process, uint32
 /* A kind that was meant for the process, and found this thread at its end, goes on to another. */
 static void pass_on_notifications_locked(struct process *process, const struct thread *ended)
 {
-	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT, CAPOS_NOTIFICATION_KIND_QUIT, CAPOS_NOTIFICATION_KIND_TERMINATE };
+	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT,
+		CAPOS_NOTIFICATION_KIND_QUIT, CAPOS_NOTIFICATION_KIND_TERMINATE };
 
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) >> kinds[i] & 1))
@@ -143,7 +148,7 @@ void process_exit(struct process *process, uint32_t kind, int32_t code)
 		process->exiting = true;
 		process->exit_kind = kind;
 		process->exit_code = code;
-		list_for_each(node, &process->threads)
+		list_for_each (node, &process->threads)
 			thread_kill(container_of(node, struct thread, process_node));
 	}
 	spin_unlock(&process->lock);
@@ -162,7 +167,8 @@ void process_wait(struct process *process)
 {
 	spin_lock(&process->lock);
 	while (!process->ended) {
-		status_t status = wait_queue_wait(&process->exit_waiters, &process->lock, DEADLINE_NONE, false);
+		status_t status = wait_queue_wait(
+			&process->exit_waiters, &process->lock, DEADLINE_NONE, false);
 		ASSERT(status == STATUS_OK);
 		(void)status;
 	}
@@ -173,7 +179,7 @@ uint64_t process_cpu_time_ns(struct process *process)
 {
 	spin_lock(&process->lock);
 	uint64_t total = process->cpu_time_ns;
-	list_for_each(node, &process->threads)
+	list_for_each (node, &process->threads)
 		total += thread_cpu_time_ns(container_of(node, struct thread, process_node));
 	spin_unlock(&process->lock);
 	return total;

@@ -1,5 +1,5 @@
-/* Processes: what owns. Address space, capability table, ledgers and threads. A process ends when its last thread has
- * ended; process_exit makes all of them end. */
+/* Processes: what owns. Address space, capability table, ledgers and threads. A process ends when
+ * its last thread has ended; process_exit makes all of them end. */
 #ifndef CAPOS_PROC_PROCESS_H
 #define CAPOS_PROC_PROCESS_H
 
@@ -29,8 +29,8 @@ struct process {
 
 	struct cap_table caps; /* own lock */
 
-	/* The CapSet page: written before the first thread starts, shared read-only with the program. 0: none. Freed
-	 * with the process. */
+	/* The CapSet page: written before the first thread starts, shared read-only with the
+	 * program. 0: none. Freed with the process. */
 	paddr_t capset_frame;
 	uint32_t capset_count;
 
@@ -42,35 +42,36 @@ struct process {
 	bool handler_registered; /* some thread has had a notification handler */
 	uint32_t exit_kind;      /* enum capos_exit_kind */
 	int32_t exit_code;
-	bool ended;              /* last thread gone, capabilities dropped */
+	bool ended; /* last thread gone, capabilities dropped */
 	struct wait_queue exit_waiters;
-	uint64_t boot_address;   /* where the boot package is mapped; 0: not yet */
+	uint64_t boot_address; /* where the boot package is mapped; 0: not yet */
 
 	struct list_node reap_node; /* guarded by the reaper's lock */
 
 	/* Atomic. */
 	uint64_t profile_interval_ns; /* 0: no ticks */
 	uint64_t profile_used_ns;     /* CPU time since the last tick */
-	uint64_t cpu_time_ns;    /* of ended threads; atomic */
-	uint64_t peak_committed; /* pages; set when it has ended */
+	uint64_t cpu_time_ns;         /* of ended threads; atomic */
+	uint64_t peak_committed;      /* pages; set when it has ended */
 
 	struct queued_threads queued[]; /* by CPU */
 };
 
-/* An empty process with an address space and no thread, for a program of the boot package. One reference, the caller's; every thread holds
- * another. */
-status_t process_create(const char *name, uint32_t program, uint64_t committed_limit, struct process **process) MUST_CHECK;
+/* An empty process with an address space and no thread, for a program of the boot package. One
+ * reference, the caller's; every thread holds another. */
+status_t process_create(const char *name, uint32_t program, uint64_t committed_limit,
+	struct process **process) MUST_CHECK;
 
-/* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling thread of the same process
- * ends on its way back to user mode. */
+/* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling
+ * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops capabilities,
- * address space, wakes waiters. */
+/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops
+ * capabilities, address space, wakes waiters. */
 void process_threads_gone(struct process *process);
 
-/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting, LIMIT_REACHED
- * above threadsMax. */
+/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting,
+ * LIMIT_REACHED above threadsMax. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
 /* Returns true when it was the last one. */
 bool process_remove_thread(struct process *process, struct thread *thread);
@@ -78,7 +79,8 @@ bool process_remove_thread(struct process *process, struct thread *thread);
 /* Delivers a console key's kind to the process as docs/abi.md says. */
 void process_notify(struct process *process, uint32_t kind);
 
-/* Waits until the process has ended and everything it owned is given back. Not for threads of the process itself. */
+/* Waits until the process has ended and everything it owned is given back. Not for threads of the
+ * process itself. */
 void process_wait(struct process *process);
 
 /* CPU time used by all its threads so far. */

@@ -1,4 +1,5 @@
-/* The reaper: waits for processes whose last thread has gone and takes them apart in a kernel thread's context. */
+/* The reaper: waits for processes whose last thread has gone and takes them apart in a kernel
+ * thread's context. */
 #include "proc/reaper.h"
 
 #include "core/list.h"
@@ -25,7 +26,8 @@ static void reaper_run(void *unused)
 	for (;;) {
 		spin_lock(&reaper_lock);
 		while (list_empty(&ended)) {
-			status_t status = wait_queue_wait(&reaper_queue, &reaper_lock, DEADLINE_NONE, false);
+			status_t status =
+				wait_queue_wait(&reaper_queue, &reaper_lock, DEADLINE_NONE, false);
 			VERIFY(status == STATUS_OK);
 		}
 		struct list_node *node = list_pop_front(&ended);

@@ -2,10 +2,9 @@
  *
  * A frame on the notification stack, from high addresses to low:
  *
- *     top of the stack, or RSP when the thread is on that stack already (less 128 bytes of red zone)
- *     XSAVE area, 64-byte aligned
- *     struct capos_thread_state, 16-byte aligned
- *     8 bytes: RSP at entry points here, as after a call
+ *     top of the stack, or RSP when the thread is on that stack already (less 128 bytes of red
+ * zone) XSAVE area, 64-byte aligned struct capos_thread_state, 16-byte aligned 8 bytes: RSP at
+ * entry points here, as after a call
  *
  * models/notify.pml models pending bits, exit work, suspension and the way back to user mode.
  */
@@ -53,14 +52,31 @@ static void registers_to_state(const struct trap_frame *frame, struct capos_thre
 static void state_to_registers(const struct capos_thread_state *state, struct trap_frame *frame)
 {
 	*frame = (struct trap_frame){
-		.rax = state->rax, .rbx = state->rbx, .rcx = state->rcx, .rdx = state->rdx, .rsi = state->rsi, .rdi = state->rdi,
-		.rbp = state->rbp, .rsp = state->rsp, .r8 = state->r8, .r9 = state->r9, .r10 = state->r10, .r11 = state->r11,
-		.r12 = state->r12, .r13 = state->r13, .r14 = state->r14, .r15 = state->r15, .rip = state->rip,
-		.rflags = (state->rflags & FLAGS_USER) | FLAGS_ALWAYS, .cs = SELECTOR_USER_CODE, .ss = SELECTOR_USER_DATA,
+		.rax = state->rax,
+		.rbx = state->rbx,
+		.rcx = state->rcx,
+		.rdx = state->rdx,
+		.rsi = state->rsi,
+		.rdi = state->rdi,
+		.rbp = state->rbp,
+		.rsp = state->rsp,
+		.r8 = state->r8,
+		.r9 = state->r9,
+		.r10 = state->r10,
+		.r11 = state->r11,
+		.r12 = state->r12,
+		.r13 = state->r13,
+		.r14 = state->r14,
+		.r15 = state->r15,
+		.rip = state->rip,
+		.rflags = (state->rflags & FLAGS_USER) | FLAGS_ALWAYS,
+		.cs = SELECTOR_USER_CODE,
+		.ss = SELECTOR_USER_DATA,
 	};
 }
 
-/* IRET with a non-canonical RIP would fault in the kernel, and a non-canonical FS base cannot be loaded. */
+/* IRET with a non-canonical RIP would fault in the kernel, and a non-canonical FS base cannot be
+ * loaded. */
 static bool state_is_loadable(const struct capos_thread_state *state)
 {
 	return state->rip < CAPOS_USER_TOP && state->fs_base < CAPOS_USER_TOP;
@@ -96,8 +112,10 @@ static bool place_frame(const struct thread *thread, uint64_t rsp, uint64_t *are
 	return true;
 }
 
-/* Builds the frame and points the thread at its handler. False: no room, or the stack cannot be written. */
-static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address, uint64_t value)
+/* Builds the frame and points the thread at its handler. False: no room, or the stack cannot be
+ * written. */
+static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t kind, uint32_t code,
+	uint64_t address, uint64_t value)
 {
 	uint64_t area, where;
 	if (!place_frame(thread, frame->rsp, &area, &where))
@@ -116,7 +134,8 @@ static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t ki
 	state.trap = frame->vector < 32 ? (uint32_t)frame->vector : 0;
 	state.error_code = frame->vector < 32 ? frame->error : 0;
 	vector_save(thread->xsave);
-	if (copy_to_user(area, thread->xsave, vector_size()) != STATUS_OK || copy_to_user(where, &state, sizeof state) != STATUS_OK)
+	if (copy_to_user(area, thread->xsave, vector_size()) != STATUS_OK ||
+		copy_to_user(where, &state, sizeof state) != STATUS_OK)
 		return false;
 	__atomic_store_n(&thread->notify_mask, NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	thread->in_handler = true;
@@ -129,7 +148,8 @@ static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t ki
 	return true;
 }
 
-static void end_faulted(struct thread *thread, const struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address)
+static void end_faulted(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
+	uint32_t code, uint64_t address)
 {
 	fault_report(thread, frame, kind, code, address);
 	process_exit(thread->process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind);
@@ -145,14 +165,16 @@ void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint6
 
 static void deliver_pending(struct thread *thread, struct trap_frame *frame)
 {
-	uint64_t due = __atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST) & ~thread->notify_mask;
+	uint64_t due =
+		__atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST) & ~thread->notify_mask;
 	if (!due || !thread->notify_handler)
 		return;
 	uint32_t kind = (uint32_t)__builtin_ctzl(due);
 	__atomic_and_fetch(&thread->notify_pending, ~(1ul << kind), __ATOMIC_SEQ_CST);
 	uint64_t value = kind >= 32 ? thread->notify_value[kind - 32] : 0;
 	if (!deliver(thread, frame, kind, 0, 0, value))
-		end_faulted(thread, frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, thread->notify_stack);
+		end_faulted(thread, frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING,
+			thread->notify_stack);
 }
 
 static void stop_here(struct thread *thread)
@@ -191,8 +213,8 @@ void return_to_user(struct trap_frame *frame)
 	}
 }
 
-/* Loads the vector registers from a program's area. A refused area must not stay in the thread's: XSAVE leaves those parts of the header alone
- * that XRSTOR faults on. */
+/* Loads the vector registers from a program's area. A refused area must not stay in the thread's:
+ * XSAVE leaves those parts of the header alone that XRSTOR faults on. */
 static status_t load_vectors(struct thread *thread, uint64_t area)
 {
 	status_t status = copy_from_user(thread->xsave, area, vector_size());

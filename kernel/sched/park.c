@@ -1,9 +1,10 @@
 /* Parking: check that a word still holds what the program saw, and wait, as one step.
  *
- * The bucket lock makes it one step against unpark. Against unmap the order does: unmap changes the page tables, cleans the TLBs, and then
- * drains under the bucket lock. A parker reads the word under the same lock without faulting anything in; if it could still read, its entry is
- * on the list before the drain looks; if not, it lets go of the lock, faults the page in or fails, and starts again.
- * models/park.pml checks this, with broken variants. */
+ * The bucket lock makes it one step against unpark. Against unmap the order does: unmap changes the
+ * page tables, cleans the TLBs, and then drains under the bucket lock. A parker reads the word
+ * under the same lock without faulting anything in; if it could still read, its entry is on the
+ * list before the drain looks; if not, it lets go of the lock, faults the page in or fails, and
+ * starts again. models/park.pml checks this, with broken variants. */
 #include "sched/park.h"
 
 #include "core/log.h"
@@ -22,7 +23,8 @@ struct bucket {
 	struct wait_queue queue;
 } __attribute__((aligned(64)));
 
-/* Private: space id, generation, address. Shared: object id with the top bit set, generation, offset. */
+/* Private: space id, generation, address. Shared: object id with the top bit set, generation,
+ * offset. */
 struct park_key {
 	uint64_t word[3];
 };
@@ -47,7 +49,8 @@ static inline struct bucket *bucket_of(const struct park_key *key)
 
 static bool key_matches(const struct thread *thread, const struct park_key *key)
 {
-	return thread->park_key[2] == key->word[2] && thread->park_key[0] == key->word[0] && thread->park_key[1] == key->word[1];
+	return thread->park_key[2] == key->word[2] && thread->park_key[0] == key->word[0] &&
+		thread->park_key[1] == key->word[1];
 }
 
 static inline struct park_key private_key(const struct aspace *space, uint64_t address)
@@ -56,16 +59,19 @@ static inline struct park_key private_key(const struct aspace *space, uint64_t a
 }
 
 /* The key of a word in a mapped object, and the object, retained. */
-static status_t shared_key(struct aspace *space, uint64_t address, struct park_key *key, struct memory_object **object)
+static status_t shared_key(
+	struct aspace *space, uint64_t address, struct park_key *key, struct memory_object **object)
 {
 	uint64_t offset;
 	if (!aspace_lookup_object(space, address, object, &offset))
 		return STATUS(BAD_ADDRESS);
-	*key = (struct park_key){ { memory_object_header(*object)->serial | PARK_SHARED, 0, offset } };
+	*key = (struct park_key){ { memory_object_header(*object)->serial | PARK_SHARED, 0,
+		offset } };
 	return STATUS_OK;
 }
 
-/* With the bucket locked and the word seen to hold the expected value: waits, and translates the outcome. */
+/* With the bucket locked and the word seen to hold the expected value: waits, and translates the
+ * outcome. */
 static int64_t park_locked(struct bucket *bucket, uint64_t deadline_ns)
 {
 	switch (wait_on(&bucket->queue, &bucket->lock, deadline_ns, true)) {
@@ -80,21 +86,23 @@ static int64_t park_locked(struct bucket *bucket, uint64_t deadline_ns)
 	}
 }
 
-static inline int64_t park_keyed(struct thread *thread, const struct park_key *key, uint64_t address, uint32_t expected,
-                                 uint64_t deadline_ns)
+static inline int64_t park_keyed(struct thread *thread, const struct park_key *key,
+	uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
 	struct bucket *bucket = bucket_of(key);
 	uint32_t *waiters = &thread->process->space->park_waiters;
 	int64_t result;
 	for (int i = 0; i < 3; i++)
 		thread->park_key[i] = key->word[i];
-	/* Counted before the word is read: a drain that sees no waiters comes before the read, which then fails. */
+	/* Counted before the word is read: a drain that sees no waiters comes before the read,
+	 * which then fails. */
 	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
 		spin_lock(&bucket->lock);
 		if (__builtin_expect(user_read_u32_nofault(address, &value), 1)) {
-			result = value == expected ? park_locked(bucket, deadline_ns) : CAPOS_PARK_RESULT_MISMATCH;
+			result = value == expected ? park_locked(bucket, deadline_ns)
+						   : CAPOS_PARK_RESULT_MISMATCH;
 			spin_unlock(&bucket->lock);
 			break;
 		}
@@ -107,7 +115,8 @@ static inline int64_t park_keyed(struct thread *thread, const struct park_key *k
 	return result;
 }
 
-static __attribute__((noinline)) int64_t park_wait_shared(uint64_t address, uint32_t expected, uint64_t deadline_ns)
+static __attribute__((noinline)) int64_t park_wait_shared(
+	uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
 	struct thread *thread = thread_current();
 	struct park_key key;
@@ -120,7 +129,8 @@ static __attribute__((noinline)) int64_t park_wait_shared(uint64_t address, uint
 	return result;
 }
 
-__attribute__((no_stack_protector)) int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+__attribute__((no_stack_protector)) int64_t park_wait(
+	bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
 	if (address % 4)
 		return STATUS(MISALIGNED);
@@ -131,10 +141,11 @@ __attribute__((no_stack_protector)) int64_t park_wait(bool shared, uint64_t addr
 	return park_keyed(thread, &key, address, expected, deadline_ns);
 }
 
-static __attribute__((noinline)) uint32_t wake_locked(struct bucket *bucket, struct park_key key, uint32_t count)
+static __attribute__((noinline)) uint32_t wake_locked(
+	struct bucket *bucket, struct park_key key, uint32_t count)
 {
 	uint32_t woken = 0;
-	list_for_each_safe(node, &bucket->queue.threads) {
+	list_for_each_safe (node, &bucket->queue.threads) {
 		if (woken >= count)
 			break;
 		struct thread *thread = container_of(node, struct thread, wait_node);
@@ -189,10 +200,11 @@ void park_drain(struct aspace *space, uint64_t start, uint64_t end)
 	for (int i = 0; i < PARK_BUCKETS; i++) {
 		struct bucket *bucket = &buckets[i];
 		spin_lock(&bucket->lock);
-		list_for_each_safe(node, &bucket->queue.threads) {
+		list_for_each_safe (node, &bucket->queue.threads) {
 			struct thread *thread = container_of(node, struct thread, wait_node);
 			const uint64_t *key = thread->park_key;
-			if (key[0] != space->id || key[1] != space->generation || key[2] < start || key[2] >= end)
+			if (key[0] != space->id || key[1] != space->generation || key[2] < start ||
+				key[2] >= end)
 				continue;
 			list_remove(node);
 			if (wait_decide(thread, WAIT_DRAINED))

@@ -1,4 +1,5 @@
-/* Waiting on a word of memory: the only way to wait on memory. See park.c for the protocol and models/park.pml for its model. */
+/* Waiting on a word of memory: the only way to wait on memory. See park.c for the protocol and
+ * models/park.pml for its model. */
 #ifndef CAPOS_SCHED_PARK_H
 #define CAPOS_SCHED_PARK_H
 
@@ -14,7 +15,8 @@ void park_init(void);
 int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns);
 /* Result: threads woken, or a refusal. */
 int64_t park_wake(bool shared, uint64_t address, uint32_t count);
-/* Ends every wait on private words of [start, end) with drained. Called after the mapping is gone and the TLBs are clean. */
+/* Ends every wait on private words of [start, end) with drained. Called after the mapping is gone
+ * and the TLBs are clean. */
 void park_drain(struct aspace *space, uint64_t start, uint64_t end);
 
 #endif

@@ -1,17 +1,21 @@
 /* Fair scheduling by virtual run time.
  *
- * Each CPU runs the thread of its queue that has had the least CPU time, for a slice at a time while others wait. A thread that wakes is
- * placed at most WAKE_CREDIT before the least advanced of the queue, so a sleeper gets in soon and cannot hoard. It takes the CPU
- * from the running thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on a
- * busy CPU is one slice for each thread that has had less than it.
+ * Each CPU runs the thread of its queue that has had the least CPU time, for a slice at a time
+ * while others wait. A thread that wakes is placed at most WAKE_CREDIT before the least advanced of
+ * the queue, so a sleeper gets in soon and cannot hoard. It takes the CPU from the running thread
+ * at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on
+ * a busy CPU is one slice for each thread that has had less than it.
  *
- * Where threads of several processes compete for a CPU, the time a thread runs is charged times the number of threads that its process has
- * there. So each process gets the same part of the CPU, however many threads it brings.
+ * Where threads of several processes compete for a CPU, the time a thread runs is charged times the
+ * number of threads that its process has there. So each process gets the same part of the CPU,
+ * however many threads it brings.
  *
- * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one. A CPU with nothing to do takes the
- * least advanced waiting thread of another, and so does one with an empty queue when it is told, at the end of a slice, that more
- * wait elsewhere. An idle CPU halts; its timer is programmed for the next deadline only.
- * models/sched.pml models stealing and waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces. */
+ * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one.
+ * A CPU with nothing to do takes the least advanced waiting thread of another, and so does one with
+ * an empty queue when it is told, at the end of a slice, that more wait elsewhere. An idle CPU
+ * halts; its timer is programmed for the next deadline only. models/sched.pml models stealing and
+ * waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces.
+ */
 #include "sched/sched.h"
 
 #include "machine/apic.h"
@@ -34,7 +38,8 @@ static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
 struct queued_threads kernel_queued[CAPOS_CPUS_MAX];
 
-/* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit goes below it. */
+/* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit
+ * goes below it. */
 static bool is_behind(uint64_t vruntime_ns, uint64_t other_ns)
 {
 	return (int64_t)(vruntime_ns - other_ns) < 0;
@@ -83,17 +88,21 @@ static uint64_t next_event(const struct percpu *cpu)
 		next = cpu->slice_end_ns;
 	const struct thread *current = cpu->current;
 	if (current->profile_interval_ns) {
-		uint64_t tick = current->run_started_ns + (current->profile_next_ns - current->cpu_time_ns);
+		uint64_t tick =
+			current->run_started_ns + (current->profile_next_ns - current->cpu_time_ns);
 		if (tick < next)
 			next = tick;
 	}
-	uint64_t interval = current->process ? __atomic_load_n(&current->process->profile_interval_ns, __ATOMIC_RELAXED) : 0;
+	uint64_t interval = current->process
+		? __atomic_load_n(&current->process->profile_interval_ns, __ATOMIC_RELAXED)
+		: 0;
 	if (interval && current->run_started_ns + interval < next)
 		next = current->run_started_ns + interval;
 	return next;
 }
 
-/* Reprograms the timer only when it would fire too late: one that fires for nothing costs less than two programmings a switch. */
+/* Reprograms the timer only when it would fire too late: one that fires for nothing costs less than
+ * two programmings a switch. */
 static void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
 {
 	if (event_ns >= cpu->timer_programmed_ns)
@@ -121,7 +130,8 @@ static void timer_update_exactly(struct percpu *cpu)
 static void note_first_deadline(struct timer_queue *timers)
 {
 	struct rbnode *node = rbtree_first(&timers->threads);
-	uint64_t first = node ? container_of(node, struct thread, timer_node)->timer_deadline_ns : UINT64_MAX;
+	uint64_t first = node ? container_of(node, struct thread, timer_node)->timer_deadline_ns
+			      : UINT64_MAX;
 	__atomic_store_n(&timers->first_ns, first, __ATOMIC_RELAXED);
 }
 
@@ -148,7 +158,8 @@ void timer_cancel(struct thread *thread)
 	spin_unlock(&timers->lock);
 }
 
-/* The thread cannot vanish under us: it leaves its wait only through timer_cancel, which takes this lock. */
+/* The thread cannot vanish under us: it leaves its wait only through timer_cancel, which takes this
+ * lock. */
 static void expire_deadlines(struct percpu *cpu, uint64_t now)
 {
 	if (__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) > now)
@@ -169,11 +180,13 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->timers.lock);
 }
 
-/* What the running thread is charged for the time. Others may queue threads here meanwhile; the numbers then are a moment old. */
+/* What the running thread is charged for the time. Others may queue threads here meanwhile; the
+ * numbers then are a moment old. */
 static uint64_t charge(const struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
 {
 	uint32_t own = __atomic_load_n(&thread->queued[cpu->id].count, __ATOMIC_RELAXED);
-	return own == __atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) ? ran_ns : ran_ns * (own + 1);
+	return own == __atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) ? ran_ns
+									 : ran_ns * (own + 1);
 }
 
 /* The process's ticks: whoever's charge fills the interval gets the tick. */
@@ -183,7 +196,8 @@ static void account_process(struct thread *thread, uint64_t ran_ns)
 	uint64_t interval = __atomic_load_n(&process->profile_interval_ns, __ATOMIC_RELAXED);
 	uint64_t used = __atomic_add_fetch(&process->profile_used_ns, ran_ns, __ATOMIC_RELAXED);
 	while (interval && used >= interval) {
-		if (!__atomic_compare_exchange_n(&process->profile_used_ns, &used, used % interval, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (!__atomic_compare_exchange_n(&process->profile_used_ns, &used, used % interval,
+			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			continue;
 		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
 		return;
@@ -198,7 +212,8 @@ static void account(struct percpu *cpu, uint64_t now)
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += charge(cpu, thread, ran);
-	if (thread->process && __atomic_load_n(&thread->process->profile_interval_ns, __ATOMIC_RELAXED))
+	if (thread->process &&
+		__atomic_load_n(&thread->process->profile_interval_ns, __ATOMIC_RELAXED))
 		account_process(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
 		thread->profile_next_ns = thread->cpu_time_ns + thread->profile_interval_ns;
@@ -239,7 +254,8 @@ void sched_poke(struct thread *thread)
 		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
 }
 
-/* A CPU names another thread as its current one after it has saved the registers of the one before. */
+/* A CPU names another thread as its current one after it has saved the registers of the one before.
+ */
 bool sched_is_off_cpu(const struct thread *thread)
 {
 	unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
@@ -263,7 +279,8 @@ static void dequeue(struct percpu *cpu, struct thread *thread)
 	thread->queued[cpu->id].count--;
 }
 
-/* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several threads woken in a row wake several CPUs. */
+/* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several
+ * threads woken in a row wake several CPUs. */
 static bool claim_idle(unsigned id)
 {
 	return __atomic_fetch_and(&idle_cpus, ~(1ul << id), __ATOMIC_SEQ_CST) & 1ul << id;
@@ -281,7 +298,8 @@ static unsigned choose_cpu(const struct thread *thread)
 	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
 }
 
-/* Run times compare only within a queue: a thread that changes queues keeps its distance from the least advanced, within bounds. */
+/* Run times compare only within a queue: a thread that changes queues keeps its distance from the
+ * least advanced, within bounds. */
 static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
 {
 	int64_t ahead = (int64_t)(thread->vruntime_ns - from->run.min_vruntime_ns);
@@ -294,20 +312,24 @@ static void place(struct thread *thread, const struct percpu *from, const struct
 	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
 }
 
-/* With the lock of thread->cpu held and the thread READY on no queue: names the CPU it goes to. Whoever holds the lock of a thread's CPU may
- * rely on the thread staying that CPU's, so the field changes under the lock of the CPU it leaves. */
+/* With the lock of thread->cpu held and the thread READY on no queue: names the CPU it goes to.
+ * Whoever holds the lock of a thread's CPU may rely on the thread staying that CPU's, so the field
+ * changes under the lock of the CPU it leaves. */
 static void assign_cpu(struct thread *thread)
 {
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
-/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU, whose queue lock is held; from: the one it was on. */
-static void make_runnable_locked(struct thread *thread, const struct percpu *from, struct percpu *cpu)
+/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU, whose
+ * queue lock is held; from: the one it was on. */
+static void make_runnable_locked(
+	struct thread *thread, const struct percpu *from, struct percpu *cpu)
 {
 	place(thread, from, cpu);
 	enqueue(cpu, thread);
 	const struct thread *running = cpu->current;
-	bool take = running == cpu->idle || (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+	bool take = running == cpu->idle ||
+		(int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
 	bool alone = cpu->slice_end_ns == UINT64_MAX;
 	if (alone && !take && cpu == percpu()) {
 		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
@@ -325,8 +347,8 @@ static void make_runnable(struct thread *thread, const struct percpu *from)
 	spin_unlock(&cpu->run.lock);
 }
 
-/* The caller has decided a wait, but maybe the thread never stopped for it and is in the next wait by now: only a wait that is decided is
- * ended here. */
+/* The caller has decided a wait, but maybe the thread never stopped for it and is in the next wait
+ * by now: only a wait that is decided is ended here. */
 void sched_wake(struct thread *thread)
 {
 	for (;;) {
@@ -377,7 +399,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
 		return NULL;
 	spin_lock(&victim->run.lock);
-	for (struct rbnode *node = rbtree_first(&victim->run.threads); node; node = rbtree_next(node)) {
+	for (struct rbnode *node = rbtree_first(&victim->run.threads); node;
+		node = rbtree_next(node)) {
 		struct thread *thread = container_of(node, struct thread, run_node);
 		if (!(thread->affinity & 1ul << cpu->id))
 			continue;
@@ -391,8 +414,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	return found;
 }
 
-/* A thread from another CPU's queue: READY, on no queue, named this CPU's under the victim's lock. A late waker finds it READY and
- * leaves it alone. */
+/* A thread from another CPU's queue: READY, on no queue, named this CPU's under the victim's lock.
+ * A late waker finds it READY and leaves it alone. */
 static struct thread *steal(struct percpu *cpu)
 {
 	unsigned count = cpus_online();
@@ -426,8 +449,8 @@ static void save_thread(struct thread *thread)
 	}
 }
 
-/* Queue lock held, next off the queue. The lock stays held until sched_switched has left the old stack: whoever sees the previous thread in its
- * new state under that lock may run it at once. */
+/* Queue lock held, next off the queue. The lock stays held until sched_switched has left the old
+ * stack: whoever sees the previous thread in its new state under that lock may run it at once. */
 static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 {
 	struct thread *previous = cpu->current;
@@ -443,11 +466,13 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 	sched_switched();
 }
 
-/* A thread whose affinity changed while it waited goes on to its CPU before it comes to user mode. Whoever changes it afterwards finds it current. */
+/* A thread whose affinity changed while it waited goes on to its CPU before it comes to user mode.
+ * Whoever changes it afterwards finds it current. */
 static void check_affinity(struct percpu *cpu)
 {
 	const struct thread *current = cpu->current;
-	if (current != cpu->idle && !(__atomic_load_n(&current->affinity, __ATOMIC_SEQ_CST) & 1ul << cpu->id))
+	if (current != cpu->idle &&
+		!(__atomic_load_n(&current->affinity, __ATOMIC_SEQ_CST) & 1ul << cpu->id))
 		cpu->resched = 1;
 }
 
@@ -470,7 +495,8 @@ void sched_switched(void)
 		thread_reclaim(previous);
 }
 
-/* Chooses and runs the next thread; the run queue lock is held and released. The current thread's state and queueing are settled. */
+/* Chooses and runs the next thread; the run queue lock is held and released. The current thread's
+ * state and queueing are settled. */
 static void schedule_locked(struct percpu *cpu, uint64_t now)
 {
 	struct thread *next = pick(cpu);
@@ -501,7 +527,8 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	timer_update(cpu);
 }
 
-/* Every CPU that runs the process has to program its timer anew; the others do so when they are told to look at their queues. */
+/* Every CPU that runs the process has to program its timer anew; the others do so when they are
+ * told to look at their queues. */
 void sched_set_process_profile(struct process *process, uint64_t interval_ns)
 {
 	struct percpu *cpu = percpu();
@@ -514,7 +541,8 @@ void sched_set_process_profile(struct process *process, uint64_t interval_ns)
 			poke_cpu(i);
 }
 
-/* Somebody may wait for this thread to leave user mode, and it is about to wait for something else in the kernel. */
+/* Somebody may wait for this thread to leave user mode, and it is about to wait for something else
+ * in the kernel. */
 static void acknowledge_suspension(struct thread *thread)
 {
 	if (!(__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_SUSPEND))
@@ -540,12 +568,14 @@ void sched_block(void)
 	schedule_locked(cpu, now);
 }
 
-/* More threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then takes one over (give_way). So threads that compute go
- * round among the CPUs a slice at a time. The current thread is on the queue already. */
+/* More threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then
+ * takes one over (give_way). So threads that compute go round among the CPUs a slice at a time. The
+ * current thread is on the queue already. */
 static void offer_work(struct percpu *cpu)
 {
 	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
-	for (struct rbnode *node = rbtree_first(&cpu->run.threads); idle && node; node = rbtree_next(node)) {
+	for (struct rbnode *node = rbtree_first(&cpu->run.threads); idle && node;
+		node = rbtree_next(node)) {
 		uint64_t takers = idle & container_of(node, struct thread, run_node)->affinity;
 		if (!takers)
 			continue;
@@ -555,15 +585,16 @@ static void offer_work(struct percpu *cpu)
 	unsigned count = cpus_online();
 	for (unsigned i = 1; i < count && cpu->run.count > 1; i++) {
 		unsigned other = (cpu->id + i) % count;
-		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 < cpu->run.count) {
+		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 <
+			cpu->run.count) {
 			poke_cpu(other);
 			return;
 		}
 	}
 }
 
-/* The current thread stays runnable and competes with the queue; behind: it lets everybody go first. A CPU with an empty queue looks for
- * threads that wait elsewhere. */
+/* The current thread stays runnable and competes with the queue; behind: it lets everybody go
+ * first. A CPU with an empty queue looks for threads that wait elsewhere. */
 static void give_way(bool behind)
 {
 	struct percpu *cpu = percpu();
@@ -575,7 +606,8 @@ static void give_way(bool behind)
 	spin_lock(&cpu->run.lock);
 	if (stolen)
 		enqueue(cpu, stolen);
-	/* Decided under the lock: who queues a thread here sends no interrupt when it finds a slice running, which must then have its end. */
+	/* Decided under the lock: who queues a thread here sends no interrupt when it finds a slice
+	 * running, which must then have its end. */
 	if (!cpu->run.count && allowed) {
 		cpu->resched = 0;
 		cpu->slice_end_ns = UINT64_MAX;
@@ -593,7 +625,8 @@ static void give_way(bool behind)
 		current->state = THREAD_READY;
 		cpu->moving = current;
 	}
-	offer_work(cpu); /* whoever takes it waits for the lock until this CPU has left the thread */
+	offer_work(
+		cpu); /* whoever takes it waits for the lock until this CPU has left the thread */
 	schedule_locked(cpu, now);
 }
 

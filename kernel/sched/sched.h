@@ -1,7 +1,9 @@
-/* The scheduler: which thread runs where. Fair by virtual run time, one run queue a CPU, work stealing, tickless.
+/* The scheduler: which thread runs where. Fair by virtual run time, one run queue a CPU, work
+ * stealing, tickless.
  *
- * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU that leaves a thread holds the lock from the
- * change of state until it is off the thread's stack, so a thread found blocked or queued can be run at once by whoever found it. */
+ * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU
+ * that leaves a thread holds the lock from the change of state until it is off the thread's stack,
+ * so a thread found blocked or queued can be run at once by whoever found it. */
 #ifndef CAPOS_SCHED_SCHED_H
 #define CAPOS_SCHED_SCHED_H
 
@@ -13,7 +15,8 @@ struct process;
 struct thread;
 struct trap_frame;
 
-/* By CPU: how many threads of a process wait on its run queue, guarded by that queue's lock. A cache line each. */
+/* By CPU: how many threads of a process wait on its run queue, guarded by that queue's lock. A
+ * cache line each. */
 struct queued_threads {
 	uint32_t count;
 } __attribute__((aligned(64)));
@@ -23,7 +26,8 @@ extern struct queued_threads kernel_queued[]; /* of the kernel's own threads */
 void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
 _Noreturn void sched_idle(void);
 
-/* Gives up the CPU while the current thread's wait is active (wait.c); returns when it runs again. */
+/* Gives up the CPU while the current thread's wait is active (wait.c); returns when it runs again.
+ */
 void sched_block(void);
 /* The thread's wait has been decided: makes it runnable unless it never stopped running. */
 void sched_wake(struct thread *thread);
@@ -31,7 +35,8 @@ void sched_wake(struct thread *thread);
 void sched_yield(void);
 /* Lets others run if they have had less. */
 void sched_preempt(void);
-/* In the middle of long work, with no lock held: interrupts that wait come in, and others run if it is their turn. */
+/* In the middle of long work, with no lock held: interrupts that wait come in, and others run if it
+ * is their turn. */
 void sched_breathe(void);
 /* Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
@@ -54,7 +59,8 @@ void sched_set_process_profile(struct process *process, uint64_t interval_ns);
 void timer_arm(struct thread *thread, uint64_t deadline_ns);
 void timer_cancel(struct thread *thread);
 
-/* Whether no CPU runs the thread, so that its registers are saved; whoever asks sees to it that it does not come back meanwhile. */
+/* Whether no CPU runs the thread, so that its registers are saved; whoever asks sees to it that it
+ * does not come back meanwhile. */
 bool sched_is_off_cpu(const struct thread *thread);
 
 /* Makes a running thread look at its exit work soon; any CPU. */

@@ -1,4 +1,5 @@
-/* Threads: creation, end, and what others may do to them. models/notify.pml models notification and kill, models/park.pml the ends of waits. */
+/* Threads: creation, end, and what others may do to them. models/notify.pml models notification and
+ * kill, models/park.pml the ends of waits. */
 #include "sched/thread.h"
 
 #include "arch/x86_64/arch.h"
@@ -23,8 +24,9 @@
 
 static uint64_t last_id;
 
-/* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state until it has ended, the record as long as
- * somebody holds it. Frames that hold several small things are charged whole. */
+/* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state
+ * until it has ended, the record as long as somebody holds it. Frames that hold several small
+ * things are charged whole. */
 #define PARTS_PAGES ((1ul << KERNEL_STACK_ORDER) + 3)
 #define RECORD_PAGES 1ul
 
@@ -65,19 +67,21 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->affinity = UINT64_MAX;
 }
 
-/* What switch_context and thread_begin expect on a fresh stack: six callee-saved registers, the return address, and for user threads the
- * frame right under the top. */
+/* What switch_context and thread_begin expect on a fresh stack: six callee-saved registers, the
+ * return address, and for user threads the frame right under the top. */
 static void prepare_stack(struct thread *thread, void (*function)(void *), void *argument)
 {
 	uint64_t *frame = (uint64_t *)thread_frame(thread);
 	uint64_t *stack = frame - 7;
-	stack[0] = stack[1] = stack[2] = 0;      /* r15, r14, r13 */
-	stack[3] = (uint64_t)argument;           /* r12 */
-	stack[4] = (uint64_t)function;           /* rbx */
-	stack[5] = 0;                            /* rbp */
+	stack[0] = stack[1] = stack[2] = 0; /* r15, r14, r13 */
+	stack[3] = (uint64_t)argument;      /* r12 */
+	stack[4] = (uint64_t)function;      /* rbx */
+	stack[5] = 0;                       /* rbp */
 	stack[6] = (uint64_t)thread_begin;
 	thread->stack_pointer = (uint64_t)stack;
-	*thread_frame(thread) = (struct trap_frame){ .cs = SELECTOR_USER_CODE, .ss = SELECTOR_USER_DATA, .rflags = USER_FLAGS };
+	*thread_frame(thread) = (struct trap_frame){
+		.cs = SELECTOR_USER_CODE, .ss = SELECTOR_USER_DATA, .rflags = USER_FLAGS
+	};
 }
 
 static status_t make_user_parts(struct thread *thread)
@@ -91,8 +95,8 @@ static status_t make_user_parts(struct thread *thread)
 	paddr_t ring = frame_alloc(0, FRAME_ZERO);
 	if (!ring)
 		return STATUS(NO_MEMORY);
-	status_t status = aspace_map_frames(thread->process->space, 0, false, ring, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE, true,
-					    &thread->ring_address);
+	status_t status = aspace_map_frames(thread->process->space, 0, false, ring, PAGE_SIZE,
+		CAPOS_PROT_READ | CAPOS_PROT_WRITE, true, &thread->ring_address);
 	if (status != STATUS_OK) {
 		frame_free(ring, 0);
 		return status;
@@ -106,7 +110,8 @@ static void free_ring(struct thread *thread)
 {
 	if (!thread->ring)
 		return;
-	status_t status = aspace_unmap_kernel(thread->process->space, thread->ring_address, PAGE_SIZE);
+	status_t status =
+		aspace_unmap_kernel(thread->process->space, thread->ring_address, PAGE_SIZE);
 	VERIFY(status == STATUS_OK);
 	frame_free(virt_to_phys(thread->ring), 0);
 	thread->ring = NULL;
@@ -125,7 +130,8 @@ static void free_parts(struct thread *thread)
 		ledger_credit(thread->ledger, PARTS_PAGES);
 }
 
-status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **result)
+status_t thread_create(struct process *process, const char *name, void (*function)(void *),
+	void *argument, struct thread **result)
 {
 	struct thread *thread = kmem_alloc(sizeof *thread);
 	if (!thread)
@@ -179,7 +185,8 @@ void thread_exit(int32_t code)
 	sched_end();
 }
 
-/* The process counts the thread until here, so that when the last one is gone nothing of them is left. */
+/* The process counts the thread until here, so that when the last one is gone nothing of them is
+ * left. */
 void thread_reclaim(struct thread *thread)
 {
 	struct process *process = thread->process;
@@ -200,11 +207,12 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 {
 	if (kind >= 32)
 		__atomic_store_n(&thread->notify_value[kind - 32], value, __ATOMIC_RELAXED);
-	/* Already pending: whoever made it so has told the thread, or is about to. So a storm of notifications costs the receiver one interruption
-	 * for each that it handles. */
+	/* Already pending: whoever made it so has told the thread, or is about to. So a storm of
+	 * notifications costs the receiver one interruption for each that it handles. */
 	if (__atomic_fetch_or(&thread->notify_pending, 1ul << kind, __ATOMIC_SEQ_CST) & 1ul << kind)
 		return;
-	/* Masked, or without a handler: the thread looks itself when it changes that, after the change as we have looked after ours. */
+	/* Masked, or without a handler: the thread looks itself when it changes that, after the
+	 * change as we have looked after ours. */
 	if (!notify_due(thread))
 		return;
 	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);
@@ -233,8 +241,9 @@ uint64_t thread_cpu_time_ns(struct thread *thread)
 			return __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
 		origin = __atomic_load_n(&thread->run_origin_ns, __ATOMIC_RELAXED);
 		now = clock_now_ns();
-		/* Still running, and from the same beginning: it has run until now, and no later reading is less. */
+		/* Still running, and from the same beginning: it has run until now, and no later
+		 * reading is less. */
 	} while (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != THREAD_RUNNING ||
-		 __atomic_load_n(&thread->run_origin_ns, __ATOMIC_RELAXED) != origin);
+		__atomic_load_n(&thread->run_origin_ns, __ATOMIC_RELAXED) != origin);
 	return now - origin;
 }

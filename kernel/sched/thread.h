@@ -1,13 +1,16 @@
-/* Threads: what runs. A thread is a kernel object (interface ThreadHandle); it owns registers, vector state, kernel
- * stack, FS base, ring and notification state. Its process owns everything else.
+/* Threads: what runs. A thread is a kernel object (interface ThreadHandle); it owns registers,
+ * vector state, kernel stack, FS base, ring and notification state. Its process owns everything
+ * else.
  *
  *            thread_create            thread_start          scheduler
  *   (nothing) -------------> BLOCKED ---------------> READY <---------> RUNNING
  *                              ^  |                     ^                  |  |
- *                              |  +----- wake ----------+                  |  +--> ENDED (thread_exit)
+ *                              |  +----- wake ----------+                  |  +--> ENDED
+ * (thread_exit)
  *                              +---------------- wait ---------------------+
  *
- * Suspension is not a state but a count: a thread with suspend_count > 0 parks itself on the way back to user mode.
+ * Suspension is not a state but a count: a thread with suspend_count > 0 parks itself on the way
+ * back to user mode.
  */
 #ifndef CAPOS_SCHED_THREAD_H
 #define CAPOS_SCHED_THREAD_H
@@ -52,27 +55,31 @@ struct thread {
 	/* Set at creation, never changed. */
 	uint64_t id;
 	struct process *process; /* NULL: kernel thread */
-	struct ledger *ledger;   /* the process's, which is charged for the record as long as somebody holds it; NULL: not charged */
+	struct ledger *ledger; /* the process's, which is charged for the record as long as somebody
+	                          holds it; NULL: not charged */
 	struct queued_threads *queued; /* the process's, by CPU */
-	void *stack;             /* kernel stack, lowest address */
-	void *xsave;             /* vector state while not running; NULL: kernel thread */
+	void *stack;                   /* kernel stack, lowest address */
+	void *xsave;                   /* vector state while not running; NULL: kernel thread */
 	char name[CAPOS_THREAD_NAME_MAX + 1];
 
-	/* The ring page as the kernel sees it, its user address, and the indices the kernel trusts. Owner thread only. */
+	/* The ring page as the kernel sees it, its user address, and the indices the kernel trusts.
+	 * Owner thread only. */
 	struct capos_ring_header *ring;
 	uint64_t ring_address;
 	uint32_t submission_head, completion_tail;
-	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before */
+	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before
+	                */
 
 	/* Owner thread only, or anybody while it is suspended and not running. */
 	uint64_t fs_base, gs_base;
 	bool in_handler; /* between delivery of a notification and resume */
 
 	/* Atomic. */
-	uint32_t exit_work;                   /* enum exit_work: looked at on every return to user mode */
-	uint64_t notify_pending, notify_mask; /* bit per kind; the mask is written by the owner only */
-	uint64_t notify_value[32];            /* of kinds 32 to 63 */
-	uint64_t notify_handler;              /* 0: none; written by the owner only, like the two below */
+	uint32_t exit_work; /* enum exit_work: looked at on every return to user mode */
+	uint64_t notify_pending,
+		notify_mask;       /* bit per kind; the mask is written by the owner only */
+	uint64_t notify_value[32]; /* of kinds 32 to 63 */
+	uint64_t notify_handler;   /* 0: none; written by the owner only, like the two below */
 	uint64_t notify_stack, notify_stack_size;
 	uint32_t wait_state; /* enum wait_state: see wait.c */
 
@@ -80,8 +87,9 @@ struct thread {
 	struct spinlock lock;
 	uint32_t suspend_count;
 	bool stopped;             /* at the suspension point: registers may be written */
-	uint64_t stopped_fs_base; /* while stopped: what it goes on with; fs_base is whatever the last switch saved */
-	bool acknowledged; /* has seen the suspension: runs no further user code */
+	uint64_t stopped_fs_base; /* while stopped: what it goes on with; fs_base is whatever the
+	                             last switch saved */
+	bool acknowledged;        /* has seen the suspension: runs no further user code */
 	bool ended;
 	bool gone; /* ended, and nothing is left but this record: joiners wait for it */
 	int32_t exit_code;
@@ -89,39 +97,46 @@ struct thread {
 	struct wait_queue suspenders; /* suspend callers waiting until it has stopped */
 	struct wait_queue suspended;  /* the thread itself */
 
-	/* Scheduler: guarded by the run queue lock of `cpu`; the running CPU owns the times (see sched.c). */
+	/* Scheduler: guarded by the run queue lock of `cpu`; the running CPU owns the times (see
+	 * sched.c). */
 	uint32_t state;
 	uint32_t cpu;
 	uint64_t affinity;
 	uint64_t stack_pointer; /* saved while not running */
 	uint64_t vruntime_ns, run_started_ns;
 	uint64_t cpu_time_ns;   /* up to run_started_ns */
-	uint64_t run_origin_ns; /* while it runs: when it would have begun if it had run without a break; set at the switch to it */
+	uint64_t run_origin_ns; /* while it runs: when it would have begun if it had run without a
+	                           break; set at the switch to it */
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
 	struct rbnode run_node;
 
 	/* Wait in progress: see wait.c. */
 	struct list_node wait_node; /* guarded by the wait queue's lock */
-	struct rbnode timer_node;   /* this and the two below: guarded by the timer queue of timer_cpu */
+	struct rbnode
+		timer_node; /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	uint64_t park_key[3]; /* written by the owner before it takes the park bucket's lock; read under that lock while on its queue */
+	uint64_t park_key[3]; /* written by the owner before it takes the park bucket's lock; read
+	                         under that lock while on its queue */
 
 	struct list_node process_node; /* guarded by process->lock */
 };
 
-/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until thread_start. A user thread comes with its ring page
- * mapped (ring, ring_address) and a frame ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
- * thread_frame(), and fs_base. One reference, the caller's; running holds another. Refuses as process_add_thread does. */
-status_t thread_create(struct process *process, const char *name, void (*function)(void *), void *argument, struct thread **thread) MUST_CHECK;
+/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
+ * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
+ * ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
+ * thread_frame(), and fs_base. One reference, the caller's; running holds another. Refuses as
+ * process_add_thread does. */
+status_t thread_create(struct process *process, const char *name, void (*function)(void *),
+	void *argument, struct thread **thread) MUST_CHECK;
 struct trap_frame *thread_frame(struct thread *thread);
 void thread_start(struct thread *thread);
 
 #ifdef CAPOS_HOST_TEST
 struct thread *thread_current(void);
 #else
-/* The first field after self of struct percpu, at GS. Only a switch changes it, and code before and after a switch runs as the same thread, so
- * the compiler may keep the value. */
+/* The first field after self of struct percpu, at GS. Only a switch changes it, and code before and
+ * after a switch runs as the same thread, so the compiler may keep the value. */
 static inline struct thread *thread_current(void)
 {
 	struct thread *thread;
@@ -133,7 +148,8 @@ static inline struct thread *thread_current(void)
 /* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
 _Noreturn void thread_exit(int32_t code);
 
-/* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of its wait when it blocks. */
+/* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of
+ * its wait when it blocks. */
 void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
 
 /* Makes the thread end at its next return to user mode, soon. */

@@ -7,8 +7,8 @@
  *   4 deadline armed, lock released
  *   5 sched_block: under the run queue lock, stop only if still ACTIVE
  *
- * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1: seen in 3. a after 3: b succeeds.
- * models/park.pml and models/sched.pml model this. */
+ * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1:
+ * seen in 3. a after 3: b succeeds. models/park.pml and models/sched.pml model this. */
 #include "sched/wait.h"
 
 #include "sched/clock.h"
@@ -19,16 +19,20 @@
 bool wait_decide(struct thread *thread, enum wait_state outcome)
 {
 	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
-	while (state == WAIT_ACTIVE_INTERRUPTIBLE || (state == WAIT_ACTIVE && outcome != WAIT_INTERRUPTED))
-		if (__atomic_compare_exchange_n(&thread->wait_state, &state, outcome, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (state == WAIT_ACTIVE_INTERRUPTIBLE ||
+		(state == WAIT_ACTIVE && outcome != WAIT_INTERRUPTED))
+		if (__atomic_compare_exchange_n(&thread->wait_state, &state, outcome, false,
+			    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return true;
 	return false;
 }
 
-enum wait_state wait_on(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+enum wait_state wait_on(
+	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	struct thread *thread = thread_current();
-	__atomic_store_n(&thread->wait_state, interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->wait_state,
+		interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
 	list_push_back(&queue->threads, &thread->wait_node);
 	if (interruptible && notify_due(thread))
 		wait_decide(thread, WAIT_INTERRUPTED);
@@ -51,7 +55,8 @@ enum wait_state wait_on(struct wait_queue *queue, struct spinlock *lock, uint64_
 	return outcome;
 }
 
-status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+status_t wait_queue_wait(
+	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	switch (wait_on(queue, lock, deadline_ns, interruptible)) {
 	case WAIT_TIMED_OUT:

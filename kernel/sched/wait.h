@@ -1,5 +1,5 @@
-/* Waiting and waking inside the kernel. A wait queue belongs to some object and is guarded by that object's lock, or by
- * any one lock its users agree on.
+/* Waiting and waking inside the kernel. A wait queue belongs to some object and is guarded by that
+ * object's lock, or by any one lock its users agree on.
  *
  *     spin_lock(&object->lock);
  *     while (!condition) {
@@ -29,9 +29,11 @@ static inline void wait_queue_init(struct wait_queue *queue)
 	list_init(&queue->threads);
 }
 
-/* Blocks the calling thread; lock is released while it waits and held on return. STATUS_OK: woken by wait_queue_wake. TIMED_OUT: deadline
- * (absolute monotonic ns) passed. INTERRUPTED (interruptible only): a notification is deliverable, or the thread must die. */
-status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible) MUST_CHECK;
+/* Blocks the calling thread; lock is released while it waits and held on return. STATUS_OK: woken
+ * by wait_queue_wake. TIMED_OUT: deadline (absolute monotonic ns) passed. INTERRUPTED
+ * (interruptible only): a notification is deliverable, or the thread must die. */
+status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns,
+	bool interruptible) MUST_CHECK;
 /* Wakes up to count threads in arrival order; returns how many. The guarding lock is held. */
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count);
 

@@ -1,6 +1,7 @@
-/* How a wait is decided. A thread that waits has a word, thread->wait_state; whoever changes it from ACTIVE to an outcome by compare-and-swap has
- * decided the wait and must call sched_wake. Wakers, deadlines and notifications compete for it without sharing a lock. models/park.pml is
- * the model. */
+/* How a wait is decided. A thread that waits has a word, thread->wait_state; whoever changes it
+ * from ACTIVE to an outcome by compare-and-swap has decided the wait and must call sched_wake.
+ * Wakers, deadlines and notifications compete for it without sharing a lock. models/park.pml is the
+ * model. */
 #ifndef CAPOS_SCHED_WAIT_STATE_H
 #define CAPOS_SCHED_WAIT_STATE_H
 
@@ -28,6 +29,7 @@ static inline bool wait_is_active(const struct thread *thread)
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
 /* Waits on the queue and returns the outcome; the lock is released meanwhile and held on return. */
-enum wait_state wait_on(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
+enum wait_state wait_on(
+	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 
 #endif

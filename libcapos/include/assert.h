@@ -3,7 +3,8 @@
 #ifdef NDEBUG
 #define assert(condition) ((void)0)
 #else
-#define assert(condition) ((condition) ? (void)0 : capos_assert_failed(#condition, __FILE__, __LINE__, __func__))
+#define assert(condition) \
+	((condition) ? (void)0 : capos_assert_failed(#condition, __FILE__, __LINE__, __func__))
 #endif
 
 #ifndef _ASSERT_H
@@ -13,5 +14,7 @@ extern "C"
 #else
 #define static_assert _Static_assert
 #endif
-__attribute__((noreturn)) void capos_assert_failed(const char *condition, const char *file, int line, const char *function);
+	__attribute__((noreturn)) void
+	capos_assert_failed(
+		const char *condition, const char *file, int line, const char *function);
 #endif

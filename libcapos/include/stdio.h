@@ -1,5 +1,6 @@
-/* Formatted output and the three standard streams, over the capabilities "stdin", "stdout" and "stderr". stdout is written
- * out at each end of line and when its buffer is full, stderr at once. Each call is atomic between threads. */
+/* Formatted output and the three standard streams, over the capabilities "stdin", "stdout" and
+ * "stderr". stdout is written out at each end of line and when its buffer is full, stderr at once.
+ * Each call is atomic between threads. */
 #ifndef _STDIO_H
 #define _STDIO_H
 
@@ -23,11 +24,14 @@ extern FILE *const stderr;
 
 int printf(const char *__restrict format, ...) _PRINTF(1, 2);
 int fprintf(FILE *__restrict stream, const char *__restrict format, ...) _PRINTF(2, 3);
-int snprintf(char *__restrict buffer, size_t size, const char *__restrict format, ...) _PRINTF(3, 4);
+int snprintf(char *__restrict buffer, size_t size, const char *__restrict format, ...)
+	_PRINTF(3, 4);
 int sprintf(char *__restrict buffer, const char *__restrict format, ...) _PRINTF(2, 3);
 int vprintf(const char *__restrict format, va_list arguments) _PRINTF(1, 0);
-int vfprintf(FILE *__restrict stream, const char *__restrict format, va_list arguments) _PRINTF(2, 0);
-int vsnprintf(char *__restrict buffer, size_t size, const char *__restrict format, va_list arguments) _PRINTF(3, 0);
+int vfprintf(FILE *__restrict stream, const char *__restrict format, va_list arguments)
+	_PRINTF(2, 0);
+int vsnprintf(char *__restrict buffer, size_t size, const char *__restrict format,
+	va_list arguments) _PRINTF(3, 0);
 
 #undef _PRINTF
 

@@ -15,8 +15,9 @@ extern "C" {
 #define EXIT_FAILURE 1
 #define RAND_MAX 0x7fffffff
 
-/* Memory comes from the "vm" capability, in promised pages: NULL means there is none, and memory once given is there. Every
- * block is aligned to 16. A wrong or repeated free ends the program with a message. */
+/* Memory comes from the "vm" capability, in promised pages: NULL means there is none, and memory
+ * once given is there. Every block is aligned to 16. A wrong or repeated free ends the program with
+ * a message. */
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *block, size_t size);
@@ -24,7 +25,8 @@ void *aligned_alloc(size_t alignment, size_t size);
 int posix_memalign(void **block, size_t alignment, size_t size);
 void free(void *block);
 
-/* exit runs the atexit functions and writes out what stdio holds; _Exit does not. Both end all threads. */
+/* exit runs the atexit functions and writes out what stdio holds; _Exit does not. Both end all
+ * threads. */
 _NORETURN void exit(int status);
 _NORETURN void _Exit(int status);
 _NORETURN void abort(void);
@@ -46,7 +48,8 @@ long labs(long value);
 long long llabs(long long value);
 
 void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
-void *bsearch(const void *key, const void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
+void *bsearch(const void *key, const void *items, size_t count, size_t size,
+	int (*compare)(const void *, const void *));
 
 /* A small repeatable generator; for secrets use capos/random.h. */
 int rand(void);

@@ -20,7 +20,8 @@ char *strcpy(char *__restrict to, const char *__restrict from);
 char *strncpy(char *__restrict to, const char *__restrict from, size_t size);
 char *strcat(char *__restrict to, const char *__restrict from);
 char *strncat(char *__restrict to, const char *__restrict from, size_t limit);
-/* Copies and always terminates; the result is the length of from: not below size when it was cut. */
+/* Copies and always terminates; the result is the length of from: not below size when it was cut.
+ */
 size_t strlcpy(char *__restrict to, const char *__restrict from, size_t size);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t limit);

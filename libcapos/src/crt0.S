@@ -19,7 +19,8 @@ _start:
 	.cfi_endproc
 	.size	_start, . - _start
 
-/* What tells this executable from one for another system: a note of owner "capOS", type 1, the ABI version. */
+/* What tells this executable from one for another system: a note of owner "capOS", type 1, the ABI
+ * version. */
 	.section .note.capos, "a", @note
 	.balign	4
 	.long	6				/* name size, NUL included */

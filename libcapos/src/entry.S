@@ -1,11 +1,13 @@
-/* The places where C cannot run: a thread's first and last instructions, and the edge of a notification handler. */
+/* The places where C cannot run: a thread's first and last instructions, and the edge of a
+ * notification handler. */
 #include <capos/abi.h>
 
 #define COMPACT (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8)
 
 	.text
 
-/* A new thread: RDI = its struct capos_thread, RSI = thread id, RDX = ring address, RSP = top of its stack. */
+/* A new thread: RDI = its struct capos_thread, RSI = thread id, RDX = ring address, RSP = top of
+ * its stack. */
 	.globl	capos_thread_entry
 	.type	capos_thread_entry, @function
 capos_thread_entry:
@@ -20,8 +22,9 @@ capos_thread_entry:
 
 /* void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm, uint64_t thread_control)
  *
- * Unmaps the memory that holds the stack under our feet, then ends the thread. Nothing between the two may touch memory:
- * everything is in registers, which system calls keep. Notifications are masked by the caller.
+ * Unmaps the memory that holds the stack under our feet, then ends the thread. Nothing between the
+ * two may touch memory: everything is in registers, which system calls keep. Notifications are
+ * masked by the caller.
  *
  *   RBX thread_control   R12 vm */
 	.globl	capos_thread_vanish
@@ -46,8 +49,8 @@ capos_thread_vanish:
 	ud2
 	.size	capos_thread_vanish, . - capos_thread_vanish
 
-/* A notification: RDI = kind, RSI = the ThreadState; RSP is as after a call. Returns by resume, which puts every
- * register back, so none needs saving here. */
+/* A notification: RDI = kind, RSI = the ThreadState; RSP is as after a call. Returns by resume,
+ * which puts every register back, so none needs saving here. */
 	.globl	capos_notification_entry
 	.type	capos_notification_entry, @function
 capos_notification_entry:

@@ -1,4 +1,5 @@
-/* printf's formatting. A conversion is parsed into a struct spec, its text produced in a small buffer, then padded. */
+/* printf's formatting. A conversion is parsed into a struct spec, its text produced in a small
+ * buffer, then padded. */
 #include "format.h"
 
 #include <limits.h>
@@ -12,7 +13,8 @@ struct spec {
 	bool has_precision;
 	int width;
 	int precision;
-	int length;         /* of the argument: -2 hh, -1 h, 0 int, 1 l, 2 ll and the rest of 64 bits, LENGTH_LONG_DOUBLE */
+	int length; /* of the argument: -2 hh, -1 h, 0 int, 1 l, 2 ll and the rest of 64 bits,
+	               LENGTH_LONG_DOUBLE */
 	char conversion;
 };
 
@@ -39,8 +41,10 @@ static void put_repeated(struct writer *w, char byte, int count)
 		put(w, run, count < (int)sizeof(run) ? (size_t)count : sizeof(run));
 }
 
-/* prefix (sign, 0x), then the body with zeros put in after so many of its bytes, padded to the width. */
-static void put_number(struct writer *w, const struct spec *spec, const char *prefix, const char *body, size_t size, int zeros, size_t after)
+/* prefix (sign, 0x), then the body with zeros put in after so many of its bytes, padded to the
+ * width. */
+static void put_number(struct writer *w, const struct spec *spec, const char *prefix,
+	const char *body, size_t size, int zeros, size_t after)
 {
 	size_t total = strlen(prefix) + size + (size_t)zeros;
 	int padding = (size_t)spec->width > total ? spec->width - (int)total : 0;
@@ -62,10 +66,13 @@ static const char *sign_prefix(const struct spec *spec, bool negative)
 	return negative ? "-" : spec->plus ? "+" : spec->space ? " " : "";
 }
 
-static void format_integer(struct writer *w, struct spec *spec, uint64_t magnitude, const char *prefix)
+static void format_integer(
+	struct writer *w, struct spec *spec, uint64_t magnitude, const char *prefix)
 {
 	const char *digits = spec->conversion == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
-	unsigned base = spec->conversion == 'o' ? 8 : spec->conversion == 'x' || spec->conversion == 'X' ? 16 : 10;
+	unsigned base = spec->conversion == 'o'                      ? 8
+		: spec->conversion == 'x' || spec->conversion == 'X' ? 16
+								     : 10;
 	char text[24];
 	char *start = text + sizeof(text);
 	int size, zeros;
@@ -101,13 +108,15 @@ static void format_string(struct writer *w, const struct spec *spec, const char 
 
 /* ---- floating point ---- */
 
-/* A decimal number as base 10^9 limbs, most significant first, with as many before the point as it needs. */
+/* A decimal number as base 10^9 limbs, most significant first, with as many before the point as it
+ * needs. */
 #define LIMB 1000000000u
 #define LIMB_DIGITS 9
-#define LIMBS_BEFORE 36      /* 2^1024 has 309 digits */
-#define LIMBS_AFTER 120      /* 2^-1074 has 1074 */
+#define LIMBS_BEFORE 36 /* 2^1024 has 309 digits */
+#define LIMBS_AFTER 120 /* 2^-1074 has 1074 */
 
-/* value = mantissa * 2^exponent, exactly, in limbs. Each step multiplies or divides by a small power of two. */
+/* value = mantissa * 2^exponent, exactly, in limbs. Each step multiplies or divides by a small
+ * power of two. */
 static void expand(double value, uint32_t limbs[LIMBS_BEFORE + LIMBS_AFTER])
 {
 	const int count = LIMBS_BEFORE + LIMBS_AFTER;
@@ -135,7 +144,7 @@ static void expand(double value, uint32_t limbs[LIMBS_BEFORE + LIMBS_AFTER])
 			carry /= LIMB;
 		}
 	}
-	for (; exponent < 0; exponent += exponent > -29 ? -exponent : 29) {
+	for (; exponent < 0; exponent += -exponent < 29 ? -exponent : 29) {
 		int shift = exponent > -29 ? -exponent : 29;
 		uint64_t rest = 0;
 
@@ -147,8 +156,8 @@ static void expand(double value, uint32_t limbs[LIMBS_BEFORE + LIMBS_AFTER])
 	}
 }
 
-/* Rounds the digits to count of them: away when the rest is above a half, or a half behind an odd digit. True when a carry
- * made the number one digit longer; the digits are then shifted. */
+/* Rounds the digits to count of them: away when the rest is above a half, or a half behind an odd
+ * digit. True when a carry made the number one digit longer; the digits are then shifted. */
 static bool round_digits(char *digits, int total, int count)
 {
 	bool up, half;
@@ -191,11 +200,13 @@ size_t format_digits(double value, int precision, int fixed, char *digits, int *
 	for (first = 0; first < total && digits[first] == '0'; first++)
 		;
 	if (first == total)
-		first = LIMBS_BEFORE * LIMB_DIGITS - 1;   /* zero: its one digit stands before the point */
+		first = LIMBS_BEFORE * LIMB_DIGITS -
+			1; /* zero: its one digit stands before the point */
 	*exponent = LIMBS_BEFORE * LIMB_DIGITS - 1 - first;
 	wanted = precision + 1 + (fixed ? *exponent : 0);
 	if (wanted < 0) {
-		/* All digits lie beyond the precision, and the first is not just behind it: nothing rounds up. */
+		/* All digits lie beyond the precision, and the first is not just behind it: nothing
+		 * rounds up. */
 		*exponent = -precision - 1;
 		return 0;
 	}
@@ -212,8 +223,10 @@ size_t format_digits(double value, int precision, int fixed, char *digits, int *
 	return (size_t)wanted;
 }
 
-/* The text of f conversions: integer digits, point, fraction. digits begin at the decimal exponent. */
-static size_t layout_fixed(char *text, const char *digits, size_t count, int exponent, int precision, bool point)
+/* The text of f conversions: integer digits, point, fraction. digits begin at the decimal exponent.
+ */
+static size_t layout_fixed(
+	char *text, const char *digits, size_t count, int exponent, int precision, bool point)
 {
 	size_t size = 0;
 
@@ -230,7 +243,8 @@ static size_t layout_fixed(char *text, const char *digits, size_t count, int exp
 }
 
 /* *mantissa: how much of the text comes before the letter. */
-static size_t layout_exponential(char *text, const char *digits, size_t count, int exponent, bool point, char letter, size_t *mantissa)
+static size_t layout_exponential(char *text, const char *digits, size_t count, int exponent,
+	bool point, char letter, size_t *mantissa)
 {
 	size_t size = 0;
 	int magnitude = exponent < 0 ? -exponent : exponent;
@@ -261,7 +275,11 @@ static void format_double(struct writer *w, struct spec *spec, double value)
 
 	if (__builtin_isnan(value) || __builtin_isinf(value)) {
 		spec->zero = false;
-		put_number(w, spec, prefix, __builtin_isnan(value) ? upper ? "NAN" : "nan" : upper ? "INF" : "inf", 3, 0, 0);
+		put_number(w, spec, prefix,
+			__builtin_isnan(value) ? upper ? "NAN" : "nan"
+				: upper        ? "INF"
+					       : "inf",
+			3, 0, 0);
 		return;
 	}
 	if (precision > FORMAT_PRECISION_MAX) {
@@ -283,9 +301,11 @@ static void format_double(struct writer *w, struct spec *spec, double value)
 			precision = 0;
 	}
 	if ((kind | 0x20) == 'f')
-		size = mantissa = layout_fixed(text, digits, count, exponent, precision, spec->alternative);
+		size = mantissa =
+			layout_fixed(text, digits, count, exponent, precision, spec->alternative);
 	else
-		size = layout_exponential(text, digits, count, exponent, spec->alternative, upper ? 'E' : 'e', &mantissa);
+		size = layout_exponential(text, digits, count, exponent, spec->alternative,
+			upper ? 'E' : 'e', &mantissa);
 	put_number(w, spec, prefix, text, size, zeros, mantissa);
 }
 
@@ -350,7 +370,7 @@ struct arguments {
 
 static const char *parse_spec(struct spec *spec, const char *format, struct arguments *arguments)
 {
-	*spec = (struct spec){0};
+	*spec = (struct spec){ 0 };
 	while (parse_flag(spec, *format))
 		format++;
 	if (*format == '*') {
@@ -415,7 +435,8 @@ static bool format_conversion(struct writer *w, struct spec *spec, struct argume
 	case 'd':
 	case 'i':
 		number = signed_argument(spec, arguments);
-		format_integer(w, spec, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, sign_prefix(spec, number < 0));
+		format_integer(w, spec, number < 0 ? 0 - (uint64_t)number : (uint64_t)number,
+			sign_prefix(spec, number < 0));
 		return true;
 	case 'u':
 	case 'o':
@@ -441,8 +462,10 @@ static bool format_conversion(struct writer *w, struct spec *spec, struct argume
 	case 'E':
 	case 'g':
 	case 'G':
-		format_double(w, spec, spec->length == LENGTH_LONG_DOUBLE ? (double)va_arg(arguments->list, long double)
-									  : va_arg(arguments->list, double));
+		format_double(w, spec,
+			spec->length == LENGTH_LONG_DOUBLE
+				? (double)va_arg(arguments->list, long double)
+				: va_arg(arguments->list, double));
 		return true;
 	case '%':
 		put(w, "%", 1);
@@ -454,7 +477,7 @@ static bool format_conversion(struct writer *w, struct spec *spec, struct argume
 
 int format_text(format_sink_t sink, void *context, const char *format, va_list list)
 {
-	struct writer w = {.sink = sink, .context = context};
+	struct writer w = { .sink = sink, .context = context };
 	struct arguments arguments;
 
 	va_copy(arguments.list, list);
@@ -502,7 +525,7 @@ static void put_memory(void *context, const char *bytes, size_t size)
 int vsnprintf(char *restrict buffer, size_t size, const char *restrict format, va_list arguments)
 {
 	/* One byte is kept for the terminator. */
-	struct memory memory = {.buffer = buffer, .size = size > 0 ? size - 1 : 0};
+	struct memory memory = { .buffer = buffer, .size = size > 0 ? size - 1 : 0 };
 	int length = format_text(put_memory, &memory, format, arguments);
 
 	if (size > 0)

@@ -16,8 +16,8 @@ void notification_free_stack(void);
 /* Writes what stdio holds back. */
 void stdio_flush_all(void);
 
-/* Prints "program: message" on standard error without using locks or memory, and ends the process with status 134, which
- * is what a shell reports of an abort elsewhere. */
+/* Prints "program: message" on standard error without using locks or memory, and ends the process
+ * with status 134, which is what a shell reports of an abort elsewhere. */
 __attribute__((noreturn)) void fail(const char *message);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)

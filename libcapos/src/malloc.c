@@ -1,11 +1,13 @@
 /* The heap: size classes over VirtualMemory.
  *
- * Every block is preceded by a header of 16 bytes that says how large it is and carries a check word made from a random
- * secret and the block's address, so that a wrong pointer or a second free is found at once instead of corrupting the
- * heap. Small blocks (up to 32 KiB) belong to one of 40 classes, four to each doubling, each with its own lock and list of
- * free blocks; new ones are cut from an arena that grows by mappings of 64 KiB at first and 1 MiB later. Larger blocks are
- * mappings of their own and go back to the system when freed; one that the system cannot take back for want of memory of
- * its own is kept for the next that needs one. All memory is promised: exhaustion is NULL here and never a fault later. */
+ * Every block is preceded by a header of 16 bytes that says how large it is and carries a check
+ * word made from a random secret and the block's address, so that a wrong pointer or a second free
+ * is found at once instead of corrupting the heap. Small blocks (up to 32 KiB) belong to one of 40
+ * classes, four to each doubling, each with its own lock and list of free blocks; new ones are cut
+ * from an arena that grows by mappings of 64 KiB at first and 1 MiB later. Larger blocks are
+ * mappings of their own and go back to the system when freed; one that the system cannot take back
+ * for want of memory of its own is kept for the next that needs one. All memory is promised:
+ * exhaustion is NULL here and never a fault later. */
 #include <stdlib.h>
 
 #include <errno.h>
@@ -27,14 +29,15 @@
 #define AT_RANDOM 25
 
 enum block_state {
-	BLOCK_SMALL = 1,     /* size is the class's */
-	BLOCK_LARGE = 2,     /* size is what the caller can use; the mapping is that and a page's worth of header */
-	BLOCK_ALIGNED = 3,   /* size is the distance back to the block this one lies in */
+	BLOCK_SMALL = 1, /* size is the class's */
+	BLOCK_LARGE = 2, /* size is what the caller can use; the mapping is that and a page's worth
+	                    of header */
+	BLOCK_ALIGNED = 3, /* size is the distance back to the block this one lies in */
 	BLOCK_FREE = 4,
 };
 
 struct block {
-	uint64_t size;       /* low 56 bits; enum block_state above */
+	uint64_t size; /* low 56 bits; enum block_state above */
 	uint64_t check;
 };
 
@@ -80,7 +83,8 @@ static size_t class_size(uint32_t class)
 	return (size_t)(4 + (class - 8) % 4 + 1) << (5 + (class - 8) / 4);
 }
 
-/* The secret comes from the random bytes every program starts with. Racing first callers compute the same value. */
+/* The secret comes from the random bytes every program starts with. Racing first callers compute
+ * the same value. */
 static uint64_t check_word(const struct block *block)
 {
 	static uint64_t secret;
@@ -117,7 +121,8 @@ static void *payload(struct block *block)
 	return block + 1;
 }
 
-/* The checked header of a pointer the program gives back; one inside an aligned allocation leads to the outer block. */
+/* The checked header of a pointer the program gives back; one inside an aligned allocation leads to
+ * the outer block. */
 static struct block *block_of(void *pointer)
 {
 	struct block *block = (struct block *)pointer - 1;
@@ -146,13 +151,14 @@ static void *map(uint64_t size)
 {
 	uint64_t address;
 
-	if (capos_virtual_memory_map(capos_caps.vm, 0, size, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) < 0)
+	if (capos_virtual_memory_map(
+		    capos_caps.vm, 0, size, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &address) < 0)
 		return NULL;
 	return (void *)address;
 }
 
-/* Makes room for size bytes. What is left of the old piece is abandoned unless the new one adjoins it: at most one class's
- * size each time, and the next piece is larger. */
+/* Makes room for size bytes. What is left of the old piece is abandoned unless the new one adjoins
+ * it: at most one class's size each time, and the next piece is larger. */
 static bool arena_grow(size_t size)
 {
 	uint64_t needed = round_up(size, CAPOS_PAGE_SIZE);
@@ -164,7 +170,8 @@ static bool arena_grow(size_t size)
 		growth = needed;
 	piece = map(growth);
 	if (piece == NULL) {
-		/* Under pressure take only what is needed, and wish for as much as now the next time. */
+		/* Under pressure take only what is needed, and wish for as much as now the next
+		 * time. */
 		next_growth = arena.growth_bytes;
 		growth = needed;
 		piece = map(growth);
@@ -219,7 +226,8 @@ static struct block *take_kept(size_t size)
 	capos_mutex_lock(&kept.lock);
 	for (struct free_block **link = &kept.free; *link != NULL; link = &(*link)->next) {
 		check_free(&(*link)->header);
-		if (size_of(&(*link)->header) >= size && (best == NULL || size_of(&(*link)->header) < size_of(&(*best)->header)))
+		if (size_of(&(*link)->header) >= size &&
+			(best == NULL || size_of(&(*link)->header) < size_of(&(*best)->header)))
 			best = link;
 	}
 	if (best != NULL) {
@@ -281,12 +289,14 @@ static void push_free(struct capos_mutex *lock, struct free_block **list, struct
 	capos_mutex_unlock(lock);
 }
 
-/* Gives the block back to the system, and with it those that could not be given back earlier. The kernel joins mappings
- * that adjoin and look alike; to take one out of the middle it needs memory, and may have none. */
+/* Gives the block back to the system, and with it those that could not be given back earlier. The
+ * kernel joins mappings that adjoin and look alike; to take one out of the middle it needs memory,
+ * and may have none. */
 static void free_large(struct block *block)
 {
 	while (block != NULL) {
-		int64_t status = capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)block, HEADER_BYTES + size_of(block));
+		int64_t status = capos_virtual_memory_unmap(
+			capos_caps.vm, (uintptr_t)block, HEADER_BYTES + size_of(block));
 
 		if (status == CAPOS_E(NO_MEMORY)) {
 			push_free(&kept.lock, &kept.free, block);
@@ -361,7 +371,8 @@ void *aligned_alloc(size_t alignment, size_t size)
 {
 	uintptr_t outer, inner;
 
-	if (alignment == 0 || (alignment & (alignment - 1)) != 0 || size > SIZE_MAX - alignment - HEADER_BYTES) {
+	if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
+		size > SIZE_MAX - alignment - HEADER_BYTES) {
 		errno = EINVAL;
 		return NULL;
 	}

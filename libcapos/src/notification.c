@@ -32,17 +32,19 @@ int64_t capos_notification_set_handler(capos_notification_handler_t handler)
 		return status;
 	}
 	if (stack_address == 0) {
-		status = capos_virtual_memory_map(capos_caps.vm, 0, STACK_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &stack_address);
+		status = capos_virtual_memory_map(capos_caps.vm, 0, STACK_BYTES,
+			CAPOS_PROT_READ | CAPOS_PROT_WRITE, &stack_address);
 		if (status < 0)
 			return status;
 	}
 	current_handler = handler;
-	return capos_thread_control_set_notification(capos_caps.thread_control, (uintptr_t)capos_notification_entry, stack_address,
-						     STACK_BYTES);
+	return capos_thread_control_set_notification(capos_caps.thread_control,
+		(uintptr_t)capos_notification_entry, stack_address, STACK_BYTES);
 }
 
-/* The kernel must not know the stack any more, or everything must be masked. A handler that ends its thread, or takes itself away, stands on the
- * stack: it is then left to the end of the process. */
+/* The kernel must not know the stack any more, or everything must be masked. A handler that ends
+ * its thread, or takes itself away, stands on the stack: it is then left to the end of the process.
+ */
 void notification_free_stack(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -57,5 +59,6 @@ int64_t capos_notification_mask(uint64_t set, uint64_t clear, uint64_t *previous
 {
 	uint64_t ignored;
 
-	return capos_thread_control_set_mask(capos_caps.thread_control, set, clear, previous != NULL ? previous : &ignored);
+	return capos_thread_control_set_mask(
+		capos_caps.thread_control, set, clear, previous != NULL ? previous : &ignored);
 }

@@ -14,7 +14,8 @@ int64_t capos_random_fill(void *buffer, size_t size_bytes)
 	char *next = buffer;
 
 	while (size_bytes > 0) {
-		uint32_t wanted = size_bytes < FILL_MAX_BYTES ? (uint32_t)size_bytes : FILL_MAX_BYTES;
+		uint32_t wanted =
+			size_bytes < FILL_MAX_BYTES ? (uint32_t)size_bytes : FILL_MAX_BYTES;
 		int64_t got = capos_entropy_source_fill(capos_caps.entropy, wanted, next, wanted);
 
 		if (got == CAPOS_E(NOT_SEEDED)) {

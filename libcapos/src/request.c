@@ -1,5 +1,5 @@
-/* Method calls in message form: see request.h. The wire format is described in Cap'n Proto's encoding specification; here
- * only one segment, one struct and byte lists occur. */
+/* Method calls in message form: see request.h. The wire format is described in Cap'n Proto's
+ * encoding specification; here only one segment, one struct and byte lists occur. */
 #include "request.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 #define FRAMING_BYTES 8
 #define WORD 8
 
-/* Room that every result buffer has besides the result proper: a CapException is at most this long. */
+/* Room that every result buffer has besides the result proper: a CapException is at most this long.
+ */
 #define EXCEPTION_BYTES 256
 
 static uint64_t load(const uint8_t *at)
@@ -24,7 +25,8 @@ static void store(uint8_t *at, uint64_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
-int64_t request_begin(struct request *request, uint32_t data_words, uint32_t pointer_words, size_t list_bytes)
+int64_t request_begin(
+	struct request *request, uint32_t data_words, uint32_t pointer_words, size_t list_bytes)
 {
 	size_t prefix = FRAMING_BYTES + WORD * (1 + (size_t)data_words + pointer_words);
 	size_t total = prefix + list_bytes;
@@ -45,18 +47,22 @@ int64_t request_begin(struct request *request, uint32_t data_words, uint32_t poi
 	request->data_words = data_words;
 	request->returned_cap = 0;
 	if (data_words + pointer_words == 0)
-		store(request->params + FRAMING_BYTES, 0xfffffffc);   /* an empty struct, which a zero would not be */
+		store(request->params + FRAMING_BYTES,
+			0xfffffffc); /* an empty struct, which a zero would not be */
 	else
-		store(request->params + FRAMING_BYTES, (uint64_t)data_words << 32 | (uint64_t)pointer_words << 48);
+		store(request->params + FRAMING_BYTES,
+			(uint64_t)data_words << 32 | (uint64_t)pointer_words << 48);
 	return 0;
 }
 
-void request_set_scalar(struct request *request, uint32_t byte_offset, uint32_t width, uint64_t value)
+void request_set_scalar(
+	struct request *request, uint32_t byte_offset, uint32_t width, uint64_t value)
 {
 	memcpy(request->params + FRAMING_BYTES + WORD + byte_offset, &value, width);
 }
 
-void request_set_bytes(struct request *request, uint32_t pointer_index, const void *bytes, size_t length)
+void request_set_bytes(
+	struct request *request, uint32_t pointer_index, const void *bytes, size_t length)
 {
 	size_t at = FRAMING_BYTES + WORD * (1 + (size_t)request->data_words + pointer_index);
 	uint64_t offset = (request->params_bytes - at - WORD) / WORD;
@@ -64,12 +70,14 @@ void request_set_bytes(struct request *request, uint32_t pointer_index, const vo
 	store(request->params + at, 1 | offset << 2 | (uint64_t)2 << 32 | (uint64_t)length << 35);
 	if (length != 0)
 		memcpy(request->params + request->params_bytes, bytes, length);
-	memset(request->params + request->params_bytes + length, 0, request_padded(length) - length);
+	memset(request->params + request->params_bytes + length, 0,
+		request_padded(length) - length);
 	request->params_bytes += request_padded(length);
 }
 
 /* The root struct of the result: its data section, and the two sections' sizes in words. */
-static const uint8_t *result_root(const struct request *request, uint32_t *data_words, uint32_t *pointer_words)
+static const uint8_t *result_root(
+	const struct request *request, uint32_t *data_words, uint32_t *pointer_words)
 {
 	uint64_t pointer;
 	int64_t start;
@@ -83,7 +91,8 @@ static const uint8_t *result_root(const struct request *request, uint32_t *data_
 		return NULL;
 	*data_words = (pointer >> 32) & 0xffff;
 	*pointer_words = (uint32_t)(pointer >> 48);
-	if (FRAMING_BYTES + WORD * ((uint64_t)start + *data_words + *pointer_words) > request->result_bytes) {
+	if (FRAMING_BYTES + WORD * ((uint64_t)start + *data_words + *pointer_words) >
+		request->result_bytes) {
 		*data_words = *pointer_words = 0;
 		return NULL;
 	}
@@ -101,7 +110,8 @@ uint64_t request_get_scalar(const struct request *request, uint32_t byte_offset,
 	return value;
 }
 
-int64_t request_get_bytes(const struct request *request, uint32_t pointer_index, void *buffer, size_t capacity)
+int64_t request_get_bytes(
+	const struct request *request, uint32_t pointer_index, void *buffer, size_t capacity)
 {
 	uint32_t data_words, pointer_words;
 	const uint8_t *data = result_root(request, &data_words, &pointer_words);
@@ -116,8 +126,8 @@ int64_t request_get_bytes(const struct request *request, uint32_t pointer_index,
 		return 0;
 	list = slot + WORD + WORD * (int64_t)((int32_t)(uint32_t)pointer >> 2);
 	length = pointer >> 35;
-	if ((pointer & 3) != 1 || (pointer >> 32 & 7) != 2 || list < request->result || list > end ||
-	    length > (uint64_t)(end - list))
+	if ((pointer & 3) != 1 || (pointer >> 32 & 7) != 2 || list < request->result ||
+		list > end || length > (uint64_t)(end - list))
 		return CAPOS_E(MALFORMED_MESSAGE);
 	if (length > capacity)
 		length = capacity;
@@ -126,7 +136,8 @@ int64_t request_get_bytes(const struct request *request, uint32_t pointer_index,
 	return (int64_t)length;
 }
 
-/* Where results go: behind the parameters when both are small, otherwise an allocation that takes both. */
+/* Where results go: behind the parameters when both are small, otherwise an allocation that takes
+ * both. */
 static int64_t place_result(struct request *request, size_t capacity)
 {
 	size_t params = request_padded(request->params_bytes);
@@ -147,10 +158,10 @@ static int64_t place_result(struct request *request, size_t capacity)
 	return 0;
 }
 
-int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, uint32_t data_words, uint32_t pointer_words,
-		     size_t list_bytes)
+int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, uint32_t data_words,
+	uint32_t pointer_words, size_t list_bytes)
 {
-	uint32_t framing[2] = {0, (uint32_t)((request->params_bytes - FRAMING_BYTES) / WORD)};
+	uint32_t framing[2] = { 0, (uint32_t)((request->params_bytes - FRAMING_BYTES) / WORD) };
 	size_t capacity = FRAMING_BYTES + WORD * (1 + (size_t)data_words + pointer_words);
 	struct capos_completion completion;
 	struct capos_submission submission;
@@ -170,12 +181,14 @@ int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, 
 		.opcode = CAPOS_OPCODE_CALL,
 		.method = (uint16_t)method,
 		.cap = cap,
-		.args = {(uintptr_t)request->params, request->params_bytes, (uintptr_t)request->result, capacity, 0, 0},
+		.args = { (uintptr_t)request->params, request->params_bytes,
+			(uintptr_t)request->result, capacity, 0, 0 },
 	};
 	status = capos_ring_do(&submission, &completion);
 	if (status == CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION)) {
 		request->result_bytes = capacity;
-		return -(int64_t)(CAPOS_ERROR_BASE + request_get_scalar(request, CAPOS_CAP_EXCEPTION_CODE_BYTE, 2));
+		return -(int64_t)(CAPOS_ERROR_BASE +
+			request_get_scalar(request, CAPOS_CAP_EXCEPTION_CODE_BYTE, 2));
 	}
 	if (status < 0)
 		return status;

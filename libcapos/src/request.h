@@ -1,5 +1,5 @@
-/* A method call in message form, as the generated stubs make it: parameters are written into one buffer, results come
- * back in another; both are one allocation, or none when they are small. */
+/* A method call in message form, as the generated stubs make it: parameters are written into one
+ * buffer, results come back in another; both are one allocation, or none when they are small. */
 #ifndef LIBCAPOS_REQUEST_H
 #define LIBCAPOS_REQUEST_H
 
@@ -9,10 +9,10 @@
 #include <capos/call.h>
 
 struct request {
-	uint8_t *params;            /* framing, root pointer, data, pointers, lists */
+	uint8_t *params; /* framing, root pointer, data, pointers, lists */
 	uint8_t *result;
-	void *allocated;            /* what request_end frees */
-	size_t params_bytes;        /* written so far */
+	void *allocated;     /* what request_end frees */
+	size_t params_bytes; /* written so far */
 	size_t result_bytes;
 	uint32_t data_words;
 	capos_cap_t returned_cap;
@@ -26,20 +26,25 @@ static inline size_t request_padded(size_t size_bytes)
 }
 
 /* Begins a parameters message with room for lists of list_bytes. 0 or an error. */
-int64_t request_begin(struct request *request, uint32_t data_words, uint32_t pointer_words, size_t list_bytes);
+int64_t request_begin(
+	struct request *request, uint32_t data_words, uint32_t pointer_words, size_t list_bytes);
 
-void request_set_scalar(struct request *request, uint32_t byte_offset, uint32_t width, uint64_t value);
-void request_set_bytes(struct request *request, uint32_t pointer_index, const void *bytes, size_t length);
+void request_set_scalar(
+	struct request *request, uint32_t byte_offset, uint32_t width, uint64_t value);
+void request_set_bytes(
+	struct request *request, uint32_t pointer_index, const void *bytes, size_t length);
 
-/* Sends it and waits. The result struct has the given shape; list_bytes is the most a Data result may bring. The result
- * is 0 or a negative error; an error the method answered with has been taken out of its CapException. */
-int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, uint32_t data_words, uint32_t pointer_words,
-		     size_t list_bytes);
+/* Sends it and waits. The result struct has the given shape; list_bytes is the most a Data result
+ * may bring. The result is 0 or a negative error; an error the method answered with has been taken
+ * out of its CapException. */
+int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, uint32_t data_words,
+	uint32_t pointer_words, size_t list_bytes);
 
 uint64_t request_get_scalar(const struct request *request, uint32_t byte_offset, uint32_t width);
 
 /* Copies a Data result out, as much as fits; the length copied, or malformedMessage. */
-int64_t request_get_bytes(const struct request *request, uint32_t pointer_index, void *buffer, size_t capacity);
+int64_t request_get_bytes(
+	const struct request *request, uint32_t pointer_index, void *buffer, size_t capacity);
 
 void request_end(struct request *request);
 

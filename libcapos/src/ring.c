@@ -1,5 +1,6 @@
-/* The client's side of a thread's capability ring. Only this thread and the kernel touch it, and the kernel only while the
- * thread is inside cap_enter, so plain accesses do; the system call is the barrier. models/ring.pml is the model. */
+/* The client's side of a thread's capability ring. Only this thread and the kernel touch it, and
+ * the kernel only while the thread is inside cap_enter, so plain accesses do; the system call is
+ * the barrier. models/ring.pml is the model. */
 #include <capos/call.h>
 
 #include "internal.h"
@@ -38,13 +39,16 @@ bool capos_ring_pop(struct capos_completion *completion)
 	return true;
 }
 
-int64_t capos_ring_do(const struct capos_submission *submission, struct capos_completion *completion)
+int64_t capos_ring_do(
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct capos_ring_header *ring = thread_ring;
 	int64_t entered;
 
-	/* Completions come in order: another operation's would have to be taken first, and it is not ours. */
-	if (ring->submission_tail != ring->submission_head || ring->completion_tail != ring->completion_head)
+	/* Completions come in order: another operation's would have to be taken first, and it is
+	 * not ours. */
+	if (ring->submission_tail != ring->submission_head ||
+		ring->completion_tail != ring->completion_head)
 		return CAPOS_E(BUSY);
 	capos_ring_push(submission);
 	entered = capos_ring_enter(1, CAPOS_WAIT_FOREVER);
@@ -58,13 +62,14 @@ int64_t capos_ring_do(const struct capos_submission *submission, struct capos_co
 	return completion->result;
 }
 
-int64_t capos_ring_compact(capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word)
+int64_t capos_ring_compact(
+	capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word)
 {
 	struct capos_submission submission = {
 		.opcode = CAPOS_OPCODE_COMPACT,
 		.method = (uint16_t)method,
 		.cap = cap,
-		.args = {words[0], words[1], words[2], words[3], words[4], words[5]},
+		.args = { words[0], words[1], words[2], words[3], words[4], words[5] },
 	};
 	struct capos_completion completion;
 	int64_t status = capos_ring_do(&submission, &completion);

@@ -62,28 +62,36 @@ static void find_caps(void)
 		const char *name;
 		capos_cap_t *place;
 	} wanted[] = {
-		{"stdin", &capos_caps.standard_input},   {"stdout", &capos_caps.standard_output},
-		{"stderr", &capos_caps.standard_error},  {"vm", &capos_caps.vm},
-		{"park", &capos_caps.park},              {"shared_park", &capos_caps.shared_park},
-		{"timer", &capos_caps.timer},            {"entropy", &capos_caps.entropy},
-		{"boot", &capos_caps.boot},              {"memory_allocator", &capos_caps.memory_allocator},
-		{"system", &capos_caps.system},          {"thread_control", &capos_caps.thread_control},
-		{"host", &capos_caps.host},              {"thread_spawner", &capos_caps.thread_spawner},
+		{ "stdin", &capos_caps.standard_input },
+		{ "stdout", &capos_caps.standard_output },
+		{ "stderr", &capos_caps.standard_error },
+		{ "vm", &capos_caps.vm },
+		{ "park", &capos_caps.park },
+		{ "shared_park", &capos_caps.shared_park },
+		{ "timer", &capos_caps.timer },
+		{ "entropy", &capos_caps.entropy },
+		{ "boot", &capos_caps.boot },
+		{ "memory_allocator", &capos_caps.memory_allocator },
+		{ "system", &capos_caps.system },
+		{ "thread_control", &capos_caps.thread_control },
+		{ "host", &capos_caps.host },
+		{ "thread_spawner", &capos_caps.thread_spawner },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		*wanted[i].place = capos_cap(wanted[i].name);
 }
 
-/* Called by crt0.S. stack points to argc; argv, envp and the auxiliary vector follow, each ended by a zero. */
+/* Called by crt0.S. stack points to argc; argv, envp and the auxiliary vector follow, each ended by
+ * a zero. */
 __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint64_t process_id,
-					   const struct capos_cap_set_header *set, uint64_t *stack)
+	const struct capos_cap_set_header *set, uint64_t *stack)
 {
 	int argc = (int)stack[0];
 	char **argv = (char **)(stack + 1);
 	char **end;
 
-	(void)process_id;   /* the CapSet header has it too */
+	(void)process_id; /* the CapSet header has it too */
 	thread_ring = ring;
 	cap_set = set;
 	environ = argv + argc + 1;
@@ -91,7 +99,8 @@ __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint6
 		;
 	auxiliary = (const uint64_t *)(end + 1);
 	find_caps();
-	for (void (*const *init)(int, char **, char **) = __init_array_start; init != __init_array_end; init++)
+	for (void (*const *init)(int, char **, char **) = __init_array_start;
+		init != __init_array_end; init++)
 		(*init)(argc, argv, environ);
 	exit(main(argc, argv, environ));
 }

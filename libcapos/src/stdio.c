@@ -1,5 +1,5 @@
-/* The three standard streams: a buffer and a lock each, over Console capabilities. A stream whose capability was not granted
- * fails with its error flag set. */
+/* The three standard streams: a buffer and a lock each, over Console capabilities. A stream whose
+ * capability was not granted fails with its error flag set. */
 #include <stdio.h>
 
 #include <stdbool.h>
@@ -17,26 +17,32 @@ enum buffering { BUFFER_LINES, BUFFER_NOTHING };
 
 struct capos_stream {
 	struct capos_mutex lock;
-	const capos_cap_t *cap;      /* where the console's capability is found */
-	bool input;                  /* what is not meant for the stream's direction fails */
+	const capos_cap_t *cap; /* where the console's capability is found */
+	bool input;             /* what is not meant for the stream's direction fails */
 	enum buffering buffering;
 	bool error;
 	bool end_of_file;
-	size_t start;                /* input: what is not read yet is buffer[start..end); output: start is 0 */
+	size_t start; /* input: what is not read yet is buffer[start..end); output: start is 0 */
 	size_t end;
-	char *buffer;                /* BUFSIZ bytes */
+	char *buffer; /* BUFSIZ bytes */
 };
 
 static char buffers[3][BUFSIZ];
 
 static struct capos_stream standard_input = {
-	.cap = &capos_caps.standard_input, .buffer = buffers[0], .input = true,
+	.cap = &capos_caps.standard_input,
+	.buffer = buffers[0],
+	.input = true,
 };
 static struct capos_stream standard_output = {
-	.cap = &capos_caps.standard_output, .buffer = buffers[1], .buffering = BUFFER_LINES,
+	.cap = &capos_caps.standard_output,
+	.buffer = buffers[1],
+	.buffering = BUFFER_LINES,
 };
 static struct capos_stream standard_error = {
-	.cap = &capos_caps.standard_error, .buffer = buffers[2], .buffering = BUFFER_NOTHING,
+	.cap = &capos_caps.standard_error,
+	.buffer = buffers[2],
+	.buffering = BUFFER_NOTHING,
 };
 
 FILE *const stdin = &standard_input;
@@ -86,7 +92,9 @@ static void put_locked(FILE *stream, const char *bytes, size_t size)
 /* Called when one operation's bytes are all there. */
 static void finish_locked(FILE *stream)
 {
-	if (!stream->input && stream->end > 0 && (stream->buffering == BUFFER_NOTHING || memchr(stream->buffer, '\n', stream->end) != NULL))
+	if (!stream->input && stream->end > 0 &&
+		(stream->buffering == BUFFER_NOTHING ||
+			memchr(stream->buffer, '\n', stream->end) != NULL))
 		flush_locked(stream);
 }
 

@@ -120,8 +120,10 @@ static int digit_value(char c)
 	return INT_MAX;
 }
 
-/* The magnitude of a number in text; what is above limit is reported as ERANGE and limit, not negative. *end is string when there is none. */
-static unsigned long long parse(const char *string, char **end, int base, bool *negative, unsigned long long limit)
+/* The magnitude of a number in text; what is above limit is reported as ERANGE and limit, not
+ * negative. *end is string when there is none. */
+static unsigned long long parse(
+	const char *string, char **end, int base, bool *negative, unsigned long long limit)
 {
 	const char *s = string;
 	unsigned long long value = 0;
@@ -132,7 +134,8 @@ static unsigned long long parse(const char *string, char **end, int base, bool *
 	*negative = *s == '-';
 	if (*s == '-' || *s == '+')
 		s++;
-	if ((base == 0 || base == 16) && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') && digit_value(s[2]) < 16) {
+	if ((base == 0 || base == 16) && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') &&
+		digit_value(s[2]) < 16) {
 		s += 2;
 		base = 16;
 	} else if (base == 0) {
@@ -169,7 +172,8 @@ long long strtoll(const char *restrict string, char **restrict end, int base)
 
 	while (isspace((unsigned char)*s))
 		s++;
-	value = parse(string, end, base, &negative, *s == '-' ? (unsigned long long)LLONG_MAX + 1 : LLONG_MAX);
+	value = parse(string, end, base, &negative,
+		*s == '-' ? (unsigned long long)LLONG_MAX + 1 : LLONG_MAX);
 	return (long long)(negative ? 0 - value : value);
 }
 
@@ -242,14 +246,16 @@ static void swap_items(char *a, char *b, size_t size)
 }
 
 /* Restores the heap below root: the larger child moves up until both are no larger. */
-static void sift_down(char *items, size_t root, size_t count, size_t size, int (*compare)(const void *, const void *))
+static void sift_down(char *items, size_t root, size_t count, size_t size,
+	int (*compare)(const void *, const void *))
 {
 	for (;;) {
 		size_t child = 2 * root + 1;
 
 		if (child >= count)
 			return;
-		if (child + 1 < count && compare(items + child * size, items + (child + 1) * size) < 0)
+		if (child + 1 < count &&
+			compare(items + child * size, items + (child + 1) * size) < 0)
 			child++;
 		if (compare(items + root * size, items + child * size) >= 0)
 			return;
@@ -269,7 +275,8 @@ void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, 
 	}
 }
 
-void *bsearch(const void *key, const void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+void *bsearch(const void *key, const void *items, size_t count, size_t size,
+	int (*compare)(const void *, const void *))
 {
 	const char *low = items;
 

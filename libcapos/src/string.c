@@ -1,9 +1,10 @@
 /* Memory and strings.
  *
- * Copies and fills of 16 bytes and more go in unaligned vectors, the last of which overlaps its predecessor, so there is no
- * tail loop; shorter ones are two overlapping words. String instructions are avoided: they cost their start-up time on
- * small sizes, and emulated CPUs run them byte by byte. The file is compiled so that the compiler does not turn these
- * functions into calls of themselves. */
+ * Copies and fills of 16 bytes and more go in unaligned vectors, the last of which overlaps its
+ * predecessor, so there is no tail loop; shorter ones are two overlapping words. String
+ * instructions are avoided: they cost their start-up time on small sizes, and emulated CPUs run
+ * them byte by byte. The file is compiled so that the compiler does not turn these functions into
+ * calls of themselves. */
 #include <string.h>
 
 #include <stdint.h>
@@ -51,7 +52,8 @@ void *memmove(void *to, const void *from, size_t size)
 
 		for (; at + 64 <= size; at += 64) {
 			vector a = *(const vector *)(s + at), b = *(const vector *)(s + at + 16);
-			vector c = *(const vector *)(s + at + 32), e = *(const vector *)(s + at + 48);
+			vector c = *(const vector *)(s + at + 32),
+			       e = *(const vector *)(s + at + 48);
 
 			*(vector *)(d + at) = a;
 			*(vector *)(d + at + 16) = b;
@@ -82,7 +84,7 @@ void *memset(void *to, int byte, size_t size)
 	uint64_t word = (unsigned char)byte * 0x0101010101010101u;
 
 	if (size >= 16) {
-		vector fill = {word, word};
+		vector fill = { word, word };
 
 		for (size_t at = 0; at + 16 < size; at += 16)
 			*(vector *)(d + at) = fill;

@@ -8,7 +8,7 @@
 enum mutex_state {
 	MUTEX_FREE,
 	MUTEX_LOCKED,
-	MUTEX_CONTENDED,   /* locked, and somebody may be parked: unlock must wake one */
+	MUTEX_CONTENDED, /* locked, and somebody may be parked: unlock must wake one */
 };
 
 /* How often a lock's word is looked at before its thread is parked: holders are brief. */
@@ -28,13 +28,15 @@ bool capos_mutex_try_lock(struct capos_mutex *mutex)
 {
 	uint32_t expected = MUTEX_FREE;
 
-	return __atomic_compare_exchange_n(&mutex->state, &expected, MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(
+		&mutex->state, &expected, MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* Takes the lock as contended: whoever slept cannot know whether others still do. */
 static void lock_slow(struct capos_mutex *mutex)
 {
-	while (__atomic_exchange_n(&mutex->state, MUTEX_CONTENDED, __ATOMIC_ACQUIRE) != MUTEX_FREE) {
+	while (__atomic_exchange_n(&mutex->state, MUTEX_CONTENDED, __ATOMIC_ACQUIRE) !=
+		MUTEX_FREE) {
 		/* Any result, an error too, only means: look again. */
 		capos_park(&mutex->state, MUTEX_CONTENDED, CAPOS_WAIT_FOREVER);
 	}
@@ -46,7 +48,8 @@ void capos_mutex_lock(struct capos_mutex *mutex)
 		return;
 	for (int i = 0; i < SPIN_COUNT; i++) {
 		__builtin_ia32_pause();
-		if (__atomic_load_n(&mutex->state, __ATOMIC_RELAXED) == MUTEX_FREE && capos_mutex_try_lock(mutex))
+		if (__atomic_load_n(&mutex->state, __ATOMIC_RELAXED) == MUTEX_FREE &&
+			capos_mutex_try_lock(mutex))
 			return;
 	}
 	lock_slow(mutex);
@@ -58,8 +61,8 @@ void capos_mutex_unlock(struct capos_mutex *mutex)
 		capos_unpark(&mutex->state, 1);
 }
 
-/* The sequence is read with the mutex held and changed by every signal: a signal that comes between unlock and park makes
- * the park a mismatch, so none is lost. */
+/* The sequence is read with the mutex held and changed by every signal: a signal that comes between
+ * unlock and park makes the park a mismatch, so none is lost. */
 bool capos_cond_wait_until(struct capos_cond *cond, struct capos_mutex *mutex, uint64_t deadline_ns)
 {
 	uint32_t sequence = __atomic_load_n(&cond->sequence, __ATOMIC_RELAXED);

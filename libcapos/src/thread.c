@@ -1,11 +1,11 @@
 /* Threads: see capos/thread.h for what one consists of.
  *
- *   reservation:   | guard page | stack (sparse) ... | TLS block | thread pointer word | struct capos_thread |
- *                                              ^ initial RSP      ^ FS base
+ *   reservation:   | guard page | stack (sparse) ... | TLS block | thread pointer word | struct
+ * capos_thread | ^ initial RSP      ^ FS base
  *
- * Who frees it is settled by one exchange of the word fate: the thread at its end, its joiner or detacher on their side.
- * Whoever comes second frees. A joiner first waits for the kernel's thread to be gone, because until then its last
- * instructions still run on that stack. */
+ * Who frees it is settled by one exchange of the word fate: the thread at its end, its joiner or
+ * detacher on their side. Whoever comes second frees. A joiner first waits for the kernel's thread
+ * to be gone, because until then its last instructions still run on that stack. */
 #include <capos/thread.h>
 
 #include <string.h>
@@ -22,8 +22,8 @@
 
 enum fate {
 	FATE_RUNNING,
-	FATE_ENDED,      /* the thread went first: a joiner or detacher frees */
-	FATE_DETACHED,   /* the detacher went first: the thread frees itself */
+	FATE_ENDED,    /* the thread went first: a joiner or detacher frees */
+	FATE_DETACHED, /* the detacher went first: the thread frees itself */
 };
 
 struct capos_thread {
@@ -42,9 +42,11 @@ static struct capos_thread first_thread;
 static _Thread_local struct capos_thread *self;
 
 extern void capos_thread_entry(void);
-extern void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm, uint64_t thread_control) __attribute__((noreturn));
+extern void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm,
+	uint64_t thread_control) __attribute__((noreturn));
 
-/* How far the thread pointer lies above the TLS block's start: the variant II rule, as the linker applies it. */
+/* How far the thread pointer lies above the TLS block's start: the variant II rule, as the linker
+ * applies it. */
 static uint64_t tls_size(const struct capos_cap_set_header *set)
 {
 	uint64_t align = set->tls_align != 0 ? set->tls_align : 1;
@@ -54,15 +56,16 @@ static uint64_t tls_size(const struct capos_cap_set_header *set)
 
 /* Where things lie in the reservation that begins at base. */
 struct plan {
-	uint64_t stack;            /* lowest mapped address */
+	uint64_t stack; /* lowest mapped address */
 	uint64_t stack_top;
 	uint64_t tls;
 	uint64_t thread_pointer;
 	uint64_t descriptor;
-	uint64_t size;             /* of the whole reservation */
+	uint64_t size; /* of the whole reservation */
 };
 
-static struct plan plan_layout(const struct capos_cap_set_header *set, uint64_t base, uint64_t stack_size)
+static struct plan plan_layout(
+	const struct capos_cap_set_header *set, uint64_t base, uint64_t stack_size)
 {
 	uint64_t align = set->tls_align > 64 ? set->tls_align : 64;
 	struct plan plan;
@@ -76,8 +79,10 @@ static struct plan plan_layout(const struct capos_cap_set_header *set, uint64_t 
 	return plan;
 }
 
-/* Called by capos_thread_entry on the new thread, before anything that could use TLS variables of its own. */
-__attribute__((noreturn)) void capos_thread_main(struct capos_thread *thread, uint64_t id, struct capos_ring_header *ring)
+/* Called by capos_thread_entry on the new thread, before anything that could use TLS variables of
+ * its own. */
+__attribute__((noreturn)) void capos_thread_main(
+	struct capos_thread *thread, uint64_t id, struct capos_ring_header *ring)
 {
 	thread_ring = ring;
 	self = thread;
@@ -85,11 +90,13 @@ __attribute__((noreturn)) void capos_thread_main(struct capos_thread *thread, ui
 	capos_thread_exit(thread->entry(thread->argument));
 }
 
-/* Reserves and prepares the new thread's memory. The stack is sparse: pages come as it grows. What lies above it is promised. */
+/* Reserves and prepares the new thread's memory. The stack is sparse: pages come as it grows. What
+ * lies above it is promised. */
 static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capos_thread **thread)
 {
 	const struct capos_cap_set_header *set = capos_cap_set();
-	uint64_t size = plan_layout(set, 0, stack_size).size + (set->tls_align > CAPOS_PAGE_SIZE ? set->tls_align : 0);
+	uint64_t size = plan_layout(set, 0, stack_size).size +
+		(set->tls_align > CAPOS_PAGE_SIZE ? set->tls_align : 0);
 	uint64_t base, end;
 	int64_t status = capos_virtual_memory_reserve(capos_caps.vm, 0, size, &base);
 
@@ -98,10 +105,10 @@ static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capo
 	*plan = plan_layout(set, base, stack_size);
 	end = base + size;
 	status = capos_virtual_memory_commit(capos_caps.vm, plan->stack, stack_size,
-					     CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+		CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
 	if (status >= 0)
-		status = capos_virtual_memory_commit(capos_caps.vm, plan->stack_top, end - plan->stack_top,
-						     CAPOS_PROT_READ | CAPOS_PROT_WRITE);
+		status = capos_virtual_memory_commit(capos_caps.vm, plan->stack_top,
+			end - plan->stack_top, CAPOS_PROT_READ | CAPOS_PROT_WRITE);
 	if (status < 0) {
 		capos_virtual_memory_unmap(capos_caps.vm, base, size);
 		return status;
@@ -119,8 +126,8 @@ static int64_t free_memory(struct capos_thread *thread)
 	return capos_virtual_memory_unmap(capos_caps.vm, thread->map_address, thread->map_size);
 }
 
-int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *argument), void *argument,
-			   const struct capos_thread_options *options)
+int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *argument),
+	void *argument, const struct capos_thread_options *options)
 {
 	static const struct capos_thread_options defaults;
 	uint64_t stack_size;
@@ -130,18 +137,21 @@ int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *
 
 	if (options == NULL)
 		options = &defaults;
-	stack_size = options->stack_size_bytes != 0 ? options->stack_size_bytes : STACK_DEFAULT_BYTES;
+	stack_size =
+		options->stack_size_bytes != 0 ? options->stack_size_bytes : STACK_DEFAULT_BYTES;
 	if (stack_size > CAPOS_USER_TOP)
 		return CAPOS_E(NO_RESERVATION);
-	stack_size = round_up(stack_size < STACK_MIN_BYTES ? STACK_MIN_BYTES : stack_size, CAPOS_PAGE_SIZE);
+	stack_size = round_up(
+		stack_size < STACK_MIN_BYTES ? STACK_MIN_BYTES : stack_size, CAPOS_PAGE_SIZE);
 	status = create_memory(stack_size, &plan, &created);
 	if (status < 0)
 		return status;
 	created->entry = entry;
 	created->argument = argument;
-	status = capos_thread_spawner_spawn(capos_caps.thread_spawner, (uintptr_t)capos_thread_entry, plan.stack_top,
-					    (uintptr_t)created, plan.thread_pointer, options->mask,
-					    options->name != NULL ? options->name : "", &created->handle);
+	status =
+		capos_thread_spawner_spawn(capos_caps.thread_spawner, (uintptr_t)capos_thread_entry,
+			plan.stack_top, (uintptr_t)created, plan.thread_pointer, options->mask,
+			options->name != NULL ? options->name : "", &created->handle);
 	if (status < 0) {
 		free_memory(created);
 		return status;
@@ -150,12 +160,14 @@ int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *
 	return 0;
 }
 
-/* The handle is written by whoever started the thread, after the thread began to run: the thread itself may be early. */
+/* The handle is written by whoever started the thread, after the thread began to run: the thread
+ * itself may be early. */
 static capos_cap_t own_handle(struct capos_thread *thread)
 {
 	capos_cap_t handle;
 
-	while ((handle = __atomic_load_n((volatile capos_cap_t *)&thread->handle, __ATOMIC_RELAXED)) == 0)
+	while ((handle = __atomic_load_n(
+			(volatile capos_cap_t *)&thread->handle, __ATOMIC_RELAXED)) == 0)
 		capos_thread_yield();
 	return handle;
 }
@@ -173,14 +185,16 @@ __attribute__((noreturn)) void capos_thread_exit(int64_t result)
 	notification_free_stack();
 	if (__atomic_exchange_n(&thread->fate, FATE_ENDED, __ATOMIC_ACQ_REL) == FATE_DETACHED) {
 		capos_release(own_handle(thread));
-		capos_thread_vanish(thread->map_address, thread->map_size, capos_caps.vm, capos_caps.thread_control);
+		capos_thread_vanish(thread->map_address, thread->map_size, capos_caps.vm,
+			capos_caps.thread_control);
 	}
 	capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
 }
 
 int64_t capos_thread_join_timeout(struct capos_thread *thread, uint64_t timeout_ns, int64_t *result)
 {
-	uint64_t deadline = timeout_ns == CAPOS_WAIT_FOREVER ? CAPOS_WAIT_FOREVER : capos_deadline_ns(timeout_ns);
+	uint64_t deadline = timeout_ns == CAPOS_WAIT_FOREVER ? CAPOS_WAIT_FOREVER
+							     : capos_deadline_ns(timeout_ns);
 	int64_t exit_code, status;
 
 	for (;;) {
@@ -198,7 +212,9 @@ int64_t capos_thread_join_timeout(struct capos_thread *thread, uint64_t timeout_
 	if (result != NULL)
 		*result = thread->result;
 	capos_release(thread->handle);
-	return thread == &first_thread ? 0 : free_memory(thread); /* the first thread's memory is the kernel's, for the process's life */
+	return thread == &first_thread ? 0
+				       : free_memory(thread); /* the first thread's memory is the
+	                                                         kernel's, for the process's life */
 }
 
 int64_t capos_thread_join(struct capos_thread *thread, int64_t *result)
@@ -223,7 +239,8 @@ capos_cap_t capos_thread_handle(const struct capos_thread *thread)
 struct capos_thread *capos_thread_self(void)
 {
 	if (self == NULL) {
-		/* Only the first thread comes here without having been started by capos_thread_start. */
+		/* Only the first thread comes here without having been started by
+		 * capos_thread_start. */
 		first_thread.id = capos_ring()->thread_id;
 		if (first_thread.handle == 0 && capos_caps.thread_control != 0)
 			capos_thread_control_self(capos_caps.thread_control, &first_thread.handle);

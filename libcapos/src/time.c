@@ -1,4 +1,5 @@
-/* Clocks and sleeping. The clock page's numbers change together under a sequence count that is odd meanwhile. */
+/* Clocks and sleeping. The clock page's numbers change together under a sequence count that is odd
+ * meanwhile. */
 #include <capos/time.h>
 
 #include <capos/caps.h>
@@ -22,7 +23,8 @@ struct reading {
 
 static bool read_clock(struct reading *reading)
 {
-	const volatile struct capos_clock_page *clock = (const volatile struct capos_clock_page *)capos_cap_set()->clock_address;
+	const volatile struct capos_clock_page *clock =
+		(const volatile struct capos_clock_page *)capos_cap_set()->clock_address;
 	uint64_t base, ns, scale, ticks;
 	uint32_t sequence;
 
@@ -85,7 +87,8 @@ int64_t capos_sleep_ns(uint64_t duration_ns)
 
 uint32_t capos_cpu_count(void)
 {
-	const struct capos_clock_page *clock = (const struct capos_clock_page *)capos_cap_set()->clock_address;
+	const struct capos_clock_page *clock =
+		(const struct capos_clock_page *)capos_cap_set()->clock_address;
 
 	return clock != NULL && clock->cpu_count != 0 ? clock->cpu_count : 1;
 }

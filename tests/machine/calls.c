@@ -1,5 +1,6 @@
-/* Register calls and the small objects: system call numbers, capability ids, Console, Timer, EntropySource,
- * BootPackage, SystemInfo, HostShare, each method with its refusals, in compact and in message form. */
+/* Register calls and the small objects: system call numbers, capability ids, Console, Timer,
+ * EntropySource, BootPackage, SystemInfo, HostShare, each method with its refusals, in compact and
+ * in message form. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -14,60 +15,78 @@ static int64_t raw(uint64_t rax, uint64_t rdi, uint64_t rsi)
 
 static void syscall_numbers_are_checked(void)
 {
-	const uint64_t refused[] = { 2, 3, 0xff, 0x10001, 0x100000001, 0x8000000000000001, ~0ull, 0x100, 0x10000 };
+	const uint64_t refused[] = { 2, 3, 0xff, 0x10001, 0x100000001, 0x8000000000000001, ~0ull,
+		0x100, 0x10000 };
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		CHECK_EQUAL(raw(refused[i], 0, 0), CAPOS_TRANSPORT_E(INVALID_REQUEST));
 	for (uint64_t opcode = 9; opcode < 256; opcode++)
-		CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0), CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_CALL << 8, 0, 0), CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
-	CHECK_EQUAL(raw(CAPOS_SYS_EXIT, 0, 2), CAPOS_TRANSPORT_E(INVALID_REQUEST)); /* no such scope */
+		CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0),
+			CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
+	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_CALL << 8, 0, 0),
+		CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
+	CHECK_EQUAL(
+		raw(CAPOS_SYS_EXIT, 0, 2), CAPOS_TRANSPORT_E(INVALID_REQUEST)); /* no such scope */
 	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER, 0, 0), 0);
 }
 
 static void registers_are_kept(void)
 {
-	uint64_t rbx = 1, r12 = 2, r13 = 3, r14 = 4, r15 = 5, rsi = 7, rdx = 8, rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8;
+	uint64_t rbx = 1, r12 = 2, r13 = 3, r14 = 4, r15 = 5, rsi = 7, rdx = 8,
+		 rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8;
 	uint64_t rdi = capos_caps.thread_control | (uint64_t)CAPOS_THREAD_CONTROL_YIELD << 32;
 	register uint64_t r8 __asm__("r8") = 9, r9 __asm__("r9") = 10, r10 __asm__("r10") = 11;
-	register uint64_t q12 __asm__("r12") = r12, q13 __asm__("r13") = r13, q14 __asm__("r14") = r14, q15 __asm__("r15") = r15;
+	register uint64_t q12 __asm__("r12") = r12, q13 __asm__("r13") = r13,
+			      q14 __asm__("r14") = r14, q15 __asm__("r15") = r15;
 	uint64_t rdi_before = rdi;
 	__asm__ volatile("syscall"
-	                 : "+a"(rax), "+b"(rbx), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9), "+r"(r10),
-	                   "+r"(q12), "+r"(q13), "+r"(q14), "+r"(q15)
-	                 :
-	                 : "rcx", "r11", "memory");
+		: "+a"(rax), "+b"(rbx), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9),
+		"+r"(r10), "+r"(q12), "+r"(q13), "+r"(q14), "+r"(q15)
+		:
+		: "rcx", "r11", "memory");
 	CHECK_EQUAL(rax, 0);
-	CHECK(rbx == 1 && q12 == 2 && q13 == 3 && q14 == 4 && q15 == 5 && rdi == rdi_before && rsi == 7 && rdx == 8);
+	CHECK(rbx == 1 && q12 == 2 && q13 == 3 && q14 == 4 && q15 == 5 && rdi == rdi_before &&
+		rsi == 7 && rdx == 8);
 	CHECK(r8 == 9 && r9 == 10 && r10 == 11);
 }
 
 static void capability_ids_are_checked(void)
 {
 	capos_cap_t timer = capos_caps.timer;
-	const uint32_t forged[] = { 0, 1, 0xffffffff, 0xffff, timer ^ 0x10000, timer ^ 0x80000000, timer + 64, timer | 0xf000 };
+	const uint32_t forged[] = { 0, 1, 0xffffffff, 0xffff, timer ^ 0x10000, timer ^ 0x80000000,
+		timer + 64, timer | 0xf000 };
 	for (unsigned i = 0; i < sizeof forged / sizeof forged[0]; i++) {
-		CHECK_EQUAL(capos_call(forged[i], 0, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_EQUAL(
+			capos_call(forged[i], 0, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 		CHECK_EQUAL(capos_release(forged[i]), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-		CHECK_EQUAL(capos_park_in(forged[i], &timer, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-		CHECK_EQUAL(capos_unpark_in(forged[i], &timer, 1), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_EQUAL(
+			capos_park_in(forged[i], &timer, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_EQUAL(
+			capos_unpark_in(forged[i], &timer, 1), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	}
 	CHECK_EQUAL(capos_call(timer, 4, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	CHECK_EQUAL(capos_call(timer, 0xffff, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, timer | 1ull << 48, 0),
-	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | 1ull << 32, 0),
-	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(capos_park_in(timer, &timer, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED)); /* not a park space */
+		CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | 1ull << 32, 0),
+		CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(capos_park_in(timer, &timer, 0, 0),
+		CAPOS_TRANSPORT_E(INVOKE_FAILED)); /* not a park space */
 }
 
 static void narrow_arguments_are_checked(void)
 {
-	CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096, 1ull << 32 | CAPOS_PROT_READ, 0, 0),
-	            CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, 1ull << 32, 0, 0, 0, 0), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_park_in(capos_caps.park, &check_failures, 0, 0), CAPOS_PARK_RESULT_TIMED_OUT);
-	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uintptr_t)&check_failures, 1ull << 32, 0, 0, 0),
-	            CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096,
+			    1ull << 32 | CAPOS_PROT_READ, 0, 0),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(
+		capos_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, 1ull << 32, 0, 0, 0, 0),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(
+		capos_park_in(capos_caps.park, &check_failures, 0, 0), CAPOS_PARK_RESULT_TIMED_OUT);
+	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park,
+			    (uintptr_t)&check_failures, 1ull << 32, 0, 0, 0),
+		CAPOS_E(INVALID_ARGUMENT));
 }
 
 static void released_ids_stay_dead(void)
@@ -77,9 +96,11 @@ static void released_ids_stay_dead(void)
 	CHECK_EQUAL(capos_release(first), 0);
 	for (int i = 0; i < 1000; i++) {
 		uint64_t pages;
-		CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &cap), 0);
+		CHECK_EQUAL(
+			capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &cap), 0);
 		CHECK(cap != first);
-		CHECK_EQUAL(capos_memory_object_info(first, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_EQUAL(
+			capos_memory_object_info(first, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 		CHECK_EQUAL(capos_memory_object_info(cap, &pages), 0);
 		CHECK_EQUAL(capos_release(cap), 0);
 	}
@@ -94,12 +115,18 @@ static void every_maker_needs_a_slot(void)
 	struct capos_process_info info;
 	capos_cap_t made = 0, spawner = capos_caps.thread_spawner;
 	uint64_t entry = (uintptr_t)&every_maker_needs_a_slot; /* nothing starts there */
-	CHECK_EQUAL(capos_virtual_memory_usage(capos_caps.vm, &before, sizeof before), sizeof before);
-	CHECK_EQUAL(capos_thread_control_self_message(capos_caps.thread_control, &made), CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &made), CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, 4096, &made), CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &made), CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made), CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(
+		capos_virtual_memory_usage(capos_caps.vm, &before, sizeof before), sizeof before);
+	CHECK_EQUAL(capos_thread_control_self_message(capos_caps.thread_control, &made),
+		CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &made),
+		CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, 4096, &made),
+		CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &made),
+		CAPOS_E(NO_SLOTS));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made),
+		CAPOS_E(NO_SLOTS));
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);
 	CHECK_EQUAL(info.threads, 1);
 	CHECK_EQUAL(info.capabilities, CAPOS_CAP_SLOTS_MAX - 1); /* slot 0 is nobody's */
@@ -112,7 +139,8 @@ static void capability_table_fills_up(void)
 {
 	unsigned count = 0;
 	int64_t status = 0;
-	while (count < CAPOS_CAP_SLOTS_MAX && (status = capos_thread_control_self(capos_caps.thread_control, &held[count])) == 0)
+	while (count < CAPOS_CAP_SLOTS_MAX &&
+		(status = capos_thread_control_self(capos_caps.thread_control, &held[count])) == 0)
 		count++;
 	CHECK_EQUAL(status, CAPOS_E(NO_SLOTS));
 	CHECK(count > CAPOS_CAP_SLOTS_MAX - 64);
@@ -127,18 +155,29 @@ static void console_refusals(void)
 {
 	char byte;
 	CHECK_EQUAL(capos_console_write(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_write_message(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(
+		capos_console_write_message(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
 	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_input, "x"), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_write_line_message(capos_caps.standard_input, "x"), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_error, 1, UNMAPPED, 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, 0, &byte, 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0, &byte, 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 1, &byte, 0), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, KERNEL_ADDRESS, 1), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, ~0ull), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_console_write_line_message(capos_caps.standard_input, "x"),
+		CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(
+		capos_console_read(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_output, 1, &byte, 1),
+		CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(
+		capos_console_read(capos_caps.standard_error, 1, UNMAPPED, 1), CAPOS_E(NO_RIGHTS));
+	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, 0, &byte, 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0, &byte, 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 1, &byte, 0),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(
+		capos_console_write(capos_caps.standard_output, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, KERNEL_ADDRESS, 1),
+		CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, ~0ull),
+		CAPOS_E(BAD_ADDRESS));
 	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, 0), 0);
 }
 
@@ -154,13 +193,18 @@ static void console_writes(void)
 	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_error, ""), 0);
 }
 
-/* Programs of the machine tests have an empty standard input: its end is no bytes, as often as one asks, and no wait. */
+/* Programs of the machine tests have an empty standard input: its end is no bytes, as often as one
+ * asks, and no wait. */
 static void console_reads_the_end(void)
 {
 	char bytes[32] = "untouched";
 	for (int i = 0; i < 3; i++) {
-		CHECK_EQUAL(capos_console_read(capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes), 0);
-		CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes), 0);
+		CHECK_EQUAL(capos_console_read(
+				    capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes),
+			0);
+		CHECK_EQUAL(capos_console_read_message(
+				    capos_caps.standard_input, sizeof bytes, bytes, sizeof bytes),
+			0);
 		CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0xffffffff, bytes, 1), 0);
 	}
 	CHECK(strcmp(bytes, "untouched") == 0);
@@ -206,12 +250,17 @@ static void entropy_fills(void)
 	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 64, again, sizeof again), 64);
 	CHECK(memcmp(bytes, again, 64) != 0);
 	CHECK_EQUAL(bytes[64], 0);
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65536, bytes, sizeof bytes), 65536);
+	CHECK_EQUAL(
+		capos_entropy_source_fill(capos_caps.entropy, 65536, bytes, sizeof bytes), 65536);
 	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 0, bytes, 0), 0);
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, UNMAPPED, 2), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, KERNEL_ADDRESS, 2), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, UNMAPPED, 2),
+		CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, KERNEL_ADDRESS, 2),
+		CAPOS_E(BAD_ADDRESS));
 }
 
 static void boot_package_is_mapped(void)
@@ -222,21 +271,30 @@ static void boot_package_is_mapped(void)
 	CHECK_EQUAL(capos_boot_package_manifest_size_message(capos_caps.boot, &in_message), 0);
 	CHECK_EQUAL(in_message, size);
 	CHECK(size >= sizeof header);
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, 0, sizeof header, &header, sizeof header), sizeof header);
+	CHECK_EQUAL(capos_boot_package_read_manifest(
+			    capos_caps.boot, 0, sizeof header, &header, sizeof header),
+		sizeof header);
 	CHECK_EQUAL(header.magic, CAPOS_BOOT_PACKAGE_MAGIC);
-	CHECK_EQUAL(capos_boot_package_read_manifest_message(capos_caps.boot, size, 16, &header, 16), 0);
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, size + 1, 16, &header, 16), CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16), CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(
+		capos_boot_package_read_manifest_message(capos_caps.boot, size, 16, &header, 16),
+		0);
+	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, size + 1, 16, &header, 16),
+		CAPOS_E(OUT_OF_RANGE));
+	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16),
+		CAPOS_E(OUT_OF_RANGE));
+	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16),
+		CAPOS_E(BAD_ADDRESS));
 	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &first), 0);
 	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_PACKAGE_MAGIC);
-	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-	            CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, first, 4096), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_protect(
+			    capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
+		CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, first, 4096),
+		CAPOS_E(PROTECTION_REFUSED));
 }
 
 static void system_info_tells(void)
@@ -248,43 +306,62 @@ static void system_info_tells(void)
 	CHECK_EQUAL(info.threads, 1);
 	CHECK_EQUAL(info.capabilities, capos_cap_set()->count);
 	CHECK(info.cpus_online >= 1);
-	CHECK_EQUAL(capos_system_info_process_message(capos_caps.system, &in_message, sizeof in_message), sizeof in_message);
-	CHECK(in_message.process_id == info.process_id && in_message.threads == 1 && in_message.capabilities == info.capabilities);
+	CHECK_EQUAL(capos_system_info_process_message(
+			    capos_caps.system, &in_message, sizeof in_message),
+		sizeof in_message);
+	CHECK(in_message.process_id == info.process_id && in_message.threads == 1 &&
+		in_message.capabilities == info.capabilities);
 	CHECK_EQUAL(in_message.cpus_online, info.cpus_online);
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, UNMAPPED, sizeof info), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_system_info_process(capos_caps.system, UNMAPPED, sizeof info),
+		CAPOS_E(BAD_ADDRESS));
 	CHECK(capos_system_info_release(capos_caps.system, text, sizeof text - 1) > 0);
 	CHECK(strncmp(text, "capOS", 5) == 0);
-	CHECK_EQUAL(capos_system_info_release_message(capos_caps.system, text, 4), 4); /* as much as there is room for */
+	CHECK_EQUAL(capos_system_info_release_message(capos_caps.system, text, 4),
+		4); /* as much as there is room for */
 }
 
 static void host_share_names_are_checked(void)
 {
-	static const char *const refused[] = { "", "/x", "x/", "a//b", ".", "..", "a/..", "../a", "a/./b", "./a" };
+	static const char *const refused[] = { "", "/x", "x/", "a//b", ".", "..", "a/..", "../a",
+		"a/./b", "./a" };
 	static char long_name[257];
 	memset(long_name, 'n', sizeof long_name - 1);
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_EQUAL(capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
-		CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1),
+			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1),
+			CAPOS_E(INVALID_ARGUMENT));
 	}
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, long_name, 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, long_name, 65537), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", ~0ull, "x", 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, long_name, 0, "x", 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "calls.txt", 0, "x", 1), 0); /* which nobody has asked for */
+	CHECK_EQUAL(capos_host_share_write(capos_caps.host, long_name, 0, "x", 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, long_name, 65537),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", ~0ull, "x", 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(
+		capos_host_share_write(capos_caps.host, "x", 0, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, long_name, 0, "x", 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "calls.txt", 0, "x", 1),
+		0); /* which nobody has asked for */
 }
 
 static void capset_is_read_only(void)
 {
 	uint64_t page = (uintptr_t)capos_cap_set();
-	CHECK_EQUAL(capos_virtual_memory_protect(capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-	            CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_protect(
+			    capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
+		CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(
+		capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096),
+		CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_cap_set()->magic, CAPOS_CAP_SET_MAGIC);
 	for (unsigned i = 0; i < capos_cap_set()->count; i++)
-		CHECK(capos_cap_entries()[i].cap >> 16 != 0 && (capos_cap_entries()[i].cap & 0xffff) != 0);
+		CHECK(capos_cap_entries()[i].cap >> 16 != 0 &&
+			(capos_cap_entries()[i].cap & 0xffff) != 0);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
-/* The capability table under many hands: threads that create, share, use and release capabilities at once, stale
- * ids guessed on purpose. The process ends with threads still at it; the machine must have every frame and object
- * back. */
+/* The capability table under many hands: threads that create, share, use and release capabilities
+ * at once, stale ids guessed on purpose. The process ends with threads still at it; the machine
+ * must have every frame and object back. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -35,7 +35,8 @@ static void exchange_once(uint32_t *state)
 {
 	capos_cap_t cap = 0;
 	uint32_t at = next_random(state) % SHARED;
-	if (capos_memory_allocator_create(capos_caps.memory_allocator, 4096 * (1 + next_random(state) % 3), &cap) != 0)
+	if (capos_memory_allocator_create(
+		    capos_caps.memory_allocator, 4096 * (1 + next_random(state) % 3), &cap) != 0)
 		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
 	use(cap);
 	capos_cap_t old = __atomic_exchange_n(&shared[at], cap, __ATOMIC_SEQ_CST);
@@ -65,7 +66,8 @@ static void capabilities_under_many_hands(void)
 {
 	struct capos_process_info before, after;
 	struct capos_thread *threads[THREADS];
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &before, sizeof before), sizeof before);
+	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &before, sizeof before),
+		sizeof before);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		CHECK_EQUAL(capos_thread_start(&threads[i], hammer, (void *)(i + 1), NULL), 0);
 	for (int i = 0; i < THREADS; i++)
@@ -76,7 +78,8 @@ static void capabilities_under_many_hands(void)
 	memset(shared, 0, sizeof shared);
 	CHECK_EQUAL(wrong, 0);
 	CHECK(used >= THREADS * ROUNDS);
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &after, sizeof after), sizeof after);
+	CHECK_EQUAL(
+		capos_system_info_process(capos_caps.system, &after, sizeof after), sizeof after);
 	CHECK_EQUAL(after.capabilities, before.capabilities);
 }
 

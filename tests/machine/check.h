@@ -1,6 +1,6 @@
-/* Named checks of a machine test: prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" lines, one per test, and
- * remembers failures for the exit status. A test is a function; RUN calls it; inside it, CHECK and CHECK_EQUAL
- * record the first thing that is not as it should be. */
+/* Named checks of a machine test: prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" lines, one
+ * per test, and remembers failures for the exit status. A test is a function; RUN calls it; inside
+ * it, CHECK and CHECK_EQUAL record the first thing that is not as it should be. */
 #ifndef CAPOS_MACHINE_CHECK_H
 #define CAPOS_MACHINE_CHECK_H
 
@@ -12,18 +12,20 @@
 static int check_failures;
 static char check_why[200];
 
-#define CHECK(condition)                                                                              \
-	do {                                                                                          \
-		if (!(condition) && !check_why[0])                                                    \
-			snprintf(check_why, sizeof check_why, "line %d: %s", __LINE__, #condition);   \
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition) && !check_why[0])                                                 \
+			snprintf(                                                                  \
+				check_why, sizeof check_why, "line %d: %s", __LINE__, #condition); \
 	} while (0)
 
-#define CHECK_EQUAL(got, wanted)                                                                                           \
-	do {                                                                                                               \
-		int64_t check_got = (int64_t)(got), check_wanted = (int64_t)(wanted);                                      \
-		if (check_got != check_wanted && !check_why[0])                                                            \
-			snprintf(check_why, sizeof check_why, "line %d: %s is %lld, not %lld (%s)", __LINE__, #got,        \
-			         (long long)check_got, (long long)check_wanted, #wanted);                                  \
+#define CHECK_EQUAL(got, wanted)                                                         \
+	do {                                                                             \
+		int64_t check_got = (int64_t)(got), check_wanted = (int64_t)(wanted);    \
+		if (check_got != check_wanted && !check_why[0])                          \
+			snprintf(check_why, sizeof check_why,                            \
+				"line %d: %s is %lld, not %lld (%s)", __LINE__, #got,    \
+				(long long)check_got, (long long)check_wanted, #wanted); \
 	} while (0)
 
 #define RUN(test) check_run(#test, test)

@@ -1,4 +1,5 @@
-/* Random bytes and where they come from. One machine of the matrix has no source at all: nothing is handed out there, ever. */
+/* Random bytes and where they come from. One machine of the matrix has no source at all: nothing is
+ * handed out there, ever. */
 #include "support.h"
 
 #define UNTOUCHED 0x5a
@@ -19,13 +20,19 @@ static void without_a_seed_nothing_is_filled(void)
 	memset(bytes, UNTOUCHED, sizeof bytes);
 	for (int round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < 4; i++) {
-			CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, lengths[i], bytes, sizeof bytes), CAPOS_E(NOT_SEEDED));
-			CHECK_EQUAL(capos_entropy_source_fill_message(capos_caps.entropy, lengths[i], bytes, sizeof bytes), CAPOS_E(NOT_SEEDED));
+			CHECK_EQUAL(capos_entropy_source_fill(
+					    capos_caps.entropy, lengths[i], bytes, sizeof bytes),
+				CAPOS_E(NOT_SEEDED));
+			CHECK_EQUAL(capos_entropy_source_fill_message(
+					    capos_caps.entropy, lengths[i], bytes, sizeof bytes),
+				CAPOS_E(NOT_SEEDED));
 		}
 		capos_sleep_ns(5 * MS_NS);
 	}
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1),
+		CAPOS_E(INVALID_ARGUMENT));
 	CHECK(untouched());
 }
 
@@ -35,7 +42,9 @@ static void with_a_seed_it_is_filled(void)
 	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 16, bytes, sizeof bytes), 16);
 	CHECK(!untouched());
 	CHECK_EQUAL(bytes[16], UNTOUCHED);
-	CHECK_EQUAL(capos_entropy_source_fill_message(capos_caps.entropy, sizeof bytes, bytes, sizeof bytes), sizeof bytes);
+	CHECK_EQUAL(capos_entropy_source_fill_message(
+			    capos_caps.entropy, sizeof bytes, bytes, sizeof bytes),
+		sizeof bytes);
 	unsigned ones = 0;
 	for (unsigned i = 0; i < sizeof bytes; i++)
 		ones += (unsigned)__builtin_popcount(bytes[i]);

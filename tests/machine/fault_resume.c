@@ -1,5 +1,6 @@
-/* resume with everything a program should not put into a frame: refused, or made harmless, and never a trap in the kernel. After each refusal
- * the thread is switched away and back, so that nothing of what was refused stays behind. */
+/* resume with everything a program should not put into a frame: refused, or made harmless, and
+ * never a trap in the kernel. After each refusal the thread is switched away and back, so that
+ * nothing of what was refused stays behind. */
 #include "support.h"
 
 #define LEGACY 512
@@ -30,7 +31,8 @@ static void capture(uint32_t kind, struct capos_thread_state *frame)
 
 static void addresses_are_checked(void)
 {
-	static const uint64_t bad[] = { CAPOS_USER_TOP, NON_CANONICAL, NON_CANONICAL - 1 + PAGE, KERNEL_HALF, 0xffffffff80100000, ~0ull };
+	static const uint64_t bad[] = { CAPOS_USER_TOP, NON_CANONICAL, NON_CANONICAL - 1 + PAGE,
+		KERNEL_HALF, 0xffffffff80100000, ~0ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		state = good;
 		state.rip = bad[i];
@@ -39,17 +41,20 @@ static void addresses_are_checked(void)
 		state.fs_base = bad[i];
 		CHECK_EQUAL(try_resume(), CAPOS_E(INVALID_ARGUMENT));
 	}
-	static const uint64_t states[] = { 0, 8, CAPOS_USER_TOP - 8, CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull - 7, ~0ull };
+	static const uint64_t states[] = { 0, 8, CAPOS_USER_TOP - 8, CAPOS_USER_TOP, NON_CANONICAL,
+		KERNEL_HALF, ~0ull - 7, ~0ull };
 	for (unsigned i = 0; i < sizeof states / sizeof states[0]; i++)
 		CHECK_EQUAL(capos_thread_control_resume(control, states[i]), CAPOS_E(BAD_ADDRESS));
 	uint64_t page = vm_map(PAGE, WRITE);
-	CHECK_EQUAL(capos_thread_control_resume(control, page + PAGE - 8), CAPOS_E(BAD_ADDRESS)); /* runs off the mapped page, or into another's */
+	CHECK_EQUAL(capos_thread_control_resume(control, page + PAGE - 8),
+		CAPOS_E(BAD_ADDRESS)); /* runs off the mapped page, or into another's */
 	OK(vm_unmap(page, PAGE));
 }
 
 static void vector_areas_are_checked(void)
 {
-	static const uint64_t bad[] = { 64, CAPOS_USER_TOP - 64, CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull & ~63ull };
+	static const uint64_t bad[] = { 64, CAPOS_USER_TOP - 64, CAPOS_USER_TOP, NON_CANONICAL,
+		KERNEL_HALF, ~0ull & ~63ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		state = good;
 		state.xsave_address = bad[i];
@@ -60,7 +65,8 @@ static void vector_areas_are_checked(void)
 		state.xsave_address += offset;
 		CHECK_EQUAL(try_resume(), CAPOS_E(INVALID_ARGUMENT));
 	}
-	const uint32_t sizes[] = { 0, 1, good.xsave_size - 1, good.xsave_size + 1, good.xsave_size * 2, 0xffffffff };
+	const uint32_t sizes[] = { 0, 1, good.xsave_size - 1, good.xsave_size + 1,
+		good.xsave_size * 2, 0xffffffff };
 	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		state = good;
 		state.xsave_size = sizes[i];
@@ -74,7 +80,8 @@ static void vector_headers_are_checked(void)
 	memcpy(saved, area, good.xsave_size);
 	uint64_t *header = (uint64_t *)(area + LEGACY);
 	state = good;
-	static const uint64_t components[] = { ~0ull, 1ull << 63, 1ull << 62, 1 << 8, 1 << 9, 1 << 17 };
+	static const uint64_t components[] = { ~0ull, 1ull << 63, 1ull << 62, 1 << 8, 1 << 9,
+		1 << 17 };
 	for (unsigned i = 0; i < sizeof components / sizeof components[0]; i++) {
 		header[0] = components[i];
 		CHECK_EQUAL(try_resume(), CAPOS_E(INVALID_ARGUMENT));
@@ -117,7 +124,11 @@ static uint64_t flags_after_resume(uint64_t flags)
 {
 	uint64_t after;
 	edit_flags = flags;
-	__asm__ volatile("ud2\n\tpushfq\n\tpopq %0\n\tcld\n\tpushq $0x202\n\tpopfq" : "=r"(after) : : "memory", "cc");
+	__asm__ volatile("ud2\n\tpushfq\n\tpopq %0\n\tcld\n\tpushq $0x202\n\t"
+			 "popfq"
+		: "=r"(after)
+		:
+		: "memory", "cc");
 	return after;
 }
 
@@ -126,7 +137,8 @@ static void flags_are_sanitised(void)
 	edit_mxcsr = 0x1f80;
 	OK(capos_notification_set_handler(edit));
 	const uint64_t keep = 0x200dd5 & ~0x100ul; /* all a program may set but TF and AC */
-	static const uint64_t flags[] = { 0, ~0ull & ~0x40100ull, 0x3000, 0x4000, 0x20000, 0x10000, 0x180000, 1ull << 63, 0x200 };
+	static const uint64_t flags[] = { 0, ~0ull & ~0x40100ull, 0x3000, 0x4000, 0x20000, 0x10000,
+		0x180000, 1ull << 63, 0x200 };
 	for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++) {
 		uint64_t after = flags_after_resume(flags[i]);
 		CHECK_EQUAL(after & 0x202, 0x202);       /* interrupts stay on */
@@ -155,7 +167,8 @@ static volatile uint32_t second_kind;
 static uint64_t jump_rip, jump_rsp, second_address;
 static volatile int jumps;
 
-/* First time (UD2): continue at jump_rip with jump_rsp. The fault that follows: back to where it was. */
+/* First time (UD2): continue at jump_rip with jump_rsp. The fault that follows: back to where it
+ * was. */
 static void jump_and_return(uint32_t kind, struct capos_thread_state *frame)
 {
 	if (jumps++ == 0) {
@@ -176,7 +189,11 @@ static uint32_t jump(uint64_t rip, uint64_t rsp)
 	second_kind = 0;
 	jump_rip = rip;
 	jump_rsp = rsp;
-	__asm__ volatile("leaq 2f(%%rip), %%r11\n\tud2\n\tpushq %%rax\n2:" : : : "r11", "rax", "memory", "cc");
+	__asm__ volatile("leaq 2f(%%rip), %%r11\n\tud2\n\t"
+			 "pushq %%rax\n2:"
+		:
+		:
+		: "r11", "rax", "memory", "cc");
 	return second_kind;
 }
 
@@ -187,7 +204,8 @@ static void bad_places_fault_in_the_program(void)
 	CHECK_EQUAL(second_address, 8);
 	CHECK_EQUAL(jump(CAPOS_USER_TOP - 1, 0x10000), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(second_address, CAPOS_USER_TOP - 1);
-	CHECK_EQUAL(jump((uint64_t)&jump_rsp, 0x10000), CAPOS_NOTIFICATION_KIND_PAGE_FAULT); /* data is not executable */
+	CHECK_EQUAL(jump((uint64_t)&jump_rsp, 0x10000),
+		CAPOS_NOTIFICATION_KIND_PAGE_FAULT); /* data is not executable */
 	CHECK_EQUAL(jump(0, 8), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(jump(0, KERNEL_HALF + 64), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(second_address, KERNEL_HALF + 56);
@@ -210,7 +228,11 @@ static void drop_area(uint32_t kind, struct capos_thread_state *frame)
 __attribute__((noinline)) static uint64_t xmm3_after_fault(void)
 {
 	uint64_t low;
-	__asm__ volatile("pxor %%xmm3, %%xmm3\n\tud2\n\tmovq %%xmm3, %0" : "=r"(low) : : "xmm3", "memory");
+	__asm__ volatile("pxor %%xmm3, %%xmm3\n\tud2\n\t"
+			 "movq %%xmm3, %0"
+		: "=r"(low)
+		:
+		: "xmm3", "memory");
 	return low;
 }
 

@@ -1,6 +1,7 @@
-/* Programs that are ended, each in its own way, or end themselves while their threads are in the middle of everything. The exit status says by
- * what (139 bad address or protection, 136 arithmetic, 132 illegal instruction, 133 breakpoint, 135 out of memory); that nothing is left of them
- * and that the next program runs is checked after each.
+/* Programs that are ended, each in its own way, or end themselves while their threads are in the
+ * middle of everything. The exit status says by what (139 bad address or protection, 136
+ * arithmetic, 132 illegal instruction, 133 breakpoint, 135 out of memory); that nothing is left of
+ * them and that the next program runs is checked after each.
  *
  * Faults without a handler, and with handlers that do not help:
  * // test: case read-nil 139
@@ -39,7 +40,8 @@
 
 static void set_handler(uint64_t handler, uint64_t stack, uint64_t size)
 {
-	if (capos_thread_control_set_notification(capos_caps.thread_control, handler, stack, size) < 0)
+	if (capos_thread_control_set_notification(capos_caps.thread_control, handler, stack, size) <
+		0)
 		capos_exit(99, CAPOS_EXIT_SCOPE_PROCESS);
 }
 
@@ -77,7 +79,11 @@ static void non_canonical(void)
 
 static void divide(void)
 {
-	__asm__ volatile("xorl %%edx, %%edx\n\txorl %%ecx, %%ecx\n\tdivl %%ecx" : : : "rax", "rcx", "rdx");
+	__asm__ volatile("xorl %%edx, %%edx\n\txorl %%ecx, %%ecx\n\t"
+			 "divl %%ecx"
+		:
+		:
+		: "rax", "rcx", "rdx");
 }
 
 static void divide_float(void)
@@ -158,7 +164,8 @@ static void notify_unmapped(void)
 		capos_thread_handle_notify(self, 40, 0);
 }
 
-/* A frame of ones, but for what resume refuses: the program continues, at an address that is nothing. */
+/* A frame of ones, but for what resume refuses: the program continues, at an address that is
+ * nothing. */
 static void resume_garbage(void)
 {
 	struct capos_thread_state state;
@@ -295,7 +302,8 @@ static int64_t spawn_without_end(void *argument)
 	(void)argument;
 	for (;;) {
 		capos_cap_t handle;
-		if (capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_exit, 0, 0, 0, 0, "", &handle) == 0)
+		if (capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_exit, 0, 0,
+			    0, 0, "", &handle) == 0)
 			capos_release(handle);
 	}
 }
@@ -308,7 +316,8 @@ static void exit_while_spawning(void)
 	spawn_without_end(NULL);
 }
 
-/* Threads that are stopped for good, and one that waits for a thread which never stops by itself. */
+/* Threads that are stopped for good, and one that waits for a thread which never stops by itself.
+ */
 static void exit_while_suspended(void)
 {
 	static uint64_t flag;
@@ -329,7 +338,8 @@ static int64_t use_and_unmap(void *argument)
 {
 	for (uint64_t i = 0;; i++) {
 		vm_commit(shared_range, 16 * PAGE, WRITE);
-		capos_system_info_process(capos_caps.system, (void *)(shared_range + (i + (uint64_t)argument) % 16 * PAGE), 64);
+		capos_system_info_process(capos_caps.system,
+			(void *)(shared_range + (i + (uint64_t)argument) % 16 * PAGE), 64);
 		capos_console_write(capos_caps.standard_error, (void *)shared_range, 0);
 		vm_decommit(shared_range + i % 16 * PAGE, 3 * PAGE);
 	}
@@ -350,15 +360,35 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "read-nil", read_nil }, { "write-text", write_text }, { "jump-kernel", jump_kernel }, { "jump-nowhere", jump_nowhere },
-		{ "halt", halt }, { "non-canonical", non_canonical }, { "divide", divide }, { "float", divide_float }, { "illegal", illegal },
-		{ "breakpoint", breakpoint }, { "single-step", single_step }, { "overflow-stack", overflow_stack },
-		{ "fault-in-handler", fault_in_handler }, { "fault-masked", fault_masked }, { "handler-nowhere", handler_nowhere },
-		{ "no-room-for-frame", no_room_for_frame }, { "frame-read-only", frame_read_only }, { "frame-unmapped", frame_unmapped },
-		{ "notify-unmapped", notify_unmapped }, { "resume-garbage", resume_garbage }, { "out-of-memory", out_of_memory },
-		{ "thread-faults", thread_faults }, { "first-thread-ends", first_thread_ends }, { "all-exit-at-once", all_exit_at_once },
-		{ "exit-at-once", exit_at_once }, { "exit-later", exit_later }, { "exit-while-spawning", exit_while_spawning },
-		{ "exit-while-suspended", exit_while_suspended }, { "exit-while-unmapping", exit_while_unmapping },
+		{ "read-nil", read_nil },
+		{ "write-text", write_text },
+		{ "jump-kernel", jump_kernel },
+		{ "jump-nowhere", jump_nowhere },
+		{ "halt", halt },
+		{ "non-canonical", non_canonical },
+		{ "divide", divide },
+		{ "float", divide_float },
+		{ "illegal", illegal },
+		{ "breakpoint", breakpoint },
+		{ "single-step", single_step },
+		{ "overflow-stack", overflow_stack },
+		{ "fault-in-handler", fault_in_handler },
+		{ "fault-masked", fault_masked },
+		{ "handler-nowhere", handler_nowhere },
+		{ "no-room-for-frame", no_room_for_frame },
+		{ "frame-read-only", frame_read_only },
+		{ "frame-unmapped", frame_unmapped },
+		{ "notify-unmapped", notify_unmapped },
+		{ "resume-garbage", resume_garbage },
+		{ "out-of-memory", out_of_memory },
+		{ "thread-faults", thread_faults },
+		{ "first-thread-ends", first_thread_ends },
+		{ "all-exit-at-once", all_exit_at_once },
+		{ "exit-at-once", exit_at_once },
+		{ "exit-later", exit_later },
+		{ "exit-while-spawning", exit_while_spawning },
+		{ "exit-while-suspended", exit_while_suspended },
+		{ "exit-while-unmapping", exit_while_unmapping },
 	};
 	for (unsigned i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
 		if (strcmp(argv[1], cases[i].name) == 0)

@@ -1,11 +1,14 @@
-/* Random calls, a million of them or as many as the time allows: register calls, ring entries with random submissions, messages of random content
- * to every object, random ring indices, from several threads at once, over memory that appears and disappears under them. Arguments come from a
- * pool in which most are wrong in some interesting way. Only what the kernel has taken is counted. The seed is printed; the same seed as the first
- * argument repeats the calls of each thread.
+/* Random calls, a million of them or as many as the time allows: register calls, ring entries with
+ * random submissions, messages of random content to every object, random ring indices, from several
+ * threads at once, over memory that appears and disappears under them. Arguments come from a pool
+ * in which most are wrong in some interesting way. Only what the kernel has taken is counted. The
+ * seed is printed; the same seed as the first argument repeats the calls of each thread.
  *
- * Left out is only what would end or blind the test by doing what it says: exit, changing this thread's FS base, handler, mask or registers,
- * threads that start nowhere, and waits without an end. A message that could do such a thing lies in memory of its thread's own, where nobody
- * changes it between the look at it and the call; all other messages lie in the memory that everybody changes. */
+ * Left out is only what would end or blind the test by doing what it says: exit, changing this
+ * thread's FS base, handler, mask or registers, threads that start nowhere, and waits without an
+ * end. A message that could do such a thing lies in memory of its thread's own, where nobody
+ * changes it between the look at it and the call; all other messages lie in the memory that
+ * everybody changes. */
 #include "raw_thread.h"
 
 #define THREADS 4
@@ -39,12 +42,12 @@ static capos_cap_t victim; /* a thread that only spins, to be suspended and resu
 
 static void fill_pool(struct fuzzer *f)
 {
-	const uint64_t pool[POOL] = {
-		0, 1, 2, 3, 4, 7, 8, 16, 63, 64, 255, 256, PAGE - 1, PAGE, PAGE + 1, LARGE, arena, arena + 4, arena + 5 * PAGE, arena + PAGE - 4,
-		arena + 8 * PAGE, arena + ARENA - 8, arena + ARENA, arena - PAGE, CAPOS_USER_TOP - 8, CAPOS_USER_TOP, CAPOS_USER_TOP - PAGE,
-		NON_CANONICAL, KERNEL_HALF, 0xffffffff80100000, 1ull << 31, 1ull << 32, 1ull << 46, 1ull << 63, ~0ull, ~0ull - 7, -PAGE,
-		0xffff7ffffffffff8, (uint64_t)fill_pool, 0x100000001,
-	};
+	const uint64_t pool[POOL] = { 0, 1, 2, 3, 4, 7, 8, 16, 63, 64, 255, 256, PAGE - 1, PAGE,
+		PAGE + 1, LARGE, arena, arena + 4, arena + 5 * PAGE, arena + PAGE - 4,
+		arena + 8 * PAGE, arena + ARENA - 8, arena + ARENA, arena - PAGE,
+		CAPOS_USER_TOP - 8, CAPOS_USER_TOP, CAPOS_USER_TOP - PAGE, NON_CANONICAL,
+		KERNEL_HALF, 0xffffffff80100000, 1ull << 31, 1ull << 32, 1ull << 46, 1ull << 63,
+		~0ull, ~0ull - 7, -PAGE, 0xffff7ffffffffff8, (uint64_t)fill_pool, 0x100000001 };
 	memcpy(f->pool, pool, sizeof pool);
 }
 
@@ -67,15 +70,17 @@ static uint64_t any_value(struct fuzzer *f)
 static capos_cap_t any_cap(struct fuzzer *f)
 {
 	const struct capos_caps *c = &capos_caps;
-	const capos_cap_t held[] = { c->vm, c->vm, c->memory_allocator, c->thread_control, victim, c->park, c->shared_park, c->timer, c->entropy,
-		                     c->boot, c->system, c->standard_input, f->objects[0], f->objects[1], f->objects[2] };
+	const capos_cap_t held[] = { c->vm, c->vm, c->memory_allocator, c->thread_control, victim,
+		c->park, c->shared_park, c->timer, c->entropy, c->boot, c->system,
+		c->standard_input, f->objects[0], f->objects[1], f->objects[2] };
 	uint64_t random = random_next(&f->seed);
 	capos_cap_t cap = held[(random >> 16) % (sizeof held / sizeof held[0])];
 	switch (random % 16) {
 	case 0:
 		return (capos_cap_t)(random >> 32);
 	case 1:
-		return cap ^ 1u << (16 + (random >> 8 & 15)); /* another generation; another slot might be somebody's thread */
+		return cap ^ 1u << (16 + (random >> 8 & 15)); /* another generation; another slot
+		                                                 might be somebody's thread */
 	default:
 		return cap;
 	}
@@ -85,7 +90,8 @@ static capos_cap_t any_cap(struct fuzzer *f)
 static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 {
 	const struct capos_caps *c = &capos_caps;
-	if (cap == c->standard_output || cap == c->standard_error || cap == c->host || cap == c->thread_spawner)
+	if (cap == c->standard_output || cap == c->standard_error || cap == c->host ||
+		cap == c->thread_spawner)
 		return false;
 	if (cap == c->standard_input && method == CAPOS_CONSOLE_READ)
 		return false;
@@ -98,34 +104,44 @@ static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 	if (cap == victim && method == CAPOS_THREAD_HANDLE_WRITE_STATE)
 		args[1] = 255;
 	if (cap == c->thread_control)
-		return method != CAPOS_THREAD_CONTROL_SET_FS_BASE && method != CAPOS_THREAD_CONTROL_EXIT_THREAD &&
-		       method != CAPOS_THREAD_CONTROL_SET_NOTIFICATION && method != CAPOS_THREAD_CONTROL_SET_MASK &&
-		       method != CAPOS_THREAD_CONTROL_RESUME;
-	if (cap == c->vm && (method == CAPOS_VIRTUAL_MEMORY_UNMAP || method == CAPOS_VIRTUAL_MEMORY_DECOMMIT ||
-	                     method == CAPOS_VIRTUAL_MEMORY_PROTECT || method == CAPOS_VIRTUAL_MEMORY_COMMIT)) {
+		return method != CAPOS_THREAD_CONTROL_SET_FS_BASE &&
+			method != CAPOS_THREAD_CONTROL_EXIT_THREAD &&
+			method != CAPOS_THREAD_CONTROL_SET_NOTIFICATION &&
+			method != CAPOS_THREAD_CONTROL_SET_MASK &&
+			method != CAPOS_THREAD_CONTROL_RESUME;
+	if (cap == c->vm &&
+		(method == CAPOS_VIRTUAL_MEMORY_UNMAP || method == CAPOS_VIRTUAL_MEMORY_DECOMMIT ||
+			method == CAPOS_VIRTUAL_MEMORY_PROTECT ||
+			method == CAPOS_VIRTUAL_MEMORY_COMMIT)) {
 		/* only in the arena, or where nothing of ours can be */
-		bool inside = args[0] >= arena && args[0] <= arena + ARENA && args[1] <= arena + ARENA - args[0];
+		bool inside = args[0] >= arena && args[0] <= arena + ARENA &&
+			args[1] <= arena + ARENA - args[0];
 		return inside || args[0] >= CAPOS_USER_TOP - PAGE || args[0] < 0x10000;
 	}
 	return true;
 }
 
-/* The bytes that this call, when it succeeds, maps or reserves somewhere; 0: it is none that does. */
-static uint64_t mapped_size(const struct fuzzer *f, capos_cap_t cap, uint32_t method, const uint64_t args[6])
+/* The bytes that this call, when it succeeds, maps or reserves somewhere; 0: it is none that does.
+ */
+static uint64_t mapped_size(
+	const struct fuzzer *f, capos_cap_t cap, uint32_t method, const uint64_t args[6])
 {
 	if (cap == capos_caps.vm)
-		return method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE ? args[1] : 0;
+		return method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE
+			? args[1]
+			: 0;
 	for (unsigned i = 0; i < 8; i++)
 		if (cap == f->objects[i] && cap && method == CAPOS_MEMORY_OBJECT_MAP)
 			return args[2];
 	return 0;
 }
 
-/* What was mapped in the arena stays there for everybody; elsewhere it goes again, and no more than that: what lies next to it, alike, is somebody
- * else's. */
+/* What was mapped in the arena stays there for everybody; elsewhere it goes again, and no more than
+ * that: what lies next to it, alike, is somebody else's. */
 static void give_back(uint64_t address, uint64_t size)
 {
-	bool inside = address >= arena && address < arena + ARENA && size <= arena + ARENA - address;
+	bool inside =
+		address >= arena && address < arena + ARENA && size <= arena + ARENA - address;
 	if (size && !inside)
 		capos_virtual_memory_unmap(capos_caps.vm, address, size);
 }
@@ -150,11 +166,14 @@ static int64_t random_register_call(struct fuzzer *f)
 		args[i] = any_value(f);
 	switch (random >> 8 & 15) {
 	case 0:
-		return capos_register_call(CAPOS_OPCODE_PARK, cap, args[0], args[1], args[2] & 1 ? capos_now_ns() + 10000 : 0, args[3], args[4]);
+		return capos_register_call(CAPOS_OPCODE_PARK, cap, args[0], args[1],
+			args[2] & 1 ? capos_now_ns() + 10000 : 0, args[3], args[4]);
 	case 1:
-		return capos_register_call(CAPOS_OPCODE_UNPARK, cap, args[0], args[1], args[2], args[3], args[4]);
+		return capos_register_call(
+			CAPOS_OPCODE_UNPARK, cap, args[0], args[1], args[2], args[3], args[4]);
 	case 2:
-		return capos_syscall(2 + (random >> 16), args[0], args[1] | 2, args[2], args[3], args[4], args[5]);
+		return capos_syscall(2 + (random >> 16), args[0], args[1] | 2, args[2], args[3],
+			args[4], args[5]);
 	case 3: {
 		capos_cap_t mine = f->objects[(random >> 16) % 8];
 		for (unsigned i = 0; i < 8; i++)
@@ -170,10 +189,12 @@ static int64_t random_register_call(struct fuzzer *f)
 	default:
 		break;
 	}
-	if (!tame(cap, method, args) || cap == capos_caps.memory_allocator) /* case 4 keeps what is made */
+	if (!tame(cap, method, args) ||
+		cap == capos_caps.memory_allocator) /* case 4 keeps what is made */
 		return NOT_MADE;
 	int64_t result = capos_call(cap, method, args[0], args[1], args[2], args[3], args[4]);
-	if (cap == capos_caps.thread_control && method == CAPOS_THREAD_CONTROL_SELF && !capos_is_error(result))
+	if (cap == capos_caps.thread_control && method == CAPOS_THREAD_CONTROL_SELF &&
+		!capos_is_error(result))
 		capos_release((capos_cap_t)result);
 	if (!capos_is_error(result))
 		give_back((uint64_t)result, mapped_size(f, cap, method, args));
@@ -196,14 +217,17 @@ static bool tame_message(struct fuzzer *f, capos_cap_t cap, uint32_t method, uin
 		tame_spawn(f, args);
 		return true;
 	}
-	return tame(cap, method, args) && (cap != victim || method != CAPOS_THREAD_HANDLE_WRITE_STATE);
+	return tame(cap, method, args) &&
+		(cap != victim || method != CAPOS_THREAD_HANDLE_WRITE_STATE);
 }
 
-/* Half of the time, what VirtualMemory and MemoryAllocator are likely to do: a few pages of the arena, or anywhere; a few pages of an object. */
+/* Half of the time, what VirtualMemory and MemoryAllocator are likely to do: a few pages of the
+ * arena, or anywhere; a few pages of an object. */
 static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint64_t args[6])
 {
 	uint64_t random = random_next(&f->seed);
-	bool anywhere = method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE;
+	bool anywhere =
+		method == CAPOS_VIRTUAL_MEMORY_MAP || method == CAPOS_VIRTUAL_MEMORY_RESERVE;
 	if (random & 1)
 		return;
 	if (cap == capos_caps.memory_allocator)
@@ -215,8 +239,8 @@ static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint
 	args[2] = (random >> 40 & 7) | (random >> 48 & 1 ? SPARSE : 0);
 }
 
-/* A message with a good root, so that what is random gets as far as the method: more or fewer words of data than it wants, and pointers that
- * lead anywhere. */
+/* A message with a good root, so that what is random gets as far as the method: more or fewer words
+ * of data than it wants, and pointers that lead anywhere. */
 static bool aim_message(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
 {
 	uint64_t random = random_next(&f->seed), args[6] = { 0 }, *words = (uint64_t *)s->args;
@@ -233,7 +257,8 @@ static bool aim_message(struct fuzzer *f, struct capos_submission *s, struct aim
 	a->message[1] = data << 32 | pointers << 48;
 	memcpy(&a->message[2], args, data * sizeof args[0]);
 	if (pointers) { /* a text of up to seven bytes behind it, or what a random word says */
-		a->message[2 + data] = random >> 20 & 3 ? 1 | 2ull << 32 | (random >> 24 & 7) << 35 : random_next(&f->seed);
+		a->message[2 + data] = random >> 20 & 3 ? 1 | 2ull << 32 | (random >> 24 & 7) << 35
+							: random_next(&f->seed);
 		a->message[3 + data] = random & 0x7f7f7f7f7f7f;
 	}
 	words[0] = (uint64_t)a->message;
@@ -250,13 +275,14 @@ static bool wild_message(struct fuzzer *f, struct capos_submission *s, uint64_t 
 {
 	const struct capos_caps *c = &capos_caps;
 	uint64_t *words = (uint64_t *)s->args;
-	if (s->cap == c->vm || s->cap == c->thread_control || s->cap == c->thread_spawner || s->cap == c->timer || s->cap == victim ||
-	    s->cap == c->standard_input || s->cap == c->memory_allocator)
+	if (s->cap == c->vm || s->cap == c->thread_control || s->cap == c->thread_spawner ||
+		s->cap == c->timer || s->cap == victim || s->cap == c->standard_input ||
+		s->cap == c->memory_allocator)
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (s->cap == f->objects[i] && s->cap && s->method == CAPOS_MEMORY_OBJECT_MAP)
 			return false; /* nobody would know where */
-	if (random & 3) { /* in more or less good order */
+	if (random & 3) {             /* in more or less good order */
 		words[0] = arena + (random >> 8 & 0xff8);
 		words[1] = 8 + (random >> 20 & 0x78);
 		words[2] = arena + PAGE;
@@ -285,11 +311,16 @@ static bool compact(struct fuzzer *f, struct capos_submission *s, struct aimed *
 
 static void fill_submission(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
 {
-	static const uint8_t opcodes[] = { CAPOS_OPCODE_NOP, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL,
-		                           CAPOS_OPCODE_CALL, CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_COMPACT,
-		                           CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, CAPOS_OPCODE_UNPARK, 9, 255 };
-	uint64_t *args = (uint64_t *)s->args, r = random_next(&f->seed), more = random_next(&f->seed);
-	*s = (struct capos_submission){ .opcode = opcodes[r % sizeof opcodes], .method = r >> 8 & 15, .cap = any_cap(f), .user_data = r };
+	static const uint8_t opcodes[] = { CAPOS_OPCODE_NOP, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL,
+		CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_CALL, CAPOS_OPCODE_COMPACT,
+		CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_COMPACT, CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN,
+		CAPOS_OPCODE_FINISH, CAPOS_OPCODE_UNPARK, 9, 255 };
+	uint64_t *args = (uint64_t *)s->args, r = random_next(&f->seed),
+		 more = random_next(&f->seed);
+	*s = (struct capos_submission){ .opcode = opcodes[r % sizeof opcodes],
+		.method = r >> 8 & 15,
+		.cap = any_cap(f),
+		.user_data = r };
 	if (more % 64 == 0)
 		s->cap = capos_caps.thread_spawner;
 	if (s->cap == capos_caps.thread_spawner && more >> 8 & 7)
@@ -301,7 +332,8 @@ static void fill_submission(struct fuzzer *f, struct capos_submission *s, struct
 	a->in_message = false;
 	a->real = true;
 	if (s->opcode == CAPOS_OPCODE_CALL)
-		a->real = more >> 16 & 1 ? wild_message(f, s, more >> 20) || aim_message(f, s, a) : aim_message(f, s, a);
+		a->real = more >> 16 & 1 ? wild_message(f, s, more >> 20) || aim_message(f, s, a)
+					 : aim_message(f, s, a);
 	else if (s->opcode == CAPOS_OPCODE_COMPACT)
 		a->real = compact(f, s, a);
 	if (!a->real)
@@ -309,7 +341,8 @@ static void fill_submission(struct fuzzer *f, struct capos_submission *s, struct
 }
 
 /* Undoes and keeps what an executed submission has made. */
-static void settle(struct fuzzer *f, const struct capos_submission *s, const struct aimed *a, const struct capos_completion *c)
+static void settle(struct fuzzer *f, const struct capos_submission *s, const struct aimed *a,
+	const struct capos_completion *c)
 {
 	f->accepted += a->real && c->result >= 0;
 	f->refused += a->real && c->result < 0;
@@ -322,22 +355,26 @@ static void settle(struct fuzzer *f, const struct capos_submission *s, const str
 		give_back(a->in_message ? a->result[2] : c->value, a->mapped);
 }
 
-/* Up to a ring full of random submissions, entered at once, sometimes with indices that make no sense. The result is how many were taken. */
+/* Up to a ring full of random submissions, entered at once, sometimes with indices that make no
+ * sense. The result is how many were taken. */
 static uint64_t random_ring(struct fuzzer *f)
 {
 	struct capos_ring_header *ring = capos_ring();
 	struct capos_submission *submissions = capos_ring_submissions(ring);
 	uint64_t random = random_next(&f->seed), taken = 0;
-	uint32_t count = random % (CAPOS_RING_SUBMISSIONS + 1), head = ring->submission_head, completed_before = ring->completion_tail;
+	uint32_t count = random % (CAPOS_RING_SUBMISSIONS + 1), head = ring->submission_head,
+		 completed_before = ring->completion_tail;
 	ring->completion_head = completed_before;
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t slot = (head + i) % CAPOS_RING_SUBMISSIONS;
 		fill_submission(f, &submissions[slot], &f->slots[slot]);
 	}
-	__atomic_store_n(&ring->submission_tail, head + (random >> 8 & 63 ? count : (uint32_t)(random >> 32)), __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->submission_tail,
+		head + (random >> 8 & 63 ? count : (uint32_t)(random >> 32)), __ATOMIC_RELEASE);
 	if ((random >> 24 & 63) == 0)
 		ring->submission_head = ring->completion_tail = (uint32_t)(random >> 28);
-	int64_t result = capos_syscall(CAPOS_SYS_CAP_ENTER, random >> 40 & 15, random >> 50, 0, 0, 0, 0);
+	int64_t result =
+		capos_syscall(CAPOS_SYS_CAP_ENTER, random >> 40 & 15, random >> 50, 0, 0, 0, 0);
 	if (result < 0) { /* nothing was taken: back to sense */
 		ring->submission_tail = head;
 		ring->completion_head = completed_before;
@@ -346,7 +383,9 @@ static uint64_t random_ring(struct fuzzer *f)
 	}
 	for (uint32_t i = 0; head + i != ring->submission_head; i++) {
 		uint32_t slot = (head + i) % CAPOS_RING_SUBMISSIONS;
-		settle(f, &submissions[slot], &f->slots[slot], &capos_ring_completions(ring)[(completed_before + i) % CAPOS_RING_COMPLETIONS]);
+		settle(f, &submissions[slot], &f->slots[slot],
+			&capos_ring_completions(
+				ring)[(completed_before + i) % CAPOS_RING_COMPLETIONS]);
 		taken += f->slots[slot].real;
 	}
 	ring->submission_tail = ring->submission_head;
@@ -369,7 +408,9 @@ static int64_t fuzz(void *argument)
 {
 	struct fuzzer *f = argument;
 	fill_pool(f);
-	for (uint64_t made = 0; __atomic_fetch_add(&completed, made, __ATOMIC_RELAXED) + made < OPERATIONS && capos_now_ns() < end_ns;)
+	for (uint64_t made = 0;
+		__atomic_fetch_add(&completed, made, __ATOMIC_RELAXED) + made < OPERATIONS &&
+		capos_now_ns() < end_ns;)
 		made = random_next(&f->seed) & 1 ? random_ring(f) : random_register_calls(f);
 	for (unsigned i = 0; i < 8; i++)
 		if (f->objects[i])
@@ -401,11 +442,15 @@ int main(int argc, char **argv)
 		;
 	raw_wake((uint32_t *)&flag);
 	CHECK_EQUAL(raw_join(victim), 0);
-	/* What random calls have left of the reservation goes with the process, which the runner's frame count covers. */
+	/* What random calls have left of the reservation goes with the process, which the runner's
+	 * frame count covers. */
 	wait_for_threads(1);
-	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 && aimed > 1000); /* else it tests nothing */
-	printf("# %llu submissions: %llu accepted, %llu refused; %llu well-aimed messages, %llu threads\n", (unsigned long long)completed,
-	       (unsigned long long)accepted, (unsigned long long)refused, (unsigned long long)aimed, (unsigned long long)spawned);
+	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 &&
+		aimed > 1000); /* else it tests nothing */
+	printf("# %llu submissions: %llu accepted, %llu refused; %llu well-aimed messages, %llu threads\n",
+		(unsigned long long)completed, (unsigned long long)accepted,
+		(unsigned long long)refused, (unsigned long long)aimed,
+		(unsigned long long)spawned);
 	if (check_why[0])
 		printf("FAIL random_calls: %s\n", check_why);
 	else

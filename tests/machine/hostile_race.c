@@ -1,5 +1,6 @@
-/* Memory that changes under everybody's feet: mappings that go while calls use them, frames that get a new owner while others still write to the
- * old address, pages that must read zero whoever had them before. Nothing may be seen but what the methods promise. */
+/* Memory that changes under everybody's feet: mappings that go while calls use them, frames that
+ * get a new owner while others still write to the old address, pages that must read zero whoever
+ * had them before. Nothing may be seen but what the methods promise. */
 #include "raw_thread.h"
 
 static volatile uint32_t stop;
@@ -16,7 +17,9 @@ static uint64_t end_of(uint64_t duration_ms)
 
 static int64_t message_into(uint64_t address)
 {
-	struct capos_submission submission = { .opcode = CAPOS_OPCODE_CALL, .method = CAPOS_VIRTUAL_MEMORY_USAGE, .cap = capos_caps.vm };
+	struct capos_submission submission = { .opcode = CAPOS_OPCODE_CALL,
+		.method = CAPOS_VIRTUAL_MEMORY_USAGE,
+		.cap = capos_caps.vm };
 	struct capos_completion completion = { 0 };
 	uint64_t *args = (uint64_t *)submission.args;
 	args[0] = address; /* whatever is there: zeros, or nothing */
@@ -30,24 +33,29 @@ static int64_t message_into(uint64_t address)
 /* True for what a call on such memory may answer. */
 static bool expected(int64_t result)
 {
-	return !capos_is_error(result) || result == CAPOS_E(BAD_ADDRESS) || result == CAPOS_E(NOT_SEEDED) ||
-	       result == CAPOS_E(MALFORMED_MESSAGE) || result == CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) ||
-	       result == CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER) || result == CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION) ||
-	       result == CAPOS_TRANSPORT_E(EXCEPTION_TRUNCATED);
+	return !capos_is_error(result) || result == CAPOS_E(BAD_ADDRESS) ||
+		result == CAPOS_E(NOT_SEEDED) || result == CAPOS_E(MALFORMED_MESSAGE) ||
+		result == CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) ||
+		result == CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER) ||
+		result == CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION) ||
+		result == CAPOS_TRANSPORT_E(EXCEPTION_TRUNCATED);
 }
 
 static int64_t use_range(void *argument)
 {
 	uint64_t seed = (uint64_t)argument * 0x9e3779b97f4a7c15ull + 1, wrong = 0;
 	while (!stop) {
-		uint64_t random = random_next(&seed), page = range + random / 8 % (RANGE_PAGES - 1) * PAGE;
+		uint64_t random = random_next(&seed),
+			 page = range + random / 8 % (RANGE_PAGES - 1) * PAGE;
 		int64_t result;
 		switch (random % 8) {
 		case 0:
-			result = capos_virtual_memory_usage(capos_caps.vm, (void *)(page + PAGE - 32), 64); /* across two pages */
+			result = capos_virtual_memory_usage(capos_caps.vm,
+				(void *)(page + PAGE - 32), 64); /* across two pages */
 			break;
 		case 1:
-			result = capos_entropy_source_fill(capos_caps.entropy, PAGE, (void *)(page + 512), PAGE);
+			result = capos_entropy_source_fill(
+				capos_caps.entropy, PAGE, (void *)(page + 512), PAGE);
 			break;
 		case 2:
 			result = capos_park((uint32_t *)page, 0, capos_now_ns() + 20000);
@@ -56,16 +64,22 @@ static int64_t use_range(void *argument)
 			result = message_into(page);
 			break;
 		case 4:
-			result = capos_call(capos_caps.timer, CAPOS_TIMER_NOW, page + PAGE - 8, 0, 0, 0, 0); /* two words, on two pages */
+			result = capos_call(capos_caps.timer, CAPOS_TIMER_NOW, page + PAGE - 8, 0,
+				0, 0, 0); /* two words, on two pages */
 			break;
 		case 5:
-			result = capos_host_share_write(capos_caps.host, "", 0, (void *)page, PAGE) == CAPOS_E(DISCONNECTED) ? CAPOS_E(BAD_ADDRESS) : 0;
+			result = capos_host_share_write(capos_caps.host, "", 0, (void *)page,
+					 PAGE) == CAPOS_E(DISCONNECTED)
+				? CAPOS_E(BAD_ADDRESS)
+				: 0;
 			break;
 		case 6:
-			result = capos_system_info_release(capos_caps.system, (void *)(page + PAGE - 4), 64);
+			result = capos_system_info_release(
+				capos_caps.system, (void *)(page + PAGE - 4), 64);
 			break;
 		default:
-			result = capos_boot_package_read_manifest(capos_caps.boot, 0, PAGE, (void *)(page + 2048), PAGE);
+			result = capos_boot_package_read_manifest(
+				capos_caps.boot, 0, PAGE, (void *)(page + 2048), PAGE);
 		}
 		wrong += !expected(result);
 	}
@@ -83,7 +97,8 @@ static void calls_survive_unmapping(void)
 	for (uint64_t i = 0; i < 4; i++)
 		OK(capos_thread_start(&threads[i], use_range, (void *)i, NULL));
 	for (uint64_t i = 0; i < 8 || capos_now_ns() < end; i++) {
-		uint64_t at = range + i % RANGE_PAGES * PAGE, size = (i / 3 % 4 + 1) * PAGE, address = 0;
+		uint64_t at = range + i % RANGE_PAGES * PAGE, size = (i / 3 % 4 + 1) * PAGE,
+			 address = 0;
 		switch (i % 4) {
 		case 0:
 			OK(vm_commit(range, RANGE_PAGES * PAGE, WRITE | (i % 8 ? SPARSE : 0)));
@@ -96,9 +111,11 @@ static void calls_survive_unmapping(void)
 			break;
 		default:
 			OK(vm_unmap(range, RANGE_PAGES * PAGE));
-			OK(capos_memory_object_map(object, range, 0, RANGE_PAGES * PAGE, WRITE, &address));
+			OK(capos_memory_object_map(
+				object, range, 0, RANGE_PAGES * PAGE, WRITE, &address));
 			OK(vm_unmap(address, RANGE_PAGES * PAGE));
-			OK(capos_virtual_memory_reserve(capos_caps.vm, range, RANGE_PAGES * PAGE, &address));
+			OK(capos_virtual_memory_reserve(
+				capos_caps.vm, range, RANGE_PAGES * PAGE, &address));
 			CHECK_EQUAL(address, range);
 		}
 	}
@@ -131,11 +148,13 @@ static int64_t store_ones(void *argument)
 	return 0;
 }
 
-/* Frames taken away from a page that others are writing to, given at once to another page: the stores must not arrive there. */
+/* Frames taken away from a page that others are writing to, given at once to another page: the
+ * stores must not arrive there. */
 static void stores_do_not_follow_the_frame(void)
 {
 	struct capos_thread *threads[3];
-	uint64_t victim_page = vm_reserve(PAGE), other = vm_reserve(64 * PAGE), dirty = 0, end = end_of(300);
+	uint64_t victim_page = vm_reserve(PAGE), other = vm_reserve(64 * PAGE), dirty = 0,
+		 end = end_of(300);
 	stop = 0;
 	for (int i = 0; i < 3; i++)
 		OK(capos_thread_start(&threads[i], store_ones, (void *)victim_page, NULL));
@@ -147,7 +166,8 @@ static void stores_do_not_follow_the_frame(void)
 		uint64_t page = other + round % 64 * PAGE;
 		OK(vm_commit(page, PAGE, WRITE));
 		for (int i = 0; i < 4; i++) {
-			dirty += *(volatile uint64_t *)(page + 64) || *(volatile uint64_t *)(page + 2048);
+			dirty += *(volatile uint64_t *)(page + 64) ||
+				*(volatile uint64_t *)(page + 2048);
 			capos_thread_yield();
 		}
 		OK(vm_decommit(page, PAGE));
@@ -189,7 +209,9 @@ static void protection_holds_at_once(void)
 
 static int64_t fill_and_drop(void *argument)
 {
-	uint64_t seed = (uint64_t)argument + 12345, size = (uint64_t)argument % 2 ? 2 * LARGE : 48 * PAGE, base, dirty = 0, end = end_of(250);
+	uint64_t seed = (uint64_t)argument + 12345,
+		 size = (uint64_t)argument % 2 ? 2 * LARGE : 48 * PAGE, base, dirty = 0,
+		 end = end_of(250);
 	if (capos_virtual_memory_reserve(capos_caps.vm, 0, size, &base) < 0)
 		return -1;
 	while (capos_now_ns() < end) {
@@ -198,8 +220,10 @@ static int64_t fill_and_drop(void *argument)
 		if (vm_commit(at, length, WRITE | (random_next(&seed) % 2 ? SPARSE : 0)) < 0)
 			return -2;
 		for (uint64_t page = at; page < at + length; page += PAGE) {
-			dirty += *(volatile uint64_t *)page || *(volatile uint64_t *)(page + PAGE - 8);
-			*(volatile uint64_t *)page = *(volatile uint64_t *)(page + PAGE - 8) = ~0ull;
+			dirty += *(volatile uint64_t *)page ||
+				*(volatile uint64_t *)(page + PAGE - 8);
+			*(volatile uint64_t *)page = *(volatile uint64_t *)(page + PAGE - 8) =
+				~0ull;
 		}
 		if (vm_decommit(at, length) < 0)
 			return -3;

@@ -1,4 +1,5 @@
-/* libcapos on the machine: start-up, threads with TLS, locks, time, heap, notifications, and both call forms. */
+/* libcapos on the machine: start-up, threads with TLS, locks, time, heap, notifications, and both
+ * call forms. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -11,12 +12,12 @@
 static int failures;
 static char why[200];
 
-#define CHECK(condition)                                                                                \
-	do {                                                                                            \
-		if (!(condition)) {                                                                     \
-			snprintf(why, sizeof(why), "line %d: %s", __LINE__, #condition);                \
-			return;                                                                         \
-		}                                                                                       \
+#define CHECK(condition)                                                                 \
+	do {                                                                             \
+		if (!(condition)) {                                                      \
+			snprintf(why, sizeof(why), "line %d: %s", __LINE__, #condition); \
+			return;                                                          \
+		}                                                                        \
 	} while (0)
 
 /* ---- start-up and TLS ---- */
@@ -26,7 +27,7 @@ static _Thread_local int tls_value = 41;
 static _Thread_local char tls_zero[100];
 static _Thread_local struct {
 	char bytes[256];
-} tls_aligned __attribute__((aligned(256))) = {{1, 2, 3}};
+} tls_aligned __attribute__((aligned(256))) = { { 1, 2, 3 } };
 
 __attribute__((constructor)) static void construct(void)
 {
@@ -39,7 +40,8 @@ static int64_t check_tls(void *argument)
 
 	(void)argument;
 	__asm__("movq %%fs:0, %0" : "=r"(pointer));
-	if (tls_value != 41 || tls_zero[99] != 0 || tls_aligned.bytes[2] != 3 || ((uintptr_t)&tls_aligned & 255) != 0)
+	if (tls_value != 41 || tls_zero[99] != 0 || tls_aligned.bytes[2] != 3 ||
+		((uintptr_t)&tls_aligned & 255) != 0)
 		return 1;
 	tls_value++;
 	tls_zero[99] = 1;
@@ -51,7 +53,8 @@ static int64_t check_tls(void *argument)
 static void test_start(void)
 {
 	CHECK(constructed == 7);
-	CHECK(capos_cap_set()->magic == CAPOS_CAP_SET_MAGIC && capos_cap_set()->version == CAPOS_ABI_VERSION);
+	CHECK(capos_cap_set()->magic == CAPOS_CAP_SET_MAGIC &&
+		capos_cap_set()->version == CAPOS_ABI_VERSION);
 	CHECK(capos_cap("stdout") == capos_caps.standard_output && capos_cap("no such thing") == 0);
 	CHECK(capos_auxiliary(6) == CAPOS_PAGE_SIZE);
 	CHECK(check_tls(NULL) == 0);
@@ -78,7 +81,7 @@ static int64_t identify(void *argument)
 
 static void test_thread_result(void)
 {
-	struct capos_thread_options options = {.stack_size_bytes = 100000, .name = "worker"};
+	struct capos_thread_options options = { .stack_size_bytes = 100000, .name = "worker" };
 	struct capos_thread *thread;
 	uint64_t id = 0;
 	int64_t result = 0;
@@ -128,18 +131,20 @@ static void test_end_in_handler(void)
 	CHECK(capos_thread_join(thread, &result) == 0 && result == 5);
 }
 
-/* What a message cannot hold is refused before anything is copied; numbers out of range; nothing written is nothing. */
+/* What a message cannot hold is refused before anything is copied; numbers out of range; nothing
+ * written is nothing. */
 static void test_edges(void)
 {
 	char *end;
 
 	CHECK(capos_console_write_message(capos_caps.standard_output, "x", SIZE_MAX) < 0);
-	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX + 1) ==
-	      CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK(capos_console_write_message(capos_caps.standard_output, "x", CAPOS_MESSAGE_BYTES_MAX - 8) ==
-	      CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x",
+		      CAPOS_MESSAGE_BYTES_MAX + 1) == CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK(capos_console_write_message(capos_caps.standard_output, "x",
+		      CAPOS_MESSAGE_BYTES_MAX - 8) == CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	errno = 0;
-	CHECK(strtoull("-99999999999999999999", &end, 10) == ULLONG_MAX && errno == ERANGE && *end == 0);
+	CHECK(strtoull("-99999999999999999999", &end, 10) == ULLONG_MAX && errno == ERANGE &&
+		*end == 0);
 	CHECK(strtoull("-1", &end, 10) == ULLONG_MAX);
 	CHECK(strtoll("-99999999999999999999", &end, 10) == LLONG_MIN);
 	CHECK(strtoll("-9223372036854775808", &end, 10) == LLONG_MIN);
@@ -226,7 +231,8 @@ static void test_detach(void)
 	limit = capos_deadline_ns(5000000000);
 	do {
 		capos_sleep_ns(1000000);
-		CHECK(capos_virtual_memory_usage(capos_caps.vm, &after, sizeof(after)) == sizeof(after));
+		CHECK(capos_virtual_memory_usage(capos_caps.vm, &after, sizeof(after)) ==
+			sizeof(after));
 	} while (after.reserved_pages > before.reserved_pages && capos_now_ns() < limit);
 	CHECK(ended == 40);
 	CHECK(after.reserved_pages == before.reserved_pages);
@@ -238,12 +244,13 @@ static int64_t recurse(void *argument)
 	uintptr_t depth = (uintptr_t)argument;
 
 	page[0] = (char)depth;
-	return depth == 0 ? page[0] : recurse((void *)(depth - 1)) + (page[0] == (char)depth ? 0 : 1);
+	return depth == 0 ? page[0]
+			  : recurse((void *)(depth - 1)) + (page[0] == (char)depth ? 0 : 1);
 }
 
 static void test_stack(void)
 {
-	struct capos_thread_options options = {.stack_size_bytes = 1 << 20};
+	struct capos_thread_options options = { .stack_size_bytes = 1 << 20 };
 	struct capos_thread *thread;
 	int64_t result = -1;
 
@@ -264,7 +271,8 @@ static void test_time(void)
 	CHECK(capos_timer_now_message(capos_caps.timer, &kernel, &tick) == 0 && kernel >= after);
 	CHECK(capos_timer_wall(capos_caps.timer, &wall) == 0);
 	CHECK(wall > 1700000000000000000 && llabs(wall - capos_wall_ns()) < 1000000000);
-	CHECK(capos_timer_wall_message(capos_caps.timer, &wall) == 0 && llabs(wall - capos_wall_ns()) < 1000000000);
+	CHECK(capos_timer_wall_message(capos_caps.timer, &wall) == 0 &&
+		llabs(wall - capos_wall_ns()) < 1000000000);
 	before = capos_now_ns();
 	CHECK(capos_sleep_ns(3000000) == 0);
 	CHECK(capos_now_ns() - before >= 3000000);
@@ -274,7 +282,7 @@ static void test_time(void)
 
 static int64_t churn(void *argument)
 {
-	unsigned char *blocks[32] = {0};
+	unsigned char *blocks[32] = { 0 };
 	uint32_t state = (uint32_t)(uintptr_t)argument;
 
 	for (int i = 0; i < 4000; i++) {
@@ -319,7 +327,7 @@ static void step_over(uint32_t kind, struct capos_thread_state *state)
 	seen_kind = kind;
 	seen_address = state->address;
 	state->rax = 0x77;
-	state->rip += 2;   /* movl (%rdi), %eax */
+	state->rip += 2; /* movl (%rdi), %eax */
 }
 
 static uint64_t poke(uint64_t address)
@@ -393,20 +401,26 @@ static void test_forms(void)
 	char text[100], again[100];
 	int64_t length;
 
-	CHECK(capos_virtual_memory_map(capos_caps.vm, 0, 8192, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &a) == 0);
-	CHECK(capos_virtual_memory_map_message(capos_caps.vm, 0, 8192, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &b) == 0);
+	CHECK(capos_virtual_memory_map(
+		      capos_caps.vm, 0, 8192, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &a) == 0);
+	CHECK(capos_virtual_memory_map_message(
+		      capos_caps.vm, 0, 8192, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &b) == 0);
 	CHECK(a != b && a % CAPOS_PAGE_SIZE == 0 && b % CAPOS_PAGE_SIZE == 0);
 	CHECK(capos_virtual_memory_query(capos_caps.vm, a, &x, sizeof(x)) == sizeof(x));
 	CHECK(capos_virtual_memory_query_message(capos_caps.vm, a, &y, sizeof(y)) == sizeof(y));
-	CHECK(memcmp(&x, &y, sizeof(x)) == 0 && x.start <= a && x.prot == (CAPOS_PROT_READ | CAPOS_PROT_WRITE));
+	CHECK(memcmp(&x, &y, sizeof(x)) == 0 && x.start <= a &&
+		x.prot == (CAPOS_PROT_READ | CAPOS_PROT_WRITE));
 	CHECK(capos_virtual_memory_unmap(capos_caps.vm, a, 8192) == 0);
 	CHECK(capos_virtual_memory_unmap_message(capos_caps.vm, b, 8192) == 0);
 	CHECK(capos_virtual_memory_unmap(capos_caps.vm, a, 8192) == CAPOS_E(NOT_RESERVED));
 	CHECK(capos_virtual_memory_unmap_message(capos_caps.vm, b, 8192) == CAPOS_E(NOT_RESERVED));
 	CHECK(capos_virtual_memory_unmap(0x12340000, b, 8192) == CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK(capos_virtual_memory_unmap_message(0x12340000, b, 8192) == CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK(capos_virtual_memory_unmap_message(0x12340000, b, 8192) ==
+		CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	length = capos_system_info_release(capos_caps.system, text, sizeof(text));
-	CHECK(length > 0 && capos_system_info_release_message(capos_caps.system, again, sizeof(again)) == length);
+	CHECK(length > 0 &&
+		capos_system_info_release_message(capos_caps.system, again, sizeof(again)) ==
+			length);
 	CHECK(memcmp(text, again, (size_t)length) == 0);
 	CHECK(strcmp(capos_error_name(CAPOS_E(NO_MEMORY)), "noMemory") == 0);
 	CHECK(strcmp(capos_error_name(CAPOS_TRANSPORT_E(INVOKE_FAILED)), "invokeFailed") == 0);
@@ -429,15 +443,19 @@ static void test_handles(void)
 static void test_ring_batch(void)
 {
 	struct capos_completion completion;
-	uint64_t ignored[6] = {0}, word;
+	uint64_t ignored[6] = { 0 }, word;
 
 	for (uint64_t i = 0; i < CAPOS_RING_SUBMISSIONS; i++)
-		CHECK(capos_ring_push(&(struct capos_submission){.opcode = CAPOS_OPCODE_NOP, .user_data = i}));
-	CHECK(!capos_ring_push(&(struct capos_submission){.opcode = CAPOS_OPCODE_NOP}));
-	CHECK(capos_ring_compact(capos_caps.thread_control, CAPOS_THREAD_CONTROL_YIELD, ignored, &word) == CAPOS_E(BUSY));
-	CHECK(capos_ring_enter(CAPOS_RING_SUBMISSIONS, CAPOS_WAIT_FOREVER) == CAPOS_RING_SUBMISSIONS);
+		CHECK(capos_ring_push(
+			&(struct capos_submission){ .opcode = CAPOS_OPCODE_NOP, .user_data = i }));
+	CHECK(!capos_ring_push(&(struct capos_submission){ .opcode = CAPOS_OPCODE_NOP }));
+	CHECK(capos_ring_compact(capos_caps.thread_control, CAPOS_THREAD_CONTROL_YIELD, ignored,
+		      &word) == CAPOS_E(BUSY));
+	CHECK(capos_ring_enter(CAPOS_RING_SUBMISSIONS, CAPOS_WAIT_FOREVER) ==
+		CAPOS_RING_SUBMISSIONS);
 	for (uint64_t i = 0; i < CAPOS_RING_SUBMISSIONS; i++)
-		CHECK(capos_ring_pop(&completion) && completion.user_data == i && completion.result == 0);
+		CHECK(capos_ring_pop(&completion) && completion.user_data == i &&
+			completion.result == 0);
 	CHECK(!capos_ring_pop(&completion));
 }
 

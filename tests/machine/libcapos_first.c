@@ -10,7 +10,8 @@ static int64_t join_first(void *first)
 	if (status == 0 && result == 7)
 		printf("ok first thread joined\n");
 	else
-		printf("FAIL first thread joined: status %d, result %d\n", (int)status, (int)result);
+		printf("FAIL first thread joined: status %d, result %d\n", (int)status,
+			(int)result);
 	fflush(stdout);
 	capos_exit(status != 0 || result != 7, CAPOS_EXIT_SCOPE_PROCESS);
 }

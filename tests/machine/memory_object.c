@@ -1,5 +1,5 @@
-/* MemoryAllocator and MemoryObject: contents shared between mappings, offsets, protections, life beyond the capability and beyond the mapping,
- * ledgers, and every refusal in both forms. */
+/* MemoryAllocator and MemoryObject: contents shared between mappings, offsets, protections, life
+ * beyond the capability and beyond the mapping, ledgers, and every refusal in both forms. */
 #include "support.h"
 
 static capos_cap_t create(uint64_t size)
@@ -21,7 +21,8 @@ static void objects_are_made_and_charged(void)
 	struct capos_memory_usage before = vm_usage();
 	capos_cap_t object = 0, large = 0;
 	uint64_t pages = 0;
-	OK(capos_memory_allocator_create_message(capos_caps.memory_allocator, 3 * PAGE + 1, &object));
+	OK(capos_memory_allocator_create_message(
+		capos_caps.memory_allocator, 3 * PAGE + 1, &object));
 	OK(capos_memory_object_info(object, &pages));
 	CHECK_EQUAL(pages, 4);
 	OK(capos_memory_object_info_message(object, &pages));
@@ -32,17 +33,23 @@ static void objects_are_made_and_charged(void)
 	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
 	static const uint64_t refused[] = { 1ull << 40, 1ull << 63, ~0ull - PAGE, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
-		CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, refused[i], &large), CAPOS_E(NO_MEMORY));
-		CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, refused[i], &large), CAPOS_E(NO_MEMORY));
+		CHECK_EQUAL(capos_memory_allocator_create(
+				    capos_caps.memory_allocator, refused[i], &large),
+			CAPOS_E(NO_MEMORY));
+		CHECK_EQUAL(capos_memory_allocator_create_message(
+				    capos_caps.memory_allocator, refused[i], &large),
+			CAPOS_E(NO_MEMORY));
 	}
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large),
+		CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
 }
 
 static void mappings_share_contents(void)
 {
 	capos_cap_t object = create(8 * PAGE);
-	uint64_t a = map(object, 0, 8 * PAGE, WRITE), b = map(object, 0, 8 * PAGE, READ), c = map(object, 5 * PAGE, PAGE, WRITE);
+	uint64_t a = map(object, 0, 8 * PAGE, WRITE), b = map(object, 0, 8 * PAGE, READ),
+		 c = map(object, 5 * PAGE, PAGE, WRITE);
 	for (uint64_t i = 0; i < 8 * PAGE; i += 512)
 		CHECK_EQUAL(*(volatile uint64_t *)(b + i), 0);
 	for (uint64_t i = 0; i < 8 * PAGE; i += 512)
@@ -77,7 +84,8 @@ static void mappings_outlive_the_capability(void)
 	OK(capos_release(object));
 	*(volatile int *)(a + PAGE) = 2;
 	CHECK(*(volatile int *)a == 1 && *(volatile int *)(a + PAGE) == 2);
-	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages, 4); /* the whole object, until the last holder lets go */
+	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages,
+		4); /* the whole object, until the last holder lets go */
 	OK(vm_unmap(a, PAGE));
 	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages, 4);
 	OK(vm_unmap(a + PAGE, PAGE));
@@ -93,21 +101,31 @@ static void map_refuses(void)
 		uint32_t prot;
 		int64_t status;
 	} refused[] = {
-		{ 0, 0, 0, READ, CAPOS_E(INVALID_ARGUMENT) },         { 0, 0, PAGE, 8, CAPOS_E(INVALID_ARGUMENT) },
-		{ 0, 0, PAGE, READ | SPARSE, CAPOS_E(INVALID_ARGUMENT) }, { 0, 0, PAGE, WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_REFUSED) },
-		{ 0, 1, PAGE, READ, CAPOS_E(MISALIGNED) },            { 1, 0, PAGE, READ, CAPOS_E(MISALIGNED) },
-		{ 0, 0, 5 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },      { 0, 4 * PAGE, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
-		{ 0, PAGE, 4 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },   { 0, -PAGE, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
-		{ 0, -PAGE, 2 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },  { 0, 1ull << 63, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
-		{ CAPOS_USER_TOP, 0, PAGE, READ, CAPOS_E(OUT_OF_RANGE) }, { KERNEL_HALF, 0, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
-		{ 0, 0, ~0ull, READ, CAPOS_E(OUT_OF_RANGE) },         { -PAGE, 0, 2 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, 0, 0, READ, CAPOS_E(INVALID_ARGUMENT) },
+		{ 0, 0, PAGE, 8, CAPOS_E(INVALID_ARGUMENT) },
+		{ 0, 0, PAGE, READ | SPARSE, CAPOS_E(INVALID_ARGUMENT) },
+		{ 0, 0, PAGE, WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_REFUSED) },
+		{ 0, 1, PAGE, READ, CAPOS_E(MISALIGNED) },
+		{ 1, 0, PAGE, READ, CAPOS_E(MISALIGNED) },
+		{ 0, 0, 5 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, 4 * PAGE, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, PAGE, 4 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, -PAGE, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, -PAGE, 2 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, 1ull << 63, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ CAPOS_USER_TOP, 0, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ KERNEL_HALF, 0, PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ 0, 0, ~0ull, READ, CAPOS_E(OUT_OF_RANGE) },
+		{ -PAGE, 0, 2 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
 	};
 	uint64_t address;
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_EQUAL(capos_memory_object_map(object, refused[i].hint, refused[i].offset, refused[i].size, refused[i].prot, &address),
-		            refused[i].status);
-		CHECK_EQUAL(capos_memory_object_map_message(object, refused[i].hint, refused[i].offset, refused[i].size, refused[i].prot, &address),
-		            refused[i].status);
+		CHECK_EQUAL(capos_memory_object_map(object, refused[i].hint, refused[i].offset,
+				    refused[i].size, refused[i].prot, &address),
+			refused[i].status);
+		CHECK_EQUAL(capos_memory_object_map_message(object, refused[i].hint,
+				    refused[i].offset, refused[i].size, refused[i].prot, &address),
+			refused[i].status);
 	}
 	OK(capos_release(object));
 }
@@ -115,16 +133,19 @@ static void map_refuses(void)
 static void unmap_and_protect_take_only_own_mappings(void)
 {
 	capos_cap_t object = create(4 * PAGE), other = create(4 * PAGE);
-	uint64_t a = map(object, 0, 4 * PAGE, WRITE), b = map(other, 0, 4 * PAGE, WRITE), own = vm_map(PAGE, WRITE);
+	uint64_t a = map(object, 0, 4 * PAGE, WRITE), b = map(other, 0, 4 * PAGE, WRITE),
+		 own = vm_map(PAGE, WRITE);
 	CHECK_EQUAL(capos_memory_object_unmap(object, b, PAGE), CAPOS_E(NOT_RESERVED));
 	CHECK_EQUAL(capos_memory_object_protect(object, b, PAGE, READ), CAPOS_E(NOT_RESERVED));
 	CHECK_EQUAL(capos_memory_object_unmap_message(object, own, PAGE), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(capos_memory_object_protect_message(object, own, PAGE, READ), CAPOS_E(NOT_RESERVED));
+	CHECK_EQUAL(capos_memory_object_protect_message(object, own, PAGE, READ),
+		CAPOS_E(NOT_RESERVED));
 	CHECK_EQUAL(capos_memory_object_unmap(object, a + 1, PAGE), CAPOS_E(MISALIGNED));
 	CHECK_EQUAL(capos_memory_object_unmap(object, a, 0), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_memory_object_unmap(object, KERNEL_HALF, PAGE), CAPOS_E(OUT_OF_RANGE));
 	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, 16), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, WRITE | CAPOS_PROT_EXEC), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, WRITE | CAPOS_PROT_EXEC),
+		CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(capos_memory_object_protect(object, a + 1, PAGE, READ), CAPOS_E(MISALIGNED));
 	CHECK_EQUAL(capos_memory_object_protect(object, -PAGE, PAGE, READ), CAPOS_E(OUT_OF_RANGE));
 	*(volatile int *)(a + PAGE) = 3;
@@ -171,7 +192,8 @@ static void many_mappings_come_and_go(void)
 		*(volatile uint64_t *)addresses[i] = i;
 	}
 	for (uint64_t i = 1; i < 500; i++)
-		if (i % 100 > 1) /* the mapping before this one has a second page, which is this one's first */
+		if (i % 100 > 1) /* the mapping before this one has a second page, which is this
+		                    one's first */
 			CHECK_EQUAL(*(volatile uint64_t *)(addresses[i - 1] + PAGE), i);
 	for (uint64_t i = 0; i < 500; i++)
 		OK(vm_unmap(addresses[i], (i % 100 + 1) * PAGE));

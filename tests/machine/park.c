@@ -1,4 +1,5 @@
-/* ParkSpace and SharedParkSpace: every result and refusal, counts, order, deadlines, draining, and locks built on them. */
+/* ParkSpace and SharedParkSpace: every result and refusal, counts, order, deadlines, draining, and
+ * locks built on them. */
 #include "raw_thread.h"
 
 #define RESULT(name) CAPOS_PARK_RESULT_##name
@@ -13,35 +14,51 @@ static int64_t ring_operation(uint8_t opcode, capos_cap_t cap, uint64_t a, uint6
 	((uint64_t *)submission.args)[1] = b;
 	((uint64_t *)submission.args)[2] = c;
 	int64_t status = capos_ring_do(&submission, &completion);
-	return status < 0 ? status : completion.result < 0 ? completion.result : (int64_t)completion.value;
+	return status < 0               ? status
+		: completion.result < 0 ? completion.result
+					: (int64_t)completion.value;
 }
 
 static void arguments_are_checked(void)
 {
 	static uint32_t word = 5;
-	const uint64_t bad[] = { 0, 8, CAPOS_USER_TOP, CAPOS_USER_TOP - 4, NON_CANONICAL, KERNEL_HALF, 0xffffffff80150000, -4ull };
+	const uint64_t bad[] = { 0, 8, CAPOS_USER_TOP, CAPOS_USER_TOP - 4, NON_CANONICAL,
+		KERNEL_HALF, 0xffffffff80150000, -4ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)bad[i], 0, 0), CAPOS_E(BAD_ADDRESS));
-		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, bad[i], 0, 0), CAPOS_E(BAD_ADDRESS));
-		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)bad[i], 0, 0), CAPOS_E(BAD_ADDRESS));
+		CHECK_EQUAL(
+			capos_park_in(capos_caps.park, (void *)bad[i], 0, 0), CAPOS_E(BAD_ADDRESS));
+		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, bad[i], 0, 0),
+			CAPOS_E(BAD_ADDRESS));
+		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)bad[i], 0, 0),
+			CAPOS_E(BAD_ADDRESS));
 		int64_t woken = capos_unpark_in(capos_caps.park, (void *)bad[i], 1);
 		CHECK(woken == 0 || woken == CAPOS_E(BAD_ADDRESS)); /* nobody can wait there */
-		CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)bad[i], 1), CAPOS_E(BAD_ADDRESS));
+		CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)bad[i], 1),
+			CAPOS_E(BAD_ADDRESS));
 	}
 	for (unsigned offset = 1; offset < 4; offset++) {
-		CHECK_EQUAL(capos_park_in(capos_caps.park, (char *)&word + offset, 5, 0), CAPOS_E(MISALIGNED));
-		CHECK_EQUAL(capos_unpark_in(capos_caps.park, (char *)&word + offset, 1), CAPOS_E(MISALIGNED));
-		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_UNPARK, capos_caps.park, (uint64_t)&word + offset, 1, 0), CAPOS_E(MISALIGNED));
-		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (char *)&word + offset, 5, 0), CAPOS_E(MISALIGNED));
+		CHECK_EQUAL(capos_park_in(capos_caps.park, (char *)&word + offset, 5, 0),
+			CAPOS_E(MISALIGNED));
+		CHECK_EQUAL(capos_unpark_in(capos_caps.park, (char *)&word + offset, 1),
+			CAPOS_E(MISALIGNED));
+		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_UNPARK, capos_caps.park,
+				    (uint64_t)&word + offset, 1, 0),
+			CAPOS_E(MISALIGNED));
+		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (char *)&word + offset, 5, 0),
+			CAPOS_E(MISALIGNED));
 	}
-	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word, 1ull << 32 | 5, 0, 0, 0), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word,
+			    1ull << 32 | 5, 0, 0, 0),
+		CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_park_in(capos_caps.timer, &word, 5, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, &word, 5, 0), CAPOS_E(BAD_ADDRESS)); /* not in a memory object */
+	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, &word, 5, 0),
+		CAPOS_E(BAD_ADDRESS)); /* not in a memory object */
 	uint64_t page = vm_map(PAGE, WRITE);
 	OK(vm_protect(page, PAGE, 0));
 	CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)page, 0, 0), CAPOS_E(BAD_ADDRESS));
 	OK(vm_protect(page, PAGE, READ));
-	CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)page, 0, 0), RESULT(TIMED_OUT)); /* reading is enough */
+	CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)page, 0, 0),
+		RESULT(TIMED_OUT)); /* reading is enough */
 	OK(vm_unmap(page, PAGE));
 }
 
@@ -49,10 +66,13 @@ static void words_that_differ_do_not_wait(void)
 {
 	uint32_t word = 7;
 	CHECK_EQUAL(capos_park(&word, 8, CAPOS_WAIT_FOREVER), RESULT(MISMATCH));
-	CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word, 8, CAPOS_WAIT_FOREVER), RESULT(MISMATCH));
+	CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word, 8,
+			    CAPOS_WAIT_FOREVER),
+		RESULT(MISMATCH));
 	CHECK_EQUAL(capos_park(&word, 7, 0), RESULT(TIMED_OUT)); /* a deadline long past */
 	CHECK_EQUAL(capos_park(&word, 7, capos_now_ns() - 1), RESULT(TIMED_OUT));
-	CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word, 7, 1), RESULT(TIMED_OUT));
+	CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word, 7, 1),
+		RESULT(TIMED_OUT));
 	CHECK_EQUAL(capos_unpark(&word, ~0ull), 0);
 	CHECK_EQUAL(capos_unpark(&word, 0), 0);
 }
@@ -78,15 +98,20 @@ static int64_t wait_once(void *argument)
 	return 0;
 }
 
-static void start_waiter(struct waiter *w, const uint32_t *word, capos_cap_t space, uint64_t deadline_ns)
+static void start_waiter(
+	struct waiter *w, const uint32_t *word, capos_cap_t space, uint64_t deadline_ns)
 {
-	*w = (struct waiter){ .word = word, .space = space, .deadline_ns = deadline_ns, .result = -1 };
+	*w = (struct waiter){
+		.word = word, .space = space, .deadline_ns = deadline_ns, .result = -1
+	};
 	OK(capos_thread_start(&w->thread, wait_once, w, NULL));
 	struct capos_thread_info info = { 0 };
 	do {
 		capos_thread_yield();
-		CHECK(capos_thread_handle_info(capos_thread_handle(w->thread), &info, sizeof info) > 0);
-	} while (info.state == CAPOS_THREAD_STATE_KIND_RUNNABLE || info.state == CAPOS_THREAD_STATE_KIND_RUNNING);
+		CHECK(capos_thread_handle_info(capos_thread_handle(w->thread), &info, sizeof info) >
+			0);
+	} while (info.state == CAPOS_THREAD_STATE_KIND_RUNNABLE ||
+		info.state == CAPOS_THREAD_STATE_KIND_RUNNING);
 }
 
 static void end_waiter(struct waiter *w, int64_t result)
@@ -115,13 +140,15 @@ static void wakes_are_counted_and_in_order(void)
 	CHECK_EQUAL(capos_unpark(&word, 2), 2);
 	end_waiter(&w[5], RESULT(WOKEN));
 	end_waiter(&w[6], RESULT(WOKEN));
-	CHECK_EQUAL(ring_operation(CAPOS_OPCODE_UNPARK, capos_caps.park, (uint64_t)&word, ~0ull, 0), 3);
+	CHECK_EQUAL(
+		ring_operation(CAPOS_OPCODE_UNPARK, capos_caps.park, (uint64_t)&word, ~0ull, 0), 3);
 	for (int i = 7; i < 10; i++)
 		end_waiter(&w[i], RESULT(WOKEN));
 	CHECK_EQUAL(capos_unpark(&word, 1), 0);
 }
 
-/* Never early; on an idle machine soon after. What is late here is the emulator's or the host's; a lost timer would be forever. */
+/* Never early; on an idle machine soon after. What is late here is the emulator's or the host's; a
+ * lost timer would be forever. */
 static void deadlines_are_kept(void)
 {
 	uint32_t word = 0;
@@ -137,7 +164,9 @@ static void deadlines_are_kept(void)
 	CHECK(least_late < 2 * MS_NS);
 	static struct waiter w[8];
 	for (uint64_t i = 0; i < 8; i++)
-		start_waiter(&w[i], &word, capos_caps.park, capos_now_ns() + (8 - i) * 3 * MS_NS); /* the last to come is the first to go */
+		start_waiter(&w[i], &word, capos_caps.park,
+			capos_now_ns() +
+				(8 - i) * 3 * MS_NS); /* the last to come is the first to go */
 	for (int i = 7; i >= 0; i--)
 		end_waiter(&w[i], RESULT(TIMED_OUT));
 	CHECK_EQUAL(capos_unpark(&word, 1), 0);
@@ -163,7 +192,8 @@ static void unmap_and_decommit_drain(void)
 	static struct waiter w[4];
 	uint64_t range = vm_map(4 * PAGE, WRITE);
 	for (uint64_t i = 0; i < 4; i++)
-		start_waiter(&w[i], (uint32_t *)(range + i * PAGE + 128), capos_caps.park, CAPOS_WAIT_FOREVER);
+		start_waiter(&w[i], (uint32_t *)(range + i * PAGE + 128), capos_caps.park,
+			CAPOS_WAIT_FOREVER);
 	OK(vm_decommit(range + PAGE, PAGE));
 	end_waiter(&w[1], RESULT(DRAINED));
 	OK(vm_protect(range, PAGE, READ)); /* the word is still there */
@@ -171,7 +201,8 @@ static void unmap_and_decommit_drain(void)
 	end_waiter(&w[2], RESULT(DRAINED));
 	CHECK_EQUAL(w[0].result, -1);
 	CHECK_EQUAL(w[3].result, -1);
-	OK(vm_commit(range + PAGE, PAGE, WRITE)); /* the address again: nobody waits there any more */
+	OK(vm_commit(
+		range + PAGE, PAGE, WRITE)); /* the address again: nobody waits there any more */
 	CHECK_EQUAL(capos_unpark((uint32_t *)(range + PAGE + 128), 9), 0);
 	CHECK_EQUAL(capos_unpark((uint32_t *)(range + 128), 9), 1);
 	end_waiter(&w[0], RESULT(WOKEN));
@@ -190,7 +221,8 @@ static int64_t park_on_churn(void *argument)
 	while (!churn_stop) {
 		uint32_t *word = (uint32_t *)(churn_range + random_next(&seed) % 4 * PAGE);
 		int64_t result = capos_park(word, 0, capos_now_ns() + 1000 * MS_NS);
-		if (result != RESULT(WOKEN) && result != RESULT(DRAINED) && result != CAPOS_E(BAD_ADDRESS) && result != RESULT(TIMED_OUT))
+		if (result != RESULT(WOKEN) && result != RESULT(DRAINED) &&
+			result != CAPOS_E(BAD_ADDRESS) && result != RESULT(TIMED_OUT))
 			return -1;
 		parks++;
 	}
@@ -204,7 +236,8 @@ static void drains_race_with_parks(void)
 	churn_stop = 0;
 	for (uint64_t i = 0; i < 4; i++)
 		OK(capos_thread_start(&threads[i], park_on_churn, (void *)i, NULL));
-	uint64_t end = capos_now_ns() + 500 * MS_NS; /* an emulator with more CPUs than the host has takes long over each shootdown */
+	uint64_t end = capos_now_ns() + 500 * MS_NS; /* an emulator with more CPUs than the host has
+	                                                takes long over each shootdown */
 	for (uint64_t i = 0; i < 600 && (i < 28 || capos_now_ns() < end); i++) {
 		uint64_t page = churn_range + i % 4 * PAGE;
 		OK(vm_commit(page, PAGE, WRITE));
@@ -240,12 +273,17 @@ static void shared_words_are_one_word(void)
 	OK(capos_memory_object_map(object, 0, 0, 2 * PAGE, WRITE, &a));
 	OK(capos_memory_object_map(object, 0, PAGE, PAGE, READ, &b));
 	OK(capos_memory_object_map(second, 0, 0, 2 * PAGE, WRITE, &c));
-	start_waiter(&w[0], (uint32_t *)(a + PAGE + 64), capos_caps.shared_park, CAPOS_WAIT_FOREVER);
+	start_waiter(
+		&w[0], (uint32_t *)(a + PAGE + 64), capos_caps.shared_park, CAPOS_WAIT_FOREVER);
 	start_waiter(&w[1], (uint32_t *)(b + 64), capos_caps.shared_park, CAPOS_WAIT_FOREVER);
-	start_waiter(&w[2], (uint32_t *)(b + 64), capos_caps.park, CAPOS_WAIT_FOREVER); /* by address: another key */
-	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(a + 64), 9), 0);         /* another offset */
-	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(c + PAGE + 64), 9), 0);  /* another object */
-	CHECK_EQUAL(capos_unpark_in(capos_caps.park, (void *)(a + PAGE + 64), 9), 0);         /* another address */
+	start_waiter(&w[2], (uint32_t *)(b + 64), capos_caps.park,
+		CAPOS_WAIT_FOREVER); /* by address: another key */
+	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(a + 64), 9),
+		0); /* another offset */
+	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(c + PAGE + 64), 9),
+		0); /* another object */
+	CHECK_EQUAL(capos_unpark_in(capos_caps.park, (void *)(a + PAGE + 64), 9),
+		0); /* another address */
 	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(b + 64), 1), 1);
 	end_waiter(&w[0], RESULT(WOKEN));
 	CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)(a + PAGE + 64), 9), 1);
@@ -253,7 +291,8 @@ static void shared_words_are_one_word(void)
 	OK(capos_memory_object_unmap(object, b, PAGE));
 	end_waiter(&w[2], RESULT(DRAINED));
 	*(volatile uint32_t *)a = 1;
-	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)a, 0, CAPOS_WAIT_FOREVER), RESULT(MISMATCH));
+	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)a, 0, CAPOS_WAIT_FOREVER),
+		RESULT(MISMATCH));
 	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)a, 1, 0), RESULT(TIMED_OUT));
 	OK(capos_memory_object_unmap(object, a, 2 * PAGE));
 	OK(capos_memory_object_unmap(second, c, 2 * PAGE));
@@ -371,7 +410,9 @@ static void tokens_are_never_lost(void)
 		__atomic_store_n(&ping, (uint32_t)i + 1, __ATOMIC_SEQ_CST);
 		capos_unpark(&ping, 1);
 		while (__atomic_load_n(&pong, __ATOMIC_SEQ_CST) == (uint32_t)i)
-			if (capos_park(&pong, (uint32_t)i, capos_now_ns() + 10000 * MS_NS) == RESULT(TIMED_OUT) && pong == (uint32_t)i) {
+			if (capos_park(&pong, (uint32_t)i, capos_now_ns() + 10000 * MS_NS) ==
+					RESULT(TIMED_OUT) &&
+				pong == (uint32_t)i) {
 				CHECK(!"the other side never answered");
 				return;
 			}

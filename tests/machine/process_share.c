@@ -1,7 +1,8 @@
-/* Two processes at once, this program twice: they share a CPU evenly, whatever threads each has, and nothing else.
+/* Two processes at once, this program twice: they share a CPU evenly, whatever threads each has,
+ * and nothing else.
  *
- * Both keep their threads on CPU 0. The one with the argument starts while the other does, has one thread that computes where that has six, and is
- * there at all times that the other looks at. */
+ * Both keep their threads on CPU 0. The one with the argument starts while the other does, has one
+ * thread that computes where that has six, and is there at all times that the other looks at. */
 // test: beside one 0
 #include "raw_thread.h"
 
@@ -46,8 +47,8 @@ static uint64_t hog_time_ns(void)
 	return sum;
 }
 
-/* An even share of the CPU, give or take what a busy host takes from whoever runs at the moment. Were threads what counts, six would get 86 %
- * and one 14. */
+/* An even share of the CPU, give or take what a busy host takes from whoever runs at the moment.
+ * Were threads what counts, six would get 86 % and one 14. */
 static void threads_of_a_process_share_its_half(void)
 {
 	uint64_t used = hog_time_ns(), since = capos_now_ns();

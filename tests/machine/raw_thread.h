@@ -1,5 +1,5 @@
-/* Threads of a few instructions that use neither stack nor TLS: what they do depends on the kernel alone, and thousands of them need no memory of
- * the program's. */
+/* Threads of a few instructions that use neither stack nor TLS: what they do depends on the kernel
+ * alone, and thousands of them need no memory of the program's. */
 #ifndef CAPOS_MACHINE_RAW_THREAD_H
 #define CAPOS_MACHINE_RAW_THREAD_H
 
@@ -14,30 +14,38 @@ uint32_t raw_park_space; /* the ParkSpace, for raw_park */
 void raw_exit(void);   /* ends with the argument as its code */
 void raw_park(void);   /* parks while *(uint32_t *)argument is 0, then ends with code 0 */
 void raw_spin(void);   /* spins while *(uint64_t *)argument is 0, then ends with code 0 */
-void raw_record(void); /* stores its registers in *(struct entry_registers *)argument and ends with code 77 */
+void raw_record(void); /* stores its registers in *(struct entry_registers *)argument and ends with
+                          code 77 */
 
-/* exit (system call 0): RDI code, RSI 0 for the thread. cap_enter is 1; opcode park is 6 in bits 8 to 15. */
+/* exit (system call 0): RDI code, RSI 0 for the thread. cap_enter is 1; opcode park is 6 in bits 8
+ * to 15. */
 __asm__(".text\n"
-        ".globl raw_exit, raw_park, raw_spin, raw_record\n"
-        "raw_exit:\n\t"
-        "xorl %esi, %esi\n\txorl %eax, %eax\n\tsyscall\n\tud2\n"
-        "raw_park:\n\t"
-        "movq %rdi, %rbx\n"
-        "1:\tmovl raw_park_space(%rip), %edi\n\tmovq %rbx, %rsi\n\txorl %edx, %edx\n\tmovq $-1, %r10\n\tmovl $0x601, %eax\n\tsyscall\n\t"
-        "cmpl $0, (%rbx)\n\tje 1b\n\txorl %edi, %edi\n\tjmp raw_exit\n"
-        "raw_spin:\n\t"
-        "pause\n\tcmpq $0, (%rdi)\n\tje raw_spin\n\txorl %edi, %edi\n\tjmp raw_exit\n"
-        "raw_record:\n\t"
-        "movq %rax, (%rdi)\n\tmovq %rbx, 8(%rdi)\n\tmovq %rcx, 16(%rdi)\n\tmovq %rdx, 24(%rdi)\n\tmovq %rsi, 32(%rdi)\n\t"
-        "movq %rdi, 40(%rdi)\n\tmovq %rbp, 48(%rdi)\n\tmovq %rsp, 56(%rdi)\n\tmovq %r8, 64(%rdi)\n\tmovq %r9, 72(%rdi)\n\t"
-        "movq %r10, 80(%rdi)\n\tmovq %r11, 88(%rdi)\n\tmovq %r12, 96(%rdi)\n\tmovq %r13, 104(%rdi)\n\tmovq %r14, 112(%rdi)\n\t"
-        "movq %r15, 120(%rdi)\n\tmovl $77, %edi\n\tjmp raw_exit\n");
+	".globl raw_exit, raw_park, raw_spin, raw_record\n"
+	"raw_exit:\n\t"
+	"xorl %esi, %esi\n\txorl %eax, %eax\n\tsyscall\n\tud2\n"
+	"raw_park:\n\t"
+	"movq %rdi, %rbx\n"
+	"1:\tmovl raw_park_space(%rip), %edi\n\tmovq %rbx, %rsi\n\txorl %edx, %edx\n\t"
+	"movq $-1, %r10\n\tmovl $0x601, %eax\n\tsyscall\n\t"
+	"cmpl $0, (%rbx)\n\tje 1b\n\txorl %edi, %edi\n\tjmp raw_exit\n"
+	"raw_spin:\n\t"
+	"pause\n\tcmpq $0, (%rdi)\n\tje raw_spin\n\txorl %edi, %edi\n\tjmp raw_exit\n"
+	"raw_record:\n\t"
+	"movq %rax, (%rdi)\n\tmovq %rbx, 8(%rdi)\n\tmovq %rcx, 16(%rdi)\n\t"
+	"movq %rdx, 24(%rdi)\n\tmovq %rsi, 32(%rdi)\n\t"
+	"movq %rdi, 40(%rdi)\n\tmovq %rbp, 48(%rdi)\n\tmovq %rsp, 56(%rdi)\n\t"
+	"movq %r8, 64(%rdi)\n\tmovq %r9, 72(%rdi)\n\t"
+	"movq %r10, 80(%rdi)\n\tmovq %r11, 88(%rdi)\n\tmovq %r12, 96(%rdi)\n\t"
+	"movq %r13, 104(%rdi)\n\tmovq %r14, 112(%rdi)\n\t"
+	"movq %r15, 120(%rdi)\n\tmovl $77, %edi\n\tjmp raw_exit\n");
 
-__attribute__((unused)) static capos_cap_t raw_spawn(void (*entry)(void), uint64_t argument, uint64_t stack)
+__attribute__((unused)) static capos_cap_t raw_spawn(
+	void (*entry)(void), uint64_t argument, uint64_t stack)
 {
 	capos_cap_t handle = 0;
 	raw_park_space = capos_caps.park;
-	OK(capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)entry, stack, argument, 0, 0, "raw", &handle));
+	OK(capos_thread_spawner_spawn(
+		capos_caps.thread_spawner, (uint64_t)entry, stack, argument, 0, 0, "raw", &handle));
 	return handle;
 }
 
@@ -80,13 +88,16 @@ __attribute__((unused)) static void raw_threads_are_limited(uint64_t cpus)
 	uint64_t entry = (uint64_t)raw_park, argument = (uint64_t)&word;
 	int64_t status;
 	raw_park_space = capos_caps.park;
-	while ((status = capos_thread_spawner_spawn(spawner, entry, 0, argument, 0, 0, "", &handle)) == 0) {
+	while ((status = capos_thread_spawner_spawn(
+			spawner, entry, 0, argument, 0, 0, "", &handle)) == 0) {
 		OK(capos_thread_handle_set_affinity(handle, cpus));
 		OK(capos_release(handle));
 		count++;
 	}
 	CHECK_EQUAL(status, CAPOS_E(LIMIT_REACHED));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, argument, 0, 0, "", &handle), CAPOS_E(LIMIT_REACHED));
+	CHECK_EQUAL(
+		capos_thread_spawner_spawn_message(spawner, entry, 0, argument, 0, 0, "", &handle),
+		CAPOS_E(LIMIT_REACHED));
 	CHECK_EQUAL(count, CAPOS_THREADS_MAX);
 	CHECK_EQUAL(thread_count(), CAPOS_THREADS_MAX);
 	raw_wake(&word);

@@ -1,5 +1,5 @@
-/* The capability ring, entry by entry: order, fullness, hostile indices, reserved fields, both forms of a call,
- * refusals as messages. */
+/* The capability ring, entry by entry: order, fullness, hostile indices, reserved fields, both
+ * forms of a call, refusals as messages. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -26,8 +26,10 @@ static struct capos_completion pop(void)
 {
 	struct capos_completion completion = { .result = 12345 };
 	if (ring->completion_head != ring->completion_tail) {
-		completion = capos_ring_completions(ring)[ring->completion_head % CAPOS_RING_COMPLETIONS];
-		__atomic_store_n(&ring->completion_head, ring->completion_head + 1, __ATOMIC_RELEASE);
+		completion = capos_ring_completions(
+			ring)[ring->completion_head % CAPOS_RING_COMPLETIONS];
+		__atomic_store_n(
+			&ring->completion_head, ring->completion_head + 1, __ATOMIC_RELEASE);
 	}
 	return completion;
 }
@@ -42,7 +44,8 @@ static struct capos_completion perform(struct capos_submission submission)
 
 static void ring_nop_echoes_user_data(void)
 {
-	struct capos_completion got = perform((struct capos_submission){ .user_data = 0x1122334455667788 });
+	struct capos_completion got =
+		perform((struct capos_submission){ .user_data = 0x1122334455667788 });
 	CHECK_EQUAL(got.result, 0);
 	CHECK_EQUAL(got.user_data, 0x1122334455667788);
 	CHECK_EQUAL(enter(), 0);
@@ -119,24 +122,31 @@ static void ring_indices_wrap(void)
 
 static void ring_reserved_fields_must_be_zero(void)
 {
-	CHECK_EQUAL(perform((struct capos_submission){ .flags = 1 }).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(perform((struct capos_submission){ .method = 1 }).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(perform((struct capos_submission){ .flags = 1 }).result,
+		CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_EQUAL(perform((struct capos_submission){ .method = 1 }).result,
+		CAPOS_TRANSPORT_E(INVALID_REQUEST));
 	CHECK_EQUAL(perform((struct capos_submission){ .args = { 0, 0, 0, 0, 0, 1 } }).result,
-	            CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL, .cap = capos_caps.timer, .args = { 0, 0, 0, 0, 1, 0 } };
+		CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	struct capos_submission call = {
+		.opcode = CAPOS_OPCODE_CALL, .cap = capos_caps.timer, .args = { 0, 0, 0, 0, 1, 0 }
+	};
 	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
 }
 
 static void ring_refuses_unknown_opcodes(void)
 {
-	const uint8_t refused[] = { CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, 9, 128, 255 };
+	const uint8_t refused[] = { CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, 9,
+		128, 255 };
 	for (unsigned i = 0; i < sizeof refused; i++)
-		CHECK_EQUAL(perform((struct capos_submission){ .opcode = refused[i] }).result, CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
+		CHECK_EQUAL(perform((struct capos_submission){ .opcode = refused[i] }).result,
+			CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
 }
 
 static void ring_refuses_forged_capabilities(void)
 {
-	const uint32_t forged[] = { 0, 1, 0xffffffff, 0x0001ffff, capos_caps.timer ^ 0x10000, capos_caps.timer + 64 };
+	const uint32_t forged[] = { 0, 1, 0xffffffff, 0x0001ffff, capos_caps.timer ^ 0x10000,
+		capos_caps.timer + 64 };
 	for (unsigned i = 0; i < sizeof forged / sizeof forged[0]; i++) {
 		struct capos_submission call = { .opcode = CAPOS_OPCODE_COMPACT, .cap = forged[i] };
 		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
@@ -147,23 +157,28 @@ static void ring_refuses_forged_capabilities(void)
 		call.opcode = CAPOS_OPCODE_PARK;
 		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	}
-	struct capos_submission call = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.timer, .method = 4 };
+	struct capos_submission call = {
+		.opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.timer, .method = 4
+	};
 	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
 }
 
 static void ring_compact_calls(void)
 {
 	uint64_t now[2] = { 0 };
-	struct capos_submission call = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.timer, .method = CAPOS_TIMER_NOW,
-	                                 .args = { (uintptr_t)now } };
+	struct capos_submission call = { .opcode = CAPOS_OPCODE_COMPACT,
+		.cap = capos_caps.timer,
+		.method = CAPOS_TIMER_NOW,
+		.args = { (uintptr_t)now } };
 	CHECK_EQUAL(perform(call).result, 0);
 	CHECK(now[0] != 0 && now[1] != 0);
 	call.args[0] = 8; /* nothing is mapped there */
 	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 
-	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.vm,
+	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT,
+		.cap = capos_caps.vm,
 		.method = CAPOS_VIRTUAL_MEMORY_RESERVE,
-	                                .args = { 0, 1 << 20 } };
+		.args = { 0, 1 << 20 } };
 	struct capos_completion got = perform(map);
 	CHECK_EQUAL(got.result, 0);
 	CHECK(got.value != 0 && got.value % CAPOS_PAGE_SIZE == 0);
@@ -172,18 +187,25 @@ static void ring_compact_calls(void)
 
 static void ring_returns_capabilities(void)
 {
-	struct capos_submission create = { .opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.memory_allocator,
-	                                   .method = CAPOS_MEMORY_ALLOCATOR_CREATE, .args = { 8192 } };
+	struct capos_submission create = { .opcode = CAPOS_OPCODE_COMPACT,
+		.cap = capos_caps.memory_allocator,
+		.method = CAPOS_MEMORY_ALLOCATOR_CREATE,
+		.args = { 8192 } };
 	struct capos_completion got = perform(create);
 	CHECK_EQUAL(got.result, 0);
 	CHECK(got.cap != 0);
 	uint64_t pages = 0;
 	CHECK_EQUAL(capos_memory_object_info(got.cap, &pages), 0);
 	CHECK_EQUAL(pages, 2);
-	CHECK_EQUAL(perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap }).result, 0);
+	CHECK_EQUAL(
+		perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap })
+			.result,
+		0);
 	CHECK_EQUAL(capos_memory_object_info(got.cap, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap }).result,
-	            CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_EQUAL(
+		perform((struct capos_submission){ .opcode = CAPOS_OPCODE_RELEASE, .cap = got.cap })
+			.result,
+		CAPOS_TRANSPORT_E(INVOKE_FAILED));
 }
 
 /* A message with a root struct of data words and nothing else. */
@@ -198,19 +220,21 @@ static struct message message_of(uint32_t data_words)
 	return (struct message){ .words = 1 + data_words, .root = (uint64_t)data_words << 32 };
 }
 
-static struct capos_completion message_call(uint32_t cap, uint16_t method, const void *params, uint64_t params_size,
-                                            void *result,
-                                            uint64_t result_size)
+static struct capos_completion message_call(uint32_t cap, uint16_t method, const void *params,
+	uint64_t params_size, void *result, uint64_t result_size)
 {
-	return perform((struct capos_submission){ .opcode = CAPOS_OPCODE_CALL, .method = method, .cap = cap,
-	                                          .args = { (uintptr_t)params, params_size, (uintptr_t)result, result_size } });
+	return perform((struct capos_submission){ .opcode = CAPOS_OPCODE_CALL,
+		.method = method,
+		.cap = cap,
+		.args = { (uintptr_t)params, params_size, (uintptr_t)result, result_size } });
 }
 
 static void ring_message_calls(void)
 {
 	uint64_t result[32];
 	struct message none = message_of(0);
-	struct capos_completion got = message_call(capos_caps.timer, CAPOS_TIMER_NOW, &none, 16, result, sizeof result);
+	struct capos_completion got =
+		message_call(capos_caps.timer, CAPOS_TIMER_NOW, &none, 16, result, sizeof result);
 	CHECK_EQUAL(got.result, 8 + 8 + 16);
 	CHECK_EQUAL(result[0], 3ull << 32);
 	CHECK_EQUAL(result[1], 2ull << 32);
@@ -218,7 +242,8 @@ static void ring_message_calls(void)
 
 	struct message reserve = message_of(2);
 	reserve.data[1] = 65536;
-	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, sizeof result);
+	got = message_call(
+		capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, sizeof result);
 	CHECK_EQUAL(got.result, 24);
 	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, result[2], 65536), 0);
 }
@@ -233,15 +258,16 @@ static void ring_refusals_are_exceptions(void)
 {
 	uint64_t result[64];
 	struct message reserve = message_of(2); /* size 0 */
-	struct capos_completion got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result,
-	                                           sizeof result);
+	struct capos_completion got = message_call(
+		capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, sizeof result);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION));
 	CHECK_EQUAL(exception_code(result), CAPOS_ERROR_INVALID_ARGUMENT);
 	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, 40);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(EXCEPTION_TRUNCATED));
 
 	uint64_t junk[4] = { 1ull << 32, ~0ull };
-	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, junk, sizeof junk, result, sizeof result);
+	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, junk, sizeof junk, result,
+		sizeof result);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION));
 	CHECK_EQUAL(exception_code(result), CAPOS_ERROR_MALFORMED_MESSAGE);
 }
@@ -253,18 +279,23 @@ static void ring_message_buffers_are_checked(void)
 	uint16_t now = CAPOS_TIMER_NOW;
 	uint32_t timer = capos_caps.timer;
 	CHECK_EQUAL(message_call(timer, now, (void *)8, 16, result, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, (void *)0xffff800000000000, 16, result, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, CAPOS_MESSAGE_BYTES_MAX + 1, result, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, (void *)0xffff800000000000, 16, result, sizeof result)
+			    .result,
+		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_EQUAL(
+		message_call(timer, now, &none, CAPOS_MESSAGE_BYTES_MAX + 1, result, sizeof result)
+			.result,
+		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, ~0ull, result, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)8, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)0xffff800000000000, sizeof result).result,
-	            CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, 16, result, 16).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+		CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)0xffff800000000000, sizeof result)
+			    .result,
+		CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_EQUAL(message_call(timer, now, &none, 16, result, 16).result,
+		CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, 16, result, ~0ull).result, 32);
 }
 
@@ -273,12 +304,14 @@ static void ring_undelivered_capability_is_dropped(void)
 	struct capos_process_info before, after;
 	struct message create = message_of(1);
 	create.data[0] = 4096;
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &before, sizeof before), sizeof before);
-	struct capos_completion got = message_call(capos_caps.memory_allocator, CAPOS_MEMORY_ALLOCATOR_CREATE, &create, 24,
-	                                           (void *)8, 64);
+	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &before, sizeof before),
+		sizeof before);
+	struct capos_completion got = message_call(capos_caps.memory_allocator,
+		CAPOS_MEMORY_ALLOCATOR_CREATE, &create, 24, (void *)8, 64);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
 	CHECK_EQUAL(got.cap, 0);
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &after, sizeof after), sizeof after);
+	CHECK_EQUAL(
+		capos_system_info_process(capos_caps.system, &after, sizeof after), sizeof after);
 	CHECK_EQUAL(after.capabilities, before.capabilities);
 }
 
@@ -289,8 +322,8 @@ static void ring_large_messages(void)
 	/* EntropySource.fill as a message: a full-size result. */
 	struct message fill = message_of(1);
 	fill.data[0] = 60000;
-	struct capos_completion got = message_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, &fill, 24, large,
-	                                           CAPOS_MESSAGE_BYTES_MAX);
+	struct capos_completion got = message_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL,
+		&fill, 24, large, CAPOS_MESSAGE_BYTES_MAX);
 	CHECK_EQUAL(got.result, 8 + 8 + 8 + 60000);
 	unsigned ones = 0;
 	for (unsigned i = 0; i < 60000; i++)
@@ -302,8 +335,9 @@ static void ring_large_messages(void)
 static void ring_parks(void)
 {
 	static uint32_t word = 5;
-	struct capos_submission park = { .opcode = CAPOS_OPCODE_PARK, .cap = capos_caps.park, .args = { (uintptr_t)&word, 4,
-		0 } };
+	struct capos_submission park = { .opcode = CAPOS_OPCODE_PARK,
+		.cap = capos_caps.park,
+		.args = { (uintptr_t)&word, 4, 0 } };
 	struct capos_completion got = perform(park);
 	CHECK_EQUAL(got.result, 0);
 	CHECK_EQUAL(got.value, CAPOS_PARK_RESULT_MISMATCH);
@@ -313,8 +347,9 @@ static void ring_parks(void)
 	CHECK_EQUAL(perform(park).result, CAPOS_E(MISALIGNED));
 	park.args[0] = 8;
 	CHECK_EQUAL(perform(park).result, CAPOS_E(BAD_ADDRESS));
-	struct capos_submission unpark = { .opcode = CAPOS_OPCODE_UNPARK, .cap = capos_caps.park, .args = { (uintptr_t)&word,
-		1 } };
+	struct capos_submission unpark = { .opcode = CAPOS_OPCODE_UNPARK,
+		.cap = capos_caps.park,
+		.args = { (uintptr_t)&word, 1 } };
 	CHECK_EQUAL(perform(unpark).result, 0);
 	CHECK_EQUAL(perform(unpark).value, 0);
 }

@@ -1,4 +1,5 @@
-/* What the machine tests share: short names for memory calls, a random generator with a printed seed, catching the faults of one access. */
+/* What the machine tests share: short names for memory calls, a random generator with a printed
+ * seed, catching the faults of one access. */
 #ifndef CAPOS_MACHINE_SUPPORT_H
 #define CAPOS_MACHINE_SUPPORT_H
 
@@ -65,7 +66,8 @@ __attribute__((unused)) static struct capos_memory_usage vm_usage(void)
 __attribute__((unused)) static struct capos_region_info vm_query(uint64_t address)
 {
 	struct capos_region_info info = { 0 };
-	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, &info, sizeof info),
+		sizeof info);
 	return info;
 }
 
@@ -102,7 +104,9 @@ static void record_fault(uint32_t kind, struct capos_thread_state *state);
 /* Each access is one instruction of known place, followed by the label where a fault continues. */
 #define TRY_ACCESS(instruction, operands...)                              \
 	__asm__ volatile("leaq 2f(%%rip), %%r11\n1:\t" instruction "\n2:" \
-	                 : : operands : "r11", "rax", "memory", "cc")
+		:                                                         \
+		: operands                                                \
+		: "r11", "rax", "memory", "cc")
 
 __attribute__((unused)) static void record_fault(uint32_t kind, struct capos_thread_state *state)
 {
@@ -113,7 +117,8 @@ __attribute__((unused)) static void record_fault(uint32_t kind, struct capos_thr
 	state->rip = state->r11;
 }
 
-/* The kind of fault that reading, writing or executing at the address gives; 0: none. record_fault must be the handler. */
+/* The kind of fault that reading, writing or executing at the address gives; 0: none. record_fault
+ * must be the handler. */
 __attribute__((unused)) static uint32_t try_read(uint64_t address)
 {
 	fault.kind = 0;
@@ -132,8 +137,11 @@ __attribute__((unused)) static uint32_t try_write(uint64_t address)
 __attribute__((unused)) static uint32_t try_call(uint64_t address)
 {
 	fault.kind = 0;
-	__asm__ volatile("leaq 1f(%%rip), %%r11\n\tmovq %%rsp, %%rbx\n\tsubq $136, %%rsp\n\tandq $-16, %%rsp\n\tcall *%0\n1:\tmovq %%rbx, %%rsp"
-	                 : : "D"(address) : "r11", "rax", "rbx", "rcx", "rdx", "rsi", "memory", "cc");
+	__asm__ volatile("leaq 1f(%%rip), %%r11\n\tmovq %%rsp, %%rbx\n\t"
+			 "subq $136, %%rsp\n\tandq $-16, %%rsp\n\tcall *%0\n1:\tmovq %%rbx, %%rsp"
+		:
+		: "D"(address)
+		: "r11", "rax", "rbx", "rcx", "rdx", "rsi", "memory", "cc");
 	return fault.kind;
 }
 

@@ -1,5 +1,5 @@
-/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a capability names it; all but the record is given
- * back by the time that join returns. */
+/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a
+ * capability names it; all but the record is given back by the time that join returns. */
 #include "raw_thread.h"
 
 #define SPAWNED 8
@@ -27,8 +27,10 @@ static void threads_are_charged(void)
 	CHECK_EQUAL(committed() - before, SPAWNED); /* the records */
 	for (int i = 0; i < SPAWNED; i++)
 		OK(capos_release(handles[i]));
-	/* The CPU that a thread ended on drops its hold of the record last, a moment after join has returned. */
-	for (uint64_t start = capos_now_ns(); committed() != before && capos_now_ns() - start < 20000 * MS_NS;)
+	/* The CPU that a thread ended on drops its hold of the record last, a moment after join has
+	 * returned. */
+	for (uint64_t start = capos_now_ns();
+		committed() != before && capos_now_ns() - start < 20000 * MS_NS;)
 		capos_thread_yield();
 	CHECK_EQUAL(committed(), before);
 }
@@ -37,7 +39,9 @@ static void refused_threads_are_not(void)
 {
 	capos_cap_t handle = 0;
 	uint64_t before = committed();
-	CHECK_EQUAL(capos_thread_spawner_spawn(capos_caps.thread_spawner, CAPOS_USER_TOP, 0, 0, 0, 0, "", &handle), CAPOS_E(OUT_OF_RANGE));
+	CHECK_EQUAL(capos_thread_spawner_spawn(
+			    capos_caps.thread_spawner, CAPOS_USER_TOP, 0, 0, 0, 0, "", &handle),
+		CAPOS_E(OUT_OF_RANGE));
 	CHECK_EQUAL(committed(), before);
 }
 

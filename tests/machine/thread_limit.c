@@ -1,4 +1,5 @@
-/* As many threads as a process may have, on machines with several CPUs; thread_methods does it on one.
+/* As many threads as a process may have, on machines with several CPUs; thread_methods does it on
+ * one.
  *
  * // test: kernel release
  * // test: cpus 2
@@ -6,7 +7,8 @@
  */
 #include "raw_thread.h"
 
-/* All on one CPU in the end: a TLB shootdown for each of four thousand would take an emulator a minute. */
+/* All on one CPU in the end: a TLB shootdown for each of four thousand would take an emulator a
+ * minute. */
 static void threads_are_limited(void)
 {
 	struct capos_memory_usage before = vm_usage();

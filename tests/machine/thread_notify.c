@@ -1,4 +1,5 @@
-/* Notifications between threads: to running, runnable and blocked ones; masked, coalesced, never lost; profile ticks. */
+/* Notifications between threads: to running, runnable and blocked ones; masked, coalesced, never
+ * lost; profile ticks. */
 #include "raw_thread.h"
 
 struct receiver {
@@ -43,7 +44,8 @@ static int64_t park_body(void *argument)
 	uint32_t word = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_park(&word, 0, CAPOS_WAIT_FOREVER) == CAPOS_PARK_RESULT_INTERRUPTED;
+		interrupted +=
+			capos_park(&word, 0, CAPOS_WAIT_FOREVER) == CAPOS_PARK_RESULT_INTERRUPTED;
 	return interrupted;
 }
 
@@ -53,7 +55,8 @@ static int64_t sleep_body(void *argument)
 	int64_t interrupted = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_timer_sleep(capos_caps.timer, 3600000 * MS_NS) == CAPOS_E(INTERRUPTED);
+		interrupted += capos_timer_sleep(capos_caps.timer, 3600000 * MS_NS) ==
+			CAPOS_E(INTERRUPTED);
 	return interrupted;
 }
 
@@ -63,7 +66,8 @@ static int64_t sleep_until_body(void *argument)
 	int64_t interrupted = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_timer_sleep_until(capos_caps.timer, capos_now_ns() + 3600000 * MS_NS) == CAPOS_E(INTERRUPTED);
+		interrupted += capos_timer_sleep_until(capos_caps.timer,
+				       capos_now_ns() + 3600000 * MS_NS) == CAPOS_E(INTERRUPTED);
 	return interrupted;
 }
 
@@ -75,11 +79,13 @@ static int64_t join_body(void *argument)
 	int64_t interrupted = 0, code = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_thread_handle_join(endless, 3600000 * MS_NS, &code) == CAPOS_E(INTERRUPTED);
+		interrupted += capos_thread_handle_join(endless, 3600000 * MS_NS, &code) ==
+			CAPOS_E(INTERRUPTED);
 	return interrupted;
 }
 
-/* Suspends a thread that has to wait for its turn on a busy CPU, so that suspend has to wait for it; then nothing is left of the attempt. */
+/* Suspends a thread that has to wait for its turn on a busy CPU, so that suspend has to wait for
+ * it; then nothing is left of the attempt. */
 static int64_t suspend_body(void *argument)
 {
 	struct receiver *receiver = argument;
@@ -122,7 +128,8 @@ static bool wait_handled(struct receiver *receiver, uint32_t kind, uint64_t coun
 	return receiver->handled[kind] >= count;
 }
 
-/* A notification may come between the thread's look at stop and its wait, and ends none then: it is sent until the thread has ended. */
+/* A notification may come between the thread's look at stop and its wait, and ends none then: it is
+ * sent until the thread has ended. */
 static void finish(struct receiver *receiver, int64_t *result)
 {
 	int64_t status;
@@ -140,7 +147,8 @@ static void each_arrives(int64_t (*body)(void *))
 {
 	struct receiver *receiver = start(0, body);
 	for (uint64_t i = 1; i <= 200; i++) {
-		uint32_t kind = CAPOS_NOTIFY_USER_FIRST + i % (CAPOS_NOTIFY_USER_LAST - CAPOS_NOTIFY_USER_FIRST + 1);
+		uint32_t kind = CAPOS_NOTIFY_USER_FIRST +
+			i % (CAPOS_NOTIFY_USER_LAST - CAPOS_NOTIFY_USER_FIRST + 1);
 		uint64_t before = receiver->handled[kind];
 		OK(notify(receiver, kind, i * 1000003));
 		CHECK(wait_handled(receiver, kind, before + 1));
@@ -194,7 +202,8 @@ static void suspending_threads_are_notified(void)
 	}
 	endless = hogs[0];
 	struct receiver *receiver = start(0, suspend_body);
-	for (uint64_t n = 0; receiver->handled[0] < 3 && capos_now_ns() - started < 20000 * MS_NS; n++) {
+	for (uint64_t n = 0; receiver->handled[0] < 3 && capos_now_ns() - started < 20000 * MS_NS;
+		n++) {
 		OK(notify(receiver, CAPOS_NOTIFY_USER_FIRST + n % 8, n));
 		capos_sleep_ns(MS_NS / 2 + n % 7 * MS_NS);
 	}
@@ -209,10 +218,12 @@ static void suspending_threads_are_notified(void)
 	CHECK_EQUAL(thread_count(), 1);
 }
 
-/* Several at once to one that is pending or being handled: one or more deliveries, the last value among them, and none is lost. */
+/* Several at once to one that is pending or being handled: one or more deliveries, the last value
+ * among them, and none is lost. */
 static void kinds_coalesce_and_are_never_lost(void)
 {
-	struct receiver *targets[3] = { start(0, spin_body), start(1, park_body), start(2, sleep_body) };
+	struct receiver *targets[3] = { start(0, spin_body), start(1, park_body),
+		start(2, sleep_body) };
 	for (uint64_t round = 1; round <= 100; round++) {
 		for (unsigned i = 0; i < 3; i++) {
 			uint64_t before = targets[i]->handled[40];
@@ -220,7 +231,8 @@ static void kinds_coalesce_and_are_never_lost(void)
 				OK(notify(targets[i], 40, round));
 			CHECK(wait_handled(targets[i], 40, before + 1));
 			uint64_t start_ns = capos_now_ns();
-			while (targets[i]->value[40] != round && capos_now_ns() - start_ns < 5000 * MS_NS)
+			while (targets[i]->value[40] != round &&
+				capos_now_ns() - start_ns < 5000 * MS_NS)
 				capos_thread_yield();
 			CHECK_EQUAL(targets[i]->value[40], round);
 			CHECK(targets[i]->handled[40] <= before + 20);
@@ -244,11 +256,13 @@ static void masked_kinds_wait(void)
 	OK(capos_thread_handle_notify(handle, 33, 1));
 	OK(capos_thread_handle_notify(handle, 33, 2));
 	OK(capos_thread_handle_notify(handle, 34, 3));
-	OK(capos_thread_handle_notify(handle, 35, 4)); /* not masked: at once, when the call returns */
+	OK(capos_thread_handle_notify(
+		handle, 35, 4)); /* not masked: at once, when the call returns */
 	CHECK_EQUAL(own.handled[35], 1);
 	CHECK_EQUAL(own.value[35], 4);
 	CHECK_EQUAL(own.handled[33] + own.handled[34], 0);
-	CHECK_EQUAL(capos_park(&(uint32_t){ 0 }, 0, capos_deadline_ns(MS_NS)), CAPOS_PARK_RESULT_TIMED_OUT); /* masked ones end no wait */
+	CHECK_EQUAL(capos_park(&(uint32_t){ 0 }, 0, capos_deadline_ns(MS_NS)),
+		CAPOS_PARK_RESULT_TIMED_OUT); /* masked ones end no wait */
 	OK(capos_notification_mask(0, 1ull << 33, NULL));
 	CHECK_EQUAL(own.handled[33], 1);
 	CHECK_EQUAL(own.value[33], 2);
@@ -270,7 +284,8 @@ static void waits_end_interrupted(void)
 {
 	struct receiver *receiver = start(0, park_body);
 	uint32_t word = 0;
-	CHECK_EQUAL(capos_park(&word, 0, capos_deadline_ns(2 * MS_NS)), CAPOS_PARK_RESULT_TIMED_OUT); /* others' notifications do not reach us */
+	CHECK_EQUAL(capos_park(&word, 0, capos_deadline_ns(2 * MS_NS)),
+		CAPOS_PARK_RESULT_TIMED_OUT); /* others' notifications do not reach us */
 	OK(notify(receiver, 50, 0));
 	CHECK(wait_handled(receiver, 50, 1));
 	int64_t interrupted = 0;
@@ -286,7 +301,8 @@ static void threads_end_while_being_notified(void)
 		raw_wake(&word);
 		int64_t status = 0;
 		for (int n = 0; n < 1000000 && status == 0; n++)
-			status = capos_thread_handle_notify(handle, 40, 0); /* it has no handler: pending until it ends */
+			status = capos_thread_handle_notify(
+				handle, 40, 0); /* it has no handler: pending until it ends */
 		CHECK_EQUAL(status, CAPOS_E(NOT_FOUND));
 		CHECK_EQUAL(raw_join(handle), 0);
 	}
@@ -308,9 +324,12 @@ static void profile_ticks_follow_cpu_time(void)
 		OK(capos_thread_handle_cpu_time(handle, &after));
 	} while (after - before < 100 * MS_NS && !check_why[0]);
 	uint64_t ticks = own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK];
-	CHECK(ticks >= 2 && ticks <= (after - before) / (5 * MS_NS) + 1); /* an emulator that is not run may miss some */
+	CHECK(ticks >= 2 &&
+		ticks <= (after - before) / (5 * MS_NS) +
+				1); /* an emulator that is not run may miss some */
 	capos_sleep_ns(20 * MS_NS);
-	CHECK(own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK] <= ticks + 2); /* sleeping uses no CPU time */
+	CHECK(own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK] <=
+		ticks + 2); /* sleeping uses no CPU time */
 	OK(capos_thread_control_set_profile(capos_caps.thread_control, 0));
 	ticks = own.handled[CAPOS_NOTIFICATION_KIND_PROFILE_TICK];
 	for (volatile int i = 0; i < 5000000; i++)
@@ -329,8 +348,10 @@ static void process_ticks_follow_cpu_time(void)
 	self = &own;
 	OK(capos_notification_set_handler(count_notification));
 	OK(capos_thread_control_self(capos_caps.thread_control, &handle));
-	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 99999), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 1ull << 63), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 99999),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 1ull << 63),
+		CAPOS_E(INVALID_ARGUMENT));
 	OK(capos_thread_control_set_process_profile(capos_caps.thread_control, 5 * MS_NS));
 	OK(capos_thread_handle_cpu_time(handle, &before));
 	do {

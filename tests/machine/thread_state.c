@@ -1,22 +1,25 @@
-/* suspend, readState, writeState, resume: other threads' registers, seen and changed from outside; vector and x87 registers across switches and
- * notifications; yield; clocks that agree on every CPU. */
+/* suspend, readState, writeState, resume: other threads' registers, seen and changed from outside;
+ * vector and x87 registers across switches and notifications; yield; clocks that agree on every
+ * CPU. */
 #include "raw_thread.h"
 
-/* Spins with RBX counting; R12 and R13 carry marks; ends with R14 as its code once *(uint64_t *)RDI is not 0. */
+/* Spins with RBX counting; R12 and R13 carry marks; ends with R14 as its code once *(uint64_t *)RDI
+ * is not 0. */
 void marked_spin(void);
 __asm__(".text\n.globl marked_spin, marked_elsewhere\n"
-        "marked_spin:\n\t"
-        "movabsq $0x1122334455667788, %r12\n\tmovabsq $0x99aabbccddeeff00, %r13\n\tmovl $5, %r14d\n"
-        "1:\tincq %rbx\n\tcmpq $0, (%rdi)\n\tje 1b\n\tmovq %r14, %rdi\n\tjmp raw_exit\n"
-        "marked_elsewhere:\n\t"
-        "leal (%r14, %r15), %edi\n\tjmp raw_exit\n");
+	"marked_spin:\n\t"
+	"movabsq $0x1122334455667788, %r12\n\tmovabsq $0x99aabbccddeeff00, %r13\n\tmovl $5, %r14d\n"
+	"1:\tincq %rbx\n\tcmpq $0, (%rdi)\n\tje 1b\n\tmovq %r14, %rdi\n\tjmp raw_exit\n"
+	"marked_elsewhere:\n\t"
+	"leal (%r14, %r15), %edi\n\tjmp raw_exit\n");
 void marked_elsewhere(void);
 
 static void wait_for_marks(capos_cap_t handle, struct capos_thread_state *state)
 {
 	for (int i = 0; i < 10000; i++) {
 		OK(capos_thread_handle_suspend(handle));
-		CHECK_EQUAL(capos_thread_handle_read_state(handle, state, sizeof *state), sizeof *state);
+		CHECK_EQUAL(capos_thread_handle_read_state(handle, state, sizeof *state),
+			sizeof *state);
 		if (state->r14 == 5)
 			return;
 		OK(capos_thread_handle_resume(handle));
@@ -37,7 +40,8 @@ static void suspended_threads_stand_still(void)
 	CHECK_EQUAL(first.rdi, (uint64_t)&flag);
 	CHECK(first.rip > (uint64_t)marked_spin && first.rip < (uint64_t)marked_elsewhere);
 	capos_sleep_ns(3 * MS_NS);
-	CHECK_EQUAL(capos_thread_handle_read_state_message(handle, &second, sizeof second), sizeof second);
+	CHECK_EQUAL(capos_thread_handle_read_state_message(handle, &second, sizeof second),
+		sizeof second);
 	CHECK_EQUAL(second.rbx, first.rbx);
 	CHECK_EQUAL(second.rip, first.rip);
 	OK(capos_thread_handle_suspend_message(handle)); /* counts */
@@ -47,8 +51,10 @@ static void suspended_threads_stand_still(void)
 	CHECK_EQUAL(second.rbx, first.rbx);
 	OK(capos_thread_handle_resume_message(handle));
 	CHECK_EQUAL(capos_thread_handle_resume(handle), CAPOS_E(WRONG_STATE));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, &second, sizeof second), CAPOS_E(WRONG_STATE));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &first, sizeof first), CAPOS_E(WRONG_STATE));
+	CHECK_EQUAL(capos_thread_handle_read_state(handle, &second, sizeof second),
+		CAPOS_E(WRONG_STATE));
+	CHECK_EQUAL(capos_thread_handle_write_state(handle, &first, sizeof first),
+		CAPOS_E(WRONG_STATE));
 	__atomic_store_n(&flag, 1, __ATOMIC_SEQ_CST);
 	CHECK_EQUAL(raw_join(handle), 5);
 }
@@ -69,8 +75,9 @@ static void written_registers_are_used(void)
 		state.rsp = 0xdeadbeef0;
 		state.rflags = ~0ull; /* only what a program may set is taken */
 		OK(i % 2 ? capos_thread_handle_write_state(handle, &state, sizeof state)
-		         : capos_thread_handle_write_state_message(handle, &state, sizeof state));
-		CHECK_EQUAL(capos_thread_handle_read_state(handle, &back, sizeof back), sizeof back);
+			 : capos_thread_handle_write_state_message(handle, &state, sizeof state));
+		CHECK_EQUAL(
+			capos_thread_handle_read_state(handle, &back, sizeof back), sizeof back);
 		CHECK(back.rip == state.rip && back.r15 == (uint64_t)i && back.rsp == 0xdeadbeef0);
 		CHECK_EQUAL(back.rflags & 0x7202, 0x202); /* interrupts on; no IOPL, no NT */
 		back.rflags = 2;
@@ -92,17 +99,25 @@ static void bad_registers_are_refused(void)
 	for (unsigned i = 0; i < 4; i++) {
 		bad = state;
 		bad.rip = addresses[i];
-		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad), CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad),
+			CAPOS_E(INVALID_ARGUMENT));
 		bad = state;
 		bad.fs_base = addresses[i];
-		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad), CAPOS_E(INVALID_ARGUMENT));
+		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad),
+			CAPOS_E(INVALID_ARGUMENT));
 	}
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state - 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state + 1), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)8, sizeof state), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)KERNEL_HALF, sizeof state), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)8, sizeof state), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)KERNEL_HALF, sizeof state), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state - 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state + 1),
+		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)8, sizeof state),
+		CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)KERNEL_HALF, sizeof state),
+		CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)8, sizeof state),
+		CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)KERNEL_HALF, sizeof state),
+		CAPOS_E(BAD_ADDRESS));
 	OK(capos_thread_handle_resume(handle));
 	flag = 1;
 	CHECK_EQUAL(raw_join(handle), 5);
@@ -156,32 +171,43 @@ static bool detect_avx(void)
 	return (c >> 28 & 1) && (c >> 27 & 1); /* AVX, and the kernel has XSAVE on */
 }
 
-/* Loads a pattern into all sixteen registers, spins a little (or yields), stores them: 0 when they came back as they were. */
-__attribute__((target("avx"), noinline)) static int rounds_trip_avx(const uint8_t in[16][32], uint8_t out[16][32], uint64_t spins)
+/* Loads a pattern into all sixteen registers, spins a little (or yields), stores them: 0 when they
+ * came back as they were. */
+__attribute__((target("avx"), noinline)) static int rounds_trip_avx(
+	const uint8_t in[16][32], uint8_t out[16][32], uint64_t spins)
 {
 #define LOAD(n) "vmovdqu " #n "*32(%0), %%ymm" #n "\n\t"
 #define STORE(n) "vmovdqu %%ymm" #n ", " #n "*32(%1)\n\t"
 #define ALL(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 	__asm__ volatile(ALL(LOAD) "1:\tpause\n\tdecq %2\n\tjnz 1b\n\t"
-	                 "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\torq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\tsyscall\n\t" /* yield */
-	                 ALL(STORE)
-	                 : : "r"(in), "r"(out), "r"(spins), "m"(capos_caps.thread_control)
-	                 : "rax", "rcx", "r11", "rdi", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-	                   "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+				   "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\t"
+				   "orq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\t"
+				   "syscall\n\t" /* yield */
+		ALL(STORE)
+		:
+		: "r"(in), "r"(out), "r"(spins), "m"(capos_caps.thread_control)
+		: "rax", "rcx", "r11", "rdi", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+		"xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+		"xmm14", "xmm15");
 	return memcmp(in, out, 512);
 }
 
-__attribute__((noinline)) static int rounds_trip_sse(const uint8_t in[16][32], uint8_t out[16][32], uint64_t spins)
+__attribute__((noinline)) static int rounds_trip_sse(
+	const uint8_t in[16][32], uint8_t out[16][32], uint64_t spins)
 {
 #undef LOAD
 #undef STORE
 #define LOAD(n) "movdqu " #n "*32(%0), %%xmm" #n "\n\t"
 #define STORE(n) "movdqu %%xmm" #n ", " #n "*32(%1)\n\t"
 	__asm__ volatile(ALL(LOAD) "1:\tpause\n\tdecq %2\n\tjnz 1b\n\t"
-	                 "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\torq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\tsyscall\n\t" ALL(STORE)
-	                 : : "r"(in), "r"(out), "r"(spins), "m"(capos_caps.thread_control)
-	                 : "rax", "rcx", "r11", "rdi", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-	                   "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+				   "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\t"
+				   "orq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\t"
+				   "syscall\n\t" ALL(STORE)
+		:
+		: "r"(in), "r"(out), "r"(spins), "m"(capos_caps.thread_control)
+		: "rax", "rcx", "r11", "rdi", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+		"xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+		"xmm14", "xmm15");
 	for (int i = 0; i < 16; i++)
 		if (memcmp(in[i], out[i], 16))
 			return 1;
@@ -200,8 +226,11 @@ static void spoil_vectors(uint32_t kind, struct capos_thread_state *state)
 {
 	(void)kind, (void)state;
 	uint32_t other = 0x9f80;
-	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tpcmpeqd %%xmm7, %%xmm7\n\tpcmpeqd %%xmm15, %%xmm15\n\tldmxcsr %0"
-	                 : : "m"(other) : "xmm0", "xmm7", "xmm15");
+	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tpcmpeqd %%xmm7, %%xmm7\n\t"
+			 "pcmpeqd %%xmm15, %%xmm15\n\tldmxcsr %0"
+		:
+		: "m"(other)
+		: "xmm0", "xmm7", "xmm15");
 	if (have_avx)
 		__asm__ volatile("vzeroall" ::: "memory");
 }
@@ -210,7 +239,8 @@ static int64_t vector_body(void *argument)
 {
 	uint8_t in[16][32], out[16][32];
 	uint64_t seed = (uint64_t)argument * 0x9e3779b97f4a7c15ull | 1, rounds = 0, wrong = 0;
-	uint32_t control = 0x1f80 | (uint32_t)((uint64_t)argument & 3) << 13; /* a rounding mode of its own */
+	uint32_t control =
+		0x1f80 | (uint32_t)((uint64_t)argument & 3) << 13; /* a rounding mode of its own */
 	if (capos_notification_set_handler(spoil_vectors) < 0)
 		return -1;
 	__asm__ volatile("ldmxcsr %0" : : "m"(control));
@@ -219,7 +249,8 @@ static int64_t vector_body(void *argument)
 			uint64_t word = random_next(&seed);
 			memcpy((uint8_t *)in + 8 * i, &word, 8);
 		}
-		wrong += have_avx ? rounds_trip_avx(in, out, 2000) != 0 : rounds_trip_sse(in, out, 2000) != 0;
+		wrong += have_avx ? rounds_trip_avx(in, out, 2000) != 0
+				  : rounds_trip_sse(in, out, 2000) != 0;
 		wrong += (read_mxcsr() & ~0x3fu) != control;
 	}
 	control = 0x1f80;
@@ -235,12 +266,17 @@ struct x87_image {
 } __attribute__((packed));
 
 /* Loads all of the x87 state, spins a little, yields, and stores it. */
-__attribute__((noinline)) static void round_trip_x87(const struct x87_image *in, struct x87_image *out, uint64_t spins)
+__attribute__((noinline)) static void round_trip_x87(
+	const struct x87_image *in, struct x87_image *out, uint64_t spins)
 {
 	__asm__ volatile("frstor (%0)\n1:\tpause\n\tdecq %2\n\tjnz 1b\n\t"
-	                 "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\torq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\tsyscall\n\t" /* yield */
-	                 "fnsave (%1)\n\t"
-	                 : "+r"(in), "+r"(out), "+r"(spins) : "m"(capos_caps.thread_control) : "rax", "rcx", "r11", "rdi", "memory", "cc");
+			 "movl %3, %%edi\n\tmovabsq $6 << 32, %%rax\n\t"
+			 "orq %%rax, %%rdi\n\tmovl $0x801, %%eax\n\t"
+			 "syscall\n\t" /* yield */
+			 "fnsave (%1)\n\t"
+		: "+r"(in), "+r"(out), "+r"(spins)
+		: "m"(capos_caps.thread_control)
+		: "rax", "rcx", "r11", "rdi", "memory", "cc");
 }
 
 static void spoil_x87(uint32_t kind, struct capos_thread_state *state)
@@ -260,12 +296,15 @@ static int64_t x87_body(void *argument)
 		memset(&in, 0, sizeof in);
 		for (unsigned i = 0; i < sizeof in.registers; i++)
 			in.registers[i] = (uint8_t)(random_next(&seed) >> 32);
-		in.control = 0x7f | (uint32_t)(random_next(&seed) & 3) << 10; /* all exceptions masked; rounding */
+		in.control = 0x7f |
+			(uint32_t)(random_next(&seed) & 3)
+				<< 10; /* all exceptions masked; rounding */
 		in.status = (uint32_t)(random_next(&seed) & 7) << 11;
 		memset(&out, 0, sizeof out);
 		round_trip_x87(&in, &out, 2000);
 		wrong += memcmp(in.registers, out.registers, sizeof in.registers) != 0;
-		wrong += (out.control & 0xf3f) != (in.control & 0xf3f) || (out.status & 0x3800) != in.status;
+		wrong += (out.control & 0xf3f) != (in.control & 0xf3f) ||
+			(out.status & 0x3800) != in.status;
 	}
 	return wrong || !rounds ? -1 : 0;
 }
@@ -306,7 +345,8 @@ static void x87_registers_survive(void)
 
 static uint64_t latest_ns; /* the greatest time any thread has read */
 
-/* Reads the clock after somebody else's reading was published: must not be earlier, whatever CPUs the two ran on. */
+/* Reads the clock after somebody else's reading was published: must not be earlier, whatever CPUs
+ * the two ran on. */
 static int64_t clock_body(void *argument)
 {
 	uint64_t backwards = 0, cpus = capos_cpu_count(), end = capos_now_ns() + 100 * MS_NS, n = 0;
@@ -315,11 +355,14 @@ static int64_t clock_body(void *argument)
 		return -1;
 	for (uint64_t now = 0; now < end; n++) {
 		if (n % 512 == 0)
-			capos_thread_handle_set_affinity(self, 1ull << ((uint64_t)argument + n / 512) % cpus);
+			capos_thread_handle_set_affinity(
+				self, 1ull << ((uint64_t)argument + n / 512) % cpus);
 		uint64_t seen_ns = __atomic_load_n(&latest_ns, __ATOMIC_SEQ_CST);
 		now = capos_now_ns();
 		backwards += now < seen_ns;
-		while (seen_ns < now && !__atomic_compare_exchange_n(&latest_ns, &seen_ns, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		while (seen_ns < now &&
+			!__atomic_compare_exchange_n(&latest_ns, &seen_ns, now, false,
+				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			;
 	}
 	capos_release(self);

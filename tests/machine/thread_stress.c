@@ -1,9 +1,11 @@
-/* Many threads: thousands made and ended, a thousand at once with TLS of their own, families of them, fairness among those that only compute. */
+/* Many threads: thousands made and ended, a thousand at once with TLS of their own, families of
+ * them, fairness among those that only compute. */
 #include "raw_thread.h"
 
 static void threads_come_and_go(void)
 {
-	/* Each end shoots down TLBs; an emulator with more CPUs than the host has to spare can take long over that. */
+	/* Each end shoots down TLBs; an emulator with more CPUs than the host has to spare can take
+	 * long over that. */
 	uint64_t end = capos_now_ns() + 12000 * MS_NS;
 	int i = 0;
 	for (; i < 10000 && (i < 200 || capos_now_ns() < end) && !check_why[0]; i++) {
@@ -77,7 +79,8 @@ static int64_t have_two_children(void *argument)
 	if (depth == 0)
 		return 1;
 	for (int i = 0; i < 2; i++)
-		if (capos_thread_start(&children[i], have_two_children, (void *)(depth - 1), NULL) < 0)
+		if (capos_thread_start(&children[i], have_two_children, (void *)(depth - 1), NULL) <
+			0)
 			return -1000;
 	for (int i = 0; i < 2; i++) {
 		int64_t result = -1000;
@@ -98,7 +101,8 @@ static void threads_have_families(void)
 
 #define HOGS 6
 
-/* Nobody starves: each of them gets an eighth of what the luckiest gets, or more, in time. (The host's own scheduling is in this too.) */
+/* Nobody starves: each of them gets an eighth of what the luckiest gets, or more, in time. (The
+ * host's own scheduling is in this too.) */
 static bool shares_are_fair(const capos_cap_t hogs[HOGS])
 {
 	uint64_t least = ~0ull, most = 0;

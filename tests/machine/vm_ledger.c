@@ -1,4 +1,5 @@
-/* VirtualMemory and its two ledgers: what each method reserves, charges and gives back; promised against sparse; exhaustion. */
+/* VirtualMemory and its two ledgers: what each method reserves, charges and gives back; promised
+ * against sparse; exhaustion. */
 #include "support.h"
 
 #define CHECK_LEDGER(reserved, committed)                                              \
@@ -93,7 +94,8 @@ static void unmapping_several_regions_gives_back_each(void)
 	*(volatile char *)(range + 20 * PAGE) = 1;
 	*(volatile char *)(range + 30 * PAGE) = 1;
 	CHECK_LEDGER(64, 34);
-	OK(vm_unmap(range + 8 * PAGE, 16 * PAGE)); /* half of the promised part, half of the sparse part with one touched page */
+	OK(vm_unmap(range + 8 * PAGE, 16 * PAGE)); /* half of the promised part, half of the sparse
+	                                              part with one touched page */
 	CHECK_LEDGER(48, 25);
 	CHECK_EQUAL(vm_unmap(range, 16 * PAGE), CAPOS_E(NOT_RESERVED)); /* part of it is gone */
 	CHECK_LEDGER(48, 25);
@@ -108,8 +110,11 @@ static void reservation_ledger_is_bounded(void)
 	struct capos_memory_usage before = vm_usage();
 	CHECK_EQUAL(before.reserved_limit, CAPOS_RESERVED_PAGES_MAX);
 	uint64_t address, first = vm_reserve(1ull << 46);
-	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, 1ull << 46, &address), CAPOS_E(NO_RESERVATION)); /* not all of 2^47 is free */
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 46, WRITE | SPARSE, &address), CAPOS_E(NO_RESERVATION));
+	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, 1ull << 46, &address),
+		CAPOS_E(NO_RESERVATION)); /* not all of 2^47 is free */
+	CHECK_EQUAL(
+		capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 46, WRITE | SPARSE, &address),
+		CAPOS_E(NO_RESERVATION));
 	uint64_t second = vm_reserve(1ull << 45);
 	OK(vm_unmap(first, 1ull << 46));
 	OK(vm_unmap(second, 1ull << 45));
@@ -121,8 +126,10 @@ static void too_much_is_refused_whole(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address;
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 40, WRITE, &address), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 40, WRITE, &address),
+		CAPOS_E(NO_MEMORY));
 	CHECK_LEDGER(0, 0);
 	uint64_t range = vm_reserve(size);
 	OK(vm_commit(range + 8 * PAGE, PAGE, READ));
@@ -170,9 +177,12 @@ static void decommitting_page_by_page_gives_memory_back(void)
 	for (uint64_t page = 0; page < 512; page += 2)
 		OK(vm_decommit(range + page * PAGE, PAGE));
 	CHECK_LEDGER(512, 256);
-	CHECK(vm_usage().machine_free_pages + 256 + 32 >= before.machine_free_pages); /* 32: the kernel keeps books of 512 regions */
+	CHECK(vm_usage().machine_free_pages + 256 + 32 >=
+		before.machine_free_pages); /* 32: the kernel keeps books of 512 regions */
 	OK(vm_unmap(range, 512 * PAGE));
-	CHECK(vm_usage().machine_free_pages + 2 >= before.machine_free_pages); /* the kernel's heap may keep a page or two until the end */
+	CHECK(vm_usage().machine_free_pages + 2 >=
+		before.machine_free_pages); /* the kernel's heap may keep a page or two until the
+	                                       end */
 	CHECK_EQUAL(vm_usage().resident_pages, before.resident_pages);
 	CHECK_LEDGER(0, 0);
 }

@@ -1,8 +1,10 @@
-/* What an address space answers when there is no room in it: as many regions as it can have, no free address, no memory. Each method in both
- * forms; afterwards everything is as it was. Threads end in such a space too. */
+/* What an address space answers when there is no room in it: as many regions as it can have, no
+ * free address, no memory. Each method in both forms; afterwards everything is as it was. Threads
+ * end in such a space too. */
 #include "raw_thread.h"
 
-#define FILLER_PAGES 0x40000ull /* alternating pages of these are more regions than a space can have */
+#define FILLER_PAGES \
+	0x40000ull /* alternating pages of these are more regions than a space can have */
 #define EXTRA_MAX 256
 #define THREADS 40
 
@@ -17,7 +19,8 @@ static void check_as_before(const struct capos_memory_usage *before)
 	CHECK_EQUAL(now.resident_pages, before->resident_pages);
 }
 
-/* Every other page becomes a region of its own, until the kernel has had enough: of regions, or on a small machine of memory for them. */
+/* Every other page becomes a region of its own, until the kernel has had enough: of regions, or on
+ * a small machine of memory for them. */
 static void fill_regions(void)
 {
 	uint64_t page = 1;
@@ -29,7 +32,8 @@ static void fill_regions(void)
 	/* A cut takes two more regions than there were, a reservation one. */
 	extra_count = 0;
 	while (extra_count < EXTRA_MAX &&
-	       capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE, PAGE, &extra[extra_count]) == 0)
+		capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE,
+			PAGE, &extra[extra_count]) == 0)
 		extra_count++;
 	CHECK(extra_count < EXTRA_MAX);
 }
@@ -47,11 +51,13 @@ static void cutting_is_refused(capos_cap_t vm, uint64_t middle)
 	CHECK_EQUAL(capos_virtual_memory_unmap(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_virtual_memory_unmap_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_virtual_memory_protect(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_protect_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(
+		capos_virtual_memory_protect_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_virtual_memory_decommit(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_virtual_memory_decommit_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_virtual_memory_commit(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_commit_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(
+		capos_virtual_memory_commit_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
 }
 
 static void adding_is_refused(capos_cap_t object, int64_t status)
@@ -59,11 +65,15 @@ static void adding_is_refused(capos_cap_t object, int64_t status)
 	uint64_t address = 0;
 	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, PAGE, &address), status);
 	CHECK_EQUAL(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &address), status);
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
-	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
+	CHECK_EQUAL(
+		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
+	CHECK_EQUAL(
+		capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address),
+		status);
 	CHECK_EQUAL(capos_memory_object_map(object, 0, 0, PAGE, READ, &address), status);
 	CHECK_EQUAL(capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address), status);
-	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &address), status); /* for the first time in this process */
+	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &address),
+		status); /* for the first time in this process */
 	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &address), status);
 }
 
@@ -80,12 +90,17 @@ static void regions_are_limited(void)
 	struct capos_memory_usage full = vm_usage();
 	cutting_is_refused(capos_caps.vm, own + PAGE);
 	CHECK_EQUAL(capos_memory_object_unmap(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_object_unmap_message(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_object_protect(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(
+		capos_memory_object_unmap_message(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(
+		capos_memory_object_protect(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ),
+		CAPOS_E(NO_MEMORY));
 	adding_is_refused(object, CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle),
+		CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(thread_count(), 1);
 	check_as_before(&full);
 	CHECK(vm_query(own + PAGE).size == 3 * PAGE && vm_query(own + PAGE).prot == WRITE);
@@ -106,7 +121,8 @@ static unsigned take_all_addresses(uint64_t starts[EXTRA_MAX], uint64_t sizes[EX
 {
 	unsigned count = 0;
 	for (uint64_t size = 1ull << 46; size >= PAGE; size /= 2)
-		while (count < EXTRA_MAX && capos_virtual_memory_reserve(capos_caps.vm, 0, size, &starts[count]) == 0)
+		while (count < EXTRA_MAX &&
+			capos_virtual_memory_reserve(capos_caps.vm, 0, size, &starts[count]) == 0)
 			sizes[count++] = size;
 	CHECK(count < EXTRA_MAX);
 	return count;
@@ -144,12 +160,19 @@ static void memory_runs_out(void)
 	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
 	uint64_t range = take_all_memory(size);
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE, &address), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, PAGE, &object), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle), CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE, &address),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(
+		capos_memory_allocator_create_message(capos_caps.memory_allocator, PAGE, &object),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle),
+		CAPOS_E(NO_MEMORY));
+	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle),
+		CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(thread_count(), 1);
 	OK(vm_unmap(range, size));
 	check_as_before(&before);
@@ -164,7 +187,8 @@ static void spawn_parked(void)
 {
 	for (unsigned i = 0; i < THREADS; i++) {
 		words[i] = 0;
-		handles[i] = raw_spawn(raw_park, (uint64_t)&words[i], 0); /* one after the other: their ring pages are neighbours */
+		handles[i] = raw_spawn(raw_park, (uint64_t)&words[i],
+			0); /* one after the other: their ring pages are neighbours */
 	}
 }
 
@@ -197,7 +221,8 @@ static void threads_end_when_memory_has_run_out(void)
 	uint64_t range = take_all_memory(size);
 	extra_count = 0; /* and what the kernel's heap has left of whole pages */
 	while (extra_count < EXTRA_MAX &&
-	       capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE, PAGE, &extra[extra_count]) == 0)
+		capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE,
+			PAGE, &extra[extra_count]) == 0)
 		extra_count++;
 	end_one_by_one();
 	OK(vm_unmap(range, size));
@@ -216,10 +241,12 @@ static void the_package_is_mapped_at_last(void)
 int main(void)
 {
 	volatile char stack[16384];
-	for (unsigned i = 0; i < sizeof stack; i += 1024) /* frames for the stack while there are some */
+	for (unsigned i = 0; i < sizeof stack;
+		i += 1024) /* frames for the stack while there are some */
 		stack[i] = 0;
 	uint64_t own = 0;
-	OK(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &own)); /* the thread's scratch */
+	OK(capos_virtual_memory_reserve_message(
+		capos_caps.vm, 0, PAGE, &own)); /* the thread's scratch */
 	OK(vm_unmap(own, PAGE));
 	RUN(regions_are_limited);
 	RUN(addresses_run_out);

@@ -1,4 +1,5 @@
-/* VirtualMemory method by method, in register form and in message form: what each does to addresses and contents, and each of its refusals. */
+/* VirtualMemory method by method, in register form and in message form: what each does to addresses
+ * and contents, and each of its refusals. */
 #include "support.h"
 
 /* The two forms of one interface, so that every case runs through both. */
@@ -13,21 +14,21 @@ struct form {
 	int64_t (*usage)(capos_cap_t, void *usage, size_t capacity);
 };
 
-static const struct form register_form = {
-	capos_virtual_memory_map, capos_virtual_memory_unmap, capos_virtual_memory_protect, capos_virtual_memory_reserve,
-	capos_virtual_memory_commit, capos_virtual_memory_decommit, capos_virtual_memory_query, capos_virtual_memory_usage,
-};
+static const struct form register_form = { capos_virtual_memory_map, capos_virtual_memory_unmap,
+	capos_virtual_memory_protect, capos_virtual_memory_reserve, capos_virtual_memory_commit,
+	capos_virtual_memory_decommit, capos_virtual_memory_query, capos_virtual_memory_usage };
 
-static const struct form message_form = {
-	capos_virtual_memory_map_message, capos_virtual_memory_unmap_message, capos_virtual_memory_protect_message,
-	capos_virtual_memory_reserve_message, capos_virtual_memory_commit_message, capos_virtual_memory_decommit_message,
-	capos_virtual_memory_query_message, capos_virtual_memory_usage_message,
-};
+static const struct form message_form = { capos_virtual_memory_map_message,
+	capos_virtual_memory_unmap_message, capos_virtual_memory_protect_message,
+	capos_virtual_memory_reserve_message, capos_virtual_memory_commit_message,
+	capos_virtual_memory_decommit_message, capos_virtual_memory_query_message,
+	capos_virtual_memory_usage_message };
 
 static const struct form *vm;
 #define VM capos_caps.vm
 
-/* Ranges that no method takes, with what each of them must answer. page_ok: hint 0 is fine for map and reserve. */
+/* Ranges that no method takes, with what each of them must answer. page_ok: hint 0 is fine for map
+ * and reserve. */
 static const struct bad_range {
 	uint64_t address, size;
 	int64_t status;
@@ -93,7 +94,8 @@ static void bad_protections_are_refused(void)
 		if (!bad[i].map_only)
 			CHECK_EQUAL(vm->protect(VM, range, PAGE, bad[i].prot), bad[i].status);
 	}
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ | SPARSE), CAPOS_E(INVALID_ARGUMENT)); /* protect has no modes */
+	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ | SPARSE),
+		CAPOS_E(INVALID_ARGUMENT)); /* protect has no modes */
 	CHECK_EQUAL(vm_query(range).prot, READ);
 	OK(vm->unmap(VM, range, PAGE));
 }
@@ -110,7 +112,8 @@ static void hints_are_taken_or_ignored(void)
 	CHECK(other != wanted + PAGE);
 	OK(vm->unmap(VM, other, PAGE));
 	OK(vm->unmap(VM, wanted, 3 * PAGE));
-	OK(vm->map(VM, CAPOS_USER_TOP - PAGE, PAGE, WRITE, &got)); /* the very last page is the program's */
+	OK(vm->map(VM, CAPOS_USER_TOP - PAGE, PAGE, WRITE,
+		&got)); /* the very last page is the program's */
 	CHECK_EQUAL(got, CAPOS_USER_TOP - PAGE);
 	*(volatile uint64_t *)(CAPOS_USER_TOP - 8) = 42;
 	CHECK_EQUAL(*(volatile uint64_t *)(CAPOS_USER_TOP - 8), 42);
@@ -174,9 +177,11 @@ static void protections_hold(void)
 	OK(vm->protect(VM, range, PAGE, READ));
 	CHECK_EQUAL(try_read(range), 0);
 	CHECK_EQUAL(try_call(range), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
-	OK(vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE)); /* a processor cannot write without reading */
+	OK(vm->protect(
+		VM, range, PAGE, CAPOS_PROT_WRITE)); /* a processor cannot write without reading */
 	CHECK_EQUAL(try_write(range), 0);
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE | CAPOS_PROT_EXEC), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE | CAPOS_PROT_EXEC),
+		CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(try_write(range), 0);
 	OK(vm->unmap(VM, range, PAGE));
 }
@@ -192,7 +197,8 @@ static void no_access_keeps_contents(uint32_t mode)
 	CHECK_EQUAL(try_write(range + 3 * PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(vm_query(range + 3 * PAGE).prot, 0);
 	CHECK_EQUAL(vm_query(range + 3 * PAGE).resident_pages, 4);
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, (void *)(range + 3 * PAGE), 1), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, (void *)(range + 3 * PAGE), 1),
+		CAPOS_E(BAD_ADDRESS));
 	OK(vm->protect(VM, range, 8 * PAGE, READ));
 	for (uint64_t i = 0; i < 8 * PAGE; i += 64)
 		CHECK_EQUAL(*(volatile uint8_t *)(range + i), 0x5a);
@@ -220,7 +226,8 @@ static void decommitted_pages_read_zero(uint32_t mode)
 	OK(vm->commit(VM, range, 64 * PAGE, WRITE | mode));
 	uint64_t wrong = 0;
 	for (uint64_t i = 0; i < 64 * PAGE; i++)
-		wrong += *(volatile uint8_t *)(range + i) != (i / PAGE >= 3 && i / PAGE < 33 ? 0 : 0xa5);
+		wrong += *(volatile uint8_t *)(range + i) !=
+			(i / PAGE >= 3 && i / PAGE < 33 ? 0 : 0xa5);
 	CHECK_EQUAL(wrong, 0);
 	OK(vm->unmap(VM, range, 64 * PAGE));
 }
@@ -256,7 +263,8 @@ static void large_pages_split(void)
 		uint64_t page = at / PAGE;
 		if (page == 1023 || page == 1024)
 			continue;
-		wrong += *(volatile uint64_t *)(range + at) != (page == 519 || page == 520 ? 0 : at);
+		wrong +=
+			*(volatile uint64_t *)(range + at) != (page == 519 || page == 520 ? 0 : at);
 	}
 	CHECK_EQUAL(wrong, 0);
 	OK(vm->unmap(VM, range, 2 * LARGE - PAGE));
@@ -271,9 +279,11 @@ static void query_describes_regions_and_gaps(void)
 	OK(vm->commit(VM, range + 4 * PAGE, 4 * PAGE, READ));
 	OK(vm->commit(VM, range + 8 * PAGE, 4 * PAGE, WRITE | SPARSE));
 	CHECK_EQUAL(vm->query(VM, range + 5 * PAGE + 17, &info, sizeof info), sizeof info);
-	CHECK(info.start == range + 4 * PAGE && info.size == 4 * PAGE && info.state == CAPOS_REGION_STATE_PROMISED && info.prot == READ);
+	CHECK(info.start == range + 4 * PAGE && info.size == 4 * PAGE &&
+		info.state == CAPOS_REGION_STATE_PROMISED && info.prot == READ);
 	CHECK_EQUAL(vm->query(VM, range + 11 * PAGE, &info, sizeof info), sizeof info);
-	CHECK(info.start == range + 8 * PAGE && info.size == 4 * PAGE && info.state == CAPOS_REGION_STATE_SPARSE && info.prot == WRITE);
+	CHECK(info.start == range + 8 * PAGE && info.size == 4 * PAGE &&
+		info.state == CAPOS_REGION_STATE_SPARSE && info.prot == WRITE);
 	CHECK_EQUAL(info.resident_pages, 0);
 	CHECK_EQUAL(vm->query(VM, range + 12 * PAGE, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_RESERVED && info.size == 4 * PAGE && info.prot == 0);
@@ -283,7 +293,8 @@ static void query_describes_regions_and_gaps(void)
 	CHECK(info.state == CAPOS_REGION_STATE_FREE && info.start == 0);
 	CHECK_EQUAL(vm->query(VM, CAPOS_USER_TOP, &info, sizeof info), CAPOS_E(OUT_OF_RANGE));
 	CHECK_EQUAL(vm->query(VM, ~0ull, &info, sizeof info), CAPOS_E(OUT_OF_RANGE));
-	OK(vm->protect(VM, range + 4 * PAGE, 4 * PAGE, WRITE)); /* alike but for the mode: not joined */
+	OK(vm->protect(
+		VM, range + 4 * PAGE, 4 * PAGE, WRITE)); /* alike but for the mode: not joined */
 	CHECK_EQUAL(vm_query(range + 4 * PAGE).size, 4 * PAGE);
 	OK(vm->unmap(VM, range, 16 * PAGE));
 }
@@ -291,12 +302,15 @@ static void query_describes_regions_and_gaps(void)
 static void answers_need_room(void)
 {
 	CHECK_EQUAL(capos_virtual_memory_query(VM, 0, (void *)8, 64), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_virtual_memory_query(VM, 0, (void *)KERNEL_HALF, 64), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(
+		capos_virtual_memory_query(VM, 0, (void *)KERNEL_HALF, 64), CAPOS_E(BAD_ADDRESS));
 	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)8, 64), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)(CAPOS_USER_TOP - 32), 64), CAPOS_E(BAD_ADDRESS));
+	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)(CAPOS_USER_TOP - 32), 64),
+		CAPOS_E(BAD_ADDRESS));
 	struct capos_memory_usage usage = { 0 };
 	CHECK_EQUAL(vm->usage(VM, &usage, sizeof usage), sizeof usage);
-	CHECK(usage.machine_pages > usage.machine_free_pages && usage.committed_pages > 0 && usage.peak_committed >= usage.committed_pages);
+	CHECK(usage.machine_pages > usage.machine_free_pages && usage.committed_pages > 0 &&
+		usage.peak_committed >= usage.committed_pages);
 	uint64_t read_only = vm_map(PAGE, READ);
 	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)read_only, 64), CAPOS_E(BAD_ADDRESS));
 	OK(vm_unmap(read_only, PAGE));
@@ -318,10 +332,12 @@ static void huge_reservations(void)
 	CHECK_EQUAL(try_read(range + (1ull << 45)), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 }
 
-/* The program's own pages: read-only text stays so, and what the kernel placed cannot be taken away. */
+/* The program's own pages: read-only text stays so, and what the kernel placed cannot be taken
+ * away. */
 static void program_memory_is_guarded(void)
 {
-	uint64_t text = (uintptr_t)&program_memory_is_guarded & ~(PAGE - 1), ring = (uintptr_t)capos_ring();
+	uint64_t text = (uintptr_t)&program_memory_is_guarded & ~(PAGE - 1),
+		 ring = (uintptr_t)capos_ring();
 	CHECK_EQUAL(try_write(text), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write((uintptr_t)capos_cap_set()), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write(capos_cap_set()->clock_address), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
@@ -329,7 +345,8 @@ static void program_memory_is_guarded(void)
 	CHECK_EQUAL(vm->decommit(VM, ring, PAGE), CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(vm->protect(VM, ring, PAGE, 0), CAPOS_E(PROTECTION_REFUSED));
 	CHECK_EQUAL(vm->commit(VM, ring, PAGE, READ), CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(vm->unmap(VM, capos_cap_set()->clock_address, PAGE), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(
+		vm->unmap(VM, capos_cap_set()->clock_address, PAGE), CAPOS_E(PROTECTION_REFUSED));
 }
 
 static void run_all(const char *name, const struct form *form)

@@ -1,4 +1,5 @@
-/* A large range is taken away in steps: others run on the same CPU meanwhile, find its pages gone or going, and cannot get in the way. */
+/* A large range is taken away in steps: others run on the same CPU meanwhile, find its pages gone
+ * or going, and cannot get in the way. */
 #include "raw_thread.h"
 
 #define TABLES_MAX 2048ull /* a table of 2 MiB for each page that is touched */
@@ -21,7 +22,8 @@ static int64_t look_all_the_time(void *argument)
 		if (left < FEW || left >= tables)
 			continue; /* the call has not begun, or is done */
 		partly++;
-		refused += capos_virtual_memory_protect(capos_caps.vm, range + size - PAGE, PAGE, CAPOS_PROT_READ) == CAPOS_E(NOT_RESERVED);
+		refused += capos_virtual_memory_protect(capos_caps.vm, range + size - PAGE, PAGE,
+				   CAPOS_PROT_READ) == CAPOS_E(NOT_RESERVED);
 	}
 	return 0;
 }
@@ -57,15 +59,17 @@ static void take_away_beside_another(void)
 	OK(capos_thread_join(thread, NULL));
 	OK(capos_thread_handle_set_affinity(self, ~0ull));
 	OK(capos_release(self));
-	printf("# %d rounds of %llu tables: seen in the middle %llu times, %llu times refused\n", rounds, (unsigned long long)tables,
-	       (unsigned long long)partly, (unsigned long long)refused);
+	printf("# %d rounds of %llu tables: seen in the middle %llu times, %llu times refused\n",
+		rounds, (unsigned long long)tables, (unsigned long long)partly,
+		(unsigned long long)refused);
 	CHECK(refused >= 10); /* not always all: the call may end between the two looks */
 }
 
 static void others_run_meanwhile(void)
 {
 	struct capos_memory_usage before = vm_usage();
-	tables = before.machine_free_pages / 8 < TABLES_MAX ? before.machine_free_pages / 8 : TABLES_MAX;
+	tables = before.machine_free_pages / 8 < TABLES_MAX ? before.machine_free_pages / 8
+							    : TABLES_MAX;
 	size = tables * LARGE;
 	take_away_beside_another();
 	before = vm_usage(); /* stacks and heap have grown by now */

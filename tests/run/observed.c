@@ -1,5 +1,6 @@
-/* What the tests of --trace, --stats and the gdb helpers watch. "calls" makes calls whose arguments and answers are known beforehand;
- * "threads" has a thread in each state and a region of each kind when it comes to all_there. */
+/* What the tests of --trace, --stats and the gdb helpers watch. "calls" makes calls whose arguments
+ * and answers are known beforehand; "threads" has a thread in each state and a region of each kind
+ * when it comes to all_there. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,17 +29,20 @@ static int calls(void)
 
 	if ((status = capos_virtual_memory_reserve(vm, HINT, REGION_BYTES, &address)) < 0)
 		return wrong("reserve", status);
-	if ((status = capos_virtual_memory_commit(vm, address, REGION_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE)) < 0)
+	if ((status = capos_virtual_memory_commit(
+		     vm, address, REGION_BYTES, CAPOS_PROT_READ | CAPOS_PROT_WRITE)) < 0)
 		return wrong("commit", status);
 	if ((status = capos_virtual_memory_unmap(vm, address, REGION_BYTES)) < 0)
 		return wrong("unmap", status);
 	if ((status = capos_virtual_memory_unmap(vm, address + 1, REGION_BYTES)) >= 0)
 		return wrong("unmap of a crooked address", status);
-	if ((status = capos_memory_allocator_create(capos_caps.memory_allocator, 2 * REGION_BYTES, &object)) < 0)
+	if ((status = capos_memory_allocator_create(
+		     capos_caps.memory_allocator, 2 * REGION_BYTES, &object)) < 0)
 		return wrong("create", status);
 	if ((status = capos_release(object)) < 0)
 		return wrong("release", status);
-	if ((status = capos_park_in(park, &word, 8, CAPOS_WAIT_FOREVER)) != CAPOS_PARK_RESULT_MISMATCH)
+	if ((status = capos_park_in(park, &word, 8, CAPOS_WAIT_FOREVER)) !=
+		CAPOS_PARK_RESULT_MISMATCH)
 		return wrong("park", status);
 	if ((status = capos_unpark_in(park, &word, 3)) != 0)
 		return wrong("unpark", status);
@@ -77,13 +81,18 @@ static int threads(void)
 	uint64_t address;
 	int64_t status;
 
-	if ((status = capos_thread_start(&thread, sleeper, NULL, &(struct capos_thread_options){ .name = "sleeper" })) < 0)
+	if ((status = capos_thread_start(&thread, sleeper, NULL,
+		     &(struct capos_thread_options){ .name = "sleeper" })) < 0)
 		return wrong("start", status);
-	if ((status = capos_thread_start(&thread, spinner, NULL, &(struct capos_thread_options){ .name = "spinner" })) < 0)
+	if ((status = capos_thread_start(&thread, spinner, NULL,
+		     &(struct capos_thread_options){ .name = "spinner" })) < 0)
 		return wrong("start", status);
-	if ((status = capos_virtual_memory_reserve(capos_caps.vm, HINT, REGION_BYTES, &address)) < 0 || address != HINT)
+	if ((status = capos_virtual_memory_reserve(capos_caps.vm, HINT, REGION_BYTES, &address)) <
+			0 ||
+		address != HINT)
 		return wrong("reserve", status);
-	if ((status = capos_virtual_memory_commit(capos_caps.vm, HINT, REGION_BYTES / 2, CAPOS_PROT_READ)) < 0)
+	if ((status = capos_virtual_memory_commit(
+		     capos_caps.vm, HINT, REGION_BYTES / 2, CAPOS_PROT_READ)) < 0)
 		return wrong("commit", status);
 	/* On one CPU both of the others have had their turn when this one has its own again. */
 	capos_sleep_ns(50 * 1000000);

@@ -1,4 +1,5 @@
-/* What the tests of ./capos run on the machine: each mode shows one thing that must pass through, or ends in one way. */
+/* What the tests of ./capos run on the machine: each mode shows one thing that must pass through,
+ * or ends in one way. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,14 +155,16 @@ static int privileged(int argc, char **argv)
 	return 0;
 }
 
-/* Sparse pages are promised by nobody: touching more of them than the machine has runs out of memory. */
+/* Sparse pages are promised by nobody: touching more of them than the machine has runs out of
+ * memory. */
 static int exhaust(int argc, char **argv)
 {
 	const uint64_t size = 1ull << 32, page = 4096;
 	uint64_t address;
 
 	(void)argc, (void)argv;
-	if (capos_virtual_memory_map(capos_caps.vm, 0, size, CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE, &address) < 0)
+	if (capos_virtual_memory_map(capos_caps.vm, 0, size,
+		    CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE, &address) < 0)
 		return 3;
 	for (uint64_t at = 0; at < size; at += page)
 		*(volatile char *)(address + at) = 1;
@@ -172,10 +175,22 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } modes[] = {
-	{ "args", show_args },	     { "env", show_env },     { "cat", copy_stdin },	     { "exit", exit_with },
-	{ "bytes", write_bytes },    { "both", write_both },  { "sleep", sleep_long },	     { "spin", spin },
-	{ "read-nil", read_nil },    { "divide", divide },    { "write-code", write_code },  { "illegal", illegal },
-	{ "breakpoint", breakpoint }, { "privileged", privileged }, { "deaf", deaf },		{ "ask", ask },
+	{ "args", show_args },
+	{ "env", show_env },
+	{ "cat", copy_stdin },
+	{ "exit", exit_with },
+	{ "bytes", write_bytes },
+	{ "both", write_both },
+	{ "sleep", sleep_long },
+	{ "spin", spin },
+	{ "read-nil", read_nil },
+	{ "divide", divide },
+	{ "write-code", write_code },
+	{ "illegal", illegal },
+	{ "breakpoint", breakpoint },
+	{ "privileged", privileged },
+	{ "deaf", deaf },
+	{ "ask", ask },
 	{ "exhaust", exhaust },
 };
 

@@ -31,12 +31,14 @@ func TestTimersStopAndReset(t *testing.T) {
 			defer timer.Stop()
 		}
 	}
-	if !eventually(10*time.Second, func() bool { return int(fired.Load()) >= expected }) || int(fired.Load()) != expected {
+	if !eventually(10*time.Second, func() bool { return int(fired.Load()) >= expected }) ||
+		int(fired.Load()) != expected {
 		t.Errorf("%d timers fired, expected %d", fired.Load(), expected)
 	}
 }
 
-// A sleeping machine wakes on time: never early, and as late as starting a thread on a halted CPU takes.
+// A sleeping machine wakes on time: never early, and as late as starting a thread on a halted CPU
+// takes.
 func TestSleepWakesOnTime(t *testing.T) {
 	var late times
 	for i := range 60 {
@@ -51,8 +53,8 @@ func TestSleepWakesOnTime(t *testing.T) {
 	late.check(t, "wake of an idle machine", time.Millisecond, 2*time.Millisecond)
 }
 
-// A program that only sleeps uses less than 0.5 % of a CPU by the kernel's accounting, as does the machine by the host's: that is
-// tested from outside. Waking up once is part of it.
+// A program that only sleeps uses less than 0.5 % of a CPU by the kernel's accounting, as does the
+// machine by the host's: that is tested from outside. Waking up once is part of it.
 func TestSleepUsesNoCPU(t *testing.T) {
 	runtime.GC()
 	time.Sleep(100 * time.Millisecond) // the collector's workers and the monitor come to rest
@@ -63,15 +65,16 @@ func TestSleepUsesNoCPU(t *testing.T) {
 	t.Logf("%v of CPU time in %v", used, duration)
 	bound := duration / 200
 	if !exact() {
-		bound *= hostShare // the accounting includes the time the host takes away in the middle
+		// the accounting includes the time the host takes away in the middle
+		bound *= hostShare
 	}
 	if used > bound {
 		t.Errorf("%v of CPU time in %v, the bound is %v", used, duration, bound)
 	}
 }
 
-// The monotonic clock never runs backwards, on whichever CPU it is read next: each of a million readings is compared with the last
-// one any goroutine made.
+// The monotonic clock never runs backwards, on whichever CPU it is read next: each of a million
+// readings is compared with the last one any goroutine made.
 func TestClockAcrossCPUs(t *testing.T) {
 	const readers, readings = 8, 125_000
 	origin := time.Now()
@@ -128,16 +131,19 @@ func TestTimeZones(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		for month, want := range map[time.Month]string{time.July: c.summer, time.January: c.winter} {
-			if got := time.Date(2025, month, 1, 12, 0, 0, 0, time.UTC).In(location).Format("15:04 MST"); got != want {
-				t.Errorf("%s in %v: noon of UTC is %s, expected %s", c.zone, month, got, want)
+		for month, want := range map[time.Month]string{time.July: c.summer,
+			time.January: c.winter} {
+			if got := time.Date(2025, month, 1, 12, 0, 0, 0,
+				time.UTC).In(location).Format("15:04 MST"); got != want {
+				t.Errorf("%s in %v: noon of UTC is %s, expected %s", c.zone, month,
+					got, want)
 			}
 		}
 	}
 }
 
-// Random bytes are there from the first instruction on; no block of them comes twice, and bits are even within six standard
-// deviations.
+// Random bytes are there from the first instruction on; no block of them comes twice, and bits are
+// even within six standard deviations.
 func TestEntropy(t *testing.T) {
 	const size = 1 << 20
 	data := make([]byte, size)

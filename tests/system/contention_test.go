@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Counts come out right whatever the order in which threads get their locks: more goroutines than CPUs, most of the time inside.
+// Counts come out right whatever the order in which threads get their locks: more goroutines than
+// CPUs, most of the time inside.
 const contenders = 8
 
 func rounds() int {
@@ -24,7 +25,8 @@ func contend(f func(worker, round int)) {
 	for worker := range contenders {
 		all.Go(func() {
 			if worker%2 == 0 {
-				runtime.LockOSThread() // half of them wait in the kernel, half in the runtime
+				// half of them wait in the kernel, half in the runtime
+				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
 			}
 			for round := range rounds() {
@@ -42,7 +44,8 @@ func TestMutexContention(t *testing.T) {
 		lock.Lock()
 		defer lock.Unlock()
 		if order[worker] != round {
-			t.Errorf("worker %d is in round %d, the map says %d", worker, round, order[worker])
+			t.Errorf("worker %d is in round %d, the map says %d", worker, round,
+				order[worker])
 		}
 		order[worker]++
 		count++

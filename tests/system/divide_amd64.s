@@ -1,4 +1,5 @@
-// The processor's own division: Go's compiler checks for zero first, so that only assembly reaches the fault.
+// The processor's own division: Go's compiler checks for zero first, so that only assembly reaches
+// the fault.
 
 //go:build capos
 

@@ -62,8 +62,8 @@ func wide(depth int, f func(*big) int) int {
 	return deep(depth-1, f) + int(pad[depth%1000])
 }
 
-// recovered runs f at a depth and returns the panic's error and the function that the runtime takes for its origin: the first
-// frame below those of the runtime.
+// recovered runs f at a depth and returns the panic's error and the function that the runtime takes
+// for its origin: the first frame below those of the runtime.
 func recovered(depth int, f func(*big) int) (err runtime.Error, origin string) {
 	defer func() {
 		err, _ = recover().(runtime.Error)
@@ -84,8 +84,8 @@ func recovered(depth int, f func(*big) int) (err runtime.Error, origin string) {
 	return
 }
 
-// Faults are panics that can be recovered from, at any depth and alignment of a stack that has just grown, and are told to
-// come from where they did.
+// Faults are panics that can be recovered from, at any depth and alignment of a stack that has just
+// grown, and are told to come from where they did.
 func TestFaultsAreRecovered(t *testing.T) {
 	for _, c := range []struct {
 		name, origin, text string
@@ -104,7 +104,8 @@ func TestFaultsAreRecovered(t *testing.T) {
 					t.Errorf("%s at depth %d: recovered %v", c.name, depth, err)
 				}
 				if !strings.HasSuffix(origin, "."+c.origin) {
-					t.Errorf("%s at depth %d: traced to %s", c.name, depth, origin)
+					t.Errorf("%s at depth %d: traced to %s", c.name, depth,
+						origin)
 				}
 			}()
 			<-done
@@ -112,8 +113,8 @@ func TestFaultsAreRecovered(t *testing.T) {
 	}
 }
 
-// A bad address is fatal unless the goroutine asks for a panic; the panic tells the address. What happens otherwise is tested from
-// outside.
+// A bad address is fatal unless the goroutine asks for a panic; the panic tells the address. What
+// happens otherwise is tested from outside.
 func TestPanicOnFault(t *testing.T) {
 	address := vmCall("reserve", vmReserve, 0, pageSize, 0)
 	defer vmCall("unmap", vmUnmap, address, pageSize, 0)

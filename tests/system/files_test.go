@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// What is said of a directory of the boot package does not depend on whether somebody has looked into it.
+// What is said of a directory of the boot package does not depend on whether somebody has looked
+// into it.
 func TestDirectoriesAreWholeAtOnce(t *testing.T) {
 	const unseen = "testdata/unseen" // which no other test touches
 	what := func() (size int64, links uint64) {

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// A node is part of a tree whose shape changes all the time and whose contents are redundant: sum covers everything below.
+// A node is part of a tree whose shape changes all the time and whose contents are redundant: sum
+// covers everything below.
 type node struct {
 	left, right *node
 	text        []byte
@@ -69,7 +70,8 @@ func (n *node) check() error {
 	return nil
 }
 
-// churner is one goroutine's share of the stress: trees that are replaced, rotated, exchanged with others and checked.
+// churner is one goroutine's share of the stress: trees that are replaced, rotated, exchanged with
+// others and checked.
 type churner struct {
 	random   *rand.Rand
 	trees    [24]*node
@@ -102,8 +104,9 @@ func (c *churner) step() error {
 	return c.trees[i].check()
 }
 
-// The collector at its most eager, under goroutines on every CPU that rearrange what it looks at. Run with GODEBUG=gccheckmark=1,clobberfree=1
-// each mark is verified and each freed object overwritten.
+// The collector at its most eager, under goroutines on every CPU that rearrange what it looks at.
+// Run with GODEBUG=gccheckmark=1,clobberfree=1 each mark is verified and each freed object
+// overwritten.
 func TestCollectorStress(t *testing.T) {
 	limit := 60 * time.Second
 	if testing.Short() {
@@ -125,7 +128,8 @@ func TestCollectorStress(t *testing.T) {
 	deadline := time.Now().Add(limit)
 	for worker := range workers {
 		all.Go(func() {
-			c := &churner{random: rand.New(rand.NewPCG(uint64(worker), 2)), exchange: exchange, cleaned: &cleaned}
+			c := &churner{random: rand.New(rand.NewPCG(uint64(worker), 2)),
+				exchange: exchange, cleaned: &cleaned}
 			for i := range c.trees {
 				c.plant(i)
 			}
@@ -141,12 +145,14 @@ func TestCollectorStress(t *testing.T) {
 	}
 	all.Wait()
 	runtime.ReadMemStats(&after)
-	t.Logf("%d steps, %d collections, %d of %d trees cleaned up (GODEBUG=%s)", steps.Load(), after.NumGC-before.NumGC, cleaned.Load(),
+	t.Logf("%d steps, %d collections, %d of %d trees cleaned up (GODEBUG=%s)", steps.Load(),
+		after.NumGC-before.NumGC, cleaned.Load(),
 		made.Load(), os.Getenv("GODEBUG"))
 	if after.NumGC-before.NumGC < 5 {
 		t.Errorf("%d collections are no stress", after.NumGC-before.NumGC)
 	}
-	if !eventually(30*time.Second, func() bool { runtime.GC(); return cleaned.Load() == made.Load() }) {
+	if !eventually(30*time.Second,
+		func() bool { runtime.GC(); return cleaned.Load() == made.Load() }) {
 		t.Errorf("%d of %d trees were cleaned up", cleaned.Load(), made.Load())
 	}
 }
@@ -160,7 +166,8 @@ func TestStacksMove(t *testing.T) {
 			for round := range 40 {
 				var local [4]int
 				local[worker%4] = round
-				if got := climb(50+round*10, &local[worker%4]); got != round+50+round*10 {
+				if got := climb(50+round*10,
+					&local[worker%4]); got != round+50+round*10 {
 					t.Errorf("worker %d, round %d: %d", worker, round, got)
 				}
 				_ = strings.Repeat("x", 10000)

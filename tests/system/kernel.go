@@ -1,8 +1,10 @@
-// Package system holds tests of what Go programs may expect of the machine they run on: threads, preemption, memory, clocks. They
-// run on capOS (./capos go test ./...); the tests in host/ start machines from outside and look at what they do.
+// Package system holds tests of what Go programs may expect of the machine they run on: threads,
+// preemption, memory, clocks. They run on capOS (./capos go test ./...); the tests in host/ start
+// machines from outside and look at what they do.
 //
-// This file lets tests ask the kernel itself, by the calls that package syscall is made of: what the runtime says about memory and
-// threads is not enough where the runtime's own conduct is the question.
+// This file lets tests ask the kernel itself, by the calls that package syscall is made of: what
+// the runtime says about memory and threads is not enough where the runtime's own conduct is the
+// question.
 
 //go:build capos
 
@@ -16,7 +18,8 @@ import (
 //go:linkname capabilities syscall.runtime_capabilities
 func capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
 
-// capCall calls a method in compact form. Buffers are passed as addresses, so they must not be on a stack that may move.
+// capCall calls a method in compact form. Buffers are passed as addresses, so they must not be on a
+// stack that may move.
 //
 //go:linkname capCall syscall.capCall
 func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr
@@ -67,14 +70,16 @@ func mustCall(what string, answer uintptr) uintptr {
 // ledger returns what the kernel's ledgers hold for this process. One goroutine at a time.
 func ledger() memoryUsage {
 	_, _, _, vm, _, _, _ := capabilities()
-	mustCall("usage", capCall(vm, vmUsage, uintptr(unsafe.Pointer(&usageBuffer)), unsafe.Sizeof(usageBuffer), 0, 0, 0))
+	mustCall("usage", capCall(vm, vmUsage, uintptr(unsafe.Pointer(&usageBuffer)),
+		unsafe.Sizeof(usageBuffer), 0, 0, 0))
 	return usageBuffer
 }
 
 // process returns what the kernel knows of this process. One goroutine at a time.
 func process() processInfo {
 	_, _, _, _, _, system, _ := capabilities()
-	mustCall("process", capCall(system, systemProcess, uintptr(unsafe.Pointer(&infoBuffer)), unsafe.Sizeof(infoBuffer), 0, 0, 0))
+	mustCall("process", capCall(system, systemProcess, uintptr(unsafe.Pointer(&infoBuffer)),
+		unsafe.Sizeof(infoBuffer), 0, 0, 0))
 	return infoBuffer
 }
 

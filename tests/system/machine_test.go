@@ -18,16 +18,17 @@ const (
 	// cpusVar is the number of CPUs the machine was given.
 	cpusVar = "SYSTEM_TEST_CPUS"
 
-	// exactVar says that time on this machine is the number of instructions (--icount), so that what the host does meanwhile
-	// does not show and times can be held to what was designed.
+	// exactVar says that time on this machine is the number of instructions (--icount), so that
+	// what the host does meanwhile does not show and times can be held to what was designed.
 	exactVar = "SYSTEM_TEST_EXACT"
 
 	// stressVar is how long the collector's stress goes on, a duration.
 	stressVar = "SYSTEM_TEST_STRESS"
 )
 
-// What bounds include on a machine whose CPUs are threads of a host with other work: over some time it gives them a quarter of
-// what they ask for, and a single time may meet one of them standing still.
+// What bounds include on a machine whose CPUs are threads of a host with other work: over some time
+// it gives them a quarter of what they ask for, and a single time may meet one of them standing
+// still.
 const (
 	hostShare = 4
 	hostStall = time.Second
@@ -49,7 +50,8 @@ func (d times) check(t *testing.T, what string, median, worst time.Duration) {
 	if !exact() {
 		median, worst = hostShare*median, hostShare*worst+hostStall
 	}
-	t.Logf("%s: median %v, 99 %% %v, worst %v of %d", what, d.quantile(0.5), d.quantile(0.99), d.quantile(1), len(d))
+	t.Logf("%s: median %v, 99 %% %v, worst %v of %d", what, d.quantile(0.5), d.quantile(0.99),
+		d.quantile(1), len(d))
 	if got := d.quantile(0.5); got > median {
 		t.Errorf("%s: median %v, the bound is %v", what, got, median)
 	}
@@ -58,7 +60,8 @@ func (d times) check(t *testing.T, what string, median, worst time.Duration) {
 	}
 }
 
-// machineCPUs is the number of CPUs there are by what started the machine, or else by the kernel's word.
+// machineCPUs is the number of CPUs there are by what started the machine, or else by the kernel's
+// word.
 func machineCPUs() int {
 	if n, err := strconv.Atoi(os.Getenv(cpusVar)); err == nil {
 		return n

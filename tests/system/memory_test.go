@@ -28,8 +28,8 @@ func fill(pieces int) [][]byte {
 	return kept
 }
 
-// Memory given back by the heap falls out of the process's charge and becomes the machine's free frames again, each time. The
-// slack of 4 MiB is one step of the heap's growth.
+// Memory given back by the heap falls out of the process's charge and becomes the machine's free
+// frames again, each time. The slack of 4 MiB is one step of the heap's growth.
 func TestFreeOSMemory(t *testing.T) {
 	const pieces, slack = 48, 4 * mib / pageSize
 	fill(pieces)
@@ -42,19 +42,24 @@ func TestFreeOSMemory(t *testing.T) {
 		kept = nil
 		debug.FreeOSMemory()
 		empty := ledger()
-		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d", base.committedPages, full.committedPages,
+		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d",
+			base.committedPages, full.committedPages,
 			empty.committedPages, base.machineFreePages, full.machineFreePages, empty.machineFreePages)
 		if full.committedPages < base.committedPages+pieces*mib/pageSize-slack {
-			t.Errorf("%d MiB in use charge only %d pages", pieces, full.committedPages-base.committedPages)
+			t.Errorf("%d MiB in use charge only %d pages", pieces,
+				full.committedPages-base.committedPages)
 		}
 		if empty.committedPages > base.committedPages+slack {
-			t.Errorf("%d pages charged after FreeOSMemory, %d before", empty.committedPages, base.committedPages)
+			t.Errorf("%d pages charged after FreeOSMemory, %d before",
+				empty.committedPages, base.committedPages)
 		}
 		if empty.machineFreePages+slack < base.machineFreePages {
-			t.Errorf("the machine has %d free pages after FreeOSMemory, %d before", empty.machineFreePages, base.machineFreePages)
+			t.Errorf("the machine has %d free pages after FreeOSMemory, %d before",
+				empty.machineFreePages, base.machineFreePages)
 		}
 		if empty.residentPages > base.residentPages+slack {
-			t.Errorf("%d frames are in use after FreeOSMemory, %d before", empty.residentPages, base.residentPages)
+			t.Errorf("%d frames are in use after FreeOSMemory, %d before",
+				empty.residentPages, base.residentPages)
 		}
 	}
 }
@@ -95,8 +100,8 @@ func (r *region) wrong() (pages int) {
 	return pages
 }
 
-// Several goroutines take pages out of the middle of their regions and put them back, beside a heap in motion that takes the frames:
-// pages that come back read zero, all others keep what they hold.
+// Several goroutines take pages out of the middle of their regions and put them back, beside a heap
+// in motion that takes the frames: pages that come back read zero, all others keep what they hold.
 func TestDecommitKeepsTheRest(t *testing.T) {
 	const pages = 192
 	rounds := 150
@@ -118,7 +123,8 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 	for worker := range 2 * runtime.NumCPU() {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
-			r := &region{vmCall("reserve", vmReserve, 0, pages*pageSize, 0), make([]uint64, pages)}
+			r := &region{vmCall("reserve", vmReserve, 0, pages*pageSize, 0),
+				make([]uint64, pages)}
 			defer vmCall("unmap", vmUnmap, r.address, pages*pageSize, 0)
 			vmCall("commit", vmCommit, r.address, pages*pageSize, protReadWrite)
 			for round := range rounds {
@@ -127,13 +133,15 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 				}
 				first := random.IntN(pages)
 				count := 1 + random.IntN(pages-first)
-				start, size := r.address+uintptr(first)*pageSize, uintptr(count)*pageSize
+				start, size := r.address+uintptr(first)*pageSize, uintptr(
+					count)*pageSize
 				vmCall("decommit", vmDecommit, start, size, 0)
 				runtime.Gosched()
 				vmCall("commit", vmCommit, start, size, protReadWrite)
 				clear(r.mark[first : first+count])
 				if n := r.wrong(); n > 0 {
-					t.Errorf("worker %d, round %d: %d pages do not hold what they should", worker, round, n)
+					t.Errorf("worker %d, round %d: %d pages do not hold what "+
+						"they should", worker, round, n)
 					return
 				}
 			}
@@ -146,22 +154,26 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 
 // heldBytes is what the runtime counts against its limit.
 func heldBytes() uint64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }
 
-// limiterCycle is the last collection in which the runtime's CPU limiter gave programs leave to go over the memory limit.
+// limiterCycle is the last collection in which the runtime's CPU limiter gave programs leave to go
+// over the memory limit.
 func limiterCycle() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/limiter/last-enabled:gc-cycle"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// The memory limit alone drives the collector. It is a soft one: over it may be what is allocated while a collection is under way,
-// at most a whole round of the garbage there is room for (without the limit it would be 512 MiB). The kernel's charge includes program
-// text and the threads' pages too (16 MiB is far more than they are). After much collecting - other tests do that - the runtime
-// favours the program over the limit; such a round says nothing, and computing for a while makes up for it.
+// The memory limit alone drives the collector. It is a soft one: over it may be what is allocated
+// while a collection is under way, at most a whole round of the garbage there is room for (without
+// the limit it would be 512 MiB). The kernel's charge includes program text and the threads' pages
+// too (16 MiB is far more than they are). After much collecting - other tests do that - the runtime
+// favours the program over the limit; such a round says nothing, and computing for a while makes up
+// for it.
 func TestMemoryLimit(t *testing.T) {
 	const live, room, garbage = 24, 24, 512
 	debug.FreeOSMemory()
@@ -171,7 +183,8 @@ func TestMemoryLimit(t *testing.T) {
 	for attempt := range 8 {
 		excused := limiterCycle()
 		worst, worstPages := churn(live, garbage)
-		t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib, worstPages*pageSize/mib)
+		t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib,
+			worstPages*pageSize/mib)
 		if limiterCycle() != excused && attempt < 7 {
 			stop := startHogs(runtime.GOMAXPROCS(0))
 			time.Sleep(500 * time.Millisecond)
@@ -182,14 +195,15 @@ func TestMemoryLimit(t *testing.T) {
 			t.Errorf("%d bytes are held, the limit is %d", worst, limit)
 		}
 		if worstPages*pageSize > limit+(room+16)*mib {
-			t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize, limit)
+			t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize,
+				limit)
 		}
 		return
 	}
 }
 
-// churn keeps live MiB and replaces them until garbage MiB are allocated; it returns the most bytes the runtime held and the most pages
-// the kernel charged.
+// churn keeps live MiB and replaces them until garbage MiB are allocated; it returns the most bytes
+// the runtime held and the most pages the kernel charged.
 func churn(live, garbage int) (worst, worstPages uint64) {
 	kept := fill(live)
 	for i := range garbage {

@@ -13,14 +13,16 @@ import (
 	"time"
 )
 
-// Bounds of scheduling. The runtime lets a goroutine run for slice before it asks it to yield, and its monitor may take as long again
-// to notice; the kernel adds at most a time slice of its own for each thread that is ahead.
+// Bounds of scheduling. The runtime lets a goroutine run for slice before it asks it to yield, and
+// its monitor may take as long again to notice; the kernel adds at most a time slice of its own for
+// each thread that is ahead.
 const (
 	slice        = 10 * time.Millisecond
 	kernelMargin = 5 * time.Millisecond
 )
 
-// stoppingTimes returns, from the runtime's histogram, how often stopping all goroutines took up to each bucket's upper end.
+// stoppingTimes returns, from the runtime's histogram, how often stopping all goroutines took up to
+// each bucket's upper end.
 func stoppingTimes() map[time.Duration]uint64 {
 	sample := []metrics.Sample{{Name: "/sched/pauses/stopping/gc:seconds"}}
 	metrics.Read(sample)
@@ -36,11 +38,14 @@ func stoppingTimes() map[time.Duration]uint64 {
 	return counts
 }
 
-// Loops without calls on every CPU: each yields to a collection that another goroutine asks for. A collection stops the world twice.
+// Loops without calls on every CPU: each yields to a collection that another goroutine asks for. A
+// collection stops the world twice.
 func TestCollectionStopsLoops(t *testing.T) {
 	procsMax := 4
 	if exact() {
-		procsMax = 2 // collections share their one CPU with the loops, and every instruction costs the host
+		// collections share their one CPU with the loops, and every instruction costs the
+		// host
+		procsMax = 2
 	}
 	for procs := 1; procs <= procsMax; procs *= 2 {
 		setProcs(t, procs)
@@ -59,7 +64,8 @@ func TestCollectionStopsLoops(t *testing.T) {
 			}
 		}
 		if len(stops) < 2*collections {
-			t.Fatalf("%d collections stopped the world %d times", collections, len(stops))
+			t.Fatalf("%d collections stopped the world %d times", collections,
+				len(stops))
 		}
 		stops.check(t, "stop of loops", slice+kernelMargin, slice+kernelMargin)
 	}
@@ -79,7 +85,8 @@ func TestLoopsAreInterrupted(t *testing.T) {
 	waits.check(t, "turn after a loop", 2*slice+kernelMargin, 2*slice+2*kernelMargin)
 }
 
-// A timer fires while every CPU is in a loop: when one of them next yields, after one slice and the monitor's delay.
+// A timer fires while every CPU is in a loop: when one of them next yields, after one slice and the
+// monitor's delay.
 func TestTimersBesideLoops(t *testing.T) {
 	procs := runtime.GOMAXPROCS(0)
 	stop := startHogs(procs)
@@ -98,8 +105,9 @@ func TestTimersBesideLoops(t *testing.T) {
 	late.check(t, "timer beside loops", 2*slice+kernelMargin, 3*slice+2*kernelMargin)
 }
 
-// Here the runtime has a P for everybody, and the kernel has to choose: threads in loops, twice as many as CPUs, beside one that sleeps
-// and wakes. A woken thread goes before threads that have used up their share, so what is left of one slice is the bound.
+// Here the runtime has a P for everybody, and the kernel has to choose: threads in loops, twice as
+// many as CPUs, beside one that sleeps and wakes. A woken thread goes before threads that have used
+// up their share, so what is left of one slice is the bound.
 func TestLoopsDoNotStarveWakers(t *testing.T) {
 	setProcs(t, 2*machineCPUs()+2)
 	stop := startHogs(2 * machineCPUs())
@@ -120,8 +128,9 @@ func TestLoopsDoNotStarveWakers(t *testing.T) {
 	late.check(t, "waking beside loops", slice, 3*slice+2*kernelMargin)
 }
 
-// Random bytes come from the kernel in pieces, so that many of them do not keep those waiting who stop the world, as the collector does. (A
-// whole collection takes several turns on one CPU, and may rightly last as long as the reading.)
+// Random bytes come from the kernel in pieces, so that many of them do not keep those waiting who
+// stop the world, as the collector does. (A whole collection takes several turns on one CPU, and
+// may rightly last as long as the reading.)
 func TestRandomBytesArePreempted(t *testing.T) {
 	for name, read := range map[string]func([]byte){
 		"crypto/rand": func(b []byte) { rand.Read(b) },

@@ -30,7 +30,8 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// unixgram returns a server and a client that is connected to it. The server has no peer: it receives from whoever sends.
+// unixgram returns a server and a client that is connected to it. The server has no peer: it
+// receives from whoever sends.
 func unixgram(t *testing.T) (server, client *net.UnixConn) {
 	at := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixgram"}
 	server = must[*net.UnixConn](t)(net.ListenUnixgram("unixgram", at))
@@ -90,7 +91,8 @@ func TestUnixgramSenderLearnsOfTheEnd(t *testing.T) {
 
 // Empty datagrams take room as well.
 func TestEmptyDatagramsHaveABound(t *testing.T) {
-	pair := must[[2]int](t)(syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK, 0))
+	pair := must[[2]int](t)(syscall.Socketpair(syscall.AF_UNIX,
+		syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK, 0))
 	defer syscall.Close(pair[0])
 	defer syscall.Close(pair[1])
 	for range 1 << 16 {
@@ -145,7 +147,8 @@ func TestTCPCloseRead(t *testing.T) {
 	}
 }
 
-// ---- descriptors sent along ---------------------------------------------------------------------------------------------
+// ---- descriptors sent along
+// ------------------------------------------------------------------------------------------
 
 // pairOf returns two connected sockets.
 func pairOf(t *testing.T, kind int) (a, b int) {
@@ -168,7 +171,8 @@ func named(t *testing.T, text string) int {
 // sendWith sends bytes and a file that holds them as well.
 func sendWith(t *testing.T, fd int, text string) {
 	t.Helper()
-	if n, err := syscall.SendmsgN(fd, []byte(text), syscall.UnixRights(named(t, text)), nil, 0); n != len(text) || err != nil {
+	if n, err := syscall.SendmsgN(fd, []byte(text), syscall.UnixRights(named(t, text)), nil,
+		0); n != len(text) || err != nil {
 		t.Fatal(n, err)
 	}
 }
@@ -181,7 +185,8 @@ func receiveWith(t *testing.T, fd, limit int) (text string, files []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := must[[]syscall.SocketControlMessage](t)(syscall.ParseSocketControlMessage(oob[:oobn]))
+	messages := must[[]syscall.SocketControlMessage](t)(syscall.ParseSocketControlMessage(
+		oob[:oobn]))
 	for i := range messages {
 		for _, fd := range must[[]int](t)(syscall.ParseUnixRights(&messages[i])) {
 			buf := make([]byte, 100)
@@ -209,7 +214,8 @@ func TestFilesStayWithTheirMessage(t *testing.T) {
 		sendWith(t, a, "one")
 		sendWith(t, a, "two")
 		expectWith(t, b, 100, "none")
-		expectWith(t, b, 2, "on", "one") // the rest of a datagram is lost, its files are not
+		// the rest of a datagram is lost, its files are not
+		expectWith(t, b, 2, "on", "one")
 		expectWith(t, b, 100, "two", "two")
 	}
 	a, b := pairOf(t, syscall.SOCK_STREAM)
@@ -223,7 +229,8 @@ func TestFilesStayWithTheirMessage(t *testing.T) {
 	expectWith(t, b, 100, "woend")
 }
 
-// A send that fails sends no files, and whoever reads without asking for files drops those that came.
+// A send that fails sends no files, and whoever reads without asking for files drops those that
+// came.
 func TestFilesOfFailedSends(t *testing.T) {
 	for _, kind := range []int{syscall.SOCK_DGRAM, syscall.SOCK_STREAM} {
 		a, b := pairOf(t, kind)
@@ -233,7 +240,8 @@ func TestFilesOfFailedSends(t *testing.T) {
 				break
 			}
 		}
-		if _, err := syscall.SendmsgN(a, fill, syscall.UnixRights(named(t, "lost")), nil, 0); err != syscall.EAGAIN {
+		if _, err := syscall.SendmsgN(a, fill, syscall.UnixRights(named(t, "lost")), nil,
+			0); err != syscall.EAGAIN {
 			t.Fatal("a full socket answers", err)
 		}
 		for range count {
@@ -250,7 +258,8 @@ func TestFilesOfFailedSends(t *testing.T) {
 	}
 }
 
-// A file on its way counts as open: the end of a pipe comes when it is received and closed, or when nobody can receive it.
+// A file on its way counts as open: the end of a pipe comes when it is received and closed, or when
+// nobody can receive it.
 func TestFilesOnTheirWayAreOpen(t *testing.T) {
 	for _, kind := range []int{syscall.SOCK_DGRAM, syscall.SOCK_STREAM} {
 		a, b := pairOf(t, kind)
@@ -259,7 +268,8 @@ func TestFilesOnTheirWayAreOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer syscall.Close(ends[0])
-		if _, err := syscall.SendmsgN(a, []byte("x"), syscall.UnixRights(ends[1]), nil, 0); err != nil {
+		if _, err := syscall.SendmsgN(a, []byte("x"), syscall.UnixRights(ends[1]), nil,
+			0); err != nil {
 			t.Fatal(err)
 		}
 		syscall.Close(ends[1])
@@ -275,7 +285,8 @@ func TestFilesOnTheirWayAreOpen(t *testing.T) {
 	}
 }
 
-// ---- descriptors --------------------------------------------------------------------------------------------------------
+// ---- descriptors
+// ------------------------------------------------------------------------------------------
 
 // Sockets are different files.
 func TestSocketsAreTold(t *testing.T) {

@@ -16,15 +16,17 @@ import (
 
 func TestNumCPU(t *testing.T) {
 	if n := machineCPUs(); runtime.NumCPU() != n || int(process().cpusOnline) != n {
-		t.Errorf("NumCPU is %d, the kernel counts %d, the machine has %d", runtime.NumCPU(), process().cpusOnline, n)
+		t.Errorf("NumCPU is %d, the kernel counts %d, the machine has %d", runtime.NumCPU(),
+			process().cpusOnline, n)
 	}
 	if got := runtime.GOMAXPROCS(0); got != runtime.NumCPU() {
 		t.Errorf("GOMAXPROCS begins as %d", got)
 	}
 }
 
-// Busy goroutines get as many CPUs as GOMAXPROCS says and the machine has. CPU time is the guest's own accounting, which does
-// not see what the host takes away; a tenth is left for the other threads of the runtime and for starting and stopping.
+// Busy goroutines get as many CPUs as GOMAXPROCS says and the machine has. CPU time is the guest's
+// own accounting, which does not see what the host takes away; a tenth is left for the other
+// threads of the runtime and for starting and stopping.
 func TestParallelism(t *testing.T) {
 	for procs := 1; procs <= machineCPUs(); procs *= 2 {
 		setProcs(t, procs)
@@ -40,8 +42,8 @@ func TestParallelism(t *testing.T) {
 	}
 }
 
-// A thousand goroutines with a thread each exist at the same time and all go on: as many as services with one thread a
-// client have, and a quarter of what the kernel allows a process.
+// A thousand goroutines with a thread each exist at the same time and all go on: as many as
+// services with one thread a client have, and a quarter of what the kernel allows a process.
 func TestThousandLockedThreads(t *testing.T) {
 	const threads, rounds = 1000, 5
 	var arrived atomic.Int32
@@ -54,7 +56,8 @@ func TestThousandLockedThreads(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range threads {
 		all.Go(func() {
-			runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+			// and never unlock: the thread ends with the goroutine
+			runtime.LockOSThread()
 			arrived.Add(1)
 			<-open
 			for _, gate := range gates {
@@ -87,12 +90,14 @@ func TestThousandLockedThreads(t *testing.T) {
 	all.Wait()
 }
 
-// Threads end when a goroutine that is locked to one returns. Ten thousand of them leave neither threads nor memory: at most the
-// few threads the runtime keeps and 4 MiB that its own lists may have grown by (a thread has more than 64 KiB).
+// Threads end when a goroutine that is locked to one returns. Ten thousand of them leave neither
+// threads nor memory: at most the few threads the runtime keeps and 4 MiB that its own lists may
+// have grown by (a thread has more than 64 KiB).
 func TestThreadsComeAndGo(t *testing.T) {
 	const wave, few = 50, 24
 	waves := 200
-	if testing.Short() && !exact() { // each end of a thread waits for all CPUs: slow where the host has other work
+	// each end of a thread waits for all CPUs: slow where the host has other work
+	if testing.Short() && !exact() {
 		waves = 10
 	}
 	runWave := func() {
@@ -121,14 +126,15 @@ func TestThreadsComeAndGo(t *testing.T) {
 		runWave()
 	}
 	after := settle()
-	t.Logf("%d threads ended, %d left; %d pages charged before, %d after", waves*wave, process().threads, before, after)
+	t.Logf("%d threads ended, %d left; %d pages charged before, %d after", waves*wave,
+		process().threads, before, after)
 	if after > before+4<<20/pageSize {
 		t.Errorf("%d pages are charged, before it were %d", after, before)
 	}
 }
 
-// Threads that wait for something do not occupy what others run on: with one P, a hundred of them blocked, a thousand rounds of another
-// goroutine and its timers go on.
+// Threads that wait for something do not occupy what others run on: with one P, a hundred of them
+// blocked, a thousand rounds of another goroutine and its timers go on.
 func TestBlockedThreadsBlockNobody(t *testing.T) {
 	setProcs(t, 1)
 	release := make(chan bool)
@@ -167,8 +173,9 @@ func TestBlockedThreadsBlockNobody(t *testing.T) {
 	all.Wait()
 }
 
-// A signal to the process arrives although threads end all the time. On one CPU Go's scheduler takes its time to let the signal's goroutine run
-// beside two that hand over to each other: a second there, on Linux too.
+// A signal to the process arrives although threads end all the time. On one CPU Go's scheduler
+// takes its time to let the signal's goroutine run beside two that hand over to each other: a
+// second there, on Linux too.
 func TestSignalsAmongEndingThreads(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)

@@ -1,7 +1,8 @@
 package main
 
-// The C header both sides of the kernel boundary compile, include/capos/abi.h. Its first part is plain constants, which
-// the assembler reads as well; structures follow with assertions on size and on every offset.
+// The C header both sides of the kernel boundary compile, include/capos/abi.h. Its first part is
+// plain constants, which the assembler reads as well; structures follow with assertions on size and
+// on every offset.
 
 import (
 	"bytes"
@@ -49,9 +50,11 @@ func generateHeader(s *schema) ([]byte, error) {
 	o.p("/* The application binary interface: constants, enums and shared structures.")
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_ABI_H\n#define CAPOS_ABI_H\n")
-	o.p("#ifdef __ASSEMBLER__\n#define CAPOS_CONST32(value) value\n#define CAPOS_CONST64(value) value")
+	o.p("#ifdef __ASSEMBLER__\n#define CAPOS_CONST32(value) value\n#define " +
+		"CAPOS_CONST64(value) value")
 	o.p("#else\n#include <stddef.h>\n#include <stdint.h>")
-	o.p("#define CAPOS_CONST32(value) value##U\n#define CAPOS_CONST64(value) value##ULL\n#endif\n")
+	o.p("#define CAPOS_CONST32(value) value##U\n#define CAPOS_CONST64(value) " +
+		"value##ULL\n#endif\n")
 	for _, c := range s.consts {
 		if c.doc != "" {
 			o.comment("", c.doc)
@@ -99,7 +102,8 @@ func generateHeader(s *schema) ([]byte, error) {
 	return o.Bytes(), nil
 }
 
-// literal writes small numbers in decimal and large ones, which are masks, magics and addresses, in hexadecimal.
+// literal writes small numbers in decimal and large ones, which are masks, magics and addresses, in
+// hexadecimal.
 func literal(v uint64) string {
 	if v > 0xffffff {
 		return fmt.Sprintf("%#x", v)
@@ -109,7 +113,8 @@ func literal(v uint64) string {
 
 // messageLayout gives the positions of a named message structure's fields, for the codecs.
 func messageLayout(o *out, m *structure) {
-	o.p("\n/* Message structure %s: where its fields lie in the data section (bytes) or among the pointers. */", m.name)
+	o.p("\n/* Message structure %s: where its fields lie in the data section (bytes) or among "+
+		"the pointers. */", m.name)
 	o.p("#define %s %d", macro(m.name, "DataWords"), m.dataWords)
 	o.p("#define %s %d", macro(m.name, "PointerWords"), m.pointers)
 	for _, f := range m.fields {
@@ -159,7 +164,8 @@ func headerStruct(o *out, st *structure) {
 	o.p("};\n")
 	o.p("CAPOS_ASSERT_LAYOUT_(sizeof(struct %s) == %d, \"size of %s\");", name, st.size, name)
 	for _, f := range st.fields {
-		o.p("CAPOS_ASSERT_LAYOUT_(offsetof(struct %s, %s) == %d, \"offset of %s\");", name, snake(f.name), f.offset, snake(f.name))
+		o.p("CAPOS_ASSERT_LAYOUT_(offsetof(struct %s, %s) == %d, \"offset of %s\");", name,
+			snake(f.name), f.offset, snake(f.name))
 	}
 	o.p("")
 }

@@ -10,9 +10,11 @@ import (
 func generateReference(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("# Interface reference\n")
-	o.p("Generated from `abi/schema` by `capnpc-capos`. How calls travel is in [abi.md](abi.md); this page lists what can be")
+	o.p("Generated from `abi/schema` by `capnpc-capos`. How calls travel is in " +
+		"[abi.md](abi.md); this page lists what can be")
 	o.p("called, what it answers, and how shared memory is laid out.\n")
-	o.p("- [Interfaces](#interfaces)\n- [Errors](#errors)\n- [Enums](#enums)\n- [Constants](#constants)\n- [Layouts](#layouts)\n")
+	o.p("- [Interfaces](#interfaces)\n- [Errors](#errors)\n- [Enums](#enums)\n- " +
+		"[Constants](#constants)\n- [Layouts](#layouts)\n")
 	o.p("## Interfaces\n")
 	for _, it := range s.interfaces {
 		referenceInterface(o, s, it)
@@ -108,7 +110,8 @@ func signature(s *schema, m *method) string {
 		}
 		return "(" + strings.Join(parts, ", ") + ")"
 	}
-	return fmt.Sprintf("%s @%d %s -> %s", m.name, m.ordinal, list(m.params.fields), list(m.results.fields))
+	return fmt.Sprintf("%s @%d %s -> %s", m.name, m.ordinal, list(m.params.fields),
+		list(m.results.fields))
 }
 
 func blocking(m *method) string {
@@ -155,7 +158,8 @@ func compactForm(m *method) string {
 	case len(words) > 6:
 		text = fmt.Sprintf("address of %d words: %s", len(words), text)
 	case len(words) > registerWords:
-		text = fmt.Sprintf("%s (in registers: the address of these %d words)", text, len(words))
+		text = fmt.Sprintf("%s (in registers: the address of these %d words)", text,
+			len(words))
 	}
 	return text + "; result word: " + result
 }

@@ -1,8 +1,9 @@
 package main
 
-// The kernel's side: kernel/methods.h declares one function and two structures per method for the hand-written kernel
-// to implement; kernel/dispatch.c holds the constant tables that lead from interface and ordinal to that function, with
-// the field descriptors the decoder works from (kernel/call/decode.h).
+// The kernel's side: kernel/methods.h declares one function and two structures per method for the
+// hand-written kernel to implement; kernel/dispatch.c holds the constant tables that lead from
+// interface and ordinal to that function, with the field descriptors the decoder works from
+// (kernel/call/decode.h).
 
 import "strings"
 
@@ -11,7 +12,8 @@ func generateMethods(s *schema) ([]byte, error) {
 	o.p("/* Every method the kernel implements: its parameters, its results, its function.")
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_GEN_METHODS_H\n#define CAPOS_GEN_METHODS_H\n")
-	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include \"call/decode.h\"\n#include \"call/span.h\"\n")
+	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include " +
+		"\"call/decode.h\"\n#include \"call/span.h\"\n")
 	o.p("enum interface_index {")
 	for _, it := range s.interfaces {
 		o.p("\tINTERFACE_%s,", strings.ToUpper(snake(it.name)))
@@ -33,13 +35,15 @@ func generateMethods(s *schema) ([]byte, error) {
 		for _, it := range s.interfaces {
 			for _, m := range it.methods {
 				if len(m.side(side).fields) != 0 {
-					o.p("\tstruct %s_%s %s;", methodName(it, m), side, methodName(it, m))
+					o.p("\tstruct %s_%s %s;", methodName(it, m), side,
+						methodName(it, m))
 				}
 			}
 		}
 		o.p("};\n")
 	}
-	o.p("/* The most argument words a method takes in compact form. */\n#define METHOD_WORDS_MAX %d\n", words)
+	o.p("/* The most argument words a method takes in compact form. */\n#define "+
+		"METHOD_WORDS_MAX %d\n", words)
 	o.p("/* The most results a method has. */\n#define METHOD_RESULTS_MAX %d\n", results)
 	o.p("#endif")
 	return o.Bytes(), nil
@@ -105,7 +109,8 @@ func generateDispatch(s *schema) ([]byte, error) {
 			methods = snake(it.name) + "_methods"
 		}
 		o.p("\t[INTERFACE_%s] = {", strings.ToUpper(snake(it.name)))
-		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,", macro("Interface", it.name), it.name,
+		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,",
+			macro("Interface", it.name), it.name,
 			len(it.methods), methods)
 		o.p("\t},")
 	}
@@ -113,14 +118,15 @@ func generateDispatch(s *schema) ([]byte, error) {
 	o.p("/* Each error's name and meaning, indexed by enum capos_error. */")
 	o.p("const struct error_text error_texts[] = {")
 	for _, it := range s.errors.items {
-		o.p("\t[%s] = {%q, %q},", macro("Error", it.name), it.name, strings.Join(strings.Fields(it.doc), " "))
+		o.p("\t[%s] = {%q, %q},", macro("Error", it.name), it.name,
+			strings.Join(strings.Fields(it.doc), " "))
 	}
 	o.p("};\nconst size_t error_text_count = sizeof(error_texts) / sizeof(error_texts[0]);")
 	return o.Bytes(), nil
 }
 
-// dispatchMethod writes the field descriptors and a function of the table's type: calling a method through a cast of
-// its own type would be undefined behaviour.
+// dispatchMethod writes the field descriptors and a function of the table's type: calling a method
+// through a cast of its own type would be undefined behaviour.
 func dispatchMethod(o *out, it *iface, m *method) {
 	name := methodName(it, m)
 	for _, side := range []string{"params", "results"} {
@@ -130,7 +136,8 @@ func dispatchMethod(o *out, it *iface, m *method) {
 		}
 		o.p("static const struct field_desc %s_%s_fields[] = {", name, side)
 		for _, f := range fields {
-			o.p("\t{%q, %s, %d, %d, offsetof(struct %s_%s, %s)},", f.name, fieldKind(f), f.width(), wirePosition(f),
+			o.p("\t{%q, %s, %d, %d, offsetof(struct %s_%s, %s)},", f.name, fieldKind(f),
+				f.width(), wirePosition(f),
 				name, side, snake(f.name))
 		}
 		o.p("};")
@@ -184,14 +191,16 @@ func dispatchInterface(o *out, it *iface) {
 			flags = append(flags, "0")
 		}
 		o.p("\t[%s] = {", macro(it.name, m.name))
-		o.p("\t\t.name = %q, .invoke = invoke_%s, .flags = %s, .words = %d,", m.name, name, strings.Join(flags, " | "), m.words())
+		o.p("\t\t.name = %q, .invoke = invoke_%s, .flags = %s, .words = %d,", m.name, name,
+			strings.Join(flags, " | "), m.words())
 		for _, side := range []string{"params", "results"} {
 			st := m.side(side)
 			table := "NULL"
 			if len(st.fields) != 0 {
 				table = name + "_" + side + "_fields"
 			}
-			o.p("\t\t.%s = {%s, %d, %d, %d, sizeof(struct %s_%s)},", side, table, len(st.fields), st.dataWords, st.pointers, name, side)
+			o.p("\t\t.%s = {%s, %d, %d, %d, sizeof(struct %s_%s)},", side, table,
+				len(st.fields), st.dataWords, st.pointers, name, side)
 		}
 		o.p("\t},")
 	}

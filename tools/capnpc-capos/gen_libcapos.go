@@ -1,8 +1,8 @@
 package main
 
-// The C library's side, libcapos/stubs.h and stubs.c: for every method one call in register form and one in message form
-// over the thread's ring. Both return a negative error, or 0, or the number of bytes of a Data result; other results
-// come through pointers, written only on success.
+// The C library's side, libcapos/stubs.h and stubs.c: for every method one call in register form
+// and one in message form over the thread's ring. Both return a negative error, or 0, or the number
+// of bytes of a Data result; other results come through pointers, written only on success.
 
 import (
 	"fmt"
@@ -13,12 +13,16 @@ func generateStubsHeader(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Typed calls of every method.")
 	o.p(" *")
-	o.p(" * capos_INTERFACE_METHOD enters the kernel with the arguments in registers. It touches no ring and is safe in")
-	o.p(" * notification handlers. capos_INTERFACE_METHOD_message sends Cap'n Proto messages over the calling thread's ring.")
-	o.p(" * Both return a negative error (capos/call.h), the number of bytes of a Data result, or 0.")
+	o.p(" * capos_INTERFACE_METHOD enters the kernel with the arguments in registers. It " +
+		"touches no ring and is safe in")
+	o.p(" * notification handlers. capos_INTERFACE_METHOD_message sends Cap'n Proto messages " +
+		"over the calling thread's ring.")
+	o.p(" * Both return a negative error (capos/call.h), the number of bytes of a Data " +
+		"result, or 0.")
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_STUBS_H\n#define CAPOS_STUBS_H\n")
-	o.p("#include <stddef.h>\n#include <stdint.h>\n\n#include <capos/abi.h>\n#include <capos/call.h>\n")
+	o.p("#include <stddef.h>\n#include <stdint.h>\n\n#include <capos/abi.h>\n#include " +
+		"<capos/call.h>\n")
 	o.p("#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
 	for _, it := range s.interfaces {
 		if len(it.methods) == 0 {
@@ -66,7 +70,8 @@ func prototype(it *iface, m *method, suffix string) string {
 			args = append(args, stubType(f)+" *"+name)
 		}
 	}
-	return fmt.Sprintf("int64_t capos_%s%s(%s)", methodName(it, m), suffix, strings.Join(args, ", "))
+	return fmt.Sprintf("int64_t capos_%s%s(%s)", methodName(it, m), suffix, strings.Join(args,
+		", "))
 }
 
 func generateStubs(s *schema) ([]byte, error) {
@@ -96,13 +101,15 @@ func errorTables(o *out, s *schema) {
 	for _, e := range []*enum{transport, s.errors} {
 		o.p("static const struct error_text %s_texts[] = {", snake(enumName(e)))
 		for _, it := range e.items {
-			o.p("\t[%s] = {%q, %q},", macro(enumPrefix(e), it.name), it.name, strings.Join(strings.Fields(it.doc), " "))
+			o.p("\t[%s] = {%q, %q},", macro(enumPrefix(e), it.name), it.name,
+				strings.Join(strings.Fields(it.doc), " "))
 		}
 		o.p("};\n")
 	}
 	o.p("static const struct error_text *find_error(int64_t status)\n{")
 	o.p("\tuint64_t number = 0 - (uint64_t)status;\n")
-	o.p("\tif (number < CAPOS_ERROR_BASE)\n\t\treturn number < %d ? &transport_error_texts[number] : NULL;", len(transport.items))
+	o.p("\tif (number < CAPOS_ERROR_BASE)\n\t\treturn number < %d ? "+
+		"&transport_error_texts[number] : NULL;", len(transport.items))
 	o.p("\tnumber -= CAPOS_ERROR_BASE;")
 	o.p("\treturn number < %d ? &error_texts[number] : NULL;\n}\n", len(s.errors.items))
 	for _, what := range []string{"name", "meaning"} {
@@ -152,7 +159,8 @@ func registerStub(o *out, it *iface, m *method) {
 	for len(words) < registerWords {
 		words = append(words, "0")
 	}
-	call := fmt.Sprintf("capos_call(cap, %s, %s)", macro(it.name, m.name), strings.Join(words, ", "))
+	call := fmt.Sprintf("capos_call(cap, %s, %s)", macro(it.name, m.name), strings.Join(words,
+		", "))
 	if len(results) == 0 || m.dataResult() {
 		o.p("\treturn %s;\n}\n", call)
 		return
@@ -181,7 +189,8 @@ func messageStub(o *out, it *iface, m *method) {
 			o.p("\tsize_t %s_length = strlen(%s) + 1;", snake(f.name), snake(f.name))
 			fallthrough
 		case typeData:
-			lists = append(lists, fmt.Sprintf("request_padded(%s_length)", snake(f.name)))
+			lists = append(lists, fmt.Sprintf("request_padded(%s_length)",
+				snake(f.name)))
 		}
 	}
 	if m.dataResult() {
@@ -190,17 +199,21 @@ func messageStub(o *out, it *iface, m *method) {
 	lists, capacity = append(lists, "0"), append(capacity, "0")
 	o.p("\tstruct request request;")
 	room := strings.Join(lists[:max(1, len(lists)-1)], " + ")
-	o.p("\tint64_t status = request_begin(&request, %d, %d, %s);\n", m.params.dataWords, m.params.pointers, room)
+	o.p("\tint64_t status = request_begin(&request, %d, %d, %s);\n", m.params.dataWords,
+		m.params.pointers, room)
 	o.p("\tif (status < 0)\n\t\treturn status;")
 	for _, f := range m.params.fields {
 		name := snake(f.name)
 		if f.bytes() {
-			o.p("\trequest_set_bytes(&request, %d, %s, %s_length);", f.offset, name, name)
+			o.p("\trequest_set_bytes(&request, %d, %s, %s_length);", f.offset, name,
+				name)
 		} else {
-			o.p("\trequest_set_scalar(&request, %d, %d, (uint64_t)%s);", f.offset*f.width(), f.width(), name)
+			o.p("\trequest_set_scalar(&request, %d, %d, (uint64_t)%s);",
+				f.offset*f.width(), f.width(), name)
 		}
 	}
-	o.p("\tstatus = request_send(&request, cap, %s, %d, %d, %s);", macro(it.name, m.name), m.results.dataWords,
+	o.p("\tstatus = request_send(&request, cap, %s, %d, %d, %s);", macro(it.name, m.name),
+		m.results.dataWords,
 		m.results.pointers, capacity[0])
 	if len(m.results.fields) != 0 {
 		o.p("\tif (status >= 0) {")
@@ -208,11 +221,13 @@ func messageStub(o *out, it *iface, m *method) {
 			name := snake(f.name)
 			switch f.kind {
 			case typeData:
-				o.p("\t\tstatus = request_get_bytes(&request, %d, %s, %s_capacity);", f.offset, name, name)
+				o.p("\t\tstatus = request_get_bytes(&request, %d, %s, "+
+					"%s_capacity);", f.offset, name, name)
 			case typeInterface:
 				o.p("\t\t*%s = request.returned_cap;", name)
 			default:
-				o.p("\t\t*%s = (%s)request_get_scalar(&request, %d, %d);", name, stubType(f), f.offset*f.width(), f.width())
+				o.p("\t\t*%s = (%s)request_get_scalar(&request, %d, %d);", name,
+					stubType(f), f.offset*f.width(), f.width())
 			}
 		}
 		o.p("\t}")

@@ -1,6 +1,6 @@
-// Command capnpc-capos is capOS's schema compiler: a plugin of the Cap'n Proto compiler that turns abi/schema into
-// everything that would otherwise repeat a number or a signature. It reads a CodeGeneratorRequest on standard input and
-// writes below the current directory (which capnp sets):
+// Command capnpc-capos is capOS's schema compiler: a plugin of the Cap'n Proto compiler that turns
+// abi/schema into everything that would otherwise repeat a number or a signature. It reads a
+// CodeGeneratorRequest on standard input and writes below the current directory (which capnp sets):
 //
 //	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
 //	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
@@ -52,7 +52,8 @@ func main() {
 	}
 }
 
-// writeIfChanged leaves an unchanged file alone, so that make rebuilds only what a schema change really touched.
+// writeIfChanged leaves an unchanged file alone, so that make rebuilds only what a schema change
+// really touched.
 func writeIfChanged(path string, text []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil

@@ -65,7 +65,8 @@ func checkNames(s *schema) error {
 	}
 	for _, e := range s.enums {
 		for _, it := range e.items {
-			if err := add(macro(enumPrefix(e), it.name), e.name+"."+it.name); err != nil {
+			if err := add(macro(enumPrefix(e), it.name),
+				e.name+"."+it.name); err != nil {
 				return err
 			}
 		}

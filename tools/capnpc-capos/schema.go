@@ -1,8 +1,8 @@
 package main
 
-// The schema as the generators see it: constants, enums, fixed structures, message structures and interfaces, each in
-// the order of the source, with the comments of the source. It is read from a CodeGeneratorRequest; the field offsets
-// below are those of capnp's own schema.capnp.
+// The schema as the generators see it: constants, enums, fixed structures, message structures and
+// interfaces, each in the order of the source, with the comments of the source. It is read from a
+// CodeGeneratorRequest; the field offsets below are those of capnp's own schema.capnp.
 
 import (
 	"errors"
@@ -137,7 +137,8 @@ func loadSchema(request []byte) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{nodes: map[uint64]object{}, docs: map[uint64]docComments{}, out: &schema{byID: map[uint64]*iface{}}}
+	l := &loader{nodes: map[uint64]object{}, docs: map[uint64]docComments{},
+		out: &schema{byID: map[uint64]*iface{}}}
 	if err := l.index(root); err != nil {
 		return nil, err
 	}
@@ -282,10 +283,12 @@ func (l *loader) constant(node object, name string) error {
 	return nil
 }
 
-// structure reads fields in ordinal order. Unions, groups and explicit defaults have no meaning in this ABI.
+// structure reads fields in ordinal order. Unions, groups and explicit defaults have no meaning in
+// this ABI.
 func (l *loader) structure(node object, name string) (*structure, error) {
 	id := node.u64(0)
-	s := &structure{name: name, doc: l.docs[id].own, dataWords: int(node.u16(14)), pointers: int(node.u16(24))}
+	s := &structure{name: name, doc: l.docs[id].own, dataWords: int(node.u16(14)),
+		pointers: int(node.u16(24))}
 	if node.u16(30) != 0 {
 		return nil, errors.New("unions are not supported")
 	}
@@ -308,7 +311,8 @@ func (l *loader) structure(node object, name string) (*structure, error) {
 		if err != nil {
 			return nil, err
 		}
-		fd := field{name: text, doc: l.docs[id].member(i), kind: typeKind(t.u16(0)), typeID: t.u64(8), offset: int(f.u32(4))}
+		fd := field{name: text, doc: l.docs[id].member(i), kind: typeKind(t.u16(0)),
+			typeID: t.u64(8), offset: int(f.u32(4))}
 		for _, a := range []struct {
 			id   uint64
 			elem int
@@ -460,21 +464,23 @@ func (m *method) words() int {
 	return n
 }
 
-// arrayResult says that the results of the compact form go to an array: several, or one that could look like an error.
+// arrayResult says that the results of the compact form go to an array: several, or one that could
+// look like an error.
 func (m *method) arrayResult() bool {
 	r := m.results.fields
 	return len(r) > 1 || len(r) == 1 && r[0].signed()
 }
 
-// plain says that the words of the compact form are the parameter structure as it is, and the result word the result
-// structure, and that registers hold them all.
+// plain says that the words of the compact form are the parameter structure as it is, and the
+// result word the result structure, and that registers hold them all.
 func (m *method) plain() bool {
 	for _, f := range m.params.fields {
 		if !f.scalar() {
 			return false
 		}
 	}
-	return len(m.params.fields) <= registerWords && !m.dataResult() && !m.capResult() && !m.arrayResult()
+	return len(m.params.fields) <= registerWords && !m.dataResult() && !m.capResult() &&
+		!m.arrayResult()
 }
 
 // narrow says that a parameter has fewer bits than a word: its word needs a check.
@@ -513,7 +519,8 @@ func layOutFixed(s *structure) error {
 			f.elem, f.array = size, 0
 		}
 		if offset%size != 0 {
-			return fmt.Errorf("field %s at offset %d is not aligned to %d", f.name, offset, size)
+			return fmt.Errorf("field %s at offset %d is not aligned to %d", f.name,
+				offset, size)
 		}
 		f.offset = offset
 		s.align = max(s.align, size)

@@ -1,6 +1,7 @@
 package main
 
-// Tests of the schema compiler, and of the kernel's codec against the capnp tool (tests/host/codec/run.sh runs them).
+// Tests of the schema compiler, and of the kernel's codec against the capnp tool
+// (tests/host/codec/run.sh runs them).
 
 import (
 	"bytes"
@@ -16,7 +17,8 @@ import (
 
 func compile(t *testing.T, dir string, files ...string) []byte {
 	t.Helper()
-	out, err := exec.Command("capnp", append([]string{"compile", "-I", dir, "-I", "../../abi/schema", "-o-"}, files...)...).Output()
+	out, err := exec.Command("capnp", append([]string{"compile", "-I", dir, "-I",
+		"../../abi/schema", "-o-"}, files...)...).Output()
 	if err != nil {
 		t.Fatalf("capnp compile: %v", err)
 	}
@@ -33,7 +35,8 @@ func declare(t *testing.T, text string) error {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.capnp")
-	text = "@0xb5a9f8d1c2e3f405;\nusing C = import \"/annotations.capnp\";\nenum ErrorCode { none @0; }\n" + text
+	text = "@0xb5a9f8d1c2e3f405;\nusing C = import \"/annotations.capnp\";\nenum ErrorCode { " +
+		"none @0; }\n" + text
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +46,10 @@ func declare(t *testing.T, text string) error {
 
 func TestLayoutIsChecked(t *testing.T) {
 	cases := map[string]string{
-		"":               "struct S $C.fixed(16) { a @0 :UInt32; b @1 :UInt32; c @2 :UInt64; }",
-		"not aligned":    "struct S $C.fixed(16) { a @0 :UInt32; c @1 :UInt64; b @2 :UInt32; }",
+		"": "struct S $C.fixed(16) { a @0 :UInt32; b @1 :UInt32; c @2 " +
+			":UInt64; }",
+		"not aligned": "struct S $C.fixed(16) { a @0 :UInt32; c @1 :UInt64; b @2 " +
+			":UInt32; }",
 		"fields end":     "struct S $C.fixed(24) { a @0 :UInt64; c @1 :UInt64; }",
 		"not a multiple": "struct S $C.fixed(12) { a @0 :UInt64; c @1 :UInt32; }",
 		"needs $length":  "struct S $C.fixed(16) { a @0 :Data; }",
@@ -109,7 +114,8 @@ func TestDamagedRequests(t *testing.T) {
 	}
 }
 
-// oracleSchema declares every method's parameters and results as named structures: on the wire they are the same.
+// oracleSchema declares every method's parameters and results as named structures: on the wire they
+// are the same.
 func oracleSchema(s *schema) string {
 	text := "@0xb5a9f8d1c2e3f406;\nusing I = import \"/interfaces.capnp\";\n"
 	for _, it := range s.interfaces {
@@ -179,22 +185,26 @@ func TestOracle(t *testing.T) {
 		t.Fatal(err)
 	}
 	capnp := func(input []byte, what, name string) string {
-		return pipe(t, input, "capnp", what, "--quiet", "--short", "-I", "../../abi/schema", path, name)
+		return pipe(t, input, "capnp", what, "--quiet", "--short", "-I", "../../abi/schema",
+			path, name)
 	}
 	random := rand.New(rand.NewSource(2))
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
 			oracleParams(t, random, it, m, tool, func(text string) string {
-				return pipe(t, []byte(text), "capnp", "encode", "-I", "../../abi/schema", path, oracleName(it, m, "params"))
+				return pipe(t, []byte(text), "capnp", "encode", "-I",
+					"../../abi/schema", path, oracleName(it, m, "params"))
 			})
 			oracleResults(t, random, it, m, tool, func(message string) string {
-				return capnp([]byte(message), "decode", oracleName(it, m, "results"))
+				return capnp([]byte(message), "decode",
+					oracleName(it, m, "results"))
 			})
 		}
 	}
 }
 
-func oracleParams(t *testing.T, random *rand.Rand, it *iface, m *method, tool string, encode func(string) string) {
+func oracleParams(t *testing.T, random *rand.Rand, it *iface, m *method, tool string,
+	encode func(string) string) {
 	var text []string
 	want := ""
 	for _, f := range m.params.fields {
@@ -207,11 +217,13 @@ func oracleParams(t *testing.T, random *rand.Rand, it *iface, m *method, tool st
 	}
 	message := encode("(" + strings.Join(text, ", ") + ")")
 	if got := pipe(t, []byte(message), tool, "decode", it.name+"."+m.name); got != want {
-		t.Errorf("%s.%s: parameters %q decode as %q, not %q", it.name, m.name, text, got, want)
+		t.Errorf("%s.%s: parameters %q decode as %q, not %q", it.name, m.name, text, got,
+			want)
 	}
 }
 
-func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool string, decode func(string) string) {
+func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool string,
+	decode func(string) string) {
 	var text []string
 	command := []string{tool, "encode", it.name + "." + m.name}
 	for _, f := range m.results.fields {
@@ -224,7 +236,8 @@ func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool s
 		text = append(text, f.name+" = "+c)
 	}
 	if m.capResult() {
-		// The capnp tool cannot show a capability outside a connection: a pointer to capability 0 is expected as it is.
+		// The capnp tool cannot show a capability outside a connection: a pointer to
+		// capability 0 is expected as it is.
 		const want = "00000000" + "02000000" + "0000000000000100" + "0300000000000000"
 		if got := hex.EncodeToString([]byte(pipe(t, nil, command...))); got != want {
 			t.Errorf("%s.%s: capability result %s", it.name, m.name, got)
@@ -239,9 +252,11 @@ func oracleResults(t *testing.T, random *rand.Rand, it *iface, m *method, tool s
 
 func TestExceptionOracle(t *testing.T) {
 	message := pipe(t, nil, os.Getenv("CODEC_TOOL"), "exception")
-	got := pipe(t, []byte(message), "capnp", "decode", "--quiet", "--short", "-I", "../../abi/schema",
+	got := pipe(t, []byte(message), "capnp", "decode", "--quiet", "--short", "-I",
+		"../../abi/schema",
 		"../../abi/schema/interfaces.capnp", "CapException")
-	if !strings.HasPrefix(got, "(type = overloaded, code = 13, detail = 77, reason = \"noMemory: ") {
+	if !strings.HasPrefix(got,
+		"(type = overloaded, code = 13, detail = 77, reason = \"noMemory: ") {
 		t.Errorf("the exception decodes as %s", got)
 	}
 }
@@ -256,7 +271,8 @@ func TestGoStructuresHaveNoPadding(t *testing.T) {
 		size := 0
 		for _, f := range st.fields {
 			if f.offset != size {
-				t.Errorf("%s.%s: offset %d after %d bytes", st.name, f.name, f.offset, size)
+				t.Errorf("%s.%s: offset %d after %d bytes", st.name, f.name,
+					f.offset, size)
 			}
 			size += f.elem * max(f.array, 1)
 		}

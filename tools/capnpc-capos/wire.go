@@ -1,8 +1,9 @@
 package main
 
-// A reader of Cap'n Proto messages, as far as a CodeGeneratorRequest needs one. Every access is bounds-checked: a
-// pointer that leaves its segment, or a message that is cut short, is an error and never a panic of the runtime.
-// Segments are joined by far pointers, which capnp uses as soon as a request outgrows its first segment.
+// A reader of Cap'n Proto messages, as far as a CodeGeneratorRequest needs one. Every access is
+// bounds-checked: a pointer that leaves its segment, or a message that is cut short, is an error
+// and never a panic of the runtime. Segments are joined by far pointers, which capnp uses as soon
+// as a request outgrows its first segment.
 
 import (
 	"encoding/binary"
@@ -27,7 +28,8 @@ type object struct {
 	count    int // pointers
 }
 
-// parseMessage splits the stream framing: segment count - 1, the segments' sizes in words, padding, the segments.
+// parseMessage splits the stream framing: segment count - 1, the segments' sizes in words, padding,
+// the segments.
 func parseMessage(b []byte) (*message, error) {
 	if len(b) < 8 {
 		return nil, errTruncated
@@ -54,15 +56,19 @@ func parseMessage(b []byte) (*message, error) {
 }
 
 func (m *message) word(segment, index int) (uint64, error) {
-	if segment < 0 || segment >= len(m.segments) || index < 0 || index*8+8 > len(m.segments[segment]) {
-		return 0, fmt.Errorf("pointer to word %d of segment %d leaves the message", index, segment)
+	if segment < 0 || segment >= len(m.segments) || index < 0 ||
+		index*8+8 > len(m.segments[segment]) {
+		return 0, fmt.Errorf("pointer to word %d of segment %d leaves the message", index,
+			segment)
 	}
 	return binary.LittleEndian.Uint64(m.segments[segment][index*8:]), nil
 }
 
 func (m *message) bytes(segment, index, words int) ([]byte, error) {
-	if segment < 0 || segment >= len(m.segments) || index < 0 || words < 0 || (index+words)*8 > len(m.segments[segment]) {
-		return nil, fmt.Errorf("object at word %d of segment %d leaves the message", index, segment)
+	if segment < 0 || segment >= len(m.segments) || index < 0 || words < 0 ||
+		(index+words)*8 > len(m.segments[segment]) {
+		return nil, fmt.Errorf("object at word %d of segment %d leaves the message", index,
+			segment)
 	}
 	if m.budget -= words + 1; m.budget < 0 {
 		return nil, errors.New("message refers to itself too often")
@@ -70,7 +76,8 @@ func (m *message) bytes(segment, index, words int) ([]byte, error) {
 	return m.segments[segment][index*8 : (index+words)*8], nil
 }
 
-// resolve follows far pointers: it returns the pointer word proper, its segment, and the word its offset counts from.
+// resolve follows far pointers: it returns the pointer word proper, its segment, and the word its
+// offset counts from.
 func (m *message) resolve(segment, index int) (ptr uint64, seg, base int, err error) {
 	if ptr, err = m.word(segment, index); err != nil || ptr&3 != 2 {
 		return ptr, segment, index + 1, err
@@ -112,7 +119,8 @@ func (m *message) structAt(segment, start, dataWords, pointers int) (object, err
 	if err != nil {
 		return object{}, err
 	}
-	return object{msg: m, segment: segment, data: b[:dataWords*8], pointers: start + dataWords, count: pointers}, nil
+	return object{msg: m, segment: segment, data: b[:dataWords*8], pointers: start + dataWords,
+		count: pointers}, nil
 }
 
 func (m *message) root() (object, error) { return m.object(0, 0) }

@@ -18,8 +18,8 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// probeLimit bounds how long KVM has to boot a kernel and end one small program. Where KVM is nested in another
-// machine it may be there and hang, or be slower than emulation.
+// probeLimit bounds how long KVM has to boot a kernel and end one small program. Where KVM is
+// nested in another machine it may be there and hang, or be slower than emulation.
 const probeLimit = 2 * time.Second
 
 // accelerators knows what machines run with here.
@@ -30,8 +30,8 @@ type accelerators struct {
 	limit  time.Duration // for the probe
 }
 
-// bestAccelerator says whether KVM works here, and why not the first time that it need not be quiet. Without permission to probe
-// only a remembered answer counts.
+// bestAccelerator says whether KVM works here, and why not the first time that it need not be
+// quiet. Without permission to probe only a remembered answer counts.
 func bestAccelerator(c *machine.Config, mayProbe, quiet bool) string {
 	cache, err := repo.CacheDir()
 	if err != nil {
@@ -44,8 +44,8 @@ func bestAccelerator(c *machine.Config, mayProbe, quiet bool) string {
 	return a.best(c, mayProbe)
 }
 
-// best gives the answer that is remembered for host, emulator, kernel and machine type as they are, or finds one, says it and
-// remembers it.
+// best gives the answer that is remembered for host, emulator, kernel and machine type as they are,
+// or finds one, says it and remembers it.
 func (a *accelerators) best(c *machine.Config, mayProbe bool) string {
 	f, unusable := os.OpenFile(a.device, os.O_RDWR, 0)
 	if unusable == nil {
@@ -63,11 +63,13 @@ func (a *accelerators) best(c *machine.Config, mayProbe bool) string {
 	case !mayProbe:
 		return "tcg"
 	case unusable != nil:
-		answer = accelerator{name: "tcg", why: fmt.Sprintf("KVM cannot be used: %v", unusable)}
+		answer = accelerator{name: "tcg", why: fmt.Sprintf("KVM cannot be used: %v",
+			unusable)}
 	default:
 		answer.name = "kvm"
 		if err := a.probeKVM(c); err != nil {
-			answer = accelerator{name: "tcg", why: fmt.Sprintf("KVM does not work here: %v", err)}
+			answer = accelerator{name: "tcg",
+				why: fmt.Sprintf("KVM does not work here: %v", err)}
 		}
 	}
 	if a.say != nil {
@@ -91,7 +93,8 @@ func (a accelerator) String() string {
 	return strings.ToUpper(a.name) + " (" + a.why + ")"
 }
 
-// answersKept is for how many kernels, machine types and work trees in turn the answer is not looked for again.
+// answersKept is for how many kernels, machine types and work trees in turn the answer is not
+// looked for again.
 const answersKept = 32
 
 func (a *accelerators) file() string { return filepath.Join(a.cache, "accelerator") }
@@ -102,13 +105,15 @@ func (a *accelerators) remembered(key string) (answer accelerator, known bool) {
 	for line := range strings.Lines(string(text)) {
 		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
 		if len(words) >= 3 && words[0] == key && (words[1] == "kvm" || words[1] == "tcg") {
-			return accelerator{words[1], strings.Join(words[3:], ""), words[2] == "said"}, true
+			return accelerator{words[1], strings.Join(words[3:], ""),
+				words[2] == "said"}, true
 		}
 	}
 	return accelerator{}, false
 }
 
-// remember replaces the file as a whole: others may be reading it. Without it the answer is found once more, no worse.
+// remember replaces the file as a whole: others may be reading it. Without it the answer is found
+// once more, no worse.
 func (a *accelerators) remember(key string, answer accelerator) {
 	text, _ := os.ReadFile(a.file())
 	var lines []string
@@ -157,7 +162,8 @@ func probeKey(c *machine.Config, unusable error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(hash, "%s %s %d %d %s\n", boot, qemu, info.Size(), info.ModTime().UnixNano(), c.Machine)
+	fmt.Fprintf(hash, "%s %s %d %d %s\n", boot, qemu, info.Size(), info.ModTime().UnixNano(),
+		c.Machine)
 	hash.Write(kernel)
 	return fmt.Sprintf("%x", hash.Sum(nil)[:16]), nil
 }
@@ -167,12 +173,14 @@ func (a *accelerators) probeKVM(c *machine.Config) error {
 	if err := tree.AddData("/probe", exitProgram(), 0o755, time.Time{}); err != nil {
 		return err
 	}
-	pkg, err := writePackage(tree, []bootpack.Program{{Path: "/probe", Args: []string{"/probe"}}})
+	pkg, err := writePackage(tree,
+		[]bootpack.Program{{Path: "/probe", Args: []string{"/probe"}}})
 	if err != nil {
 		return err
 	}
 	defer pkg.Close()
-	probe := machine.Config{Machine: c.Machine, CPU: "max", Accel: "kvm", MemoryMiB: 64, CPUs: 1, Kernel: c.Kernel}
+	probe := machine.Config{Machine: c.Machine, CPU: "max", Accel: "kvm", MemoryMiB: 64,
+		CPUs: 1, Kernel: c.Kernel}
 	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", a.limit)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), a.limit, tooSlow)
 	defer cancel()
@@ -191,8 +199,8 @@ func (a *accelerators) probeKVM(c *machine.Config) error {
 	}
 }
 
-// exitProgram is the smallest capOS program: exit(0, process), one page, assembled by hand. A machine that runs it has
-// booted, entered user mode and come back.
+// exitProgram is the smallest capOS program: exit(0, process), one page, assembled by hand. A
+// machine that runs it has booted, entered user mode and come back.
 func exitProgram() []byte {
 	const base, headers = 0x400000, 64 + 56
 	code := []byte{
@@ -209,10 +217,14 @@ func exitProgram() []byte {
 			binary.Write(&b, binary.LittleEndian, v)
 		}
 	}
-	put(uint16(2), uint16(62), uint32(1), uint64(base+headers), uint64(64), uint64(0), uint32(0)) // type .. flags
-	put(uint16(64), uint16(56), uint16(1), uint16(0), uint16(0), uint16(0))                       // sizes and counts
+	// type .. flags
+	put(uint16(2), uint16(62), uint32(1), uint64(base+headers), uint64(64), uint64(0),
+		uint32(0))
+	// sizes and counts
+	put(uint16(64), uint16(56), uint16(1), uint16(0), uint16(0), uint16(0))
 	size := uint64(headers + len(code))
-	put(uint32(1), uint32(5), uint64(0), uint64(base), uint64(base), size, size, uint64(0x1000)) // PT_LOAD, R X
+	// PT_LOAD, R X
+	put(uint32(1), uint32(5), uint64(0), uint64(base), uint64(base), size, size, uint64(0x1000))
 	b.Write(code)
 	return b.Bytes()
 }

@@ -18,12 +18,14 @@ import (
 // fakeQEMU puts a shell script in the emulator's place.
 func fakeQEMU(t *testing.T, dir, script string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, machine.DefaultQEMU), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, machine.DefaultQEMU),
+		[]byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// workingMachine writes what a machine says that has run its one program, and gives the script that plays it.
+// workingMachine writes what a machine says that has run its one program, and gives the script that
+// plays it.
 func workingMachine(t *testing.T, dir string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -49,7 +51,8 @@ func TestAccelerator(t *testing.T) {
 	}{
 		{name: "works", answer: "kvm", says: "machines run with KVM\n"},
 		{name: "hangs", script: "exec sleep 60", answer: "tcg", says: "more than 300ms"},
-		{name: "refuses", script: "echo 'failed to initialize kvm' >&2; exit 1", answer: "tcg", says: "failed to initialize kvm"},
+		{name: "refuses", script: "echo 'failed to initialize kvm' >&2; exit 1",
+			answer: "tcg", says: "failed to initialize kvm"},
 		{name: "ends at once", script: "exit 0", answer: "tcg", says: "ended at once"},
 		{name: "no device", noDevice: true, answer: "tcg", says: "no such file"},
 	} {
@@ -66,7 +69,8 @@ func TestAccelerator(t *testing.T) {
 				os.WriteFile(device, nil, 0o644)
 			}
 			var said strings.Builder
-			a := accelerators{device: device, cache: dir, say: &said, limit: 300 * time.Millisecond}
+			a := accelerators{device: device, cache: dir, say: &said,
+				limit: 300 * time.Millisecond}
 			if c.answer == "kvm" {
 				a.limit = time.Minute
 			}
@@ -77,19 +81,23 @@ func TestAccelerator(t *testing.T) {
 			// A quiet asker leaves it to the next one to say the answer.
 			quiet := a
 			quiet.say = nil
-			if answer := quiet.best(config, true); answer != c.answer || said.Len() > 0 {
+			if answer := quiet.best(config, true); answer != c.answer ||
+				said.Len() > 0 {
 				t.Errorf("quietly: %s, %q", answer, &said)
 			}
-			if answer := a.best(config, true); answer != c.answer || !strings.Contains(said.String(), c.says) {
+			if answer := a.best(config, true); answer != c.answer ||
+				!strings.Contains(said.String(), c.says) {
 				t.Errorf("%s, %q", answer, &said)
 			}
 			once := said.String()
 			for _, mayProbe := range []bool{true, false} {
-				if answer := a.best(config, mayProbe); answer != c.answer || said.String() != once {
+				if answer := a.best(config, mayProbe); answer != c.answer ||
+					said.String() != once {
 					t.Errorf("later: %s, %q", answer, &said)
 				}
 			}
-			// Another kernel is another question, unless there is no KVM at all; the first answer stays known.
+			// Another kernel is another question, unless there is no KVM at all; the
+			// first answer stays known.
 			os.WriteFile(kernel, []byte("two"), 0o644)
 			a.best(config, true)
 			if again := said.String() != once; again == c.noDevice {
@@ -97,7 +105,8 @@ func TestAccelerator(t *testing.T) {
 			}
 			once = said.String()
 			os.WriteFile(kernel, []byte("one"), 0o644)
-			if answer := a.best(config, false); answer != c.answer || said.String() != once {
+			if answer := a.best(config, false); answer != c.answer ||
+				said.String() != once {
 				t.Errorf("with the first kernel: %s, %q", answer, &said)
 			}
 		})
@@ -108,7 +117,8 @@ func TestAcceleratorMemory(t *testing.T) {
 	a := accelerators{cache: t.TempDir()}
 	os.WriteFile(a.file(), []byte("old kvm\nnonsense maybe said\n\nkey kvm unsaid\n"), 0o644)
 	for key, want := range map[string]bool{"key": true, "nonsense": false, "old": false} {
-		if answer, known := a.remembered(key); known != want || known && answer != (accelerator{name: "kvm"}) {
+		if answer, known := a.remembered(key); known != want ||
+			known && answer != (accelerator{name: "kvm"}) {
 			t.Errorf("%s: %+v", key, answer)
 		}
 	}
@@ -120,7 +130,8 @@ func TestAcceleratorMemory(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	last, known := a.remembered(fmt.Sprint("key", 3*answersKept-1))
-	if _, first := a.remembered("key"); first || !known || last != (accelerator{"tcg", "why and how", true}) {
+	if _, first := a.remembered("key"); first || !known ||
+		last != (accelerator{"tcg", "why and how", true}) {
 		t.Errorf("%+v", last)
 	}
 	if entries, _ := os.ReadDir(a.cache); len(entries) != 1 {

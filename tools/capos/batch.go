@@ -18,7 +18,8 @@ import (
 	"capos.dev/tools/capos/internal/symbols"
 )
 
-// batchProgram is one line of a batch file: one of several programs that share a machine, one after the other.
+// batchProgram is one line of a batch file: one of several programs that share a machine, one after
+// the other.
 type batchProgram struct {
 	Name    string   `json:"name"` // what results call it; by default the ELF file's name
 	ELF     string   `json:"elf"`
@@ -26,7 +27,8 @@ type batchProgram struct {
 	Env     []string `json:"env"`
 	Timeout string   `json:"timeout"` // a duration; 60s when empty
 
-	// Together: it starts with the program before it, and they run at the same time. What they write is taken for the first one's.
+	// Together: it starts with the program before it, and they run at the same time. What they
+	// write is taken for the first one's.
 	Together bool `json:"together"`
 }
 
@@ -47,11 +49,13 @@ func (r *batchResult) ok() bool { return r.Status == 0 && r.Leak == "" }
 const (
 	batchTimeout = 60 * time.Second
 
-	// batchOutputMax bounds what is kept of one program's output; a program that writes more is cut off there.
+	// batchOutputMax bounds what is kept of one program's output; a program that writes more is
+	// cut off there.
 	batchOutputMax = 16 << 20
 )
 
-// runBatchFile is --batch FILE: JSON lines in, JSON lines out, status 1 when a program failed or leaked.
+// runBatchFile is --batch FILE: JSON lines in, JSON lines out, status 1 when a program failed or
+// leaked.
 func runBatchFile(root string, c *machine.Config, m *machineFlags, file string) int {
 	programs, err := readBatch(file)
 	if err != nil {
@@ -92,9 +96,11 @@ func readBatch(file string) ([]batchProgram, error) {
 	}
 }
 
-// runBatch runs the programs and calls result for each, in order. A machine that is lost on the way - a kernel panic, a
-// program that does not end - costs the program that was running; the ones after it get another machine.
-func runBatch(ctx context.Context, c *machine.Config, programs []batchProgram, result func(batchResult)) error {
+// runBatch runs the programs and calls result for each, in order. A machine that is lost on the way
+// - a kernel panic, a program that does not end - costs the program that was running; the ones
+// after it get another machine.
+func runBatch(ctx context.Context, c *machine.Config, programs []batchProgram,
+	result func(batchResult)) error {
 	if err := checkKernel(c); err != nil {
 		return err
 	}
@@ -111,7 +117,8 @@ func runBatch(ctx context.Context, c *machine.Config, programs []batchProgram, r
 	return context.Cause(ctx)
 }
 
-// collector gathers the output of the program that is running. All its methods are called from one goroutine.
+// collector gathers the output of the program that is running. All its methods are called from one
+// goroutine.
 type collector struct {
 	programs []batchProgram
 	current  int
@@ -134,7 +141,8 @@ func (b *limitedBuffer) Write(data []byte) (int, error) {
 }
 
 // runSome starts one machine and returns how many of the programs have had their result.
-func runSome(ctx context.Context, c *machine.Config, programs []batchProgram, result func(batchResult)) (int, error) {
+func runSome(ctx context.Context, c *machine.Config, programs []batchProgram,
+	result func(batchResult)) (int, error) {
 	pkg, err := batchPackage(programs)
 	if err != nil {
 		return 0, err
@@ -145,7 +153,8 @@ func runSome(ctx context.Context, c *machine.Config, programs []batchProgram, re
 	k := &collector{programs: programs, result: result, started: time.Now()}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
-	outcome, err := machine.Run(ctx, c, pkg, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes, Ended: k.ended})
+	outcome, err := machine.Run(ctx, c, pkg, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr,
+		Notes: &k.notes, Ended: k.ended})
 	if err != nil {
 		return 0, err
 	}
@@ -175,14 +184,16 @@ func (k *collector) ended(end machine.ProgramEnd) {
 		table, _ = symbols.Open(p.ELF)
 	}
 	status, text := report.Program(&end, p.name(), table)
-	k.finish(batchResult{Status: status, Report: text, Leak: report.LeakText(&end, p.name()), CPUTimeNS: end.CpuTimeNs})
+	k.finish(batchResult{Status: status, Report: text, Leak: report.LeakText(&end, p.name()),
+		CPUTimeNS: end.CpuTimeNs})
 	k.timer.Reset(k.limit())
 }
 
 // lost gives the current program a result when the machine is gone.
 func (k *collector) lost(o *machine.Outcome, c *machine.Config) {
 	if errors.Is(o.Stopped, errTimeout) {
-		text := fmt.Sprintf("capos: %s did not end within %v\n", k.programs[k.current].name(), k.limit())
+		text := fmt.Sprintf("capos: %s did not end within %v\n",
+			k.programs[k.current].name(), k.limit())
 		k.finish(batchResult{Status: report.StatusTimeout, Report: text + indent(o.Log)})
 		return
 	}
@@ -226,8 +237,10 @@ func batchPackage(programs []batchProgram) (*os.File, error) {
 		if err := tree.AddHostFile(p.ELF, path); err != nil {
 			return nil, err
 		}
-		env := append([]string{"PATH=/bin", "HOME=" + guestHome, "TMPDIR=/tmp", "PWD=/"}, p.Env...)
-		list = append(list, bootpack.Program{Path: path, Args: append([]string{path}, p.Args...), Env: lastWins(env), Together: p.Together})
+		env := append([]string{"PATH=/bin", "HOME=" + guestHome, "TMPDIR=/tmp", "PWD=/"},
+			p.Env...)
+		list = append(list, bootpack.Program{Path: path, Args: append([]string{path},
+			p.Args...), Env: lastWins(env), Together: p.Together})
 	}
 	return writePackage(tree, list)
 }

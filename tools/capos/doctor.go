@@ -28,10 +28,13 @@ func doctorCommand(args []string) int {
 	}
 	show := func(name, value string) { fmt.Printf("%-12s %s\n", name, value) }
 	show("capOS", orMissing(firstLine("git", "-C", root, "describe", "--always", "--dirty")))
-	show("host", strings.TrimSpace(firstLine("uname", "-srm")+", "+osRelease())+fmt.Sprintf(", %d CPUs", runtime.NumCPU()))
+	show("host", strings.TrimSpace(firstLine("uname", "-srm")+", "+osRelease())+fmt.Sprintf(
+		", %d CPUs", runtime.NumCPU()))
 	missing := 0
-	for _, tool := range [][]string{{"QEMU", machine.DefaultQEMU, "--version"}, {"make", "make", "--version"}, {"gcc", "gcc", "--version"},
-		{"clang", "clang-19", "--version"}, {"lld", "ld.lld-19", "--version"}, {"capnp", "capnp", "--version"}} {
+	for _, tool := range [][]string{{"QEMU", machine.DefaultQEMU, "--version"},
+		{"make", "make", "--version"}, {"gcc", "gcc", "--version"},
+		{"clang", "clang-19", "--version"}, {"lld", "ld.lld-19", "--version"}, {"capnp",
+			"capnp", "--version"}} {
 		version := firstLine(tool[1], tool[2:]...)
 		if version == "" {
 			missing++
@@ -45,7 +48,8 @@ func doctorCommand(args []string) int {
 	show("debug kernel", describeFile(repo.Kernel(root, "debug")))
 	show("KVM", describeKVM(root))
 	if missing > 0 {
-		fmt.Printf("\n%d needed program(s) are missing; ./capos run installs them where there is apt-get\n", missing)
+		fmt.Printf("\n%d needed program(s) are missing; ./capos run installs them where "+
+			"there is apt-get\n", missing)
 		return 1
 	}
 	return 0
@@ -95,7 +99,8 @@ func portedGo(root string) string {
 	dirs, _ := filepath.Glob(filepath.Join(cache, "go-*", "bin", "go"))
 	for _, program := range dirs {
 		words := strings.Fields(firstLine(program, "version"))
-		if len(words) > 2 && strings.Contains(words[2], "capos") && !slices.Contains(versions, words[2]) {
+		if len(words) > 2 && strings.Contains(words[2], "capos") &&
+			!slices.Contains(versions, words[2]) {
 			versions = append(versions, words[2])
 		}
 	}
@@ -111,7 +116,8 @@ func describeFile(name string) string {
 	if err != nil {
 		return "not built yet"
 	}
-	return fmt.Sprintf("%d KiB, built %s", info.Size()>>10, info.ModTime().Format("2006-01-02 15:04:05"))
+	return fmt.Sprintf("%d KiB, built %s", info.Size()>>10,
+		info.ModTime().Format("2006-01-02 15:04:05"))
 }
 
 func describeKVM(root string) string {
@@ -124,5 +130,6 @@ func describeKVM(root string) string {
 	if checkKernel(c) != nil {
 		return "/dev/kvm can be opened; not probed, there is no kernel yet"
 	}
-	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c, true, false))
+	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c,
+		true, false))
 }

@@ -30,8 +30,10 @@ func execCommand(args []string) int {
 	var m machineFlags
 	flags := newFlags("exec", "[FLAGS] PROGRAM [ARGUMENTS]", execText)
 	m.register(flags, execMemory)
-	batch := flags.String("batch", "", "run the programs listed in `FILE` one after the other, see docs/run.md")
-	if status, ok := parse(flags, append(strings.Fields(os.Getenv(runFlagsVar)), args...)); !ok {
+	batch := flags.String("batch", "",
+		"run the programs listed in `FILE` one after the other, see docs/run.md")
+	if status, ok := parse(flags, append(strings.Fields(os.Getenv(runFlagsVar)),
+		args...)); !ok {
 		return status
 	}
 	if flags.NArg() == 0 && *batch == "" {
@@ -93,11 +95,13 @@ func (l *launch) prepareExec(args []string) error {
 		l.exports.add(cover, cover, true)
 	}
 	env := append(execEnv(os.Environ()), "HOME="+guestHome, "TMPDIR=/tmp", "PWD="+dir)
-	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...), Env: lastWins(append(env, l.exports.env()...))}
+	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...),
+		Env: lastWins(append(env, l.exports.env()...))}
 	return nil
 }
 
-// isTest tells a test binary from a program: go test names its binaries so and always passes flags for package testing.
+// isTest tells a test binary from a program: go test names its binaries so and always passes flags
+// for package testing.
 func isTest(elf string, args []string) bool {
 	if strings.HasSuffix(elf, ".test") {
 		return true
@@ -110,8 +114,10 @@ func isTest(elf string, args []string) bool {
 	return false
 }
 
-// hostOnly are variables that mean something only to this host's loader, desktop, build or file system.
-var hostOnly = []string{"LD_", "DISPLAY=", "WAYLAND_", "XDG_", "DBUS_", "SSH_", "MAKE", "MFLAGS=", "CAPOS_", "GOTMPDIR=", "OLDPWD=", "_="}
+// hostOnly are variables that mean something only to this host's loader, desktop, build or file
+// system.
+var hostOnly = []string{"LD_", "DISPLAY=", "WAYLAND_", "XDG_", "DBUS_", "SSH_", "MAKE", "MFLAGS=",
+	"CAPOS_", "GOTMPDIR=", "OLDPWD=", "_="}
 
 func execEnv(host []string) []string {
 	var env []string
@@ -128,7 +134,8 @@ func execEnv(host []string) []string {
 }
 
 // outputFlags are the flags of package testing that name a file to be written.
-var outputFlags = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile", "testlogfile"}
+var outputFlags = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace",
+	"coverprofile", "testlogfile"}
 
 type testOutput struct {
 	path string
@@ -169,16 +176,16 @@ func absolute(name, dir string) string {
 	return filepath.Join(dir, name)
 }
 
-// A program started by go run sees its working directory's files only when that is little: it may be anything, a
-// home directory too.
+// A program started by go run sees its working directory's files only when that is little: it may
+// be anything, a home directory too.
 const (
 	runTreeEntries = 4000
 	runTreeBytes   = 32 << 20
 )
 
-// goTree collects the files that a program started by the go command may expect: for a test its package directory
-// with everything below, its module's go.mod files, the testdata directories above it, and what go/tests/trees.txt
-// names for packages of the standard library.
+// goTree collects the files that a program started by the go command may expect: for a test its
+// package directory with everything below, its module's go.mod files, the testdata directories
+// above it, and what go/tests/trees.txt names for packages of the standard library.
 func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
 	tree := bootpack.NewTree()
 	for _, d := range []string{dir, "/tmp", guestHome} {
@@ -209,7 +216,8 @@ func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
 	return tree, addGoroot(tree, root, goroot, rel)
 }
 
-// addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate size.
+// addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate
+// size.
 func addWorkingDir(tree *bootpack.Tree, dir string) error {
 	entries, size := 0, int64(0)
 	tooMuch := errors.New("too much")
@@ -234,7 +242,8 @@ func addWorkingDir(tree *bootpack.Tree, dir string) error {
 	left := int64(runTreeBytes)
 	return tree.AddHostTree(dir, dir, func(rel string, d fs.DirEntry) bool {
 		info, err := d.Info()
-		if err != nil || d.IsDir() || info.Size() > left || !readable(filepath.Join(dir, rel)) {
+		if err != nil || d.IsDir() || info.Size() > left ||
+			!readable(filepath.Join(dir, rel)) {
 			return true
 		}
 		left -= info.Size()
@@ -250,8 +259,8 @@ func readable(name string) bool {
 	return err == nil
 }
 
-// addParents adds go.mod, go.sum, go.work and testdata of the directories above, up to the module's root or, in the
-// standard library, to GOROOT/src.
+// addParents adds go.mod, go.sum, go.work and testdata of the directories above, up to the module's
+// root or, in the standard library, to GOROOT/src.
 func addParents(tree *bootpack.Tree, dir, standard string) error {
 	for at := dir; ; at = filepath.Dir(at) {
 		module := false
@@ -272,7 +281,8 @@ func addParents(tree *bootpack.Tree, dir, standard string) error {
 	}
 }
 
-// addGoroot adds the time zones, which any program may ask for, and what is listed for this package.
+// addGoroot adds the time zones, which any program may ask for, and what is listed for this
+// package.
 func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
 	paths, err := extraPaths(filepath.Join(root, "go", "tests", "trees.txt"), pkg)
 	if err != nil {
@@ -287,7 +297,8 @@ func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
 		}
 		file := filepath.Join(goroot, filepath.FromSlash(name))
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			continue // another Go release may lack it; the test that wants it will say so
+			// another Go release may lack it; the test that wants it will say so
+			continue
 		}
 		if err := tree.AddHostTree(file, file, nil); err != nil {
 			return err
@@ -296,7 +307,8 @@ func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
 	return nil
 }
 
-// extraPaths reads lines "PACKAGE PATH..." from a data file: names below GOROOT, and absolute names of empty directories.
+// extraPaths reads lines "PACKAGE PATH..." from a data file: names below GOROOT, and absolute names
+// of empty directories.
 func extraPaths(file, pkg string) ([]string, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) || pkg == "" {
@@ -314,7 +326,8 @@ func extraPaths(file, pkg string) ([]string, error) {
 	}
 	for _, p := range paths {
 		if !filepath.IsLocal(p) && !filepath.IsAbs(p) {
-			return nil, fmt.Errorf("%s: %s is neither below GOROOT nor absolute", file, p)
+			return nil, fmt.Errorf("%s: %s is neither below GOROOT nor absolute", file,
+				p)
 		}
 	}
 	return paths, nil

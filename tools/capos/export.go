@@ -11,14 +11,16 @@ import (
 	"capos.dev/tools/capos/internal/hostchannel"
 )
 
-// exports writes files that a program hands out to the host. The guest is hostile: only names under a mapping are
-// written, and below a mapped directory nothing outside of it can be reached, by ".." or by a link.
+// exports writes files that a program hands out to the host. The guest is hostile: only names under
+// a mapping are written, and below a mapped directory nothing outside of it can be reached, by ".."
+// or by a link.
 type exports struct {
 	mappings []mapping
 	refused  bool // one message is enough for a program that keeps trying
 }
 
-// mapping takes a file, or a directory with everything below it, from the guest's tree to the host's.
+// mapping takes a file, or a directory with everything below it, from the guest's tree to the
+// host's.
 type mapping struct {
 	guest, host string
 	dir         bool
@@ -32,8 +34,8 @@ func (e *exports) add(guest, host string, dir bool) {
 	e.mappings = append(e.mappings, mapping{path.Clean(guest), filepath.Clean(host), dir})
 }
 
-// addFlag reads a flag of the form GUEST[:HOST]; relative names are below the working directories. A directory is
-// meant when either name ends in a slash or the host's is one already.
+// addFlag reads a flag of the form GUEST[:HOST]; relative names are below the working directories.
+// A directory is meant when either name ends in a slash or the host's is one already.
 func (e *exports) addFlag(text, guestDir string) error {
 	guest, host, both := strings.Cut(text, ":")
 	if guest == "" || both && host == "" {
@@ -57,7 +59,8 @@ func (e *exports) addFlag(text, guestDir string) error {
 	return nil
 }
 
-// env gives the variables that tell the program in which directories it may write, and what is handed to the host.
+// env gives the variables that tell the program in which directories it may write, and what is
+// handed to the host.
 func (e *exports) env() []string {
 	if len(e.mappings) == 0 {
 		return nil
@@ -71,7 +74,8 @@ func (e *exports) env() []string {
 			writable = append(writable, path.Dir(m.guest))
 		}
 	}
-	return []string{"CAPOS_EXPORT=" + strings.Join(exported, ":"), "CAPOS_WRITABLE=" + strings.Join(writable, ":")}
+	return []string{"CAPOS_EXPORT=" + strings.Join(exported, ":"), "CAPOS_WRITABLE=" +
+		strings.Join(writable, ":")}
 }
 
 // receive stores one piece of a file.
@@ -95,7 +99,8 @@ func (e *exports) store(w hostchannel.FileWrite) error {
 			}
 			return writeAt(f, w)
 		}
-		if rel, below := strings.CutPrefix(name, strings.TrimSuffix(m.guest, "/")+"/"); below && m.dir {
+		if rel, below := strings.CutPrefix(name, strings.TrimSuffix(m.guest,
+			"/")+"/"); below && m.dir {
 			return storeBelow(m.host, rel, w)
 		}
 	}

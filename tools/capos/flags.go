@@ -18,7 +18,8 @@ type machineFlags struct {
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 
-	quiet bool // the program's output goes to somebody who compares it: nothing is said that need not be
+	// the program's output goes to somebody who compares it: nothing is said that need not be
+	quiet bool
 
 	timeout              time.Duration
 	kernelArgs, qemuArgs list
@@ -31,16 +32,26 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.IntVar(&m.cpus, "cpus", 0, "number of CPUs (default: the host's, at most 2)")
 	fs.StringVar(&m.machine, "machine", "microvm", "machine `TYPE`: microvm, q35 or pc")
 	fs.StringVar(&m.cpu, "cpu", "max", "CPU `MODEL`, in QEMU's words")
-	fs.StringVar(&m.accel, "accel", "auto", "kvm, tcg, or auto: kvm where a short probe shows that it works")
-	fs.StringVar(&m.kernel, "kernel", "release", "release, or debug: with assertions and checks of every memory access and undefined operation")
-	fs.BoolVar(&m.icount, "icount", false, "instruction-exact on one CPU: a guest nanosecond is one instruction")
-	fs.BoolVar(&m.trace, "trace", false, "name every capability call with arguments and result on standard error")
-	fs.BoolVar(&m.stats, "stats", false, "print ledgers and calls per method at the end on standard error")
+	fs.StringVar(&m.accel, "accel", "auto",
+		"kvm, tcg, or auto: kvm where a short probe shows that it works")
+	fs.StringVar(&m.kernel, "kernel", "release",
+		"release, or debug: with assertions and checks of every memory access and "+
+			"undefined operation")
+	fs.BoolVar(&m.icount, "icount", false,
+		"instruction-exact on one CPU: a guest nanosecond is one instruction")
+	fs.BoolVar(&m.trace, "trace", false,
+		"name every capability call with arguments and result on standard error")
+	fs.BoolVar(&m.stats, "stats", false,
+		"print ledgers and calls per method at the end on standard error")
 	fs.BoolVar(&m.gdb, "d", false, "wait for gdb and print the command that connects it")
-	fs.BoolVar(&m.dryRun, "dry-run", false, "print the exact QEMU command instead of running it")
+	fs.BoolVar(&m.dryRun, "dry-run", false,
+		"print the exact QEMU command instead of running it")
 	fs.BoolVar(&m.verbose, "v", false, "show the kernel's log on standard error")
-	fs.DurationVar(&m.timeout, "timeout", 0, "end the machine after this `DURATION` (30s, 5m) with status 124")
-	fs.Var(&m.kernelArgs, "kernel-arg", "append a `WORD` to the kernel's command line, such as clock=hpet (repeatable; see docs/run.md)")
+	fs.DurationVar(&m.timeout, "timeout", 0,
+		"end the machine after this `DURATION` (30s, 5m) with status 124")
+	fs.Var(&m.kernelArgs, "kernel-arg",
+		"append a `WORD` to the kernel's command line, such as clock=hpet (repeatable; "+
+			"see docs/run.md)")
 	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
 }
 
@@ -53,8 +64,11 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if m.kernel != "release" && m.kernel != "debug" {
 		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
 	}
-	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory, CPUs: m.cpus, ICount: m.icount,
-		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats, Words: m.kernelArgs, Extra: m.qemuArgs}
+	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory,
+		CPUs: m.cpus, ICount: m.icount,
+		Kernel: repo.Kernel(root,
+			m.kernel), Trace: m.trace, Stats: m.stats, Words: m.kernelArgs,
+		Extra: m.qemuArgs}
 	if m.gdb {
 		if c.GDB, err = machine.GDBAddress(); err != nil {
 			return nil, err
@@ -85,7 +99,8 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 // checkQEMU says what to do when the emulator is missing.
 func checkQEMU() error {
 	if _, err := exec.LookPath(machine.DefaultQEMU); err != nil {
-		return fmt.Errorf("%s is not installed (Debian: apt-get install qemu-system-x86)", machine.DefaultQEMU)
+		return fmt.Errorf("%s is not installed (Debian: apt-get install qemu-system-x86)",
+			machine.DefaultQEMU)
 	}
 	return nil
 }

@@ -37,12 +37,15 @@ func imageCommand(args []string) int {
 	var i imageFlags
 	flags := newFlags("image", "[FLAGS] PROGRAM [ARGUMENTS]", imageText)
 	flags.Var(&i.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
-	flags.Var(&i.files, "files", "give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
+	flags.Var(&i.files, "files",
+		"give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
 	flags.StringVar(&i.dir, "w", "/", "working directory of the program, `DIR`")
 	flags.StringVar(&i.kernel, "kernel", "release", "release or debug")
 	flags.StringVar(&i.output, "o", "capos-image", "the `FILE.iso` or directory to write")
-	flags.DurationVar(&i.linger, "linger", 15*time.Second, "with a screen: `DURATION` to read it before the machine is switched off")
-	flags.Var(&i.kernelArgs, "kernel-arg", "a `WORD` for the kernel's command line on an ISO image (repeatable)")
+	flags.DurationVar(&i.linger, "linger", 15*time.Second,
+		"with a screen: `DURATION` to read it before the machine is switched off")
+	flags.Var(&i.kernelArgs, "kernel-arg",
+		"a `WORD` for the kernel's command line on an ISO image (repeatable)")
 	if status, ok := parse(flags, args); !ok {
 		return status
 	}
@@ -83,9 +86,12 @@ func (i *imageFlags) write(args []string) error {
 		return err
 	}
 	pkg, kernel := filepath.Join(i.output, bootPackageName), filepath.Join(i.output, kernelName)
-	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1, Kernel: kernel}
-	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, pkg, machine.ShellCommand(machine.DefaultQEMU, c.Args(pkg)))
-	fmt.Println("Standard input and output of that command are the framed host channel (docs/run.md), standard error is the log.")
+	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1,
+		Kernel: kernel}
+	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, pkg,
+		machine.ShellCommand(machine.DefaultQEMU, c.Args(pkg)))
+	fmt.Println("Standard input and output of that command are the framed host channel " +
+		"(docs/run.md), standard error is the log.")
 	return nil
 }
 
@@ -96,7 +102,8 @@ const (
 
 // writeBootFiles writes the two files that every loader wants, to a directory.
 func writeBootFiles(l *launch, kernel, dir string) error {
-	if err := savePackage(filepath.Join(dir, bootPackageName), l.tree, []bootpack.Program{l.program}); err != nil {
+	if err := savePackage(filepath.Join(dir, bootPackageName), l.tree,
+		[]bootpack.Program{l.program}); err != nil {
 		return err
 	}
 	return copyFile(kernel, filepath.Join(dir, kernelName))

@@ -14,8 +14,9 @@ import (
 	"capos.dev/tools/capos/internal/screenfont"
 )
 
-// An ISO image is made by grub-mkrescue: GRUB for BIOS and for UEFI, in a hybrid file system that boots from CDs and from
-// disks. GRUB loads the kernel by Multiboot2, with the boot package and a font for the screen as modules.
+// An ISO image is made by grub-mkrescue: GRUB for BIOS and for UEFI, in a hybrid file system that
+// boots from CDs and from disks. GRUB loads the kernel by Multiboot2, with the boot package and a
+// font for the screen as modules.
 
 const (
 	fontName    = "font"
@@ -33,7 +34,8 @@ var imagePackages = []struct {
 }{
 	{"grub-common", func() bool { return onPath(grubMkrescue) && exists(grubFont) }},
 	{"grub-pc-bin", func() bool { return exists(grubModules + "/i386-pc/multiboot2.mod") }},
-	{"grub-efi-amd64-bin", func() bool { return exists(grubModules + "/x86_64-efi/multiboot2.mod") }},
+	{"grub-efi-amd64-bin",
+		func() bool { return exists(grubModules + "/x86_64-efi/multiboot2.mod") }},
 	{"xorriso", func() bool { return onPath("xorriso") }},
 	{"mtools", func() bool { return onPath("mformat") }},
 }
@@ -61,11 +63,12 @@ func checkImageTools() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("an ISO image needs what is in these packages (Debian: apt-get install %s)", strings.Join(missing, " "))
+	return fmt.Errorf("an ISO image needs what is in these packages (Debian: apt-get install "+
+		"%s)", strings.Join(missing, " "))
 }
 
-// grubConfiguration boots at once. On BIOS the screen stays in text mode; UEFI has none, there GRUB chooses a mode of pixels. If
-// anything fails, GRUB says so and stays at its prompt.
+// grubConfiguration boots at once. On BIOS the screen stays in text mode; UEFI has none, there GRUB
+// chooses a mode of pixels. If anything fails, GRUB says so and stays at its prompt.
 const grubConfiguration = `# Written by ./capos image.
 if [ "$grub_platform" = efi ]; then
 	insmod all_video
@@ -112,7 +115,8 @@ func (i *imageFlags) writeISO(l *launch) error {
 	}
 	configuration := fmt.Sprintf(grubConfiguration, i.kernelWords())
 	if err := errors.Join(os.WriteFile(filepath.Join(boot, fontName), font, 0o644),
-		os.WriteFile(filepath.Join(boot, "grub", "grub.cfg"), []byte(configuration), 0o644)); err != nil {
+		os.WriteFile(filepath.Join(boot, "grub", "grub.cfg"), []byte(configuration),
+			0o644)); err != nil {
 		return err
 	}
 	if err := makeISO(dir, i.output); err != nil {
@@ -129,9 +133,11 @@ func makeISO(dir, output string) error {
 	temporary := output + ".new"
 	defer os.Remove(temporary) // fails after the rename, as it should
 	defer repo.Progress("making " + output)()
-	cmd := exec.Command(grubMkrescue, "--fonts=", "--locales=", "--themes=", "-o", temporary, dir, "--", "-volid", "CAPOS")
+	cmd := exec.Command(grubMkrescue, "--fonts=", "--locales=", "--themes=", "-o", temporary,
+		dir, "--", "-volid", "CAPOS")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s failed: %w\n%s", grubMkrescue, err, lastLines(string(out), 10))
+		return fmt.Errorf("%s failed: %w\n%s", grubMkrescue, err, lastLines(string(out),
+			10))
 	}
 	return os.Rename(temporary, output)
 }
@@ -142,7 +148,8 @@ func printISO(output string) error {
 		return err
 	}
 	qemu := isoMachine{machine: "q35", iso: output, memoryMiB: 512, cpus: 2}
-	bios := machine.ShellCommand(machine.DefaultQEMU, append(qemu.args(), "-serial", "mon:stdio"))
+	bios := machine.ShellCommand(machine.DefaultQEMU, append(qemu.args(), "-serial",
+		"mon:stdio"))
 	fmt.Printf(`%s is written, %.1f MiB. To start it in QEMU, with the serial port here (Ctrl-A X ends QEMU):
   %s
 by UEFI (package ovmf):
@@ -154,8 +161,8 @@ and boot from that; with UEFI, Secure Boot must be off.
 	return nil
 }
 
-// isoMachine is a machine that boots from an image, as little like a machine of ./capos run as possible: no host channel, no
-// device that ends it.
+// isoMachine is a machine that boots from an image, as little like a machine of ./capos run as
+// possible: no host channel, no device that ends it.
 type isoMachine struct {
 	machine, iso    string
 	memoryMiB, cpus int
@@ -163,7 +170,8 @@ type isoMachine struct {
 }
 
 func (m *isoMachine) args() []string {
-	args := []string{"-machine", m.machine, "-cpu", "max", "-m", fmt.Sprintf("%dM", m.memoryMiB), "-smp", fmt.Sprint(m.cpus),
+	args := []string{"-machine", m.machine, "-cpu", "max", "-m", fmt.Sprintf("%dM",
+		m.memoryMiB), "-smp", fmt.Sprint(m.cpus),
 		"-nodefaults", "-vga", "std", "-display", "none", "-cdrom", m.iso}
 	if m.uefi {
 		args = append(args, "-bios", uefiFirmware)

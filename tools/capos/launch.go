@@ -19,7 +19,8 @@ import (
 	"capos.dev/tools/capos/internal/symbols"
 )
 
-// launch is one program about to get a machine of its own, connected to this process's standard streams.
+// launch is one program about to get a machine of its own, connected to this process's standard
+// streams.
 type launch struct {
 	root    string
 	config  *machine.Config
@@ -36,7 +37,8 @@ var (
 	errTerminated = errors.New("terminated")
 )
 
-// patience is how long an interrupted machine may go on when it is asked again, and a terminated one at all.
+// patience is how long an interrupted machine may go on when it is asked again, and a terminated
+// one at all.
 const patience = 2 * time.Second
 
 // run boots the machine and gives the exit status.
@@ -64,7 +66,8 @@ func (l *launch) run() int {
 		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
 		defer timer.Stop()
 	}
-	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Notes: os.Stderr, Keys: signalKeys(stop)}
+	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Notes: os.Stderr, Keys: signalKeys(stop)}
 	if l.exports != nil {
 		guest.File = l.exports.receive
 	}
@@ -78,8 +81,8 @@ func (l *launch) run() int {
 	return l.explain(outcome)
 }
 
-// signalKeys turns signals to this process into keys of the machine's console. A second interrupt soon after the
-// first, and a terminate that has no effect, end the machine.
+// signalKeys turns signals to this process into keys of the machine's console. A second interrupt
+// soon after the first, and a terminate that has no effect, end the machine.
 func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
@@ -111,7 +114,8 @@ func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
 	return keys
 }
 
-// explain prints why the program or the machine ended, unless the program simply exited, and gives the status.
+// explain prints why the program or the machine ended, unless the program simply exited, and gives
+// the status.
 func (l *launch) explain(o *machine.Outcome) int {
 	name := filepath.Base(l.program.Path)
 	if len(o.Programs) > 0 {
@@ -176,5 +180,7 @@ func (l *launch) printDebugger() {
 		program = abs // the other terminal may be elsewhere
 	}
 	args = append(args, "-ex", "add-symbol-file "+program, "-ex", "target remote "+l.config.GDB)
-	fmt.Fprintf(os.Stderr, "capos: the machine waits for a debugger; in another terminal:\n  %s\n", machine.ShellCommand("gdb", args))
+	fmt.Fprintf(os.Stderr,
+		"capos: the machine waits for a debugger; in another terminal:\n  %s\n",
+		machine.ShellCommand("gdb", args))
 }

@@ -1,7 +1,9 @@
-// Command capos is everything that a person does with capOS on the host: run programs, build them, test the system.
-// It is started by ./capos in the repository's root, which sees to packages and to this tool being up to date.
+// Command capos is everything that a person does with capOS on the host: run programs, build them,
+// test the system. It is started by ./capos in the repository's root, which sees to packages and to
+// this tool being up to date.
 //
-// Started under the name go_capos_amd64_exec it is the program that the go command runs foreign binaries with.
+// Started under the name go_capos_amd64_exec it is the program that the go command runs foreign
+// binaries with.
 package main
 
 import (
@@ -28,9 +30,11 @@ func commands() []command {
 		{"cc", "compile and link C programs for capOS", ccCommand},
 		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand},
 		{"test", "run everything that must hold", testCommand},
-		{"status", "write docs/status.md from the claims and the last test run", statusCommand},
+		{"status", "write docs/status.md from the claims and the last test run",
+			statusCommand},
 		{"doctor", "print versions and what is missing, for bug reports", doctorCommand},
-		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)", execCommand},
+		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)",
+			execCommand},
 	}
 }
 
@@ -44,7 +48,8 @@ func main() {
 }
 
 func dispatch(args []string) int {
-	if len(args) == 0 || args[0] == "help" && len(args) == 1 || args[0] == "-h" || args[0] == "--help" {
+	if len(args) == 0 || args[0] == "help" && len(args) == 1 || args[0] == "-h" ||
+		args[0] == "--help" {
 		usage()
 		return 0
 	}
@@ -61,11 +66,13 @@ func dispatch(args []string) int {
 }
 
 func usage() {
-	fmt.Print("capOS: an operating system in which every resource is a typed capability.\n\nUsage: ./capos COMMAND [ARGUMENTS]\n\n")
+	fmt.Print("capOS: an operating system in which every resource is a typed " +
+		"capability.\n\nUsage: ./capos COMMAND [ARGUMENTS]\n\n")
 	for _, c := range commands() {
 		fmt.Printf("  %-8s %s\n", c.name, c.summary)
 	}
-	fmt.Print("\n./capos COMMAND --help tells more. The first thing to try: ./capos run examples/hello\n")
+	fmt.Print("\n./capos COMMAND --help tells more. The first thing to try: ./capos run " +
+		"examples/hello\n")
 }
 
 // failf reports that capos itself could not do what was asked.
@@ -112,10 +119,12 @@ func printFlags(fs *flag.FlagSet) {
 		if len(f.Name) == 1 {
 			name = "-" + f.Name
 		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" && f.DefValue != "[]" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" &&
+			f.DefValue != "0s" && f.DefValue != "[]" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintf(fs.Output(), "%s  %-24s %s\n", heading, strings.TrimSpace(name+" "+value), text)
+		fmt.Fprintf(fs.Output(), "%s  %-24s %s\n", heading,
+			strings.TrimSpace(name+" "+value), text)
 		heading = ""
 	})
 }

@@ -18,7 +18,8 @@ import (
 )
 
 func TestTestOutputs(t *testing.T) {
-	args := []string{"-test.v", "-test.cpuprofile=cpu.out", "-test.outputdir=/out", "-test.testlogfile=/log/t.txt", "-test.trace=",
+	args := []string{"-test.v", "-test.cpuprofile=cpu.out", "-test.outputdir=/out",
+		"-test.testlogfile=/log/t.txt", "-test.trace=",
 		"--test.memprofile=m.out", "x", "-cpuprofile=no"}
 	want := []testOutput{{"/out/cpu.out", false}, {"/out/m.out", false}, {"/log/t.txt", false}}
 	if got := testOutputs(args, "/pkg"); !slices.Equal(got, want) {
@@ -31,11 +32,13 @@ func TestTestOutputs(t *testing.T) {
 }
 
 func TestExecEnv(t *testing.T) {
-	got := execEnv([]string{"GOROOT=/g", "LD_PRELOAD=x", "TZ=UTC", "TEST_X=1", "GOTMPDIR=/t", "SSH_AUTH_SOCK=s", "CAPOS_ROOT=r"})
+	got := execEnv([]string{"GOROOT=/g", "LD_PRELOAD=x", "TZ=UTC", "TEST_X=1", "GOTMPDIR=/t",
+		"SSH_AUTH_SOCK=s", "CAPOS_ROOT=r"})
 	if !slices.Equal(got, []string{"GOROOT=/g", "TZ=UTC", "TEST_X=1"}) {
 		t.Errorf("%q", got)
 	}
-	if got := lastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got, []string{"B=2", "A=3"}) {
+	if got := lastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got,
+		[]string{"B=2", "A=3"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -53,14 +56,16 @@ func entries(t *testing.T, tree *bootpack.Tree) []string {
 	binary.Decode(b.Bytes()[header.FilesOffset:], binary.LittleEndian, files)
 	var names []string
 	for _, f := range files {
-		names = append(names, string(b.Bytes()[f.NameOffset:f.NameOffset+uint64(f.NameSize)]))
+		names = append(names,
+			string(b.Bytes()[f.NameOffset:f.NameOffset+uint64(f.NameSize)]))
 	}
 	return names
 }
 
 func TestGoTreeOfATest(t *testing.T) {
 	module := t.TempDir()
-	for _, name := range []string{"go.mod", "other/other.go", "testdata/shared", "a/testdata/mine", "a/b/b.go", "a/b/testdata/x", "a/b/c/c.go"} {
+	for _, name := range []string{"go.mod", "other/other.go", "testdata/shared",
+		"a/testdata/mine", "a/b/b.go", "a/b/testdata/x", "a/b/c/c.go"} {
 		os.MkdirAll(filepath.Join(module, filepath.Dir(name)), 0o755)
 		os.WriteFile(filepath.Join(module, name), []byte(name), 0o644)
 	}
@@ -105,22 +110,27 @@ func TestExportsAreConfined(t *testing.T) {
 	e.add("/out", filepath.Join(dir, "out"), true)
 	e.add("/one.txt", filepath.Join(dir, "one.txt"), false)
 	for _, w := range []hostchannel.FileWrite{
-		{Name: "out/a/b", Data: []byte("first")}, {Name: "out/a/b", Data: []byte("sec")}, {Name: "out/a/b", Offset: 3, Data: []byte("ond")},
+		{Name: "out/a/b", Data: []byte("first")}, {Name: "out/a/b",
+			Data: []byte("sec")}, {Name: "out/a/b", Offset: 3, Data: []byte("ond")},
 		{Name: "one.txt", Data: []byte("1")},
 	} {
 		if err := e.store(w); err != nil {
 			t.Errorf("%s: %v", w.Name, err)
 		}
 	}
-	for _, name := range []string{"out/../outside", "out/link", "outside", "../outside", "out", "", "/", "outer/x", "one.txt/x"} {
-		if err := e.store(hostchannel.FileWrite{Name: name, Data: []byte("evil")}); err == nil {
+	for _, name := range []string{"out/../outside", "out/link", "outside", "../outside", "out",
+		"", "/", "outer/x", "one.txt/x"} {
+		if err := e.store(hostchannel.FileWrite{Name: name,
+			Data: []byte("evil")}); err == nil {
 			t.Errorf("%q was written", name)
 		}
 	}
-	if err := e.store(hostchannel.FileWrite{Name: "one.txt", Offset: 1 << 60, Data: []byte("x")}); err == nil {
+	if err := e.store(hostchannel.FileWrite{Name: "one.txt", Offset: 1 << 60,
+		Data: []byte("x")}); err == nil {
 		t.Error("an absurd offset was accepted")
 	}
-	for name, want := range map[string]string{"outside": "safe", "out/a/b": "second", "one.txt": "1"} {
+	for name, want := range map[string]string{"outside": "safe", "out/a/b": "second",
+		"one.txt": "1"} {
 		if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
 			t.Errorf("%s holds %q, want %q", name, got, want)
 		}
@@ -129,15 +139,22 @@ func TestExportsAreConfined(t *testing.T) {
 
 func TestStatuses(t *testing.T) {
 	end := func(kind, code int) *machine.ProgramEnd {
-		return &machine.ProgramEnd{ExitRecord: abi.ExitRecord{Kind: uint32(kind), Code: int32(code)}}
+		return &machine.ProgramEnd{ExitRecord: abi.ExitRecord{Kind: uint32(kind),
+			Code: int32(code)}}
 	}
 	for _, c := range []struct{ kind, code, status int }{
-		{abi.ExitKindExited, 0, 0}, {abi.ExitKindExited, 255, 255}, {abi.ExitKindExited, 256, 0}, {abi.ExitKindExited, -1, 255},
-		{abi.ExitKindFaulted, abi.NotificationKindPageFault, 139}, {abi.ExitKindFaulted, abi.NotificationKindDivide, 136},
-		{abi.ExitKindFaulted, abi.NotificationKindIllegalInstruction, 132}, {abi.ExitKindFaulted, abi.NotificationKindOutOfMemory, 135},
-		{abi.ExitKindFaulted, abi.NotificationKindAlignment, 135}, // which emulators do not have
-		{abi.ExitKindKilled, abi.NotificationKindInterrupt, 130}, {abi.ExitKindKilled, abi.NotificationKindTerminate, 143},
-		{abi.ExitKindRefused, abi.ErrorNoMemory, report.StatusNoBoot}, {abi.ExitKindRefused, 1, report.StatusNotProgram},
+		{abi.ExitKindExited, 0, 0}, {abi.ExitKindExited, 255, 255}, {abi.ExitKindExited,
+			256, 0}, {abi.ExitKindExited, -1, 255},
+		{abi.ExitKindFaulted, abi.NotificationKindPageFault, 139}, {abi.ExitKindFaulted,
+			abi.NotificationKindDivide, 136},
+		{abi.ExitKindFaulted, abi.NotificationKindIllegalInstruction,
+			132}, {abi.ExitKindFaulted, abi.NotificationKindOutOfMemory, 135},
+		// which emulators do not have
+		{abi.ExitKindFaulted, abi.NotificationKindAlignment, 135},
+		{abi.ExitKindKilled, abi.NotificationKindInterrupt, 130}, {abi.ExitKindKilled,
+			abi.NotificationKindTerminate, 143},
+		{abi.ExitKindRefused, abi.ErrorNoMemory, report.StatusNoBoot}, {abi.ExitKindRefused,
+			1, report.StatusNotProgram},
 	} {
 		status, text := report.Program(end(c.kind, c.code), "p", nil)
 		if status != c.status || (text == "") != (c.kind == abi.ExitKindExited) {
@@ -145,7 +162,8 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	faulted := end(abi.ExitKindFaulted, abi.NotificationKindPageFault)
-	faulted.Fault = &hostchannel.Fault{Kind: uint32(abi.NotificationKindPageFault), Address: 8, ErrorCode: 6, RIP: 0x401000}
+	faulted.Fault = &hostchannel.Fault{Kind: uint32(abi.NotificationKindPageFault), Address: 8,
+		ErrorCode: 6, RIP: 0x401000}
 	for _, says := range []string{"writing to address 0x8 (a nil pointer)", "0x401000"} {
 		if _, text := report.Program(faulted, "p", nil); !strings.Contains(text, says) {
 			t.Error(text)
@@ -165,21 +183,29 @@ func TestMachineReports(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"panic", machine.Outcome{Panicked: true, Log: []string{"x", "capos: kernel panic: bad", " [<ffffffff80001000>]"}}, 123, "bad"},
-		{"qemu", machine.Outcome{QEMUStatus: 1, Log: []string{"qemu-system-x86_64: no such device"}}, 125, "no such device"},
-		{"package", machine.Outcome{QEMUStatus: 1, Log: []string{"qemu: initrd is too large, cannot support."}}, 122, "do not fit"},
+		{"panic", machine.Outcome{Panicked: true, Log: []string{"x",
+			"capos: kernel panic: bad", " [<ffffffff80001000>]"}}, 123, "bad"},
+		{"qemu", machine.Outcome{QEMUStatus: 1,
+			Log: []string{"qemu-system-x86_64: no such device"}}, 125,
+			"no such device"},
+		{"package", machine.Outcome{QEMUStatus: 1,
+			Log: []string{"qemu: initrd is too large, cannot support."}}, 122,
+			"do not fit"},
 		{"silent", machine.Outcome{}, 122, "did not start"},
 		{"stopped", machine.Outcome{Stopped: os.ErrClosed}, 125, "stopped"},
 	} {
-		if status, text := report.Machine(&k.o, c, nil); status != k.status || !strings.Contains(text, k.says) {
+		if status, text := report.Machine(&k.o, c, nil); status != k.status ||
+			!strings.Contains(text, k.says) {
 			t.Errorf("%s: %d, %s", k.name, status, text)
 		}
 	}
 }
 
 func TestVerdicts(t *testing.T) {
-	got := verdicts("talk\nok a b\nFAIL c: because: x\nskip d no hardware\nok\nokay no\nok e\r\n")
-	want := []check{{"a b", passed, ""}, {"c", failed, "because: x"}, {"d", skipped, "no hardware"}, {"e", passed, ""}}
+	got := verdicts("talk\nok a b\nFAIL c: because: x\nskip d no hardware\nok\nokay no\nok " +
+		"e\r\n")
+	want := []check{{"a b", passed, ""}, {"c", failed, "because: x"},
+		{"d", skipped, "no hardware"}, {"e", passed, ""}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
@@ -187,7 +213,8 @@ func TestVerdicts(t *testing.T) {
 
 func TestJudgeProgram(t *testing.T) {
 	fails := func(r batchResult, expected int) bool {
-		return slices.ContainsFunc(judgeProgram(&r, expected), func(c check) bool { return c.Verdict == failed })
+		return slices.ContainsFunc(judgeProgram(&r, expected),
+			func(c check) bool { return c.Verdict == failed })
 	}
 	for name, c := range map[string]struct {
 		r        batchResult
@@ -221,7 +248,8 @@ not json
 
 func TestJudgeGoTests(t *testing.T) {
 	results := parseGoTests(strings.NewReader(events))
-	if len(results) != 3 || results[1].verdict != skipped || skipReason(results[1].output) != "no exec" {
+	if len(results) != 3 || results[1].verdict != skipped ||
+		skipReason(results[1].output) != "no exec" {
 		t.Fatalf("%+v", results)
 	}
 	read := func(text string) *goPackage {
@@ -250,7 +278,8 @@ func TestJudgeGoTests(t *testing.T) {
 				complaint += found.Name + " " + found.Why
 			}
 		}
-		if (complaint == "") != (c.complaint == "") || !strings.Contains(complaint, c.complaint) {
+		if (complaint == "") != (c.complaint == "") || !strings.Contains(complaint,
+			c.complaint) {
 			t.Errorf("%q: %q, want %q", c.text, complaint, c.complaint)
 		}
 	}
@@ -258,7 +287,9 @@ func TestJudgeGoTests(t *testing.T) {
 
 func TestUpdateKeepsReasons(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "packages.txt")
-	os.WriteFile(file, []byte("# head\np 1 ci cpus=1,2\n    skip TestOld: gone\n    exclude TestX: hangs\n\nq 5\n"), 0o644)
+	os.WriteFile(file,
+		[]byte("# head\np 1 ci cpus=1,2\n    skip TestOld: gone\n    exclude TestX: "+
+			"hangs\n\nq 5\n"), 0o644)
 	packages, err := readGoPackages(file)
 	if err != nil {
 		t.Fatal(err)
@@ -273,18 +304,21 @@ func TestUpdateKeepsReasons(t *testing.T) {
 		}
 	}
 	got, _ := os.ReadFile(file)
-	want := fmt.Sprintf("# head\n%-32s    3 ci cpus=1,2\n    skip@1 TestB: no exec\n    exclude TestX: hangs\n\nq 5\n", "p")
+	want := fmt.Sprintf("# head\n%-32s    3 ci cpus=1,2\n    skip@1 TestB: no exec\n    "+
+		"exclude TestX: hangs\n\nq 5\n", "p")
 	if string(got) != want {
 		t.Errorf("%s\nwant:\n%s", got, want)
 	}
 }
 
 func TestTidyRules(t *testing.T) {
-	long := append(append([]string{"int f(void)", "{"}, slices.Repeat([]string{"\tx();"}, 90)...), "}")
+	long := append(append([]string{"int f(void)", "{"}, slices.Repeat([]string{"\tx();"},
+		90)...), "}")
 	if len(longFunctions("a.c", long)) != 1 || len(longFunctions("a.c", long[40:])) != 0 {
 		t.Error("long functions")
 	}
-	if len(missingOpening("a.c", []string{"#include <x.h>"})) != 1 || len(missingOpening("a.c", []string{"", "/* why */"})) != 0 {
+	if len(missingOpening("a.c", []string{"#include <x.h>"})) != 1 ||
+		len(missingOpening("a.c", []string{"", "/* why */"})) != 0 {
 		t.Error("openings")
 	}
 	if len(matching(machinePaths, "")("", []string{"/wo" + "rk/main", "/workshop"})) != 1 {

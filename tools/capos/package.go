@@ -11,20 +11,22 @@ import (
 // memoryDir is a file system in memory on most Linux systems: packages live for one machine run.
 const memoryDir = "/dev/shm"
 
-// memoryReserve is what must stay free in memoryDir for a package to be put there: containers often have very little.
+// memoryReserve is what must stay free in memoryDir for a package to be put there: containers often
+// have very little.
 const memoryReserve = 1 << 30
 
 // packageDir chooses where temporary packages go.
 func packageDir() string {
 	var fs syscall.Statfs_t
-	if syscall.Statfs(memoryDir, &fs) == nil && uint64(fs.Bavail)*uint64(fs.Bsize) > memoryReserve {
+	if syscall.Statfs(memoryDir, &fs) == nil &&
+		uint64(fs.Bavail)*uint64(fs.Bsize) > memoryReserve {
 		return memoryDir
 	}
 	return os.TempDir()
 }
 
-// writePackage writes a boot package to a file without a name: it goes away with the last process that has it open,
-// however that one ends.
+// writePackage writes a boot package to a file without a name: it goes away with the last process
+// that has it open, however that one ends.
 func writePackage(tree *bootpack.Tree, programs []bootpack.Program) (*os.File, error) {
 	f, err := os.CreateTemp(packageDir(), "capos-*.pkg")
 	if err != nil {

@@ -39,12 +39,20 @@ type runFlags struct {
 
 func (r *runFlags) register(fs *flag.FlagSet) {
 	r.machineFlags.register(fs, defaultMemory)
-	fs.Var(&r.env, "e", "set a variable of the program, `NAME=VALUE`; NAME alone passes the host's value on (repeatable)")
-	fs.Var(&r.files, "files", "give the program a file or directory, read-only, `HOST[:GUEST]`; the same name without GUEST (repeatable)")
-	fs.Var(&r.out, "o", "let the program write a file, or a directory with a slash at its end, and bring it back, `GUEST[:HOST]` (repeatable)")
+	fs.Var(&r.env, "e",
+		"set a variable of the program, `NAME=VALUE`; NAME alone passes the host's value "+
+			"on (repeatable)")
+	fs.Var(&r.files, "files",
+		"give the program a file or directory, read-only, `HOST[:GUEST]`; the same name "+
+			"without GUEST (repeatable)")
+	fs.Var(&r.out, "o",
+		"let the program write a file, or a directory with a slash at its end, and bring "+
+			"it back, `GUEST[:HOST]` (repeatable)")
 	fs.Var(&r.out, "export", "the same as -o, `GUEST[:HOST]`")
-	fs.StringVar(&r.dir, "w", "", "working directory of the program, `DIR` (default: the name of the current one)")
-	fs.StringVar(&r.batch, "batch", "", "run the programs listed in `FILE` one after the other, see docs/run.md")
+	fs.StringVar(&r.dir, "w", "",
+		"working directory of the program, `DIR` (default: the name of the current one)")
+	fs.StringVar(&r.batch, "batch", "",
+		"run the programs listed in `FILE` one after the other, see docs/run.md")
 }
 
 func runCommand(args []string) int {
@@ -55,7 +63,8 @@ func runCommand(args []string) int {
 		return status
 	}
 	if flags.NArg() == 0 && r.batch == "" {
-		return failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first thing to try is ./capos run examples/hello")
+		return failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first thing " +
+			"to try is ./capos run examples/hello")
 	}
 	root, err := repo.Root()
 	if err != nil {
@@ -130,13 +139,15 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		}
 		env = append(env, entry)
 	}
-	l.program = bootpack.Program{Path: name, Args: append([]string{name}, args[1:]...), Env: lastWins(env)}
+	l.program = bootpack.Program{Path: name, Args: append([]string{name}, args[1:]...),
+		Env: lastWins(env)}
 	return nil
 }
 
 const guestHome = "/tmp/home"
 
-// lastWins keeps the last value of each variable: not every program looks at a list the same way round.
+// lastWins keeps the last value of each variable: not every program looks at a list the same way
+// round.
 func lastWins(env []string) []string {
 	last := map[string]int{}
 	for i, entry := range env {
@@ -180,7 +191,8 @@ func programName(given string) string {
 func findProgram(root, given string) (string, error) {
 	info, err := os.Stat(given)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", &statusError{report.StatusNotFound, fmt.Errorf("there is no file or directory %s", given)}
+		return "", &statusError{report.StatusNotFound,
+			fmt.Errorf("there is no file or directory %s", given)}
 	}
 	if err != nil {
 		return "", &statusError{report.StatusNotProgram, err}
@@ -203,7 +215,8 @@ func findProgram(root, given string) (string, error) {
 	return elf, nil
 }
 
-// outputFor names the file that a source is built to; sources of the same name in different places must not collide.
+// outputFor names the file that a source is built to; sources of the same name in different places
+// must not collide.
 func outputFor(root, source string) (string, error) {
 	abs, err := filepath.Abs(source)
 	if err != nil {
@@ -211,17 +224,20 @@ func outputFor(root, source string) (string, error) {
 	}
 	dir := filepath.Join(root, "build", "run")
 	sum := sha256.Sum256([]byte(abs))
-	return filepath.Join(dir, fmt.Sprintf("%s-%x", programName(abs), sum[:4])), os.MkdirAll(dir, 0o755)
+	return filepath.Join(dir, fmt.Sprintf("%s-%x", programName(abs), sum[:4])),
+		os.MkdirAll(dir, 0o755)
 }
 
-// buildDirectory builds a directory with a Go command, or else the C program that all its .c files make.
+// buildDirectory builds a directory with a Go command, or else the C program that all its .c files
+// make.
 func buildDirectory(root, dir string) (string, error) {
 	if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) > 0 {
 		return buildGo(root, dir, ".")
 	}
 	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
 	if len(sources) == 0 {
-		return "", &statusError{report.StatusNotProgram, fmt.Errorf("%s has neither Go nor C files", dir)}
+		return "", &statusError{report.StatusNotProgram,
+			fmt.Errorf("%s has neither Go nor C files", dir)}
 	}
 	return buildC(root, dir, sources...)
 }
@@ -238,7 +254,8 @@ func buildGo(root, dir, what string) (string, error) {
 	cmd := exec.Command(filepath.Join(goroot, "bin", "go"), "build", "-o", output, what)
 	cmd.Dir, cmd.Env = dir, env
 	if abs, err := filepath.Abs(dir); err == nil && strings.HasPrefix(abs, root+"/") {
-		cmd.Env = append(cmd.Env, "GOWORK=off") // a module of this repository need not be in its go.work
+		// a module of this repository need not be in its go.work
+		cmd.Env = append(cmd.Env, "GOWORK=off")
 	}
 	return output, runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd)
 }

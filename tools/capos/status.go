@@ -43,7 +43,8 @@ func statusCommand(args []string) int {
 	if err != nil {
 		return failf("%v", err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "docs", "status.md"), []byte(page), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "docs", "status.md"), []byte(page),
+		0o644); err != nil {
 		return failf("%v", err)
 	}
 	fmt.Println("docs/status.md is written")
@@ -62,11 +63,14 @@ func readClaims(file string) ([]claim, error) {
 		}
 		parts := strings.Split(line, " | ")
 		if len(parts) != 3 {
-			return nil, fmt.Errorf("%s:%d: want AREA | CLAIM | proven, expected or missing", file, number+1)
+			return nil,
+				fmt.Errorf("%s:%d: want AREA | CLAIM | proven, expected or missing",
+					file, number+1)
 		}
 		kind, detail, _ := strings.Cut(parts[2], " ")
 		if kind != "proven" && kind != "expected" && kind != "missing" {
-			return nil, fmt.Errorf("%s:%d: %q is none of proven, expected, missing", file, number+1, kind)
+			return nil, fmt.Errorf("%s:%d: %q is none of proven, expected, missing",
+				file, number+1, kind)
 		}
 		claims = append(claims, claim{parts[0], parts[1], kind, detail})
 	}
@@ -89,9 +93,12 @@ func evidence(patterns string, results []stepResult) (string, error) {
 			checks += results[i].count(passed)
 		}
 		if checks == 0 {
-			return "", fmt.Errorf("nothing of %s was run or passed: run ./capos test first", pattern)
+			return "",
+				fmt.Errorf("nothing of %s was run or passed: run ./capos test "+
+					"first", pattern)
 		}
-		parts = append(parts, fmt.Sprintf("`%s` (%d checks in %d steps)", pattern, checks, steps))
+		parts = append(parts, fmt.Sprintf("`%s` (%d checks in %d steps)", pattern, checks,
+			steps))
 	}
 	return strings.Join(parts, ", "), nil
 }
@@ -106,13 +113,17 @@ func renderStatus(claims []claim, resultsFile string) (string, error) {
 		return "", fmt.Errorf("%s: %w", resultsFile, err)
 	}
 	var page strings.Builder
-	page.WriteString("# Status\n\nWhat capOS does, and how that is known: **proven** by steps of `./capos test`, **expected** " +
-		"to work but not shown\nby a test, **missing**. Made by `./capos status` of `docs/status.in` and of a test run.\n")
+	page.WriteString("# Status\n\nWhat capOS does, and how that is known: **proven** by steps " +
+		"of `./capos test`, **expected** " +
+		"to work but not shown\nby a test, **missing**. Made by `./capos status` of " +
+		"`docs/status.in` and of a test run.\n")
 	area := ""
 	for _, c := range claims {
 		if c.area != area {
 			area = c.area
-			fmt.Fprintf(&page, "\n## %s\n\n| | state | how it is known |\n| --- | --- | --- |\n", area)
+			fmt.Fprintf(&page,
+				"\n## %s\n\n| | state | how it is known |\n| --- | --- | --- |\n",
+				area)
 		}
 		how := c.detail
 		if c.kind == "proven" {

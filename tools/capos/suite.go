@@ -83,13 +83,17 @@ func testCommand(args []string) int {
 	s := &suite{}
 	var only list
 	flags := newFlags("test", "[FLAGS]", testText)
-	flags.Var(&only, "only", "run only steps whose name matches `GLOB`, like 'go/*' or machine (repeatable)")
+	flags.Var(&only, "only",
+		"run only steps whose name matches `GLOB`, like 'go/*' or machine (repeatable)")
 	listOnly := flags.Bool("list", false, "list the steps and run none")
 	jobs := flags.Int("j", runtime.NumCPU(), "keep at most this `NUMBER` of CPUs busy")
-	flags.BoolVar(&s.all, "all", false, "also the steps that are too long for continuous integration")
+	flags.BoolVar(&s.all, "all", false,
+		"also the steps that are too long for continuous integration")
 	flags.BoolVar(&s.verbose, "v", false, "show every check")
-	flags.IntVar(&s.times, "times", 1, "run everything `NUMBER` times, round after round; the results file is left alone")
-	flags.BoolVar(&s.update, "update-go", false, "write what Go's tests do now to tests/go/packages.txt, for review")
+	flags.IntVar(&s.times, "times", 1,
+		"run everything `NUMBER` times, round after round; the results file is left alone")
+	flags.BoolVar(&s.update, "update-go", false,
+		"write what Go's tests do now to tests/go/packages.txt, for review")
 	if status, ok := parse(flags, args); !ok {
 		return status
 	}
@@ -117,10 +121,12 @@ func testCommand(args []string) int {
 	return s.conclude(s.runAll(ctx, steps, max(1, *jobs)))
 }
 
-// steps gathers everything, in the order in which it is started: builds first, for the rest depends on them.
+// steps gathers everything, in the order in which it is started: builds first, for the rest depends
+// on them.
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
-	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps, s.toolSteps, s.panicSteps, s.imageSteps,
+	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
+		s.toolSteps, s.panicSteps, s.imageSteps,
 		s.systemSteps, s.goSteps, s.testdirSteps} {
 		list, err := more()
 		if err != nil {
@@ -131,7 +137,8 @@ func (s *suite) steps() ([]step, error) {
 	return append(steps, s.modelSteps()...), nil
 }
 
-// choose gives the steps that the globs ask for, and with those that boot machines the builds these start with.
+// choose gives the steps that the globs ask for, and with those that boot machines the builds these
+// start with.
 func (s *suite) choose(steps []step, only []string) ([]step, error) {
 	var builds, chosen []step
 	boots := false
@@ -144,10 +151,13 @@ func (s *suite) choose(steps []step, only []string) ([]step, error) {
 			}
 			wanted = wanted || match || glob == st.group()
 		}
-		// A step that is asked for by its whole name runs even when it is not in the ordinary share.
-		if wanted && (s.all || !st.full || len(only) > 0 && slices.Contains(only, st.name)) {
+		// A step that is asked for by its whole name runs even when it is not in the
+		// ordinary share.
+		if wanted && (s.all || !st.full || len(only) > 0 && slices.Contains(only,
+			st.name)) {
 			chosen = append(chosen, st)
-			boots = boots || !slices.Contains([]string{"build", "tidy", "host", "models"}, st.group())
+			boots = boots || !slices.Contains([]string{"build", "tidy", "host",
+				"models"}, st.group())
 		} else if st.group() == "build" {
 			builds = append(builds, st)
 		}
@@ -161,7 +171,8 @@ func (s *suite) choose(steps []step, only []string) ([]step, error) {
 	return chosen, nil
 }
 
-// toolchains are the ported Go roots by release, each looked up, and built if need be, when it is first wanted.
+// toolchains are the ported Go roots by release, each looked up, and built if need be, when it is
+// first wanted.
 type toolchains struct {
 	mu    sync.Mutex
 	roots map[string]func() (string, error)
@@ -175,7 +186,10 @@ func (s *suite) toolchain(release string) (goroot string, err error) {
 		t.roots = map[string]func() (string, error){}
 	}
 	if t.roots[release] == nil {
-		t.roots[release] = sync.OnceValues(func() (string, error) { return repo.GoRoot(s.root, release) })
+		t.roots[release] = sync.OnceValues(func() (string,
+			error) {
+			return repo.GoRoot(s.root, release)
+		})
 	}
 	find := t.roots[release]
 	t.mu.Unlock()
@@ -195,10 +209,12 @@ func repeatSteps(steps []step, times int) []step {
 	return rounds
 }
 
-// heartbeat is how long the run may be silent: continuous integration shows nothing else of a long step.
+// heartbeat is how long the run may be silent: continuous integration shows nothing else of a long
+// step.
 const heartbeat = 30 * time.Second
 
-// runAll runs the steps, several at once as long as they fit the CPUs, each started in its order. Build steps run alone.
+// runAll runs the steps, several at once as long as they fit the CPUs, each started in its order.
+// Build steps run alone.
 func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []stepResult {
 	var (
 		mu      sync.Mutex
@@ -259,7 +275,8 @@ func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []stepResult
 func describeRunning(running map[string]time.Time) string {
 	var parts []string
 	for name, since := range running {
-		parts = append(parts, fmt.Sprintf("%s has been running for %.0f s", name, time.Since(since).Seconds()))
+		parts = append(parts, fmt.Sprintf("%s has been running for %.0f s", name,
+			time.Since(since).Seconds()))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -283,10 +300,12 @@ func (s *suite) printStep(n, total int, r *stepResult) {
 	counts := fmt.Sprintf("%d passed", r.count(passed))
 	for _, v := range []string{failed, skipped} {
 		if k := r.count(v); k > 0 {
-			counts += fmt.Sprintf(", %d %s", k, map[string]string{failed: "failed", skipped: "skipped"}[v])
+			counts += fmt.Sprintf(", %d %s", k, map[string]string{failed: "failed",
+				skipped: "skipped"}[v])
 		}
 	}
-	fmt.Printf("[%*d/%d] %-4s %-34s %-30s %6.1f s\n", len(fmt.Sprint(total)), n, total, verdict, r.Step, counts, r.Seconds)
+	fmt.Printf("[%*d/%d] %-4s %-34s %-30s %6.1f s\n", len(fmt.Sprint(total)), n, total, verdict,
+		r.Step, counts, r.Seconds)
 	for _, c := range r.Checks {
 		if c.Verdict == failed || s.verbose {
 			fmt.Printf("          %-4s %s%s\n", c.Verdict, c.Name, indentWhy(c.Why))
@@ -320,7 +339,8 @@ func mergeResults(file string, results []stepResult) []stepResult {
 		return results
 	}
 	for _, r := range results {
-		if i := slices.IndexFunc(all, func(old stepResult) bool { return old.Step == r.Step }); i >= 0 {
+		if i := slices.IndexFunc(all,
+			func(old stepResult) bool { return old.Step == r.Step }); i >= 0 {
 			all[i] = r
 		} else {
 			all = append(all, r)
@@ -353,15 +373,16 @@ func (s *suite) conclude(results []stepResult) int {
 			fmt.Printf("failed: %s (%d)\n", r.Step, n)
 		}
 	}
-	fmt.Printf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed], counts[skipped])
+	fmt.Printf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed],
+		counts[skipped])
 	if counts[failed] > 0 {
 		return 1
 	}
 	return 0
 }
 
-// verdicts reads lines "ok NAME", "FAIL NAME: why", "skip NAME: why" from the output of a test program; other lines are
-// its talk.
+// verdicts reads lines "ok NAME", "FAIL NAME: why", "skip NAME: why" from the output of a test
+// program; other lines are its talk.
 func verdicts(output string) []check {
 	var checks []check
 	for line := range strings.Lines(output) {

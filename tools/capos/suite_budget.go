@@ -17,20 +17,24 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// What a start may cost. Times are of this host, whatever else it does, so they are wide; instructions are exact.
+// What a start may cost. Times are of this host, whatever else it does, so they are wide;
+// instructions are exact.
 const (
-	kernelBytesMax  = 1_000_000
-	bootMillionsMax = 60              // instructions from power-on to the first statement of a Go program's main
+	kernelBytesMax = 1_000_000
+	// instructions from power-on to the first statement of a Go program's main
+	bootMillionsMax = 60
 	testBinaryMax   = time.Second     // one test binary through go_capos_amd64_exec
 	laterRunMax     = 3 * time.Second // ./capos run of a built program, until its first output
 	measurements    = 5               // of a time
 )
 
 func (s *suite) budgetStep(probe func(context.Context) (string, error)) step {
-	return step{name: "tool/budgets", cpus: 1 << 10, run: func(ctx context.Context) []check { // alone: some of it is time
+	// alone: some of it is time
+	return step{name: "tool/budgets", cpus: 1 << 10, run: func(ctx context.Context) []check {
 		ctx, cancel := context.WithTimeout(ctx, 5*toolLimit)
 		defer cancel()
-		return []check{s.kernelSize(), s.bootCost(ctx), s.testBinaryCost(ctx), s.laterRunCost(ctx, probe)}
+		return []check{s.kernelSize(), s.bootCost(ctx), s.testBinaryCost(ctx),
+			s.laterRunCost(ctx, probe)}
 	}}
 }
 
@@ -56,10 +60,12 @@ func (s *suite) kernelSize() check {
 
 var bootRow = regexp.MustCompile(`(?m)^row boot\.go_main (\S+) M-instructions$`)
 
-// bootCost reads the time-stamp counter in main, which counts instructions on such a machine (bench/gobench).
+// bootCost reads the time-stamp counter in main, which counts instructions on such a machine
+// (bench/gobench).
 func (s *suite) bootCost(ctx context.Context) check {
 	const name = "power-on-to-main"
-	out, err := s.tool(ctx, "run", "--icount", "--cpus", "1", filepath.Join(s.root, "bench", "gobench"), "boot.go_main").Output()
+	out, err := s.tool(ctx, "run", "--icount", "--cpus", "1", filepath.Join(s.root, "bench",
+		"gobench"), "boot.go_main").Output()
 	if err != nil {
 		return check{name, failed, err.Error()}
 	}
@@ -77,8 +83,9 @@ func (s *suite) bootCost(ctx context.Context) check {
 // cost is what one start took by the clock, and of the CPUs' time with all that it started.
 type cost struct{ wall, cpu time.Duration }
 
-// startCheck measures several times, after a first time that does not count: what is looked up once is remembered then. The median of
-// the wall times counts, on a host with more to do than it has CPUs that of the CPU times if it must.
+// startCheck measures several times, after a first time that does not count: what is looked up once
+// is remembered then. The median of the wall times counts, on a host with more to do than it has
+// CPUs that of the CPU times if it must.
 func startCheck(name string, budget time.Duration, measure func() (cost, error)) check {
 	var costs []cost
 	for i := range 1 + measurements {
@@ -99,7 +106,8 @@ func startCheck(name string, budget time.Duration, measure func() (cost, error))
 		return within(name, nil, wall.Seconds(), budget.Seconds(), "s")
 	}
 	cpu := median(func(c cost) time.Duration { return c.cpu })
-	return within(name, nil, cpu.Seconds(), budget.Seconds(), fmt.Sprintf("s of CPU time; it took %v on a busy host", wall))
+	return within(name, nil, cpu.Seconds(), budget.Seconds(),
+		fmt.Sprintf("s of CPU time; it took %v on a busy host", wall))
 }
 
 func hostIsBusy() bool {
@@ -124,13 +132,15 @@ func (s *suite) testBinaryCost(ctx context.Context) check {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "errors.test")
-	build := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), "test", "-c", "-o", binary, "errors")
+	build := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), "test", "-c", "-o",
+		binary, "errors")
 	build.Env = env
 	if out, err := build.CombinedOutput(); err != nil {
 		return single(name, err, string(out))[0]
 	}
 	return startCheck(name, testBinaryMax, func() (cost, error) {
-		cmd := hostCommand(ctx, filepath.Join(goroot, "src", "errors"), filepath.Join(repo.WrapperDir(s.root), wrapperName),
+		cmd := hostCommand(ctx, filepath.Join(goroot, "src", "errors"),
+			filepath.Join(repo.WrapperDir(s.root), wrapperName),
 			binary, "-test.paniconexit0", "-test.timeout=1m")
 		cmd.Env = repo.Without(env, runFlagsVar)
 		start := time.Now()
@@ -142,15 +152,18 @@ func (s *suite) testBinaryCost(ctx context.Context) check {
 	})
 }
 
-// laterRunCost starts a built program by the script, as a person does, and waits for its first output.
-func (s *suite) laterRunCost(ctx context.Context, build func(context.Context) (string, error)) check {
+// laterRunCost starts a built program by the script, as a person does, and waits for its first
+// output.
+func (s *suite) laterRunCost(ctx context.Context, build func(context.Context) (string,
+	error)) check {
 	const name = "start-of-a-later-run"
 	program, err := build(ctx)
 	if err != nil {
 		return check{name, failed, err.Error()}
 	}
 	return startCheck(name, laterRunMax, func() (cost, error) {
-		cmd := hostCommand(ctx, os.TempDir(), filepath.Join(s.root, "capos"), "run", "--accel", "tcg", program, "both")
+		cmd := hostCommand(ctx, os.TempDir(), filepath.Join(s.root, "capos"), "run",
+			"--accel", "tcg", program, "both")
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {
 			return cost{}, err

@@ -16,8 +16,10 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// commandChecks are about the commands beside run: that each tells what it does, and cc, image and doctor.
-func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (string, error)) []check {
+// commandChecks are about the commands beside run: that each tells what it does, and cc, image and
+// doctor.
+func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
 	ctx, cancel := context.WithTimeout(ctx, 3*toolLimit)
 	defer cancel()
 	probe, err := build(ctx)
@@ -33,12 +35,16 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 		return single("scratch", err, "")
 	}
 	checks := append(s.helpChecks(ctx), single("doctor", s.doctorCheck(ctx), "")...)
-	for _, c := range []struct{ name, variable, mark string }{{"cc", "", "clang"}, {"cc-gcc", "CAPOS_CC=gcc", "GCC"}} {
-		checks = append(checks, single(c.name, s.compilerCheck(ctx, filepath.Join(dir, c.name), c.variable, c.mark), "")...)
+	for _, c := range []struct{ name, variable, mark string }{{"cc", "", "clang"},
+		{"cc-gcc", "CAPOS_CC=gcc", "GCC"}} {
+		checks = append(checks, single(c.name, s.compilerCheck(ctx, filepath.Join(dir,
+			c.name), c.variable, c.mark), "")...)
 	}
 	checks = append(checks, single("cc-refuses", s.compilerRefusal(ctx, dir), "")...)
-	checks = append(checks, single("image-directory", s.bootFilesCheck(ctx, filepath.Join(dir, "image"), probe), "")...)
-	return append(checks, single("default-working-directory", s.workingDirCheck(ctx, dir, probe), "")...)
+	checks = append(checks, single("image-directory", s.bootFilesCheck(ctx, filepath.Join(dir,
+		"image"), probe), "")...)
+	return append(checks, single("default-working-directory", s.workingDirCheck(ctx, dir,
+		probe), "")...)
 }
 
 // commandFlags are the flags that the help of each command has to name.
@@ -85,7 +91,8 @@ func (s *suite) helpOf(ctx context.Context, name string, flags []string) (text s
 	if err != nil {
 		return text, err
 	}
-	if !strings.HasPrefix(text, "Usage: ./capos "+name) || strings.Count(text, "\n") < 3 || stderr.Len() > 0 {
+	if !strings.HasPrefix(text, "Usage: ./capos "+name) || strings.Count(text, "\n") < 3 ||
+		stderr.Len() > 0 {
 		return text, fmt.Errorf("this is no help: %q", stderr.String())
 	}
 	for _, f := range flags {
@@ -108,7 +115,8 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`, `QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
+	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`,
+		`QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
 		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`, `capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
 		`capOS Go +go1\S+-capos\S*.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).Match(out) {
@@ -118,8 +126,8 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	return nil
 }
 
-// ccProgram has what a C program for capOS stands on: the C library's start, a thread, a thread-local variable with an alignment of
-// its own.
+// ccProgram has what a C program for capOS stands on: the C library's start, a thread, a
+// thread-local variable with an alignment of its own.
 const ccProgram = `#include <stdint.h>
 #include <stdio.h>
 #include <capos/thread.h>
@@ -171,7 +179,8 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
-		// On a busy host it may say that it looks after the library; the compiler has nothing to say.
+		// On a busy host it may say that it looks after the library; the compiler has
+		// nothing to say.
 		if said := withoutRemarks(string(out)); said != "" {
 			return fmt.Errorf("./capos cc says %q", said)
 		}
@@ -190,7 +199,8 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 	}
 	cmd := s.tool(ctx, "run", "--accel", "tcg", base, "a", "b c")
 	out, _ := cmd.CombinedOutput()
-	if status := cmd.ProcessState.ExitCode(); status != 3 || withoutRemarks(string(out)) != "2 arguments, the last is b c, 7 16\n" {
+	if status := cmd.ProcessState.ExitCode(); status != 3 ||
+		withoutRemarks(string(out)) != "2 arguments, the last is b c, 7 16\n" {
 		return fmt.Errorf("status %d, output %q", status, out)
 	}
 	return nil
@@ -198,12 +208,14 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 
 func (s *suite) compilerRefusal(ctx context.Context, dir string) error {
 	source, program := filepath.Join(dir, "wrong.c"), filepath.Join(dir, "wrong")
-	if err := os.WriteFile(source, []byte("int main(void) { return no_such_name; }\n"), 0o644); err != nil {
+	if err := os.WriteFile(source, []byte("int main(void) { return no_such_name; }\n"),
+		0o644); err != nil {
 		return err
 	}
 	out, err := s.tool(ctx, "cc", source, "-o", program).CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("no_such_name")) {
-		return fmt.Errorf("a wrong program compiles, or the message does not say why: %q", out)
+		return fmt.Errorf("a wrong program compiles, or the message does not say why: %q",
+			out)
 	}
 	if _, err := os.Stat(program); err == nil {
 		return errors.New("there is a program all the same")
@@ -213,7 +225,8 @@ func (s *suite) compilerRefusal(ctx context.Context, dir string) error {
 
 // bootFilesCheck starts what ./capos image writes to a directory by the command that it prints.
 func (s *suite) bootFilesCheck(ctx context.Context, dir, probe string) error {
-	out, err := s.tool(ctx, "image", "-o", dir, "-e", "COLOUR=deep blue", probe, "env").CombinedOutput()
+	out, err := s.tool(ctx, "image", "-o", dir, "-e", "COLOUR=deep blue", probe,
+		"env").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
@@ -230,7 +243,8 @@ func (s *suite) bootFilesCheck(ctx context.Context, dir, probe string) error {
 		return fmt.Errorf("no command is printed: %s", out)
 	}
 	framed, err := hostCommand(ctx, "/", "sh", "-c", string(m[1])).Output()
-	if !bytes.Contains(framed, []byte("COLOUR=deep blue\n")) || !bytes.Contains(framed, []byte("PWD=/\n")) {
+	if !bytes.Contains(framed, []byte("COLOUR=deep blue\n")) || !bytes.Contains(framed,
+		[]byte("PWD=/\n")) {
 		return fmt.Errorf("the machine writes %q: %w", framed, err)
 	}
 	return nil

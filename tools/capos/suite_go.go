@@ -20,8 +20,8 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// goPackage is an entry of tests/go/packages.txt: what one of Go's own packages must do on capOS. The file's head says
-// how entries are written.
+// goPackage is an entry of tests/go/packages.txt: what one of Go's own packages must do on capOS.
+// The file's head says how entries are written.
 type goPackage struct {
 	name      string
 	passes    int  // on a machine with every CPU count that has no exception of its own
@@ -35,8 +35,8 @@ type goPackage struct {
 
 // goException is a test that does not simply pass.
 type goException struct {
-	// skip: it skips itself; fail: it is known to fail; exclude: it is not run with the others; flaky: it fails at
-	// times everywhere and is not run
+	// skip: it skips itself; fail: it is known to fail; exclude: it is not run with the others;
+	// flaky: it fails at times everywhere and is not run
 	kind   string
 	cpus   int // only with that many CPUs; 0: always
 	test   string
@@ -88,7 +88,8 @@ func readGoPackages(file string) ([]*goPackage, error) {
 }
 
 func parseGoPackage(words []string) (*goPackage, error) {
-	p := &goPackage{name: words[0], cpus: []int{1, 2, 4}, memory: execMemory, timeout: goTestTimeout}
+	p := &goPackage{name: words[0], cpus: []int{1, 2, 4}, memory: execMemory,
+		timeout: goTestTimeout}
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%s has no number of passes", p.name)
 	}
@@ -140,7 +141,8 @@ var exceptionLine = regexp.MustCompile(`^(skip|fail|exclude|flaky)(?:@(\d+))? (\
 func parseGoException(line string) (goException, error) {
 	m := exceptionLine.FindStringSubmatch(line)
 	if m == nil {
-		return goException{}, fmt.Errorf("%q is not of the form KIND[@CPUS] TEST: REASON", line)
+		return goException{}, fmt.Errorf("%q is not of the form KIND[@CPUS] TEST: REASON",
+			line)
 	}
 	cpus, _ := strconv.Atoi(m[2])
 	return goException{m[1], cpus, m[3], m[4]}, nil
@@ -168,8 +170,8 @@ func (p *goPackage) expected(cpus int) int {
 	return n
 }
 
-// goSteps makes the steps of every list: tests/go/packages.txt for the release that the port is made with, and
-// packages-RELEASE.txt for another that it must fit as well.
+// goSteps makes the steps of every list: tests/go/packages.txt for the release that the port is
+// made with, and packages-RELEASE.txt for another that it must fit as well.
 func (s *suite) goSteps() ([]step, error) {
 	files, err := filepath.Glob(filepath.Join(s.root, path.Dir(goListFile), "packages*.txt"))
 	if err != nil {
@@ -182,7 +184,8 @@ func (s *suite) goSteps() ([]step, error) {
 			return nil, err
 		}
 		name := path.Join(path.Dir(goListFile), filepath.Base(file))
-		l := &goList{name: name, release: otherRelease(file), packages: packages, updates: &goUpdates{file: file}}
+		l := &goList{name: name, release: otherRelease(file), packages: packages,
+			updates: &goUpdates{file: file}}
 		steps = append(steps, s.goListSteps(l)...)
 	}
 	return steps, nil
@@ -213,24 +216,28 @@ func (l *goList) group() string {
 func (s *suite) goListSteps(l *goList) (steps []step) {
 	for _, p := range l.packages {
 		for _, cpus := range p.cpus {
-			name := fmt.Sprintf("%s/%s@%d", l.group(), strings.ReplaceAll(p.name, "/", "."), cpus)
+			name := fmt.Sprintf("%s/%s@%d", l.group(), strings.ReplaceAll(p.name, "/",
+				"."), cpus)
 			need := min(cpus, 1)
 			if p.exclusive {
 				need = 1 << 10
 			}
-			steps = append(steps, step{name: name, cpus: need, full: !slices.Contains(p.ci, cpus), run: func(ctx context.Context) []check {
-				goroot, err := s.toolchain(l.release)
-				if err != nil {
-					return single(name, err, "")
-				}
-				return s.runGoPackage(ctx, goroot, l, p, cpus)
-			}})
+			steps = append(steps, step{name: name, cpus: need,
+				full: !slices.Contains(p.ci, cpus),
+				run: func(ctx context.Context) []check {
+					goroot, err := s.toolchain(l.release)
+					if err != nil {
+						return single(name, err, "")
+					}
+					return s.runGoPackage(ctx, goroot, l, p, cpus)
+				}})
 		}
 	}
 	return steps
 }
 
-func (s *suite) runGoPackage(ctx context.Context, goroot string, l *goList, p *goPackage, cpus int) []check {
+func (s *suite) runGoPackage(ctx context.Context, goroot string, l *goList, p *goPackage,
+	cpus int) []check {
 	exceptions := p.exceptions(cpus)
 	var leftOut, excluded []string
 	for _, e := range exceptions {
@@ -262,25 +269,32 @@ func (s *suite) runGoPackage(ctx context.Context, goroot string, l *goList, p *g
 }
 
 // goTest runs go test for one package of the standard library.
-func (s *suite) goTest(ctx context.Context, goroot string, p *goPackage, cpus int, args []string) ([]goTest, string) {
+func (s *suite) goTest(ctx context.Context, goroot string, p *goPackage, cpus int,
+	args []string) ([]goTest, string) {
 	args = append([]string{"-vet=off", "-short"}, append(args, p.name)...)
-	return s.portedGoTest(ctx, goroot, s.root, fmt.Sprintf("--cpus %d -m %s", cpus, p.memory), nil, args)
+	return s.portedGoTest(ctx, goroot, s.root, fmt.Sprintf("--cpus %d -m %s", cpus, p.memory),
+		nil, args)
 }
 
-// portedGoTest runs go test for capOS on machines with the given flags; output is everything that is not an event.
-func (s *suite) portedGoTest(ctx context.Context, goroot, dir, flags string, env, args []string) (results []goTest, output string) {
+// portedGoTest runs go test for capOS on machines with the given flags; output is everything that
+// is not an event.
+func (s *suite) portedGoTest(ctx context.Context, goroot, dir, flags string, env,
+	args []string) (results []goTest, output string) {
 	cache, err := repo.CacheDir()
 	if err != nil {
 		return nil, err.Error()
 	}
-	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"), append([]string{"test", "-json", "-count=1"}, args...)...)
-	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off", strictVar+"=1",
+	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"),
+		append([]string{"test", "-json", "-count=1"}, args...)...)
+	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off",
+		strictVar+"=1",
 		runFlagsVar+"="+os.Getenv(runFlagsVar)+" "+flags)
 	cmd.Env = append(cmd.Env, env...)
 	return goTestResults(cmd)
 }
 
-// goTestResults runs go test -json. A failure that no test accounts for becomes a failed test without a name.
+// goTestResults runs go test -json. A failure that no test accounts for becomes a failed test
+// without a name.
 func goTestResults(cmd *exec.Cmd) (results []goTest, output string) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -290,13 +304,16 @@ func goTestResults(cmd *exec.Cmd) (results []goTest, output string) {
 	if err != nil {
 		output += err.Error()
 	}
-	if err != nil && !slices.ContainsFunc(results, func(r goTest) bool { return r.verdict == failed }) {
-		results = append(results, goTest{"", "", failed, lastLines(plainOutput(stdout.Bytes()), 40) + "\n" + output})
+	if err != nil && !slices.ContainsFunc(results,
+		func(r goTest) bool { return r.verdict == failed }) {
+		results = append(results, goTest{"", "", failed,
+			lastLines(plainOutput(stdout.Bytes()), 40) + "\n" + output})
 	}
 	return results, output
 }
 
-// plainChecks turns results into checks where nothing is expected but that tests pass or say why they do not run.
+// plainChecks turns results into checks where nothing is expected but that tests pass or say why
+// they do not run.
 func plainChecks(results []goTest, trim string) (checks []check) {
 	for _, r := range results {
 		why := ""
@@ -306,7 +323,8 @@ func plainChecks(results []goTest, trim string) (checks []check) {
 		case skipped:
 			why = skipReason(r.output)
 		}
-		checks = append(checks, check{strings.TrimPrefix(r.pkg, trim) + "." + r.test, r.verdict, why})
+		checks = append(checks, check{strings.TrimPrefix(r.pkg, trim) + "." + r.test,
+			r.verdict, why})
 	}
 	return checks
 }
@@ -341,29 +359,38 @@ func judgeGoTests(list string, p *goPackage, cpus int, results []goTest, output 
 		switch {
 		case r.test == "":
 			whole = false
-			checks = append(checks, check{p.name, failed, lastLines(r.output, 30) + "\n" + output})
-		case listed && e.kind == "skip" && r.verdict == skipped, listed && e.kind == "fail" && r.verdict == failed:
+			checks = append(checks, check{p.name, failed, lastLines(r.output, 30) +
+				"\n" + output})
+		case listed && e.kind == "skip" && r.verdict == skipped, listed &&
+			e.kind == "fail" && r.verdict == failed:
 			checks = append(checks, check{name, skipped, e.reason})
 		case listed && r.verdict == passed:
-			checks = append(checks, check{name, failed, fmt.Sprintf("passes, and is listed (%s): take it out of %s", e.kind, list)})
+			checks = append(checks, check{name, failed,
+				fmt.Sprintf("passes, and is listed (%s): take it out of %s", e.kind,
+					list)})
 		case r.verdict == passed:
 			passes++
 			checks = append(checks, check{name, passed, ""})
 		case r.verdict == skipped:
-			checks = append(checks, check{name, failed, "skips itself and is not listed: " + skipReason(r.output)})
+			checks = append(checks, check{name, failed,
+				"skips itself and is not listed: " + skipReason(r.output)})
 		default:
 			checks = append(checks, check{name, failed, lastLines(r.output, 30)})
 		}
 	}
 	for test, e := range exceptions {
 		if e.notRun() {
-			checks = append(checks, check{p.name + "." + test, skipped, e.kind + ": " + e.reason})
+			checks = append(checks, check{p.name + "." + test, skipped,
+				e.kind + ": " + e.reason})
 		} else if !seen[test] && whole && len(results) > 0 {
-			checks = append(checks, check{p.name + "." + test, failed, "is listed and did not run: does it still exist?"})
+			checks = append(checks, check{p.name + "." + test, failed,
+				"is listed and did not run: does it still exist?"})
 		}
 	}
 	if want := p.expected(cpus); passes < want {
-		checks = append(checks, check{p.name, failed, fmt.Sprintf("%d tests passed, %d are expected\n%s", passes, want, lastLines(output, 10))})
+		checks = append(checks, check{p.name, failed,
+			fmt.Sprintf("%d tests passed, %d are expected\n%s", passes, want,
+				lastLines(output, 10))})
 	}
 	return checks
 }
@@ -373,7 +400,8 @@ var skipText = regexp.MustCompile(`(?m)^\s+\S+\.go:\d+: (.+)$`)
 // noProcess is how package testenv says that a test starts itself again.
 const noProcess = "cannot exec subprocess"
 
-// skipReason gives the last thing that a test said before it skipped itself, without what differs from run to run.
+// skipReason gives the last thing that a test said before it skipped itself, without what differs
+// from run to run.
 func skipReason(output string) string {
 	found := skipText.FindAllStringSubmatch(output, -1)
 	if len(found) == 0 {
@@ -390,15 +418,18 @@ func skipReason(output string) string {
 var variablePath = regexp.MustCompile(`"?/[^ :"]*/(?:go-build|go-[0-9a-f]{16})[^ :"]*"?`)
 
 // tryExcluded runs each excluded test alone: one that has begun to pass must not stay excluded.
-func (s *suite) tryExcluded(ctx context.Context, goroot string, l *goList, p *goPackage, cpus int, excluded []string) (checks []check) {
+func (s *suite) tryExcluded(ctx context.Context, goroot string, l *goList, p *goPackage, cpus int,
+	excluded []string) (checks []check) {
 	for _, test := range excluded {
-		results, _ := s.goTest(ctx, goroot, p, cpus, []string{"-timeout", "1m", "-run", "^" + regexp.QuoteMeta(test) + "$"})
+		results, _ := s.goTest(ctx, goroot, p, cpus, []string{"-timeout", "1m", "-run",
+			"^" + regexp.QuoteMeta(test) + "$"})
 		ok := len(results) > 0
 		for _, r := range results {
 			ok = ok && r.verdict == passed
 		}
 		if ok {
-			checks = append(checks, check{p.name + "." + test, failed, "passes, and is excluded: take it out of " + l.name})
+			checks = append(checks, check{p.name + "." + test, failed,
+				"passes, and is excluded: take it out of " + l.name})
 		}
 	}
 	return checks
@@ -411,7 +442,8 @@ type goUpdates struct {
 	seen map[string]map[int][]goTest
 }
 
-// record notes the results of one run and rewrites the package's entry. Failures are never written into the list.
+// record notes the results of one run and rewrites the package's entry. Failures are never written
+// into the list.
 func (u *goUpdates) record(p *goPackage, cpus int, results []goTest) (why string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -422,7 +454,8 @@ func (u *goUpdates) record(p *goPackage, cpus int, results []goTest) (why string
 		}
 	}
 	if len(failures) > 0 || len(results) == 0 {
-		return fmt.Sprintf("%d failure(s), the entry stays as it is: %s", len(failures), strings.Join(failures, "\n"))
+		return fmt.Sprintf("%d failure(s), the entry stays as it is: %s", len(failures),
+			strings.Join(failures, "\n"))
 	}
 	if u.seen == nil {
 		u.seen = map[string]map[int][]goTest{}
@@ -507,7 +540,8 @@ func rewriteGoPackage(file string, p *goPackage) error {
 		}
 		switch {
 		case heading && inside:
-			out.WriteString(strings.TrimRight(fmt.Sprintf("%-32s %4d %s", p.name, p.passes, strings.Join(words[2:], " ")), " ") + "\n")
+			out.WriteString(strings.TrimRight(fmt.Sprintf("%-32s %4d %s", p.name,
+				p.passes, strings.Join(words[2:], " ")), " ") + "\n")
 			for _, e := range p.tests {
 				at := ""
 				if e.cpus != 0 {

@@ -42,22 +42,26 @@ func single(name string, err error, output string) []check {
 
 func (s *suite) buildSteps() []step {
 	var steps []step
-	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"}, {"kernel-debug", "build/kernel-debug/capos.elf"},
+	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"},
+		{"kernel-debug", "build/kernel-debug/capos.elf"},
 		{"libcapos", "build/libcapos/libcapos.a"}} {
 		goal, product := b[0], filepath.Join(s.root, b[1])
 		// All CPUs: nothing may start before what it needs is built.
-		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10, run: func(ctx context.Context) []check {
-			out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s", "-j2", goal).CombinedOutput()
-			if _, statErr := os.Stat(product); err == nil && statErr != nil {
-				err = fmt.Errorf("make %s succeeded without making %s", goal, b[1])
-			}
-			return single(goal, err, string(out))
-		}})
+		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10,
+			run: func(ctx context.Context) []check {
+				out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
+					"-j2", goal).CombinedOutput()
+				if _, statErr := os.Stat(product); err == nil && statErr != nil {
+					err = fmt.Errorf("make %s succeeded without making %s", goal, b[1])
+				}
+				return single(goal, err, string(out))
+			}})
 	}
-	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10, run: func(context.Context) []check {
-		_, err := repo.GoRoot(s.root, "")
-		return single("go-toolchain", err, "")
-	}})
+	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10,
+		run: func(context.Context) []check {
+			_, err := repo.GoRoot(s.root, "")
+			return single("go-toolchain", err, "")
+		}})
 }
 
 // hostSteps are the scripts tests/host/*/run.sh, and the tests of the host tools themselves.
@@ -66,12 +70,14 @@ func (s *suite) hostSteps() ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}, {name: "host/go-port", cpus: 2, run: s.testPort}}
+	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}, {name: "host/go-port",
+		cpus: 2, run: s.testPort}}
 	for _, script := range scripts {
 		name := filepath.Base(filepath.Dir(script))
-		steps = append(steps, step{name: "host/" + name, cpus: 1, run: func(ctx context.Context) []check {
-			return s.runScript(ctx, script)
-		}})
+		steps = append(steps, step{name: "host/" + name, cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.runScript(ctx, script)
+			}})
 	}
 	if len(scripts) == 0 {
 		steps = append(steps, missing("host/scripts", "there is no tests/host/*/run.sh"))
@@ -79,7 +85,8 @@ func (s *suite) hostSteps() ([]step, error) {
 	return steps, nil
 }
 
-// testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly with its Go declarations.
+// testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly
+// with its Go declarations.
 func (s *suite) testPort(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -87,7 +94,8 @@ func (s *suite) testPort(ctx context.Context) []check {
 	for _, c := range []struct {
 		name string
 		args []string
-	}{{"std", []string{"build", "std"}}, {"asmdecl", []string{"vet", "-asmdecl", "runtime", "syscall"}}} {
+	}{{"std", []string{"build", "std"}}, {"asmdecl", []string{"vet", "-asmdecl", "runtime",
+		"syscall"}}} {
 		out, err := s.tool(ctx, append([]string{"go"}, c.args...)...).CombinedOutput()
 		checks = append(checks, single(c.name, err, string(out))...)
 	}
@@ -96,11 +104,14 @@ func (s *suite) testPort(ctx context.Context) []check {
 
 // missing is a step for a part that should be there.
 func missing(name, why string) step {
-	return step{name: name, cpus: 1, run: func(context.Context) []check { return []check{{name, failed, why}} }}
+	return step{name: name, cpus: 1, run: func(context.Context) []check {
+		return []check{{name,
+			failed, why}}
+	}}
 }
 
-// runScript runs a test script and reads its verdicts. A script that fails without saying which check did, or that
-// says nothing at all, has failed.
+// runScript runs a test script and reads its verdicts. A script that fails without saying which
+// check did, or that says nothing at all, has failed.
 func (s *suite) runScript(ctx context.Context, script string, arguments ...string) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -116,11 +127,14 @@ func judge(name, output string, err error) []check {
 	case err != nil && !errors.As(err, &exit):
 		checks = append(checks, check{name, failed, err.Error()})
 	case err != nil && failures == 0:
-		checks = append(checks, check{name, failed, lastLines(output, 20) + "\n" + err.Error()})
+		checks = append(checks, check{name, failed, lastLines(output, 20) + "\n" +
+			err.Error()})
 	case err == nil && failures > 0:
-		checks = append(checks, check{name, failed, "reports failures and exits with status 0"})
+		checks = append(checks, check{name, failed,
+			"reports failures and exits with status 0"})
 	case len(checks) == 0:
-		checks = append(checks, check{name, failed, "printed no verdict\n" + lastLines(output, 20)})
+		checks = append(checks, check{name, failed, "printed no verdict\n" +
+			lastLines(output, 20)})
 	}
 	return checks
 }
@@ -133,11 +147,13 @@ func lastLines(text string, n int) string {
 // hostGo runs the Go that built this tool, for this host.
 func (s *suite) hostGo(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := hostCommand(ctx, dir, "go", args...)
-	cmd.Env = append(repo.Without(cmd.Env, "GOOS", "GOARCH", "GOROOT", "GOFLAGS"), "GOTOOLCHAIN=local", "GOWORK=off", "CAPOS_ROOT="+s.root)
+	cmd.Env = append(repo.Without(cmd.Env, "GOOS", "GOARCH", "GOROOT", "GOFLAGS"),
+		"GOTOOLCHAIN=local", "GOWORK=off", "CAPOS_ROOT="+s.root)
 	return cmd
 }
 
-// codecPackage has tests that need the kernel's codec as a host program; tests/host/codec builds that and runs them.
+// codecPackage has tests that need the kernel's codec as a host program; tests/host/codec builds
+// that and runs them.
 const codecPackage = "capos.dev/tools/capnpc-capos"
 
 // testTools runs gofmt, vet and the tests of the module tools/ with the Go that built this tool.
@@ -172,8 +188,8 @@ type goTest struct {
 	pkg, test, verdict, output string
 }
 
-// parseGoTests reads the events of go test -json. Subtests are counted with the test they belong to. A package that
-// fails outside of its tests appears as a failed test without a name.
+// parseGoTests reads the events of go test -json. Subtests are counted with the test they belong
+// to. A package that fails outside of its tests appears as a failed test without a name.
 func parseGoTests(r io.Reader) []goTest {
 	type event struct{ Action, Package, Test, Output string }
 	var results []goTest
@@ -191,16 +207,19 @@ func parseGoTests(r io.Reader) []goTest {
 		if output[key] == nil {
 			output[key] = &strings.Builder{}
 		}
-		verdict := map[string]string{"pass": passed, "fail": failed, "skip": skipped}[e.Action]
+		verdict := map[string]string{"pass": passed, "fail": failed,
+			"skip": skipped}[e.Action]
 		switch {
 		case e.Action == "output":
 			output[key].WriteString(e.Output)
 		case verdict == "" || e.Test != top:
 		case e.Test != "":
 			failures[e.Package] = failures[e.Package] || verdict == failed
-			results = append(results, goTest{e.Package, e.Test, verdict, output[key].String()})
+			results = append(results, goTest{e.Package, e.Test, verdict,
+				output[key].String()})
 		case verdict == failed && !failures[e.Package]:
-			results = append(results, goTest{e.Package, "", failed, output[key].String()})
+			results = append(results, goTest{e.Package, "", failed,
+				output[key].String()})
 		}
 	}
 	return results
@@ -213,7 +232,12 @@ func (s *suite) modelSteps() []step {
 	}
 	script := filepath.Join(s.root, "models", "run.sh")
 	return []step{
-		{name: "models/short", cpus: 1, run: func(ctx context.Context) []check { return s.runScript(ctx, script, "--short") }},
-		{name: "models/all", cpus: 1, full: true, run: func(ctx context.Context) []check { return s.runScript(ctx, script) }},
+		{name: "models/short", cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.runScript(ctx, script,
+					"--short")
+			}},
+		{name: "models/all", cpus: 1, full: true,
+			run: func(ctx context.Context) []check { return s.runScript(ctx, script) }},
 	}
 }

@@ -21,24 +21,33 @@ import (
 	"capos.dev/tools/capos/internal/screenfont"
 )
 
-// imageLimit ends a machine that does not switch itself off. UEFI alone takes ten seconds of a quiet host.
+// imageLimit ends a machine that does not switch itself off. UEFI alone takes ten seconds of a
+// quiet host.
 const imageLimit = 3 * time.Minute
 
-// imageSteps boot what ./capos image writes, by BIOS and by UEFI, with nothing of the host on the machine but a serial port.
+// imageSteps boot what ./capos image writes, by BIOS and by UEFI, with nothing of the host on the
+// machine but a serial port.
 func (s *suite) imageSteps() ([]step, error) {
 	hello := sync.OnceValues(func() (string, error) {
-		return s.makeImage("hello", "--linger", "0", "-e", "NAME=value", filepath.Join(s.root, "examples", "hello"), "one", "two words")
+		return s.makeImage("hello", "--linger", "0", "-e", "NAME=value",
+			filepath.Join(s.root, "examples", "hello"), "one", "two words")
 	})
 	debug := sync.OnceValues(func() (string, error) {
-		return s.makeImage("hello-debug", "--linger", "0", "--kernel", "debug", filepath.Join(s.root, "examples", "hello"), "one", "two words")
+		return s.makeImage("hello-debug", "--linger", "0", "--kernel", "debug",
+			filepath.Join(s.root, "examples", "hello"), "one", "two words")
 	})
 	boot := func(m isoMachine, name string, image func() (string, error)) step {
 		m.memoryMiB = 256
-		return step{name: fmt.Sprintf("image/%s-%s-%dcpu%s", m.machine, m.firmware(), m.cpus, name), cpus: m.cpus,
-			run: func(ctx context.Context) []check { return s.imageBoot(ctx, m, image) }}
+		return step{name: fmt.Sprintf("image/%s-%s-%dcpu%s", m.machine, m.firmware(),
+			m.cpus, name), cpus: m.cpus,
+			run: func(ctx context.Context) []check {
+				return s.imageBoot(ctx, m,
+					image)
+			}}
 	}
 	var steps []step
-	for _, m := range []isoMachine{{machine: "q35", cpus: 1}, {machine: "q35", cpus: 2}, {machine: "pc", cpus: 1}, {machine: "pc", cpus: 2},
+	for _, m := range []isoMachine{{machine: "q35", cpus: 1}, {machine: "q35", cpus: 2},
+		{machine: "pc", cpus: 1}, {machine: "pc", cpus: 2},
 		{machine: "q35", cpus: 1, uefi: true}, {machine: "q35", cpus: 2, uefi: true}} {
 		steps = append(steps, boot(m, "", hello))
 	}
@@ -57,7 +66,8 @@ func (m *isoMachine) firmware() string {
 // makeImage runs ./capos image for a file in build/tests/image.
 func (s *suite) makeImage(name string, args ...string) (string, error) {
 	if !exists(uefiFirmware) {
-		return "", errors.New("UEFI for QEMU is not installed (Debian: apt-get install ovmf)")
+		return "",
+			errors.New("UEFI for QEMU is not installed (Debian: apt-get install ovmf)")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
 	defer cancel()
@@ -67,7 +77,8 @@ func (s *suite) makeImage(name string, args ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("./capos image: %w\n%s", err, out)
 	}
-	if !bytes.Contains(out, []byte("-cdrom "+file)) || !bytes.Contains(out, []byte("dd if="+file)) {
+	if !bytes.Contains(out, []byte("-cdrom "+file)) || !bytes.Contains(out,
+		[]byte("dd if="+file)) {
 		return "", fmt.Errorf("./capos image does not say how to use the image:\n%s", out)
 	}
 	return file, nil
@@ -94,7 +105,8 @@ func (s *suite) startImage(ctx context.Context, m isoMachine) (*isoRun, error) {
 		cancel()
 		os.RemoveAll(dir)
 	}
-	args := append(m.args(), "-accel", "tcg", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
+	args := append(m.args(), "-accel", "tcg", "-chardev", "stdio,id=serial,signal=off",
+		"-serial", "chardev:serial",
 		"-qmp", "unix:"+r.control+",server=on,wait=off")
 	cmd := hostCommand(ctx, s.root, machine.DefaultQEMU, args...)
 	cmd.Stderr = os.Stderr
@@ -127,7 +139,8 @@ func (r *isoRun) readUntil(text string) error {
 	return nil
 }
 
-// end reads the rest and waits for the machine, which is to switch itself off: QEMU's status is 0 then and only then.
+// end reads the rest and waits for the machine, which is to switch itself off: QEMU's status is 0
+// then and only then.
 func (r *isoRun) end() error {
 	_, err := io.Copy(&r.output, r.stdout)
 	return errors.Join(err, r.wait())
@@ -135,7 +148,8 @@ func (r *isoRun) end() error {
 
 // lines are the machine's own: what GRUB and firmware wrote comes before, and moves the cursor.
 func (r *isoRun) lines() []string {
-	return strings.Split(escapes.ReplaceAllString(strings.ReplaceAll(r.output.String(), "\r\n", "\n"), ""), "\n")
+	return strings.Split(escapes.ReplaceAllString(strings.ReplaceAll(r.output.String(), "\r\n",
+		"\n"), ""), "\n")
 }
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;=]*[A-Za-z]|\r")
@@ -168,12 +182,14 @@ func (s *suite) imageBoot(ctx context.Context, m isoMachine, image func() (strin
 	} {
 		c := check{name, passed, ""}
 		if !strings.Contains(text, "\n"+want) && !strings.HasPrefix(text, want) {
-			c = check{name, failed, fmt.Sprintf("no line begins with %q\n%s", want, text)}
+			c = check{name, failed, fmt.Sprintf("no line begins with %q\n%s", want,
+				text)}
 		}
 		checks = append(checks, c)
 	}
 	if last != "capos: program 0 exited with status 0" {
-		return append(checks, check{"status", failed, "the last line does not say how the program ended\n" + text})
+		return append(checks, check{"status", failed,
+			"the last line does not say how the program ended\n" + text})
 	}
 	return append(checks, check{"status", passed, ""})
 }
@@ -185,12 +201,14 @@ func (s *suite) imageTyping(ctx context.Context) []check {
 	if err != nil {
 		return single("image", err, "")
 	}
-	checks := single("lines", s.typeLines(ctx, isoMachine{machine: "q35", iso: ask, memoryMiB: 64, cpus: 1}), "")
+	checks := single("lines", s.typeLines(ctx, isoMachine{machine: "q35", iso: ask,
+		memoryMiB: 64, cpus: 1}), "")
 	sleep, err := s.makeImage("sleep", "--linger", "0", probe, "sleep")
 	if err != nil {
 		return append(checks, single("image", err, "")...)
 	}
-	return append(checks, single("interrupt", s.typeInterrupt(ctx, isoMachine{machine: "pc", iso: sleep, memoryMiB: 64, cpus: 2}), "")...)
+	return append(checks, single("interrupt", s.typeInterrupt(ctx, isoMachine{machine: "pc",
+		iso: sleep, memoryMiB: 64, cpus: 2}), "")...)
 }
 
 func (s *suite) typeLines(ctx context.Context, m isoMachine) error {
@@ -225,7 +243,8 @@ func (s *suite) typeInterrupt(ctx context.Context, m isoMachine) error {
 		return err
 	}
 	io.WriteString(r.stdin, "\x03")
-	if err := r.readUntil("^C\r\ncapos: program 0 was ended by a key or for lack of memory, kind "); err != nil {
+	if err := r.readUntil("^C\r\ncapos: program 0 was ended by a key or for lack of memory, " +
+		"kind "); err != nil {
 		return fmt.Errorf("%w\n%q", err, lastLines(r.output.String(), 10))
 	}
 	return r.end()
@@ -233,7 +252,8 @@ func (s *suite) typeInterrupt(ctx context.Context, m isoMachine) error {
 
 // imageScreens read what a person sees: characters from the memory of the text mode, and pixels.
 func (s *suite) imageScreens(ctx context.Context) []check {
-	file, err := s.makeImage("screen", "--linger", "100s", filepath.Join(s.root, "examples", "hello"), "näïve", "€")
+	file, err := s.makeImage("screen", "--linger", "100s", filepath.Join(s.root, "examples",
+		"hello"), "näïve", "€")
 	if err != nil {
 		return single("image", err, "")
 	}
@@ -243,7 +263,8 @@ func (s *suite) imageScreens(ctx context.Context) []check {
 		s.imageScreen(ctx, "pixels", uefi, readPixelScreen, "Arguments: näïve, ?.")...)
 }
 
-func (s *suite) imageScreen(ctx context.Context, name string, m isoMachine, read func(*qmp) ([]string, error), arguments string) []check {
+func (s *suite) imageScreen(ctx context.Context, name string, m isoMachine,
+	read func(*qmp) ([]string, error), arguments string) []check {
 	r, err := s.startImage(ctx, m)
 	if err != nil {
 		return single(name, err, "")
@@ -257,7 +278,8 @@ func (s *suite) imageScreen(ctx context.Context, name string, m isoMachine, read
 		return single(name, err, "")
 	}
 	defer control.conn.Close()
-	want := []string{"Hello from go", "1 CPUs counted the primes below 50000: 5133.", arguments, "It is ", "capos: program 0 exited with status 0",
+	want := []string{"Hello from go", "1 CPUs counted the primes below 50000: 5133.", arguments,
+		"It is ", "capos: program 0 exited with status 0",
 		"capos: the machine is switched off in 100 s", ""}
 	// The serial port has each line a little before the screen.
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -275,14 +297,16 @@ func (s *suite) imageScreen(ctx context.Context, name string, m isoMachine, read
 // compareScreen wants the beginning of each line; one that is to be empty must be.
 func compareScreen(lines, want []string) error {
 	for i, text := range want {
-		if i >= len(lines) || !strings.HasPrefix(lines[i], text) || text == "" && lines[i] != "" {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], text) || text == "" &&
+			lines[i] != "" {
 			return fmt.Errorf("line %d is not %q", i, text)
 		}
 	}
 	return nil
 }
 
-// qmp speaks QEMU's machine protocol: one JSON object a line, greeting first, then an answer for each command.
+// qmp speaks QEMU's machine protocol: one JSON object a line, greeting first, then an answer for
+// each command.
 type qmp struct {
 	conn  net.Conn
 	lines *bufio.Reader
@@ -383,7 +407,8 @@ func readPixelScreen(q *qmp) ([]string, error) {
 		return nil, err
 	}
 	var width, height, depth int
-	if _, err := fmt.Sscanf(string(picture[:min(len(picture), 40)]), "P6\n%d %d\n%d\n", &width, &height, &depth); err != nil {
+	if _, err := fmt.Sscanf(string(picture[:min(len(picture), 40)]), "P6\n%d %d\n%d\n", &width,
+		&height, &depth); err != nil {
 		return nil, fmt.Errorf("the picture is not one: %w", err)
 	}
 	pixels := picture[max(0, len(picture)-3*width*height):]

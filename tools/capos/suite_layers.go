@@ -45,7 +45,8 @@ func (l *layering) look(name string, lines []string) {
 	}
 	for i, line := range lines {
 		if match := includeLine.FindStringSubmatch(line); match != nil {
-			l.includes = append(l.includes, layerInclude{include{from, match[1]}, i + 1})
+			l.includes = append(l.includes, layerInclude{include{from, match[1]},
+				i + 1})
 		}
 	}
 }
@@ -53,14 +54,16 @@ func (l *layering) look(name string, lines []string) {
 func (l *layering) readOrder(lines []string) {
 	l.rank, l.listed = map[string]int{}, map[include]bool{}
 	for i, line := range lines {
-		layer, upward := layerLine.FindStringSubmatch(line), upwardLine.FindStringSubmatch(line)
+		layer, upward := layerLine.FindStringSubmatch(line), upwardLine.FindStringSubmatch(
+			line)
 		switch {
 		case layer != nil:
 			l.rank[layer[1]] = len(l.rank)
 		case upward != nil:
 			l.listed[include{upward[1], upward[2]}] = false
 		case strings.HasPrefix(line, "LAYER") || strings.HasPrefix(line, "UPWARD"):
-			l.complaints = append(l.complaints, fmt.Sprintf("%s:%d: not understood", layersFile, i+1))
+			l.complaints = append(l.complaints, fmt.Sprintf("%s:%d: not understood",
+				layersFile, i+1))
 		}
 	}
 }
@@ -82,7 +85,8 @@ func (l *layering) result() []string {
 	for _, in := range l.includes {
 		from, known := l.folder(in.from)
 		if !known && !strings.HasPrefix(in.from, "include/") {
-			found = append(found, fmt.Sprintf("kernel/%s: its folder is not in %s", in.from, layersFile))
+			found = append(found, fmt.Sprintf("kernel/%s: its folder is not in %s",
+				in.from, layersFile))
 			continue
 		}
 		to, known := l.folder(in.to)
@@ -90,16 +94,19 @@ func (l *layering) result() []string {
 			continue
 		}
 		if _, listed := l.listed[in.include]; !listed {
-			found = append(found, fmt.Sprintf("kernel/%s:%d: includes %s, which is in a layer above it",
-				in.from, in.line, in.to))
+			found = append(found,
+				fmt.Sprintf("kernel/%s:%d: includes %s, which is in a layer above "+
+					"it",
+					in.from, in.line, in.to))
 			continue
 		}
 		l.listed[in.include] = true
 	}
 	for in, seen := range l.listed {
 		if !seen {
-			gone = append(gone, fmt.Sprintf("%s: %s no longer includes %s upward: remove the line",
-				layersFile, in.from, in.to))
+			gone = append(gone,
+				fmt.Sprintf("%s: %s no longer includes %s upward: remove the line",
+					layersFile, in.from, in.to))
 		}
 	}
 	slices.Sort(gone) // a map has no order of its own

@@ -18,26 +18,29 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// machineTest is one C program of tests/machine. Comment lines "// test: WORD VALUE" at its top say how it is to be run;
-// docs/run.md lists the words.
+// machineTest is one C program of tests/machine. Comment lines "// test: WORD VALUE" at its top say
+// how it is to be run; docs/run.md lists the words.
 type machineTest struct {
 	name, source string
 	status       int // expected exit status
 	args, env    []string
 	timeout      string
 	cases        []machineCase
-	beside       []machineCase // runs of the program at the same time as the first; they say nothing but their status
-	cpus         []int         // only on machines with so many CPUs; empty: all
-	kernels      []string      // only with these kernels; empty: all
+	// runs of the program at the same time as the first; they say nothing but their status
+	beside  []machineCase
+	cpus    []int    // only on machines with so many CPUs; empty: all
+	kernels []string // only with these kernels; empty: all
 }
 
-// machineCase is one of several runs of a program, each in a process of its own: its argument and the expected exit status.
+// machineCase is one of several runs of a program, each in a process of its own: its argument and
+// the expected exit status.
 type machineCase struct {
 	arg    string
 	status int
 }
 
-// besideSuffix marks the names of programs that run beside another, which is taken for the writer of what they write.
+// besideSuffix marks the names of programs that run beside another, which is taken for the writer
+// of what they write.
 const besideSuffix = " beside"
 
 // runs are the batch programs of a test: one, or one per case.
@@ -91,7 +94,8 @@ func readMachineTest(source string) (machineTest, error) {
 		return t, err
 	}
 	for line := range strings.Lines(string(text)) {
-		directive, found := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(line), "* "), directivePrefix)
+		directive, found := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(line),
+			"* "), directivePrefix)
 		if !found {
 			continue
 		}
@@ -138,7 +142,8 @@ func appendCase(cases []machineCase, value string) ([]machineCase, error) {
 
 // runsOn tells whether the test is meant for a machine.
 func (t *machineTest) runsOn(kernel string, cpus int) bool {
-	return (len(t.cpus) == 0 || slices.Contains(t.cpus, cpus)) && (len(t.kernels) == 0 || slices.Contains(t.kernels, kernel))
+	return (len(t.cpus) == 0 || slices.Contains(t.cpus, cpus)) && (len(t.kernels) == 0 ||
+		slices.Contains(t.kernels, kernel))
 }
 
 // machineRow is a line of tests/run/matrix.txt or tests/run/boot-matrix.txt.
@@ -153,7 +158,8 @@ type machineRow struct {
 
 // parseRow reads words NAME=VALUE; full marks a row that is too long for continuous integration.
 func parseRow(words []string) (machineRow, error) {
-	row := machineRow{machine: "microvm", kernel: "release", cpu: "max", accel: "tcg", memoryMiB: 256, cpus: 1}
+	row := machineRow{machine: "microvm", kernel: "release", cpu: "max", accel: "tcg",
+		memoryMiB: 256, cpus: 1}
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
 		var err error
@@ -183,7 +189,8 @@ func parseRow(words []string) (machineRow, error) {
 		case "channel":
 			row.serial = value == "com2"
 			if !row.serial {
-				err = fmt.Errorf("channel=%s: only com2 differs from what a machine has by itself", value)
+				err = fmt.Errorf("channel=%s: only com2 differs from what a "+
+					"machine has by itself", value)
 			}
 		default:
 			err = fmt.Errorf("no such word: %s", name)
@@ -218,7 +225,8 @@ func (r *machineRow) name() string {
 }
 
 func (s *suite) config(r *machineRow) (*machine.Config, error) {
-	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB, CPUs: r.cpus,
+	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB,
+		CPUs:   r.cpus,
 		ICount: r.icount, Serial: r.serial, Kernel: repo.Kernel(s.root, r.kernel)}
 	if r.word != "" {
 		c.Words = []string{r.word}
@@ -239,7 +247,8 @@ func readRows(file string) ([]machineRow, error) {
 	return rows, err
 }
 
-// machineSteps run every program of tests/machine on every machine of the matrix, many programs to a machine.
+// machineSteps run every program of tests/machine on every machine of the matrix, many programs to
+// a machine.
 func (s *suite) machineSteps() ([]step, error) {
 	rows, err := readRows(filepath.Join(s.root, "tests", "run", "matrix.txt"))
 	if err != nil {
@@ -263,13 +272,18 @@ func (s *suite) machineSteps() ([]step, error) {
 	programs := &programBuilder{root: s.root}
 	var steps []step
 	for _, row := range rows {
-		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus, full: row.full,
-			run: func(ctx context.Context) []check { return s.runMachineTests(ctx, row, tests, programs) }})
+		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus,
+			full: row.full,
+			run: func(ctx context.Context) []check {
+				return s.runMachineTests(ctx, row,
+					tests, programs)
+			}})
 	}
 	return steps, nil
 }
 
-func (s *suite) runMachineTests(ctx context.Context, row machineRow, tests []machineTest, programs *programBuilder) []check {
+func (s *suite) runMachineTests(ctx context.Context, row machineRow, tests []machineTest,
+	programs *programBuilder) []check {
 	config, err := s.config(&row)
 	if err != nil {
 		return single(row.name(), err, "")
@@ -311,18 +325,23 @@ func judgeProgram(r *batchResult, expectedStatus int) []check {
 		}
 		checks = append(checks, check{r.Name + ": " + c.Name, c.Verdict, c.Why})
 	}
-	detail := strings.TrimSpace(lastLines(r.Stdout, 8) + "\n" + lastLines(r.Stderr, 8) + "\n" + r.Report)
+	detail := strings.TrimSpace(lastLines(r.Stdout, 8) + "\n" + lastLines(r.Stderr, 8) + "\n" +
+		r.Report)
 	switch {
 	case r.Leak != "":
 		checks = append(checks, check{r.Name, failed, r.Leak})
 	case r.Status != expectedStatus && failures == 0:
-		checks = append(checks, check{r.Name, failed, fmt.Sprintf("exit status %d, expected %d\n%s", r.Status, expectedStatus, detail)})
+		checks = append(checks, check{r.Name, failed,
+			fmt.Sprintf("exit status %d, expected %d\n%s", r.Status, expectedStatus,
+				detail)})
 	case r.Status == 0 && failures > 0:
-		checks = append(checks, check{r.Name, failed, "reports failures and exits with status 0"})
+		checks = append(checks, check{r.Name, failed,
+			"reports failures and exits with status 0"})
 	case len(checks) == 0 && expectedStatus == 0 && !strings.HasSuffix(r.Name, besideSuffix):
 		checks = append(checks, check{r.Name, failed, "printed no verdict\n" + detail})
 	case len(checks) == 0:
-		checks = append(checks, check{r.Name, passed, ""}) // a program that is there to be ended, and was
+		// a program that is there to be ended, and was
+		checks = append(checks, check{r.Name, passed, ""})
 	}
 	return checks
 }
@@ -351,10 +370,12 @@ func (b *programBuilder) build(ctx context.Context, source string) (string, erro
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {
 		var out []byte
-		out, err = hostCommand(ctx, b.root, cCompiler(b.root), "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I", filepath.Dir(source),
+		out, err = hostCommand(ctx, b.root, cCompiler(b.root), "-O2", "-g", "-Wall",
+			"-Wextra", "-Werror", "-I", filepath.Dir(source),
 			source, "-o", elf).CombinedOutput()
 		if err != nil {
-			err = errors.New("does not compile: " + strings.TrimSpace(string(out)+err.Error()))
+			err = errors.New("does not compile: " +
+				strings.TrimSpace(string(out)+err.Error()))
 		}
 	}
 	if b.done == nil {
@@ -371,27 +392,37 @@ func (s *suite) bootSteps() ([]step, error) {
 		return nil, err
 	}
 	var steps []step
-	built := map[string]func() (string, error){} // each program is built once, by the first row that boots it
+	// each program is built once, by the first row that boots it
+	built := map[string]func() (string, error){}
 	for _, row := range rows {
 		if row.program == "" {
 			return nil, fmt.Errorf("boot-matrix.txt: %s names no program", row.name())
 		}
 		build := built[row.program]
 		if build == nil {
-			build = sync.OnceValues(func() (string, error) { return findProgram(s.root, filepath.Join(s.root, row.program)) })
+			build = sync.OnceValues(func() (string, error) {
+				return findProgram(s.root,
+					filepath.Join(s.root, row.program))
+			})
 			built[row.program] = build
 		}
-		steps = append(steps, step{name: "boot/" + row.name(), cpus: row.cpus, full: row.full,
-			run: func(ctx context.Context) []check { return s.bootRow(ctx, row, build) }})
+		steps = append(steps, step{name: "boot/" + row.name(), cpus: row.cpus,
+			full: row.full,
+			run: func(ctx context.Context) []check {
+				return s.bootRow(ctx, row,
+					build)
+			}})
 	}
 	return steps, nil
 }
 
 func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (string, error)) []check {
 	if available := availableMiB(); available < row.memoryMiB+row.memoryMiB/8+256 {
-		return []check{{row.name(), skipped, fmt.Sprintf("the host has %d MiB to spare", available)}}
+		return []check{{row.name(), skipped, fmt.Sprintf("the host has %d MiB to spare",
+			available)}}
 	}
-	if row.accel == "kvm" && bestAccelerator(&machine.Config{Machine: row.machine, Kernel: repo.Kernel(s.root, row.kernel)}, true, false) != "kvm" {
+	if row.accel == "kvm" && bestAccelerator(&machine.Config{Machine: row.machine,
+		Kernel: repo.Kernel(s.root, row.kernel)}, true, false) != "kvm" {
 		return []check{{row.name(), skipped, "KVM does not work on this host"}}
 	}
 	config, err := s.config(&row)
@@ -409,7 +440,8 @@ func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (strin
 			err := fmt.Errorf("exit status %d", r.Status)
 			checks = single(row.name(), err, r.Stdout+r.Stderr+r.Report+r.Leak)
 		case !strings.Contains(strings.ToLower(r.Stdout), "hello"):
-			checks = []check{{row.name(), failed, fmt.Sprintf("no greeting in its output: %q", r.Stdout)}}
+			checks = []check{{row.name(), failed,
+				fmt.Sprintf("no greeting in its output: %q", r.Stdout)}}
 		default:
 			checks = []check{{row.name(), passed, ""}}
 		}

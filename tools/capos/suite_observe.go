@@ -12,19 +12,29 @@ import (
 	"strings"
 )
 
-// observeSteps are about looking into a running program from outside: --trace, --stats and gdb with the helpers of tools/gdb.
+// observeSteps are about looking into a running program from outside: --trace, --stats and gdb with
+// the helpers of tools/gdb.
 func (s *suite) observeSteps() []step {
 	programs := &programBuilder{root: s.root}
 	observed := func(ctx context.Context) (string, error) {
 		return programs.build(ctx, filepath.Join(s.root, "tests", "run", "observed.c"))
 	}
 	return []step{
-		{name: "tool/trace", cpus: 1, run: func(ctx context.Context) []check { return s.traceChecks(ctx, observed) }},
-		{name: "tool/gdb", cpus: 1, run: func(ctx context.Context) []check { return s.debuggerChecks(ctx, observed) }},
+		{name: "tool/trace", cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.traceChecks(ctx,
+					observed)
+			}},
+		{name: "tool/gdb", cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.debuggerChecks(ctx,
+					observed)
+			}},
 	}
 }
 
-// tracedCalls are the calls of observed.c in their order, as --trace shows them after time, process and thread.
+// tracedCalls are the calls of observed.c in their order, as --trace shows them after time, process
+// and thread.
 var tracedCalls = []string{
 	`vm VirtualMemory\.reserve\(hint=0x5000000000, size=0x10000\) = 0x5000000000`,
 	`vm VirtualMemory\.commit\(addr=0x5000000000, size=0x10000, prot=0x3\) = ok`,
@@ -44,16 +54,20 @@ var tracedCalls = []string{
 }
 
 // countedCalls are the same calls as --stats counts them.
-var countedCalls = []string{"1  Console.write, 0 refused", "1  VirtualMemory.reserve, 0 refused", "1  VirtualMemory.commit, 0 refused",
-	"2  VirtualMemory.unmap, 1 refused", "1  MemoryAllocator.create, 0 refused", "3  Timer.sleep, 0 refused", "1  release", "1  park", "1  unpark"}
+var countedCalls = []string{"1  Console.write, 0 refused", "1  VirtualMemory.reserve, 0 refused",
+	"1  VirtualMemory.commit, 0 refused",
+	"2  VirtualMemory.unmap, 1 refused", "1  MemoryAllocator.create, 0 refused", "3  " +
+		"Timer.sleep, 0 refused", "1  release", "1  park", "1  unpark"}
 
 var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)
-	ledgerLine = regexp.MustCompile(`^process \d+ observed: [1-9]\d* us CPU, peak [1-9]\d* pages committed$`)
-	freeLine   = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
+	ledgerLine = regexp.MustCompile(
+		`^process \d+ observed: [1-9]\d* us CPU, peak [1-9]\d* pages committed$`)
+	freeLine = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
 )
 
-func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (string, error)) []check {
+func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
 	program, err := build(ctx)
 	if err != nil {
 		return single("program", err, "")
@@ -73,9 +87,11 @@ func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (st
 			err = fmt.Errorf("standard output is %q", stdout.String())
 		}
 		if err == nil {
-			err = c.judge(strings.Split(strings.TrimSuffix(stderr.String(), "\n"), "\n"))
+			err = c.judge(strings.Split(strings.TrimSuffix(stderr.String(), "\n"),
+				"\n"))
 		}
-		checks = append(checks, single(strings.TrimPrefix(c.flag, "--"), err, stderr.String())...)
+		checks = append(checks, single(strings.TrimPrefix(c.flag, "--"), err,
+			stderr.String())...)
 	}
 	return checks
 }
@@ -97,14 +113,16 @@ func judgeTrace(lines []string) error {
 			return fmt.Errorf("the time of line %d goes back", i+1)
 		}
 		if lastWho != "" && m[2] != lastWho {
-			return fmt.Errorf("line %d is of process and thread %s, those before of %s", i+1, m[2], lastWho)
+			return fmt.Errorf("line %d is of process and thread %s, those before of %s",
+				i+1, m[2], lastWho)
 		}
 		last, lastWho = now, m[2]
 	}
 	return nil
 }
 
-// judgeStats wants the process's and the machine's line, and exactly the counts of the calls that the program makes.
+// judgeStats wants the process's and the machine's line, and exactly the counts of the calls that
+// the program makes.
 func judgeStats(lines []string) error {
 	if len(lines) != 2+len(countedCalls) {
 		return fmt.Errorf("%d lines, expected %d", len(lines), 2+len(countedCalls))
@@ -133,7 +151,8 @@ func judgeStats(lines []string) error {
 	return nil
 }
 
-// helperOutput is what the gdb helpers must say of observed.c where it comes to all_there, on one CPU: each line once at least.
+// helperOutput is what the gdb helpers must say of observed.c where it comes to all_there, on one
+// CPU: each line once at least.
 var helperOutput = []struct{ command, lines string }{
 	{"cpus", `CPU 0: thread \d+ "observed", 1 waiting to run`},
 	{"queues", `CPU 0
@@ -154,7 +173,8 @@ cap 0x[0-9a-f]+  ThreadHandle     object #\d+, [1-9]\d* references`},
 0x[0-9a-f]+-0x[0-9a-f]+ +4 KiB rw- object pinned`},
 }
 
-func (s *suite) debuggerChecks(ctx context.Context, build func(context.Context) (string, error)) []check {
+func (s *suite) debuggerChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
 	program, err := build(ctx)
 	if err != nil {
 		return single("program", err, "")
@@ -170,7 +190,8 @@ func (s *suite) debuggerChecks(ctx context.Context, build func(context.Context) 
 			continue
 		}
 		for _, c := range helperOutput {
-			checks = append(checks, single(kernel+"-"+c.command, judgeHelper(text, c.command, c.lines), "")...)
+			checks = append(checks, single(kernel+"-"+c.command,
+				judgeHelper(text, c.command, c.lines), "")...)
 		}
 	}
 	return checks
@@ -193,8 +214,9 @@ func judgeHelper(text, command, lines string) error {
 
 func helperMark(command string) string { return "-- capos " + command }
 
-// debug has a machine wait for a debugger, connects gdb by the command that ./capos prints, stops the program where all that the
-// helpers show is there, calls them, and lets the machine go on to its end. It gives what gdb printed.
+// debug has a machine wait for a debugger, connects gdb by the command that ./capos prints, stops
+// the program where all that the helpers show is there, calls them, and lets the machine go on to
+// its end. It gives what gdb printed.
 func (s *suite) debug(ctx context.Context, kernel, program string) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
@@ -224,10 +246,12 @@ func (s *suite) debug(ctx context.Context, kernel, program string) (text string,
 	go io.Copy(io.Discard, lines)
 	command += " -batch -ex 'hbreak all_there' -ex continue -ex backtrace"
 	for _, c := range helperOutput {
-		command += fmt.Sprintf(` -ex 'echo %s\n' -ex 'capos %s'`, helperMark(c.command), c.command)
+		command += fmt.Sprintf(` -ex 'echo %s\n' -ex 'capos %s'`, helperMark(c.command),
+			c.command)
 	}
 	command += fmt.Sprintf(` -ex 'echo %send\n' -ex delete -ex detach`, helperMark(""))
-	out, err := hostCommand(ctx, "/", "sh", "-c", command).CombinedOutput() // gdb waits for the machine by itself
+	// gdb waits for the machine by itself
+	out, err := hostCommand(ctx, "/", "sh", "-c", command).CombinedOutput()
 	text = string(out)
 	if err != nil {
 		return text, err

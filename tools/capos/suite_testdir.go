@@ -39,7 +39,8 @@ func readTestdirRows(file string) (rows []testdirRow, skips map[string]string, e
 		if skip, found := strings.CutPrefix(line, "skip "); found {
 			program, reason, _ := strings.Cut(skip, ": ")
 			if skips[program] = reason; reason == "" {
-				return nil, nil, fmt.Errorf("%s:%d: want skip PROGRAM: REASON", file, number+1)
+				return nil, nil, fmt.Errorf("%s:%d: want skip PROGRAM: REASON",
+					file, number+1)
 			}
 			continue
 		}
@@ -75,14 +76,16 @@ func (s *suite) testdirSteps() ([]step, error) {
 	}
 	var steps []step
 	for _, row := range rows {
-		steps = append(steps, step{name: "testdir/" + row.name, cpus: 2, full: !row.ci, run: func(ctx context.Context) []check {
-			return s.runTestdir(ctx, &row, skips)
-		}})
+		steps = append(steps, step{name: "testdir/" + row.name, cpus: 2, full: !row.ci,
+			run: func(ctx context.Context) []check {
+				return s.runTestdir(ctx, &row, skips)
+			}})
 	}
 	return steps, nil
 }
 
-// runTestdir runs Go's runner as the host's program that it is; only what it builds and starts is for capOS.
+// runTestdir runs Go's runner as the host's program that it is; only what it builds and starts is
+// for capOS.
 func (s *suite) runTestdir(ctx context.Context, row *testdirRow, skips map[string]string) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -94,8 +97,10 @@ func (s *suite) runTestdir(ctx context.Context, row *testdirRow, skips map[strin
 	if err != nil {
 		return single(row.name, err, "")
 	}
-	args := []string{"test", "-json", "-count=1", "-timeout=14m", "cmd/internal/testdir", "-target=capos/amd64"}
-	cmd := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), append(args, row.flags...)...)
+	args := []string{"test", "-json", "-count=1", "-timeout=14m", "cmd/internal/testdir",
+		"-target=capos/amd64"}
+	cmd := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"),
+		append(args, row.flags...)...)
 	environment := repo.Without(repo.GoEnv(s.root, goroot, cache), "GOOS", "GOARCH", "GOFLAGS")
 	cmd.Env = append(environment, "GOFLAGS=", "GOWORK=off", strictVar+"=1")
 	var stdout, stderr bytes.Buffer
@@ -103,15 +108,18 @@ func (s *suite) runTestdir(ctx context.Context, row *testdirRow, skips map[strin
 	runError := cmd.Run()
 	checks, passes := testdirChecks(stdout.Bytes(), skips)
 	if runError != nil && len(checks) == 0 {
-		checks = append(checks, check{row.name, failed, fmt.Sprintf("%v: %s", runError, lastLines(stderr.String(), 20))})
+		checks = append(checks, check{row.name, failed, fmt.Sprintf("%v: %s", runError,
+			lastLines(stderr.String(), 20))})
 	}
 	if passes < row.passes {
-		checks = append(checks, check{row.name, failed, fmt.Sprintf("%d programs pass, %d are expected", passes, row.passes)})
+		checks = append(checks, check{row.name, failed,
+			fmt.Sprintf("%d programs pass, %d are expected", passes, row.passes)})
 	}
 	return checks
 }
 
-// testdirChecks gives a check for each program: passed, failed, or left out, by Go's runner, which says why, or by the list of skips.
+// testdirChecks gives a check for each program: passed, failed, or left out, by Go's runner, which
+// says why, or by the list of skips.
 func testdirChecks(events []byte, skips map[string]string) (checks []check, passes int) {
 	output := map[string]string{}
 	for line := range bytes.Lines(events) {
@@ -124,16 +132,19 @@ func testdirChecks(events []byte, skips map[string]string) (checks []check, pass
 		case event.Action == "output":
 			output[event.Test] += event.Output
 		case event.Action == "pass" && listed:
-			checks = append(checks, check{event.Test, failed, "passes, and is listed: take it out of " + testdirListFile})
+			checks = append(checks, check{event.Test, failed,
+				"passes, and is listed: take it out of " + testdirListFile})
 		case event.Action == "pass":
 			passes++
 			checks = append(checks, check{event.Test, passed, ""})
 		case event.Action == "fail" && listed:
 			checks = append(checks, check{event.Test, skipped, reason})
 		case event.Action == "skip":
-			checks = append(checks, check{event.Test, skipped, skipReason(output[event.Test])})
+			checks = append(checks, check{event.Test, skipped,
+				skipReason(output[event.Test])})
 		case event.Action == "fail":
-			checks = append(checks, check{event.Test, failed, lastLines(output[event.Test], 20)})
+			checks = append(checks, check{event.Test, failed,
+				lastLines(output[event.Test], 20)})
 		}
 	}
 	return checks, passes

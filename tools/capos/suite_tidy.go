@@ -41,8 +41,9 @@ func isCode(name string) bool {
 // Words that must not be found are put together from halves, or this file would find itself.
 var (
 	machinePaths = regexp.MustCompile(`/wo` + `rk/|/ro` + `ot/|/ho` + `me/[a-z]`)
-	registries   = regexp.MustCompile(`proxy\.golang\` + `.org|sum\.golang\` + `.org|deb\.debian\` + `.org|registry\.npmjs\` + `.org|pypi\` + `.org`)
-	workMarks    = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+	registries   = regexp.MustCompile(`proxy\.golang\` + `.org|sum\.golang\` +
+		`.org|deb\.debian\` + `.org|registry\.npmjs\` + `.org|pypi\` + `.org`)
+	workMarks = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 )
 
 func tidyRules() []tidyRule {
@@ -78,14 +79,16 @@ func (s *suite) tidy(ctx context.Context) []check {
 			continue // removed in the work tree, or a link
 		}
 		if info.Size() > fileBytesMax {
-			complaints["file-size"] = append(complaints["file-size"], fmt.Sprintf("%s: %d KiB", name, info.Size()>>10))
+			complaints["file-size"] = append(complaints["file-size"],
+				fmt.Sprintf("%s: %d KiB", name, info.Size()>>10))
 		}
 		data, err := os.ReadFile(filepath.Join(s.root, name))
 		if err != nil {
 			return single(name, err, "")
 		}
 		if bytes.IndexByte(data, 0) >= 0 {
-			complaints["binaries"] = append(complaints["binaries"], name+": a binary file")
+			complaints["binaries"] = append(complaints["binaries"],
+				name+": a binary file")
 			continue
 		}
 		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
@@ -94,7 +97,8 @@ func (s *suite) tidy(ctx context.Context) []check {
 		for _, rule := range tidyRules() {
 			if rule.applies(name) {
 				for _, complaint := range rule.find(name, lines) {
-					complaints[rule.name] = append(complaints[rule.name], name+":"+complaint)
+					complaints[rule.name] = append(complaints[rule.name],
+						name+":"+complaint)
 				}
 			}
 		}
@@ -102,7 +106,8 @@ func (s *suite) tidy(ctx context.Context) []check {
 	complaints["models"] = links.complaints()
 	complaints["layers"] = layers.result()
 	var checks []check
-	for _, name := range append([]string{"file-size", "binaries", "models", "layers"}, ruleNames()...) {
+	for _, name := range append([]string{"file-size", "binaries", "models", "layers"},
+		ruleNames()...) {
 		c := check{name, passed, ""}
 		if list := complaints[name]; len(list) > 0 {
 			c = check{name, failed, strings.Join(list, "\n")}
@@ -112,9 +117,11 @@ func (s *suite) tidy(ctx context.Context) []check {
 	return checks
 }
 
-// sourceFiles lists the tracked files, or everything that is not built when this is not a git work tree.
+// sourceFiles lists the tracked files, or everything that is not built when this is not a git work
+// tree.
 func (s *suite) sourceFiles(ctx context.Context) (names []string, err error) {
-	out, err := hostCommand(ctx, s.root, "git", "-c", "safe.directory=*", "ls-files", "-z").Output()
+	out, err := hostCommand(ctx, s.root, "git", "-c", "safe.directory=*", "ls-files",
+		"-z").Output()
 	if err == nil {
 		return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00"), nil
 	}
@@ -142,14 +149,15 @@ func ruleNames() (names []string) {
 	return names
 }
 
-// modelLinks is what models and code say of each other: a model names the code it models, and that code the model, so that
-// whoever changes one finds the other.
+// modelLinks is what models and code say of each other: a model names the code it models, and that
+// code the model, so that whoever changes one finds the other.
 type modelLinks struct {
 	code  map[string]bool // files that may be named, and models
 	links []modelLink
 }
 
-// modelLink says that the model in models/ is one of the code in the file. The line is the model's or, with byCode, the code's.
+// modelLink says that the model in models/ is one of the code in the file. The line is the model's
+// or, with byCode, the code's.
 type modelLink struct {
 	model, file string
 	byCode      bool
@@ -161,17 +169,20 @@ var (
 	namedModel = regexp.MustCompile(`\bmodels/[a-z0-9_]+\.pml\b`)
 )
 
-// look takes in one file. A model names code in the paragraph of its opening comment that begins with the word Models.
+// look takes in one file. A model names code in the paragraph of its opening comment that begins
+// with the word Models.
 func (l *modelLinks) look(name string, lines []string) {
 	if path.Dir(name) == "models" && path.Ext(name) == ".pml" {
 		l.code[name] = true
 		inside := false
 		for i, line := range lines {
 			text := strings.TrimPrefix(line, " *")
-			inside = strings.TrimSpace(text) != "" && (inside || strings.HasPrefix(text, " Models "))
+			inside = strings.TrimSpace(text) != "" && (inside || strings.HasPrefix(text,
+				" Models "))
 			if inside {
 				for _, file := range namedCode.FindAllString(text, -1) {
-					l.links = append(l.links, modelLink{name, file, false, i + 1})
+					l.links = append(l.links, modelLink{name, file, false,
+						i + 1})
 				}
 			}
 		}
@@ -188,8 +199,8 @@ func (l *modelLinks) look(name string, lines []string) {
 	}
 }
 
-// complaints lists names of what does not exist, and links that go one way only. A header may send its readers to the model of
-// what another file does.
+// complaints lists names of what does not exist, and links that go one way only. A header may send
+// its readers to the model of what another file does.
 func (l *modelLinks) complaints() (found []string) {
 	type pair struct {
 		model, file string
@@ -206,9 +217,12 @@ func (l *modelLinks) complaints() (found []string) {
 		}
 		switch {
 		case !l.code[to]:
-			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not exist", from, link.line, to))
-		case !has[pair{link.model, link.file, !link.byCode}] && !(link.byCode && path.Ext(from) == ".h"):
-			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not name it", from, link.line, to))
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not exist",
+				from, link.line, to))
+		case !has[pair{link.model, link.file, !link.byCode}] &&
+			!(link.byCode && path.Ext(from) == ".h"):
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not name it",
+				from, link.line, to))
 		}
 	}
 	return found
@@ -226,15 +240,18 @@ func longLines(name string, lines []string) (found []string) {
 	return found
 }
 
-// missingOpening wants a comment, for its reasons and ideas, before anything else than a shebang, a build constraint, a
-// package clause's own documentation or a schema's id. A Go package is opened by one of its files.
+// missingOpening wants a comment, for its reasons and ideas, before anything else than a shebang, a
+// build constraint, a package clause's own documentation or a schema's id. A Go package is opened
+// by one of its files.
 func missingOpening(name string, lines []string) []string {
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
 		switch {
-		case line == "" || strings.HasPrefix(line, "#!") || strings.HasPrefix(line, "//go:build") || strings.HasPrefix(line, "@0x"):
+		case line == "" || strings.HasPrefix(line, "#!") || strings.HasPrefix(line,
+			"//go:build") || strings.HasPrefix(line, "@0x"):
 			continue
-		case strings.HasPrefix(line, "//") || strings.HasPrefix(line, "/*") || strings.HasPrefix(line, "# ") || line == "#",
+		case strings.HasPrefix(line, "//") || strings.HasPrefix(line, "/*") ||
+			strings.HasPrefix(line, "# ") || line == "#",
 			strings.HasPrefix(line, `"""`):
 			return nil
 		case strings.HasPrefix(line, "package ") && filepath.Ext(name) == ".go":
@@ -245,20 +262,23 @@ func missingOpening(name string, lines []string) []string {
 	return []string{"1: is empty"}
 }
 
-// longFunctions relies on the layout of both languages: a function's first line begins in column one and its closing
-// brace stands alone there.
+// longFunctions relies on the layout of both languages: a function's first line begins in column
+// one and its closing brace stands alone there.
 func longFunctions(name string, lines []string) (found []string) {
 	start := -1
 	for i, line := range lines {
-		goFunction := strings.HasSuffix(name, ".go") && strings.HasPrefix(line, "func ") && strings.HasSuffix(line, "{")
+		goFunction := strings.HasSuffix(name, ".go") && strings.HasPrefix(line, "func ") &&
+			strings.HasSuffix(line, "{")
 		cFunction := strings.HasSuffix(name, ".c") && line == "{"
-		cOneLine := strings.HasSuffix(name, ".c") && strings.HasSuffix(line, ") {") && line[0] != ' ' && line[0] != '\t' && line[0] != '#'
+		cOneLine := strings.HasSuffix(name, ".c") && strings.HasSuffix(line, ") {") &&
+			line[0] != ' ' && line[0] != '\t' && line[0] != '#'
 		switch {
 		case goFunction || cFunction || cOneLine:
 			start = i
 		case line == "}" && start >= 0:
 			if length := i - start + 1; length > functionLinesMax {
-				found = append(found, fmt.Sprintf("%d: a function of %d lines", start+1, length))
+				found = append(found, fmt.Sprintf("%d: a function of %d lines",
+					start+1, length))
 			}
 			start = -1
 		}
@@ -280,7 +300,8 @@ func matching(pattern *regexp.Regexp, what string) func(string, []string) []stri
 func looseWhitespace(_ string, lines []string) (found []string) {
 	for i, line := range lines {
 		if strings.TrimRight(line, " \t\r") != line {
-			found = append(found, fmt.Sprintf("%d: white space at the end of the line", i+1))
+			found = append(found, fmt.Sprintf("%d: white space at the end of the line",
+				i+1))
 		}
 	}
 	return found

@@ -8,7 +8,8 @@ import (
 
 // Models and code that name each other are in order; everything else is said with file and line.
 func TestModelLinks(t *testing.T) {
-	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *         libcapos/src/c.c: k\n *\n * Not kernel/other.c. */"
+	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *         " +
+		"libcapos/src/c.c: k\n *\n * Not kernel/other.c. */"
 	good := map[string]string{
 		"models/m.pml":     model,
 		"kernel/a.c":       "/* models/m.pml is the model. */",
@@ -21,10 +22,14 @@ func TestModelLinks(t *testing.T) {
 		name, change, text, want string // a file left out when the text is empty
 	}{
 		{"in order", "", "", ""},
-		{"code is silent", "kernel/a.c", "/* Nothing. */", "models/m.pml:3: names kernel/a.c, which does not name it"},
-		{"code is gone", "libcapos/src/c.c", "", "models/m.pml:4: names libcapos/src/c.c, which does not exist"},
-		{"model is silent", "kernel/e.c", "/* One.\n * models/m.pml models it. */", "kernel/e.c:2: names models/m.pml, which does not name it"},
-		{"model is gone", "kernel/e.h", "/* models/gone.pml */", "kernel/e.h:1: names models/gone.pml, which does not exist"},
+		{"code is silent", "kernel/a.c", "/* Nothing. */",
+			"models/m.pml:3: names kernel/a.c, which does not name it"},
+		{"code is gone", "libcapos/src/c.c", "",
+			"models/m.pml:4: names libcapos/src/c.c, which does not exist"},
+		{"model is silent", "kernel/e.c", "/* One.\n * models/m.pml models it. */",
+			"kernel/e.c:2: names models/m.pml, which does not name it"},
+		{"model is gone", "kernel/e.h", "/* models/gone.pml */",
+			"kernel/e.h:1: names models/gone.pml, which does not exist"},
 	} {
 		links := modelLinks{code: map[string]bool{}}
 		for name, text := range good {

@@ -69,7 +69,8 @@ func ccCommand(args []string) int {
 	return replace(cCompiler(root), args, os.Environ())
 }
 
-// replace makes this process another program, so that signals, streams and status need no passing on.
+// replace makes this process another program, so that signals, streams and status need no passing
+// on.
 func replace(program string, args, env []string) int {
 	err := syscall.Exec(program, append([]string{program}, args...), env)
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {

@@ -9,8 +9,8 @@ import (
 	"capos.dev/tools/capos/internal/repo"
 )
 
-// addZones gives a Go program the time zones of the toolchain that built it: package time looks for them in the GOROOT whose
-// name the program has, unless it was built with -trimpath.
+// addZones gives a Go program the time zones of the toolchain that built it: package time looks for
+// them in the GOROOT whose name the program has, unless it was built with -trimpath.
 func addZones(tree *bootpack.Tree, elf string) error {
 	cache, err := repo.CacheDir()
 	if err != nil {

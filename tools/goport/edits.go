@@ -1,7 +1,8 @@
 package main
 
-// The edits to files of the Go release are data: go/edits.txt. An entry names a file, how to find one line in it, and what
-// to do there. An entry whose line is missing or not unique is an error, so a release that moved things is noticed at once.
+// The edits to files of the Go release are data: go/edits.txt. An entry names a file, how to find
+// one line in it, and what to do there. An entry whose line is missing or not unique is an error,
+// so a release that moved things is noticed at once.
 //
 // The language, one keyword a line, "#" for comments:
 //
@@ -79,7 +80,9 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 		return false, nil
 	case "file":
 		if !filepath.IsLocal(rest) || e.layer == "" {
-			return false, fmt.Errorf("file %q: not a relative path, or no layer named before it", rest)
+			return false,
+				fmt.Errorf("file %q: not a relative path, or no layer named "+
+					"before it", rest)
 		}
 		*e = edit{layer: e.layer, file: rest, position: e.position}
 		return false, nil
@@ -115,8 +118,8 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 	return false, fmt.Errorf("unknown keyword %q", keyword)
 }
 
-// planEdits applies the edits to the files of a tree in memory and returns the new contents by file name. It reports each
-// line it would touch. Nothing is written.
+// planEdits applies the edits to the files of a tree in memory and returns the new contents by file
+// name. It reports each line it would touch. Nothing is written.
 func planEdits(tree string, edits []edit, report io.Writer) (map[string]string, error) {
 	contents := map[string]string{}
 	for _, e := range edits {
@@ -137,7 +140,8 @@ func planEdits(tree string, edits []edit, report io.Writer) (map[string]string, 
 		lines = e.apply(lines, at)
 		contents[e.file] = strings.Join(lines, "\n")
 		if e.action == "insert" {
-			fmt.Fprintf(report, "%s:%d: + %s\n", e.file, at+2, strings.TrimSpace(lines[at+1]))
+			fmt.Fprintf(report, "%s:%d: + %s\n", e.file, at+2,
+				strings.TrimSpace(lines[at+1]))
 		} else {
 			fmt.Fprintf(report, "%s:%d: %s -> %s\n", e.file, at+1, was, lines[at])
 		}
@@ -155,7 +159,8 @@ func (e *edit) find(lines []string) (int, error) {
 		}
 		first = start
 		for last = start + 1; last < len(lines); last++ {
-			if strings.HasPrefix(lines[last], "}") || strings.HasPrefix(lines[last], ")") {
+			if strings.HasPrefix(lines[last], "}") || strings.HasPrefix(lines[last],
+				")") {
 				break
 			}
 		}
@@ -209,7 +214,8 @@ func mixes(expression, operator string) bool {
 	return strings.Contains(expression, "&&")
 }
 
-// writeEdits makes the planned contents real. A file is replaced, not written through: it may be a hard link into another layer.
+// writeEdits makes the planned contents real. A file is replaced, not written through: it may be a
+// hard link into another layer.
 func writeEdits(tree string, contents map[string]string) error {
 	for file, text := range contents {
 		if err := replaceFile(filepath.Join(tree, file), []byte(text)); err != nil {

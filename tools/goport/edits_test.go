@@ -40,11 +40,16 @@ func TestApply(t *testing.T) {
 		{"insert", "after ^b$\ninsert \\tx", "a\nb\nc", "a\nb\n\tx\nc"},
 		{"insert at the end", "after ^c$\ninsert x", "a\nb\nc", "a\nb\nc\nx"},
 		{"change", "change ^(b)=1$\nto ${1}=2", "a\nb=1\nc", "a\nb=2\nc"},
-		{"within", "within ^B\nafter ^x$\ninsert y", "A {\nx\n}\nB {\nx\n}", "A {\nx\n}\nB {\nx\ny\n}"},
-		{"constraint or", "constraint or capos", "//go:build a || b", "//go:build a || b || capos"},
-		{"constraint or mixed", "constraint or capos", "//go:build a && b", "//go:build (a && b) || capos"},
-		{"constraint not", "constraint not capos", "//go:build a && b", "//go:build a && b && !capos"},
-		{"constraint not mixed", "constraint not capos", "//go:build a || b", "//go:build (a || b) && !capos"},
+		{"within", "within ^B\nafter ^x$\ninsert y", "A {\nx\n}\nB {\nx\n}",
+			"A {\nx\n}\nB {\nx\ny\n}"},
+		{"constraint or", "constraint or capos", "//go:build a || b",
+			"//go:build a || b || capos"},
+		{"constraint or mixed", "constraint or capos", "//go:build a && b",
+			"//go:build (a && b) || capos"},
+		{"constraint not", "constraint not capos", "//go:build a && b",
+			"//go:build a && b && !capos"},
+		{"constraint not mixed", "constraint not capos", "//go:build a || b",
+			"//go:build (a || b) && !capos"},
 	} {
 		after, err := applyText(t, test.entry, test.before)
 		if err != nil || after != test.after {
@@ -85,8 +90,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// The release's own go command compiles the host programs in a tree that already has the overlay's files beside its own; what
-// keeps them out is the constraint.
+// The release's own go command compiles the host programs in a tree that already has the overlay's
+// files beside its own; what keeps them out is the constraint.
 func TestOverlayConstraints(t *testing.T) {
 	dir := filepath.Join(repository, "go", "overlay")
 	files, err := listFiles(dir)
@@ -110,7 +115,8 @@ func holdsOnlyFor(source, system string) bool {
 			continue
 		}
 		expression, err := constraint.Parse(strings.TrimSpace(line))
-		return err == nil && expression.Eval(func(tag string) bool { return tag == system }) &&
+		return err == nil &&
+			expression.Eval(func(tag string) bool { return tag == system }) &&
 			!expression.Eval(func(tag string) bool { return tag != system })
 	}
 	return false

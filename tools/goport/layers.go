@@ -27,7 +27,8 @@ const (
 var (
 	hostPrograms = []string{"cmd/go", "cmd/compile", "cmd/asm", "cmd/link"}
 	// What a release carries and building programs does not need.
-	leftOut = map[string]bool{"api": true, "doc": true, "misc": true, "lib/wasm": true, ".git": true, "pkg/obj": true}
+	leftOut = map[string]bool{"api": true, "doc": true, "misc": true, "lib/wasm": true,
+		".git": true, "pkg/obj": true}
 	// Files the schema compiler generates, by their place in the tree.
 	generatedFiles = []string{"runtime/zabi_capos.go", "syscall/zabi_capos.go"}
 )
@@ -102,8 +103,8 @@ func (in *inputs) gatherOverlay(root string) error {
 	return nil
 }
 
-// findBase returns the root of the release: the installed Go when it is that very version, else the one the go command
-// fetches as a toolchain module.
+// findBase returns the root of the release: the installed Go when it is that very version, else the
+// one the go command fetches as a toolchain module.
 func findBase(baseVersion string) (string, error) {
 	installed, err := goCommand("", "env", "GOROOT", "GOVERSION")
 	if err != nil {
@@ -111,34 +112,40 @@ func findBase(baseVersion string) (string, error) {
 	}
 	root, version, _ := strings.Cut(strings.TrimSpace(installed), "\n")
 	if version == baseVersion {
-		if _, err := os.Stat(filepath.Join(root, "src", "cmd", "compile", "main.go")); err == nil {
+		if _, err := os.Stat(filepath.Join(root, "src", "cmd", "compile",
+			"main.go")); err == nil {
 			return root, nil
 		}
 	}
 	progress("fetching %s (installed: %s)", baseVersion, version)
-	module := fmt.Sprintf("golang.org/toolchain@v0.0.1-%s.%s-%s", baseVersion, runtime.GOOS, runtime.GOARCH)
+	module := fmt.Sprintf("golang.org/toolchain@v0.0.1-%s.%s-%s", baseVersion, runtime.GOOS,
+		runtime.GOARCH)
 	answer, err := goCommand(os.TempDir(), "mod", "download", "-json", module)
 	if err != nil {
 		return "", err
 	}
 	var download struct{ Dir string }
 	if err := json.Unmarshal([]byte(answer), &download); err != nil || download.Dir == "" {
-		return "", fmt.Errorf("go mod download %s: no directory in its answer: %v", module, err)
+		return "", fmt.Errorf("go mod download %s: no directory in its answer: %v", module,
+			err)
 	}
 	return download.Dir, nil
 }
 
-// goCommand runs the installed go command and returns what it printed. What go env -w keeps counts where the environment is empty, so
-// nothing is: the user's proxy is wanted, his flags and targets are not.
+// goCommand runs the installed go command and returns what it printed. What go env -w keeps counts
+// where the environment is empty, so nothing is: the user's proxy is wanted, his flags and targets
+// are not.
 func goCommand(dir string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=-mod=mod", "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=-mod=mod", "GOWORK=off",
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	var message strings.Builder
 	cmd.Stderr = &message
 	answer, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, message.String())
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err,
+			message.String())
 	}
 	return string(answer), nil
 }
@@ -167,14 +174,18 @@ func buildPort(root, baseVersion string) (string, error) {
 	if err := makeLayer(tools, in.makeTools); err != nil {
 		return "", err
 	}
-	if err := makeLayer(port, func(dir string) error { return in.makePort(tools, dir) }); err != nil {
+	if err := makeLayer(port, func(dir string) error {
+		return in.makePort(tools,
+			dir)
+	}); err != nil {
 		return "", err
 	}
 	markUsed(port, tools)
 	return port, pruneLayers(cache)
 }
 
-// markUsed notes the time in the stamps of layers, by which pruneLayers goes. Failing to is no reason to fail.
+// markUsed notes the time in the stamps of layers, by which pruneLayers goes. Failing to is no
+// reason to fail.
 func markUsed(layers ...string) {
 	now := time.Now()
 	for _, dir := range layers {
@@ -182,7 +193,8 @@ func markUsed(layers ...string) {
 	}
 }
 
-// pruneLayers removes layers that nobody asked for in a long time, so that working on the overlay does not fill the disk.
+// pruneLayers removes layers that nobody asked for in a long time, so that working on the overlay
+// does not fill the disk.
 func pruneLayers(cache string) error {
 	const unusedFor = 14 * 24 * time.Hour
 	stamps, err := filepath.Glob(filepath.Join(cache, "go-*", stampName))
@@ -231,7 +243,8 @@ func isComplete(dir string) bool {
 	return err == nil
 }
 
-// makeLayer builds a layer beside its place and renames it, so that a directory of that name is always complete.
+// makeLayer builds a layer beside its place and renames it, so that a directory of that name is
+// always complete.
 func makeLayer(dir string, build func(dir string) error) error {
 	if isComplete(dir) {
 		return nil
@@ -245,7 +258,8 @@ func makeLayer(dir string, build func(dir string) error) error {
 	if err := build(temporary); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(temporary, stampName), []byte(filepath.Base(dir)+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(temporary, stampName), []byte(filepath.Base(dir)+"\n"),
+		0o644); err != nil {
 		return err
 	}
 	if err := os.Chmod(temporary, 0o755); err != nil {
@@ -258,8 +272,9 @@ func makeLayer(dir string, build func(dir string) error) error {
 	return os.Rename(temporary, dir)
 }
 
-// makeTools copies the release, applies the edits of the tools layer and rebuilds the four host programs that know the list of
-// operating systems. A release fetched as a module has lost the permission to run its programs; they get it back.
+// makeTools copies the release, applies the edits of the tools layer and rebuilds the four host
+// programs that know the list of operating systems. A release fetched as a module has lost the
+// permission to run its programs; they get it back.
 func (in *inputs) makeTools(dir string) error {
 	progress("copying %s", in.baseVersion)
 	skip := func(relative string) bool { return leftOut[filepath.ToSlash(relative)] }
@@ -284,9 +299,10 @@ func (in *inputs) makeTools(dir string) error {
 	return installPrograms(dir)
 }
 
-// installPrograms builds the host programs with the release's own compiler. The linker would stamp them with the version of
-// the release; the flag gives them the version of the port, which the go command and the build cache go by. Settings of the user,
-// in the environment or kept by go env -w, make no difference to them.
+// installPrograms builds the host programs with the release's own compiler. The linker would stamp
+// them with the version of the release; the flag gives them the version of the port, which the go
+// command and the build cache go by. Settings of the user, in the environment or kept by go env -w,
+// make no difference to them.
 func installPrograms(dir string) error {
 	version, err := os.ReadFile(filepath.Join(dir, "VERSION"))
 	if err != nil {
@@ -294,10 +310,12 @@ func installPrograms(dir string) error {
 	}
 	name, _, _ := strings.Cut(string(version), "\n")
 	progress("building go, compile, asm and link as %s", name)
-	args := append([]string{"install", "-trimpath", "-ldflags=all=-s -w -X runtime.buildVersion=" + name}, hostPrograms...)
+	args := append([]string{"install", "-trimpath",
+		"-ldflags=all=-s -w -X runtime.buildVersion=" + name}, hostPrograms...)
 	cmd := exec.Command(filepath.Join(dir, "bin", "go"), args...)
 	cmd.Dir = filepath.Join(dir, "src")
-	cmd.Env = append(os.Environ(), "GOENV=off", "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=", "GOPROXY=off", "GOWORK=off",
+	cmd.Env = append(os.Environ(), "GOENV=off", "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=",
+		"GOPROXY=off", "GOWORK=off",
 		"GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOTELEMETRY=off", "CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOAMD64=v1", "GOBIN=")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
@@ -315,7 +333,8 @@ func (in *inputs) makePort(tools, dir string) error {
 	for _, name := range sortedKeys(in.overlay) {
 		target := filepath.Join(dir, name)
 		if _, err := os.Stat(target); err == nil {
-			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name, in.baseVersion)
+			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name,
+				in.baseVersion)
 		}
 		data, err := os.ReadFile(in.overlay[name])
 		if err != nil {

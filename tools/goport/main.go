@@ -1,14 +1,14 @@
 // Command goport makes the Go toolchain of capOS out of an unmodified Go release.
 //
-// The port is an overlay, not a fork: new files (go/overlay), a short list of edits to existing files (go/edits.txt) and the
-// constants the schema compiler generates. goport lays them over a copy of the release in two layers, each cached under the
-// hash of everything that went into it:
+// The port is an overlay, not a fork: new files (go/overlay), a short list of edits to existing
+// files (go/edits.txt) and the constants the schema compiler generates. goport lays them over a
+// copy of the release in two layers, each cached under the hash of everything that went into it:
 //
 //	tools layer   the release with the edits its host programs need, and go, compile, asm and link rebuilt from it
 //	port layer    hard links to the tools layer, the remaining edits and the overlay
 //
-// Rebuilding the four programs takes minutes and happens only when the first layer changes; a change in the runtime or in
-// package syscall makes a new port layer, which takes a second.
+// Rebuilding the four programs takes minutes and happens only when the first layer changes; a
+// change in the runtime or in package syscall makes a new port layer, which takes a second.
 package main
 
 import (
@@ -38,7 +38,8 @@ func run(args []string) error {
 		os.Exit(2)
 	}
 	flags := flag.NewFlagSet("goport "+args[0], flag.ExitOnError)
-	repo := flags.String("repo", "", "root of the capOS tree (default: found from the working directory)")
+	repo := flags.String("repo", "",
+		"root of the capOS tree (default: found from the working directory)")
 	output := flags.String("o", "", "directory to make (build)")
 	base := flags.String("base", defaultBase, "Go release to build from")
 	check := flags.String("check", "", "Go tree to try the edits on (edits)")
@@ -85,13 +86,15 @@ func findRepo(start string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("no %s at or above the working directory; use -repo", editsPath)
+			return "", fmt.Errorf("no %s at or above the working directory; use -repo",
+				editsPath)
 		}
 		dir = parent
 	}
 }
 
-// showEdits prints every edit with the line it would touch. Without a tree it prints the list alone.
+// showEdits prints every edit with the line it would touch. Without a tree it prints the list
+// alone.
 func showEdits(root, tree string) error {
 	edits, err := readEdits(filepath.Join(root, editsPath))
 	if err != nil {

@@ -69,7 +69,8 @@ func copyFile(source, target string, info fs.FileInfo) error {
 	return err
 }
 
-// linkFile makes a hard link, which costs nothing; whoever changes a file in the new tree must replace it.
+// linkFile makes a hard link, which costs nothing; whoever changes a file in the new tree must
+// replace it.
 func linkFile(source, target string, _ fs.FileInfo) error { return os.Link(source, target) }
 
 // copyTree recreates source at target. skip says which relative paths to leave out.
@@ -116,7 +117,8 @@ func replaceFile(path string, data []byte) error {
 	return os.WriteFile(path, data, mode)
 }
 
-// replaceTree puts a full copy of source at target, which may exist only if it is a toolchain this program made.
+// replaceTree puts a full copy of source at target, which may exist only if it is a toolchain this
+// program made.
 func replaceTree(source, target string) error {
 	target, err := filepath.Abs(target)
 	if err != nil {

@@ -11,7 +11,8 @@
 
 struct percpu;
 
-/* cpu.c: this CPU's control registers, descriptor tables, system call entry. cpu_detect() comes first, once. */
+/* cpu.c: this CPU's control registers, descriptor tables, system call entry. cpu_detect() comes
+ * first, once. */
 void cpu_detect(void);
 void cpu_setup(struct percpu *cpu);
 /* Refuses machines the kernel cannot run on; NULL when this one is fine. */
@@ -20,16 +21,18 @@ const char *cpu_refusal(void);
 /* traps.c */
 void traps_init(void);
 
-/* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end directly, and the device; the directories
- * for that go to kernel_map_pages() pages. */
+/* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end
+ * directly, and the device; the directories for that go to kernel_map_pages() pages. */
 size_t kernel_map_pages(uint64_t ram_end, struct memory_range device);
 void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages);
 void kernel_map_activate(void);
-/* Maps device registers, uncached, for good: NULL when there is no more room or no such address. Boot only, on CPU 0. */
+/* Maps device registers, uncached, for good: NULL when there is no more room or no such address.
+ * Boot only, on CPU 0. */
 void *kernel_map_device(uint64_t physical, uint64_t size_bytes);
 extern uint64_t kernel_pml4[512];
 
-/* vector.c: vector state (x87, SSE, AVX) of a thread in an area of vector_size() bytes, 64-byte aligned. */
+/* vector.c: vector state (x87, SSE, AVX) of a thread in an area of vector_size() bytes, 64-byte
+ * aligned. */
 uint32_t vector_size(void);
 void vector_init_area(void *area);
 void vector_save(void *area);
@@ -51,8 +54,8 @@ void clock_init(void);
 #define MSR_FS_BASE 0xc0000100u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 
-/* FS and GS bases of the running thread. The user's GS base waits in KERNEL_GS_BASE while the kernel runs; without
- * FSGSBASE a program cannot set one. */
+/* FS and GS bases of the running thread. The user's GS base waits in KERNEL_GS_BASE while the
+ * kernel runs; without FSGSBASE a program cannot set one. */
 static inline uint64_t fs_base_read(void)
 {
 	uint64_t base;

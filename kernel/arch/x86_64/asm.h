@@ -1,9 +1,14 @@
-/* Macros of the assembly files. Every function carries its symbol type and size, so that traces and debuggers see it. */
+/* Macros of the assembly files. Every function carries its symbol type and size, so that traces and
+ * debuggers see it. */
 #ifndef CAPOS_ARCH_ASM_H
 #define CAPOS_ARCH_ASM_H
 
-#define FUNCTION(name) .globl name; .type name, @function; .balign 16; name:
-#define END(name) .size name, . - name
+#define FUNCTION(name)         \
+	.globl name;           \
+	.type name, @function; \
+	.balign 16;            \
+	name:
+#define END(name) .size name, .- name
 
 #define KERNEL_BASE 0xffffffff80000000
 #define SELECTOR_KERNEL_CODE 0x08

@@ -1,10 +1,11 @@
 /* From the machine's first jump to C.
  *
- * The loader enters in 32-bit protected mode without paging: at boot_entry32 when it knows PVH (QEMU -kernel and other virtual machine
- * monitors), with EBX = physical address of hvm_start_info; at boot_entry_multiboot when it knows Multiboot2 (GRUB, under BIOS and under UEFI
- * alike), with EAX = a magic number and EBX = physical address of the boot information. Static tables map the first 4 GiB
- * three times: where they are (identity, until the jump), at the direct map, and the first
- * GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
+ * The loader enters in 32-bit protected mode without paging: at boot_entry32 when it knows PVH
+ * (QEMU -kernel and other virtual machine monitors), with EBX = physical address of hvm_start_info;
+ * at boot_entry_multiboot when it knows Multiboot2 (GRUB, under BIOS and under UEFI alike), with
+ * EAX = a magic number and EBX = physical address of the boot information. Static tables map the
+ * first 4 GiB three times: where they are (identity, until the jump), at the direct map, and the
+ * first GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
  */
 #include "arch/x86_64/asm.h"
 #include "machine/multiboot.h"
@@ -26,8 +27,9 @@
 	.asciz "Xen"
 	.quad PHYS(boot_entry32)
 
-	/* Multiboot2 Specification, 3.1.3 to 3.1.12: tags of u16 type, u16 flags (1: may be ignored), u32 size, at multiples of 8. In the first 32 KiB
-	 * of the file. For i386: so the state at the entry is the same whatever firmware the loader came from. */
+	/* Multiboot2 Specification, 3.1.3 to 3.1.12: tags of u16 type, u16 flags (1: may be
+	 * ignored), u32 size, at multiples of 8. In the first 32 KiB of the file. For i386: so the
+	 * state at the entry is the same whatever firmware the loader came from. */
 #define HEADER_MAGIC 0xe85250d6
 #define HEADER_I386 0
 	.section .text.header, "ax"
@@ -102,7 +104,8 @@ boot_from_loader:
 	ljmp $SELECTOR_KERNEL_CODE, $PHYS(boot_entry64)
 END(boot_entry32)
 
-/* EDI = physical address of the top-level table. Uses EAX, ECX, EDX. Paging and long mode are on afterwards; the code segment is still 32-bit. */
+/* EDI = physical address of the top-level table. Uses EAX, ECX, EDX. Paging and long mode are on
+ * afterwards; the code segment is still 32-bit. */
 FUNCTION(enter_long_mode)
 	movl $CR4_PAE, %eax
 	movl %eax, %cr4
@@ -137,7 +140,8 @@ FUNCTION(boot_entry64)
 	ud2
 END(boot_entry64)
 
-/* Application processors: copied to TRAMPOLINE, entered in real mode by a start-up IPI. All may run it at once. */
+/* Application processors: copied to TRAMPOLINE, entered in real mode by a start-up IPI. All may run
+ * it at once. */
 	.code16
 	.globl trampoline_start, trampoline_end
 trampoline_start:

@@ -1,5 +1,6 @@
-/* Bringing one CPU into the state the kernel assumes: features found once, then per CPU the descriptor tables, control registers,
- * and the SYSCALL entry. Intel SDM volume 3 chapters 2 (control registers), 5.8.7 (SYSCALL), 13 (XSAVE). */
+/* Bringing one CPU into the state the kernel assumes: features found once, then per CPU the
+ * descriptor tables, control registers, and the SYSCALL entry. Intel SDM volume 3 chapters 2
+ * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE). */
 #include "arch/x86_64/cpu.h"
 
 #include "arch/x86_64/arch.h"
@@ -99,10 +100,12 @@ static void load_descriptor_tables(struct percpu *cpu)
 	cpu->tss.io_map_base = sizeof cpu->tss;
 	cpu->gdt[1] = 0x00af9b000000ffff; /* kernel code */
 	cpu->gdt[2] = 0x00cf93000000ffff; /* kernel data */
-	/* 3 stays empty: SYSRET counts from there, but 32-bit code would enter the kernel by ways it does not have. */
+	/* 3 stays empty: SYSRET counts from there, but 32-bit code would enter the kernel by ways
+	 * it does not have. */
 	cpu->gdt[4] = 0x00cff3000000ffff; /* user data */
 	cpu->gdt[5] = 0x00affb000000ffff; /* user code */
-	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 |
+		(tss >> 24 & 0xff) << 56;
 	cpu->gdt[7] = tss >> 32;
 	struct {
 		uint16_t limit;
@@ -116,11 +119,14 @@ static void load_descriptor_tables(struct percpu *cpu)
 			 "1:\tmovl %2, %%ss\n\t"
 			 "ltr %w3\n\t"
 			 "lldt %w4" /* none: after a reset the register is not empty */
-			 : : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(SELECTOR_TSS), "r"(0)
-			 : "rax", "memory");
+		:
+		: "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA),
+		"r"(SELECTOR_TSS), "r"(0)
+		: "rax", "memory");
 }
 
-/* One page each for the exceptions that need a known good stack; its top word is the per-CPU pointer (entry.S). */
+/* One page each for the exceptions that need a known good stack; its top word is the per-CPU
+ * pointer (entry.S). */
 static void allocate_exception_stacks(struct percpu *cpu)
 {
 	for (int i = 0; i < 3; i++) {
@@ -144,7 +150,10 @@ static void enable_features(void)
 	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
 	__asm__ volatile("mov %0, %%cr0" : : "r"(CR0_BITS));
 	if (cpu_features.xsave) {
-		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)cpu_features.xsave_mask), "d"((uint32_t)(cpu_features.xsave_mask >> 32)));
+		__asm__ volatile("xsetbv"
+			:
+			: "c"(0), "a"((uint32_t)cpu_features.xsave_mask),
+			"d"((uint32_t)(cpu_features.xsave_mask >> 32)));
 		uint32_t r[4];
 		cpuid(0xd, 0, r);
 		cpu_features.xsave_size = r[1];
@@ -160,7 +169,8 @@ void cpu_setup(struct percpu *cpu)
 	wrmsr(MSR_FS_BASE, 0);
 	enable_features();
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_features.nx ? EFER_NXE : 0));
-	wrmsr(MSR_STAR, (uint64_t)(SELECTOR_USER_CODE - 16) << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
+	wrmsr(MSR_STAR,
+		(uint64_t)(SELECTOR_USER_CODE - 16) << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
 	wrmsr(MSR_SFMASK, SYSCALL_FLAG_MASK);
 }

@@ -1,11 +1,13 @@
-/* Every way into the kernel and back out. Three paths: SYSCALL, interrupts and exceptions, and those exceptions that may
- * come at any instruction at all (NMI, double fault, machine check) and therefore have stacks of their own.
+/* Every way into the kernel and back out. Three paths: SYSCALL, interrupts and exceptions, and
+ * those exceptions that may come at any instruction at all (NMI, double fault, machine check) and
+ * therefore have stacks of their own.
  *
  * Rules (docs/hazards.md says why):
- *  - GS is swapped exactly when user mode was left: SYSCALL always, interrupts by the saved CS. The third path cannot know and takes
- *    its per-CPU pointer from the top of its own stack.
- *  - SYSRET is used only for frames that SYSCALL made and nobody edited (vector still VECTOR_SYSCALL); their RIP is canonical.
- *  - Interrupts stay off from entry to exit.
+ * - GS is swapped exactly when user mode was left: SYSCALL always, interrupts by the saved CS. The
+ *   third path cannot know and takes its per-CPU pointer from the top of its own stack.
+ * - SYSRET is used only for frames that SYSCALL made and nobody edited (vector still
+ *   VECTOR_SYSCALL); their RIP is canonical.
+ * - Interrupts stay off from entry to exit.
  *
  * models/notify.pml models the looks at resched and exit work before user mode.
  */
@@ -50,7 +52,8 @@
 
 	.text
 
-/* SYSCALL: RCX = user RIP, R11 = user RFLAGS, RSP still the user's. SFMASK has cleared IF, DF, TF, AC, NT. */
+/* SYSCALL: RCX = user RIP, R11 = user RFLAGS, RSP still the user's. SFMASK has cleared IF, DF, TF,
+ * AC, NT. */
 FUNCTION(entry_syscall)
 	swapgs
 	movq %rsp, %gs:PERCPU_USER_STACK
@@ -70,7 +73,8 @@ FUNCTION(entry_syscall)
 	movl %gs:PERCPU_RESCHED, %ecx
 	orl THREAD_EXIT_WORK(%rdx), %ecx
 	jnz 1f
-	/* Nobody edited the frame: the short way out. RAX has the result; RBX and R12 to R15 are as they came, since C keeps them. */
+	/* Nobody edited the frame: the short way out. RAX has the result; RBX and R12 to R15 are as
+	 * they came, since C keeps them. */
 	movq FRAME_RBP(%rsp), %rbp
 	movq FRAME_RDI(%rsp), %rdi
 	movq FRAME_RSI(%rsp), %rsi
@@ -89,7 +93,8 @@ FUNCTION(entry_syscall)
 	jmp return_frame
 END(entry_syscall)
 
-/* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as SYSCALL made it. */
+/* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as
+ * SYSCALL made it. */
 FUNCTION(return_frame)
 	POP_REGISTERS
 	addq $16, %rsp
@@ -99,14 +104,16 @@ return_iretq:
 	iretq
 END(return_frame)
 
-/* _Noreturn void leave_by_frame(struct trap_frame *frame): the frame lies at the top of the current kernel stack; what is below it is abandoned. */
+/* _Noreturn void leave_by_frame(struct trap_frame *frame): the frame lies at the top of the current
+ * kernel stack; what is below it is abandoned. */
 FUNCTION(leave_by_frame)
 	movq %rdi, %rsp
 	call return_to_user
 	jmp return_frame
 END(leave_by_frame)
 
-/* A new thread's first instructions: RBX = function, R12 = argument (kernel thread), or straight to the frame above (user thread). */
+/* A new thread's first instructions: RBX = function, R12 = argument (kernel thread), or straight to
+ * the frame above (user thread). */
 FUNCTION(thread_begin)
 	call sched_switched
 	testq %rbx, %rbx
@@ -140,7 +147,8 @@ FUNCTION(switch_context)
 	ret
 END(switch_context)
 
-/* Vector stubs: push a zero where the processor pushes no error code, then the vector. 16 bytes each. */
+/* Vector stubs: push a zero where the processor pushes no error code, then the vector. 16 bytes
+ * each. */
 	.balign 16
 	.globl vector_stubs
 vector_stubs:
@@ -188,7 +196,8 @@ FUNCTION(entry_trap)
 	iretq
 END(entry_trap)
 
-/* The stack's top word, above the frame the processor pushed, is this CPU's per-CPU pointer. Both GS bases are put back afterwards. */
+/* The stack's top word, above the frame the processor pushed, is this CPU's per-CPU pointer. Both
+ * GS bases are put back afterwards. */
 FUNCTION(entry_paranoid)
 	cld
 	PUSH_REGISTERS

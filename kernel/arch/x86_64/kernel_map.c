@@ -1,9 +1,10 @@
-/* The kernel half of every address space: all RAM at the direct map (never executable), the kernel image at its own base, page by page
- * with the protection its sections ask for, and above the image the device registers that were asked for. Its top-level
- * entries never change afterwards, so that address spaces can copy them once.
+/* The kernel half of every address space: all RAM at the direct map (never executable), the kernel
+ * image at its own base, page by page with the protection its sections ask for, and above the image
+ * the device registers that were asked for. Its top-level entries never change afterwards, so that
+ * address spaces can copy them once.
  *
- * The direct map holds the first 4 GiB in any case, and the GiB of one device that lies above all RAM: the screen. Firmware has told the
- * processors (by MTRR) how what is not RAM may be cached. */
+ * The direct map holds the first 4 GiB in any case, and the GiB of one device that lies above all
+ * RAM: the screen. Firmware has told the processors (by MTRR) how what is not RAM may be cached. */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
@@ -40,7 +41,8 @@ static paddr_t image_phys(const void *address)
 static void map_image(uint64_t nx)
 {
 	VERIFY(image_phys(kernel_image_end) <= IMAGE_TABLES * LARGE_PAGE_SIZE);
-	for (paddr_t pa = image_phys(kernel_image_start); pa < image_phys(kernel_image_end); pa += PAGE_SIZE) {
+	for (paddr_t pa = image_phys(kernel_image_start); pa < image_phys(kernel_image_end);
+		pa += PAGE_SIZE) {
 		uint64_t flags = PTE_PRESENT | PTE_WRITE | nx;
 		if (pa < image_phys(kernel_text_end))
 			flags = PTE_PRESENT;
@@ -87,7 +89,8 @@ static void map_direct(uint64_t ram_end, struct memory_range device, paddr_t pag
 
 void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages)
 {
-	/* Entries with NX set are reserved-bit faults until EFER.NXE is on: each CPU turns that on before it activates these tables. */
+	/* Entries with NX set are reserved-bit faults until EFER.NXE is on: each CPU turns that on
+	 * before it activates these tables. */
 	uint64_t nx = cpu_features.nx ? PTE_NX : 0;
 	map_image(nx);
 	map_direct(ram_end, device, pages, nx);
@@ -112,7 +115,8 @@ void *kernel_map_device(uint64_t physical, uint64_t size)
 	uint64_t pages = (offset + size - 1) / PAGE_SIZE + 1;
 	if (pages > 512 - device_pages)
 		return NULL;
-	uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_UNCACHED | PTE_GLOBAL | (cpu_features.nx ? PTE_NX : 0);
+	uint64_t flags = PTE_PRESENT | PTE_WRITE | PTE_UNCACHED | PTE_GLOBAL |
+		(cpu_features.nx ? PTE_NX : 0);
 	char *mapped = (char *)DEVICE_BASE + device_pages * PAGE_SIZE + offset;
 	for (uint64_t i = 0; i < pages; i++)
 		device_pt[device_pages++] = (physical - offset + i * PAGE_SIZE) | flags;

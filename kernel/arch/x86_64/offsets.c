@@ -1,4 +1,5 @@
-/* Offsets the assembly needs, taken from C: compiled to assembly text, from which the build makes build/.../offsets.h. */
+/* Offsets the assembly needs, taken from C: compiled to assembly text, from which the build makes
+ * build/.../offsets.h. */
 #include <stddef.h>
 
 #include "arch/x86_64/percpu.h"

@@ -1,5 +1,5 @@
-/* Walking and changing user page tables. Every walk skips absent entries at the highest level, so its cost follows what is
- * there and not the size of the range. */
+/* Walking and changing user page tables. Every walk skips absent entries at the highest level, so
+ * its cost follows what is there and not the size of the range. */
 #include "arch/x86_64/paging.h"
 
 #include "arch/x86_64/cpu.h"
@@ -54,13 +54,15 @@ static size_t table_count(uint64_t entry)
 	return (entry & COUNT_MASK) >> COUNT_SHIFT;
 }
 
-/* Processors read entries while we change them: each write is one store, after everything it refers to. */
+/* Processors read entries while we change them: each write is one store, after everything it refers
+ * to. */
 static void entry_write(uint64_t *slot, uint64_t entry)
 {
 	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
 }
 
-/* The top-level table is named by no entry: this stands for one, with a count that never falls to zero. */
+/* The top-level table is named by no entry: this stands for one, with a count that never falls to
+ * zero. */
 static uint64_t root_entry(paddr_t root)
 {
 	return root | TABLE_ENTRY | (uint64_t)ENTRIES << COUNT_SHIFT;
@@ -125,7 +127,8 @@ paddr_t paging_create(void)
 	paddr_t root = frame_alloc(0, FRAME_ZERO);
 	if (root) {
 		uint64_t *table = phys_to_virt(root);
-		memcpy(&table[KERNEL_HALF], &kernel_pml4[KERNEL_HALF], (ENTRIES - KERNEL_HALF) * sizeof(table[0]));
+		memcpy(&table[KERNEL_HALF], &kernel_pml4[KERNEL_HALF],
+			(ENTRIES - KERNEL_HALF) * sizeof(table[0]));
 	}
 	return root;
 }
@@ -143,13 +146,17 @@ void paging_destroy(paddr_t root)
 
 /* What is done on the way; each walk embeds one in its own state. */
 struct walk {
-	/* A run of a 4 KiB table's entries, or one non-zero entry of a higher table that is no table. slot names the table. */
-	void (*entries)(struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last);
-	/* The table that child names, itself named in slot's table, has been walked. May be NULL. */
+	/* A run of a 4 KiB table's entries, or one non-zero entry of a higher table that is no
+	 * table. slot names the table. */
+	void (*entries)(
+		struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last);
+	/* The table that child names, itself named in slot's table, has been walked. May be NULL.
+	 */
 	void (*table_done)(struct walk *walk, uint64_t *slot, uint64_t *child, unsigned level);
 };
 
-static void walk_table(struct walk *walk, uint64_t *slot, unsigned level, uint64_t start, uint64_t end)
+static void walk_table(
+	struct walk *walk, uint64_t *slot, unsigned level, uint64_t start, uint64_t end)
 {
 	unsigned first = level_index(start, level), last = level_index(end - 1, level);
 
@@ -166,8 +173,10 @@ static void walk_table(struct walk *walk, uint64_t *slot, unsigned level, uint64
 			walk->entries(walk, slot, level, i, i);
 			continue;
 		}
-		uint64_t child_start = base + i * level_size(level), child_end = child_start + level_size(level);
-		walk_table(walk, &table[i], level - 1, child_start > start ? child_start : start, child_end < end ? child_end : end);
+		uint64_t child_start = base + i * level_size(level),
+			 child_end = child_start + level_size(level);
+		walk_table(walk, &table[i], level - 1, child_start > start ? child_start : start,
+			child_end < end ? child_end : end);
 		if (walk->table_done)
 			walk->table_done(walk, slot, &table[i], level);
 	}
@@ -183,8 +192,8 @@ static void walk_range(struct walk *walk, paddr_t root, uint64_t start, uint64_t
 
 /* ---- adding entries ---- */
 
-static void count_need(const uint64_t *table, unsigned level, uint64_t start, uint64_t end, uint64_t counted, bool whole_spans,
-		       struct paging_need *need)
+static void count_need(const uint64_t *table, unsigned level, uint64_t start, uint64_t end,
+	uint64_t counted, bool whole_spans, struct paging_need *need)
 {
 	uint64_t size = level_size(level);
 
@@ -199,11 +208,13 @@ static void count_need(const uint64_t *table, unsigned level, uint64_t start, ui
 		if (!entry && !(counted && (at & ~(size - 1)) < counted))
 			need->tables++;
 		if (level > 2)
-			count_need(entry ? table_at(entry) : NULL, level - 1, at, stop, counted, whole_spans, need);
+			count_need(entry ? table_at(entry) : NULL, level - 1, at, stop, counted,
+				whole_spans, need);
 	}
 }
 
-void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted, bool whole_spans, struct paging_need *need)
+void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted,
+	bool whole_spans, struct paging_need *need)
 {
 	count_need(phys_to_virt(root), LEVELS, start, end, counted, whole_spans, need);
 }
@@ -214,7 +225,8 @@ struct fill {
 	struct table_pool *pool;
 };
 
-static void fill_table(struct fill *fill, uint64_t *slot, unsigned level, uint64_t start, uint64_t end)
+static void fill_table(
+	struct fill *fill, uint64_t *slot, unsigned level, uint64_t start, uint64_t end)
 {
 	uint64_t *table = table_at(*slot);
 	uint64_t size = level_size(level), added = 0;
@@ -244,7 +256,8 @@ static void fill_table(struct fill *fill, uint64_t *slot, unsigned level, uint64
 	entry_write(slot, *slot + added * COUNT_ONE);
 }
 
-void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step, struct table_pool *pool)
+void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step,
+	struct table_pool *pool)
 {
 	struct fill fill = { entry, step, paging_kind(entry) == PAGING_PROMISED, pool };
 	uint64_t slot = root_entry(root);
@@ -335,7 +348,8 @@ struct protect {
 	bool lost;
 };
 
-static void protect_entries(struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
+static void protect_entries(
+	struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
 {
 	struct protect *protect = container_of(walk, struct protect, walk);
 	uint64_t *table = table_at(*slot);
@@ -344,7 +358,9 @@ static void protect_entries(struct walk *walk, uint64_t *slot, unsigned level, u
 	for (unsigned i = first; i <= last; i++) {
 		if (!paging_has_frame(table[i]))
 			continue;
-		uint64_t old = table[i], lost = (old & ~protect->bits & (PAGING_PRESENT | WRITABLE)) | (~old & protect->bits & NO_EXECUTE);
+		uint64_t old = table[i],
+			 lost = (old & ~protect->bits & (PAGING_PRESENT | WRITABLE)) |
+			(~old & protect->bits & NO_EXECUTE);
 		if ((old & PAGING_PRESENT) && lost)
 			protect->lost = true;
 		entry_write(&table[i], (old & ~PROTECTION) | protect->bits);
@@ -353,7 +369,8 @@ static void protect_entries(struct walk *walk, uint64_t *slot, unsigned level, u
 
 bool paging_protect(paddr_t root, uint64_t start, uint64_t end, uint32_t prot)
 {
-	struct protect protect = { .walk = { protect_entries, NULL }, .bits = protection_bits(prot) };
+	struct protect protect = { .walk = { protect_entries, NULL },
+		.bits = protection_bits(prot) };
 
 	walk_range(&protect.walk, root, start, end);
 	return protect.lost;
@@ -378,7 +395,8 @@ uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables
 
 struct hide {
 	struct walk walk;
-	size_t covered[LEVELS + 1]; /* entries in use of the table being walked, per level, that the range takes away */
+	size_t covered[LEVELS + 1]; /* entries in use of the table being walked, per level, that the
+	                               range takes away */
 	bool flush;
 };
 
@@ -390,7 +408,8 @@ static void hide_entry(struct hide *hide, uint64_t *entry)
 	}
 }
 
-static void hide_entries(struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
+static void hide_entries(
+	struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
 {
 	struct hide *hide = container_of(walk, struct hide, walk);
 	uint64_t *table = table_at(*slot);
@@ -447,7 +466,8 @@ static void clear_entry(struct clear *clear, uint64_t entry, unsigned level)
 		frame_free(entry & PAGING_ADDRESS, level == 2 ? LARGE_PAGE_ORDER : 0);
 }
 
-static void clear_entries(struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
+static void clear_entries(
+	struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
 {
 	struct clear *clear = container_of(walk, struct clear, walk);
 	uint64_t *table = table_at(*slot), removed = 0;
@@ -493,7 +513,8 @@ struct count {
 	size_t resident;
 };
 
-static void count_entries(struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
+static void count_entries(
+	struct walk *walk, uint64_t *slot, unsigned level, unsigned first, unsigned last)
 {
 	struct count *count = container_of(walk, struct count, walk);
 	const uint64_t *table = table_at(*slot);

@@ -57,7 +57,7 @@ struct percpu {
 	struct thread *idle;
 	struct thread *previous; /* during a switch: who is being left */
 	struct thread *moving;   /* the same, when its affinity sends it elsewhere */
-	struct aspace *space; /* loaded in CR3; NULL: the kernel's own tables */
+	struct aspace *space;    /* loaded in CR3; NULL: the kernel's own tables */
 	struct run_queue run;
 	struct timer_queue timers;
 	uint64_t timer_programmed_ns; /* deadline in the APIC timer; UINT64_MAX: off */

@@ -1,10 +1,11 @@
 /* TLB shootdown.
  *
- * A space's `cpus` has a bit for every CPU that has it loaded; a CPU sets the bit before it loads CR3 and clears it after it has loaded
- * another, so the mask never misses one. (No PCIDs: loading CR3 flushes everything but the kernel's global entries.) The initiator changes the
- * page tables, writes its request, marks itself a sender at each target, interrupts them, and waits until all have answered. It
- * serves others while it waits, and so does everybody who spins on a lock; so no two CPUs can wait for each other.
- * models/tlb.pml is the model. */
+ * A space's `cpus` has a bit for every CPU that has it loaded; a CPU sets the bit before it loads
+ * CR3 and clears it after it has loaded another, so the mask never misses one. (No PCIDs: loading
+ * CR3 flushes everything but the kernel's global entries.) The initiator changes the page tables,
+ * writes its request, marks itself a sender at each target, interrupts them, and waits until all
+ * have answered. It serves others while it waits, and so does everybody who spins on a lock; so no
+ * two CPUs can wait for each other. models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
 #include "machine/apic.h"
@@ -73,7 +74,8 @@ static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 
 void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end)
 {
-	/* The page-table writes come before the look at the mask: a CPU that sets its bit later walks the new tables. */
+	/* The page-table writes come before the look at the mask: a CPU that sets its bit later
+	 * walks the new tables. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (percpu()->space == space)
 		flush_local(start, end);

@@ -6,18 +6,20 @@
 
 struct aspace;
 
-/* Returns when no CPU holds a translation of the space for [start, end). Callers change the page tables first and may hold the ASPACE
- * lock; frames are freed only afterwards. Above 32 pages the whole space is flushed. */
+/* Returns when no CPU holds a translation of the space for [start, end). Callers change the page
+ * tables first and may hold the ASPACE lock; frames are freed only afterwards. Above 32 pages the
+ * whole space is flushed. */
 void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end);
 
-/* Serves other CPUs' requests; called from the interrupt and from every loop that waits with interrupts off. */
+/* Serves other CPUs' requests; called from the interrupt and from every loop that waits with
+ * interrupts off. */
 void tlb_serve(void);
 
 /* Makes the space current on this CPU (NULL: the kernel's own). */
 void aspace_activate(struct aspace *space);
 
-/* Returns when no CPU has the space loaded: CPUs keep the last one while they idle. No thread of it may run any more; aspace_destroy calls
- * it before the tables go. */
+/* Returns when no CPU has the space loaded: CPUs keep the last one while they idle. No thread of it
+ * may run any more; aspace_destroy calls it before the tables go. */
 void tlb_evict(struct aspace *space);
 
 #endif

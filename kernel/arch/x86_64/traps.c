@@ -1,7 +1,8 @@
 /* Exceptions and interrupts, by vector.
  *
- * From user mode an exception becomes a notification of the thread (or ends its process); from the kernel it is expected only at the user access
- * functions, which name where to continue. Everything else in the kernel is a panic. */
+ * From user mode an exception becomes a notification of the thread (or ends its process); from the
+ * kernel it is expected only at the user access functions, which name where to continue. Everything
+ * else in the kernel is a panic. */
 #include "machine/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
@@ -17,9 +18,22 @@
 #include "sched/sched.h"
 
 enum {
-	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_OVERFLOW = 4, TRAP_BOUND = 5, TRAP_ILLEGAL = 6,
-	TRAP_NO_FPU = 7, TRAP_DOUBLE_FAULT = 8, TRAP_STACK = 12, TRAP_PROTECTION = 13, TRAP_PAGE = 14, TRAP_X87 = 16,
-	TRAP_ALIGNMENT = 17, TRAP_MACHINE_CHECK = 18, TRAP_SIMD = 19,
+	TRAP_DIVIDE = 0,
+	TRAP_DEBUG = 1,
+	TRAP_NMI = 2,
+	TRAP_BREAKPOINT = 3,
+	TRAP_OVERFLOW = 4,
+	TRAP_BOUND = 5,
+	TRAP_ILLEGAL = 6,
+	TRAP_NO_FPU = 7,
+	TRAP_DOUBLE_FAULT = 8,
+	TRAP_STACK = 12,
+	TRAP_PROTECTION = 13,
+	TRAP_PAGE = 14,
+	TRAP_X87 = 16,
+	TRAP_ALIGNMENT = 17,
+	TRAP_MACHINE_CHECK = 18,
+	TRAP_SIMD = 19
 };
 
 #define PF_WRITE 2u
@@ -43,8 +57,12 @@ static void set_gate(unsigned vector, unsigned ist, unsigned privilege)
 {
 	uint64_t address = (uint64_t)vector_stubs + STUB_SIZE * vector;
 	idt[vector] = (struct gate){
-		.offset_low = (uint16_t)address, .selector = SELECTOR_KERNEL_CODE, .ist = (uint8_t)ist,
-		.type = (uint8_t)(0x8e | privilege << 5), .offset_middle = (uint16_t)(address >> 16), .offset_high = (uint32_t)(address >> 32),
+		.offset_low = (uint16_t)address,
+		.selector = SELECTOR_KERNEL_CODE,
+		.ist = (uint8_t)ist,
+		.type = (uint8_t)(0x8e | privilege << 5),
+		.offset_middle = (uint16_t)(address >> 16),
+		.offset_high = (uint32_t)(address >> 32),
 	};
 }
 
@@ -93,7 +111,8 @@ static void interrupt(struct trap_frame *frame)
 	} else if (vector >= VECTOR_DEVICE && vector < VECTOR_DEVICE + DEVICE_VECTORS) {
 		device_interrupt(vector - VECTOR_DEVICE);
 		apic_end_of_interrupt();
-	} else if (vector != VECTOR_SPURIOUS && !(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {
+	} else if (vector != VECTOR_SPURIOUS &&
+		!(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {
 		panic("interrupt %u, which nobody asked for", vector);
 	}
 }
@@ -102,13 +121,15 @@ static void page_fault_from_user(struct trap_frame *frame)
 {
 	uint64_t address = fault_address();
 	if (address >= CAPOS_USER_TOP) {
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
+		fault_deliver(
+			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
 		return;
 	}
-	/* The processor's own access on the program's behalf, with rights of the kernel's: no paging in would make it succeed. (Emulators read the
-	 * stack so in far returns.) */
+	/* The processor's own access on the program's behalf, with rights of the kernel's: no
+	 * paging in would make it succeed. (Emulators read the stack so in far returns.) */
 	if (!(frame->error & PF_USER)) {
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
+		fault_deliver(
+			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
 		return;
 	}
 	if (frame->error & PF_RESERVED)
@@ -117,10 +138,12 @@ static void page_fault_from_user(struct trap_frame *frame)
 	case FAULT_RESOLVED:
 		return;
 	case FAULT_NOTHING:
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
+		fault_deliver(
+			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
 		return;
 	case FAULT_FORBIDDEN:
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
+		fault_deliver(
+			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
 		return;
 	case FAULT_NO_MEMORY:
 		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_OUT_OF_MEMORY, 0, address);
@@ -153,7 +176,8 @@ static void exception_from_user(struct trap_frame *frame)
 		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_ALIGNMENT, 0, 0);
 		return;
 	default:
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_GENERAL_PROTECTION, (uint32_t)frame->error, 0);
+		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_GENERAL_PROTECTION,
+			(uint32_t)frame->error, 0);
 	}
 }
 
@@ -168,11 +192,16 @@ void trap_from_user(struct trap_frame *frame)
 static _Noreturn void trap_panic(const struct trap_frame *frame, const char *what)
 {
 	panic_begin(frame->rip);
-	log_printf("capos: kernel panic: %s, vector %lu error %lx address %lx", what, frame->vector, frame->error, fault_address());
-	log_printf("  rip %016lx rsp %016lx rflags %lx cs %lx", frame->rip, frame->rsp, frame->rflags, frame->cs);
-	log_printf("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", frame->rax, frame->rbx, frame->rcx, frame->rdx);
-	log_printf("  rsi %016lx rdi %016lx rbp %016lx r8  %016lx", frame->rsi, frame->rdi, frame->rbp, frame->r8);
-	log_printf("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", frame->r9, frame->r10, frame->r11, frame->r12);
+	log_printf("capos: kernel panic: %s, vector %lu error %lx address %lx", what, frame->vector,
+		frame->error, fault_address());
+	log_printf("  rip %016lx rsp %016lx rflags %lx cs %lx", frame->rip, frame->rsp,
+		frame->rflags, frame->cs);
+	log_printf("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", frame->rax, frame->rbx,
+		frame->rcx, frame->rdx);
+	log_printf("  rsi %016lx rdi %016lx rbp %016lx r8  %016lx", frame->rsi, frame->rdi,
+		frame->rbp, frame->r8);
+	log_printf("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", frame->r9, frame->r10,
+		frame->r11, frame->r12);
 	log_printf("  r13 %016lx r14 %016lx r15 %016lx", frame->r13, frame->r14, frame->r15);
 	backtrace_print(frame->rip, frame->rbp);
 	panic_end();
@@ -193,7 +222,8 @@ void trap_from_kernel(struct trap_frame *frame)
 	if (frame->vector == TRAP_PAGE && address >= CAPOS_USER_TOP)
 		trap_panic(frame, "the kernel's own side of a user copy cannot be reached");
 	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP && thread->process &&
-	    aspace_fault(thread->process->space, address, access_of(frame->error)) == FAULT_RESOLVED)
+		aspace_fault(thread->process->space, address, access_of(frame->error)) ==
+			FAULT_RESOLVED)
 		return;
 	frame->rip = fixup;
 }

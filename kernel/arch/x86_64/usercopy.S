@@ -1,6 +1,7 @@
-/* The instructions that touch user memory. Each that may fault has an entry in the exception table: {address, where to continue,
- * nonzero when the page must not be faulted in}; user_access_fixup() in mm/user.c searches it. The string instructions keep
- * their progress in registers, so that a fault that was resolved just continues. */
+/* The instructions that touch user memory. Each that may fault has an entry in the exception table:
+ * {address, where to continue, nonzero when the page must not be faulted in}; user_access_fixup()
+ * in mm/user.c searches it. The string instructions keep their progress in registers, so that a
+ * fault that was resolved just continues. */
 
 .macro user_access at, fixup, nofault=0
 	.pushsection __ex_table, "a"
@@ -11,7 +12,8 @@
 
 .text
 
-/* bool user_copy(void *to, const void *from, size_t size): false when a byte could not be reached. One iteration per 8 bytes. */
+/* bool user_copy(void *to, const void *from, size_t size): false when a byte could not be reached.
+ * One iteration per 8 bytes. */
 .globl user_copy
 .type user_copy, @function
 user_copy:

@@ -1,5 +1,6 @@
-/* The x87, SSE and AVX registers. The kernel never touches them, so they stay live across entries and are saved only when another
- * thread takes the CPU or a notification frame needs them. XSAVE standard format where there is XSAVE, FXSAVE otherwise (SDM 13.4, 13.8). */
+/* The x87, SSE and AVX registers. The kernel never touches them, so they stay live across entries
+ * and are saved only when another thread takes the CPU or a notification frame needs them. XSAVE
+ * standard format where there is XSAVE, FXSAVE otherwise (SDM 13.4, 13.8). */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "core/string.h"
@@ -21,7 +22,8 @@ void vector_init_area(void *area)
 	*(uint16_t *)area = FCW_DEFAULT;
 	*(uint32_t *)((char *)area + MXCSR_OFFSET) = MXCSR_DEFAULT;
 	if (cpu_features.xsave)
-		*(uint64_t *)((char *)area + XSTATE_HEADER) = 3; /* x87 and SSE as above, the rest initial */
+		*(uint64_t *)((char *)area + XSTATE_HEADER) =
+			3; /* x87 and SSE as above, the rest initial */
 }
 
 void vector_save(void *area)
@@ -40,7 +42,8 @@ void vector_load(const void *area)
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }
 
-/* XRSTOR faults on reserved MXCSR bits, unknown components, and a header that is not zero beyond the first word (SDM 13.8.1). */
+/* XRSTOR faults on reserved MXCSR bits, unknown components, and a header that is not zero beyond
+ * the first word (SDM 13.8.1). */
 bool vector_sanitize(void *area)
 {
 	uint32_t *mxcsr = (uint32_t *)((char *)area + MXCSR_OFFSET);

@@ -1,7 +1,10 @@
-/* Entering the kernel: register calls, the calling thread's ring, parking, and the numbers that say no.
+/* Entering the kernel: register calls, the calling thread's ring, parking, and the numbers that say
+ * no.
  *
- * Every call answers with one signed 64-bit word. From -4095 to -1 it is an error: minus a TransportError, or
- * -(CAPOS_ERROR_BASE + CAPOS_ERROR_x). CAPOS_E(NO_MEMORY) is the latter as a value to compare with. */
+ * Every call answers with one signed 64-bit word. From -4095 to -1 it is an error: minus a
+ * TransportError, or
+ * -(CAPOS_ERROR_BASE + CAPOS_ERROR_x). CAPOS_E(NO_MEMORY) is the latter as a value to compare with.
+ */
 #ifndef CAPOS_CALL_H
 #define CAPOS_CALL_H
 
@@ -33,38 +36,43 @@ const char *capos_error_meaning(int64_t status);
 /* ---- register calls: they touch neither ring nor stack and may be made anywhere ---- */
 
 /* One system call with everything under the caller's control. */
-static inline int64_t capos_syscall(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
-				    uint64_t a5)
+static inline int64_t capos_syscall(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2,
+	uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	register uint64_t r10 __asm__("r10") = a3;
 	register uint64_t r8 __asm__("r8") = a4;
 	register uint64_t r9 __asm__("r9") = a5;
 
 	__asm__ volatile("syscall"
-			 : "+a"(number)
-			 : "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
+		: "+a"(number)
+		: "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
+		: "rcx", "r11", "memory");
 	return (int64_t)number;
 }
 
-static inline int64_t capos_register_call(uint32_t opcode, uint64_t target, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
-					  uint64_t a4)
+static inline int64_t capos_register_call(uint32_t opcode, uint64_t target, uint64_t a0,
+	uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
 {
-	return capos_syscall(CAPOS_SYS_CAP_ENTER | (uint64_t)opcode << 8, target, a0, a1, a2, a3, a4);
+	return capos_syscall(
+		CAPOS_SYS_CAP_ENTER | (uint64_t)opcode << 8, target, a0, a1, a2, a3, a4);
 }
 
 /* Calls a method in compact form. The typed calls in capos/stubs.h are usually what you want. */
-static inline int64_t capos_call(capos_cap_t cap, uint32_t method, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
-				 uint64_t a4)
+static inline int64_t capos_call(capos_cap_t cap, uint32_t method, uint64_t a0, uint64_t a1,
+	uint64_t a2, uint64_t a3, uint64_t a4)
 {
-	return capos_register_call(CAPOS_OPCODE_COMPACT, cap | (uint64_t)method << 32, a0, a1, a2, a3, a4);
+	return capos_register_call(
+		CAPOS_OPCODE_COMPACT, cap | (uint64_t)method << 32, a0, a1, a2, a3, a4);
 }
 
-/* Waits while *word is expected, until deadline_ns of the monotonic clock (CAPOS_WAIT_FOREVER: none). The result is a
- * CAPOS_PARK_RESULT_x or an error. space is a ParkSpace or SharedParkSpace. */
-static inline int64_t capos_park_in(capos_cap_t space, const volatile void *word, uint32_t expected, uint64_t deadline_ns)
+/* Waits while *word is expected, until deadline_ns of the monotonic clock (CAPOS_WAIT_FOREVER:
+ * none). The result is a CAPOS_PARK_RESULT_x or an error. space is a ParkSpace or SharedParkSpace.
+ */
+static inline int64_t capos_park_in(
+	capos_cap_t space, const volatile void *word, uint32_t expected, uint64_t deadline_ns)
 {
-	return capos_register_call(CAPOS_OPCODE_PARK, space, (uintptr_t)word, expected, deadline_ns, 0, 0);
+	return capos_register_call(
+		CAPOS_OPCODE_PARK, space, (uintptr_t)word, expected, deadline_ns, 0, 0);
 }
 
 /* Wakes up to count waiters; the result is how many. */
@@ -102,18 +110,21 @@ static inline struct capos_completion *capos_ring_completions(struct capos_ring_
 /* Queues one operation without entering the kernel; false when the queue is full. */
 bool capos_ring_push(const struct capos_submission *submission);
 
-/* Executes what is queued and waits for at least min_complete completions. The result is how many can be popped. */
+/* Executes what is queued and waits for at least min_complete completions. The result is how many
+ * can be popped. */
 int64_t capos_ring_enter(uint64_t min_complete, uint64_t timeout_ns);
 
 /* Takes the oldest completion; false when there is none. */
 bool capos_ring_pop(struct capos_completion *completion);
 
-/* Pushes, enters and pops one operation. busy when the program has operations of its own in the ring. The result is the
- * completion's. */
-int64_t capos_ring_do(const struct capos_submission *submission, struct capos_completion *completion);
+/* Pushes, enters and pops one operation. busy when the program has operations of its own in the
+ * ring. The result is the completion's. */
+int64_t capos_ring_do(
+	const struct capos_submission *submission, struct capos_completion *completion);
 
 /* A method call in compact form over the ring; *word receives the result word. */
-int64_t capos_ring_compact(capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word);
+int64_t capos_ring_compact(
+	capos_cap_t cap, uint32_t method, const uint64_t words[6], uint64_t *word);
 
 #ifdef __cplusplus
 }

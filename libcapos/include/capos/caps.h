@@ -17,7 +17,8 @@ const struct capos_cap_set_entry *capos_cap_entry(const char *name);
 const struct capos_cap_set_header *capos_cap_set(void);
 const struct capos_cap_set_entry *capos_cap_entries(void);
 
-/* The capabilities of the names in docs/abi.md, looked up before main; 0 for what was not granted. */
+/* The capabilities of the names in docs/abi.md, looked up before main; 0 for what was not granted.
+ */
 struct capos_caps {
 	capos_cap_t standard_input;
 	capos_cap_t standard_output;

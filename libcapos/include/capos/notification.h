@@ -1,9 +1,9 @@
 /* Notifications: faults of the thread itself, and events sent to it.
  *
- * The handler runs on a stack of its own with every notification masked, and may look at and change the interrupted
- * registers: when it returns, the thread continues from them. It may use register calls (the typed calls of
- * capos/stubs.h without _message), but neither the ring nor anything that takes locks: no malloc, no stdio. A fault
- * inside a handler ends the process. */
+ * The handler runs on a stack of its own with every notification masked, and may look at and change
+ * the interrupted registers: when it returns, the thread continues from them. It may use register
+ * calls (the typed calls of capos/stubs.h without _message), but neither the ring nor anything that
+ * takes locks: no malloc, no stdio. A fault inside a handler ends the process. */
 #ifndef CAPOS_NOTIFICATION_H
 #define CAPOS_NOTIFICATION_H
 

@@ -1,4 +1,5 @@
-/* Time. Reading a clock enters no kernel: the numbers come from the clock page and the time-stamp counter. */
+/* Time. Reading a clock enters no kernel: the numbers come from the clock page and the time-stamp
+ * counter. */
 #ifndef CAPOS_TIME_H
 #define CAPOS_TIME_H
 
@@ -8,7 +9,8 @@
 extern "C" {
 #endif
 
-/* Nanoseconds of the monotonic clock, the one all deadlines are in; 0 when the process has no Timer. */
+/* Nanoseconds of the monotonic clock, the one all deadlines are in; 0 when the process has no
+ * Timer. */
 uint64_t capos_now_ns(void);
 
 /* Nanoseconds since 1970-01-01 UTC; 0 when the process has no Timer. */

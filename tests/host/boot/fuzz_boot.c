@@ -1,4 +1,5 @@
-/* Fuzzing what comes from loaders and firmware: the first byte chooses how the rest is understood. */
+/* Fuzzing what comes from loaders and firmware: the first byte chooses how the rest is understood.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ static void check_boot(struct boot_info *boot)
 		abort();
 	for (unsigned i = 0; i < boot->usable_count; i++) {
 		struct memory_range a = boot->usable[i];
-		if (a.start >= a.end || a.start % PAGE_SIZE || a.end % PAGE_SIZE || a.end > BOOT_RAM_END_MAX)
+		if (a.start >= a.end || a.start % PAGE_SIZE || a.end % PAGE_SIZE ||
+			a.end > BOOT_RAM_END_MAX)
 			abort();
 		for (unsigned j = 0; j < i; j++)
 			if (boot->usable[j].start < a.end && a.start < boot->usable[j].end)
@@ -26,7 +28,8 @@ static void check_boot(struct boot_info *boot)
 	boot_info_take_pages(boot, 512);
 	for (unsigned i = 0; i < boot->taken_count; i++)
 		for (unsigned j = 0; j < i; j++)
-			if (boot->taken[j].start < boot->taken[i].end && boot->taken[i].start < boot->taken[j].end)
+			if (boot->taken[j].start < boot->taken[i].end &&
+				boot->taken[i].start < boot->taken[j].end)
 				abort();
 }
 
@@ -61,7 +64,8 @@ static void fuzz_typing(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		if (line_input_type(&input, data[i], echo) > sizeof echo)
 			abort();
-		if (data[i] % 16 == 5 && line_input_take(&input, data[i] / 4, &got) && got > data[i] / 4u)
+		if (data[i] % 16 == 5 && line_input_take(&input, data[i] / 4, &got) &&
+			got > data[i] / 4u)
 			abort();
 	}
 }

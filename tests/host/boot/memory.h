@@ -1,5 +1,5 @@
-/* A machine's physical memory for host tests: one block of the exact size, so that a sanitizer sees any access outside, and helpers that write tables
- * and tags into it. */
+/* A machine's physical memory for host tests: one block of the exact size, so that a sanitizer sees
+ * any access outside, and helpers that write tables and tags into it. */
 #ifndef TEST_BOOT_MEMORY_H
 #define TEST_BOOT_MEMORY_H
 

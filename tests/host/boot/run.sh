@@ -1,6 +1,7 @@
 #!/bin/sh
-# Host tests of what the kernel reads before and beside its own: the loaders' boot information, typed lines, the screen, under ASan
-# and UBSan, and a short run of the fuzzer. Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
+# Host tests of what the kernel reads before and beside its own: the loaders' boot information,
+# typed lines, the screen, under ASan and UBSan, and a short run of the fuzzer. Prints "ok NAME",
+# "FAIL NAME", "skip NAME" lines.
 set -u
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../../.." && pwd)

@@ -1,4 +1,5 @@
-/* The loaders' information, typed lines and the screen, as they should be and as they should not. */
+/* The loaders' information, typed lines and the screen, as they should be and as they should not.
+ */
 #include <stdint.h>
 #include <string.h>
 
@@ -57,7 +58,8 @@ static void ranges_removed(void)
 	boot_info_remove_ram(&boot, 0, 0);
 	boot_info_remove_ram(&boot, UINT64_MAX, 5);
 	CHECK(boot.usable_count == 3);
-	CHECK(boot_info_is_ram(&boot, 0x8000, 0x9000) && !boot_info_is_ram(&boot, 0x9e000, 0xa0000));
+	CHECK(boot_info_is_ram(&boot, 0x8000, 0x9000) &&
+		!boot_info_is_ram(&boot, 0x9e000, 0xa0000));
 }
 
 static void ranges_more_than_fit(void)
@@ -66,7 +68,8 @@ static void ranges_more_than_fit(void)
 	for (uint64_t i = 0; i < BOOT_RANGES_MAX; i++)
 		boot_info_add_ram(&boot, (2 * i + 1) * MIB, PAGE_SIZE * (i + 1));
 	boot_info_add_ram(&boot, 1000 * MIB, 100 * MIB);
-	CHECK(boot.usable_count == BOOT_RANGES_MAX && has_range(1000 * MIB, 1100 * MIB) && !has_range(MIB, MIB + PAGE_SIZE));
+	CHECK(boot.usable_count == BOOT_RANGES_MAX && has_range(1000 * MIB, 1100 * MIB) &&
+		!has_range(MIB, MIB + PAGE_SIZE));
 	boot_info_add_ram(&boot, 2000 * MIB, PAGE_SIZE);
 	CHECK(!has_range(2000 * MIB, 2000 * MIB + PAGE_SIZE));
 }
@@ -76,13 +79,16 @@ static void pages_taken(void)
 	boot = (struct boot_info){ 0 };
 	boot_info_add_ram(&boot, 0, MIB);
 	boot_info_add_ram(&boot, MIB, 2 * MIB);
-	CHECK(boot_info_take(&boot, MIB, MIB - 1) && !boot_info_take(&boot, 2 * MIB - 1, 1) && boot_info_take(&boot, 2 * MIB, 1));
+	CHECK(boot_info_take(&boot, MIB, MIB - 1) && !boot_info_take(&boot, 2 * MIB - 1, 1) &&
+		boot_info_take(&boot, 2 * MIB, 1));
 	CHECK(!boot_info_take(&boot, 3 * MIB, 0) && !boot_info_take(&boot, UINT64_MAX, 2));
 	CHECK(boot_info_take_pages(&boot, 254) == 2 * MIB + PAGE_SIZE);
-	CHECK(boot_info_take_pages(&boot, 2) == 0 && boot_info_take_pages(&boot, 1) == 3 * MIB - PAGE_SIZE);
+	CHECK(boot_info_take_pages(&boot, 2) == 0 &&
+		boot_info_take_pages(&boot, 1) == 3 * MIB - PAGE_SIZE);
 	CHECK(boot_info_take_pages(&boot, 1) == 0 && boot_info_take_pages(&boot, 0) == 0);
 	boot_info_add_ram(&boot, BOOT_REACH - PAGE_SIZE, 2 * PAGE_SIZE);
-	CHECK(boot_info_take_pages(&boot, 2) == 0 && boot_info_take_pages(&boot, 1) == BOOT_REACH - PAGE_SIZE);
+	CHECK(boot_info_take_pages(&boot, 2) == 0 &&
+		boot_info_take_pages(&boot, 1) == BOOT_REACH - PAGE_SIZE);
 	while (boot.taken_count < BOOT_TAKEN_MAX)
 		CHECK(boot_info_take(&boot, (100 + boot.taken_count) * MIB, 1));
 	CHECK(!boot_info_take(&boot, 200 * MIB, 1));
@@ -115,7 +121,8 @@ static void module_tag(struct bytes *info, uint32_t start, uint32_t end, const c
 
 static void map_tag(struct bytes *info, uint32_t entry_size)
 {
-	const uint64_t entries[][3] = { { 0xf0000, 0x10000, 2 }, { 0, 0xa0000, 1 }, { MIB, 31 * MIB, 1 }, { 0x9fc00, 0x400, 2 }, { 30 * MIB, MIB, 3 } };
+	const uint64_t entries[][3] = { { 0xf0000, 0x10000, 2 }, { 0, 0xa0000, 1 },
+		{ MIB, 31 * MIB, 1 }, { 0x9fc00, 0x400, 2 }, { 30 * MIB, MIB, 3 } };
 	tag_begin(info, 6, 16 + 5 * entry_size);
 	bytes_add(info, entry_size, 4);
 	bytes_add(info, 0, 4);
@@ -171,11 +178,16 @@ static void multiboot_good(void)
 		struct bytes info = good_information(entry_size);
 		CHECK(read_information(&info) == NULL);
 		CHECK(strcmp(boot.command_line, "channel=plain x") == 0);
-		CHECK(boot.usable_count == 3 && has_range(0, 0x9f000) && has_range(MIB, 30 * MIB) && has_range(31 * MIB, 32 * MIB));
-		CHECK(boot.package == 0x400000 && boot.package_size == 0x12345 && boot.font == 0x500000 && boot.font_size == 4096);
-		CHECK(boot.screen.kind == SCREEN_PIXELS && boot.screen.address == 0xfd000000 && boot.screen.pixel_bytes == 4);
-		CHECK(boot.has_root_pointer && boot.root_pointer[0] == 36 && boot.root_pointer[35] == 71);
-		CHECK(boot.screen.colour_shift[0] == 16 && boot.screen.colour_shift[2] == 8 && boot.screen.colour_bits[1] == 8);
+		CHECK(boot.usable_count == 3 && has_range(0, 0x9f000) && has_range(MIB, 30 * MIB) &&
+			has_range(31 * MIB, 32 * MIB));
+		CHECK(boot.package == 0x400000 && boot.package_size == 0x12345 &&
+			boot.font == 0x500000 && boot.font_size == 4096);
+		CHECK(boot.screen.kind == SCREEN_PIXELS && boot.screen.address == 0xfd000000 &&
+			boot.screen.pixel_bytes == 4);
+		CHECK(boot.has_root_pointer && boot.root_pointer[0] == 36 &&
+			boot.root_pointer[35] == 71);
+		CHECK(boot.screen.colour_shift[0] == 16 && boot.screen.colour_shift[2] == 8 &&
+			boot.screen.colour_bits[1] == 8);
 	}
 }
 
@@ -202,20 +214,62 @@ static bool refused(void (*add)(struct bytes *))
 	return read_information(&info) != NULL;
 }
 
-static void second_package(struct bytes *info) { module_tag(info, 0x600000, 0x601000, ""); }
-static void backward_module(struct bytes *info) { module_tag(info, 0x601000, 0x600000, "x"); }
-static void nameless_module(struct bytes *info) { tag_begin(info, 3, 16), bytes_add(info, 0, 8); }
-static void endless_module(struct bytes *info) { tag_begin(info, 3, 17), bytes_add(info, 0, 8), bytes_add(info, 'x', 1); }
-static void endless_line(struct bytes *info) { tag_begin(info, 1, 9), bytes_add(info, 'x', 1); }
-static void empty_line(struct bytes *info) { tag_begin(info, 1, 8); }
-static void tiny_tag(struct bytes *info) { tag_begin(info, 99, 7); }
-static void zero_tag(struct bytes *info) { tag_begin(info, 99, 0); }
-static void huge_tag(struct bytes *info) { tag_begin(info, 99, UINT32_MAX); }
-static void headless_map(struct bytes *info) { tag_begin(info, 6, 8); }
-static void small_entries(struct bytes *info) { tag_begin(info, 6, 16), bytes_add(info, 23, 8); }
-static void unknown_tag(struct bytes *info) { tag_begin(info, 99, 12), bytes_add(info, 7, 4); }
-static void empty_map(struct bytes *info) { tag_begin(info, 6, 16), bytes_add(info, UINT32_MAX, 8); }
-static void odd_screen(struct bytes *info) { tag_begin(info, 8, 8); }
+static void second_package(struct bytes *info)
+{
+	module_tag(info, 0x600000, 0x601000, "");
+}
+static void backward_module(struct bytes *info)
+{
+	module_tag(info, 0x601000, 0x600000, "x");
+}
+static void nameless_module(struct bytes *info)
+{
+	tag_begin(info, 3, 16), bytes_add(info, 0, 8);
+}
+static void endless_module(struct bytes *info)
+{
+	tag_begin(info, 3, 17), bytes_add(info, 0, 8), bytes_add(info, 'x', 1);
+}
+static void endless_line(struct bytes *info)
+{
+	tag_begin(info, 1, 9), bytes_add(info, 'x', 1);
+}
+static void empty_line(struct bytes *info)
+{
+	tag_begin(info, 1, 8);
+}
+static void tiny_tag(struct bytes *info)
+{
+	tag_begin(info, 99, 7);
+}
+static void zero_tag(struct bytes *info)
+{
+	tag_begin(info, 99, 0);
+}
+static void huge_tag(struct bytes *info)
+{
+	tag_begin(info, 99, UINT32_MAX);
+}
+static void headless_map(struct bytes *info)
+{
+	tag_begin(info, 6, 8);
+}
+static void small_entries(struct bytes *info)
+{
+	tag_begin(info, 6, 16), bytes_add(info, 23, 8);
+}
+static void unknown_tag(struct bytes *info)
+{
+	tag_begin(info, 99, 12), bytes_add(info, 7, 4);
+}
+static void empty_map(struct bytes *info)
+{
+	tag_begin(info, 6, 16), bytes_add(info, UINT32_MAX, 8);
+}
+static void odd_screen(struct bytes *info)
+{
+	tag_begin(info, 8, 8);
+}
 
 static void long_line(struct bytes *info)
 {
@@ -227,9 +281,11 @@ static void long_line(struct bytes *info)
 
 static void multiboot_refusals(void)
 {
-	CHECK(refused(second_package) && refused(backward_module) && refused(nameless_module) && refused(endless_module));
+	CHECK(refused(second_package) && refused(backward_module) && refused(nameless_module) &&
+		refused(endless_module));
 	CHECK(refused(endless_line) && refused(empty_line) && refused(long_line));
-	CHECK(refused(tiny_tag) && refused(zero_tag) && refused(huge_tag) && refused(headless_map) && refused(small_entries));
+	CHECK(refused(tiny_tag) && refused(zero_tag) && refused(huge_tag) &&
+		refused(headless_map) && refused(small_entries));
 	CHECK(!refused(unknown_tag) && !refused(empty_map) && !refused(odd_screen));
 	struct bytes empty = { .size = 8 };
 	tag_begin(&empty, 0, 8);
@@ -250,18 +306,25 @@ static void pvh(void)
 	memcpy(memory + 0x400, map, sizeof map);
 	boot = (struct boot_info){ 0 };
 	CHECK(pvh_read(0x100, 0x2000, &boot) == NULL);
-	CHECK(has_range(0, 0x1000) && boot.usable_count == 1 && boot.package == 0x1000 && boot.package_size == 0x800);
+	CHECK(has_range(0, 0x1000) && boot.usable_count == 1 && boot.package == 0x1000 &&
+		boot.package_size == 0x800);
 	CHECK(strcmp(boot.command_line, "channel=com2") == 0 && !boot.has_root_pointer);
 	/* Every field outside of what can be reached. */
-	const struct { unsigned at; uint64_t value; } lies[] = { { 0, 0 }, { 4, 0 }, { 16, 0x1ff0 }, { 16, UINT64_MAX }, { 24, 0x2000 },
-		{ 24, UINT64_MAX }, { 40, 0x1fff }, { 40, UINT64_MAX }, { 48, 4097 }, { 48, UINT32_MAX } };
+	const struct {
+		unsigned at;
+		uint64_t value;
+	} lies[] = { { 0, 0 }, { 4, 0 }, { 16, 0x1ff0 }, { 16, UINT64_MAX }, { 24, 0x2000 },
+		{ 24, UINT64_MAX }, { 40, 0x1fff }, { 40, UINT64_MAX }, { 48, 4097 },
+		{ 48, UINT32_MAX } };
 	for (unsigned i = 0; i < sizeof lies / sizeof lies[0]; i++) {
 		memcpy(memory + 0x100, info, sizeof info);
-		memcpy(memory + 0x100 + lies[i].at, &lies[i].value, lies[i].at < 16 || lies[i].at == 48 ? 4 : 8);
+		memcpy(memory + 0x100 + lies[i].at, &lies[i].value,
+			lies[i].at < 16 || lies[i].at == 48 ? 4 : 8);
 		boot = (struct boot_info){ 0 };
 		CHECK(pvh_read(0x100, 0x2000, &boot) != NULL);
 	}
-	CHECK(pvh_read(0x1ff0, 0x2000, &boot) != NULL && pvh_read(UINT64_MAX, 0x2000, &boot) != NULL);
+	CHECK(pvh_read(0x1ff0, 0x2000, &boot) != NULL &&
+		pvh_read(UINT64_MAX, 0x2000, &boot) != NULL);
 	memcpy(memory + 0x100, info, sizeof info);
 	memset(memory + 0x300, 'x', 0x1d00); /* the command line does not end */
 	boot = (struct boot_info){ 0 };
@@ -287,13 +350,16 @@ static bool next_frame(uint8_t kind, const char *payload, size_t size)
 	uint8_t frame[2048];
 	size_t have = 0, got;
 	const uint8_t *bytes;
-	while (have < 8 + size && (bytes = line_input_take(&typed, have < 8 ? 8 - have : 8 + size - have, &got)) != NULL) {
+	while (have < 8 + size &&
+		(bytes = line_input_take(&typed, have < 8 ? 8 - have : 8 + size - have, &got)) !=
+			NULL) {
 		memcpy(frame + have, bytes, got);
 		have += got;
 	}
 	uint32_t length;
 	memcpy(&length, frame + 4, 4);
-	return have == 8 + size && frame[0] == kind && length == size && memcmp(frame + 8, payload, size) == 0;
+	return have == 8 + size && frame[0] == kind && length == size &&
+		memcmp(frame + 8, payload, size) == 0;
 }
 
 static void typing_lines(void)
@@ -302,16 +368,22 @@ static void typing_lines(void)
 	typed = (struct line_input){ 0 };
 	shown[0] = '\0';
 	type("heßx\x7f\bllo\r\n", 12);
-	CHECK(strcmp(shown, "heßx\b \b\b \bllo\n") == 0 && next_frame(CAPOS_HOST_FRAME_STDIN, "hello\n", 6));
-	type("gone\x15" "a\tb\x01\nlast\x04", 15);
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "a\tb\n", 4) && next_frame(CAPOS_HOST_FRAME_STDIN, "last", 4));
+	CHECK(strcmp(shown, "heßx\b \b\b \bllo\n") == 0 &&
+		next_frame(CAPOS_HOST_FRAME_STDIN, "hello\n", 6));
+	type("gone\x15"
+	     "a\tb\x01\nlast\x04",
+		15);
+	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "a\tb\n", 4) &&
+		next_frame(CAPOS_HOST_FRAME_STDIN, "last", 4));
 	CHECK(line_input_take(&typed, 100, &got) == NULL);
 	type("\b\x04", 2);
 	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN_END, "", 0));
 	type("abc\x03\x1c\n", 6);
 	char interrupt = CAPOS_NOTIFICATION_KIND_INTERRUPT, quit = CAPOS_NOTIFICATION_KIND_QUIT;
-	CHECK(next_frame(CAPOS_HOST_FRAME_KEY, &interrupt, 1) && next_frame(CAPOS_HOST_FRAME_KEY, &quit, 1));
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "\n", 1) && line_input_take(&typed, 1, &got) == NULL);
+	CHECK(next_frame(CAPOS_HOST_FRAME_KEY, &interrupt, 1) &&
+		next_frame(CAPOS_HOST_FRAME_KEY, &quit, 1));
+	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "\n", 1) &&
+		line_input_take(&typed, 1, &got) == NULL);
 }
 
 static void typing_too_much(void)
@@ -327,11 +399,13 @@ static void typing_too_much(void)
 	}
 	for (unsigned n = 0; n < LINE_BYTES_MAX - 1; n++)
 		line_input_type(&typed, 'y', echo);
-	CHECK(line_input_type(&typed, '\n', echo) == 1 && echo[0] == '\a'); /* no room: the line stays */
+	CHECK(line_input_type(&typed, '\n', echo) == 1 &&
+		echo[0] == '\a'); /* no room: the line stays */
 	line[LINE_BYTES_MAX - 1] = '\n';
 	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
 	CHECK(line_input_type(&typed, '\n', echo) == 1 && echo[0] == '\n');
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line) && next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
+	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line) &&
+		next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
 	memset(line, 'y', sizeof line - 1);
 	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
 }
@@ -344,7 +418,8 @@ static bool row_is(unsigned row, const char *text)
 {
 	for (unsigned i = 0; i < 10; i++) {
 		uint8_t wanted = i < strlen(text) ? (uint8_t)text[i] : ' ';
-		if (text_memory[row * 20 + 2 * i] != wanted || text_memory[row * 20 + 2 * i + 1] != 7)
+		if (text_memory[row * 20 + 2 * i] != wanted ||
+			text_memory[row * 20 + 2 * i + 1] != 7)
 			return false;
 	}
 	return true;
@@ -376,26 +451,43 @@ static void screen_pixels(void)
 	font['A' * 16 + 15] = 0x01;
 	font[0xdf * 16 + 1] = 0xff;
 	for (unsigned bytes = 2; bytes <= 4; bytes++) {
-		struct screen_info info = { .kind = SCREEN_PIXELS, .address = 8, .pitch = 17 * bytes + bytes, .width = 17, .height = 33,
-			.pixel_bytes = (uint8_t)bytes, .colour_shift = { 0, 5, 11 }, .colour_bits = { 5, 6, 5 } };
+		struct screen_info info = { .kind = SCREEN_PIXELS,
+			.address = 8,
+			.pitch = 17 * bytes + bytes,
+			.width = 17,
+			.height = 33,
+			.pixel_bytes = (uint8_t)bytes,
+			.colour_shift = { 0, 5, 11 },
+			.colour_bits = { 5, 6, 5 } };
 		uint8_t *memory = memory_new(8 + info.pitch * info.height), *base = memory + 8;
-		CHECK(!screen_init(&info, font, 7 + info.pitch * info.height) && !screen_init(&info, NULL, 1 << 20));
+		CHECK(!screen_init(&info, font, 7 + info.pitch * info.height) &&
+			!screen_init(&info, NULL, 1 << 20));
 		CHECK(screen_init(&info, font, 8 + info.pitch * info.height));
-		screen_write("A\xc3\x9f" "AA", 5);
-		CHECK(base[0] == 0xff && base[1] == 0xff && base[bytes] == 0 && base[15 * info.pitch + 7 * bytes] == 0xff);
-		CHECK(base[info.pitch + 8 * bytes] == 0xff && base[info.pitch + 15 * bytes] == 0xff && base[info.pitch + 7 * bytes] == 0);
+		screen_write("A\xc3\x9f"
+			     "AA",
+			5);
+		CHECK(base[0] == 0xff && base[1] == 0xff && base[bytes] == 0 &&
+			base[15 * info.pitch + 7 * bytes] == 0xff);
+		CHECK(base[info.pitch + 8 * bytes] == 0xff &&
+			base[info.pitch + 15 * bytes] == 0xff && base[info.pitch + 7 * bytes] == 0);
 		CHECK(base[16 * info.pitch] == 0xff && base[16 * info.pitch + 8 * bytes] == 0xff);
 		screen_write("\n\n", 2);
 		CHECK(base[0] == 0 && base[16 * info.pitch] == 0);
-		CHECK(base[16 * bytes] == 0 && base[32 * info.pitch] == 0); /* not a whole character's place */
+		CHECK(base[16 * bytes] == 0 &&
+			base[32 * info.pitch] == 0); /* not a whole character's place */
 	}
 }
 
 static void screen_refusals(void)
 {
 	static uint8_t font[SCREEN_FONT_BYTES];
-	const struct screen_info good = { .kind = SCREEN_PIXELS, .pitch = 64, .width = 16, .height = 16, .pixel_bytes = 4,
-		.colour_bits = { 8, 8, 8 }, .colour_shift = { 0, 8, 16 } };
+	const struct screen_info good = { .kind = SCREEN_PIXELS,
+		.pitch = 64,
+		.width = 16,
+		.height = 16,
+		.pixel_bytes = 4,
+		.colour_bits = { 8, 8, 8 },
+		.colour_shift = { 0, 8, 16 } };
 	struct screen_info bad[10];
 	memory_new(4096);
 	for (int i = 0; i < 10; i++)

@@ -1,4 +1,5 @@
-/* Named checks for the host tests here and of boot: "ok NAME" or "FAIL NAME: why", and an exit status. */
+/* Named checks for the host tests here and of boot: "ok NAME" or "FAIL NAME: why", and an exit
+ * status. */
 #ifndef TEST_CALL_CHECK_H
 #define TEST_CALL_CHECK_H
 
@@ -12,10 +13,11 @@
 static int check_failures;
 static char check_why[256];
 
-#define CHECK(condition)                                                                                      \
-	do {                                                                                                  \
-		if (!(condition) && !check_why[0])                                                            \
-			snprintf(check_why, sizeof check_why, "%s:%d: %s", __FILE__, __LINE__, #condition);   \
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition) && !check_why[0])                                             \
+			snprintf(check_why, sizeof check_why, "%s:%d: %s", __FILE__, __LINE__, \
+				#condition);                                                   \
 	} while (0)
 
 #define RUN(test) check_run(#test, test)

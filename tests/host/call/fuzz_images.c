@@ -1,5 +1,6 @@
-/* Fuzzer of what the kernel reads from outside before a program runs: the boot package, the executables in it, the
- * command line, the host channel's input. What the readers accept must keep the promises of their headers. */
+/* Fuzzer of what the kernel reads from outside before a program runs: the boot package, the
+ * executables in it, the command line, the host channel's input. What the readers accept must keep
+ * the promises of their headers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,10 @@
 #include "init/elf.h"
 #include "proc/package.h"
 
-#define MUST(condition)          \
-	do {                     \
+#define MUST(condition)           \
+	do {                      \
 		if (!(condition)) \
-			abort(); \
+			abort();  \
 	} while (0)
 
 static void check_elf(const uint8_t *bytes, size_t size)
@@ -31,17 +32,21 @@ static void check_elf(const uint8_t *bytes, size_t size)
 		const struct elf_segment *segment = &image.segments[i];
 		uint64_t start = segment->address & ~4095ull;
 		MUST(start >= end && segment->address >= ELF_ADDRESS_MIN);
-		MUST(segment->memory_size && segment->memory_size <= CAPOS_USER_TOP - segment->address);
+		MUST(segment->memory_size &&
+			segment->memory_size <= CAPOS_USER_TOP - segment->address);
 		MUST(segment->file_size <= segment->memory_size && segment->offset <= size &&
-		     segment->file_size <= size - segment->offset);
+			segment->file_size <= size - segment->offset);
 		MUST(segment->address % 4096 == segment->offset % 4096);
-		MUST((segment->prot & (CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)) != (CAPOS_PROT_WRITE | CAPOS_PROT_EXEC));
+		MUST((segment->prot & (CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)) !=
+			(CAPOS_PROT_WRITE | CAPOS_PROT_EXEC));
 		end = (segment->address + segment->memory_size + 4095) & ~4095ull;
 	}
 	if (image.tls.memory_size) {
-		MUST(image.tls.file_size <= image.tls.memory_size && image.tls.align && !(image.tls.align & (image.tls.align - 1)));
+		MUST(image.tls.file_size <= image.tls.memory_size && image.tls.align &&
+			!(image.tls.align & (image.tls.align - 1)));
 		uint64_t span = elf_tls_span(&image.tls);
-		MUST(span >= image.tls.memory_size && span - image.tls.memory_size < image.tls.align);
+		MUST(span >= image.tls.memory_size &&
+			span - image.tls.memory_size < image.tls.align);
 	}
 }
 
@@ -67,7 +72,8 @@ static void check_package(const uint8_t *bytes, size_t size)
 		struct package_program program;
 		if (package_program(&package, i, &program, &reason) != STATUS_OK)
 			continue;
-		MUST(program.elf >= bytes && program.elf_size <= (uint64_t)(bytes + size - program.elf));
+		MUST(program.elf >= bytes &&
+			program.elf_size <= (uint64_t)(bytes + size - program.elf));
 		check_strings(&package, &program.args);
 		check_strings(&package, &program.env);
 		check_elf(program.elf, program.elf_size);

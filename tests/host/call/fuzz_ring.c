@@ -1,28 +1,37 @@
-/* Fuzzer of the ring and of register calls: the input is a ring page and the program's memory. Every object there is, so that the parameters of every
- * method are decoded; those with bytes read them to the end. After each entry the kernel's indices must have moved together, every completion be
- * one the interface knows, and in the end nothing be left.
+/* Fuzzer of the ring and of register calls: the input is a ring page and the program's memory.
+ * Every object there is, so that the parameters of every method are decoded; those with bytes read
+ * them to the end. After each entry the kernel's indices must have moved together, every completion
+ * be one the interface knows, and in the end nothing be left.
  *
- * The input: a byte of flags, the number of submissions, a word for wild indices, the submissions, the program's memory. In a submission, the cap's
- * low byte chooses one that is held (255: as it is), and an argument whose highest byte is 0x55 is an address in the program's memory. */
+ * The input: a byte of flags, the number of submissions, a word for wild indices, the submissions,
+ * the program's memory. In a submission, the cap's low byte chooses one that is held (255: as it
+ * is), and an argument whose highest byte is 0x55 is an address in the program's memory. */
 #include "ring_kernel.h"
 
-#define MUST(condition)          \
-	do {                     \
+#define MUST(condition)           \
+	do {                      \
 		if (!(condition)) \
-			abort(); \
+			abort();  \
 	} while (0)
 
 #define HEAD_BYTES 16
 #define SUBMISSION_BYTES sizeof(struct capos_submission)
 #define ADDRESS 0x5500000000000000ull
 
-enum { WILD_TAIL = 1, WILD_HEAD = 2, SCRIBBLED = 4, IN_HANDLER = 8, OBSERVED = 16, REGISTERS = 32, NO_MEMORY = 64 };
-
-static struct object *const objects[] = {
-	&object_virtual_memory, &object_memory_allocator, &object_timer, &object_thread_control, &object_thread_spawner, &object_stdin,
-	&object_stdout, &object_host_share, &object_entropy_source, &object_boot_package, &object_system_info, &object_park_space,
-	&object_shared_park_space,
+enum {
+	WILD_TAIL = 1,
+	WILD_HEAD = 2,
+	SCRIBBLED = 4,
+	IN_HANDLER = 8,
+	OBSERVED = 16,
+	REGISTERS = 32,
+	NO_MEMORY = 64
 };
+
+static struct object *const objects[] = { &object_virtual_memory, &object_memory_allocator,
+	&object_timer, &object_thread_control, &object_thread_spawner, &object_stdin,
+	&object_stdout, &object_host_share, &object_entropy_source, &object_boot_package,
+	&object_system_info, &object_park_space, &object_shared_park_space };
 #define OBJECTS (sizeof objects / sizeof objects[0])
 
 static cap_id_t held[OBJECTS];
@@ -33,31 +42,37 @@ static status_t read_all(const struct span_in *span)
 {
 	uint8_t part[97];
 	status_t status = STATUS_OK;
-	for (size_t at = 0; at < span->length && status == STATUS_OK && at < 65536; at += sizeof part)
-		status = span_read(span, at, part, span->length - at < sizeof part ? span->length - at : sizeof part);
+	for (size_t at = 0; at < span->length && status == STATUS_OK && at < 65536;
+		at += sizeof part)
+		status = span_read(span, at, part,
+			span->length - at < sizeof part ? span->length - at : sizeof part);
 	return status;
 }
 
-status_t method_console_write(struct call *call, const struct console_write_params *in, struct console_write_results *out)
+status_t method_console_write(
+	struct call *call, const struct console_write_params *in, struct console_write_results *out)
 {
 	(void)call, (void)out;
 	return read_all(&in->data);
 }
 
-status_t method_console_write_line(struct call *call, const struct console_write_line_params *in, struct console_write_line_results *out)
+status_t method_console_write_line(struct call *call, const struct console_write_line_params *in,
+	struct console_write_line_results *out)
 {
 	(void)call, (void)out;
 	return read_all(&in->text);
 }
 
-status_t method_thread_spawner_spawn(struct call *call, const struct thread_spawner_spawn_params *in, struct thread_spawner_spawn_results *out)
+status_t method_thread_spawner_spawn(struct call *call,
+	const struct thread_spawner_spawn_params *in, struct thread_spawner_spawn_results *out)
 {
 	(void)call, (void)out;
 	status_t status = read_all(&in->name);
 	return status == STATUS_OK ? STATUS(LIMIT_REACHED) : status;
 }
 
-status_t method_host_share_write(struct call *call, const struct host_share_write_params *in, struct host_share_write_results *out)
+status_t method_host_share_write(struct call *call, const struct host_share_write_params *in,
+	struct host_share_write_results *out)
 {
 	(void)call, (void)out;
 	status_t status = read_all(&in->name);
@@ -68,7 +83,8 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 
 static uint64_t address_of(uint64_t word)
 {
-	return word >> 56 == ADDRESS >> 56 ? USER_BASE + (word & 0xffffffffffffff) % USER_BYTES : word;
+	return word >> 56 == ADDRESS >> 56 ? USER_BASE + (word & 0xffffffffffffff) % USER_BYTES
+					   : word;
 }
 
 static void take_submission(const uint8_t *data, struct capos_submission *s)
@@ -83,8 +99,10 @@ static void take_submission(const uint8_t *data, struct capos_submission *s)
 
 static void enter_ring(uint8_t flags, uint64_t wild, uint32_t count)
 {
-	ring.header.submission_tail = flags & WILD_TAIL ? (uint32_t)wild : thread.submission_head + count;
-	ring.header.completion_head = flags & WILD_HEAD ? (uint32_t)(wild >> 32) : thread.completion_tail;
+	ring.header.submission_tail =
+		flags & WILD_TAIL ? (uint32_t)wild : thread.submission_head + count;
+	ring.header.completion_head =
+		flags & WILD_HEAD ? (uint32_t)(wild >> 32) : thread.completion_tail;
 	if (flags & SCRIBBLED) {
 		ring.header.submission_head = (uint32_t)(wild >> 7);
 		ring.header.completion_tail = (uint32_t)(wild >> 13);
@@ -93,11 +111,14 @@ static void enter_ring(uint8_t flags, uint64_t wild, uint32_t count)
 	int64_t available = ring_enter(wild & 0xff, wild >> 8);
 	uint32_t taken = thread.submission_head - head;
 	MUST(taken == thread.completion_tail - tail && taken <= CAPOS_RING_SUBMISSIONS);
-	MUST(ring.header.submission_head == thread.submission_head && ring.header.completion_tail == thread.completion_tail);
+	MUST(ring.header.submission_head == thread.submission_head &&
+		ring.header.completion_tail == thread.completion_tail);
 	MUST(available >= 0 || (available == STATUS_TRANSPORT(INVALID_REQUEST) && taken == 0));
 	for (uint32_t k = 0; k < taken; k++) {
-		const struct capos_completion *got = &completions()[(tail + k) % CAPOS_RING_COMPLETIONS];
-		MUST(got->user_data == submissions()[(head + k) % CAPOS_RING_SUBMISSIONS].user_data);
+		const struct capos_completion *got =
+			&completions()[(tail + k) % CAPOS_RING_COMPLETIONS];
+		MUST(got->user_data ==
+			submissions()[(head + k) % CAPOS_RING_SUBMISSIONS].user_data);
 		MUST(result_known(got->result) && got->flags == 0 && got->reserved == 0);
 		MUST(!got->cap || got->result >= 0);
 	}
@@ -107,9 +128,14 @@ static void enter_ring(uint8_t flags, uint64_t wild, uint32_t count)
 static void enter_by_registers(const struct capos_submission *s)
 {
 	const uint64_t *args = (const uint64_t *)s->args;
-	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | (uint64_t)s->opcode << 8 | (uint64_t)s->flags << 16,
-		                    .rdi = s->cap | (uint64_t)s->method << 32, .rsi = args[0], .rdx = args[1], .r10 = args[2], .r8 = args[3],
-		                    .r9 = args[4] };
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | (uint64_t)s->opcode << 8 |
+			(uint64_t)s->flags << 16,
+		.rdi = s->cap | (uint64_t)s->method << 32,
+		.rsi = args[0],
+		.rdx = args[1],
+		.r10 = args[2],
+		.r8 = args[3],
+		.r9 = args[4] };
 	int64_t result = syscall_entry(&frame);
 	MUST(result >= 0 || result_known((int32_t)result));
 }
@@ -154,9 +180,13 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 /* One message call that is as it should be: words of data, one text. */
 static size_t sample(uint8_t *data, unsigned seed)
 {
-	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL, .method = seed % 11, .cap = seed / 11 % OBJECTS, .user_data = seed };
+	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL,
+		.method = seed % 11,
+		.cap = seed / 11 % OBJECTS,
+		.user_data = seed };
 	const uint64_t args[6] = { ADDRESS, 10 * 8, ADDRESS | 4096, 1024 };
-	const uint64_t message[10] = { 9ull << 32, 5ull << 32 | 1ull << 48, 1, 64, 3, 0, 0, 1 | 2ull << 32 | 8ull << 35, 0x0067666564636261 };
+	const uint64_t message[10] = { 9ull << 32, 5ull << 32 | 1ull << 48, 1, 64, 3, 0, 0,
+		1 | 2ull << 32 | 8ull << 35, 0x0067666564636261 };
 	memcpy((uint64_t *)call.args, args, sizeof args);
 	if (seed & 0x10000) {
 		call.opcode = CAPOS_OPCODE_COMPACT;
@@ -170,7 +200,8 @@ static size_t sample(uint8_t *data, unsigned seed)
 	return HEAD_BYTES + sizeof call + sizeof message;
 }
 
-/* A quarter of the time starts over from a call that is right, so that the fuzzer gets as far as the methods. */
+/* A quarter of the time starts over from a call that is right, so that the fuzzer gets as far as
+ * the methods. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	if (seed % 4 == 0 && max >= 512)

@@ -19,7 +19,8 @@ struct test_elf {
 	uint32_t version;
 	uint64_t entry, program_offset, section_offset;
 	uint32_t flags;
-	uint16_t header_size, program_entry_size, program_count, section_entry_size, section_count, section_names;
+	uint16_t header_size, program_entry_size, program_count, section_entry_size, section_count,
+		section_names;
 	struct test_phdr headers[3];
 	uint8_t tail[0x1020 - 64 - 3 * 56];
 };

@@ -1,5 +1,5 @@
-/* The few kernel services the tested parts use, as host functions: memory that counts itself and can be made to
- * fail, panics that abort, and user memory that is one array. */
+/* The few kernel services the tested parts use, as host functions: memory that counts itself and
+ * can be made to fail, panics that abort, and user memory that is one array. */
 #include "kernel.h"
 
 #include <stdarg.h>
@@ -47,7 +47,8 @@ _Noreturn void panic(const char *format, ...)
 
 static bool user_range(uint64_t address, size_t size)
 {
-	return address >= USER_BASE && address <= USER_BASE + USER_BYTES && size <= USER_BASE + USER_BYTES - address;
+	return address >= USER_BASE && address <= USER_BASE + USER_BYTES &&
+		size <= USER_BASE + USER_BYTES - address;
 }
 
 status_t copy_from_user(void *to, uint64_t from, size_t size)

@@ -1,5 +1,5 @@
-/* The kernel around kernel/call for the ring's test and fuzzer: one process with one thread, a ring page, the real table, codec and dispatch, and
- * methods that answer what the test wants. */
+/* The kernel around kernel/call for the ring's test and fuzzer: one process with one thread, a ring
+ * page, the real table, codec and dispatch, and methods that answer what the test wants. */
 #ifndef TEST_CALL_RING_KERNEL_H
 #define TEST_CALL_RING_KERNEL_H
 
@@ -31,8 +31,8 @@ struct thread *thread_current(void)
 	return &thread;
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params, const void *results,
-                  status_t status, cap_id_t cap)
+void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+	const void *results, status_t status, cap_id_t cap)
 {
 	(void)call, (void)method, (void)params, (void)results, (void)status, (void)cap;
 }
@@ -83,8 +83,9 @@ static void object_gone(struct object *object)
 
 static const struct object_ops memory_ops = { object_gone };
 
-status_t method_memory_allocator_create(struct call *call, const struct memory_allocator_create_params *in,
-                                        struct memory_allocator_create_results *out)
+status_t method_memory_allocator_create(struct call *call,
+	const struct memory_allocator_create_params *in,
+	struct memory_allocator_create_results *out)
 {
 	(void)call;
 	calls++;
@@ -98,7 +99,8 @@ status_t method_memory_allocator_create(struct call *call, const struct memory_a
 	return STATUS_OK;
 }
 
-status_t method_timer_now(struct call *call, const struct timer_now_params *in, struct timer_now_results *out)
+status_t method_timer_now(
+	struct call *call, const struct timer_now_params *in, struct timer_now_results *out)
 {
 	(void)call, (void)in;
 	calls++;
@@ -109,7 +111,8 @@ status_t method_timer_now(struct call *call, const struct timer_now_params *in, 
 
 static int64_t wall_ns;
 
-status_t method_timer_wall(struct call *call, const struct timer_wall_params *in, struct timer_wall_results *out)
+status_t method_timer_wall(
+	struct call *call, const struct timer_wall_params *in, struct timer_wall_results *out)
 {
 	(void)call, (void)in;
 	calls++;
@@ -118,16 +121,17 @@ status_t method_timer_wall(struct call *call, const struct timer_wall_params *in
 }
 
 status_t method_virtual_memory_map(struct call *call, const struct virtual_memory_map_params *in,
-                                   struct virtual_memory_map_results *out)
+	struct virtual_memory_map_results *out)
 {
 	calls++;
 	call->detail = in->size;
-	out->addr = (in->hint + in->size + in->prot) & INT64_MAX; /* an address of the user half is no error */
+	out->addr = (in->hint + in->size + in->prot) &
+		INT64_MAX; /* an address of the user half is no error */
 	return in->size ? STATUS_OK : STATUS(INVALID_ARGUMENT);
 }
 
 status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in,
-                                    struct entropy_source_fill_results *out)
+	struct entropy_source_fill_results *out)
 {
 	(void)call;
 	calls++;
@@ -154,10 +158,11 @@ static void setup(void)
 	thread.ring = &ring.header;
 	cap_table_init(&process.caps);
 	bool ok = cap_table_insert(&process.caps, &object_timer, &timer) == STATUS_OK &&
-	          cap_table_insert(&process.caps, &object_virtual_memory, &vm) == STATUS_OK &&
-	          cap_table_insert(&process.caps, &object_memory_allocator, &allocator) == STATUS_OK &&
-	          cap_table_insert(&process.caps, &object_entropy_source, &entropy) == STATUS_OK &&
-	          cap_table_insert(&process.caps, &object_park_space, &park) == STATUS_OK;
+		cap_table_insert(&process.caps, &object_virtual_memory, &vm) == STATUS_OK &&
+		cap_table_insert(&process.caps, &object_memory_allocator, &allocator) ==
+			STATUS_OK &&
+		cap_table_insert(&process.caps, &object_entropy_source, &entropy) == STATUS_OK &&
+		cap_table_insert(&process.caps, &object_park_space, &park) == STATUS_OK;
 	CHECK(ok);
 }
 
@@ -183,7 +188,8 @@ static struct capos_completion *completions(void)
 static inline bool result_known(int32_t result)
 {
 	return result >= -(int32_t)CAPOS_TRANSPORT_ERROR_EXCEPTION_TRUNCATED ||
-	       (result < -(int32_t)CAPOS_ERROR_BASE && (size_t)(-result - (int32_t)CAPOS_ERROR_BASE) < error_text_count);
+		(result < -(int32_t)CAPOS_ERROR_BASE &&
+			(size_t)(-result - (int32_t)CAPOS_ERROR_BASE) < error_text_count);
 }
 
 #endif

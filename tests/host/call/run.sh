@@ -1,8 +1,8 @@
 #!/bin/sh
-# Host tests of the call layer and the loader's pure parts: capability table against a model, ChaCha20 vectors, boot
-# package and ELF validation, ACPI tables, ring decoding with a fake thread, Console.read, vector areas,
-# under ASan and UBSan, and short runs of the fuzzers.
-# Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
+# Host tests of the call layer and the loader's pure parts: capability table against a model,
+# ChaCha20 vectors, boot package and ELF validation, ACPI tables, ring decoding with a fake thread,
+# Console.read, vector areas, under ASan and UBSan, and short runs of the fuzzers. Prints "ok NAME",
+# "FAIL NAME", "skip NAME" lines.
 set -u
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../../.." && pwd)

@@ -1,5 +1,6 @@
-/* Reading ACPI tables: a machine made of bytes, correct at first, then wrong in every byte. Physical memory is one heap block of its exact
- * size, so that the sanitizer sees a read outside. */
+/* Reading ACPI tables: a machine made of bytes, correct at first, then wrong in every byte.
+ * Physical memory is one heap block of its exact size, so that the sanitizer sees a read outside.
+ */
 #include <stdint.h>
 #include <string.h>
 
@@ -20,7 +21,9 @@ static uint8_t *memory;
 
 static const void *reach(uint64_t address, size_t size)
 {
-	return address >= BASE && address - BASE <= SIZE && size <= SIZE - (address - BASE) ? memory + (address - BASE) : NULL;
+	return address >= BASE && address - BASE <= SIZE && size <= SIZE - (address - BASE)
+		? memory + (address - BASE)
+		: NULL;
 }
 
 static void put(uint32_t at, uint64_t value, unsigned width)
@@ -48,13 +51,13 @@ static void finish(uint32_t at, const char *signature, uint32_t size)
 static void put_madt(void)
 {
 	static const uint8_t entries[] = {
-		0, 8, 0, 4, 1, 0, 0, 0,                            /* CPU 4 */
-		0, 8, 1, 5, 0, 0, 0, 0,                            /* switched off */
-		2, 10, 0, 4, 20, 0, 0, 0, 15, 0,                   /* line 4 arrives at 20, low, by level */
-		2, 10, 0, 16, 21, 0, 0, 0, 15, 0,                  /* of a line that is none */
+		0, 8, 0, 4, 1, 0, 0, 0,           /* CPU 4 */
+		0, 8, 1, 5, 0, 0, 0, 0,           /* switched off */
+		2, 10, 0, 4, 20, 0, 0, 0, 15, 0,  /* line 4 arrives at 20, low, by level */
+		2, 10, 0, 16, 21, 0, 0, 0, 15, 0, /* of a line that is none */
 		1, 12, 0, 0, 0, 0, 0xd0, 0xfe, 0x18, 0, 0, 0,      /* an I/O APIC for later lines */
 		1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0,         /* the first */
-		9, 16, 0, 0, 0x10, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, /* CPU 272 */
+		9, 16, 0, 0, 0x10, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0 /* CPU 272 */
 	};
 	memcpy(memory + MADT + 44, entries, sizeof entries);
 	finish(MADT, "APIC", 44 + sizeof entries);
@@ -62,7 +65,8 @@ static void put_madt(void)
 
 static void put_power(void)
 {
-	static const uint8_t code[] = { 0x5b, '_', 'S', '5', '_', 0x08, '_', 'S', '5', '_', 0x12, 0x07, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00 };
+	static const uint8_t code[] = { 0x5b, '_', 'S', '5', '_', 0x08, '_', 'S', '5', '_', 0x12,
+		0x07, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00 };
 	put(FADT + 40, BASE + DSDT, 4);
 	put(FADT + 48, 0xb2, 4);
 	put(FADT + 52, 0xf1, 1);
@@ -139,19 +143,23 @@ static void acpi_wrong_sums(void)
 	}
 }
 
-/* Every length and address wrong in turn, with sums that hold: nothing is read outside, no more CPUs are named than there is room for. */
+/* Every length and address wrong in turn, with sums that hold: nothing is read outside, no more
+ * CPUs are named than there is room for. */
 static void acpi_hostile_values(void)
 {
 	static const uint8_t values[] = { 0, 1, 2, 7, 35, 36, 0x7f, 0x80, 0xff };
-	static const struct { uint32_t at, size; } tables[] = {
-		{ XSDT, 60 }, { MADT, 120 }, { FADT, 244 }, { DSDT, 54 }, { EVENT_TIMER, 56 } };
+	static const struct {
+		uint32_t at, size;
+	} tables[] = { { XSDT, 60 }, { MADT, 120 }, { FADT, 244 }, { DSDT, 54 },
+		{ EVENT_TIMER, 56 } };
 	struct acpi_machine machine;
 	for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
 		for (uint32_t at = 4; at < tables[t].size; at++)
 			for (unsigned v = 0; v < sizeof values; v++) {
 				make_machine(true);
 				memory[tables[t].at + at] = values[v];
-				uint32_t size = (uint32_t)memory[tables[t].at + 4] | (uint32_t)memory[tables[t].at + 5] << 8;
+				uint32_t size = (uint32_t)memory[tables[t].at + 4] |
+					(uint32_t)memory[tables[t].at + 5] << 8;
 				if (size >= 36 && size <= SIZE - tables[t].at)
 					seal(tables[t].at, size, 9);
 				acpi_read(reach, RSDP, &machine);

@@ -1,5 +1,5 @@
-/* Console.read with a channel that answers what the test wants, in every form: bytes, the end, an interrupted wait, a result that cannot be
- * written. No machine test has input that stays open. */
+/* Console.read with a channel that answers what the test wants, in every form: bytes, the end, an
+ * interrupted wait, a result that cannot be written. No machine test has input that stays open. */
 #include "ring_kernel.h"
 
 #include "dev/channel.h"
@@ -12,7 +12,8 @@ static size_t waiting_size, put_back, asked;
 static char sent[1024];
 static size_t sent_size;
 
-void channel_send(uint32_t type, const void *head, size_t head_size, const void *tail, size_t tail_size)
+void channel_send(
+	uint32_t type, const void *head, size_t head_size, const void *tail, size_t tail_size)
 {
 	(void)type, (void)tail, (void)tail_size;
 	if (sent_size + head_size <= sizeof sent)
@@ -56,8 +57,11 @@ static void begin(const char *bytes, status_t status)
 
 static int64_t read_in_registers(cap_id_t cap, uint64_t bytes, uint64_t address, uint64_t capacity)
 {
-	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = cap | (uint64_t)CAPOS_CONSOLE_READ << 32,
-		                    .rsi = bytes, .rdx = address, .r10 = capacity };
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		.rdi = cap | (uint64_t)CAPOS_CONSOLE_READ << 32,
+		.rsi = bytes,
+		.rdx = address,
+		.r10 = capacity };
 	return syscall_entry(&frame);
 }
 
@@ -74,9 +78,11 @@ static int64_t read_in_message(uint64_t bytes, uint64_t result_address)
 	const uint64_t message[3] = { 2ull << 32, 1ull << 32, bytes };
 	uint64_t exception[3];
 	memcpy(user_memory + 2048, message, sizeof message);
-	struct capos_completion got = perform((struct capos_submission){
-		.opcode = CAPOS_OPCODE_CALL, .cap = input, .method = CAPOS_CONSOLE_READ,
-		.args = { USER_BASE + 2048, sizeof message, result_address, 512 } });
+	struct capos_completion got =
+		perform((struct capos_submission){ .opcode = CAPOS_OPCODE_CALL,
+			.cap = input,
+			.method = CAPOS_CONSOLE_READ,
+			.args = { USER_BASE + 2048, sizeof message, result_address, 512 } });
 	if (got.result != STATUS_TRANSPORT(APPLICATION_EXCEPTION))
 		return got.result;
 	memcpy(exception, user_memory + (result_address - USER_BASE), sizeof exception);
@@ -110,12 +116,14 @@ static void interrupted_reads_say_so(void)
 static void bytes_for_a_bad_address_are_kept(void)
 {
 	begin("abcdef", STATUS_OK);
-	static const uint64_t bad[] = { 0, 8, USER_BASE - 4, USER_BASE + USER_BYTES - 2, 0xffff800000000000, ~0ull };
+	static const uint64_t bad[] = { 0, 8, USER_BASE - 4, USER_BASE + USER_BYTES - 2,
+		0xffff800000000000, ~0ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		CHECK(read_in_registers(input, 4, bad[i], 100) == STATUS(BAD_ADDRESS));
 		CHECK(put_back == 4 * (i + 1) && waiting_size == 6);
 	}
-	CHECK(read_in_registers(input, 6, USER_BASE, 6) == 6 && memcmp(user_memory, "abcdef", 6) == 0);
+	CHECK(read_in_registers(input, 6, USER_BASE, 6) == 6 &&
+		memcmp(user_memory, "abcdef", 6) == 0);
 	teardown();
 }
 
@@ -136,8 +144,10 @@ static void words_need_no_memory(void)
 	begin("", STATUS_OK);
 	for (unsigned i = 0; i < 1000; i++)
 		user_memory[i] = (uint8_t)(i * 7);
-	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, .rdi = output | (uint64_t)CAPOS_CONSOLE_WRITE << 32,
-		                    .rsi = USER_BASE, .rdx = 1000 };
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		.rdi = output | (uint64_t)CAPOS_CONSOLE_WRITE << 32,
+		.rsi = USER_BASE,
+		.rdx = 1000 };
 	sent_size = 0;
 	kmem_fail_after = 0;
 	CHECK(syscall_entry(&frame) == 0);

@@ -1,5 +1,5 @@
-/* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names, channel input,
- * ELF and package validation. */
+/* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names,
+ * channel input, ELF and package validation. */
 #include <stdint.h>
 #include <string.h>
 
@@ -15,12 +15,11 @@
 
 static void chacha_rfc8439_2_3_2(void)
 {
-	static const uint8_t wanted[64] = {
-		0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4,
-		0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e,
-		0xd2, 0x82, 0x64, 0x46, 0x07, 0x9f, 0xaa, 0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b, 0x02, 0xa2,
-		0xb5, 0x12, 0x9c, 0xd1, 0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50, 0x3c, 0x4e,
-	};
+	static const uint8_t wanted[64] = { 0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50,
+		0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4, 0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68,
+		0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e, 0xd2, 0x82, 0x64, 0x46, 0x07,
+		0x9f, 0xaa, 0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b, 0x02, 0xa2, 0xb5, 0x12, 0x9c,
+		0xd1, 0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50, 0x3c, 0x4e };
 	static const uint8_t nonce[12] = { 0, 0, 0, 9, 0, 0, 0, 0x4a };
 	uint8_t key[32], block[64];
 	for (unsigned i = 0; i < 32; i++)
@@ -31,10 +30,10 @@ static void chacha_rfc8439_2_3_2(void)
 
 static void chacha_rfc8439_a_1(void)
 {
-	static const uint8_t first[16] = { 0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,
-		0xbd, 0x28 };
-	static const uint8_t second[16] = { 0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a, 0x98, 0xba, 0x97, 0x7c, 0x73,
-		0x2d, 0x08, 0x0d };
+	static const uint8_t first[16] = { 0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40,
+		0x5d, 0x6a, 0xe5, 0x53, 0x86, 0xbd, 0x28 };
+	static const uint8_t second[16] = { 0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a, 0x98,
+		0xba, 0x97, 0x7c, 0x73, 0x2d, 0x08, 0x0d };
 	uint8_t key[32] = { 0 }, nonce[12] = { 0 }, block[64];
 	chacha20_block(key, 0, nonce, block);
 	CHECK(memcmp(block, first, 16) == 0);
@@ -44,22 +43,26 @@ static void chacha_rfc8439_a_1(void)
 
 static void command_line_words(void)
 {
-	const char *line = "  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
+	const char *line =
+		"  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
 	const char *at = line, *value;
 	size_t length;
 	struct mmio_device_word device;
 	CHECK(command_line_has(line, "trace", NULL) && !command_line_has(line, "race", NULL) &&
-	      !command_line_has(line, "trac", NULL));
-	CHECK(command_line_has(line, "channel", "com2") && !command_line_has(line, "channel", "com") &&
-	      !command_line_has(line, "channel", "com22"));
+		!command_line_has(line, "trac", NULL));
+	CHECK(command_line_has(line, "channel", "com2") &&
+		!command_line_has(line, "channel", "com") &&
+		!command_line_has(line, "channel", "com22"));
 	CHECK(command_line_has(line, "stats", NULL) && command_line_has(line, "stats", ""));
-	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) && command_line_mmio_device(value, length, &device));
+	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) &&
+		command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 0xfeb00e00 && device.size == 512 && device.gsi == 12);
-	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) && command_line_mmio_device(value, length, &device));
+	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) &&
+		command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 4096 && device.size == 1024 && device.gsi == 3);
 	CHECK(!command_line_next(&at, "virtio_mmio.device", &value, &length));
-	static const char *const refused[] = { "", "512", "512@", "512@1", "512@1:", "@1:1", "512@1:256",
-		"512@99999999999999999999:1", "x@1:1" };
+	static const char *const refused[] = { "", "512", "512@", "512@1", "512@1:", "@1:1",
+		"512@1:256", "512@99999999999999999999:1", "x@1:1" };
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		CHECK(!command_line_mmio_device(refused[i], strlen(refused[i]), &device));
 }
@@ -90,12 +93,15 @@ static bool name_allowed(const char *name)
 
 static void host_names(void)
 {
-	CHECK(name_allowed("a") && name_allowed("a/b") && name_allowed("...") && name_allowed(".a/..b"));
-	CHECK(!name_allowed("") && !name_allowed("/a") && !name_allowed("a/") && !name_allowed("a//b") && !name_allowed(".."));
+	CHECK(name_allowed("a") && name_allowed("a/b") && name_allowed("...") &&
+		name_allowed(".a/..b"));
+	CHECK(!name_allowed("") && !name_allowed("/a") && !name_allowed("a/") &&
+		!name_allowed("a//b") && !name_allowed(".."));
 	CHECK(!name_allowed("a/..") && !name_allowed("./a") && !host_name_allowed("a\0b", 3));
 }
 
-static void feed_frame(struct channel_input *input, uint8_t type, const void *payload, uint32_t size)
+static void feed_frame(
+	struct channel_input *input, uint8_t type, const void *payload, uint32_t size)
 {
 	uint8_t header[8] = { type };
 	memcpy(header + 4, &size, 4);
@@ -121,7 +127,8 @@ static void channel_frames(void)
 	CHECK(input.ended);
 }
 
-/* A stream of numbered bytes through a small buffer, in random pieces, with put-backs: nothing lost, nothing twice. */
+/* A stream of numbered bytes through a small buffer, in random pieces, with put-backs: nothing
+ * lost, nothing twice. */
 static void channel_stream(void)
 {
 	struct channel_input input;
@@ -183,39 +190,45 @@ struct elf_mistake {
 static void elf_mistakes_are_refused(void)
 {
 	static const struct elf_mistake mistakes[] = {
-		{ 0, 0, 1, STATUS(INVALID_ARGUMENT) },                            /* magic */
-		{ 4, 1, 1, STATUS(INVALID_ARGUMENT) },                            /* 32 bits */
-		{ 5, 2, 1, STATUS(INVALID_ARGUMENT) },                            /* big endian */
-		{ 7, 3, 1, STATUS(INVALID_ARGUMENT) },                            /* OSABI Linux */
-		{ 16, 3, 2, STATUS(INVALID_ARGUMENT) },                           /* ET_DYN */
-		{ 18, 183, 2, STATUS(INVALID_ARGUMENT) },                         /* aarch64 */
-		{ 24, 0x200000, 8, STATUS(OUT_OF_RANGE) },                        /* entry in a segment that is not executable... */
-		{ 24, 0x900000, 8, STATUS(OUT_OF_RANGE) },                        /* ... in none */
-		{ 32, ~0ull, 8, STATUS(OUT_OF_RANGE) },                           /* program headers far away */
-		{ 32, sizeof(struct test_elf) - 8, 8, STATUS(OUT_OF_RANGE) },     /* program headers over the end */
-		{ 54, 32, 2, STATUS(INVALID_ARGUMENT) },                          /* entry size */
-		{ 56, 0, 2, STATUS(INVALID_ARGUMENT) },                           /* no headers */
-		{ 56, 65, 2, STATUS(LIMIT_REACHED) },                             /* too many headers */
-		{ PHDR(0, type), 3, 4, STATUS(INVALID_ARGUMENT) },                /* interpreter */
-		{ PHDR(0, offset), 0x1000, 8, STATUS(OUT_OF_RANGE) },             /* bytes over the end */
-		{ PHDR(0, offset), ~0ull - 4095, 8, STATUS(OUT_OF_RANGE) },       /* wraps */
-		{ PHDR(0, offset), 8, 8, STATUS(INVALID_ARGUMENT) },              /* not congruent */
-		{ PHDR(0, address), 0, 8, STATUS(OUT_OF_RANGE) },                 /* page zero */
-		{ PHDR(0, address), 0xf000, 8, STATUS(OUT_OF_RANGE) },            /* below 64 KiB */
-		{ PHDR(0, address), 0x7fffffffe000, 8, STATUS(OVERLAP) },         /* above the second: not in order */
-		{ PHDR(1, address), 0x7ffffffff000, 8, STATUS(OUT_OF_RANGE) },    /* at the top */
-		{ PHDR(1, address), 0xffffffff80001000, 8, STATUS(OUT_OF_RANGE) }, /* the kernel's */
+		{ 0, 0, 1, STATUS(INVALID_ARGUMENT) },    /* magic */
+		{ 4, 1, 1, STATUS(INVALID_ARGUMENT) },    /* 32 bits */
+		{ 5, 2, 1, STATUS(INVALID_ARGUMENT) },    /* big endian */
+		{ 7, 3, 1, STATUS(INVALID_ARGUMENT) },    /* OSABI Linux */
+		{ 16, 3, 2, STATUS(INVALID_ARGUMENT) },   /* ET_DYN */
+		{ 18, 183, 2, STATUS(INVALID_ARGUMENT) }, /* aarch64 */
+		{ 24, 0x200000, 8,
+			STATUS(OUT_OF_RANGE) }, /* entry in a segment that is not executable... */
+		{ 24, 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* ... in none */
+		{ 32, ~0ull, 8, STATUS(OUT_OF_RANGE) },    /* program headers far away */
+		{ 32, sizeof(struct test_elf) - 8, 8,
+			STATUS(OUT_OF_RANGE) },          /* program headers over the end */
+		{ 54, 32, 2, STATUS(INVALID_ARGUMENT) }, /* entry size */
+		{ 56, 0, 2, STATUS(INVALID_ARGUMENT) },  /* no headers */
+		{ 56, 65, 2, STATUS(LIMIT_REACHED) },    /* too many headers */
+		{ PHDR(0, type), 3, 4, STATUS(INVALID_ARGUMENT) },          /* interpreter */
+		{ PHDR(0, offset), 0x1000, 8, STATUS(OUT_OF_RANGE) },       /* bytes over the end */
+		{ PHDR(0, offset), ~0ull - 4095, 8, STATUS(OUT_OF_RANGE) }, /* wraps */
+		{ PHDR(0, offset), 8, 8, STATUS(INVALID_ARGUMENT) },        /* not congruent */
+		{ PHDR(0, address), 0, 8, STATUS(OUT_OF_RANGE) },           /* page zero */
+		{ PHDR(0, address), 0xf000, 8, STATUS(OUT_OF_RANGE) },      /* below 64 KiB */
+		{ PHDR(0, address), 0x7fffffffe000, 8,
+			STATUS(OVERLAP) }, /* above the second: not in order */
+		{ PHDR(1, address), 0x7ffffffff000, 8, STATUS(OUT_OF_RANGE) }, /* at the top */
+		{ PHDR(1, address), 0xffffffff80001000, 8,
+			STATUS(OUT_OF_RANGE) }, /* the kernel's */
 		{ PHDR(1, address), 0x200000, 8, STATUS(OVERLAP) },
-		{ PHDR(0, memory_size), 0x1001, 8, STATUS(OVERLAP) },             /* one byte into the next page */
-		{ PHDR(0, memory_size), 0x10, 8, STATUS(OUT_OF_RANGE) },          /* less than the file's */
+		{ PHDR(0, memory_size), 0x1001, 8,
+			STATUS(OVERLAP) }, /* one byte into the next page */
+		{ PHDR(0, memory_size), 0x10, 8, STATUS(OUT_OF_RANGE) }, /* less than the file's */
 		{ PHDR(1, memory_size), ~0ull, 8, STATUS(OUT_OF_RANGE) },
 		{ PHDR(1, flags), 7, 4, STATUS(PROTECTION_REFUSED) },
 		{ PHDR(2, align), 3, 8, STATUS(INVALID_ARGUMENT) },
 		{ PHDR(2, align), 8192, 8, STATUS(INVALID_ARGUMENT) },
 		{ PHDR(2, file_size), 0x21, 8, STATUS(OUT_OF_RANGE) },
 		{ PHDR(2, memory_size), 1ull << 60, 8, STATUS(OUT_OF_RANGE) },
-		{ PHDR(2, address), 0x900000, 8, STATUS(OUT_OF_RANGE) },          /* image not loaded */
-		{ PHDR(2, offset), 0x40, 8, STATUS(OUT_OF_RANGE) },               /* other bytes than those loaded */
+		{ PHDR(2, address), 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* image not loaded */
+		{ PHDR(2, offset), 0x40, 8,
+			STATUS(OUT_OF_RANGE) }, /* other bytes than those loaded */
 	};
 	for (unsigned i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
 		struct test_elf elf = elf_sample();
@@ -224,8 +237,8 @@ static void elf_mistakes_are_refused(void)
 		memcpy((char *)&elf + mistakes[i].offset, &mistakes[i].value, mistakes[i].size);
 		status_t status = elf_parse(&elf, sizeof elf, &image, &reason);
 		if (status != mistakes[i].status && !check_why[0])
-			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)", i, status, mistakes[i].status,
-			         reason);
+			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)",
+				i, status, mistakes[i].status, reason);
 		CHECK(status == STATUS_OK || reason[0]);
 	}
 }
@@ -239,7 +252,8 @@ static void package_good(void)
 	CHECK(package_open(&bytes, sizeof bytes, &package, &reason) == STATUS_OK);
 	CHECK(package.program_count == 1 && package.size == sizeof bytes);
 	CHECK(package_program(&package, 0, &program, &reason) == STATUS_OK);
-	CHECK(program.args.count == 2 && program.args.size == 5 && program.env.count == 1 && program.grants == 0x7ff);
+	CHECK(program.args.count == 2 && program.args.size == 5 && program.env.count == 1 &&
+		program.grants == 0x7ff);
 	CHECK(package_program(&package, 1, &program, &reason) == STATUS(NOT_FOUND));
 	CHECK(package_open(&bytes, sizeof bytes - 1, &package, &reason) != STATUS_OK);
 	CHECK(package_open(&bytes, 63, &package, &reason) != STATUS_OK);
@@ -252,21 +266,21 @@ static void package_mistakes_are_refused(void)
 		uint64_t value;
 		unsigned size;
 	} mistakes[] = {
-		{ 0, 1, 8 },                      /* magic */
-		{ 8, 2, 4 },                      /* version */
-		{ 12, 70000, 4 },                 /* programs */
-		{ 16, ~7ull, 8 },                 /* programs far away */
-		{ 16, 65, 8 },                    /* misaligned */
-		{ 24, 1ull << 60, 8 },            /* files */
+		{ 0, 1, 8 },           /* magic */
+		{ 8, 2, 4 },           /* version */
+		{ 12, 70000, 4 },      /* programs */
+		{ 16, ~7ull, 8 },      /* programs far away */
+		{ 16, 65, 8 },         /* misaligned */
+		{ 24, 1ull << 60, 8 }, /* files */
 		{ 32, ~7ull, 8 },
-		{ 40, 1 << 20, 8 },               /* total size above what is there */
+		{ 40, 1 << 20, 8 }, /* total size above what is there */
 		{ 40, 0, 8 },
-		{ PROGRAM(elf_offset), 64, 8 },   /* not a page */
+		{ PROGRAM(elf_offset), 64, 8 }, /* not a page */
 		{ PROGRAM(elf_offset), ~4095ull, 8 },
 		{ PROGRAM(elf_size), ~0ull, 8 },
 		{ PROGRAM(args_offset), ~0ull, 8 },
-		{ PROGRAM(args_size), 4, 8 },     /* the last one does not end */
-		{ PROGRAM(args_size), 3, 8 },     /* one too few */
+		{ PROGRAM(args_size), 4, 8 }, /* the last one does not end */
+		{ PROGRAM(args_size), 3, 8 }, /* one too few */
 		{ PROGRAM(args_size), 5 << 20, 8 },
 		{ PROGRAM(args_count), 3, 4 },
 		{ PROGRAM(env_size), ~0ull, 8 },

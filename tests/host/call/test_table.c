@@ -1,5 +1,5 @@
-/* The capability table against a plain model: random reserve, commit, abandon, insert, release, lookup, with stale
- * and forged ids. */
+/* The capability table against a plain model: random reserve, commit, abandon, insert, release,
+ * lookup, with stale and forged ids. */
 #include <stdint.h>
 #include <string.h>
 
@@ -45,7 +45,7 @@ static void table_basics(void)
 	CHECK(cap >> 16 != 0 && (cap & 0xffff) != 0);
 	CHECK(cap_table_lookup(&table, cap) == &static_object);
 	CHECK(!cap_table_lookup(&table, cap ^ 0x10000) && !cap_table_lookup(&table, cap + 1) &&
-	      !cap_table_lookup(&table, cap | 0xffff));
+		!cap_table_lookup(&table, cap | 0xffff));
 	CHECK(cap_table_reserve(&table, &other) == STATUS_OK);
 	CHECK(!cap_table_lookup(&table, other));
 	CHECK(!cap_table_release(&table, other)); /* set aside is not held */
@@ -71,7 +71,8 @@ static void table_fills_and_empties(void)
 	CHECK(cap_table_count(&table) == count);
 	CHECK(cap_table_release(&table, caps[77]));
 	cap_id_t again;
-	CHECK(cap_table_reserve(&table, &again) == STATUS_OK && (again & 0xffff) == (caps[77] & 0xffff) && again != caps[77]);
+	CHECK(cap_table_reserve(&table, &again) == STATUS_OK &&
+		(again & 0xffff) == (caps[77] & 0xffff) && again != caps[77]);
 	CHECK(cap_table_reserve(&table, &again) == STATUS(NO_SLOTS));
 	cap_table_destroy(&table);
 	CHECK(kmem_live == 0);
@@ -85,7 +86,8 @@ static void stale_ids_stay_dead(void)
 	cap_table_init(&table);
 	CHECK(cap_table_insert(&table, &static_object, &first) == STATUS_OK);
 	CHECK(cap_table_release(&table, first));
-	for (uint32_t i = 0; i < 63 * 65534u; i++) { /* every other generation of every slot of the first chunk */
+	for (uint32_t i = 0; i < 63 * 65534u;
+		i++) { /* every other generation of every slot of the first chunk */
 		CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
 		CHECK(cap != first && cap >> 16 != 0);
 		CHECK(cap_table_release(&table, cap));
@@ -167,7 +169,8 @@ static void model_look(struct cap_table *table)
 		if (found)
 			object_release(found);
 	}
-	cap_id_t dead = random_below(2) ? stale[random_below(MODEL_MAX)] : (cap_id_t)random_below(UINT32_MAX);
+	cap_id_t dead = random_below(2) ? stale[random_below(MODEL_MAX)]
+					: (cap_id_t)random_below(UINT32_MAX);
 	for (uint32_t i = 0; i < model_count; i++)
 		if (model[i].cap == dead)
 			return;

@@ -1,4 +1,5 @@
-/* The vector area that a program gives to resume: what vector_sanitize lets pass, this processor's own XRSTOR must load without a fault. */
+/* The vector area that a program gives to resume: what vector_sanitize lets pass, this processor's
+ * own XRSTOR must load without a fault. */
 #include <stdint.h>
 #include <string.h>
 
@@ -7,7 +8,9 @@
 #include "check.h"
 #include "random.h"
 
-#define AREA_BYTES 16384 /* of all components that a processor has, which it may look at whatever the header says */
+#define AREA_BYTES                                                                                \
+	16384 /* of all components that a processor has, which it may look at whatever the header \
+	         says */
 #define MXCSR 24
 #define HEADER 512
 
@@ -27,7 +30,8 @@ static bool look_at_processor(void)
 	if (!(c >> 27 & 1))
 		return false;
 	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	cpu_features = (struct cpu_features){ .xsave = true, .xsave_size = 4096, .xsave_mask = a & 7 };
+	cpu_features =
+		(struct cpu_features){ .xsave = true, .xsave_size = 4096, .xsave_mask = a & 7 };
 	return true;
 }
 

@@ -1,7 +1,8 @@
 /* The codec as a filter, for comparison with another implementation of Cap'n Proto:
  *
- *   codec_tool decode Interface.method < message    prints one line "field value" per parameter; bytes in hexadecimal
- *   codec_tool encode Interface.method VALUE...     writes the result message with the values given in order */
+ *   codec_tool decode Interface.method < message    prints one line "field value" per parameter;
+ * bytes in hexadecimal codec_tool encode Interface.method VALUE...     writes the result message
+ * with the values given in order */
 #include "harness.h"
 
 #include <inttypes.h>
@@ -46,7 +47,8 @@ static int encode(const struct method_desc *method, char **values, int count)
 {
 	union method_results results;
 
-	if (count < method->results.count || results_begin_message(method, &results, output, sizeof(output)) != STATUS_OK)
+	if (count < method->results.count ||
+		results_begin_message(method, &results, output, sizeof(output)) != STATUS_OK)
 		return 1;
 	for (uint32_t i = 0; i < method->results.count; i++) {
 		const struct field_desc *field = &method->results.fields[i];
@@ -56,7 +58,9 @@ static int encode(const struct method_desc *method, char **values, int count)
 			*(uint64_t *)at = strtoull(values[i], NULL, 10);
 		else if (field->kind == FIELD_SIGNED)
 			*(int64_t *)at = strtoll(values[i], NULL, 10);
-		else if (field->kind == FIELD_DATA && span_write((struct span_out *)at, values[i], strlen(values[i])) != STATUS_OK)
+		else if (field->kind == FIELD_DATA &&
+			span_write((struct span_out *)at, values[i], strlen(values[i])) !=
+				STATUS_OK)
 			return 1;
 	}
 	fwrite(output, 1, results_end_message(method, &results, output), stdout);
@@ -72,9 +76,11 @@ int main(int argc, char **argv)
 	if (method != NULL && strcmp(argv[1], "encode") == 0)
 		return encode(method, argv + 3, argc - 3);
 	if (argc > 1 && strcmp(argv[1], "exception") == 0) {
-		fwrite(output, 1, encode_exception(output, sizeof(output), STATUS(NO_MEMORY), 77), stdout);
+		fwrite(output, 1, encode_exception(output, sizeof(output), STATUS(NO_MEMORY), 77),
+			stdout);
 		return 0;
 	}
-	fprintf(stderr, "usage: codec_tool decode|encode Interface.method [VALUE...] | exception\n");
+	fprintf(stderr,
+		"usage: codec_tool decode|encode Interface.method [VALUE...] | exception\n");
 	return 2;
 }

@@ -1,5 +1,6 @@
-/* libFuzzer target: any bytes as a call of any method. The first byte chooses the method, the second the form; what the
- * decoder accepts is read to its last byte, then the results are written back into a buffer of a chosen size. */
+/* libFuzzer target: any bytes as a call of any method. The first byte chooses the method, the
+ * second the form; what the decoder accepts is read to its last byte, then the results are written
+ * back into a buffer of a chosen size. */
 #include "harness.h"
 
 #include <stdlib.h>
@@ -38,15 +39,17 @@ static void fuzz_words(const struct method_desc *method, const uint8_t *data, si
 	union method_params params;
 	union method_results results;
 	struct word_results where;
-	uint64_t arguments[6] = {0}, word;
+	uint64_t arguments[6] = { 0 }, word;
 
 	memcpy(arguments, data, size < sizeof(arguments) ? size : sizeof(arguments));
 	memset(window, size > 0 ? data[size - 1] : 0, sizeof(window));
-	if (decode_arguments(method, arguments, size & 1 ? 5 : 6, &params, &results, &where) != STATUS_OK)
+	if (decode_arguments(method, arguments, size & 1 ? 5 : 6, &params, &results, &where) !=
+		STATUS_OK)
 		return;
 	touch_params(method, &params);
 	/* The handler left zeros: only a capability has a word, its id. */
-	if (results_to_word(method, &results, &where, 1, &word) == STATUS_OK && word != ((method->flags & METHOD_RETURNS_CAP) != 0))
+	if (results_to_word(method, &results, &where, 1, &word) == STATUS_OK &&
+		word != ((method->flags & METHOD_RETURNS_CAP) != 0))
 		abort();
 }
 
@@ -67,13 +70,15 @@ static void fuzz_message(const struct method_desc *method, const uint8_t *data, 
 		struct message_struct root;
 
 		if ((method->flags & METHOD_RETURNS_DATA) != 0) {
-			struct span_out *span = (struct span_out *)((char *)&results + method->results.fields[0].offset);
+			struct span_out *span = (struct span_out *)((char *)&results +
+				method->results.fields[0].offset);
 
 			if (span_write(span, data, size) != STATUS_OK)
 				abort();
 		}
 		/* What the writer writes, the reader accepts. */
-		if (message_open(&root, buffer, results_end_message(method, &results, buffer)) != STATUS_OK)
+		if (message_open(&root, buffer, results_end_message(method, &results, buffer)) !=
+			STATUS_OK)
 			abort();
 	}
 	free(buffer);
@@ -92,8 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (desc->method_count == 0)
 		return 0;
 	if ((data[1] & 1) != 0)
-		fuzz_words(&desc->methods[choice / INTERFACE_COUNT % desc->method_count], data + 2, size - 2);
+		fuzz_words(&desc->methods[choice / INTERFACE_COUNT % desc->method_count], data + 2,
+			size - 2);
 	else
-		fuzz_message(&desc->methods[choice / INTERFACE_COUNT % desc->method_count], data + 2, size - 2);
+		fuzz_message(&desc->methods[choice / INTERFACE_COUNT % desc->method_count],
+			data + 2, size - 2);
 	return 0;
 }

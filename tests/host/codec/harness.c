@@ -7,7 +7,8 @@ uint8_t window[WINDOW_BYTES];
 
 static bool in_window(uint64_t address, size_t n)
 {
-	return address >= WINDOW_BASE && address - WINDOW_BASE <= WINDOW_BYTES && n <= WINDOW_BYTES - (address - WINDOW_BASE);
+	return address >= WINDOW_BASE && address - WINDOW_BASE <= WINDOW_BYTES &&
+		n <= WINDOW_BYTES - (address - WINDOW_BASE);
 }
 
 status_t copy_from_user(void *dst, uint64_t src, size_t n)
@@ -35,7 +36,8 @@ const struct method_desc *find_method(const char *name)
 	for (int i = 0; dot != NULL && i < INTERFACE_COUNT; i++) {
 		const struct interface_desc *desc = &interface_descs[i];
 
-		if (strlen(desc->name) != (size_t)(dot - name) || strncmp(desc->name, name, strlen(desc->name)) != 0)
+		if (strlen(desc->name) != (size_t)(dot - name) ||
+			strncmp(desc->name, name, strlen(desc->name)) != 0)
 			continue;
 		for (uint32_t m = 0; m < desc->method_count; m++) {
 			if (strcmp(desc->methods[m].name, dot + 1) == 0)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Host tests of the schema compiler and of the kernel's message codec: unit tests under ASan and UBSan, every method's
-# parameters and results against the capnp tool, and a short run of the fuzzer. Prints "ok NAME", "FAIL NAME" lines.
+# Host tests of the schema compiler and of the kernel's message codec: unit tests under ASan and
+# UBSan, every method's parameters and results against the capnp tool, and a short run of the
+# fuzzer. Prints "ok NAME", "FAIL NAME" lines.
 set -u
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../../.." && pwd)

@@ -1,5 +1,6 @@
-/* Fuzzing what PCI functions and virtio devices say of themselves. The input is the functions' places and configuration spaces, then the
- * devices' registers, then what they write into a queue. */
+/* Fuzzing what PCI functions and virtio devices say of themselves. The input is the functions'
+ * places and configuration spaces, then the devices' registers, then what they write into a queue.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,9 @@ static void damaged_console(unsigned changes, struct input *input)
 {
 	uint8_t change[2];
 	struct fake_function *f = console_add(0, 3);
-	for (unsigned i = 0; i < changes % 8 && take(change, &input->data, &input->left, sizeof change) == sizeof change; i++)
+	for (unsigned i = 0; i < changes % 8 &&
+		take(change, &input->data, &input->left, sizeof change) == sizeof change;
+		i++)
 		f->config[change[0]] = change[1];
 }
 

@@ -1,6 +1,7 @@
-/* The simulated machine: see machine.h. A mapping outside every BAR of the function that the kernel looked at last is a
- * failure at once, where the BARs make sense: that is what hostile capabilities try for. Each mapping is memory of its own, as long as was asked
- * for, so that an access beyond it is found. */
+/* The simulated machine: see machine.h. A mapping outside every BAR of the function that the kernel
+ * looked at last is a failure at once, where the BARs make sense: that is what hostile capabilities
+ * try for. Each mapping is memory of its own, as long as was asked for, so that an access beyond it
+ * is found. */
 #include "machine.h"
 
 #include <stdarg.h>
@@ -63,7 +64,8 @@ struct fake_function *console_add(uint8_t bus, uint8_t number)
 	static const struct {
 		uint8_t at, next, type;
 		uint32_t offset, length;
-	} capabilities[] = { { 0x40, 0x54, 1, COMMON, 0x1000 }, { 0x54, 0x68, 3, ISR, 0x1000 }, { 0x68, 0x7c, 2, NOTIFY, 0x1000 } };
+	} capabilities[] = { { 0x40, 0x54, 1, COMMON, 0x1000 }, { 0x54, 0x68, 3, ISR, 0x1000 },
+		{ 0x68, 0x7c, 2, NOTIFY, 0x1000 } };
 	for (unsigned i = 0; i < 3; i++) {
 		uint8_t *c = f->config + capabilities[i].at;
 		c[0] = PCI_CAPABILITY_VENDOR;
@@ -77,8 +79,8 @@ struct fake_function *console_add(uint8_t bus, uint8_t number)
 	}
 	f->config[0x7c] = PCI_CAPABILITY_MSIX;
 	config_set32(f, 0x7c + 4, 1 | 0x800); /* BAR 1, offset 0x800 */
-	machine.registers[24] = 8; /* queue size */
-	machine.registers[30] = 3; /* notification offset */
+	machine.registers[24] = 8;            /* queue size */
+	machine.registers[30] = 3;            /* notification offset */
 	return f;
 }
 
@@ -100,7 +102,8 @@ static struct fake_function *selected(void)
 		panic("the search does not end");
 	for (unsigned i = 0; machine.address >> 31 && i < machine.count; i++) {
 		struct fake_function *f = &machine.functions[i];
-		if ((machine.address >> 8 & 0xffff) == (uint32_t)(f->bus << 8 | (f->device & 31) << 3 | (f->function & 7)))
+		if ((machine.address >> 8 & 0xffff) ==
+			(uint32_t)(f->bus << 8 | (f->device & 31) << 3 | (f->function & 7)))
 			return f;
 	}
 	return NULL;
@@ -109,9 +112,11 @@ static struct fake_function *selected(void)
 static uint32_t bar_mask(const struct fake_function *f, unsigned bar)
 {
 	unsigned shift = f->bar_shift[bar];
-	bool high = bar > 0 && f->bar_shift[bar - 1] >= 4 && (f->config[0x10 + 4 * (bar - 1)] & 7) == 4;
+	bool high =
+		bar > 0 && f->bar_shift[bar - 1] >= 4 && (f->config[0x10 + 4 * (bar - 1)] & 7) == 4;
 	if (high) /* the upper half of the one before */
-		return f->bar_shift[bar - 1] > 32 ? UINT32_MAX << (f->bar_shift[bar - 1] - 32) : UINT32_MAX;
+		return f->bar_shift[bar - 1] > 32 ? UINT32_MAX << (f->bar_shift[bar - 1] - 32)
+						  : UINT32_MAX;
 	if (shift < 4)
 		return 0;
 	return shift < 32 ? UINT32_MAX << shift : 0;
@@ -169,11 +174,14 @@ static bool inside_a_bar(const struct fake_function *f, uint64_t physical, uint6
 		memcpy(&low, f->config + 0x10 + 4 * bar, sizeof low);
 		if ((low & 6) == 4 && bar < 5)
 			memcpy(&high, f->config + 0x14 + 4 * bar, sizeof high);
-		uint64_t base = (uint64_t)high << 32 | (low & ~15u), bytes = 1ull << (f->bar_shift[bar] & 63);
-		/* A 64-bit BAR whose low half has no address bit at all is as large as its high half says. */
+		uint64_t base = (uint64_t)high << 32 | (low & ~15u),
+			 bytes = 1ull << (f->bar_shift[bar] & 63);
+		/* A 64-bit BAR whose low half has no address bit at all is as large as its high
+		 * half says. */
 		if ((low & 6) == 4 && bar < 5 && !bar_mask(f, bar))
 			bytes = 1ull << 32;
-		if (!(low & 1) && physical >= base && physical - base <= bytes && size <= bytes - (physical - base))
+		if (!(low & 1) && physical >= base && physical - base <= bytes &&
+			size <= bytes - (physical - base))
 			return true;
 	}
 	return false;
@@ -182,8 +190,10 @@ static bool inside_a_bar(const struct fake_function *f, uint64_t physical, uint6
 void *kernel_map_device(uint64_t physical, uint64_t size)
 {
 	bool possible = size && physical < 1ull << 52 && size <= (1ull << 52) - physical;
-	if (!possible || (machine.consistent && !(looked_at && inside_a_bar(looked_at, physical, size))))
-		panic("mapped %llx, %llu bytes: in no BAR", (unsigned long long)physical, (unsigned long long)size);
+	if (!possible ||
+		(machine.consistent && !(looked_at && inside_a_bar(looked_at, physical, size))))
+		panic("mapped %llx, %llu bytes: in no BAR", (unsigned long long)physical,
+			(unsigned long long)size);
 	if (size > 4096 || machine.maps == MAPS_MAX)
 		return NULL;
 	uint8_t *memory = malloc(size);

@@ -1,4 +1,5 @@
-/* A simulated machine: PCI functions behind the two configuration ports, and the memory their BARs stand for. */
+/* A simulated machine: PCI functions behind the two configuration ports, and the memory their BARs
+ * stand for. */
 #ifndef TEST_DEV_MACHINE_H
 #define TEST_DEV_MACHINE_H
 
@@ -27,7 +28,8 @@ struct fake_machine {
 extern struct fake_machine machine;
 
 void machine_reset(void);
-/* Adds a function with what QEMU's virtio console has in its configuration space, as far as the kernel looks. */
+/* Adds a function with what QEMU's virtio console has in its configuration space, as far as the
+ * kernel looks. */
 #define BAR_4 0xfe000000u
 #define BAR_1 0xfd000000u
 #define COMMON 0x0u

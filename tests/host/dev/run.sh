@@ -1,6 +1,6 @@
 #!/bin/sh
-# Host tests of PCI and virtio on a simulated machine, under ASan and UBSan, and a short run of the fuzzer. Prints "ok NAME",
-# "FAIL NAME", "skip NAME" lines.
+# Host tests of PCI and virtio on a simulated machine, under ASan and UBSan, and a short run of the
+# fuzzer. Prints "ok NAME", "FAIL NAME", "skip NAME" lines.
 set -u
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../../.." && pwd)

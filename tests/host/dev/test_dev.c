@@ -1,5 +1,5 @@
-/* PCI and virtio over it on a simulated machine: good devices are set up as the specification says, and each thing a bad one can
- * say of itself is refused. */
+/* PCI and virtio over it on a simulated machine: good devices are set up as the specification says,
+ * and each thing a bad one can say of itself is refused. */
 #define CHECK_GROUP "dev"
 #include <string.h>
 
@@ -28,7 +28,8 @@ static bool found(void)
 	memset(&device, 0, sizeof device);
 	visited = 0;
 	pci_enumerate(visit, NULL);
-	return device.transport && device.pci.common && device.pci.interrupt_status && device.pci.notify_size;
+	return device.transport && device.pci.common && device.pci.interrupt_status &&
+		device.pci.notify_size;
 }
 
 static void good_device(void)
@@ -38,7 +39,8 @@ static void good_device(void)
 	struct fake_function *f = console_add(0, 3);
 	CHECK(found() && device.id == VIRTIO_ID_CONSOLE);
 	CHECK((f->config[PCI_COMMAND] & 6) == 6);
-	CHECK(virtio_begin(&device, interrupt) && device.pci.messages && machine.messages == 1 && machine.lines == 0);
+	CHECK(virtio_begin(&device, interrupt) && device.pci.messages && machine.messages == 1 &&
+		machine.lines == 0);
 	CHECK((f->config[0x7c + 3] & 0xc0) == 0x80); /* on, not masked */
 	volatile uint32_t *entry = (volatile uint32_t *)machine_mapped(BAR_1 + 0x800);
 	CHECK(entry && entry[0] == 0xfee00000 && entry[2] == 0x48 && entry[3] == 0);
@@ -69,7 +71,8 @@ static void line_without_messages(void)
 	struct fake_function *f = console_add(0, 3);
 	f->config[0x7d] = 0;
 	f->config[0x7c] = 0;
-	CHECK(found() && virtio_begin(&device, interrupt) && !device.pci.messages && machine.lines == 1);
+	CHECK(found() && virtio_begin(&device, interrupt) && !device.pci.messages &&
+		machine.lines == 1);
 	f->config[PCI_INTERRUPT_LINE] = 0xff;
 	CHECK(found() && !virtio_begin(&device, interrupt));
 	f->config[PCI_INTERRUPT_LINE] = 0;
@@ -81,7 +84,8 @@ static void table_outside_its_bar(void)
 	machine_reset();
 	struct fake_function *f = console_add(0, 3);
 	config_set32(f, 0x7c + 4, 1 | 0xff8); /* the entry's second half lies behind the end */
-	CHECK(found() && virtio_begin(&device, interrupt) && !device.pci.messages && machine.messages == 0);
+	CHECK(found() && virtio_begin(&device, interrupt) && !device.pci.messages &&
+		machine.messages == 0);
 	config_set32(f, 0x7c + 4, 7);
 	CHECK(found() && virtio_begin(&device, interrupt) && !device.pci.messages);
 }
@@ -140,18 +144,14 @@ static void refused_capabilities(void)
 		{ 0x40 + 8, 0xfffffffc }, /* far behind */
 		{ 0x40 + 8, 2 },          /* misaligned */
 		{ 0x40 + 12, 55 },        /* too short */
-		{ 0x54 + 12, 0 },
-		{ 0x54 + 8, 0x4000 },
-		{ 0x68 + 8, 0x3001 },     /* odd */
-		{ 0x68 + 12, 0x1001 },    /* longer than the BAR */
-		{ 0x68 + 12, 0xffffffff },
-		{ 0x68 + 12, 0 },
-		{ PCI_BAR_0 + 16, 0x0000000c }, /* never placed */
-		{ PCI_BAR_0 + 16, 0xfe000001 }, /* in port space */
-		{ PCI_VENDOR_ID, 0x10438086 },
-		{ PCI_VENDOR_ID, 0x10411af4 },  /* a network card */
-		{ PCI_STATUS - 2, 0 },          /* has no capabilities */
-		{ PCI_CAPABILITIES, 0x3c },     /* they begin inside the header */
+		{ 0x54 + 12, 0 }, { 0x54 + 8, 0x4000 }, { 0x68 + 8, 0x3001 }, /* odd */
+		{ 0x68 + 12, 0x1001 }, /* longer than the BAR */
+		{ 0x68 + 12, 0xffffffff }, { 0x68 + 12, 0 },
+		{ PCI_BAR_0 + 16, 0x0000000c },                               /* never placed */
+		{ PCI_BAR_0 + 16, 0xfe000001 },                               /* in port space */
+		{ PCI_VENDOR_ID, 0x10438086 }, { PCI_VENDOR_ID, 0x10411af4 }, /* a network card */
+		{ PCI_STATUS - 2, 0 },      /* has no capabilities */
+		{ PCI_CAPABILITIES, 0x3c }, /* they begin inside the header */
 	};
 	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		machine_reset();
@@ -174,13 +174,16 @@ static void refused_queues(void)
 	console_add(0, 3);
 	machine.registers[30] = 0xff;
 	machine.registers[31] = 0xff; /* its notification register lies far outside */
-	CHECK(found() && virtio_begin(&device, interrupt) && !virtqueue_init(&queue, &device, 0, 8));
+	CHECK(found() && virtio_begin(&device, interrupt) &&
+		!virtqueue_init(&queue, &device, 0, 8));
 	machine_reset();
 	config_set32(console_add(0, 3), 0x68 + 16, 0xffffffff);
-	CHECK(found() && virtio_begin(&device, interrupt) && !virtqueue_init(&queue, &device, 0, 8));
+	CHECK(found() && virtio_begin(&device, interrupt) &&
+		!virtqueue_init(&queue, &device, 0, 8));
 	machine_reset();
 	config_set32(console_add(0, 3), 0x68 + 16, 1); /* odd */
-	CHECK(found() && virtio_begin(&device, interrupt) && !virtqueue_init(&queue, &device, 0, 8));
+	CHECK(found() && virtio_begin(&device, interrupt) &&
+		!virtqueue_init(&queue, &device, 0, 8));
 }
 
 static void lying_used_ring(void)

@@ -6,7 +6,8 @@
 
 struct capos_caps capos_caps;
 
-int64_t capos_virtual_memory_map(capos_cap_t cap, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *addr)
+int64_t capos_virtual_memory_map(
+	capos_cap_t cap, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *addr)
 {
 	(void)cap, (void)hint, (void)size, (void)prot, (void)addr;
 	return CAPOS_E(NO_MEMORY);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Host tests of libcapos: the parts that need no kernel, compiled with other names so that the host's C library can be the
-# yardstick. Prints "ok NAME", "FAIL NAME" lines.
+# Host tests of libcapos: the parts that need no kernel, compiled with other names so that the
+# host's C library can be the yardstick. Prints "ok NAME", "FAIL NAME" lines.
 set -u
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../../.." && pwd)

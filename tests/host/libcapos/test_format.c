@@ -57,18 +57,22 @@ static uint64_t random64(void)
 /* Every combination of flags, some widths and precisions, with interesting and random values. */
 static bool test_integers(void)
 {
-	static const char *const conversions[] = {"d", "i", "u", "o", "x", "X", "ld", "lu", "lx", "llo", "hd", "hhu", "hhd", "hx", "zu"};
-	static const char *const sizes[] = {"", "1", "5", "24", ".0", ".1", ".5", "12.7", ".30"};
+	static const char *const conversions[] = { "d", "i", "u", "o", "x", "X", "ld", "lu", "lx",
+		"llo", "hd", "hhu", "hhd", "hx", "zu" };
+	static const char *const sizes[] = { "", "1", "5", "24", ".0", ".1", ".5", "12.7", ".30" };
 	bool good = true;
 
 	for (int flags = 0; flags < 32; flags++) {
 		for (size_t c = 0; c < sizeof(conversions) / sizeof(conversions[0]); c++) {
 			for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 				char format[32];
-				uint64_t values[] = {0, 1, 42, (uint64_t)INT_MIN, INT_MAX, UINT_MAX, (uint64_t)LLONG_MIN, random64()};
+				uint64_t values[] = { 0, 1, 42, (uint64_t)INT_MIN, INT_MAX,
+					UINT_MAX, (uint64_t)LLONG_MIN, random64() };
 
-				snprintf(format, sizeof(format), "<%%%s%s%s%s%s%s%s>", flags & 1 ? "-" : "", flags & 2 ? "+" : "",
-					 flags & 4 ? " " : "", flags & 8 ? "#" : "", flags & 16 ? "0" : "", sizes[s], conversions[c]);
+				snprintf(format, sizeof(format), "<%%%s%s%s%s%s%s%s>",
+					flags & 1 ? "-" : "", flags & 2 ? "+" : "",
+					flags & 4 ? " " : "", flags & 8 ? "#" : "",
+					flags & 16 ? "0" : "", sizes[s], conversions[c]);
 				for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
 					good &= same(format, values[v]);
 			}
@@ -79,12 +83,14 @@ static bool test_integers(void)
 
 static bool test_doubles(void)
 {
-	static const double values[] = {0.0, -0.0, 1.0, 0.5, 1.5, 2.5, 0.1, 9.5, 99.5, 999999.5, 0.0001, 0.00001234, 123456789.0, 1e15,
-		1e16, 1e17, 1e100, 1e-100, DBL_MAX, DBL_MIN, 4.9406564584124654e-324, 0.05, 0.15, 0.25, 0.35, 9.999999, 1e-7, 0.5000000001,
-		5e-324, INFINITY, -INFINITY};
-	static const char *const formats[] = {"%f", "%e", "%g", "%.0f", "%.1f", "%.2f", "%.10f", "%.0e", "%.3e", "%.17g", "%.1g",
-		"%.0g", "%#.8g", "%#.0f", "%#.0e", "%12.3f", "%-12.3e|", "%+g", "% f", "%015.4f", "%G", "%E", "%.60f", "%.40g", "%.330f",
-		"%.1200f", "%.1300e", "%.1200g", "%#.1200g", "%1500.1200f|"};
+	static const double values[] = { 0.0, -0.0, 1.0, 0.5, 1.5, 2.5, 0.1, 9.5, 99.5, 999999.5,
+		0.0001, 0.00001234, 123456789.0, 1e15, 1e16, 1e17, 1e100, 1e-100, DBL_MAX, DBL_MIN,
+		4.9406564584124654e-324, 0.05, 0.15, 0.25, 0.35, 9.999999, 1e-7, 0.5000000001,
+		5e-324, INFINITY, -INFINITY };
+	static const char *const formats[] = { "%f", "%e", "%g", "%.0f", "%.1f", "%.2f", "%.10f",
+		"%.0e", "%.3e", "%.17g", "%.1g", "%.0g", "%#.8g", "%#.0f", "%#.0e", "%12.3f",
+		"%-12.3e|", "%+g", "% f", "%015.4f", "%G", "%E", "%.60f", "%.40g", "%.330f",
+		"%.1200f", "%.1300e", "%.1200g", "%#.1200g", "%1500.1200f|" };
 	bool good = true;
 
 	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
@@ -94,7 +100,7 @@ static bool test_doubles(void)
 			union {
 				uint64_t bits;
 				double value;
-			} any = {random64()};
+			} any = { random64() };
 
 			if (!isnan(any.value))
 				good &= same(formats[f], any.value);
@@ -109,7 +115,8 @@ static bool test_text(void)
 	char small[4];
 	bool good = true;
 
-	good &= same("%s|%10s|%-10s|%.2s|%.0s|%c|%5c|%%", "abc", "abc", "abc", "abc", "abc", 'x', 'y');
+	good &= same(
+		"%s|%10s|%-10s|%.2s|%.0s|%c|%5c|%%", "abc", "abc", "abc", "abc", "abc", 'x', 'y');
 	good &= same("%*d|%-*d|%.*s|%*.*f", 6, 42, 6, 42, 2, "abcdef", 10, 3, 3.14159);
 	good &= same("%*d", -8, 7);
 	good &= same("%.*s", -1, "whole");
@@ -119,7 +126,8 @@ static bool test_text(void)
 	good &= same("%d%s%d", 1, "", 2);
 	va_list none;
 	memset(&none, 0, sizeof(none));
-	good &= capos_vsnprintf(small, sizeof(small), "abcdef", none) == 6 && strcmp(small, "abc") == 0;
+	good &= capos_vsnprintf(small, sizeof(small), "abcdef", none) == 6 &&
+		strcmp(small, "abc") == 0;
 	good &= capos_vsnprintf(NULL, 0, "abcdef", none) == 6;
 	return good;
 }
@@ -147,7 +155,8 @@ static bool test_memory(void)
 		if (memcmp(a, b, sizeof(a)) != 0 || capos_memcmp(a, b, sizeof(a)) != 0)
 			return false;
 		b[size] ^= 0x80;
-		if ((capos_memcmp(a, b, 300) < 0) != (memcmp(a, b, 300) < 0) || capos_memcmp(a, b, size) != 0)
+		if ((capos_memcmp(a, b, 300) < 0) != (memcmp(a, b, 300) < 0) ||
+			capos_memcmp(a, b, size) != 0)
 			return false;
 	}
 	return true;

@@ -22,7 +22,8 @@ static uint64_t limit_bytes = UINT64_MAX;
 static bool unmap_refused;
 static jmp_buf failed;
 
-int64_t capos_virtual_memory_map(capos_cap_t cap, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *addr)
+int64_t capos_virtual_memory_map(
+	capos_cap_t cap, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *addr)
 {
 	void *memory;
 
@@ -58,7 +59,7 @@ void capos_mutex_unlock(struct capos_mutex *mutex)
 
 uint64_t capos_auxiliary(uint64_t type)
 {
-	static const uint64_t random[2] = {0x1234567890abcdef, 0};
+	static const uint64_t random[2] = { 0x1234567890abcdef, 0 };
 
 	return type == 25 ? (uintptr_t)random : 0;
 }
@@ -86,7 +87,8 @@ static bool filled(const unsigned char *block, size_t size, unsigned char byte)
 	return true;
 }
 
-/* Random allocations, each filled with a byte of its own that must still be there when it is freed. */
+/* Random allocations, each filled with a byte of its own that must still be there when it is freed.
+ */
 static bool test_contents(void)
 {
 	enum { SLOTS = 300 };
@@ -110,7 +112,9 @@ static bool test_contents(void)
 				return false;
 		} else {
 			capos_free(blocks[slot]);
-			blocks[slot] = (state >> 55) % 4 == 0 ? capos_aligned_alloc(1u << (state >> 58) % 13, size) : capos_malloc(size);
+			blocks[slot] = (state >> 55) % 4 == 0
+				? capos_aligned_alloc(1u << (state >> 58) % 13, size)
+				: capos_malloc(size);
 		}
 		if (blocks[slot] == NULL || ((uintptr_t)blocks[slot] & 15) != 0)
 			return false;
@@ -166,7 +170,8 @@ static bool test_exhaustion(void)
 	bool good;
 
 	limit_bytes = mapped_bytes;
-	good = capos_malloc(1 << 20) == NULL && capos_malloc(SIZE_MAX) == NULL && capos_malloc(SIZE_MAX - 20) == NULL;
+	good = capos_malloc(1 << 20) == NULL && capos_malloc(SIZE_MAX) == NULL &&
+		capos_malloc(SIZE_MAX - 20) == NULL;
 	good &= capos_aligned_alloc(4096, SIZE_MAX - 4096) == NULL && errno == EINVAL;
 	while (small != NULL)
 		small = capos_malloc(30000);
@@ -182,7 +187,7 @@ static bool test_exhaustion(void)
 static bool test_pressure(void)
 {
 	enum { BLOCKS = 64 };
-	static const size_t sizes[] = {200, 9000, 30000, 3000};
+	static const size_t sizes[] = { 200, 9000, 30000, 3000 };
 	unsigned char *blocks[BLOCKS];
 	size_t count = 0;
 
@@ -210,7 +215,8 @@ static bool test_pressure(void)
 	return count >= 8 && count < BLOCKS;
 }
 
-/* The system may be unable to take a mapping back: it is used again, cleared where that is promised, and goes later. */
+/* The system may be unable to take a mapping back: it is used again, cleared where that is
+ * promised, and goes later. */
 static bool test_unmap_refused(void)
 {
 	uint64_t before = mapped_bytes, most;
@@ -260,7 +266,7 @@ static bool test_misuse(void)
 	block = capos_malloc(100);
 	good &= caught(NULL, block + 16) && caught(NULL, block + 8);
 	block = capos_malloc(16);
-	memset(block, 0, 40);   /* over the end, into the next header */
+	memset(block, 0, 40); /* over the end, into the next header */
 	return good;
 }
 

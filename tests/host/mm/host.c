@@ -1,5 +1,5 @@
-/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other names, so that those
- * here can refuse. */
+/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other
+ * names, so that those here can refuse. */
 #include "host.h"
 
 #include <stdarg.h>
@@ -41,7 +41,8 @@ paddr_t virt_to_phys(const void *va)
 void host_arena(size_t size)
 {
 	arena_size = size;
-	arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	arena = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(arena != MAP_FAILED);
 	memset(kernel_pml4, 0x5c, sizeof(kernel_pml4));
 }
@@ -140,7 +141,8 @@ uint64_t host_random(void)
 
 #define TLB_MAX 65536u
 
-/* A remembered translation of a 4 KiB page, and the tables walked for it. An open hash by page; dead entries have page ~0. */
+/* A remembered translation of a 4 KiB page, and the tables walked for it. An open hash by page;
+ * dead entries have page ~0. */
 struct tlb_entry {
 	uint64_t page;
 	uint64_t frame; /* of the 4 KiB page */
@@ -240,10 +242,13 @@ static bool permits(uint64_t flags, enum fault_access access)
 {
 	CHECK(flags & FLAG_USER);
 	CHECK(!(flags & FLAG_WRITE) || (flags & FLAG_NX));
-	return access == FAULT_WRITE ? flags & FLAG_WRITE : access == FAULT_EXEC ? !(flags & FLAG_NX) : true;
+	return access == FAULT_WRITE   ? flags & FLAG_WRITE
+		: access == FAULT_EXEC ? !(flags & FLAG_NX)
+				       : true;
 }
 
-enum fault_outcome host_access(struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word)
+enum fault_outcome host_access(
+	struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word)
 {
 	uint64_t page = address & ~(PAGE_SIZE - 1);
 

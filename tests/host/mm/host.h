@@ -1,8 +1,9 @@
-/* A machine for the memory tests: RAM is one host mapping, the processor's page walk and TLB are simulated, and
- * everything the kernel may get refused can be made to be refused.
+/* A machine for the memory tests: RAM is one host mapping, the processor's page walk and TLB are
+ * simulated, and everything the kernel may get refused can be made to be refused.
  *
- * The TLB is the strictest one the architecture allows: it keeps every translation and every table it has walked
- * until it is told to drop them, and a frame that is freed while it remembers it stops the test. */
+ * The TLB is the strictest one the architecture allows: it keeps every translation and every table
+ * it has walked until it is told to drop them, and a frame that is freed while it remembers it
+ * stops the test. */
 #ifndef TESTS_HOST_MM_HOST_H
 #define TESTS_HOST_MM_HOST_H
 
@@ -14,13 +15,13 @@
 
 #include "mm/aspace.h"
 
-#define CHECK(condition)                                                                                      \
-	do {                                                                                                  \
-		if (!(condition)) {                                                                           \
-			printf("FAIL %s: %s:%d: %s\n", test_name, __FILE__, __LINE__, #condition);            \
-			fflush(stdout);                                                                       \
-			abort();                                                                              \
-		}                                                                                             \
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			printf("FAIL %s: %s:%d: %s\n", test_name, __FILE__, __LINE__, #condition); \
+			fflush(stdout);                                                            \
+			abort();                                                                   \
+		}                                                                                  \
 	} while (0)
 
 extern const char *test_name;
@@ -30,8 +31,8 @@ void host_memory(size_t size, const struct memory_range *taken, unsigned taken_c
 /* The RAM without an allocator on it, for tests of frames_init. */
 void host_arena(size_t size);
 
-/* Refuse the n-th allocation from now on that may be refused (1: the next); 0: none. The result says whether it came
- * to that. */
+/* Refuse the n-th allocation from now on that may be refused (1: the next); 0: none. The result
+ * says whether it came to that. */
 void host_fail(unsigned countdown);
 bool host_failed(void);
 
@@ -47,7 +48,8 @@ static inline uint64_t host_below(uint64_t bound)
 }
 
 /* The processor reads or writes a word of the space. Faults are handed to aspace_fault. */
-enum fault_outcome host_access(struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word);
+enum fault_outcome host_access(
+	struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word);
 /* Drops everything from the TLB. */
 void host_tlb_reset(void);
 

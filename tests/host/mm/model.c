@@ -1,8 +1,8 @@
 /* See model.h.
  *
- * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables, and is large enough
- * for several whole 2 MiB blocks. A refusal must leave everything as it was; a success must do exactly what the
- * oracle does. */
+ * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables,
+ * and is large enough for several whole 2 MiB blocks. A refusal must leave everything as it was; a
+ * success must do exactly what the oracle does. */
 #include "model.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@
 
 struct page {
 	uint8_t state, prot;
-	bool touched;   /* sparse: has been charged */
+	bool touched; /* sparse: has been charged */
 	bool pinned;
 	uint8_t object; /* state object: which, and which page of it */
 	uint16_t object_page;
@@ -50,7 +50,8 @@ static uint64_t *content_of(unsigned page)
 {
 	struct page *p = &pages[page];
 
-	return p->state == CAPOS_REGION_STATE_OBJECT ? &object_contents[p->object][p->object_page] : &p->content;
+	return p->state == CAPOS_REGION_STATE_OBJECT ? &object_contents[p->object][p->object_page]
+						     : &p->content;
 }
 
 /* A range of the window, often short, often near a 2 MiB boundary, sometimes large. */
@@ -100,7 +101,8 @@ static uint64_t oracle_committed(void)
 	for (unsigned i = 0; i < OBJECTS; i++)
 		count += objects[i] ? object_pages[i] : 0;
 	for (unsigned i = 0; i < WINDOW_PAGES; i++)
-		count += pages[i].state == CAPOS_REGION_STATE_PROMISED || (pages[i].state == CAPOS_REGION_STATE_SPARSE && pages[i].touched);
+		count += pages[i].state == CAPOS_REGION_STATE_PROMISED ||
+			(pages[i].state == CAPOS_REGION_STATE_SPARSE && pages[i].touched);
 	return count;
 }
 
@@ -136,7 +138,8 @@ static status_t expect_change(unsigned first, unsigned count, bool committed, ui
 			return STATUS(PROTECTION_REFUSED);
 		if (committed && pages[i].state == CAPOS_REGION_STATE_RESERVED)
 			return STATUS(NOT_COMMITTED);
-		if (pages[i].state == CAPOS_REGION_STATE_OBJECT && pages[i].object == OBJECT_FRAMES && (prot & ~CAPOS_PROT_READ))
+		if (pages[i].state == CAPOS_REGION_STATE_OBJECT &&
+			pages[i].object == OBJECT_FRAMES && (prot & ~CAPOS_PROT_READ))
 			return STATUS(PROTECTION_REFUSED);
 	}
 	return STATUS_OK;
@@ -155,13 +158,15 @@ static bool agreed(status_t status, status_t expected)
 	successes += status == STATUS_OK;
 	if (status == expected)
 		return status == STATUS_OK;
-	CHECK(expected == STATUS_OK && status == STATUS(NO_MEMORY) && (options->scarce || host_failed()));
+	CHECK(expected == STATUS_OK && status == STATUS(NO_MEMORY) &&
+		(options->scarce || host_failed()));
 	return false;
 }
 
 /* ---- operations ---- */
 
-/* Where a new region went: into the window as asked, or elsewhere, from where it is removed again. */
+/* Where a new region went: into the window as asked, or elsewhere, from where it is removed again.
+ */
 static bool placed(unsigned first, unsigned count, uint64_t address)
 {
 	uint64_t *word;
@@ -183,14 +188,17 @@ static void do_reserve(unsigned first, unsigned count)
 {
 	uint64_t address;
 
-	if (agreed(aspace_reserve(space, address_of(first), count * PAGE_SIZE - host_below(PAGE_SIZE), &address), STATUS_OK) &&
-	    placed(first, count, address))
+	if (agreed(aspace_reserve(space, address_of(first),
+			   count * PAGE_SIZE - host_below(PAGE_SIZE), &address),
+		    STATUS_OK) &&
+		placed(first, count, address))
 		forget(first, count, CAPOS_REGION_STATE_RESERVED);
 }
 
 static void set_committed(unsigned page, uint32_t prot)
 {
-	pages[page].state = prot & CAPOS_COMMIT_SPARSE ? CAPOS_REGION_STATE_SPARSE : CAPOS_REGION_STATE_PROMISED;
+	pages[page].state = prot & CAPOS_COMMIT_SPARSE ? CAPOS_REGION_STATE_SPARSE
+						       : CAPOS_REGION_STATE_PROMISED;
 	pages[page].prot = stored_prot(prot);
 }
 
@@ -203,9 +211,12 @@ static void do_map(unsigned first, unsigned count)
 {
 	uint32_t prot = random_commit_prot();
 	uint64_t address;
-	status_t expected = !(prot & CAPOS_COMMIT_SPARSE) && over_limit(count) ? STATUS(NO_MEMORY) : STATUS_OK;
+	status_t expected =
+		!(prot & CAPOS_COMMIT_SPARSE) && over_limit(count) ? STATUS(NO_MEMORY) : STATUS_OK;
 
-	if (!agreed(aspace_map(space, address_of(first), count * PAGE_SIZE, prot, &address), expected) || !placed(first, count, address))
+	if (!agreed(aspace_map(space, address_of(first), count * PAGE_SIZE, prot, &address),
+		    expected) ||
+		!placed(first, count, address))
 		return;
 	forget(first, count, CAPOS_REGION_STATE_RESERVED);
 	for (unsigned i = first; i < first + count; i++)
@@ -217,7 +228,8 @@ static void do_commit(unsigned first, unsigned count)
 	uint32_t prot = random_commit_prot();
 	status_t expected = expect_change(first, count, false, stored_prot(prot));
 
-	if (expected == STATUS_OK && !(prot & CAPOS_COMMIT_SPARSE) && over_limit(count_reserved(first, count)))
+	if (expected == STATUS_OK && !(prot & CAPOS_COMMIT_SPARSE) &&
+		over_limit(count_reserved(first, count)))
 		expected = STATUS(NO_MEMORY);
 	if (!agreed(aspace_commit(space, address_of(first), count * PAGE_SIZE, prot), expected))
 		return;
@@ -255,7 +267,8 @@ static void do_unmap(unsigned first, unsigned count)
 	bool done = agreed(status, expected);
 	CHECK(host_drains(&start, &end) == (done && space->park_waiters));
 	if (done) {
-		CHECK(!space->park_waiters || (start == address_of(first) && end == address_of(first + count)));
+		CHECK(!space->park_waiters ||
+			(start == address_of(first) && end == address_of(first + count)));
 		forget(first, count, CAPOS_REGION_STATE_FREE);
 	}
 }
@@ -271,7 +284,8 @@ static void do_protect(unsigned first, unsigned count)
 		pages[i].prot = stored_prot(prot);
 }
 
-static void set_object(unsigned first, unsigned count, unsigned object, unsigned offset, uint8_t prot, bool pinned)
+static void set_object(
+	unsigned first, unsigned count, unsigned object, unsigned offset, uint8_t prot, bool pinned)
 {
 	for (unsigned i = 0; i < count; i++)
 		pages[first + i] = (struct page){
@@ -285,7 +299,8 @@ static void set_object(unsigned first, unsigned count, unsigned object, unsigned
 
 static void do_map_object(unsigned first, unsigned count)
 {
-	unsigned object = (unsigned)host_below(OBJECTS), offset = (unsigned)host_below(object_pages[object]);
+	unsigned object = (unsigned)host_below(OBJECTS),
+		 offset = (unsigned)host_below(object_pages[object]);
 	uint32_t prot = random_prot();
 	uint64_t address;
 
@@ -293,10 +308,12 @@ static void do_map_object(unsigned first, unsigned count)
 		return;
 	if (host_below(2) && count > object_pages[object] - offset)
 		count = (unsigned)(object_pages[object] - offset);
-	status_t expected = offset + count > object_pages[object] ? STATUS(OUT_OF_RANGE) : STATUS_OK;
-	if (agreed(aspace_map_object(space, objects[object], address_of(first), offset * PAGE_SIZE, count * PAGE_SIZE, prot, &address),
-		   expected) &&
-	    placed(first, count, address))
+	status_t expected =
+		offset + count > object_pages[object] ? STATUS(OUT_OF_RANGE) : STATUS_OK;
+	if (agreed(aspace_map_object(space, objects[object], address_of(first), offset * PAGE_SIZE,
+			   count * PAGE_SIZE, prot, &address),
+		    expected) &&
+		placed(first, count, address))
 		set_object(first, count, object, offset, stored_prot(prot), false);
 }
 
@@ -308,12 +325,15 @@ static void do_change_object(unsigned first, unsigned count)
 	uint32_t prot = random_prot();
 
 	/* Often just the mapping that is there. */
-	while (host_below(4) && first + 1 < WINDOW_PAGES && pages[first].state != CAPOS_REGION_STATE_OBJECT)
+	while (host_below(4) && first + 1 < WINDOW_PAGES &&
+		pages[first].state != CAPOS_REGION_STATE_OBJECT)
 		first++;
-	if (pages[first].state == CAPOS_REGION_STATE_OBJECT && pages[first].object < OBJECTS && host_below(4)) {
+	if (pages[first].state == CAPOS_REGION_STATE_OBJECT && pages[first].object < OBJECTS &&
+		host_below(4)) {
 		object = pages[first].object;
-		for (count = 1; first + count < WINDOW_PAGES && pages[first + count].state == CAPOS_REGION_STATE_OBJECT &&
-				pages[first + count].object == object;)
+		for (count = 1; first + count < WINDOW_PAGES &&
+			pages[first + count].state == CAPOS_REGION_STATE_OBJECT &&
+			pages[first + count].object == object;)
 			count++;
 	}
 	if (first + count > WINDOW_PAGES)
@@ -343,8 +363,10 @@ static void do_map_frames(unsigned first, unsigned count)
 	count = 1 + count % FRAMES_PAGES;
 	status_t expected = exact && !range_is_free(first, count) ? STATUS(OVERLAP) : STATUS_OK;
 	uint64_t start = address_of(first), size = count * PAGE_SIZE;
-	if (agreed(aspace_map_frames(space, start, exact, foreign_frames, size, CAPOS_PROT_READ, pinned, &address), expected) &&
-	    placed(first, count, address))
+	if (agreed(aspace_map_frames(space, start, exact, foreign_frames, size, CAPOS_PROT_READ,
+			   pinned, &address),
+		    expected) &&
+		placed(first, count, address))
 		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned);
 }
 
@@ -376,7 +398,8 @@ static void touch(unsigned page, enum fault_access access)
 	enum fault_outcome outcome = host_access(space, address_of(page), access, &word);
 
 	if (outcome == FAULT_NO_MEMORY && outcome != expected) {
-		CHECK(expected == FAULT_RESOLVED && pages[page].state == CAPOS_REGION_STATE_SPARSE && !pages[page].touched);
+		CHECK(expected == FAULT_RESOLVED &&
+			pages[page].state == CAPOS_REGION_STATE_SPARSE && !pages[page].touched);
 		CHECK(options->scarce || host_failed());
 		return;
 	}
@@ -412,15 +435,20 @@ static void do_write(unsigned first, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct page *page = &pages[first + i];
 		status_t expected = STATUS_OK;
-		if (page->state != CAPOS_REGION_STATE_PROMISED && page->state != CAPOS_REGION_STATE_SPARSE)
+		if (page->state != CAPOS_REGION_STATE_PROMISED &&
+			page->state != CAPOS_REGION_STATE_SPARSE)
 			expected = STATUS(BAD_ADDRESS);
-		else if (page->state == CAPOS_REGION_STATE_SPARSE && !page->touched && over_limit(1))
+		else if (page->state == CAPOS_REGION_STATE_SPARSE && !page->touched &&
+			over_limit(1))
 			expected = STATUS(NO_MEMORY);
 		if (expected != STATUS_OK) {
-			CHECK(status == expected || (status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
+			CHECK(status == expected ||
+				(status == STATUS(NO_MEMORY) &&
+					(options->scarce || host_failed())));
 			return;
 		}
-		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_SPARSE && !page->touched) {
+		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_SPARSE &&
+			!page->touched) {
 			/* This may be where it stopped: whether it did shows in the ledger. */
 			CHECK(options->scarce || host_failed());
 			if (oracle_committed() == space->ledger->committed)
@@ -430,7 +458,8 @@ static void do_write(unsigned first, unsigned count)
 		page->content = buffer[i * PAGE_SIZE / 8];
 	}
 	successes += status == STATUS_OK;
-	CHECK(status == STATUS_OK || (status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
+	CHECK(status == STATUS_OK ||
+		(status == STATUS(NO_MEMORY) && (options->scarce || host_failed())));
 }
 
 /* Makes room for large ranges again. */
@@ -444,7 +473,9 @@ static void do_clear(unsigned first, unsigned count)
 		unsigned run = 0;
 		while (i + run < first + count && pages[i + run].state)
 			run++;
-		if (run && agreed(aspace_unmap_kernel(space, address_of(i), run * PAGE_SIZE), STATUS_OK))
+		if (run &&
+			agreed(aspace_unmap_kernel(space, address_of(i), run * PAGE_SIZE),
+				STATUS_OK))
 			forget(i, run, CAPOS_REGION_STATE_FREE);
 		i += run;
 	}
@@ -458,10 +489,12 @@ static void do_nonsense(unsigned first, unsigned count)
 	CHECK(aspace_commit(space, address, size, 8) == STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_protect(space, address, size, 7) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_SPARSE | 1) == STATUS(INVALID_ARGUMENT));
+	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_SPARSE | 1) ==
+		STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_unmap(space, address + 8, size) == STATUS(MISALIGNED));
 	CHECK(aspace_unmap(space, address, 0) == STATUS(INVALID_ARGUMENT));
-	CHECK(aspace_decommit(space, CAPOS_USER_TOP - PAGE_SIZE, 2 * PAGE_SIZE) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_decommit(space, CAPOS_USER_TOP - PAGE_SIZE, 2 * PAGE_SIZE) ==
+		STATUS(OUT_OF_RANGE));
 	CHECK(aspace_decommit(space, 0 - PAGE_SIZE, size) == STATUS(OUT_OF_RANGE));
 	CHECK(aspace_reserve(space, 0, ~0ul, &at) == STATUS(OUT_OF_RANGE));
 	CHECK(aspace_reserve(space, address + 1, size, &at) == STATUS(MISALIGNED));
@@ -479,7 +512,8 @@ struct tally {
 };
 
 /* An independent walk of the raw tables: checks each table's count and adds up what they hold. */
-static void tally_table(paddr_t table, unsigned level, uint64_t base, struct tally *tally, unsigned *in_use)
+static void tally_table(
+	paddr_t table, unsigned level, uint64_t base, struct tally *tally, unsigned *in_use)
 {
 	const uint64_t *entries = phys_to_virt(table);
 
@@ -493,7 +527,8 @@ static void tally_table(paddr_t table, unsigned level, uint64_t base, struct tal
 			unsigned below;
 			CHECK(level > 1 && (entry & 1));
 			tally->tables++;
-			tally_table(entry & PAGING_ADDRESS, level - 1, base + ((uint64_t)i << (12 + 9 * (level - 1))), tally, &below);
+			tally_table(entry & PAGING_ADDRESS, level - 1,
+				base + ((uint64_t)i << (12 + 9 * (level - 1))), tally, &below);
 			CHECK(below > 0 && below == (entry >> 52 & 0x3ff));
 			continue;
 		}
@@ -507,7 +542,8 @@ static void tally_table(paddr_t table, unsigned level, uint64_t base, struct tal
 		if (paging_kind(entry) == PAGING_OWNED || paging_kind(entry) == PAGING_SPARSE)
 			tally->owned += pages_here;
 		if (paging_has_frame(entry)) {
-			const struct region *region = region_at(&space->regions, base + ((uint64_t)i << (12 + 9 * (level - 1))));
+			const struct region *region = region_at(
+				&space->regions, base + ((uint64_t)i << (12 + 9 * (level - 1))));
 			CHECK(region && (entry & 1) == (region->prot != 0));
 		}
 	}
@@ -530,10 +566,12 @@ static void compare_regions(void)
 	CHECK(space->reserved_pages == reserved);
 	uint32_t count = 0;
 	const struct region *previous = NULL;
-	for (const struct region *region = region_of(rbtree_first(&space->regions)); region; region = region_next(region), count++) {
+	for (const struct region *region = region_of(rbtree_first(&space->regions)); region;
+		region = region_next(region), count++) {
 		CHECK(!previous || previous->end <= region->start);
 		CHECK(region->start < region->end);
-		bool same = previous && previous->end == region->start && previous->state == region->state && previous->prot == region->prot;
+		bool same = previous && previous->end == region->start &&
+			previous->state == region->state && previous->prot == region->prot;
 		CHECK(!same || region->state == CAPOS_REGION_STATE_OBJECT);
 		previous = region;
 	}
@@ -558,7 +596,8 @@ static void compare_ledgers(void)
 			promises += object_pages[i] - objects[i]->resident_pages;
 	CHECK(frames_free() - frames_available() == promises);
 	aspace_usage(space, &usage);
-	CHECK(usage.resident_pages == tally.resident && usage.committed_pages == oracle_committed());
+	CHECK(usage.resident_pages == tally.resident &&
+		usage.committed_pages == oracle_committed());
 	CHECK(usage.peak_committed >= usage.committed_pages);
 	CHECK(!options->committed_limit || usage.peak_committed <= options->committed_limit);
 }
@@ -575,7 +614,8 @@ static void compare_contents(void)
 			CHECK(*content_of(i) == 0 || page->state == CAPOS_REGION_STATE_OBJECT);
 			continue;
 		}
-		uint64_t frame = (entry & PAGING_ADDRESS) + (level == 2 ? address_of(i) % LARGE_PAGE_SIZE : 0);
+		uint64_t frame = (entry & PAGING_ADDRESS) +
+			(level == 2 ? address_of(i) % LARGE_PAGE_SIZE : 0);
 		compare_page(i, phys_to_virt(frame));
 	}
 }
@@ -587,10 +627,18 @@ static const struct operation {
 	void (*run)(unsigned first, unsigned count);
 	unsigned weight;
 } operations[] = {
-	{ "reserve", do_reserve, 3 },		{ "map", do_map, 2 },	    { "commit", do_commit, 4 },
-	{ "decommit", do_decommit, 1 },		{ "unmap", do_unmap, 1 },   { "protect", do_protect, 3 },
-	{ "touch", do_touch, 4 },		{ "write", do_write, 1 },   { "map_object", do_map_object, 2 },
-	{ "change_object", do_change_object, 2 }, { "map_frames", do_map_frames, 1 }, { "nonsense", do_nonsense, 1 },
+	{ "reserve", do_reserve, 3 },
+	{ "map", do_map, 2 },
+	{ "commit", do_commit, 4 },
+	{ "decommit", do_decommit, 1 },
+	{ "unmap", do_unmap, 1 },
+	{ "protect", do_protect, 3 },
+	{ "touch", do_touch, 4 },
+	{ "write", do_write, 1 },
+	{ "map_object", do_map_object, 2 },
+	{ "change_object", do_change_object, 2 },
+	{ "map_frames", do_map_frames, 1 },
+	{ "nonsense", do_nonsense, 1 },
 	{ "clear", do_clear, 1 },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -606,7 +654,8 @@ static void step(void)
 	for (uint64_t pick = host_below(total); pick >= operations[operation].weight; operation++)
 		pick -= operations[operation].weight;
 	random_range(&first, &count);
-	bool fail = operations[operation].run != do_nonsense && host_below(100) < options->fail_percent;
+	bool fail =
+		operations[operation].run != do_nonsense && host_below(100) < options->fail_percent;
 	host_fail(fail ? 1 + (unsigned)host_below(6) : 0);
 	successes = 0;
 	operations[operation].run(first, count);
@@ -618,7 +667,8 @@ void model_check_successes(unsigned least)
 {
 	for (unsigned i = 0; i < OPERATIONS; i++) {
 		if (operation_successes[i] < least)
-			printf("# %s succeeded %u times\n", operations[i].name, operation_successes[i]);
+			printf("# %s succeeded %u times\n", operations[i].name,
+				operation_successes[i]);
 		CHECK(operation_successes[i] >= least);
 		operation_successes[i] = 0;
 	}
@@ -631,7 +681,8 @@ static void make_objects(void)
 	memset(object_contents, 0, sizeof(object_contents));
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		objects[i] = NULL;
-		status_t status = memory_object_create(space->ledger, object_pages[i] * PAGE_SIZE, &objects[i]);
+		status_t status = memory_object_create(
+			space->ledger, object_pages[i] * PAGE_SIZE, &objects[i]);
 		CHECK(status == STATUS_OK || options->committed_limit || options->scarce);
 	}
 }
@@ -673,7 +724,8 @@ void model_run(const struct model_options *with)
 	make_objects();
 	for (unsigned i = 0; i < options->steps && !host_exhausted(); i++) {
 		step();
-		if (i % options->check_every == options->check_every - 1 || i + 1 == options->steps) {
+		if (i % options->check_every == options->check_every - 1 ||
+			i + 1 == options->steps) {
 			compare_regions();
 			compare_ledgers();
 			compare_contents();

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Host tests of the kernel's memory part: the kernel's own files, built with sanitizers, on a simulated machine.
+# Host tests of the kernel's memory part: the kernel's own files, built with sanitizers, on a
+# simulated machine.
 #
 #	tests/host/mm/run.sh [SEED]
 #
@@ -45,7 +46,8 @@ build()
 	$compiler $flags $objects -o "$output"
 }
 
-# run NAME COMMAND...: a test program prints its own lines; one that dies without a FAIL line gets one.
+# run NAME COMMAND...: a test program prints its own lines; one that dies without a FAIL line gets
+# one.
 run()
 {
 	name=$1

@@ -1,5 +1,5 @@
-/* Address spaces against the oracle, with plenty of memory, with a limit, with hardly any memory, and with refusals
- * everywhere. */
+/* Address spaces against the oracle, with plenty of memory, with a limit, with hardly any memory,
+ * and with refusals everywhere. */
 #include "host.h"
 #include "model.h"
 
@@ -10,9 +10,11 @@ int main(int count, char **arguments)
 		struct model_options options;
 	} runs[] = {
 		{ "mm-aspace-model", { .steps = 6000, .check_every = 20 } },
-		{ "mm-aspace-limit", { .steps = 6000, .check_every = 20, .committed_limit = 2500 } },
+		{ "mm-aspace-limit",
+			{ .steps = 6000, .check_every = 20, .committed_limit = 2500 } },
 		{ "mm-aspace-refusals", { .steps = 12000, .check_every = 20, .fail_percent = 50 } },
-		{ "mm-aspace-refusals-each-checked", { .steps = 2500, .check_every = 2, .fail_percent = 80 } },
+		{ "mm-aspace-refusals-each-checked",
+			{ .steps = 2500, .check_every = 2, .fail_percent = 80 } },
 		{ "mm-aspace-scarce", { .steps = 10000, .check_every = 20, .scarce = true } },
 	};
 	uint64_t seed = count > 1 ? strtoull(arguments[1], NULL, 0) : 1;
@@ -23,7 +25,8 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		test_name = runs[i].name;
 		if (runs[i].options.scarce) /* all but 6 MiB is somebody else's */
-			while (frames_available() > 1536 + 1024 && (hogs[hog_frames] = frame_alloc(10, 0)) != 0)
+			while (frames_available() > 1536 + 1024 &&
+				(hogs[hog_frames] = frame_alloc(10, 0)) != 0)
 				hog_frames++;
 		for (unsigned round = 0; round < 3; round++) {
 			host_seed(seed * 1000 + i * 10 + round);

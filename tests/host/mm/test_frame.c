@@ -20,10 +20,15 @@ static void own(paddr_t frame, unsigned order, uint8_t who)
 
 static void test_boot(void)
 {
-	/* Holes, ranges that are not whole pages, taken ranges across edges of usable ones, and one outside of all. */
-	const struct memory_range usable[] = { { 0, 0x9fc00 }, { 0x100000, 12ul << 20 }, { 32ul << 20, RAM - 0x1800 } };
+	/* Holes, ranges that are not whole pages, taken ranges across edges of usable ones, and one
+	 * outside of all. */
+	const struct memory_range usable[] = { { 0, 0x9fc00 }, { 0x100000, 12ul << 20 },
+		{ 32ul << 20, RAM - 0x1800 } };
 	const struct memory_range taken[] = {
-		{ 40ul << 20, 41ul << 20 }, { 0x200000, 0x345678 }, { 0x9f000, 0xa0000 }, { 20ul << 20, 33ul << 20 },
+		{ 40ul << 20, 41ul << 20 },
+		{ 0x200000, 0x345678 },
+		{ 0x9f000, 0xa0000 },
+		{ 20ul << 20, 33ul << 20 },
 	};
 
 	test_name = "mm-frame-boot";
@@ -38,8 +43,10 @@ static void test_boot(void)
 	size_t got = 0;
 	while ((frame = frame_alloc(0, 0)) != 0) {
 		CHECK(frame >= PAGE_SIZE && frame < RAM - 0x1800 - PAGE_SIZE + 1);
-		CHECK(!(frame >= 0x9f000 && frame < 0x100000) && !(frame >= 0x200000 && frame < 0x346000));
-		CHECK(!(frame >= 12ul << 20 && frame < 33ul << 20) && !(frame >= 40ul << 20 && frame < 41ul << 20));
+		CHECK(!(frame >= 0x9f000 && frame < 0x100000) &&
+			!(frame >= 0x200000 && frame < 0x346000));
+		CHECK(!(frame >= 12ul << 20 && frame < 33ul << 20) &&
+			!(frame >= 40ul << 20 && frame < 41ul << 20));
 		own(frame, 0, 1);
 		all[got++] = frame;
 	}
@@ -66,7 +73,8 @@ static void test_blocks(void)
 	test_name = "mm-frame-blocks";
 	for (unsigned i = 0; i < 200000; i++) {
 		if (host_below(2) && count < LIVE_MAX) {
-			unsigned order = host_below(4) ? 0 : (unsigned)host_below(LARGE_PAGE_ORDER + 2);
+			unsigned order =
+				host_below(4) ? 0 : (unsigned)host_below(LARGE_PAGE_ORDER + 2);
 			bool zero = host_below(8) == 0;
 			paddr_t frame = frame_alloc(order, zero ? FRAME_ZERO : 0);
 			if (!frame)
@@ -81,7 +89,8 @@ static void test_blocks(void)
 		} else if (count) {
 			struct block *block = &live[host_below(count)];
 			uint64_t *words = phys_to_virt(block->frame);
-			CHECK(words[0] == block->frame && words[(PAGE_SIZE << block->order) / 8 - 1] == block->frame);
+			CHECK(words[0] == block->frame &&
+				words[(PAGE_SIZE << block->order) / 8 - 1] == block->frame);
 			own(block->frame, block->order, 0);
 			if (host_below(2)) {
 				frame_free(block->frame, block->order);
@@ -94,10 +103,12 @@ static void test_blocks(void)
 		}
 	}
 	while (count--)
-		own(live[count].frame, live[count].order, 0), frame_free(live[count].frame, live[count].order);
+		own(live[count].frame, live[count].order, 0),
+			frame_free(live[count].frame, live[count].order);
 	CHECK(frames_free() == before);
 
-	/* Merged to blocks of 4 MiB and more again: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB without the last. */
+	/* Merged to blocks of 4 MiB and more again: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB without
+	 * the last. */
 	while (frame_alloc(LARGE_PAGE_ORDER + 1, 0))
 		count++;
 	CHECK(count + 1 == 2 + 6);

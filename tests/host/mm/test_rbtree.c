@@ -1,5 +1,5 @@
-/* Red-black trees against a sorted array, with the colour rules checked after every step; the gap search of regions
- * against a scan. */
+/* Red-black trees against a sorted array, with the colour rules checked after every step; the gap
+ * search of regions against a scan. */
 #include <string.h>
 
 #include "host.h"
@@ -45,7 +45,8 @@ static void check_tree(struct rbtree *tree, unsigned count)
 	CHECK(!tree->root || !(tree->root->parent_word & RBNODE_RED));
 	for (struct rbnode *node = rbtree_first(tree); node; node = rbtree_next(node)) {
 		const struct item *item = container_of(node, struct item, node);
-		CHECK(!previous || previous->key < item->key || (previous->key == item->key && previous->order < item->order));
+		CHECK(!previous || previous->key < item->key ||
+			(previous->key == item->key && previous->order < item->order));
 		CHECK(rbtree_prev(node) == (previous ? &previous->node : NULL));
 		previous = item;
 		seen++;
@@ -110,7 +111,8 @@ static void test_gaps(void)
 			if (at + skip + size > 400)
 				break;
 			at += skip;
-			regions[count] = (struct region){ .start = at * PAGE_SIZE, .end = (at + size) * PAGE_SIZE };
+			regions[count] = (struct region){ .start = at * PAGE_SIZE,
+				.end = (at + size) * PAGE_SIZE };
 			region_insert(&tree, &regions[count++]);
 			memset(&used[at], 1, size);
 			at += size;
@@ -124,7 +126,8 @@ static void test_gaps(void)
 			if (run == size && at % alignment == 0)
 				expected = at;
 		}
-		CHECK(region_gap(&tree, size * PAGE_SIZE, alignment * PAGE_SIZE, from * PAGE_SIZE, 400 * PAGE_SIZE) == expected * PAGE_SIZE);
+		CHECK(region_gap(&tree, size * PAGE_SIZE, alignment * PAGE_SIZE, from * PAGE_SIZE,
+			      400 * PAGE_SIZE) == expected * PAGE_SIZE);
 	}
 	printf("ok %s\n", test_name);
 }

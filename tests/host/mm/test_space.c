@@ -27,7 +27,8 @@ static struct aspace *begin(const char *name, uint64_t limit)
 static void check_nothing_lost(void)
 {
 	kmem_trim();
-	CHECK(frames_free() == frames_before && frames_available() == available_before && object_count() == 0);
+	CHECK(frames_free() == frames_before && frames_available() == available_before &&
+		object_count() == 0);
 }
 
 static void end(struct aspace *space)
@@ -86,15 +87,18 @@ static void test_addresses(void)
 	struct aspace *space = begin("mm-space-addresses", 0);
 	uint64_t a, b, c;
 
-	CHECK(aspace_reserve(space, 0, 1, &a) == STATUS_OK && aspace_reserve(space, 0, PAGE_SIZE, &b) == STATUS_OK);
+	CHECK(aspace_reserve(space, 0, 1, &a) == STATUS_OK &&
+		aspace_reserve(space, 0, PAGE_SIZE, &b) == STATUS_OK);
 	CHECK(b == a + PAGE_SIZE);
-	CHECK(aspace_unmap(space, b, PAGE_SIZE) == STATUS_OK && aspace_reserve(space, 0, 2 * PAGE_SIZE, &c) == STATUS_OK && c == b);
+	CHECK(aspace_unmap(space, b, PAGE_SIZE) == STATUS_OK &&
+		aspace_reserve(space, 0, 2 * PAGE_SIZE, &c) == STATUS_OK && c == b);
 	/* Hints: taken, taken already, too low, at the very end. */
 	CHECK(aspace_reserve(space, 0x10000, PAGE_SIZE, &a) == STATUS_OK && a == 0x10000);
 	CHECK(aspace_reserve(space, 0x10000, PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
 	CHECK(aspace_reserve(space, 0xf000, PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
 	CHECK(aspace_reserve(space, 0xf000, 2 * PAGE_SIZE, &a) == STATUS_OK && a > 0x10000);
-	CHECK(aspace_reserve(space, CAPOS_USER_TOP - PAGE_SIZE, PAGE_SIZE, &a) == STATUS_OK && a == CAPOS_USER_TOP - PAGE_SIZE);
+	CHECK(aspace_reserve(space, CAPOS_USER_TOP - PAGE_SIZE, PAGE_SIZE, &a) == STATUS_OK &&
+		a == CAPOS_USER_TOP - PAGE_SIZE);
 	CHECK(aspace_reserve(space, CAPOS_USER_TOP, PAGE_SIZE, &a) == STATUS(OUT_OF_RANGE));
 	/* Reservations of any size, and removal in time proportional to what is touched. */
 	CHECK(aspace_reserve(space, 0, 1ul << 46, &a) == STATUS_OK);
@@ -102,9 +106,12 @@ static void test_addresses(void)
 	for (uint64_t i = 0; i < 40; i++)
 		*word_at(space, a + i * 1500 * GIB) = i;
 	CHECK(space->resident_pages == 40);
-	CHECK(aspace_unmap(space, a, 1ul << 46) == STATUS_OK && space->resident_pages == 0 && space->table_frames == 0);
+	CHECK(aspace_unmap(space, a, 1ul << 46) == STATUS_OK && space->resident_pages == 0 &&
+		space->table_frames == 0);
 	/* The search begins anew below when nothing is left above. */
-	CHECK(aspace_reserve(space, 0x100000000, CAPOS_USER_TOP - PAGE_SIZE - 0x100000000, &a) == STATUS_OK && a == 0x100000000);
+	CHECK(aspace_reserve(space, 0x100000000, CAPOS_USER_TOP - PAGE_SIZE - 0x100000000, &a) ==
+			STATUS_OK &&
+		a == 0x100000000);
 	space->search_hint = 0x100000000;
 	CHECK(aspace_reserve(space, 0, 16 * MIB, &a) == STATUS_OK && a < 0x100000000);
 	CHECK(aspace_reserve(space, 0, 4 * GIB, &a) == STATUS(NO_RESERVATION));
@@ -121,22 +128,27 @@ static void test_query(void)
 
 	(void)map(space, 0x40000000, 4 * PAGE_SIZE, RW);
 	CHECK(aspace_protect(space, 0x40001000, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
-	CHECK(aspace_query(space, 0x40002fff, &info) == STATUS_OK && info.start == 0x40002000 && info.size == 0x2000);
-	CHECK(info.state == CAPOS_REGION_STATE_PROMISED && info.prot == RW && info.resident_pages == 2);
-	CHECK(aspace_query(space, 5, &info) == STATUS_OK && info.start == 0 && info.size == 0x40000000);
+	CHECK(aspace_query(space, 0x40002fff, &info) == STATUS_OK && info.start == 0x40002000 &&
+		info.size == 0x2000);
+	CHECK(info.state == CAPOS_REGION_STATE_PROMISED && info.prot == RW &&
+		info.resident_pages == 2);
+	CHECK(aspace_query(space, 5, &info) == STATUS_OK && info.start == 0 &&
+		info.size == 0x40000000);
 	CHECK(info.state == CAPOS_REGION_STATE_FREE);
 	CHECK(aspace_query(space, 0x40004000, &info) == STATUS_OK && info.start == 0x40004000);
-	CHECK(info.size == CAPOS_USER_TOP - 0x40004000 && info.prot == 0 && info.resident_pages == 0);
+	CHECK(info.size == CAPOS_USER_TOP - 0x40004000 && info.prot == 0 &&
+		info.resident_pages == 0);
 	CHECK(aspace_query(space, CAPOS_USER_TOP, &info) == STATUS(OUT_OF_RANGE));
 	end(space);
 }
 
-/* Once memory is promised, nobody else's appetite can take it back, and no change to it needs memory but for regions'
- * nodes. */
+/* Once memory is promised, nobody else's appetite can take it back, and no change to it needs
+ * memory but for regions' nodes. */
 static void test_promise_is_kept(void)
 {
 	struct aspace *space = begin("mm-space-promise-is-kept", 0);
-	uint64_t address = map(space, 0x40000000 - 3 * PAGE_SIZE, 6 * MIB, RW), sparse = map(space, 0, MIB, RW | CAPOS_COMMIT_SPARSE);
+	uint64_t address = map(space, 0x40000000 - 3 * PAGE_SIZE, 6 * MIB, RW),
+		 sparse = map(space, 0, MIB, RW | CAPOS_COMMIT_SPARSE);
 	struct memory_object *object;
 	uint64_t shared, *word;
 
@@ -177,10 +189,12 @@ static void test_tables_counted_once(void)
 	struct aspace *space = begin("mm-space-tables-counted-once", 0);
 	uint64_t address;
 
-	/* Every other page is committed: 128 pieces in one table. Hardly a frame is left beyond what they need. */
+	/* Every other page is committed: 128 pieces in one table. Hardly a frame is left beyond
+	 * what they need. */
 	CHECK(aspace_reserve(space, 0x40000000, MIB, &address) == STATUS_OK);
 	for (unsigned i = 0; i < 256; i += 2)
-		CHECK(aspace_commit(space, address + i * PAGE_SIZE, PAGE_SIZE, CAPOS_COMMIT_SPARSE | RW) == STATUS_OK);
+		CHECK(aspace_commit(space, address + i * PAGE_SIZE, PAGE_SIZE,
+			      CAPOS_COMMIT_SPARSE | RW) == STATUS_OK);
 	paddr_t hog, hogs = 0;
 	while (frames_available() > 128 + 8) {
 		CHECK((hog = frame_alloc(0, 0)) != 0);
@@ -207,19 +221,25 @@ static void test_objects(void)
 	CHECK(memory_object_create(creator->ledger, 41 * PAGE_SIZE, &object) == STATUS(NO_MEMORY));
 	CHECK(memory_object_create(creator->ledger, ~0ul, &object) == STATUS(NO_MEMORY));
 	CHECK(memory_object_create(other->ledger, 1ul << 60, &object) == STATUS(NO_MEMORY));
-	CHECK(memory_object_create(creator->ledger, 39 * PAGE_SIZE + 1, &object) == STATUS_OK && object->pages == 40);
+	CHECK(memory_object_create(creator->ledger, 39 * PAGE_SIZE + 1, &object) == STATUS_OK &&
+		object->pages == 40);
 	CHECK(memory_object_create(creator->ledger, 1, &second) == STATUS(NO_MEMORY));
 	CHECK(aspace_map_object(creator, object, 0, 0, 40 * PAGE_SIZE, RW, &here) == STATUS_OK);
-	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, &there) == STATUS_OK);
-	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 33 * PAGE_SIZE, RW, &offset) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, &there) ==
+		STATUS_OK);
+	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 33 * PAGE_SIZE, RW, &offset) ==
+		STATUS(OUT_OF_RANGE));
 	CHECK(aspace_map_object(other, object, 0, 8, PAGE_SIZE, RW, &offset) == STATUS(MISALIGNED));
-	CHECK(aspace_map_object(other, object, 0, 1ul << 63, PAGE_SIZE, RW, &offset) == STATUS(OUT_OF_RANGE));
-	CHECK(aspace_map_object(other, object, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC, &offset) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_map_object(other, object, 0, 1ul << 63, PAGE_SIZE, RW, &offset) ==
+		STATUS(OUT_OF_RANGE));
+	CHECK(aspace_map_object(other, object, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC, &offset) ==
+		STATUS(PROTECTION_REFUSED));
 	*word_at(creator, here + 9 * PAGE_SIZE) = 1234;
 	CHECK(*word_at(other, there + PAGE_SIZE) == 1234);
 	host_tlb_reset();
 	/* The object and offset under an address, also behind a cut. */
-	CHECK(aspace_protect(other, there + 4 * PAGE_SIZE, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
+	CHECK(aspace_protect(other, there + 4 * PAGE_SIZE, PAGE_SIZE, CAPOS_PROT_READ) ==
+		STATUS_OK);
 	CHECK(aspace_lookup_object(other, there + 5 * PAGE_SIZE + 12, &found, &offset));
 	CHECK(found == object && offset == 13 * PAGE_SIZE + 12);
 	object_release(memory_object_header(found));
@@ -231,7 +251,8 @@ static void test_objects(void)
 	CHECK(ledger->committed == 40);
 	object_release(memory_object_header(object));
 	CHECK(*word_at(other, there + PAGE_SIZE) == 1234 && object_count() == 1);
-	CHECK(aspace_unmap_object(other, object, there, 32 * PAGE_SIZE) == STATUS_OK && object_count() == 0);
+	CHECK(aspace_unmap_object(other, object, there, 32 * PAGE_SIZE) == STATUS_OK &&
+		object_count() == 0);
 	end(other);
 }
 
@@ -265,7 +286,8 @@ static void test_creation_refused(void)
 		if (status == STATUS_OK)
 			object_release(memory_object_header(object));
 		kmem_trim();
-		CHECK(frames_free() == before && frames_available() == available && space->ledger->committed == 0);
+		CHECK(frames_free() == before && frames_available() == available &&
+			space->ledger->committed == 0);
 		if (!host_failed())
 			break;
 		refused++;
@@ -284,7 +306,8 @@ static void test_region_bound(void)
 
 	CHECK(aspace_reserve(space, 0x40000000, size, &address) == STATUS_OK);
 	for (; status == STATUS_OK; committed++)
-		status = aspace_commit(space, address + (2 * committed + 1) * PAGE_SIZE, PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE);
+		status = aspace_commit(space, address + (2 * committed + 1) * PAGE_SIZE, PAGE_SIZE,
+			RW | CAPOS_COMMIT_SPARSE);
 	CHECK(status == STATUS(NO_MEMORY));
 	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
 	CHECK(committed - 1 == (space->region_count - 1) / 2);
@@ -300,19 +323,24 @@ static void test_pinned(void)
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
 	uint64_t address, *word;
 
-	CHECK(frame && aspace_map_frames(space, 0, false, frame, PAGE_SIZE, RW, true, &address) == STATUS_OK);
+	CHECK(frame &&
+		aspace_map_frames(space, 0, false, frame, PAGE_SIZE, RW, true, &address) ==
+			STATUS_OK);
 	CHECK(word_at(space, address) == phys_to_virt(frame));
 	CHECK(aspace_unmap(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) ==
+		STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_decommit(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_commit(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_write_zero(space, address, 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap_kernel(space, address, PAGE_SIZE) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_NOTHING);
 	/* Read-only frames cannot be made writable or executable, but hidden and shown again. */
-	CHECK(aspace_map_frames(space, 0, false, frame, PAGE_SIZE, CAPOS_PROT_READ, false, &address) == STATUS_OK);
+	CHECK(aspace_map_frames(space, 0, false, frame, PAGE_SIZE, CAPOS_PROT_READ, false,
+		      &address) == STATUS_OK);
 	CHECK(aspace_protect(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) ==
+		STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_protect(space, address, PAGE_SIZE, 0) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_FORBIDDEN);
 	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
@@ -338,7 +366,8 @@ static void others_get_nothing(void)
 
 	interruptions++;
 	CHECK(!spin_held(&shared->lock));
-	CHECK(host_access(shared, last - PAGE_SIZE, FAULT_READ, &word) == FAULT_NOTHING); /* it had no frame, and gets none */
+	CHECK(host_access(shared, last - PAGE_SIZE, FAULT_READ, &word) ==
+		FAULT_NOTHING); /* it had no frame, and gets none */
 	CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
 	CHECK(aspace_write_zero(shared, last - PAGE_SIZE, 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
@@ -362,7 +391,8 @@ static void touch_each_table(uint64_t address)
 static void test_steps(void)
 {
 	shared = begin("mm-space-steps", 0);
-	uint64_t start = map(shared, 0, STEPS_SIZE + 2 * PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE), *word;
+	uint64_t start = map(shared, 0, STEPS_SIZE + 2 * PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE),
+		 *word;
 	going = start + PAGE_SIZE;
 	*word_at(shared, start) = 5;
 	*word_at(shared, going + STEPS_SIZE) = 6;
@@ -371,13 +401,17 @@ static void test_steps(void)
 		uint64_t committed = shared->ledger->committed;
 		interruptions = 0;
 		host_others = others_get_nothing;
-		CHECK((round ? aspace_unmap : aspace_decommit)(shared, going, STEPS_SIZE) == STATUS_OK);
+		CHECK((round ? aspace_unmap : aspace_decommit)(shared, going, STEPS_SIZE) ==
+			STATUS_OK);
 		host_others = NULL;
-		CHECK(interruptions == 2 && shared->ledger->committed == committed - STEPS_SIZE / LARGE_PAGE_SIZE);
+		CHECK(interruptions == 2 &&
+			shared->ledger->committed == committed - STEPS_SIZE / LARGE_PAGE_SIZE);
 		CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
 		CHECK(*word_at(shared, start) == 5 && *word_at(shared, going + STEPS_SIZE) == 6);
 		if (!round) /* decommitted: still there, and an ordinary reservation */
-			CHECK(aspace_commit(shared, going, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE) == STATUS_OK && shared->region_count == 1);
+			CHECK(aspace_commit(shared, going, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE) ==
+					STATUS_OK &&
+				shared->region_count == 1);
 	}
 	CHECK(shared->region_count == 2);
 	touch_each_table(map(shared, 0, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE));

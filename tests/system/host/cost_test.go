@@ -22,7 +22,8 @@ func machineOf(t *testing.T, pid int) int {
 		text, _ := os.ReadFile(file)
 		for _, word := range strings.Fields(string(text)) {
 			name, _ := os.ReadFile(filepath.Join("/proc", word, "comm"))
-			if child, err := strconv.Atoi(word); err == nil && strings.HasPrefix(string(name), "qemu") {
+			if child, err := strconv.Atoi(word); err == nil &&
+				strings.HasPrefix(string(name), "qemu") {
 				return child
 			}
 		}
@@ -48,8 +49,9 @@ func cpuTime(t *testing.T, pid int) (total time.Duration) {
 	return total
 }
 
-// A machine whose only program sleeps halts its CPUs: the emulator uses under 0.5 % of one of the host's, and as much again is
-// left for what the emulator does by itself. The program wakes on time: never early, and not later than a busy host may make it.
+// A machine whose only program sleeps halts its CPUs: the emulator uses under 0.5 % of one of the
+// host's, and as much again is left for what the emulator does by itself. The program wakes on
+// time: never early, and not later than a busy host may make it.
 func TestIdle(t *testing.T) {
 	window := 20 * time.Second
 	if testing.Short() {
@@ -71,47 +73,56 @@ func TestIdle(t *testing.T) {
 			t.Errorf("%s CPUs: a sleeping program costs %.2f %% of a CPU", cpus, share)
 		}
 		var late time.Duration
-		if _, err := fmt.Sscanf(out, "late by %d", &late); err != nil || status != 0 || late < 0 || late > time.Second {
+		if _, err := fmt.Sscanf(out, "late by %d", &late); err != nil || status != 0 ||
+			late < 0 || late > time.Second {
 			t.Errorf("%s CPUs: status %d, prints %q", cpus, status, out)
 		}
 	}
 }
 
-// Profiles of a test come back as files that Go's tools read, and the CPU profile is right about where the time went: more than 60 % of
-// the samples are in the one function that computes or, where a sample meets a request to yield, in the runtime's answer to that.
+// Profiles of a test come back as files that Go's tools read, and the CPU profile is right about
+// where the time went: more than 60 % of the samples are in the one function that computes or,
+// where a sample meets a request to yield, in the runtime's answer to that.
 func TestProfiles(t *testing.T) {
 	for _, cpus := range []string{"2", "1"} {
 		dir := t.TempDir()
 		file := func(name string) string { return filepath.Join(dir, name) }
-		cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestProfiled$", "-o", file("workload.test"),
-			"-cpuprofile", file("cpu"), "-memprofile", file("mem"), "-memprofilerate", "4096", "-mutexprofile", file("mutex"),
+		cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestProfiled$",
+			"-o", file("workload.test"),
+			"-cpuprofile", file("cpu"), "-memprofile", file(
+				"mem"), "-memprofilerate", "4096", "-mutexprofile", file("mutex"),
 			"-blockprofile", file("block"), "-trace", file("trace"), "./workload")
 		cmd.Env = append(cmd.Env, "CAPOS_RUN_FLAGS=--cpus "+cpus)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		for name, function := range map[string]string{"cpu": "workload.compute", "mem": "workload.allocate", "mutex": "workload.contend",
+		for name, function := range map[string]string{"cpu": "workload.compute",
+			"mem": "workload.allocate", "mutex": "workload.contend",
 			"block": "workload.contend"} {
 			args := []string{"tool", "pprof", "-top", "-cum", "-nodecount=100"}
 			if name == "mem" {
 				args = append(args, "-sample_index=alloc_space")
 			}
-			out, err := exec.Command("go", append(args, file("workload.test"), file(name))...).CombinedOutput()
+			out, err := exec.Command("go", append(args, file("workload.test"),
+				file(name))...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), function) {
-				t.Errorf("%s CPUs: %s profile does not show %s (%v):\n%s", cpus, name, function, err, out)
+				t.Errorf("%s CPUs: %s profile does not show %s (%v):\n%s", cpus,
+					name, function, err, out)
 			}
 			if name == "cpu" {
 				checkShare(t, cpus, string(out), function)
 			}
 		}
-		if out, err := exec.Command("go", "tool", "trace", "-pprof=sched", file("trace")).CombinedOutput(); err != nil || len(out) == 0 {
+		if out, err := exec.Command("go", "tool", "trace", "-pprof=sched",
+			file("trace")).CombinedOutput(); err != nil || len(out) == 0 {
 			t.Errorf("%s CPUs: go tool trace: %v, %d bytes", cpus, err, len(out))
 		}
 	}
 }
 
 func checkShare(t *testing.T, cpus, top, function string) {
-	line := regexp.MustCompile(`(?m)^\s*\S+\s+\S+%\s+\S+%\s+\S+\s+([0-9.]+)%\s+\S*` + regexp.QuoteMeta(function) + `$`).FindStringSubmatch(top)
+	line := regexp.MustCompile(`(?m)^\s*\S+\s+\S+%\s+\S+%\s+\S+\s+([0-9.]+)%\s+\S*` +
+		regexp.QuoteMeta(function) + `$`).FindStringSubmatch(top)
 	if line == nil {
 		t.Errorf("%s CPUs: no share of %s in\n%s", cpus, function, top)
 		return

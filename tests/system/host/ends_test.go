@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it was.
+// What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it
+// was.
 func TestEnds(t *testing.T) {
 	type ending struct {
 		mode   string
@@ -22,12 +23,18 @@ func TestEnds(t *testing.T) {
 		stderr []string
 	}
 	cases := []ending{
-		{"bad-address", nil, 2, []string{"unexpected fault address 0x123456789000", "fatal error: fault", "main.badAddress", "main.go:"}},
-		{"nil", nil, 2, []string{"panic: runtime error: invalid memory address or nil pointer dereference", "main.dereferenceNil", "main.go:"}},
-		{"stack-overflow", nil, 2, []string{"stack exceeds", "fatal error: stack overflow", "main.endless"}},
-		{"deadlock", nil, 2, []string{"fatal error: all goroutines are asleep - deadlock!", "goroutine 1 [chan receive]", "main.deadlock"}},
+		{"bad-address", nil, 2, []string{"unexpected fault address 0x123456789000",
+			"fatal error: fault", "main.badAddress", "main.go:"}},
+		{"nil", nil, 2,
+			[]string{"panic: runtime error: invalid memory address or nil pointer " +
+				"dereference", "main.dereferenceNil", "main.go:"}},
+		{"stack-overflow", nil, 2, []string{"stack exceeds", "fatal error: stack overflow",
+			"main.endless"}},
+		{"deadlock", nil, 2, []string{"fatal error: all goroutines are asleep - deadlock!",
+			"goroutine 1 [chan receive]", "main.deadlock"}},
 		{"map-writes", nil, 2, []string{"fatal error: concurrent map writes"}},
-		{"goroutine-panic", nil, 2, []string{"panic: from a goroutine", "main.goroutinePanic.func1"}},
+		{"goroutine-panic", nil, 2, []string{"panic: from a goroutine",
+			"main.goroutinePanic.func1"}},
 		{"unlock", nil, 2, []string{"fatal error: sync: unlock of unlocked mutex"}},
 		{"exit-in-goroutine", nil, 7, nil},
 		{"nil", []string{"GOTRACEBACK=crash"}, 2, []string{"nil pointer dereference"}},
@@ -37,25 +44,31 @@ func TestEnds(t *testing.T) {
 			if testing.Short() {
 				break
 			}
-			// Here it is found only when a goroutine is preempted in the middle of a write.
-			cases = slices.DeleteFunc(cases, func(c ending) bool { return c.mode == "map-writes" })
+			// Here it is found only when a goroutine is preempted in the middle of a
+			// write.
+			cases = slices.DeleteFunc(cases,
+				func(c ending) bool { return c.mode == "map-writes" })
 		}
 		var programs []program
 		for _, c := range cases {
-			programs = append(programs, program{ELF: mustProbe(t), Args: []string{c.mode}, Env: c.env})
+			programs = append(programs, program{ELF: mustProbe(t),
+				Args: []string{c.mode}, Env: c.env})
 		}
 		for i, r := range runBatch(t, programs, "--cpus", fmt.Sprint(cpus), "-m", "1G") {
 			c := cases[i]
 			want := c.status
 			if len(c.env) > 0 {
-				want = 128 + int(syscall.SIGABRT) // GOTRACEBACK=crash ends by a signal
+				// GOTRACEBACK=crash ends by a signal
+				want = 128 + int(syscall.SIGABRT)
 			}
 			if r.Status != want {
-				t.Errorf("%s: status %d, expected %d\n%s%s", c.mode, r.Status, want, r.Stderr, r.Report)
+				t.Errorf("%s: status %d, expected %d\n%s%s", c.mode, r.Status, want,
+					r.Stderr, r.Report)
 			}
 			for _, text := range c.stderr {
 				if !strings.Contains(r.Stderr, text) {
-					t.Errorf("%s: standard error lacks %q:\n%s", c.mode, text, r.Stderr)
+					t.Errorf("%s: standard error lacks %q:\n%s", c.mode, text,
+						r.Stderr)
 				}
 			}
 			if r.Leak != "" {
@@ -65,7 +78,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// The quit key prints every goroutine, also when loops keep all CPUs busy, and ends the program with Go's status 2.
+// The quit key prints every goroutine, also when loops keep all CPUs busy, and ends the program
+// with Go's status 2.
 func TestQuitKey(t *testing.T) {
 	s := start(t, mustProbe(t), "busy")
 	s.expect(t, "ready")
@@ -74,7 +88,8 @@ func TestQuitKey(t *testing.T) {
 	if status != 2 {
 		t.Errorf("status %d, expected 2", status)
 	}
-	for _, text := range []string{"SIGQUIT: quit", "main.spinning", "main.waiting", "[chan receive]"} {
+	for _, text := range []string{"SIGQUIT: quit", "main.spinning", "main.waiting",
+		"[chan receive]"} {
 		if !strings.Contains(s.stderr.String(), text) {
 			t.Errorf("standard error lacks %q:\n%s", text, s.stderr.String())
 		}
@@ -99,12 +114,14 @@ func TestInterruptKeys(t *testing.T) {
 		s.Process.Signal(c.key)
 		status, rest := s.end()
 		if status != c.status || c.stdout != "" && rest != c.stdout {
-			t.Errorf("%s, %v: status %d, prints %q, expected %d, %q\n%s", c.mode, c.key, status, rest, c.status, c.stdout, s.stderr.String())
+			t.Errorf("%s, %v: status %d, prints %q, expected %d, %q\n%s", c.mode, c.key,
+				status, rest, c.status, c.stdout, s.stderr.String())
 		}
 	}
 }
 
-// A goroutine that waits for standard input lets others run on the only P: input comes after twenty ticks were seen.
+// A goroutine that waits for standard input lets others run on the only P: input comes after twenty
+// ticks were seen.
 func TestInputBlocksNobody(t *testing.T) {
 	s := start(t, "--cpus", "1", mustProbe(t), "stdin")
 	s.expect(t, "20 ticks")
@@ -117,7 +134,8 @@ func TestInputBlocksNobody(t *testing.T) {
 	}
 }
 
-// Processes start and end without leaving anything: frames and kernel objects are the same before and after each of them.
+// Processes start and end without leaving anything: frames and kernel objects are the same before
+// and after each of them.
 func TestCycles(t *testing.T) {
 	cycles := map[string]int{"release": 500, "debug": 500}
 	if testing.Short() {
@@ -132,9 +150,12 @@ func TestCycles(t *testing.T) {
 			}
 			programs = append(programs, program{ELF: mustProbe(t), Args: args})
 		}
-		for i, r := range runBatch(t, programs, "--kernel", kernel, "--cpus", "2", "-m", "64M") {
-			if i%20 == 19 && r.Status != 2 || i%20 != 19 && (r.Status != 0 || r.Stdout != "hello\n") {
-				t.Errorf("%s kernel, cycle %d: status %d, %q %q %s", kernel, i, r.Status, r.Stdout, r.Stderr, r.Report)
+		for i, r := range runBatch(t, programs, "--kernel", kernel, "--cpus", "2", "-m",
+			"64M") {
+			if i%20 == 19 && r.Status != 2 || i%20 != 19 && (r.Status != 0 ||
+				r.Stdout != "hello\n") {
+				t.Errorf("%s kernel, cycle %d: status %d, %q %q %s", kernel, i,
+					r.Status, r.Stdout, r.Stderr, r.Report)
 			}
 			if r.Leak != "" {
 				t.Errorf("%s kernel, cycle %d: %s", kernel, i, r.Leak)
@@ -143,8 +164,9 @@ func TestCycles(t *testing.T) {
 	}
 }
 
-// Little machines run Go programs that use more memory over time than there is: the collector and the memory that it gives back
-// see to that, with a limit told to the runtime. 16 MiB is the least capOS asks for.
+// Little machines run Go programs that use more memory over time than there is: the collector and
+// the memory that it gives back see to that, with a limit told to the runtime. 16 MiB is the least
+// capOS asks for.
 func TestLittleMemory(t *testing.T) {
 	for _, c := range []struct{ memory, limit string }{{"16M", "6MiB"}, {"32M", "16MiB"}} {
 		greedy := 8 // programs; where each of them finds that there is no more differs
@@ -153,10 +175,13 @@ func TestLittleMemory(t *testing.T) {
 		}
 		programs := []program{
 			{ELF: mustProbe(t), Args: []string{"hello"}},
-			{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOMEMLIMIT=" + c.limit}},
+			{ELF: mustProbe(t), Args: []string{"churn", "64"},
+				Env: []string{"GOMEMLIMIT=" + c.limit}},
 		}
 		for range greedy {
-			programs = append(programs, program{ELF: mustProbe(t), Args: []string{"churn", "64"}, Env: []string{"GOGC=off", "GOMEMLIMIT=off"}})
+			programs = append(programs, program{ELF: mustProbe(t),
+				Args: []string{"churn", "64"}, Env: []string{"GOGC=off",
+					"GOMEMLIMIT=off"}})
 		}
 		programs = append(programs, programs[0])
 		for i, r := range runBatch(t, programs, "-m", c.memory, "--cpus", "1") {
@@ -165,14 +190,15 @@ func TestLittleMemory(t *testing.T) {
 				status, text = 2, "out of memory"
 			}
 			if r.Status != status || !strings.Contains(r.Stderr, text) || r.Leak != "" {
-				t.Errorf("%s, program %d: status %d, expected %d\n%s%s%s", c.memory, i, r.Status, status, r.Stderr, r.Report, r.Leak)
+				t.Errorf("%s, program %d: status %d, expected %d\n%s%s%s", c.memory,
+					i, r.Status, status, r.Stderr, r.Report, r.Leak)
 			}
 		}
 	}
 }
 
-// The first random bytes of a program differ from run to run and wait for a seed: with the CPU's generator and a device, with each of
-// them alone.
+// The first random bytes of a program differ from run to run and wait for a seed: with the CPU's
+// generator and a device, with each of them alone.
 func TestFirstRandomBytes(t *testing.T) {
 	seen := map[string]bool{}
 	withoutDevice := func() string {
@@ -184,7 +210,8 @@ func TestFirstRandomBytes(t *testing.T) {
 		}
 		return short
 	}
-	for _, c := range []struct{ name, cpu string }{{"both", "max"}, {"both", "max"}, {"device alone", "qemu64"}, {"CPU alone", ""}} {
+	for _, c := range []struct{ name, cpu string }{{"both", "max"}, {"both", "max"},
+		{"device alone", "qemu64"}, {"CPU alone", ""}} {
 		var out string
 		if c.cpu != "" {
 			s := start(t, "--cpu", c.cpu, mustProbe(t), "random")
@@ -193,7 +220,8 @@ func TestFirstRandomBytes(t *testing.T) {
 			out = shell(t, withoutDevice())
 		}
 		_, text, found := strings.Cut(out, "random=")
-		if !found || len(text) < 32 || text[:32] == strings.Repeat("0", 32) || seen[text[:32]] {
+		if !found || len(text) < 32 || text[:32] == strings.Repeat("0", 32) ||
+			seen[text[:32]] {
 			t.Errorf("%s: random bytes %q", c.name, out)
 			continue
 		}
@@ -209,30 +237,35 @@ func shell(t *testing.T, command string) string {
 	return string(out)
 }
 
-// The collector's stress with its own checks on: each mark is made twice and compared, freed objects are overwritten, and a
-// collection begins with every few kilobytes.
+// The collector's stress with its own checks on: each mark is made twice and compared, freed
+// objects are overwritten, and a collection begins with every few kilobytes.
 func TestCollectorChecked(t *testing.T) {
 	type row struct{ cpus, kernel string }
-	rows, duration := []row{{"2", "release"}, {"2", "debug"}, {"4", "release"}, {"4", "debug"}}, 2*time.Minute
+	rows, duration := []row{{"2", "release"}, {"2", "debug"}, {"4", "release"},
+		{"4", "debug"}}, 2*time.Minute
 	if testing.Short() {
 		rows, duration = rows[:1], 15*time.Second
 	}
 	binary := filepath.Join(root(), "build", "tests", "system", "system.test")
-	if out, err := capos(t, "go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := capos(t, "go", "test", "-c", "-o", binary,
+		".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, r := range rows {
-		s := start(t, "--cpus", r.cpus, "--kernel", r.kernel, "-m", "1G", "-e", "GODEBUG=gccheckmark=1,clobberfree=1", "-e", "GOGC=1",
+		s := start(t, "--cpus", r.cpus, "--kernel", r.kernel, "-m", "1G", "-e",
+			"GODEBUG=gccheckmark=1,clobberfree=1", "-e", "GOGC=1",
 			"-e", "SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run", "^(TestCollectorStress|TestStacksMove)$")
 		status, out := s.end()
 		if status != 0 || strings.Count(out, "--- PASS") != 2 {
-			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status, out, s.stderr.String())
+			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status,
+				out, s.stderr.String())
 		}
 		t.Log(out)
 	}
 }
 
-// Files come to the host however they got their names and contents. Directories above the one they come from stay read-only.
+// Files come to the host however they got their names and contents. Directories above the one they
+// come from stay read-only.
 func TestExport(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, "-o", "/deep/out/:"+dir+"/", mustProbe(t), "export", "/deep/out")
@@ -240,7 +273,8 @@ func TestExport(t *testing.T) {
 	if status != 0 || rest != "mkdir /deep/beside: read-only file system\n" {
 		t.Errorf("status %d, prints %q\n%s", status, rest, s.stderr.String())
 	}
-	for _, name := range []string{"moved", "tree/leaf", "linked", "empty", "open", "mapped", "unmapped-at-the-end", "unreadable"} {
+	for _, name := range []string{"moved", "tree/leaf", "linked", "empty", "open", "mapped",
+		"unmapped-at-the-end", "unreadable"} {
 		want := filepath.Base(name)
 		if name == "empty" {
 			want = ""

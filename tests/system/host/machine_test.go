@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package host starts machines with the programs of this module and looks at them from outside: how they end, what they print,
-// which keys they take, what they cost the host. It runs on the host: go test ./host (with -short for the share of continuous
-// integration).
+// Package host starts machines with the programs of this module and looks at them from outside: how
+// they end, what they print, which keys they take, what they cost the host. It runs on the host: go
+// test ./host (with -short for the share of continuous integration).
 package host
 
 import (
@@ -123,7 +123,8 @@ func runBatch(t *testing.T, programs []program, flags ...string) []result {
 		results = append(results, r)
 	}
 	if len(results) != len(programs) {
-		t.Fatalf("%d of %d programs ended: %v\n%s", len(results), len(programs), err, stderr.Bytes())
+		t.Fatalf("%d of %d programs ended: %v\n%s", len(results), len(programs), err,
+			stderr.Bytes())
 	}
 	return results
 }

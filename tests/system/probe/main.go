@@ -1,5 +1,5 @@
-// Command probe does one thing that is looked at from outside: it ends in some way, waits for input or a key, sleeps, or reports what
-// it finds. The first argument says which.
+// Command probe does one thing that is looked at from outside: it ends in some way, waits for input
+// or a key, sleeps, or reports what it finds. The first argument says which.
 package main
 
 import (
@@ -46,8 +46,8 @@ func dereferenceNil([]string) {
 	fmt.Println(p[int(time.Now().UnixNano()&7)])
 }
 
-// The limit is less than the default of 1 GiB, for which a machine would need twice as much, and the frames are large, because growing a
-// stack visits each.
+// The limit is less than the default of 1 GiB, for which a machine would need twice as much, and
+// the frames are large, because growing a stack visits each.
 func stackOverflow([]string) {
 	debug.SetMaxStack(64 << 20)
 	fmt.Println(endless(1))
@@ -183,7 +183,8 @@ func churn(args []string) {
 		kept[i%len(kept)] = piece
 	}
 	for i, piece := range kept {
-		if want := byte(total*16 - len(kept) + i); piece[0] != want || piece[len(piece)-1] != want {
+		if want := byte(total*16 - len(kept) + i); piece[0] != want ||
+			piece[len(piece)-1] != want {
 			fmt.Println("wrong contents", piece[0], want)
 			os.Exit(1)
 		}
@@ -192,7 +193,8 @@ func churn(args []string) {
 	fmt.Println("churned")
 }
 
-// export gives files below a directory whose files go to the host, by every way there is besides writing and closing them.
+// export gives files below a directory whose files go to the host, by every way there is besides
+// writing and closing them.
 func export(args []string) {
 	dir := args[0]
 	outside := func(name string) string { return filepath.Join(os.TempDir(), name) }
@@ -228,7 +230,8 @@ func mapWritten(path string, end func([]byte) error) {
 	name := filepath.Base(path)
 	f := file(os.Create(path))
 	must(f.Truncate(int64(len(name))))
-	b, err := syscall.Mmap(int(f.Fd()), 0, len(name), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	b, err := syscall.Mmap(int(f.Fd()), 0, len(name), syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_SHARED)
 	must(err)
 	must(f.Close())
 	copy(b, name)

@@ -1,4 +1,5 @@
-// What package net needs of capOS. The only interface so far is the loopback network that every process has to itself.
+// What package net needs of capOS. The only interface so far is the loopback network that every
+// process has to itself.
 
 //go:build capos
 
@@ -24,7 +25,8 @@ func sysSocket(family, sotype, proto int) (int, error) {
 
 func maxListenerBacklog() int { return syscall.SOMAXCONN }
 
-var loopback = Interface{Index: 1, MTU: 65536, Name: "lo", Flags: FlagUp | FlagLoopback | FlagRunning}
+var loopback = Interface{Index: 1, MTU: 65536, Name: "lo", Flags: FlagUp | FlagLoopback |
+	FlagRunning}
 
 func interfaceTable(ifindex int) ([]Interface, error) {
 	if ifindex != 0 && ifindex != loopback.Index {
@@ -45,24 +47,29 @@ func interfaceAddrTable(ifi *Interface) ([]Addr, error) {
 
 func interfaceMulticastAddrTable(ifi *Interface) ([]Addr, error) { return nil, nil }
 
-// ---- options ------------------------------------------------------------------------------------------------------------
+// ---- options
+// ------------------------------------------------------------------------------------------
 
 func setDefaultSockopts(s, family, sotype int, ipv6only bool) error {
 	if family == syscall.AF_INET6 && sotype != syscall.SOCK_RAW {
-		syscall.SetsockoptInt(s, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, boolint(ipv6only))
+		syscall.SetsockoptInt(s, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY,
+			boolint(ipv6only))
 	}
 	if sotype == syscall.SOCK_DGRAM || sotype == syscall.SOCK_RAW {
-		return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1))
+		return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET,
+			syscall.SO_BROADCAST, 1))
 	}
 	return nil
 }
 
 func setDefaultListenerSockopts(s int) error {
-	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET,
+		syscall.SO_REUSEADDR, 1))
 }
 
 func setDefaultMulticastSockopts(s int) error {
-	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(s, syscall.SOL_SOCKET,
+		syscall.SO_REUSEADDR, 1))
 }
 
 func setIPv4MulticastInterface(fd *netFD, ifi *Interface) error {
@@ -71,19 +78,23 @@ func setIPv4MulticastInterface(fd *netFD, ifi *Interface) error {
 		return wrapSyscallError("setsockopt", err)
 	}
 	address := [4]byte(ip.To4())
-	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInet4Addr(syscall.IPPROTO_IP, syscall.IP_MULTICAST_IF, address))
+	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInet4Addr(syscall.IPPROTO_IP,
+		syscall.IP_MULTICAST_IF, address))
 }
 
 func setIPv4MulticastLoopback(fd *netFD, on bool) error {
-	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInt(syscall.IPPROTO_IP, syscall.IP_MULTICAST_LOOP, boolint(on)))
+	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInt(syscall.IPPROTO_IP,
+		syscall.IP_MULTICAST_LOOP, boolint(on)))
 }
 
-// setKeepAliveOption sets one of the three keep-alive parameters; a negative value leaves the default.
+// setKeepAliveOption sets one of the three keep-alive parameters; a negative value leaves the
+// default.
 func setKeepAliveOption(fd *netFD, option int, value int) error {
 	if value < 0 {
 		return nil
 	}
-	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInt(syscall.IPPROTO_TCP, option, value))
+	return wrapSyscallError("setsockopt", fd.pfd.SetsockoptInt(syscall.IPPROTO_TCP, option,
+		value))
 }
 
 func keepAliveSeconds(d, byDefault time.Duration) int {
@@ -97,11 +108,13 @@ func keepAliveSeconds(d, byDefault time.Duration) int {
 }
 
 func setKeepAliveIdle(fd *netFD, d time.Duration) error {
-	return setKeepAliveOption(fd, syscall.TCP_KEEPIDLE, keepAliveSeconds(d, defaultTCPKeepAliveIdle))
+	return setKeepAliveOption(fd, syscall.TCP_KEEPIDLE, keepAliveSeconds(d,
+		defaultTCPKeepAliveIdle))
 }
 
 func setKeepAliveInterval(fd *netFD, d time.Duration) error {
-	return setKeepAliveOption(fd, syscall.TCP_KEEPINTVL, keepAliveSeconds(d, defaultTCPKeepAliveInterval))
+	return setKeepAliveOption(fd, syscall.TCP_KEEPINTVL, keepAliveSeconds(d,
+		defaultTCPKeepAliveInterval))
 }
 
 func setKeepAliveCount(fd *netFD, n int) error {

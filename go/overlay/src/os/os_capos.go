@@ -14,10 +14,13 @@ import (
 
 func hostname() (name string, err error) { return "capos", nil }
 
-// executable is what the program was started as. Whoever starts one gives its absolute path in the first argument.
+// executable is what the program was started as. Whoever starts one gives its absolute path in the
+// first argument.
 func executable() (string, error) {
 	if len(Args) == 0 || Args[0] == "" || Args[0][0] != '/' {
-		return "", errors.New("os: the program was started without its absolute path as first argument")
+		return "",
+			errors.New("os: the program was started without its absolute path as " +
+				"first argument")
 	}
 	return Args[0], nil
 }
@@ -49,7 +52,8 @@ func fillFileStatFromSys(fs *fileStat, name string) {
 	for _, bit := range [...]struct {
 		sys  uint32
 		mode FileMode
-	}{{syscall.S_ISUID, ModeSetuid}, {syscall.S_ISGID, ModeSetgid}, {syscall.S_ISVTX, ModeSticky}} {
+	}{{syscall.S_ISUID, ModeSetuid}, {syscall.S_ISGID, ModeSetgid}, {syscall.S_ISVTX,
+		ModeSticky}} {
 		if fs.sys.Mode&bit.sys != 0 {
 			fs.mode |= bit.mode
 		}
@@ -60,14 +64,17 @@ func atime(fi FileInfo) time.Time {
 	return time.Unix(fi.Sys().(*syscall.Stat_t).Atim.Unix())
 }
 
-// ---- directory records --------------------------------------------------------------------------------------------------
+// ---- directory records
+// ------------------------------------------------------------------------------------------
 
 func direntIno(buf []byte) (uint64, bool) {
-	return readInt(buf, unsafe.Offsetof(syscall.Dirent{}.Ino), unsafe.Sizeof(syscall.Dirent{}.Ino))
+	return readInt(buf, unsafe.Offsetof(syscall.Dirent{}.Ino),
+		unsafe.Sizeof(syscall.Dirent{}.Ino))
 }
 
 func direntReclen(buf []byte) (uint64, bool) {
-	return readInt(buf, unsafe.Offsetof(syscall.Dirent{}.Reclen), unsafe.Sizeof(syscall.Dirent{}.Reclen))
+	return readInt(buf, unsafe.Offsetof(syscall.Dirent{}.Reclen),
+		unsafe.Sizeof(syscall.Dirent{}.Reclen))
 }
 
 func direntNamlen(buf []byte) (uint64, bool) {

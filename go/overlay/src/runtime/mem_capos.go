@@ -1,9 +1,10 @@
 // The runtime's memory hooks on VirtualMemory.
 //
-// Reserved memory is reserved, Prepared memory still is: only sysUsed commits, and what it commits is promised by the
-// kernel there and then. So the heap grows by 4 MiB steps of address space while only the spans in use are charged, and running
-// out of memory is an error of sysUsed, not a fault later. Tables that are mostly never touched (sysAlloc of more than
-// sparseAbove) are committed sparse instead and charged by page. Decommitted pages read as zero when they come back.
+// Reserved memory is reserved, Prepared memory still is: only sysUsed commits, and what it commits
+// is promised by the kernel there and then. So the heap grows by 4 MiB steps of address space while
+// only the spans in use are charged, and running out of memory is an error of sysUsed, not a fault
+// later. Tables that are mostly never touched (sysAlloc of more than sparseAbove) are committed
+// sparse instead and charged by page. Decommitted pages read as zero when they come back.
 
 //go:build capos
 
@@ -11,7 +12,8 @@ package runtime
 
 import "unsafe"
 
-// sparseAbove is the size up to which sysAlloc's memory is promised at once. Smaller pieces are filled soon.
+// sparseAbove is the size up to which sysAlloc's memory is promised at once. Smaller pieces are
+// filled soon.
 const sparseAbove = 64 << 10
 
 const protReadWrite = abiProtRead | abiProtWrite
@@ -23,8 +25,8 @@ func vmCall(method uintptr, v unsafe.Pointer, n, prot uintptr) uintptr {
 	return capCall(caps.vm, method, uintptr(v), n, prot, 0, 0)
 }
 
-// sysAllocOS makes the call without vmCall: setAside needs it at the end of a chain of nosplit functions that has no room for another frame in
-// programs built without optimisation (-N -l).
+// sysAllocOS makes the call without vmCall: setAside needs it at the end of a chain of nosplit
+// functions that has no room for another frame in programs built without optimisation (-N -l).
 //
 //go:nosplit
 func sysAllocOS(n uintptr, _ string) unsafe.Pointer {
@@ -54,7 +56,8 @@ func sysUsedOS(v unsafe.Pointer, n uintptr) {
 // vmMust reports a refusal that can only come from a mistake in the runtime's own bookkeeping.
 func vmMust(operation string, result uintptr, v unsafe.Pointer, n uintptr) {
 	if err := capError(result); err != 0 {
-		print("runtime: ", operation, " of ", n, " bytes at ", v, " refused with ", err, "\n")
+		print("runtime: ", operation, " of ", n, " bytes at ", v, " refused with ", err,
+			"\n")
 		throw("memory operation refused")
 	}
 }
@@ -91,11 +94,13 @@ func sysHugePageCollapseOS(v unsafe.Pointer, n uintptr) {}
 
 func needZeroAfterSysUnusedOS() bool { return false }
 
-// ---- mmap ---------------------------------------------------------------------------------------------------------------
+// ---- mmap
+// ------------------------------------------------------------------------------------------
 
-// mapPages is mmap without files, for code that asks the runtime for memory by that name: tests and the few packages that
-// link to it. Protection 0 reserves. MAP_FIXED replaces what is there.
-func mapPages(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (unsafe.Pointer, int) {
+// mapPages is mmap without files, for code that asks the runtime for memory by that name: tests and
+// the few packages that link to it. Protection 0 reserves. MAP_FIXED replaces what is there.
+func mapPages(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (unsafe.Pointer,
+	int) {
 	if flags&_MAP_ANON == 0 || n == 0 {
 		return nil, _EINVAL
 	}

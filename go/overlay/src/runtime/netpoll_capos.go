@@ -1,9 +1,10 @@
 // The network poller.
 //
-// Everything that can be waited for so far lives inside the process: the pipes of package syscall. Whoever changes the state
-// of one says so with pollEvent, which makes the waiting goroutine runnable at once. netpoll itself therefore only waits for
-// its deadline or for netpollBreak, on a word of memory. Descriptors belong to package syscall; it registers the function through
-// which the poller tells it which of them are to report events.
+// Everything that can be waited for so far lives inside the process: the pipes of package syscall.
+// Whoever changes the state of one says so with pollEvent, which makes the waiting goroutine
+// runnable at once. netpoll itself therefore only waits for its deadline or for netpollBreak, on a
+// word of memory. Descriptors belong to package syscall; it registers the function through which
+// the poller tells it which of them are to report events.
 
 //go:build capos
 
@@ -17,8 +18,8 @@ import (
 // netpollWord is 1 while a wakeup of the thread in netpoll is on its way.
 var netpollWord atomic.Uint32
 
-// pollOpenHook is package syscall's. It returns an errno: EPERM for descriptors that never report events, on which the
-// caller then blocks.
+// pollOpenHook is package syscall's. It returns an errno: EPERM for descriptors that never report
+// events, on which the caller then blocks.
 var pollOpenHook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr
 
 //go:linkname syscall_setPollOpenHook syscall.runtime_setPollOpenHook
@@ -26,8 +27,8 @@ func syscall_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintpt
 	pollOpenHook = hook
 }
 
-// syscall_pollEvent reports that the descriptor registered as pd became readable ('r'), writable ('w') or both. The tag is the
-// one given at registration; pd may serve another descriptor by now.
+// syscall_pollEvent reports that the descriptor registered as pd became readable ('r'), writable
+// ('w') or both. The tag is the one given at registration; pd may serve another descriptor by now.
 //
 //go:linkname syscall_pollEvent syscall.runtime_pollEvent
 func syscall_pollEvent(pd *pollDesc, tag uintptr, mode int32) {
@@ -75,8 +76,8 @@ func netpollBreak() {
 	}
 }
 
-// netpoll waits for delay nanoseconds (negative: without end, 0: not at all). A notification may end the wait early; the
-// scheduler then looks again and comes back.
+// netpoll waits for delay nanoseconds (negative: without end, 0: not at all). A notification may
+// end the wait early; the scheduler then looks again and comes back.
 func netpoll(delay int64) (gList, int32) {
 	if delay == 0 {
 		return gList{}, 0

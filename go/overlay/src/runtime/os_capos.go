@@ -1,8 +1,9 @@
 // The operating system below the runtime: capabilities found at start, threads, parking, entropy.
 //
-// A program starts with the address of its CapSet page. findCapabilities reads the CapIds the runtime works with out of it
-// before anything else happens; after that every operation is a register call on one of them. Five are indispensable: "vm",
-// "thread_control", "thread_spawner", "park" and "timer". The rest may be missing, and what needs them fails.
+// A program starts with the address of its CapSet page. findCapabilities reads the CapIds the
+// runtime works with out of it before anything else happens; after that every operation is a
+// register call on one of them. Five are indispensable: "vm", "thread_control", "thread_spawner",
+// "park" and "timer". The rest may be missing, and what needs them fails.
 
 //go:build capos
 
@@ -31,8 +32,8 @@ var (
 type mOS struct {
 	waitsema uint32 // semaphore for parking on locks
 
-	// handle is the ThreadHandle of the thread, by which others notify it. The spawning thread stores it, the thread itself
-	// takes it away when it ends.
+	// handle is the ThreadHandle of the thread, by which others notify it. The spawning thread
+	// stores it, the thread itself takes it away when it ends.
 	handle atomic.Uint32
 
 	// maskedKinds is what the thread masks outside handlers.
@@ -42,7 +43,8 @@ type mOS struct {
 	crashNotified          atomic.Uint32 // raiseproc has chosen this thread already
 }
 
-// enterKernel makes one system call: its number (with the opcode of a register call) and the argument registers in order.
+// enterKernel makes one system call: its number (with the opcode of a register call) and the
+// argument registers in order.
 //
 //go:noescape
 func enterKernel(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
@@ -77,14 +79,16 @@ func findCapabilities() {
 	header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
 	clockPage = uintptr(header.clockAddress)
 	for i := uintptr(0); i < uintptr(header.count); i++ {
-		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) + i*unsafe.Sizeof(abiCapSetEntry{})))
+		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) +
+			i*unsafe.Sizeof(abiCapSetEntry{})))
 		if slot := capabilitySlot(&entry.name); slot != nil {
 			*slot = entry.cap
 		}
 	}
 }
 
-// capabilitySlot returns where the CapId of that name is kept. It compares byte by byte: nothing else works this early.
+// capabilitySlot returns where the CapId of that name is kept. It compares byte by byte: nothing
+// else works this early.
 //
 //go:nosplit
 func capabilitySlot(name *[48]byte) *uint32 {
@@ -157,8 +161,9 @@ func goenvs() {
 	goenvs_unix()
 }
 
-// readRandom fills r and returns how much it got: everything, or 0 without an EntropySource. An early boot that has no seed
-// yet is waited for; a program must not start with predictable hashes because it came first.
+// readRandom fills r and returns how much it got: everything, or 0 without an EntropySource. An
+// early boot that has no seed yet is waited for; a program must not start with predictable hashes
+// because it came first.
 //
 //go:nosplit
 func readRandom(r []byte) int {
@@ -168,7 +173,8 @@ func readRandom(r []byte) int {
 	const chunkMax = 65536
 	for done := 0; done < len(r); {
 		n := min(len(r)-done, chunkMax)
-		got := capCall(caps.entropy, abiEntropySourceFill, uintptr(n), uintptr(unsafe.Pointer(&r[done])), uintptr(n), 0, 0)
+		got := capCall(caps.entropy, abiEntropySourceFill, uintptr(n),
+			uintptr(unsafe.Pointer(&r[done])), uintptr(n), 0, 0)
 		switch capError(got) {
 		case 0:
 			done += int(got)
@@ -181,18 +187,21 @@ func readRandom(r []byte) int {
 	return len(r)
 }
 
-// ---- threads ------------------------------------------------------------------------------------------------------------
+// ---- threads
+// ------------------------------------------------------------------------------------------
 
 func threadStart()
 
-// mpreinit runs on the parent and may allocate. The kernel puts the register frame and the vector state on gsignal.
+// mpreinit runs on the parent and may allocate. The kernel puts the register frame and the vector
+// state on gsignal.
 func mpreinit(mp *m) {
 	mp.gsignal = malg(32 * 1024)
 	mp.gsignal.m = mp
 }
 
-// minit runs on the new thread and may not allocate. The first thread learns its id from its ring and asks for its handle;
-// any other was given both by whoever spawned it, who may not have got to storing the handle yet.
+// minit runs on the new thread and may not allocate. The first thread learns its id from its ring
+// and asks for its handle; any other was given both by whoever spawned it, who may not have got to
+// storing the handle yet.
 func minit() {
 	mp := getg().m
 	if mp == &m0 && mp.handle.Load() == 0 {
@@ -215,7 +224,8 @@ func unminit() {
 	unminitSignals()
 }
 
-// mdestroy gives the thread's own handle back. A notification on its way to this thread now fails, which is harmless.
+// mdestroy gives the thread's own handle back. A notification on its way to this thread now fails,
+// which is harmless.
 func mdestroy(mp *m) {
 	if handle := mp.handle.Swap(0); handle != 0 {
 		releaseCapability(handle)
@@ -227,8 +237,8 @@ func releaseCapability(capID uint32) {
 	enterKernel(abiSysCapEnter|abiOpcodeRelease<<8, uintptr(capID), 0, 0, 0, 0, 0)
 }
 
-// newosproc starts the thread of mp. It begins with every notification masked and unmasks them in minit, when it has a stack
-// for them. It may run without a P, so no write barriers.
+// newosproc starts the thread of mp. It begins with every notification masked and unmasks them in
+// minit, when it has a stack for them. It may run without a P, so no write barriers.
 //
 //go:nowritebarrier
 func newosproc(mp *m) {
@@ -243,9 +253,11 @@ func newosproc(mp *m) {
 		uintptr(unsafe.Pointer(unsafe.StringData(name))),
 		uintptr(len(name)),
 	}
-	handle := capCall(caps.threadSpawner, abiThreadSpawnerSpawn, uintptr(noescape(unsafe.Pointer(&arguments))), 0, 0, 0, 0)
+	handle := capCall(caps.threadSpawner, abiThreadSpawnerSpawn,
+		uintptr(noescape(unsafe.Pointer(&arguments))), 0, 0, 0, 0)
 	if err := capError(handle); err != 0 {
-		print("runtime: failed to create a thread (have ", mcount(), " already; error ", err, ")\n")
+		print("runtime: failed to create a thread (have ", mcount(), " already; error ",
+			err, ")\n")
 		throw("newosproc")
 	}
 	mp.handle.Store(uint32(handle))
@@ -276,14 +288,17 @@ func osyield_no_g() {
 	osyield()
 }
 
-// ---- parking ------------------------------------------------------------------------------------------------------------
+// ---- parking
+// ------------------------------------------------------------------------------------------
 
-// parkUntil waits on *addr while it holds val, until the absolute monotonic time or for ever (abiWaitForever).
+// parkUntil waits on *addr while it holds val, until the absolute monotonic time or for ever
+// (abiWaitForever).
 //
 //go:nosplit
 func parkUntil(addr *uint32, val uint32, deadline uint64) uintptr {
 	const park = abiSysCapEnter | abiOpcodePark<<8
-	return enterKernel(park, uintptr(caps.park), uintptr(unsafe.Pointer(addr)), uintptr(val), uintptr(deadline), 0, 0)
+	return enterKernel(park, uintptr(caps.park), uintptr(unsafe.Pointer(addr)), uintptr(val),
+		uintptr(deadline), 0, 0)
 }
 
 // futexsleep returns early whenever a notification arrives; all callers look at the word again.
@@ -312,7 +327,8 @@ func deadlineAfter(ns int64) uint64 {
 //go:nosplit
 func futexwakeup(addr *uint32, cnt uint32) {
 	const unpark = abiSysCapEnter | abiOpcodeUnpark<<8
-	result := enterKernel(unpark, uintptr(caps.park), uintptr(unsafe.Pointer(addr)), uintptr(cnt), 0, 0, 0)
+	result := enterKernel(unpark, uintptr(caps.park), uintptr(unsafe.Pointer(addr)),
+		uintptr(cnt), 0, 0, 0)
 	if capError(result) != 0 {
 		systemstack(func() {
 			print("runtime: unpark at ", addr, " refused with ", capError(result), "\n")
@@ -321,7 +337,8 @@ func futexwakeup(addr *uint32, cnt uint32) {
 	}
 }
 
-// ---- what other systems need --------------------------------------------------------------------------------------------
+// ---- what other systems need
+// ------------------------------------------------------------------------------------------
 
 // Authority is what a program was given, so there is no mode in which it has more than its user.
 func initSecureMode() {}

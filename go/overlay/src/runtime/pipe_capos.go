@@ -1,10 +1,11 @@
 // Descriptors of the runtime's own.
 //
-// Open files belong to package syscall. The common runtime code, however, has its own small set of calls on descriptors, which
-// must work where no Go code may: in a notification handler, or between entersyscall and exitsyscall. Besides the console's
-// streams (write1) they know pipes of one reader and one writer, kept here in static memory. What they write to any other
-// descriptor (a heap dump) is put aside in memory of its own, and package syscall takes it when it next looks at its table. The
-// text of a crash is refused: no Go code comes after it.
+// Open files belong to package syscall. The common runtime code, however, has its own small set of
+// calls on descriptors, which must work where no Go code may: in a notification handler, or between
+// entersyscall and exitsyscall. Besides the console's streams (write1) they know pipes of one
+// reader and one writer, kept here in static memory. What they write to any other descriptor (a
+// heap dump) is put aside in memory of its own, and package syscall takes it when it next looks at
+// its table. The text of a crash is refused: no Go code comes after it.
 
 //go:build capos
 
@@ -34,7 +35,8 @@ type signalPipe struct {
 
 var signalPipeTable [signalPipes]signalPipe
 
-// signalPipeOf returns the pipe of a descriptor and which end it is (1 reading, 2 writing), nil if it is not open.
+// signalPipeOf returns the pipe of a descriptor and which end it is (1 reading, 2 writing), nil if
+// it is not open.
 //
 //go:nosplit
 func signalPipeOf(fd int32) (*signalPipe, uint32) {
@@ -128,7 +130,8 @@ func closeDescriptor(fd int32) int32 {
 	return 0
 }
 
-// fcntl answers for the standard streams that they are open, which is what the runtime asks at its start.
+// fcntl answers for the standard streams that they are open, which is what the runtime asks at its
+// start.
 func fcntl(fd, cmd, arg int32) (ret int32, errno int32) {
 	if fd >= 0 && fd <= 2 {
 		return 0, 0
@@ -145,7 +148,8 @@ func fcntl(fd, cmd, arg int32) (ret int32, errno int32) {
 	return 0, 0
 }
 
-// ---- writes for package syscall -----------------------------------------------------------------------------------------
+// ---- writes for package syscall
+// ------------------------------------------------------------------------------------------
 
 // A pendingWrite is followed by its bytes, in memory mapped for it.
 type pendingWrite struct {
@@ -187,7 +191,8 @@ func syscall_takeWrites(take func(fd int, data []byte)) {
 	for oldest != 0 {
 		w := (*pendingWrite)(unsafe.Pointer(oldest))
 		oldest = w.next
-		take(int(w.fd), unsafe.Slice((*byte)(add(unsafe.Pointer(w), unsafe.Sizeof(*w))), w.size))
+		take(int(w.fd), unsafe.Slice((*byte)(add(unsafe.Pointer(w), unsafe.Sizeof(*w))),
+			w.size))
 		sysFreeOS(unsafe.Pointer(w), unsafe.Sizeof(*w)+uintptr(w.size))
 	}
 }

@@ -4,9 +4,10 @@
 
 #include "textflag.h"
 
-// The kernel enters with RDX = address of the CapSet page and, at RSP, the argument count, the arguments and the environment
-// in the shape _rt0_amd64 expects. The CapIds are read out at once: the very next thing the runtime does is to set the
-// thread pointer, which takes a capability. The thread pointer is 0 here, so only nosplit code that never asks for g may run.
+// The kernel enters with RDX = address of the CapSet page and, at RSP, the argument count, the
+// arguments and the environment in the shape _rt0_amd64 expects. The CapIds are read out at once:
+// the very next thing the runtime does is to set the thread pointer, which takes a capability. The
+// thread pointer is 0 here, so only nosplit code that never asks for g may run.
 TEXT _rt0_amd64_capos(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	DX, runtime·capSetAddress(SB)
 	PXOR	X15, X15

@@ -1,9 +1,10 @@
 // Notifications as signals.
 //
-// The common code for unix systems thinks in signals, capOS in notifications. Both are numbers with a mask per thread and a
-// handler on a stack of its own, so the translation is a table: faults and the console's keys have kinds of the kernel's;
-// signal n that one thread sends another is kind notifyUserFirst + n - 1. Dispositions are the runtime's own affair: the kernel
-// delivers to one handler, and what a signal without a Go handler does is decided here.
+// The common code for unix systems thinks in signals, capOS in notifications. Both are numbers with
+// a mask per thread and a handler on a stack of its own, so the translation is a table: faults and
+// the console's keys have kinds of the kernel's; signal n that one thread sends another is kind
+// notifyUserFirst + n - 1. Dispositions are the runtime's own affair: the kernel delivers to one
+// handler, and what a signal without a Go handler does is decided here.
 
 //go:build capos
 
@@ -94,8 +95,10 @@ var sigtable = [...]sigTabT{
 	_SIGCONT: {_SigNotify + _SigDefault + _SigIgn, "SIGCONT: continue"},
 	_SIGSTOP: {0, "SIGSTOP: stop"},
 	20:       {_SigNotify + _SigDefault + _SigIgn, "SIGTSTP: stop from the keyboard"},
-	21:       {_SigNotify + _SigDefault + _SigIgn, "SIGTTIN: read from a terminal in the background"},
-	22:       {_SigNotify + _SigDefault + _SigIgn, "SIGTTOU: write to a terminal in the background"},
+	21: {_SigNotify + _SigDefault + _SigIgn,
+		"SIGTTIN: read from a terminal in the background"},
+	22: {_SigNotify + _SigDefault + _SigIgn,
+		"SIGTTOU: write to a terminal in the background"},
 	_SIGURG:  {_SigNotify + _SigIgn, "SIGURG: preemption"},
 	24:       {_SigNotify, "SIGXCPU: CPU time limit"},
 	25:       {_SigNotify, "SIGXFSZ: file size limit"},
@@ -107,13 +110,17 @@ var sigtable = [...]sigTabT{
 	_SIGSYS:  {_SigThrow, "SIGSYS: bad system call"},
 }
 
-// ---- masks --------------------------------------------------------------------------------------------------------------
+// ---- masks
+// ------------------------------------------------------------------------------------------
 
-// A sigset is a notification mask: bit n for kind n. Faults are never in it; a masked fault would end the process.
+// A sigset is a notification mask: bit n for kind n. Faults are never in it; a masked fault would
+// end the process.
 type sigset uint64
 
-const faultKinds = 1<<abiNotificationKindPageFault | 1<<abiNotificationKindGeneralProtection | 1<<abiNotificationKindDivide |
-	1<<abiNotificationKindIllegalInstruction | 1<<abiNotificationKindBreakpoint | 1<<abiNotificationKindFloatingPoint |
+const faultKinds = 1<<abiNotificationKindPageFault | 1<<abiNotificationKindGeneralProtection |
+	1<<abiNotificationKindDivide |
+	1<<abiNotificationKindIllegalInstruction | 1<<abiNotificationKindBreakpoint |
+	1<<abiNotificationKindFloatingPoint |
 	1<<abiNotificationKindAlignment | 1<<abiNotificationKindOutOfMemory
 
 var sigset_all sigset = ^sigset(0) &^ faultKinds
@@ -146,7 +153,8 @@ func sigaddset(mask *sigset, i int) { *mask |= kindsOf(i) }
 //go:nosplit
 func sigdelset(mask *sigset, i int) { *mask &^= kindsOf(i) }
 
-// sigprocmask changes the mask of the thread. Inside a handler the kernel masks everything besides; that is not part of *old.
+// sigprocmask changes the mask of the thread. Inside a handler the kernel masks everything besides;
+// that is not part of *old.
 //
 //go:nosplit
 //go:nowritebarrierrec
@@ -172,7 +180,8 @@ func sigprocmask(how int32, new, old *sigset) {
 	capCall(caps.threadControl, abiThreadControlSetMask, uintptr(set), uintptr(clear), 0, 0, 0)
 }
 
-// ---- handler and its stack ----------------------------------------------------------------------------------------------
+// ---- handler and its stack
+// ------------------------------------------------------------------------------------------
 
 type stackt struct {
 	ss_sp    uintptr
@@ -202,7 +211,8 @@ func sigaltstack(new, old *stackt) {
 		handler, stack, size = 0, 0, 0
 	}
 	mp.altStack, mp.altStackSize = stack, size
-	result := capCall(caps.threadControl, abiThreadControlSetNotification, handler, stack, size, 0, 0)
+	result := capCall(caps.threadControl, abiThreadControlSetNotification, handler, stack, size,
+		0, 0)
 	if capError(result) != 0 {
 		systemstack(func() { throw("notification stack refused") })
 	}
@@ -215,7 +225,8 @@ type siginfo struct {
 	si_addr uint64
 }
 
-// handleNotification is called by sigtramp on the gsignal stack, with g still that of the interrupted code.
+// handleNotification is called by sigtramp on the gsignal stack, with g still that of the
+// interrupted code.
 //
 //go:nosplit
 //go:nowritebarrierrec
@@ -226,13 +237,14 @@ func handleNotification(kind uint32, state *abiThreadState) {
 		return
 	}
 	if kind == abiNotificationKindOutOfMemory {
-		writeErrStr("out of memory: there is no frame for a page that was touched\n") // a bus error by itself would not tell
+		// a bus error by itself would not tell
+		writeErrStr("out of memory: there is no frame for a page that was touched\n")
 	}
 	sigtrampgo(sig, (*siginfo)(noescape(unsafe.Pointer(&info))), unsafe.Pointer(state))
 }
 
-// signalOf translates a notification. Codes other than MAPERR and ACCERR keep a general protection fault, whose address is
-// unknown, from looking like a nil dereference.
+// signalOf translates a notification. Codes other than MAPERR and ACCERR keep a general protection
+// fault, whose address is unknown, from looking like a nil dereference.
 //
 //go:nosplit
 func signalOf(kind uint32, state *abiThreadState, info *siginfo) uint32 {
@@ -278,9 +290,11 @@ func signalOf(kind uint32, state *abiThreadState, info *siginfo) uint32 {
 	return _SIGSYS
 }
 
-// ---- dispositions -------------------------------------------------------------------------------------------------------
+// ---- dispositions
+// ------------------------------------------------------------------------------------------
 
-// sigDispositions holds a handler, _SIG_DFL or _SIG_IGN for each signal. A reader sees one word or the other.
+// sigDispositions holds a handler, _SIG_DFL or _SIG_IGN for each signal. A reader sees one word or
+// the other.
 var sigDispositions [_NSIG]uintptr
 
 //go:nosplit
@@ -300,8 +314,8 @@ func setsigstack(i uint32) {}
 //go:nosplit
 func raise(sig uint32) { sendSignal(getg().m, sig) }
 
-// sendSignal sends a signal to a thread. Without a Go handler it has its default effect: most signals end the process, with the
-// exit code by which shells know a signal.
+// sendSignal sends a signal to a thread. Without a Go handler it has its default effect: most
+// signals end the process, with the exit code by which shells know a signal.
 //
 //go:nosplit
 func sendSignal(mp *m, sig uint32) {
@@ -319,15 +333,17 @@ func sendSignal(mp *m, sig uint32) {
 
 //go:nosplit
 func notifyThread(mp *m, sig uint32) {
-	capCall(mp.handle.Load(), abiThreadHandleNotify, abiNotifyUserFirst+uintptr(sig)-1, 0, 0, 0, 0)
+	capCall(mp.handle.Load(), abiThreadHandleNotify, abiNotifyUserFirst+uintptr(sig)-1, 0, 0, 0,
+		0)
 }
 
 func signalM(mp *m, sig int) {
 	notifyThread(mp, uint32(sig))
 }
 
-// raiseproc sends a signal to another thread that takes it. The common code relays SIGQUIT this way from thread to thread to have
-// all of them print their stacks, and nothing else, so no thread is chosen twice.
+// raiseproc sends a signal to another thread that takes it. The common code relays SIGQUIT this way
+// from thread to thread to have all of them print their stacks, and nothing else, so no thread is
+// chosen twice.
 func raiseproc(sig uint32) {
 	self := getg().m
 	self.crashNotified.Store(1)
@@ -349,10 +365,11 @@ const sigPerThreadSyscall = 1 << 31
 //go:nosplit
 func (c *sigctxt) fixsigcode(sig uint32) {}
 
-// ---- profiling ----------------------------------------------------------------------------------------------------------
+// ---- profiling
+// ------------------------------------------------------------------------------------------
 
-// The kernel counts CPU time by thread, so the profiler is a matter of each thread; the timer of the whole process that the
-// common code starts and stops does not exist.
+// The kernel counts CPU time by thread, so the profiler is a matter of each thread; the timer of
+// the whole process that the common code starts and stops does not exist.
 
 type timeval struct {
 	tv_sec  int64
@@ -372,7 +389,8 @@ func setProcessCPUProfiler(hz int32) {
 	setProcessCPUProfilerTimer(hz)
 }
 
-// setThreadCPUProfiler asks for a profile tick of the calling thread hz times per second of its CPU time.
+// setThreadCPUProfiler asks for a profile tick of the calling thread hz times per second of its CPU
+// time.
 func setThreadCPUProfiler(hz int32) {
 	const shortestInterval = 100_000
 	var interval uintptr

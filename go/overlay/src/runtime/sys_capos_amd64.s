@@ -1,7 +1,9 @@
-// What the runtime needs in assembly: entering the kernel, reading the clock page, starting threads and taking notifications.
+// What the runtime needs in assembly: entering the kernel, reading the clock page, starting threads
+// and taking notifications.
 //
-// Every entry is a register call (see docs/abi.md): it writes no memory, needs no stack and may be made from anywhere,
-// notification handlers included. The kernel keeps all registers but RAX, RCX and R11, so R14 (g) and X15 (zero) survive.
+// Every entry is a register call (see docs/abi.md): it writes no memory, needs no stack and may be
+// made from anywhere, notification handlers included. The kernel keeps all registers but RAX, RCX
+// and R11, so R14 (g) and X15 (zero) survive.
 
 //go:build capos
 
@@ -43,8 +45,9 @@ TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
 	INT	$3
 	JMP	0(PC)
 
-// func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word there. A program
-// without the capability for it gets no further, not even to osinit, which looks for the others.
+// func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word
+// there. A program without the capability for it gets no further, not even to osinit, which looks
+// for the others.
 TEXT runtime·settls(SB),NOSPLIT,$32
 	LEAQ	8(DI), SI
 	MOVL	runtime·caps+capabilities_threadControl(SB), DI
@@ -117,9 +120,8 @@ TEXT runtime·usleep(SB),NOSPLIT,$0-4
 	SYSCALL
 	RET
 
-// func nanotime1() int64
-// The kernel makes the sequence odd while it writes and even again after. A scale of zero means that the counter is not to be
-// trusted here and the kernel is to be asked.
+// func nanotime1() int64 The kernel makes the sequence odd while it writes and even again after. A
+// scale of zero means that the counter is not to be trusted here and the kernel is to be asked.
 TEXT runtime·nanotime1(SB),NOSPLIT,$0-8
 	MOVQ	runtime·clockPage(SB), DI
 again:
@@ -207,7 +209,8 @@ TEXT askWall<>(SB),NOSPLIT,$8-12
 	MOVL	DX, nsec+8(FP)
 	RET
 
-// The entry of every thread but the first: DI = m, SI = thread id, FS base set, SP = top of the g0 stack, everything else zero.
+// The entry of every thread but the first: DI = m, SI = thread id, FS base set, SP = top of the g0
+// stack, everything else zero.
 TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	MOVQ	SI, m_procid(DI)
 	MOVQ	m_g0(DI), R14
@@ -220,8 +223,9 @@ TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	INT	$3
 	JMP	0(PC)
 
-// The notification handler: DI = kind, SI = address of the ThreadState, on the gsignal stack. The interrupted code may have
-// been anything, so g comes from the thread pointer. The thread goes on from the ThreadState, edited or not.
+// The notification handler: DI = kind, SI = address of the ThreadState, on the gsignal stack. The
+// interrupted code may have been anything, so g comes from the thread pointer. The thread goes on
+// from the ThreadState, edited or not.
 TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	NOP	SP		// the frame is not what vet would expect
 	ADJSP	$24		// spill slots of the call, and below them the address of the ThreadState
@@ -256,7 +260,8 @@ TEXT runtime·read(SB),NOSPLIT|WRAPPER,$0-28
 TEXT runtime·closefd(SB),NOSPLIT|WRAPPER,$0-12
 	JMP	runtime·closeDescriptor(SB)
 
-// func mmap(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (p unsafe.Pointer, err int)
+// func mmap(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (p unsafe.Pointer,
+// err int)
 TEXT runtime·mmap(SB),NOSPLIT|WRAPPER,$0-48
 	JMP	runtime·mapPages(SB)
 

@@ -1,4 +1,5 @@
-// What package syscall and others build on: capabilities, calls, entropy. They reach these functions by link name.
+// What package syscall and others build on: capabilities, calls, entropy. They reach these
+// functions by link name.
 
 //go:build capos
 
@@ -50,8 +51,9 @@ func syscall_raise(sig uint32) {
 	sendSignal(&m0, sig)
 }
 
-// sysrand_fill fills b with random bytes and reports whether the entropy source could. It looks at the stack bound when it is
-// entered, which is where goroutines are preempted that ask again and again.
+// sysrand_fill fills b with random bytes and reports whether the entropy source could. It looks at
+// the stack bound when it is entered, which is where goroutines are preempted that ask again and
+// again.
 //
 //go:linkname sysrand_fill crypto/internal/sysrand.runtime_fill
 func sysrand_fill(b []byte) bool {

@@ -1,8 +1,9 @@
 // The file tree at the start: the boot package, and what memory adds to it.
 //
-// The package is mapped into the address space and read in place; a directory's entries become nodes when somebody first
-// looks. Its files can be changed only below the directories for temporary files ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the
-// prefixes in $CAPOS_WRITABLE, and a change stays in memory. /tmp, /dev and the current directory always exist.
+// The package is mapped into the address space and read in place; a directory's entries become
+// nodes when somebody first looks. Its files can be changed only below the directories for
+// temporary files ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the prefixes in $CAPOS_WRITABLE, and a
+// change stays in memory. /tmp, /dev and the current directory always exist.
 
 //go:build capos
 
@@ -22,7 +23,8 @@ type bootPackage struct {
 // bootRange names consecutive files of the package: the children of a directory.
 type bootRange struct{ first, count uint64 }
 
-// mapBootPackage returns the package the process was given, after checking that its tables lie within it.
+// mapBootPackage returns the package the process was given, after checking that its tables lie
+// within it.
 func mapBootPackage() (b bootPackage) {
 	if granted.boot == 0 {
 		return b
@@ -32,12 +34,15 @@ func mapBootPackage() (b bootPackage) {
 		return b
 	}
 	header := (*abiBootPackageHeader)(unsafe.Pointer(address))
-	if header.magic != abiBootPackageMagic || header.fileCount == 0 || header.filesOffset > header.totalSize ||
-		header.fileCount > (header.totalSize-header.filesOffset)/uint64(unsafe.Sizeof(abiBootFile{})) {
+	if header.magic != abiBootPackageMagic || header.fileCount == 0 ||
+		header.filesOffset > header.totalSize ||
+		header.fileCount > (header.totalSize-header.filesOffset)/uint64(
+			unsafe.Sizeof(abiBootFile{})) {
 		return b
 	}
 	b.bytes = unsafe.Slice((*byte)(unsafe.Pointer(address)), header.totalSize)
-	b.files = unsafe.Slice((*abiBootFile)(unsafe.Pointer(address+uintptr(header.filesOffset))), header.fileCount)
+	b.files = unsafe.Slice((*abiBootFile)(unsafe.Pointer(address+uintptr(header.filesOffset))),
+		header.fileCount)
 	return b
 }
 
@@ -49,7 +54,8 @@ func (b *bootPackage) part(offset, size uint64) []byte {
 	return b.bytes[offset : offset+size : offset+size]
 }
 
-// load makes the nodes of a directory's entries. The package's strings need no copy: it stays mapped.
+// load makes the nodes of a directory's entries. The package's strings need no copy: it stays
+// mapped.
 func (b *bootPackage) load(parent *node, r bootRange) {
 	if r.first > uint64(len(b.files)) || r.count > uint64(len(b.files))-r.first {
 		return
@@ -63,7 +69,8 @@ func (b *bootPackage) load(parent *node, r bootRange) {
 		}
 		text := unsafe.String(&name[0], len(name))
 		child := b.makeNode(file)
-		child.fixed = parent.fixed && !(child.isDir() && isListed(join(path, text), tree.writable))
+		child.fixed = parent.fixed && !(child.isDir() && isListed(join(path, text),
+			tree.writable))
 		parent.add(text, child)
 	}
 }
@@ -101,10 +108,12 @@ func isListed(path string, prefixes []string) bool {
 	return false
 }
 
-// startEnvironment looks a variable up in the environment the program was started with; what it set since does not count.
+// startEnvironment looks a variable up in the environment the program was started with; what it set
+// since does not count.
 func startEnvironment(name string) string {
 	for _, variable := range runtime_envs() {
-		if len(variable) > len(name) && variable[:len(name)] == name && variable[len(name)] == '=' {
+		if len(variable) > len(name) && variable[:len(name)] == name &&
+			variable[len(name)] == '=' {
 			return variable[len(name)+1:]
 		}
 	}
@@ -159,13 +168,15 @@ var buildTree = sync.OnceFunc(func() {
 	addDevices(tree.root.lookup("dev"))
 	addDatabases()
 	tree.cwd = tree.root
-	if at, err := walk(tree.root, startEnvironment("PWD"), true); err == 0 && at.node != nil && at.node.isDir() {
+	if at, err := walk(tree.root, startEnvironment("PWD"), true); err == 0 && at.node != nil &&
+		at.node.isDir() {
 		tree.cwd = at.node
 	}
 })
 
-// makePath returns the directory at an absolute path, made of memory where the boot package has none. Symbolic links are not
-// followed and files in the way are replaced: these paths come from whoever started the program.
+// makePath returns the directory at an absolute path, made of memory where the boot package has
+// none. Symbolic links are not followed and files in the way are replaced: these paths come from
+// whoever started the program.
 func makePath(path string) *node {
 	at, sofar := tree.root, "/"
 	for len(path) > 0 {
@@ -189,8 +200,8 @@ func makePath(path string) *node {
 	return at
 }
 
-// addDatabases adds the files in which programs look up users and the names of the machine, where the package has none: they say
-// what this package says of itself.
+// addDatabases adds the files in which programs look up users and the names of the machine, where
+// the package has none: they say what this package says of itself.
 func addDatabases() {
 	etc := makePath("/etc")
 	for name, text := range map[string]string{
@@ -200,13 +211,15 @@ func addDatabases() {
 	} {
 		if etc.lookup(name) == nil {
 			n := newNode(S_IFREG | 0o644)
-			n.content.backing, n.content.size, n.fixed = []byte(text), int64(len(text)), true
+			n.content.backing, n.content.size, n.fixed = []byte(text), int64(
+				len(text)), true
 			etc.add(name, n)
 		}
 	}
 }
 
-// ---- devices ------------------------------------------------------------------------------------------------------------
+// ---- devices
+// ------------------------------------------------------------------------------------------
 
 // A device is a file whose bytes are made up as they are read.
 type device uint32
@@ -219,7 +232,8 @@ const (
 )
 
 func addDevices(dev *node) {
-	devices := map[string]device{"null": deviceNull, "zero": deviceZero, "urandom": deviceRandom, "random": deviceRandom}
+	devices := map[string]device{"null": deviceNull, "zero": deviceZero,
+		"urandom": deviceRandom, "random": deviceRandom}
 	for name, kind := range devices {
 		if dev.lookup(name) != nil {
 			dev.remove(name)

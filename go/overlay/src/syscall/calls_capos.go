@@ -12,8 +12,8 @@ import (
 // A capability is the CapId of something the kernel keeps for this process; 0 is none.
 type capability uint32
 
-// call calls a method in compact form; the answer is a result or a refusal (see refusal). Pointers converted in the argument list
-// stay where they are until it returns.
+// call calls a method in compact form; the answer is a result or a refusal (see refusal). Pointers
+// converted in the argument list stay where they are until it returns.
 //
 //go:uintptrescapes
 //go:linkname call syscall.capCall
@@ -39,7 +39,8 @@ func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
 var granted = func() (g struct{ stdin, stdout, stderr, vm, boot, system, host capability }) {
 	stdin, stdout, stderr, vm, boot, system, host := runtime_capabilities()
 	g.stdin, g.stdout, g.stderr = capability(stdin), capability(stdout), capability(stderr)
-	g.vm, g.boot, g.system, g.host = capability(vm), capability(boot), capability(system), capability(host)
+	g.vm, g.boot, g.system, g.host = capability(vm), capability(boot), capability(
+		system), capability(host)
 	return g
 }()
 
@@ -58,11 +59,13 @@ func errnoOf(refused uintptr) Errno {
 		return 0
 	case abiTransportErrorInvokeFailed:
 		return EBADF
-	case abiErrorBase + abiErrorInvalidArgument, abiErrorBase + abiErrorMisaligned, abiErrorBase + abiErrorOutOfRange:
+	case abiErrorBase + abiErrorInvalidArgument, abiErrorBase + abiErrorMisaligned,
+		abiErrorBase + abiErrorOutOfRange:
 		return EINVAL
 	case abiErrorBase + abiErrorBadAddress:
 		return EFAULT
-	case abiErrorBase + abiErrorNoMemory, abiErrorBase + abiErrorNoReservation, abiErrorBase + abiErrorNoSlots:
+	case abiErrorBase + abiErrorNoMemory, abiErrorBase + abiErrorNoReservation,
+		abiErrorBase + abiErrorNoSlots:
 		return ENOMEM
 	case abiErrorBase + abiErrorInterrupted:
 		return EINTR
@@ -100,9 +103,11 @@ func nowNs() int64 {
 	return sec*1e9 + int64(nsec)
 }
 
-// ---- the process --------------------------------------------------------------------------------------------------------
+// ---- the process
+// ------------------------------------------------------------------------------------------
 
-// Identity carries no authority here, but programs compare it with the owner of files. All files belong to this one.
+// Identity carries no authority here, but programs compare it with the owner of files. All files
+// belong to this one.
 const (
 	ownerUid = 1000
 	ownerGid = 1000
@@ -146,11 +151,13 @@ func Getrusage(who int, rusage *Rusage) error {
 	}
 	*rusage = Rusage{}
 	info := new(abiProcessInfo)
-	if refusal(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)), unsafe.Sizeof(*info), 0, 0, 0)) == 0 {
+	if refusal(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
+		unsafe.Sizeof(*info), 0, 0, 0)) == 0 {
 		rusage.Utime = NsecToTimeval(int64(info.cpuTimeNs))
 	}
 	usage := new(abiMemoryUsage)
-	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)), unsafe.Sizeof(*usage), 0, 0, 0)) == 0 {
+	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
+		unsafe.Sizeof(*usage), 0, 0, 0)) == 0 {
 		rusage.Maxrss = int64(usage.peakCommitted) * abiPageSize / 1024
 	}
 	return nil
@@ -161,7 +168,8 @@ func Gettimeofday(tv *Timeval) error {
 	return nil
 }
 
-// Descriptors are not a limited resource; the number is what programs that size tables by it can bear.
+// Descriptors are not a limited resource; the number is what programs that size tables by it can
+// bear.
 func Getrlimit(resource int, rlim *Rlimit) error {
 	*rlim = Rlimit{Cur: descriptorsMax, Max: descriptorsMax}
 	if resource != RLIMIT_NOFILE {
@@ -170,14 +178,16 @@ func Getrlimit(resource int, rlim *Rlimit) error {
 	return nil
 }
 
-// origRlimitNofile is the limit the process was started with, where package os/exec and tests look for it. None was ever changed.
+// origRlimitNofile is the limit the process was started with, where package os/exec and tests look
+// for it. None was ever changed.
 var origRlimitNofile atomic.Pointer[Rlimit]
 
 func setTimespec(sec, nsec int64) Timespec { return Timespec{Sec: sec, Nsec: nsec} }
 
 func setTimeval(sec, usec int64) Timeval { return Timeval{Sec: sec, Usec: usec} }
 
-// ---- other processes ----------------------------------------------------------------------------------------------------
+// ---- other processes
+// ------------------------------------------------------------------------------------------
 
 // Starting processes needs a capability that no program has yet.
 
@@ -207,7 +217,8 @@ type ProcAttr struct {
 	Sys   *SysProcAttr
 }
 
-func StartProcess(argv0 string, argv []string, attr *ProcAttr) (pid int, handle uintptr, err error) {
+func StartProcess(argv0 string, argv []string, attr *ProcAttr) (pid int, handle uintptr,
+	err error) {
 	return 0, 0, ENOSYS
 }
 
@@ -244,16 +255,21 @@ func (w WaitStatus) Signal() Signal {
 	return Signal(w & 0x7f)
 }
 
-// ---- what does not exist ------------------------------------------------------------------------------------------------
+// ---- what does not exist
+// ------------------------------------------------------------------------------------------
 
-// There are no system calls by number. As everywhere, what is converted to uintptr in a call of Syscall stays alive until it returns.
+// There are no system calls by number. As everywhere, what is converted to uintptr in a call of
+// Syscall stays alive until it returns.
 //
 //go:uintptrkeepalive
 //go:nosplit
 //go:noinline
 func Syscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
 
-func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
+func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
+	return 0, 0,
+		ENOSYS
+}
 
 func RawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
 

@@ -1,7 +1,8 @@
 // The bytes of a file in memory.
 //
-// A file is a map of chunks, so that holes cost nothing and appending never copies what is there. Bytes that come from the
-// boot package are not copied: they are read where the kernel mapped them until a write touches their chunk.
+// A file is a map of chunks, so that holes cost nothing and appending never copies what is there.
+// Bytes that come from the boot package are not copied: they are read where the kernel mapped them
+// until a write touches their chunk.
 
 //go:build capos
 
@@ -12,8 +13,9 @@ const (
 	fileSizeMax = 1 << 46
 )
 
-// content is guarded by the lock of the tree. A chunk may be shorter than chunkSize; the rest of it reads as zero, and so do
-// the bytes between its length and its capacity, because a file that shrinks clears what it gives up.
+// content is guarded by the lock of the tree. A chunk may be shorter than chunkSize; the rest of it
+// reads as zero, and so do the bytes between its length and its capacity, because a file that
+// shrinks clears what it gives up.
 type content struct {
 	size    int64
 	backing []byte // of the boot package; under the chunks
@@ -27,7 +29,8 @@ func (c *content) readAt(b []byte, offset int64) int {
 	}
 	b = b[:min(int64(len(b)), c.size-offset)]
 	for done := 0; done < len(b); {
-		number, within := (offset+int64(done))/chunkSize, int((offset+int64(done))%chunkSize)
+		number, within := (offset+int64(done))/chunkSize, int(
+			(offset+int64(done))%chunkSize)
 		piece := b[done:min(len(b), done+chunkSize-within)]
 		source, present := c.chunks[number]
 		if !present {
@@ -55,7 +58,8 @@ func (c *content) backingChunk(number int64) []byte {
 // writeAt stores all of b, growing the file as needed.
 func (c *content) writeAt(b []byte, offset int64) {
 	for done := 0; done < len(b); {
-		number, within := (offset+int64(done))/chunkSize, int((offset+int64(done))%chunkSize)
+		number, within := (offset+int64(done))/chunkSize, int(
+			(offset+int64(done))%chunkSize)
 		piece := b[done:min(len(b), done+chunkSize-within)]
 		copy(c.writableChunk(number, within+len(piece))[within:], piece)
 		done += len(piece)

@@ -1,7 +1,8 @@
 // The descriptor table: small integers for the open files of the process.
 //
-// Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry names an open file, which
-// duplicates share: a node of the tree with an offset, an end of a pipe, a socket, or a console capability.
+// Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry
+// names an open file, which duplicates share: a node of the tree with an offset, an end of a pipe,
+// a socket, or a console capability.
 
 //go:build capos
 
@@ -72,7 +73,8 @@ func entryOf(fd int) *file {
 	return d.table[fd]
 }
 
-// takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for locks.
+// takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for
+// locks.
 func takeRuntimeWrites() {
 	runtime_takeWrites(func(fd int, data []byte) {
 		f := entryOf(fd)
@@ -129,7 +131,8 @@ func Close(fd int) error {
 	if f == nil {
 		return EBADF
 	}
-	// Before the number is free: whoever gets it next may be a descriptor of the same pipe or socket.
+	// Before the number is free: whoever gets it next may be a descriptor of the same pipe or
+	// socket.
 	switch {
 	case f.pipe != nil:
 		f.pipe.forget(fd)
@@ -159,7 +162,8 @@ func (f *file) end() Errno {
 	return f.exportNow()
 }
 
-// hold keeps the file of a descriptor open without it and returns the file, nil when there is none; letGo is its opposite.
+// hold keeps the file of a descriptor open without it and returns the file, nil when there is none;
+// letGo is its opposite.
 func hold(fd int) *file {
 	f := descriptor(fd)
 	descriptors.Lock()
@@ -182,7 +186,8 @@ func letGo(f *file) Errno {
 	return 0
 }
 
-// letGoAll must not be called with a lock held that the end of a file takes: of the network, the tree, a pipe.
+// letGoAll must not be called with a lock held that the end of a file takes: of the network, the
+// tree, a pipe.
 func letGoAll(files []*file) {
 	for _, f := range files {
 		letGo(f)
@@ -268,7 +273,8 @@ func control(fd, command, argument int) (int, Errno) {
 		defer d.RUnlock()
 		return f.flags, 0
 	case F_SETFL:
-		// A console always blocks; whoever believes otherwise would wait for events that never come.
+		// A console always blocks; whoever believes otherwise would wait for events that
+		// never come.
 		changeable := O_APPEND | O_NONBLOCK
 		if f.console != 0 {
 			changeable = O_APPEND

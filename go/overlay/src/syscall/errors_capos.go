@@ -1,5 +1,5 @@
-// Error numbers. capOS has none of its own for what files and sockets answer; programs know these, with the numbers and
-// words they have on the most common system.
+// Error numbers. capOS has none of its own for what files and sockets answer; programs know these,
+// with the numbers and words they have on the most common system.
 
 //go:build capos
 
@@ -11,7 +11,8 @@ import (
 	"internal/strconv"
 )
 
-// An Errno is an unsigned number describing an error condition. Zero is not an error, so a conversion to error reads:
+// An Errno is an unsigned number describing an error condition. Zero is not an error, so a
+// conversion to error reads:
 //
 //	if errno != 0 {
 //		err = errno

@@ -9,7 +9,8 @@ import (
 	"unsafe"
 )
 
-// access returns the open file if it was opened for what is wanted: O_RDONLY to read, O_WRONLY to write.
+// access returns the open file if it was opened for what is wanted: O_RDONLY to read, O_WRONLY to
+// write.
 func access(fd, wanted int) (*file, Errno) {
 	f := descriptor(fd)
 	if f == nil {
@@ -82,7 +83,8 @@ func Write(fd int, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// writeContent writes at the offset, or with O_APPEND at the end, which becomes the offset. f.use is held.
+// writeContent writes at the offset, or with O_APPEND at the end, which becomes the offset. f.use
+// is held.
 func (f *file) writeContent(p []byte, offset int64) (int, Errno) {
 	appending := f.flagsNow()&O_APPEND != 0
 	lockTree()
@@ -106,7 +108,8 @@ func (f *file) writeContent(p []byte, offset int64) (int, Errno) {
 func (f *file) readConsole(p []byte) (int, Errno) {
 	size := uintptr(min(len(p), 1<<20))
 	for {
-		got := callBlocking(f.console, abiConsoleRead, size, uintptr(unsafe.Pointer(&p[0])), size, 0, 0)
+		got := callBlocking(f.console, abiConsoleRead, size, uintptr(unsafe.Pointer(&p[0])),
+			size, 0, 0)
 		switch refused := refusal(got); refused {
 		case 0:
 			return int(got), 0
@@ -121,7 +124,8 @@ func (f *file) writeConsole(p []byte) (int, Errno) {
 	if len(p) == 0 {
 		return 0, 0
 	}
-	answer := callBlocking(f.console, abiConsoleWrite, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+	answer := callBlocking(f.console, abiConsoleWrite, uintptr(unsafe.Pointer(&p[0])),
+		uintptr(len(p)), 0, 0, 0)
 	if refused := refusal(answer); refused != 0 {
 		return 0, errnoOf(refused)
 	}
@@ -217,7 +221,8 @@ func Ftruncate(fd int, length int64) error {
 	switch {
 	case f == nil:
 		return EBADF
-	case length < 0 || f.node == nil || f.node.content == nil || f.flagsNow()&O_ACCMODE == O_RDONLY:
+	case length < 0 || f.node == nil || f.node.content == nil ||
+		f.flagsNow()&O_ACCMODE == O_RDONLY:
 		return EINVAL
 	case length > fileSizeMax:
 		return EFBIG
@@ -238,8 +243,10 @@ func Fstat(fd int, st *Stat_t) error {
 	case f == nil:
 		return EBADF
 	case f.console != 0:
-		// Each stream is a device of its own; inode numbers of the tree never get this high.
-		*st = Stat_t{Dev: 2, Ino: 1<<63 | uint64(f.console), Nlink: 1, Mode: S_IFCHR | 0o620, Uid: ownerUid, Gid: ownerGid,
+		// Each stream is a device of its own; inode numbers of the tree never get this
+		// high.
+		*st = Stat_t{Dev: 2, Ino: 1<<63 | uint64(f.console), Nlink: 1, Mode: S_IFCHR |
+			0o620, Uid: ownerUid, Gid: ownerGid,
 			Rdev: uint64(deviceConsole), Blksize: 1024}
 	case f.socket != nil:
 		f.socket.stat(st)
@@ -253,10 +260,11 @@ func Fstat(fd int, st *Stat_t) error {
 	return nil
 }
 
-// ---- directories --------------------------------------------------------------------------------------------------------
+// ---- directories
+// ------------------------------------------------------------------------------------------
 
-// ReadDirent fills the buffer with entries, each a Dirent shortened to its name and a NUL and padded to eight bytes. The
-// entries "." and ".." are left out: nobody wants them.
+// ReadDirent fills the buffer with entries, each a Dirent shortened to its name and a NUL and
+// padded to eight bytes. The entries "." and ".." are left out: nobody wants them.
 func ReadDirent(fd int, buf []byte) (n int, err error) {
 	f := descriptor(fd)
 	switch {
@@ -316,7 +324,8 @@ func direntNamlen(buf []byte) (uint64, bool) {
 	return length - uint64(unsafe.Offsetof(Dirent{}.Name)), true
 }
 
-// ---- files for the host -------------------------------------------------------------------------------------------------
+// ---- files for the host
+// ------------------------------------------------------------------------------------------
 
 // exportNow hands the whole file to the host if it was written since the last time. f.use is held.
 func (f *file) exportNow() Errno {
@@ -333,7 +342,8 @@ func (f *file) exportNow() Errno {
 		if n == 0 && offset != 0 {
 			return 0
 		}
-		answer := callBlocking(granted.host, abiHostShareWrite, uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(offset),
+		answer := callBlocking(granted.host, abiHostShareWrite,
+			uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(offset),
 			uintptr(unsafe.Pointer(&buf[0])), uintptr(n))
 		if refused := refusal(answer); refused != 0 {
 			return errnoOf(refused)
@@ -380,7 +390,8 @@ func openFiles() (files []*file) {
 	return files
 }
 
-// exportAll hands files to the host that just got their names. Whoever has one of them open for writing goes on under that name.
+// exportAll hands files to the host that just got their names. Whoever has one of them open for
+// writing goes on under that name.
 func exportAll(files []*file) Errno {
 	for _, named := range files {
 		for _, f := range openFiles() {

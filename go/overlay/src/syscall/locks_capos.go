@@ -1,4 +1,5 @@
-// Advisory locks. The file tree belongs to one process, and record locks never conflict within one, so they always succeed.
+// Advisory locks. The file tree belongs to one process, and record locks never conflict within one,
+// so they always succeed.
 
 //go:build capos
 

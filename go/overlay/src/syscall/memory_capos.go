@@ -1,7 +1,7 @@
 // Mmap and its kin, for programs that read or write files through memory.
 //
-// The kernel maps no files: there are none below this package. A mapping is memory of its own into which the file's bytes are
-// copied, and a writable shared one is copied back when it is unmapped.
+// The kernel maps no files: there are none below this package. A mapping is memory of its own into
+// which the file's bytes are copied, and a writable shared one is copied back when it is unmapped.
 
 //go:build capos
 
@@ -24,7 +24,8 @@ var mappings struct {
 }
 
 func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, err error) {
-	if length <= 0 || offset < 0 || offset%abiPageSize != 0 || flags&(MAP_SHARED|MAP_PRIVATE) == 0 {
+	if length <= 0 || offset < 0 || offset%abiPageSize != 0 ||
+		flags&(MAP_SHARED|MAP_PRIVATE) == 0 {
 		return nil, EINVAL
 	}
 	writtenBack := flags&MAP_ANON == 0 && flags&MAP_SHARED != 0 && prot&PROT_WRITE != 0
@@ -102,14 +103,16 @@ func Munmap(data []byte) error {
 		lost = letGo(m.file)
 	}
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
-	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size, 0, 0, 0)
+	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
+		0, 0, 0)
 	if refused := refusal(answer); refused != 0 {
 		return errnoOf(refused)
 	}
 	return result(lost)
 }
 
-// writeBackMappings is for the end of the program: what was written through memory goes to the host as well.
+// writeBackMappings is for the end of the program: what was written through memory goes to the host
+// as well.
 func writeBackMappings() {
 	if !mappings.TryLock() {
 		return
@@ -124,8 +127,8 @@ func writeBackMappings() {
 	}
 }
 
-// writeBack copies the part that lies in the file; a mapping never makes its file longer. The program may have taken the right to
-// read away. f.use is held.
+// writeBack copies the part that lies in the file; a mapping never makes its file longer. The
+// program may have taken the right to read away. f.use is held.
 func (m *mapping) writeBack(data []byte) {
 	if Mprotect(data, PROT_READ) != nil {
 		return
@@ -146,6 +149,7 @@ func Mprotect(b []byte, prot int) error {
 	}
 	// PROT_READ, PROT_WRITE and PROT_EXEC are the kernel's bits.
 	size := (uintptr(len(b)) + abiPageSize - 1) &^ (abiPageSize - 1)
-	answer := call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size, uintptr(prot&7), 0, 0)
+	answer := call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size,
+		uintptr(prot&7), 0, 0)
 	return result(errnoOf(refusal(answer)))
 }

@@ -1,4 +1,5 @@
-// Calls on sockets: addresses, options, and the translation between descriptors and what socket_capos.go does.
+// Calls on sockets: addresses, options, and the translation between descriptors and what
+// socket_capos.go does.
 
 //go:build capos
 
@@ -110,7 +111,8 @@ type IPv6Mreq struct {
 	Interface uint32
 }
 
-// ---- addresses ----------------------------------------------------------------------------------------------------------
+// ---- addresses
+// ------------------------------------------------------------------------------------------
 
 // endpointOf translates an address given to a call on a socket of that family.
 func endpointOf(family int, sa Sockaddr) (endpoint, Errno) {
@@ -159,7 +161,8 @@ func (e endpoint) sockaddr(family int) Sockaddr {
 	return &SockaddrUnix{Name: e.name}
 }
 
-// ---- calls --------------------------------------------------------------------------------------------------------------
+// ---- calls
+// ------------------------------------------------------------------------------------------
 
 // socketFile returns the open file of a descriptor, which must be a socket.
 func socketFile(fd int) (*file, Errno) {
@@ -287,7 +290,8 @@ func Shutdown(fd int, how int) error {
 	return result(e)
 }
 
-// ---- options ------------------------------------------------------------------------------------------------------------
+// ---- options
+// ------------------------------------------------------------------------------------------
 
 func GetsockoptInt(fd, level, opt int) (int, error) {
 	s, e := socketOf(fd)
@@ -307,7 +311,8 @@ func GetsockoptInt(fd, level, opt int) (int, error) {
 	return s.options[option{level, opt}], nil
 }
 
-// SetsockoptInt remembers the option. Those with an effect inside one machine are acted upon where they matter.
+// SetsockoptInt remembers the option. Those with an effect inside one machine are acted upon where
+// they matter.
 func SetsockoptInt(fd, level, opt int, value int) error {
 	s, e := socketOf(fd)
 	if e != 0 {
@@ -356,9 +361,11 @@ func unsupportedOption(fd int) error {
 	return ENOPROTOOPT
 }
 
-// ---- messages -----------------------------------------------------------------------------------------------------------
+// ---- messages
+// ------------------------------------------------------------------------------------------
 
-// receiveMessage returns a message, or bytes of a stream, and the flags that say what there was no room for.
+// receiveMessage returns a message, or bytes of a stream, and the flags that say what there was no
+// room for.
 func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags int, err error) {
 	f, e := socketFile(fd)
 	if e != 0 {
@@ -410,7 +417,8 @@ func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
 	return n, from, err
 }
 
-// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one, and counts it: 0 would be the end.
+// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one, and counts
+// it: 0 would be the end.
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
 	if len(p) == 0 && len(oob) != 0 && !sendsDatagrams(fd) {
 		p = make([]byte, 1)
@@ -439,7 +447,8 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 	return err
 }
 
-// SendmsgN may carry descriptors, which the receiver gets as descriptors of its own for the same open files.
+// SendmsgN may carry descriptors, which the receiver gets as descriptors of its own for the same
+// open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
 	if len(oob) == 0 {
 		return send(fd, p, to)
@@ -498,8 +507,8 @@ func filesToSend(fd int, oob []byte) (files []*file, err error) {
 	return files, nil
 }
 
-// receiveRights makes descriptors of files that came and returns the length of the message that names them. Files there is no
-// room for are let go.
+// receiveRights makes descriptors of files that came and returns the length of the message that
+// names them. Files there is no room for are let go.
 func receiveRights(files []*file, oob []byte) (oobn int, complete bool) {
 	var fds []int
 	for _, f := range files {
@@ -514,7 +523,8 @@ func receiveRights(files []*file, oob []byte) (oobn int, complete bool) {
 	return oobn, len(fds) == len(files)
 }
 
-// ---- the forms package internal/poll uses -------------------------------------------------------------------------------
+// ---- the forms package internal/poll uses
+// ------------------------------------------------------------------------------------------
 
 //go:linkname recvfromInet4
 func recvfromInet4(fd int, p []byte, flags int, from *SockaddrInet4) (int, error) {
@@ -532,7 +542,8 @@ func recvfromInet6(fd int, p []byte, flags int, from *SockaddrInet6) (int, error
 }
 
 //go:linkname recvmsgInet4
-func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oobn, recvflags int, err error) {
+func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oobn, recvflags int,
+	err error) {
 	n, at, _, recvflags, err := receive(fd, p, flags)
 	from.Port = at.port
 	copy(from.Addr[:], at.addr[12:])
@@ -540,7 +551,8 @@ func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oob
 }
 
 //go:linkname recvmsgInet6
-func recvmsgInet6(fd int, p, oob []byte, flags int, from *SockaddrInet6) (n, oobn, recvflags int, err error) {
+func recvmsgInet6(fd int, p, oob []byte, flags int, from *SockaddrInet6) (n, oobn, recvflags int,
+	err error) {
 	n, at, _, recvflags, err := receive(fd, p, flags)
 	from.Port, from.Addr = at.port, at.addr
 	return n, 0, recvflags, err
@@ -574,7 +586,8 @@ func sendmsgNInet6(fd int, p, oob []byte, to *SockaddrInet6, flags int) (int, er
 	return SendmsgN(fd, p, oob, to, flags)
 }
 
-// ---- control messages ---------------------------------------------------------------------------------------------------
+// ---- control messages
+// ------------------------------------------------------------------------------------------
 
 // A control message is a Cmsghdr and its data, padded to eight bytes.
 const cmsgHeaderSize = 16
@@ -614,7 +627,8 @@ func ParseSocketControlMessage(b []byte) (messages []SocketControlMessage, err e
 		if length < cmsgHeaderSize || length > uint64(len(b)) {
 			return nil, EINVAL
 		}
-		header := Cmsghdr{Len: length, Level: int32(readIntLE(b[8:], 4)), Type: int32(readIntLE(b[12:], 4))}
+		header := Cmsghdr{Len: length, Level: int32(readIntLE(b[8:], 4)),
+			Type: int32(readIntLE(b[12:], 4))}
 		messages = append(messages, SocketControlMessage{header, b[cmsgHeaderSize:length]})
 		b = b[min(cmsgAlign(int(length)), len(b)):]
 	}

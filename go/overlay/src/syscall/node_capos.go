@@ -37,7 +37,8 @@ type node struct {
 func newNode(mode uint32) *node {
 	tree.inodes++
 	now := nowNs()
-	n := &node{ino: tree.inodes, mode: mode, links: 1, accessed: now, modified: now, changed: now}
+	n := &node{ino: tree.inodes, mode: mode, links: 1, accessed: now, modified: now,
+		changed: now}
 	switch mode & S_IFMT {
 	case S_IFREG:
 		n.content = new(content)
@@ -85,17 +86,20 @@ func (n *node) stat(st *Stat_t) {
 		n.loaded() // size and links tell what is in it, whether somebody has looked or not
 	}
 	*st = Stat_t{
-		Dev: 1, Ino: n.ino, Nlink: uint64(n.links), Mode: n.mode, Uid: ownerUid, Gid: ownerGid,
+		Dev: 1, Ino: n.ino, Nlink: uint64(
+			n.links), Mode: n.mode, Uid: ownerUid, Gid: ownerGid,
 		Rdev: uint64(n.device), Size: n.size(), Blksize: abiPageSize,
-		Atim: NsecToTimespec(n.accessed), Mtim: NsecToTimespec(n.modified), Ctim: NsecToTimespec(n.changed),
+		Atim: NsecToTimespec(n.accessed), Mtim: NsecToTimespec(
+			n.modified), Ctim: NsecToTimespec(n.changed),
 	}
 	st.Blocks = (st.Size + 511) / 512
 }
 
-// ---- directories --------------------------------------------------------------------------------------------------------
+// ---- directories
+// ------------------------------------------------------------------------------------------
 
-// A directory keeps its entries in the order they were made. Each has a cookie that never changes, by which a reader that
-// stopped in the middle goes on, whatever has come and gone meanwhile.
+// A directory keeps its entries in the order they were made. Each has a cookie that never changes,
+// by which a reader that stopped in the middle goes on, whatever has come and gone meanwhile.
 type directory struct {
 	parent  *node // nil once removed; the root's is the root
 	name    string
@@ -121,7 +125,8 @@ func (n *node) lookup(name string) *node {
 	return nil
 }
 
-// loaded returns the directory after taking its entries from the boot package when it is first used.
+// loaded returns the directory after taking its entries from the boot package when it is first
+// used.
 func (n *node) loaded() *directory {
 	d := n.dir
 	if d.pending.count != 0 {

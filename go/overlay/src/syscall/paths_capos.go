@@ -1,4 +1,5 @@
-// Calls that take a path. Each exists relative to a directory; the plain forms start from the current one.
+// Calls that take a path. Each exists relative to a directory; the plain forms start from the
+// current one.
 
 //go:build capos
 
@@ -6,7 +7,8 @@ package syscall
 
 import _ "unsafe" // for linkname
 
-// ---- opening ------------------------------------------------------------------------------------------------------------
+// ---- opening
+// ------------------------------------------------------------------------------------------
 
 func Open(path string, mode int, perm uint32) (fd int, err error) {
 	return Openat(AT_FDCWD, path, mode, perm)
@@ -105,7 +107,8 @@ func (n *node) mayOpen(flags int) Errno {
 	return 0
 }
 
-// exportAs notes the path under which the host is to get the file, if it is below an exported prefix.
+// exportAs notes the path under which the host is to get the file, if it is below an exported
+// prefix.
 func (f *file) exportAs(p place) {
 	if len(tree.exported) == 0 || granted.host == 0 {
 		return
@@ -117,7 +120,8 @@ func (f *file) exportAs(p place) {
 	}
 }
 
-// exported returns what the host is to get of an entry that was moved or linked to the place: the file, or those below it.
+// exported returns what the host is to get of an entry that was moved or linked to the place: the
+// file, or those below it.
 func (p *place) exported() []*file {
 	dir, ok := p.dir.path()
 	if len(tree.exported) == 0 || granted.host == 0 || !ok {
@@ -141,10 +145,14 @@ func (n *node) exportedBelow(path string, found []*file) []*file {
 	return found
 }
 
-// ---- asking -------------------------------------------------------------------------------------------------------------
+// ---- asking
+// ------------------------------------------------------------------------------------------
 
-func Stat(path string, st *Stat_t) error  { return Fstatat(AT_FDCWD, path, st, 0) }
-func Lstat(path string, st *Stat_t) error { return Fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW) }
+func Stat(path string, st *Stat_t) error { return Fstatat(AT_FDCWD, path, st, 0) }
+func Lstat(path string, st *Stat_t) error {
+	return Fstatat(AT_FDCWD, path, st,
+		AT_SYMLINK_NOFOLLOW)
+}
 
 func Fstatat(dirfd int, path string, st *Stat_t, flags int) error {
 	lockTree()
@@ -233,7 +241,8 @@ func (n *node) enter() Errno {
 	return 0
 }
 
-// ---- making and removing ------------------------------------------------------------------------------------------------
+// ---- making and removing
+// ------------------------------------------------------------------------------------------
 
 func Mkdir(path string, mode uint32) error { return Mkdirat(AT_FDCWD, path, mode) }
 func Mkfifo(path string, mode uint32) error {
@@ -256,7 +265,8 @@ func Symlinkat(path string, dirfd int, link string) error {
 	return makeEntry(dirfd, link, S_IFLNK|0o777, path)
 }
 
-// makeEntry makes a node where the path leads, which must be free. Only a directory may be written with a slash behind.
+// makeEntry makes a node where the path leads, which must be free. Only a directory may be written
+// with a slash behind.
 func makeEntry(dirfd int, path string, mode uint32, target string) error {
 	lockTree()
 	defer tree.Unlock()
@@ -372,7 +382,8 @@ func (p *place) remove() {
 	}
 }
 
-// ---- renaming -----------------------------------------------------------------------------------------------------------
+// ---- renaming
+// ------------------------------------------------------------------------------------------
 
 func Rename(from, to string) error { return Renameat(AT_FDCWD, from, AT_FDCWD, to) }
 
@@ -449,7 +460,8 @@ func mayRename(from, to *place) Errno {
 	return 0
 }
 
-// ---- attributes ---------------------------------------------------------------------------------------------------------
+// ---- attributes
+// ------------------------------------------------------------------------------------------
 
 // change applies a function to the node at a path, which must not be fixed.
 func change(dirfd int, path string, flags int, apply func(*node) Errno) error {
@@ -562,7 +574,8 @@ func Utimes(path string, tv []Timeval) error {
 	if len(tv) != 2 {
 		return EINVAL
 	}
-	return utimensat(AT_FDCWD, path, &[2]Timespec{NsecToTimespec(tv[0].Nano()), NsecToTimespec(tv[1].Nano())}, 0)
+	return utimensat(AT_FDCWD, path, &[2]Timespec{NsecToTimespec(tv[0].Nano()),
+		NsecToTimespec(tv[1].Nano())}, 0)
 }
 
 //go:linkname utimensat

@@ -1,7 +1,8 @@
 // Pipes inside the process.
 //
-// A pipe is a ring of bytes with a reading and a writing end. Readers and writers that may block wait on a condition; the
-// others are told EAGAIN and wait in the runtime's poller, which every change of state is reported to.
+// A pipe is a ring of bytes with a reading and a writing end. Readers and writers that may block
+// wait on a condition; the others are told EAGAIN and wait in the runtime's poller, which every
+// change of state is reported to.
 
 //go:build capos
 
@@ -43,7 +44,8 @@ type pollTarget struct {
 	tag uintptr
 }
 
-// sentFiles are open files that go with the bytes [first, end) of all that was ever written. Each counts as held.
+// sentFiles are open files that go with the bytes [first, end) of all that was ever written. Each
+// counts as held.
 type sentFiles struct {
 	first, end uint64
 	files      []*file
@@ -73,7 +75,8 @@ func Pipe2(p []int, flags int) error {
 }
 
 func (p *pipe) stat(st *Stat_t) {
-	*st = Stat_t{Dev: 3, Ino: p.ino, Nlink: 1, Mode: S_IFIFO | 0o600, Uid: ownerUid, Gid: ownerGid, Blksize: pipeAtomic}
+	*st = Stat_t{Dev: 3, Ino: p.ino, Nlink: 1, Mode: S_IFIFO | 0o600, Uid: ownerUid,
+		Gid: ownerGid, Blksize: pipeAtomic}
 }
 
 // read returns what there is, and waits for some if it may block. Nothing and no writer is the end.
@@ -82,8 +85,9 @@ func (p *pipe) read(b []byte, block bool) (int, Errno) {
 	return n, err
 }
 
-// receive is read, and takes the files that came with these bytes; with peek it is a look at what read would return. Bytes that
-// files came with are the last of what one call returns, so that its files can be told from the next ones.
+// receive is read, and takes the files that came with these bytes; with peek it is a look at what
+// read would return. Bytes that files came with are the last of what one call returns, so that its
+// files can be told from the next ones.
 func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*file, err Errno) {
 	p.Lock()
 	for p.count == 0 && !p.ended() && block {
@@ -122,7 +126,8 @@ func (p *pipe) ended() bool { return p.writers == 0 || p.readers == 0 || p.ignor
 // write stores all of b if it may block, else as much as there is room for.
 func (p *pipe) write(b []byte, block bool) (n int, err Errno) { return p.send(b, nil, block) }
 
-// send is write with files, which belong to the pipe if there is no error. They go with the first bytes that there was room for.
+// send is write with files, which belong to the pipe if there is no error. They go with the first
+// bytes that there was room for.
 func (p *pipe) send(b []byte, files []*file, block bool) (n int, err Errno) {
 	for {
 		p.Lock()
@@ -148,7 +153,8 @@ func (p *pipe) send(b []byte, files []*file, block bool) (n int, err Errno) {
 		}
 		put := p.put(b[n:])
 		if n == 0 && len(files) > 0 {
-			p.files = append(p.files, sentFiles{p.written - uint64(put), p.written, files})
+			p.files = append(p.files, sentFiles{p.written - uint64(put), p.written,
+				files})
 		}
 		n += put
 		p.reportAndUnlock(p.readWatch, nil)
@@ -194,7 +200,8 @@ func (p *pipe) grow(size int) {
 	p.ring, p.start = ring, 0
 }
 
-// reportAndUnlock wakes the waiting and tells the poller that the watched descriptors became readable or writable.
+// reportAndUnlock wakes the waiting and tells the poller that the watched descriptors became
+// readable or writable.
 func (p *pipe) reportAndUnlock(readable, writable []pollTarget) {
 	p.changed.Broadcast()
 	for _, target := range readable {
@@ -206,7 +213,8 @@ func (p *pipe) reportAndUnlock(readable, writable []pollTarget) {
 	p.Unlock()
 }
 
-// ---- ends ---------------------------------------------------------------------------------------------------------------
+// ---- ends
+// ------------------------------------------------------------------------------------------
 
 // open adds an end of a named pipe, and waits for the other end unless told not to.
 func (p *pipe) open(access int, block bool) Errno {
@@ -248,7 +256,8 @@ func (p *pipe) close(access int) {
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
 
-// watch registers a descriptor with the poller. Its state now counts as an event: it may have changed before.
+// watch registers a descriptor with the poller. Its state now counts as an event: it may have
+// changed before.
 func (p *pipe) watch(access int, target pollTarget) {
 	p.Lock()
 	var readable, writable []pollTarget

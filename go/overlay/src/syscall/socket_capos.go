@@ -1,8 +1,9 @@
 // The loopback network of a process.
 //
-// A program without a network capability still has itself: sockets connect to addresses 127.0.0.0/8 and ::1 and to names in the
-// file tree, and whoever listens there is in the same process. Every other address is unreachable. A stream connection is two
-// pipes; a datagram goes straight into the receiver's queue. Waiting is the pipes' and the runtime poller's affair.
+// A program without a network capability still has itself: sockets connect to addresses 127.0.0.0/8
+// and ::1 and to names in the file tree, and whoever listens there is in the same process. Every
+// other address is unreachable. A stream connection is two pipes; a datagram goes straight into the
+// receiver's queue. Waiting is the pipes' and the runtime poller's affair.
 
 //go:build capos
 
@@ -12,13 +13,15 @@ import "sync"
 
 const (
 	datagramBytesMax = 208 << 10 // waiting in one socket; further datagrams are lost
-	datagramOverhead = 256       // what a datagram counts besides its bytes, so that empty ones have an end too
+	// what a datagram counts besides its bytes, so that empty ones have an end too
+	datagramOverhead = 256
 	datagramMax      = 65507
 	ephemeralFirst   = 32768
 	ephemeralLast    = 60999
 )
 
-// An endpoint is where a socket is: an address of 16 bytes (IPv4 mapped into it) and a port, or a name.
+// An endpoint is where a socket is: an address of 16 bytes (IPv4 mapped into it) and a port, or a
+// name.
 type endpoint struct {
 	addr [16]byte
 	port int
@@ -53,8 +56,9 @@ type socket struct {
 	datagramBytes int
 	spare         []byte // of a datagram that was received
 
-	waitingSenders map[*socket]struct{} // found the queue full; any socket of AF_UNIX may be one, not only the peer
-	waitsFor       *socket              // whose queue this one found full last
+	// found the queue full; any socket of AF_UNIX may be one, not only the peer
+	waitingSenders map[*socket]struct{}
+	waitsFor       *socket // whose queue this one found full last
 }
 
 type datagram struct {
@@ -89,7 +93,8 @@ func newSocket(family, kind, protocol int) (*socket, Errno) {
 		return nil, EAFNOSUPPORT
 	case kind == SOCK_RAW:
 		return nil, EPERM
-	case kind != SOCK_STREAM && kind != SOCK_DGRAM && !(kind == SOCK_SEQPACKET && family == AF_UNIX):
+	case kind != SOCK_STREAM && kind != SOCK_DGRAM && !(kind == SOCK_SEQPACKET &&
+		family == AF_UNIX):
 		return nil, EPROTONOSUPPORT
 	}
 	s := &socket{family: family, kind: kind, ino: lastInode.Add(1), options: map[option]int{}}
@@ -97,8 +102,8 @@ func newSocket(family, kind, protocol int) (*socket, Errno) {
 	return s, 0
 }
 
-// streams reports whether the socket makes connections. Packets of SOCK_SEQPACKET are not kept apart by pipes, so they travel
-// as datagrams between connected sockets.
+// streams reports whether the socket makes connections. Packets of SOCK_SEQPACKET are not kept
+// apart by pipes, so they travel as datagrams between connected sockets.
 func (s *socket) streams() bool { return s.kind == SOCK_STREAM }
 
 func newSocketPair(kind, protocol int) (a, b *socket, err Errno) {
@@ -132,9 +137,11 @@ func joinSockets(a, b *socket) {
 	}
 }
 
-// ---- events -------------------------------------------------------------------------------------------------------------
+// ---- events
+// ------------------------------------------------------------------------------------------
 
-// watch registers a descriptor with the poller, which is told at once: the socket may be ready already.
+// watch registers a descriptor with the poller, which is told at once: the socket may be ready
+// already.
 func (s *socket) watch(target pollTarget) {
 	network.Lock()
 	defer network.Unlock()
@@ -184,7 +191,8 @@ func (s *socket) reportSenders() {
 	s.waitingSenders = nil
 }
 
-// ---- addresses ----------------------------------------------------------------------------------------------------------
+// ---- addresses
+// ------------------------------------------------------------------------------------------
 
 var loopback6 = [16]byte{15: 1}
 
@@ -322,7 +330,8 @@ func (s *socket) bindName(name string) Errno {
 
 func itox(n int) string {
 	const digits = "0123456789abcdef"
-	return string([]byte{digits[n>>16&15], digits[n>>12&15], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
+	return string([]byte{digits[n>>16&15], digits[n>>12&15], digits[n>>8&15], digits[n>>4&15],
+		digits[n&15]})
 }
 
 func (s *socket) makeFile(path string) Errno {
@@ -368,8 +377,8 @@ func findName(name string) (*socket, Errno) {
 	return p.node.socket, 0
 }
 
-// find returns the socket that packets to the address are for. One that is bound to exactly this address goes before one
-// that takes all, and a connected one takes packets of its peer only.
+// find returns the socket that packets to the address are for. One that is bound to exactly this
+// address goes before one that takes all, and a connected one takes packets of its peer only.
 func find(kind int, to, from endpoint) (found *socket) {
 	for _, s := range network.ports[portKey{kind, to.port}] {
 		if !s.receives(to) || kind == SOCK_DGRAM && s.connected && s.remote != from {
@@ -382,7 +391,8 @@ func find(kind int, to, from endpoint) (found *socket) {
 	return found
 }
 
-// ---- connections --------------------------------------------------------------------------------------------------------
+// ---- connections
+// ------------------------------------------------------------------------------------------
 
 func (s *socket) listen(backlog int) Errno {
 	network.Lock()
@@ -434,8 +444,8 @@ func (s *socket) connect(to endpoint) Errno {
 	return s.connectStream(to)
 }
 
-// bindTowards gives an unbound socket a port at the loopback address of the other side's family, and a bound one that took all
-// addresses this one.
+// bindTowards gives an unbound socket a port at the loopback address of the other side's family,
+// and a bound one that took all addresses this one.
 func (s *socket) bindTowards(to endpoint) Errno {
 	from := endpoint{addr: loopback6, port: s.local.port}
 	if to.isMapped() {
@@ -555,7 +565,8 @@ func (s *socket) end(reading, writing bool) {
 	}
 }
 
-// stopListening resets the connections nobody accepted; it returns the files that had been sent through them.
+// stopListening resets the connections nobody accepted; it returns the files that had been sent
+// through them.
 func (s *socket) stopListening() (left []*file) {
 	s.listening = false
 	for _, waiting := range s.queue {
@@ -574,7 +585,8 @@ func (s *socket) close() {
 	letGoAll(left)
 }
 
-// closeLocked takes the socket out of the network. A file that was its name stays, as a name of nothing.
+// closeLocked takes the socket out of the network. A file that was its name stays, as a name of
+// nothing.
 func (s *socket) closeLocked() (left []*file) {
 	s.closed = true
 	left = s.stopListening()
@@ -613,9 +625,11 @@ func (s *socket) closeLocked() (left []*file) {
 	return left
 }
 
-// ---- data ---------------------------------------------------------------------------------------------------------------
+// ---- data
+// ------------------------------------------------------------------------------------------
 
-// receive returns the next message or some bytes of the stream. A look at them leaves the files where they are.
+// receive returns the next message or some bytes of the stream. A look at them leaves the files
+// where they are.
 func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
 	if s.streams() {
 		in, err := s.stream(true)
@@ -656,7 +670,8 @@ func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
 
 // ended reports whether no message will come any more.
 func (s *socket) ended() bool {
-	return s.readEnded || s.closed || s.kind == SOCK_SEQPACKET && s.peer != nil && (s.peer.closed || s.peer.wroteEnd)
+	return s.readEnded || s.closed || s.kind == SOCK_SEQPACKET && s.peer != nil &&
+		(s.peer.closed || s.peer.wroteEnd)
 }
 
 // stream returns the pipe to read from or to write to.
@@ -674,7 +689,8 @@ func (s *socket) stream(reading bool) (*pipe, Errno) {
 	return s.out, 0
 }
 
-// send sends to the address, or without one to the other end. Files that go along belong to the receiver if there is no error.
+// send sends to the address, or without one to the other end. Files that go along belong to the
+// receiver if there is no error.
 func (s *socket) send(p []byte, files []*file, to endpoint, addressed, block bool) (int, Errno) {
 	if s.streams() {
 		out, err := s.stream(false)
@@ -751,7 +767,8 @@ func (s *socket) sendPacket(p []byte, to endpoint, addressed bool) (int, Errno) 
 	return len(p), 0
 }
 
-// sendNamed sends to a socket with a name, or to the other one of a pair. Nothing is lost: a full queue is waited for.
+// sendNamed sends to a socket with a name, or to the other one of a pair. Nothing is lost: a full
+// queue is waited for.
 func (s *socket) sendNamed(p []byte, files []*file, to endpoint, addressed bool) (int, Errno) {
 	receiver := s.peer
 	if addressed {
@@ -798,5 +815,6 @@ func (s *socket) take(d datagram) bool {
 }
 
 func (s *socket) stat(st *Stat_t) {
-	*st = Stat_t{Dev: 4, Ino: s.ino, Nlink: 1, Mode: S_IFSOCK | 0o777, Uid: ownerUid, Gid: ownerGid, Blksize: pipeAtomic}
+	*st = Stat_t{Dev: 4, Ino: s.ino, Nlink: 1, Mode: S_IFSOCK | 0o777, Uid: ownerUid,
+		Gid: ownerGid, Blksize: pipeAtomic}
 }

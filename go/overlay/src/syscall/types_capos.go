@@ -1,4 +1,5 @@
-// Types and constants of package syscall. Their values are seen by nothing but Go programs, which know them from other systems.
+// Types and constants of package syscall. Their values are seen by nothing but Go programs, which
+// know them from other systems.
 
 //go:build capos
 
@@ -42,7 +43,8 @@ type Stat_t struct {
 	Ctim    Timespec
 }
 
-// A Dirent is the head of a record that ReadDirent makes; Name extends to Reclen and is padded with zeros.
+// A Dirent is the head of a record that ReadDirent makes; Name extends to Reclen and is padded with
+// zeros.
 type Dirent struct {
 	Ino    uint64
 	Off    int64

@@ -1,4 +1,5 @@
-// Finding a node by path, with the rules programs rely on: symbolic links, "..", trailing slashes, search permission.
+// Finding a node by path, with the rules programs rely on: symbolic links, "..", trailing slashes,
+// search permission.
 
 //go:build capos
 
@@ -17,8 +18,9 @@ type place struct {
 // special reports whether the last component is none that could be made or removed.
 func (p *place) special() bool { return p.name == "" || p.name == "." || p.name == ".." }
 
-// walk follows a path from a directory. A symbolic link at the end is followed when asked for or when a slash comes after it.
-// It is no error if only the last component is missing. The tree must be locked.
+// walk follows a path from a directory. A symbolic link at the end is followed when asked for or
+// when a slash comes after it. It is no error if only the last component is missing. The tree must
+// be locked.
 func walk(at *node, path string, follow bool) (place, Errno) {
 	if path == "" {
 		return place{}, ENOENT

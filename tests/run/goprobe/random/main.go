@@ -1,5 +1,6 @@
-// Command random greets a machine that gives random bytes: it draws from the system's generator and from the runtime's, and
-// holds both to what bytes nobody chose would do. On a machine without any source of entropy it does not even start.
+// Command random greets a machine that gives random bytes: it draws from the system's generator and
+// from the runtime's, and holds both to what bytes nobody chose would do. On a machine without any
+// source of entropy it does not even start.
 package main
 
 import (
@@ -23,7 +24,8 @@ func main() {
 	fmt.Println("hello from a machine with entropy")
 }
 
-// check finds words that come twice, and a share of ones that is off by more than ten standard deviations.
+// check finds words that come twice, and a share of ones that is off by more than ten standard
+// deviations.
 func check(source string, word func(i int) uint64) {
 	seen := make(map[uint64]bool, words)
 	ones := 0
@@ -35,7 +37,8 @@ func check(source string, word func(i int) uint64) {
 		seen[w] = true
 		ones += bits.OnesCount64(w)
 	}
-	const expected, tolerance = 32 * words, 10 * 4 * 256 // a word's deviation is 4, that of 2^16 words 256 times as much
+	// a word's deviation is 4, that of 2^16 words 256 times as much
+	const expected, tolerance = 32 * words, 10 * 4 * 256
 	if ones < expected-tolerance || ones > expected+tolerance {
 		fail("%s: %d of %d bits are ones", source, ones, 64*words)
 	}

@@ -34,7 +34,8 @@ func pack(t *testing.T, tree *Tree, programs ...Program) *view {
 		t.Fatalf("Write says %d bytes and wrote %d", size, buf.Len())
 	}
 	v.decode(0, &v.header)
-	if v.header.Magic != abi.BootPackageMagic || v.header.TotalSize != uint64(size) || size%4096 != 0 {
+	if v.header.Magic != abi.BootPackageMagic || v.header.TotalSize != uint64(size) ||
+		size%4096 != 0 {
 		t.Fatalf("header %+v of a package of %d bytes", v.header, size)
 	}
 	v.files = make([]abi.BootFile, v.header.FileCount)
@@ -53,7 +54,8 @@ func (v *view) decode(offset uint64, into any) {
 
 func (v *view) at(offset, size uint64) string { return string(v.bytes[offset : offset+size]) }
 
-// list walks from the root and describes each entry by its path, checking order and alignment on the way.
+// list walks from the root and describes each entry by its path, checking order and alignment on
+// the way.
 func (v *view) list(index uint64, path string, into map[string]string) {
 	f := v.files[index]
 	switch f.Mode &^ 0o777 {
@@ -84,7 +86,8 @@ func (v *view) list(index uint64, path string, into map[string]string) {
 func TestTree(t *testing.T) {
 	host := t.TempDir()
 	big := strings.Repeat("x", 5000)
-	for name, text := range map[string]string{"a.txt": "alpha", "sub/b": big, "sub/empty": "", ".git/config": "no", "zz": "last"} {
+	for name, text := range map[string]string{"a.txt": "alpha", "sub/b": big, "sub/empty": "",
+		".git/config": "no", "zz": "last"} {
 		os.MkdirAll(filepath.Join(host, filepath.Dir(name)), 0o755)
 		os.WriteFile(filepath.Join(host, name), []byte(text), 0o640)
 	}
@@ -102,12 +105,15 @@ func TestTree(t *testing.T) {
 	check(tree.AddHostTree(host, "/data", nil))
 	check(tree.AddDir("/some/where"))
 	check(tree.AddData("/bin/prog", []byte("\x7fELF"), 0o755, when))
-	v := pack(t, tree, Program{Path: "/bin/prog", Args: []string{"/bin/prog", "", "a b"}, Env: []string{"A=1"}})
+	v := pack(t, tree, Program{Path: "/bin/prog", Args: []string{"/bin/prog", "", "a b"},
+		Env: []string{"A=1"}})
 
 	got := map[string]string{}
 	v.list(0, "", got)
-	want := map[string]string{"/": "40755", "/bin/": "40755", "/bin/prog": "\x7fELF", "/some/": "40755", "/some/where/": "40755",
-		"/data/": "40755", "/data/a.txt": "alpha", "/data/link": "-> sub/b", "/data/sub/": "40755", "/data/sub/b": big,
+	want := map[string]string{"/": "40755", "/bin/": "40755", "/bin/prog": "\x7fELF",
+		"/some/": "40755", "/some/where/": "40755",
+		"/data/": "40755", "/data/a.txt": "alpha", "/data/link": "-> " +
+			"sub/b", "/data/sub/": "40755", "/data/sub/b": big,
 		"/data/sub/empty": "", "/data/zz": "last"}
 	for path, text := range want {
 		if got[path] != text {
@@ -119,12 +125,14 @@ func TestTree(t *testing.T) {
 		t.Errorf("%s should not be there", path)
 	}
 	p := v.progs[0]
-	if v.at(p.ElfOffset, p.ElfSize) != "\x7fELF" || v.at(p.ArgsOffset, p.ArgsSize) != "/bin/prog\x00\x00a b\x00" ||
+	if v.at(p.ElfOffset, p.ElfSize) != "\x7fELF" || v.at(p.ArgsOffset,
+		p.ArgsSize) != "/bin/prog\x00\x00a b\x00" ||
 		v.at(p.EnvOffset, p.EnvSize) != "A=1\x00" || p.ArgsCount != 3 || p.EnvCount != 1 {
 		t.Errorf("program record %+v", p)
 	}
 	for _, f := range v.files {
-		if v.at(f.NameOffset, uint64(f.NameSize)) == "a.txt" && (f.MtimeNs != when.UnixNano() || f.Mode != ModeRegular|0o640) {
+		if v.at(f.NameOffset, uint64(f.NameSize)) == "a.txt" &&
+			(f.MtimeNs != when.UnixNano() || f.Mode != ModeRegular|0o640) {
 			t.Errorf("a.txt: %+v", f)
 		}
 	}
@@ -134,7 +142,8 @@ func TestProgramSharesItsFile(t *testing.T) {
 	tree := NewTree()
 	tree.AddData("/p", bytes.Repeat([]byte{7}, 10000), 0o755, time.Time{})
 	v := pack(t, tree, Program{Path: "/p"}, Program{Path: "/p", Args: []string{"again"}})
-	if v.progs[0].ElfOffset != v.progs[1].ElfOffset || v.progs[0].ElfOffset != v.files[1].DataOffset {
+	if v.progs[0].ElfOffset != v.progs[1].ElfOffset ||
+		v.progs[0].ElfOffset != v.files[1].DataOffset {
 		t.Errorf("bytes stored more than once: %+v %+v", v.progs, v.files[1])
 	}
 	if len(v.bytes) != 4*4096 {
@@ -182,7 +191,8 @@ func TestShrinkingFile(t *testing.T) {
 func BenchmarkPack(b *testing.B) {
 	tree := NewTree()
 	for i := range 1000 {
-		tree.AddData(fmt.Sprintf("/d%d/f%d", i%10, i), make([]byte, 3000), 0o644, time.Time{})
+		tree.AddData(fmt.Sprintf("/d%d/f%d", i%10, i), make([]byte, 3000), 0o644,
+			time.Time{})
 	}
 	tree.AddData("/prog", make([]byte, 8<<20), 0o755, time.Time{})
 	for b.Loop() {

@@ -1,8 +1,10 @@
-// Package bootpack builds boot packages: one file with the programs a machine runs and the read-only tree they see.
+// Package bootpack builds boot packages: one file with the programs a machine runs and the
+// read-only tree they see.
 //
-// A Tree is collected first, in memory and without reading file contents; Write then lays everything out and copies
-// each file's bytes once, page-aligned, so that the kernel can map them where they lie. Layouts are those of
-// abi/schema/layout.capnp (BootPackageHeader, BootProgram, BootFile).
+// A Tree is collected first, in memory and without reading file contents; Write then lays
+// everything out and copies each file's bytes once, page-aligned, so that the kernel can map them
+// where they lie. Layouts are those of abi/schema/layout.capnp (BootPackageHeader, BootProgram,
+// BootFile).
 package bootpack
 
 import (
@@ -38,7 +40,8 @@ type node struct {
 	nameOffset uint64
 }
 
-// Tree is the file tree of a boot package. Paths are absolute, slash-separated and cleaned by every method.
+// Tree is the file tree of a boot package. Paths are absolute, slash-separated and cleaned by every
+// method.
 type Tree struct {
 	root *node
 }
@@ -62,8 +65,8 @@ func (n *node) bytes() int64 {
 	return int64(len(n.data))
 }
 
-// place puts n at the absolute path p, making missing parents. An entry already there is replaced, except that a
-// directory keeps its children and takes only the new attributes.
+// place puts n at the absolute path p, making missing parents. An entry already there is replaced,
+// except that a directory keeps its children and takes only the new attributes.
 func (t *Tree) place(p string, n *node) error {
 	p = path.Clean("/" + p)
 	if strings.ContainsRune(p, 0) {
@@ -150,11 +153,13 @@ func (t *Tree) AddHostFile(host, p string) error {
 }
 
 func hostFile(host string, info fs.FileInfo) *node {
-	return &node{mode: ModeRegular | uint32(info.Mode().Perm()), mtime: info.ModTime(), source: host, size: info.Size()}
+	return &node{mode: ModeRegular | uint32(info.Mode().Perm()), mtime: info.ModTime(),
+		source: host, size: info.Size()}
 }
 
-// AddHostTree makes p a copy of a host file or, recursively, of a host directory. Links stay links; devices, sockets
-// and version control directories are left out. skip, when given, is asked about each entry below the top.
+// AddHostTree makes p a copy of a host file or, recursively, of a host directory. Links stay links;
+// devices, sockets and version control directories are left out. skip, when given, is asked about
+// each entry below the top.
 func (t *Tree) AddHostTree(host, p string, skip func(rel string, d fs.DirEntry) bool) error {
 	if info, err := os.Stat(host); err != nil {
 		return err
@@ -169,7 +174,8 @@ func (t *Tree) AddHostTree(host, p string, skip func(rel string, d fs.DirEntry) 
 		if err != nil {
 			return err
 		}
-		if rel != "." && (d.IsDir() && isVersionControl(d.Name()) || skip != nil && skip(rel, d)) {
+		if rel != "." && (d.IsDir() && isVersionControl(d.Name()) || skip != nil &&
+			skip(rel, d)) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -206,7 +212,8 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 		if err != nil {
 			return err
 		}
-		return t.place(p, &node{mode: ModeLink | 0o777, mtime: info.ModTime(), data: []byte(target)})
+		return t.place(p, &node{mode: ModeLink | 0o777, mtime: info.ModTime(),
+			data: []byte(target)})
 	}
 	return nil
 }

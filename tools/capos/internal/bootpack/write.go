@@ -11,7 +11,8 @@ import (
 	"capos.dev/tools/abi"
 )
 
-// Program is one process to run. Path names a file of the tree; the program and the file share their bytes.
+// Program is one process to run. Path names a file of the tree; the program and the file share
+// their bytes.
 type Program struct {
 	Path           string
 	Args           []string // argv, Args[0] included
@@ -21,7 +22,8 @@ type Program struct {
 	Together       bool   // starts with the program before it, and they run at the same time
 }
 
-// layout is a package being laid out: every record with its final offsets, and what is written after them.
+// layout is a package being laid out: every record with its final offsets, and what is written
+// after them.
 type layout struct {
 	header   abi.BootPackageHeader
 	programs []abi.BootProgram
@@ -85,8 +87,8 @@ func pad(w io.Writer, count uint64) error {
 	return nil
 }
 
-// copyContents writes exactly the bytes that were promised: a host file that has changed its size since it was
-// listed would otherwise shift everything after it.
+// copyContents writes exactly the bytes that were promised: a host file that has changed its size
+// since it was listed would otherwise shift everything after it.
 func copyContents(w *bufio.Writer, n *node) error {
 	if n.source == "" {
 		_, err := w.Write(n.data)
@@ -105,7 +107,10 @@ func copyContents(w *bufio.Writer, n *node) error {
 	return nil
 }
 
-func alignUp(v uint64) uint64 { return (v + uint64(abi.PageSize) - 1) &^ (uint64(abi.PageSize) - 1) }
+func alignUp(v uint64) uint64 {
+	return (v +
+		uint64(abi.PageSize) - 1) &^ (uint64(abi.PageSize) - 1)
+}
 
 func arrange(tree *Tree, programs []Program) (*layout, error) {
 	l := &layout{}
@@ -113,7 +118,8 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 	l.header = abi.BootPackageHeader{
 		Magic: abi.BootPackageMagic, Version: uint32(abi.AbiVersion),
 		ProgramCount: uint32(len(programs)), ProgramsOffset: headerBytes,
-		FileCount: uint64(len(nodes)), FilesOffset: headerBytes + programBytes*uint64(len(programs)),
+		FileCount: uint64(len(nodes)), FilesOffset: headerBytes +
+			programBytes*uint64(len(programs)),
 	}
 	l.stringsOffset = l.header.FilesOffset + fileBytes*uint64(len(nodes))
 	for _, p := range programs {
@@ -138,8 +144,8 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 	return l, nil
 }
 
-// flatten lists the tree breadth first, so that each directory's children are contiguous; firstChild gives, for each
-// directory, the index of the first of them.
+// flatten lists the tree breadth first, so that each directory's children are contiguous;
+// firstChild gives, for each directory, the index of the first of them.
 func flatten(tree *Tree) (nodes []*node, firstChild map[*node]int) {
 	nodes = []*node{tree.root}
 	firstChild = map[*node]int{}
@@ -176,7 +182,8 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 		return record, fmt.Errorf("program %s is not a file of the boot package", p.Path)
 	}
 	record = abi.BootProgram{
-		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(len(p.Env)),
+		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(
+			len(p.Env)),
 		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
 	}
 	if p.Together {
@@ -208,7 +215,8 @@ func (l *layout) placeContents(nodes []*node) {
 func (l *layout) describeFiles(nodes []*node, firstChild map[*node]int) {
 	l.files = make([]abi.BootFile, len(nodes))
 	for i, n := range nodes {
-		f := abi.BootFile{NameOffset: n.nameOffset, NameSize: uint32(len(n.name)), Mode: n.mode,
+		f := abi.BootFile{NameOffset: n.nameOffset, NameSize: uint32(len(n.name)),
+			Mode:       n.mode,
 			DataOffset: n.dataOffset, Size: uint64(n.bytes())}
 		if !n.mtime.IsZero() {
 			f.MtimeNs = n.mtime.UnixNano()

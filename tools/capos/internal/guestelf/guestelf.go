@@ -1,5 +1,5 @@
-// Package guestelf tells capOS programs from everything else before a machine is started for them, so that a wrong
-// file is refused in one sentence on the host rather than by a fault in the guest.
+// Package guestelf tells capOS programs from everything else before a machine is started for them,
+// so that a wrong file is refused in one sentence on the host rather than by a fault in the guest.
 package guestelf
 
 import (
@@ -27,7 +27,8 @@ type Program struct {
 	Language Language
 }
 
-// noteOwner and noteSection mark programs that start through libcapos: a note without which any static ELF would pass.
+// noteOwner and noteSection mark programs that start through libcapos: a note without which any
+// static ELF would pass.
 const (
 	noteOwner   = "capOS"
 	noteSection = ".note.capos"
@@ -38,8 +39,8 @@ type Error struct{ Path, Reason string }
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
 
-// Check opens the file at path and decides whether capOS can run it. A file that cannot be opened gives the system's
-// error, one that is not a capOS program an *Error.
+// Check opens the file at path and decides whether capOS can run it. A file that cannot be opened
+// gives the system's error, one that is not a capOS program an *Error.
 func Check(path string) (*Program, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -89,13 +90,16 @@ func checkIdent(r io.ReaderAt, size int64) string {
 	case !bytes.HasPrefix(header[:n], []byte(elf.ELFMAG)):
 		return "is not an ELF program"
 	case n < len(header):
-		return fmt.Sprintf("is a truncated ELF file: it ends within its header, after %d bytes", n)
-	case elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB:
+		return fmt.Sprintf("is a truncated ELF file: it ends within its header, after %d "+
+			"bytes", n)
+	case elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 ||
+		elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB:
 		return "is an ELF file, but not of 64 bits, little endian"
 	}
 	machine := elf.Machine(binary.LittleEndian.Uint16(header[18:]))
 	if machine != elf.EM_X86_64 {
-		return fmt.Sprintf("is a program for another machine (%s); capOS runs on x86-64", machine)
+		return fmt.Sprintf("is a program for another machine (%s); capOS runs on x86-64",
+			machine)
 	}
 	switch kind := elf.Type(binary.LittleEndian.Uint16(header[16:])); kind {
 	case elf.ET_EXEC:
@@ -103,9 +107,11 @@ func checkIdent(r io.ReaderAt, size int64) string {
 	case elf.ET_REL:
 		return "is an object file; link it first (./capos cc does)"
 	case elf.ET_DYN:
-		return "is a shared object or position-independent program (ET_DYN), as other systems have; capOS runs static executables"
+		return "is a shared object or position-independent program (ET_DYN), as other " +
+			"systems have; capOS runs static executables"
 	default:
-		return fmt.Sprintf("is an ELF file of type %s; capOS runs static executables (ET_EXEC)", kind)
+		return fmt.Sprintf("is an ELF file of type %s; capOS runs static executables "+
+			"(ET_EXEC)", kind)
 	}
 }
 
@@ -115,8 +121,10 @@ func checkSegments(file *elf.File, size int64) string {
 		if segment.Type == elf.PT_INTERP {
 			return "is dynamically linked (PT_INTERP); capOS runs static executables"
 		}
-		if segment.Filesz > 0 && (segment.Off > uint64(size) || segment.Filesz > uint64(size)-segment.Off) {
-			return fmt.Sprintf("is truncated: a segment reaches to byte %d, the file ends at %d", segment.Off+segment.Filesz, size)
+		if segment.Filesz > 0 && (segment.Off > uint64(size) ||
+			segment.Filesz > uint64(size)-segment.Off) {
+			return fmt.Sprintf("is truncated: a segment reaches to byte %d, the file "+
+				"ends at %d", segment.Off+segment.Filesz, size)
 		}
 		if segment.Type == elf.PT_LOAD {
 			loadable++
@@ -131,8 +139,9 @@ func checkSegments(file *elf.File, size int64) string {
 // goEntry is the function that a Go program for capOS begins with.
 const goEntry = "_rt0_amd64_capos\x00"
 
-// startsOnCapOS looks for it among the names that every Go program carries, stripped or not. One that was linked without the go command,
-// as the programs of $GOROOT/test are in part, has no build settings.
+// startsOnCapOS looks for it among the names that every Go program carries, stripped or not. One
+// that was linked without the go command, as the programs of $GOROOT/test are in part, has no build
+// settings.
 func startsOnCapOS(file *elf.File) bool {
 	section := file.Section(".gopclntab")
 	if section == nil {
@@ -142,7 +151,8 @@ func startsOnCapOS(file *elf.File) bool {
 	return err == nil && bytes.Contains(names, []byte(goEntry))
 }
 
-// identify asks for positive evidence that the program was built for capOS: Go's build information, or libcapos' note.
+// identify asks for positive evidence that the program was built for capOS: Go's build information,
+// or libcapos' note.
 func identify(file *elf.File, r io.ReaderAt) (Language, string) {
 	if info, err := buildinfo.Read(r); err == nil {
 		system := ""
@@ -154,15 +164,18 @@ func identify(file *elf.File, r io.ReaderAt) (Language, string) {
 		if system == "capos" || system == "" && startsOnCapOS(file) {
 			return Go, ""
 		}
-		return 0, fmt.Sprintf("is a Go program for %s; build it with ./capos go build", orUnknown(system))
+		return 0, fmt.Sprintf("is a Go program for %s; build it with ./capos go build",
+			orUnknown(system))
 	}
 	if hasNote(file) {
 		return C, ""
 	}
 	if file.OSABI != elf.ELFOSABI_NONE {
-		return 0, fmt.Sprintf("is a program for another system (%s), not for capOS", file.OSABI)
+		return 0, fmt.Sprintf("is a program for another system (%s), not for capOS",
+			file.OSABI)
 	}
-	return 0, "is an x86-64 program, but was not built for capOS (it has neither capOS' note nor Go build information)"
+	return 0, "is an x86-64 program, but was not built for capOS (it has neither capOS' note " +
+		"nor Go build information)"
 }
 
 func orUnknown(s string) string {
@@ -172,7 +185,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// hasNote looks for a note by its owner, in note segments (which survive stripping) and in sections.
+// hasNote looks for a note by its owner, in note segments (which survive stripping) and in
+// sections.
 func hasNote(file *elf.File) bool {
 	for _, segment := range file.Progs {
 		if segment.Type == elf.PT_NOTE && ownsNote(segment.Open(), file.ByteOrder) {
@@ -180,7 +194,8 @@ func hasNote(file *elf.File) bool {
 		}
 	}
 	for _, section := range file.Sections {
-		if section.Name == noteSection && section.Type == elf.SHT_NOTE && ownsNote(section.Open(), file.ByteOrder) {
+		if section.Name == noteSection && section.Type == elf.SHT_NOTE &&
+			ownsNote(section.Open(), file.ByteOrder) {
 			return true
 		}
 	}

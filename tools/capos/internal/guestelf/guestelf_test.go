@@ -68,7 +68,9 @@ func TestRefusals(t *testing.T) {
 		data       []byte
 	}{
 		{"empty", "is empty", nil},
-		{"text", "not an ELF", []byte("hello, this is text and longer than a header would be, to be sure of it")},
+		{"text", "not an ELF",
+			[]byte("hello, this is text and longer than a header would be, to be sure " +
+				"of it")},
 		{"script", "is a script", []byte("#!/bin/sh\necho\n")},
 		{"header cut", "ends within its header", image("capOS")[:40]},
 		{"body cut", "is truncated", image("capOS")[:1000]},
@@ -82,11 +84,13 @@ func TestRefusals(t *testing.T) {
 		{"nothing to load", "nothing to load", with(64, 6)},
 		{"another's note", "not built for capOS", image("Linux")},
 		{"no note", "not built for capOS", image("")},
-		{"other OSABI", "another system", append(image("")[:7], append([]byte{9}, image("")[8:]...)...)},
+		{"other OSABI", "another system", append(image("")[:7],
+			append([]byte{9}, image("")[8:]...)...)},
 		{"huge note name", "not built for capOS", with(256, 0xff, 0xff, 0xff, 0xff)},
 	} {
 		_, err := check(t, c.data)
-		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.says) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one sentence with %q", c.name, err, c.says)
 		}
 	}
@@ -98,7 +102,8 @@ func TestRefusesHostProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(self); err == nil || !strings.Contains(err.Error(), "Go program for linux") {
+	if _, err := Check(self); err == nil || !strings.Contains(err.Error(),
+		"Go program for linux") {
 		t.Errorf("%v", err)
 	}
 }
@@ -112,5 +117,8 @@ func TestMissingFile(t *testing.T) {
 func FuzzInspect(f *testing.F) {
 	f.Add(image("capOS"))
 	f.Add(image("")[:100])
-	f.Fuzz(func(t *testing.T, data []byte) { inspect(strings.NewReader(string(data)), int64(len(data))) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		inspect(strings.NewReader(string(data)),
+			int64(len(data)))
+	})
 }

@@ -1,7 +1,9 @@
 // Package hostchannel speaks the framed channel between a machine and the program that started it
-// (HostFrame in abi/schema/layout.capnp): an 8-byte header - type, three zero bytes, length - and a payload.
+// (HostFrame in abi/schema/layout.capnp): an 8-byte header - type, three zero bytes, length - and a
+// payload.
 //
-// What arrives comes from a guest and is hostile: every length is bounded and every record checked before use.
+// What arrives comes from a guest and is hostile: every length is bounded and every record checked
+// before use.
 package hostchannel
 
 import (
@@ -134,12 +136,14 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 	nameSize := binary.LittleEndian.Uint32(payload[8:])
 	rest := payload[12:]
 	if uint64(nameSize) > uint64(len(rest)) {
-		return FileWrite{}, fmt.Errorf("file frame with a name of %d bytes in %d", nameSize, len(rest))
+		return FileWrite{}, fmt.Errorf("file frame with a name of %d bytes in %d", nameSize,
+			len(rest))
 	}
 	if bytes.IndexByte(rest[:nameSize], 0) >= 0 {
 		return FileWrite{}, fmt.Errorf("file frame with a zero byte in its name")
 	}
-	return FileWrite{binary.LittleEndian.Uint64(payload), string(rest[:nameSize]), rest[nameSize:]}, nil
+	return FileWrite{binary.LittleEndian.Uint64(payload), string(rest[:nameSize]),
+		rest[nameSize:]}, nil
 }
 
 const faultHeaderBytes = 64
@@ -151,7 +155,8 @@ func DecodeFault(payload []byte) (Fault, error) {
 	}
 	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
 	f := Fault{
-		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(payload[4:]),
+		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(
+			payload[4:]),
 		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40),
 		CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
 	}

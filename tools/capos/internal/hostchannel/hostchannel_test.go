@@ -37,7 +37,8 @@ func TestFramesBothWays(t *testing.T) {
 	if got.String() != input {
 		t.Errorf("%d bytes of input arrived changed", got.Len())
 	}
-	if f, err := r.Read(); err != nil || int(f.Type) != abi.HostFrameKey || !bytes.Equal(f.Payload, []byte{byte(abi.NotificationKindInterrupt)}) {
+	if f, err := r.Read(); err != nil || int(f.Type) != abi.HostFrameKey ||
+		!bytes.Equal(f.Payload, []byte{byte(abi.NotificationKindInterrupt)}) {
 		t.Errorf("key: %+v, %v", f, err)
 	}
 	if _, err := r.Read(); err != io.EOF {
@@ -64,7 +65,8 @@ func TestHostileFrames(t *testing.T) {
 }
 
 func TestRecords(t *testing.T) {
-	want := abi.ExitRecord{Program: 3, Kind: 1, Code: -7, Last: 1, FramesBefore: 10, FramesAfter: 9, CpuTimeNs: 5}
+	want := abi.ExitRecord{Program: 3, Kind: 1, Code: -7, Last: 1, FramesBefore: 10,
+		FramesAfter: 9, CpuTimeNs: 5}
 	wire, err := binary.Append(nil, binary.LittleEndian, &want)
 	if err != nil || len(wire) != 64 {
 		t.Fatal(err, len(wire))
@@ -77,12 +79,15 @@ func TestRecords(t *testing.T) {
 			t.Errorf("exit record of %d bytes accepted", size)
 		}
 	}
-	file := append(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(nil, 4096), 3), "a/bdata"...)
-	if got, err := DecodeFile(file); err != nil || got.Name != "a/b" || string(got.Data) != "data" || got.Offset != 4096 {
+	file := append(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(nil, 4096),
+		3), "a/bdata"...)
+	if got, err := DecodeFile(file); err != nil || got.Name != "a/b" ||
+		string(got.Data) != "data" || got.Offset != 4096 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	file[8] = 200
-	for _, bad := range [][]byte{file, file[:11], append(binary.LittleEndian.AppendUint32(make([]byte, 8), 1), 0)} {
+	for _, bad := range [][]byte{file, file[:11],
+		append(binary.LittleEndian.AppendUint32(make([]byte, 8), 1), 0)} {
 		if _, err := DecodeFile(bad); err == nil {
 			t.Errorf("% x accepted", bad)
 		}
@@ -96,7 +101,8 @@ func TestRecords(t *testing.T) {
 	if err != nil || f.Kind != 0 || f.CPU != 6 || f.Program != 6 {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Stack) != 2 || f.Stack[1] != 9<<32|9 {
+	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Stack) != 2 ||
+		f.Stack[1] != 9<<32|9 {
 		t.Errorf("%+v, %v", f, err)
 	}
 	if _, err := DecodeFault(raw[:63]); err == nil {

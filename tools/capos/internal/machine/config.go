@@ -1,5 +1,6 @@
-// Package machine starts QEMU with a kernel and a boot package, speaks the host channel with the guest and reports
-// how the machine ended. It knows nothing of where packages come from or how results are shown.
+// Package machine starts QEMU with a kernel and a boot package, speaks the host channel with the
+// guest and reports how the machine ended. It knows nothing of where packages come from or how
+// results are shown.
 package machine
 
 import (
@@ -19,20 +20,24 @@ type Config struct {
 	MemoryMiB int
 	CPUs      int
 	ICount    bool // one nanosecond is one instruction; needs one CPU and tcg
-	Serial    bool // the host channel is the second serial port, and there is no virtio device: slow, but any machine has one
+	// the host channel is the second serial port, and there is no virtio device: slow, but any
+	// machine has one
+	Serial bool
 
 	Kernel string
-	GDB    string // address on which a debugger is awaited before the first instruction; "": none
-	Trace  bool
-	Stats  bool
-	Words  []string // appended to the kernel's command line
-	Extra  []string // appended to QEMU's arguments
+	// address on which a debugger is awaited before the first instruction; "": none
+	GDB   string
+	Trace bool
+	Stats bool
+	Words []string // appended to the kernel's command line
+	Extra []string // appended to QEMU's arguments
 }
 
 // DefaultQEMU is the emulator looked up on PATH.
 const DefaultQEMU = "qemu-system-x86_64"
 
-// GDBAddress gives a free address for a debugger to connect to: the usual one, or any when another machine waits there.
+// GDBAddress gives a free address for a debugger to connect to: the usual one, or any when another
+// machine waits there.
 func GDBAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:1234")
 	if err != nil {
@@ -48,11 +53,13 @@ func GDBAddress() (string, error) {
 // Types are the machine types that can be asked for.
 var Types = []string{"microvm", "q35", "pc"}
 
-// Validate finds settings that QEMU would refuse with a message of its own, or silently do something else about.
+// Validate finds settings that QEMU would refuse with a message of its own, or silently do
+// something else about.
 func (c *Config) Validate() error {
 	switch {
 	case !slices.Contains(Types, c.Machine):
-		return fmt.Errorf("no machine type %q; there are %s", c.Machine, strings.Join(Types, ", "))
+		return fmt.Errorf("no machine type %q; there are %s", c.Machine, strings.Join(Types,
+			", "))
 	case c.CPUs < 1 || c.CPUs > 64:
 		return fmt.Errorf("%d CPUs: 1 to 64 are possible", c.CPUs)
 	case c.MemoryMiB < 1:
@@ -65,7 +72,8 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// ParseMemory reads a size as QEMU writes them: digits and an optional K, M, G or T; plain digits are MiB.
+// ParseMemory reads a size as QEMU writes them: digits and an optional K, M, G or T; plain digits
+// are MiB.
 func ParseMemory(text string) (mib int, err error) {
 	digits, unit := strings.TrimRight(text, "kKmMgGtTbBi"), 1.0
 	switch suffix := strings.ToUpper(text[len(digits):]); suffix {
@@ -86,8 +94,8 @@ func ParseMemory(text string) (mib int, err error) {
 	return int(value * unit), nil
 }
 
-// Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's log its standard
-// error, so that the same command also works when typed by hand.
+// Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's
+// log its standard error, so that the same command also works when typed by hand.
 func (c *Config) Args(bootPackage string) []string {
 	args := []string{"-machine", machineOption(c.Machine), "-accel", c.Accel, "-cpu", c.CPU,
 		"-m", fmt.Sprintf("%dM", c.MemoryMiB), "-smp", strconv.Itoa(c.CPUs),
@@ -99,7 +107,8 @@ func (c *Config) Args(bootPackage string) []string {
 	if c.Serial {
 		args = append(args, "-serial", "chardev:host")
 	} else {
-		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device", "virtconsole,chardev=host",
+		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device",
+			"virtconsole,chardev=host",
 			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-"+c.bus()+",rng=rng")
 	}
 	if c.ICount {
@@ -153,7 +162,8 @@ func ShellCommand(program string, args []string) string {
 
 func quote(word string) string {
 	plain := word != "" && strings.IndexFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=,./:+@%", r))
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-_=,./:+@%", r))
 	}) < 0
 	if plain {
 		return word

@@ -16,7 +16,8 @@ import (
 	"capos.dev/tools/capos/internal/hostchannel"
 )
 
-// These tests use a fake machine in place of QEMU: this very test binary, told by a variable what to play.
+// These tests use a fake machine in place of QEMU: this very test binary, told by a variable what
+// to play.
 const roleVariable = "CAPOS_TEST_FAKE_MACHINE"
 
 func TestMain(m *testing.M) {
@@ -31,7 +32,8 @@ func playMachine(role string) {
 	out := hostchannel.NewWriter(os.Stdout)
 	in := hostchannel.NewReader(os.Stdin)
 	exit := func(program uint32, code int32, last uint32) {
-		record, _ := binary.Append(nil, binary.LittleEndian, &abi.ExitRecord{Program: program, Code: code, Last: last})
+		record, _ := binary.Append(nil, binary.LittleEndian,
+			&abi.ExitRecord{Program: program, Code: code, Last: last})
 		out.Write(uint8(abi.HostFrameExit), record)
 	}
 	fault := func(program uint32) {
@@ -121,7 +123,8 @@ func runFake(t *testing.T, ctx context.Context, role string, guest Guest) *Outco
 func TestStreams(t *testing.T) {
 	input := strings.Repeat("\x00\xff\r\n", 50000)
 	var stdout, stderr, log bytes.Buffer
-	o := runFake(t, t.Context(), "echo", Guest{Stdin: strings.NewReader(input), Stdout: &stdout, Stderr: &stderr, Log: &log})
+	o := runFake(t, t.Context(), "echo", Guest{Stdin: strings.NewReader(input), Stdout: &stdout,
+		Stderr: &stderr, Log: &log})
 	if stdout.String() != input || stderr.String() != "err" {
 		t.Errorf("%d bytes came back, stderr %q", stdout.Len(), &stderr)
 	}
@@ -132,7 +135,8 @@ func TestStreams(t *testing.T) {
 
 func TestPackageIsReadable(t *testing.T) {
 	var stdout bytes.Buffer
-	if o := runFake(t, t.Context(), "package", Guest{Stdout: &stdout}); !o.Finished() || stdout.String() != "package" {
+	if o := runFake(t, t.Context(), "package", Guest{Stdout: &stdout}); !o.Finished() ||
+		stdout.String() != "package" {
 		t.Errorf("%+v, %q", o, &stdout)
 	}
 }
@@ -140,8 +144,10 @@ func TestPackageIsReadable(t *testing.T) {
 func TestSeveralPrograms(t *testing.T) {
 	for _, role := range []string{"two", "together"} {
 		var codes []int32
-		o := runFake(t, t.Context(), role, Guest{Ended: func(e ProgramEnd) { codes = append(codes, e.Code) }})
-		if fmt.Sprint(codes) != "[1 2]" || o.Programs[0].Fault != nil || o.Programs[1].Fault == nil {
+		o := runFake(t, t.Context(), role,
+			Guest{Ended: func(e ProgramEnd) { codes = append(codes, e.Code) }})
+		if fmt.Sprint(codes) != "[1 2]" || o.Programs[0].Fault != nil ||
+			o.Programs[1].Fault == nil {
 			t.Errorf("%s: codes %v, %+v", role, codes, o)
 		}
 	}
@@ -154,14 +160,25 @@ func TestEndings(t *testing.T) {
 		finished bool
 		check    func(*Outcome) bool
 	}{
-		{"panic", false, func(o *Outcome) bool { return o.Panicked && o.Stopped == ErrNoPowerOff }},
+		{"panic", false, func(o *Outcome) bool {
+			return o.Panicked &&
+				o.Stopped == ErrNoPowerOff
+		}},
 		{"linger", true, func(o *Outcome) bool { return o.Stopped == ErrNoPowerOff }},
 		{"hang", false, func(o *Outcome) bool { return o.Stopped == limit }},
-		{"die", false, func(o *Outcome) bool { return o.QEMUStatus == 1 && strings.Contains(o.Log[1], "no such thing") }},
-		{"garbage", false, func(o *Outcome) bool { return strings.Contains(o.Stopped.Error(), "no frame") }},
+		{"die", false, func(o *Outcome) bool {
+			return o.QEMUStatus == 1 &&
+				strings.Contains(o.Log[1], "no such thing")
+		}},
+		{"garbage", false,
+			func(o *Outcome) bool {
+				return strings.Contains(o.Stopped.Error(),
+					"no frame")
+			}},
 		{"crash", false, func(o *Outcome) bool { return o.Stopped == nil }},
 	} {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), powerOffGrace+time.Second, limit)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), powerOffGrace+time.Second,
+			limit)
 		o := runFake(t, ctx, c.role, Guest{})
 		cancel()
 		if o.Finished() != c.finished || !c.check(o) {
@@ -175,13 +192,15 @@ func TestKeysPassBlockedInput(t *testing.T) {
 	keys <- uint8(abi.NotificationKindQuit)
 	never, writer := io.Pipe()
 	defer writer.Close()
-	if o := runFake(t, t.Context(), "key", Guest{Stdin: never, Keys: keys}); !o.Finished() || int(o.Programs[0].Code) != abi.NotificationKindQuit {
+	if o := runFake(t, t.Context(), "key", Guest{Stdin: never, Keys: keys}); !o.Finished() ||
+		int(o.Programs[0].Code) != abi.NotificationKindQuit {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestParseMemory(t *testing.T) {
-	for text, want := range map[string]int{"512": 512, "64M": 64, "2G": 2048, "1.5G": 1536, "1024K": 1, "1GiB": 1024, "": 0, "0": 0,
+	for text, want := range map[string]int{"512": 512, "64M": 64, "2G": 2048, "1.5G": 1536,
+		"1024K": 1, "1GiB": 1024, "": 0, "0": 0,
 		"-1": 0, "x": 0, "5Q": 0, "100K": 0} {
 		if got, err := ParseMemory(text); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", text, got, err)
@@ -190,7 +209,8 @@ func TestParseMemory(t *testing.T) {
 }
 
 func TestShellCommand(t *testing.T) {
-	if got := ShellCommand("a", []string{"", "b c", "it's", "x=1,y"}); got != `a '' 'b c' 'it'\''s' x=1,y` {
+	if got := ShellCommand("a", []string{"", "b c", "it's",
+		"x=1,y"}); got != `a '' 'b c' 'it'\''s' x=1,y` {
 		t.Error(got)
 	}
 }

@@ -34,7 +34,8 @@ type ProgramEnd struct {
 	Fault *hostchannel.Fault // when it was a fault that nobody handled
 }
 
-// LeaksFrames and LeaksObjects tell whether the kernel had less to give after the program than before.
+// LeaksFrames and LeaksObjects tell whether the kernel had less to give after the program than
+// before.
 func (e *ProgramEnd) LeaksFrames() bool  { return e.FramesBefore != e.FramesAfter }
 func (e *ProgramEnd) LeaksObjects() bool { return e.ObjectsBefore != e.ObjectsAfter }
 
@@ -57,11 +58,13 @@ const (
 	logLinesKept = 200
 	panicPrefix  = "capos: kernel panic"
 
-	// powerOffGrace is what a machine has between its last words and its end before it is ended from here.
+	// powerOffGrace is what a machine has between its last words and its end before it is ended
+	// from here.
 	powerOffGrace = 2 * time.Second
 )
 
-// ErrNoPowerOff is Outcome.Stopped for a machine that had finished (or panicked) and did not switch itself off.
+// ErrNoPowerOff is Outcome.Stopped for a machine that had finished (or panicked) and did not switch
+// itself off.
 var ErrNoPowerOff = errors.New("the machine did not power off")
 
 // run is one machine while it exists.
@@ -70,7 +73,8 @@ type run struct {
 	channel *hostchannel.Writer
 	stop    context.CancelCauseFunc
 
-	mu      sync.Mutex // guards outcome.Log, outcome.Panicked and the timer, which log and frames both touch
+	// guards outcome.Log, outcome.Panicked and the timer, which log and frames both touch
+	mu      sync.Mutex
 	outcome Outcome
 	timer   *time.Timer
 
@@ -80,8 +84,9 @@ type run struct {
 	setBegan func()
 }
 
-// Run boots the machine and returns when it is gone. It ends the machine when ctx does (Outcome.Stopped is then the
-// cause). The error is about starting QEMU; whatever happens later is in the outcome.
+// Run boots the machine and returns when it is gone. It ends the machine when ctx does
+// (Outcome.Stopped is then the cause). The error is about starting QEMU; whatever happens later is
+// in the outcome.
 func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Outcome, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -91,8 +96,9 @@ func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Ou
 	}
 	cmd := exec.CommandContext(ctx, program, c.Args("/dev/fd/3")...)
 	cmd.ExtraFiles = []*os.File{bootPackage}
-	// A group of its own keeps the terminal's interrupt key from QEMU: it is the guest's to receive. The death signal
-	// makes sure that no machine outlives this process, however that ends.
+	// A group of its own keeps the terminal's interrupt key from QEMU: it is the guest's to
+	// receive. The death signal makes sure that no machine outlives this process, however that
+	// ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -122,12 +128,14 @@ func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Ou
 	return r.finish(ctx, err, start), nil
 }
 
-// nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before a guest can write.
+// nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before
+// a guest can write.
 const nonBlockingPoll = time.Millisecond
 
-// keepBlocking makes QEMU wait when its output pipe is full. QEMU sets the pipe non-blocking when it starts, and then
-// drops what a virtio console writes while the pipe is full. The flag belongs to the open file, which this process
-// shares, so it can be cleared from here; channel is closed afterwards, so that the end of QEMU ends the stream.
+// keepBlocking makes QEMU wait when its output pipe is full. QEMU sets the pipe non-blocking when
+// it starts, and then drops what a virtio console writes while the pipe is full. The flag belongs
+// to the open file, which this process shares, so it can be cleared from here; channel is closed
+// afterwards, so that the end of QEMU ends the stream.
 func (r *run) keepBlocking(channel *os.File) {
 	defer channel.Close()
 	fd := channel.Fd()
@@ -137,15 +145,18 @@ func (r *run) keepBlocking(channel *os.File) {
 			first = true
 		case <-time.After(nonBlockingPoll):
 		}
-		if flags, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0); err == 0 && flags&syscall.O_NONBLOCK != 0 {
-			syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_SETFL, flags&^syscall.O_NONBLOCK)
+		if flags, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL,
+			0); err == 0 && flags&syscall.O_NONBLOCK != 0 {
+			syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_SETFL,
+				flags&^syscall.O_NONBLOCK)
 		}
 	}
 }
 
 // serve handles all traffic until both of QEMU's output streams have ended.
 func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
-	// The kernel's first frame says that it listens; a serial port would lose what is sent before.
+	// The kernel's first frame says that it listens; a serial port would lose what is sent
+	// before.
 	go func() {
 		<-r.began
 		r.channel.ForwardStdin(r.guest.Stdin)
@@ -172,7 +183,8 @@ func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
 		defer streams.Done()
 		if err := r.readFrames(bufio.NewReaderSize(stdout, 1<<16)); err != nil {
 			r.stop(err)
-			io.Copy(io.Discard, stdout) // QEMU must not block on a full pipe while it is being ended
+			// QEMU must not block on a full pipe while it is being ended
+			io.Copy(io.Discard, stdout)
 		}
 	}()
 	streams.Wait()
@@ -242,7 +254,9 @@ func (r *run) readFrames(stream io.Reader) error {
 			return nil
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil // the machine ended within a frame; that it did not finish is seen from the exit records
+			// the machine ended within a frame; that it did not finish is seen from the
+			// exit records
+			return nil
 		}
 		if err == nil {
 			err = r.handle(frame)
@@ -275,7 +289,8 @@ func (r *run) handle(frame hostchannel.Frame) error {
 		return err
 	case abi.HostFrameFault:
 		fault, err := hostchannel.DecodeFault(frame.Payload)
-		if err == nil && r.faults[fault.Program] == nil && len(r.faults) < abi.BootTogetherMax {
+		if err == nil && r.faults[fault.Program] == nil &&
+			len(r.faults) < abi.BootTogetherMax {
 			r.faults[fault.Program] = &fault
 		}
 		return err
@@ -301,7 +316,8 @@ func (r *run) programEnded(payload []byte) error {
 		return err
 	}
 	if int(record.Program) != len(r.outcome.Programs) {
-		return fmt.Errorf("the machine reports the end of program %d, expected %d", record.Program, len(r.outcome.Programs))
+		return fmt.Errorf("the machine reports the end of program %d, expected %d",
+			record.Program, len(r.outcome.Programs))
 	}
 	end := ProgramEnd{record, r.faults[record.Program]}
 	delete(r.faults, record.Program)

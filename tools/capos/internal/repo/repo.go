@@ -1,5 +1,5 @@
-// Package repo knows where things are: the repository this tool was built from, what is built in it, the cache
-// directory, the ported Go toolchain; and it has them built when they are not.
+// Package repo knows where things are: the repository this tool was built from, what is built in
+// it, the cache directory, the ported Go toolchain; and it has them built when they are not.
 package repo
 
 import (
@@ -30,7 +30,9 @@ func Root() (string, error) {
 		root = filepath.Dir(filepath.Dir(filepath.Dir(self)))
 	}
 	if _, err := os.Stat(filepath.Join(root, "abi", "schema")); err != nil {
-		return "", fmt.Errorf("%s is not the capOS repository; start this tool as ./capos there", root)
+		return "",
+			fmt.Errorf("%s is not the capOS repository; start this tool as ./capos "+
+				"there", root)
 	}
 	return root, nil
 }
@@ -39,7 +41,9 @@ func Root() (string, error) {
 func CacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
-		return "", errors.New("neither HOME nor XDG_CACHE_HOME is set: set one, it is where the Go toolchain is kept")
+		return "",
+			errors.New("neither HOME nor XDG_CACHE_HOME is set: set one, it is where " +
+				"the Go toolchain is kept")
 	}
 	dir := filepath.Join(base, "capos")
 	return dir, os.MkdirAll(dir, 0o755)
@@ -61,16 +65,19 @@ func KernelGoal(variant string) string {
 	return "kernel"
 }
 
-// Make builds goals of the root Makefile. What make prints goes to standard error: standard output is the program's.
+// Make builds goals of the root Makefile. What make prints goes to standard error: standard output
+// is the program's.
 func Make(root string, goals ...string) error {
 	unlock, err := lockBuild(root)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	args := append([]string{"--no-print-directory", "-s", "-j", strconv.Itoa(runtime.NumCPU()), "-C", root}, goals...)
+	args := append([]string{"--no-print-directory", "-s", "-j", strconv.Itoa(runtime.NumCPU()),
+		"-C", root}, goals...)
 	// A make that started this tool must not pass its own flags and job slots on.
-	return runQuietly("building "+strings.Join(goals, " and "), exec.Command("make", args...), "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+	return runQuietly("building "+strings.Join(goals, " and "), exec.Command("make", args...),
+		"MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 }
 
 // lockBuild keeps two of these tools from building in the same directory at once.
@@ -93,19 +100,24 @@ func lockBuild(root string) (unlock func(), err error) {
 // quietTime is how long something may take before it is said that it is going on.
 const quietTime = 700 * time.Millisecond
 
-// Progress says on standard error what is going on when it takes longer than a moment. Calling the returned function
-// ends it.
+// Progress says on standard error what is going on when it takes longer than a moment. Calling the
+// returned function ends it.
 func Progress(what string) (done func()) {
 	start := time.Now()
-	timer := time.AfterFunc(quietTime, func() { fmt.Fprintf(os.Stderr, "capos: %s ...\n", what) })
+	timer := time.AfterFunc(quietTime, func() {
+		fmt.Fprintf(os.Stderr, "capos: %s ...\n",
+			what)
+	})
 	return func() {
 		if !timer.Stop() {
-			fmt.Fprintf(os.Stderr, "capos: %s took %.1f s\n", what, time.Since(start).Seconds())
+			fmt.Fprintf(os.Stderr, "capos: %s took %.1f s\n", what,
+				time.Since(start).Seconds())
 		}
 	}
 }
 
-// runQuietly runs a command with its output on standard error, without the named variables in its environment.
+// runQuietly runs a command with its output on standard error, without the named variables in its
+// environment.
 func runQuietly(what string, cmd *exec.Cmd, unset ...string) error {
 	defer Progress(what)()
 	cmd.Env = Without(os.Environ(), unset...)
@@ -132,8 +144,9 @@ func Without(env []string, names ...string) []string {
 	return kept
 }
 
-// GoRoot gives the ported toolchain's GOROOT, building it first when it is missing or out of date. The program that
-// builds it shows its own progress. release "" is the one that the port is made with.
+// GoRoot gives the ported toolchain's GOROOT, building it first when it is missing or out of date.
+// The program that builds it shows its own progress. release "" is the one that the port is made
+// with.
 func GoRoot(root, release string) (string, error) {
 	args := []string{"path"}
 	if release != "" {
@@ -144,7 +157,9 @@ func GoRoot(root, release string) (string, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("the Go toolchain for capOS could not be built (goport path: %w)", err)
+		return "",
+			fmt.Errorf("the Go toolchain for capOS could not be built (goport path: "+
+				"%w)", err)
 	}
 	dir := string(bytes.TrimSpace(out))
 	if _, err := os.Stat(filepath.Join(dir, "bin", "go")); err != nil {
@@ -156,10 +171,14 @@ func GoRoot(root, release string) (string, error) {
 // WrapperDir is the directory with go_capos_amd64_exec, which the go command looks for on PATH.
 func WrapperDir(root string) string { return filepath.Join(root, "build", "tools", "bin") }
 
-// GoEnv gives the environment in which the ported go command builds for capOS and runs what it builds.
+// GoEnv gives the environment in which the ported go command builds for capOS and runs what it
+// builds.
 func GoEnv(root, goroot, cache string) []string {
-	env := Without(os.Environ(), "GOROOT", "GOOS", "GOARCH", "GOTOOLCHAIN", "GOCACHE", "PATH", "CGO_ENABLED", "CAPOS_ROOT", "MAKEFLAGS")
-	return append(env, "GOROOT="+goroot, "GOOS=capos", "GOARCH=amd64", "GOTOOLCHAIN=local", "CGO_ENABLED=0", "CAPOS_ROOT="+root,
+	env := Without(os.Environ(), "GOROOT", "GOOS", "GOARCH", "GOTOOLCHAIN", "GOCACHE", "PATH",
+		"CGO_ENABLED", "CAPOS_ROOT", "MAKEFLAGS")
+	return append(env, "GOROOT="+goroot, "GOOS=capos", "GOARCH=amd64", "GOTOOLCHAIN=local",
+		"CGO_ENABLED=0", "CAPOS_ROOT="+root,
 		"GOCACHE="+filepath.Join(cache, "go-build-capos"),
-		"PATH="+WrapperDir(root)+string(os.PathListSeparator)+filepath.Join(goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+		"PATH="+WrapperDir(root)+string(os.PathListSeparator)+filepath.Join(goroot,
+			"bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 }

@@ -1,4 +1,5 @@
-// Package report says in words how programs and machines ended, and with which exit status that leaves the host.
+// Package report says in words how programs and machines ended, and with which exit status that
+// leaves the host.
 package report
 
 import (
@@ -13,9 +14,11 @@ import (
 	"capos.dev/tools/capos/internal/symbols"
 )
 
-// Exit statuses of the tool itself; docs/run.md is their manual. Everything else is the program's own.
+// Exit statuses of the tool itself; docs/run.md is their manual. Everything else is the program's
+// own.
 const (
-	StatusNoBoot     = 122 // the machine did not come up, or ran out of memory before the program ran
+	// the machine did not come up, or ran out of memory before the program ran
+	StatusNoBoot     = 122
 	StatusPanic      = 123 // the kernel panicked
 	StatusTimeout    = 124
 	StatusFailed     = 125 // capos itself failed: QEMU missing, bad flags
@@ -24,7 +27,8 @@ const (
 	statusSignal     = 128 // plus the number Unix gives to what ended the program
 )
 
-// unixNumber is the number under which Unix knows each way of being ended, so that 128 + n means the same here.
+// unixNumber is the number under which Unix knows each way of being ended, so that 128 + n means
+// the same here.
 var unixNumber = map[int]int{
 	abi.NotificationKindPageFault:          11,
 	abi.NotificationKindGeneralProtection:  11,
@@ -40,17 +44,19 @@ var unixNumber = map[int]int{
 }
 
 var kindText = map[int]string{
-	abi.NotificationKindPageFault:          "page fault",
-	abi.NotificationKindGeneralProtection:  "general protection fault: a privileged instruction or a non-canonical address",
+	abi.NotificationKindPageFault: "page fault",
+	abi.NotificationKindGeneralProtection: "general protection fault: a privileged " +
+		"instruction or a non-canonical address",
 	abi.NotificationKindDivide:             "division by zero or overflow",
 	abi.NotificationKindFloatingPoint:      "floating-point exception",
 	abi.NotificationKindIllegalInstruction: "illegal instruction",
 	abi.NotificationKindBreakpoint:         "breakpoint",
 	abi.NotificationKindAlignment:          "misaligned access",
-	abi.NotificationKindOutOfMemory:        "out of memory: no frame left for a page touched for the first time",
-	abi.NotificationKindInterrupt:          "interrupt",
-	abi.NotificationKindQuit:               "quit",
-	abi.NotificationKindTerminate:          "terminate",
+	abi.NotificationKindOutOfMemory: "out of memory: no frame left for a page touched " +
+		"for the first time",
+	abi.NotificationKindInterrupt: "interrupt",
+	abi.NotificationKindQuit:      "quit",
+	abi.NotificationKindTerminate: "terminate",
 }
 
 func describeKind(kind int) string {
@@ -75,14 +81,20 @@ func Program(end *machine.ProgramEnd, name string, table *symbols.Table) (status
 	case abi.ExitKindFaulted:
 		return signalStatus(code), faultText(end.Fault, code, name, table)
 	case abi.ExitKindKilled:
-		return signalStatus(code), fmt.Sprintf("capos: %s was ended: %s\n", name, describeKind(code))
+		return signalStatus(code), fmt.Sprintf("capos: %s was ended: %s\n", name,
+			describeKind(code))
 	case abi.ExitKindRefused:
 		if code == abi.ErrorNoMemory {
-			return StatusNoBoot, fmt.Sprintf("capos: %s could not be started: the machine has too little memory (-m gives it more)\n", name)
+			return StatusNoBoot,
+				fmt.Sprintf("capos: %s could not be started: the machine has too "+
+					"little memory (-m gives it more)\n", name)
 		}
-		return StatusNotProgram, fmt.Sprintf("capos: the kernel refused to start %s (error %d)\n", name, code)
+		return StatusNotProgram,
+			fmt.Sprintf("capos: the kernel refused to start %s (error %d)\n", name,
+				code)
 	default:
-		return StatusFailed, fmt.Sprintf("capos: %s ended in an unknown way (%d)\n", name, end.Kind)
+		return StatusFailed, fmt.Sprintf("capos: %s ended in an unknown way (%d)\n", name,
+			end.Kind)
 	}
 }
 
@@ -90,10 +102,12 @@ func Program(end *machine.ProgramEnd, name string, table *symbols.Table) (status
 func LeakText(end *machine.ProgramEnd, name string) string {
 	text := ""
 	if end.LeaksFrames() {
-		text += fmt.Sprintf("capos: %s: frame leak: %d free frames before, %d after\n", name, end.FramesBefore, end.FramesAfter)
+		text += fmt.Sprintf("capos: %s: frame leak: %d free frames before, %d after\n",
+			name, end.FramesBefore, end.FramesAfter)
 	}
 	if end.LeaksObjects() {
-		text += fmt.Sprintf("capos: %s: object leak: %d kernel objects before, %d after\n", name, end.ObjectsBefore, end.ObjectsAfter)
+		text += fmt.Sprintf("capos: %s: object leak: %d kernel objects before, %d after\n",
+			name, end.ObjectsBefore, end.ObjectsAfter)
 	}
 	return text
 }
@@ -112,9 +126,11 @@ func faultText(f *hostchannel.Fault, kind int, name string, table *symbols.Table
 	fmt.Fprintf(&b, "capos: %s was ended by a fault: %s\n", name, describeFault(f))
 	fmt.Fprintf(&b, "  at %s\n", located(f.RIP, table.Describe(f.RIP)))
 	for _, address := range backtrace(f, table) {
-		fmt.Fprintf(&b, "  called from %s\n", located(address, table.DescribeReturn(address)))
+		fmt.Fprintf(&b, "  called from %s\n",
+			located(address, table.DescribeReturn(address)))
 	}
-	fmt.Fprintf(&b, "  thread %d, CPU %d, rsp %#x, rbp %#x, processor error code %#x\n", f.Thread, f.CPU, f.RSP, f.RBP, f.ErrorCode)
+	fmt.Fprintf(&b, "  thread %d, CPU %d, rsp %#x, rbp %#x, processor error code %#x\n",
+		f.Thread, f.CPU, f.RSP, f.RBP, f.ErrorCode)
 	return b.String()
 }
 
@@ -148,8 +164,9 @@ func describeFault(f *hostchannel.Fault) string {
 
 const backtraceMax = 16
 
-// backtrace follows frame pointers through the sampled stack. Where the chain leaves the sample at once - code without
-// frame pointers, a corrupt stack - it lists what looks like return addresses instead.
+// backtrace follows frame pointers through the sampled stack. Where the chain leaves the sample at
+// once - code without frame pointers, a corrupt stack - it lists what looks like return addresses
+// instead.
 func backtrace(f *hostchannel.Fault, table *symbols.Table) []uint64 {
 	var found []uint64
 	for rbp := f.RBP; rbp >= f.RSP && rbp%8 == 0 && len(found) < backtraceMax; {
@@ -195,7 +212,8 @@ func SymbolizeKernel(line string, kernel *symbols.Table) string {
 const lastLogLines = 12
 
 // Machine explains a machine that did not go through all its programs, and gives the status.
-func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (status int, text string) {
+func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (status int,
+	text string) {
 	var b strings.Builder
 	emulatorSays, tooBig := "", false
 	for _, line := range o.Log {
@@ -215,15 +233,21 @@ func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (stat
 	case o.Stopped != nil && o.Stopped != machine.ErrNoPowerOff:
 		return StatusFailed, fmt.Sprintf("capos: the machine was stopped: %v\n", o.Stopped)
 	case tooBig:
-		return StatusNoBoot, fmt.Sprintf("capos: the program and its files do not fit into a machine of %d MiB; -m gives it more\n", c.MemoryMiB)
+		return StatusNoBoot,
+			fmt.Sprintf("capos: the program and its files do not fit into a machine "+
+				"of %d MiB; -m gives it more\n", c.MemoryMiB)
 	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
-		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n", emulatorSays)
+		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n",
+			emulatorSays)
 	case len(o.Programs) > 0:
 		status = StatusNoBoot
-		fmt.Fprintf(&b, "capos: the machine ended without a word after %d program(s)\n", len(o.Programs))
+		fmt.Fprintf(&b, "capos: the machine ended without a word after %d program(s)\n",
+			len(o.Programs))
 	default:
 		status = StatusNoBoot
-		fmt.Fprintf(&b, "capos: the machine ended before the program did (QEMU's status %d)", o.QEMUStatus)
+		fmt.Fprintf(&b,
+			"capos: the machine ended before the program did (QEMU's status %d)",
+			o.QEMUStatus)
 		if c.MemoryMiB < 16 {
 			fmt.Fprintf(&b, "; it has %d MiB of memory, -m gives it more", c.MemoryMiB)
 		}

@@ -1,5 +1,6 @@
-// Package screenfont makes the kernel's screen font, 256 glyphs of 8 by 16 pixels numbered as in ISO 8859-1, from a font in
-// the format of the GRUB boot loader (PFF2), which every installation of it has.
+// Package screenfont makes the kernel's screen font, 256 glyphs of 8 by 16 pixels numbered as in
+// ISO 8859-1, from a font in the format of the GRUB boot loader (PFF2), which every installation of
+// it has.
 package screenfont
 
 import (
@@ -8,7 +9,8 @@ import (
 	"fmt"
 )
 
-// Dimensions of a glyph, and the size of the whole font as the kernel wants it: a byte for each line of each glyph.
+// Dimensions of a glyph, and the size of the whole font as the kernel wants it: a byte for each
+// line of each glyph.
 const (
 	GlyphWidth  = 8
 	GlyphHeight = 16
@@ -16,11 +18,13 @@ const (
 )
 
 const (
-	indexEntrySize  = 9  // u32 code point, u8 compression, u32 offset in the file
-	glyphHeaderSize = 10 // u16 width, u16 height, i16 x, i16 y of the lower left corner, i16 advance
+	indexEntrySize = 9 // u32 code point, u8 compression, u32 offset in the file
+	// u16 width, u16 height, i16 x, i16 y of the lower left corner, i16 advance
+	glyphHeaderSize = 10
 )
 
-// pff2 is a font file: sections of a four letter name, a big-endian length and that many bytes; the last, DATA, goes on to the end.
+// pff2 is a font file: sections of a four letter name, a big-endian length and that many bytes; the
+// last, DATA, goes on to the end.
 type pff2 struct {
 	file     []byte
 	sections map[string][]byte
@@ -45,7 +49,8 @@ func parse(file []byte) (*pff2, error) {
 	return f, nil
 }
 
-// FromPFF2 gives the kernel's font. Characters that the file lacks, or whose glyphs are too large, are blank.
+// FromPFF2 gives the kernel's font. Characters that the file lacks, or whose glyphs are too large,
+// are blank.
 func FromPFF2(file []byte) ([]byte, error) {
 	f, err := parse(file)
 	if err != nil {
@@ -54,12 +59,14 @@ func FromPFF2(file []byte) ([]byte, error) {
 	font := make([]byte, Size)
 	ascent := int(binary.BigEndian.Uint16(f.sections["ASCE"]))
 	drawn := 0
-	for index := f.sections["CHIX"]; len(index) >= indexEntrySize; index = index[indexEntrySize:] {
+	for index := f.sections["CHIX"]; len(
+		index) >= indexEntrySize; index = index[indexEntrySize:] {
 		code, offset := binary.BigEndian.Uint32(index), binary.BigEndian.Uint32(index[5:])
 		if code <= ' ' || code >= 256 || code >= 0x7f && code < 0xa0 {
 			continue
 		}
-		if err := f.draw(font[code*GlyphHeight:][:GlyphHeight], uint64(offset), ascent); err != nil {
+		if err := f.draw(font[code*GlyphHeight:][:GlyphHeight], uint64(offset),
+			ascent); err != nil {
 			return nil, fmt.Errorf("the font's character %#x: %w", code, err)
 		}
 		drawn++
@@ -70,7 +77,8 @@ func FromPFF2(file []byte) ([]byte, error) {
 	return font, nil
 }
 
-// draw puts the glyph at an offset of the file in its place: bits follow each other without regard to bytes.
+// draw puts the glyph at an offset of the file in its place: bits follow each other without regard
+// to bytes.
 func (f *pff2) draw(lines []byte, offset uint64, ascent int) error {
 	if offset+glyphHeaderSize > uint64(len(f.file)) {
 		return errors.New("it lies beyond the end")

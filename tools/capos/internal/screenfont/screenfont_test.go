@@ -30,7 +30,8 @@ func makeFont(glyphs ...glyph) []byte {
 		binary.Write(&index, binary.BigEndian, g.code)
 		index.WriteByte(0)
 		binary.Write(&index, binary.BigEndian, uint32(start+data.Len()))
-		binary.Write(&data, binary.BigEndian, []int16{g.width, g.height, g.left, g.bottom, g.size})
+		binary.Write(&data, binary.BigEndian, []int16{g.width, g.height, g.left, g.bottom,
+			g.size})
 		data.Write(g.bits)
 	}
 	section("CHIX", index.Bytes())
@@ -41,12 +42,15 @@ func makeFont(glyphs ...glyph) []byte {
 
 func TestGlyphsFindTheirPlace(t *testing.T) {
 	font, err := FromPFF2(makeFont(
-		glyph{'!', 1, 3, 4, 0, 8, []byte{0b10100000}},                     // from the base line, line 13, up
-		glyph{'x', 3, 2, 1, -2, 8, []byte{0b10101100}},                    // down to the last line: two lines of three bits
+		// from the base line, line 13, up
+		glyph{'!', 1, 3, 4, 0, 8, []byte{0b10100000}},
+		// down to the last line: two lines of three bits
+		glyph{'x', 3, 2, 1, -2, 8, []byte{0b10101100}},
 		glyph{0xe9, 8, 16, 0, -2, 8, bytes.Repeat([]byte{0x81, 0x18}, 8)}, // a whole cell
 		glyph{'W', 9, 1, 0, 0, 9, []byte{0xff, 0xff}},                     // too wide
 		glyph{'H', 1, 1, 0, 14, 8, []byte{0xff}},                          // too high
-		glyph{0x20ac, 8, 1, 0, 0, 8, []byte{0xff}}, glyph{'\n', 8, 1, 0, 0, 8, []byte{0xff}}))
+		glyph{0x20ac, 8, 1, 0, 0, 8, []byte{0xff}}, glyph{'\n', 8, 1, 0, 0, 8,
+			[]byte{0xff}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +61,8 @@ func TestGlyphsFindTheirPlace(t *testing.T) {
 	if !bytes.Equal(font, want) {
 		for i := range font {
 			if font[i] != want[i] {
-				t.Errorf("glyph %#x line %d: %08b, expected %08b", i/16, i%16, font[i], want[i])
+				t.Errorf("glyph %#x line %d: %08b, expected %08b", i/16, i%16,
+					font[i], want[i])
 			}
 		}
 	}
@@ -94,7 +99,8 @@ func TestInstalledFont(t *testing.T) {
 	seen := map[string]rune{}
 	for code := rune('!'); code < 0x7f; code++ {
 		lines := string(font[code*GlyphHeight:][:GlyphHeight])
-		if other, found := seen[lines]; found || lines == string(make([]byte, GlyphHeight)) {
+		if other, found := seen[lines]; found ||
+			lines == string(make([]byte, GlyphHeight)) {
 			t.Errorf("%q looks like %q, or like nothing", code, other)
 		}
 		seen[lines] = code

@@ -1,5 +1,5 @@
-// Package symbols turns addresses of a program or of the kernel into names and source lines, from whatever the ELF
-// file still carries: Go's line table, DWARF, or the symbol table alone.
+// Package symbols turns addresses of a program or of the kernel into names and source lines, from
+// whatever the ELF file still carries: Go's line table, DWARF, or the symbol table alone.
 package symbols
 
 import (
@@ -19,13 +19,15 @@ type Table struct {
 	text      []section
 }
 
-// section is executable memory with its contents, to tell return addresses from other numbers on a stack.
+// section is executable memory with its contents, to tell return addresses from other numbers on a
+// stack.
 type section struct {
 	start uint64
 	bytes []byte
 }
 
-// Open reads what the file at path has. A file without any symbols gives a table that knows nothing.
+// Open reads what the file at path has. A file without any symbols gives a table that knows
+// nothing.
 func Open(path string) (*Table, error) {
 	file, err := elf.Open(path)
 	if err != nil {
@@ -43,12 +45,15 @@ func Open(path string) (*Table, error) {
 	t.readGoLines(file)
 	symbols, _ := file.Symbols() // none in a stripped file
 	for _, s := range symbols {
-		// Assembly labels have no type; they still name the code better than a bare address does.
-		if kind := elf.ST_TYPE(s.Info); (kind == elf.STT_FUNC || kind == elf.STT_NOTYPE) && t.inText(s.Value) && s.Name != "" {
+		// Assembly labels have no type; they still name the code better than a bare address
+		// does.
+		if kind := elf.ST_TYPE(s.Info); (kind == elf.STT_FUNC || kind == elf.STT_NOTYPE) &&
+			t.inText(s.Value) && s.Name != "" {
 			t.functions = append(t.functions, s)
 		}
 	}
-	sort.SliceStable(t.functions, func(i, j int) bool { return t.functions[i].Value < t.functions[j].Value })
+	sort.SliceStable(t.functions,
+		func(i, j int) bool { return t.functions[i].Value < t.functions[j].Value })
 	if t.golines == nil {
 		t.lines, _ = file.DWARF()
 	}
@@ -84,7 +89,8 @@ func (t *Table) code(address uint64) (before []byte, ok bool) {
 	return nil, false
 }
 
-// Describe names an address: "main.crash (main.go:12)", "memcpy+0x1f", or "" when nothing is known about it.
+// Describe names an address: "main.crash (main.go:12)", "memcpy+0x1f", or "" when nothing is known
+// about it.
 func (t *Table) Describe(address uint64) string {
 	if t == nil {
 		return ""
@@ -94,7 +100,8 @@ func (t *Table) Describe(address uint64) string {
 			return fmt.Sprintf("%s (%s:%d)", fn.Name, shorten(file), line)
 		}
 	}
-	i := sort.Search(len(t.functions), func(i int) bool { return t.functions[i].Value > address })
+	i := sort.Search(len(t.functions),
+		func(i int) bool { return t.functions[i].Value > address })
 	if i == 0 || !t.inText(address) {
 		return ""
 	}
@@ -139,8 +146,9 @@ func shorten(path string) string {
 	return dir + "/" + file
 }
 
-// IsReturnAddress tells whether the instruction before the address is a call, by its usual encodings: what tells
-// return addresses from stale numbers when a stack has no frame pointers to follow.
+// IsReturnAddress tells whether the instruction before the address is a call, by its usual
+// encodings: what tells return addresses from stale numbers when a stack has no frame pointers to
+// follow.
 func (t *Table) IsReturnAddress(address uint64) bool {
 	if t == nil {
 		return false
@@ -153,7 +161,8 @@ func (t *Table) IsReturnAddress(address uint64) bool {
 	if before[n-5] == 0xe8 { // call rel32
 		return true
 	}
-	for size := 2; size <= 7; size++ { // call r/m64: ff /2, with optional prefix, SIB and displacement
+	// call r/m64: ff /2, with optional prefix, SIB and displacement
+	for size := 2; size <= 7; size++ {
 		if before[n-size] == 0xff && before[n-size+1]>>3&7 == 2 {
 			return true
 		}

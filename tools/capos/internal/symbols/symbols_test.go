@@ -18,7 +18,8 @@ func TestGoProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	pc := uint64(reflect.ValueOf(TestGoProgram).Pointer())
-	if got := table.Describe(pc); !strings.HasPrefix(got, "capos.dev/tools/capos/internal/symbols.TestGoProgram (symbols/symbols_test.go:") {
+	if got := table.Describe(pc); !strings.HasPrefix(got,
+		"capos.dev/tools/capos/internal/symbols.TestGoProgram (symbols/symbols_test.go:") {
 		t.Errorf("Describe(%#x) = %q", pc, got)
 	}
 	if got := table.Describe(0x10); got != "" {

@@ -19,8 +19,8 @@ func accept(s int) (int, syscall.Sockaddr, string, error) {
 
 func newIovecWithBase(base *byte) syscall.Iovec { return syscall.Iovec{Base: base} }
 
-// writev writes the pieces one by one until one is not taken completely. An error after the first byte shows up again in the
-// next call.
+// writev writes the pieces one by one until one is not taken completely. An error after the first
+// byte shows up again in the next call.
 func writev(fd int, iovecs []syscall.Iovec) (uintptr, error) {
 	var written uintptr
 	for _, v := range iovecs {
