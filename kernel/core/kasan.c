@@ -16,9 +16,9 @@
 
 #include <capos/abi.h>
 
+#include "core/address.h"
 #include "core/log.h"
-#include "core/symbols.h"
-#include "mm/frame.h"
+#include "core/panic.h"
 
 #define GRANULE 8u
 #define IMAGE_BASE 0xffffffff80000000ul

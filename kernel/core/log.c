@@ -1,153 +1,34 @@
-/* The text log on the machine's own terminal, and the end of the world.
- *
- * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer
- * chain; symbols come from the table the second link pass puts into the image (kernel.mk), so that
- * the report reads without any tool. */
+/* The text log on the machine's own terminal. The terminal registers itself, because the log stands
+ * below every device. */
 #include "core/log.h"
 
-#include "machine/apic.h"
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "core/lock.h"
-#include "core/string.h"
-#include "core/symbols.h"
-#include "dev/terminal.h"
-#include "proc/process.h"
-#include "sched/clock.h"
-#include "sched/thread.h"
-
-#define STOP_POLLS 1000000u
+#include "core/panic.h"
 
 static struct spinlock log_lock = SPINLOCK_INIT(LOG);
-static bool panicking;
+static void (*log_output)(const char *text, size_t size); /* set once at boot */
+
+void log_set_output(void (*output)(const char *text, size_t size))
+{
+	log_output = output;
+}
 
 void log_printf(const char *format, ...)
 {
 	char line[256];
 	va_list arguments;
+	bool alone = panic_begun(); /* the other CPUs have stopped, perhaps with the lock */
 	va_start(arguments, format);
 	int length = text_vformat(line, sizeof line - 1, format, arguments);
 	va_end(arguments);
 	if (length > (int)sizeof line - 2)
 		length = sizeof line - 2;
 	line[length] = '\n';
-	if (!panicking)
+	if (!log_output)
+		return;
+	if (!alone)
 		spin_lock(&log_lock);
-	terminal_write(line, (size_t)length + 1);
-	if (!panicking)
+	log_output(line, (size_t)length + 1);
+	if (!alone)
 		spin_unlock(&log_lock);
-}
-
-static bool is_kernel_address(uint64_t address)
-{
-	return address >= 0xffff800000000000ul;
-}
-
-static void print_place(uint64_t rip)
-{
-	uint64_t offset;
-	const char *name = symbol_lookup(rip, &offset);
-	if (is_kernel_address(rip))
-		log_printf("  [<%016lx>] %s+0x%lx", rip, name ? name : "?", offset);
-	else
-		log_printf("  [<%016lx>] the program", rip);
-}
-
-/* Of return addresses, the call's last byte is shown: a call that never returns may be the last of
- * its function. A program's RBP may hold anything and is not followed. */
-void backtrace_print(uint64_t rip, uint64_t rbp)
-{
-	for (int depth = 0; depth < 32; depth++) {
-		print_place(rip);
-		if (!is_kernel_address(rip) || !is_kernel_address(rbp) || rbp % 8)
-			break;
-		const uint64_t *frame = (const uint64_t *)rbp;
-		rip = frame[1] - 1;
-		if (frame[0] <= rbp || !is_kernel_address(rip))
-			break;
-		rbp = frame[0];
-	}
-}
-
-void panic_stop_cpu(uint64_t rip)
-{
-	struct percpu *cpu = percpu();
-	if (!cpu->stopped_rip)
-		__atomic_store_n(&cpu->stopped_rip, rip, __ATOMIC_RELEASE);
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
-bool panic_begun(void)
-{
-	return __atomic_load_n(&panicking, __ATOMIC_SEQ_CST);
-}
-
-void panic_begin(uint64_t rip)
-{
-	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
-		panic_stop_cpu(rip);
-	percpu()->in_panic = 1;
-	apic_stop_others();
-}
-
-static void print_cpu(const struct percpu *cpu, const char *what)
-{
-	const struct thread *thread = cpu->current;
-	log_printf("capos: CPU %u%s, thread %lu \"%s\", process %s", cpu->id, what,
-		thread ? thread->id : 0, thread ? thread->name : "none",
-		thread && thread->process ? thread->process->name : "none (kernel)");
-}
-
-/* Where the others were. One that does not take the interrupt (it hangs, or is itself not
- * scheduled) is not waited for long. */
-static void print_other_cpus(void)
-{
-	for (unsigned id = 0; id < cpus_online(); id++) {
-		struct percpu *cpu = &percpus[id];
-		if (cpu == percpu())
-			continue;
-		uint64_t rip = 0;
-		for (unsigned i = 0; i < STOP_POLLS &&
-			!(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE));
-			i++)
-			cpu_relax();
-		print_cpu(cpu, rip ? " stopped" : " does not answer");
-		if (rip)
-			print_place(rip);
-	}
-}
-
-void panic_end(void)
-{
-	print_cpu(percpu(), "");
-	log_printf("capos: %lu ns after boot", clock_now_ns());
-	print_other_cpus();
-	log_printf("capos: stopped");
-	outb(0xf4, 0x3f); /* isa-debug-exit status 127: the runner reports a panic */
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
-void panic(const char *format, ...)
-{
-	char line[200];
-	va_list arguments;
-	va_start(arguments, format);
-	text_vformat(line, sizeof line, format, arguments);
-	va_end(arguments);
-	uint64_t call = (uint64_t)__builtin_return_address(0) - 1;
-	panic_begin(call);
-	log_printf("capos: kernel panic: %s", line);
-	backtrace_print(call, *(uint64_t *)__builtin_frame_address(0));
-	panic_end();
-	__builtin_unreachable();
-}
-
-uintptr_t __stack_chk_guard =
-	0x00a5f0c3d217e96bul; /* replaced at boot; the zero byte stops string overruns */
-
-_Noreturn void __stack_chk_fail(void)
-{
-	panic("kernel stack overrun");
 }

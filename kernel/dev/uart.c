@@ -5,7 +5,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/tlb.h"
-#include "core/symbols.h"
+#include "core/panic.h"
 #include "dev/channel.h"
 
 #define COM1 0x3f8

@@ -14,7 +14,6 @@
 #include "core/log.h"
 #include "init/selftest.h"
 #include "core/string.h"
-#include "core/symbols.h"
 #include "dev/devices.h"
 #include "dev/screen.h"
 #include "dev/terminal.h"
@@ -128,6 +127,7 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	/* GS must reach the per-CPU data before the first lock. */
 	percpus[0].self = &percpus[0];
 	wrmsr(0xc0000101, (uint64_t)&percpus[0]);
+	log_set_output(terminal_write);
 	cpu_detect();
 	choose_stack_guard();
 	read_loader_information(information, magic);

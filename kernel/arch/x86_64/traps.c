@@ -10,7 +10,7 @@
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
-#include "core/symbols.h"
+#include "core/panic.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "proc/process.h"

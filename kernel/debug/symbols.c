@@ -1,6 +1,6 @@
 /* Address to function name. The table is sorted by address: offsets from the kernel's base and into
  * the names. */
-#include "core/symbols.h"
+#include "debug/symbols.h"
 
 #include <stddef.h>
 

@@ -1,0 +1,10 @@
+/* The kernel's own symbol table, made by the second link pass. */
+#ifndef CAPOS_DEBUG_SYMBOLS_H
+#define CAPOS_DEBUG_SYMBOLS_H
+
+#include <stdint.h>
+
+/* The function around the address and the offset into it; NULL when there is none. */
+const char *symbol_lookup(uint64_t address, uint64_t *offset);
+
+#endif
