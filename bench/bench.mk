@@ -6,4 +6,5 @@ bench:
 	@bench/run $(if $(ONLY),--only '$(ONLY)') $(BENCH_FLAGS)
 
 bench-check: ## check the benchmark's own sources
-	@cd bench && $(HOST_GO) vet ./... && $(HOST_GO) test ./...
+	@cd bench && $(HOST_GO) vet ./...
+	@cd tools && $(HOST_GO) vet ./bench && $(HOST_GO) test ./bench

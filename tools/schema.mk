@@ -1,13 +1,14 @@
 # The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and
-# tools/abi up to date.
+# tools/internal/abi up to date.
 
 SCHEMA_SOURCES   := $(wildcard abi/schema/*.capnp)
 CAPNPC_SOURCES   := $(filter-out %_test.go,$(wildcard tools/capnpc-capos/*.go)) tools/go.mod
 CAPNPC           := build/tools/capnpc-capos
 SCHEMA_STAMP     := build/gen/.stamp
+TOOLS_ABI        := tools/internal/abi/abi.go
 
 .PHONY: schema
-schema: $(SCHEMA_STAMP)
+schema: $(SCHEMA_STAMP) $(TOOLS_ABI)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
@@ -16,10 +17,14 @@ $(CAPNPC): $(CAPNPC_SOURCES)
 
 # The compiler leaves unchanged outputs alone, so the stamp carries the time of the last run.
 $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)
-	@mkdir -p build/gen tools/abi
+	@mkdir -p build/gen
 	capnp compile -I abi/schema -o $(CAPNPC):build/gen $(SCHEMA_SOURCES)
-	@cmp -s build/gen/go/host/abi.go tools/abi/abi.go || cp build/gen/go/host/abi.go tools/abi/abi.go
 	@touch $@
+
+# Left alone while it is the same, so that the tools are not built again.
+$(TOOLS_ABI): $(SCHEMA_STAMP)
+	@mkdir -p $(@D)
+	@cmp -s build/gen/go/host/abi.go $@ || cp build/gen/go/host/abi.go $@
 
 # So that a rule can name a generated file as its prerequisite.
 build/gen/include/capos/abi.h build/gen/kernel/methods.h build/gen/kernel/dispatch.c \

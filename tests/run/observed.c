@@ -20,7 +20,7 @@ static int wrong(const char *what, int64_t status)
 	return 1;
 }
 
-/* In the order of the lines that suite_observe.go expects. */
+/* In the order of the lines that suite/observe.go expects. */
 static int calls(void)
 {
 	capos_cap_t vm = capos_caps.vm, park = capos_caps.park, object = 0;

@@ -1,246 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/report"
-	"capos.dev/tools/capos/internal/symbols"
-)
-
-// batchProgram is one line of a batch file: one of several programs that share a machine, one after
-// the other.
-type batchProgram struct {
-	Name    string   `json:"name"` // what results call it; by default the ELF file's name
-	ELF     string   `json:"elf"`
-	Args    []string `json:"args"` // after argv[0]
-	Env     []string `json:"env"`
-	Timeout string   `json:"timeout"` // a duration; 60s when empty
-
-	// Together: it starts with the program before it, and they run at the same time. What they
-	// write is taken for the first one's.
-	Together bool `json:"together"`
-}
-
-// batchResult is one line of a batch's output.
-type batchResult struct {
-	Name       string `json:"name"`
-	Status     int    `json:"status"`
-	Stdout     string `json:"stdout"`
-	Stderr     string `json:"stderr"`
-	Report     string `json:"report,omitempty"` // why, when it did not simply exit
-	Leak       string `json:"leak,omitempty"`
-	CPUTimeNS  uint64 `json:"cpu_time_ns"`
-	DurationMS int64  `json:"duration_ms"`
-}
-
-func (r *batchResult) ok() bool { return r.Status == 0 && r.Leak == "" }
-
-const (
-	batchTimeout = 60 * time.Second
-
-	// batchOutputMax bounds what is kept of one program's output; a program that writes more is
-	// cut off there.
-	batchOutputMax = 16 << 20
+	"capos.dev/tools/internal/batch"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/machine"
 )
 
 // runBatchFile is --batch FILE: JSON lines in, JSON lines out, status 1 when a program failed or
 // leaked.
 func runBatchFile(root string, c *machine.Config, m *machineFlags, file string) int {
-	programs, err := readBatch(file)
+	programs, err := batch.Read(file)
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	if m.dryRun || m.gdb {
-		return failf("--batch does not go with --dry-run or -d")
+		return cli.Failf("--batch does not go with --dry-run or -d")
 	}
 	out := json.NewEncoder(os.Stdout)
 	status := 0
-	err = runBatch(context.Background(), c, programs, func(r batchResult) {
-		if !r.ok() {
+	err = batch.Run(context.Background(), c, programs, func(r batch.Result) {
+		if !r.OK() {
 			status = 1
 		}
 		out.Encode(r)
 	})
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	return status
-}
-
-func readBatch(file string) ([]batchProgram, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var programs []batchProgram
-	for decoder := json.NewDecoder(f); ; {
-		var p batchProgram
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return programs, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		programs = append(programs, p)
-	}
-}
-
-// runBatch runs the programs and calls result for each, in order. A machine that is lost on the way
-// - a kernel panic, a program that does not end - costs the program that was running; the ones
-// after it get another machine.
-func runBatch(ctx context.Context, c *machine.Config, programs []batchProgram,
-	result func(batchResult)) error {
-	if err := checkKernel(c); err != nil {
-		return err
-	}
-	if err := checkQEMU(); err != nil {
-		return err
-	}
-	for len(programs) > 0 && ctx.Err() == nil {
-		done, err := runSome(ctx, c, programs, result)
-		if err != nil {
-			return err
-		}
-		programs = programs[done:]
-	}
-	return context.Cause(ctx)
-}
-
-// collector gathers the output of the program that is running. All its methods are called from one
-// goroutine.
-type collector struct {
-	programs []batchProgram
-	current  int
-	stdout   limitedBuffer
-	stderr   limitedBuffer
-	notes    limitedBuffer
-	started  time.Time
-	timer    *time.Timer
-	result   func(batchResult)
-}
-
-type limitedBuffer struct{ bytes.Buffer }
-
-func (b *limitedBuffer) Write(data []byte) (int, error) {
-	if room := batchOutputMax - b.Len(); len(data) > room {
-		b.Buffer.Write(data[:max(room, 0)])
-		return len(data), nil
-	}
-	return b.Buffer.Write(data)
-}
-
-// runSome starts one machine and returns how many of the programs have had their result.
-func runSome(ctx context.Context, c *machine.Config, programs []batchProgram,
-	result func(batchResult)) (int, error) {
-	pkg, err := batchPackage(programs)
-	if err != nil {
-		return 0, err
-	}
-	defer pkg.Close()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	k := &collector{programs: programs, result: result, started: time.Now()}
-	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
-	defer k.timer.Stop()
-	outcome, err := machine.Run(ctx, c, pkg, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr,
-		Notes: &k.notes, Ended: k.ended})
-	if err != nil {
-		return 0, err
-	}
-	if k.current < len(programs) {
-		k.lost(outcome, c)
-	}
-	return k.current, nil
-}
-
-func (k *collector) limit() time.Duration {
-	if k.current < len(k.programs) {
-		if d, err := time.ParseDuration(k.programs[k.current].Timeout); err == nil {
-			return d
-		}
-	}
-	return batchTimeout
-}
-
-// ended is called when the machine reports the end of the current program.
-func (k *collector) ended(end machine.ProgramEnd) {
-	if k.current >= len(k.programs) {
-		return
-	}
-	p := k.programs[k.current]
-	var table *symbols.Table
-	if end.Fault != nil {
-		table, _ = symbols.Open(p.ELF)
-	}
-	status, text := report.Program(&end, p.name(), table)
-	k.finish(batchResult{Status: status, Report: text, Leak: report.LeakText(&end, p.name()),
-		CPUTimeNS: end.CpuTimeNs})
-	k.timer.Reset(k.limit())
-}
-
-// lost gives the current program a result when the machine is gone.
-func (k *collector) lost(o *machine.Outcome, c *machine.Config) {
-	if errors.Is(o.Stopped, errTimeout) {
-		text := fmt.Sprintf("capos: %s did not end within %v\n",
-			k.programs[k.current].name(), k.limit())
-		k.finish(batchResult{Status: report.StatusTimeout, Report: text + indent(o.Log)})
-		return
-	}
-	kernel, _ := symbols.Open(c.Kernel)
-	status, text := report.Machine(o, c, kernel)
-	k.finish(batchResult{Status: status, Report: text})
-}
-
-func (k *collector) finish(r batchResult) {
-	r.Name = k.programs[k.current].name()
-	r.Stdout, r.Stderr = k.stdout.String(), k.stderr.String()+k.notes.String()
-	r.DurationMS = time.Since(k.started).Milliseconds()
-	k.stdout.Reset()
-	k.stderr.Reset()
-	k.notes.Reset()
-	k.started = time.Now()
-	k.current++
-	k.result(r)
-}
-
-func (p *batchProgram) name() string {
-	if p.Name != "" {
-		return p.Name
-	}
-	return strings.TrimSuffix(filepath.Base(p.ELF), ".elf")
-}
-
-func batchPackage(programs []batchProgram) (*os.File, error) {
-	tree := bootpack.NewTree()
-	if err := tree.AddDir(guestHome); err != nil {
-		return nil, err
-	}
-	var list []bootpack.Program
-	taken := map[string]string{} // guest path to host file
-	for i, p := range programs {
-		path := "/bin/" + p.name()
-		if other := taken[path]; other != "" && other != p.ELF {
-			path = fmt.Sprintf("/bin/%d/%s", i, p.name())
-		}
-		taken[path] = p.ELF
-		if err := tree.AddHostFile(p.ELF, path); err != nil {
-			return nil, err
-		}
-		env := append([]string{"PATH=/bin", "HOME=" + guestHome, "TMPDIR=/tmp", "PWD=/"},
-			p.Env...)
-		list = append(list, bootpack.Program{Path: path, Args: append([]string{path},
-			p.Args...), Env: lastWins(env), Together: p.Together})
-	}
-	return writePackage(tree, list)
 }

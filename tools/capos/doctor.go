@@ -10,21 +10,23 @@ import (
 	"slices"
 	"strings"
 
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/internal/accel"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 )
 
 const doctorText = `Prints what a report about a problem should tell: versions of capOS, host, emulator, compilers and Go, whether KVM can be
 used, and what is missing. Exits with status 1 when something that is needed is missing.`
 
 func doctorCommand(args []string) int {
-	flags := newFlags("doctor", "", doctorText)
-	if status, ok := parse(flags, args); !ok {
+	flags := cli.NewFlags("doctor", "", doctorText)
+	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
 	root, err := repo.Root()
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	show := func(name, value string) { fmt.Printf("%-12s %s\n", name, value) }
 	show("capOS", orMissing(firstLine("git", "-C", root, "describe", "--always", "--dirty")))
@@ -127,9 +129,9 @@ func describeKVM(root string) string {
 	}
 	f.Close()
 	c := &machine.Config{Machine: "microvm", Kernel: repo.Kernel(root, "release")}
-	if checkKernel(c) != nil {
+	if c.CheckKernel() != nil {
 		return "/dev/kvm can be opened; not probed, there is no kernel yet"
 	}
-	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(bestAccelerator(c,
+	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(accel.Best(c,
 		true, false))
 }

@@ -2,16 +2,19 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/guestelf"
-	"capos.dev/tools/capos/internal/repo"
-	"capos.dev/tools/capos/internal/report"
+	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/guestelf"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
 )
 
 const execText = `Runs a program the way go run and go test expect of a foreign system's programs: environment, arguments, working directory,
@@ -19,41 +22,43 @@ standard streams and exit status pass through, the files of the working director
 names, /tmp is writable, and the profiles and coverage files that -test flags name come back.
 Flags for the machine come from CAPOS_RUN_FLAGS, because the go command leaves no room for them.`
 
-const (
-	execMemory = "1G" // Go's own tests are made for machines with some memory
+type execFlags struct {
+	machineFlags
+	batch string
+}
 
-	// runFlagsVar holds machine flags for programs started by the go command.
-	runFlagsVar = "CAPOS_RUN_FLAGS"
-)
+func (e *execFlags) register(fs *flag.FlagSet) {
+	e.machineFlags.register(fs, machine.GoMemory)
+	fs.StringVar(&e.batch, "batch", "",
+		"run the programs listed in `FILE` one after the other, see docs/run.md")
+}
 
 func execCommand(args []string) int {
-	var m machineFlags
-	flags := newFlags("exec", "[FLAGS] PROGRAM [ARGUMENTS]", execText)
-	m.register(flags, execMemory)
-	batch := flags.String("batch", "",
-		"run the programs listed in `FILE` one after the other, see docs/run.md")
-	if status, ok := parse(flags, append(strings.Fields(os.Getenv(runFlagsVar)),
+	var e execFlags
+	flags := cli.NewFlags("exec", "[FLAGS] PROGRAM [ARGUMENTS]", execText)
+	e.register(flags)
+	if status, ok := cli.Parse(flags, append(strings.Fields(os.Getenv(repo.RunFlagsVar)),
 		args...)); !ok {
 		return status
 	}
-	if flags.NArg() == 0 && *batch == "" {
-		return failf("exec what? ./capos exec PROGRAM [ARGUMENTS]")
+	if flags.NArg() == 0 && e.batch == "" {
+		return cli.Failf("exec what? ./capos exec PROGRAM [ARGUMENTS]")
 	}
-	m.quiet = true
+	e.quiet = true
 	root, err := repo.Root()
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
-	config, err := m.config(root)
+	config, err := e.config(root)
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
-	if *batch != "" {
-		return runBatchFile(root, config, &m, *batch)
+	if e.batch != "" {
+		return runBatchFile(root, config, &e.machineFlags, e.batch)
 	}
-	l := &launch{root: root, config: config, flags: &m}
+	l := &launch{root: root, config: config, flags: &e.machineFlags}
 	if err := l.prepareExec(flags.Args()); err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	return l.run()
 }
@@ -64,9 +69,9 @@ func (l *launch) prepareExec(args []string) error {
 		return err
 	}
 	if _, err := guestelf.Check(elf); errors.Is(err, fs.ErrNotExist) {
-		return &statusError{report.StatusNotFound, err}
+		return cli.WithStatus(report.StatusNotFound, err)
 	} else if err != nil {
-		return &statusError{report.StatusNotProgram, err}
+		return cli.WithStatus(report.StatusNotProgram, err)
 	}
 	dir, err := os.Getwd()
 	if err != nil {
@@ -94,9 +99,9 @@ func (l *launch) prepareExec(args []string) error {
 		}
 		l.exports.add(cover, cover, true)
 	}
-	env := append(execEnv(os.Environ()), "HOME="+guestHome, "TMPDIR=/tmp", "PWD="+dir)
+	env := append(execEnv(os.Environ()), "HOME="+bootpack.Home, "TMPDIR=/tmp", "PWD="+dir)
 	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...),
-		Env: lastWins(append(env, l.exports.env()...))}
+		Env: bootpack.LastWins(append(env, l.exports.env()...))}
 	return nil
 }
 
@@ -188,7 +193,7 @@ const (
 // above it, and what go/tests/trees.txt names for packages of the standard library.
 func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
 	tree := bootpack.NewTree()
-	for _, d := range []string{dir, "/tmp", guestHome} {
+	for _, d := range []string{dir, "/tmp", bootpack.Home} {
 		if err := tree.AddDir(d); err != nil {
 			return nil, err
 		}

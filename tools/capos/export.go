@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"capos.dev/tools/capos/internal/hostchannel"
+	"capos.dev/tools/internal/hostchannel"
 )
 
 // exports writes files that a program hands out to the host. The guest is hostile: only names under

@@ -3,13 +3,13 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
-	"os/exec"
 	"runtime"
 	"time"
 
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/internal/accel"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 )
 
 // machineFlags are the flags about the virtual machine, shared by every command that boots one.
@@ -22,7 +22,7 @@ type machineFlags struct {
 	quiet bool
 
 	timeout              time.Duration
-	kernelArgs, qemuArgs list
+	kernelArgs, qemuArgs cli.List
 }
 
 const defaultMemory = "512M"
@@ -88,27 +88,10 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	case "auto":
 		c.Accel = "tcg"
 		if !c.ICount && !m.gdb {
-			c.Accel = bestAccelerator(c, !m.dryRun, m.quiet)
+			c.Accel = accel.Best(c, !m.dryRun, m.quiet)
 		}
 	default:
 		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)
 	}
 	return c, nil
-}
-
-// checkQEMU says what to do when the emulator is missing.
-func checkQEMU() error {
-	if _, err := exec.LookPath(machine.DefaultQEMU); err != nil {
-		return fmt.Errorf("%s is not installed (Debian: apt-get install qemu-system-x86)",
-			machine.DefaultQEMU)
-	}
-	return nil
-}
-
-// checkKernel tells a missing kernel from everything else that can go wrong later.
-func checkKernel(c *machine.Config) error {
-	if _, err := os.Stat(c.Kernel); err != nil {
-		return fmt.Errorf("there is no kernel at %s; make kernel builds it", c.Kernel)
-	}
-	return nil
 }

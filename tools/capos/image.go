@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -8,9 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/iso"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 )
 
 const imageText = `Writes capOS with PROGRAM, its arguments, variables and files, to boot from.
@@ -30,41 +33,45 @@ type imageFlags struct {
 	runFlags
 	output     string
 	linger     time.Duration
-	kernelArgs list
+	kernelArgs cli.List
+}
+
+func (i *imageFlags) register(fs *flag.FlagSet) {
+	fs.Var(&i.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
+	fs.Var(&i.files, "files",
+		"give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
+	fs.StringVar(&i.dir, "w", "/", "working directory of the program, `DIR`")
+	fs.StringVar(&i.kernel, "kernel", "release", "release or debug")
+	fs.StringVar(&i.output, "o", "capos-image", "the `FILE.iso` or directory to write")
+	fs.DurationVar(&i.linger, "linger", 15*time.Second,
+		"with a screen: `DURATION` to read it before the machine is switched off")
+	fs.Var(&i.kernelArgs, "kernel-arg",
+		"a `WORD` for the kernel's command line on an ISO image (repeatable)")
 }
 
 func imageCommand(args []string) int {
 	var i imageFlags
-	flags := newFlags("image", "[FLAGS] PROGRAM [ARGUMENTS]", imageText)
-	flags.Var(&i.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
-	flags.Var(&i.files, "files",
-		"give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
-	flags.StringVar(&i.dir, "w", "/", "working directory of the program, `DIR`")
-	flags.StringVar(&i.kernel, "kernel", "release", "release or debug")
-	flags.StringVar(&i.output, "o", "capos-image", "the `FILE.iso` or directory to write")
-	flags.DurationVar(&i.linger, "linger", 15*time.Second,
-		"with a screen: `DURATION` to read it before the machine is switched off")
-	flags.Var(&i.kernelArgs, "kernel-arg",
-		"a `WORD` for the kernel's command line on an ISO image (repeatable)")
-	if status, ok := parse(flags, args); !ok {
+	flags := cli.NewFlags("image", "[FLAGS] PROGRAM [ARGUMENTS]", imageText)
+	i.register(flags)
+	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
 	if flags.NArg() == 0 {
-		return failf("an image of what? ./capos image -o capos.iso PROGRAM [ARGUMENTS]")
+		return cli.Failf("an image of what? ./capos image -o capos.iso PROGRAM [ARGUMENTS]")
 	}
 	if i.kernel != "release" && i.kernel != "debug" {
-		return failf("no kernel %q; there are release and debug", i.kernel)
+		return cli.Failf("no kernel %q; there are release and debug", i.kernel)
 	}
 	if err := i.write(flags.Args()); err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	return 0
 }
 
 func (i *imageFlags) write(args []string) error {
-	iso := strings.HasSuffix(i.output, ".iso")
-	if iso {
-		if err := checkImageTools(); err != nil {
+	bootable := strings.HasSuffix(i.output, ".iso")
+	if bootable {
+		if err := iso.CheckTools(); err != nil {
 			return err
 		}
 	}
@@ -79,13 +86,13 @@ func (i *imageFlags) write(args []string) error {
 	if err := l.prepareRun(&i.runFlags, args); err != nil {
 		return err
 	}
-	if iso {
+	if bootable {
 		return i.writeISO(l)
 	}
 	if err := writeBootFiles(l, repo.Kernel(root, i.kernel), i.output); err != nil {
 		return err
 	}
-	pkg, kernel := filepath.Join(i.output, bootPackageName), filepath.Join(i.output, kernelName)
+	pkg, kernel := filepath.Join(i.output, iso.BootPackageName), filepath.Join(i.output, iso.KernelName)
 	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1,
 		Kernel: kernel}
 	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, pkg,
@@ -95,18 +102,13 @@ func (i *imageFlags) write(args []string) error {
 	return nil
 }
 
-const (
-	kernelName      = "capos.elf"
-	bootPackageName = "boot.pkg"
-)
-
 // writeBootFiles writes the two files that every loader wants, to a directory.
 func writeBootFiles(l *launch, kernel, dir string) error {
-	if err := savePackage(filepath.Join(dir, bootPackageName), l.tree,
+	if err := bootpack.Save(filepath.Join(dir, iso.BootPackageName), l.tree,
 		[]bootpack.Program{l.program}); err != nil {
 		return err
 	}
-	return copyFile(kernel, filepath.Join(dir, kernelName))
+	return copyFile(kernel, filepath.Join(dir, iso.KernelName))
 }
 
 func copyFile(from, to string) error {
@@ -124,4 +126,35 @@ func copyFile(from, to string) error {
 		err = closeErr
 	}
 	return err
+}
+
+func (i *imageFlags) writeISO(l *launch) error {
+	words := append([]string{"channel=plain", fmt.Sprintf("linger=%.0f", i.linger.Seconds())},
+		i.kernelArgs...)
+	err := iso.Write(i.output, strings.Join(words, " "), func(dir string) error {
+		return writeBootFiles(l, repo.Kernel(l.root, i.kernel), dir)
+	})
+	if err != nil {
+		return err
+	}
+	return printISO(i.output)
+}
+
+func printISO(output string) error {
+	info, err := os.Stat(output)
+	if err != nil {
+		return err
+	}
+	qemu := iso.Machine{Type: "q35", Image: output, MemoryMiB: 512, CPUs: 2}
+	bios := machine.ShellCommand(machine.DefaultQEMU, append(qemu.Args(), "-serial",
+		"mon:stdio"))
+	fmt.Printf(`%s is written, %.1f MiB. To start it in QEMU, with the serial port here (Ctrl-A X ends QEMU):
+  %s
+by UEFI (package ovmf):
+  %s -bios %s
+Without -display none QEMU shows the screen. To start it on a PC, write it to a USB stick, which loses what it holds:
+  dd if=%s of=/dev/sdX bs=4M conv=fsync
+and boot from that; with UEFI, Secure Boot must be off.
+`, output, float64(info.Size())/(1<<20), bios, bios, iso.UEFIFirmware, output)
+	return nil
 }

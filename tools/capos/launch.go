@@ -8,15 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
-	"capos.dev/tools/abi"
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/report"
-	"capos.dev/tools/capos/internal/symbols"
+	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
+	"capos.dev/tools/internal/symbols"
 )
 
 // launch is one program about to get a machine of its own, connected to this process's standard
@@ -46,15 +47,15 @@ func (l *launch) run() int {
 	if l.flags.dryRun {
 		return l.printCommand()
 	}
-	if err := checkKernel(l.config); err != nil {
-		return fail(err)
+	if err := l.config.CheckKernel(); err != nil {
+		return cli.Fail(err)
 	}
-	if err := checkQEMU(); err != nil {
-		return fail(err)
+	if err := machine.CheckQEMU(); err != nil {
+		return cli.Fail(err)
 	}
-	pkg, err := writePackage(l.tree, []bootpack.Program{l.program})
+	pkg, err := bootpack.Temporary(l.tree, []bootpack.Program{l.program})
 	if err != nil {
-		return fail(err)
+		return cli.Fail(err)
 	}
 	defer pkg.Close()
 	if l.config.GDB != "" {
@@ -76,7 +77,7 @@ func (l *launch) run() int {
 	}
 	outcome, err := machine.Run(ctx, l.config, pkg, guest)
 	if err != nil {
-		return fail(fmt.Errorf("cannot start QEMU: %w", err))
+		return cli.Fail(fmt.Errorf("cannot start QEMU: %w", err))
 	}
 	return l.explain(outcome)
 }
@@ -126,11 +127,11 @@ func (l *launch) explain(o *machine.Outcome) int {
 		}
 		status, text := report.Program(&end, name, table)
 		if int(end.Kind) == abi.ExitKindRefused && !l.flags.verbose {
-			text += indent(o.Log)
+			text += report.LastLog(o.Log)
 		}
 		leak := report.LeakText(&end, name)
 		io.WriteString(os.Stderr, text+leak)
-		if status == 0 && leak != "" && os.Getenv(strictVar) != "" {
+		if status == 0 && leak != "" && os.Getenv(repo.StrictVar) != "" {
 			return report.StatusFailed
 		}
 		return status
@@ -150,19 +151,11 @@ func (l *launch) explain(o *machine.Outcome) int {
 	return status
 }
 
-func indent(log []string) string {
-	var b strings.Builder
-	for _, line := range log[max(0, len(log)-5):] {
-		fmt.Fprintf(&b, "  log: %s\n", line)
-	}
-	return b.String()
-}
-
 // printCommand is --dry-run: the package stays in build/run, so that the printed command works.
 func (l *launch) printCommand() int {
 	pkg := filepath.Join(l.root, "build", "run", filepath.Base(l.program.Path)+".pkg")
-	if err := savePackage(pkg, l.tree, []bootpack.Program{l.program}); err != nil {
-		return fail(err)
+	if err := bootpack.Save(pkg, l.tree, []bootpack.Program{l.program}); err != nil {
+		return cli.Fail(err)
 	}
 	fmt.Println(machine.ShellCommand(machine.DefaultQEMU, l.config.Args(pkg)))
 	return 0

@@ -7,41 +7,58 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"capos.dev/tools/capos/internal/report"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/suite"
 )
 
-// command is one subcommand. run gets the arguments after its name and returns the exit status.
+// command is one subcommand. run gets the arguments after its name and returns the exit status;
+// flags adds what it takes to a set, nil where another program or package reads the arguments.
 type command struct {
 	name, summary string
 	run           func(args []string) int
+	flags         func(fs *flag.FlagSet)
 }
 
 func commands() []command {
 	return []command{
-		{"run", "boot capOS with one program and exit with its status", runCommand},
-		{"go", "the Go toolchain for capOS: go build, go run, go test ...", goCommand},
-		{"cc", "compile and link C programs for capOS", ccCommand},
-		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand},
-		{"test", "run everything that must hold", testCommand},
+		{"run", "boot capOS with one program and exit with its status", runCommand,
+			new(runFlags).register},
+		{"go", "the Go toolchain for capOS: go build, go run, go test ...", goCommand, nil},
+		{"cc", "compile and link C programs for capOS", ccCommand, nil},
+		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand,
+			new(imageFlags).register},
+		{"test", "run everything that must hold", testCommand, nil},
 		{"status", "write docs/status.md from the claims and the last test run",
-			statusCommand},
-		{"doctor", "print versions and what is missing, for bug reports", doctorCommand},
+			statusCommand, nil},
+		{"doctor", "print versions and what is missing, for bug reports", doctorCommand, nil},
 		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)",
-			execCommand},
+			execCommand, new(execFlags).register},
 	}
 }
 
-const wrapperName = "go_capos_amd64_exec"
+// testCommand tells the suites what commands there are: they hold the help of each to it.
+func testCommand(args []string) int {
+	var list []suite.Command
+	for _, c := range commands() {
+		shown := suite.Command{Name: c.name}
+		if c.flags != nil {
+			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+			c.flags(fs)
+			fs.VisitAll(func(f *flag.Flag) { shown.Flags = append(shown.Flags, f.Name) })
+		}
+		list = append(list, shown)
+	}
+	return suite.Main(args, list)
+}
 
 func main() {
-	if filepath.Base(os.Args[0]) == wrapperName {
+	if filepath.Base(os.Args[0]) == repo.WrapperName {
 		os.Exit(execCommand(os.Args[1:]))
 	}
 	os.Exit(dispatch(os.Args[1:]))
@@ -62,7 +79,7 @@ func dispatch(args []string) int {
 			return c.run(rest)
 		}
 	}
-	return failf("there is no command %q; ./capos help lists them", name)
+	return cli.Failf("there is no command %q; ./capos help lists them", name)
 }
 
 func usage() {
@@ -73,87 +90,4 @@ func usage() {
 	}
 	fmt.Print("\n./capos COMMAND --help tells more. The first thing to try: ./capos run " +
 		"examples/hello\n")
-}
-
-// failf reports that capos itself could not do what was asked.
-func failf(format string, args ...any) int {
-	fmt.Fprintf(os.Stderr, "capos: "+format+"\n", args...)
-	return report.StatusFailed
-}
-
-// statusError is an error that decides the exit status.
-type statusError struct {
-	status int
-	err    error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-// fail prints an error and gives the status it asks for.
-func fail(err error) int {
-	var s *statusError
-	if errors.As(err, &s) {
-		failf("%v", s.err)
-		return s.status
-	}
-	return failf("%v", err)
-}
-
-// newFlags makes a flag set whose help is a usage line, a text and the flags.
-func newFlags(name, usageLine, text string) *flag.FlagSet {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "Usage: ./capos %s %s\n\n%s\n", name, usageLine, text)
-		printFlags(fs)
-	}
-	return fs
-}
-
-// printFlags lists flags one a line, long names with two dashes; package flag reads either way.
-func printFlags(fs *flag.FlagSet) {
-	heading := "\nFlags:\n"
-	fs.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if len(f.Name) == 1 {
-			name = "-" + f.Name
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" &&
-			f.DefValue != "0s" && f.DefValue != "[]" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(fs.Output(), "%s  %-24s %s\n", heading,
-			strings.TrimSpace(name+" "+value), text)
-		heading = ""
-	})
-}
-
-// parse gives ok when the command is to go on, and otherwise the exit status.
-func parse(fs *flag.FlagSet, args []string) (status int, ok bool) {
-	for _, arg := range args {
-		if arg == "--help" || arg == "-help" || arg == "-h" {
-			fs.SetOutput(os.Stdout)
-		}
-		if len(arg) == 0 || arg[0] != '-' || arg == "--" {
-			break
-		}
-	}
-	switch err := fs.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0, false
-	case err != nil:
-		return report.StatusFailed, false
-	}
-	return 0, true
-}
-
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string { return fmt.Sprint([]string(*l)) }
-
-func (l *list) Set(value string) error {
-	*l = append(*l, value)
-	return nil
 }

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"capos.dev/tools/abi"
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/hostchannel"
-	"capos.dev/tools/capos/internal/machine"
-	"capos.dev/tools/capos/internal/report"
+	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/hostchannel"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/report"
 )
 
 func TestTestOutputs(t *testing.T) {
@@ -37,7 +37,7 @@ func TestExecEnv(t *testing.T) {
 	if !slices.Equal(got, []string{"GOROOT=/g", "TZ=UTC", "TEST_X=1"}) {
 		t.Errorf("%q", got)
 	}
-	if got := lastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got,
+	if got := bootpack.LastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got,
 		[]string{"B=2", "A=3"}) {
 		t.Errorf("%q", got)
 	}
@@ -197,149 +197,6 @@ func TestMachineReports(t *testing.T) {
 		if status, text := report.Machine(&k.o, c, nil); status != k.status ||
 			!strings.Contains(text, k.says) {
 			t.Errorf("%s: %d, %s", k.name, status, text)
-		}
-	}
-}
-
-func TestVerdicts(t *testing.T) {
-	got := verdicts("talk\nok a b\nFAIL c: because: x\nskip d no hardware\nok\nokay no\nok " +
-		"e\r\n")
-	want := []check{{"a b", passed, ""}, {"c", failed, "because: x"},
-		{"d", skipped, "no hardware"}, {"e", passed, ""}}
-	if !slices.Equal(got, want) {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestJudgeProgram(t *testing.T) {
-	fails := func(r batchResult, expected int) bool {
-		return slices.ContainsFunc(judgeProgram(&r, expected),
-			func(c check) bool { return c.Verdict == failed })
-	}
-	for name, c := range map[string]struct {
-		r        batchResult
-		expected int
-		fails    bool
-	}{
-		"good":              {batchResult{Stdout: "ok a\n"}, 0, false},
-		"silent":            {batchResult{}, 0, true},
-		"failure":           {batchResult{Stdout: "FAIL a: b\n", Status: 1}, 0, true},
-		"failure, status 0": {batchResult{Stdout: "FAIL a: b\n"}, 0, true},
-		"status":            {batchResult{Stdout: "ok a\n", Status: 3}, 0, true},
-		"leak":              {batchResult{Stdout: "ok a\n", Leak: "frames"}, 0, true},
-		"meant to fault":    {batchResult{Status: 139}, 139, false},
-		"did not fault":     {batchResult{Stdout: "ok a\n"}, 139, true},
-	} {
-		if fails(c.r, c.expected) != c.fails {
-			t.Errorf("%s: %+v", name, judgeProgram(&c.r, c.expected))
-		}
-	}
-}
-
-const events = `{"Action":"run","Package":"p","Test":"TestA"}
-{"Action":"pass","Package":"p","Test":"TestA/sub"}
-{"Action":"pass","Package":"p","Test":"TestA"}
-{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:12: no exec\n"}
-{"Action":"skip","Package":"p","Test":"TestB"}
-not json
-{"Action":"pass","Package":"p","Test":"TestC"}
-{"Action":"pass","Package":"p"}
-`
-
-func TestJudgeGoTests(t *testing.T) {
-	results := parseGoTests(strings.NewReader(events))
-	if len(results) != 3 || results[1].verdict != skipped ||
-		skipReason(results[1].output) != "no exec" {
-		t.Fatalf("%+v", results)
-	}
-	read := func(text string) *goPackage {
-		file := filepath.Join(t.TempDir(), "packages.txt")
-		os.WriteFile(file, []byte(text), 0o644)
-		packages, err := readGoPackages(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return packages[0]
-	}
-	for _, c := range []struct{ text, complaint string }{
-		{"p 2\n  skip TestB: reason\n", ""},
-		{"p 1 ci\n  skip TestB: reason\n", ""},
-		{"p 3\n  skip TestB: reason\n", "2 tests passed, 3 are expected"},
-		{"p 2\n", "not listed: no exec"},
-		{"p 1\n  skip TestB: r\n  skip TestC: r\n", "TestC"},
-		{"p 1\n  skip TestB: r\n  fail TestC: r\n", "TestC"},
-		{"p 2\n  skip TestB: r\n  skip TestGone: r\n", "TestGone"},
-		{"p 2\n  skip@1 TestB: reason\n", "not listed"},
-		{"p 3\n  skip@2 TestB: reason\n", ""},
-	} {
-		complaint := ""
-		for _, found := range judgeGoTests("list", read(c.text), 2, results, "") {
-			if found.Verdict == failed {
-				complaint += found.Name + " " + found.Why
-			}
-		}
-		if (complaint == "") != (c.complaint == "") || !strings.Contains(complaint,
-			c.complaint) {
-			t.Errorf("%q: %q, want %q", c.text, complaint, c.complaint)
-		}
-	}
-}
-
-func TestUpdateKeepsReasons(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "packages.txt")
-	os.WriteFile(file,
-		[]byte("# head\np 1 ci cpus=1,2\n    skip TestOld: gone\n    exclude TestX: "+
-			"hangs\n\nq 5\n"), 0o644)
-	packages, err := readGoPackages(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &goUpdates{file: file}
-	all := parseGoTests(strings.NewReader(events))
-	onePasses := slices.Clone(all)
-	onePasses[1].verdict = passed
-	for cpus, results := range map[int][]goTest{1: all, 2: onePasses} {
-		if why := u.record(packages[0], cpus, results); why != "" {
-			t.Fatal(why)
-		}
-	}
-	got, _ := os.ReadFile(file)
-	want := fmt.Sprintf("# head\n%-32s    3 ci cpus=1,2\n    skip@1 TestB: no exec\n    "+
-		"exclude TestX: hangs\n\nq 5\n", "p")
-	if string(got) != want {
-		t.Errorf("%s\nwant:\n%s", got, want)
-	}
-}
-
-func TestTidyRules(t *testing.T) {
-	long := append(append([]string{"int f(void)", "{"}, slices.Repeat([]string{"\tx();"},
-		90)...), "}")
-	if len(longFunctions("a.c", long)) != 1 || len(longFunctions("a.c", long[40:])) != 0 {
-		t.Error("long functions")
-	}
-	if len(missingOpening("a.c", []string{"#include <x.h>"})) != 1 ||
-		len(missingOpening("a.c", []string{"", "/* why */"})) != 0 {
-		t.Error("openings")
-	}
-	if len(matching(machinePaths, "")("", []string{"/wo" + "rk/main", "/workshop"})) != 1 {
-		t.Error("machine paths")
-	}
-}
-
-func TestDataFilesParse(t *testing.T) {
-	root := filepath.Join("..", "..")
-	if _, err := readGoPackages(filepath.Join(root, goListFile)); err != nil {
-		t.Error(err)
-	}
-	for _, name := range []string{"matrix.txt", "boot-matrix.txt"} {
-		rows, err := readRows(filepath.Join(root, "tests", "run", name))
-		if err != nil {
-			t.Error(err)
-		}
-		for _, row := range rows {
-			if _, err := (&suite{}).config(&row); err != nil {
-				t.Errorf("%s: %v", row.name(), err)
-			}
 		}
 	}
 }

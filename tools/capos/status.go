@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"capos.dev/tools/capos/internal/repo"
-	"capos.dev/tools/capos/internal/report"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
+	"capos.dev/tools/internal/suite"
 )
 
 const statusUsage = `Usage: ./capos status
@@ -33,19 +35,19 @@ func statusCommand(args []string) int {
 	}
 	root, err := repo.Root()
 	if err != nil {
-		return failf("%v", err)
+		return cli.Failf("%v", err)
 	}
 	claims, err := readClaims(filepath.Join(root, "docs", "status.in"))
 	if err != nil {
-		return failf("%v", err)
+		return cli.Failf("%v", err)
 	}
 	page, err := renderStatus(claims, filepath.Join(root, "build", "test", "results.json"))
 	if err != nil {
-		return failf("%v", err)
+		return cli.Failf("%v", err)
 	}
 	if err := os.WriteFile(filepath.Join(root, "docs", "status.md"), []byte(page),
 		0o644); err != nil {
-		return failf("%v", err)
+		return cli.Failf("%v", err)
 	}
 	fmt.Println("docs/status.md is written")
 	return 0
@@ -78,7 +80,7 @@ func readClaims(file string) ([]claim, error) {
 }
 
 // evidence sums up the steps that the patterns of a proven claim name.
-func evidence(patterns string, results []stepResult) (string, error) {
+func evidence(patterns string, results []suite.StepResult) (string, error) {
 	var parts []string
 	for _, pattern := range strings.Split(patterns, ", ") {
 		steps, checks := 0, 0
@@ -86,11 +88,11 @@ func evidence(patterns string, results []stepResult) (string, error) {
 			if match, _ := path.Match(pattern, results[i].Step); !match {
 				continue
 			}
-			if n := results[i].count(failed); n > 0 {
+			if n := results[i].Failed(); n > 0 {
 				return "", fmt.Errorf("%d checks of %s failed", n, results[i].Step)
 			}
 			steps++
-			checks += results[i].count(passed)
+			checks += results[i].Passed()
 		}
 		if checks == 0 {
 			return "",
@@ -108,7 +110,7 @@ func renderStatus(claims []claim, resultsFile string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("there are no test results: run ./capos test first")
 	}
-	var results []stepResult
+	var results []suite.StepResult
 	if err := json.Unmarshal(text, &results); err != nil {
 		return "", fmt.Errorf("%s: %w", resultsFile, err)
 	}

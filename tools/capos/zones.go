@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"capos.dev/tools/capos/internal/bootpack"
-	"capos.dev/tools/capos/internal/repo"
+	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/repo"
 )
 
 // addZones gives a Go program the time zones of the toolchain that built it: package time looks for

@@ -1,0 +1,202 @@
+package bootpack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"capos.dev/tools/internal/abi"
+)
+
+// view reads a package back the way the kernel does, from the bytes alone.
+type view struct {
+	t      *testing.T
+	bytes  []byte
+	header abi.BootPackageHeader
+	files  []abi.BootFile
+	progs  []abi.BootProgram
+}
+
+func pack(t *testing.T, tree *Tree, programs ...Program) *view {
+	t.Helper()
+	var buf bytes.Buffer
+	size, err := Write(&buf, tree, programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &view{t: t, bytes: buf.Bytes()}
+	if size != int64(buf.Len()) {
+		t.Fatalf("Write says %d bytes and wrote %d", size, buf.Len())
+	}
+	v.decode(0, &v.header)
+	if v.header.Magic != abi.BootPackageMagic || v.header.TotalSize != uint64(size) ||
+		size%4096 != 0 {
+		t.Fatalf("header %+v of a package of %d bytes", v.header, size)
+	}
+	v.files = make([]abi.BootFile, v.header.FileCount)
+	v.progs = make([]abi.BootProgram, v.header.ProgramCount)
+	v.decode(v.header.FilesOffset, v.files)
+	v.decode(v.header.ProgramsOffset, v.progs)
+	return v
+}
+
+func (v *view) decode(offset uint64, into any) {
+	v.t.Helper()
+	if _, err := binary.Decode(v.bytes[offset:], binary.LittleEndian, into); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v *view) at(offset, size uint64) string { return string(v.bytes[offset : offset+size]) }
+
+// list walks from the root and describes each entry by its path, checking order and alignment on
+// the way.
+func (v *view) list(index uint64, path string, into map[string]string) {
+	f := v.files[index]
+	switch f.Mode &^ 0o777 {
+	case ModeDir:
+		into[path+"/"] = fmt.Sprintf("%o", f.Mode)
+		previous := ""
+		for i := range f.Size {
+			child := v.files[f.DataOffset+i]
+			name := v.at(child.NameOffset, uint64(child.NameSize))
+			if name <= previous {
+				v.t.Errorf("%s: %q does not sort after %q", path, name, previous)
+			}
+			previous = name
+			v.list(f.DataOffset+i, path+"/"+name, into)
+		}
+	case ModeRegular:
+		if f.DataOffset%4096 != 0 {
+			v.t.Errorf("%s lies at %#x, not on a page", path, f.DataOffset)
+		}
+		into[path] = v.at(f.DataOffset, f.Size)
+	case ModeLink:
+		into[path] = "-> " + v.at(f.DataOffset, f.Size)
+	default:
+		v.t.Errorf("%s has mode %o", path, f.Mode)
+	}
+}
+
+func TestTree(t *testing.T) {
+	host := t.TempDir()
+	big := strings.Repeat("x", 5000)
+	for name, text := range map[string]string{"a.txt": "alpha", "sub/b": big, "sub/empty": "",
+		".git/config": "no", "zz": "last"} {
+		os.MkdirAll(filepath.Join(host, filepath.Dir(name)), 0o755)
+		os.WriteFile(filepath.Join(host, name), []byte(text), 0o640)
+	}
+	os.Symlink("sub/b", filepath.Join(host, "link"))
+	when := time.Unix(1700000000, 123456789)
+	os.Chtimes(filepath.Join(host, "a.txt"), when, when)
+
+	tree := NewTree()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(tree.AddHostTree(host, "/data", nil))
+	check(tree.AddDir("/some/where"))
+	check(tree.AddData("/bin/prog", []byte("\x7fELF"), 0o755, when))
+	v := pack(t, tree, Program{Path: "/bin/prog", Args: []string{"/bin/prog", "", "a b"},
+		Env: []string{"A=1"}})
+
+	got := map[string]string{}
+	v.list(0, "", got)
+	want := map[string]string{"/": "40755", "/bin/": "40755", "/bin/prog": "\x7fELF",
+		"/some/": "40755", "/some/where/": "40755",
+		"/data/": "40755", "/data/a.txt": "alpha", "/data/link": "-> " +
+			"sub/b", "/data/sub/": "40755", "/data/sub/b": big,
+		"/data/sub/empty": "", "/data/zz": "last"}
+	for path, text := range want {
+		if got[path] != text {
+			t.Errorf("%s: %.40q, want %.40q", path, got[path], text)
+		}
+		delete(got, path)
+	}
+	for path := range got {
+		t.Errorf("%s should not be there", path)
+	}
+	p := v.progs[0]
+	if v.at(p.ElfOffset, p.ElfSize) != "\x7fELF" || v.at(p.ArgsOffset,
+		p.ArgsSize) != "/bin/prog\x00\x00a b\x00" ||
+		v.at(p.EnvOffset, p.EnvSize) != "A=1\x00" || p.ArgsCount != 3 || p.EnvCount != 1 {
+		t.Errorf("program record %+v", p)
+	}
+	for _, f := range v.files {
+		if v.at(f.NameOffset, uint64(f.NameSize)) == "a.txt" &&
+			(f.MtimeNs != when.UnixNano() || f.Mode != ModeRegular|0o640) {
+			t.Errorf("a.txt: %+v", f)
+		}
+	}
+}
+
+func TestProgramSharesItsFile(t *testing.T) {
+	tree := NewTree()
+	tree.AddData("/p", bytes.Repeat([]byte{7}, 10000), 0o755, time.Time{})
+	v := pack(t, tree, Program{Path: "/p"}, Program{Path: "/p", Args: []string{"again"}})
+	if v.progs[0].ElfOffset != v.progs[1].ElfOffset ||
+		v.progs[0].ElfOffset != v.files[1].DataOffset {
+		t.Errorf("bytes stored more than once: %+v %+v", v.progs, v.files[1])
+	}
+	if len(v.bytes) != 4*4096 {
+		t.Errorf("package of %d bytes, want 4 pages", len(v.bytes))
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	tree := NewTree()
+	tree.AddData("/file", nil, 0o644, time.Time{})
+	tree.AddDir("/dir")
+	for what, err := range map[string]error{
+		"below a file":    tree.AddDir("/file/x"),
+		"over a dir":      tree.AddData("/dir", nil, 0o644, time.Time{}),
+		"zero in name":    tree.AddData("/a\x00b", nil, 0o644, time.Time{}),
+		"root as a file":  tree.AddData("/", nil, 0o644, time.Time{}),
+		"no such program": write(tree, Program{Path: "/none"}),
+		"dir as program":  write(tree, Program{Path: "/dir"}),
+		"zero in args":    write(tree, Program{Path: "/file", Args: []string{"a\x00"}}),
+		"no host file":    tree.AddHostTree("/nonexistent/file", "/x", nil),
+	} {
+		if err == nil {
+			t.Errorf("%s was accepted", what)
+		}
+	}
+}
+
+func write(tree *Tree, programs ...Program) error {
+	_, err := Write(&bytes.Buffer{}, tree, programs)
+	return err
+}
+
+// A file that shrinks between listing and packing must be an error, never a shifted package.
+func TestShrinkingFile(t *testing.T) {
+	host := filepath.Join(t.TempDir(), "f")
+	os.WriteFile(host, []byte("12345678"), 0o644)
+	tree := NewTree()
+	tree.AddHostFile(host, "/f")
+	os.WriteFile(host, []byte("123"), 0o644)
+	if err := write(tree); err == nil || !strings.Contains(err.Error(), "shorter") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	tree := NewTree()
+	for i := range 1000 {
+		tree.AddData(fmt.Sprintf("/d%d/f%d", i%10, i), make([]byte, 3000), 0o644,
+			time.Time{})
+	}
+	tree.AddData("/prog", make([]byte, 8<<20), 0o755, time.Time{})
+	for b.Loop() {
+		var buf bytes.Buffer
+		Write(&buf, tree, []Program{{Path: "/prog"}})
+	}
+}

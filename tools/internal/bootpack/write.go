@@ -1,0 +1,229 @@
+package bootpack
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"capos.dev/tools/internal/abi"
+)
+
+// Program is one process to run. Path names a file of the tree; the program and the file share
+// their bytes.
+type Program struct {
+	Path           string
+	Args           []string // argv, Args[0] included
+	Env            []string
+	Grants         uint64 // bit mask of abi.GrantBit*; 0: everything
+	CommittedLimit uint64 // pages; 0: only the machine's limit
+	Together       bool   // starts with the program before it, and they run at the same time
+}
+
+// layout is a package being laid out: every record with its final offsets, and what is written
+// after them.
+type layout struct {
+	header   abi.BootPackageHeader
+	programs []abi.BootProgram
+	files    []abi.BootFile
+	strings  []byte // names, link targets, arguments, environments; begins at stringsOffset
+	contents []*node
+	end      uint64
+
+	stringsOffset uint64
+}
+
+const (
+	headerBytes  = 64
+	programBytes = 128
+	fileBytes    = 64
+)
+
+// Write writes the package with the given tree and programs and returns its size in bytes.
+func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
+	l, err := arrange(tree, programs)
+	if err != nil {
+		return 0, err
+	}
+	out := bufio.NewWriterSize(w, 1<<20)
+	var meta []byte
+	for _, record := range []any{&l.header, l.programs, l.files} {
+		if meta, err = binary.Append(meta, binary.LittleEndian, record); err != nil {
+			return 0, err
+		}
+	}
+	meta = append(meta, l.strings...)
+	if _, err = out.Write(meta); err != nil {
+		return 0, err
+	}
+	at := uint64(len(meta))
+	for _, n := range l.contents {
+		if err = pad(out, n.dataOffset-at); err != nil {
+			return 0, err
+		}
+		if err = copyContents(out, n); err != nil {
+			return 0, err
+		}
+		at = n.dataOffset + uint64(n.bytes())
+	}
+	if err = pad(out, l.end-at); err != nil {
+		return 0, err
+	}
+	return int64(l.end), out.Flush()
+}
+
+var zeroes [4096]byte
+
+func pad(w io.Writer, count uint64) error {
+	for count > 0 {
+		n := min(count, uint64(len(zeroes)))
+		if _, err := w.Write(zeroes[:n]); err != nil {
+			return err
+		}
+		count -= n
+	}
+	return nil
+}
+
+// copyContents writes exactly the bytes that were promised: a host file that has changed its size
+// since it was listed would otherwise shift everything after it.
+func copyContents(w *bufio.Writer, n *node) error {
+	if n.source == "" {
+		_, err := w.Write(n.data)
+		return err
+	}
+	f, err := os.Open(n.source)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if copied, err := io.Copy(w, io.LimitReader(f, n.size)); err != nil {
+		return err
+	} else if copied != n.size {
+		return fmt.Errorf("%s became shorter while it was being packed", n.source)
+	}
+	return nil
+}
+
+func alignUp(v uint64) uint64 {
+	return (v +
+		uint64(abi.PageSize) - 1) &^ (uint64(abi.PageSize) - 1)
+}
+
+func arrange(tree *Tree, programs []Program) (*layout, error) {
+	l := &layout{}
+	nodes, firstChild := flatten(tree)
+	l.header = abi.BootPackageHeader{
+		Magic: abi.BootPackageMagic, Version: uint32(abi.AbiVersion),
+		ProgramCount: uint32(len(programs)), ProgramsOffset: headerBytes,
+		FileCount: uint64(len(nodes)), FilesOffset: headerBytes +
+			programBytes*uint64(len(programs)),
+	}
+	l.stringsOffset = l.header.FilesOffset + fileBytes*uint64(len(nodes))
+	for _, p := range programs {
+		record, err := l.describeProgram(tree, p)
+		if err != nil {
+			return nil, err
+		}
+		l.programs = append(l.programs, record)
+	}
+	for _, n := range nodes {
+		n.nameOffset = l.addString(n.name)
+		if n.mode&0o170000 == ModeLink {
+			n.dataOffset = l.addString(string(n.data))
+		}
+	}
+	l.placeContents(nodes)
+	l.describeFiles(nodes, firstChild)
+	for i, p := range programs {
+		l.programs[i].ElfOffset = tree.lookup(p.Path).dataOffset
+	}
+	l.header.TotalSize = l.end
+	return l, nil
+}
+
+// flatten lists the tree breadth first, so that each directory's children are contiguous;
+// firstChild gives, for each directory, the index of the first of them.
+func flatten(tree *Tree) (nodes []*node, firstChild map[*node]int) {
+	nodes = []*node{tree.root}
+	firstChild = map[*node]int{}
+	for i := 0; i < len(nodes); i++ {
+		if nodes[i].isDir() {
+			firstChild[nodes[i]] = len(nodes)
+			nodes = append(nodes, nodes[i].sorted()...)
+		}
+	}
+	return nodes, firstChild
+}
+
+func (l *layout) addString(s string) uint64 {
+	offset := l.stringsOffset + uint64(len(l.strings))
+	l.strings = append(l.strings, s...)
+	return offset
+}
+
+func (l *layout) addStrings(list []string) (offset, size uint64, err error) {
+	offset = l.stringsOffset + uint64(len(l.strings))
+	for _, s := range list {
+		if strings.IndexByte(s, 0) >= 0 {
+			return 0, 0, fmt.Errorf("argument or variable with a zero byte: %q", s)
+		}
+		l.strings = append(append(l.strings, s...), 0)
+		size += uint64(len(s)) + 1
+	}
+	return offset, size, nil
+}
+
+func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram, err error) {
+	n := tree.lookup(p.Path)
+	if n == nil || n.mode&0o170000 != ModeRegular {
+		return record, fmt.Errorf("program %s is not a file of the boot package", p.Path)
+	}
+	record = abi.BootProgram{
+		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(
+			len(p.Env)),
+		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
+	}
+	if p.Together {
+		record.Flags = uint32(abi.BootProgramTogether)
+	}
+	if record.ArgsOffset, record.ArgsSize, err = l.addStrings(p.Args); err != nil {
+		return record, err
+	}
+	record.EnvOffset, record.EnvSize, err = l.addStrings(p.Env)
+	return record, err
+}
+
+// placeContents gives every file its pages, after all records and strings. Empty files need none.
+func (l *layout) placeContents(nodes []*node) {
+	at := alignUp(l.stringsOffset + uint64(len(l.strings)))
+	for _, n := range nodes {
+		if n.mode&0o170000 != ModeRegular {
+			continue
+		}
+		n.dataOffset = at
+		if n.bytes() > 0 {
+			l.contents = append(l.contents, n)
+			at = alignUp(at + uint64(n.bytes()))
+		}
+	}
+	l.end = at
+}
+
+func (l *layout) describeFiles(nodes []*node, firstChild map[*node]int) {
+	l.files = make([]abi.BootFile, len(nodes))
+	for i, n := range nodes {
+		f := abi.BootFile{NameOffset: n.nameOffset, NameSize: uint32(len(n.name)),
+			Mode:       n.mode,
+			DataOffset: n.dataOffset, Size: uint64(n.bytes())}
+		if !n.mtime.IsZero() {
+			f.MtimeNs = n.mtime.UnixNano()
+		}
+		if n.isDir() {
+			f.DataOffset, f.Size = uint64(firstChild[n]), uint64(len(n.children))
+		}
+		l.files[i] = f
+	}
+}

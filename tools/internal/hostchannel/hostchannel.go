@@ -1,0 +1,167 @@
+// Package hostchannel speaks the framed channel between a machine and the program that started it
+// (HostFrame in abi/schema/layout.capnp): an 8-byte header - type, three zero bytes, length - and a
+// payload.
+//
+// What arrives comes from a guest and is hostile: every length is bounded and every record checked
+// before use.
+package hostchannel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+
+	"capos.dev/tools/internal/abi"
+)
+
+// maxPayload bounds what a single frame may make this process allocate. The kernel sends far less.
+const maxPayload = 1 << 20
+
+const headerBytes = 8
+
+// Frame is one frame; Payload is valid until the next Read.
+type Frame struct {
+	Type    uint8
+	Payload []byte
+}
+
+// Reader takes frames from a byte stream.
+type Reader struct {
+	r       io.Reader
+	payload []byte
+}
+
+// NewReader reads from r, which should be buffered.
+func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
+
+// Read returns the next frame. io.EOF means that the stream ended between frames.
+func (r *Reader) Read() (Frame, error) {
+	var header [headerBytes]byte
+	if _, err := io.ReadFull(r.r, header[:]); err != nil {
+		return Frame{}, err
+	}
+	length := binary.LittleEndian.Uint32(header[4:])
+	if header[1] != 0 || header[2] != 0 || header[3] != 0 || length > maxPayload {
+		return Frame{}, fmt.Errorf("the host channel carries no frame here (% x)", header)
+	}
+	if uint32(cap(r.payload)) < length {
+		r.payload = make([]byte, length)
+	}
+	r.payload = r.payload[:length]
+	if _, err := io.ReadFull(r.r, r.payload); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return Frame{}, err
+	}
+	return Frame{header[0], r.payload}, nil
+}
+
+// Writer sends frames; it may be used by several goroutines at once.
+type Writer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// NewWriter writes to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// Write sends one frame in a single write, so that frames of several senders never mix.
+func (w *Writer) Write(kind uint8, payload []byte) error {
+	frame := make([]byte, headerBytes, headerBytes+len(payload))
+	frame[0] = kind
+	binary.LittleEndian.PutUint32(frame[4:], uint32(len(payload)))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.w.Write(append(frame, payload...))
+	return err
+}
+
+// stdinChunk keeps single frames small, so that a key press does not wait behind much input.
+const stdinChunk = 4096
+
+// ForwardStdin sends all of r and then the end of file. It returns when r ends or the machine does.
+func (w *Writer) ForwardStdin(r io.Reader) error {
+	buffer := make([]byte, stdinChunk)
+	for r != nil {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			if err := w.Write(uint8(abi.HostFrameStdin), buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return w.Write(uint8(abi.HostFrameStdinEnd), nil)
+}
+
+// SendKey presses one of the console's keys: interrupt, quit or terminate (a NotificationKind).
+func (w *Writer) SendKey(kind uint8) error { return w.Write(uint8(abi.HostFrameKey), []byte{kind}) }
+
+// FileWrite is a file frame: bytes for one place of one file of the host's.
+type FileWrite struct {
+	Offset uint64
+	Name   string
+	Data   []byte
+}
+
+// Fault is the report of a fault that ended a program.
+type Fault struct {
+	Kind, Code             uint32
+	Address, RIP, RSP, RBP uint64
+	Thread, CPU, ErrorCode uint64
+	Program                uint32   // index in the boot package
+	Stack                  []uint64 // words from RSP upwards
+}
+
+// DecodeExit reads an exit frame's payload.
+func DecodeExit(payload []byte) (abi.ExitRecord, error) {
+	var record abi.ExitRecord
+	n, err := binary.Decode(payload, binary.LittleEndian, &record)
+	if err != nil || n != len(payload) {
+		return record, fmt.Errorf("exit record of %d bytes", len(payload))
+	}
+	return record, nil
+}
+
+// DecodeFile reads a file frame's payload.
+func DecodeFile(payload []byte) (FileWrite, error) {
+	if len(payload) < 12 {
+		return FileWrite{}, fmt.Errorf("file frame of %d bytes", len(payload))
+	}
+	nameSize := binary.LittleEndian.Uint32(payload[8:])
+	rest := payload[12:]
+	if uint64(nameSize) > uint64(len(rest)) {
+		return FileWrite{}, fmt.Errorf("file frame with a name of %d bytes in %d", nameSize,
+			len(rest))
+	}
+	if bytes.IndexByte(rest[:nameSize], 0) >= 0 {
+		return FileWrite{}, fmt.Errorf("file frame with a zero byte in its name")
+	}
+	return FileWrite{binary.LittleEndian.Uint64(payload), string(rest[:nameSize]),
+		rest[nameSize:]}, nil
+}
+
+const faultHeaderBytes = 64
+
+// DecodeFault reads a fault frame's payload: a fixed part and a sample of the stack.
+func DecodeFault(payload []byte) (Fault, error) {
+	if len(payload) < faultHeaderBytes {
+		return Fault{}, fmt.Errorf("fault frame of %d bytes", len(payload))
+	}
+	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
+	f := Fault{
+		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(
+			payload[4:]),
+		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40),
+		CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
+	}
+	for at := faultHeaderBytes; at+8 <= len(payload); at += 8 {
+		f.Stack = append(f.Stack, word(at))
+	}
+	return f, nil
+}

@@ -1,0 +1,194 @@
+// Package machine starts QEMU with a kernel and a boot package, speaks the host channel with the
+// guest and reports how the machine ended. It knows nothing of where packages come from or how
+// results are shown.
+package machine
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Config describes one virtual machine.
+type Config struct {
+	QEMU      string // program; empty: DefaultQEMU
+	Machine   string // microvm, q35 or pc
+	CPU       string // QEMU's model name
+	Accel     string // kvm or tcg; "auto" must have been resolved
+	MemoryMiB int
+	CPUs      int
+	ICount    bool // one nanosecond is one instruction; needs one CPU and tcg
+	// the host channel is the second serial port, and there is no virtio device: slow, but any
+	// machine has one
+	Serial bool
+
+	Kernel string
+	// address on which a debugger is awaited before the first instruction; "": none
+	GDB   string
+	Trace bool
+	Stats bool
+	Words []string // appended to the kernel's command line
+	Extra []string // appended to QEMU's arguments
+}
+
+// DefaultQEMU is the emulator looked up on PATH.
+const DefaultQEMU = "qemu-system-x86_64"
+
+// GDBAddress gives a free address for a debugger to connect to: the usual one, or any when another
+// machine waits there.
+func GDBAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:1234")
+	if err != nil {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// Types are the machine types that can be asked for.
+var Types = []string{"microvm", "q35", "pc"}
+
+// Validate finds settings that QEMU would refuse with a message of its own, or silently do
+// something else about.
+func (c *Config) Validate() error {
+	switch {
+	case !slices.Contains(Types, c.Machine):
+		return fmt.Errorf("no machine type %q; there are %s", c.Machine, strings.Join(Types,
+			", "))
+	case c.CPUs < 1 || c.CPUs > 64:
+		return fmt.Errorf("%d CPUs: 1 to 64 are possible", c.CPUs)
+	case c.MemoryMiB < 1:
+		return fmt.Errorf("a machine needs at least 1M of memory")
+	case c.ICount && c.CPUs != 1:
+		return fmt.Errorf("--icount runs on one CPU, not on %d", c.CPUs)
+	case c.ICount && c.Accel == "kvm":
+		return fmt.Errorf("--icount needs --accel tcg")
+	}
+	return nil
+}
+
+// ParseMemory reads a size as QEMU writes them: digits and an optional K, M, G or T; plain digits
+// are MiB.
+func ParseMemory(text string) (mib int, err error) {
+	digits, unit := strings.TrimRight(text, "kKmMgGtTbBi"), 1.0
+	switch suffix := strings.ToUpper(text[len(digits):]); suffix {
+	case "", "M", "MB", "MIB":
+	case "K", "KB", "KIB":
+		unit = 1.0 / 1024
+	case "G", "GB", "GIB":
+		unit = 1024
+	case "T", "TB", "TIB":
+		unit = 1024 * 1024
+	default:
+		return 0, fmt.Errorf("%q is not a size", text)
+	}
+	value, err := strconv.ParseFloat(digits, 64)
+	if err != nil || value <= 0 || value*unit != float64(int(value*unit)) {
+		return 0, fmt.Errorf("%q is not a size in whole MiB (512M, 2G)", text)
+	}
+	return int(value * unit), nil
+}
+
+// Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's
+// log its standard error, so that the same command also works when typed by hand.
+func (c *Config) Args(bootPackage string) []string {
+	args := []string{"-machine", machineOption(c.Machine), "-accel", c.Accel, "-cpu", c.CPU,
+		"-m", fmt.Sprintf("%dM", c.MemoryMiB), "-smp", strconv.Itoa(c.CPUs),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", c.Kernel, "-initrd", bootPackage, "-append", c.commandLine(),
+		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
+		"-chardev", "stdio,id=host,signal=off"}
+	if c.Serial {
+		args = append(args, "-serial", "chardev:host")
+	} else {
+		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device",
+			"virtconsole,chardev=host",
+			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-"+c.bus()+",rng=rng")
+	}
+	if c.ICount {
+		args = append(args, "-icount", "shift=0,sleep=off")
+	}
+	if c.GDB != "" {
+		args = append(args, "-gdb", "tcp:"+c.GDB, "-S")
+	}
+	return append(args, c.Extra...)
+}
+
+// bus ends the names of QEMU's virtio devices: on microvm they are plain registers.
+func (c *Config) bus() string {
+	if c.Machine == "microvm" {
+		return "device"
+	}
+	return "pci"
+}
+
+func machineOption(name string) string {
+	if name == "microvm" {
+		return "microvm,acpi=off,rtc=on,pit=on,pic=on,auto-kernel-cmdline=on"
+	}
+	return name
+}
+
+func (c *Config) commandLine() string {
+	words := []string{"channel=virtio"}
+	if c.Serial {
+		words[0] = "channel=com2"
+	}
+	for _, option := range []struct {
+		on   bool
+		word string
+	}{{c.Trace, "trace"}, {c.Stats, "stats"}} {
+		if option.on {
+			words = append(words, option.word)
+		}
+	}
+	return strings.Join(append(words, c.Words...), " ")
+}
+
+// ShellCommand renders a command so that a shell takes it back word for word.
+func ShellCommand(program string, args []string) string {
+	words := []string{quote(program)}
+	for _, arg := range args {
+		words = append(words, quote(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+func quote(word string) string {
+	plain := word != "" && strings.IndexFunc(word, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-_=,./:+@%", r))
+	}) < 0
+	if plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// GoMemory is the memory of machines that Go's own tests run on: they are made for some.
+const GoMemory = "1G"
+
+// CheckQEMU says what to do when the emulator is missing.
+func CheckQEMU() error {
+	if _, err := exec.LookPath(DefaultQEMU); err != nil {
+		return fmt.Errorf("%s is not installed (Debian: apt-get install qemu-system-x86)",
+			DefaultQEMU)
+	}
+	return nil
+}
+
+// CheckKernel tells a missing kernel from everything else that can go wrong later.
+func (c *Config) CheckKernel() error {
+	if _, err := os.Stat(c.Kernel); err != nil {
+		return fmt.Errorf("there is no kernel at %s; make kernel builds it", c.Kernel)
+	}
+	return nil
+}

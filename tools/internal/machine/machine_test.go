@@ -1,0 +1,216 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/hostchannel"
+)
+
+// These tests use a fake machine in place of QEMU: this very test binary, told by a variable what
+// to play.
+const roleVariable = "CAPOS_TEST_FAKE_MACHINE"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		playMachine(role)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func playMachine(role string) {
+	out := hostchannel.NewWriter(os.Stdout)
+	in := hostchannel.NewReader(os.Stdin)
+	exit := func(program uint32, code int32, last uint32) {
+		record, _ := binary.Append(nil, binary.LittleEndian,
+			&abi.ExitRecord{Program: program, Code: code, Last: last})
+		out.Write(uint8(abi.HostFrameExit), record)
+	}
+	fault := func(program uint32) {
+		record := make([]byte, 64)
+		binary.LittleEndian.PutUint32(record[52:], program)
+		out.Write(uint8(abi.HostFrameFault), record)
+	}
+	fmt.Fprintln(os.Stderr, "capos: booted")
+	if role == "die" {
+		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: no such thing")
+		os.Exit(1)
+	}
+	if role != "garbage" {
+		out.Write(uint8(abi.HostFrameNone), nil)
+	}
+	switch role {
+	case "echo":
+		for {
+			f, err := in.Read()
+			if err != nil || int(f.Type) == abi.HostFrameStdinEnd {
+				break
+			}
+			out.Write(uint8(abi.HostFrameStdout), f.Payload)
+		}
+		out.Write(uint8(abi.HostFrameStderr), []byte("err"))
+		exit(0, 7, 1)
+	case "package":
+		data, err := os.ReadFile("/dev/fd/3")
+		out.Write(uint8(abi.HostFrameStdout), data)
+		if err == nil {
+			exit(0, 0, 1)
+		}
+	case "two":
+		out.Write(uint8(abi.HostFrameStdout), []byte("one"))
+		exit(0, 1, 0)
+		fault(1)
+		exit(1, 2, 1)
+	case "together": // the second's fault comes before the first's end
+		fault(1)
+		exit(0, 1, 0)
+		exit(1, 2, 1)
+	case "panic":
+		fmt.Fprintln(os.Stderr, "capos: kernel panic: test")
+		time.Sleep(time.Minute)
+	case "hang":
+		time.Sleep(time.Minute)
+	case "linger":
+		exit(0, 0, 1)
+		time.Sleep(time.Minute)
+	case "garbage":
+		os.Stdout.WriteString("SeaBIOS (version 1)\r\n")
+		time.Sleep(time.Minute)
+	case "key":
+		for {
+			f, err := in.Read()
+			if err != nil {
+				return
+			}
+			if int(f.Type) == abi.HostFrameKey {
+				exit(0, int32(f.Payload[0]), 1)
+				return
+			}
+		}
+	}
+}
+
+func runFake(t *testing.T, ctx context.Context, role string, guest Guest) *Outcome {
+	t.Helper()
+	t.Setenv(roleVariable, role)
+	pkg, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pkg.Close()
+	pkg.WriteString("package")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcome, err := Run(ctx, &Config{QEMU: self, Machine: "microvm"}, pkg, guest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
+func TestStreams(t *testing.T) {
+	input := strings.Repeat("\x00\xff\r\n", 50000)
+	var stdout, stderr, log bytes.Buffer
+	o := runFake(t, t.Context(), "echo", Guest{Stdin: strings.NewReader(input), Stdout: &stdout,
+		Stderr: &stderr, Log: &log})
+	if stdout.String() != input || stderr.String() != "err" {
+		t.Errorf("%d bytes came back, stderr %q", stdout.Len(), &stderr)
+	}
+	if !o.Finished() || o.Programs[0].Code != 7 || log.String() != "capos: booted\n" {
+		t.Errorf("%+v, log %q", o, &log)
+	}
+}
+
+func TestPackageIsReadable(t *testing.T) {
+	var stdout bytes.Buffer
+	if o := runFake(t, t.Context(), "package", Guest{Stdout: &stdout}); !o.Finished() ||
+		stdout.String() != "package" {
+		t.Errorf("%+v, %q", o, &stdout)
+	}
+}
+
+func TestSeveralPrograms(t *testing.T) {
+	for _, role := range []string{"two", "together"} {
+		var codes []int32
+		o := runFake(t, t.Context(), role,
+			Guest{Ended: func(e ProgramEnd) { codes = append(codes, e.Code) }})
+		if fmt.Sprint(codes) != "[1 2]" || o.Programs[0].Fault != nil ||
+			o.Programs[1].Fault == nil {
+			t.Errorf("%s: codes %v, %+v", role, codes, o)
+		}
+	}
+}
+
+func TestEndings(t *testing.T) {
+	limit := errors.New("limit")
+	for _, c := range []struct {
+		role     string
+		finished bool
+		check    func(*Outcome) bool
+	}{
+		{"panic", false, func(o *Outcome) bool {
+			return o.Panicked &&
+				o.Stopped == ErrNoPowerOff
+		}},
+		{"linger", true, func(o *Outcome) bool { return o.Stopped == ErrNoPowerOff }},
+		{"hang", false, func(o *Outcome) bool { return o.Stopped == limit }},
+		{"die", false, func(o *Outcome) bool {
+			return o.QEMUStatus == 1 &&
+				strings.Contains(o.Log[1], "no such thing")
+		}},
+		{"garbage", false,
+			func(o *Outcome) bool {
+				return strings.Contains(o.Stopped.Error(),
+					"no frame")
+			}},
+		{"crash", false, func(o *Outcome) bool { return o.Stopped == nil }},
+	} {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), powerOffGrace+time.Second,
+			limit)
+		o := runFake(t, ctx, c.role, Guest{})
+		cancel()
+		if o.Finished() != c.finished || !c.check(o) {
+			t.Errorf("%s: %+v", c.role, o)
+		}
+	}
+}
+
+func TestKeysPassBlockedInput(t *testing.T) {
+	keys := make(chan uint8, 1)
+	keys <- uint8(abi.NotificationKindQuit)
+	never, writer := io.Pipe()
+	defer writer.Close()
+	if o := runFake(t, t.Context(), "key", Guest{Stdin: never, Keys: keys}); !o.Finished() ||
+		int(o.Programs[0].Code) != abi.NotificationKindQuit {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestParseMemory(t *testing.T) {
+	for text, want := range map[string]int{"512": 512, "64M": 64, "2G": 2048, "1.5G": 1536,
+		"1024K": 1, "1GiB": 1024, "": 0, "0": 0,
+		"-1": 0, "x": 0, "5Q": 0, "100K": 0} {
+		if got, err := ParseMemory(text); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+}
+
+func TestShellCommand(t *testing.T) {
+	if got := ShellCommand("a", []string{"", "b c", "it's",
+		"x=1,y"}); got != `a '' 'b c' 'it'\''s' x=1,y` {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,332 @@
+package machine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/hostchannel"
+)
+
+// Guest connects what a program on the machine does to this process. Every field may be nil.
+type Guest struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Notes          io.Writer // text of --trace and --stats
+	Log            io.Writer // the kernel's log as it comes
+	File           func(hostchannel.FileWrite)
+	Ended          func(ProgramEnd)
+	Keys           <-chan uint8 // NotificationKinds to press
+}
+
+// ProgramEnd is how one program of the boot package ended.
+type ProgramEnd struct {
+	abi.ExitRecord
+	Fault *hostchannel.Fault // when it was a fault that nobody handled
+}
+
+// LeaksFrames and LeaksObjects tell whether the kernel had less to give after the program than
+// before.
+func (e *ProgramEnd) LeaksFrames() bool  { return e.FramesBefore != e.FramesAfter }
+func (e *ProgramEnd) LeaksObjects() bool { return e.ObjectsBefore != e.ObjectsAfter }
+
+// Outcome is how a machine ended.
+type Outcome struct {
+	Programs   []ProgramEnd
+	Log        []string // last lines of the kernel's log and of QEMU's own messages
+	Panicked   bool
+	Stopped    error // why this process ended the machine; nil: it ended by itself
+	QEMUStatus int
+	Duration   time.Duration
+}
+
+// Finished tells whether the machine went through all its programs.
+func (o *Outcome) Finished() bool {
+	return len(o.Programs) > 0 && o.Programs[len(o.Programs)-1].Last != 0
+}
+
+const (
+	logLinesKept = 200
+	panicPrefix  = "capos: kernel panic"
+
+	// powerOffGrace is what a machine has between its last words and its end before it is ended
+	// from here.
+	powerOffGrace = 2 * time.Second
+)
+
+// ErrNoPowerOff is Outcome.Stopped for a machine that had finished (or panicked) and did not switch
+// itself off.
+var ErrNoPowerOff = errors.New("the machine did not power off")
+
+// run is one machine while it exists.
+type run struct {
+	guest   Guest
+	channel *hostchannel.Writer
+	stop    context.CancelCauseFunc
+
+	// guards outcome.Log, outcome.Panicked and the timer, which log and frames both touch
+	mu      sync.Mutex
+	outcome Outcome
+	timer   *time.Timer
+
+	faults map[uint32]*hostchannel.Fault // by program: reported, waiting for its exit record
+
+	began    chan struct{} // closed by setBegan: the first frame has arrived, or QEMU is gone
+	setBegan func()
+}
+
+// Run boots the machine and returns when it is gone. It ends the machine when ctx does
+// (Outcome.Stopped is then the cause). The error is about starting QEMU; whatever happens later is
+// in the outcome.
+func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Outcome, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	program := c.QEMU
+	if program == "" {
+		program = DefaultQEMU
+	}
+	cmd := exec.CommandContext(ctx, program, c.Args("/dev/fd/3")...)
+	cmd.ExtraFiles = []*os.File{bootPackage}
+	// A group of its own keeps the terminal's interrupt key from QEMU: it is the guest's to
+	// receive. The death signal makes sure that no machine outlives this process, however that
+	// ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, channel, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	cmd.Stdout = channel
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		channel.Close()
+		return nil, err
+	}
+	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop,
+		faults: map[uint32]*hostchannel.Fault{}, began: make(chan struct{})}
+	r.setBegan = sync.OnceFunc(func() { close(r.began) })
+	go r.keepBlocking(channel)
+	r.serve(ctx, stdout, stderr)
+	err = cmd.Wait()
+	return r.finish(ctx, err, start), nil
+}
+
+// nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before
+// a guest can write.
+const nonBlockingPoll = time.Millisecond
+
+// keepBlocking makes QEMU wait when its output pipe is full. QEMU sets the pipe non-blocking when
+// it starts, and then drops what a virtio console writes while the pipe is full. The flag belongs
+// to the open file, which this process shares, so it can be cleared from here; channel is closed
+// afterwards, so that the end of QEMU ends the stream.
+func (r *run) keepBlocking(channel *os.File) {
+	defer channel.Close()
+	fd := channel.Fd()
+	for first := false; !first; {
+		select {
+		case <-r.began:
+			first = true
+		case <-time.After(nonBlockingPoll):
+		}
+		if flags, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL,
+			0); err == 0 && flags&syscall.O_NONBLOCK != 0 {
+			syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_SETFL,
+				flags&^syscall.O_NONBLOCK)
+		}
+	}
+}
+
+// serve handles all traffic until both of QEMU's output streams have ended.
+func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
+	// The kernel's first frame says that it listens; a serial port would lose what is sent
+	// before.
+	go func() {
+		<-r.began
+		r.channel.ForwardStdin(r.guest.Stdin)
+	}()
+	go func() {
+		<-r.began
+		for {
+			select {
+			case kind := <-r.guest.Keys:
+				r.channel.SendKey(kind)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var streams sync.WaitGroup
+	streams.Add(2)
+	go func() {
+		defer streams.Done()
+		r.readLog(stderr)
+		r.setBegan()
+	}()
+	go func() {
+		defer streams.Done()
+		if err := r.readFrames(bufio.NewReaderSize(stdout, 1<<16)); err != nil {
+			r.stop(err)
+			// QEMU must not block on a full pipe while it is being ended
+			io.Copy(io.Discard, stdout)
+		}
+	}()
+	streams.Wait()
+}
+
+func (r *run) finish(ctx context.Context, err error, start time.Time) *Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	o := &r.outcome
+	o.Duration = time.Since(start)
+	o.Stopped = context.Cause(ctx)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		o.QEMUStatus = exit.ExitCode()
+	}
+	return o
+}
+
+// endSoon gives the machine a moment to end by itself.
+func (r *run) endSoon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer == nil {
+		r.timer = time.AfterFunc(powerOffGrace, func() { r.stop(ErrNoPowerOff) })
+	}
+}
+
+func (r *run) readLog(stream io.Reader) {
+	lines := bufio.NewReader(stream)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			r.logLine(strings.TrimRight(line, "\r\n"))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (r *run) logLine(line string) {
+	r.mu.Lock()
+	r.outcome.Log = append(r.outcome.Log, line)
+	if extra := len(r.outcome.Log) - logLinesKept; extra > 0 && !r.outcome.Panicked {
+		r.outcome.Log = r.outcome.Log[extra:]
+	}
+	panicked := strings.HasPrefix(line, panicPrefix)
+	r.outcome.Panicked = r.outcome.Panicked || panicked
+	r.mu.Unlock()
+	if r.guest.Log != nil {
+		fmt.Fprintln(r.guest.Log, line)
+	}
+	if panicked {
+		r.endSoon()
+	}
+}
+
+func (r *run) readFrames(stream io.Reader) error {
+	frames := hostchannel.NewReader(stream)
+	for {
+		frame, err := frames.Read()
+		r.setBegan()
+		if err == io.EOF || errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			// the machine ended within a frame; that it did not finish is seen from the
+			// exit records
+			return nil
+		}
+		if err == nil {
+			err = r.handle(frame)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *run) handle(frame hostchannel.Frame) error {
+	switch int(frame.Type) {
+	case abi.HostFrameNone:
+		return nil // only says that the kernel listens
+	case abi.HostFrameStdout:
+		return write(r.guest.Stdout, frame.Payload)
+	case abi.HostFrameStderr:
+		return write(r.guest.Stderr, frame.Payload)
+	case abi.HostFrameTrace, abi.HostFrameStats:
+		return write(r.guest.Notes, frame.Payload)
+	case abi.HostFrameLog:
+		for line := range strings.Lines(string(frame.Payload)) {
+			r.logLine(strings.TrimRight(line, "\r\n"))
+		}
+	case abi.HostFrameFile:
+		file, err := hostchannel.DecodeFile(frame.Payload)
+		if err == nil && r.guest.File != nil {
+			r.guest.File(file)
+		}
+		return err
+	case abi.HostFrameFault:
+		fault, err := hostchannel.DecodeFault(frame.Payload)
+		if err == nil && r.faults[fault.Program] == nil &&
+			len(r.faults) < abi.BootTogetherMax {
+			r.faults[fault.Program] = &fault
+		}
+		return err
+	case abi.HostFrameExit:
+		return r.programEnded(frame.Payload)
+	default:
+		return fmt.Errorf("the machine sent a frame of unknown type %d", frame.Type)
+	}
+	return nil
+}
+
+func write(w io.Writer, data []byte) error {
+	if w == nil {
+		return nil
+	}
+	_, err := w.Write(data)
+	return err
+}
+
+func (r *run) programEnded(payload []byte) error {
+	record, err := hostchannel.DecodeExit(payload)
+	if err != nil {
+		return err
+	}
+	if int(record.Program) != len(r.outcome.Programs) {
+		return fmt.Errorf("the machine reports the end of program %d, expected %d",
+			record.Program, len(r.outcome.Programs))
+	}
+	end := ProgramEnd{record, r.faults[record.Program]}
+	delete(r.faults, record.Program)
+	r.outcome.Programs = append(r.outcome.Programs, end)
+	if r.guest.Ended != nil {
+		r.guest.Ended(end)
+	}
+	if record.Last != 0 {
+		r.endSoon()
+	}
+	return nil
+}

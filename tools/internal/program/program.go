@@ -1,0 +1,141 @@
+// Package program finds the ELF file for what a person names, and builds it when that is source.
+package program
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/guestelf"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
+)
+
+// Name gives what a program is called in the machine: its file's or directory's name without a suffix
+// for sources.
+func Name(given string) string {
+	name := filepath.Base(given)
+	if name == "." || name == ".." {
+		if abs, err := filepath.Abs(given); err == nil {
+			name = filepath.Base(abs)
+		}
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(name, ".go"), ".c")
+}
+
+// Find gives the ELF file for what was named, building it when it is source.
+func Find(root, given string) (string, error) {
+	info, err := os.Stat(given)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", cli.WithStatus(report.StatusNotFound,
+			fmt.Errorf("there is no file or directory %s", given))
+	}
+	if err != nil {
+		return "", cli.WithStatus(report.StatusNotProgram, err)
+	}
+	elf := given
+	switch {
+	case info.IsDir():
+		elf, err = buildDirectory(root, given)
+	case strings.HasSuffix(given, ".go"):
+		elf, err = BuildGo(root, filepath.Dir(given), filepath.Base(given))
+	case strings.HasSuffix(given, ".c"):
+		elf, err = buildC(root, given, given)
+	}
+	if err != nil {
+		return "", err
+	}
+	if _, err := guestelf.Check(elf); err != nil {
+		return "", cli.WithStatus(report.StatusNotProgram, err)
+	}
+	return elf, nil
+}
+
+// outputFor names the file that a source is built to; sources of the same name in different places
+// must not collide.
+func outputFor(root, source string) (string, error) {
+	abs, err := filepath.Abs(source)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "build", "run")
+	sum := sha256.Sum256([]byte(abs))
+	return filepath.Join(dir, fmt.Sprintf("%s-%x", Name(abs), sum[:4])),
+		os.MkdirAll(dir, 0o755)
+}
+
+// buildDirectory builds a directory with a Go command, or else the C program that all its .c files
+// make.
+func buildDirectory(root, dir string) (string, error) {
+	if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) > 0 {
+		return BuildGo(root, dir, ".")
+	}
+	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
+	if len(sources) == 0 {
+		return "", cli.WithStatus(report.StatusNotProgram,
+			fmt.Errorf("%s has neither Go nor C files", dir))
+	}
+	return buildC(root, dir, sources...)
+}
+
+// BuildGo builds what is named of a directory: "." or one file.
+func BuildGo(root, dir, what string) (string, error) {
+	output, err := outputFor(root, filepath.Join(dir, what))
+	if err != nil {
+		return "", err
+	}
+	goroot, env, err := GoEnvironment(root)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(filepath.Join(goroot, "bin", "go"), "build", "-o", output, what)
+	cmd.Dir, cmd.Env = dir, env
+	if abs, err := filepath.Abs(dir); err == nil && strings.HasPrefix(abs, root+"/") {
+		// a module of this repository need not be in its go.work
+		cmd.Env = append(cmd.Env, "GOWORK=off")
+	}
+	return output, runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd)
+}
+
+func buildC(root, what string, sources ...string) (string, error) {
+	output, err := outputFor(root, what)
+	if err != nil {
+		return "", err
+	}
+	if err := repo.Make(root, "libcapos"); err != nil {
+		return "", err
+	}
+	cmd := exec.Command(CCompiler(root), append(sources, "-o", output)...)
+	return output, runBuild("compiling "+what, cmd)
+}
+
+// runBuild runs a compiler; its messages are the explanation when it fails.
+func runBuild(what string, cmd *exec.Cmd) error {
+	defer repo.Progress(what)()
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s failed: %w", what, err)
+	}
+	return nil
+}
+
+// GoEnvironment gives the ported GOROOT and the environment to run its go command in.
+func GoEnvironment(root string) (goroot string, env []string, err error) {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return "", nil, err
+	}
+	if goroot, err = repo.GoRoot(root, ""); err != nil {
+		return "", nil, err
+	}
+	return goroot, repo.GoEnv(root, goroot, cache), nil
+}
+
+// CCompiler names the compiler driver for C programs.
+func CCompiler(root string) string { return filepath.Join(root, "libcapos", "capos-cc") }

@@ -1,0 +1,239 @@
+package suite
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
+)
+
+// stepLimit ends a step that hangs, so that the run reports it instead of being ended as a whole.
+const stepLimit = 15 * time.Minute
+
+// command makes a command that dies with the context, children included.
+func hostCommand(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Env = repo.Without(os.Environ(), "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// single is the result of a step that is one check.
+func single(name string, err error, output string) []check {
+	if err == nil {
+		return []check{{name, passed, ""}}
+	}
+	return []check{{name, failed, strings.TrimSpace(output + "\n" + err.Error())}}
+}
+
+func (s *suite) buildSteps() []step {
+	var steps []step
+	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"},
+		{"kernel-debug", "build/kernel-debug/capos.elf"},
+		{"libcapos", "build/libcapos/libcapos.a"}} {
+		goal, product := b[0], filepath.Join(s.root, b[1])
+		// All CPUs: nothing may start before what it needs is built.
+		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10,
+			run: func(ctx context.Context) []check {
+				out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
+					"-j2", goal).CombinedOutput()
+				if _, statErr := os.Stat(product); err == nil && statErr != nil {
+					err = fmt.Errorf("make %s succeeded without making %s", goal, b[1])
+				}
+				return single(goal, err, string(out))
+			}})
+	}
+	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10,
+		run: func(context.Context) []check {
+			_, err := repo.GoRoot(s.root, "")
+			return single("go-toolchain", err, "")
+		}})
+}
+
+// hostSteps are the scripts tests/host/*/run.sh, and the tests of the host tools themselves.
+func (s *suite) hostSteps() ([]step, error) {
+	scripts, err := filepath.Glob(filepath.Join(s.root, "tests", "host", "*", "run.sh"))
+	if err != nil {
+		return nil, err
+	}
+	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}, {name: "host/go-port",
+		cpus: 2, run: s.testPort}}
+	for _, script := range scripts {
+		name := filepath.Base(filepath.Dir(script))
+		steps = append(steps, step{name: "host/" + name, cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.runScript(ctx, script)
+			}})
+	}
+	if len(scripts) == 0 {
+		steps = append(steps, missing("host/scripts", "there is no tests/host/*/run.sh"))
+	}
+	return steps, nil
+}
+
+// testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly
+// with its Go declarations.
+func (s *suite) testPort(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	var checks []check
+	for _, c := range []struct {
+		name string
+		args []string
+	}{{"std", []string{"build", "std"}}, {"asmdecl", []string{"vet", "-asmdecl", "runtime",
+		"syscall"}}} {
+		out, err := s.tool(ctx, append([]string{"go"}, c.args...)...).CombinedOutput()
+		checks = append(checks, single(c.name, err, string(out))...)
+	}
+	return checks
+}
+
+// missing is a step for a part that should be there.
+func missing(name, why string) step {
+	return step{name: name, cpus: 1, run: func(context.Context) []check {
+		return []check{{name,
+			failed, why}}
+	}}
+}
+
+// runScript runs a test script and reads its verdicts. A script that fails without saying which
+// check did, or that says nothing at all, has failed.
+func (s *suite) runScript(ctx context.Context, script string, arguments ...string) []check {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	out, err := hostCommand(ctx, s.root, script, arguments...).CombinedOutput()
+	return judge(filepath.Base(filepath.Dir(script)), string(out), err)
+}
+
+func judge(name, output string, err error) []check {
+	checks := verdicts(output)
+	var exit *exec.ExitError
+	failures := (&StepResult{Checks: checks}).count(failed)
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		checks = append(checks, check{name, failed, err.Error()})
+	case err != nil && failures == 0:
+		checks = append(checks, check{name, failed, report.LastLines(output, 20) + "\n" +
+			err.Error()})
+	case err == nil && failures > 0:
+		checks = append(checks, check{name, failed,
+			"reports failures and exits with status 0"})
+	case len(checks) == 0:
+		checks = append(checks, check{name, failed, "printed no verdict\n" +
+			report.LastLines(output, 20)})
+	}
+	return checks
+}
+
+// hostGo runs the Go that built this tool, for this host.
+func (s *suite) hostGo(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := hostCommand(ctx, dir, "go", args...)
+	cmd.Env = append(repo.Without(cmd.Env, "GOOS", "GOARCH", "GOROOT", "GOFLAGS"),
+		"GOTOOLCHAIN=local", "GOWORK=off", "CAPOS_ROOT="+s.root)
+	return cmd
+}
+
+// codecPackage has tests that need the kernel's codec as a host program; tests/host/codec builds
+// that and runs them.
+const codecPackage = "capos.dev/tools/capnpc-capos"
+
+// testTools runs gofmt, vet and the tests of the module tools/ with the Go that built this tool.
+func (s *suite) testTools(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	dir := filepath.Join(s.root, "tools")
+	goTool := func(args ...string) *exec.Cmd { return s.hostGo(ctx, dir, args...) }
+	out, err := hostCommand(ctx, dir, "gofmt", "-l", ".").CombinedOutput()
+	if err == nil && len(bytes.TrimSpace(out)) > 0 {
+		err = errors.New("these files are not formatted")
+	}
+	checks := single("gofmt", err, string(out))
+	out, err = goTool("vet", "./...").CombinedOutput()
+	checks = append(checks, single("vet", err, string(out))...)
+	packages, err := goTool("list", "./...").Output()
+	if err != nil {
+		return append(checks, single("go list", err, "")...)
+	}
+	arguments := []string{"test", "-json", "-buildvcs=false"}
+	for name := range strings.FieldsSeq(string(packages)) {
+		if name != codecPackage {
+			arguments = append(arguments, name)
+		}
+	}
+	results, _ := goTestResults(goTool(arguments...))
+	return append(checks, plainChecks(results, "capos.dev/tools/")...)
+}
+
+// goTest is the end of one top-level test, example or fuzz target of a Go package.
+type goTest struct {
+	pkg, test, verdict, output string
+}
+
+// parseGoTests reads the events of go test -json. Subtests are counted with the test they belong
+// to. A package that fails outside of its tests appears as a failed test without a name.
+func parseGoTests(r io.Reader) []goTest {
+	type event struct{ Action, Package, Test, Output string }
+	var results []goTest
+	output := map[string]*strings.Builder{}
+	failures := map[string]bool{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue
+		}
+		top, _, _ := strings.Cut(e.Test, "/")
+		key := e.Package + " " + top
+		if output[key] == nil {
+			output[key] = &strings.Builder{}
+		}
+		verdict := map[string]string{"pass": passed, "fail": failed,
+			"skip": skipped}[e.Action]
+		switch {
+		case e.Action == "output":
+			output[key].WriteString(e.Output)
+		case verdict == "" || e.Test != top:
+		case e.Test != "":
+			failures[e.Package] = failures[e.Package] || verdict == failed
+			results = append(results, goTest{e.Package, e.Test, verdict,
+				output[key].String()})
+		case verdict == failed && !failures[e.Package]:
+			results = append(results, goTest{e.Package, "", failed,
+				output[key].String()})
+		}
+	}
+	return results
+}
+
+// modelSteps checks the models of the protocols with races, once there are any.
+func (s *suite) modelSteps() []step {
+	if _, err := os.Stat(filepath.Join(s.root, "models")); err != nil {
+		return nil
+	}
+	script := filepath.Join(s.root, "models", "run.sh")
+	return []step{
+		{name: "models/short", cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.runScript(ctx, script,
+					"--short")
+			}},
+		{name: "models/all", cpus: 1, full: true,
+			run: func(ctx context.Context) []check { return s.runScript(ctx, script) }},
+	}
+}

@@ -1,0 +1,313 @@
+package suite
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"capos.dev/tools/internal/report"
+)
+
+// panicSteps make kernels panic and hold the report, and the tool's exit status, to what a person
+// needs of them.
+func (s *suite) panicSteps() ([]step, error) {
+	programs := &programBuilder{root: s.root}
+	probe := func(ctx context.Context) (string, error) {
+		return programs.build(ctx, filepath.Join(s.root, "tests", "run", "probe.c"))
+	}
+	return []step{
+		{name: "panic/nmi", cpus: 2,
+			run: func(ctx context.Context) []check { return s.nmiChecks(ctx, probe) }},
+		{name: "panic/checks", cpus: 1,
+			run: func(ctx context.Context) []check {
+				return s.selftestChecks(ctx,
+					probe)
+			}},
+	}, nil
+}
+
+// nmiChecks send the machine an interrupt that cannot be masked, as an operator's button does: a
+// panic wherever its CPUs are.
+func (s *suite) nmiChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
+	probe, err := build(ctx)
+	if err != nil {
+		return single("probe", err, "")
+	}
+	var checks []check
+	for _, c := range []struct {
+		machine, kernel string
+		cpus            int
+	}{{"microvm", "release", 1}, {"microvm", "release", 2}, {"microvm", "release", 4}, {"q35",
+		"release", 2}, {"microvm", "debug", 4}} {
+		for _, mode := range []string{"sleep", "spin"} {
+			name := fmt.Sprintf("%s-%s-%dcpu-%s", c.machine, c.kernel, c.cpus, mode)
+			text, err := s.nmiReport(ctx, probe, mode, "--machine", c.machine,
+				"--kernel", c.kernel, "--cpus", strconv.Itoa(c.cpus))
+			if err == nil {
+				err = judgeNMI(text, c.cpus, mode == "spin")
+			}
+			checks = append(checks, single(name, err, text)...)
+		}
+	}
+	return checks
+}
+
+// settle is what a program has after its first word until it spins or sleeps for good.
+const settle = 300 * time.Millisecond
+
+// nmiReport runs the probe, interrupts its machine and gives what the tool says.
+func (s *suite) nmiReport(ctx context.Context, probe, mode string, flags ...string) (text string,
+	err error) {
+	ctx, cancel := context.WithTimeout(ctx, toolLimit)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "capos-qmp-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "qmp")
+	args := append([]string{"run", "--accel", "tcg", "--qemu-arg", "-qmp", "--qemu-arg",
+		"unix:" + socket + ",server=on,wait=off"}, flags...)
+	cmd := s.tool(ctx, append(args, probe, mode)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	_, err = io.ReadFull(stdout, make([]byte, len("spin")))
+	if err == nil {
+		time.Sleep(settle)
+		err = injectNMI(socket)
+	}
+	if err != nil {
+		cancel()
+	}
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); err == nil && status != report.StatusPanic {
+		err = fmt.Errorf("exit status %d, expected %d", status, report.StatusPanic)
+	}
+	return stderr.String(), err
+}
+
+// injectNMI speaks QEMU's machine protocol: one JSON object a line, greeting first, then an answer
+// for each command.
+func injectNMI(socket string) error {
+	conn, err := net.DialTimeout("unix", socket, toolLimit)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(toolLimit))
+	lines := bufio.NewReader(conn)
+	if _, err := lines.ReadString('\n'); err != nil {
+		return err
+	}
+	for _, command := range []string{"qmp_capabilities", "inject-nmi"} {
+		fmt.Fprintf(conn, "{\"execute\": %q}\n", command)
+		for answered := false; !answered; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				// The machine may be gone before its answer has been read.
+				if command == "inject-nmi" && errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+			var answer map[string]json.RawMessage
+			if err := json.Unmarshal([]byte(line), &answer); err != nil {
+				return err
+			}
+			if answer["error"] != nil {
+				return fmt.Errorf("QEMU refuses %s: %s", command, answer["error"])
+			}
+			answered = answer["return"] != nil // anything else is an event
+		}
+	}
+	return nil
+}
+
+var (
+	reportedCPU = regexp.MustCompile(
+		`capos: CPU (\d+)(?: stopped)?, thread \d+ "([^"]*)", process (.*)`)
+	reportedRegister = regexp.MustCompile(`(?m)^ +(rip|rax|rsi|r9 |r13) [0-9a-f]{16}`)
+)
+
+// judgeNMI finds what the report lacks: the reason, registers, and for each CPU its thread and
+// where it was, by name.
+func judgeNMI(text string, cpus int, busy bool) error {
+	for _, want := range []string{"the kernel panicked",
+		"kernel panic: non-maskable interrupt, vector 2", "capos: stopped"} {
+		if !strings.Contains(text, want) {
+			return fmt.Errorf("the report lacks %q", want)
+		}
+	}
+	if n := len(reportedRegister.FindAllString(text, -1)); n != 5 {
+		return fmt.Errorf("%d lines of registers, expected 5", n)
+	}
+	seen := map[string]bool{}
+	running := 0
+	for _, m := range reportedCPU.FindAllStringSubmatch(text, -1) {
+		id, thread, process := m[1], m[2], m[3]
+		seen[id] = true
+		switch {
+		case thread == "idle/"+id && process == "none (kernel)":
+		case thread == "probe" && process == "probe":
+			running++
+		default:
+			return fmt.Errorf("CPU %s is said to have run thread %q of process %s", id,
+				thread, process)
+		}
+	}
+	if len(seen) != cpus {
+		return fmt.Errorf("the report names %d CPUs, expected %d", len(seen), cpus)
+	}
+	wantRunning := 0
+	if busy {
+		wantRunning = 1
+	}
+	if running != wantRunning || strings.Count(text, "] the program\n") != wantRunning {
+		return fmt.Errorf("%d CPUs are said to have run the program, expected %d", running,
+			wantRunning)
+	}
+	// Each other place twice: as the tool found it in the kernel's file, and as the kernel
+	// itself did.
+	if n := strings.Count(text, "] sched_idle (sched/sched.c:"); n != cpus-wantRunning {
+		return fmt.Errorf("sched_idle is named with its line %d times, expected %d", n,
+			cpus-wantRunning)
+	}
+	if n := strings.Count(text, " sched_idle+0x"); n != cpus-wantRunning {
+		return fmt.Errorf("the kernel names sched_idle %d times, expected %d", n,
+			cpus-wantRunning)
+	}
+	if !busy && !strings.Contains(text, "kernel_start+0x") && !strings.Contains(text,
+		"ap_start+0x") {
+		return errors.New("the backtrace does not reach the idle loop's caller")
+	}
+	return nil
+}
+
+// kernelMistakes are the deliberate mistakes of kernel/init/selftest.c, what the debug kernel must
+// call each, and the function that a person has to find in the backtrace ("": it is named by the
+// reason).
+var kernelMistakes = []struct{ name, reason, function string }{
+	{"object-use-after-free", "KASAN: use of a free kernel object: read of 1 bytes",
+		"object_use_after_free"},
+	{"object-write-after-free", "KASAN: use of a free kernel object: write of 8 bytes",
+		"object_write_after_free"},
+	{"object-read-behind", "KASAN: access behind the end of a kernel object: read of 1 bytes",
+		"object_read_behind"},
+	{"object-write-behind", "KASAN: access behind the end of a kernel object: write of 1 bytes",
+		"object_write_behind"},
+	{"object-read-across", "KASAN: access behind the end of a kernel object: read of 4 bytes",
+		"object_read_across"},
+	{"large-object-write-behind",
+		"KASAN: access behind the end of a kernel object: write of 1 bytes",
+		"large_object_write_behind"},
+	{"object-double-free", "is freed twice", "kmem_free"},
+	{"copy-behind", "KASAN: access behind the end of a kernel object: write of 41 bytes",
+		"memset"},
+	{"user-copy-behind", "KASAN: access behind the end of a kernel object: write of 41 bytes",
+		"copy_from_user"},
+	{"frame-use-after-free", "KASAN: use of a free frame: read of 1 bytes",
+		"frame_use_after_free"},
+	{"frame-double-free", "is not an allocated block of order 0", "frame_free"},
+	{"global-behind", "KASAN: access behind a global variable: read of 1 bytes",
+		"global_behind"},
+	{"user-access", "KASAN: user memory without the functions for it: read of 1 bytes at 10000",
+		"user_access"},
+	{"index-behind", "UBSAN: index out of bounds at kernel/init/selftest.c:", "index_behind"},
+	{"addition-overflow", "UBSAN: signed addition overflows at kernel/init/selftest.c:",
+		"addition_overflow"},
+	{"shift-too-far", "UBSAN: shift out of range at kernel/init/selftest.c:", "shift_too_far"},
+	{"division-by-zero", "UBSAN: division by zero or overflow at kernel/init/selftest.c:",
+		"division_by_zero"},
+	{"misaligned", "UBSAN: misaligned pointer at kernel/init/selftest.c:", "misaligned"},
+	{"bad-bool", "UBSAN: value that its type does not have at kernel/init/selftest.c:",
+		"bad_bool"},
+	{"stack-overrun", "kernel stack overrun", "stack_overrun"},
+	{"lock-order", "lock order: PROCESS taken while FRAMES is held", "lock_check_acquire"},
+	{"assertion", "expected number == 4", "assertion"},
+	{"smap-read", "exception in the kernel, vector 14 error 1 address 10000\n", "smap_read"},
+	{"smep-call", "exception in the kernel, vector 14 error 11 address 10000\n", ""},
+	{"data-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
+	{"constant-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
+	{"stack-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"object-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"image-alias-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
+	{"code-write", "exception in the kernel, vector 14 error 3 address ffffffff8",
+		"code_write"},
+	{"constant-write", "exception in the kernel, vector 14 error 3 address ffffffff8",
+		"constant_write"},
+	{"nil-read", "exception in the kernel, vector 14 error 0 address 0\n", "nil_read"},
+}
+
+// processorGuards are mistakes that go unnoticed on a processor without the feature: it is what
+// notices them on others.
+var processorGuards = []struct{ name, feature string }{{"smap-read", "smap"}, {"smep-call", "smep"},
+	{"data-call", "nx"}}
+
+// refusedProcessors lack what the kernel cannot do without.
+var refusedProcessors = []struct{ cpu, reason string }{
+	{"qemu64,-syscall", "this processor lacks SYSCALL or long mode"},
+	{"max,-fxsr", "this processor lacks FXSAVE or SSE2, which Go code needs"},
+	{"max,-sse2", "this processor lacks FXSAVE or SSE2, which Go code needs"},
+	{"max,-apic", "this processor has no local APIC"},
+}
+
+// selftestChecks have the debug kernel make each mistake, and see that other kernels do not know
+// the word.
+func (s *suite) selftestChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
+	probe, err := build(ctx)
+	if err != nil {
+		return single("probe", err, "")
+	}
+	flags := func(kernel, name string) []string {
+		return []string{"--kernel", kernel, "--cpus", "1", "--qemu-arg", "-append",
+			"--qemu-arg", "channel=virtio selftest=" + name}
+	}
+	var cases []toolCase
+	for _, c := range refusedProcessors {
+		cases = append(cases, toolCase{name: "refuses-" + c.cpu, flags: []string{"--cpu",
+			c.cpu}, args: []string{"exit", "0"},
+			status: report.StatusPanic, inErr: []string{"kernel panic: " + c.reason +
+				"\n"}})
+	}
+	for _, c := range processorGuards {
+		cases = append(cases, toolCase{name: c.name + "-without-" + c.feature,
+			flags: append(flags("debug", c.name), "--cpu", "max,-"+c.feature),
+			args: []string{"exit",
+				"0"}, status: report.StatusPanic,
+			inErr: []string{"self test " + c.name + " went unnoticed"}})
+	}
+	for _, m := range kernelMistakes {
+		cases = append(cases, toolCase{name: m.name, flags: flags("debug", m.name),
+			args: []string{"exit", "0"}, status: report.StatusPanic,
+			inErr: []string{"kernel panic: ", m.reason, "] " + m.function,
+				"capos: CPU 0, thread ", "\"main\", process none (kernel)"}})
+	}
+	cases = append(cases,
+		toolCase{name: "no-such-mistake", flags: flags("debug", "none"),
+			args: []string{"exit", "0"}, status: report.StatusPanic,
+			inErr: []string{"there is no such self test"}},
+		toolCase{name: "release-kernel-makes-none", flags: flags("release",
+			kernelMistakes[0].name), args: []string{"exit", "5"}, status: 5,
+			silent: true})
+	return s.runToolCases(ctx, func(context.Context) (string, error) { return probe, nil },
+		cases)
+}

@@ -1,0 +1,415 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/repo"
+)
+
+const testText = `Runs everything that must hold, as named steps: builds, host tests, programs on the machine, the boot matrix, this tool's own
+behaviour, Go's own tests, models, tidiness. What a step consists of is data: tests/run/*.txt, tests/go/packages.txt,
+tests/host/*/run.sh, tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when nothing failed.
+A part that is missing is a failure, not a skip. Results are left in build/test/results.json.`
+
+// Verdicts of a check.
+const (
+	passed  = "ok"
+	failed  = "FAIL"
+	skipped = "skip"
+)
+
+// check is one thing that was found to hold or not; a step has at least one.
+type check struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"`
+	Why     string `json:"why,omitempty"`
+}
+
+// step is one unit of the run. Its name is GROUP/NAME.
+type step struct {
+	name string
+	cpus int  // host CPUs that it keeps busy, at least 1
+	full bool // not in the share for continuous integration
+	run  func(ctx context.Context) []check
+}
+
+// StepResult is what is remembered of a step.
+type StepResult struct {
+	Step    string  `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Checks  []check `json:"checks"`
+}
+
+// Passed is how many of its checks held.
+func (r *StepResult) Passed() int { return r.count(passed) }
+
+// Failed is how many of its checks did not hold.
+func (r *StepResult) Failed() int { return r.count(failed) }
+
+func (r *StepResult) count(verdict string) (n int) {
+	for _, c := range r.Checks {
+		if c.Verdict == verdict {
+			n++
+		}
+	}
+	return n
+}
+
+func (st *step) group() string {
+	group, _, _ := strings.Cut(st.name, "/")
+	return group
+}
+
+// suite is a whole run.
+type suite struct {
+	root    string
+	all     bool
+	verbose bool
+	partial bool // only some steps were asked for: the results of the others are kept
+	times   int  // how often each step is run, builds apart
+	update  bool // rewrite the counts in tests/go/packages.txt
+
+	toolchains toolchains
+	commands   []Command
+}
+
+// Command is a subcommand of ./capos as its help is to tell it: with these flags.
+type Command struct {
+	Name  string
+	Flags []string
+}
+
+// Main is ./capos test: it gives the exit status. commands are all that the tool has.
+func Main(args []string, commands []Command) int {
+	s := &suite{commands: commands}
+	var only cli.List
+	flags := cli.NewFlags("test", "[FLAGS]", testText)
+	flags.Var(&only, "only",
+		"run only steps whose name matches `GLOB`, like 'go/*' or machine (repeatable)")
+	listOnly := flags.Bool("list", false, "list the steps and run none")
+	jobs := flags.Int("j", runtime.NumCPU(), "keep at most this `NUMBER` of CPUs busy")
+	flags.BoolVar(&s.all, "all", false,
+		"also the steps that are too long for continuous integration")
+	flags.BoolVar(&s.verbose, "v", false, "show every check")
+	flags.IntVar(&s.times, "times", 1,
+		"run everything `NUMBER` times, round after round; the results file is left alone")
+	flags.BoolVar(&s.update, "update-go", false,
+		"write what Go's tests do now to tests/go/packages.txt, for review")
+	if status, ok := cli.Parse(flags, args); !ok {
+		return status
+	}
+	var err error
+	if s.root, err = repo.Root(); err != nil {
+		return cli.Fail(err)
+	}
+	steps, err := s.steps()
+	if err != nil {
+		return cli.Fail(err)
+	}
+	if steps, err = s.choose(steps, only); err != nil {
+		return cli.Fail(err)
+	}
+	steps = repeatSteps(steps, s.times)
+	if *listOnly {
+		for _, st := range steps {
+			fmt.Println(st.name)
+		}
+		return 0
+	}
+	s.partial = len(only) > 0
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return s.conclude(s.runAll(ctx, steps, max(1, *jobs)))
+}
+
+// steps gathers everything, in the order in which it is started: builds first, for the rest depends
+// on them.
+func (s *suite) steps() ([]step, error) {
+	steps := append(s.buildSteps(), s.tidySteps()...)
+	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
+		s.toolSteps, s.panicSteps, s.imageSteps,
+		s.systemSteps, s.goSteps, s.testdirSteps} {
+		list, err := more()
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, list...)
+	}
+	return append(steps, s.modelSteps()...), nil
+}
+
+// choose gives the steps that the globs ask for, and with those that boot machines the builds these
+// start with.
+func (s *suite) choose(steps []step, only []string) ([]step, error) {
+	var builds, chosen []step
+	boots := false
+	for _, st := range steps {
+		wanted := len(only) == 0
+		for _, glob := range only {
+			match, err := path.Match(glob, st.name)
+			if err != nil {
+				return nil, fmt.Errorf("--only %s: %w", glob, err)
+			}
+			wanted = wanted || match || glob == st.group()
+		}
+		// A step that is asked for by its whole name runs even when it is not in the
+		// ordinary share.
+		if wanted && (s.all || !st.full || len(only) > 0 && slices.Contains(only,
+			st.name)) {
+			chosen = append(chosen, st)
+			boots = boots || !slices.Contains([]string{"build", "tidy", "host",
+				"models"}, st.group())
+		} else if st.group() == "build" {
+			builds = append(builds, st)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, errors.New("no step matches; ./capos test --list names them")
+	}
+	if boots {
+		chosen = append(builds, chosen...)
+	}
+	return chosen, nil
+}
+
+// toolchains are the ported Go roots by release, each looked up, and built if need be, when it is
+// first wanted.
+type toolchains struct {
+	mu    sync.Mutex
+	roots map[string]func() (string, error)
+}
+
+// toolchain gives the ported Go of a release; "": of the one that the port is made with.
+func (s *suite) toolchain(release string) (goroot string, err error) {
+	t := &s.toolchains
+	t.mu.Lock()
+	if t.roots == nil {
+		t.roots = map[string]func() (string, error){}
+	}
+	if t.roots[release] == nil {
+		t.roots[release] = sync.OnceValues(func() (string,
+			error) {
+			return repo.GoRoot(s.root, release)
+		})
+	}
+	find := t.roots[release]
+	t.mu.Unlock()
+	return find()
+}
+
+// repeatSteps gives the builds once and the rest in so many rounds.
+func repeatSteps(steps []step, times int) []step {
+	rounds := steps
+	for range times - 1 {
+		for _, st := range steps {
+			if st.group() != "build" {
+				rounds = append(rounds, st)
+			}
+		}
+	}
+	return rounds
+}
+
+// heartbeat is how long the run may be silent: continuous integration shows nothing else of a long
+// step.
+const heartbeat = 30 * time.Second
+
+// runAll runs the steps, several at once as long as they fit the CPUs, each started in its order.
+// Build steps run alone.
+func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []StepResult {
+	var (
+		mu      sync.Mutex
+		room    = sync.NewCond(&mu)
+		free    = cpus
+		results []StepResult
+		running = map[string]time.Time{}
+		last    = time.Now()
+	)
+	show := func(r StepResult) {
+		results = append(results, r)
+		last = time.Now()
+		s.printStep(len(results), len(steps), &r)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(heartbeat / 6):
+			}
+			mu.Lock()
+			if time.Since(last) > heartbeat {
+				last = time.Now()
+				fmt.Printf("          ... %s\n", describeRunning(running))
+			}
+			mu.Unlock()
+		}
+	}()
+	var all sync.WaitGroup
+	for _, st := range steps {
+		need := min(max(st.cpus, 1), cpus)
+		mu.Lock()
+		for free < need {
+			room.Wait()
+		}
+		free -= need
+		running[st.name] = time.Now()
+		mu.Unlock()
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			r := runStep(ctx, st)
+			mu.Lock()
+			defer mu.Unlock()
+			free += need
+			delete(running, st.name)
+			show(r)
+			room.Broadcast()
+		}()
+	}
+	all.Wait()
+	return results
+}
+
+func describeRunning(running map[string]time.Time) string {
+	var parts []string
+	for name, since := range running {
+		parts = append(parts, fmt.Sprintf("%s has been running for %.0f s", name,
+			time.Since(since).Seconds()))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func runStep(ctx context.Context, st step) StepResult {
+	start := time.Now()
+	var checks []check
+	if ctx.Err() != nil {
+		checks = []check{{st.name, failed, "interrupted before it began"}}
+	} else if checks = st.run(ctx); len(checks) == 0 {
+		checks = []check{{st.name, failed, "the step found nothing to check"}}
+	}
+	return StepResult{st.name, time.Since(start).Seconds(), checks}
+}
+
+func (s *suite) printStep(n, total int, r *StepResult) {
+	verdict := passed
+	if r.count(failed) > 0 {
+		verdict = failed
+	}
+	counts := fmt.Sprintf("%d passed", r.count(passed))
+	for _, v := range []string{failed, skipped} {
+		if k := r.count(v); k > 0 {
+			counts += fmt.Sprintf(", %d %s", k, map[string]string{failed: "failed",
+				skipped: "skipped"}[v])
+		}
+	}
+	fmt.Printf("[%*d/%d] %-4s %-34s %-30s %6.1f s\n", len(fmt.Sprint(total)), n, total, verdict,
+		r.Step, counts, r.Seconds)
+	for _, c := range r.Checks {
+		if c.Verdict == failed || s.verbose {
+			fmt.Printf("          %-4s %s%s\n", c.Verdict, c.Name, indentWhy(c.Why))
+		}
+	}
+}
+
+// whyLinesMax keeps one failure from burying the others; the whole text is in the results file.
+const whyLinesMax = 40
+
+func indentWhy(why string) string {
+	why = strings.TrimRight(why, "\n")
+	if why == "" {
+		return ""
+	}
+	lines := strings.Split(why, "\n")
+	if len(lines) == 1 {
+		return ": " + why
+	}
+	if cut := len(lines) - whyLinesMax; cut > 0 {
+		lines = append([]string{fmt.Sprintf("(%d lines cut)", cut)}, lines[cut:]...)
+	}
+	return "\n               " + strings.Join(lines, "\n               ")
+}
+
+// mergeResults puts the steps of a partial run in the place of what the file remembers of them.
+func mergeResults(file string, results []StepResult) []StepResult {
+	var all []StepResult
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &all) != nil {
+		return results
+	}
+	for _, r := range results {
+		if i := slices.IndexFunc(all,
+			func(old StepResult) bool { return old.Step == r.Step }); i >= 0 {
+			all[i] = r
+		} else {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// conclude writes the results file and the closing line.
+func (s *suite) conclude(results []StepResult) int {
+	counts := map[string]int{}
+	for _, r := range results {
+		for _, c := range r.Checks {
+			counts[c.Verdict]++
+		}
+	}
+	file := filepath.Join(s.root, "build", "test", "results.json")
+	remembered := results
+	if s.partial {
+		remembered = mergeResults(file, results)
+	}
+	if text, err := json.MarshalIndent(remembered, "", " "); err == nil && s.times <= 1 {
+		os.MkdirAll(filepath.Dir(file), 0o755)
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			fmt.Fprintf(os.Stderr, "capos: the results were not written: %v\n", err)
+		}
+	}
+	for _, r := range results {
+		if n := r.count(failed); n > 0 {
+			fmt.Printf("failed: %s (%d)\n", r.Step, n)
+		}
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed],
+		counts[skipped])
+	if counts[failed] > 0 {
+		return 1
+	}
+	return 0
+}
+
+// verdicts reads lines "ok NAME", "FAIL NAME: why", "skip NAME: why" from the output of a test
+// program; other lines are its talk.
+func verdicts(output string) []check {
+	var checks []check
+	for line := range strings.Lines(output) {
+		word, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if word != passed && word != failed && word != skipped || rest == "" {
+			continue
+		}
+		name, why, found := strings.Cut(rest, ": ")
+		if !found && word != passed {
+			name, why, _ = strings.Cut(rest, " ")
+		}
+		checks = append(checks, check{name, word, why})
+	}
+	return checks
+}

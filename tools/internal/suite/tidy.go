@@ -1,0 +1,308 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Limits of the house style.
+const (
+	lineColumnsMax   = 150
+	functionLinesMax = 80
+	fileBytesMax     = 512 << 10
+)
+
+// tidyRule looks at one tracked file and returns complaints, each beginning with a line number.
+type tidyRule struct {
+	name    string
+	applies func(name string) bool
+	find    func(name string, lines []string) []string
+}
+
+func isSource(name string) bool {
+	switch filepath.Ext(name) {
+	case ".c", ".h", ".S", ".s", ".go", ".sh", ".capnp", ".mk", ".pml", ".py", ".def":
+		return true
+	}
+	return name == "capos" || name == ".ci/run" || name == "Makefile"
+}
+
+func isCode(name string) bool {
+	return strings.HasSuffix(name, ".c") || strings.HasSuffix(name, ".go")
+}
+
+// Words that must not be found are put together from halves, or this file would find itself.
+var (
+	machinePaths = regexp.MustCompile(`/wo` + `rk/|/ro` + `ot/|/ho` + `me/[a-z]`)
+	registries   = regexp.MustCompile(`proxy\.golang\` + `.org|sum\.golang\` +
+		`.org|deb\.debian\` + `.org|registry\.npmjs\` + `.org|pypi\` + `.org`)
+	workMarks = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+)
+
+func tidyRules() []tidyRule {
+	everything := func(string) bool { return true }
+	return []tidyRule{
+		{"line-length", isSource, longLines},
+		{"file-opening", isSource, missingOpening},
+		{"function-length", isCode, longFunctions},
+		{"machine-paths", everything, matching(machinePaths, "a path of one machine")},
+		{"registries", everything, matching(registries, "a package registry's host")},
+		{"work-marks", isSource, matching(workMarks, "a mark of unfinished work")},
+		{"whitespace", isSource, looseWhitespace},
+	}
+}
+
+func (s *suite) tidySteps() []step {
+	return []step{{name: "tidy/tree", cpus: 1, run: s.tidy}}
+}
+
+// tidy checks every tracked file against every rule, models against code, and the kernel's includes
+// against the order of its folders; each rule is one check.
+func (s *suite) tidy(ctx context.Context) []check {
+	names, err := s.sourceFiles(ctx)
+	if err != nil {
+		return single("list of files", err, "")
+	}
+	complaints := map[string][]string{}
+	links := modelLinks{code: map[string]bool{}}
+	var layers layering
+	for _, name := range names {
+		info, err := os.Lstat(filepath.Join(s.root, name))
+		if err != nil || !info.Mode().IsRegular() {
+			continue // removed in the work tree, or a link
+		}
+		if info.Size() > fileBytesMax {
+			complaints["file-size"] = append(complaints["file-size"],
+				fmt.Sprintf("%s: %d KiB", name, info.Size()>>10))
+		}
+		data, err := os.ReadFile(filepath.Join(s.root, name))
+		if err != nil {
+			return single(name, err, "")
+		}
+		if bytes.IndexByte(data, 0) >= 0 {
+			complaints["binaries"] = append(complaints["binaries"],
+				name+": a binary file")
+			continue
+		}
+		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+		links.look(name, lines)
+		layers.look(name, lines)
+		for _, rule := range tidyRules() {
+			if rule.applies(name) {
+				for _, complaint := range rule.find(name, lines) {
+					complaints[rule.name] = append(complaints[rule.name],
+						name+":"+complaint)
+				}
+			}
+		}
+	}
+	complaints["models"] = links.complaints()
+	complaints["layers"] = layers.result()
+	var checks []check
+	for _, name := range append([]string{"file-size", "binaries", "models", "layers"},
+		ruleNames()...) {
+		c := check{name, passed, ""}
+		if list := complaints[name]; len(list) > 0 {
+			c = check{name, failed, strings.Join(list, "\n")}
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+// sourceFiles lists the tracked files, or everything that is not built when this is not a git work
+// tree.
+func (s *suite) sourceFiles(ctx context.Context) (names []string, err error) {
+	out, err := hostCommand(ctx, s.root, "git", "-c", "safe.directory=*", "ls-files",
+		"-z").Output()
+	if err == nil {
+		return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00"), nil
+	}
+	built := map[string]bool{"build": true, ".git": true, "tools/internal/abi": true}
+	err = filepath.WalkDir(s.root, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(s.root, at)
+		if err == nil && built[name] {
+			return fs.SkipDir
+		}
+		if err == nil && d.Type().IsRegular() {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
+}
+
+func ruleNames() (names []string) {
+	for _, rule := range tidyRules() {
+		names = append(names, rule.name)
+	}
+	return names
+}
+
+// modelLinks is what models and code say of each other: a model names the code it models, and that
+// code the model, so that whoever changes one finds the other.
+type modelLinks struct {
+	code  map[string]bool // files that may be named, and models
+	links []modelLink
+}
+
+// modelLink says that the model in models/ is one of the code in the file. The line is the model's
+// or, with byCode, the code's.
+type modelLink struct {
+	model, file string
+	byCode      bool
+	line        int
+}
+
+var (
+	namedCode  = regexp.MustCompile(`\b(?:kernel|libcapos)/[a-z0-9_/]+\.[chS]\b`)
+	namedModel = regexp.MustCompile(`\bmodels/[a-z0-9_]+\.pml\b`)
+)
+
+// look takes in one file. A model names code in the paragraph of its opening comment that begins
+// with the word Models.
+func (l *modelLinks) look(name string, lines []string) {
+	if path.Dir(name) == "models" && path.Ext(name) == ".pml" {
+		l.code[name] = true
+		inside := false
+		for i, line := range lines {
+			text := strings.TrimPrefix(line, " *")
+			inside = strings.TrimSpace(text) != "" && (inside || strings.HasPrefix(text,
+				" Models "))
+			if inside {
+				for _, file := range namedCode.FindAllString(text, -1) {
+					l.links = append(l.links, modelLink{name, file, false,
+						i + 1})
+				}
+			}
+		}
+		return
+	}
+	if namedCode.FindString(name) != name {
+		return
+	}
+	l.code[name] = true
+	for i, line := range lines {
+		for _, model := range namedModel.FindAllString(line, -1) {
+			l.links = append(l.links, modelLink{model, name, true, i + 1})
+		}
+	}
+}
+
+// complaints lists names of what does not exist, and links that go one way only. A header may send
+// its readers to the model of what another file does.
+func (l *modelLinks) complaints() (found []string) {
+	type pair struct {
+		model, file string
+		byCode      bool
+	}
+	has := map[pair]bool{}
+	for _, link := range l.links {
+		has[pair{link.model, link.file, link.byCode}] = true
+	}
+	for _, link := range l.links {
+		from, to := link.model, link.file
+		if link.byCode {
+			from, to = to, from
+		}
+		switch {
+		case !l.code[to]:
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not exist",
+				from, link.line, to))
+		case !has[pair{link.model, link.file, !link.byCode}] &&
+			!(link.byCode && path.Ext(from) == ".h"):
+			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not name it",
+				from, link.line, to))
+		}
+	}
+	return found
+}
+
+const tabColumns = 4
+
+func longLines(name string, lines []string) (found []string) {
+	for i, line := range lines {
+		columns := len([]rune(line)) + strings.Count(line, "\t")*(tabColumns-1)
+		if columns > lineColumnsMax {
+			found = append(found, fmt.Sprintf("%d: %d columns", i+1, columns))
+		}
+	}
+	return found
+}
+
+// missingOpening wants a comment, for its reasons and ideas, before anything else than a shebang, a
+// build constraint, a package clause's own documentation or a schema's id. A Go package is opened
+// by one of its files.
+func missingOpening(name string, lines []string) []string {
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || strings.HasPrefix(line, "#!") || strings.HasPrefix(line,
+			"//go:build") || strings.HasPrefix(line, "@0x"):
+			continue
+		case strings.HasPrefix(line, "//") || strings.HasPrefix(line, "/*") ||
+			strings.HasPrefix(line, "# ") || line == "#",
+			strings.HasPrefix(line, `"""`):
+			return nil
+		case strings.HasPrefix(line, "package ") && filepath.Ext(name) == ".go":
+			return nil
+		}
+		return []string{"1: does not open with a comment"}
+	}
+	return []string{"1: is empty"}
+}
+
+// longFunctions relies on the layout of both languages: a function's first line begins in column
+// one and its closing brace stands alone there.
+func longFunctions(name string, lines []string) (found []string) {
+	start := -1
+	for i, line := range lines {
+		goFunction := strings.HasSuffix(name, ".go") && strings.HasPrefix(line, "func ") &&
+			strings.HasSuffix(line, "{")
+		cFunction := strings.HasSuffix(name, ".c") && line == "{"
+		cOneLine := strings.HasSuffix(name, ".c") && strings.HasSuffix(line, ") {") &&
+			line[0] != ' ' && line[0] != '\t' && line[0] != '#'
+		switch {
+		case goFunction || cFunction || cOneLine:
+			start = i
+		case line == "}" && start >= 0:
+			if length := i - start + 1; length > functionLinesMax {
+				found = append(found, fmt.Sprintf("%d: a function of %d lines",
+					start+1, length))
+			}
+			start = -1
+		}
+	}
+	return found
+}
+
+func matching(pattern *regexp.Regexp, what string) func(string, []string) []string {
+	return func(_ string, lines []string) (found []string) {
+		for i, line := range lines {
+			if match := pattern.FindString(line); match != "" {
+				found = append(found, fmt.Sprintf("%d: %s: %s", i+1, what, match))
+			}
+		}
+		return found
+	}
+}
+
+func looseWhitespace(_ string, lines []string) (found []string) {
+	for i, line := range lines {
+		if strings.TrimRight(line, " \t\r") != line {
+			found = append(found, fmt.Sprintf("%d: white space at the end of the line",
+				i+1))
+		}
+	}
+	return found
+}
