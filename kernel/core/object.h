@@ -16,7 +16,7 @@ struct object_ops {
 };
 
 struct object {
-	const struct interface_desc *interface;
+	const struct interface_desc *interface; /* NULL: no capability may name it (yet) */
 	const struct object_ops *ops;
 	uint32_t references;
 	uint32_t reserved;

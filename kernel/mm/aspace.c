@@ -14,7 +14,7 @@
 #include "mm/ledger.h"
 #include "mm/populate.h"
 #include "mm/region.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 #include "sched/park.h"
 #include "sched/sched.h"
 

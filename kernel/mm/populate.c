@@ -9,7 +9,7 @@
 #include "mm/aspace.h"
 #include "mm/ledger.h"
 #include "mm/region.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 
 /* The largest block of promised frames for at most count pages. Order 0 cannot fail. */
 static paddr_t promised_block(size_t count, unsigned *order)

@@ -3,7 +3,7 @@
 
 #include "core/log.h"
 #include "mm/kmem.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 
 static uint64_t region_key(const struct rbnode *node)
 {

@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/sched.h"

@@ -10,7 +10,6 @@
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
-#include "kernel/methods.h"
 #include "mm/kmem.h"
 #include "sched/park.h"
 #include "sched/sched.h"
@@ -19,7 +18,6 @@ const char *test_name = "?";
 
 struct cpu_features cpu_features = { .nx = true };
 uint64_t kernel_pml4[512];
-const struct interface_desc interface_descs[INTERFACE_COUNT];
 
 /* ---- memory ---- */
 

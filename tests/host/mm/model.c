@@ -12,7 +12,7 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "mm/region.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 
 #define WINDOW_PAGES 4096u
 #define WINDOW_START ((512ul << 30) - 7 * (1ul << 20) - 5 * PAGE_SIZE)

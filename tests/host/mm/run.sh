@@ -28,7 +28,7 @@ build()
 	shift 3
 	objects=
 	for source in core/rbtree.c core/object.c mm/frame.c mm/kmem.c mm/ledger.c mm/region.c mm/aspace.c mm/populate.c \
-		arch/x86_64/paging.c object/memory_object.c; do
+		arch/x86_64/paging.c mm/memory_object.c; do
 		renames=
 		case $source in
 		mm/frame.c) renames=$renames_frame ;;

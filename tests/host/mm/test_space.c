@@ -4,7 +4,7 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "mm/region.h"
-#include "object/memory_object.h"
+#include "mm/memory_object.h"
 
 #define MIB (1ul << 20)
 #define GIB (1ul << 30)

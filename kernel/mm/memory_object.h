@@ -5,8 +5,8 @@
  * references; the last one going frees the frames and pays the charge back. The ledger is the
  * creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers to the
  * process itself. */
-#ifndef CAPOS_OBJECT_MEMORY_OBJECT_H
-#define CAPOS_OBJECT_MEMORY_OBJECT_H
+#ifndef CAPOS_MM_MEMORY_OBJECT_H
+#define CAPOS_MM_MEMORY_OBJECT_H
 
 #include <stdint.h>
 
@@ -42,7 +42,8 @@ static inline struct memory_object *memory_object_from(struct object *object)
 	return (struct memory_object *)object;
 }
 
-/* One reference. */
+/* One reference. Whoever hands out a capability to it sets its interface first: mm knows of none.
+ */
 status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
