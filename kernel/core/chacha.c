@@ -1,4 +1,4 @@
-/* ChaCha20 block function: the core of the random generator (object/entropy.c). Words are little
+/* ChaCha20 block function: the core of the random generator (dev/entropy.c). Words are little
  * endian in the RFC and on this machine. */
 #include "core/chacha.h"
 

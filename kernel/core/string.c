@@ -45,6 +45,11 @@ void *memset(void *to, int byte, size_t size)
 	return to;
 }
 
+void memory_wipe(void *memory, size_t size)
+{
+	memset(memory, 0, size);
+}
+
 int memcmp(const void *a, const void *b, size_t size)
 {
 	const unsigned char *x = a, *y = b;

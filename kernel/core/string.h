@@ -16,6 +16,10 @@ char *strchr(const char *text, int c);
 /* First place where word begins in text, or NULL. */
 char *strstr(const char *text, const char *word);
 
+/* Zeroes what was secret. The compiler cannot leave it out as a write that nothing reads, because
+ * it does not see into the call. */
+void memory_wipe(void *memory, size_t size);
+
 /* Copies at most size - 1 bytes and always terminates; size > 0. */
 void text_copy(char *to, const char *from, size_t size);
 

@@ -8,10 +8,10 @@
 #include "core/log.h"
 #include "dev/channel.h"
 #include "dev/command_line.h"
+#include "dev/entropy.h"
 #include "dev/pci.h"
 #include "dev/rtc.h"
 #include "dev/virtio.h"
-#include "object/entropy.h"
 #include "sched/clock.h"
 
 #define MMIO_END (4ull << 30) /* the direct map reaches every address below */

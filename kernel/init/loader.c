@@ -13,7 +13,7 @@
 #include "core/string.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
-#include "object/entropy.h"
+#include "dev/entropy.h"
 #include "object/markers.h"
 #include "init/elf.h"
 #include "proc/package.h"

@@ -1,0 +1,197 @@
+/* Random bytes: a ChaCha20 generator with fast key erasure.
+ *
+ * The state is one key. Each request spends it: the first half of a block becomes the next key, the
+ * second half keys the stream for this request alone. Whoever sees the state later can therefore
+ * not tell what was handed out before, and the lock is held for one block.
+ *
+ * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses
+ * cannot undo others. RDSEED, RDRAND and the entropy device make the generator seeded. The
+ * time-stamp counter is mixed in too, but proves nothing and does not count. */
+#include "dev/entropy.h"
+
+#include "arch/x86_64/cpu.h"
+#include "core/chacha.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "dev/virtio_rng.h"
+#include "sched/clock.h"
+
+#define RESEED_REQUESTS 4096u
+#define HARDWARE_SEED_WORDS 4u /* 256 bits */
+#define HARDWARE_TRIES 64u
+#define BOOT_WAIT_NS 50000000u
+
+enum entropy_source {
+	SOURCE_RDSEED = 1,
+	SOURCE_RDRAND = 2,
+	SOURCE_VIRTIO = 4,
+};
+
+static struct spinlock generator_lock = SPINLOCK_INIT(OBJECT);
+static uint8_t generator_key[CHACHA_KEY_BYTES]; /* guarded by generator_lock */
+static uint32_t sources;                        /* enum entropy_source; guarded by generator_lock */
+static uint32_t requests_since_seed;            /* guarded by generator_lock */
+static const uint8_t nonce[12];
+
+/* Replaces the key; spent, if not NULL, receives the other half of the block. */
+static void generator_step_locked(uint8_t spent[CHACHA_KEY_BYTES])
+{
+	uint8_t block[CHACHA_BLOCK_BYTES];
+	chacha20_block(generator_key, 0, nonce, block);
+	memcpy(generator_key, block, CHACHA_KEY_BYTES);
+	if (spent)
+		memcpy(spent, block + CHACHA_KEY_BYTES, CHACHA_KEY_BYTES);
+	memory_wipe(block, sizeof block);
+}
+
+static void seed_mix(const void *bytes, size_t size, uint32_t source)
+{
+	const uint8_t *byte = bytes;
+	spin_lock(&generator_lock);
+	while (size) {
+		size_t part = size < CHACHA_KEY_BYTES ? size : CHACHA_KEY_BYTES;
+		for (size_t i = 0; i < part; i++)
+			generator_key[i] ^= byte[i];
+		generator_step_locked(NULL);
+		byte += part;
+		size -= part;
+	}
+	sources |= source;
+	if (source)
+		requests_since_seed = 0;
+	spin_unlock(&generator_lock);
+}
+
+static bool rdseed(uint64_t *word)
+{
+	for (unsigned i = 0; i < HARDWARE_TRIES; i++) {
+		uint8_t ok;
+		__asm__ volatile("rdseed %0; setc %1" : "=r"(*word), "=q"(ok) : : "cc");
+		if (ok)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static bool rdrand(uint64_t *word)
+{
+	for (unsigned i = 0; i < HARDWARE_TRIES; i++) {
+		uint8_t ok;
+		__asm__ volatile("rdrand %0; setc %1" : "=r"(*word), "=q"(ok) : : "cc");
+		if (ok)
+			return true;
+	}
+	return false;
+}
+
+/* A source that fails, or repeats itself word for word, is broken and does not count. */
+static void seed_from_processor(bool present, bool (*draw)(uint64_t *), uint32_t source)
+{
+	uint64_t words[HARDWARE_SEED_WORDS];
+	if (!present)
+		return;
+	for (unsigned i = 0; i < HARDWARE_SEED_WORDS; i++)
+		if (!draw(&words[i]) || (i && words[i] == words[i - 1]))
+			return;
+	seed_mix(words, sizeof words, source);
+	memory_wipe(words, sizeof words);
+}
+
+static void seed_from_counter(void)
+{
+	uint64_t ticks = rdtsc();
+	seed_mix(&ticks, sizeof ticks, 0);
+}
+
+static void reseed(void)
+{
+	seed_from_counter();
+	seed_from_processor(cpu_features.rdseed, rdseed, SOURCE_RDSEED);
+	seed_from_processor(cpu_features.rdrand, rdrand, SOURCE_RDRAND);
+	virtio_rng_request();
+}
+
+/* A device may give fewer bytes than it was asked for: it counts as a source when it has given a
+ * key's worth. */
+static void seed_from_device(const void *bytes, size_t size)
+{
+	static uint64_t received; /* atomic */
+	bool enough = __atomic_add_fetch(&received, size, __ATOMIC_RELAXED) >= CHACHA_KEY_BYTES;
+	seed_mix(bytes, size, enough ? SOURCE_VIRTIO : 0);
+}
+
+void entropy_init(struct virtio_device *rng)
+{
+	bool device = rng && virtio_rng_init(rng, seed_from_device);
+	reseed();
+	/* Programs want their first random bytes at once; with no processor source it is worth
+	 * waiting for the device a little. */
+	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
+	while (device && !sources && clock_now_ns() < until) {
+		virtio_rng_request();
+		virtio_rng_poll();
+		cpu_relax();
+	}
+	if (!sources)
+		log_printf("capos: no entropy source yet");
+}
+
+bool entropy_begin(struct entropy_stream *stream)
+{
+	spin_lock(&generator_lock);
+	bool seeded = sources != 0;
+	bool due = requests_since_seed >= RESEED_REQUESTS;
+	if (due)
+		requests_since_seed = 0; /* one caller reseeds, others go on */
+	else
+		requests_since_seed++;
+	spin_unlock(&generator_lock);
+	if (due || !seeded)
+		reseed();
+
+	stream->counter = 0;
+	spin_lock(&generator_lock);
+	seeded = sources != 0;
+	if (seeded)
+		generator_step_locked(stream->key);
+	spin_unlock(&generator_lock);
+	return seeded;
+}
+
+void entropy_next(struct entropy_stream *stream, uint8_t block[ENTROPY_BLOCK_BYTES])
+{
+	chacha20_block(stream->key, stream->counter++, nonce, block);
+}
+
+void entropy_end(struct entropy_stream *stream)
+{
+	memory_wipe(stream, sizeof *stream);
+}
+
+bool entropy_fill(void *buffer, size_t size)
+{
+	struct entropy_stream stream;
+	uint8_t block[ENTROPY_BLOCK_BYTES];
+	if (!entropy_begin(&stream))
+		return false;
+	for (uint8_t *to = buffer; size;) {
+		size_t part = size < sizeof block ? size : sizeof block;
+		entropy_next(&stream, block);
+		memcpy(to, block, part);
+		to += part;
+		size -= part;
+	}
+	entropy_end(&stream);
+	memory_wipe(block, sizeof block);
+	return true;
+}
+
+uint32_t entropy_sources(void)
+{
+	spin_lock(&generator_lock);
+	uint32_t found = sources;
+	spin_unlock(&generator_lock);
+	return found;
+}
