@@ -2,8 +2,8 @@
  *
  * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by
  * readers: both pump what the input buffer has room for and leave the rest in the device, which
- * holds the host back. Console keys are delivered after the input lock is dropped, because delivery
- * takes the process's. */
+ * holds the host back. Console keys are delivered after the input lock is dropped, because whoever
+ * takes them has locks of its own. */
 #include "dev/channel.h"
 
 #include <stdarg.h>
@@ -18,7 +18,6 @@
 #include "dev/uart.h"
 #include "dev/virtio_console.h"
 #include "mm/kmem.h"
-#include "proc/process.h"
 #include "sched/wait.h"
 
 #define INPUT_BYTES 65536u
@@ -32,6 +31,7 @@ struct frame_header {
 static struct transport transport;
 static bool present;   /* frames go out */
 static bool listening; /* frames come in, or what the terminal makes of typing */
+static void (*key_handler)(uint32_t kind); /* set once at boot */
 
 static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
 static char text[1024]; /* guarded by send_lock */
@@ -67,6 +67,11 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	 * while the device is set up. */
 	if (present)
 		channel_send(CAPOS_HOST_FRAME_NONE, NULL, 0, NULL, 0);
+}
+
+void channel_on_key(void (*handler)(uint32_t kind))
+{
+	key_handler = handler;
 }
 
 bool channel_present(void)
@@ -133,13 +138,9 @@ static void pump_locked(void)
 
 static void deliver_keys(uint64_t keys)
 {
-	for (uint32_t kind = 0; keys >> kind; kind++) {
-		struct process *process = keys >> kind & 1 ? process_foreground() : NULL;
-		if (process) {
-			process_notify(process, kind);
-			object_release(&process->object);
-		}
-	}
+	for (uint32_t kind = 0; key_handler && keys >> kind; kind++)
+		if (keys >> kind & 1)
+			key_handler(kind);
 }
 
 static void pump_and_deliver(void)

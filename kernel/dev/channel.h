@@ -18,6 +18,9 @@ struct virtio_device;
 
 /* Boot, once. console: the machine's virtio console, or NULL. */
 void channel_init(const char *command_line, struct virtio_device *console);
+/* Who takes the console keys (NotificationKind) that the host sends; keys before that are lost.
+ * Boot, once. The handler runs in the interrupt or in a reader's thread, with no lock held. */
+void channel_on_key(void (*handler)(uint32_t kind));
 /* One frame of the concatenation of two pieces (either may be empty); kernel memory. Any context
  * but a held CHANNEL lock. Frames are never interleaved. */
 void channel_send(

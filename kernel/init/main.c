@@ -14,10 +14,12 @@
 #include "core/log.h"
 #include "init/selftest.h"
 #include "core/string.h"
+#include "dev/channel.h"
 #include "dev/devices.h"
 #include "dev/screen.h"
 #include "dev/terminal.h"
 #include "mm/frame.h"
+#include "proc/process.h"
 #include "proc/reaper.h"
 #include "init/run.h"
 #include "sched/park.h"
@@ -100,6 +102,7 @@ static void run(void *unused)
 	else if (acpi.cpu_count > 1)
 		log_printf(
 			"capos: firmware keeps the memory where processors begin; running on one CPU");
+	channel_on_key(process_key);
 	devices_init(boot.command_line);
 	selftest_run(boot.command_line);
 	run_programs(boot.package_size ? phys_to_virt(boot.package) : NULL, boot.package_size,

@@ -197,7 +197,7 @@ void process_notify(struct process *process, uint32_t kind)
 		process_exit(process, CAPOS_EXIT_KIND_KILLED, (int32_t)kind);
 }
 
-struct process *process_foreground(void)
+static struct process *foreground_retained(void)
 {
 	spin_lock(&foreground_lock);
 	struct process *process = foreground;
@@ -205,6 +205,15 @@ struct process *process_foreground(void)
 		object_retain(&process->object);
 	spin_unlock(&foreground_lock);
 	return process;
+}
+
+void process_key(uint32_t kind)
+{
+	struct process *process = foreground_retained();
+	if (!process)
+		return;
+	process_notify(process, kind);
+	object_release(&process->object);
 }
 
 /* The caller's reference outlives the setting, so none is taken here. */

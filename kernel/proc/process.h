@@ -76,7 +76,8 @@ status_t process_add_thread(struct process *process, struct thread *thread) MUST
 /* Returns true when it was the last one. */
 bool process_remove_thread(struct process *process, struct thread *thread);
 
-/* Delivers a console key's kind to the process as docs/abi.md says. */
+/* Delivers a console key's kind to the process as docs/abi.md says. Any context without a lock of
+ * rank PROCESS or above. */
 void process_notify(struct process *process, uint32_t kind);
 
 /* Waits until the process has ended and everything it owned is given back. Not for threads of the
@@ -86,8 +87,9 @@ void process_wait(struct process *process);
 /* CPU time used by all its threads so far. */
 uint64_t process_cpu_time_ns(struct process *process);
 
-/* The process that console keys go to, with a reference for the caller; NULL between programs. */
-struct process *process_foreground(void);
+/* The process that console keys go to; NULL between programs. */
 void process_set_foreground(struct process *process);
+/* A console key: process_notify() of the process set so. */
+void process_key(uint32_t kind);
 
 #endif
