@@ -109,11 +109,6 @@ static void run(void *unused)
 		boot.command_line);
 }
 
-const char *kernel_command_line(void)
-{
-	return boot.command_line;
-}
-
 /* Only functions that never return may be on the stack. The lowest byte stays zero: it stops string
  * overruns. */
 static inline __attribute__((always_inline)) void choose_stack_guard(void)
@@ -146,7 +141,7 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	apic_init_machine();
 	apic_init_cpu();
 	percpus[0].apic_id = apic_id();
-	clock_init();
+	clock_init(boot.command_line);
 	park_init();
 	sched_init_cpu(&percpus[0]);
 	reaper_init();

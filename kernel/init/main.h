@@ -8,7 +8,4 @@
  * came by PVH. */
 _Noreturn void kernel_start(uint64_t information, uint64_t magic);
 
-/* The words the loader passed. */
-const char *kernel_command_line(void);
-
 #endif

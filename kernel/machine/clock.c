@@ -18,7 +18,6 @@
 #include "machine/hpet.h"
 #include "sched/timer.h"
 #include "core/log.h"
-#include "init/main.h"
 #include "core/string.h"
 #include "dev/command_line.h"
 
@@ -224,7 +223,7 @@ static bool hypervisor_is(const char *signature, uint32_t *leaves)
 	return !memcmp(&r[1], signature, 12);
 }
 
-void clock_init(void)
+void clock_init(const char *command_line)
 {
 	uint32_t r[4], leaves = 0;
 	uint64_t hz = 0;
@@ -246,7 +245,7 @@ void clock_init(void)
 	clock_page.page.tsc_base = rdtsc();
 	clock_page.page.cpu_count = 1;
 	ticks_per_ns = ratio(hz, NS_PER_S);
-	if (command_line_has(kernel_command_line(), "clock", "hpet"))
+	if (command_line_has(command_line, "clock", "hpet"))
 		clock_distrust_tsc(
 			"the command line asks for another clock than the time-stamp counter");
 	else if (!is_virtual() && !cpu_features.invariant_tsc)

@@ -48,8 +48,8 @@ void entry_syscall(void);
 /* smp.c; the page TRAMPOLINE must be free. */
 void smp_start(void);
 
-/* clock.c */
-void clock_init(void);
+/* clock.c; the command line may name the clock to use. */
+void clock_init(const char *command_line);
 
 #define MSR_FS_BASE 0xc0000100u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
