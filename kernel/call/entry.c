@@ -7,12 +7,15 @@
 #include "core/log.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
-#include "object/markers.h"
 #include "proc/process.h"
 #include "sched/park.h"
 #include "sched/thread.h"
 
 #define REGISTER_ARGUMENTS 5u
+
+struct object object_park_space = OBJECT_STATIC(&interface_descs[INTERFACE_PARK_SPACE]);
+struct object object_shared_park_space =
+	OBJECT_STATIC(&interface_descs[INTERFACE_SHARED_PARK_SPACE]);
 
 /* On every call's way, and without an array that could overflow: no stack guard. */
 #define HOT __attribute__((no_stack_protector))

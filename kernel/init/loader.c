@@ -10,6 +10,7 @@
 #include "init/loader.h"
 
 #include "arch/x86_64/cpu.h"
+#include "call/call.h"
 #include "core/string.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"

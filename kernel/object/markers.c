@@ -10,9 +10,6 @@ struct object object_virtual_memory = OBJECT_STATIC(&interface_descs[INTERFACE_V
 struct object object_memory_allocator = OBJECT_STATIC(&interface_descs[INTERFACE_MEMORY_ALLOCATOR]);
 struct object object_thread_control = OBJECT_STATIC(&interface_descs[INTERFACE_THREAD_CONTROL]);
 struct object object_thread_spawner = OBJECT_STATIC(&interface_descs[INTERFACE_THREAD_SPAWNER]);
-struct object object_park_space = OBJECT_STATIC(&interface_descs[INTERFACE_PARK_SPACE]);
-struct object object_shared_park_space =
-	OBJECT_STATIC(&interface_descs[INTERFACE_SHARED_PARK_SPACE]);
 struct object object_timer = OBJECT_STATIC(&interface_descs[INTERFACE_TIMER]);
 struct object object_entropy_source = OBJECT_STATIC(&interface_descs[INTERFACE_ENTROPY_SOURCE]);
 struct object object_boot_package = OBJECT_STATIC(&interface_descs[INTERFACE_BOOT_PACKAGE]);

@@ -11,7 +11,6 @@ extern struct object object_virtual_memory;
 extern struct object object_memory_allocator;
 extern struct object object_thread_control;
 extern struct object object_thread_spawner;
-extern struct object object_park_space, object_shared_park_space;
 extern struct object object_timer;
 extern struct object object_entropy_source;
 extern struct object object_boot_package;
