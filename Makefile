@@ -7,10 +7,13 @@ GO    ?= go
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 $(GO)
+
 -include tools/schema.mk
 -include kernel/kernel.mk
 -include libcapos/libcapos.mk
 -include models/models.mk
+-include tests/host/host.mk
 -include bench/bench.mk
 
 .PHONY: help run test test-go test-system kernel kernel-debug libcapos schema tools bench models clean
@@ -36,8 +39,6 @@ libcapos: ## build the C library in build/libcapos
 schema: ## generate everything that abi/schema declares, in build/gen
 bench: ## compare with a Linux guest, instruction-exact
 models: ## check the models of the racy protocols
-
-HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 $(GO)
 
 tools: schema ## build the host tools in build/tools
 	@mkdir -p $(BUILD)/tools/bin

@@ -1,7 +1,7 @@
 package main
 
 // Tests of the schema compiler, and of the kernel's codec against the capnp tool
-// (tests/host/codec/run.sh runs them).
+// (make host-test-codec runs them).
 
 import (
 	"bytes"
@@ -174,7 +174,7 @@ func pipe(t *testing.T, input []byte, command ...string) string {
 func TestOracle(t *testing.T) {
 	tool := os.Getenv("CODEC_TOOL")
 	if tool == "" {
-		t.Fatal("CODEC_TOOL does not name the codec's filter; tests/host/codec/run.sh does")
+		t.Fatal("CODEC_TOOL does not name the codec's filter; make host-test-codec does")
 	}
 	s, err := loadSchema(realRequest(t))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,25 +66,37 @@ func (s *suite) buildSteps() []step {
 		}})
 }
 
-// hostSteps are the scripts tests/host/*/run.sh, and the tests of the host tools themselves.
+// hostSteps are the groups of tests/host/host.mk, one for each directory beside it, and the tests of
+// the host tools themselves.
 func (s *suite) hostSteps() ([]step, error) {
-	scripts, err := filepath.Glob(filepath.Join(s.root, "tests", "host", "*", "run.sh"))
+	programs, err := filepath.Glob(filepath.Join(s.root, "tests", "host", "*", "test_*.c"))
 	if err != nil {
 		return nil, err
 	}
-	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools}, {name: "host/go-port",
-		cpus: 2, run: s.testPort}}
-	for _, script := range scripts {
-		name := filepath.Base(filepath.Dir(script))
-		steps = append(steps, step{name: "host/" + name, cpus: 1,
-			run: func(ctx context.Context) []check {
-				return s.runScript(ctx, script)
-			}})
+	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools},
+		{name: "host/go-port", cpus: 2, run: s.testPort}}
+	var groups []string
+	for _, program := range programs {
+		groups = append(groups, filepath.Base(filepath.Dir(program)))
 	}
-	if len(scripts) == 0 {
-		steps = append(steps, missing("host/scripts", "there is no tests/host/*/run.sh"))
+	for _, group := range slices.Compact(groups) {
+		steps = append(steps, step{name: "host/" + group, cpus: 1,
+			run: func(ctx context.Context) []check { return s.hostGroup(ctx, group) }})
+	}
+	if len(groups) == 0 {
+		steps = append(steps, missing("host/groups", "there is no tests/host/*/test_*.c"))
 	}
 	return steps, nil
+}
+
+// hostGroup builds and runs a group of host tests. Where one program fails the others run all the
+// same. What groups share is made by the first that comes.
+func (s *suite) hostGroup(ctx context.Context, group string) []check {
+	if err := repo.Make(s.root, "schema"); err != nil {
+		return single(group, err, "")
+	}
+	return s.runScript(ctx, group, "make", "--no-print-directory", "-s", "-k",
+		"host-test-"+group)
 }
 
 // testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly
@@ -111,13 +124,13 @@ func missing(name, why string) step {
 	}}
 }
 
-// runScript runs a test script and reads its verdicts. A script that fails without saying which
+// runScript runs a program that prints verdicts and reads them. One that fails without saying which
 // check did, or that says nothing at all, has failed.
-func (s *suite) runScript(ctx context.Context, script string, arguments ...string) []check {
+func (s *suite) runScript(ctx context.Context, name, program string, arguments ...string) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	out, err := hostCommand(ctx, s.root, script, arguments...).CombinedOutput()
-	return judge(filepath.Base(filepath.Dir(script)), string(out), err)
+	out, err := hostCommand(ctx, s.root, program, arguments...).CombinedOutput()
+	return judge(name, string(out), err)
 }
 
 func judge(name, output string, err error) []check {
@@ -148,8 +161,8 @@ func (s *suite) hostGo(ctx context.Context, dir string, args ...string) *exec.Cm
 	return cmd
 }
 
-// codecPackage has tests that need the kernel's codec as a host program; tests/host/codec builds
-// that and runs them.
+// codecPackage has tests that need the kernel's codec as a host program; make host-test-codec
+// builds that and runs them.
 const codecPackage = "capos.dev/tools/capnpc-capos"
 
 // testTools runs gofmt, vet and the tests of the module tools/ with the Go that built this tool.
@@ -230,10 +243,9 @@ func (s *suite) modelSteps() []step {
 	return []step{
 		{name: "models/short", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.runScript(ctx, script,
-					"--short")
+				return s.runScript(ctx, "models", script, "--short")
 			}},
 		{name: "models/all", cpus: 1, full: true,
-			run: func(ctx context.Context) []check { return s.runScript(ctx, script) }},
+			run: func(ctx context.Context) []check { return s.runScript(ctx, "models", script) }},
 	}
 }
