@@ -1,7 +1,7 @@
 /* Parking on a word of memory, against everything that can end or prevent the wait.
  *
- * Models  kernel/sched/park.c: park_keyed, wake_locked, park_drain
- *         kernel/sched/wait.c: wait_decide, wait_on
+ * Models  kernel/sched/park.c: park_queued, end_waits, park_drain
+ *         kernel/sched/wait.c: wait_decide, wait_block
  *         kernel/sched/sched.c: sched_block, sched_wake, timer_arm, timer_cancel, expire_deadlines
  *         kernel/sched/thread.c: thread_notify, thread_kill (the part that ends waits)
  *         kernel/mm/aspace.c: zap (hide, flush, drain, free); kernel/mm/populate.c: aspace_fault
@@ -43,7 +43,7 @@ bool pte, mapped = true, frame_freed;
 bool tlb[PARKERS], flush_request[PARKERS];
 
 /* Kernel state. The run queue lock is held for single steps only. */
-bit bucket_lock, timer_lock, aspace_lock;
+bit queue_lock, timer_lock, aspace_lock;
 chan queue = [PARKERS] of { byte };
 byte waiters;
 byte wait_state[PARKERS], state[PARKERS];
@@ -98,7 +98,7 @@ inline sched_block(id)
 	od
 }
 
-/* wait_on, between the store of ACTIVE and the release of the queue's lock. */
+/* wait_block, between the store of ACTIVE and the release of the queue's lock. */
 inline wait_begin(id)
 {
 #ifdef BROKEN_7	/* the look for notifications comes before the wait can be decided */
@@ -140,32 +140,32 @@ proctype parker(byte id; bool timed)
 	waiters++;
 #endif
 again:
-#ifdef BROKEN_1	/* the word is read before the bucket is locked */
+#ifdef BROKEN_1	/* the word is read before the queue is locked */
 	atomic { assert(!tlb[id] || !frame_freed); tlb[id] = tlb[id] || pte; flag = word };
-	TAKE_SERVING(id, bucket_lock);
+	TAKE_SERVING(id, queue_lock);
 #else
-	TAKE_SERVING(id, bucket_lock);
+	TAKE_SERVING(id, queue_lock);
 	atomic { assert(!tlb[id] || !frame_freed); tlb[id] = tlb[id] || pte; flag = word };
 #endif
 	if
 	:: !tlb[id] ->
-		atomic { flag = false; bucket_lock = 0 };
+		atomic { flag = false; queue_lock = 0 };
 		do
 		:: SERVE(id)
 		:: atomic { !aspace_lock && mapped -> pte = true; goto again }
 		:: atomic { !aspace_lock && !mapped -> goto parked }	/* badAddress */
 		od
 	:: tlb[id] && flag ->	/* mismatch */
-		atomic { flag = false; bucket_lock = 0 };
+		atomic { flag = false; queue_lock = 0 };
 		goto parked
 	:: tlb[id] && !flag
 	fi;
 
 	wait_begin(id);
-	atomic { queue ! id; bucket_lock = 0 };
+	atomic { queue ! id; queue_lock = 0 };
 	sched_block(id);
 	wait_cancel_deadline(id);
-	TAKE_SERVING(id, bucket_lock);
+	TAKE_SERVING(id, queue_lock);
 	atomic {
 		if
 		:: queue ?? eval(id)
@@ -174,7 +174,7 @@ again:
 		assert(wait_state[id] != ACTIVE);
 		woken_seen = woken_seen + (wait_state[id] == WOKEN -> 1 : 0)
 	};
-	atomic { wait_state[id] = NONE; bucket_lock = 0 };
+	atomic { wait_state[id] = NONE; queue_lock = 0 };
 #ifdef BROKEN_3
 	waiters--;
 #endif
@@ -204,7 +204,7 @@ proctype unparker()
 	do
 	:: calls < PARKERS ->
 		calls++;
-		TAKE(bucket_lock);
+		TAKE(queue_lock);
 		do
 		:: atomic { queue ? id -> DECIDE(id, WOKEN, won) };
 			if
@@ -219,7 +219,7 @@ proctype unparker()
 			fi
 		:: empty(queue) -> break
 		od;
-		bucket_lock = 0
+		queue_lock = 0
 	:: else -> break
 	od
 }
@@ -280,13 +280,13 @@ inline drain()
 {
 	if
 	:: waiters > 0 ->
-		TAKE(bucket_lock);
+		TAKE(queue_lock);
 		do
 		:: atomic { queue ? id -> DECIDE(id, DRAINED, won) };
 			atomic { if :: won -> WAKE(id) :: else fi; id = 0; won = false }
 		:: empty(queue) -> break
 		od;
-		bucket_lock = 0
+		queue_lock = 0
 	:: else
 	fi
 }

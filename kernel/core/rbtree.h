@@ -63,6 +63,25 @@ void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, stru
 /* The node must be in this tree; it is unlinked afterwards. */
 void rbtree_remove(struct rbtree *tree, struct rbnode *node);
 
+/* The two for a tree that is empty, and for the only node of a tree: no call, no comparison. */
+static inline void rbtree_insert_only(struct rbtree *tree, struct rbnode *node)
+{
+	node->parent_word = RBNODE_LINKED;
+	node->child[0] = node->child[1] = NULL;
+	tree->root = tree->leftmost = node;
+}
+
+static inline bool rbtree_is_only(const struct rbtree *tree, const struct rbnode *node)
+{
+	return tree->root == node && !node->child[0] && !node->child[1];
+}
+
+static inline void rbtree_remove_only(struct rbtree *tree, struct rbnode *node)
+{
+	node->parent_word = 0;
+	tree->root = tree->leftmost = NULL;
+}
+
 /* less(a, b): a sorts before b. */
 static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *tree,
 	struct rbnode *node, bool (*less)(const struct rbnode *, const struct rbnode *))

@@ -22,7 +22,6 @@
 #include "proc/process.h"
 #include "proc/reaper.h"
 #include "init/run.h"
-#include "sched/park.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 
@@ -142,7 +141,6 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	apic_init_cpu();
 	percpus[0].apic_id = apic_id();
 	clock_init(boot.command_line);
-	park_init();
 	sched_init_cpu(&percpus[0]);
 	reaper_init();
 	struct thread *thread;

@@ -793,7 +793,6 @@ void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 
 struct aspace *aspace_create(uint64_t committed_limit)
 {
-	static uint64_t last_id; /* atomic */
 	struct aspace *space = kmem_alloc(sizeof(*space));
 	if (!space)
 		return NULL;
@@ -806,9 +805,8 @@ struct aspace *aspace_create(uint64_t committed_limit)
 		kmem_free(space);
 		return NULL;
 	}
-	space->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
-	space->generation = 1;
 	spin_init(&space->lock, LOCK_RANK_ASPACE);
+	park_queue_init(&space->parked);
 	rbtree_init(&space->regions);
 	space->reserved_limit = CAPOS_RESERVED_PAGES_MAX;
 	space->search_hint = SEARCH_BASE;

@@ -18,6 +18,7 @@
 #include "core/lock.h"
 #include "core/rbtree.h"
 #include "mm/frame.h"
+#include "sched/park_queue.h"
 
 struct ledger;
 struct memory_object;
@@ -26,8 +27,6 @@ struct memory_object;
 
 struct aspace {
 	/* Set at creation, never changed. */
-	uint64_t id; /* never used again: half of a private park key together with generation */
-	uint64_t generation;
 	paddr_t root;          /* top-level page table */
 	struct ledger *ledger; /* committed pages; atomic in itself, shared with the memory objects
 	                          the process made */
@@ -35,7 +34,9 @@ struct aspace {
 	/* Atomic. */
 	uint64_t cpus; /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code
 	                */
-	uint32_t park_waiters; /* threads parked on private words of this space */
+	uint32_t park_waiters; /* threads of the process that park or are about to */
+
+	struct park_queue parked; /* on private words, by address */
 
 	/* Guarded by lock. */
 	struct spinlock lock;

@@ -82,6 +82,7 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 		goto out_object;
 	object->ledger = ledger_retain(ledger);
 	spin_init(&object->lock, LOCK_RANK_MEMORY_OBJECT);
+	park_queue_init(&object->parked);
 	object_init(&object->object, NULL, &memory_object_ops);
 	*result = object;
 	return STATUS_OK;

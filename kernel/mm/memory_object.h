@@ -14,6 +14,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "mm/frame.h"
+#include "sched/park_queue.h"
 
 struct ledger;
 
@@ -24,6 +25,8 @@ struct memory_object {
 	uint64_t pages;
 	struct ledger *ledger; /* charged; referenced */
 	paddr_t **chunks;      /* tables of MEMORY_OBJECT_CHUNK frame addresses each */
+
+	struct park_queue parked; /* on words of it, by offset */
 
 	/* Guarded by lock. */
 	struct spinlock lock;

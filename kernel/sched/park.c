@@ -1,10 +1,10 @@
 /* Parking: check that a word still holds what the program saw, and wait, as one step.
  *
- * The bucket lock makes it one step against unpark. Against unmap the order does: unmap changes the
- * page tables, cleans the TLBs, and then drains under the bucket lock. A parker reads the word
- * under the same lock without faulting anything in; if it could still read, its entry is on the
- * list before the drain looks; if not, it lets go of the lock, faults the page in or fails, and
- * starts again. models/park.pml checks this, with broken variants. */
+ * The lock of the space's queue makes it one step against unpark. Against unmap the order does:
+ * unmap changes the page tables, cleans the TLBs, and then drains under the queue's lock. A parker
+ * reads the word under the same lock without faulting anything in; if it could still read, its
+ * entry is on the list before the drain looks; if not, it lets go of the lock, faults the page in
+ * or fails, and starts again. models/park.pml checks this, with broken variants. */
 #include "sched/park.h"
 
 #include "core/log.h"
@@ -16,65 +16,59 @@
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
-#define PARK_BUCKETS 256
+/* Threads woken with interrupts off: some ten thousand instructions. */
+#define WAKE_BATCH 32u
 
-struct bucket {
-	struct spinlock lock;
-	struct wait_queue queue;
-} __attribute__((aligned(64)));
-
-/* Private: space id, generation, address. Shared: object id with the top bit set, generation,
- * offset. */
-struct park_key {
-	uint64_t word[3];
-};
-
-#define PARK_SHARED (1ul << 63)
-
-static struct bucket buckets[PARK_BUCKETS];
-
-void park_init(void)
+static uint64_t word_of(const struct rbnode *node)
 {
-	for (int i = 0; i < PARK_BUCKETS; i++) {
-		spin_init(&buckets[i].lock, LOCK_RANK_PARK);
-		wait_queue_init(&buckets[i].queue);
-	}
+	return container_of(node, const struct thread, park_node)->park_word;
 }
 
-static inline struct bucket *bucket_of(const struct park_key *key)
+static bool word_before(const struct rbnode *a, const struct rbnode *b)
 {
-	uint64_t hash = (key->word[0] * 31 + (key->word[2] >> 2)) * 0x9e3779b97f4a7c15ul;
-	return &buckets[hash >> 56];
+	return word_of(a) < word_of(b);
 }
 
-static bool key_matches(const struct thread *thread, const struct park_key *key)
+/* Mostly one thread waits at a time. */
+static inline void queue_add(struct park_queue *queue, struct thread *thread)
 {
-	return thread->park_key[2] == key->word[2] && thread->park_key[0] == key->word[0] &&
-		thread->park_key[1] == key->word[1];
+	if (rbtree_empty(&queue->threads))
+		rbtree_insert_only(&queue->threads, &thread->park_node);
+	else
+		rbtree_insert(&queue->threads, &thread->park_node, word_before);
 }
 
-static inline struct park_key private_key(const struct aspace *space, uint64_t address)
+static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 {
-	return (struct park_key){ { space->id, space->generation, address } };
+	if (rbtree_is_only(&queue->threads, &thread->park_node))
+		rbtree_remove_only(&queue->threads, &thread->park_node);
+	else
+		rbtree_remove(&queue->threads, &thread->park_node);
 }
 
-/* The key of a word in a mapped object, and the object, retained. */
-static status_t shared_key(
-	struct aspace *space, uint64_t address, struct park_key *key, struct memory_object **object)
+/* The queue of a word in a mapped object, where its offset stands for it, and the object,
+ * retained. */
+static status_t shared_queue(struct aspace *space, uint64_t address, struct park_queue **queue,
+	uint64_t *offset, struct memory_object **object)
 {
-	uint64_t offset;
-	if (!aspace_lookup_object(space, address, object, &offset))
+	if (!aspace_lookup_object(space, address, object, offset))
 		return STATUS(BAD_ADDRESS);
-	*key = (struct park_key){ { memory_object_header(*object)->serial | PARK_SHARED, 0,
-		offset } };
+	*queue = &(*object)->parked;
 	return STATUS_OK;
 }
 
-/* With the bucket locked and the word seen to hold the expected value: waits, and translates the
+/* With the queue locked and the word seen to hold the expected value: waits, and translates the
  * outcome. */
-static int64_t park_locked(struct bucket *bucket, uint64_t deadline_ns)
+static int64_t park_locked(
+	struct park_queue *queue, struct thread *thread, uint64_t word, uint64_t deadline_ns)
 {
-	switch (wait_on(&bucket->queue, &bucket->lock, deadline_ns, true)) {
+	thread->park_word = word;
+	thread->park_arrival = queue->arrivals++;
+	queue_add(queue, thread);
+	enum wait_state outcome = wait_block(&queue->lock, deadline_ns, true);
+	if (rbnode_linked(&thread->park_node))
+		queue_remove(queue, thread);
+	switch (outcome) {
 	case WAIT_TIMED_OUT:
 		return CAPOS_PARK_RESULT_TIMED_OUT;
 	case WAIT_INTERRUPTED:
@@ -86,27 +80,24 @@ static int64_t park_locked(struct bucket *bucket, uint64_t deadline_ns)
 	}
 }
 
-static inline int64_t park_keyed(struct thread *thread, const struct park_key *key,
+static inline int64_t park_queued(struct thread *thread, struct park_queue *queue, uint64_t word,
 	uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
-	struct bucket *bucket = bucket_of(key);
 	uint32_t *waiters = &thread->process->space->park_waiters;
 	int64_t result;
-	for (int i = 0; i < 3; i++)
-		thread->park_key[i] = key->word[i];
 	/* Counted before the word is read: a drain that sees no waiters comes before the read,
 	 * which then fails. */
 	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
-		spin_lock(&bucket->lock);
+		spin_lock(&queue->lock);
 		if (__builtin_expect(user_read_u32_nofault(address, &value), 1)) {
-			result = value == expected ? park_locked(bucket, deadline_ns)
+			result = value == expected ? park_locked(queue, thread, word, deadline_ns)
 						   : CAPOS_PARK_RESULT_MISMATCH;
-			spin_unlock(&bucket->lock);
+			spin_unlock(&queue->lock);
 			break;
 		}
-		spin_unlock(&bucket->lock);
+		spin_unlock(&queue->lock);
 		result = user_touch(address);
 		if (result != STATUS_OK)
 			break;
@@ -119,12 +110,13 @@ static __attribute__((noinline)) int64_t park_wait_shared(
 	uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
 	struct thread *thread = thread_current();
-	struct park_key key;
+	struct park_queue *queue;
 	struct memory_object *object;
-	status_t status = shared_key(thread->process->space, address, &key, &object);
+	uint64_t offset;
+	status_t status = shared_queue(thread->process->space, address, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
-	int64_t result = park_keyed(thread, &key, address, expected, deadline_ns);
+	int64_t result = park_queued(thread, queue, offset, address, expected, deadline_ns);
 	object_release(memory_object_header(object));
 	return result;
 }
@@ -137,48 +129,92 @@ __attribute__((no_stack_protector)) int64_t park_wait(
 	if (shared)
 		return park_wait_shared(address, expected, deadline_ns);
 	struct thread *thread = thread_current();
-	struct park_key key = private_key(thread->process->space, address);
-	return park_keyed(thread, &key, address, expected, deadline_ns);
+	struct park_queue *queue = &thread->process->space->parked;
+	return park_queued(thread, queue, address, address, expected, deadline_ns);
 }
 
-static __attribute__((noinline)) uint32_t wake_locked(
-	struct bucket *bucket, struct park_key key, uint32_t count)
+static inline bool end_wait(
+	struct park_queue *queue, struct thread *thread, enum wait_state outcome)
 {
-	uint32_t woken = 0;
-	list_for_each_safe (node, &bucket->queue.threads) {
-		if (woken >= count)
-			break;
-		struct thread *thread = container_of(node, struct thread, wait_node);
-		if (!key_matches(thread, &key))
-			continue;
-		list_remove(node);
-		if (wait_decide(thread, WAIT_WOKEN)) {
-			sched_wake(thread);
-			woken++;
-		}
+	queue_remove(queue, thread);
+	if (!wait_decide(thread, outcome))
+		return false;
+	sched_wake(thread);
+	return true;
+}
+
+/* Takes the threads of the words from *word up to `last` off the queue, at most `count` that had
+ * come before `arrival`, and ends their waits. *word is where a further batch begins; false: none
+ * is left. */
+static bool end_waits(struct park_queue *queue, uint64_t *word, uint64_t last, uint64_t arrival,
+	enum wait_state outcome, uint32_t count, uint32_t *ended)
+{
+	struct rbnode *node = rbtree_lower_bound(&queue->threads, *word, word_of), *next;
+	for (uint32_t seen = 0; node && *ended < count; seen++, node = next) {
+		struct thread *thread = container_of(node, struct thread, park_node);
+		*word = thread->park_word;
+		if (*word > last || thread->park_arrival >= arrival)
+			return false;
+		if (seen == WAKE_BATCH)
+			return true;
+		next = rbtree_next(node);
+		*ended += end_wait(queue, thread, outcome);
 	}
+	return false;
+}
+
+/* With the queue locked, which it releases. Threads that park meanwhile are not meant. */
+static __attribute__((noinline)) int64_t wake_batches(
+	struct park_queue *queue, uint64_t word, uint32_t count)
+{
+	uint64_t arrivals = queue->arrivals;
+	uint32_t woken = 0;
+	uint64_t at = word;
+	while (end_waits(queue, &at, word, arrivals, WAIT_WOKEN, count, &woken)) {
+		spin_unlock(&queue->lock);
+		sched_breathe();
+		spin_lock(&queue->lock);
+	}
+	spin_unlock(&queue->lock);
 	return woken;
 }
 
-static inline int64_t wake_keyed(const struct park_key *key, uint32_t count)
+/* The same for what is there nearly always: one thread to be woken, which has waited for it. */
+static inline int64_t wake_first(struct park_queue *queue, uint64_t word, uint32_t count)
 {
-	struct bucket *bucket = bucket_of(key);
-	uint32_t woken = 0;
-	spin_lock(&bucket->lock);
-	if (!list_empty(&bucket->queue.threads))
-		woken = wake_locked(bucket, *key, count);
-	spin_unlock(&bucket->lock);
+	struct rbnode *node = rbtree_lower_bound(&queue->threads, word, word_of);
+	int64_t woken = 0;
+	if (count > 1)
+		return wake_batches(queue, word, count);
+	if (node && count && word_of(node) == word) {
+		struct thread *thread = container_of(node, struct thread, park_node);
+		if (!end_wait(queue, thread, WAIT_WOKEN))
+			return wake_batches(queue, word, count);
+		woken = 1;
+	}
+	spin_unlock(&queue->lock);
 	return woken;
+}
+
+static inline int64_t wake_queued(struct park_queue *queue, uint64_t word, uint32_t count)
+{
+	spin_lock(&queue->lock);
+	if (!rbtree_empty(&queue->threads))
+		return wake_first(queue, word, count);
+	spin_unlock(&queue->lock);
+	return 0;
 }
 
 static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint32_t count)
 {
-	struct park_key key;
+	struct park_queue *queue;
 	struct memory_object *object;
-	status_t status = shared_key(thread_current()->process->space, address, &key, &object);
+	uint64_t offset;
+	status_t status =
+		shared_queue(thread_current()->process->space, address, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
-	int64_t woken = wake_keyed(&key, count);
+	int64_t woken = wake_queued(queue, offset, count);
 	object_release(memory_object_header(object));
 	return woken;
 }
@@ -189,27 +225,15 @@ __attribute__((no_stack_protector)) int64_t park_wake(bool shared, uint64_t addr
 		return STATUS(MISALIGNED);
 	if (shared)
 		return park_wake_shared(address, count);
-	struct park_key key = private_key(thread_current()->process->space, address);
-	return wake_keyed(&key, count);
+	return wake_queued(&thread_current()->process->space->parked, address, count);
 }
 
 void park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
-	if (!__atomic_load_n(&space->park_waiters, __ATOMIC_SEQ_CST))
-		return;
-	for (int i = 0; i < PARK_BUCKETS; i++) {
-		struct bucket *bucket = &buckets[i];
-		spin_lock(&bucket->lock);
-		list_for_each_safe (node, &bucket->queue.threads) {
-			struct thread *thread = container_of(node, struct thread, wait_node);
-			const uint64_t *key = thread->park_key;
-			if (key[0] != space->id || key[1] != space->generation || key[2] < start ||
-				key[2] >= end)
-				continue;
-			list_remove(node);
-			if (wait_decide(thread, WAIT_DRAINED))
-				sched_wake(thread);
-		}
-		spin_unlock(&bucket->lock);
-	}
+	struct park_queue *queue = &space->parked;
+	uint32_t ended = 0;
+	spin_lock(&queue->lock);
+	while (end_waits(queue, &start, end - 1, UINT64_MAX, WAIT_DRAINED, UINT32_MAX, &ended))
+		;
+	spin_unlock(&queue->lock);
 }

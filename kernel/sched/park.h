@@ -10,7 +10,6 @@
 
 struct aspace;
 
-void park_init(void);
 /* Result: enum capos_park_result or a refusal. */
 int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns);
 /* Result: threads woken, or a refusal. */

@@ -116,8 +116,9 @@ struct thread {
 		timer_node; /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	uint64_t park_key[3]; /* written by the owner before it takes the park bucket's lock; read
-	                         under that lock while on its queue */
+	struct rbnode park_node; /* this and the two below: guarded by the park queue's lock */
+	uint64_t park_word;
+	uint64_t park_arrival;
 
 	struct list_node process_node; /* guarded by process->lock */
 };

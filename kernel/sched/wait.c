@@ -27,13 +27,11 @@ bool wait_decide(struct thread *thread, enum wait_state outcome)
 	return false;
 }
 
-enum wait_state wait_on(
-	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	struct thread *thread = thread_current();
 	__atomic_store_n(&thread->wait_state,
 		interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
-	list_push_back(&queue->threads, &thread->wait_node);
 	if (interruptible && notify_due(thread))
 		wait_decide(thread, WAIT_INTERRUPTED);
 	bool timed = deadline_ns != DEADLINE_NONE;
@@ -48,10 +46,19 @@ enum wait_state wait_on(
 	if (timed)
 		timer_cancel(thread);
 	spin_lock(lock);
-	if (list_linked(&thread->wait_node))
-		list_remove(&thread->wait_node);
 	uint32_t outcome = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&thread->wait_state, WAIT_NONE, __ATOMIC_SEQ_CST);
+	return outcome;
+}
+
+enum wait_state wait_on(
+	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+{
+	struct thread *thread = thread_current();
+	list_push_back(&queue->threads, &thread->wait_node);
+	enum wait_state outcome = wait_block(lock, deadline_ns, interruptible);
+	if (list_linked(&thread->wait_node))
+		list_remove(&thread->wait_node);
 	return outcome;
 }
 

@@ -28,7 +28,11 @@ static inline bool wait_is_active(const struct thread *thread)
 /* Tries to decide the wait; true for the one who does. */
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
-/* Waits on the queue and returns the outcome; the lock is released meanwhile and held on return. */
+/* Waits and returns the outcome. The caller has queued itself, under the lock, where wakers find
+ * it, and takes itself out if no waker has. The lock is released meanwhile and held on return. */
+enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
+
+/* The same, queued in the order of arrival. */
 enum wait_state wait_on(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 

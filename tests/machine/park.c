@@ -211,6 +211,63 @@ static void unmap_and_decommit_drain(void)
 	OK(vm_unmap(range, 2 * PAGE));
 }
 
+/* ---- what other waits cost ---- */
+
+/* Many threads wait on words of other pages, which fall together with this one in a table hashed by
+ * address without a secret: that was the kernel's until 2026. */
+#define ELSEWHERE 1000u
+
+static bool fell_together(uint64_t a, uint64_t b)
+{
+	return ((a >> 2) - (b >> 2)) * 0x9e3779b97f4a7c15ull < (1ull << 56) / 16;
+}
+
+/* Instructions of an unpark with nobody to wake, and of taking a page away and putting it back. */
+static void measure_waits(uint64_t page, uint64_t *unpark, uint64_t *take)
+{
+	enum { ROUNDS = 20 };
+	uint64_t start = capos_now_ns();
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK_EQUAL(capos_unpark((uint32_t *)page, 1), 0);
+	*unpark = (capos_now_ns() - start) / ROUNDS;
+	start = capos_now_ns();
+	for (int i = 0; i < ROUNDS; i++) {
+		OK(vm_decommit(page, PAGE));
+		OK(vm_commit(page, PAGE, WRITE));
+	}
+	*take = (capos_now_ns() - start) / ROUNDS;
+}
+
+static void waits_elsewhere_cost_little(void)
+{
+	static capos_cap_t handles[ELSEWHERE];
+	static uint64_t words[ELSEWHERE];
+	uint64_t size = 32ull << 20, others = vm_map(size, WRITE | SPARSE);
+	uint64_t page = vm_map(PAGE, WRITE), unpark[2], take[2];
+	unsigned count = 0;
+	measure_waits(page, &unpark[0], &take[0]);
+	for (uint64_t at = others; at < others + size && count < ELSEWHERE; at += 4) {
+		if (!fell_together(at, page))
+			continue;
+		words[count] = at;
+		handles[count++] = raw_spawn(raw_park, at, 0);
+	}
+	CHECK_EQUAL(count, ELSEWHERE);
+	capos_sleep_ns(200 * MS_NS);
+	measure_waits(page, &unpark[1], &take[1]);
+	printf("# unpark %llu, beside %u waiters %llu; a page %llu and %llu\n",
+		(unsigned long long)unpark[0], ELSEWHERE, (unsigned long long)unpark[1],
+		(unsigned long long)take[0], (unsigned long long)take[1]);
+	CHECK(!time_is_exact() || unpark[1] < 3 * unpark[0] + 500);
+	CHECK(!time_is_exact() || take[1] < 2 * take[0] + 1000);
+	for (unsigned i = 0; i < count; i++) {
+		raw_wake((uint32_t *)words[i]);
+		CHECK_EQUAL(raw_join(handles[i]), 0);
+	}
+	OK(vm_unmap(others, size));
+	OK(vm_unmap(page, PAGE));
+}
+
 /* Parking on pages that come and go meanwhile: every park must end, with a result that can be. */
 static volatile uint32_t churn_stop;
 static uint64_t churn_range;
@@ -428,6 +485,7 @@ int main(void)
 	RUN(deadlines_are_kept);
 	RUN(sleeping_uses_no_cpu_time);
 	RUN(unmap_and_decommit_drain);
+	RUN(waits_elsewhere_cost_little);
 	RUN(drains_race_with_parks);
 	RUN(shared_words_are_one_word);
 	RUN(locks_exclude);

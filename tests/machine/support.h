@@ -71,6 +71,16 @@ __attribute__((unused)) static struct capos_region_info vm_query(uint64_t addres
 	return info;
 }
 
+/* Whether a nanosecond is an instruction, as in an emulator that counts them: only there a cost can
+ * be held to a number. */
+__attribute__((unused)) static bool time_is_exact(void)
+{
+	uint64_t rounds = 100000, start = capos_now_ns();
+	__asm__ volatile("1:\tdecq %0\n\tjnz 1b" : "+r"(rounds) : : "cc");
+	uint64_t took = capos_now_ns() - start;
+	return took > 199000 && took < 203000;
+}
+
 /* ---- random numbers: xorshift64*, from a seed that a failing run can be repeated with ---- */
 
 __attribute__((unused)) static uint64_t random_next(uint64_t *state)

@@ -1,0 +1,32 @@
+/* Threads parked on words: of one address space, or of one memory object. The words are numbers
+ * here, addresses or offsets.
+ *
+ * Each space and each object has a queue of its own, so nothing that another process does can
+ * lengthen it. It is ordered by word and, among the threads of one word, by arrival: finding the
+ * threads of a word or of a range costs the logarithm of the queue's length and what is found. */
+#ifndef CAPOS_SCHED_PARK_QUEUE_H
+#define CAPOS_SCHED_PARK_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/lock.h"
+#include "core/rbtree.h"
+
+struct thread;
+
+struct park_queue {
+	struct spinlock lock;
+	/* Guarded by lock. */
+	struct rbtree threads;
+	uint64_t arrivals; /* threads that have ever parked */
+};
+
+static inline void park_queue_init(struct park_queue *queue)
+{
+	spin_init(&queue->lock, LOCK_RANK_PARK);
+	rbtree_init(&queue->threads);
+	queue->arrivals = 0;
+}
+
+#endif
