@@ -33,7 +33,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
   # Gives back range, frames and charges. Any part of a reservation, or parts of several, may be
   # named; every page must be reserved. protectionRefused: the kernel placed the page (ring, CapSet,
-  # clock, boot package). protect, commit and decommit refuse it too.
+  # clock, boot image). protect, commit and decommit refuse it too.
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, notCommitted, noMemory]);
   # Every page must be committed. prot 0 keeps contents and frames; a later protect shows them
@@ -145,11 +145,11 @@ interface EntropySource @0xcb5d6e7f80192a34 {
   # Bit 0 RDSEED, 1 RDRAND, 2 virtio-rng, 3 boot seed. 0: not seeded.
 }
 
-interface BootPackage @0xdc6e7f80192a3b45 {
+interface BootImage @0xdc6e7f80192a3b45 {
   manifestSize @0 () -> (size :UInt64);
   readManifest @1 (offset :UInt64, maxBytes :UInt32) -> (data :Data) $C.errors([outOfRange, badAddress]);
   map @2 () -> (addr :UInt64) $C.errors([noReservation, noMemory]);
-  # The whole package, read-only, in the caller's address space; once per process, later calls give
+  # The whole image, read-only, in the caller's address space; once per process, later calls give
   # the same address.
 }
 

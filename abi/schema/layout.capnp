@@ -178,16 +178,16 @@ struct ThreadState $C.fixed(256) {
   reserved @28 :Data $C.length(48);
 }
 
-# ---- boot package
+# ---- boot image
 # -------------------------------------------------------------------------------------------------
 
-const bootPackageMagic :UInt64 = 0x3150424f53504143;   # "CAPSOBP1"
+const bootImageMagic :UInt64 = 0x3149424f53504143;   # "CAPSOBI1"
 
-struct BootPackageHeader $C.fixed(64) {
+struct BootImageHeader $C.fixed(64) {
   magic @0 :UInt64;
   version @1 :UInt32;          # abiVersion
   programCount @2 :UInt32;
-  programsOffset @3 :UInt64;   # BootProgram[programCount]; all offsets are from the start of the package
+  programsOffset @3 :UInt64;   # BootProgram[programCount]; all offsets are from the start of the image
   fileCount @4 :UInt64;
   filesOffset @5 :UInt64;      # BootFile[fileCount]; entry 0 is the root directory
   totalSize @6 :UInt64;
@@ -269,7 +269,7 @@ enum ExitKind {
 }
 
 struct ExitRecord $C.fixed(64) {
-  program @0 :UInt32;         # index in the boot package
+  program @0 :UInt32;         # index in the boot image
   kind @1 :UInt32;            # ExitKind
   code @2 :Int32;
   last @3 :UInt32;            # 1: no program follows and the machine powers off
@@ -300,7 +300,7 @@ enum RegionState {
   reserved @1;
   promised @2;
   sparse @3;
-  object @4;    # a MemoryObject, the boot package, or a page the kernel placed (ring, CapSet, clock)
+  object @4;    # a MemoryObject, the boot image, or a page the kernel placed (ring, CapSet, clock)
 }
 
 struct RegionInfo $C.fixed(64) {

@@ -1,4 +1,4 @@
-/* What the kernel wants to know from its loader, whichever it was: memory, the boot package, the
+/* What the kernel wants to know from its loader, whichever it was: memory, the boot image, the
  * command line, and on a PC the way to its tables and its screen. Readers of the loaders' own
  * formats (machine/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
 #ifndef CAPOS_CORE_BOOT_INFO_H
@@ -35,8 +35,8 @@ struct boot_info {
 	struct memory_range usable[BOOT_RANGES_MAX]; /* whole pages, disjoint, unsorted */
 	struct memory_range taken[BOOT_TAKEN_MAX];   /* whole pages, disjoint */
 	unsigned usable_count, taken_count;
-	paddr_t package;
-	uint64_t package_size; /* 0: none */
+	paddr_t image;
+	uint64_t image_size; /* 0: none */
 	paddr_t font;
 	uint64_t font_size; /* 0: none */
 	bool has_root_pointer;

@@ -1,8 +1,8 @@
 /* The program loader.
  *
  * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are
- * in the boot package: a machine of 16 MiB has no room for a second copy. Other pages are committed
- * and written: partial pages at the end (what follows them in the package belongs to somebody else)
+ * in the boot image: a machine of 16 MiB has no room for a second copy. Other pages are committed
+ * and written: partial pages at the end (what follows them in the image belongs to somebody else)
  * and everything writable. Large zero areas are sparse.
  *
  *     user address space after loading: segments at their own addresses; wherever the address space
@@ -17,7 +17,7 @@
 #include "dev/entropy.h"
 #include "object/markers.h"
 #include "init/elf.h"
-#include "proc/package.h"
+#include "proc/boot_image.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -44,7 +44,7 @@ enum auxiliary_type {
 struct loading {
 	struct process *process;
 	struct aspace *space;
-	const struct package_program *program;
+	const struct boot_image_program *program;
 	struct elf_image image;
 	uint64_t thread_pointer; /* 0 without TLS */
 	uint64_t stack_pointer;
@@ -70,7 +70,7 @@ static const struct grant grants[] = {
 	{ CAPOS_GRANT_BIT_PARK, "shared_park", &object_shared_park_space },
 	{ CAPOS_GRANT_BIT_TIMER, "timer", &object_timer },
 	{ CAPOS_GRANT_BIT_ENTROPY, "entropy", &object_entropy_source },
-	{ CAPOS_GRANT_BIT_BOOT, "boot", &object_boot_package },
+	{ CAPOS_GRANT_BIT_BOOT, "boot", &object_boot_image },
 	{ CAPOS_GRANT_BIT_SYSTEM, "system", &object_system_info },
 	{ CAPOS_GRANT_BIT_HOST, "host", &object_host_share },
 };
@@ -209,7 +209,7 @@ static void words_add(struct word_writer *writer, uint64_t word)
 
 /* Addresses of strings that lie at `base`, then 0. */
 static void words_add_strings(
-	struct word_writer *writer, const struct package_strings *strings, uint64_t base)
+	struct word_writer *writer, const struct boot_image_strings *strings, uint64_t base)
 {
 	uint64_t at = 0;
 	for (uint32_t i = 0; i < strings->count; i++) {
@@ -244,7 +244,8 @@ static void words_add_auxiliary(
 /* Strings at the top, under them random bytes, under them the pointer arrays: docs/abi.md. */
 static status_t fill_stack(struct loading *loading, uint64_t top)
 {
-	const struct package_strings *args = &loading->program->args, *env = &loading->program->env;
+	const struct boot_image_strings *args = &loading->program->args,
+					*env = &loading->program->env;
 	uint8_t random[RANDOM_BYTES];
 	uint64_t env_base = top - env->size, args_base = env_base - args->size;
 	uint64_t random_address = (args_base - RANDOM_BYTES) & ~15ul;
@@ -382,7 +383,7 @@ static status_t load_steps(struct loading *loading, struct thread **thread)
 	return status;
 }
 
-status_t process_load(struct process *process, const struct package_program *program,
+status_t process_load(struct process *process, const struct boot_image_program *program,
 	struct thread **thread, const char **reason)
 {
 	struct loading *loading = kmem_alloc(sizeof *loading); /* too large for a kernel stack */

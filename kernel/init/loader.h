@@ -1,17 +1,17 @@
-/* Making a process out of a program of the boot package. */
+/* Making a process out of a program of the boot image. */
 #ifndef CAPOS_INIT_LOADER_H
 #define CAPOS_INIT_LOADER_H
 
 #include "capos_kernel/status.h"
 
-struct package_program;
+struct boot_image_program;
 struct process;
 struct thread;
 
 /* Fills an empty process: segments, TLS block, stack with arguments, capabilities with their CapSet
  * page, clock page, first thread. The thread is ready for thread_start. On refusal *reason says
  * what was the matter, and the process is to be dropped. */
-status_t process_load(struct process *process, const struct package_program *program,
+status_t process_load(struct process *process, const struct boot_image_program *program,
 	struct thread **thread, const char **reason) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
 /* Boot: one call for each part of the kernel, in the order in which they depend on each other; then
- * the programs of the boot package. */
+ * the programs of the boot image. */
 #include "init/main.h"
 
 #include "machine/acpi.h"
@@ -45,21 +45,20 @@ static void read_loader_information(paddr_t information, uint64_t magic)
 		panic("%s", refusal);
 }
 
-/* A loader may put a small package into the first pages, which have another use: then it is moved.
+/* A loader may put a small image into the first pages, which have another use: then it is moved.
  */
-static void take_package(void)
+static void take_boot_image(void)
 {
-	if (!boot.package_size || boot_info_take(&boot, boot.package, boot.package_size))
+	if (!boot.image_size || boot_info_take(&boot, boot.image, boot.image_size))
 		return;
-	bool low = boot.package < LOW_MEMORY_TAKEN &&
-		boot.package_size < LOW_MEMORY_END - boot.package;
+	bool low = boot.image < LOW_MEMORY_TAKEN && boot.image_size < LOW_MEMORY_END - boot.image;
 	paddr_t place = low
-		? boot_info_take_pages(&boot, (boot.package_size + PAGE_SIZE - 1) / PAGE_SIZE)
+		? boot_info_take_pages(&boot, (boot.image_size + PAGE_SIZE - 1) / PAGE_SIZE)
 		: 0;
 	if (!place)
-		panic("the boot package lies where the kernel does");
-	memcpy(phys_to_virt(place), phys_to_virt(boot.package), boot.package_size);
-	boot.package = place;
+		panic("the boot image lies where the kernel does");
+	memcpy(phys_to_virt(place), phys_to_virt(boot.image), boot.image_size);
+	boot.image = place;
 }
 
 /* Memory in use before there is an allocator. */
@@ -70,7 +69,7 @@ static void take_memory(void)
 	trampoline_usable = boot_info_is_ram(&boot, TRAMPOLINE, TRAMPOLINE + PAGE_SIZE);
 	VERIFY(boot_info_take(&boot, 0, LOW_MEMORY_TAKEN) &&
 		boot_info_take(&boot, image, image_bytes));
-	take_package();
+	take_boot_image();
 	/* The screen has its copy of the font by now, unless it lies above 4 GiB. */
 	if (boot.font_size && !boot_info_take(&boot, boot.font, boot.font_size))
 		boot.font_size = 0;
@@ -104,7 +103,7 @@ static void run(void *unused)
 	channel_on_key(process_key);
 	devices_init(boot.command_line);
 	selftest_run(boot.command_line);
-	run_programs(boot.package_size ? phys_to_virt(boot.package) : NULL, boot.package_size,
+	run_programs(boot.image_size ? phys_to_virt(boot.image) : NULL, boot.image_size,
 		boot.command_line);
 }
 

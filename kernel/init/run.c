@@ -14,9 +14,9 @@
 #include "dev/terminal.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
-#include "object/boot_package.h"
+#include "object/boot_image.h"
 #include "init/loader.h"
-#include "proc/package.h"
+#include "proc/boot_image.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -27,7 +27,7 @@
 #define SETTLE_NS 100000000u
 #define SETTLE_STEP_NS 100000u
 
-static struct package package;
+static struct boot_image image;
 static uint64_t linger_s;
 
 static void triple_fault(void)
@@ -80,7 +80,7 @@ static void count_resources_after(struct capos_exit_record *record)
 }
 
 /* The process's name for people: the last component of argv[0]. */
-static const char *program_name(const struct package_program *program)
+static const char *program_name(const struct boot_image_program *program)
 {
 	if (!program->args.count)
 		return "program";
@@ -91,7 +91,7 @@ static const char *program_name(const struct package_program *program)
 	return name;
 }
 
-/* A program of the boot package on its way. */
+/* A program of the boot image on its way. */
 struct run {
 	struct capos_exit_record record;
 	struct process *process; /* NULL: refused */
@@ -107,11 +107,11 @@ static void refuse_program(struct capos_exit_record *record, status_t status, co
 
 static void start_program(struct run *run)
 {
-	struct package_program program;
+	struct boot_image_program program;
 	struct process *process;
 	struct thread *thread;
 	const char *reason = "no memory for a process";
-	status_t status = package_program(&package, run->record.program, &program, &reason);
+	status_t status = boot_image_program(&image, run->record.program, &program, &reason);
 	if (status == STATUS_OK)
 		status = process_create(program_name(&program), run->record.program,
 			program.committed_limit, &process);
@@ -150,11 +150,11 @@ static void await_program(struct run *run)
 /* The program at the index and those that start together with it. */
 static uint32_t together_with(uint32_t index)
 {
-	struct package_program program;
+	struct boot_image_program program;
 	const char *reason;
 	uint32_t count = 1;
-	while (count < CAPOS_BOOT_TOGETHER_MAX && index + count < package.program_count &&
-		package_program(&package, index + count, &program, &reason) == STATUS_OK &&
+	while (count < CAPOS_BOOT_TOGETHER_MAX && index + count < image.program_count &&
+		boot_image_program(&image, index + count, &program, &reason) == STATUS_OK &&
 		program.together)
 		count++;
 	return count;
@@ -169,7 +169,7 @@ static void run_together(uint32_t index, uint32_t count)
 	count_resources(&counted.frames_before, &counted.objects_before);
 	for (uint32_t i = 0; i < count; i++) {
 		runs[i].record = (struct capos_exit_record){ .program = index + i,
-			.last = index + i + 1 == package.program_count,
+			.last = index + i + 1 == image.program_count,
 			.frames_before = counted.frames_before,
 			.objects_before = counted.objects_before };
 		start_program(&runs[i]);
@@ -187,19 +187,19 @@ static void run_together(uint32_t index, uint32_t count)
 
 _Noreturn void run_programs(const void *bytes, size_t size, const char *command_line)
 {
-	const char *reason = "no boot package";
+	const char *reason = "no boot image";
 	call_trace_init(command_line);
 	linger_s = command_line_number(command_line, "linger", 0);
 	status_t status = STATUS(INVALID_ARGUMENT);
 	if (bytes && (uintptr_t)bytes % PAGE_SIZE == 0)
-		status = package_open(bytes, size, &package, &reason);
+		status = boot_image_open(bytes, size, &image, &reason);
 	if (status != STATUS_OK) {
-		log_printf("capos: boot package refused: %s", reason);
-		channel_printf(CAPOS_HOST_FRAME_LOG, "boot package refused: %s\n", reason);
+		log_printf("capos: boot image refused: %s", reason);
+		channel_printf(CAPOS_HOST_FRAME_LOG, "boot image refused: %s\n", reason);
 		power_off();
 	}
-	boot_package_set(&package);
-	for (uint32_t i = 0; i < package.program_count;) {
+	boot_image_set(&image);
+	for (uint32_t i = 0; i < image.program_count;) {
 		uint32_t count = together_with(i);
 		run_together(i, count);
 		i += count;

@@ -1,13 +1,13 @@
-/* Running the boot package's programs. */
+/* Running the boot image's programs. */
 #ifndef CAPOS_INIT_RUN_H
 #define CAPOS_INIT_RUN_H
 
 #include <stddef.h>
 
-/* Runs every program of the package in its order, each in a fresh process, and powers the machine
- * off. The package lies in the direct map and is page-aligned; its frames belong to nobody else.
+/* Runs every program of the image in its order, each in a fresh process, and powers the machine
+ * off. The image lies in the direct map and is page-aligned; its frames belong to nobody else.
  * Called in a kernel thread. command_line stays in memory. */
-_Noreturn void run_programs(const void *package, size_t size, const char *command_line);
+_Noreturn void run_programs(const void *image, size_t size, const char *command_line);
 
 /* Ends the machine when everything sent has left it. */
 _Noreturn void power_off(void);

@@ -72,10 +72,10 @@ static const char *read_module(const uint8_t *at, uint32_t size, struct boot_inf
 		boot->font_size = module.end - module.start;
 		return NULL;
 	}
-	if (boot->package_size)
-		return "the loader gives two boot packages";
-	boot->package = module.start;
-	boot->package_size = module.end - module.start;
+	if (boot->image_size)
+		return "the loader gives two boot images";
+	boot->image = module.start;
+	boot->image_size = module.end - module.start;
 	return NULL;
 }
 

@@ -5,7 +5,7 @@
 /* In EAX at the entry. */
 #define MULTIBOOT_MAGIC 0x36d76289
 /* Modules are told apart by their command line: this one is the screen's font, the other one the
- * boot package. */
+ * boot image. */
 #define MULTIBOOT_FONT_MODULE "font"
 
 #ifndef __ASSEMBLER__

@@ -1,6 +1,6 @@
 /* Xen public/arch-x86/hvm/start_info.h, version 1 and later: a structure with the addresses of a
  * module list, a command line, the ACPI root pointer and a memory map. The first module is the boot
- * package. */
+ * image. */
 #include "machine/pvh.h"
 
 #include "core/string.h"
@@ -87,9 +87,9 @@ const char *pvh_read(paddr_t start_info, uint64_t reach, struct boot_info *boot)
 			return "the loader's module list is out of reach";
 		memcpy(&module, phys_to_virt(info.modules), sizeof module);
 		if (!inside(module.start, module.size, reach))
-			return "the boot package is out of reach";
-		boot->package = module.start;
-		boot->package_size = module.size;
+			return "the boot image is out of reach";
+		boot->image = module.start;
+		boot->image_size = module.size;
 	}
 	boot->has_root_pointer = info.rsdp && inside(info.rsdp, sizeof boot->root_pointer, reach);
 	if (boot->has_root_pointer)

@@ -79,7 +79,7 @@ status_t aspace_query(
 	struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 
-/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot package, read-only
+/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot image, read-only
  * program segments) as a region of state object; size in bytes, page multiple. hint as in reserve;
  * exact: refuse (OVERLAP) rather than move. pinned: the program can neither unmap, protect nor
  * decommit it (PROTECTION_REFUSED); otherwise protect may take rights away and give back, up to

@@ -19,7 +19,7 @@
 #define FRAME_ORDER_MAX 14
 
 /* Boot, once, CPU 0. usable: disjoint RAM ranges; taken: ranges inside them already in use (kernel
- * image, boot package, tables). The allocator's own tables are placed in usable memory. The direct
+ * image, boot image, tables). The allocator's own tables are placed in usable memory. The direct
  * map covers all of usable. */
 void frames_init(const struct memory_range *usable, unsigned usable_count,
 	const struct memory_range *taken, unsigned taken_count);

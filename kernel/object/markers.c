@@ -12,6 +12,6 @@ struct object object_thread_control = OBJECT_STATIC(&interface_descs[INTERFACE_T
 struct object object_thread_spawner = OBJECT_STATIC(&interface_descs[INTERFACE_THREAD_SPAWNER]);
 struct object object_timer = OBJECT_STATIC(&interface_descs[INTERFACE_TIMER]);
 struct object object_entropy_source = OBJECT_STATIC(&interface_descs[INTERFACE_ENTROPY_SOURCE]);
-struct object object_boot_package = OBJECT_STATIC(&interface_descs[INTERFACE_BOOT_PACKAGE]);
+struct object object_boot_image = OBJECT_STATIC(&interface_descs[INTERFACE_BOOT_IMAGE]);
 struct object object_system_info = OBJECT_STATIC(&interface_descs[INTERFACE_SYSTEM_INFO]);
 struct object object_host_share = OBJECT_STATIC(&interface_descs[INTERFACE_HOST_SHARE]);

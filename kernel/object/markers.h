@@ -13,7 +13,7 @@ extern struct object object_thread_control;
 extern struct object object_thread_spawner;
 extern struct object object_timer;
 extern struct object object_entropy_source;
-extern struct object object_boot_package;
+extern struct object object_boot_image;
 extern struct object object_system_info;
 extern struct object object_host_share;
 

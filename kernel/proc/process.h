@@ -24,7 +24,7 @@ struct process {
 	uint64_t id;
 	struct aspace *space;
 	char name[64];
-	uint32_t program; /* index in the boot package */
+	uint32_t program; /* index in the boot image */
 	uint64_t started_ns;
 
 	struct cap_table caps; /* own lock */
@@ -44,7 +44,7 @@ struct process {
 	int32_t exit_code;
 	bool ended; /* last thread gone, capabilities dropped */
 	struct wait_queue exit_waiters;
-	uint64_t boot_address; /* where the boot package is mapped; 0: not yet */
+	uint64_t boot_address; /* where the boot image is mapped; 0: not yet */
 
 	struct list_node reap_node; /* guarded by the reaper's lock */
 
@@ -57,7 +57,7 @@ struct process {
 	struct queued_threads queued[]; /* by CPU */
 };
 
-/* An empty process with an address space and no thread, for a program of the boot package. One
+/* An empty process with an address space and no thread, for a program of the boot image. One
  * reference, the caller's; every thread holds another. */
 status_t process_create(const char *name, uint32_t program, uint64_t committed_limit,
 	struct process **process) MUST_CHECK;

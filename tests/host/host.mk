@@ -25,13 +25,13 @@ host_test_boot_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_fuzz_boot_LIMITS  := 300000 20 4096
 
 # The call layer and the pure parts of what loads programs: the capability table against a model,
-# ChaCha20 vectors, boot package and ELF validation, ACPI tables, ring decoding with a thread that is
+# ChaCha20 vectors, boot image and ELF validation, ACPI tables, ring decoding with a thread that is
 # not one, Console.read, vector areas.
 host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL)
 host_call_TESTS   := test_table test_parts test_ring test_console test_vector test_acpi
 host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
-	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/package.c kernel/machine/acpi_tables.c
+	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c kernel/machine/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
 	kernel/object/markers.c build/gen/kernel/dispatch.c build/host/call/methods.c

@@ -1,5 +1,5 @@
 /* Register calls and the small objects: system call numbers, capability ids, Console, Timer,
- * EntropySource, BootPackage, SystemInfo, HostShare, each method with its refusals, in compact and
+ * EntropySource, BootImage, SystemInfo, HostShare, each method with its refusals, in compact and
  * in message form. */
 #include <capos/capos.h>
 
@@ -263,33 +263,32 @@ static void entropy_fills(void)
 		CAPOS_E(BAD_ADDRESS));
 }
 
-static void boot_package_is_mapped(void)
+static void boot_image_is_mapped(void)
 {
 	uint64_t size = 0, first = 0, second = 0, in_message = 0;
-	struct capos_boot_package_header header;
-	CHECK_EQUAL(capos_boot_package_manifest_size(capos_caps.boot, &size), 0);
-	CHECK_EQUAL(capos_boot_package_manifest_size_message(capos_caps.boot, &in_message), 0);
+	struct capos_boot_image_header header;
+	CHECK_EQUAL(capos_boot_image_manifest_size(capos_caps.boot, &size), 0);
+	CHECK_EQUAL(capos_boot_image_manifest_size_message(capos_caps.boot, &in_message), 0);
 	CHECK_EQUAL(in_message, size);
 	CHECK(size >= sizeof header);
-	CHECK_EQUAL(capos_boot_package_read_manifest(
+	CHECK_EQUAL(capos_boot_image_read_manifest(
 			    capos_caps.boot, 0, sizeof header, &header, sizeof header),
 		sizeof header);
-	CHECK_EQUAL(header.magic, CAPOS_BOOT_PACKAGE_MAGIC);
+	CHECK_EQUAL(header.magic, CAPOS_BOOT_IMAGE_MAGIC);
 	CHECK_EQUAL(
-		capos_boot_package_read_manifest_message(capos_caps.boot, size, 16, &header, 16),
-		0);
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, size + 1, 16, &header, 16),
+		capos_boot_image_read_manifest_message(capos_caps.boot, size, 16, &header, 16), 0);
+	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, size + 1, 16, &header, 16),
 		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16),
+	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16),
 		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_package_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16),
+	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16),
 		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &first), 0);
-	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &second), 0);
+	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &first), 0);
+	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
-	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &second), 0);
+	CHECK_EQUAL(capos_boot_image_map_message(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
-	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_PACKAGE_MAGIC);
+	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_IMAGE_MAGIC);
 	CHECK_EQUAL(capos_virtual_memory_protect(
 			    capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
 		CAPOS_E(PROTECTION_REFUSED));
@@ -377,7 +376,7 @@ int main(void)
 	RUN(console_reads_the_end);
 	RUN(timer_runs);
 	RUN(entropy_fills);
-	RUN(boot_package_is_mapped);
+	RUN(boot_image_is_mapped);
 	RUN(system_info_tells);
 	RUN(host_share_names_are_checked);
 	RUN(capset_is_read_only);

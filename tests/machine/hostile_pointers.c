@@ -77,7 +77,7 @@ static unsigned pointer_cases(struct pointer_case *out)
 		{ "wall", caps->timer, CAPOS_TIMER_WALL, { 0 }, 0, 8, true,
 			CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER) },
 		{ "fill", caps->entropy, CAPOS_ENTROPY_SOURCE_FILL, { 64, 0, 64 }, 1, 64, true, 0 },
-		{ "manifest", caps->boot, CAPOS_BOOT_PACKAGE_READ_MANIFEST, { 0, 64, 0, 64 }, 2, 64,
+		{ "manifest", caps->boot, CAPOS_BOOT_IMAGE_READ_MANIFEST, { 0, 64, 0, 64 }, 2, 64,
 			true, CAPOS_E(BAD_ADDRESS) },
 		{ "process", caps->system, CAPOS_SYSTEM_INFO_PROCESS, { 0, 64 }, 0, 64, true,
 			CAPOS_E(BAD_ADDRESS) },

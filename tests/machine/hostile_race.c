@@ -78,7 +78,7 @@ static int64_t use_range(void *argument)
 				capos_caps.system, (void *)(page + PAGE - 4), 64);
 			break;
 		default:
-			result = capos_boot_package_read_manifest(
+			result = capos_boot_image_read_manifest(
 				capos_caps.boot, 0, PAGE, (void *)(page + 2048), PAGE);
 		}
 		wrong += !expected(result);

@@ -72,9 +72,9 @@ static void adding_is_refused(capos_cap_t object, int64_t status)
 		status);
 	CHECK_EQUAL(capos_memory_object_map(object, 0, 0, PAGE, READ, &address), status);
 	CHECK_EQUAL(capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address), status);
-	CHECK_EQUAL(capos_boot_package_map(capos_caps.boot, &address),
+	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &address),
 		status); /* for the first time in this process */
-	CHECK_EQUAL(capos_boot_package_map_message(capos_caps.boot, &address), status);
+	CHECK_EQUAL(capos_boot_image_map_message(capos_caps.boot, &address), status);
 }
 
 static void regions_are_limited(void)
@@ -231,11 +231,11 @@ static void threads_end_when_memory_has_run_out(void)
 	check_as_before(&before);
 }
 
-static void the_package_is_mapped_at_last(void)
+static void the_boot_image_is_mapped_at_last(void)
 {
 	uint64_t address = 0;
-	OK(capos_boot_package_map_message(capos_caps.boot, &address));
-	CHECK_EQUAL(*(volatile uint64_t *)address, CAPOS_BOOT_PACKAGE_MAGIC);
+	OK(capos_boot_image_map_message(capos_caps.boot, &address));
+	CHECK_EQUAL(*(volatile uint64_t *)address, CAPOS_BOOT_IMAGE_MAGIC);
 }
 
 int main(void)
@@ -253,6 +253,6 @@ int main(void)
 	RUN(memory_runs_out);
 	RUN(threads_end_when_regions_are_at_their_limit);
 	RUN(threads_end_when_memory_has_run_out);
-	RUN(the_package_is_mapped_at_last);
+	RUN(the_boot_image_is_mapped_at_last);
 	return check_result();
 }

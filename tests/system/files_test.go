@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is said of a directory of the boot package does not depend on whether somebody has looked
+// What is said of a directory of the boot image does not depend on whether somebody has looked
 // into it.
 func TestDirectoriesAreWholeAtOnce(t *testing.T) {
 	const unseen = "testdata/unseen" // which no other test touches

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/guestelf"
 	"capos.dev/tools/internal/machine"
@@ -99,9 +99,9 @@ func (l *launch) prepareExec(args []string) error {
 		}
 		l.exports.add(cover, cover, true)
 	}
-	env := append(execEnv(os.Environ()), "HOME="+bootpack.Home, "TMPDIR=/tmp", "PWD="+dir)
-	l.program = bootpack.Program{Path: elf, Args: append([]string{elf}, args[1:]...),
-		Env: bootpack.LastWins(append(env, l.exports.env()...))}
+	env := append(execEnv(os.Environ()), "HOME="+bootimage.Home, "TMPDIR=/tmp", "PWD="+dir)
+	l.program = bootimage.Program{Path: elf, Args: append([]string{elf}, args[1:]...),
+		Env: bootimage.LastWins(append(env, l.exports.env()...))}
 	return nil
 }
 
@@ -191,9 +191,9 @@ const (
 // goTree collects the files that a program started by the go command may expect: for a test its
 // package directory with everything below, its module's go.mod files, the testdata directories
 // above it, and what go/tests/trees.txt names for packages of the standard library.
-func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
-	tree := bootpack.NewTree()
-	for _, d := range []string{dir, "/tmp", bootpack.Home} {
+func goTree(root, dir, goroot string, test bool) (*bootimage.Tree, error) {
+	tree := bootimage.NewTree()
+	for _, d := range []string{dir, "/tmp", bootimage.Home} {
 		if err := tree.AddDir(d); err != nil {
 			return nil, err
 		}
@@ -223,7 +223,7 @@ func goTree(root, dir, goroot string, test bool) (*bootpack.Tree, error) {
 
 // addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate
 // size.
-func addWorkingDir(tree *bootpack.Tree, dir string) error {
+func addWorkingDir(tree *bootimage.Tree, dir string) error {
 	entries, size := 0, int64(0)
 	tooMuch := errors.New("too much")
 	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
@@ -266,7 +266,7 @@ func readable(name string) bool {
 
 // addParents adds go.mod, go.sum, go.work and testdata of the directories above, up to the module's
 // root or, in the standard library, to GOROOT/src.
-func addParents(tree *bootpack.Tree, dir, standard string) error {
+func addParents(tree *bootimage.Tree, dir, standard string) error {
 	for at := dir; ; at = filepath.Dir(at) {
 		module := false
 		for _, name := range []string{"go.mod", "go.sum", "go.work", "testdata"} {
@@ -288,7 +288,7 @@ func addParents(tree *bootpack.Tree, dir, standard string) error {
 
 // addGoroot adds the time zones, which any program may ask for, and what is listed for this
 // package.
-func addGoroot(tree *bootpack.Tree, root, goroot, pkg string) error {
+func addGoroot(tree *bootimage.Tree, root, goroot, pkg string) error {
 	paths, err := extraPaths(filepath.Join(root, "go", "tests", "trees.txt"), pkg)
 	if err != nil {
 		return err

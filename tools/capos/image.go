@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/iso"
 	"capos.dev/tools/internal/machine"
@@ -23,7 +23,7 @@ kernel's log go to the first serial port (115200 baud, 8 bits, no parity) and to
 lines that can be edited, Ctrl-C and Ctrl-\ as keys, Ctrl-D as the end. How the program ended is the last line; then the machine is
 switched off.
 
-To a directory, otherwise: capos.elf, the kernel, and boot.pkg, the boot package, to be given as initial ramdisk, for any virtual
+To a directory, otherwise: capos.elf, the kernel, and boot.img, the boot image, to be given as initial ramdisk, for any virtual
 machine monitor that boots by PVH. The host channel is framed then, as for ./capos run.
 
 How to start either is printed.`
@@ -92,11 +92,11 @@ func (i *imageFlags) write(args []string) error {
 	if err := writeBootFiles(l, repo.Kernel(root, i.kernel), i.output); err != nil {
 		return err
 	}
-	pkg, kernel := filepath.Join(i.output, iso.BootPackageName), filepath.Join(i.output, iso.KernelName)
+	boot, kernel := filepath.Join(i.output, iso.BootImageName), filepath.Join(i.output, iso.KernelName)
 	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1,
 		Kernel: kernel}
-	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, pkg,
-		machine.ShellCommand(machine.DefaultQEMU, c.Args(pkg)))
+	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, boot,
+		machine.ShellCommand(machine.DefaultQEMU, c.Args(boot)))
 	fmt.Println("Standard input and output of that command are the framed host channel " +
 		"(docs/run.md), standard error is the log.")
 	return nil
@@ -104,8 +104,8 @@ func (i *imageFlags) write(args []string) error {
 
 // writeBootFiles writes the two files that every loader wants, to a directory.
 func writeBootFiles(l *launch, kernel, dir string) error {
-	if err := bootpack.Save(filepath.Join(dir, iso.BootPackageName), l.tree,
-		[]bootpack.Program{l.program}); err != nil {
+	if err := bootimage.Save(filepath.Join(dir, iso.BootImageName), l.tree,
+		[]bootimage.Program{l.program}); err != nil {
 		return err
 	}
 	return copyFile(kernel, filepath.Join(dir, iso.KernelName))

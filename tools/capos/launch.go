@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"capos.dev/tools/internal/abi"
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
@@ -26,8 +26,8 @@ type launch struct {
 	root    string
 	config  *machine.Config
 	flags   *machineFlags
-	tree    *bootpack.Tree
-	program bootpack.Program
+	tree    *bootimage.Tree
+	program bootimage.Program
 	host    string // the program's ELF file here
 	exports *exports
 }
@@ -53,11 +53,11 @@ func (l *launch) run() int {
 	if err := machine.CheckQEMU(); err != nil {
 		return cli.Fail(err)
 	}
-	pkg, err := bootpack.Temporary(l.tree, []bootpack.Program{l.program})
+	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
 	if err != nil {
 		return cli.Fail(err)
 	}
-	defer pkg.Close()
+	defer boot.Close()
 	if l.config.GDB != "" {
 		l.printDebugger()
 	}
@@ -75,7 +75,7 @@ func (l *launch) run() int {
 	if l.flags.verbose || l.config.GDB != "" {
 		guest.Log = os.Stderr
 	}
-	outcome, err := machine.Run(ctx, l.config, pkg, guest)
+	outcome, err := machine.Run(ctx, l.config, boot, guest)
 	if err != nil {
 		return cli.Fail(fmt.Errorf("cannot start QEMU: %w", err))
 	}
@@ -151,13 +151,13 @@ func (l *launch) explain(o *machine.Outcome) int {
 	return status
 }
 
-// printCommand is --dry-run: the package stays in build/run, so that the printed command works.
+// printCommand is --dry-run: the boot image stays in build/run, so that the printed command works.
 func (l *launch) printCommand() int {
-	pkg := filepath.Join(l.root, "build", "run", filepath.Base(l.program.Path)+".pkg")
-	if err := bootpack.Save(pkg, l.tree, []bootpack.Program{l.program}); err != nil {
+	boot := filepath.Join(l.root, "build", "run", filepath.Base(l.program.Path)+".img")
+	if err := bootimage.Save(boot, l.tree, []bootimage.Program{l.program}); err != nil {
 		return cli.Fail(err)
 	}
-	fmt.Println(machine.ShellCommand(machine.DefaultQEMU, l.config.Args(pkg)))
+	fmt.Println(machine.ShellCommand(machine.DefaultQEMU, l.config.Args(boot)))
 	return 0
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"capos.dev/tools/internal/abi"
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/report"
@@ -37,20 +37,20 @@ func TestExecEnv(t *testing.T) {
 	if !slices.Equal(got, []string{"GOROOT=/g", "TZ=UTC", "TEST_X=1"}) {
 		t.Errorf("%q", got)
 	}
-	if got := bootpack.LastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got,
+	if got := bootimage.LastWins([]string{"A=1", "B=2", "A=3"}); !slices.Equal(got,
 		[]string{"B=2", "A=3"}) {
 		t.Errorf("%q", got)
 	}
 }
 
-// entries reads the names out of a package's string area: enough to see what is in a tree.
-func entries(t *testing.T, tree *bootpack.Tree) []string {
+// entries reads the names out of a boot image's string area: enough to see what is in a tree.
+func entries(t *testing.T, tree *bootimage.Tree) []string {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := bootpack.Write(&b, tree, nil); err != nil {
+	if _, err := bootimage.Write(&b, tree, nil); err != nil {
 		t.Fatal(err)
 	}
-	var header abi.BootPackageHeader
+	var header abi.BootImageHeader
 	binary.Decode(b.Bytes(), binary.LittleEndian, &header)
 	files := make([]abi.BootFile, header.FileCount)
 	binary.Decode(b.Bytes()[header.FilesOffset:], binary.LittleEndian, files)

@@ -7,7 +7,7 @@ import (
 	"path"
 	"strings"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/program"
 	"capos.dev/tools/internal/repo"
@@ -98,8 +98,8 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		}
 	}
 	dir = path.Clean("/" + dir)
-	l.tree = bootpack.NewTree()
-	for _, d := range []string{dir, "/tmp", bootpack.Home} {
+	l.tree = bootimage.NewTree()
+	for _, d := range []string{dir, "/tmp", bootimage.Home} {
 		if err := l.tree.AddDir(d); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 	if err := addZones(l.tree, elf); err != nil {
 		return err
 	}
-	env := []string{"PATH=/bin", "HOME=" + bootpack.Home, "TMPDIR=/tmp", "PWD=" + dir}
+	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + dir}
 	env = append(env, l.exports.env()...)
 	for _, entry := range r.env {
 		if !strings.Contains(entry, "=") {
@@ -134,12 +134,12 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		}
 		env = append(env, entry)
 	}
-	l.program = bootpack.Program{Path: name, Args: append([]string{name}, args[1:]...),
-		Env: bootpack.LastWins(env)}
+	l.program = bootimage.Program{Path: name, Args: append([]string{name}, args[1:]...),
+		Env: bootimage.LastWins(env)}
 	return nil
 }
 
-func addFiles(tree *bootpack.Tree, text, guestDir string) error {
+func addFiles(tree *bootimage.Tree, text, guestDir string) error {
 	host, guest, both := strings.Cut(text, ":")
 	if host == "" || both && guest == "" {
 		return fmt.Errorf("%q is not of the form HOST[:GUEST]", text)

@@ -5,13 +5,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/repo"
 )
 
 // addZones gives a Go program the time zones of the toolchain that built it: package time looks for
 // them in the GOROOT whose name the program has, unless it was built with -trimpath.
-func addZones(tree *bootpack.Tree, elf string) error {
+func addZones(tree *bootimage.Tree, elf string) error {
 	cache, err := repo.CacheDir()
 	if err != nil {
 		return nil // then no toolchain of ours has built it

@@ -23,7 +23,7 @@ static void check_boot(struct boot_info *boot)
 			if (boot->usable[j].start < a.end && a.start < boot->usable[j].end)
 				abort();
 	}
-	boot_info_take(boot, boot->package, boot->package_size);
+	boot_info_take(boot, boot->image, boot->image_size);
 	boot_info_take_pages(boot, 4);
 	boot_info_take_pages(boot, 512);
 	for (unsigned i = 0; i < boot->taken_count; i++)

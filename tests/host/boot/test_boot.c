@@ -141,7 +141,7 @@ static struct bytes good_information(uint32_t entry_size)
 	text_tag(&info, 1, "channel=plain x");
 	text_tag(&info, 2, "loader");
 	map_tag(&info, entry_size);
-	module_tag(&info, 0x400000, 0x412345, "package");
+	module_tag(&info, 0x400000, 0x412345, "image");
 	module_tag(&info, 0x500000, 0x501000, "font");
 	tag_begin(&info, 8, 38);
 	bytes_add(&info, 0xfd000000, 8);
@@ -180,7 +180,7 @@ static void multiboot_good(void)
 		CHECK(strcmp(boot.command_line, "channel=plain x") == 0);
 		CHECK(boot.usable_count == 3 && has_range(0, 0x9f000) && has_range(MIB, 30 * MIB) &&
 			has_range(31 * MIB, 32 * MIB));
-		CHECK(boot.package == 0x400000 && boot.package_size == 0x12345 &&
+		CHECK(boot.image == 0x400000 && boot.image_size == 0x12345 &&
 			boot.font == 0x500000 && boot.font_size == 4096);
 		CHECK(boot.screen.kind == SCREEN_PIXELS && boot.screen.address == 0xfd000000 &&
 			boot.screen.pixel_bytes == 4);
@@ -214,7 +214,7 @@ static bool refused(void (*add)(struct bytes *))
 	return read_information(&info) != NULL;
 }
 
-static void second_package(struct bytes *info)
+static void second_boot_image(struct bytes *info)
 {
 	module_tag(info, 0x600000, 0x601000, "");
 }
@@ -281,7 +281,7 @@ static void long_line(struct bytes *info)
 
 static void multiboot_refusals(void)
 {
-	CHECK(refused(second_package) && refused(backward_module) && refused(nameless_module) &&
+	CHECK(refused(second_boot_image) && refused(backward_module) && refused(nameless_module) &&
 		refused(endless_module));
 	CHECK(refused(endless_line) && refused(empty_line) && refused(long_line));
 	CHECK(refused(tiny_tag) && refused(zero_tag) && refused(huge_tag) &&
@@ -306,8 +306,8 @@ static void pvh(void)
 	memcpy(memory + 0x400, map, sizeof map);
 	boot = (struct boot_info){ 0 };
 	CHECK(pvh_read(0x100, 0x2000, &boot) == NULL);
-	CHECK(has_range(0, 0x1000) && boot.usable_count == 1 && boot.package == 0x1000 &&
-		boot.package_size == 0x800);
+	CHECK(has_range(0, 0x1000) && boot.usable_count == 1 && boot.image == 0x1000 &&
+		boot.image_size == 0x800);
 	CHECK(strcmp(boot.command_line, "channel=com2") == 0 && !boot.has_root_pointer);
 	/* Every field outside of what can be reached. */
 	const struct {

@@ -1,4 +1,4 @@
-/* Fuzzer of what the kernel reads from outside before a program runs: the boot package, the
+/* Fuzzer of what the kernel reads from outside before a program runs: the boot image, the
  * executables in it, the command line, the host channel's input. What the readers accept must keep
  * the promises of their headers. */
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "dev/command_line.h"
 #include "images.h"
 #include "init/elf.h"
-#include "proc/package.h"
+#include "proc/boot_image.h"
 
 #define MUST(condition)           \
 	do {                      \
@@ -50,32 +50,32 @@ static void check_elf(const uint8_t *bytes, size_t size)
 	}
 }
 
-static void check_strings(const struct package *package, const struct package_strings *strings)
+static void check_strings(const struct boot_image *image, const struct boot_image_strings *strings)
 {
 	const char *at = strings->bytes;
 	for (uint32_t i = 0; i < strings->count; i++)
 		at += strlen(at) + 1;
 	MUST(at == strings->bytes + strings->size);
-	MUST((const uint8_t *)at <= package->bytes + package->size);
+	MUST((const uint8_t *)at <= image->bytes + image->size);
 }
 
-static void check_package(const uint8_t *bytes, size_t size)
+static void check_boot_image(const uint8_t *bytes, size_t size)
 {
-	struct package package;
+	struct boot_image image;
 	const char *reason;
-	if (package_open(bytes, size, &package, &reason) != STATUS_OK) {
+	if (boot_image_open(bytes, size, &image, &reason) != STATUS_OK) {
 		MUST(reason[0]);
 		return;
 	}
-	MUST(package.size <= size && package.manifest_size <= package.size);
-	for (uint32_t i = 0; i < package.program_count && i < 64; i++) {
-		struct package_program program;
-		if (package_program(&package, i, &program, &reason) != STATUS_OK)
+	MUST(image.size <= size && image.manifest_size <= image.size);
+	for (uint32_t i = 0; i < image.program_count && i < 64; i++) {
+		struct boot_image_program program;
+		if (boot_image_program(&image, i, &program, &reason) != STATUS_OK)
 			continue;
 		MUST(program.elf >= bytes &&
 			program.elf_size <= (uint64_t)(bytes + size - program.elf));
-		check_strings(&package, &program.args);
-		check_strings(&package, &program.env);
+		check_strings(&image, &program.args);
+		check_strings(&image, &program.env);
 		check_elf(program.elf, program.elf_size);
 	}
 }
@@ -146,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_elf(copy, size - 1);
 		break;
 	case 1:
-		check_package(copy, size - 1);
+		check_boot_image(copy, size - 1);
 		break;
 	case 2:
 		check_command_line(copy, size - 1);
@@ -166,14 +166,14 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 /* Half of the time starts over from a correct image, so that the fuzzer gets past magic numbers. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
-	struct test_package package = package_sample();
+	struct test_boot_image image = boot_image_sample();
 	struct test_elf elf = elf_sample();
 	if (seed % 4 == 0 && max > sizeof elf) {
 		memcpy(data + 1, &elf, size = sizeof elf);
 		data[0] = 0;
 		size++;
-	} else if (seed % 4 == 1 && max > sizeof package) {
-		memcpy(data + 1, &package, size = sizeof package);
+	} else if (seed % 4 == 1 && max > sizeof image) {
+		memcpy(data + 1, &image, size = sizeof image);
 		data[0] = 1;
 		size++;
 	}

@@ -30,7 +30,7 @@ enum {
 
 static struct object *const objects[] = { &object_virtual_memory, &object_memory_allocator,
 	&object_timer, &object_thread_control, &object_thread_spawner, &object_stdin,
-	&object_stdout, &object_host_share, &object_entropy_source, &object_boot_package,
+	&object_stdout, &object_host_share, &object_entropy_source, &object_boot_image,
 	&object_system_info, &object_park_space, &object_shared_park_space };
 #define OBJECTS (sizeof objects / sizeof objects[0])
 

@@ -1,4 +1,4 @@
-/* A small correct executable and a small correct boot package, for tests and fuzzers to break. */
+/* A small correct executable and a small correct boot image, for tests and fuzzers to break. */
 #ifndef TEST_CALL_IMAGES_H
 #define TEST_CALL_IMAGES_H
 
@@ -52,8 +52,8 @@ static inline struct test_elf elf_sample(void)
 	return elf;
 }
 
-struct test_package {
-	struct capos_boot_package_header header;
+struct test_boot_image {
+	struct capos_boot_image_header header;
 	struct capos_boot_program program;
 	struct capos_boot_file root;
 	char args[5], env[4];
@@ -63,25 +63,25 @@ struct test_package {
 
 #define PROGRAM(field) (64 + offsetof(struct capos_boot_program, field))
 
-static inline struct test_package package_sample(void)
+static inline struct test_boot_image boot_image_sample(void)
 {
-	struct test_package package = {
+	struct test_boot_image image = {
 		.header = {
-			.magic = CAPOS_BOOT_PACKAGE_MAGIC,
+			.magic = CAPOS_BOOT_IMAGE_MAGIC,
 			.version = CAPOS_ABI_VERSION,
 			.program_count = 1,
 			.programs_offset = 64,
 			.file_count = 1,
 			.files_offset = 192,
-			.total_size = sizeof package,
+			.total_size = sizeof image,
 		},
 		.program = {
 			.elf_offset = 4096,
 			.elf_size = sizeof(struct test_elf),
-			.args_offset = offsetof(struct test_package, args),
+			.args_offset = offsetof(struct test_boot_image, args),
 			.args_size = 5,
 			.args_count = 2,
-			.env_offset = offsetof(struct test_package, env),
+			.env_offset = offsetof(struct test_boot_image, env),
 			.env_size = 4,
 			.env_count = 1,
 		},
@@ -90,7 +90,7 @@ static inline struct test_package package_sample(void)
 		.env = { 'A', '=', 'b', 0 },
 		.elf = elf_sample(),
 	};
-	return package;
+	return image;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names,
- * channel input, ELF and package validation. */
+ * channel input, ELF and image validation. */
 #include <stdint.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "images.h"
 #include "object/host_share.h"
 #include "init/elf.h"
-#include "proc/package.h"
+#include "proc/boot_image.h"
 
 static void chacha_rfc8439_2_3_2(void)
 {
@@ -243,23 +243,23 @@ static void elf_mistakes_are_refused(void)
 	}
 }
 
-static void package_good(void)
+static void boot_image_good(void)
 {
-	struct test_package bytes = package_sample();
-	struct package package;
-	struct package_program program;
+	struct test_boot_image bytes = boot_image_sample();
+	struct boot_image image;
+	struct boot_image_program program;
 	const char *reason;
-	CHECK(package_open(&bytes, sizeof bytes, &package, &reason) == STATUS_OK);
-	CHECK(package.program_count == 1 && package.size == sizeof bytes);
-	CHECK(package_program(&package, 0, &program, &reason) == STATUS_OK);
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) == STATUS_OK);
+	CHECK(image.program_count == 1 && image.size == sizeof bytes);
+	CHECK(boot_image_program(&image, 0, &program, &reason) == STATUS_OK);
 	CHECK(program.args.count == 2 && program.args.size == 5 && program.env.count == 1 &&
 		program.grants == 0x7ff);
-	CHECK(package_program(&package, 1, &program, &reason) == STATUS(NOT_FOUND));
-	CHECK(package_open(&bytes, sizeof bytes - 1, &package, &reason) != STATUS_OK);
-	CHECK(package_open(&bytes, 63, &package, &reason) != STATUS_OK);
+	CHECK(boot_image_program(&image, 1, &program, &reason) == STATUS(NOT_FOUND));
+	CHECK(boot_image_open(&bytes, sizeof bytes - 1, &image, &reason) != STATUS_OK);
+	CHECK(boot_image_open(&bytes, 63, &image, &reason) != STATUS_OK);
 }
 
-static void package_mistakes_are_refused(void)
+static void boot_image_mistakes_are_refused(void)
 {
 	static const struct {
 		size_t offset;
@@ -289,14 +289,14 @@ static void package_mistakes_are_refused(void)
 		{ PROGRAM(flags), 2, 4 },
 	};
 	for (unsigned i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-		struct test_package bytes = package_sample();
-		struct package package;
-		struct package_program program;
+		struct test_boot_image bytes = boot_image_sample();
+		struct boot_image image;
+		struct boot_image_program program;
 		const char *reason;
 		memcpy((char *)&bytes + mistakes[i].offset, &mistakes[i].value, mistakes[i].size);
-		status_t status = package_open(&bytes, sizeof bytes, &package, &reason);
+		status_t status = boot_image_open(&bytes, sizeof bytes, &image, &reason);
 		if (status == STATUS_OK)
-			status = package_program(&package, 0, &program, &reason);
+			status = boot_image_program(&image, 0, &program, &reason);
 		if ((status == STATUS_OK || !reason[0]) && !check_why[0])
 			snprintf(check_why, sizeof check_why, "mistake %u was accepted", i);
 	}
@@ -313,7 +313,7 @@ int main(void)
 	RUN(channel_stream);
 	RUN(elf_good);
 	RUN(elf_mistakes_are_refused);
-	RUN(package_good);
-	RUN(package_mistakes_are_refused);
+	RUN(boot_image_good);
+	RUN(boot_image_mistakes_are_refused);
 	return check_failures != 0;
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
 )
@@ -170,22 +170,22 @@ func probeKey(c *machine.Config, unusable error) (string, error) {
 }
 
 func (a *accelerators) probeKVM(c *machine.Config) error {
-	tree := bootpack.NewTree()
+	tree := bootimage.NewTree()
 	if err := tree.AddData("/probe", exitProgram(), 0o755, time.Time{}); err != nil {
 		return err
 	}
-	pkg, err := bootpack.Temporary(tree,
-		[]bootpack.Program{{Path: "/probe", Args: []string{"/probe"}}})
+	boot, err := bootimage.Temporary(tree,
+		[]bootimage.Program{{Path: "/probe", Args: []string{"/probe"}}})
 	if err != nil {
 		return err
 	}
-	defer pkg.Close()
+	defer boot.Close()
 	probe := machine.Config{Machine: c.Machine, CPU: "max", Accel: "kvm", MemoryMiB: 64,
 		CPUs: 1, Kernel: c.Kernel}
 	tooSlow := fmt.Errorf("it takes more than %v to run an empty program", a.limit)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), a.limit, tooSlow)
 	defer cancel()
-	outcome, err := machine.Run(ctx, &probe, pkg, machine.Guest{})
+	outcome, err := machine.Run(ctx, &probe, boot, machine.Guest{})
 	switch {
 	case err != nil:
 		return err

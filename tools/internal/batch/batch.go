@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"capos.dev/tools/internal/bootpack"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/report"
 	"capos.dev/tools/internal/symbols"
@@ -124,17 +124,17 @@ func (b *limitedBuffer) Write(data []byte) (int, error) {
 // runSome starts one machine and returns how many of the programs have had their result.
 func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	result func(Result)) (int, error) {
-	pkg, err := writePackage(programs)
+	boot, err := writeImage(programs)
 	if err != nil {
 		return 0, err
 	}
-	defer pkg.Close()
+	defer boot.Close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	k := &collector{programs: programs, result: result, started: time.Now()}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
-	outcome, err := machine.Run(ctx, c, pkg, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr,
+	outcome, err := machine.Run(ctx, c, boot, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr,
 		Notes: &k.notes, Ended: k.ended})
 	if err != nil {
 		return 0, err
@@ -202,12 +202,12 @@ func (p *Program) name() string {
 	return strings.TrimSuffix(filepath.Base(p.ELF), ".elf")
 }
 
-func writePackage(programs []Program) (*os.File, error) {
-	tree := bootpack.NewTree()
-	if err := tree.AddDir(bootpack.Home); err != nil {
+func writeImage(programs []Program) (*os.File, error) {
+	tree := bootimage.NewTree()
+	if err := tree.AddDir(bootimage.Home); err != nil {
 		return nil, err
 	}
-	var list []bootpack.Program
+	var list []bootimage.Program
 	taken := map[string]string{} // guest path to host file
 	for i, p := range programs {
 		path := "/bin/" + p.name()
@@ -218,10 +218,10 @@ func writePackage(programs []Program) (*os.File, error) {
 		if err := tree.AddHostFile(p.ELF, path); err != nil {
 			return nil, err
 		}
-		env := append([]string{"PATH=/bin", "HOME=" + bootpack.Home, "TMPDIR=/tmp", "PWD=/"},
+		env := append([]string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=/"},
 			p.Env...)
-		list = append(list, bootpack.Program{Path: path, Args: append([]string{path},
-			p.Args...), Env: bootpack.LastWins(env), Together: p.Together})
+		list = append(list, bootimage.Program{Path: path, Args: append([]string{path},
+			p.Args...), Env: bootimage.LastWins(env), Together: p.Together})
 	}
-	return bootpack.Temporary(tree, list)
+	return bootimage.Temporary(tree, list)
 }

@@ -114,7 +114,7 @@ type Fault struct {
 	Kind, Code             uint32
 	Address, RIP, RSP, RBP uint64
 	Thread, CPU, ErrorCode uint64
-	Program                uint32   // index in the boot package
+	Program                uint32   // index in the boot image
 	Stack                  []uint64 // words from RSP upwards
 }
 

@@ -2,7 +2,7 @@
 // from them.
 //
 // An image is made by grub-mkrescue: GRUB for BIOS and for UEFI, in a hybrid file system that boots
-// from CDs and from disks. GRUB loads the kernel by Multiboot2, with the boot package and a font for
+// from CDs and from disks. GRUB loads the kernel by Multiboot2, with the boot image and a font for
 // the screen as modules.
 package iso
 
@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// KernelName and BootPackageName are the two files that every loader wants.
-	KernelName      = "capos.elf"
-	BootPackageName = "boot.pkg"
+	// KernelName and BootImageName are the two files that every loader wants.
+	KernelName    = "capos.elf"
+	BootImageName = "boot.img"
 
 	// GrubFont is the font that the one for the screen is made of.
 	GrubFont = "/usr/share/grub/unicode.pf2"
@@ -83,7 +83,7 @@ if [ "$grub_platform" = efi ]; then
 fi
 echo "Loading capOS ..."
 if multiboot2 /boot/` + KernelName + ` %s; then
-	if module2 --nounzip /boot/` + BootPackageName + ` package; then
+	if module2 --nounzip /boot/` + BootImageName + ` boot-image; then
 		module2 --nounzip /boot/` + fontName + ` font
 		if [ "$grub_platform" = efi ]; then
 			set gfxpayload=auto
@@ -96,7 +96,7 @@ fi
 `
 
 // Write makes the image output, replacing an older one in one step. files puts the kernel and the
-// boot package into a directory; words are the kernel's command line.
+// boot image into a directory; words are the kernel's command line.
 func Write(output, words string, files func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "capos-iso-")
 	if err != nil {

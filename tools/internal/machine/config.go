@@ -1,5 +1,5 @@
-// Package machine starts QEMU with a kernel and a boot package, speaks the host channel with the
-// guest and reports how the machine ended. It knows nothing of where packages come from or how
+// Package machine starts QEMU with a kernel and a boot image, speaks the host channel with the
+// guest and reports how the machine ended. It knows nothing of where images come from or how
 // results are shown.
 package machine
 
@@ -98,11 +98,11 @@ func ParseMemory(text string) (mib int, err error) {
 
 // Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's
 // log its standard error, so that the same command also works when typed by hand.
-func (c *Config) Args(bootPackage string) []string {
+func (c *Config) Args(bootImage string) []string {
 	args := []string{"-machine", machineOption(c.Machine), "-accel", c.Accel, "-cpu", c.CPU,
 		"-m", fmt.Sprintf("%dM", c.MemoryMiB), "-smp", strconv.Itoa(c.CPUs),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", c.Kernel, "-initrd", bootPackage, "-append", c.commandLine(),
+		"-kernel", c.Kernel, "-initrd", bootImage, "-append", c.commandLine(),
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
 		"-chardev", "stdio,id=host,signal=off"}

@@ -60,7 +60,7 @@ func playMachine(role string) {
 		}
 		out.Write(uint8(abi.HostFrameStderr), []byte("err"))
 		exit(0, 7, 1)
-	case "package":
+	case "image":
 		data, err := os.ReadFile("/dev/fd/3")
 		out.Write(uint8(abi.HostFrameStdout), data)
 		if err == nil {
@@ -103,17 +103,17 @@ func playMachine(role string) {
 func runFake(t *testing.T, ctx context.Context, role string, guest Guest) *Outcome {
 	t.Helper()
 	t.Setenv(roleVariable, role)
-	pkg, err := os.CreateTemp(t.TempDir(), "")
+	boot, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pkg.Close()
-	pkg.WriteString("package")
+	defer boot.Close()
+	boot.WriteString("image")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcome, err := Run(ctx, &Config{QEMU: self, Machine: "microvm"}, pkg, guest)
+	outcome, err := Run(ctx, &Config{QEMU: self, Machine: "microvm"}, boot, guest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,10 +133,10 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-func TestPackageIsReadable(t *testing.T) {
+func TestImageIsReadable(t *testing.T) {
 	var stdout bytes.Buffer
-	if o := runFake(t, t.Context(), "package", Guest{Stdout: &stdout}); !o.Finished() ||
-		stdout.String() != "package" {
+	if o := runFake(t, t.Context(), "image", Guest{Stdout: &stdout}); !o.Finished() ||
+		stdout.String() != "image" {
 		t.Errorf("%+v, %q", o, &stdout)
 	}
 }

@@ -28,7 +28,7 @@ type Guest struct {
 	Keys           <-chan uint8 // NotificationKinds to press
 }
 
-// ProgramEnd is how one program of the boot package ended.
+// ProgramEnd is how one program of the boot image ended.
 type ProgramEnd struct {
 	abi.ExitRecord
 	Fault *hostchannel.Fault // when it was a fault that nobody handled
@@ -87,7 +87,7 @@ type run struct {
 // Run boots the machine and returns when it is gone. It ends the machine when ctx does
 // (Outcome.Stopped is then the cause). The error is about starting QEMU; whatever happens later is
 // in the outcome.
-func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Outcome, error) {
+func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outcome, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	program := c.QEMU
@@ -95,7 +95,7 @@ func Run(ctx context.Context, c *Config, bootPackage *os.File, guest Guest) (*Ou
 		program = DefaultQEMU
 	}
 	cmd := exec.CommandContext(ctx, program, c.Args("/dev/fd/3")...)
-	cmd.ExtraFiles = []*os.File{bootPackage}
+	cmd.ExtraFiles = []*os.File{bootImage}
 	// A group of its own keeps the terminal's interrupt key from QEMU: it is the guest's to
 	// receive. The death signal makes sure that no machine outlives this process, however that
 	// ends.

@@ -216,7 +216,7 @@ func (s *suite) bootFilesCheck(ctx context.Context, dir, probe string) error {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if !slices.Equal(names, []string{iso.BootPackageName, iso.KernelName}) {
+	if !slices.Equal(names, []string{iso.BootImageName, iso.KernelName}) {
 		return fmt.Errorf("the directory holds %q: %w", names, err)
 	}
 	m := regexp.MustCompile(`(?m)^  (qemu-system-x86_64 .*)$`).FindSubmatch(out)

@@ -1,6 +1,6 @@
-// The file tree at the start: the boot package, and what memory adds to it.
+// The file tree at the start: the boot image, and what memory adds to it.
 //
-// The package is mapped into the address space and read in place; a directory's entries become
+// The image is mapped into the address space and read in place; a directory's entries become
 // nodes when somebody first looks. Its files can be changed only below the directories for
 // temporary files ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the prefixes in $CAPOS_WRITABLE, and a
 // change stays in memory. /tmp, /dev and the current directory always exist.
@@ -14,27 +14,27 @@ import (
 	"unsafe"
 )
 
-// bootPackage is the package as mapped; nil without one.
-type bootPackage struct {
+// bootImage is the image as mapped; nil without one.
+type bootImage struct {
 	bytes []byte
 	files []abiBootFile
 }
 
-// bootRange names consecutive files of the package: the children of a directory.
+// bootRange names consecutive files of the image: the children of a directory.
 type bootRange struct{ first, count uint64 }
 
-// mapBootPackage returns the package the process was given, after checking that its tables lie
+// mapBootImage returns the image the process was given, after checking that its tables lie
 // within it.
-func mapBootPackage() (b bootPackage) {
+func mapBootImage() (b bootImage) {
 	if granted.boot == 0 {
 		return b
 	}
-	address := call(granted.boot, abiBootPackageMap, 0, 0, 0, 0, 0)
+	address := call(granted.boot, abiBootImageMap, 0, 0, 0, 0, 0)
 	if refusal(address) != 0 {
 		return b
 	}
-	header := (*abiBootPackageHeader)(unsafe.Pointer(address))
-	if header.magic != abiBootPackageMagic || header.fileCount == 0 ||
+	header := (*abiBootImageHeader)(unsafe.Pointer(address))
+	if header.magic != abiBootImageMagic || header.fileCount == 0 ||
 		header.filesOffset > header.totalSize ||
 		header.fileCount > (header.totalSize-header.filesOffset)/uint64(
 			unsafe.Sizeof(abiBootFile{})) {
@@ -46,17 +46,17 @@ func mapBootPackage() (b bootPackage) {
 	return b
 }
 
-// part returns bytes of the package, or nothing when they are not inside it.
-func (b *bootPackage) part(offset, size uint64) []byte {
+// part returns bytes of the image, or nothing when they are not inside it.
+func (b *bootImage) part(offset, size uint64) []byte {
 	if offset > uint64(len(b.bytes)) || size > uint64(len(b.bytes))-offset {
 		return nil
 	}
 	return b.bytes[offset : offset+size : offset+size]
 }
 
-// load makes the nodes of a directory's entries. The package's strings need no copy: it stays
+// load makes the nodes of a directory's entries. The image's strings need no copy: it stays
 // mapped.
-func (b *bootPackage) load(parent *node, r bootRange) {
+func (b *bootImage) load(parent *node, r bootRange) {
 	if r.first > uint64(len(b.files)) || r.count > uint64(len(b.files))-r.first {
 		return
 	}
@@ -75,7 +75,7 @@ func (b *bootPackage) load(parent *node, r bootRange) {
 	}
 }
 
-func (b *bootPackage) makeNode(file *abiBootFile) *node {
+func (b *bootImage) makeNode(file *abiBootFile) *node {
 	n := newNode(file.mode & (S_IFMT | 0o7777))
 	n.accessed, n.modified, n.changed = file.mtimeNs, file.mtimeNs, file.mtimeNs
 	switch file.mode & S_IFMT {
@@ -148,7 +148,7 @@ func lockTree() {
 var buildTree = sync.OnceFunc(func() {
 	tree.Lock()
 	defer tree.Unlock()
-	tree.boot = mapBootPackage()
+	tree.boot = mapBootImage()
 	tree.writable = []string{"/tmp", "/dev"}
 	for _, name := range [...]string{"TMPDIR", "GOTMPDIR", "HOME", "CAPOS_WRITABLE"} {
 		tree.writable = append(tree.writable, splitPrefixes(startEnvironment(name))...)
@@ -174,7 +174,7 @@ var buildTree = sync.OnceFunc(func() {
 	}
 })
 
-// makePath returns the directory at an absolute path, made of memory where the boot package has
+// makePath returns the directory at an absolute path, made of memory where the boot image has
 // none. Symbolic links are not followed and files in the way are replaced: these paths come from
 // whoever started the program.
 func makePath(path string) *node {
@@ -201,7 +201,7 @@ func makePath(path string) *node {
 }
 
 // addDatabases adds the files in which programs look up users and the names of the machine, where
-// the package has none: they say what this package says of itself.
+// the image has none: they say what this package says of itself.
 func addDatabases() {
 	etc := makePath("/etc")
 	for name, text := range map[string]string{

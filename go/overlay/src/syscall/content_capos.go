@@ -1,7 +1,7 @@
 // The bytes of a file in memory.
 //
 // A file is a map of chunks, so that holes cost nothing and appending never copies what is there.
-// Bytes that come from the boot package are not copied: they are read where the kernel mapped them
+// Bytes that come from the boot image are not copied: they are read where the kernel mapped them
 // until a write touches their chunk.
 
 //go:build capos
@@ -18,7 +18,7 @@ const (
 // shrinks clears what it gives up.
 type content struct {
 	size    int64
-	backing []byte // of the boot package; under the chunks
+	backing []byte // of the boot image; under the chunks
 	chunks  map[int64][]byte
 }
 
@@ -46,7 +46,7 @@ func (c *content) readAt(b []byte, offset int64) int {
 	return len(b)
 }
 
-// backingChunk returns what the boot package has of a chunk.
+// backingChunk returns what the boot image has of a chunk.
 func (c *content) backingChunk(number int64) []byte {
 	start := number * chunkSize
 	if start >= int64(len(c.backing)) {

@@ -12,8 +12,8 @@ var tree struct {
 	root       *node
 	cwd        *node
 	inodes     uint64 // given out so far
-	boot       bootPackage
-	writable   []string // path prefixes under which the boot package may be changed
+	boot       bootImage
+	writable   []string // path prefixes under which the boot image may be changed
 	exported   []string // path prefixes whose files go to the host
 }
 
@@ -22,7 +22,7 @@ type node struct {
 	ino   uint64
 	mode  uint32 // S_IF type and permissions
 	links uint32
-	fixed bool // of the boot package and not to be changed
+	fixed bool // of the boot image and not to be changed
 
 	accessed, modified, changed int64 // ns since 1970
 
@@ -107,7 +107,7 @@ type directory struct {
 	index   map[string]int
 	cookies int64
 
-	pending bootRange // entries of the boot package that are not here yet
+	pending bootRange // entries of the boot image that are not here yet
 }
 
 type entry struct {
@@ -125,7 +125,7 @@ func (n *node) lookup(name string) *node {
 	return nil
 }
 
-// loaded returns the directory after taking its entries from the boot package when it is first
+// loaded returns the directory after taking its entries from the boot image when it is first
 // used.
 func (n *node) loaded() *directory {
 	d := n.dir

@@ -1,6 +1,6 @@
-/* Boot package validation: see package.h. Every offset is checked against the package before
+/* Boot image validation: see boot_image.h. Every offset is checked against the image before
  * anything behind it is read. */
-#include "proc/package.h"
+#include "proc/boot_image.h"
 
 #include <stdbool.h>
 
@@ -18,17 +18,18 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-status_t package_open(const void *bytes, size_t size, struct package *package, const char **reason)
+status_t boot_image_open(
+	const void *bytes, size_t size, struct boot_image *image, const char **reason)
 {
-	struct capos_boot_package_header header;
+	struct capos_boot_image_header header;
 	*reason = "";
 	if (size < sizeof header) {
 		*reason = "shorter than its header";
 		return STATUS(OUT_OF_RANGE);
 	}
 	memcpy(&header, bytes, sizeof header);
-	if (header.magic != CAPOS_BOOT_PACKAGE_MAGIC)
-		*reason = "no boot package (wrong magic)";
+	if (header.magic != CAPOS_BOOT_IMAGE_MAGIC)
+		*reason = "no boot image (wrong magic)";
 	else if (header.version != CAPOS_ABI_VERSION)
 		*reason = "made for another version of the interface";
 	else if (header.total_size < sizeof header || header.total_size > size)
@@ -39,13 +40,13 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 		*reason = "misaligned tables";
 	else if (!table_inside(header.programs_offset, header.program_count,
 			 sizeof(struct capos_boot_program), header.total_size))
-		*reason = "program table outside the package";
+		*reason = "program table outside the image";
 	else if (!table_inside(header.files_offset, header.file_count,
 			 sizeof(struct capos_boot_file), header.total_size))
-		*reason = "file table outside the package";
+		*reason = "file table outside the image";
 	if (**reason)
 		return STATUS(OUT_OF_RANGE);
-	*package = (struct package){
+	*image = (struct boot_image){
 		.bytes = bytes,
 		.size = header.total_size,
 		.program_count = header.program_count,
@@ -59,13 +60,13 @@ status_t package_open(const void *bytes, size_t size, struct package *package, c
 	return STATUS_OK;
 }
 
-static bool open_strings(const struct package *package, uint64_t offset, uint64_t size,
-	uint32_t count, struct package_strings *strings)
+static bool open_strings(const struct boot_image *image, uint64_t offset, uint64_t size,
+	uint32_t count, struct boot_image_strings *strings)
 {
-	if (!table_inside(offset, size, 1, package->size) || size > PROGRAM_STRINGS_BYTES_MAX ||
+	if (!table_inside(offset, size, 1, image->size) || size > PROGRAM_STRINGS_BYTES_MAX ||
 		count > PROGRAM_STRINGS_MAX)
 		return false;
-	const char *bytes = (const char *)package->bytes + offset;
+	const char *bytes = (const char *)image->bytes + offset;
 	uint32_t found = 0;
 	for (uint64_t at = 0; at < size; found++) {
 		size_t length = strnlen(bytes + at, size - at);
@@ -73,43 +74,40 @@ static bool open_strings(const struct package *package, uint64_t offset, uint64_
 			return false; /* the last one does not end */
 		at += length + 1;
 	}
-	*strings = (struct package_strings){ .bytes = bytes, .size = size, .count = count };
+	*strings = (struct boot_image_strings){ .bytes = bytes, .size = size, .count = count };
 	return found == count;
 }
 
-status_t package_program(const struct package *package, uint32_t index,
-	struct package_program *program, const char **reason)
+status_t boot_image_program(const struct boot_image *image, uint32_t index,
+	struct boot_image_program *program, const char **reason)
 {
 	struct capos_boot_program entry;
 	*reason = "";
-	if (index >= package->program_count) {
+	if (index >= image->program_count) {
 		*reason = "no such program";
 		return STATUS(NOT_FOUND);
 	}
-	memcpy(&entry, package->bytes + package->programs_offset + index * sizeof entry,
-		sizeof entry);
-	*program = (struct package_program){
-		.elf = package->bytes,
+	memcpy(&entry, image->bytes + image->programs_offset + index * sizeof entry, sizeof entry);
+	*program = (struct boot_image_program){
+		.elf = image->bytes,
 		.elf_size = entry.elf_size,
 		.grants = entry.grants ? entry.grants : GRANTS_ALL,
 		.committed_limit = entry.committed_limit,
 		.together = index && entry.flags & CAPOS_BOOT_PROGRAM_TOGETHER,
 	};
 	if (entry.elf_offset % CAPOS_PAGE_SIZE ||
-		!table_inside(entry.elf_offset, entry.elf_size, 1, package->size))
-		*reason = "the program's bytes lie outside the package or are not page-aligned";
+		!table_inside(entry.elf_offset, entry.elf_size, 1, image->size))
+		*reason = "the program's bytes lie outside the image or are not page-aligned";
 	else if (entry.grants & ~GRANTS_ALL)
 		*reason = "unknown grants";
 	else if (entry.flags & ~CAPOS_BOOT_PROGRAM_TOGETHER)
 		*reason = "unknown flags";
-	else if (!open_strings(package, entry.args_offset, entry.args_size, entry.args_count,
+	else if (!open_strings(image, entry.args_offset, entry.args_size, entry.args_count,
 			 &program->args))
-		*reason =
-			"arguments that are not as many terminated strings as they should be, or too many";
+		*reason = "arguments that are not that many terminated strings, or too many";
 	else if (!open_strings(
-			 package, entry.env_offset, entry.env_size, entry.env_count, &program->env))
-		*reason =
-			"environment that is not as many terminated strings as it should be, or too many";
+			 image, entry.env_offset, entry.env_size, entry.env_count, &program->env))
+		*reason = "environment that is not that many terminated strings, or too many";
 	else if (entry.args_size + entry.env_size > PROGRAM_STRINGS_BYTES_MAX)
 		*reason = "arguments and environment above 4 MiB";
 	if (**reason)

@@ -1,4 +1,4 @@
-package bootpack
+package bootimage
 
 import (
 	"os"
@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// memoryDir is a file system in memory on most Linux systems: packages live for one machine run.
+// memoryDir is a file system in memory on most Linux systems: images live for one machine run.
 const memoryDir = "/dev/shm"
 
-// memoryReserve is what must stay free in memoryDir for a package to be put there: containers often
+// memoryReserve is what must stay free in memoryDir for an image to be put there: containers often
 // have very little.
 const memoryReserve = 1 << 30
 
-// packageDir chooses where temporary packages go.
-func packageDir() string {
+// bootImageDir chooses where temporary images go.
+func bootImageDir() string {
 	var fs syscall.Statfs_t
 	if syscall.Statfs(memoryDir, &fs) == nil &&
 		uint64(fs.Bavail)*uint64(fs.Bsize) > memoryReserve {
@@ -24,10 +24,10 @@ func packageDir() string {
 	return os.TempDir()
 }
 
-// Temporary writes a boot package to a file without a name: it goes away with the last process
+// Temporary writes a boot image to a file without a name: it goes away with the last process
 // that has it open, however that one ends.
 func Temporary(tree *Tree, programs []Program) (*os.File, error) {
-	f, err := os.CreateTemp(packageDir(), "capos-*.pkg")
+	f, err := os.CreateTemp(bootImageDir(), "capos-*.pkg")
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func Temporary(tree *Tree, programs []Program) (*os.File, error) {
 	return f, nil
 }
 
-// Save writes a boot package under a name, replacing an older one in one step.
+// Save writes a boot image under a name, replacing an older one in one step.
 func Save(name string, tree *Tree, programs []Program) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package bootpack
+package bootimage
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 	"capos.dev/tools/internal/abi"
 )
 
-// view reads a package back the way the kernel does, from the bytes alone.
+// view reads an image back the way the kernel does, from the bytes alone.
 type view struct {
 	t      *testing.T
 	bytes  []byte
-	header abi.BootPackageHeader
+	header abi.BootImageHeader
 	files  []abi.BootFile
 	progs  []abi.BootProgram
 }
@@ -34,9 +34,9 @@ func pack(t *testing.T, tree *Tree, programs ...Program) *view {
 		t.Fatalf("Write says %d bytes and wrote %d", size, buf.Len())
 	}
 	v.decode(0, &v.header)
-	if v.header.Magic != abi.BootPackageMagic || v.header.TotalSize != uint64(size) ||
+	if v.header.Magic != abi.BootImageMagic || v.header.TotalSize != uint64(size) ||
 		size%4096 != 0 {
-		t.Fatalf("header %+v of a package of %d bytes", v.header, size)
+		t.Fatalf("header %+v of an image of %d bytes", v.header, size)
 	}
 	v.files = make([]abi.BootFile, v.header.FileCount)
 	v.progs = make([]abi.BootProgram, v.header.ProgramCount)
@@ -147,7 +147,7 @@ func TestProgramSharesItsFile(t *testing.T) {
 		t.Errorf("bytes stored more than once: %+v %+v", v.progs, v.files[1])
 	}
 	if len(v.bytes) != 4*4096 {
-		t.Errorf("package of %d bytes, want 4 pages", len(v.bytes))
+		t.Errorf("image of %d bytes, want 4 pages", len(v.bytes))
 	}
 }
 
@@ -176,7 +176,7 @@ func write(tree *Tree, programs ...Program) error {
 	return err
 }
 
-// A file that shrinks between listing and packing must be an error, never a shifted package.
+// A file that shrinks between listing and packing must be an error, never a shifted image.
 func TestShrinkingFile(t *testing.T) {
 	host := filepath.Join(t.TempDir(), "f")
 	os.WriteFile(host, []byte("12345678"), 0o644)

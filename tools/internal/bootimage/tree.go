@@ -1,11 +1,11 @@
-// Package bootpack builds boot packages: one file with the programs a machine runs and the
+// Package bootimage builds boot images: one file with the programs a machine runs and the
 // read-only tree they see.
 //
 // A Tree is collected first, in memory and without reading file contents; Write then lays
 // everything out and copies each file's bytes once, page-aligned, so that the kernel can map them
-// where they lie. Layouts are those of abi/schema/layout.capnp (BootPackageHeader, BootProgram,
+// where they lie. Layouts are those of abi/schema/layout.capnp (BootImageHeader, BootProgram,
 // BootFile).
-package bootpack
+package bootimage
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ type node struct {
 	nameOffset uint64
 }
 
-// Tree is the file tree of a boot package. Paths are absolute, slash-separated and cleaned by every
+// Tree is the file tree of a boot image. Paths are absolute, slash-separated and cleaned by every
 // method.
 type Tree struct {
 	root *node
@@ -218,7 +218,7 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 	return nil
 }
 
-// sorted lists a directory's children in the order the package needs: by name, bytewise.
+// sorted lists a directory's children in the order the image needs: by name, bytewise.
 func (n *node) sorted() []*node {
 	list := make([]*node, 0, len(n.children))
 	for _, child := range n.children {

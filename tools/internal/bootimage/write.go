@@ -1,4 +1,4 @@
-package bootpack
+package bootimage
 
 import (
 	"bufio"
@@ -22,10 +22,10 @@ type Program struct {
 	Together       bool   // starts with the program before it, and they run at the same time
 }
 
-// layout is a package being laid out: every record with its final offsets, and what is written
+// layout is an image being laid out: every record with its final offsets, and what is written
 // after them.
 type layout struct {
-	header   abi.BootPackageHeader
+	header   abi.BootImageHeader
 	programs []abi.BootProgram
 	files    []abi.BootFile
 	strings  []byte // names, link targets, arguments, environments; begins at stringsOffset
@@ -41,7 +41,7 @@ const (
 	fileBytes    = 64
 )
 
-// Write writes the package with the given tree and programs and returns its size in bytes.
+// Write writes the image with the given tree and programs and returns its size in bytes.
 func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 	l, err := arrange(tree, programs)
 	if err != nil {
@@ -115,8 +115,8 @@ func alignUp(v uint64) uint64 {
 func arrange(tree *Tree, programs []Program) (*layout, error) {
 	l := &layout{}
 	nodes, firstChild := flatten(tree)
-	l.header = abi.BootPackageHeader{
-		Magic: abi.BootPackageMagic, Version: uint32(abi.AbiVersion),
+	l.header = abi.BootImageHeader{
+		Magic: abi.BootImageMagic, Version: uint32(abi.AbiVersion),
 		ProgramCount: uint32(len(programs)), ProgramsOffset: headerBytes,
 		FileCount: uint64(len(nodes)), FilesOffset: headerBytes +
 			programBytes*uint64(len(programs)),
@@ -179,7 +179,7 @@ func (l *layout) addStrings(list []string) (offset, size uint64, err error) {
 func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram, err error) {
 	n := tree.lookup(p.Path)
 	if n == nil || n.mode&0o170000 != ModeRegular {
-		return record, fmt.Errorf("program %s is not a file of the boot package", p.Path)
+		return record, fmt.Errorf("program %s is not a file of the boot image", p.Path)
 	}
 	record = abi.BootProgram{
 		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(

@@ -1,0 +1,57 @@
+/* BootImage: the image's tables, and the whole of it mapped read-only. The frames are the ones
+ * it was loaded into: nothing is copied, however many programs look. */
+#include "object/boot_image.h"
+
+#include "call/call.h"
+#include "core/lock.h"
+#include "kernel/methods.h"
+#include "mm/aspace.h"
+#include "proc/boot_image.h"
+#include "proc/process.h"
+
+static const struct boot_image *image; /* set once at boot */
+
+void boot_image_set(const struct boot_image *loaded)
+{
+	image = loaded;
+}
+
+status_t method_boot_image_manifest_size(struct call *call,
+	const struct boot_image_manifest_size_params *in,
+	struct boot_image_manifest_size_results *out)
+{
+	(void)call;
+	(void)in;
+	out->size = image->manifest_size;
+	return STATUS_OK;
+}
+
+status_t method_boot_image_read_manifest(struct call *call,
+	const struct boot_image_read_manifest_params *in,
+	struct boot_image_read_manifest_results *out)
+{
+	if (in->offset > image->manifest_size) {
+		call->detail = image->manifest_size;
+		return STATUS(OUT_OF_RANGE);
+	}
+	uint64_t left = image->manifest_size - in->offset;
+	return span_write(
+		&out->data, image->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
+}
+
+status_t method_boot_image_map(struct call *call, const struct boot_image_map_params *in,
+	struct boot_image_map_results *out)
+{
+	(void)in;
+	struct process *process = call->process;
+	uint64_t size = (image->size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	status_t status = STATUS_OK;
+	/* Pinned, so that the address stays right for those who got it first. */
+	spin_lock(&process->lock);
+	if (!process->boot_address)
+		status = aspace_map_frames(process->space, 0, false, virt_to_phys(image->bytes),
+			size, CAPOS_PROT_READ, true, &process->boot_address);
+	out->addr = process->boot_address;
+	spin_unlock(&process->lock);
+	return status;
+}

@@ -1,0 +1,10 @@
+/* The boot image the machine was started with, and the BootImage capability over it. */
+#ifndef CAPOS_OBJECT_BOOT_IMAGE_H
+#define CAPOS_OBJECT_BOOT_IMAGE_H
+
+struct boot_image;
+
+/* Boot, once, before the first program: the image, which stays where it is. */
+void boot_image_set(const struct boot_image *image);
+
+#endif
