@@ -5,10 +5,12 @@ enum TransportError {
   # Why a submission never became a method's answer. A completion's result (and RAX of a register
   # call) is minus the ordinal.
   none @0;
-  invalidRequest @1;         # the submission's fields make no sense, or a reserved field is not zero
+  invalidRequest @1;
+  # the submission's fields make no sense, or a reserved field is not zero
   invalidParamsBuffer @2;    # the kernel cannot read the parameters
   invalidResultBuffer @3;    # the kernel cannot write the results, or they do not fit
-  invokeFailed @4;           # the CapId names nothing the caller holds (never valid, stale or forged), or no such method
+  invokeFailed @4;
+  # the CapId names nothing the caller holds (never valid, stale or forged), or no such method
   unsupportedOpcode @5;      # the opcode is reserved or unknown
   applicationException @6;   # ring calls only: a serialised CapException is in the result buffer
   exceptionTruncated @7;     # the same, but it did not fit and was not written
@@ -21,10 +23,12 @@ enum ErrorCode {
   # The caller's mistake.
   invalidArgument @1;      # a value outside its type's meaning: unknown flag, zero length
   misaligned @2;           # an address or length that is not a multiple of the page (or word) size
-  outOfRange @3;           # an address or length outside the object or the user half of the address space
+  outOfRange @3;
+  # an address or length outside the object or the user half of the address space
   badAddress @4;           # the memory named cannot be read or written by the caller
   protectionRefused @5;    # writable and executable at once, or more than the object allows
-  malformedMessage @6;     # parameters that are not a well-formed Cap'n Proto message of the method's type
+  malformedMessage @6;
+  # parameters that are not a well-formed Cap'n Proto message of the method's type
 
   # Wrong state.
   notReserved @7;          # part of the range is not reserved by this process
@@ -38,7 +42,7 @@ enum ErrorCode {
   noMemory @13;            # no physical frame left to promise or to give
   noReservation @14;       # the reservation ledger is full, or no gap of that size is left
   noSlots @15;             # the capability table is full
-  limitReached @16;        # another bound stated in layout.capnp
+  limitReached @16;        # another bound stated in the schema
   notSeeded @17;           # the entropy source has no seed yet: asking again later may succeed
 
   # Peers and time.

@@ -64,7 +64,7 @@ void aspace_destroy(struct aspace *space);
 /* A user address faulted (any context that holds no lock of rank ASPACE or above). */
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
 
-/* The VirtualMemory methods, with the semantics of abi/schema/interfaces.capnp. */
+/* The VirtualMemory methods, with the semantics of abi/schema/memory.capnp. */
 status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot,
 	uint64_t *address) MUST_CHECK;
 status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;

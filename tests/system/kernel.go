@@ -24,7 +24,7 @@ func capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
 //go:linkname capCall syscall.capCall
 func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
-// Methods, as abi/schema/interfaces.capnp numbers them.
+// Methods, as abi/schema numbers them.
 const (
 	vmUnmap    = 1
 	vmReserve  = 3

@@ -3,7 +3,7 @@
 //
 // A Tree is collected first, in memory and without reading file contents; Write then lays
 // everything out and copies each file's bytes once, page-aligned, so that the kernel can map them
-// where they lie. Layouts are those of abi/schema/layout.capnp (BootImageHeader, BootProgram,
+// where they lie. Layouts are those of abi/schema/boot.capnp (BootImageHeader, BootProgram,
 // BootFile).
 package bootimage
 

@@ -1,5 +1,5 @@
 // Package hostchannel speaks the framed channel between a machine and the program that started it
-// (HostFrame in abi/schema/layout.capnp): an 8-byte header - type, three zero bytes, length - and a
+// (HostFrame in abi/schema/host.capnp): an 8-byte header - type, three zero bytes, length - and a
 // payload.
 //
 // What arrives comes from a guest and is hostile: every length is bounded and every record checked

@@ -1,0 +1,76 @@
+@0x8e1d2c3b4a596877;
+# The boot image: the programs and files with which the machine starts.
+
+using C = import "annotations.capnp";
+
+const bootImageMagic :UInt64 = 0x3149424f53504143;   # "CAPSOBI1"
+
+struct BootImageHeader $C.fixed(64) {
+  magic @0 :UInt64;
+  version @1 :UInt32;          # abiVersion
+  programCount @2 :UInt32;
+  programsOffset @3 :UInt64;
+  # BootProgram[programCount]; all offsets are from the start of the image
+  fileCount @4 :UInt64;
+  filesOffset @5 :UInt64;      # BootFile[fileCount]; entry 0 is the root directory
+  totalSize @6 :UInt64;
+  reserved @7 :Data $C.length(16);
+}
+
+struct BootProgram $C.fixed(128) {
+  # Programs run one after the other, each in a fresh process, in this order; those marked together
+  # run at the same time.
+  elfOffset @0 :UInt64;        # page-aligned
+  elfSize @1 :UInt64;
+  argsOffset @2 :UInt64;       # argsCount NUL-terminated strings
+  argsSize @3 :UInt64;
+  envOffset @4 :UInt64;        # envCount NUL-terminated strings
+  envSize @5 :UInt64;
+  argsCount @6 :UInt32;
+  envCount @7 :UInt32;
+  grants @8 :UInt64;           # bit mask, GrantBit
+  committedLimit @9 :UInt64;   # pages; 0: no limit but the machine's
+  flags @10 :UInt32;           # bootProgramTogether, or 0
+  reserved @11 :Data $C.length(52);
+}
+
+const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table
+const bootTogetherMax :UInt32 = 8;       # so many programs run at the same time
+
+enum GrantBit {
+  # Which capabilities a boot program starts with. 0 in BootProgram.grants means all.
+  console @0;        # "stdin", "stdout", "stderr"
+  memory @1;         # "vm"
+  memoryObjects @2;  # "memory_allocator"
+  thread @3;         # "thread_control"
+  spawner @4;        # "thread_spawner"
+  park @5;           # "park", "shared_park"
+  timer @6;          # "timer"
+  entropy @7;        # "entropy"
+  boot @8;           # "boot"
+  system @9;         # "system"
+  host @10;          # "host"
+}
+
+struct BootFile $C.fixed(64) {
+  # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by
+  # binary search per component.
+  nameOffset @0 :UInt64;
+  nameSize @1 :UInt32;
+  mode @2 :UInt32;
+  # bits 0..8 permissions; 0o040000 directory, 0o100000 file, 0o120000 symbolic link
+  mtimeNs @3 :Int64;
+  dataOffset @4 :UInt64;
+  # file and link: page-aligned (file) bytes; directory: index of the first child
+  size @5 :UInt64;             # file and link: bytes; directory: number of children
+  reserved @6 :Data $C.length(24);
+}
+
+interface BootImage @0xdc6e7f80192a3b45 {
+  manifestSize @0 () -> (size :UInt64);
+  readManifest @1 (offset :UInt64, maxBytes :UInt32) -> (data :Data)
+    $C.errors([outOfRange, badAddress]);
+  map @2 () -> (addr :UInt64) $C.errors([noReservation, noMemory]);
+  # The whole image, read-only, in the caller's address space; once per process, later calls give
+  # the same address.
+}

@@ -1,0 +1,48 @@
+@0xa03f4e5d6c7b8a9b;
+# The channel to the program on the host that started the machine.
+
+using C = import "annotations.capnp";
+
+enum HostFrame {
+  # Frames between the machine and the program that started it: u8 type, u8 zero, u16 zero, u32
+  # length, payload.
+  none @0;
+  stdout @1;          # guest to host: bytes
+  stderr @2;          # guest to host: bytes
+  log @3;             # guest to host: text of the kernel's
+  trace @4;           # guest to host: text, one line per capability call
+  exit @5;            # guest to host: ExitRecord; one per program
+  stats @6;           # guest to host: text
+  file @7;            # guest to host: u64 offset, u32 name length, name, bytes
+  fault @8;           # guest to host: FaultRecord then text
+  stdin @9;          # host to guest: bytes
+  stdinEnd @10;      # host to guest: end of file
+  key @11;            # host to guest: u8 NotificationKind (interrupt, quit, terminate)
+}
+
+interface HostShare @0xfe80192a3b4c5d67 {
+  # Hands files to whoever started the machine.
+  write @0 (name :Text, offset :UInt64, data :Data) -> ()
+    $C.errors([invalidArgument, badAddress, disconnected, noMemory]) $C.blocks;
+  # The name is relative; data is at most 65 536 bytes; data at offset 0 begins the file anew.
+}
+
+enum ExitKind {
+  exited @0;          # code = the program's exit code
+  faulted @1;         # code = NotificationKind of the unhandled fault
+  killed @2;          # code = NotificationKind (terminate, outOfMemory)
+  refused @3;         # never started; code = ErrorCode; the reason is in a log frame
+}
+
+struct ExitRecord $C.fixed(64) {
+  program @0 :UInt32;         # index in the boot image
+  kind @1 :UInt32;            # ExitKind
+  code @2 :Int32;
+  last @3 :UInt32;            # 1: no program follows and the machine powers off
+  framesBefore @4 :UInt64;    # free frames before the process was made and after it was gone
+  framesAfter @5 :UInt64;
+  objectsBefore @6 :UInt64;   # live kernel objects, likewise
+  objectsAfter @7 :UInt64;
+  peakCommitted @8 :UInt64;   # pages
+  cpuTimeNs @9 :UInt64;
+}

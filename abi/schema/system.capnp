@@ -1,0 +1,23 @@
+@0x9f2e3d4c5b6a7989;
+# What a program may ask about itself and the machine.
+
+using C = import "annotations.capnp";
+
+interface SystemInfo @0xed7f80192a3b4c56 {
+  process @0 () -> (info :Data) $C.errors([badAddress]);
+  # ProcessInfo of the caller.
+  release @1 () -> (text :Data) $C.errors([badAddress]);
+  # Kernel name, version, machine; one line.
+}
+
+struct ProcessInfo $C.fixed(64) {
+  processId @0 :UInt64;
+  threads @1 :UInt32;
+  capabilities @2 :UInt32;
+  cpuTimeNs @3 :UInt64;
+  startedNs @4 :UInt64;
+  cpusOnline @5 :UInt32;
+  reserved @6 :Data $C.length(28);
+}
+
+const cpusMax :UInt32 = 64;
