@@ -16,8 +16,10 @@ struct ProcessInfo $C.fixed(64) {
   capabilities @2 :UInt32;
   cpuTimeNs @3 :UInt64;
   startedNs @4 :UInt64;
-  cpusOnline @5 :UInt32;
-  reserved @6 :Data $C.length(28);
+  cpusOnline @5 :UInt32;      # how many
+  reserved @6 :UInt32;
+  cpuMask @7 :UInt64;         # which, a bit for each id as in setAffinity; there may be gaps
+  reserved2 @8 :Data $C.length(16);
 }
 
 const cpusMax :UInt32 = 64;

@@ -83,10 +83,10 @@ static void print_cpu(const struct percpu *cpu, const char *what)
  * scheduled) is not waited for long. */
 static void print_other_cpus(void)
 {
-	for (unsigned id = 0; id < cpus_online(); id++) {
+	unsigned self = percpu()->id;
+	for (unsigned id = cpu_next(cpus_online(), self); id != self;
+		id = cpu_next(cpus_online(), id)) {
 		struct percpu *cpu = &percpus[id];
-		if (cpu == percpu())
-			continue;
 		uint64_t rip = 0;
 		for (unsigned i = 0; i < STOP_POLLS &&
 			!(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE));

@@ -96,7 +96,7 @@ static void run(void *unused)
 {
 	(void)unused;
 	if (trampoline_usable)
-		smp_start();
+		smp_start(boot.command_line);
 	else if (acpi.cpu_count > 1)
 		log_printf(
 			"capos: firmware keeps the memory where processors begin; running on one CPU");
@@ -131,6 +131,7 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	if (refusal)
 		panic("%s", refusal);
 	init_memory();
+	cpu_prepare(&percpus[0]);
 	cpu_setup(&percpus[0]);
 	traps_init();
 	/* The copy of the root pointer is part of the image, so the direct map has it too. */

@@ -4,6 +4,7 @@
 
 #include "machine/acpi.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "mm/frame.h"
 
@@ -154,10 +155,14 @@ void apic_send_startup(uint32_t target, unsigned page)
 		(target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_STARTUP | page);
 }
 
+/* Each by its name: one that is starting, or was refused, may have no gate for it yet, and a triple
+ * fault ends the machine before the report. */
 void apic_stop_others(void)
 {
-	if (cpus_online() > 1)
-		send_command(0, ICR_ALL_OTHERS | ICR_NMI);
+	unsigned self = cpu_id();
+	for (unsigned id = cpu_next(cpus_online(), self); id != self;
+		id = cpu_next(cpus_online(), id))
+		send_command(percpus[id].apic_id, ICR_NMI);
 }
 
 void apic_timer_start(uint32_t count)

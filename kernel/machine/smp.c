@@ -10,7 +10,9 @@
 #include "arch/x86_64/percpu.h"
 #include "sched/timer.h"
 #include "core/log.h"
+#include "core/panic.h"
 #include "core/string.h"
+#include "dev/command_line.h"
 #include "mm/frame.h"
 #include "sched/clock.h"
 #include "sched/sched.h"
@@ -22,14 +24,43 @@
 #define AP_STACK_ORDER 2
 #define INIT_TO_STARTUP_NS 200000ul
 #define START_TIMEOUT_NS 2000000000ul
+#define NS_PER_MS 1000000ul
 
 extern char trampoline_start[], trampoline_end[];
 uint64_t ap_stacks[CAPOS_CPUS_MAX];
-static unsigned online = 1;
 
-unsigned cpus_online(void)
+/* How far a CPU is on its way. CPU 0 sets REFUSED when it has waited long enough, and the CPU sets
+ * READY when its own state is complete: the one that replaces STARTING decides. */
+enum stage { STAGE_STARTING, STAGE_READY, STAGE_REFUSED };
+
+static uint32_t stages[CAPOS_CPUS_MAX]; /* enum stage; atomic */
+static uint64_t online = 1; /* a bit for each CPU; written by CPU 0, once more at most */
+static unsigned possible = 1;
+static uint64_t late_ns; /* see arrive_late() */
+
+uint64_t cpus_online(void)
 {
 	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
+}
+
+unsigned cpus_online_count(void)
+{
+	unsigned count = 0;
+	for (uint64_t left = cpus_online(); left; left &= left - 1)
+		count++;
+	return count;
+}
+
+unsigned cpus_possible(void)
+{
+	return possible;
+}
+
+/* True for the one that decides. */
+static bool stage_replace(unsigned id, uint32_t from, enum stage to)
+{
+	return __atomic_compare_exchange_n(
+		&stages[id], &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static uint8_t fw_cfg_byte(void)
@@ -59,18 +90,14 @@ static void wait_ns(uint64_t ns)
 }
 
 /* Programs read the time-stamp counter without asking which CPU they are on, so all must agree:
- * before anything else every CPU stamps a shared word in turn, many times, and a stamp that is
- * behind the one before it shows that they do not. Then time comes from elsewhere, or the machine
- * runs on one CPU. */
+ * before a CPU runs anything it stamps a shared word in turn with the others, many times, and a
+ * stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or
+ * the machine runs on one CPU. */
 #define COUNTER_STAMPS 500
-
-enum { VERDICT_NONE, VERDICT_RUN, VERDICT_STOP };
 
 static uint32_t counter_lock;
 static uint64_t latest_stamp;
 static bool counters_disagree;
-static unsigned tested;
-static uint32_t verdict;
 
 static void stamp_counter(void)
 {
@@ -84,44 +111,71 @@ static void stamp_counter(void)
 	__atomic_store_n(&counter_lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Returns when this CPU may run. */
-static void test_counter(void)
+/* Makes the debug kernel's CPU 1 arrive late, as a busy host does. */
+static void arrive_late(uint64_t id)
 {
-	for (int i = 0; i < COUNTER_STAMPS; i++)
-		stamp_counter();
-	__atomic_add_fetch(&tested, 1, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&verdict, __ATOMIC_ACQUIRE))
+	if (id == 1)
+		wait_ns(late_ns);
+}
+
+/* Returns when CPU 0 has taken this one into the mask, and never if that did not wait so long. */
+static void await_admission(unsigned id)
+{
+	bool ready = stage_replace(id, STAGE_STARTING, STAGE_READY);
+	while (ready && !(cpus_online() >> id & 1)) {
+		ready = __atomic_load_n(&stages[id], __ATOMIC_SEQ_CST) == STAGE_READY;
 		cpu_relax();
-	while (verdict == VERDICT_STOP)
+	}
+	while (!ready)
 		__asm__ volatile("cli; hlt");
 }
 
-/* CPU 0 stamps along until the others have done; CPUs that did not start are left out. */
-static void judge_counters(unsigned others)
+/* First C code of an application processor; its stack becomes its idle thread's for good. Nothing
+ * is allocated here and no lock is taken, because CPU 0 may have gone on without this one. */
+void ap_start(uint64_t id)
 {
-	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
-	while (__atomic_load_n(&tested, __ATOMIC_ACQUIRE) < others && clock_now_ns() < limit)
-		stamp_counter();
-	bool run =
-		!counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree");
-	if (!run)
-		log_printf("capos: running on one CPU");
-	__atomic_store_n(&verdict, run ? VERDICT_RUN : VERDICT_STOP, __ATOMIC_RELEASE);
-}
-
-/* First C code of an application processor; its stack becomes its idle thread's for good. */
-void ap_start(uint64_t number)
-{
-	struct percpu *cpu = &percpus[number];
-	test_counter();
+	struct percpu *cpu = &percpus[id];
+	arrive_late(id);
 	cpu_setup(cpu);
-	kernel_map_activate();
 	traps_init();
+	kernel_map_activate();
 	apic_init_cpu();
 	cpu->apic_id = apic_id();
 	sched_init_cpu(cpu);
-	__atomic_add_fetch(&online, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < COUNTER_STAMPS; i++)
+		stamp_counter();
+	await_admission((unsigned)id);
+	apic_timer_mode(); /* the counters' agreement decides it */
+	if (panic_begun())
+		panic_stop_cpu((uint64_t)__builtin_return_address(0));
 	sched_idle();
+}
+
+static bool all_ready(unsigned count)
+{
+	for (unsigned id = 1; id < count; id++)
+		if (__atomic_load_n(&stages[id], __ATOMIC_SEQ_CST) == STAGE_STARTING)
+			return false;
+	return true;
+}
+
+/* CPU 0 stamps along until the others are ready or have had their time. A CPU that is not ready by
+ * then is refused for good, because everything that is counted by CPUs is made for those that are.
+ */
+static uint64_t admit_cpus(unsigned count)
+{
+	uint64_t ready = 1, limit = clock_now_ns() + START_TIMEOUT_NS;
+	while (!all_ready(count) && clock_now_ns() < limit)
+		stamp_counter();
+	for (unsigned id = 1; id < count; id++)
+		if (!stage_replace(id, STAGE_STARTING, STAGE_REFUSED))
+			ready |= 1ul << id;
+	if (!counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree"))
+		return ready;
+	log_printf("capos: running on one CPU");
+	for (unsigned id = 1; id < count; id++)
+		__atomic_store_n(&stages[id], STAGE_REFUSED, __ATOMIC_SEQ_CST);
+	return 1;
 }
 
 /* Firmware may keep CPUs switched off: where it names those to use, only they are woken. */
@@ -139,29 +193,30 @@ static void wake_cpus(void)
 			apic_send_startup(targets[i], TRAMPOLINE >> 12);
 }
 
-void smp_start(void)
+void smp_start(const char *command_line)
 {
 	unsigned count = count_cpus();
 	if (count == 1)
 		return;
-	for (unsigned i = 1; i < count; i++) {
+#ifdef CAPOS_DEBUG
+	late_ns = command_line_number(command_line, "late-cpu", 0) * NS_PER_MS;
+#endif
+	(void)command_line;
+	for (unsigned id = 1; id < count; id++) {
 		paddr_t stack = frame_alloc(AP_STACK_ORDER, 0);
 		if (!stack)
-			panic("no memory for the stack of CPU %u", i);
-		ap_stacks[i] = (uint64_t)phys_to_virt(stack) + (PAGE_SIZE << AP_STACK_ORDER) - 16;
-		percpus[i].self = &percpus[i];
-		percpus[i].id = i;
+			panic("no memory for the stack of CPU %u", id);
+		ap_stacks[id] = (uint64_t)phys_to_virt(stack) + (PAGE_SIZE << AP_STACK_ORDER) - 16;
+		percpus[id].self = &percpus[id];
+		percpus[id].id = id;
+		cpu_prepare(&percpus[id]);
 	}
+	possible = count;
 	memcpy(phys_to_virt(TRAMPOLINE), trampoline_start,
 		(size_t)(trampoline_end - trampoline_start));
 	wake_cpus();
-	judge_counters(count - 1);
-	if (verdict == VERDICT_STOP)
-		return;
-	uint64_t limit = clock_now_ns() + START_TIMEOUT_NS;
-	while (cpus_online() < count && clock_now_ns() < limit)
-		cpu_relax();
-	if (cpus_online() < count)
-		log_printf("capos: %u of %u CPUs started", cpus_online(), count);
-	clock_set_cpus(cpus_online());
+	__atomic_store_n(&online, admit_cpus(count), __ATOMIC_SEQ_CST);
+	if (cpus_online_count() < count)
+		log_printf("capos: %u of %u CPUs started", cpus_online_count(), count);
+	clock_set_cpus(cpus_online_count());
 }

@@ -16,7 +16,8 @@ status_t method_system_info_process(struct call *call, const struct system_info_
 		.capabilities = cap_table_count(&process->caps),
 		.cpu_time_ns = process_cpu_time_ns(process),
 		.started_ns = process->started_ns,
-		.cpus_online = cpus_online(),
+		.cpus_online = cpus_online_count(),
+		.cpu_mask = cpus_online(),
 	};
 	spin_lock(&process->lock);
 	info.threads = process->thread_count;
@@ -31,7 +32,7 @@ status_t method_system_info_release(struct call *call, const struct system_info_
 	(void)in;
 	char text[96];
 	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs",
-		(unsigned)CAPOS_ABI_VERSION, cpus_online());
+		(unsigned)CAPOS_ABI_VERSION, cpus_online_count());
 	return span_write(
 		&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }

@@ -191,8 +191,7 @@ status_t method_thread_handle_set_affinity(struct call *call,
 {
 	(void)out;
 	struct thread *thread = target_of(call);
-	uint64_t all = cpus_online() < 64 ? (1ul << cpus_online()) - 1 : UINT64_MAX;
-	if (!(in->cpus & all))
+	if (!(in->cpus & cpus_online()))
 		return STATUS(INVALID_ARGUMENT);
 	if (__atomic_load_n(&thread->ended, __ATOMIC_SEQ_CST))
 		return STATUS(NOT_FOUND);

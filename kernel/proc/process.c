@@ -53,7 +53,7 @@ status_t process_create(
 	const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
 {
 	struct process *process =
-		kmem_alloc(sizeof *process + cpus_online() * sizeof process->queued[0]);
+		kmem_alloc(sizeof *process + cpus_possible() * sizeof process->queued[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
 	process->space = aspace_create(committed_limit);

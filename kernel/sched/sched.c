@@ -294,7 +294,7 @@ static unsigned choose_cpu(const struct thread *thread)
 		if (claim_idle(choice))
 			return choice;
 	}
-	uint64_t allowed = thread->affinity & ((cpus_online() < 64 ? 1ul << cpus_online() : 0) - 1);
+	uint64_t allowed = thread->affinity & cpus_online();
 	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
 }
 
@@ -418,9 +418,9 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
  * A late waker finds it READY and leaves it alone. */
 static struct thread *steal(struct percpu *cpu)
 {
-	unsigned count = cpus_online();
-	for (unsigned i = 1; i < count; i++) {
-		struct thread *thread = steal_from(&percpus[(cpu->id + i) % count], cpu);
+	uint64_t online = cpus_online();
+	for (unsigned id = cpu_next(online, cpu->id); id != cpu->id; id = cpu_next(online, id)) {
+		struct thread *thread = steal_from(&percpus[id], cpu);
 		if (thread)
 			return thread;
 	}
@@ -536,9 +536,9 @@ void sched_set_process_profile(struct process *process, uint64_t interval_ns)
 	__atomic_store_n(&process->profile_used_ns, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&process->profile_interval_ns, interval_ns, __ATOMIC_SEQ_CST);
 	timer_update(cpu);
-	for (unsigned i = 0; i < cpus_online(); i++)
-		if (i != cpu->id)
-			poke_cpu(i);
+	uint64_t online = cpus_online();
+	for (unsigned id = cpu_next(online, cpu->id); id != cpu->id; id = cpu_next(online, id))
+		poke_cpu(id);
 }
 
 /* Somebody may wait for this thread to leave user mode, and it is about to wait for something else
@@ -582,9 +582,9 @@ static void offer_work(struct percpu *cpu)
 		poke_cpu((unsigned)__builtin_ctzl(takers));
 		return;
 	}
-	unsigned count = cpus_online();
-	for (unsigned i = 1; i < count && cpu->run.count > 1; i++) {
-		unsigned other = (cpu->id + i) % count;
+	uint64_t online = cpus_online();
+	for (unsigned other = cpu_next(online, cpu->id); other != cpu->id && cpu->run.count > 1;
+		other = cpu_next(online, other)) {
 		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 <
 			cpu->run.count) {
 			poke_cpu(other);

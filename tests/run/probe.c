@@ -171,6 +171,39 @@ static int exhaust(int argc, char **argv)
 	return 0;
 }
 
+/* Which CPUs threads can be sent to, and that they arrive there: now, and again after the time in
+ * milliseconds that is given. */
+static int visit_cpus(int argc, char **argv)
+{
+	struct capos_process_info process;
+	struct capos_thread_info thread;
+	capos_cap_t self;
+
+	if (capos_thread_control_self(capos_caps.thread_control, &self) < 0)
+		return 2;
+	for (int round = 0; round < 2; round++) {
+		if (capos_system_info_process(capos_caps.system, &process, sizeof(process)) < 0)
+			return 3;
+		printf("%u:", process.cpus_online);
+		for (unsigned cpu = 0; cpu < CAPOS_CPUS_MAX; cpu++) {
+			bool there = process.cpu_mask >> cpu & 1;
+
+			if ((capos_thread_handle_set_affinity(self, 1ull << cpu) >= 0) != there)
+				return 4;
+			if (!there)
+				continue;
+			if (capos_thread_handle_info(self, &thread, sizeof(thread)) < 0 ||
+				thread.cpu != cpu)
+				return 5;
+			printf(" %u", cpu);
+		}
+		putchar('\n');
+		if (round == 0 && argc > 2)
+			capos_sleep_ns((uint64_t)atoi(argv[2]) * 1000000);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -192,6 +225,7 @@ static const struct {
 	{ "deaf", deaf },
 	{ "ask", ask },
 	{ "exhaust", exhaust },
+	{ "cpus", visit_cpus },
 };
 
 int main(int argc, char **argv)

@@ -49,8 +49,10 @@ def tree_nodes(node):
 
 
 def cpus():
-    for i in range(int(gdb.parse_and_eval("online"))):
-        yield gdb.parse_and_eval("percpus[%d]" % i)
+    online = int(gdb.parse_and_eval("online"))
+    for i in range(online.bit_length()):
+        if online >> i & 1:
+            yield gdb.parse_and_eval("percpus[%d]" % i)
 
 
 def foreground():

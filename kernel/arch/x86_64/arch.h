@@ -14,6 +14,9 @@ struct percpu;
 /* cpu.c: this CPU's control registers, descriptor tables, system call entry. cpu_detect() comes
  * first, once. */
 void cpu_detect(void);
+/* Its memory, allocated by CPU 0. */
+void cpu_prepare(struct percpu *cpu);
+/* On the CPU itself: takes no lock and allocates nothing. */
 void cpu_setup(struct percpu *cpu);
 /* Refuses machines the kernel cannot run on; NULL when this one is fine. */
 const char *cpu_refusal(void);
@@ -45,8 +48,9 @@ void switch_context(uint64_t *save_rsp, uint64_t load_rsp);
 void thread_begin(void);
 void entry_syscall(void);
 
-/* smp.c; the page TRAMPOLINE must be free. */
-void smp_start(void);
+/* smp.c; the page TRAMPOLINE must be free. The debug kernel obeys the word late-cpu=MS: CPU 1
+ * arrives so much later. */
+void smp_start(const char *command_line);
 
 /* clock.c; the command line may name the clock to use. */
 void clock_init(const char *command_line);

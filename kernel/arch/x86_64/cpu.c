@@ -127,7 +127,7 @@ static void load_descriptor_tables(struct percpu *cpu)
 
 /* One page each for the exceptions that need a known good stack; its top word is the per-CPU
  * pointer (entry.S). */
-static void allocate_exception_stacks(struct percpu *cpu)
+void cpu_prepare(struct percpu *cpu)
 {
 	for (int i = 0; i < 3; i++) {
 		paddr_t frame = frame_alloc(1, FRAME_ZERO);
@@ -162,8 +162,7 @@ static void enable_features(void)
 
 void cpu_setup(struct percpu *cpu)
 {
-	wrmsr(MSR_GS_BASE, (uint64_t)cpu); /* first: locks need the per-CPU data */
-	allocate_exception_stacks(cpu);
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 	load_descriptor_tables(cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);

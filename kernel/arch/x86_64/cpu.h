@@ -13,13 +13,25 @@ struct thread;
 struct cpu_features {
 	bool nx, smep, smap, umip, fsgsbase, xsave, x2apic, tsc_deadline, page1g, rdrand, rdseed,
 		invariant_tsc, pge;
-	uint32_t xsave_size; /* bytes of the area for the enabled components */
+	uint32_t xsave_size;   /* bytes of the area for the enabled components */
 	uint64_t xsave_mask;
 };
 extern struct cpu_features cpu_features;
 
-unsigned cpu_id(void); /* this CPU, 0 to cpus_online() - 1 */
-unsigned cpus_online(void);
+unsigned cpu_id(void); /* this CPU, below cpus_possible() */
+/* The CPUs that run threads, a bit for each id. The ids need not be contiguous: a CPU that did not
+ * start in time is left out for good. Changes once, at boot, before there are processes. */
+uint64_t cpus_online(void);
+unsigned cpus_online_count(void);
+/* All ids are below it: the size of what is indexed by CPU. */
+unsigned cpus_possible(void);
+
+/* The next id after this one in the mask, going round; the mask is not empty. */
+static inline unsigned cpu_next(uint64_t mask, unsigned id)
+{
+	uint64_t behind = mask & ~((2ul << id) - 1);
+	return (unsigned)__builtin_ctzl(behind ? behind : mask);
+}
 
 /* Adds a handler for an ISA/GSI interrupt line, routed to CPU 0, unmasked. level: level-triggered;
  * such a line may have several handlers, and each looks whether its own device calls. False when

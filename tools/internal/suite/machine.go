@@ -417,7 +417,7 @@ func (s *suite) bootSteps() ([]step, error) {
 					build)
 			}})
 	}
-	return steps, nil
+	return append(steps, s.lateCPUStep()), nil
 }
 
 func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (string, error)) []check {
