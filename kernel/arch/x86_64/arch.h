@@ -18,6 +18,8 @@ void cpu_detect(void);
 void cpu_prepare(struct percpu *cpu);
 /* On the CPU itself: takes no lock and allocates nothing. */
 void cpu_setup(struct percpu *cpu);
+/* What this CPU's machine-check banks hold, to the log. */
+void machine_check_print(void);
 /* Refuses machines the kernel cannot run on; NULL when this one is fine. */
 const char *cpu_refusal(void);
 

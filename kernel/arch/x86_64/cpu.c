@@ -1,6 +1,6 @@
 /* Bringing one CPU into the state the kernel assumes: features found once, then per CPU the
  * descriptor tables, control registers, and the SYSCALL entry. Intel SDM volume 3 chapters 2
- * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE). */
+ * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE), 15 (machine checks). */
 #include "arch/x86_64/cpu.h"
 
 #include "arch/x86_64/arch.h"
@@ -23,6 +23,7 @@ struct percpu percpus[CAPOS_CPUS_MAX];
 #define EFER_NXE 0x800u
 #define CR0_BITS 0x80010033ul /* PG WP NE ET MP PE */
 #define CR4_PAE 0x20ul
+#define CR4_MCE 0x40ul
 #define CR4_PGE 0x80ul
 #define CR4_OSFXSR_OSXMMEXCPT 0x600ul
 #define CR4_UMIP 0x800ul
@@ -32,6 +33,13 @@ struct percpu percpus[CAPOS_CPUS_MAX];
 #define CR4_SMAP 0x200000ul
 /* Cleared by SYSCALL: CF..OF stay; TF, IF, DF, NT, AC go. */
 #define SYSCALL_FLAG_MASK 0x44700ul
+#define MSR_MCG_CAP 0x179u
+#define MSR_MCG_CTL 0x17bu
+#define MSR_MC0_CTL 0x400u /* four registers a bank: control, status, address, more */
+#define MCG_CAP_BANKS 0xffu
+#define MCG_CAP_CTL 0x100u
+#define MC_STATUS_VALID (1ul << 63)
+#define MC_STATUS_ADDRESS (1ul << 58)
 /* x87, SSE, AVX, and the three AVX-512 components, where the CPU has them (SDM 13.1). */
 #define XSAVE_COMPONENTS 0xe7ul
 
@@ -45,12 +53,22 @@ static void detect_xsave(void)
 	cpu_features.xsave_mask = mask;
 }
 
+/* Of family 6, models before 1AH: SDM 15.3.2.1. */
+static bool bank_0_is_firmware(uint32_t signature)
+{
+	uint32_t family = signature >> 8 & 0xf;
+	uint32_t model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+	return family == 6 && model < 0x1a;
+}
+
 void cpu_detect(void)
 {
 	uint32_t r[4];
 	cpuid(0, 0, r);
 	uint32_t leaves = r[0];
 	cpuid(1, 0, r);
+	cpu_features.mce = (r[3] >> 7 & 1) && (r[3] >> 14 & 1);
+	cpu_features.mc_first_bank = bank_0_is_firmware(r[0]);
 	cpu_features.pge = r[3] >> 13 & 1;
 	cpu_features.x2apic = r[2] >> 21 & 1;
 	cpu_features.tsc_deadline = r[2] >> 24 & 1;
@@ -138,9 +156,39 @@ void cpu_prepare(struct percpu *cpu)
 	}
 }
 
+/* Every bank reports every error it knows: SDM 15.8. Without CR4.MCE, which comes after it, a
+ * machine check is a shutdown, and the machine is gone without a word. */
+static void enable_machine_checks(void)
+{
+	uint64_t capabilities = rdmsr(MSR_MCG_CAP);
+	if (capabilities & MCG_CAP_CTL)
+		wrmsr(MSR_MCG_CTL, UINT64_MAX);
+	for (uint32_t bank = 0; bank < (capabilities & MCG_CAP_BANKS); bank++) {
+		if (bank >= cpu_features.mc_first_bank)
+			wrmsr(MSR_MC0_CTL + 4 * bank, UINT64_MAX);
+		wrmsr(MSR_MC0_CTL + 4 * bank + 1, 0);
+	}
+}
+
+void machine_check_print(void)
+{
+	uint32_t banks = cpu_features.mce ? rdmsr(MSR_MCG_CAP) & MCG_CAP_BANKS : 0;
+	for (uint32_t bank = 0; bank < banks; bank++) {
+		uint64_t status = rdmsr(MSR_MC0_CTL + 4 * bank + 1);
+		if (!(status & MC_STATUS_VALID))
+			continue;
+		uint64_t address =
+			status & MC_STATUS_ADDRESS ? rdmsr(MSR_MC0_CTL + 4 * bank + 2) : 0;
+		log_printf("  bank %u: status %016lx address %lx", bank, status, address);
+	}
+}
+
 static void enable_features(void)
 {
 	uint64_t cr4 = CR4_PAE | CR4_OSFXSR_OSXMMEXCPT;
+	if (cpu_features.mce)
+		enable_machine_checks();
+	cr4 |= cpu_features.mce ? CR4_MCE : 0;
 	cr4 |= cpu_features.pge ? CR4_PGE : 0;
 	cr4 |= cpu_features.umip ? CR4_UMIP : 0;
 	cr4 |= cpu_features.fsgsbase ? CR4_FSGSBASE : 0;

@@ -203,6 +203,8 @@ static _Noreturn void trap_panic(const struct trap_frame *frame, const char *wha
 	log_printf("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", frame->r9, frame->r10,
 		frame->r11, frame->r12);
 	log_printf("  r13 %016lx r14 %016lx r15 %016lx", frame->r13, frame->r14, frame->r15);
+	if (frame->vector == TRAP_MACHINE_CHECK)
+		machine_check_print();
 	backtrace_print(frame->rip, frame->rbp);
 	panic_end();
 }

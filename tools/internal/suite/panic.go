@@ -28,6 +28,10 @@ func (s *suite) panicSteps() ([]step, error) {
 	return []step{
 		{name: "panic/nmi", cpus: 2,
 			run: func(ctx context.Context) []check { return s.nmiChecks(ctx, probe) }},
+		{name: "panic/machine-check", cpus: 2,
+			run: func(ctx context.Context) []check {
+				return s.machineCheckChecks(ctx, probe)
+			}},
 		{name: "panic/checks", cpus: 1,
 			run: func(ctx context.Context) []check {
 				return s.selftestChecks(ctx,
@@ -52,8 +56,8 @@ func (s *suite) nmiChecks(ctx context.Context, build func(context.Context) (stri
 		"release", 2}, {"microvm", "debug", 4}} {
 		for _, mode := range []string{"sleep", "spin"} {
 			name := fmt.Sprintf("%s-%s-%dcpu-%s", c.machine, c.kernel, c.cpus, mode)
-			text, err := s.nmiReport(ctx, probe, mode, "--machine", c.machine,
-				"--kernel", c.kernel, "--cpus", strconv.Itoa(c.cpus))
+			text, err := s.injectionReport(ctx, probe, mode, injectNMI, "--machine",
+				c.machine, "--kernel", c.kernel, "--cpus", strconv.Itoa(c.cpus))
 			if err == nil {
 				err = judgeNMI(text, c.cpus, mode == "spin")
 			}
@@ -66,9 +70,41 @@ func (s *suite) nmiChecks(ctx context.Context, build func(context.Context) (stri
 // settle is what a program has after its first word until it spins or sleeps for good.
 const settle = 300 * time.Millisecond
 
-// nmiReport runs the probe, interrupts its machine and gives what the tool says.
-func (s *suite) nmiReport(ctx context.Context, probe, mode string, flags ...string) (text string,
-	err error) {
+// machineCheckChecks raise an error that the processor found in itself, on either of two CPUs. Where
+// CR4.MCE is clear that is a shutdown, and the machine is gone without a report.
+func (s *suite) machineCheckChecks(ctx context.Context, build func(context.Context) (string,
+	error)) []check {
+	probe, err := build(ctx)
+	if err != nil {
+		return single("probe", err, "")
+	}
+	var checks []check
+	for _, kernel := range []string{"release", "debug"} {
+		for cpu := range 2 {
+			inject := command{"human-monitor-command", map[string]string{"command-line":
+			// valid, uncorrected, enabled, with an address, context corrupt
+			fmt.Sprintf("mce %d 3 0xb600000000000000 5 0x1234000 0", cpu)}}
+			text, err := s.injectionReport(ctx, probe, "sleep", inject, "--kernel",
+				kernel, "--cpus", "2")
+			for _, want := range []string{
+				"kernel panic: machine check, vector 18",
+				"bank 3: status b600000000000000 address 1234000",
+				fmt.Sprintf("capos: CPU %d,", cpu),
+				fmt.Sprintf("capos: CPU %d stopped,", 1-cpu), "capos: stopped"} {
+				if err == nil && !strings.Contains(text, want) {
+					err = fmt.Errorf("the report lacks %q", want)
+				}
+			}
+			checks = append(checks, single(fmt.Sprintf("%s-cpu%d", kernel, cpu), err,
+				text)...)
+		}
+	}
+	return checks
+}
+
+// injectionReport runs the probe, gives its machine the command and returns what the tool says.
+func (s *suite) injectionReport(ctx context.Context, probe, mode string, inject command,
+	flags ...string) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "capos-qmp-")
@@ -92,7 +128,7 @@ func (s *suite) nmiReport(ctx context.Context, probe, mode string, flags ...stri
 	_, err = io.ReadFull(stdout, make([]byte, len("spin")))
 	if err == nil {
 		time.Sleep(settle)
-		err = injectNMI(socket)
+		err = inject.send(socket)
 	}
 	if err != nil {
 		cancel()
@@ -104,9 +140,17 @@ func (s *suite) nmiReport(ctx context.Context, probe, mode string, flags ...stri
 	return stderr.String(), err
 }
 
-// injectNMI speaks QEMU's machine protocol: one JSON object a line, greeting first, then an answer
-// for each command.
-func injectNMI(socket string) error {
+// command is one of QEMU's machine protocol.
+type command struct {
+	Execute   string            `json:"execute"`
+	Arguments map[string]string `json:"arguments,omitempty"`
+}
+
+var injectNMI = command{Execute: "inject-nmi"}
+
+// send speaks QEMU's machine protocol: one JSON object a line, greeting first, then an answer for
+// each command. The machine may be gone before the answer has been read.
+func (c command) send(socket string) error {
 	conn, err := net.DialTimeout("unix", socket, toolLimit)
 	if err != nil {
 		return err
@@ -117,28 +161,40 @@ func injectNMI(socket string) error {
 	if _, err := lines.ReadString('\n'); err != nil {
 		return err
 	}
-	for _, command := range []string{"qmp_capabilities", "inject-nmi"} {
-		fmt.Fprintf(conn, "{\"execute\": %q}\n", command)
-		for answered := false; !answered; {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				// The machine may be gone before its answer has been read.
-				if command == "inject-nmi" && errors.Is(err, io.EOF) {
-					return nil
-				}
-				return err
-			}
-			var answer map[string]json.RawMessage
-			if err := json.Unmarshal([]byte(line), &answer); err != nil {
-				return err
-			}
-			if answer["error"] != nil {
-				return fmt.Errorf("QEMU refuses %s: %s", command, answer["error"])
-			}
-			answered = answer["return"] != nil // anything else is an event
-		}
+	if err := (command{Execute: "qmp_capabilities"}).exchange(conn, lines); err != nil {
+		return err
+	}
+	if err := c.exchange(conn, lines); !errors.Is(err, io.EOF) {
+		return err
 	}
 	return nil
+}
+
+// exchange sends the command and waits for its answer.
+func (c command) exchange(conn io.Writer, lines *bufio.Reader) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(conn, "%s\n", text); err != nil {
+		return err
+	}
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		var answer map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(line), &answer); err != nil {
+			return err
+		}
+		if answer["error"] != nil {
+			return fmt.Errorf("QEMU refuses %s: %s", c.Execute, answer["error"])
+		}
+		if answer["return"] != nil { // anything else is an event
+			return nil
+		}
+	}
 }
 
 var (
