@@ -1,8 +1,7 @@
 // The descriptor table: small integers for the open files of the process.
 //
 // Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry
-// names an open file, which duplicates share: a node of the tree with an offset, an end of a pipe,
-// a socket, or a console capability.
+// is an open file description, which duplicates share.
 
 //go:build capos
 
@@ -13,19 +12,11 @@ import (
 	"unsafe"
 )
 
-// A file is one opening of something.
-type file struct {
-	flags   int        // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
-	holders int        // descriptors that refer to it; guarded by descriptors
-	console capability // a console, or
-	node    *node      // a node of the tree, perhaps
-	pipe    *pipe      // a pipe
-	socket  *socket    // a socket
-
-	use    sync.Mutex // guards what follows, and makes a read or write at the offset one step
-	offset int64      // of a directory: the cookie of the entry read last
-	export string     // path under which the host gets the file
-	dirty  bool       // the host has not got what was written
+// A description is one opening of a file: what POSIX calls an open file description.
+type description struct {
+	file    openFile
+	flags   int // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
+	holders int // descriptors and messages that refer to it; guarded by descriptors
 }
 
 // descriptorsMax bounds the numbers a program may ask for: the table is as long as the largest.
@@ -33,66 +24,61 @@ const descriptorsMax = 1 << 20
 
 var descriptors struct {
 	sync.RWMutex
-	table       []*file
+	table       []*description
 	closeOnExec map[int]bool
 }
 
 // The console's streams are open from the start, as far as the process was given them.
 func init() {
 	d := &descriptors
-	d.table = make([]*file, 3, 16)
+	d.table = make([]*description, 3, 16)
 	d.closeOnExec = map[int]bool{}
-	for fd, console := range [...]capability{granted.stdin, granted.stdout, granted.stderr} {
-		if console == 0 {
+	for fd, stream := range [...]capability{granted.stdin, granted.stdout, granted.stderr} {
+		if stream == 0 {
 			continue
 		}
 		flags := O_WRONLY
 		if fd == Stdin {
 			flags = O_RDONLY
 		}
-		d.table[fd] = &file{console: console, flags: flags, holders: 1}
+		stream := &console{capability: stream}
+		d.table[fd] = &description{file: stream, flags: flags, holders: 1}
 	}
 	runtime_setPollOpenHook(pollOpen)
 }
 
-// descriptor returns the open file, nil when there is none.
-func descriptor(fd int) *file {
+// descriptor returns the description and its flags now, which another descriptor of it may change
+// at any time; nil when there is none.
+func descriptor(fd int) (*description, int) {
 	if runtime_hasWrites() {
 		takeRuntimeWrites()
 	}
 	return entryOf(fd)
 }
 
-func entryOf(fd int) *file {
+func entryOf(fd int) (*description, int) {
 	d := &descriptors
 	d.RLock()
 	defer d.RUnlock()
-	if fd < 0 || fd >= len(d.table) {
-		return nil
+	if fd < 0 || fd >= len(d.table) || d.table[fd] == nil {
+		return nil, 0
 	}
-	return d.table[fd]
+	return d.table[fd], d.table[fd].flags
 }
 
 // takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for
 // locks.
 func takeRuntimeWrites() {
 	runtime_takeWrites(func(fd int, data []byte) {
-		f := entryOf(fd)
-		switch {
-		case f == nil || f.flagsNow()&O_ACCMODE == O_RDONLY:
-		case f.pipe != nil:
-			f.pipe.write(data, false)
-		case f.node != nil && f.node.content != nil:
-			f.use.Lock()
-			n, _ := f.writeContent(data, f.offset)
-			f.offset += int64(n)
-			f.use.Unlock()
+		d, flags := entryOf(fd)
+		if d != nil && flags&O_ACCMODE != O_RDONLY {
+			d.file.write(data, flags|O_NONBLOCK)
 		}
 	})
 }
 
 // install gives the file the lowest free descriptor that is not below least.
-func install(f *file, least int, closeOnExec bool) int {
+func install(f *description, least int, closeOnExec bool) int {
 	d := &descriptors
 	d.Lock()
 	defer d.Unlock()
@@ -112,7 +98,7 @@ func install(f *file, least int, closeOnExec bool) int {
 }
 
 // uninstall frees the descriptor and reports whether it was the last of its file.
-func uninstall(fd int) (f *file, last bool) {
+func uninstall(fd int) (f *description, last bool) {
 	d := &descriptors
 	d.Lock()
 	defer d.Unlock()
@@ -127,18 +113,13 @@ func uninstall(fd int) (f *file, last bool) {
 }
 
 func Close(fd int) error {
-	f := descriptor(fd) // takes what the runtime wrote to it
+	f, _ := descriptor(fd) // takes what the runtime wrote to it
 	if f == nil {
 		return EBADF
 	}
-	// Before the number is free: whoever gets it next may be a descriptor of the same pipe or
+	// Before the number is free: the next opening that gets it may be one of the same pipe or
 	// socket.
-	switch {
-	case f.pipe != nil:
-		f.pipe.forget(fd)
-	case f.socket != nil:
-		f.socket.forget(fd)
-	}
+	f.file.forget(fd)
 	f, last := uninstall(fd)
 	switch {
 	case f == nil:
@@ -149,23 +130,13 @@ func Close(fd int) error {
 	return result(f.end())
 }
 
-// end is for a file that no descriptor refers to any more.
-func (f *file) end() Errno {
-	switch {
-	case f.pipe != nil:
-		f.pipe.close(f.flags & O_ACCMODE)
-	case f.socket != nil:
-		f.socket.close()
-	}
-	f.use.Lock()
-	defer f.use.Unlock()
-	return f.exportNow()
-}
+// end is for a description that nothing refers to any more.
+func (f *description) end() Errno { return f.file.close(f.flags & O_ACCMODE) }
 
-// hold keeps the file of a descriptor open without it and returns the file, nil when there is none;
-// letGo is its opposite.
-func hold(fd int) *file {
-	f := descriptor(fd)
+// hold keeps the description of a descriptor open without it and returns it, nil when there is
+// none; letGo is its opposite.
+func hold(fd int) *description {
+	f, _ := descriptor(fd)
 	descriptors.Lock()
 	defer descriptors.Unlock()
 	if f == nil || f.holders == 0 { // closed meanwhile
@@ -175,7 +146,7 @@ func hold(fd int) *file {
 	return f
 }
 
-func letGo(f *file) Errno {
+func letGo(f *description) Errno {
 	descriptors.Lock()
 	f.holders--
 	last := f.holders == 0
@@ -188,7 +159,7 @@ func letGo(f *file) Errno {
 
 // letGoAll must not be called with a lock held that the end of a file takes: of the network, the
 // tree, a pipe.
-func letGoAll(files []*file) {
+func letGoAll(files []*description) {
 	for _, f := range files {
 		letGo(f)
 	}
@@ -199,7 +170,7 @@ func Dup(fd int) (int, error) {
 }
 
 func duplicate(fd, least int, closeOnExec bool) (int, error) {
-	f := descriptor(fd)
+	f, _ := descriptor(fd)
 	if f == nil {
 		return -1, EBADF
 	}
@@ -207,7 +178,7 @@ func duplicate(fd, least int, closeOnExec bool) (int, error) {
 }
 
 func Dup2(oldfd, newfd int) error {
-	f := descriptor(oldfd)
+	f, _ := descriptor(oldfd)
 	if f == nil || newfd < 0 || newfd >= descriptorsMax {
 		return EBADF
 	}
@@ -242,7 +213,7 @@ func SetNonblock(fd int, nonblocking bool) error {
 //
 //go:linkname control
 func control(fd, command, argument int) (int, Errno) {
-	f := descriptor(fd)
+	f, flags := descriptor(fd)
 	if f == nil {
 		return -1, EBADF
 	}
@@ -269,42 +240,24 @@ func control(fd, command, argument int) (int, Errno) {
 		}
 		return 0, 0
 	case F_GETFL:
-		d.RLock()
-		defer d.RUnlock()
-		return f.flags, 0
+		return flags, 0
 	case F_SETFL:
-		// A console always blocks; whoever believes otherwise would wait for events that
-		// never come.
-		changeable := O_APPEND | O_NONBLOCK
-		if f.console != 0 {
-			changeable = O_APPEND
-		}
+		settable := f.file.settable()
 		d.Lock()
 		defer d.Unlock()
-		f.flags = f.flags&^changeable | argument&changeable
+		f.flags = f.flags&^settable | argument&settable
 		return 0, 0
 	}
 	return -1, EINVAL
 }
 
-// flagsNow returns the flags, which another descriptor of the file may change at any time.
-func (f *file) flagsNow() int {
-	descriptors.RLock()
-	defer descriptors.RUnlock()
-	return f.flags
-}
-
 // pollOpen registers a descriptor with the runtime's poller.
 func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
-	f := descriptor(int(fd))
+	f, flags := descriptor(int(fd))
 	switch {
 	case f == nil:
 		return uintptr(EBADF)
-	case f.pipe != nil:
-		f.pipe.watch(f.flags&O_ACCMODE, pollTarget{int(fd), pd, tag})
-	case f.socket != nil:
-		f.socket.watch(pollTarget{int(fd), pd, tag})
-	default:
+	case !f.file.watch(flags&O_ACCMODE, pollTarget{int(fd), pd, tag}):
 		return uintptr(EPERM)
 	}
 	return 0

@@ -6,7 +6,7 @@
 package syscall
 
 func FcntlFlock(fd uintptr, cmd int, lk *Flock_t) error {
-	if descriptor(int(fd)) == nil {
+	if d, _ := descriptor(int(fd)); d == nil {
 		return EBADF
 	}
 	switch cmd {

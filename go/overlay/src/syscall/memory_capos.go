@@ -14,7 +14,8 @@ import (
 
 type mapping struct {
 	length int
-	file   *file // held and written back to; nil for the others
+	held   *description // of the file written back to; nil for the others
+	file   *treeFile
 	offset int64
 }
 
@@ -29,18 +30,20 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 		return nil, EINVAL
 	}
 	writtenBack := flags&MAP_ANON == 0 && flags&MAP_SHARED != 0 && prot&PROT_WRITE != 0
-	var f *file
+	var d *description
+	var f *treeFile
 	if flags&MAP_ANON == 0 {
-		if f = hold(fd); f == nil {
+		if d = hold(fd); d == nil {
 			return nil, EBADF
 		}
 		defer func() {
 			if err != nil || !writtenBack {
-				letGo(f)
+				letGo(d)
 			}
 		}()
-		if err := f.mayMap(writtenBack); err != 0 {
-			return nil, err
+		var e Errno
+		if f, e = d.mayMap(writtenBack); e != 0 {
+			return nil, e
 		}
 	}
 	size := (uintptr(length) + abiPageSize - 1) &^ (abiPageSize - 1)
@@ -56,7 +59,7 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	}
 	m := mapping{length: length, offset: offset}
 	if writtenBack {
-		m.file = f
+		m.held, m.file = d, f
 	}
 	if err := Mprotect(data, prot); err != nil {
 		call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)
@@ -71,15 +74,16 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	return data, nil
 }
 
-func (f *file) mayMap(writtenBack bool) Errno {
-	mode := f.flagsNow() & O_ACCMODE
-	switch {
-	case f.node == nil || f.node.content == nil:
-		return ENODEV
+// mayMap returns the file of the tree if the description allows to map it.
+func (d *description) mayMap(writtenBack bool) (*treeFile, Errno) {
+	f, ok := d.file.(*treeFile)
+	switch mode := d.flags & O_ACCMODE; {
+	case !ok:
+		return nil, ENODEV
 	case mode == O_WRONLY || mode == O_RDONLY && writtenBack:
-		return EACCES
+		return nil, EACCES
 	}
-	return 0
+	return f, 0
 }
 
 func Munmap(data []byte) error {
@@ -97,10 +101,10 @@ func Munmap(data []byte) error {
 	}
 	var lost Errno
 	if m.file != nil {
-		m.file.use.Lock()
+		m.file.at.use.Lock()
 		m.writeBack(data)
-		m.file.use.Unlock()
-		lost = letGo(m.file)
+		m.file.at.use.Unlock()
+		lost = letGo(m.held)
 	}
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
 	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
@@ -119,16 +123,16 @@ func writeBackMappings() {
 	}
 	defer mappings.Unlock()
 	for address, m := range mappings.byAddress {
-		if m.file != nil && m.file.use.TryLock() {
+		if m.file != nil && m.file.at.use.TryLock() {
 			m.writeBack(unsafe.Slice(address, m.length))
 			m.file.exportNow()
-			m.file.use.Unlock()
+			m.file.at.use.Unlock()
 		}
 	}
 }
 
 // writeBack copies the part that lies in the file; a mapping never makes its file longer. The
-// program may have taken the right to read away. f.use is held.
+// program may have taken the right to read away. at.use is held.
 func (m *mapping) writeBack(data []byte) {
 	if Mprotect(data, PROT_READ) != nil {
 		return

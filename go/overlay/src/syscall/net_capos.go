@@ -1,5 +1,7 @@
-// Calls on sockets: addresses, options, and the translation between descriptors and what
-// socket_capos.go does.
+// Calls on sockets: addresses, options, control messages.
+//
+// The calls know sockets by the interface openSocket only. socket_capos.go implements it for the
+// network inside the process; what a network service keeps would be one more implementation.
 
 //go:build capos
 
@@ -164,42 +166,67 @@ func (e endpoint) sockaddr(family int) Sockaddr {
 // ---- calls
 // ------------------------------------------------------------------------------------------
 
-// socketFile returns the open file of a descriptor, which must be a socket.
-func socketFile(fd int) (*file, Errno) {
-	f := descriptor(fd)
-	switch {
-	case f == nil:
-		return nil, EBADF
-	case f.socket == nil:
-		return nil, ENOTSOCK
-	}
-	return f, 0
+// An openSocket is an open file that is a socket. Data goes with files only inside AF_UNIX.
+type openSocket interface {
+	openFile
+	domain() int
+	sendsDatagrams() bool
+	bind(at endpoint) Errno
+	connect(to endpoint) Errno
+	listen(backlog int) Errno
+	accept(block bool) (openSocket, Errno)
+	shutdown(how int) Errno
+	localEndpoint() endpoint
+	remoteEndpoint() (endpoint, Errno)
+	receive(p []byte, peek, block bool) (message, Errno)
+	send(o outgoing, block bool) (int, Errno)
+
+	option(level, name int) (int, Errno)
+	setOption(level, name, value int) Errno
+	setLinger(on bool, seconds int)
 }
 
-// socketOf returns the socket of a descriptor.
-func socketOf(fd int) (*socket, Errno) {
-	f, e := socketFile(fd)
-	if e != 0 {
-		return nil, e
-	}
-	return f.socket, 0
+// A message is what was received: a datagram or some bytes of a stream, and what came with them.
+type message struct {
+	n         int
+	from      endpoint // zero if the sender does not say
+	truncated bool
+	files     []*description // each counts as held
 }
 
-// blocks reports whether calls on the file may wait.
-func (f *file) blocks() bool { return f.flagsNow()&O_NONBLOCK == 0 }
+// An outgoing message goes to the address, or without one to the other end of a connection.
+type outgoing struct {
+	data      []byte
+	files     []*description // each counts as held
+	to        endpoint
+	addressed bool
+}
+
+// socketOf returns the socket of a descriptor and the flags of its description.
+func socketOf(fd int) (openSocket, int, Errno) {
+	d, flags := descriptor(fd)
+	if d == nil {
+		return nil, 0, EBADF
+	}
+	s, ok := d.file.(openSocket)
+	if !ok {
+		return nil, 0, ENOTSOCK
+	}
+	return s, flags, 0
+}
 
 func Socket(domain, typ, proto int) (fd int, err error) {
 	s, e := newSocket(domain, typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
 	if e != 0 {
 		return -1, e
 	}
-	return s.install(typ), nil
+	return installSocket(s, typ), nil
 }
 
-// install gives the socket a descriptor with the flags that came with its type.
-func (s *socket) install(typ int) int {
-	f := &file{socket: s, flags: O_RDWR | typ&SOCK_NONBLOCK}
-	return install(f, 0, typ&SOCK_CLOEXEC != 0)
+// installSocket gives the socket a descriptor with the flags that came with its type.
+func installSocket(s openSocket, typ int) int {
+	d := &description{file: s, flags: O_RDWR | typ&SOCK_NONBLOCK}
+	return install(d, 0, typ&SOCK_CLOEXEC != 0)
 }
 
 func Socketpair(domain, typ, proto int) (fd [2]int, err error) {
@@ -210,15 +237,15 @@ func Socketpair(domain, typ, proto int) (fd [2]int, err error) {
 	if e != 0 {
 		return [2]int{-1, -1}, e
 	}
-	return [2]int{a.install(typ), b.install(typ)}, nil
+	return [2]int{installSocket(a, typ), installSocket(b, typ)}, nil
 }
 
 func Bind(fd int, sa Sockaddr) error {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e != 0 {
 		return e
 	}
-	at, e := endpointOf(s.family, sa)
+	at, e := endpointOf(s.domain(), sa)
 	if e == 0 {
 		e = s.bind(at)
 	}
@@ -226,11 +253,11 @@ func Bind(fd int, sa Sockaddr) error {
 }
 
 func Connect(fd int, sa Sockaddr) error {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e != 0 {
 		return e
 	}
-	to, e := endpointOf(s.family, sa)
+	to, e := endpointOf(s.domain(), sa)
 	if e == 0 {
 		e = s.connect(to)
 	}
@@ -238,7 +265,7 @@ func Connect(fd int, sa Sockaddr) error {
 }
 
 func Listen(fd int, backlog int) error {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e == 0 {
 		e = s.listen(backlog)
 	}
@@ -248,42 +275,40 @@ func Listen(fd int, backlog int) error {
 func Accept(fd int) (nfd int, sa Sockaddr, err error) { return Accept4(fd, 0) }
 
 func Accept4(fd int, flags int) (nfd int, sa Sockaddr, err error) {
-	f, e := socketFile(fd)
+	s, openFlags, e := socketOf(fd)
 	if e != 0 {
 		return -1, nil, e
 	}
-	accepted, e := f.socket.accept(f.blocks())
+	accepted, e := s.accept(blocks(openFlags))
 	if e != 0 {
 		return -1, nil, result(e)
 	}
-	return accepted.install(flags), accepted.remote.sockaddr(accepted.family), nil
+	from, _ := accepted.remoteEndpoint()
+	return installSocket(accepted, flags), from.sockaddr(accepted.domain()), nil
 }
 
 func Getsockname(fd int) (sa Sockaddr, err error) {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e != 0 {
 		return nil, e
 	}
-	network.Lock()
-	defer network.Unlock()
-	return s.local.sockaddr(s.family), nil
+	return s.localEndpoint().sockaddr(s.domain()), nil
 }
 
 func Getpeername(fd int) (sa Sockaddr, err error) {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e != 0 {
 		return nil, e
 	}
-	network.Lock()
-	defer network.Unlock()
-	if !s.connected {
-		return nil, ENOTCONN
+	to, e := s.remoteEndpoint()
+	if e != 0 {
+		return nil, e
 	}
-	return s.remote.sockaddr(s.family), nil
+	return to.sockaddr(s.domain()), nil
 }
 
 func Shutdown(fd int, how int) error {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e == 0 {
 		e = s.shutdown(how)
 	}
@@ -294,37 +319,19 @@ func Shutdown(fd int, how int) error {
 // ------------------------------------------------------------------------------------------
 
 func GetsockoptInt(fd, level, opt int) (int, error) {
-	s, e := socketOf(fd)
+	s, _, e := socketOf(fd)
 	if e != 0 {
 		return -1, e
 	}
-	network.Lock()
-	defer network.Unlock()
-	switch {
-	case level == SOL_SOCKET && opt == SO_ERROR:
-		value := int(s.pending)
-		s.pending = 0
-		return value, nil
-	case level == SOL_SOCKET && opt == SO_TYPE:
-		return s.kind, nil
-	}
-	return s.options[option{level, opt}], nil
+	return counted(s.option(level, opt))
 }
 
-// SetsockoptInt remembers the option. Those with an effect inside one machine are acted upon where
-// they matter.
 func SetsockoptInt(fd, level, opt int, value int) error {
-	s, e := socketOf(fd)
-	if e != 0 {
-		return e
+	s, _, e := socketOf(fd)
+	if e == 0 {
+		e = s.setOption(level, opt, value)
 	}
-	if level == IPPROTO_IPV6 && s.family != AF_INET6 {
-		return ENOPROTOOPT
-	}
-	network.Lock()
-	defer network.Unlock()
-	s.options[option{level, opt}] = value
-	return nil
+	return result(e)
 }
 
 func SetsockoptByte(fd, level, opt int, value byte) error {
@@ -332,14 +339,11 @@ func SetsockoptByte(fd, level, opt int, value byte) error {
 }
 
 func SetsockoptLinger(fd, level, opt int, l *Linger) error {
-	s, e := socketOf(fd)
-	if e != 0 {
-		return e
+	s, _, e := socketOf(fd)
+	if e == 0 {
+		s.setLinger(l.Onoff != 0, int(l.Linger))
 	}
-	network.Lock()
-	defer network.Unlock()
-	s.abortive = l.Onoff != 0 && l.Linger == 0
-	return nil
+	return result(e)
 }
 
 func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error {
@@ -355,7 +359,7 @@ func SetsockoptIPMreq(fd, level, opt int, mreq *IPMreq) error     { return unsup
 func SetsockoptIPv6Mreq(fd, level, opt int, mreq *IPv6Mreq) error { return unsupportedOption(fd) }
 
 func unsupportedOption(fd int) error {
-	if _, e := socketOf(fd); e != 0 {
+	if _, _, e := socketOf(fd); e != 0 {
 		return e
 	}
 	return ENOPROTOOPT
@@ -367,18 +371,18 @@ func unsupportedOption(fd int) error {
 // receiveMessage returns a message, or bytes of a stream, and the flags that say what there was no
 // room for.
 func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags int, err error) {
-	f, e := socketFile(fd)
+	s, openFlags, e := socketOf(fd)
 	if e != 0 {
 		return message{n: -1}, 0, 0, e
 	}
-	m, e = f.socket.receive(p, flags&MSG_PEEK != 0, f.blocks())
+	m, e = s.receive(p, flags&MSG_PEEK != 0, blocks(openFlags))
 	if e != 0 {
 		return message{n: -1}, 0, 0, result(e)
 	}
 	if m.truncated {
 		recvflags = MSG_TRUNC
 	}
-	return m, f.socket.family, recvflags, nil
+	return m, s.domain(), recvflags, nil
 }
 
 // receive is receiveMessage for those who take no files.
@@ -388,25 +392,19 @@ func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvfla
 	return m.n, m.from, family, recvflags, err
 }
 
-func send(fd int, p []byte, sa Sockaddr) (int, error) { return sendMessage(fd, p, nil, sa) }
-
 // sendMessage sends bytes and files, which belong to the receiver if there is no error.
-func sendMessage(fd int, p []byte, files []*file, sa Sockaddr) (int, error) {
-	f, e := socketFile(fd)
+func sendMessage(fd int, p []byte, files []*description, sa Sockaddr) (int, error) {
+	s, openFlags, e := socketOf(fd)
 	if e != 0 {
 		return -1, e
 	}
-	var to endpoint
+	o := outgoing{data: p, files: files, addressed: sa != nil}
 	if sa != nil {
-		if to, e = endpointOf(f.socket.family, sa); e != 0 {
+		if o.to, e = endpointOf(s.domain(), sa); e != 0 {
 			return -1, e
 		}
 	}
-	n, e := f.socket.send(p, files, to, sa != nil, f.blocks())
-	if e != 0 {
-		return -1, result(e)
-	}
-	return n, nil
+	return counted(s.send(o, blocks(openFlags)))
 }
 
 func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
@@ -438,7 +436,7 @@ func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Soc
 }
 
 func Sendto(fd int, p []byte, flags int, to Sockaddr) error {
-	_, err := send(fd, p, to)
+	_, err := sendMessage(fd, p, nil, to)
 	return err
 }
 
@@ -451,7 +449,7 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 // open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
 	if len(oob) == 0 {
-		return send(fd, p, to)
+		return sendMessage(fd, p, nil, to)
 	}
 	files, err := filesToSend(fd, oob)
 	if err != nil {
@@ -472,17 +470,17 @@ func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) 
 }
 
 func sendsDatagrams(fd int) bool {
-	s, e := socketOf(fd)
-	return e == 0 && s.kind == SOCK_DGRAM
+	s, _, e := socketOf(fd)
+	return e == 0 && s.sendsDatagrams()
 }
 
 // filesToSend returns the files that the control messages name, held.
-func filesToSend(fd int, oob []byte) (files []*file, err error) {
-	s, e := socketOf(fd)
+func filesToSend(fd int, oob []byte) (files []*description, err error) {
+	s, _, e := socketOf(fd)
 	switch {
 	case e != 0:
 		return nil, e
-	case s.family != AF_UNIX:
+	case s.domain() != AF_UNIX:
 		return nil, EINVAL
 	}
 	messages, err := ParseSocketControlMessage(oob)
@@ -509,7 +507,7 @@ func filesToSend(fd int, oob []byte) (files []*file, err error) {
 
 // receiveRights makes descriptors of files that came and returns the length of the message that
 // names them. Files there is no room for are let go.
-func receiveRights(files []*file, oob []byte) (oobn int, complete bool) {
+func receiveRights(files []*description, oob []byte) (oobn int, complete bool) {
 	var fds []int
 	for _, f := range files {
 		if CmsgSpace(4*(len(fds)+1)) <= len(oob) {

@@ -19,16 +19,16 @@ func Openat(dirfd int, path string, flags int, perm uint32) (fd int, err error) 
 	if e != 0 {
 		return -1, result(e)
 	}
-	if f.node.pipe != nil {
-		f.pipe = f.node.pipe
-		if e := f.pipe.open(flags&O_ACCMODE, flags&O_NONBLOCK == 0); e != 0 {
+	if end, ok := f.(*pipeEnd); ok {
+		if e := end.pipe.open(flags&O_ACCMODE, flags&O_NONBLOCK == 0); e != 0 {
 			return -1, e
 		}
 	}
-	return install(f, 0, flags&O_CLOEXEC != 0), nil
+	d := &description{file: f, flags: flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)}
+	return install(d, 0, flags&O_CLOEXEC != 0), nil
 }
 
-func openNode(dirfd int, path string, flags int, perm uint32) (*file, Errno) {
+func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	creating := flags&O_CREAT != 0
@@ -44,17 +44,31 @@ func openNode(dirfd int, path string, flags int, perm uint32) (*file, Errno) {
 	} else if err := p.node.mayOpen(flags); err != 0 {
 		return nil, err
 	}
-	f := &file{node: p.node, flags: flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)}
-	if flags&O_ACCMODE != O_RDONLY && p.node.content != nil {
-		f.exportAs(p)
-		f.dirty = created
-		if flags&O_TRUNC != 0 {
-			p.node.content.truncate(0)
-			p.node.touch()
-			f.dirty = true
-		}
+	switch n := p.node; {
+	case n.isDir():
+		return &treeDirectory{node: n}, 0
+	case n.pipe != nil:
+		return &pipeEnd{pipe: n.pipe, node: n}, 0
+	case n.device != 0:
+		return &deviceFile{node: n}, 0
 	}
-	return f, 0
+	return p.openContent(flags, created), 0
+}
+
+// openContent opens a regular file.
+func (p *place) openContent(flags int, created bool) *treeFile {
+	f := &treeFile{node: p.node}
+	if flags&O_ACCMODE == O_RDONLY {
+		return f
+	}
+	f.exportAs(*p)
+	f.dirty = created
+	if flags&O_TRUNC != 0 {
+		p.node.content.truncate(0)
+		p.node.touch()
+		f.dirty = true
+	}
+	return f
 }
 
 // create makes the file that open did not find.
@@ -105,44 +119,6 @@ func (n *node) mayOpen(flags int) Errno {
 		return EROFS
 	}
 	return 0
-}
-
-// exportAs notes the path under which the host is to get the file, if it is below an exported
-// prefix.
-func (f *file) exportAs(p place) {
-	if len(tree.exported) == 0 || granted.host == 0 {
-		return
-	}
-	dir, ok := p.dir.path()
-	if path := join(dir, p.name); ok && isListed(path, tree.exported) {
-		f.export = path
-		exportAtExit()
-	}
-}
-
-// exported returns what the host is to get of an entry that was moved or linked to the place: the
-// file, or those below it.
-func (p *place) exported() []*file {
-	dir, ok := p.dir.path()
-	if len(tree.exported) == 0 || granted.host == 0 || !ok {
-		return nil
-	}
-	exportAtExit()
-	return p.node.exportedBelow(join(dir, p.name), nil)
-}
-
-func (n *node) exportedBelow(path string, found []*file) []*file {
-	switch {
-	case n.content != nil && isListed(path, tree.exported):
-		found = append(found, &file{node: n, export: path, dirty: true})
-	case n.isDir():
-		for _, e := range n.loaded().entries {
-			if e.node != nil {
-				found = e.node.exportedBelow(join(path, e.name), found)
-			}
-		}
-	}
-	return found
 }
 
 // ---- asking
@@ -217,16 +193,17 @@ func Chdir(path string) error {
 }
 
 func Fchdir(fd int) error {
-	f := descriptor(fd)
-	switch {
-	case f == nil:
+	d, _ := descriptor(fd)
+	if d == nil {
 		return EBADF
-	case f.node == nil:
+	}
+	n := d.file.treeNode()
+	if n == nil {
 		return ENOTDIR
 	}
 	lockTree()
 	defer tree.Unlock()
-	return result(f.node.enter())
+	return result(n.enter())
 }
 
 // enter makes a directory the current one.
@@ -300,7 +277,7 @@ func Linkat(olddirfd int, oldpath string, newdirfd int, newpath string, flags in
 }
 
 // link makes the entry and returns what the host is to get now.
-func link(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*file, Errno) {
+func link(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*treeFile, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	from, err := walkExistingAt(olddirfd, oldpath, false)
@@ -396,7 +373,7 @@ func Renameat(olddirfd int, oldpath string, newdirfd int, newpath string) error 
 }
 
 // rename moves the entry and returns what the host is to get now.
-func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*file, Errno) {
+func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*treeFile, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	from, err := walkExistingAt(olddirfd, oldpath, false)
@@ -487,16 +464,17 @@ func (n *node) change(apply func(*node) Errno) Errno {
 
 // changeOpen is change for an open file. Consoles and pipes without a name have nothing to change.
 func changeOpen(fd int, apply func(*node) Errno) error {
-	f := descriptor(fd)
-	switch {
-	case f == nil:
+	d, _ := descriptor(fd)
+	if d == nil {
 		return EBADF
-	case f.node == nil:
+	}
+	n := d.file.treeNode()
+	if n == nil {
 		return EPERM
 	}
 	lockTree()
 	defer tree.Unlock()
-	return result(f.node.change(apply))
+	return result(n.change(apply))
 }
 
 func setMode(mode uint32) func(*node) Errno {

@@ -48,7 +48,7 @@ type pollTarget struct {
 // counts as held.
 type sentFiles struct {
 	first, end uint64
-	files      []*file
+	files      []*description
 }
 
 // lastInode numbers pipes and sockets, by which programs tell one from another.
@@ -69,8 +69,10 @@ func Pipe2(p []int, flags int) error {
 	shared := newPipe()
 	shared.readers, shared.writers = 1, 1
 	nonblocking := flags & O_NONBLOCK
-	p[0] = install(&file{pipe: shared, flags: O_RDONLY | nonblocking}, 0, flags&O_CLOEXEC != 0)
-	p[1] = install(&file{pipe: shared, flags: O_WRONLY | nonblocking}, 0, flags&O_CLOEXEC != 0)
+	for i, access := range [...]int{O_RDONLY, O_WRONLY} {
+		end := &description{file: &pipeEnd{pipe: shared}, flags: access | nonblocking}
+		p[i] = install(end, 0, flags&O_CLOEXEC != 0)
+	}
 	return nil
 }
 
@@ -88,7 +90,7 @@ func (p *pipe) read(b []byte, block bool) (int, Errno) {
 // receive is read, and takes the files that came with these bytes; with peek it is a look at what
 // read would return. Bytes that files came with are the last of what one call returns, so that its
 // files can be told from the next ones.
-func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*file, err Errno) {
+func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description, err Errno) {
 	p.Lock()
 	for p.count == 0 && !p.ended() && block {
 		p.changed.Wait()
@@ -128,7 +130,7 @@ func (p *pipe) write(b []byte, block bool) (n int, err Errno) { return p.send(b,
 
 // send is write with files, which belong to the pipe if there is no error. They go with the first
 // bytes that there was room for.
-func (p *pipe) send(b []byte, files []*file, block bool) (n int, err Errno) {
+func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errno) {
 	for {
 		p.Lock()
 		for p.readers > 0 && block && !p.hasRoom(len(b)-n) {
@@ -299,7 +301,7 @@ func (p *pipe) ignore() {
 }
 
 // takeFiles returns the files nobody will receive any more.
-func (p *pipe) takeFiles() (left []*file) {
+func (p *pipe) takeFiles() (left []*description) {
 	p.Lock()
 	defer p.Unlock()
 	for _, sent := range p.files {
@@ -314,4 +316,37 @@ func (p *pipe) fail(fault Errno) {
 	p.Lock()
 	p.fault = fault
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
+}
+
+// ---- open files
+// ------------------------------------------------------------------------------------------
+
+// A pipeEnd is an open pipe: one end of it, or both.
+type pipeEnd struct {
+	fileDefaults
+	pipe *pipe
+	node *node // of a named pipe
+}
+
+func (e *pipeEnd) read(p []byte, flags int) (int, Errno)  { return e.pipe.read(p, blocks(flags)) }
+func (e *pipeEnd) write(p []byte, flags int) (int, Errno) { return e.pipe.write(p, blocks(flags)) }
+func (e *pipeEnd) treeNode() *node                        { return e.node }
+func (e *pipeEnd) forget(fd int)                          { e.pipe.forget(fd) }
+
+func (e *pipeEnd) stat(st *Stat_t) {
+	if e.node != nil {
+		e.node.statLocked(st)
+	} else {
+		e.pipe.stat(st)
+	}
+}
+
+func (e *pipeEnd) watch(access int, target pollTarget) bool {
+	e.pipe.watch(access, target)
+	return true
+}
+
+func (e *pipeEnd) close(access int) Errno {
+	e.pipe.close(access)
+	return 0
 }

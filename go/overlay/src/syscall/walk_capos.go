@@ -111,14 +111,15 @@ func startOf(dirfd int, path string) (*node, Errno) {
 	if dirfd == AT_FDCWD || len(path) > 0 && path[0] == '/' {
 		return tree.cwd, 0
 	}
-	f := entryOf(dirfd) // the tree is locked, so it may not take the writes of the runtime
-	switch {
-	case f == nil:
+	d, _ := entryOf(dirfd) // the tree is locked, so it may not take the writes of the runtime
+	if d == nil {
 		return nil, EBADF
-	case f.node == nil || !f.node.isDir():
+	}
+	n := d.file.treeNode()
+	if n == nil || !n.isDir() {
 		return nil, ENOTDIR
 	}
-	return f.node, 0
+	return n, 0
 }
 
 // walkAt combines the two and refuses paths with a NUL, which a string may hold and a path may not.

@@ -1,0 +1,139 @@
+// Files that the host gets.
+//
+// A file below a prefix in $CAPOS_EXPORT is handed over whole: when it is closed, when it gets a
+// name there, and when the program ends.
+
+//go:build capos
+
+package syscall
+
+import (
+	"internal/runtime/exithook"
+	"unsafe"
+)
+
+// exportAs notes the path under which the host is to get the file, if it is below an exported
+// prefix.
+func (f *treeFile) exportAs(p place) {
+	if len(tree.exported) == 0 || granted.host == 0 {
+		return
+	}
+	dir, ok := p.dir.path()
+	if path := join(dir, p.name); ok && isListed(path, tree.exported) {
+		f.export = path
+		exportAtExit()
+	}
+}
+
+// exportNow hands the whole file to the host if it was written since the last time. at.use is held.
+func (f *treeFile) exportNow() Errno {
+	if f.export == "" || !f.dirty || granted.host == 0 {
+		return 0
+	}
+	f.dirty = false
+	name := []byte(f.export[1:])
+	buf := make([]byte, chunkSize)
+	for offset := int64(0); ; {
+		lockTree()
+		n := f.node.content.readAt(buf, offset)
+		tree.Unlock()
+		if n == 0 && offset != 0 {
+			return 0
+		}
+		answer := callBlocking(granted.host, abiHostShareWrite,
+			uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(offset),
+			uintptr(unsafe.Pointer(&buf[0])), uintptr(n))
+		if refused := refusal(answer); refused != 0 {
+			return errnoOf(refused)
+		}
+		offset += int64(n)
+		if n < len(buf) {
+			return 0
+		}
+	}
+}
+
+// Files still open when the program ends go to the host then.
+var exportAtExit = func() (add func()) {
+	added := false
+	return func() {
+		if !added {
+			added = true
+			exithook.Add(exithook.Hook{F: exportOpenFiles, RunOnFailure: true})
+		}
+	}
+}()
+
+func exportOpenFiles() {
+	if runtime_hasWrites() {
+		takeRuntimeWrites()
+	}
+	writeBackMappings()
+	for _, f := range openTreeFiles(0) {
+		if f.at.use.TryLock() {
+			f.exportNow()
+			f.at.use.Unlock()
+		}
+	}
+}
+
+// openTreeFiles returns the open files of the tree whose access mode is at least that.
+func openTreeFiles(access int) (files []*treeFile) {
+	descriptors.RLock()
+	defer descriptors.RUnlock()
+	for _, d := range descriptors.table {
+		if d == nil || d.flags&O_ACCMODE < access {
+			continue
+		}
+		if f, ok := d.file.(*treeFile); ok {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// exported returns what the host is to get of an entry that was moved or linked to the place: the
+// file, or those below it.
+func (p *place) exported() []*treeFile {
+	dir, ok := p.dir.path()
+	if len(tree.exported) == 0 || granted.host == 0 || !ok {
+		return nil
+	}
+	exportAtExit()
+	return p.node.exportedBelow(join(dir, p.name), nil)
+}
+
+func (n *node) exportedBelow(path string, found []*treeFile) []*treeFile {
+	switch {
+	case n.content != nil && isListed(path, tree.exported):
+		found = append(found, &treeFile{node: n, export: path, dirty: true})
+	case n.isDir():
+		for _, e := range n.loaded().entries {
+			if e.node != nil {
+				found = e.node.exportedBelow(join(path, e.name), found)
+			}
+		}
+	}
+	return found
+}
+
+// exportAll hands files to the host that just got their names. An opening for writing goes on
+// under that name.
+func exportAll(files []*treeFile) Errno {
+	for _, named := range files {
+		for _, f := range openTreeFiles(O_WRONLY) {
+			if f.node == named.node {
+				f.at.use.Lock()
+				f.export = named.export
+				f.at.use.Unlock()
+			}
+		}
+		named.at.use.Lock()
+		err := named.exportNow()
+		named.at.use.Unlock()
+		if err != 0 {
+			return err
+		}
+	}
+	return 0
+}

@@ -1,0 +1,151 @@
+// Datagrams, and the packets of SOCK_SEQPACKET.
+
+//go:build capos
+
+package syscall
+
+const (
+	datagramBytesMax = 208 << 10 // waiting in one socket; further datagrams are lost
+	// what a datagram counts besides its bytes, so that empty ones have an end too
+	datagramOverhead = 256
+	datagramMax      = 65507
+)
+
+type datagram struct {
+	from  endpoint
+	data  []byte
+	files []*description // sent along; each counts as held
+}
+
+func (d *datagram) cost() int { return len(d.data) + datagramOverhead }
+
+func (s *socket) connectDatagrams(to endpoint) Errno {
+	if s.family == AF_UNIX {
+		peer, err := findName(to.name)
+		if err == 0 && peer.kind != s.kind {
+			err = EPROTOTYPE
+		}
+		if err != 0 {
+			return err
+		}
+		s.peer = peer
+	}
+	s.remote, s.connected = to, true
+	return 0
+}
+
+func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Errno) {
+	network.Lock()
+	defer network.Unlock()
+	for len(s.datagrams) == 0 && s.pending == 0 && !s.ended() && block {
+		s.changed.Wait()
+	}
+	switch {
+	case s.pending != 0:
+		err, s.pending = s.pending, 0
+		return m, err
+	case len(s.datagrams) == 0 && s.ended():
+		return m, 0
+	case len(s.datagrams) == 0:
+		return m, EAGAIN
+	}
+	d := s.datagrams[0]
+	m.n, m.from = copy(p, d.data), d.from
+	m.truncated = m.n < len(d.data)
+	if !peek {
+		m.files = d.files
+		last := copy(s.datagrams, s.datagrams[1:])
+		s.datagrams[last] = datagram{}
+		s.datagrams = s.datagrams[:last]
+		s.datagramBytes -= d.cost()
+		s.spare = d.data
+		s.reportSenders()
+	}
+	return m, 0
+}
+
+// ended reports whether no message will come any more.
+func (s *socket) ended() bool {
+	return s.readEnded || s.closed || s.kind == SOCK_SEQPACKET && s.peer != nil &&
+		(s.peer.closed || s.peer.wroteEnd)
+}
+
+func (s *socket) sendDatagrams(o outgoing, block bool) (int, Errno) {
+	network.Lock()
+	defer network.Unlock()
+	for {
+		n, err := s.sendDatagram(o)
+		if err != EAGAIN || !block {
+			return n, err
+		}
+		s.changed.Wait()
+	}
+}
+
+func (s *socket) sendDatagram(o outgoing) (int, Errno) {
+	switch {
+	case s.pending != 0:
+		err := s.pending
+		s.pending = 0
+		return 0, err
+	case s.wroteEnd:
+		return 0, EPIPE
+	case len(o.data) > datagramMax:
+		return 0, EMSGSIZE
+	case !o.addressed && !s.connected:
+		return 0, EDESTADDRREQ
+	case o.addressed && s.connected && s.family == AF_UNIX:
+		return 0, EISCONN
+	}
+	if s.family == AF_UNIX {
+		return s.sendNamed(o)
+	}
+	return s.sendPacket(o)
+}
+
+// sendPacket sends to an address of the internet. What its receiver has no room for is lost.
+func (s *socket) sendPacket(o outgoing) (int, Errno) {
+	to := o.to
+	if !o.addressed {
+		to = s.remote
+	}
+	target, err := to.reachable(s)
+	if err != 0 {
+		return 0, err
+	}
+	if !s.bound {
+		if err := s.bindPort(endpoint{addr: s.anyAddress()}); err != 0 {
+			return 0, err
+		}
+	}
+	from := s.local
+	if from.isWildcard() {
+		from.addr = loopback6
+		if target.isMapped() {
+			from.addr = mapped([4]byte{127, 0, 0, 1})
+		}
+	}
+	receiver := find(SOCK_DGRAM, target, from)
+	switch {
+	case receiver == nil && s.connected:
+		// What would be an ICMP message comes with the next call.
+		s.pending = ECONNREFUSED
+		s.report()
+	case receiver != nil:
+		receiver.take(datagram{from: from, data: o.data})
+	}
+	return len(o.data), 0
+}
+
+// take queues a copy of the datagram and reports whether there was room.
+func (s *socket) take(d datagram) bool {
+	if s.datagramBytes+d.cost() > datagramBytesMax {
+		return false
+	}
+	d.data = append(s.spare[:0], d.data...)
+	s.spare = nil
+	s.datagrams = append(s.datagrams, d)
+	s.datagramBytes += d.cost()
+	s.report()
+	return true
+}

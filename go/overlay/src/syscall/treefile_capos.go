@@ -1,0 +1,215 @@
+// Open files and directories of the tree.
+
+//go:build capos
+
+package syscall
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// A position is where the next read or write of an opening starts.
+type position struct {
+	use    sync.Mutex // makes a read or write at the offset one step
+	offset int64
+}
+
+// seek is the call of that name for a node.
+func (at *position) seek(n *node, offset int64, whence int) (int64, Errno) {
+	at.use.Lock()
+	defer at.use.Unlock()
+	switch whence {
+	case 0:
+	case 1:
+		offset += at.offset
+	case 2:
+		lockTree()
+		offset += n.size()
+		tree.Unlock()
+	default:
+		return -1, EINVAL
+	}
+	if offset < 0 {
+		return -1, EINVAL
+	}
+	at.offset = offset
+	return offset, 0
+}
+
+// statLocked is stat for callers that do not hold the tree.
+func (n *node) statLocked(st *Stat_t) {
+	lockTree()
+	defer tree.Unlock()
+	n.stat(st)
+}
+
+// ---- files
+// ------------------------------------------------------------------------------------------
+
+// A treeFile is an open regular file.
+type treeFile struct {
+	fileDefaults
+	node *node
+	at   position // at.use guards what follows, too
+
+	export string // path under which the host gets the file
+	dirty  bool   // the host has not got what was written
+}
+
+func (f *treeFile) read(p []byte, flags int) (int, Errno) {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	n, err := f.pread(p, f.at.offset)
+	f.at.offset += int64(n)
+	return n, err
+}
+
+func (f *treeFile) pread(p []byte, offset int64) (int, Errno) {
+	lockTree()
+	defer tree.Unlock()
+	return f.node.content.readAt(p, offset), 0
+}
+
+func (f *treeFile) write(p []byte, flags int) (int, Errno) {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	n, end, err := f.writeContent(p, f.at.offset, flags)
+	f.at.offset = end
+	return n, err
+}
+
+func (f *treeFile) pwrite(p []byte, offset int64, flags int) (int, Errno) {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	n, _, err := f.writeContent(p, offset, flags)
+	return n, err
+}
+
+// writeContent writes at the offset, or with O_APPEND at the end of the file, and returns where it
+// stopped. at.use is held.
+func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end int64, err Errno) {
+	lockTree()
+	defer tree.Unlock()
+	if flags&O_APPEND != 0 {
+		offset = f.node.content.size
+	}
+	if offset > fileSizeMax-int64(len(p)) {
+		return 0, offset, EFBIG
+	}
+	if len(p) != 0 {
+		f.node.content.writeAt(p, offset)
+		f.node.touch()
+		f.dirty = true
+	}
+	return len(p), offset + int64(len(p)), 0
+}
+
+func (f *treeFile) truncate(length int64) Errno {
+	if length > fileSizeMax {
+		return EFBIG
+	}
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	lockTree()
+	defer tree.Unlock()
+	f.node.content.truncate(length)
+	f.node.touch()
+	f.dirty = true
+	return 0
+}
+
+func (f *treeFile) seek(offset int64, whence int) (int64, Errno) {
+	return f.at.seek(f.node, offset, whence)
+}
+
+func (f *treeFile) sync() Errno     { return 0 }
+func (f *treeFile) stat(st *Stat_t) { f.node.statLocked(st) }
+func (f *treeFile) treeNode() *node { return f.node }
+
+func (f *treeFile) close(access int) Errno {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	return f.exportNow()
+}
+
+// ---- directories
+// ------------------------------------------------------------------------------------------
+
+// A treeDirectory is an open directory. Its offset is the cookie of the entry read last.
+type treeDirectory struct {
+	fileDefaults
+	node *node
+	at   position
+}
+
+func (f *treeDirectory) read(p []byte, flags int) (int, Errno)     { return 0, EISDIR }
+func (f *treeDirectory) pread(p []byte, offset int64) (int, Errno) { return 0, EISDIR }
+func (f *treeDirectory) write(p []byte, flags int) (int, Errno)    { return 0, EBADF }
+func (f *treeDirectory) sync() Errno                               { return 0 }
+func (f *treeDirectory) stat(st *Stat_t)                           { f.node.statLocked(st) }
+func (f *treeDirectory) treeNode() *node                           { return f.node }
+
+func (f *treeDirectory) seek(offset int64, whence int) (int64, Errno) {
+	return f.at.seek(f.node, offset, whence)
+}
+
+// readDirents makes of each entry a Dirent shortened to its name and a NUL and padded to eight
+// bytes. The entries "." and ".." are left out: no caller wants them.
+func (f *treeDirectory) readDirents(p []byte) (n int, err Errno) {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	lockTree()
+	defer tree.Unlock()
+	for _, e := range f.node.after(f.at.offset) {
+		if e.node == nil {
+			continue
+		}
+		length := e.direntLength()
+		if length > len(p)-n {
+			if n == 0 {
+				return 0, EINVAL
+			}
+			break
+		}
+		e.putDirent(p[n : n+length])
+		n += length
+		f.at.offset = e.cookie
+	}
+	return n, 0
+}
+
+const direntHead = int(unsafe.Offsetof(Dirent{}.Name))
+
+func (e *entry) direntLength() int { return (direntHead + len(e.name) + 1 + 7) &^ 7 }
+
+func (e *entry) putDirent(record []byte) {
+	clear(record)
+	putInt(record[unsafe.Offsetof(Dirent{}.Ino):], e.node.ino, 8)
+	putInt(record[unsafe.Offsetof(Dirent{}.Off):], uint64(e.cookie), 8)
+	putInt(record[unsafe.Offsetof(Dirent{}.Reclen):], uint64(len(record)), 2)
+	record[unsafe.Offsetof(Dirent{}.Type)] = byte(e.node.mode >> 12)
+	copy(record[direntHead:], e.name)
+}
+
+func putInt(b []byte, value uint64, size int) {
+	for i := range size {
+		b[i] = byte(value >> (8 * i))
+	}
+}
+
+func direntIno(buf []byte) (uint64, bool) {
+	return readInt(buf, unsafe.Offsetof(Dirent{}.Ino), unsafe.Sizeof(Dirent{}.Ino))
+}
+
+func direntReclen(buf []byte) (uint64, bool) {
+	return readInt(buf, unsafe.Offsetof(Dirent{}.Reclen), unsafe.Sizeof(Dirent{}.Reclen))
+}
+
+func direntNamlen(buf []byte) (uint64, bool) {
+	length, ok := direntReclen(buf)
+	if !ok || length < uint64(direntHead) {
+		return 0, false
+	}
+	return length - uint64(direntHead), true
+}
