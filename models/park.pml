@@ -1,6 +1,6 @@
 /* Parking on a word of memory, against everything that can end or prevent the wait.
  *
- * Models  kernel/sched/park.c: park_queued, end_waits, park_drain
+ * Models  kernel/mm/park.c: park_queued, end_waits, park_drain
  *         kernel/sched/wait.c: wait_decide, wait_block
  *         kernel/sched/sched.c: sched_block, sched_wake, timer_arm, timer_cancel, expire_deadlines
  *         kernel/sched/thread.c: thread_notify, thread_kill (the part that ends waits)

@@ -8,7 +8,7 @@
 #include "kernel/methods.h"
 #include "mm/kmem.h"
 #include "proc/process.h"
-#include "sched/park.h"
+#include "mm/park.h"
 #include "sched/thread.h"
 
 #define REGISTER_ARGUMENTS 5u

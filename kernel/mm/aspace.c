@@ -15,7 +15,7 @@
 #include "mm/populate.h"
 #include "mm/region.h"
 #include "mm/memory_object.h"
-#include "sched/park.h"
+#include "mm/park.h"
 #include "sched/sched.h"
 
 /* Where the kernel's own choice of addresses begins: past where programs are linked, in the same

@@ -18,7 +18,7 @@
 #include "core/lock.h"
 #include "core/rbtree.h"
 #include "mm/frame.h"
-#include "sched/park_queue.h"
+#include "mm/park_queue.h"
 
 struct ledger;
 struct memory_object;

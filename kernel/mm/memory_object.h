@@ -14,7 +14,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "mm/frame.h"
-#include "sched/park_queue.h"
+#include "mm/park_queue.h"
 
 struct ledger;
 

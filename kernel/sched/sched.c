@@ -432,8 +432,8 @@ static void load_thread(struct percpu *cpu, struct thread *next)
 	if (next->process) {
 		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
 		cpu->tss.rsp[0] = cpu->kernel_stack;
-		if (cpu->space != next->process->space)
-			aspace_activate(next->process->space);
+		if (cpu->space != next->space)
+			aspace_activate(next->space);
 		fs_base_write(next->fs_base);
 		user_gs_base_write(next->gs_base);
 		vector_load(next->xsave);

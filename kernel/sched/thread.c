@@ -44,9 +44,9 @@ static const struct object_ops thread_ops = { thread_destroy };
 
 static bool charge(struct thread *thread)
 {
-	if (!ledger_charge(thread->process->space->ledger, PARTS_PAGES + RECORD_PAGES))
+	if (!ledger_charge(thread->space->ledger, PARTS_PAGES + RECORD_PAGES))
 		return false;
-	thread->ledger = ledger_retain(thread->process->space->ledger);
+	thread->ledger = ledger_retain(thread->space->ledger);
 	return true;
 }
 
@@ -55,6 +55,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	object_init(&thread->object, &interface_descs[INTERFACE_THREAD_HANDLE], &thread_ops);
 	thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
 	thread->process = process;
+	thread->space = process ? process->space : NULL;
 	thread->queued = process ? process->queued : kernel_queued;
 	text_copy(thread->name, name, sizeof thread->name);
 	spin_init(&thread->lock, LOCK_RANK_THREAD);
@@ -95,7 +96,7 @@ static status_t make_user_parts(struct thread *thread)
 	paddr_t ring = frame_alloc(0, FRAME_ZERO);
 	if (!ring)
 		return STATUS(NO_MEMORY);
-	status_t status = aspace_map_frames(thread->process->space, 0, false, ring, PAGE_SIZE,
+	status_t status = aspace_map_frames(thread->space, 0, false, ring, PAGE_SIZE,
 		CAPOS_PROT_READ | CAPOS_PROT_WRITE, true, &thread->ring_address);
 	if (status != STATUS_OK) {
 		frame_free(ring, 0);
@@ -110,8 +111,7 @@ static void free_ring(struct thread *thread)
 {
 	if (!thread->ring)
 		return;
-	status_t status =
-		aspace_unmap_kernel(thread->process->space, thread->ring_address, PAGE_SIZE);
+	status_t status = aspace_unmap_kernel(thread->space, thread->ring_address, PAGE_SIZE);
 	VERIFY(status == STATUS_OK);
 	frame_free(virt_to_phys(thread->ring), 0);
 	thread->ring = NULL;
@@ -191,6 +191,7 @@ void thread_reclaim(struct thread *thread)
 {
 	struct process *process = thread->process;
 	free_parts(thread);
+	thread->space = NULL;
 	bool last = process && process_remove_thread(process, thread);
 	spin_lock(&thread->lock);
 	thread->gone = true;

@@ -26,6 +26,7 @@
 #include "core/rbtree.h"
 #include "sched/wait.h"
 
+struct aspace;
 struct ledger;
 struct process;
 struct queued_threads;
@@ -55,6 +56,7 @@ struct thread {
 	/* Set at creation, never changed. */
 	uint64_t id;
 	struct process *process; /* NULL: kernel thread */
+	struct aspace *space;  /* the process's, until the thread has ended; NULL: kernel thread */
 	struct ledger *ledger; /* the process's, which is charged for the record as long as somebody
 	                          holds it; NULL: not charged */
 	struct queued_threads *queued; /* the process's, by CPU */

@@ -134,7 +134,7 @@ static void page_fault_from_user(struct trap_frame *frame)
 	}
 	if (frame->error & PF_RESERVED)
 		panic("page table entry with reserved bits, address %lx", address);
-	switch (aspace_fault(thread_current()->process->space, address, access_of(frame->error))) {
+	switch (aspace_fault(thread_current()->space, address, access_of(frame->error))) {
 	case FAULT_RESOLVED:
 		return;
 	case FAULT_NOTHING:
@@ -223,9 +223,8 @@ void trap_from_kernel(struct trap_frame *frame)
 	uint64_t address = fault_address();
 	if (frame->vector == TRAP_PAGE && address >= CAPOS_USER_TOP)
 		trap_panic(frame, "the kernel's own side of a user copy cannot be reached");
-	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP && thread->process &&
-		aspace_fault(thread->process->space, address, access_of(frame->error)) ==
-			FAULT_RESOLVED)
+	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP && thread->space &&
+		aspace_fault(thread->space, address, access_of(frame->error)) == FAULT_RESOLVED)
 		return;
 	frame->rip = fixup;
 }

@@ -14,7 +14,7 @@
 #include "mm/kmem.h"
 #include "object/markers.h"
 #include "proc/process.h"
-#include "sched/park.h"
+#include "mm/park.h"
 #include "sched/thread.h"
 
 static struct process process;

@@ -11,7 +11,7 @@
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "mm/kmem.h"
-#include "sched/park.h"
+#include "mm/park.h"
 #include "sched/sched.h"
 
 const char *test_name = "?";

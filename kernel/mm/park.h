@@ -1,7 +1,7 @@
 /* Waiting on a word of memory: the only way to wait on memory. See park.c for the protocol and
  * models/park.pml for its model. */
-#ifndef CAPOS_SCHED_PARK_H
-#define CAPOS_SCHED_PARK_H
+#ifndef CAPOS_MM_PARK_H
+#define CAPOS_MM_PARK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,13 +5,12 @@
  * reads the word under the same lock without faulting anything in; if it could still read, its
  * entry is on the list before the drain looks; if not, it lets go of the lock, faults the page in
  * or fails, and starts again. models/park.pml checks this, with broken variants. */
-#include "sched/park.h"
+#include "mm/park.h"
 
 #include "core/log.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "mm/memory_object.h"
-#include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
@@ -83,7 +82,7 @@ static int64_t park_locked(
 static inline int64_t park_queued(struct thread *thread, struct park_queue *queue, uint64_t word,
 	uint64_t address, uint32_t expected, uint64_t deadline_ns)
 {
-	uint32_t *waiters = &thread->process->space->park_waiters;
+	uint32_t *waiters = &thread->space->park_waiters;
 	int64_t result;
 	/* Counted before the word is read: a drain that sees no waiters comes before the read,
 	 * which then fails. */
@@ -113,7 +112,7 @@ static __attribute__((noinline)) int64_t park_wait_shared(
 	struct park_queue *queue;
 	struct memory_object *object;
 	uint64_t offset;
-	status_t status = shared_queue(thread->process->space, address, &queue, &offset, &object);
+	status_t status = shared_queue(thread->space, address, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
 	int64_t result = park_queued(thread, queue, offset, address, expected, deadline_ns);
@@ -129,7 +128,7 @@ __attribute__((no_stack_protector)) int64_t park_wait(
 	if (shared)
 		return park_wait_shared(address, expected, deadline_ns);
 	struct thread *thread = thread_current();
-	struct park_queue *queue = &thread->process->space->parked;
+	struct park_queue *queue = &thread->space->parked;
 	return park_queued(thread, queue, address, address, expected, deadline_ns);
 }
 
@@ -211,7 +210,7 @@ static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint
 	struct memory_object *object;
 	uint64_t offset;
 	status_t status =
-		shared_queue(thread_current()->process->space, address, &queue, &offset, &object);
+		shared_queue(thread_current()->space, address, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
 	int64_t woken = wake_queued(queue, offset, count);
@@ -225,7 +224,7 @@ __attribute__((no_stack_protector)) int64_t park_wake(bool shared, uint64_t addr
 		return STATUS(MISALIGNED);
 	if (shared)
 		return park_wake_shared(address, count);
-	return wake_queued(&thread_current()->process->space->parked, address, count);
+	return wake_queued(&thread_current()->space->parked, address, count);
 }
 
 void park_drain(struct aspace *space, uint64_t start, uint64_t end)

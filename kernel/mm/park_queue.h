@@ -4,8 +4,8 @@
  * Each space and each object has a queue of its own, so nothing that another process does can
  * lengthen it. It is ordered by word and, among the threads of one word, by arrival: finding the
  * threads of a word or of a range costs the logarithm of the queue's length and what is found. */
-#ifndef CAPOS_SCHED_PARK_QUEUE_H
-#define CAPOS_SCHED_PARK_QUEUE_H
+#ifndef CAPOS_MM_PARK_QUEUE_H
+#define CAPOS_MM_PARK_QUEUE_H
 
 #include <stdbool.h>
 #include <stdint.h>
