@@ -131,7 +131,7 @@ status_t method_thread_control_set_process_profile(struct call *call,
 	(void)out;
 	if (!interval_is_valid(in->interval_ns))
 		return STATUS(INVALID_ARGUMENT);
-	sched_set_process_profile(call->process, in->interval_ns);
+	sched_set_shared_profile(&call->process->profile, in->interval_ns);
 	return STATUS_OK;
 }
 

@@ -49,10 +49,9 @@ struct process {
 	struct list_node reap_node; /* guarded by the reaper's lock */
 
 	/* Atomic. */
-	uint64_t profile_interval_ns; /* 0: no ticks */
-	uint64_t profile_used_ns;     /* CPU time since the last tick */
-	uint64_t cpu_time_ns;         /* of ended threads; atomic */
-	uint64_t peak_committed;      /* pages; set when it has ended */
+	struct shared_profile profile; /* of its threads */
+	uint64_t cpu_time_ns;          /* of ended threads */
+	uint64_t peak_committed;       /* pages; set when it has ended */
 
 	struct queued_threads queued[]; /* by CPU */
 };

@@ -25,7 +25,6 @@
 #include "sched/timer.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
-#include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
@@ -37,6 +36,7 @@
 static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
 struct queued_threads kernel_queued[CAPOS_CPUS_MAX];
+struct shared_profile kernel_profile;
 
 /* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit
  * goes below it. */
@@ -73,6 +73,7 @@ void sched_init_cpu(struct percpu *cpu)
 	idle->state = THREAD_RUNNING;
 	idle->cpu = cpu->id;
 	idle->queued = kernel_queued;
+	idle->profile = &kernel_profile;
 	list_node_init(&idle->wait_node);
 	cpu->idle = cpu->current = idle;
 }
@@ -93,9 +94,7 @@ static uint64_t next_event(const struct percpu *cpu)
 		if (tick < next)
 			next = tick;
 	}
-	uint64_t interval = current->process
-		? __atomic_load_n(&current->process->profile_interval_ns, __ATOMIC_RELAXED)
-		: 0;
+	uint64_t interval = __atomic_load_n(&current->profile->interval_ns, __ATOMIC_RELAXED);
 	if (interval && current->run_started_ns + interval < next)
 		next = current->run_started_ns + interval;
 	return next;
@@ -189,15 +188,15 @@ static uint64_t charge(const struct percpu *cpu, const struct thread *thread, ui
 									 : ran_ns * (own + 1);
 }
 
-/* The process's ticks: whoever's charge fills the interval gets the tick. */
-static void account_process(struct thread *thread, uint64_t ran_ns)
+/* Shared ticks: whoever's charge fills the interval gets the tick. */
+static void account_shared(struct thread *thread, uint64_t ran_ns)
 {
-	struct process *process = thread->process;
-	uint64_t interval = __atomic_load_n(&process->profile_interval_ns, __ATOMIC_RELAXED);
-	uint64_t used = __atomic_add_fetch(&process->profile_used_ns, ran_ns, __ATOMIC_RELAXED);
+	struct shared_profile *profile = thread->profile;
+	uint64_t interval = __atomic_load_n(&profile->interval_ns, __ATOMIC_RELAXED);
+	uint64_t used = __atomic_add_fetch(&profile->used_ns, ran_ns, __ATOMIC_RELAXED);
 	while (interval && used >= interval) {
-		if (!__atomic_compare_exchange_n(&process->profile_used_ns, &used, used % interval,
-			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (!__atomic_compare_exchange_n(&profile->used_ns, &used, used % interval, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			continue;
 		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
 		return;
@@ -212,9 +211,8 @@ static void account(struct percpu *cpu, uint64_t now)
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += charge(cpu, thread, ran);
-	if (thread->process &&
-		__atomic_load_n(&thread->process->profile_interval_ns, __ATOMIC_RELAXED))
-		account_process(thread, ran);
+	if (__atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED))
+		account_shared(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
 		thread->profile_next_ns = thread->cpu_time_ns + thread->profile_interval_ns;
 		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
@@ -429,7 +427,7 @@ static struct thread *steal(struct percpu *cpu)
 
 static void load_thread(struct percpu *cpu, struct thread *next)
 {
-	if (next->process) {
+	if (next->space) {
 		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
 		cpu->tss.rsp[0] = cpu->kernel_stack;
 		if (cpu->space != next->space)
@@ -442,7 +440,7 @@ static void load_thread(struct percpu *cpu, struct thread *next)
 
 static void save_thread(struct thread *thread)
 {
-	if (thread->process) {
+	if (thread->space) {
 		thread->fs_base = fs_base_read();
 		thread->gs_base = user_gs_base_read();
 		vector_save(thread->xsave);
@@ -527,14 +525,14 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	timer_update(cpu);
 }
 
-/* Every CPU that runs the process has to program its timer anew; the others do so when they are
- * told to look at their queues. */
-void sched_set_process_profile(struct process *process, uint64_t interval_ns)
+/* Every CPU that runs one of the threads has to program its timer anew; the others do so when they
+ * are told to look at their queues. */
+void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns)
 {
 	struct percpu *cpu = percpu();
 	account(cpu, clock_now_ns());
-	__atomic_store_n(&process->profile_used_ns, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&process->profile_interval_ns, interval_ns, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&profile->used_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&profile->interval_ns, interval_ns, __ATOMIC_SEQ_CST);
 	timer_update(cpu);
 	uint64_t online = cpus_online();
 	for (unsigned id = cpu_next(online, cpu->id); id != cpu->id; id = cpu_next(online, id))

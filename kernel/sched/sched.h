@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct percpu;
-struct process;
+struct shared_profile;
 struct thread;
 struct trap_frame;
 
@@ -21,7 +21,15 @@ struct queued_threads {
 	uint32_t count;
 } __attribute__((aligned(64)));
 
-extern struct queued_threads kernel_queued[]; /* of the kernel's own threads */
+/* Ticks by the CPU time of several threads together. Atomic. */
+struct shared_profile {
+	uint64_t interval_ns; /* 0: no ticks */
+	uint64_t used_ns;     /* CPU time since the last tick */
+};
+
+/* Of the kernel's own threads. */
+extern struct queued_threads kernel_queued[];
+extern struct shared_profile kernel_profile;
 
 void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
 _Noreturn void sched_idle(void);
@@ -52,8 +60,8 @@ void sched_switched(void);
 
 /* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
-/* The same for the CPU time of all threads of the process. */
-void sched_set_process_profile(struct process *process, uint64_t interval_ns);
+/* The same for the CPU time of all threads that share the profile. */
+void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns);
 
 /* Deadlines of waits, on this CPU's timer. */
 void timer_arm(struct thread *thread, uint64_t deadline_ns);

@@ -56,6 +56,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
 	thread->process = process;
 	thread->space = process ? process->space : NULL;
+	thread->profile = process ? &process->profile : &kernel_profile;
 	thread->queued = process ? process->queued : kernel_queued;
 	text_copy(thread->name, name, sizeof thread->name);
 	spin_init(&thread->lock, LOCK_RANK_THREAD);

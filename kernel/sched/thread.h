@@ -31,6 +31,7 @@ struct ledger;
 struct process;
 struct queued_threads;
 struct ring;
+struct shared_profile;
 
 #ifdef CAPOS_KASAN
 #define KERNEL_STACK_ORDER 2 /* the checks' calls need room */
@@ -59,9 +60,10 @@ struct thread {
 	struct aspace *space;  /* the process's, until the thread has ended; NULL: kernel thread */
 	struct ledger *ledger; /* the process's, which is charged for the record as long as somebody
 	                          holds it; NULL: not charged */
-	struct queued_threads *queued; /* the process's, by CPU */
-	void *stack;                   /* kernel stack, lowest address */
-	void *xsave;                   /* vector state while not running; NULL: kernel thread */
+	struct queued_threads *queued;  /* the process's, by CPU */
+	struct shared_profile *profile; /* the process's */
+	void *stack;                    /* kernel stack, lowest address */
+	void *xsave;                    /* vector state while not running; NULL: kernel thread */
 	char name[CAPOS_THREAD_NAME_MAX + 1];
 
 	/* The ring page as the kernel sees it, its user address, and the indices the kernel trusts.
