@@ -1,8 +1,10 @@
 /* Notifications, suspension and kill, against a thread that runs, enters the kernel, waits, is
  * preempted, moves and ends.
  *
- * Models  kernel/sched/thread.c: thread_notify, thread_kill, thread_exit
- *         kernel/sched/notify.c: notify_due, return_to_user, deliver_pending, stop_here, notify_resume
+ * Models  kernel/sched/thread.c: thread_notify, thread_kill
+ *         kernel/sched/thread.h: notify_due
+ *         kernel/proc/thread.c: thread_exit
+ *         kernel/proc/notify.c: return_to_user, deliver_pending, stop_here, notify_resume
  *         kernel/sched/sched.c: sched_poke, sched_block, acknowledge_suspension, sched_wake, switch_to
  *         kernel/object/thread_handle.c: is_quiet, suspend, resume
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode

@@ -7,7 +7,9 @@
 #include "core/log.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
+#include "arch/x86_64/trap_frame.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "mm/park.h"
 #include "sched/thread.h"
 

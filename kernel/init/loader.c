@@ -19,6 +19,8 @@
 #include "init/elf.h"
 #include "proc/boot_image.h"
 #include "proc/process.h"
+#include "proc/thread.h"
+#include "arch/x86_64/trap_frame.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 
@@ -353,6 +355,7 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 		return refuse(loading, status, "no memory for the first thread");
 	struct capos_cap_set_header *header = phys_to_virt(loading->process->capset_frame);
 	header->ring_address = thread->ring_address;
+	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];
 	struct trap_frame *frame = thread_frame(thread);
 	frame->rip = loading->image.entry;
 	frame->rsp = loading->stack_pointer;

@@ -21,9 +21,9 @@
 #include "mm/frame.h"
 #include "proc/process.h"
 #include "proc/reaper.h"
+#include "proc/thread.h"
 #include "init/run.h"
 #include "sched/sched.h"
-#include "sched/thread.h"
 
 #define LOW_MEMORY_TAKEN 0x10000ul /* page 0, the processors' trampoline */
 #define LOW_MEMORY_END 0x100000ul

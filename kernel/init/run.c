@@ -18,6 +18,7 @@
 #include "init/loader.h"
 #include "proc/boot_image.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 #include "sched/wait.h"

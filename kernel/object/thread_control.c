@@ -3,9 +3,10 @@
 #include "arch/x86_64/percpu.h"
 #include "call/call.h"
 #include "core/string.h"
+#include "proc/notify.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "sched/clock.h"
-#include "sched/notify.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "object/thread_info.h"
@@ -166,6 +167,7 @@ status_t method_thread_spawner_spawn(struct call *call,
 	status = thread_create(call->process, name, NULL, NULL, &thread);
 	if (status != STATUS_OK)
 		return status == STATUS(WRONG_STATE) ? STATUS(LIMIT_REACHED) : status;
+	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];
 	struct trap_frame *frame = thread_frame(thread);
 	frame->rip = in->entry;
 	frame->rsp = in->stack;

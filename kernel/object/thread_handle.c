@@ -7,7 +7,7 @@
 #include "object/thread_info.h"
 #include "proc/process.h"
 #include "sched/clock.h"
-#include "sched/notify.h"
+#include "proc/notify.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"

@@ -3,6 +3,7 @@
 #include "proc/fault.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/trap_frame.h"
 #include "core/log.h"
 #include "dev/channel.h"
 #include "mm/kmem.h"

@@ -5,7 +5,7 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "proc/process.h"
-#include "sched/thread.h"
+#include "proc/thread.h"
 #include "sched/wait.h"
 
 static struct spinlock reaper_lock = SPINLOCK_INIT(WAIT);

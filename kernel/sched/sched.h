@@ -71,6 +71,10 @@ void timer_cancel(struct thread *thread);
  * does not come back meanwhile. */
 bool sched_is_off_cpu(const struct thread *thread);
 
+/* After the last switch away from an ended thread: frees what it could not free itself, and may
+ * free the record. Provided by proc/thread.c, which made them. */
+void thread_reclaim(struct thread *thread);
+
 /* Makes a running thread look at its exit work soon; any CPU. */
 void sched_poke(struct thread *thread);
 

@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "arch/x86_64/trap_frame.h"
 #include "capos_kernel/status.h"
 #include "core/list.h"
 #include "core/lock.h"
@@ -127,16 +126,6 @@ struct thread {
 	struct list_node process_node; /* guarded by process->lock */
 };
 
-/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
- * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
- * ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
- * thread_frame(), and fs_base. One reference, the caller's; running holds another. Refuses as
- * process_add_thread does. */
-status_t thread_create(struct process *process, const char *name, void (*function)(void *),
-	void *argument, struct thread **thread) MUST_CHECK;
-struct trap_frame *thread_frame(struct thread *thread);
-void thread_start(struct thread *thread);
-
 #ifdef CAPOS_HOST_TEST
 struct thread *thread_current(void);
 #else
@@ -150,18 +139,22 @@ static inline struct thread *thread_current(void)
 }
 #endif
 
-/* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
-_Noreturn void thread_exit(int32_t code);
-
 /* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of
  * its wait when it blocks. */
 void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
 
+/* Is something pending that the thread would take now? models/notify.pml models it. */
+static inline bool notify_due(const struct thread *thread)
+{
+	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
+		return true;
+	uint64_t pending = __atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST);
+	return (pending & ~__atomic_load_n(&thread->notify_mask, __ATOMIC_SEQ_CST)) &&
+		__atomic_load_n(&thread->notify_handler, __ATOMIC_SEQ_CST);
+}
+
 /* Makes the thread end at its next return to user mode, soon. */
 void thread_kill(struct thread *thread);
-
-/* After the last switch away from an ended thread: frees what it could not free itself. */
-void thread_reclaim(struct thread *thread);
 
 /* CPU time used so far. */
 uint64_t thread_cpu_time_ns(struct thread *thread);

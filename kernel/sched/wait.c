@@ -12,7 +12,6 @@
 #include "sched/wait.h"
 
 #include "sched/clock.h"
-#include "sched/notify.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 

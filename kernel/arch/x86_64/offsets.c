@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "arch/x86_64/percpu.h"
+#include "arch/x86_64/trap_frame.h"
 #include "sched/thread.h"
 
 #define OFFSET(name, value) __asm__ volatile("\n@define " #name " %c0" : : "i"(value))

@@ -13,9 +13,9 @@
 #include "core/panic.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
-#include "proc/process.h"
-#include "sched/notify.h"
+#include "proc/notify.h"
 #include "sched/sched.h"
+#include "sched/thread.h"
 
 enum {
 	TRAP_DIVIDE = 0,

@@ -8,12 +8,14 @@
 
 #include "call/call.h"
 #include "call/trace.h"
+#include "arch/x86_64/trap_frame.h"
 #include "check.h"
 #include "kernel.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
 #include "object/markers.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "mm/park.h"
 #include "sched/thread.h"
 

@@ -1,26 +1,17 @@
 /* Notifications: faults and messages from other threads, delivered as a frame on the thread's own
  * notification stack. docs/abi.md has the contract. */
-#ifndef CAPOS_SCHED_NOTIFY_H
-#define CAPOS_SCHED_NOTIFY_H
+#ifndef CAPOS_PROC_NOTIFY_H
+#define CAPOS_PROC_NOTIFY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
-#include "sched/thread.h"
+
+struct thread;
+struct trap_frame;
 
 /* The current thread's user code faulted: delivers at once, or ends the process with a report. */
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address);
-
-/* Is something pending that the thread would take now? */
-static inline bool notify_due(const struct thread *thread)
-{
-	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
-		return true;
-	uint64_t pending = __atomic_load_n(&thread->notify_pending, __ATOMIC_SEQ_CST);
-	return (pending & ~__atomic_load_n(&thread->notify_mask, __ATOMIC_SEQ_CST)) &&
-		__atomic_load_n(&thread->notify_handler, __ATOMIC_SEQ_CST);
-}
 
 /* Called on the way to user mode when resched or exit work is set; returns with the frame to leave
  * by. */

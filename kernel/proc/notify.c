@@ -8,7 +8,7 @@
  *
  * models/notify.pml models pending bits, exit work, suspension and the way back to user mode.
  */
-#include "sched/notify.h"
+#include "proc/notify.h"
 
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
@@ -18,6 +18,7 @@
 #include "mm/user.h"
 #include "proc/fault.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"

@@ -1,0 +1,201 @@
+/* Threads: creation and end. models/notify.pml models thread_exit. */
+#include "proc/thread.h"
+
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/asm.h"
+#include "arch/x86_64/percpu.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/aspace.h"
+#include "mm/frame.h"
+#include "mm/kmem.h"
+#include "mm/ledger.h"
+#include "proc/process.h"
+#include "proc/reaper.h"
+#include "sched/sched.h"
+#include "sched/thread.h"
+
+#define USER_FLAGS 0x202ul /* interrupts on, reserved bit 1 */
+
+static uint64_t last_id;
+
+/* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state
+ * until it has ended, the record as long as somebody holds it. Frames that hold several small
+ * things are charged whole. */
+#define PARTS_PAGES ((1ul << KERNEL_STACK_ORDER) + 3)
+#define RECORD_PAGES 1ul
+
+static void thread_destroy(struct object *object)
+{
+	struct thread *thread = container_of(object, struct thread, object);
+	if (thread->ledger) {
+		ledger_credit(thread->ledger, RECORD_PAGES);
+		ledger_release(thread->ledger);
+	}
+	kmem_free(thread);
+}
+
+static const struct object_ops thread_ops = { thread_destroy };
+
+static bool charge(struct thread *thread)
+{
+	if (!ledger_charge(thread->space->ledger, PARTS_PAGES + RECORD_PAGES))
+		return false;
+	thread->ledger = ledger_retain(thread->space->ledger);
+	return true;
+}
+
+static void init_record(struct thread *thread, struct process *process, const char *name)
+{
+	object_init(&thread->object, NULL, &thread_ops);
+	thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	thread->process = process;
+	thread->space = process ? process->space : NULL;
+	thread->profile = process ? &process->profile : &kernel_profile;
+	thread->queued = process ? process->queued : kernel_queued;
+	text_copy(thread->name, name, sizeof thread->name);
+	spin_init(&thread->lock, LOCK_RANK_THREAD);
+	wait_queue_init(&thread->joiners);
+	wait_queue_init(&thread->suspenders);
+	wait_queue_init(&thread->suspended);
+	list_node_init(&thread->wait_node);
+	list_node_init(&thread->process_node);
+	thread->state = THREAD_BLOCKED;
+	thread->affinity = UINT64_MAX;
+}
+
+/* What switch_context and thread_begin expect on a fresh stack: six callee-saved registers, the
+ * return address, and for user threads the frame right under the top. */
+static void prepare_stack(struct thread *thread, void (*function)(void *), void *argument)
+{
+	uint64_t *frame = (uint64_t *)thread_frame(thread);
+	uint64_t *stack = frame - 7;
+	stack[0] = stack[1] = stack[2] = 0; /* r15, r14, r13 */
+	stack[3] = (uint64_t)argument;      /* r12 */
+	stack[4] = (uint64_t)function;      /* rbx */
+	stack[5] = 0;                       /* rbp */
+	stack[6] = (uint64_t)thread_begin;
+	thread->stack_pointer = (uint64_t)stack;
+	*thread_frame(thread) = (struct trap_frame){
+		.cs = SELECTOR_USER_CODE, .ss = SELECTOR_USER_DATA, .rflags = USER_FLAGS
+	};
+}
+
+static status_t make_user_parts(struct thread *thread)
+{
+	if (!charge(thread))
+		return STATUS(NO_MEMORY);
+	thread->xsave = kmem_alloc(vector_size());
+	if (!thread->xsave)
+		return STATUS(NO_MEMORY);
+	vector_init_area(thread->xsave);
+	paddr_t ring = frame_alloc(0, FRAME_ZERO);
+	if (!ring)
+		return STATUS(NO_MEMORY);
+	status_t status = aspace_map_frames(thread->space, 0, false, ring, PAGE_SIZE,
+		CAPOS_PROT_READ | CAPOS_PROT_WRITE, true, &thread->ring_address);
+	if (status != STATUS_OK) {
+		frame_free(ring, 0);
+		return status;
+	}
+	thread->ring = phys_to_virt(ring);
+	thread->ring->thread_id = thread->id;
+	return STATUS_OK;
+}
+
+static void free_ring(struct thread *thread)
+{
+	if (!thread->ring)
+		return;
+	status_t status = aspace_unmap_kernel(thread->space, thread->ring_address, PAGE_SIZE);
+	VERIFY(status == STATUS_OK);
+	frame_free(virt_to_phys(thread->ring), 0);
+	thread->ring = NULL;
+}
+
+/* Everything but the record itself. */
+static void free_parts(struct thread *thread)
+{
+	if (thread->stack)
+		frame_free(virt_to_phys(thread->stack), KERNEL_STACK_ORDER);
+	if (thread->xsave)
+		kmem_free(thread->xsave);
+	if (thread->scratch)
+		kmem_free(thread->scratch);
+	if (thread->ledger)
+		ledger_credit(thread->ledger, PARTS_PAGES);
+}
+
+status_t thread_create(struct process *process, const char *name, void (*function)(void *),
+	void *argument, struct thread **result)
+{
+	struct thread *thread = kmem_alloc(sizeof *thread);
+	if (!thread)
+		return STATUS(NO_MEMORY);
+	init_record(thread, process, name);
+	status_t status = STATUS(NO_MEMORY);
+	paddr_t stack = frame_alloc(KERNEL_STACK_ORDER, 0);
+	if (!stack)
+		goto refuse;
+	thread->stack = phys_to_virt(stack);
+	prepare_stack(thread, function, argument);
+	if (process) {
+		status = make_user_parts(thread);
+		if (status == STATUS_OK)
+			status = process_add_thread(process, thread);
+		if (status != STATUS_OK)
+			goto refuse;
+		object_retain(&process->object);
+	}
+	object_retain(&thread->object); /* for running */
+	*result = thread;
+	return STATUS_OK;
+refuse:
+	free_ring(thread);
+	free_parts(thread);
+	object_release(&thread->object);
+	return status;
+}
+
+struct trap_frame *thread_frame(struct thread *thread)
+{
+	return (struct trap_frame *)((uint64_t)thread->stack + KERNEL_STACK_SIZE) - 1;
+}
+
+void thread_start(struct thread *thread)
+{
+	sched_start(thread);
+}
+
+void thread_exit(int32_t code)
+{
+	struct thread *thread = thread_current();
+	struct process *process = thread->process;
+	if (process)
+		free_ring(thread);
+	spin_lock(&thread->lock);
+	thread->exit_code = code;
+	thread->ended = true;
+	wait_queue_wake(&thread->suspenders, UINT32_MAX);
+	spin_unlock(&thread->lock);
+	sched_end();
+}
+
+/* The process counts the thread until here, so that when the last one is gone nothing of them is
+ * left. */
+void thread_reclaim(struct thread *thread)
+{
+	struct process *process = thread->process;
+	free_parts(thread);
+	thread->space = NULL;
+	bool last = process && process_remove_thread(process, thread);
+	spin_lock(&thread->lock);
+	thread->gone = true;
+	wait_queue_wake(&thread->joiners, UINT32_MAX);
+	spin_unlock(&thread->lock);
+	object_release(&thread->object);
+	if (last)
+		reaper_add(process);
+	else if (process)
+		object_release(&process->object);
+}

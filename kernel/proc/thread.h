@@ -1,0 +1,26 @@
+/* Making and ending threads. What a thread is and what others may do to it: sched/thread.h. */
+#ifndef CAPOS_PROC_THREAD_H
+#define CAPOS_PROC_THREAD_H
+
+#include <stdint.h>
+
+#include "capos_kernel/status.h"
+
+struct process;
+struct thread;
+struct trap_frame;
+
+/* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
+ * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
+ * ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
+ * thread_frame(), fs_base, and the interface by which capabilities name it. One reference, the
+ * caller's; running holds another. Refuses as process_add_thread does. */
+status_t thread_create(struct process *process, const char *name, void (*function)(void *),
+	void *argument, struct thread **thread) MUST_CHECK;
+struct trap_frame *thread_frame(struct thread *thread);
+void thread_start(struct thread *thread);
+
+/* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
+_Noreturn void thread_exit(int32_t code);
+
+#endif
