@@ -43,8 +43,8 @@ static void chacha_rfc8439_a_1(void)
 
 static void command_line_words(void)
 {
-	const char *line =
-		"  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
+	const char *line = "  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12"
+			   " virtio_mmio.device=1K@4096:3 stats=";
 	const char *at = line, *value;
 	size_t length;
 	struct mmio_device_word device;

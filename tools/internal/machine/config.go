@@ -111,7 +111,8 @@ func (c *Config) Args(bootImage string) []string {
 	} else {
 		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device",
 			"virtconsole,chardev=host",
-			"-object", "rng-builtin,id=rng", "-device", "virtio-rng-"+c.bus()+",rng=rng")
+			"-object", "rng-builtin,id=rng", "-device",
+			"virtio-rng-"+c.bus()+",rng=rng")
 	}
 	if c.ICount {
 		args = append(args, "-icount", "shift=0,sleep=off")

@@ -128,7 +128,8 @@ func passThroughCases() []toolCase {
 		{name: "environment", flags: []string{"-e", "A=1", "-e", "B=", "-e", "A=2", "-e",
 			"FROM_HOST", "-w", "/some/dir"},
 			env: []string{"FROM_HOST=x y", "NOT_PASSED=1"}, args: []string{"env"},
-			stdout: "PATH=/bin\nHOME=/tmp/home\nTMPDIR=/tmp\nPWD=/some/dir\nB=\nA=2\nFROM_HOST=x y\n"},
+			stdout: "PATH=/bin\nHOME=/tmp/home\nTMPDIR=/tmp\nPWD=/some/dir\n" +
+				"B=\nA=2\nFROM_HOST=x y\n"},
 		{name: "icount", flags: []string{"--icount"}, args: []string{"both"},
 			stdout: "to stdout\n"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"},
@@ -202,7 +203,8 @@ func faultCases() []toolCase {
 func (s *suite) tool(ctx context.Context, args ...string) *exec.Cmd {
 	self := filepath.Join(s.root, "build", "tools", "capos")
 	cmd := hostCommand(ctx, os.TempDir(), self, args...)
-	cmd.Env = append(repo.Without(cmd.Env, repo.RunFlagsVar), "CAPOS_ROOT="+s.root, repo.StrictVar+"=1")
+	cmd.Env = append(repo.Without(cmd.Env, repo.RunFlagsVar), "CAPOS_ROOT="+s.root,
+		repo.StrictVar+"=1")
 	return cmd
 }
 
