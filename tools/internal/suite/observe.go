@@ -87,8 +87,8 @@ func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (st
 			err = fmt.Errorf("standard output is %q", stdout.String())
 		}
 		if err == nil {
-			err = c.judge(strings.Split(strings.TrimSuffix(stderr.String(), "\n"),
-				"\n"))
+			text := strings.TrimSuffix(withoutProgress(stderr.String()), "\n")
+			err = c.judge(strings.Split(text, "\n"))
 		}
 		checks = append(checks, single(strings.TrimPrefix(c.flag, "--"), err,
 			stderr.String())...)
