@@ -14,7 +14,9 @@ struct BootImageHeader $C.fixed(64) {
   fileCount @4 :UInt64;
   filesOffset @5 :UInt64;      # BootFile[fileCount]; entry 0 is the root directory
   totalSize @6 :UInt64;
-  reserved @7 :Data $C.length(16);
+  inputOffset @7 :UInt64;
+  # What the host has to say, as frames of the host channel; 0: it says it over the channel.
+  inputSize @8 :UInt64;
 }
 
 struct BootProgram $C.fixed(128) {

@@ -35,6 +35,14 @@ static uint64_t method_counts[INTERFACE_COUNT][METHODS_MAX],
 	method_refusals[INTERFACE_COUNT][METHODS_MAX];      /* atomic */
 static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1]; /* atomic */
 
+/* Depends on every call so far and on their order. Two runs that differ in a call differ here. */
+static uint64_t order_digest; /* guarded by order_lock */
+static struct spinlock order_lock = SPINLOCK_INIT(OBJECT);
+
+/* FNV-1a over words, as it is published for bytes (64-bit prime and offset basis). */
+#define FNV_PRIME 0x100000001b3ul
+#define FNV_BASIS 0xcbf29ce484222325ul
+
 static const char *const transport_names[] = { "none", "invalidRequest", "invalidParamsBuffer",
 	"invalidResultBuffer", "invokeFailed", "unsupportedOpcode", "applicationException",
 	"exceptionTruncated" };
@@ -44,6 +52,15 @@ void call_trace_init(const char *command_line)
 	tracing = command_line_has(command_line, "trace", NULL);
 	counting = command_line_has(command_line, "stats", NULL);
 	call_observed = tracing || counting;
+}
+
+static void note_order(uint64_t cap, uint64_t called, uint64_t outcome)
+{
+	const uint64_t words[] = { thread_current()->id, cap, called, outcome };
+	spin_lock(&order_lock);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		order_digest = (order_digest ^ words[i]) * FNV_PRIME;
+	spin_unlock(&order_lock);
 }
 
 __attribute__((format(printf, 1, 2))) static void line_add(const char *format, ...)
@@ -156,8 +173,11 @@ static void count_method(const struct call *call, const struct method_desc *meth
 void call_observe(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap)
 {
-	if (counting)
+	if (counting) {
 		count_method(call, method, status);
+		note_order(call->cap, (uint64_t)(method - call->object->interface->methods),
+			(uint64_t)status);
+	}
 	if (!tracing)
 		return;
 	spin_lock(&line_lock);
@@ -175,6 +195,8 @@ void call_observe(const struct call *call, const struct method_desc *method, con
 
 void call_observe_miss(cap_id_t cap, uint32_t ordinal)
 {
+	if (counting)
+		note_order(cap, ordinal, (uint64_t)STATUS_TRANSPORT(INVOKE_FAILED));
 	if (!tracing)
 		return;
 	spin_lock(&line_lock);
@@ -201,8 +223,10 @@ static void line_add_park_result(int64_t result)
 
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
 {
-	if (counting)
+	if (counting) {
 		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
+		note_order(cap, (uint64_t)opcode << 32, (uint64_t)result);
+	}
 	if (!tracing)
 		return;
 	spin_lock(&line_lock);
@@ -238,6 +262,7 @@ void call_stats_begin(void)
 	memset(method_counts, 0, sizeof method_counts);
 	memset(method_refusals, 0, sizeof method_refusals);
 	memset(operation_counts, 0, sizeof operation_counts);
+	order_digest = FNV_BASIS;
 }
 
 static void send_interface_counts(uint32_t index)
@@ -265,4 +290,6 @@ void call_stats_send(const struct process *process)
 		if (operation_counts[opcode])
 			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n",
 				operation_counts[opcode], operation_name(opcode));
+	channel_printf(CAPOS_HOST_FRAME_STATS, "calls in order %016lx, clock at %lu ns\n",
+		order_digest, clock_now_ns());
 }

@@ -40,6 +40,9 @@ static struct spinlock input_lock = SPINLOCK_INIT(OBJECT);
 static struct channel_input input;      /* guarded by input_lock */
 static struct wait_queue input_readers; /* guarded by input_lock */
 
+static const uint8_t *preset; /* guarded by input_lock: frames in memory not yet taken */
+static size_t preset_left;    /* guarded by input_lock */
+
 void channel_init(const char *command_line, struct virtio_device *console)
 {
 	wait_queue_init(&input_readers);
@@ -152,6 +155,32 @@ static void pump_and_deliver(void)
 	spin_unlock(&input_lock);
 	if (keys)
 		deliver_keys(keys);
+}
+
+static const uint8_t *preset_receive(size_t room, size_t *got)
+{
+	const uint8_t *bytes = preset;
+	*got = room < preset_left ? room : preset_left;
+	preset += *got;
+	preset_left -= *got;
+	return *got ? bytes : NULL;
+}
+
+static void preset_receive_done(void)
+{
+}
+
+void channel_preset_input(const void *frames, size_t size)
+{
+	if (!listening)
+		return;
+	spin_lock(&input_lock);
+	preset = frames;
+	preset_left = size;
+	transport.receive = preset_receive;
+	transport.receive_done = preset_receive_done;
+	spin_unlock(&input_lock);
+	pump_and_deliver();
 }
 
 void channel_interrupt(void)

@@ -33,6 +33,9 @@ bool channel_present(void);
  * taking it. */
 void channel_drain(void);
 
+/* From now on what the host sends is taken from memory, which stays: whole frames, then nothing
+ * more. The device is not looked at again. Before programs run. */
+void channel_preset_input(const void *frames, size_t size);
 /* Interrupt: moves received bytes into the input buffer, handles keys. */
 void channel_interrupt(void);
 /* Reads input for Console.read: up to size bytes; 0 at end of file; blocks, interruptible. */

@@ -200,6 +200,8 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 		power_off();
 	}
 	boot_image_set(&image);
+	if (image.input)
+		channel_preset_input(image.input, image.input_size);
 	for (uint32_t i = 0; i < image.program_count;) {
 		uint32_t count = together_with(i);
 		run_together(i, count);

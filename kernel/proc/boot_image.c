@@ -44,6 +44,8 @@ status_t boot_image_open(
 	else if (!table_inside(header.files_offset, header.file_count,
 			 sizeof(struct capos_boot_file), header.total_size))
 		*reason = "file table outside the image";
+	else if (!table_inside(header.input_offset, header.input_size, 1, header.total_size))
+		*reason = "input outside the image";
 	if (**reason)
 		return STATUS(OUT_OF_RANGE);
 	*image = (struct boot_image){
@@ -51,6 +53,8 @@ status_t boot_image_open(
 		.size = header.total_size,
 		.program_count = header.program_count,
 		.programs_offset = header.programs_offset,
+		.input = header.input_offset ? (const uint8_t *)bytes + header.input_offset : NULL,
+		.input_size = header.input_size,
 		.manifest_size = larger(sizeof header,
 			larger(header.programs_offset +
 					header.program_count * sizeof(struct capos_boot_program),

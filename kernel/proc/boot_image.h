@@ -21,6 +21,8 @@ struct boot_image {
 	uint64_t size; /* as the header says: at most what was loaded */
 	uint32_t program_count;
 	uint64_t programs_offset;
+	const uint8_t *input; /* frames from the host; NULL: they come over the channel */
+	uint64_t input_size;
 	uint64_t manifest_size; /* through the end of the program and file tables: what
 	                           BootImage.readManifest shows */
 };

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"capos.dev/tools/internal/bootimage"
@@ -17,10 +18,9 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
-const execText = `Runs a program the way go run and go test expect of a foreign system's
-programs: environment, arguments, working directory, standard streams and exit status pass
-through, the files of the working directory are there read-only under their own names, /tmp is
-writable, and the profiles and coverage files that -test flags name come back.
+const execText = `Runs a program the way go run and go test expect of a foreign system's programs: environment, arguments, working directory,
+standard streams and exit status pass through, the files of the working directory are there read-only under their own
+names, /tmp is writable, and the profiles and coverage files that -test flags name come back.
 Flags for the machine come from CAPOS_RUN_FLAGS, because the go command leaves no room for them.`
 
 type execFlags struct {
@@ -53,6 +53,9 @@ func execCommand(args []string) int {
 	config, err := e.config(root)
 	if err != nil {
 		return cli.Fail(err)
+	}
+	if e.batch != "" && config.Seed != nil {
+		return cli.Failf("--seed does not go with --batch")
 	}
 	if e.batch != "" {
 		return runBatchFile(root, config, &e.machineFlags, e.batch)
@@ -88,11 +91,15 @@ func (l *launch) prepareExec(args []string) error {
 			return err
 		}
 	}
-	if err := l.tree.AddHostFile(elf, elf); err != nil {
+	inside := func(name string) string { return name }
+	if l.config.Seed != nil {
+		inside = withoutNumber
+	}
+	if err := l.tree.AddHostFile(elf, inside(elf)); err != nil {
 		return err
 	}
 	for _, output := range testOutputs(args[1:], dir) {
-		l.exports.add(output.path, output.path, output.dir)
+		l.exports.add(inside(output.path), output.path, output.dir)
 	}
 	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
 		if cover, err = filepath.Abs(cover); err != nil {
@@ -101,9 +108,21 @@ func (l *launch) prepareExec(args []string) error {
 		l.exports.add(cover, cover, true)
 	}
 	env := append(execEnv(os.Environ()), "HOME="+bootimage.Home, "TMPDIR=/tmp", "PWD="+dir)
-	l.program = bootimage.Program{Path: elf, Args: append([]string{elf}, args[1:]...),
+	words := append([]string{elf}, args[1:]...)
+	for i, word := range words {
+		words[i] = inside(word)
+	}
+	l.program = bootimage.Program{Path: words[0], Args: words,
 		Env: bootimage.LastWins(append(env, l.exports.env()...))}
 	return nil
+}
+
+// goBuildNumber is what the go command puts behind the name of each of its temporary directories.
+var goBuildNumber = regexp.MustCompile(`/go-build[0-9]+/`)
+
+// withoutNumber gives a path below such a directory that is the same for every run of the command.
+func withoutNumber(name string) string {
+	return goBuildNumber.ReplaceAllString(name, "/go-build/")
 }
 
 // isTest tells a test binary from a program: go test names its binaries so and always passes flags

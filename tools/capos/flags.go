@@ -15,6 +15,7 @@ import (
 // machineFlags are the flags about the virtual machine, shared by every command that boots one.
 type machineFlags struct {
 	memory, machine, cpu, accel, kernel        string
+	seed, date                                 string
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 
@@ -39,6 +40,9 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 			"undefined operation")
 	fs.BoolVar(&m.icount, "icount", false,
 		"instruction-exact on one CPU: a guest nanosecond is one instruction")
+	fs.StringVar(&m.seed, "seed", "",
+		"a run that repeats exactly: `NUMBER` stands for all chance; docs/seed.md")
+	fs.StringVar(&m.date, "date", defaultDate, "`DATE` at power-on of a run with --seed")
 	fs.BoolVar(&m.trace, "trace", false,
 		"name every capability call with arguments and result on standard error")
 	fs.BoolVar(&m.stats, "stats", false,
@@ -64,11 +68,14 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if m.kernel != "release" && m.kernel != "debug" {
 		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
 	}
+	seed, err := m.seedConfig()
+	if err != nil {
+		return nil, err
+	}
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory,
-		CPUs: m.cpus, ICount: m.icount,
-		Kernel: repo.Kernel(root,
-			m.kernel), Trace: m.trace, Stats: m.stats, Words: m.kernelArgs,
-		Extra: m.qemuArgs}
+		CPUs: m.cpus, ICount: m.icount || seed != nil, Seed: seed,
+		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats,
+		Words: m.kernelArgs, Extra: m.qemuArgs}
 	if m.gdb {
 		if c.GDB, err = machine.GDBAddress(); err != nil {
 			return nil, err

@@ -53,6 +53,9 @@ func (l *launch) run() int {
 	if err := machine.CheckQEMU(); err != nil {
 		return cli.Fail(err)
 	}
+	if err := l.seed(); err != nil {
+		return cli.Fail(err)
+	}
 	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
 	if err != nil {
 		return cli.Fail(err)
@@ -68,7 +71,12 @@ func (l *launch) run() int {
 		defer timer.Stop()
 	}
 	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Notes: os.Stderr, Keys: signalKeys(stop)}
+		Notes: os.Stderr}
+	if l.config.Seed == nil {
+		guest.Keys = signalKeys(stop)
+	} else {
+		endOnSignal(stop)
+	}
 	if l.exports != nil {
 		guest.File = l.exports.receive
 	}
@@ -79,7 +87,12 @@ func (l *launch) run() int {
 	if err != nil {
 		return cli.Fail(fmt.Errorf("cannot start QEMU: %w", err))
 	}
-	return l.explain(outcome)
+	status := l.explain(outcome)
+	if l.config.Seed != nil && l.flags.stats {
+		fmt.Fprintf(os.Stderr, "capos: seed %d, digest of the run %s\n",
+			l.config.Seed.Number, outcome.Digest)
+	}
+	return status
 }
 
 // signalKeys turns signals to this process into keys of the machine's console. A second interrupt
@@ -113,6 +126,19 @@ func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
 		}
 	}()
 	return keys
+}
+
+// endOnSignal ends a machine that takes no keys.
+func endOnSignal(stop context.CancelCauseFunc) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	go func() {
+		if s := <-signals; s == syscall.SIGTERM {
+			stop(errTerminated)
+		} else {
+			stop(errInterrupt)
+		}
+	}()
 }
 
 // explain prints why the program or the machine ended, unless the program simply exited, and gives

@@ -31,13 +31,14 @@ func commands() []command {
 			new(runFlags).register},
 		{"go", "the Go toolchain for capOS: go build, go run, go test ...", goCommand, nil},
 		{"cc", "compile and link C programs for capOS", ccCommand, nil},
+		{"replay", "run a program twice with one seed and compare", replayCommand,
+			new(replayFlags).register},
 		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand,
 			new(imageFlags).register},
 		{"test", "run everything that must hold", testCommand, nil},
 		{"status", "write docs/status.md from the claims and the last test run",
 			statusCommand, nil},
-		{"doctor", "print versions and what is missing, for bug reports",
-			doctorCommand, nil},
+		{"doctor", "print versions and what is missing, for bug reports", doctorCommand, nil},
 		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)",
 			execCommand, new(execFlags).register},
 	}
@@ -51,9 +52,7 @@ func testCommand(args []string) int {
 		if c.flags != nil {
 			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 			c.flags(fs)
-			fs.VisitAll(func(f *flag.Flag) {
-				shown.Flags = append(shown.Flags, f.Name)
-			})
+			fs.VisitAll(func(f *flag.Flag) { shown.Flags = append(shown.Flags, f.Name) })
 		}
 		list = append(list, shown)
 	}

@@ -13,20 +13,17 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const runText = `Boots capOS with one program and nothing else, connects it to standard input,
-output and error, and exits with its status. PROGRAM is a program for capOS, a directory with a
-Go command or a C program, or a .go or .c file; sources are built first. Everything after PROGRAM
-is its arguments. What the program sees: /bin/NAME (itself), a writable /tmp, a working directory
-of the same name as here, the variables PATH, HOME, TMPDIR, PWD and those given with -e, and the
-files given with --files.
+const runText = `Boots capOS with one program and nothing else, connects it to standard input, output and error, and exits with its
+status. PROGRAM is a program for capOS, a directory with a Go command or a C program, or a .go or .c file; sources are built first.
+Everything after PROGRAM is its arguments. What the program sees: /bin/NAME (itself), a writable /tmp, a working directory
+of the same name as here, the variables PATH, HOME, TMPDIR, PWD and those given with -e, and the files given with --files.
 
 Exit status: the program's own (0 to 255), or
   122 the machine did not boot or has too little memory   126 PROGRAM is not a program for capOS
   123 the kernel panicked                                 127 PROGRAM was not found
   124 --timeout was reached                               125 capos itself failed
-  128+n for a program ended by a fault or key: 139 bad address or protection, 136 division or
-  floating point, 132 illegal instruction, 133 breakpoint, 135 misaligned access or out of memory,
-  130 interrupt, 131 quit, 143 terminate.`
+  128+n for a program ended by a fault or key: 139 bad address or protection, 136 division or floating point, 132 illegal
+  instruction, 133 breakpoint, 135 misaligned access or out of memory, 130 interrupt, 131 quit, 143 terminate.`
 
 type runFlags struct {
 	machineFlags
@@ -61,30 +58,41 @@ func runCommand(args []string) int {
 		return status
 	}
 	if flags.NArg() == 0 && r.batch == "" {
-		return cli.Failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first " +
-			"thing to try is ./capos run examples/hello")
+		return cli.Failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first thing " +
+			"to try is ./capos run examples/hello")
 	}
-	root, err := repo.Root()
-	if err != nil {
-		return cli.Fail(err)
-	}
-	if !r.dryRun {
-		if err := repo.Make(root, repo.KernelGoal(r.kernel)); err != nil {
-			return cli.Fail(err)
-		}
-	}
-	config, err := r.config(root)
+	l, err := r.prepare(flags.Args())
 	if err != nil {
 		return cli.Fail(err)
 	}
 	if r.batch != "" {
-		return runBatchFile(root, config, &r.machineFlags, r.batch)
-	}
-	l := &launch{root: root, config: config, flags: &r.machineFlags}
-	if err := l.prepareRun(&r, flags.Args()); err != nil {
-		return cli.Fail(err)
+		return runBatchFile(l.root, l.config, &r.machineFlags, r.batch)
 	}
 	return l.run()
+}
+
+// prepare builds the kernel and gives the machine and, unless there is a batch, the program.
+func (r *runFlags) prepare(args []string) (*launch, error) {
+	root, err := repo.Root()
+	if err != nil {
+		return nil, err
+	}
+	if !r.dryRun {
+		if err := repo.Make(root, repo.KernelGoal(r.kernel)); err != nil {
+			return nil, err
+		}
+	}
+	l := &launch{root: root, flags: &r.machineFlags}
+	if l.config, err = r.config(root); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.batch == "":
+		err = l.prepareRun(r, args)
+	case l.config.Seed != nil:
+		err = fmt.Errorf("--seed does not go with --batch")
+	}
+	return l, err
 }
 
 // prepareRun fills in the program and what it sees.

@@ -43,8 +43,8 @@ static void chacha_rfc8439_a_1(void)
 
 static void command_line_words(void)
 {
-	const char *line = "  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12"
-			   " virtio_mmio.device=1K@4096:3 stats=";
+	const char *line =
+		"  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
 	const char *at = line, *value;
 	size_t length;
 	struct mmio_device_word device;
@@ -257,6 +257,13 @@ static void boot_image_good(void)
 	CHECK(boot_image_program(&image, 1, &program, &reason) == STATUS(NOT_FOUND));
 	CHECK(boot_image_open(&bytes, sizeof bytes - 1, &image, &reason) != STATUS_OK);
 	CHECK(boot_image_open(&bytes, 63, &image, &reason) != STATUS_OK);
+	CHECK(!image.input);
+	bytes.header.input_offset = 64;
+	bytes.header.input_size = sizeof bytes - 64;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) == STATUS_OK);
+	CHECK(image.input == (const uint8_t *)&bytes + 64 && image.input_size == sizeof bytes - 64);
+	bytes.header.input_size++;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
 }
 
 static void boot_image_mistakes_are_refused(void)
@@ -275,6 +282,8 @@ static void boot_image_mistakes_are_refused(void)
 		{ 32, ~7ull, 8 },
 		{ 40, 1 << 20, 8 }, /* total size above what is there */
 		{ 40, 0, 8 },
+		{ 48, ~0ull, 8 }, /* input from outside */
+		{ 56, 1ull << 60, 8 },
 		{ PROGRAM(elf_offset), 64, 8 }, /* not a page */
 		{ PROGRAM(elf_offset), ~4095ull, 8 },
 		{ PROGRAM(elf_size), ~0ull, 8 },

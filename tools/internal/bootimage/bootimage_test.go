@@ -200,3 +200,39 @@ func BenchmarkPack(b *testing.B) {
 		Write(&buf, tree, []Program{{Path: "/prog"}})
 	}
 }
+
+// Input comes behind everything else; with a date an image says nothing of when its files changed.
+func TestInputAndDate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("contents"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	make := func() []byte {
+		tree := NewTree()
+		tree.Input, tree.Date = []byte("input"), date
+		if err := tree.AddHostFile(file, "/f"); err != nil {
+			t.Fatal(err)
+		}
+		v := pack(t, tree, Program{Path: "/f", Args: []string{"f"}})
+		if got := v.at(v.header.InputOffset, v.header.InputSize); got != "input" {
+			t.Fatalf("input %q", got)
+		}
+		for i, f := range v.files {
+			if f.MtimeNs != date.UnixNano() {
+				t.Errorf("file %d is of %d", i, f.MtimeNs)
+			}
+		}
+		return v.bytes
+	}
+	first := make()
+	if err := os.Chtimes(file, date, date.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, make()) {
+		t.Error("the image depends on the time of a file")
+	}
+	if v := pack(t, NewTree()); v.header.InputOffset != 0 || v.header.InputSize != 0 {
+		t.Errorf("an image without input: %+v", v.header)
+	}
+}

@@ -44,6 +44,14 @@ type node struct {
 // method.
 type Tree struct {
 	root *node
+
+	// Input is what the host says to the machine, as frames of the host channel; nil: it says
+	// it while the machine runs.
+	Input []byte
+
+	// Date, when it is not zero, is the time of all files, so that a package depends on what
+	// they hold and not on when they were written.
+	Date time.Time
 }
 
 // NewTree gives a tree with nothing but its root directory.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"capos.dev/tools/internal/abi"
 )
@@ -30,7 +31,8 @@ type layout struct {
 	files    []abi.BootFile
 	strings  []byte // names, link targets, arguments, environments; begins at stringsOffset
 	contents []*node
-	end      uint64
+
+	contentsEnd, end uint64
 
 	stringsOffset uint64
 }
@@ -68,7 +70,13 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 		}
 		at = n.dataOffset + uint64(n.bytes())
 	}
-	if err = pad(out, l.end-at); err != nil {
+	if err = pad(out, l.contentsEnd-at); err != nil {
+		return 0, err
+	}
+	if _, err = out.Write(tree.Input); err != nil {
+		return 0, err
+	}
+	if err = pad(out, l.end-l.contentsEnd-uint64(len(tree.Input))); err != nil {
 		return 0, err
 	}
 	return int64(l.end), out.Flush()
@@ -136,7 +144,8 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 		}
 	}
 	l.placeContents(nodes)
-	l.describeFiles(nodes, firstChild)
+	l.placeInput(tree.Input)
+	l.describeFiles(nodes, firstChild, tree.Date)
 	for i, p := range programs {
 		l.programs[i].ElfOffset = tree.lookup(p.Path).dataOffset
 	}
@@ -209,17 +218,31 @@ func (l *layout) placeContents(nodes []*node) {
 			at = alignUp(at + uint64(n.bytes()))
 		}
 	}
-	l.end = at
+	l.contentsEnd, l.end = at, at
 }
 
-func (l *layout) describeFiles(nodes []*node, firstChild map[*node]int) {
+// placeInput puts the host's frames behind all files.
+func (l *layout) placeInput(input []byte) {
+	if input == nil {
+		return
+	}
+	l.header.InputOffset, l.header.InputSize = l.end, uint64(len(input))
+	l.end = alignUp(l.end + uint64(len(input)))
+}
+
+func (l *layout) describeFiles(nodes []*node, firstChild map[*node]int,
+	date time.Time) {
 	l.files = make([]abi.BootFile, len(nodes))
 	for i, n := range nodes {
 		f := abi.BootFile{NameOffset: n.nameOffset, NameSize: uint32(len(n.name)),
 			Mode:       n.mode,
 			DataOffset: n.dataOffset, Size: uint64(n.bytes())}
-		if !n.mtime.IsZero() {
-			f.MtimeNs = n.mtime.UnixNano()
+		mtime := n.mtime
+		if !date.IsZero() {
+			mtime = date
+		}
+		if !mtime.IsZero() {
+			f.MtimeNs = mtime.UnixNano()
 		}
 		if n.isDir() {
 			f.DataOffset, f.Size = uint64(firstChild[n]), uint64(len(n.children))

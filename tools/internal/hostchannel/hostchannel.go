@@ -99,6 +99,13 @@ func (w *Writer) ForwardStdin(r io.Reader) error {
 	return w.Write(uint8(abi.HostFrameStdinEnd), nil)
 }
 
+// Input is what ForwardStdin sends, for a machine that gets it in memory.
+func Input(stdin []byte) []byte {
+	var frames bytes.Buffer
+	NewWriter(&frames).ForwardStdin(bytes.NewReader(stdin)) // a buffer takes everything
+	return frames.Bytes()
+}
+
 // SendKey presses one of the console's keys: interrupt, quit or terminate (a NotificationKind).
 func (w *Writer) SendKey(kind uint8) error { return w.Write(uint8(abi.HostFrameKey), []byte{kind}) }
 

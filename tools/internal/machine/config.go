@@ -21,7 +21,8 @@ type Config struct {
 	Accel     string // kvm or tcg; "auto" must have been resolved
 	MemoryMiB int
 	CPUs      int
-	ICount    bool // one nanosecond is one instruction; needs one CPU and tcg
+	ICount    bool  // one nanosecond is one instruction; needs one CPU and tcg
+	Seed      *Seed // nil: time, random bytes and the channel are the host's
 	// the host channel is the second serial port, and there is no virtio device: slow, but any
 	// machine has one
 	Serial bool
@@ -58,6 +59,9 @@ var Types = []string{"microvm", "q35", "pc"}
 // Validate finds settings that QEMU would refuse with a message of its own, or silently do
 // something else about.
 func (c *Config) Validate() error {
+	if err := c.validateSeed(); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(Types, c.Machine):
 		return fmt.Errorf("no machine type %q; there are %s", c.Machine, strings.Join(Types,
@@ -105,22 +109,36 @@ func (c *Config) Args(bootImage string) []string {
 		"-kernel", c.Kernel, "-initrd", bootImage, "-append", c.commandLine(),
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
-		"-chardev", "stdio,id=host,signal=off"}
+		"-chardev", c.channelDevice()}
 	if c.Serial {
 		args = append(args, "-serial", "chardev:host")
 	} else {
 		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device",
-			"virtconsole,chardev=host",
-			"-object", "rng-builtin,id=rng", "-device",
-			"virtio-rng-"+c.bus()+",rng=rng")
+			"virtconsole,chardev=host")
+		if c.Seed == nil {
+			args = append(args, "-object", "rng-builtin,id=rng",
+				"-device", "virtio-rng-"+c.bus()+",rng=rng")
+		}
 	}
 	if c.ICount {
 		args = append(args, "-icount", "shift=0,sleep=off")
+	}
+	if c.Seed != nil {
+		args = append(args, c.Seed.args()...)
 	}
 	if c.GDB != "" {
 		args = append(args, "-gdb", "tcp:"+c.GDB, "-S")
 	}
 	return append(args, c.Extra...)
+}
+
+// channelDevice is where the host channel goes: to this process by pipes, or to a file that this
+// process reads as it grows.
+func (c *Config) channelDevice() string {
+	if c.Seed != nil {
+		return "file,id=host,path=/dev/fd/4"
+	}
+	return "stdio,id=host,signal=off"
 }
 
 // bus ends the names of QEMU's virtio devices: on microvm they are plain registers.

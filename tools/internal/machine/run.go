@@ -25,7 +25,8 @@ type Guest struct {
 	Log            io.Writer // the kernel's log as it comes
 	File           func(hostchannel.FileWrite)
 	Ended          func(ProgramEnd)
-	Keys           <-chan uint8 // NotificationKinds to press
+	Frame          func(hostchannel.Frame) // every frame, before it is acted upon
+	Keys           <-chan uint8            // NotificationKinds to press
 }
 
 // ProgramEnd is how one program of the boot image ended.
@@ -47,6 +48,7 @@ type Outcome struct {
 	Stopped    error // why this process ended the machine; nil: it ended by itself
 	QEMUStatus int
 	Duration   time.Duration
+	Digest     Digest // of all that came over the channel
 }
 
 // Finished tells whether the machine went through all its programs.
@@ -100,32 +102,69 @@ func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outc
 	// receive. The death signal makes sure that no machine outlives this process, however that
 	// ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	r := &run{guest: guest, stop: stop, faults: map[uint32]*hostchannel.Fault{},
+		began: make(chan struct{})}
+	r.outcome.Digest = newDigest()
+	r.setBegan = sync.OnceFunc(func() { close(r.began) })
+	start := time.Now()
+	var err error
+	if c.Seed != nil {
+		err = r.runOnFile(ctx, cmd)
+	} else {
+		err = r.runOnPipes(ctx, cmd)
+	}
+	if err != nil && cmd.ProcessState == nil {
+		return nil, err
+	}
+	return r.finish(ctx, err, start), nil
+}
+
+// runOnPipes runs a machine whose channel is QEMU's standard input and output.
+func (r *run) runOnPipes(ctx context.Context, cmd *exec.Cmd) error {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stdout, channel, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer stdout.Close()
 	cmd.Stdout = channel
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		channel.Close()
-		return nil, err
+		return err
 	}
-	r := &run{guest: guest, channel: hostchannel.NewWriter(stdin), stop: stop,
-		faults: map[uint32]*hostchannel.Fault{}, began: make(chan struct{})}
-	r.setBegan = sync.OnceFunc(func() { close(r.began) })
+	r.channel = hostchannel.NewWriter(stdin)
 	go r.keepBlocking(channel)
-	r.serve(ctx, stdout, stderr)
-	err = cmd.Wait()
-	return r.finish(ctx, err, start), nil
+	go r.sendInput(ctx)
+	r.receive(stdout, stderr, func() {})
+	return cmd.Wait()
+}
+
+// runOnFile runs a machine whose channel is a file and goes one way.
+func (r *run) runOnFile(ctx context.Context, cmd *exec.Cmd) error {
+	channel, err := newTail()
+	if err != nil {
+		return err
+	}
+	defer channel.file.Close()
+	cmd.ExtraFiles = append(cmd.ExtraFiles, channel.file)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	channel.process = cmd.Process
+	// The end of QEMU's standard error is the end of QEMU.
+	r.receive(channel, stderr, func() { channel.ended.Store(true) })
+	return cmd.Wait()
 }
 
 // nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before
@@ -153,31 +192,30 @@ func (r *run) keepBlocking(channel *os.File) {
 	}
 }
 
-// serve handles all traffic until both of QEMU's output streams have ended.
-func (r *run) serve(ctx context.Context, stdout, stderr io.Reader) {
-	// The kernel's first frame says that it listens; a serial port would lose what is sent
-	// before.
-	go func() {
-		<-r.began
-		r.channel.ForwardStdin(r.guest.Stdin)
-	}()
-	go func() {
-		<-r.began
-		for {
-			select {
-			case kind := <-r.guest.Keys:
-				r.channel.SendKey(kind)
-			case <-ctx.Done():
-				return
-			}
+// sendInput forwards standard input and keys. The kernel's first frame says that it listens; a
+// serial port would lose what is sent before.
+func (r *run) sendInput(ctx context.Context) {
+	<-r.began
+	go r.channel.ForwardStdin(r.guest.Stdin)
+	for {
+		select {
+		case kind := <-r.guest.Keys:
+			r.channel.SendKey(kind)
+		case <-ctx.Done():
+			return
 		}
-	}()
+	}
+}
+
+// receive handles what comes from the machine until both streams have ended.
+func (r *run) receive(stdout, stderr io.Reader, logEnded func()) {
 	var streams sync.WaitGroup
 	streams.Add(2)
 	go func() {
 		defer streams.Done()
 		r.readLog(stderr)
 		r.setBegan()
+		logEnded()
 	}()
 	go func() {
 		defer streams.Done()
@@ -259,6 +297,11 @@ func (r *run) readFrames(stream io.Reader) error {
 			return nil
 		}
 		if err == nil {
+			r.outcome.Digest.Write([]byte{frame.Type})
+			r.outcome.Digest.Write(frame.Payload)
+			if r.guest.Frame != nil {
+				r.guest.Frame(frame)
+			}
 			err = r.handle(frame)
 		}
 		if err != nil {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootimage"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/hostchannel"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/report"
+)
+
+const replayText = `Runs a program twice with the same seed and compares all that the machine
+says: output, files, exit status, counts and order of calls, instructions. Nothing of it is shown.
+Flags and program are those of ./capos run.
+
+Exit status: 0 both runs are the same, 1 they differ (the first difference is printed), otherwise
+that of ./capos run.`
+
+type replayFlags struct {
+	runFlags
+	verify bool
+}
+
+func (r *replayFlags) register(fs *flag.FlagSet) {
+	r.runFlags.register(fs)
+	fs.BoolVar(&r.verify, "verify", false, "run twice and compare")
+}
+
+func replayCommand(args []string) int {
+	var r replayFlags
+	flags := cli.NewFlags("replay", "--verify --seed NUMBER [FLAGS] PROGRAM [ARGUMENTS]", replayText)
+	r.register(flags)
+	if status, ok := cli.Parse(flags, args); !ok {
+		return status
+	}
+	if !r.verify || r.machineFlags.seed == "" || flags.NArg() == 0 {
+		return cli.Failf("replay what? ./capos replay --verify --seed NUMBER PROGRAM")
+	}
+	r.stats = true
+	l, err := r.prepare(flags.Args())
+	if err == nil {
+		err = l.seed()
+	}
+	if err != nil {
+		return cli.Fail(err)
+	}
+	return l.verify()
+}
+
+// verify runs the machine twice. What the first run says goes to a file without a name, because it
+// may be more than fits in memory.
+func (l *launch) verify() int {
+	record, err := os.CreateTemp("", "capos-replay-*")
+	if err != nil {
+		return cli.Fail(err)
+	}
+	defer record.Close()
+	if err := os.Remove(record.Name()); err != nil {
+		return cli.Fail(err)
+	}
+	out := bufio.NewWriter(record)
+	writer := hostchannel.NewWriter(out)
+	first, err := l.watch(func(f hostchannel.Frame) { writer.Write(f.Type, f.Payload) })
+	if err == nil {
+		err = out.Flush()
+	}
+	if err == nil {
+		_, err = record.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return cli.Fail(err)
+	}
+	compare := comparison{first: hostchannel.NewReader(bufio.NewReader(record))}
+	second, err := l.watch(compare.frame)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	compare.end()
+	if compare.difference != "" {
+		fmt.Printf("the runs differ: %s\n", compare.difference)
+		return 1
+	}
+	fmt.Printf("both runs are the same: digest %s, %v and %v\n", second.Digest,
+		first.Duration.Round(time.Millisecond), second.Duration.Round(time.Millisecond))
+	return 0
+}
+
+var errNotFinished = errors.New("the machine did not go through its program")
+
+// watch runs the machine with nothing shown.
+func (l *launch) watch(frame func(hostchannel.Frame)) (*machine.Outcome, error) {
+	image, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
+	if err != nil {
+		return nil, err
+	}
+	defer image.Close()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	endOnSignal(stop)
+	if l.flags.timeout > 0 {
+		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
+		defer timer.Stop()
+	}
+	outcome, err := machine.Run(ctx, l.config, image, machine.Guest{Frame: frame})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot start QEMU: %w", err)
+	case errors.Is(outcome.Stopped, errTimeout):
+		return nil, cli.WithStatus(report.StatusTimeout,
+			fmt.Errorf("%s did not end within %v", l.program.Path, l.flags.timeout))
+	case errors.Is(outcome.Stopped, errInterrupt), errors.Is(outcome.Stopped, errTerminated):
+		return nil, cli.WithStatus(130, outcome.Stopped)
+	case !outcome.Finished():
+		_, text := report.Machine(outcome, l.config, nil)
+		return nil, fmt.Errorf("%w\n%s", errNotFinished, text)
+	}
+	return outcome, nil
+}
+
+// comparison holds the frames of a second run against those of a first.
+type comparison struct {
+	first      *hostchannel.Reader
+	count      int
+	sent       [256]int // bytes so far, by type of frame
+	difference string   // the first; empty: none
+}
+
+func (c *comparison) frame(second hostchannel.Frame) {
+	if c.difference != "" {
+		return
+	}
+	c.count++
+	first, err := c.first.Read()
+	switch {
+	case err != nil:
+		c.difference = fmt.Sprintf("the second goes on after the first has ended: frame %d, %s",
+			c.count, describeFrame(second))
+	case first.Type != second.Type:
+		c.difference = fmt.Sprintf("frame %d is %s, then %s", c.count, describeFrame(first),
+			describeFrame(second))
+	case !bytes.Equal(first.Payload, second.Payload):
+		i := 0
+		for i < min(len(first.Payload), len(second.Payload)) &&
+			first.Payload[i] == second.Payload[i] {
+			i++
+		}
+		c.difference = fmt.Sprintf("byte %d of %s (frame %d): %q, then %q",
+			c.sent[first.Type]+i, frameName(first.Type), c.count,
+			around(first.Payload, i), around(second.Payload, i))
+	}
+	c.sent[first.Type] += len(first.Payload)
+}
+
+// end finds what the first run said and the second did not.
+func (c *comparison) end() {
+	if c.difference != "" {
+		return
+	}
+	if frame, err := c.first.Read(); err == nil {
+		c.difference = fmt.Sprintf("the second ends before the first: frame %d, %s",
+			c.count+1, describeFrame(frame))
+	}
+}
+
+const differenceBytes = 32
+
+func around(payload []byte, at int) []byte {
+	return payload[max(0, at-differenceBytes):min(len(payload), at+differenceBytes)]
+}
+
+func describeFrame(f hostchannel.Frame) string {
+	return fmt.Sprintf("%s %q", frameName(f.Type), around(f.Payload, 0))
+}
+
+func frameName(kind uint8) string {
+	switch int(kind) {
+	case abi.HostFrameStdout:
+		return "standard output"
+	case abi.HostFrameStderr:
+		return "standard error"
+	case abi.HostFrameStats:
+		return "statistics"
+	case abi.HostFrameTrace:
+		return "trace"
+	case abi.HostFrameFile:
+		return "file"
+	case abi.HostFrameExit:
+		return "exit record"
+	case abi.HostFrameFault:
+		return "fault record"
+	case abi.HostFrameLog:
+		return "kernel log"
+	}
+	return fmt.Sprintf("frame type %d", kind)
+}
