@@ -40,10 +40,7 @@ const (
 
 // memoryUsage is MemoryUsage of the schema.
 type memoryUsage struct {
-	reservedPages, reservedLimit   uint64
-	committedPages, committedLimit uint64
-	residentPages, peakCommitted   uint64
-	machineFreePages, machinePages uint64
+	reservedPages, reservedLimit, committedPages, committedLimit, residentPages, peakCommitted, machineFreePages, machinePages uint64
 }
 
 // processInfo is ProcessInfo of the schema.

@@ -43,8 +43,8 @@ func TestFreeOSMemory(t *testing.T) {
 		debug.FreeOSMemory()
 		empty := ledger()
 		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d",
-			base.committedPages, full.committedPages, empty.committedPages,
-			base.machineFreePages, full.machineFreePages, empty.machineFreePages)
+			base.committedPages, full.committedPages,
+			empty.committedPages, base.machineFreePages, full.machineFreePages, empty.machineFreePages)
 		if full.committedPages < base.committedPages+pieces*mib/pageSize-slack {
 			t.Errorf("%d MiB in use charge only %d pages", pieces,
 				full.committedPages-base.committedPages)

@@ -2,11 +2,10 @@
 // abi/schema into everything that would otherwise repeat a number or a signature. It reads a
 // CodeGeneratorRequest on standard input and writes below the current directory (which capnp sets):
 //
-//	include/capos/abi.h           constants, enums and shared structures, for C and assembly
+//	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
 //	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
 //	libcapos/capos/stubs.h, .c    typed calls for C programs
-//	go/runtime, go/syscall        constants and structures for the Go packages that enter the
-//	                              kernel
+//	go/runtime, go/syscall        constants and structures for the two Go packages that enter the kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
 //	docs/reference.md             the interface reference
 package main

@@ -254,9 +254,7 @@ func TestCollectorChecked(t *testing.T) {
 	for _, r := range rows {
 		s := start(t, "--cpus", r.cpus, "--kernel", r.kernel, "-m", "1G", "-e",
 			"GODEBUG=gccheckmark=1,clobberfree=1", "-e", "GOGC=1",
-			"-e",
-			"SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run",
-			"^(TestCollectorStress|TestStacksMove)$")
+			"-e", "SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run", "^(TestCollectorStress|TestStacksMove)$")
 		status, out := s.end()
 		if status != 0 || strings.Count(out, "--- PASS") != 2 {
 			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status,

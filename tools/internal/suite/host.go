@@ -47,11 +47,16 @@ func (s *suite) buildSteps() []step {
 	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"},
 		{"kernel-debug", "build/kernel-debug/capos.elf"},
 		{"libcapos", "build/libcapos/libcapos.a"}} {
-		goal := b[0]
+		goal, product := b[0], filepath.Join(s.root, b[1])
 		// All CPUs: nothing may start before what it needs is built.
 		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10,
 			run: func(ctx context.Context) []check {
-				return s.buildGoal(ctx, goal, b[1])
+				out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
+					"-j2", goal).CombinedOutput()
+				if _, statErr := os.Stat(product); err == nil && statErr != nil {
+					err = fmt.Errorf("make %s succeeded without making %s", goal, b[1])
+				}
+				return single(goal, err, string(out))
 			}})
 	}
 	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10,
@@ -61,18 +66,8 @@ func (s *suite) buildSteps() []step {
 		}})
 }
 
-// buildGoal has make build a goal, which must leave its product.
-func (s *suite) buildGoal(ctx context.Context, goal, product string) []check {
-	out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s", "-j2",
-		goal).CombinedOutput()
-	if _, statErr := os.Stat(filepath.Join(s.root, product)); err == nil && statErr != nil {
-		err = fmt.Errorf("make %s succeeded without making %s", goal, product)
-	}
-	return single(goal, err, string(out))
-}
-
-// hostSteps are the groups of tests/host/host.mk, one for each directory beside it, and the tests
-// of the host tools themselves.
+// hostSteps are the groups of tests/host/host.mk, one for each directory beside it, and the tests of
+// the host tools themselves.
 func (s *suite) hostSteps() ([]step, error) {
 	programs, err := filepath.Glob(filepath.Join(s.root, "tests", "host", "*", "test_*.c"))
 	if err != nil {
@@ -251,8 +246,6 @@ func (s *suite) modelSteps() []step {
 				return s.runScript(ctx, "models", script, "--short")
 			}},
 		{name: "models/all", cpus: 1, full: true,
-			run: func(ctx context.Context) []check {
-				return s.runScript(ctx, "models", script)
-			}},
+			run: func(ctx context.Context) []check { return s.runScript(ctx, "models", script) }},
 	}
 }

@@ -62,8 +62,7 @@ func (t *machineTest) runs(elf string) (programs []batch.Program, status []int) 
 	}
 	for _, c := range t.beside {
 		program := base
-		program.Name, program.Args = t.name+besideSuffix, []string{c.arg}
-		program.Together = true
+		program.Name, program.Args, program.Together = t.name+besideSuffix, []string{c.arg}, true
 		programs = append(programs, program)
 		status = append(status, c.status)
 	}
@@ -330,8 +329,8 @@ func judgeProgram(r *batch.Result, expectedStatus int) []check {
 		}
 		checks = append(checks, check{r.Name + ": " + c.Name, c.Verdict, c.Why})
 	}
-	detail := strings.TrimSpace(strings.Join([]string{report.LastLines(r.Stdout, 8),
-		report.LastLines(r.Stderr, 8), r.Report}, "\n"))
+	detail := strings.TrimSpace(report.LastLines(r.Stdout, 8) + "\n" + report.LastLines(r.Stderr, 8) + "\n" +
+		r.Report)
 	switch {
 	case r.Leak != "":
 		checks = append(checks, check{r.Name, failed, r.Leak})
@@ -439,8 +438,7 @@ func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (strin
 		return single(row.name(), err, "")
 	}
 	var checks []check
-	hello := []batch.Program{{Name: "hello", ELF: elf}}
-	err = batch.Run(ctx, config, hello, func(r batch.Result) {
+	err = batch.Run(ctx, config, []batch.Program{{Name: "hello", ELF: elf}}, func(r batch.Result) {
 		switch {
 		case !r.OK():
 			err := fmt.Errorf("exit status %d", r.Status)

@@ -20,12 +20,10 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const testText = `Runs everything that must hold, as named steps: builds, host tests, programs
-on the machine, the boot matrix, this tool's own behaviour, Go's own tests, models, tidiness.
-What a step consists of is data: tests/run/*.txt, tests/go/packages.txt, tests/host/host.mk,
-tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when
-nothing failed. A part that is missing is a failure, not a skip. Results are left in
-build/test/results.json.`
+const testText = `Runs everything that must hold, as named steps: builds, host tests, programs on the machine, the boot matrix, this tool's own
+behaviour, Go's own tests, models, tidiness. What a step consists of is data: tests/run/*.txt, tests/go/packages.txt,
+tests/host/host.mk, tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when nothing failed.
+A part that is missing is a failure, not a skip. Results are left in build/test/results.json.`
 
 // Verdicts of a check.
 const (
@@ -143,7 +141,7 @@ func Main(args []string, commands []Command) int {
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
-		s.toolSteps, s.panicSteps, s.imageSteps,
+		s.toolSteps, s.seedSteps, s.panicSteps, s.imageSteps,
 		s.systemSteps, s.goSteps, s.testdirSteps} {
 		list, err := more()
 		if err != nil {

@@ -153,11 +153,3 @@ func TestDataFilesParse(t *testing.T) {
 		}
 	}
 }
-
-func TestWithoutProgress(t *testing.T) {
-	const leak = "capos: p: frame leak: 3 free frames before, 2 after\n"
-	if got := withoutProgress("capos: building kernel ...\n" + leak +
-		"capos: building kernel took 0.8 s\n"); got != leak {
-		t.Errorf("%q", got)
-	}
-}

@@ -8,8 +8,7 @@ import (
 
 // Models and code that name each other are in order; everything else is said with file and line.
 func TestModelLinks(t *testing.T) {
-	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *   " +
-		"      " +
+	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *         " +
 		"libcapos/src/c.c: k\n *\n * Not kernel/other.c. */"
 	good := map[string]string{
 		"models/m.pml":     model,

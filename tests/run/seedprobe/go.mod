@@ -1,0 +1,3 @@
+module capos.dev/tests/run/seedprobe
+
+go 1.26

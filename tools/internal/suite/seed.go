@@ -1,0 +1,196 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"capos.dev/tools/internal/program"
+)
+
+// seedCase is a run that must repeat.
+type seedCase struct {
+	name  string
+	elf   string // a program, or
+	pkg   string // a package of the standard library, whose tests are run
+	flags []string
+	args  []string
+	stdin string
+	seed  int
+}
+
+// disturbance is what the host does to a run.
+type disturbance struct {
+	name  string
+	busy  bool          // the host's CPUs have other work
+	stall time.Duration // the reader of the output begins this much later
+}
+
+var disturbances = []disturbance{
+	{name: "idle"}, {name: "loaded", busy: true}, {name: "stalled", stall: time.Second},
+}
+
+// seedPackages are tested with a seed when everything is: their tests sleep, race, collect, and
+// speak over sockets and files.
+var seedPackages = []string{"bufio", "bytes", "compress/flate", "container/heap", "context",
+	"crypto/sha256", "encoding/gob", "encoding/json", "errors", "fmt", "go/parser", "io", "io/fs",
+	"iter", "log", "maps", "math/big", "math/rand/v2", "net/textproto", "net/url", "os/signal",
+	"path/filepath", "regexp", "slices", "sort", "strings", "sync", "sync/atomic", "testing/fstest",
+	"text/template", "time", "unique", "net/http", "net/rpc", "html/template"}
+
+func (s *suite) seedSteps() ([]step, error) {
+	probe := func() (string, error) {
+		return program.BuildGo(s.root, filepath.Join(s.root, "tests", "run", "seedprobe"), ".")
+	}
+	return []step{
+		{name: "seed/programs", cpus: 2, run: func(ctx context.Context) []check {
+			elf, err := probe()
+			if err != nil {
+				return single("build", err, "")
+			}
+			return append(s.repeatAll(ctx, seedPrograms(elf)), s.seedChoosesRuns(ctx, elf),
+				s.verifyCase(ctx, elf))
+		}},
+		{name: "seed/packages", cpus: 2, full: true, run: func(ctx context.Context) []check {
+			var cases []seedCase
+			for _, pkg := range seedPackages {
+				cases = append(cases, seedCase{name: pkg, pkg: pkg, seed: 1})
+			}
+			return s.repeatAll(ctx, cases)
+		}},
+	}, nil
+}
+
+func seedPrograms(probe string) []seedCase {
+	input := strings.Repeat(everyByte(), 20)
+	debug := []string{"--kernel", "debug"}
+	return []seedCase{
+		{name: "quiet", elf: probe, seed: 1},
+		{name: "stdin", elf: probe, seed: 2, stdin: input},
+		{name: "output", elf: probe, seed: 3, args: []string{"100000"}},
+		{name: "many-threads", elf: probe, seed: 4, flags: []string{"-e", "GOMAXPROCS=8"}},
+		{name: "debug-kernel", elf: probe, seed: 5, flags: debug},
+		{name: "q35", elf: probe, seed: 6, flags: []string{"--machine", "q35"}},
+		{name: "tests-of-context", pkg: "context", seed: 7},
+		{name: "tests-of-sync", pkg: "sync", seed: 8},
+	}
+}
+
+// repeatAll runs each case once for each disturbance and compares.
+func (s *suite) repeatAll(ctx context.Context, cases []seedCase) []check {
+	var checks []check
+	for _, c := range cases {
+		var first string
+		var err error
+		for _, d := range disturbances {
+			var got string
+			if got, err = s.seededRun(ctx, &c, d); err != nil {
+				break
+			}
+			if first == "" {
+				first = got
+			}
+			if got != first {
+				err = fmt.Errorf("%s: %q, with an idle host %q", d.name, got, first)
+				break
+			}
+		}
+		checks = append(checks, single(c.name, err, "")...)
+	}
+	return checks
+}
+
+// seedChoosesRuns holds against a seed that has no effect, with which all runs would be equal.
+func (s *suite) seedChoosesRuns(ctx context.Context, probe string) check {
+	seen := map[string]bool{}
+	for seed := range 4 {
+		got, err := s.seededRun(ctx, &seedCase{elf: probe, seed: seed}, disturbances[0])
+		if err != nil {
+			return single("seeds-differ", err, "")[0]
+		}
+		seen[got] = true
+	}
+	var err error
+	if len(seen) != 4 {
+		err = fmt.Errorf("4 seeds gave %d different runs", len(seen))
+	}
+	return single("seeds-differ", err, "")[0]
+}
+
+func (s *suite) verifyCase(ctx context.Context, probe string) check {
+	ctx, cancel := context.WithTimeout(ctx, toolLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.root, "capos"), "replay", "--verify", "--seed",
+		"9", probe)
+	out, err := cmd.CombinedOutput()
+	if err == nil && !strings.HasPrefix(string(out), "both runs are the same: digest ") {
+		err = fmt.Errorf("it says %q", out)
+	}
+	return single("replay-verify", err, string(out))[0]
+}
+
+var seedDigest = regexp.MustCompile(`(?m)^capos: seed \d+, digest of the run ([0-9a-f]{32})$`)
+
+// seededLimit ends a run that hangs.
+const seededLimit = 5 * time.Minute
+
+// seededRun gives the digest that the machine's statistics end with, and the length of its output.
+func (s *suite) seededRun(ctx context.Context, c *seedCase, d disturbance) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, seededLimit)
+	defer cancel()
+	if d.busy {
+		for range 2 * runtime.NumCPU() {
+			go func() {
+				for ctx.Err() == nil {
+				}
+			}()
+		}
+	}
+	cmd := s.seededCommand(ctx, c)
+	cmd.Stdin = strings.NewReader(c.stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	time.Sleep(d.stall)
+	var said bytes.Buffer // go test shows both streams on one
+	n, err := io.Copy(&said, stdout)
+	err = errors.Join(err, cmd.Wait())
+	digest := seedDigest.FindStringSubmatch(stderr.String() + said.String())
+	if err != nil || digest == nil {
+		return "", fmt.Errorf("%s: %v: %s", d.name, err, lastBytes(stderr.String(), 500))
+	}
+	if c.pkg != "" {
+		n = 0 // go test adds how long it took
+	}
+	return fmt.Sprintf("%s, %d bytes", digest[1], n), nil
+}
+
+func lastBytes(text string, count int) string { return text[max(0, len(text)-count):] }
+
+func (s *suite) seededCommand(ctx context.Context, c *seedCase) *exec.Cmd {
+	flags := append([]string{"--seed", strconv.Itoa(c.seed), "--stats"}, c.flags...)
+	capos := filepath.Join(s.root, "capos")
+	if c.pkg == "" {
+		return exec.CommandContext(ctx, capos,
+			append(append(append([]string{"run"}, flags...), c.elf), c.args...)...)
+	}
+	cmd := exec.CommandContext(ctx, capos, "go", "test", "-short", "-count=1", "-vet=off", "-v",
+		c.pkg)
+	cmd.Env = append(cmd.Environ(), "CAPOS_RUN_FLAGS="+strings.Join(flags, " "))
+	return cmd
+}
