@@ -56,7 +56,7 @@ byte suspend_count;
 bool acknowledged, ended, suspender_waits, in_suspended_queue;
 
 /* What the claims need. */
-bool in_user, in_handler, promised_quiet, killed;
+bool in_user, in_handler, must_be_quiet, killed;
 byte sent[2], seen[2];
 
 #define TAKE          atomic { !lock -> lock = 1 }
@@ -164,7 +164,7 @@ active proctype thread()
 	byte calls, work, kind;
 
 user:
-	atomic { in_user = true; assert(!promised_quiet && !ended) };
+	atomic { in_user = true; assert(!must_be_quiet && !ended) };
 end_in_user_mode:
 	if
 	:: atomic { ipi[cpu] -> ipi[cpu] = false; in_user = false; resched = true }
@@ -293,12 +293,12 @@ proctype suspender()
 			atomic { suspender_waits = true; RELEASE };
 			atomic { !suspender_waits && !lock -> lock = 1 }
 		od;
-		atomic { acknowledged = true; assert(!in_user); promised_quiet = !ended; RELEASE };
+		atomic { acknowledged = true; assert(!in_user); must_be_quiet = !ended; RELEASE };
 		if
 		:: true
 		:: break	/* never resumes it */
 		fi;
-		atomic { !lock -> lock = 1; promised_quiet = false; suspend_count-- };
+		atomic { !lock -> lock = 1; must_be_quiet = false; suspend_count-- };
 		wake_suspended();
 		RELEASE
 	:: else -> break

@@ -322,7 +322,7 @@ init {
 	byte causes;
 
 	atomic {
-		if	/* the page may be promised only; if it is there, TLBs may know it */
+		if	/* the page may be committed without a frame; if it is there, TLBs may know it */
 		:: pte = true;
 			if :: tlb[0] = true :: skip fi;
 			if :: tlb[PARKERS - 1] = true :: skip fi

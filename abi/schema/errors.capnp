@@ -39,7 +39,7 @@ enum ErrorCode {
   wrongState @12;          # the object cannot do this now (a running thread's registers, say)
 
   # A resource is lacking.
-  noMemory @13;            # no physical frame left to promise or to give
+  noMemory @13;            # no physical frame left to reserve or to give
   noReservation @14;       # the reservation ledger is full, or no gap of that size is left
   noSlots @15;             # the capability table is full
   limitReached @16;        # another bound stated in the schema

@@ -12,7 +12,7 @@ const reservedPagesMax :UInt64 = 0x800000000; # per process: 2^35 pages, the who
 const protRead :UInt32 = 1;
 const protWrite :UInt32 = 2;
 const protExec :UInt32 = 4;
-const commitSparse :UInt32 = 256;
+const commitDemandZero :UInt32 = 256;
 # With commit and map: charge and give frames page by page at first touch (demand-zero). Without:
 # charge all now.
 
@@ -23,7 +23,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
   map @0 (hint :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64)
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, noMemory,
       noReservation]);
-  # Reserve and commit in one step. prot may carry commitSparse.
+  # Reserve and commit in one step. prot may carry commitDemandZero.
   unmap @1 (addr :UInt64, size :UInt64) -> ()
     $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
   # Gives back range, frames and charges. Any part of a reservation, or parts of several, may be
@@ -53,8 +53,8 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
 enum RegionState {
   free @0;
   reserved @1;
-  promised @2;
-  sparse @3;
+  committed @2;
+  demandZero @3;
   object @4;
   # a MemoryObject, the boot image, or a page the kernel placed (ring, CapSet, clock)
 }
@@ -72,12 +72,12 @@ struct MemoryUsage $C.fixed(64) {
   reservedPages @0 :UInt64;
   reservedLimit @1 :UInt64;
   committedPages @2 :UInt64;
-  # charged: promised pages, sparse pages touched, pages of memory objects it made, and what its
+  # charged: committed pages, demand-zero pages touched, pages of memory objects it made, and what its
   # threads cost
   committedLimit @3 :UInt64;   # 0: none but the machine's
   residentPages @4 :UInt64;
   peakCommitted @5 :UInt64;
-  machineFreePages @6 :UInt64; # not promised to anybody
+  machineFreePages @6 :UInt64; # neither in use nor reserved
   machinePages @7 :UInt64;
 }
 

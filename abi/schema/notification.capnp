@@ -12,7 +12,7 @@ enum NotificationKind {
   breakpoint @5;
   floatingPoint @6;
   alignment @7;
-  outOfMemory @8;         # a sparse page could not be given a frame; address = the address
+  outOfMemory @8;         # no frame for a demand-zero page; address = the address
   profileTick @9;
   interrupt @10;          # the console's interrupt key
   quit @11;               # the console's quit key

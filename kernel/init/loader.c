@@ -3,7 +3,7 @@
  * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are
  * in the boot image: a machine of 16 MiB has no room for a second copy. Other pages are committed
  * and written: partial pages at the end (what follows them in the image belongs to somebody else)
- * and everything writable. Large zero areas are sparse.
+ * and everything writable. Large zero areas are demand-zero.
  *
  *     user address space after loading: segments at their own addresses; wherever the address space
  * puts them: TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
@@ -25,7 +25,8 @@
 #include "sched/thread.h"
 
 #define STACK_BYTES (8ul << 20)
-#define SPARSE_ZERO_BYTES (1ul << 20) /* zero areas above this are not worth promising */
+#define DEMAND_ZERO_BYTES \
+	(1ul << 20) /* zero areas above this are not worth a charge before they are touched */
 #define THREAD_CONTROL_BLOCK_BYTES 64u
 #define RANDOM_BYTES 16u
 #define STACK_BATCH_WORDS 16u
@@ -131,7 +132,7 @@ static status_t load_private(
 	if (status == STATUS_OK && filled_end > start)
 		status = aspace_commit(loading->space, start, filled_end - start, segment->prot);
 	if (status == STATUS_OK && end > filled_end) {
-		uint32_t mode = end - filled_end > SPARSE_ZERO_BYTES ? CAPOS_COMMIT_SPARSE : 0;
+		uint32_t mode = end - filled_end > DEMAND_ZERO_BYTES ? CAPOS_COMMIT_DEMAND_ZERO : 0;
 		status = aspace_commit(
 			loading->space, filled_end, end - filled_end, segment->prot | mode);
 	}
@@ -281,7 +282,7 @@ static status_t load_stack(struct loading *loading)
 	status_t status = aspace_reserve(loading->space, 0, PAGE_SIZE + STACK_BYTES, &base);
 	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
 		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES,
-			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO);
 	if (status == STATUS_OK)
 		status = fill_stack(loading, base + PAGE_SIZE + STACK_BYTES);
 	return refuse(loading, status, "no memory for the stack and arguments");

@@ -1,10 +1,11 @@
 /* Address spaces: the methods that change what an address is for.
  *
  * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range
- * is checked, then everything the change needs is obtained (region nodes, charges, promises, page
- * tables), and only then is anything changed: from there on nothing can fail. References to memory
- * objects are dropped after the lock. What is taken away may be large: it goes in steps, with the
- * lock free in between. models/park.pml and models/tlb.pml model what takes mappings away. */
+ * is checked, then everything the change needs is obtained (region nodes, charges, reserved frames,
+ * page tables), and only then is anything changed: from there on nothing can fail. References to
+ * memory objects are dropped after the lock. What is taken away may be large: it goes in steps,
+ * with the lock free in between. models/park.pml and models/tlb.pml model what takes mappings away.
+ */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"
@@ -163,20 +164,20 @@ static void region_join(struct aspace *space, struct region *region)
 /* ---- providing for pages that are about to get entries ---- */
 
 struct provision {
-	uint64_t pages; /* promised and charged */
+	uint64_t pages; /* reserved and charged */
 	struct paging_need need;
 	struct table_pool pool;
 };
 
-/* Charges and promises the pages; then provision_tables, or provision_cancel. */
+/* Charges the pages and reserves their frames; then provision_tables, or provision_cancel. */
 static bool provision_pages(struct aspace *space, struct provision *provision, uint64_t pages)
 {
 	*provision = (struct provision){ 0 };
-	if (!frames_promise(pages))
+	if (!frames_reserve(pages))
 		return false;
 	if (!ledger_charge(space->ledger, pages)) { /* second: what the machine refuses must not
 		                                       count as the process's peak */
-		frames_unpromise(pages);
+		frames_unreserve(pages);
 		return false;
 	}
 	provision->pages = pages;
@@ -185,17 +186,17 @@ static bool provision_pages(struct aspace *space, struct provision *provision, u
 
 static void provision_cancel(struct aspace *space, struct provision *provision)
 {
-	frames_unpromise(provision->pages);
-	ledger_credit(space->ledger, provision->pages);
+	frames_unreserve(provision->pages);
+	ledger_uncharge(space->ledger, provision->pages);
 }
 
 /* The tables that were counted. Cancels the provision when they are not to be had. */
 static bool provision_tables(struct aspace *space, struct provision *provision)
 {
-	if (frames_promise(provision->need.spans)) {
+	if (frames_reserve(provision->need.spans)) {
 		if (table_pool_fill(&provision->pool, provision->need.tables))
 			return true;
-		frames_unpromise(provision->need.spans);
+		frames_unreserve(provision->need.spans);
 	}
 	provision_cancel(space, provision);
 	return false;
@@ -295,8 +296,8 @@ static void split_edges(struct aspace *space, uint64_t start, uint64_t end)
 	split_edge(space, end);
 }
 
-/* All frames, promises and tables of the range go back. The charge for sparse pages too; that for
- * promised ones is the caller's. */
+/* All frames, reservations and tables of the range go back. So does the charge for demand-zero
+ * pages; that for committed ones is the caller's. */
 static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
@@ -308,7 +309,7 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 	paging_clear(space->root, start, end, &cleared);
 	space->resident_pages -= cleared.resident;
 	space->table_frames -= cleared.tables;
-	ledger_credit(space->ledger, cleared.sparse);
+	ledger_uncharge(space->ledger, cleared.demand_zero);
 }
 
 /* All pages of the extent, which is cut, go in steps. Between them the lock is free, interrupts
@@ -335,8 +336,8 @@ static void zap_extent(struct aspace *space, const struct extent *extent)
 /* What a region meant for the ledgers and its object ends; its frames are gone already. */
 static void region_uncommit(struct aspace *space, struct region *region)
 {
-	if (region->state == CAPOS_REGION_STATE_PROMISED)
-		ledger_credit(space->ledger, region_pages(region));
+	if (region->state == CAPOS_REGION_STATE_COMMITTED)
+		ledger_uncharge(space->ledger, region_pages(region));
 	if (region->object)
 		object_release(memory_object_header(region->object));
 }
@@ -516,7 +517,7 @@ static void region_part(
 	*to = region->end < extent->end ? region->end : extent->end;
 }
 
-/* Charges, promises and tables for all pages of the extent that are only reserved. */
+/* Charge, reserved frames and tables for all pages of the extent that are only reserved. */
 static bool extent_provide(
 	struct aspace *space, const struct extent *extent, struct provision *provision)
 {
@@ -540,23 +541,23 @@ static bool extent_provide(
 	return provision_tables(space, provision);
 }
 
-/* A reserved region becomes a committed one: promised with what was provided, or sparse (NULL). */
+/* A reserved region becomes a committed one: with what was provided, or demand-zero (NULL). */
 static void region_commit(
 	struct aspace *space, struct region *region, uint32_t prot, struct provision *provision)
 {
 	region->prot = (uint8_t)(prot & PROT_MASK);
-	region->state = provision ? CAPOS_REGION_STATE_PROMISED : CAPOS_REGION_STATE_SPARSE;
+	region->state = provision ? CAPOS_REGION_STATE_COMMITTED : CAPOS_REGION_STATE_DEMAND_ZERO;
 	if (!provision)
 		return;
-	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_PROMISED, 0, 0), 0,
-		&provision->pool);
+	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_COMMITTED, 0, 0),
+		0, &provision->pool);
 	if (region->prot && region->end - region->start <= CLUSTER_BYTES)
 		populate_range(space, region, region->start, region->end);
 }
 
 static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
 {
-	bool sparse = prot & CAPOS_COMMIT_SPARSE;
+	bool demand_zero = prot & CAPOS_COMMIT_DEMAND_ZERO;
 	uint32_t access = prot & PROT_MASK;
 	struct provision provision;
 	struct extent extent;
@@ -567,7 +568,7 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 
 	if (!extent_prepare(space, &extent))
 		return STATUS(NO_MEMORY);
-	if (!sparse && !extent_provide(space, &extent, &provision)) {
+	if (!demand_zero && !extent_provide(space, &extent, &provision)) {
 		extent_cancel(&extent);
 		return STATUS(NO_MEMORY);
 	}
@@ -575,8 +576,8 @@ static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end
 	extent_protect(space, &extent, access);
 	for_each_region (region, &extent)
 		if (region->state == CAPOS_REGION_STATE_RESERVED)
-			region_commit(space, region, prot, sparse ? NULL : &provision);
-	if (!sparse)
+			region_commit(space, region, prot, demand_zero ? NULL : &provision);
+	if (!demand_zero)
 		provision_finish(space, &provision);
 	extent_join(space, &extent);
 	return STATUS_OK;
@@ -586,7 +587,7 @@ status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, ui
 {
 	status_t status = check_range(address, &size);
 	if (status == STATUS_OK)
-		status = check_prot(&prot, CAPOS_COMMIT_SPARSE);
+		status = check_prot(&prot, CAPOS_COMMIT_DEMAND_ZERO);
 	if (status != STATUS_OK)
 		return status;
 
@@ -601,11 +602,11 @@ status_t aspace_map(
 {
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
-		status = check_prot(&prot, CAPOS_COMMIT_SPARSE);
+		status = check_prot(&prot, CAPOS_COMMIT_DEMAND_ZERO);
 	if (status != STATUS_OK)
 		return status;
 
-	bool sparse = prot & CAPOS_COMMIT_SPARSE;
+	bool demand_zero = prot & CAPOS_COMMIT_DEMAND_ZERO;
 	struct provision provision = { 0 };
 	spin_lock(&space->lock);
 	status = place(space, hint, false, size, address);
@@ -615,7 +616,7 @@ status_t aspace_map(
 	struct region *region = region_new(CAPOS_REGION_STATE_RESERVED, 0);
 	if (!region)
 		goto out;
-	if (!sparse) {
+	if (!demand_zero) {
 		if (!provision_pages(space, &provision, size / PAGE_SIZE))
 			goto out_region;
 		paging_count_need(space->root, *address, *address + size, 0, true, &provision.need);
@@ -623,8 +624,8 @@ status_t aspace_map(
 			goto out_region;
 	}
 	region_add(space, region, *address, size, *address != hint);
-	region_commit(space, region, prot, sparse ? NULL : &provision);
-	if (!sparse)
+	region_commit(space, region, prot, demand_zero ? NULL : &provision);
+	if (!demand_zero)
 		provision_finish(space, &provision);
 	region_join(space, region);
 	status = STATUS_OK;

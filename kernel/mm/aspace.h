@@ -1,13 +1,13 @@
 /* An address space: the regions of a process's user half, its page tables, its two ledgers.
  *
  * Regions are the truth about what an address is for (mm/region.h); page tables hold the frames,
- * and the claims to frames that are promised but not given yet (arch/x86_64/paging.h). One lock,
+ * and the claims to frames that are reserved but not given yet (arch/x86_64/paging.h). One lock,
  * rank ASPACE, guards both. Everything that takes mappings away shoots TLBs down and drains park
  * waiters (park_drain) before the frames or the addresses can be used again.
  *
- * Promised pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a
- * whole aligned block is promised. After a promise nothing can fail for want of memory: tables are
- * made or promised along with it. Sparse pages are charged and given one by one. */
+ * Committed pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a
+ * whole aligned block is committed. After a commit nothing can fail for want of memory: tables are
+ * made or reserved along with it. Demand-zero pages are charged and given one by one. */
 #ifndef CAPOS_MM_ASPACE_H
 #define CAPOS_MM_ASPACE_H
 
@@ -53,7 +53,7 @@ enum fault_outcome {
 	FAULT_RESOLVED,  /* try again */
 	FAULT_NOTHING,   /* nothing is mapped there */
 	FAULT_FORBIDDEN, /* mapped or committed, but not for this access */
-	FAULT_NO_MEMORY, /* a sparse page and no frame */
+	FAULT_NO_MEMORY, /* a demand-zero page and no frame */
 };
 
 /* References: one for the process; destroyed by aspace_destroy when no thread of it can run any
@@ -100,7 +100,7 @@ status_t aspace_protect_object(struct aspace *space, struct memory_object *objec
 	uint64_t size, uint32_t prot) MUST_CHECK;
 
 /* Writes into a space that need not be current, faulting pages in regardless of write protection
- * (program loading). Promised and sparse pages only (else BAD_ADDRESS). */
+ * (program loading). Committed and demand-zero pages only (else BAD_ADDRESS). */
 status_t aspace_write(
 	struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
 /* The same with zero bytes. */

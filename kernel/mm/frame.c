@@ -35,7 +35,7 @@ static size_t frame_limit;
 /* Guarded by frames_lock. */
 static struct list free_lists[FRAME_ORDER_MAX + 1];
 static uint32_t orders_free; /* bit n: free_lists[n] is not empty */
-static size_t total_count, free_count, promised_count;
+static size_t total_count, free_count, reserved_count;
 
 /* ---- contents ---- */
 
@@ -131,16 +131,16 @@ static size_t block_take(unsigned order)
 paddr_t frame_alloc(unsigned order, unsigned flags)
 {
 	size_t count = 1ul << order;
-	bool promised = flags & FRAME_PROMISED;
+	bool reserved = flags & FRAME_RESERVED;
 
 	ASSERT(order <= FRAME_ORDER_MAX);
 	spin_lock(&frames_lock);
-	ASSERT(!promised || promised_count >= count);
-	size_t frame = promised || free_count - promised_count >= count ? block_take(order) : 0;
+	ASSERT(!reserved || reserved_count >= count);
+	size_t frame = reserved || free_count - reserved_count >= count ? block_take(order) : 0;
 	if (frame) {
 		free_count -= count;
-		if (promised)
-			promised_count -= count;
+		if (reserved)
+			reserved_count -= count;
 	}
 	spin_unlock(&frames_lock);
 	if (!frame)
@@ -202,21 +202,21 @@ unsigned frame_order(paddr_t address)
 	return heads[frame - first_frame] & ~HEAD_USED;
 }
 
-bool frames_promise(size_t count)
+bool frames_reserve(size_t count)
 {
 	spin_lock(&frames_lock);
-	bool possible = free_count - promised_count >= count;
+	bool possible = free_count - reserved_count >= count;
 	if (possible)
-		promised_count += count;
+		reserved_count += count;
 	spin_unlock(&frames_lock);
 	return possible;
 }
 
-void frames_unpromise(size_t count)
+void frames_unreserve(size_t count)
 {
 	spin_lock(&frames_lock);
-	VERIFY(promised_count >= count);
-	promised_count -= count;
+	VERIFY(reserved_count >= count);
+	reserved_count -= count;
 	spin_unlock(&frames_lock);
 }
 
@@ -233,7 +233,7 @@ size_t frames_free(void)
 size_t frames_available(void)
 {
 	spin_lock(&frames_lock);
-	size_t available = free_count - promised_count;
+	size_t available = free_count - reserved_count;
 	spin_unlock(&frames_lock);
 	return available;
 }

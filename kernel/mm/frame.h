@@ -1,8 +1,8 @@
-/* Physical memory: a buddy allocator over the machine's RAM, and the ledger of promises.
+/* Physical memory: a buddy allocator over the machine's RAM, and the count of reserved frames.
  *
- * A promise is a frame somebody was told he will get: commit in promised mode charges here, and
- * later faults redeem promises one by one. free frames >= outstanding promises, always; allocation
- * without a promise is refused when it would break that. */
+ * A reserved frame belongs to a page that has none yet: commit reserves, and later faults take the
+ * frames one by one. Free frames >= reserved frames, always; an allocation of anything else fails
+ * when it would break that. */
 #ifndef CAPOS_MM_FRAME_H
 #define CAPOS_MM_FRAME_H
 
@@ -26,7 +26,7 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 
 enum frame_flags {
 	FRAME_ZERO = 1,     /* contents zero; otherwise undefined (poisoned in debug kernels) */
-	FRAME_PROMISED = 2, /* redeems 2^order promises made before: cannot fail for order 0 */
+	FRAME_RESERVED = 2, /* takes 2^order frames reserved before: cannot fail for order 0 */
 };
 
 /* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is
@@ -42,12 +42,12 @@ unsigned frame_order(paddr_t frame);
 /* Hands over RAM that was taken at boot and is no longer needed (whole frames inside the range). */
 void frames_add(paddr_t start, paddr_t end);
 
-/* Promises count frames, or refuses. */
-bool frames_promise(size_t count) MUST_CHECK;
-void frames_unpromise(size_t count);
+/* Reserves count frames, or fails. */
+bool frames_reserve(size_t count) MUST_CHECK;
+void frames_unreserve(size_t count);
 
 size_t frames_total(void);     /* managed by the allocator */
 size_t frames_free(void);      /* not allocated */
-size_t frames_available(void); /* not allocated and not promised */
+size_t frames_available(void); /* neither allocated nor reserved */
 
 #endif

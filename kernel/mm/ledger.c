@@ -46,7 +46,7 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages)
 	return true;
 }
 
-void ledger_credit(struct ledger *ledger, uint64_t pages)
+void ledger_uncharge(struct ledger *ledger, uint64_t pages)
 {
 	uint64_t old = __atomic_fetch_sub(&ledger->committed, pages, __ATOMIC_RELAXED);
 

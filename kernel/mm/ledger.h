@@ -1,7 +1,7 @@
 /* The ledger of committed pages: what a process is charged for, against its limit. It is an object
  * of its own because a memory object charges its creator until it dies, which may be after the
- * creator has: the last of them frees it. All operations are atomic; the machine's own ledger,
- * promises, is in mm/frame.h. */
+ * creator has: the last of them frees it. All operations are atomic; the machine's own count,
+ * of reserved frames, is in mm/frame.h. */
 #ifndef CAPOS_MM_LEDGER_H
 #define CAPOS_MM_LEDGER_H
 
@@ -23,6 +23,6 @@ void ledger_release(struct ledger *ledger);
 
 /* Refuses, changing nothing, what would exceed the limit. */
 bool ledger_charge(struct ledger *ledger, uint64_t pages) MUST_CHECK;
-void ledger_credit(struct ledger *ledger, uint64_t pages);
+void ledger_uncharge(struct ledger *ledger, uint64_t pages);
 
 #endif

@@ -1,7 +1,7 @@
 /* Memory objects; their life is described in memory_object.h.
  *
  * Frames are found through tables of one frame each, which are made with the object, so that giving
- * a page its frame needs nothing but the frame that was promised. The tables themselves are
+ * a page its frame needs nothing but the frame that was reserved. The tables themselves are
  * nobody's charge, like page tables. */
 #include "mm/memory_object.h"
 
@@ -17,7 +17,7 @@ static size_t chunk_count(const struct memory_object *object)
 	return (object->pages + MEMORY_OBJECT_CHUNK - 1) / MEMORY_OBJECT_CHUNK;
 }
 
-/* What create has obtained besides the ledger's charge and the promise. */
+/* What create has obtained besides the ledger's charge and the reservation. */
 static void free_tables(struct memory_object *object)
 {
 	for (size_t i = 0; object->chunks && i < chunk_count(object); i++)
@@ -54,8 +54,8 @@ static void memory_object_destroy(struct object *header)
 		if (++returned % SERVE_PAGES == 0)
 			tlb_serve(); /* others wait for this CPU's answer meanwhile */
 	}
-	frames_unpromise(object->pages - returned);
-	ledger_credit(object->ledger, object->pages);
+	frames_unreserve(object->pages - returned);
+	ledger_uncharge(object->ledger, object->pages);
 	ledger_release(object->ledger);
 	free_tables(object);
 	kmem_free(object);
@@ -69,11 +69,11 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 
 	if (!pages)
 		return STATUS(INVALID_ARGUMENT);
-	if (!frames_promise(pages))
+	if (!frames_reserve(pages))
 		return STATUS(NO_MEMORY);
 	if (!ledger_charge(ledger, pages)) /* second: what the machine refuses must not count as the
 	                                      process's peak */
-		goto out_promise;
+		goto out_reserve;
 	struct memory_object *object = kmem_alloc(sizeof(*object));
 	if (!object)
 		goto out_charge;
@@ -90,9 +90,9 @@ out_object:
 	free_tables(object);
 	kmem_free(object);
 out_charge:
-	ledger_credit(ledger, pages);
-out_promise:
-	frames_unpromise(pages);
+	ledger_uncharge(ledger, pages);
+out_reserve:
+	frames_unreserve(pages);
 	return STATUS(NO_MEMORY);
 }
 
@@ -102,7 +102,7 @@ paddr_t memory_object_frame(struct memory_object *object, uint64_t page)
 	spin_lock(&object->lock);
 	paddr_t *frame = &object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
 	if (!*frame) {
-		*frame = frame_alloc(0, FRAME_ZERO | FRAME_PROMISED);
+		*frame = frame_alloc(0, FRAME_ZERO | FRAME_RESERVED);
 		VERIFY(*frame);
 		object->resident_pages++;
 	}

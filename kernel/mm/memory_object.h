@@ -1,6 +1,6 @@
 /* MemoryObject: zeroed frames that any number of address spaces may map.
  *
- * Life: MemoryAllocator.create charges the creator's ledger and promises the frames; a page gets
+ * Life: MemoryAllocator.create charges the creator's ledger and reserves the frames; a page gets
  * its frame at first touch, through whichever mapping; mappings and capability slots hold
  * references; the last one going frees the frames and pays the charge back. The ledger is the
  * creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers to the
@@ -30,7 +30,7 @@ struct memory_object {
 
 	/* Guarded by lock. */
 	struct spinlock lock;
-	uint64_t resident_pages; /* the frames in chunks; the others are promised */
+	uint64_t resident_pages; /* the frames in chunks; the others are reserved */
 };
 
 #define MEMORY_OBJECT_CHUNK (PAGE_SIZE / sizeof(paddr_t))
@@ -50,7 +50,7 @@ static inline struct memory_object *memory_object_from(struct object *object)
 status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
-/* The frame of a page, given now if it had none. Cannot fail: it was promised. */
+/* The frame of a page, given now if it had none. Cannot fail: it was reserved. */
 paddr_t memory_object_frame(struct memory_object *object, uint64_t page);
 
 #endif

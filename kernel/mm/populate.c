@@ -11,13 +11,13 @@
 #include "mm/region.h"
 #include "mm/memory_object.h"
 
-/* The largest block of promised frames for at most count pages. Order 0 cannot fail. */
-static paddr_t promised_block(size_t count, unsigned *order)
+/* The largest block of reserved frames for at most count pages. Order 0 cannot fail. */
+static paddr_t reserved_block(size_t count, unsigned *order)
 {
 	paddr_t frame = 0;
 
 	*order = 63u - (unsigned)__builtin_clzl(count);
-	while (!(frame = frame_alloc(*order, FRAME_ZERO | FRAME_PROMISED))) {
+	while (!(frame = frame_alloc(*order, FRAME_ZERO | FRAME_RESERVED))) {
 		VERIFY(*order > 0);
 		--*order;
 	}
@@ -26,12 +26,12 @@ static paddr_t promised_block(size_t count, unsigned *order)
 	return frame;
 }
 
-/* count neighbouring entries, all promised, get frames. */
-static void populate_promised(uint64_t *entries, size_t count, uint32_t prot)
+/* count neighbouring entries, all committed, get frames. */
+static void populate_committed(uint64_t *entries, size_t count, uint32_t prot)
 {
 	while (count) {
 		unsigned order;
-		paddr_t frame = promised_block(count, &order);
+		paddr_t frame = reserved_block(count, &order);
 		for (size_t i = 0; i < 1ul << order; i++, frame += PAGE_SIZE)
 			paging_replace(entries++, paging_entry(PAGING_OWNED, frame, prot));
 		count -= 1ul << order;
@@ -45,10 +45,10 @@ static void populate_entries(struct aspace *space, const struct region *region, 
 	for (size_t i = 0; i < count;) {
 		enum paging_kind kind = paging_kind(entries[i]);
 		size_t run = 1;
-		if (kind == PAGING_PROMISED) {
-			while (i + run < count && paging_kind(entries[i + run]) == PAGING_PROMISED)
+		if (kind == PAGING_COMMITTED) {
+			while (i + run < count && paging_kind(entries[i + run]) == PAGING_COMMITTED)
 				run++;
-			populate_promised(&entries[i], run, region->prot);
+			populate_committed(&entries[i], run, region->prot);
 			space->resident_pages += run;
 		} else if (kind == PAGING_FOREIGN_PENDING) {
 			uint64_t offset =
@@ -73,7 +73,7 @@ static void populate_block(
 	if (level == 2 && paging_has_frame(*entry))
 		return;
 	if (level == 2) {
-		/* Promised as a whole. Whoever changes part of a region splits what crosses the
+		/* Committed as a whole. Whoever changes part of a region splits what crosses the
 		 * edges, so all of it is in this one. */
 		ASSERT(region->start <= base && base + LARGE_PAGE_SIZE <= region->end);
 		if (paging_populate_large(entry, region->prot)) {
@@ -111,8 +111,8 @@ static bool add_with_tables(struct aspace *space, uint64_t page, uint64_t entry)
 	return true;
 }
 
-/* One page of a sparse region: charged and given now, or not at all. */
-static bool populate_sparse(struct aspace *space, const struct region *region, uint64_t page)
+/* One page of a demand-zero region: charged and given now, or not at all. */
+static bool populate_demand_zero(struct aspace *space, const struct region *region, uint64_t page)
 {
 	unsigned level;
 
@@ -122,22 +122,22 @@ static bool populate_sparse(struct aspace *space, const struct region *region, u
 		return false;
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
 	if (frame) {
-		uint64_t entry = paging_entry(PAGING_SPARSE, frame, region->prot);
+		uint64_t entry = paging_entry(PAGING_DEMAND_ZERO, frame, region->prot);
 		if (paging_add(space->root, page, entry) || add_with_tables(space, page, entry)) {
 			space->resident_pages++;
 			return true;
 		}
 		frame_free(frame, 0);
 	}
-	ledger_credit(space->ledger, 1);
+	ledger_uncharge(space->ledger, 1);
 	return false;
 }
 
 /* The page gets its frame, and with it those around it that are paid for. */
 static bool populate_around(struct aspace *space, const struct region *region, uint64_t page)
 {
-	if (region->state == CAPOS_REGION_STATE_SPARSE)
-		return populate_sparse(space, region, page);
+	if (region->state == CAPOS_REGION_STATE_DEMAND_ZERO)
+		return populate_demand_zero(space, region, page);
 
 	uint64_t start = page & ~(CLUSTER_BYTES - 1), end = start + CLUSTER_BYTES;
 	populate_range(space, region, start > region->start ? start : region->start,
@@ -175,7 +175,7 @@ enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum faul
 
 /* ---- writing into a space ---- */
 
-/* The kernel's address for a byte of a promised or sparse page, populated. Under the lock. */
+/* The kernel's address for a byte of a committed or demand-zero page, populated. Under the lock. */
 static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 {
 	const struct region *region = region_at(&space->regions, address);
@@ -183,8 +183,8 @@ static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 	unsigned level;
 
 	if (!region || region->leaving ||
-		(region->state != CAPOS_REGION_STATE_PROMISED &&
-			region->state != CAPOS_REGION_STATE_SPARSE))
+		(region->state != CAPOS_REGION_STATE_COMMITTED &&
+			region->state != CAPOS_REGION_STATE_DEMAND_ZERO))
 		return STATUS(BAD_ADDRESS);
 	if (!populate_around(space, region, page))
 		return STATUS(NO_MEMORY);

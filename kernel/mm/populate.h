@@ -13,8 +13,8 @@ struct region;
 #define CLUSTER_PAGES 16u
 #define CLUSTER_BYTES (CLUSTER_PAGES * 4096ul)
 
-/* Every page of [start, end), which lies in one region (promised or object), gets its frame. Cannot
- * fail. */
+/* Every page of [start, end), which lies in one region (committed or object), gets its frame.
+ * Cannot fail. */
 void populate_range(
 	struct aspace *space, const struct region *region, uint64_t start, uint64_t end);
 

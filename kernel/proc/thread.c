@@ -29,7 +29,7 @@ static void thread_destroy(struct object *object)
 {
 	struct thread *thread = container_of(object, struct thread, object);
 	if (thread->ledger) {
-		ledger_credit(thread->ledger, RECORD_PAGES);
+		ledger_uncharge(thread->ledger, RECORD_PAGES);
 		ledger_release(thread->ledger);
 	}
 	kmem_free(thread);
@@ -123,7 +123,7 @@ static void free_parts(struct thread *thread)
 	if (thread->scratch)
 		kmem_free(thread->scratch);
 	if (thread->ledger)
-		ledger_credit(thread->ledger, PARTS_PAGES);
+		ledger_uncharge(thread->ledger, PARTS_PAGES);
 }
 
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),

@@ -6,7 +6,7 @@
  * classes, four to each doubling, each with its own lock and list of free blocks; new ones are cut
  * from an arena that grows by mappings of 64 KiB at first and 1 MiB later. Larger blocks are
  * mappings of their own and go back to the system when freed; one that the system cannot take back
- * for want of memory of its own is kept for the next that needs one. All memory is promised:
+ * for want of memory of its own is kept for the next that needs one. All memory is committed:
  * exhaustion is NULL here and never a fault later. */
 #include <stdlib.h>
 

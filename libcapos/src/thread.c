@@ -1,7 +1,7 @@
 /* Threads: see capos/thread.h for what one consists of.
  *
- *   reservation:   | guard page | stack (sparse) ... | TLS block | thread pointer word | struct
- * capos_thread | ^ initial RSP      ^ FS base
+ *   | guard page | stack ... | TLS block | thread pointer word | struct capos_thread |
+ *                initial RSP ^           ^ FS base
  *
  * Who frees it is settled by one exchange of the word fate: the thread at its end, its joiner or
  * detacher on their side. Whoever comes second frees. A joiner first waits for the kernel's thread
@@ -90,8 +90,8 @@ __attribute__((noreturn)) void capos_thread_main(
 	capos_thread_exit(thread->entry(thread->argument));
 }
 
-/* Reserves and prepares the new thread's memory. The stack is sparse: pages come as it grows. What
- * lies above it is promised. */
+/* Reserves and prepares the new thread's memory. The stack is demand-zero: pages come as it grows.
+ * What lies above it is committed. */
 static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capos_thread **thread)
 {
 	const struct capos_cap_set_header *set = capos_cap_set();
@@ -105,7 +105,7 @@ static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capo
 	*plan = plan_layout(set, base, stack_size);
 	end = base + size;
 	status = capos_virtual_memory_commit(capos_caps.vm, plan->stack, stack_size,
-		CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE);
+		CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO);
 	if (status >= 0)
 		status = capos_virtual_memory_commit(capos_caps.vm, plan->stack_top,
 			end - plan->stack_top, CAPOS_PROT_READ | CAPOS_PROT_WRITE);

@@ -177,10 +177,11 @@ static void resume_garbage(void)
 	capos_thread_control_resume(capos_caps.thread_control, (uint64_t)&state);
 }
 
-/* Sparse memory is charged when it is touched: here more than there is. */
+/* Demand-zero memory is charged when it is touched: here more than there is. */
 static void out_of_memory(void)
 {
-	uint64_t size = vm_usage().machine_pages * 2 * PAGE, range = vm_map(size, WRITE | SPARSE);
+	uint64_t size = vm_usage().machine_pages * 2 * PAGE,
+		 range = vm_map(size, WRITE | DEMAND_ZERO);
 	for (uint64_t at = 0; at < size; at += PAGE)
 		*(volatile char *)(range + at) = 1;
 }

@@ -236,7 +236,7 @@ static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint
 		return;
 	args[0] = anywhere && random & 2 ? 0 : arena + (random >> 8) % (ARENA / PAGE - 8) * PAGE;
 	args[1] = (1 + (random >> 32) % 8) * PAGE;
-	args[2] = (random >> 40 & 7) | (random >> 48 & 1 ? SPARSE : 0);
+	args[2] = (random >> 40 & 7) | (random >> 48 & 1 ? DEMAND_ZERO : 0);
 }
 
 /* A message with a good root, so that what is random gets as far as the method: more or fewer words

@@ -101,7 +101,7 @@ static void calls_survive_unmapping(void)
 			 address = 0;
 		switch (i % 4) {
 		case 0:
-			OK(vm_commit(range, RANGE_PAGES * PAGE, WRITE | (i % 8 ? SPARSE : 0)));
+			OK(vm_commit(range, RANGE_PAGES * PAGE, WRITE | (i % 8 ? DEMAND_ZERO : 0)));
 			break;
 		case 1:
 			OK(vm_decommit(at, size));
@@ -217,7 +217,7 @@ static int64_t fill_and_drop(void *argument)
 	while (capos_now_ns() < end) {
 		uint64_t at = base + random_next(&seed) % (size / PAGE / 2) * PAGE;
 		uint64_t length = (random_next(&seed) % (size / PAGE / 2) + 1) * PAGE;
-		if (vm_commit(at, length, WRITE | (random_next(&seed) % 2 ? SPARSE : 0)) < 0)
+		if (vm_commit(at, length, WRITE | (random_next(&seed) % 2 ? DEMAND_ZERO : 0)) < 0)
 			return -2;
 		for (uint64_t page = at; page < at + length; page += PAGE) {
 			dirty += *(volatile uint64_t *)page ||

@@ -242,7 +242,7 @@ static void waits_elsewhere_cost_little(void)
 {
 	static capos_cap_t handles[ELSEWHERE];
 	static uint64_t words[ELSEWHERE];
-	uint64_t size = 32ull << 20, others = vm_map(size, WRITE | SPARSE);
+	uint64_t size = 32ull << 20, others = vm_map(size, WRITE | DEMAND_ZERO);
 	uint64_t page = vm_map(PAGE, WRITE), unpark[2], take[2];
 	unsigned count = 0;
 	measure_waits(page, &unpark[0], &take[0]);

@@ -1,5 +1,5 @@
-/* VirtualMemory and its two ledgers: what each method reserves, charges and gives back; promised
- * against sparse; exhaustion. */
+/* VirtualMemory and its two ledgers: what each method reserves, charges and gives back; charged at
+ * commit against demand-zero; exhaustion. */
 #include "support.h"
 
 #define CHECK_LEDGER(reserved, committed)                                              \
@@ -19,7 +19,7 @@ static void reserving_charges_no_memory(void)
 	CHECK_LEDGER(0, 0);
 }
 
-static void promised_pages_are_charged_at_commit(void)
+static void committed_pages_are_charged_at_commit(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t range = vm_reserve(64 * PAGE);
@@ -49,10 +49,10 @@ static void committing_again_charges_nothing(void)
 	CHECK_LEDGER(0, 0);
 }
 
-static void sparse_pages_are_charged_at_first_touch(void)
+static void demand_zero_pages_are_charged_at_first_touch(void)
 {
 	struct capos_memory_usage before = vm_usage();
-	uint64_t range = vm_map(1ull << 34, WRITE | SPARSE);
+	uint64_t range = vm_map(1ull << 34, WRITE | DEMAND_ZERO);
 	CHECK_LEDGER(1 << 22, 0);
 	for (uint64_t i = 0; i < 10; i++)
 		*(volatile char *)(range + i * (1ull << 30)) = 1;
@@ -70,14 +70,14 @@ static void modes_are_kept(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t range = vm_reserve(16 * PAGE);
-	OK(vm_commit(range, 4 * PAGE, WRITE | SPARSE));
+	OK(vm_commit(range, 4 * PAGE, WRITE | DEMAND_ZERO));
 	OK(vm_commit(range, 8 * PAGE, WRITE));
 	CHECK_LEDGER(16, 4);
-	OK(vm_commit(range, 16 * PAGE, WRITE | SPARSE));
+	OK(vm_commit(range, 16 * PAGE, WRITE | DEMAND_ZERO));
 	CHECK_LEDGER(16, 4);
-	CHECK_EQUAL(vm_query(range).state, CAPOS_REGION_STATE_SPARSE);
-	CHECK_EQUAL(vm_query(range + 4 * PAGE).state, CAPOS_REGION_STATE_PROMISED);
-	CHECK_EQUAL(vm_query(range + 8 * PAGE).state, CAPOS_REGION_STATE_SPARSE);
+	CHECK_EQUAL(vm_query(range).state, CAPOS_REGION_STATE_DEMAND_ZERO);
+	CHECK_EQUAL(vm_query(range + 4 * PAGE).state, CAPOS_REGION_STATE_COMMITTED);
+	CHECK_EQUAL(vm_query(range + 8 * PAGE).state, CAPOS_REGION_STATE_DEMAND_ZERO);
 	memset((void *)range, 1, 16 * PAGE);
 	CHECK_LEDGER(16, 16);
 	OK(vm_unmap(range, 16 * PAGE));
@@ -89,13 +89,13 @@ static void unmapping_several_regions_gives_back_each(void)
 	struct capos_memory_usage before = vm_usage();
 	uint64_t range = vm_reserve(64 * PAGE);
 	OK(vm_commit(range, 16 * PAGE, WRITE));
-	OK(vm_commit(range + 16 * PAGE, 16 * PAGE, WRITE | SPARSE));
+	OK(vm_commit(range + 16 * PAGE, 16 * PAGE, WRITE | DEMAND_ZERO));
 	OK(vm_commit(range + 48 * PAGE, 16 * PAGE, READ));
 	*(volatile char *)(range + 20 * PAGE) = 1;
 	*(volatile char *)(range + 30 * PAGE) = 1;
 	CHECK_LEDGER(64, 34);
-	OK(vm_unmap(range + 8 * PAGE, 16 * PAGE)); /* half of the promised part, half of the sparse
-	                                              part with one touched page */
+	OK(vm_unmap(range + 8 * PAGE, 16 * PAGE)); /* half of the committed part, half of the
+	                                              demand-zero part with one touched page */
 	CHECK_LEDGER(48, 25);
 	CHECK_EQUAL(vm_unmap(range, 16 * PAGE), CAPOS_E(NOT_RESERVED)); /* part of it is gone */
 	CHECK_LEDGER(48, 25);
@@ -112,8 +112,8 @@ static void reservation_ledger_is_bounded(void)
 	uint64_t address, first = vm_reserve(1ull << 46);
 	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, 1ull << 46, &address),
 		CAPOS_E(NO_RESERVATION)); /* not all of 2^47 is free */
-	CHECK_EQUAL(
-		capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 46, WRITE | SPARSE, &address),
+	CHECK_EQUAL(capos_virtual_memory_map(
+			    capos_caps.vm, 0, 1ull << 46, WRITE | DEMAND_ZERO, &address),
 		CAPOS_E(NO_RESERVATION));
 	uint64_t second = vm_reserve(1ull << 45);
 	OK(vm_unmap(first, 1ull << 46));
@@ -142,8 +142,8 @@ static void too_much_is_refused_whole(void)
 	CHECK_EQUAL(vm_usage().machine_free_pages, before.machine_free_pages);
 }
 
-/* Promises up to the machine's last page are all kept: every page can be written. */
-static void every_promise_is_kept(void)
+/* Commits up to the machine's last page hold: every page can be written. */
+static void every_committed_page_gets_its_frame(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t range = vm_reserve((before.machine_pages + 1) * PAGE), at = range, step = LARGE;
@@ -190,14 +190,14 @@ static void decommitting_page_by_page_gives_memory_back(void)
 int main(void)
 {
 	RUN(reserving_charges_no_memory);
-	RUN(promised_pages_are_charged_at_commit);
+	RUN(committed_pages_are_charged_at_commit);
 	RUN(committing_again_charges_nothing);
-	RUN(sparse_pages_are_charged_at_first_touch);
+	RUN(demand_zero_pages_are_charged_at_first_touch);
 	RUN(modes_are_kept);
 	RUN(unmapping_several_regions_gives_back_each);
 	RUN(reservation_ledger_is_bounded);
 	RUN(too_much_is_refused_whole);
-	RUN(every_promise_is_kept);
+	RUN(every_committed_page_gets_its_frame);
 	RUN(decommitting_page_by_page_gives_memory_back);
 	return check_result();
 }

@@ -25,7 +25,8 @@ static void fill_regions(void)
 {
 	uint64_t page = 1;
 	filler = vm_reserve(FILLER_PAGES * PAGE);
-	while (page < FILLER_PAGES && vm_commit(filler + page * PAGE, PAGE, READ | SPARSE) == 0)
+	while (page < FILLER_PAGES &&
+		vm_commit(filler + page * PAGE, PAGE, READ | DEMAND_ZERO) == 0)
 		page += 2;
 	CHECK(page < FILLER_PAGES);
 	CHECK(page > 1000);
@@ -65,10 +66,10 @@ static void adding_is_refused(capos_cap_t object, int64_t status)
 	uint64_t address = 0;
 	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, PAGE, &address), status);
 	CHECK_EQUAL(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &address), status);
-	CHECK_EQUAL(
-		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address), status);
-	CHECK_EQUAL(
-		capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE | SPARSE, &address),
+	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address),
+		status);
+	CHECK_EQUAL(capos_virtual_memory_map_message(
+			    capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address),
 		status);
 	CHECK_EQUAL(capos_memory_object_map(object, 0, 0, PAGE, READ, &address), status);
 	CHECK_EQUAL(capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address), status);
@@ -142,7 +143,7 @@ static void addresses_run_out(void)
 	check_as_before(&before);
 }
 
-/* Promises all memory; the pages stay untouched. */
+/* Commits all memory; the pages stay untouched. */
 static uint64_t take_all_memory(uint64_t size)
 {
 	uint64_t range = vm_reserve(size), at = range;

@@ -85,7 +85,7 @@ static void bad_protections_are_refused(void)
 		{ READ | 0x80000000, CAPOS_E(INVALID_ARGUMENT), false },
 		{ WRITE | 512, CAPOS_E(INVALID_ARGUMENT), false },
 		{ 0xffffffff, CAPOS_E(INVALID_ARGUMENT), false },
-		{ WRITE | CAPOS_PROT_EXEC | SPARSE, CAPOS_E(PROTECTION_REFUSED), true },
+		{ WRITE | CAPOS_PROT_EXEC | DEMAND_ZERO, CAPOS_E(PROTECTION_REFUSED), true },
 	};
 	uint64_t range = vm_map(PAGE, READ), address;
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -94,7 +94,7 @@ static void bad_protections_are_refused(void)
 		if (!bad[i].map_only)
 			CHECK_EQUAL(vm->protect(VM, range, PAGE, bad[i].prot), bad[i].status);
 	}
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ | SPARSE),
+	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ | DEMAND_ZERO),
 		CAPOS_E(INVALID_ARGUMENT)); /* protect has no modes */
 	CHECK_EQUAL(vm_query(range).prot, READ);
 	OK(vm->unmap(VM, range, PAGE));
@@ -127,7 +127,7 @@ static void sizes_are_rounded_up(void)
 {
 	uint64_t address = 0;
 	OK(vm->map(VM, 0, 1, WRITE, &address));
-	CHECK_EQUAL(vm_query(address).state, CAPOS_REGION_STATE_PROMISED);
+	CHECK_EQUAL(vm_query(address).state, CAPOS_REGION_STATE_COMMITTED);
 	*(volatile char *)(address + PAGE - 1) = 1;
 	OK(vm->protect(VM, address, 1, READ));
 	CHECK_EQUAL(try_write(address + PAGE - 1), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
@@ -205,14 +205,14 @@ static void no_access_keeps_contents(uint32_t mode)
 	OK(vm->unmap(VM, range, 8 * PAGE));
 }
 
-static void no_access_keeps_promised_contents(void)
+static void no_access_keeps_committed_contents(void)
 {
 	no_access_keeps_contents(0);
 }
 
-static void no_access_keeps_sparse_contents(void)
+static void no_access_keeps_demand_zero_contents(void)
 {
-	no_access_keeps_contents(SPARSE);
+	no_access_keeps_contents(DEMAND_ZERO);
 }
 
 static void decommitted_pages_read_zero(uint32_t mode)
@@ -232,14 +232,14 @@ static void decommitted_pages_read_zero(uint32_t mode)
 	OK(vm->unmap(VM, range, 64 * PAGE));
 }
 
-static void decommitted_promised_pages_read_zero(void)
+static void decommitted_pages_charged_at_commit_read_zero(void)
 {
 	decommitted_pages_read_zero(0);
 }
 
-static void decommitted_sparse_pages_read_zero(void)
+static void decommitted_demand_zero_pages_read_zero(void)
 {
-	decommitted_pages_read_zero(SPARSE);
+	decommitted_pages_read_zero(DEMAND_ZERO);
 }
 
 /* An aligned block that may be one 2 MiB page, changed in its middle. */
@@ -277,13 +277,13 @@ static void query_describes_regions_and_gaps(void)
 	uint64_t range = 0;
 	OK(vm->reserve(VM, 0x200000000, 16 * PAGE, &range));
 	OK(vm->commit(VM, range + 4 * PAGE, 4 * PAGE, READ));
-	OK(vm->commit(VM, range + 8 * PAGE, 4 * PAGE, WRITE | SPARSE));
+	OK(vm->commit(VM, range + 8 * PAGE, 4 * PAGE, WRITE | DEMAND_ZERO));
 	CHECK_EQUAL(vm->query(VM, range + 5 * PAGE + 17, &info, sizeof info), sizeof info);
 	CHECK(info.start == range + 4 * PAGE && info.size == 4 * PAGE &&
-		info.state == CAPOS_REGION_STATE_PROMISED && info.prot == READ);
+		info.state == CAPOS_REGION_STATE_COMMITTED && info.prot == READ);
 	CHECK_EQUAL(vm->query(VM, range + 11 * PAGE, &info, sizeof info), sizeof info);
 	CHECK(info.start == range + 8 * PAGE && info.size == 4 * PAGE &&
-		info.state == CAPOS_REGION_STATE_SPARSE && info.prot == WRITE);
+		info.state == CAPOS_REGION_STATE_DEMAND_ZERO && info.prot == WRITE);
 	CHECK_EQUAL(info.resident_pages, 0);
 	CHECK_EQUAL(vm->query(VM, range + 12 * PAGE, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_RESERVED && info.size == 4 * PAGE && info.prot == 0);
@@ -324,7 +324,7 @@ static void huge_reservations(void)
 	*(volatile int *)(range + (1ull << 45)) = 5;
 	CHECK_EQUAL(vm->commit(VM, range, 1ull << 46, WRITE), CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(*(volatile int *)(range + (1ull << 45)), 5);
-	OK(vm->commit(VM, range, 1ull << 46, WRITE | SPARSE));
+	OK(vm->commit(VM, range, 1ull << 46, WRITE | DEMAND_ZERO));
 	*(volatile int *)(range + (1ull << 46) - 4) = 6;
 	OK(vm->reserve(VM, 0x7f0000000000, LARGE, &top));
 	OK(vm->unmap(VM, top, LARGE));
@@ -359,10 +359,10 @@ static void run_all(const char *name, const struct form *form)
 	RUN(sizes_are_rounded_up);
 	RUN(what_is_not_committed_cannot_be_touched);
 	RUN(protections_hold);
-	RUN(no_access_keeps_promised_contents);
-	RUN(no_access_keeps_sparse_contents);
-	RUN(decommitted_promised_pages_read_zero);
-	RUN(decommitted_sparse_pages_read_zero);
+	RUN(no_access_keeps_committed_contents);
+	RUN(no_access_keeps_demand_zero_contents);
+	RUN(decommitted_pages_charged_at_commit_read_zero);
+	RUN(decommitted_demand_zero_pages_read_zero);
 	RUN(large_pages_split);
 	RUN(query_describes_regions_and_gaps);
 	RUN(answers_need_room);

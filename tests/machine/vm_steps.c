@@ -31,7 +31,7 @@ static int64_t look_all_the_time(void *argument)
 static void take_away(bool whole)
 {
 	range = vm_reserve(size);
-	OK(vm_commit(range, size, WRITE | SPARSE));
+	OK(vm_commit(range, size, WRITE | DEMAND_ZERO));
 	resident = vm_usage().resident_pages;
 	for (uint64_t i = 0; i < tables; i++)
 		*(volatile uint8_t *)(range + i * LARGE) = 1;

@@ -155,8 +155,8 @@ static int privileged(int argc, char **argv)
 	return 0;
 }
 
-/* Sparse pages are promised by nobody: touching more of them than the machine has runs out of
- * memory. */
+/* No frame is reserved for demand-zero pages: touching more of them than the machine has runs out
+ * of memory. */
 static int exhaust(int argc, char **argv)
 {
 	const uint64_t size = 1ull << 32, page = 4096;
@@ -164,7 +164,7 @@ static int exhaust(int argc, char **argv)
 
 	(void)argc, (void)argv;
 	if (capos_virtual_memory_map(capos_caps.vm, 0, size,
-		    CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_SPARSE, &address) < 0)
+		    CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO, &address) < 0)
 		return 3;
 	for (uint64_t at = 0; at < size; at += page)
 		*(volatile char *)(address + at) = 1;

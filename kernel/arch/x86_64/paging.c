@@ -259,7 +259,7 @@ static void fill_table(
 void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step,
 	struct table_pool *pool)
 {
-	struct fill fill = { entry, step, paging_kind(entry) == PAGING_PROMISED, pool };
+	struct fill fill = { entry, step, paging_kind(entry) == PAGING_COMMITTED, pool };
 	uint64_t slot = root_entry(root);
 
 	fill_table(&fill, &slot, LEVELS, start, end);
@@ -304,7 +304,7 @@ void paging_replace(uint64_t *slot, uint64_t entry)
 
 bool paging_populate_large(uint64_t *slot, uint32_t prot)
 {
-	paddr_t frame = frame_alloc(LARGE_PAGE_ORDER, FRAME_ZERO | FRAME_PROMISED);
+	paddr_t frame = frame_alloc(LARGE_PAGE_ORDER, FRAME_ZERO | FRAME_RESERVED);
 	if (!frame)
 		return false;
 	entry_write(slot, paging_entry(PAGING_OWNED, frame, prot) | LARGE);
@@ -314,7 +314,7 @@ bool paging_populate_large(uint64_t *slot, uint32_t prot)
 void paging_split_entry(uint64_t *slot, uint64_t *tables)
 {
 	uint64_t old = *slot, entry = old & ~LARGE, step = 0;
-	paddr_t frame = frame_alloc(0, FRAME_PROMISED); /* the promise the entry carries */
+	paddr_t frame = frame_alloc(0, FRAME_RESERVED); /* the reservation the entry carries */
 
 	VERIFY(frame);
 	if (paging_kind(old) == PAGING_OWNED) {
@@ -446,7 +446,7 @@ bool paging_hide(paddr_t root, uint64_t start, uint64_t end)
 struct clear {
 	struct walk walk;
 	struct paging_cleared *cleared;
-	size_t unpromised;
+	size_t unreserved;
 };
 
 static void clear_entry(struct clear *clear, uint64_t entry, unsigned level)
@@ -454,14 +454,14 @@ static void clear_entry(struct clear *clear, uint64_t entry, unsigned level)
 	size_t pages = level == 2 ? ENTRIES : 1;
 
 	if (level == 2)
-		clear->unpromised++; /* the table it might have needed */
-	if (paging_kind(entry) == PAGING_PROMISED)
-		clear->unpromised += pages;
+		clear->unreserved++; /* the table it might have needed */
+	if (paging_kind(entry) == PAGING_COMMITTED)
+		clear->unreserved += pages;
 	if (!paging_has_frame(entry))
 		return;
 	clear->cleared->resident += pages;
-	if (paging_kind(entry) == PAGING_SPARSE)
-		clear->cleared->sparse += pages;
+	if (paging_kind(entry) == PAGING_DEMAND_ZERO)
+		clear->cleared->demand_zero += pages;
 	if (paging_kind(entry) != PAGING_FOREIGN)
 		frame_free(entry & PAGING_ADDRESS, level == 2 ? LARGE_PAGE_ORDER : 0);
 }
@@ -502,8 +502,8 @@ void paging_clear(paddr_t root, uint64_t start, uint64_t end, struct paging_clea
 	struct clear clear = { .walk = { clear_entries, clear_table }, .cleared = cleared };
 
 	walk_range(&clear.walk, root, start, end);
-	if (clear.unpromised)
-		frames_unpromise(clear.unpromised);
+	if (clear.unreserved)
+		frames_unreserve(clear.unreserved);
 }
 
 /* ---- counting ---- */

@@ -7,17 +7,20 @@
  *              in use,
  *              of tables
  *
- *     PAGING_TABLE     a lower table; counts its non-zero entries, so an emptied table is noticed
- * at no cost PAGING_PROMISED  no frame yet, but one is promised to this page (in a directory: to
- * all 512, and one for a table) PAGING_FOREIGN_PENDING  no frame yet: the memory object has to be
- * asked PAGING_FOREIGN   a frame of somebody else's PAGING_OWNED     a frame that was promised,
- * freed with the entry (in a directory: a 2 MiB frame, and a promise for a table) PAGING_SPARSE a
- * frame charged at first touch, freed with the entry
+ *     PAGING_TABLE        a lower table; counts its non-zero entries, so that an emptied table is
+ *                         noticed at no cost
+ *     PAGING_COMMITTED    no frame yet, but one is reserved for this page (in a directory: for all
+ *                         512, and one for a table)
+ *     PAGING_FOREIGN_PENDING  no frame yet: the memory object has to be asked
+ *     PAGING_FOREIGN      a frame that belongs to a memory object or to the kernel
+ *     PAGING_OWNED        a frame of this page alone, freed with the entry (in a directory: a
+ *                         2 MiB frame, and one reserved for a table)
+ *     PAGING_DEMAND_ZERO  a frame charged at first touch, freed with the entry
  *
- * A page that is untouched and sparse, or not committed, has no entry. A frame's entry with PRESENT
- * clear belongs to a page with protection none, or to one whose removal is under way. Because a
- * directory entry for 2 MiB always carries a promise for a table, splitting it never fails; and
- * since whoever adds entries brings the tables along in a pool, nothing here fails halfway.
+ * A demand-zero page without a frame has no entry, nor has a page that is not committed. A frame's
+ * entry with PRESENT clear belongs to a page with protection none, or to one whose removal is under
+ * way. A directory entry for 2 MiB always has a frame reserved for a table, so splitting it never
+ * fails. Callers that add entries bring the tables along in a pool, so nothing here fails halfway.
  *
  * Accessed and dirty bits are set from the start: nobody reads them and the processor need not
  * write them. Callers hold the space's lock. Ranges are page-aligned and in the user half. */
@@ -37,11 +40,11 @@
 enum paging_kind {
 	PAGING_ABSENT,
 	PAGING_TABLE,
-	PAGING_PROMISED,
+	PAGING_COMMITTED,
 	PAGING_FOREIGN_PENDING,
 	PAGING_FOREIGN,
 	PAGING_OWNED,
-	PAGING_SPARSE,
+	PAGING_DEMAND_ZERO,
 };
 
 static inline enum paging_kind paging_kind(uint64_t entry)
@@ -73,9 +76,9 @@ paddr_t paging_create(void) MUST_CHECK;
 void paging_destroy(paddr_t root);
 
 /* What adding entries for every page of [start, end), now absent, takes. tables: from a pool.
- * spans: aligned 2 MiB blocks that get one directory entry; each needs a promise for a table.
- * counted: spans of any level that hold the page before this address are left out, as counted
- * already (0: none). whole_spans: whether such directory entries are wanted. */
+ * spans: aligned 2 MiB blocks that get one directory entry; each needs a frame reserved for a
+ * table. counted: spans of any level that hold the page before this address are left out, as
+ * counted already (0: none). whole_spans: whether such directory entries are wanted. */
 struct paging_need {
 	size_t tables, spans;
 };
@@ -83,7 +86,7 @@ void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t coun
 	bool whole_spans, struct paging_need *need);
 
 /* Gives every page of [start, end), now absent, an entry: the first, then each `step` more than the
- * one before. Entries that are promises use whole directory entries where they can. */
+ * one before. Entries without frames use whole directory entries where they can. */
 void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step,
 	struct table_pool *pool);
 
@@ -96,7 +99,7 @@ bool paging_add(paddr_t root, uint64_t address, uint64_t entry) MUST_CHECK;
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
 /* Changes a non-zero entry that paging_find returned into another. */
 void paging_replace(uint64_t *slot, uint64_t entry);
-/* A directory entry that is promised becomes 2 MiB of memory, if there is a frame that size. */
+/* A committed directory entry becomes 2 MiB of memory, if there is a frame that size. */
 bool paging_populate_large(uint64_t *slot, uint32_t prot);
 
 /* When one directory entry covers the pages on both sides of the address, puts a table in its
@@ -117,12 +120,12 @@ uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables
 
 /* Removal takes two steps with a TLB flush in between: hide makes all entries of [start, end) and
  * the tables they leave empty invisible to the processor; clear then frees the frames and tables
- * and takes promises back. Between the two the lock is kept. */
+ * and gives reservations back. Between the two the lock is kept. */
 bool paging_hide(
 	paddr_t root, uint64_t start, uint64_t end) MUST_CHECK; /* whether a flush is needed */
 struct paging_cleared {
-	size_t resident; /* pages that had a frame */
-	size_t sparse;   /* of them, charged at first touch */
+	size_t resident;    /* pages that had a frame */
+	size_t demand_zero; /* of them, charged at first touch */
 	size_t tables;
 };
 void paging_clear(paddr_t root, uint64_t start, uint64_t end, struct paging_cleared *cleared);

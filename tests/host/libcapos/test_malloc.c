@@ -216,7 +216,7 @@ static bool test_pressure(void)
 }
 
 /* The system may be unable to take a mapping back: it is used again, cleared where that is
- * promised, and goes later. */
+ * asked for, and goes later. */
 static bool test_unmap_refused(void)
 {
 	uint64_t before = mapped_bytes, most;

@@ -1,4 +1,4 @@
-/* See host.h. The kernel's frame_alloc, frames_promise and kmem_alloc are compiled under other
+/* See host.h. The kernel's frame_alloc, frames_reserve and kmem_alloc are compiled under other
  * names, so that those here can refuse. */
 #include "host.h"
 
@@ -57,7 +57,7 @@ void host_memory(size_t size, const struct memory_range *taken, unsigned taken_c
 
 paddr_t frame_alloc_real(unsigned order, unsigned flags);
 void frame_free_real(paddr_t frame, unsigned order);
-bool frames_promise_real(size_t count);
+bool frames_reserve_real(size_t count);
 void *kmem_alloc_real(size_t size);
 
 static unsigned fail_countdown;
@@ -84,14 +84,14 @@ static bool refuse(void)
 
 paddr_t frame_alloc(unsigned order, unsigned flags)
 {
-	if ((!(flags & FRAME_PROMISED) || order > 0) && refuse())
+	if ((!(flags & FRAME_RESERVED) || order > 0) && refuse())
 		return 0;
 	return frame_alloc_real(order, flags);
 }
 
-bool frames_promise(size_t count)
+bool frames_reserve(size_t count)
 {
-	return !refuse() && frames_promise_real(count);
+	return !refuse() && frames_reserve_real(count);
 }
 
 void *kmem_alloc(size_t size)

@@ -23,7 +23,7 @@
 
 struct page {
 	uint8_t state, prot;
-	bool touched; /* sparse: has been charged */
+	bool touched; /* demand-zero: has been charged */
 	bool pinned;
 	uint8_t object; /* state object: which, and which page of it */
 	uint16_t object_page;
@@ -101,8 +101,8 @@ static uint64_t oracle_committed(void)
 	for (unsigned i = 0; i < OBJECTS; i++)
 		count += objects[i] ? object_pages[i] : 0;
 	for (unsigned i = 0; i < WINDOW_PAGES; i++)
-		count += pages[i].state == CAPOS_REGION_STATE_PROMISED ||
-			(pages[i].state == CAPOS_REGION_STATE_SPARSE && pages[i].touched);
+		count += pages[i].state == CAPOS_REGION_STATE_COMMITTED ||
+			(pages[i].state == CAPOS_REGION_STATE_DEMAND_ZERO && pages[i].touched);
 	return count;
 }
 
@@ -197,22 +197,23 @@ static void do_reserve(unsigned first, unsigned count)
 
 static void set_committed(unsigned page, uint32_t prot)
 {
-	pages[page].state = prot & CAPOS_COMMIT_SPARSE ? CAPOS_REGION_STATE_SPARSE
-						       : CAPOS_REGION_STATE_PROMISED;
+	pages[page].state = prot & CAPOS_COMMIT_DEMAND_ZERO ? CAPOS_REGION_STATE_DEMAND_ZERO
+							    : CAPOS_REGION_STATE_COMMITTED;
 	pages[page].prot = stored_prot(prot);
 }
 
 static uint32_t random_commit_prot(void)
 {
-	return random_prot() | (host_below(3) == 0 ? CAPOS_COMMIT_SPARSE : 0);
+	return random_prot() | (host_below(3) == 0 ? CAPOS_COMMIT_DEMAND_ZERO : 0);
 }
 
 static void do_map(unsigned first, unsigned count)
 {
 	uint32_t prot = random_commit_prot();
 	uint64_t address;
-	status_t expected =
-		!(prot & CAPOS_COMMIT_SPARSE) && over_limit(count) ? STATUS(NO_MEMORY) : STATUS_OK;
+	status_t expected = !(prot & CAPOS_COMMIT_DEMAND_ZERO) && over_limit(count)
+		? STATUS(NO_MEMORY)
+		: STATUS_OK;
 
 	if (!agreed(aspace_map(space, address_of(first), count * PAGE_SIZE, prot, &address),
 		    expected) ||
@@ -228,7 +229,7 @@ static void do_commit(unsigned first, unsigned count)
 	uint32_t prot = random_commit_prot();
 	status_t expected = expect_change(first, count, false, stored_prot(prot));
 
-	if (expected == STATUS_OK && !(prot & CAPOS_COMMIT_SPARSE) &&
+	if (expected == STATUS_OK && !(prot & CAPOS_COMMIT_DEMAND_ZERO) &&
 		over_limit(count_reserved(first, count)))
 		expected = STATUS(NO_MEMORY);
 	if (!agreed(aspace_commit(space, address_of(first), count * PAGE_SIZE, prot), expected))
@@ -386,7 +387,7 @@ static enum fault_outcome expect_access(unsigned page, enum fault_access access)
 		return FAULT_NOTHING;
 	if (!(p->prot & needed[access]))
 		return FAULT_FORBIDDEN;
-	if (p->state == CAPOS_REGION_STATE_SPARSE && !p->touched && over_limit(1))
+	if (p->state == CAPOS_REGION_STATE_DEMAND_ZERO && !p->touched && over_limit(1))
 		return FAULT_NO_MEMORY;
 	return FAULT_RESOLVED;
 }
@@ -399,7 +400,8 @@ static void touch(unsigned page, enum fault_access access)
 
 	if (outcome == FAULT_NO_MEMORY && outcome != expected) {
 		CHECK(expected == FAULT_RESOLVED &&
-			pages[page].state == CAPOS_REGION_STATE_SPARSE && !pages[page].touched);
+			pages[page].state == CAPOS_REGION_STATE_DEMAND_ZERO &&
+			!pages[page].touched);
 		CHECK(options->scarce || host_failed());
 		return;
 	}
@@ -435,10 +437,10 @@ static void do_write(unsigned first, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct page *page = &pages[first + i];
 		status_t expected = STATUS_OK;
-		if (page->state != CAPOS_REGION_STATE_PROMISED &&
-			page->state != CAPOS_REGION_STATE_SPARSE)
+		if (page->state != CAPOS_REGION_STATE_COMMITTED &&
+			page->state != CAPOS_REGION_STATE_DEMAND_ZERO)
 			expected = STATUS(BAD_ADDRESS);
-		else if (page->state == CAPOS_REGION_STATE_SPARSE && !page->touched &&
+		else if (page->state == CAPOS_REGION_STATE_DEMAND_ZERO && !page->touched &&
 			over_limit(1))
 			expected = STATUS(NO_MEMORY);
 		if (expected != STATUS_OK) {
@@ -447,7 +449,7 @@ static void do_write(unsigned first, unsigned count)
 					(options->scarce || host_failed())));
 			return;
 		}
-		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_SPARSE &&
+		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_DEMAND_ZERO &&
 			!page->touched) {
 			/* This may be where it stopped: whether it did shows in the ledger. */
 			CHECK(options->scarce || host_failed());
@@ -489,7 +491,7 @@ static void do_nonsense(unsigned first, unsigned count)
 	CHECK(aspace_commit(space, address, size, 8) == STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_REFUSED));
 	CHECK(aspace_protect(space, address, size, 7) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_SPARSE | 1) ==
+	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_DEMAND_ZERO | 1) ==
 		STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_unmap(space, address + 8, size) == STATUS(MISALIGNED));
 	CHECK(aspace_unmap(space, address, 0) == STATUS(INVALID_ARGUMENT));
@@ -508,7 +510,7 @@ static void do_nonsense(unsigned first, unsigned count)
 /* ---- complete comparison ---- */
 
 struct tally {
-	uint64_t resident, owned, tables, promises;
+	uint64_t resident, owned, tables, reservations;
 };
 
 /* An independent walk of the raw tables: checks each table's count and adds up what they hold. */
@@ -533,13 +535,13 @@ static void tally_table(
 			continue;
 		}
 		CHECK(level <= 2);
-		tally->promises += level == 2;
+		tally->reservations += level == 2;
 		larges_seen += level == 2 && paging_has_frame(entry);
-		if (paging_kind(entry) == PAGING_PROMISED)
-			tally->promises += pages_here;
+		if (paging_kind(entry) == PAGING_COMMITTED)
+			tally->reservations += pages_here;
 		if (paging_has_frame(entry))
 			tally->resident += pages_here;
-		if (paging_kind(entry) == PAGING_OWNED || paging_kind(entry) == PAGING_SPARSE)
+		if (paging_kind(entry) == PAGING_OWNED || paging_kind(entry) == PAGING_DEMAND_ZERO)
 			tally->owned += pages_here;
 		if (paging_has_frame(entry)) {
 			const struct region *region = region_at(
@@ -590,11 +592,11 @@ static void compare_ledgers(void)
 	CHECK(tally.resident == space->resident_pages);
 	CHECK(tally.tables == space->table_frames);
 	CHECK(space->ledger->committed == oracle_committed());
-	uint64_t promises = tally.promises;
+	uint64_t reservations = tally.reservations;
 	for (unsigned i = 0; i < OBJECTS; i++)
 		if (objects[i])
-			promises += object_pages[i] - objects[i]->resident_pages;
-	CHECK(frames_free() - frames_available() == promises);
+			reservations += object_pages[i] - objects[i]->resident_pages;
+	CHECK(frames_free() - frames_available() == reservations);
 	aspace_usage(space, &usage);
 	CHECK(usage.resident_pages == tally.resident &&
 		usage.committed_pages == oracle_committed());
@@ -607,7 +609,7 @@ static void compare_contents(void)
 	for (unsigned i = 0; i < WINDOW_PAGES; i++) {
 		const struct page *page = &pages[i];
 		unsigned level;
-		if (page->state < CAPOS_REGION_STATE_PROMISED)
+		if (page->state < CAPOS_REGION_STATE_COMMITTED)
 			continue;
 		uint64_t entry = *paging_find(space->root, address_of(i), &level);
 		if (!paging_has_frame(entry)) {

@@ -1,4 +1,5 @@
-/* The frame allocator: boot ranges, blocks, merging, promises; and the slabs on top of it. */
+/* The frame allocator: boot ranges, blocks, merging, reserved frames; and the slabs on top of it.
+ */
 #include <string.h>
 
 #include "host.h"
@@ -115,29 +116,29 @@ static void test_blocks(void)
 	printf("ok %s\n", test_name);
 }
 
-static void test_promises(void)
+static void test_reserve(void)
 {
 	size_t available = frames_available();
 
-	test_name = "mm-frame-promises";
+	test_name = "mm-frame-reserve";
 	CHECK(available > 100);
-	CHECK(!frames_promise(available + 1) && !frames_promise(SIZE_MAX));
-	CHECK(frames_promise(available - 3));
+	CHECK(!frames_reserve(available + 1) && !frames_reserve(SIZE_MAX));
+	CHECK(frames_reserve(available - 3));
 	CHECK(frames_available() == 3);
-	CHECK(!frames_promise(4) && !frame_alloc(2, 0));
+	CHECK(!frames_reserve(4) && !frame_alloc(2, 0));
 	paddr_t three[3];
 	for (int i = 0; i < 3; i++)
 		CHECK((three[i] = frame_alloc(0, 0)) != 0);
 	CHECK(!frame_alloc(0, 0));
-	/* Every promise is kept. */
+	/* Every reserved frame is there. */
 	paddr_t first = 0;
 	for (size_t i = 0; i < available - 3; i++) {
-		paddr_t frame = frame_alloc(0, FRAME_PROMISED);
+		paddr_t frame = frame_alloc(0, FRAME_RESERVED);
 		CHECK(frame);
 		*(paddr_t *)phys_to_virt(frame) = first;
 		first = frame;
 	}
-	CHECK(frames_free() == 0 && !frames_promise(1) && frames_promise(0));
+	CHECK(frames_free() == 0 && !frames_reserve(1) && frames_reserve(0));
 	while (first) {
 		paddr_t next = *(paddr_t *)phys_to_virt(first);
 		frame_free(first, 0);
@@ -145,8 +146,8 @@ static void test_promises(void)
 	}
 	for (int i = 0; i < 3; i++)
 		frame_free(three[i], 0);
-	CHECK(frames_promise(10));
-	frames_unpromise(10);
+	CHECK(frames_reserve(10));
+	frames_unreserve(10);
 	CHECK(frames_available() == available);
 	printf("ok %s\n", test_name);
 }
@@ -200,7 +201,7 @@ int main(int count, char **arguments)
 	memset(owner, 0, sizeof(owner));
 	test_boot();
 	test_blocks();
-	test_promises();
+	test_reserve();
 	test_kmem();
 	return 0;
 }

@@ -68,12 +68,12 @@ static void test_large_pages(void)
 	CHECK(space->resident_pages == 511 && space->table_frames == 3);
 	CHECK(*word_at(space, address + 3 * MIB) == 77);
 	CHECK(space->ledger->committed == 2047 && space->reserved_pages == 2047);
-	/* Sparse memory never takes more than what is touched. */
-	uint64_t sparse = map(space, 0, 64 * MIB, RW | CAPOS_COMMIT_SPARSE);
+	/* Demand-zero memory never takes more than what is touched. */
+	uint64_t demand_zero = map(space, 0, 64 * MIB, RW | CAPOS_COMMIT_DEMAND_ZERO);
 	for (unsigned i = 0; i < 5; i++)
-		*word_at(space, sparse + i * 9 * MIB) = i;
+		*word_at(space, demand_zero + i * 9 * MIB) = i;
 	CHECK(space->ledger->committed == 2047 + 5 && space->resident_pages == 511 + 5);
-	CHECK(aspace_decommit(space, sparse, 64 * MIB) == STATUS_OK);
+	CHECK(aspace_decommit(space, demand_zero, 64 * MIB) == STATUS_OK);
 	CHECK(space->ledger->committed == 2047);
 	/* Without a block that large, pages come singly. */
 	host_fail(1);
@@ -102,7 +102,7 @@ static void test_addresses(void)
 	CHECK(aspace_reserve(space, CAPOS_USER_TOP, PAGE_SIZE, &a) == STATUS(OUT_OF_RANGE));
 	/* Reservations of any size, and removal in time proportional to what is touched. */
 	CHECK(aspace_reserve(space, 0, 1ul << 46, &a) == STATUS_OK);
-	CHECK(aspace_commit(space, a, 1ul << 46, RW | CAPOS_COMMIT_SPARSE) == STATUS_OK);
+	CHECK(aspace_commit(space, a, 1ul << 46, RW | CAPOS_COMMIT_DEMAND_ZERO) == STATUS_OK);
 	for (uint64_t i = 0; i < 40; i++)
 		*word_at(space, a + i * 1500 * GIB) = i;
 	CHECK(space->resident_pages == 40);
@@ -130,7 +130,7 @@ static void test_query(void)
 	CHECK(aspace_protect(space, 0x40001000, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
 	CHECK(aspace_query(space, 0x40002fff, &info) == STATUS_OK && info.start == 0x40002000 &&
 		info.size == 0x2000);
-	CHECK(info.state == CAPOS_REGION_STATE_PROMISED && info.prot == RW &&
+	CHECK(info.state == CAPOS_REGION_STATE_COMMITTED && info.prot == RW &&
 		info.resident_pages == 2);
 	CHECK(aspace_query(space, 5, &info) == STATUS_OK && info.start == 0 &&
 		info.size == 0x40000000);
@@ -142,13 +142,13 @@ static void test_query(void)
 	end(space);
 }
 
-/* Once memory is promised, nobody else's appetite can take it back, and no change to it needs
+/* Once memory is committed, nobody else's appetite can take it back, and no change to it needs
  * memory but for regions' nodes. */
-static void test_promise_is_kept(void)
+static void test_committed_memory_is_there(void)
 {
-	struct aspace *space = begin("mm-space-promise-is-kept", 0);
+	struct aspace *space = begin("mm-space-committed-memory-is-there", 0);
 	uint64_t address = map(space, 0x40000000 - 3 * PAGE_SIZE, 6 * MIB, RW),
-		 sparse = map(space, 0, MIB, RW | CAPOS_COMMIT_SPARSE);
+		 demand_zero = map(space, 0, MIB, RW | CAPOS_COMMIT_DEMAND_ZERO);
 	struct memory_object *object;
 	uint64_t shared, *word;
 
@@ -161,9 +161,9 @@ static void test_promise_is_kept(void)
 			*(paddr_t *)phys_to_virt(hog) = hogs;
 			hogs = hog;
 		}
-	CHECK(frames_available() == 0 && !frames_promise(1));
-	CHECK(host_access(space, sparse, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
-	CHECK(aspace_commit(space, sparse, MIB, RW) == STATUS_OK);
+	CHECK(frames_available() == 0 && !frames_reserve(1));
+	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
+	CHECK(aspace_commit(space, demand_zero, MIB, RW) == STATUS_OK);
 	struct region *region = region_at(&space->regions, address);
 	/* Cut without touching regions: first the paging, as when a node was at hand. */
 	if (paging_split(space->root, 0x40000000 + 5 * PAGE_SIZE, &space->table_frames))
@@ -174,7 +174,7 @@ static void test_promise_is_kept(void)
 	for (uint64_t at = 0; at < MIB; at += PAGE_SIZE)
 		*word_at(space, shared + at) = at;
 	CHECK(aspace_unmap(space, address, 6 * MIB) == STATUS_OK);
-	CHECK(host_access(space, sparse, FAULT_WRITE, &word) == FAULT_RESOLVED);
+	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_RESOLVED);
 	while (hogs) {
 		hog = hogs;
 		hogs = *(paddr_t *)phys_to_virt(hog);
@@ -194,7 +194,7 @@ static void test_tables_counted_once(void)
 	CHECK(aspace_reserve(space, 0x40000000, MIB, &address) == STATUS_OK);
 	for (unsigned i = 0; i < 256; i += 2)
 		CHECK(aspace_commit(space, address + i * PAGE_SIZE, PAGE_SIZE,
-			      CAPOS_COMMIT_SPARSE | RW) == STATUS_OK);
+			      CAPOS_COMMIT_DEMAND_ZERO | RW) == STATUS_OK);
 	paddr_t hog, hogs = 0;
 	while (frames_available() > 128 + 8) {
 		CHECK((hog = frame_alloc(0, 0)) != 0);
@@ -307,7 +307,7 @@ static void test_region_bound(void)
 	CHECK(aspace_reserve(space, 0x40000000, size, &address) == STATUS_OK);
 	for (; status == STATUS_OK; committed++)
 		status = aspace_commit(space, address + (2 * committed + 1) * PAGE_SIZE, PAGE_SIZE,
-			RW | CAPOS_COMMIT_SPARSE);
+			RW | CAPOS_COMMIT_DEMAND_ZERO);
 	CHECK(status == STATUS(NO_MEMORY));
 	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
 	CHECK(committed - 1 == (space->region_count - 1) / 2);
@@ -391,7 +391,7 @@ static void touch_each_table(uint64_t address)
 static void test_steps(void)
 {
 	shared = begin("mm-space-steps", 0);
-	uint64_t start = map(shared, 0, STEPS_SIZE + 2 * PAGE_SIZE, RW | CAPOS_COMMIT_SPARSE),
+	uint64_t start = map(shared, 0, STEPS_SIZE + 2 * PAGE_SIZE, RW | CAPOS_COMMIT_DEMAND_ZERO),
 		 *word;
 	going = start + PAGE_SIZE;
 	*word_at(shared, start) = 5;
@@ -409,12 +409,12 @@ static void test_steps(void)
 		CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
 		CHECK(*word_at(shared, start) == 5 && *word_at(shared, going + STEPS_SIZE) == 6);
 		if (!round) /* decommitted: still there, and an ordinary reservation */
-			CHECK(aspace_commit(shared, going, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE) ==
-					STATUS_OK &&
+			CHECK(aspace_commit(shared, going, STEPS_SIZE,
+				      RW | CAPOS_COMMIT_DEMAND_ZERO) == STATUS_OK &&
 				shared->region_count == 1);
 	}
 	CHECK(shared->region_count == 2);
-	touch_each_table(map(shared, 0, STEPS_SIZE, RW | CAPOS_COMMIT_SPARSE));
+	touch_each_table(map(shared, 0, STEPS_SIZE, RW | CAPOS_COMMIT_DEMAND_ZERO));
 	end(shared);
 }
 
@@ -424,7 +424,7 @@ int main(void)
 	test_large_pages();
 	test_addresses();
 	test_query();
-	test_promise_is_kept();
+	test_committed_memory_is_there();
 	test_tables_counted_once();
 	test_objects();
 	test_creation_refused();

@@ -167,8 +167,8 @@ cap 0x[0-9a-f]+  Timer            object #\d+, [1-9]\d* references
 cap 0x[0-9a-f]+  ThreadHandle     object #\d+, [1-9]\d* references`},
 	{"regions", `0x00000000200000-0x[0-9a-f]+ +\d+ KiB r-- object
 0x[0-9a-f]+-0x[0-9a-f]+ +\d+ KiB r-x object
-0x[0-9a-f]+-0x[0-9a-f]+ +\d+ KiB rw- sparse
-0x00005000000000-0x00005000008000 +32 KiB r-- promised
+0x[0-9a-f]+-0x[0-9a-f]+ +\d+ KiB rw- demand_zero
+0x00005000000000-0x00005000008000 +32 KiB r-- committed
 0x00005000008000-0x00005000010000 +32 KiB --- reserved
 0x[0-9a-f]+-0x[0-9a-f]+ +4 KiB rw- object pinned`},
 }

@@ -1,10 +1,10 @@
 // The runtime's memory hooks on VirtualMemory.
 //
 // Reserved memory is reserved, Prepared memory still is: only sysUsed commits, and what it commits
-// is promised by the kernel there and then. So the heap grows by 4 MiB steps of address space while
+// is charged by the kernel there and then. So the heap grows by 4 MiB steps of address space while
 // only the spans in use are charged, and running out of memory is an error of sysUsed, not a fault
-// later. Tables that are mostly never touched (sysAlloc of more than sparseAbove) are committed
-// sparse instead and charged by page. Decommitted pages read as zero when they come back.
+// later. Tables that are mostly never touched (sysAlloc of more than demandZeroAbove) are committed
+// demand-zero instead and charged by page. Decommitted pages read as zero when they come back.
 
 //go:build capos
 
@@ -12,9 +12,9 @@ package runtime
 
 import "unsafe"
 
-// sparseAbove is the size up to which sysAlloc's memory is promised at once. Smaller pieces are
+// demandZeroAbove is the size up to which sysAlloc's memory is charged at once. Smaller pieces are
 // filled soon.
-const sparseAbove = 64 << 10
+const demandZeroAbove = 64 << 10
 
 const protReadWrite = abiProtRead | abiProtWrite
 
@@ -31,8 +31,8 @@ func vmCall(method uintptr, v unsafe.Pointer, n, prot uintptr) uintptr {
 //go:nosplit
 func sysAllocOS(n uintptr, _ string) unsafe.Pointer {
 	prot := uintptr(protReadWrite)
-	if n > sparseAbove {
-		prot |= abiCommitSparse
+	if n > demandZeroAbove {
+		prot |= abiCommitDemandZero
 	}
 	p := capCall(caps.vm, abiVirtualMemoryMap, 0, n, prot, 0, 0)
 	if capError(p) != 0 {
@@ -115,7 +115,7 @@ func mapPages(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32)
 	if kernelProt == 0 {
 		method = abiVirtualMemoryReserve
 	}
-	p := vmCall(method, addr, n, kernelProt|abiCommitSparse)
+	p := vmCall(method, addr, n, kernelProt|abiCommitDemandZero)
 	switch err := capError(p); {
 	case err == errorNumber(abiErrorInvalidArgument) || err == errorNumber(abiErrorMisaligned):
 		return nil, _EINVAL

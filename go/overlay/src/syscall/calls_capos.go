@@ -144,7 +144,7 @@ func Kill(pid int, sig Signal) error {
 	return nil
 }
 
-// Getrusage reports CPU time and the most memory the process ever had promised.
+// Getrusage reports CPU time and the most memory the process ever had charged.
 func Getrusage(who int, rusage *Rusage) error {
 	if who != RUSAGE_SELF {
 		return EINVAL
