@@ -28,5 +28,6 @@ $(TOOLS_ABI): $(SCHEMA_STAMP)
 
 # So that a rule can name a generated file as its prerequisite.
 build/gen/include/capos/abi.h build/gen/kernel/methods.h build/gen/kernel/dispatch.c \
-build/gen/libcapos/capos/stubs.h build/gen/libcapos/stubs.c build/gen/docs/reference.md \
+build/gen/kernel/grants.h build/gen/libcapos/capos/stubs.h build/gen/libcapos/capos/grants.h \
+build/gen/libcapos/stubs.c build/gen/docs/reference.md \
 build/gen/go/runtime/zabi_capos.go build/gen/go/syscall/zabi_capos.go: $(SCHEMA_STAMP) ;

@@ -22,3 +22,15 @@ annotation length @0xa4b9a8218739ca2f (field) :UInt32;
 
 annotation words @0x8aad0a7bd7ea16b9 (field) :UInt32;
 # On a Data field of a fixed structure: the field is an inline array of this many UInt64.
+
+struct Grant {
+  # An object of which there is one for the whole machine and which a program may start with. It
+  # stands for an authority: what it acts on is the calling process, or the machine.
+  name @0 :Text;    # in the CapSet
+  bit @1 :UInt8;    # of BootProgram.grants; the CapSet lists the objects in this order
+}
+
+annotation grants @0x9d3fb1c7a5e80264 (interface) :List(Grant);
+# The objects with this interface that a program may start with. Everything that lists them is
+# generated from here: the kernel's objects and the CapSet, the variables of libcapos and of the Go
+# port, the reference.

@@ -30,7 +30,7 @@ struct BootProgram $C.fixed(128) {
   envSize @5 :UInt64;
   argsCount @6 :UInt32;
   envCount @7 :UInt32;
-  grants @8 :UInt64;           # bit mask, GrantBit
+  grants @8 :UInt64;           # bit mask of what $C.grants declares; 0 means all
   committedLimit @9 :UInt64;   # pages; 0: no limit but the machine's
   flags @10 :UInt32;           # bootProgramTogether, or 0
   reserved @11 :Data $C.length(52);
@@ -38,21 +38,6 @@ struct BootProgram $C.fixed(128) {
 
 const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table
 const bootTogetherMax :UInt32 = 8;       # so many programs run at the same time
-
-enum GrantBit {
-  # Which capabilities a boot program starts with. 0 in BootProgram.grants means all.
-  console @0;        # "stdin", "stdout", "stderr"
-  memory @1;         # "vm"
-  memoryObjects @2;  # "memory_allocator"
-  thread @3;         # "thread_control"
-  spawner @4;        # "thread_spawner"
-  park @5;           # "park", "shared_park"
-  timer @6;          # "timer"
-  entropy @7;        # "entropy"
-  boot @8;           # "boot"
-  system @9;         # "system"
-  host @10;          # "host"
-}
 
 struct BootFile $C.fixed(64) {
   # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by
@@ -68,7 +53,7 @@ struct BootFile $C.fixed(64) {
   reserved @6 :Data $C.length(24);
 }
 
-interface BootImage @0xdc6e7f80192a3b45 {
+interface BootImage @0xdc6e7f80192a3b45 $C.grants([(name = "boot", bit = 11)]) {
   manifestSize @0 () -> (size :UInt64);
   readManifest @1 (offset :UInt64, maxBytes :UInt32) -> (data :Data)
     $C.errors([outOfRange, badAddress]);

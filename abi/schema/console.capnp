@@ -3,7 +3,8 @@
 
 using C = import "annotations.capnp";
 
-interface Console @0xa1f3c5d2e4b60718 {
+interface Console @0xa1f3c5d2e4b60718
+    $C.grants([(name = "stdin", bit = 0), (name = "stdout", bit = 1), (name = "stderr", bit = 2)]) {
   # A byte stream of the machine's console: "stdin", "stdout" and "stderr" are three of them.
   write @0 (data :Data) -> () $C.errors([badAddress, noRights, noMemory]) $C.blocks;
   # Writes all bytes, in order.

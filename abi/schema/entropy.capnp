@@ -3,7 +3,7 @@
 
 using C = import "annotations.capnp";
 
-interface EntropySource @0xcb5d6e7f80192a34 {
+interface EntropySource @0xcb5d6e7f80192a34 $C.grants([(name = "entropy", bit = 10)]) {
   fill @0 (length :UInt32) -> (data :Data) $C.errors([notSeeded, badAddress, invalidArgument]);
   # At most 65 536 bytes a call (fewer in a message).
   status @1 () -> (sources :UInt32);

@@ -20,7 +20,7 @@ enum HostFrame {
   key @11;            # host to guest: u8 NotificationKind (interrupt, quit, terminate)
 }
 
-interface HostShare @0xfe80192a3b4c5d67 {
+interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {
   # Hands files to whoever started the machine.
   write @0 (name :Text, offset :UInt64, data :Data) -> ()
     $C.errors([invalidArgument, badAddress, disconnected, noMemory]) $C.blocks;

@@ -16,7 +16,7 @@ const commitDemandZero :UInt32 = 256;
 # With commit and map: charge and give frames page by page at first touch (demand-zero). Without:
 # charge all now.
 
-interface VirtualMemory @0xb2e4d6c8fa1b3c5d {
+interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) {
   # The caller's address space below userTop. hint 0: the kernel chooses. Another hint is taken
   # exactly when that range is free and otherwise ignored. Sizes are rounded up to pages; hints and
   # addresses must be page-aligned.
@@ -81,7 +81,7 @@ struct MemoryUsage $C.fixed(64) {
   machinePages @7 :UInt64;
 }
 
-interface MemoryAllocator @0xc3d5e7f90b2c4d6e {
+interface MemoryAllocator @0xc3d5e7f90b2c4d6e $C.grants([(name = "memory_allocator", bit = 4)]) {
   create @0 (size :UInt64) -> (object :MemoryObject)
     $C.errors([invalidArgument, noMemory, noSlots]);
   # Zeroed frames, charged to the caller until the last holder lets go.

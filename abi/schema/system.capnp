@@ -3,7 +3,7 @@
 
 using C = import "annotations.capnp";
 
-interface SystemInfo @0xed7f80192a3b4c56 {
+interface SystemInfo @0xed7f80192a3b4c56 $C.grants([(name = "system", bit = 12)]) {
   process @0 () -> (info :Data) $C.errors([badAddress]);
   # ProcessInfo of the caller.
   release @1 () -> (text :Data) $C.errors([badAddress]);

@@ -6,7 +6,7 @@ using C = import "annotations.capnp";
 const threadsMax :UInt32 = 4096;             # per process
 const threadNameMax :UInt32 = 31;
 
-interface ThreadControl @0xe5f709120d4e6f80 {
+interface ThreadControl @0xe5f709120d4e6f80 $C.grants([(name = "thread_control", bit = 5)]) {
   # Acts on the calling thread only.
   getFsBase @0 () -> (base :UInt64);
   setFsBase @1 (base :UInt64) -> () $C.errors([outOfRange]);
@@ -32,7 +32,7 @@ interface ThreadControl @0xe5f709120d4e6f80 {
   # the interval is used up.
 }
 
-interface ThreadSpawner @0xf608192a3b5c7d91 {
+interface ThreadSpawner @0xf608192a3b5c7d91 $C.grants([(name = "thread_spawner", bit = 6)]) {
   spawn @0 (entry :UInt64, stack :UInt64, argument :UInt64, fsBase :UInt64, mask :UInt64,
       name :Text) -> (handle :ThreadHandle)
     $C.errors([invalidArgument, outOfRange, badAddress, noMemory, noReservation, noSlots,

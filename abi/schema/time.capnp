@@ -3,7 +3,7 @@
 
 using C = import "annotations.capnp";
 
-interface Timer @0xba4c5d6e7f801923 {
+interface Timer @0xba4c5d6e7f801923 $C.grants([(name = "timer", bit = 9)]) {
   now @0 () -> (monotonicNs :UInt64, tick :UInt64);
   # tick is the time-stamp counter just before the time was read: not the very reading the time was
   # made from, and where the HPET is the clock not even of the same clock.

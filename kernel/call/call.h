@@ -56,10 +56,6 @@ struct call_result {
 status_t call_compact(struct call *call, const struct method_desc *method,
 	const uint64_t *arguments, size_t count, struct call_result *result) MUST_CHECK;
 
-/* What the operations park and unpark act on. These two are the call layer's, because it tells them
- * apart by their address; the other static objects are in object/markers.h. */
-extern struct object object_park_space, object_shared_park_space;
-
 /* The operations that are not methods. The results are values or refusals, as in RAX. */
 int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
 	uint64_t deadline_ns);

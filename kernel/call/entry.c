@@ -5,6 +5,7 @@
 
 #include "call/trace.h"
 #include "core/log.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
 #include "arch/x86_64/trap_frame.h"
@@ -14,10 +15,6 @@
 #include "sched/thread.h"
 
 #define REGISTER_ARGUMENTS 5u
-
-struct object object_park_space = OBJECT_STATIC(&interface_descs[INTERFACE_PARK_SPACE]);
-struct object object_shared_park_space =
-	OBJECT_STATIC(&interface_descs[INTERFACE_SHARED_PARK_SPACE]);
 
 /* On every call's way, and without an array that could overflow: no stack guard. */
 #define HOT __attribute__((no_stack_protector))
@@ -124,8 +121,8 @@ static inline int64_t park(struct process *process, cap_id_t cap, uint64_t addre
 	uint64_t expected, uint64_t deadline_ns)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
-	bool shared = space == &object_shared_park_space;
-	if (__builtin_expect(space != &object_park_space && !shared, 0))
+	bool shared = space == &object_shared_park;
+	if (__builtin_expect(space != &object_park && !shared, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	if (__builtin_expect(expected > UINT32_MAX, 0))
 		return STATUS(INVALID_ARGUMENT);
@@ -136,8 +133,8 @@ static inline int64_t unpark(
 	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
-	bool shared = space == &object_shared_park_space;
-	if (__builtin_expect(space != &object_park_space && !shared, 0))
+	bool shared = space == &object_shared_park;
+	if (__builtin_expect(space != &object_park && !shared, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	return park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
 }

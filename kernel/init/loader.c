@@ -12,10 +12,10 @@
 #include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
 #include "dev/entropy.h"
-#include "object/markers.h"
 #include "init/elf.h"
 #include "proc/boot_image.h"
 #include "proc/process.h"
@@ -55,32 +55,8 @@ struct loading {
 	const char *reason;
 };
 
-struct grant {
-	uint8_t bit; /* GrantBit */
-	const char *name;
-	struct object *object;
-};
-
-static const struct grant grants[] = {
-	{ CAPOS_GRANT_BIT_CONSOLE, "stdin", &object_stdin },
-	{ CAPOS_GRANT_BIT_CONSOLE, "stdout", &object_stdout },
-	{ CAPOS_GRANT_BIT_CONSOLE, "stderr", &object_stderr },
-	{ CAPOS_GRANT_BIT_MEMORY, "vm", &object_virtual_memory },
-	{ CAPOS_GRANT_BIT_MEMORY_OBJECTS, "memory_allocator", &object_memory_allocator },
-	{ CAPOS_GRANT_BIT_THREAD, "thread_control", &object_thread_control },
-	{ CAPOS_GRANT_BIT_SPAWNER, "thread_spawner", &object_thread_spawner },
-	{ CAPOS_GRANT_BIT_PARK, "park", &object_park_space },
-	{ CAPOS_GRANT_BIT_PARK, "shared_park", &object_shared_park_space },
-	{ CAPOS_GRANT_BIT_TIMER, "timer", &object_timer },
-	{ CAPOS_GRANT_BIT_ENTROPY, "entropy", &object_entropy_source },
-	{ CAPOS_GRANT_BIT_BOOT, "boot", &object_boot_image },
-	{ CAPOS_GRANT_BIT_SYSTEM, "system", &object_system_info },
-	{ CAPOS_GRANT_BIT_HOST, "host", &object_host_share },
-};
-#define GRANTS_COUNT (sizeof grants / sizeof grants[0])
-
-_Static_assert(
-	sizeof(struct capos_cap_set_header) + GRANTS_COUNT * sizeof(struct capos_cap_set_entry) <=
+_Static_assert(sizeof(struct capos_cap_set_header) +
+			CAPOS_GRANT_COUNT * sizeof(struct capos_cap_set_entry) <=
 		PAGE_SIZE,
 	"the CapSet is one page");
 
@@ -294,7 +270,7 @@ static status_t load_stack(struct loading *loading)
 
 static status_t load_clock_page(struct loading *loading)
 {
-	if (!(loading->program->grants >> CAPOS_GRANT_BIT_TIMER & 1))
+	if (!(loading->program->grants >> CAPOS_GRANT_TIMER & 1))
 		return STATUS_OK;
 	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE,
 		CAPOS_PROT_READ, true, &loading->clock_address);
@@ -304,8 +280,8 @@ static status_t load_clock_page(struct loading *loading)
 static status_t grant_capabilities(struct loading *loading, struct capos_cap_set_header *header)
 {
 	struct capos_cap_set_entry *entry = (struct capos_cap_set_entry *)(header + 1);
-	for (unsigned i = 0; i < GRANTS_COUNT; i++) {
-		if (!(loading->program->grants >> grants[i].bit & 1))
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++) {
+		if (!(loading->program->grants >> i & 1))
 			continue;
 		cap_id_t cap;
 		status_t status = cap_table_insert(&loading->process->caps, grants[i].object, &cap);

@@ -7,8 +7,8 @@
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
-#include "object/markers.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 

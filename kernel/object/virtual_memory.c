@@ -1,4 +1,4 @@
-/* VirtualMemory: the caller's own address space. The object (object/markers.c) is a marker, as the
+/* VirtualMemory: the caller's own address space. The object is a marker, as the
  * space is always the caller's. */
 #include "call/call.h"
 #include "kernel/methods.h"

@@ -6,7 +6,7 @@
 
 #include "core/string.h"
 
-#define GRANTS_ALL ((2ull << CAPOS_GRANT_BIT_HOST) - 1)
+#define GRANTS_ALL ((1ull << CAPOS_GRANT_COUNT) - 1)
 
 static bool table_inside(uint64_t offset, uint64_t count, uint64_t entry_size, uint64_t size)
 {

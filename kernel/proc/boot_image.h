@@ -38,7 +38,7 @@ struct boot_image_program {
 	const uint8_t *elf; /* page-aligned within the image */
 	uint64_t elf_size;
 	struct boot_image_strings args, env;
-	uint64_t grants; /* GrantBit mask; never 0: 0 has become all */
+	uint64_t grants; /* mask of CAPOS_GRANT_x; never 0: 0 has become all */
 	uint64_t committed_limit;
 	bool together; /* with the program before it */
 };

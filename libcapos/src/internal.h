@@ -6,9 +6,13 @@
 #include <stdint.h>
 
 #include <capos/call.h>
+#include <capos/grants.h>
 
 /* The ring of the calling thread. Set before any other code of the thread runs. */
 extern _Thread_local struct capos_ring_header *thread_ring;
+
+/* Looks up every capability by its name. Generated in stubs.c; needs the CapSet. */
+void caps_find(struct capos_caps *caps);
 
 /* The handler's stack goes with its thread. */
 void notification_free_stack(void);

@@ -56,32 +56,6 @@ uint64_t capos_auxiliary(uint64_t type)
 	return 0;
 }
 
-static void find_caps(void)
-{
-	static const struct {
-		const char *name;
-		capos_cap_t *place;
-	} wanted[] = {
-		{ "stdin", &capos_caps.standard_input },
-		{ "stdout", &capos_caps.standard_output },
-		{ "stderr", &capos_caps.standard_error },
-		{ "vm", &capos_caps.vm },
-		{ "park", &capos_caps.park },
-		{ "shared_park", &capos_caps.shared_park },
-		{ "timer", &capos_caps.timer },
-		{ "entropy", &capos_caps.entropy },
-		{ "boot", &capos_caps.boot },
-		{ "memory_allocator", &capos_caps.memory_allocator },
-		{ "system", &capos_caps.system },
-		{ "thread_control", &capos_caps.thread_control },
-		{ "host", &capos_caps.host },
-		{ "thread_spawner", &capos_caps.thread_spawner },
-	};
-
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		*wanted[i].place = capos_cap(wanted[i].name);
-}
-
 /* Called by crt0.S. stack points to argc; argv, envp and the auxiliary vector follow, each ended by
  * a zero. */
 __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint64_t process_id,
@@ -98,7 +72,7 @@ __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint6
 	for (end = environ; *end != NULL; end++)
 		;
 	auxiliary = (const uint64_t *)(end + 1);
-	find_caps();
+	caps_find(&capos_caps);
 	for (void (*const *init)(int, char **, char **) = __init_array_start;
 		init != __init_array_end; init++)
 		(*init)(argc, argv, environ);

@@ -34,7 +34,7 @@ host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/r
 	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c kernel/machine/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
-	kernel/object/markers.c build/gen/kernel/dispatch.c build/host/call/methods.c
+	build/gen/kernel/dispatch.c build/host/call/methods.c
 host_test_table_SOURCES   := tests/host/call/kernel.c kernel/cap/table.c kernel/core/object.c
 host_test_parts_SOURCES   := tests/host/call/kernel.c $(host_call_parts) kernel/object/host_name.c
 host_test_ring_SOURCES    := $(host_call_calls)

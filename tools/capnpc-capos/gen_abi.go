@@ -65,6 +65,7 @@ func generateHeader(s *schema) ([]byte, error) {
 			o.p("#define %s CAPOS_CONST32(%s)", macro(c.name), literal(c.value))
 		}
 	}
+	headerGrants(o, s)
 	o.p("\n/* Interface ids, and the methods' ordinals. */")
 	for _, it := range s.interfaces {
 		o.p("\n#define %s CAPOS_CONST64(%#x)", macro("Interface", it.name), it.id)

@@ -13,8 +13,10 @@ func generateReference(s *schema) ([]byte, error) {
 	o.p("Generated from `abi/schema` by `capnpc-capos`. How calls travel is in " +
 		"[abi.md](abi.md); this page lists what can be")
 	o.p("called, what it answers, and how shared memory is laid out.\n")
+	o.p("- [Objects a program may start with](#objects-a-program-may-start-with)")
 	o.p("- [Interfaces](#interfaces)\n- [Errors](#errors)\n- [Enums](#enums)\n- " +
 		"[Constants](#constants)\n- [Layouts](#layouts)\n")
+	referenceGrants(o, s)
 	o.p("## Interfaces\n")
 	for _, it := range s.interfaces {
 		referenceInterface(o, s, it)

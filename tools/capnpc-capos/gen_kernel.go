@@ -93,7 +93,7 @@ func generateDispatch(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* The dispatch tables: from interface and ordinal to field descriptors and function.")
 	o.p(" * %s */", notice)
-	o.p("#include \"methods.h\"\n\n#include <stddef.h>\n")
+	o.p("#include \"methods.h\"\n\n#include <stddef.h>\n\n#include \"grants.h\"\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
 			dispatchMethod(o, it, m)
@@ -115,7 +115,7 @@ func generateDispatch(s *schema) ([]byte, error) {
 		o.p("\t},")
 	}
 	o.p("};\n")
-	o.p("/* Each error's name and meaning, indexed by enum capos_error. */")
+	dispatchGrants(o, s)
 	o.p("const struct error_text error_texts[] = {")
 	for _, it := range s.errors.items {
 		o.p("\t[%s] = {%q, %q},", macro("Error", it.name), it.name,

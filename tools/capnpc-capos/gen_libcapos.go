@@ -78,13 +78,15 @@ func generateStubs(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Typed calls of every method: see stubs.h.")
 	o.p(" * %s */", notice)
-	o.p("#include <capos/stubs.h>\n\n#include <string.h>\n\n#include \"request.h\"\n")
+	o.p("#include <capos/stubs.h>\n\n#include <string.h>\n\n#include <capos/caps.h>\n\n#include " +
+		"\"internal.h\"\n#include \"request.h\"\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
 			registerStub(o, it, m)
 			messageStub(o, it, m)
 		}
 	}
+	stubsGrants(o, s)
 	errorTables(o, s)
 	return o.Bytes(), nil
 }

@@ -4,7 +4,9 @@
 //
 //	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
 //	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
+//	kernel/grants.h               the objects that a program may start with
 //	libcapos/capos/stubs.h, .c    typed calls for C programs
+//	libcapos/capos/grants.h       the capabilities that a C program may start with
 //	go/runtime, go/syscall        constants and structures for the two Go packages that enter the kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
 //	docs/reference.md             the interface reference
@@ -33,8 +35,10 @@ func main() {
 	outputs := map[string]func(*schema) ([]byte, error){
 		"include/capos/abi.h":      generateHeader,
 		"kernel/methods.h":         generateMethods,
+		"kernel/grants.h":          generateGrantsHeader,
 		"kernel/dispatch.c":        generateDispatch,
 		"libcapos/capos/stubs.h":   generateStubsHeader,
+		"libcapos/capos/grants.h":  generateCaps,
 		"libcapos/stubs.c":         generateStubs,
 		"go/runtime/zabi_capos.go": generateGoRuntime,
 		"go/syscall/zabi_capos.go": generateGoSyscall,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 )
@@ -19,6 +20,7 @@ const (
 	annFixed  = 0xeb4e11e646192524
 	annLength = 0xa4b9a8218739ca2f
 	annWords  = 0x8aad0a7bd7ea16b9
+	annGrants = 0x9d3fb1c7a5e80264
 )
 
 type typeKind int
@@ -54,6 +56,14 @@ type schema struct {
 	interfaces []*iface
 	byID       map[uint64]*iface
 	errors     *enum
+	grants     []grant // by bit
+}
+
+// grant is an object that a program may start with.
+type grant struct {
+	name string // in the CapSet
+	bit  int    // of BootProgram.grants
+	it   *iface
 }
 
 type constant struct {
@@ -127,6 +137,9 @@ func (d docComments) member(i int) string {
 	return ""
 }
 
+// annotationsFile declares what annotations carry. Its structures are no messages of the interface.
+const annotationsFile = "annotations.capnp"
+
 // loadSchema reads a request. The schema holds the declarations of all requested files.
 func loadSchema(request []byte) (*schema, error) {
 	msg, err := parseMessage(request)
@@ -147,6 +160,13 @@ func loadSchema(request []byte) (*schema, error) {
 		return nil, err
 	}
 	for _, file := range files {
+		name, err := file.text(0)
+		if err != nil {
+			return nil, err
+		}
+		if filepath.Base(name) == annotationsFile {
+			continue
+		}
 		if err := l.walk(l.nodes[file.u64(0)], ""); err != nil {
 			return nil, err
 		}
@@ -154,7 +174,7 @@ func loadSchema(request []byte) (*schema, error) {
 	if l.out.errors == nil {
 		return nil, errors.New("the schema declares no enum ErrorCode")
 	}
-	return l.out, nil
+	return l.out, l.out.orderGrants()
 }
 
 func (l *loader) index(root object) error {
@@ -368,7 +388,7 @@ func (l *loader) iface(node object, name string) error {
 	}
 	l.out.interfaces = append(l.out.interfaces, it)
 	l.out.byID[id] = it
-	return nil
+	return l.grantsOf(node, it)
 }
 
 func (l *loader) method(m object, ordinal int) (*method, error) {

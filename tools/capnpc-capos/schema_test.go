@@ -281,3 +281,26 @@ func TestGoStructuresHaveNoPadding(t *testing.T) {
 		}
 	}
 }
+
+func TestGrantsAreChecked(t *testing.T) {
+	one := "interface I $C.grants([(name = \"one\", bit = 0)]) {}\n"
+	cases := map[string]string{
+		"": one + "interface J $C.grants([(name = \"t_w_o\", bit = 1)]) {}",
+		"has bit 2": one +
+			"interface J $C.grants([(name = \"two\", bit = 2)]) {}",
+		"has bit 0": one +
+			"interface J $C.grants([(name = \"two\", bit = 0)]) {}",
+		"one of two": one +
+			"interface J $C.grants([(name = \"one\", bit = 1)]) {}",
+		"not a name": "interface J $C.grants([(name = \"a b\", bit = 0)]) {}",
+	}
+	for want, text := range cases {
+		err := declare(t, text)
+		if want == "" && err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v does not say %q", text, err, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 #define CAPOS_CAPS_H
 
 #include <capos/call.h>
+#include <capos/grants.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,24 +18,7 @@ const struct capos_cap_set_entry *capos_cap_entry(const char *name);
 const struct capos_cap_set_header *capos_cap_set(void);
 const struct capos_cap_set_entry *capos_cap_entries(void);
 
-/* The capabilities of the names in docs/abi.md, looked up before main; 0 for what was not granted.
- */
-struct capos_caps {
-	capos_cap_t standard_input;
-	capos_cap_t standard_output;
-	capos_cap_t standard_error;
-	capos_cap_t vm;
-	capos_cap_t memory_allocator;
-	capos_cap_t thread_control;
-	capos_cap_t thread_spawner;
-	capos_cap_t park;
-	capos_cap_t shared_park;
-	capos_cap_t timer;
-	capos_cap_t entropy;
-	capos_cap_t boot;
-	capos_cap_t system;
-	capos_cap_t host;
-};
+/* What $C.grants in abi/schema names, looked up before main. */
 extern struct capos_caps capos_caps;
 
 /* The value of an auxiliary vector entry (AT_x), or 0. */

@@ -28,13 +28,7 @@ enum {
 	NO_MEMORY = 64
 };
 
-static struct object *const objects[] = { &object_virtual_memory, &object_memory_allocator,
-	&object_timer, &object_thread_control, &object_thread_spawner, &object_stdin,
-	&object_stdout, &object_host_share, &object_entropy_source, &object_boot_image,
-	&object_system_info, &object_park_space, &object_shared_park_space };
-#define OBJECTS (sizeof objects / sizeof objects[0])
-
-static cap_id_t held[OBJECTS];
+static cap_id_t held[CAPOS_GRANT_COUNT];
 
 /* ---- methods with bytes ---- */
 
@@ -91,7 +85,7 @@ static void take_submission(const uint8_t *data, struct capos_submission *s)
 {
 	memcpy(s, data, SUBMISSION_BYTES);
 	if ((s->cap & 0xff) != 0xff)
-		s->cap = held[(s->cap & 0xff) % OBJECTS];
+		s->cap = held[(s->cap & 0xff) % CAPOS_GRANT_COUNT];
 	uint64_t *args = (uint64_t *)s->args;
 	for (unsigned i = 0; i < 6; i++)
 		args[i] = address_of(args[i]);
@@ -149,8 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t wild;
 	memcpy(&wild, data + 8, sizeof wild);
 	setup();
-	for (unsigned i = 0; i < OBJECTS; i++)
-		MUST(cap_table_insert(&process.caps, objects[i], &held[i]) == STATUS_OK);
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++)
+		MUST(cap_table_insert(&process.caps, grants[i].object, &held[i]) == STATUS_OK);
 	data += HEAD_BYTES;
 	size -= HEAD_BYTES;
 	if (count > size / SUBMISSION_BYTES)
@@ -182,7 +176,7 @@ static size_t sample(uint8_t *data, unsigned seed)
 {
 	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL,
 		.method = seed % 11,
-		.cap = seed / 11 % OBJECTS,
+		.cap = seed / 11 % CAPOS_GRANT_COUNT,
 		.user_data = seed };
 	const uint64_t args[6] = { ADDRESS, 10 * 8, ADDRESS | 4096, 1024 };
 	const uint64_t message[10] = { 9ull << 32, 5ull << 32 | 1ull << 48, 1, 64, 3, 0, 0,

@@ -11,9 +11,9 @@
 #include "arch/x86_64/trap_frame.h"
 #include "check.h"
 #include "kernel.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
-#include "object/markers.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "mm/park.h"
@@ -160,11 +160,11 @@ static void setup(void)
 	thread.ring = &ring.header;
 	cap_table_init(&process.caps);
 	bool ok = cap_table_insert(&process.caps, &object_timer, &timer) == STATUS_OK &&
-		cap_table_insert(&process.caps, &object_virtual_memory, &vm) == STATUS_OK &&
+		cap_table_insert(&process.caps, &object_vm, &vm) == STATUS_OK &&
 		cap_table_insert(&process.caps, &object_memory_allocator, &allocator) ==
 			STATUS_OK &&
-		cap_table_insert(&process.caps, &object_entropy_source, &entropy) == STATUS_OK &&
-		cap_table_insert(&process.caps, &object_park_space, &park) == STATUS_OK;
+		cap_table_insert(&process.caps, &object_entropy, &entropy) == STATUS_OK &&
+		cap_table_insert(&process.caps, &object_park, &park) == STATUS_OK;
 	CHECK(ok);
 }
 

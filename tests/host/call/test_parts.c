@@ -253,7 +253,7 @@ static void boot_image_good(void)
 	CHECK(image.program_count == 1 && image.size == sizeof bytes);
 	CHECK(boot_image_program(&image, 0, &program, &reason) == STATUS_OK);
 	CHECK(program.args.count == 2 && program.args.size == 5 && program.env.count == 1 &&
-		program.grants == 0x7ff);
+		program.grants == (1 << CAPOS_GRANT_COUNT) - 1);
 	CHECK(boot_image_program(&image, 1, &program, &reason) == STATUS(NOT_FOUND));
 	CHECK(boot_image_open(&bytes, sizeof bytes - 1, &image, &reason) != STATUS_OK);
 	CHECK(boot_image_open(&bytes, 63, &image, &reason) != STATUS_OK);
@@ -294,7 +294,7 @@ static void boot_image_mistakes_are_refused(void)
 		{ PROGRAM(args_count), 3, 4 },
 		{ PROGRAM(env_size), ~0ull, 8 },
 		{ PROGRAM(env_count), 0, 4 },
-		{ PROGRAM(grants), 1 << 11, 8 },
+		{ PROGRAM(grants), 1 << CAPOS_GRANT_COUNT, 8 },
 		{ PROGRAM(flags), 2, 4 },
 	};
 	for (unsigned i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {

@@ -18,7 +18,7 @@ type Program struct {
 	Path           string
 	Args           []string // argv, Args[0] included
 	Env            []string
-	Grants         uint64 // bit mask of abi.GrantBit*; 0: everything
+	Grants         uint64 // bit mask of abi.Grant*; 0: everything
 	CommittedLimit uint64 // pages; 0: only the machine's limit
 	Together       bool   // starts with the program before it, and they run at the same time
 }

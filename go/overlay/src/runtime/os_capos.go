@@ -15,16 +15,9 @@ import (
 	"unsafe"
 )
 
-// capabilities are the CapIds the runtime uses itself; 0 means the program was not given that one.
-type capabilities struct {
-	vm, threadControl, threadSpawner, park, timer uint32
-	stdin, stdout, stderr, entropy                uint32
-	boot, system, host                            uint32
-}
-
 var (
 	capSetAddress uintptr // set by the first instructions
-	caps          capabilities
+	caps          abiCapabilities
 	clockPage     uintptr // address of an abiClockPage
 )
 
@@ -81,46 +74,14 @@ func findCapabilities() {
 	for i := uintptr(0); i < uintptr(header.count); i++ {
 		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) +
 			i*unsafe.Sizeof(abiCapSetEntry{})))
-		if slot := capabilitySlot(&entry.name); slot != nil {
+		if slot := caps.slot(&entry.name); slot != nil {
 			*slot = entry.cap
 		}
 	}
 }
 
-// capabilitySlot returns where the CapId of that name is kept. It compares byte by byte: nothing
-// else works this early.
+// nameIs serves the generated look-up.
 //
-//go:nosplit
-func capabilitySlot(name *[48]byte) *uint32 {
-	switch {
-	case nameIs(name, "vm"):
-		return &caps.vm
-	case nameIs(name, "thread_control"):
-		return &caps.threadControl
-	case nameIs(name, "thread_spawner"):
-		return &caps.threadSpawner
-	case nameIs(name, "park"):
-		return &caps.park
-	case nameIs(name, "timer"):
-		return &caps.timer
-	case nameIs(name, "stdin"):
-		return &caps.stdin
-	case nameIs(name, "stdout"):
-		return &caps.stdout
-	case nameIs(name, "stderr"):
-		return &caps.stderr
-	case nameIs(name, "entropy"):
-		return &caps.entropy
-	case nameIs(name, "boot"):
-		return &caps.boot
-	case nameIs(name, "system"):
-		return &caps.system
-	case nameIs(name, "host"):
-		return &caps.host
-	}
-	return nil
-}
-
 //go:nosplit
 func nameIs(name *[48]byte, text string) bool {
 	for i := 0; i < len(text); i++ {

@@ -36,7 +36,7 @@ TEXT runtime·exit(SB),NOSPLIT|NOFRAME,$0-4
 // Once *wait is zero the stack may be gone.
 TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
 	MOVQ	wait+0(FP), AX
-	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVL	runtime·caps+abiCapabilities_threadControl(SB), DI
 	MOVQ	$(const_abiThreadControlExitThread<<32), CX
 	ORQ	CX, DI
 	MOVL	$0, (AX)
@@ -50,7 +50,7 @@ TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
 // for the others.
 TEXT runtime·settls(SB),NOSPLIT,$32
 	LEAQ	8(DI), SI
-	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVL	runtime·caps+abiCapabilities_threadControl(SB), DI
 	TESTL	DI, DI
 	JZ	refuse
 	MOVQ	$(const_abiThreadControlSetFsBase<<32), CX
@@ -76,11 +76,11 @@ refuse:
 // func write1(fd uintptr, p unsafe.Pointer, n int32) int32
 // Called by print and by the code that reports crashes: no stack, no allocation, any thread.
 TEXT runtime·write1(SB),NOSPLIT|NOFRAME,$0-28
-	MOVL	runtime·caps+capabilities_stdout(SB), DI
+	MOVL	runtime·caps+abiCapabilities_stdout(SB), DI
 	MOVQ	fd+0(FP), AX
 	CMPQ	AX, $1
 	JEQ	write
-	MOVL	runtime·caps+capabilities_stderr(SB), DI
+	MOVL	runtime·caps+abiCapabilities_stderr(SB), DI
 	CMPQ	AX, $2
 	JEQ	write
 	JMP	runtime·writeDescriptor(SB)
@@ -113,7 +113,7 @@ TEXT runtime·open(SB),NOSPLIT,$0-20
 TEXT runtime·usleep(SB),NOSPLIT,$0-4
 	MOVL	usec+0(FP), SI
 	IMULQ	$1000, SI
-	MOVL	runtime·caps+capabilities_timer(SB), DI
+	MOVL	runtime·caps+abiCapabilities_timer(SB), DI
 	MOVQ	$(const_abiTimerSleep<<32), CX
 	ORQ	CX, DI
 	MOVL	$compactCall, AX
@@ -185,7 +185,7 @@ ask:
 // Timer.now answers with two words in memory, the first of them the time.
 TEXT askMonotonic<>(SB),NOSPLIT,$16-8
 	LEAQ	reading-16(SP), SI
-	MOVL	runtime·caps+capabilities_timer(SB), DI
+	MOVL	runtime·caps+abiCapabilities_timer(SB), DI
 	MOVQ	$(const_abiTimerNow<<32), CX
 	ORQ	CX, DI
 	MOVL	$compactCall, AX
@@ -237,7 +237,7 @@ TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	MOVQ	SI, BX
 	CALL	runtime·handleNotification<ABIInternal>(SB)
 	MOVQ	16(SP), SI
-	MOVL	runtime·caps+capabilities_threadControl(SB), DI
+	MOVL	runtime·caps+abiCapabilities_threadControl(SB), DI
 	MOVQ	$(const_abiThreadControlResume<<32), CX
 	ORQ	CX, DI
 	MOVL	$compactCall, AX

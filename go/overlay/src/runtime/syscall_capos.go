@@ -24,12 +24,10 @@ func syscall_capCallBlocking(capID uint32, method, a0, a1, a2, a3, a4 uintptr) u
 	return result
 }
 
-// syscall_capabilities returns the CapIds of the capabilities that package syscall works with.
+// syscall_capabilities returns the CapIds of what the program was started with.
 //
 //go:linkname syscall_capabilities syscall.runtime_capabilities
-func syscall_capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32) {
-	return caps.stdin, caps.stdout, caps.stderr, caps.vm, caps.boot, caps.system, caps.host
-}
+func syscall_capabilities() *abiCapabilities { return &caps }
 
 //go:linkname syscall_processID syscall.runtime_processID
 func syscall_processID() uint64 {

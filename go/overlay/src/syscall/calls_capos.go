@@ -25,7 +25,7 @@ func call(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 //go:linkname callBlocking syscall.capCallBlocking
 func callBlocking(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
-func runtime_capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
+func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_raise(sig uint32)
@@ -36,13 +36,7 @@ func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintpt
 func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
 
 // granted are the capabilities the process began with.
-var granted = func() (g struct{ stdin, stdout, stderr, vm, boot, system, host capability }) {
-	stdin, stdout, stderr, vm, boot, system, host := runtime_capabilities()
-	g.stdin, g.stdout, g.stderr = capability(stdin), capability(stdout), capability(stderr)
-	g.vm, g.boot, g.system, g.host = capability(vm), capability(boot), capability(
-		system), capability(host)
-	return g
-}()
+var granted = *runtime_capabilities()
 
 // refusal returns the error number in an answer, or 0 when the answer is a result.
 func refusal(answer uintptr) uintptr {
