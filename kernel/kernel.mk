@@ -4,7 +4,7 @@
 # table made from the first.
 
 KERNEL_CC ?= gcc
-KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*.S kernel/*/*/*.S))
+KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
 KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables -fstack-protector-strong \
 	-mstack-protector-guard=global -Wall -Wextra -Werror \
@@ -24,7 +24,7 @@ KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
 define KERNEL_BUILD
 $(1)_OBJECTS := $$(patsubst kernel/%,$(1)/%.o,$$(KERNEL_SOURCES)) $(1)/gen/dispatch.c.o
 
-$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) $$(wildcard kernel/*/*.h kernel/*/*/*.h)
+$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) $$(shell find kernel -name "*.h")
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -S -o $(1)/offsets.s $$<
 	@sed -n 's/^@define /#define /p' $(1)/offsets.s > $$@

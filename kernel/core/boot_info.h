@@ -1,6 +1,6 @@
 /* What the kernel wants to know from its loader, whichever it was: memory, the boot image, the
  * command line, and on a PC the way to its tables and its screen. Readers of the loaders' own
- * formats (machine/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
+ * formats (machine/pc/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
 #ifndef CAPOS_CORE_BOOT_INFO_H
 #define CAPOS_CORE_BOOT_INFO_H
 

@@ -9,7 +9,7 @@
 #include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "debug/symbols.h"
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"

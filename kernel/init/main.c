@@ -2,14 +2,14 @@
  * the programs of the boot image. */
 #include "init/main.h"
 
-#include "machine/acpi.h"
-#include "machine/apic.h"
+#include "machine/pc/acpi.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "machine/multiboot.h"
+#include "machine/pc/multiboot.h"
 #include "arch/x86_64/percpu.h"
-#include "machine/pvh.h"
+#include "machine/pc/pvh.h"
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "init/selftest.h"

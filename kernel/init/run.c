@@ -4,7 +4,7 @@
  * kernel has given everything back; whoever started the machine compares them in the ExitRecord. */
 #include "init/run.h"
 
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "call/trace.h"
 #include "core/log.h"

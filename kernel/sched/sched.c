@@ -18,7 +18,7 @@
  */
 #include "sched/sched.h"
 
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"

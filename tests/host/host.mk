@@ -18,7 +18,7 @@ HOST_GROUPS     := boot call codec dev libcapos mm
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
 host_boot_TESTS        := test_boot
 host_boot_FUZZERS      := fuzz_boot
-host_test_boot_SOURCES := kernel/core/boot_info.c kernel/machine/multiboot.c kernel/machine/pvh.c \
+host_test_boot_SOURCES := kernel/core/boot_info.c kernel/machine/pc/multiboot.c kernel/machine/pc/pvh.c \
 	kernel/dev/screen.c kernel/dev/line_input.c tests/host/boot/memory.c
 host_fuzz_boot_SOURCES := $(host_test_boot_SOURCES)
 host_test_boot_RUN     := ASAN_OPTIONS=detect_leaks=0
@@ -31,7 +31,7 @@ host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_
 host_call_TESTS   := test_table test_parts test_ring test_console test_vector test_acpi
 host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
-	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c kernel/machine/acpi_tables.c
+	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c kernel/machine/pc/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
 	build/gen/kernel/dispatch.c build/host/call/methods.c
@@ -40,7 +40,7 @@ host_test_parts_SOURCES   := tests/host/call/kernel.c $(host_call_parts) kernel/
 host_test_ring_SOURCES    := $(host_call_calls)
 host_test_console_SOURCES := $(host_call_calls) kernel/object/console.c
 host_test_vector_SOURCES  := kernel/arch/x86_64/vector.c
-host_test_acpi_SOURCES    := tests/host/call/kernel.c kernel/machine/acpi_tables.c
+host_test_acpi_SOURCES    := tests/host/call/kernel.c kernel/machine/pc/acpi_tables.c
 host_fuzz_images_SOURCES  := $(host_call_parts)
 host_fuzz_ring_SOURCES    := $(host_call_calls)
 $(foreach p,$(host_call_TESTS) $(host_call_FUZZERS),$(eval host_$p_RUN := ASAN_OPTIONS=detect_leaks=0))

@@ -8,7 +8,7 @@
  * two CPUs can wait for each other. models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"

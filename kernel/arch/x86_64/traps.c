@@ -3,7 +3,7 @@
  * From user mode an exception becomes a notification of the thread (or ends its process); from the
  * kernel it is expected only at the user access functions, which name where to continue. Everything
  * else in the kernel is a panic. */
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"

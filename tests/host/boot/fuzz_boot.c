@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/multiboot.h"
-#include "machine/pvh.h"
+#include "machine/pc/multiboot.h"
+#include "machine/pc/pvh.h"
 #include "core/boot_info.h"
 #include "dev/line_input.h"
 #include "dev/screen.h"

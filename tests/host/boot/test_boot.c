@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "machine/multiboot.h"
-#include "machine/pvh.h"
+#include "machine/pc/multiboot.h"
+#include "machine/pc/pvh.h"
 #define CHECK_GROUP "boot"
 #include "check.h"
 #include "core/boot_info.h"

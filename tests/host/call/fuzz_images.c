@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
 #include "images.h"

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "check.h"
 
 #define BASE 0xe0000u

@@ -12,7 +12,7 @@ import (
 const layersFile = "kernel/layers.def"
 
 var (
-	layerLine   = regexp.MustCompile(`^LAYER\(([a-z]+), "[^"]+"\)$`)
+	layerLine   = regexp.MustCompile(`^LAYER\(([a-z0-9_/]+), "[^"]+"\)$`)
 	upwardLine  = regexp.MustCompile(`^UPWARD\("([^"]+)", "([^"]+)"\)$`)
 	includeLine = regexp.MustCompile(`^\s*#\s*include\s+"([a-z0-9_/]+\.h)"`)
 )
@@ -68,10 +68,12 @@ func (l *layering) readOrder(lines []string) {
 	}
 }
 
-// folder is the layer of a file. Generated headers and kernel/include have none.
+// folder is the layer of a file: the innermost of its folders that is one. Generated headers and
+// kernel/include have none.
 func (l *layering) folder(name string) (rank int, known bool) {
-	first, _, _ := strings.Cut(path.Dir(name), "/")
-	rank, known = l.rank[first]
+	for dir := path.Dir(name); dir != "." && !known; dir = path.Dir(dir) {
+		rank, known = l.rank[dir]
+	}
 	return rank, known
 }
 

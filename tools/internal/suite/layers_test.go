@@ -30,6 +30,10 @@ func TestLayering(t *testing.T) {
 				"arch/x86_64/cpu.h upward: remove the line"}},
 		{"unknown folder", order, "kernel/new/x.c", "#include \"core/log.h\"",
 			[]string{"kernel/new/x.c: its folder is not in kernel/layers.def"}},
+		{"folder in a folder", order + "LAYER(arch/x86_64, \"inside\")\n",
+			"kernel/arch/paging.h", "#include \"arch/x86_64/deep/cr3.h\"",
+			[]string{"kernel/arch/paging.h:1: includes arch/x86_64/deep/cr3.h, which " +
+				"is in a layer above it"}},
 		{"not the kernel", order, "tests/host/x.c", "#include \"sched/sched.h\"", nil},
 		{"bad line", order + "LAYER(mm)\n", "kernel/core/log.c", "",
 			[]string{"kernel/layers.def:4: not understood"}},

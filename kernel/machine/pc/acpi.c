@@ -1,5 +1,5 @@
 /* This machine's ACPI tables, through the direct map; and switching it off. */
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"

@@ -1,6 +1,6 @@
 /* The Multiboot2 boot protocol: what GRUB starts the kernel by, on PCs with BIOS and with UEFI. */
-#ifndef CAPOS_MACHINE_MULTIBOOT_H
-#define CAPOS_MACHINE_MULTIBOOT_H
+#ifndef CAPOS_MACHINE_PC_MULTIBOOT_H
+#define CAPOS_MACHINE_PC_MULTIBOOT_H
 
 /* In EAX at the entry. */
 #define MULTIBOOT_MAGIC 0x36d76289

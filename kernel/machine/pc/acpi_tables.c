@@ -1,6 +1,6 @@
 /* Reading ACPI tables: see acpi.h. No interpreter: the one value that lives in bytecode, the sleep
  * type of soft off, is found by its name. */
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "core/string.h"
 
 #define HEADER_SIZE 36u

@@ -1,8 +1,8 @@
 /* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC
  * for device lines, all of which go to CPU 0. */
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #include "core/log.h"

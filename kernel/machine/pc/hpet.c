@@ -1,7 +1,7 @@
 /* The high precision event timer: see hpet.h. Only its counter is used. */
-#include "machine/hpet.h"
+#include "machine/pc/hpet.h"
 
-#include "machine/acpi.h"
+#include "machine/pc/acpi.h"
 #include "mm/frame.h"
 
 #define CAPABILITIES 0x00u

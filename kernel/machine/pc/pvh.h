@@ -1,7 +1,7 @@
 /* The PVH boot protocol: what QEMU's -kernel and other virtual machine monitors start the kernel
  * by. */
-#ifndef CAPOS_MACHINE_PVH_H
-#define CAPOS_MACHINE_PVH_H
+#ifndef CAPOS_MACHINE_PC_PVH_H
+#define CAPOS_MACHINE_PC_PVH_H
 
 #include "core/boot_info.h"
 

@@ -2,8 +2,8 @@
  * device (docs/specs/fw_cfg, item 5) says how many there are, and one broadcast wakes all; without
  * either the machine has one CPU as far as the kernel is concerned. They number themselves on the
  * trampoline. */
-#include "machine/acpi.h"
-#include "machine/apic.h"
+#include "machine/pc/acpi.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"

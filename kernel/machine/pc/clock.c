@@ -11,11 +11,11 @@
  * runs on one CPU. */
 #include "sched/clock.h"
 
-#include "machine/apic.h"
+#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "machine/hpet.h"
+#include "machine/pc/hpet.h"
 #include "sched/timer.h"
 #include "core/log.h"
 #include "core/string.h"

@@ -1,8 +1,8 @@
 /* What the firmware's ACPI tables say of the machine: CPUs, I/O APIC and its lines, event timer,
  * and how to switch off. Source: ACPI Specification 6.4, chapter 5 (tables) and 7.4.2 (the \_S5
  * package); IA-PC HPET Specification 1.0a, 3.2.4. */
-#ifndef CAPOS_MACHINE_ACPI_H
-#define CAPOS_MACHINE_ACPI_H
+#ifndef CAPOS_MACHINE_PC_ACPI_H
+#define CAPOS_MACHINE_PC_ACPI_H
 
 #include <capos/abi.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* Local and I/O interrupt controllers: the timer, interrupts between CPUs, device lines. Intel SDM
  * volume 3 chapter 11. */
-#ifndef CAPOS_MACHINE_APIC_H
-#define CAPOS_MACHINE_APIC_H
+#ifndef CAPOS_MACHINE_PC_APIC_H
+#define CAPOS_MACHINE_PC_APIC_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* Multiboot2 Specification, version 2.0, section 3.6: a total size, then tags of a type and a size,
  * each at a multiple of 8 bytes, the last of type 0. Tags of other types than those read here are
  * skipped. Every field is copied out before it is used: tags are not aligned as C would like. */
-#include "machine/multiboot.h"
+#include "machine/pc/multiboot.h"
 
 #include "core/string.h"
 

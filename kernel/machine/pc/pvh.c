@@ -1,7 +1,7 @@
 /* Xen public/arch-x86/hvm/start_info.h, version 1 and later: a structure with the addresses of a
  * module list, a command line, the ACPI root pointer and a memory map. The first module is the boot
  * image. */
-#include "machine/pvh.h"
+#include "machine/pc/pvh.h"
 
 #include "core/string.h"
 

@@ -8,7 +8,7 @@
  * first GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
  */
 #include "arch/x86_64/asm.h"
-#include "machine/multiboot.h"
+#include "machine/pc/multiboot.h"
 #include "offsets.h"
 
 #define PHYS(symbol) ((symbol) - KERNEL_BASE)
