@@ -1,4 +1,4 @@
-# Comparison with a Linux guest. `make bench ONLY='thread*,raw.handoff'` measures some rows.
+# Comparison with a Linux guest. `make bench ONLY='thread*,raw.thread_switch'` measures some rows.
 
 .PHONY: bench bench-check
 

@@ -5,7 +5,7 @@
  *         kernel/sched/thread.h: notify_due
  *         kernel/proc/thread.c: thread_exit
  *         kernel/proc/notify.c: return_to_user, deliver_pending, stop_here, notify_resume
- *         kernel/sched/sched.c: sched_poke, sched_block, acknowledge_suspension, sched_wake, switch_to
+ *         kernel/sched/sched.c: sched_kick, sched_block, acknowledge_suspension, sched_wake, switch_to
  *         kernel/object/thread_handle.c: is_quiet, suspend, resume
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
@@ -75,7 +75,7 @@ byte sent[2], seen[2];
 	won = (wait_state == ACTIVE_INTERRUPTIBLE); \
 	if :: won -> wait_state = DECIDED :: else fi
 
-inline sched_poke()
+inline sched_kick()
 {
 	where = cpu;
 	if
@@ -255,7 +255,7 @@ proctype notifier(byte kind)
 	:: else -> goto done	/* masked: the thread looks when it changes that */
 	fi;
 #ifdef BROKEN_8	/* the interrupt goes out before the thread has a reason to look */
-	sched_poke();
+	sched_kick();
 #endif
 #ifndef BROKEN_1
 	exit_work = exit_work | NOTIFY;
@@ -266,7 +266,7 @@ proctype notifier(byte kind)
 #ifdef BROKEN_8
 	:: !won
 #else
-	:: !won -> sched_poke()
+	:: !won -> sched_kick()
 #endif
 	fi;
 done:
@@ -286,7 +286,7 @@ proctype suspender()
 		:: else -> atomic { suspend_count++; acknowledged = false }
 		fi;
 		exit_work = exit_work | SUSPEND;
-		sched_poke();
+		sched_kick();
 		do
 		:: IS_QUIET -> break
 		:: else ->
@@ -321,7 +321,7 @@ proctype killer()
 	wake_suspended();
 	RELEASE;
 #endif
-	sched_poke()
+	sched_kick()
 }
 
 active proctype finish()

@@ -1,6 +1,6 @@
 /* Run queues: waking, blocking, preemption and stealing.
  *
- * Models  kernel/sched/sched.c: sched_block, sched_wake, assign_cpu, make_runnable, choose_cpu, steal, give_way, offer_work,
+ * Models  kernel/sched/sched.c: sched_block, sched_wake, assign_cpu, make_runnable, choose_cpu, steal, reschedule, push_balance,
  *         schedule_locked, switch_to, sched_switched, sched_end, sched_idle
  *         kernel/sched/wait.c: wait_decide
  *
@@ -174,14 +174,14 @@ inline compete()
 {
 	enqueue(me, c);
 	schedule_locked();
-	/* offer_work */
+	/* push_balance */
 	if
 	:: idle[1 - c] && count[c] > 0 -> ipi[1 - c] = true
 	:: else
 	fi
 }
 
-inline give_way()
+inline reschedule()
 {
 #ifdef BROKEN_3	/* that nobody waits is decided without the lock: a waker may have seen the slice and left out the interrupt */
 	if
@@ -201,9 +201,9 @@ inline give_way()
 inline user_mode()
 {
 	if
-	:: atomic { ipi[c] -> ipi[c] = false }; give_way()
-	:: atomic { slice[c] -> slice[c] = false }; give_way()
-	:: slice[c] -> give_way()	/* interrupted for another reason */
+	:: atomic { ipi[c] -> ipi[c] = false }; reschedule()
+	:: atomic { slice[c] -> slice[c] = false }; reschedule()
+	:: slice[c] -> reschedule()	/* interrupted for another reason */
 	:: true
 	fi
 }
@@ -240,9 +240,9 @@ proctype hog(byte me; byte c)
 
 	do
 	:: atomic { state[WAITER] == ENDED -> break }
-	:: atomic { ipi[c] -> ipi[c] = false }; give_way()
-	:: atomic { slice[c] -> slice[c] = false }; give_way()
-	:: slice[c] -> give_way()	/* interrupted for another reason */
+	:: atomic { ipi[c] -> ipi[c] = false }; reschedule()
+	:: atomic { slice[c] -> slice[c] = false }; reschedule()
+	:: slice[c] -> reschedule()	/* interrupted for another reason */
 	od;
 	TAKE(c);
 	state[me] = ENDED;

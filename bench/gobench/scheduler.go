@@ -69,7 +69,7 @@ func yieldBetweenTwo(n int) uint64 {
 }
 
 // pingPong hands a token from one goroutine to another and back, n times. Locked, each has a thread
-// of its own and every hand-over is a switch between threads.
+// of its own and each switch from one to another is a thread switch.
 func pingPong(n int, locked bool) uint64 {
 	there, back := make(chan int), make(chan int)
 	last := make(chan int)

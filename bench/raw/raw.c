@@ -1,6 +1,6 @@
 /* Measures the kernel from C, with no language runtime in between: the bare price of a call, of a
- * hand-over between two threads, of a thread, of memory. The measuring code is the same for every
- * system; system_linux.h and system_capos.h say how each of them is asked.
+ * thread switch between two threads, of a thread, of memory. The measuring code is the same for
+ * every system; system_linux.h and system_capos.h say how each of them is asked.
  *
  * Made for a machine with one CPU whose time-stamp counter counts instructions. Every row runs a
  * fixed number of operations, once to warm up and then SAMPLES times; the best divided by the
@@ -73,7 +73,7 @@ static void empty_wakes(uint64_t count)
 /* ---- handing a token from one thread to the other and back ---- */
 
 static volatile uint32_t turn[2]; /* turn[i] is 1 when it is thread i's turn */
-static uint64_t handoff_rounds;
+static uint64_t switch_rounds;
 
 static void await_turn(uint32_t me)
 {
@@ -89,20 +89,20 @@ static void give_turn(uint32_t other)
 
 static void answer_turns(void)
 {
-	for (uint64_t i = 0; i < handoff_rounds; i++) {
+	for (uint64_t i = 0; i < switch_rounds; i++) {
 		await_turn(1);
 		give_turn(0);
 	}
 }
 
-/* One operation is one hand-over, half a round: a wake, a wait, and the switch between them. */
-static void handoffs(uint64_t count)
+/* One operation is one thread switch, half a round: a wake, a wait, and the switch between them. */
+static void thread_switches(uint64_t count)
 {
 	system_thread_t partner;
 
-	handoff_rounds = count / 2;
+	switch_rounds = count / 2;
 	system_thread_start(&partner, answer_turns);
-	for (uint64_t i = 0; i < handoff_rounds; i++) {
+	for (uint64_t i = 0; i < switch_rounds; i++) {
 		give_turn(1);
 		await_turn(0);
 	}
@@ -161,7 +161,7 @@ static const struct row {
 	{ "raw.small_call", small_calls, 20000 },
 	{ "raw.clock", clock_reads, 20000 },
 	{ "raw.empty_wake", empty_wakes, 20000 },
-	{ "raw.handoff", handoffs, 10000 },
+	{ "raw.thread_switch", thread_switches, 10000 },
 	{ "raw.thread", threads, 500 },
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },

@@ -65,7 +65,7 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	result->cap = 0;
 	status_t status = decode_arguments(method, arguments, count, &params, &results, &where);
 	if (status != STATUS_OK) {
-		if (call_observed && method->flags & METHOD_PLAIN)
+		if (trace_enabled && method->flags & METHOD_PLAIN)
 			call_observe(call, method, arguments, &results, status, 0);
 		return status;
 	}
@@ -83,7 +83,7 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	}
 	if (status == STATUS_OK)
 		status = results_to_word(method, &results, &where, cap, &result->word);
-	if (__builtin_expect(call_observed, 0))
+	if (__builtin_expect(trace_enabled, 0))
 		call_observe(call, method, &params, &results, status, cap);
 	return status;
 }
@@ -101,7 +101,7 @@ static bool words_fit(const struct method_desc *method, const uint64_t *words)
 static inline status_t call_words(struct call *call, const struct method_desc *method,
 	const uint64_t *arguments, size_t count, struct call_result *result)
 {
-	if (__builtin_expect(!(method->flags & METHOD_PLAIN) || call_observed, 0))
+	if (__builtin_expect(!(method->flags & METHOD_PLAIN) || trace_enabled, 0))
 		return call_compact_general(call, method, arguments, count, result);
 	if (method->flags & METHOD_NARROW && !words_fit(method, arguments))
 		return STATUS(INVALID_ARGUMENT);
@@ -139,7 +139,7 @@ static inline int64_t unpark(
 	return park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
 }
 
-static __attribute__((noinline)) int64_t park_observed(struct process *process, cap_id_t cap,
+static __attribute__((noinline)) int64_t park_traced(struct process *process, cap_id_t cap,
 	uint64_t address, uint64_t expected, uint64_t deadline_ns)
 {
 	int64_t result = park(process, cap, address, expected, deadline_ns);
@@ -147,7 +147,7 @@ static __attribute__((noinline)) int64_t park_observed(struct process *process, 
 	return result;
 }
 
-static __attribute__((noinline)) int64_t unpark_observed(
+static __attribute__((noinline)) int64_t unpark_traced(
 	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
 	int64_t result = unpark(process, cap, address, count);
@@ -158,15 +158,15 @@ static __attribute__((noinline)) int64_t unpark_observed(
 int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
 	uint64_t deadline_ns)
 {
-	if (__builtin_expect(call_observed, 0))
-		return park_observed(process, cap, address, expected, deadline_ns);
+	if (__builtin_expect(trace_enabled, 0))
+		return park_traced(process, cap, address, expected, deadline_ns);
 	return park(process, cap, address, expected, deadline_ns);
 }
 
 int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
 {
-	if (__builtin_expect(call_observed, 0))
-		return unpark_observed(process, cap, address, count);
+	if (__builtin_expect(trace_enabled, 0))
+		return unpark_traced(process, cap, address, count);
 	return unpark(process, cap, address, count);
 }
 
@@ -174,7 +174,7 @@ int64_t call_release(struct process *process, cap_id_t cap)
 {
 	int64_t result =
 		cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
-	if (__builtin_expect(call_observed, 0))
+	if (__builtin_expect(trace_enabled, 0))
 		call_observe_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
 	return result;
 }
@@ -188,7 +188,7 @@ HOT static inline int64_t register_compact(
 	const struct method_desc *method =
 		interface_method(object->interface, (uint32_t)(frame->rdi >> 32));
 	if (__builtin_expect(!method, 0)) {
-		if (call_observed)
+		if (trace_enabled)
 			call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
@@ -207,7 +207,7 @@ static __attribute__((noinline)) int64_t register_compact_counted(const struct t
 	struct thread *thread = thread_current();
 	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)frame->rdi);
 	if (!object) {
-		if (call_observed)
+		if (trace_enabled)
 			call_observe_miss((cap_id_t)frame->rdi, (uint32_t)(frame->rdi >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
@@ -221,7 +221,7 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	struct thread *thread = thread_current();
 	if (scope != CAPOS_EXIT_SCOPE_THREAD && scope != CAPOS_EXIT_SCOPE_PROCESS)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (__builtin_expect(call_observed, 0))
+	if (__builtin_expect(trace_enabled, 0))
 		call_observe_exit((int32_t)code, scope);
 	if (scope == CAPOS_EXIT_SCOPE_PROCESS)
 		process_exit(thread->process, CAPOS_EXIT_KIND_EXITED, (int32_t)code);

@@ -78,7 +78,7 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 	} else if (cap) {
 		cap_table_abandon(caps, cap);
 	}
-	if (__builtin_expect(call_observed, 0))
+	if (__builtin_expect(trace_enabled, 0))
 		call_observe(call, method, &params, &results, status, cap);
 	if (status == STATUS_OK)
 		*size = results_end_message(method, &results, message->result);
@@ -155,7 +155,7 @@ static void execute_method(
 	const struct method_desc *method =
 		object ? interface_method(object->interface, submission->method) : NULL;
 	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
-	if (!method && __builtin_expect(call_observed, 0))
+	if (!method && __builtin_expect(trace_enabled, 0))
 		call_observe_miss(submission->cap, submission->method);
 	if (!object)
 		return;

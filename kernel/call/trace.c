@@ -24,7 +24,7 @@
 #define LINE_BYTES 512u
 #define METHODS_MAX 16u
 
-bool call_observed;
+bool trace_enabled;
 static bool tracing, counting;
 
 static struct spinlock line_lock = SPINLOCK_INIT(OBJECT);
@@ -51,7 +51,7 @@ void call_trace_init(const char *command_line)
 {
 	tracing = command_line_has(command_line, "trace", NULL);
 	counting = command_line_has(command_line, "stats", NULL);
-	call_observed = tracing || counting;
+	trace_enabled = tracing || counting;
 }
 
 static void note_order(uint64_t cap, uint64_t called, uint64_t outcome)

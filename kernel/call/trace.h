@@ -14,7 +14,7 @@ struct method_desc;
 struct process;
 
 /* Are calls traced or counted? Set once at boot. */
-extern bool call_observed;
+extern bool trace_enabled;
 
 void call_trace_init(const char *command_line);
 

@@ -324,7 +324,7 @@ static void zap_extent(struct aspace *space, const struct extent *extent)
 	extent_mark(extent, true);
 	while (stop < extent->end) {
 		spin_unlock(&space->lock);
-		sched_breathe();
+		sched_preemption_point();
 		spin_lock(&space->lock);
 		at = stop;
 		stop = paging_step(space->root, at, extent->end, STEP_TABLES);
@@ -817,7 +817,7 @@ struct aspace *aspace_create(uint64_t committed_limit)
 void aspace_destroy(struct aspace *space)
 {
 	tlb_evict(space);
-	for (uint64_t at = 0; at < CAPOS_USER_TOP; sched_breathe()) {
+	for (uint64_t at = 0; at < CAPOS_USER_TOP; sched_preemption_point()) {
 		spin_lock(&space->lock);
 		uint64_t stop = paging_step(space->root, at, CAPOS_USER_TOP, STEP_TABLES);
 		zap(space, at, stop);

@@ -171,7 +171,7 @@ static __attribute__((noinline)) int64_t wake_batches(
 	uint64_t at = word;
 	while (end_waits(queue, &at, word, arrivals, WAIT_WOKEN, count, &woken)) {
 		spin_unlock(&queue->lock);
-		sched_breathe();
+		sched_preemption_point();
 		spin_lock(&queue->lock);
 	}
 	spin_unlock(&queue->lock);
@@ -209,8 +209,7 @@ static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint
 	struct park_queue *queue;
 	struct memory_object *object;
 	uint64_t offset;
-	status_t status =
-		shared_queue(thread_current()->space, address, &queue, &offset, &object);
+	status_t status = shared_queue(thread_current()->space, address, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
 	int64_t woken = wake_queued(queue, offset, count);

@@ -16,7 +16,7 @@
 #define PROFILE_INTERVAL_MIN_NS 100000u
 
 /* entry.S: abandons the current kernel stack and leaves to user mode by the frame at its top. */
-_Noreturn void leave_by_frame(struct trap_frame *frame);
+_Noreturn void return_by_iret(struct trap_frame *frame);
 
 status_t method_thread_control_get_fs_base(struct call *call,
 	const struct thread_control_get_fs_base_params *in,
@@ -89,7 +89,7 @@ status_t method_thread_control_resume(struct call *call,
 	if (status != STATUS_OK)
 		return status;
 	*frame = edited;
-	leave_by_frame(frame);
+	return_by_iret(frame);
 }
 
 status_t method_thread_control_yield(struct call *call,

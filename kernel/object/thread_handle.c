@@ -92,7 +92,7 @@ status_t method_thread_handle_suspend(struct call *call,
 	if (!thread->suspend_count++)
 		thread->acknowledged = false;
 	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_SUSPEND, __ATOMIC_SEQ_CST);
-	sched_poke(thread);
+	sched_kick(thread);
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
 	if (status == STATUS_OK)

@@ -235,7 +235,7 @@ void sched_timer(void)
 
 /* ---- queues ---- */
 
-static void poke_cpu(unsigned id)
+static void kick_cpu(unsigned id)
 {
 	if (id == percpu()->id)
 		percpu()->resched = 1;
@@ -243,7 +243,7 @@ static void poke_cpu(unsigned id)
 		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
 }
 
-void sched_poke(struct thread *thread)
+void sched_kick(struct thread *thread)
 {
 	unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
 	if (thread == thread_current())
@@ -333,7 +333,7 @@ static void make_runnable_locked(
 		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
 		timer_bring_forward(cpu, cpu->slice_end_ns);
 	} else if (take || alone) {
-		poke_cpu(cpu->id);
+		kick_cpu(cpu->id);
 	}
 }
 
@@ -536,7 +536,7 @@ void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_
 	timer_update(cpu);
 	uint64_t online = cpus_online();
 	for (unsigned id = cpu_next(online, cpu->id); id != cpu->id; id = cpu_next(online, id))
-		poke_cpu(id);
+		kick_cpu(id);
 }
 
 /* Somebody may wait for this thread to leave user mode, and it is about to wait for something else
@@ -567,9 +567,9 @@ void sched_block(void)
 }
 
 /* More threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then
- * takes one over (give_way). So threads that compute go round among the CPUs a slice at a time. The
- * current thread is on the queue already. */
-static void offer_work(struct percpu *cpu)
+ * takes one over (reschedule). So threads that compute go round among the CPUs a slice at a time.
+ * The current thread is on the queue already. */
+static void push_balance(struct percpu *cpu)
 {
 	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
 	for (struct rbnode *node = rbtree_first(&cpu->run.threads); idle && node;
@@ -577,7 +577,7 @@ static void offer_work(struct percpu *cpu)
 		uint64_t takers = idle & container_of(node, struct thread, run_node)->affinity;
 		if (!takers)
 			continue;
-		poke_cpu((unsigned)__builtin_ctzl(takers));
+		kick_cpu((unsigned)__builtin_ctzl(takers));
 		return;
 	}
 	uint64_t online = cpus_online();
@@ -585,7 +585,7 @@ static void offer_work(struct percpu *cpu)
 		other = cpu_next(online, other)) {
 		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 <
 			cpu->run.count) {
-			poke_cpu(other);
+			kick_cpu(other);
 			return;
 		}
 	}
@@ -593,7 +593,7 @@ static void offer_work(struct percpu *cpu)
 
 /* The current thread stays runnable and competes with the queue; behind: it lets everybody go
  * first. A CPU with an empty queue looks for threads that wait elsewhere. */
-static void give_way(bool behind)
+static void reschedule(bool behind)
 {
 	struct percpu *cpu = percpu();
 	struct thread *current = cpu->current;
@@ -623,22 +623,22 @@ static void give_way(bool behind)
 		current->state = THREAD_READY;
 		cpu->moving = current;
 	}
-	offer_work(
+	push_balance(
 		cpu); /* whoever takes it waits for the lock until this CPU has left the thread */
 	schedule_locked(cpu, now);
 }
 
 void sched_preempt(void)
 {
-	give_way(false);
+	reschedule(false);
 }
 
 void sched_yield(void)
 {
-	give_way(true);
+	reschedule(true);
 }
 
-void sched_breathe(void)
+void sched_preemption_point(void)
 {
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 	if (percpu()->resched)
@@ -650,7 +650,7 @@ void sched_affinity_changed(struct thread *thread)
 	if (thread == thread_current())
 		percpu()->resched = 1;
 	else
-		sched_poke(thread);
+		sched_kick(thread);
 }
 
 void sched_end(void)

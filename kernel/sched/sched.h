@@ -45,7 +45,7 @@ void sched_yield(void);
 void sched_preempt(void);
 /* In the middle of long work, with no lock held: interrupts that wait come in, and others run if it
  * is their turn. */
-void sched_breathe(void);
+void sched_preemption_point(void);
 /* Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
 /* Puts a new, never run thread on a queue. */
@@ -76,6 +76,6 @@ bool sched_is_off_cpu(const struct thread *thread);
 void thread_reclaim(struct thread *thread);
 
 /* Makes a running thread look at its exit work soon; any CPU. */
-void sched_poke(struct thread *thread);
+void sched_kick(struct thread *thread);
 
 #endif

@@ -22,7 +22,7 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 	if (wait_decide(thread, WAIT_INTERRUPTED))
 		sched_wake(thread);
 	else
-		sched_poke(thread);
+		sched_kick(thread);
 }
 
 void thread_kill(struct thread *thread)
@@ -33,7 +33,7 @@ void thread_kill(struct thread *thread)
 	spin_lock(&thread->lock);
 	wait_queue_wake(&thread->suspended, 1);
 	spin_unlock(&thread->lock);
-	sched_poke(thread);
+	sched_kick(thread);
 }
 
 uint64_t thread_cpu_time_ns(struct thread *thread)

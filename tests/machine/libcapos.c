@@ -330,7 +330,7 @@ static void step_over(uint32_t kind, struct capos_thread_state *state)
 	state->rip += 2; /* movl (%rdi), %eax */
 }
 
-static uint64_t poke(uint64_t address)
+static uint64_t load(uint64_t address)
 {
 	uint64_t value = 1;
 
@@ -344,7 +344,7 @@ static int64_t fault_in_thread(void *argument)
 	if (capos_notification_set_handler(step_over) != 0)
 		return 1;
 	for (int i = 0; i < 10; i++) {
-		if (poke(0x10000 - 8) != 0x77)
+		if (load(0x10000 - 8) != 0x77)
 			return 2;
 	}
 	return 0;

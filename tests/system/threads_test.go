@@ -174,7 +174,7 @@ func TestBlockedThreadsBlockNobody(t *testing.T) {
 }
 
 // A signal to the process arrives although threads end all the time. On one CPU Go's scheduler
-// takes its time to let the signal's goroutine run beside two that hand over to each other: a
+// takes its time to let the signal's goroutine run beside two that wake each other: a
 // second there, on Linux too.
 func TestSignalsAmongEndingThreads(t *testing.T) {
 	signals := make(chan os.Signal, 1)

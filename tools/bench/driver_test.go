@@ -199,9 +199,9 @@ func TestResultFailures(t *testing.T) {
 
 func TestMissedGoal(t *testing.T) {
 	r := newResult()
-	add(r, columnCapos, rawProgram, map[string]measured{"raw.handoff": {1001, "instructions"}},
+	add(r, columnCapos, rawProgram, map[string]measured{"raw.thread_switch": {1001, "instructions"}},
 		nil)
-	r.finish([]string{"raw.handoff"})
+	r.finish([]string{"raw.thread_switch"})
 	if !r.missesGoals() {
 		t.Errorf("%+v", r.Rows)
 	}

@@ -34,7 +34,7 @@ var allRows = []rowInfo{
 	{Name: "raw.clock", About: "monotonic clock read from C", program: rawProgram},
 	{Name: "raw.empty_wake", About: "wake (unpark, futex) with nobody waiting",
 		program: rawProgram},
-	{Name: "raw.handoff", About: "hand-over between two C threads, one way", Goal: 1000,
+	{Name: "raw.thread_switch", About: "thread switch between two C threads, one way", Goal: 1000,
 		program: rawProgram},
 	{Name: "raw.thread", About: "C thread: create, run, join", program: rawProgram},
 	{Name: "raw.map_unmap", About: "map and unmap one page, untouched", program: rawProgram},

@@ -104,13 +104,13 @@ return_iretq:
 	iretq
 END(return_frame)
 
-/* _Noreturn void leave_by_frame(struct trap_frame *frame): the frame lies at the top of the current
+/* _Noreturn void return_by_iret(struct trap_frame *frame): the frame lies at the top of the current
  * kernel stack; what is below it is abandoned. */
-FUNCTION(leave_by_frame)
+FUNCTION(return_by_iret)
 	movq %rdi, %rsp
 	call return_to_user
 	jmp return_frame
-END(leave_by_frame)
+END(return_by_iret)
 
 /* A new thread's first instructions: RBX = function, R12 = argument (kernel thread), or straight to
  * the frame above (user thread). */

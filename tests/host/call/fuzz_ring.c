@@ -23,7 +23,7 @@ enum {
 	WILD_HEAD = 2,
 	SCRIBBLED = 4,
 	IN_HANDLER = 8,
-	OBSERVED = 16,
+	TRACED = 16,
 	REGISTERS = 32,
 	NO_MEMORY = 64
 };
@@ -156,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(user_memory, 0, 8192);
 	memcpy(user_memory, data, size < USER_BYTES ? size : USER_BYTES);
 	thread.in_handler = flags & IN_HANDLER;
-	call_observed = flags & OBSERVED;
+	trace_enabled = flags & TRACED;
 	kmem_fail_after = flags & NO_MEMORY ? (long)(wild % 8) : -1;
 	if (flags & REGISTERS)
 		for (uint32_t i = 0; i < count; i++)

@@ -26,7 +26,7 @@ static union {
 	uint8_t bytes[4096];
 } ring __attribute__((aligned(4096)));
 
-bool call_observed;
+bool trace_enabled;
 
 struct thread *thread_current(void)
 {

@@ -123,7 +123,7 @@ static void watched_calls_answer_alike(void)
 {
 	setup();
 	for (int watched = 0; watched < 2; watched++) {
-		call_observed = watched;
+		trace_enabled = watched;
 		struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
 			.rdi = vm | (uint64_t)CAPOS_VIRTUAL_MEMORY_MAP << 32,
 			.rsi = 1,
@@ -148,7 +148,7 @@ static void watched_calls_answer_alike(void)
 		frame.rdi = park | 1ull << 32;
 		CHECK(syscall_entry(&frame) == STATUS_TRANSPORT(INVALID_REQUEST));
 	}
-	call_observed = false;
+	trace_enabled = false;
 	teardown();
 }
 

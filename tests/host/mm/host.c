@@ -183,7 +183,7 @@ void tlb_serve(void)
 
 void (*host_others)(void);
 
-void sched_breathe(void)
+void sched_preemption_point(void)
 {
 	if (host_others)
 		host_others();
