@@ -11,12 +11,12 @@ HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=o
 
 -include tools/schema.mk
 -include kernel/kernel.mk
--include libcapos/libcapos.mk
+-include lib/lib.mk
 -include models/models.mk
 -include tests/host/host.mk
 -include bench/bench.mk
 
-.PHONY: help run test test-go test-system kernel kernel-debug libcapos schema tools bench models clean
+.PHONY: help run test test-go test-system kernel kernel-debug lib schema tools bench models clean
 
 help: ## list the goals
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -35,7 +35,7 @@ test-system: ## run all system tests, the long ones too
 
 kernel: ## build build/kernel/capos.elf
 kernel-debug: ## the same with assertions and poisoning: build/kernel-debug/capos.elf
-libcapos: ## build the C library in build/libcapos
+lib: ## build the C libraries in build/lib
 schema: ## generate everything that abi/schema declares, in build/gen
 bench: ## compare with a Linux guest, instruction-exact
 models: ## check the models of the racy protocols

@@ -1,7 +1,7 @@
 /* The capability ring's indices, between a program and the kernel.
  *
  * Models  kernel/call/ring.c: ring_enter, execute_until, execute_next, post, completions_pending
- *         libcapos/src/ring.c: capos_ring_push, capos_ring_pop
+ *         lib/capos/src/ring.c: capos_ring_push, capos_ring_pop
  *
  * Bounds: queues of two entries, indices modulo 8, ENTRIES entries into the kernel, each of which
  * may end early after any submission (an interrupted call). The program is one of two:

@@ -71,16 +71,16 @@ host_fuzz_dev_LIMITS  := 300000 20 6000
 
 # The parts of libcapos that need no kernel. They are compiled with other names, so that the host's C
 # library is the yardstick; for the same reason only the headers below capos/ are on the path.
-host_libcapos_FLAGS := -fno-builtin -Ilibcapos/src -Ibuild/host/libcapos/include \
+host_libcapos_FLAGS := -fno-builtin -Ilib/libc-mini/src -Ibuild/host/libcapos/include \
 	-Ibuild/gen/include -Ibuild/gen/libcapos
 host_libcapos_TESTS := test_format test_malloc
-host_test_format_SOURCES := libcapos/src/format.c libcapos/src/string.c libcapos/src/malloc.c \
+host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/string.c lib/libc-mini/src/malloc.c \
 	tests/host/libcapos/no_system.c
-host_test_malloc_SOURCES := libcapos/src/malloc.c libcapos/src/string.c
+host_test_malloc_SOURCES := lib/libc-mini/src/malloc.c lib/libc-mini/src/string.c
 host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp memchr strlen \
 	strnlen strcpy strncpy strcat strncat strlcpy strcmp strncmp strchr strrchr strstr strspn \
 	strcspn strpbrk strtok_r strndup strdup malloc calloc realloc aligned_alloc posix_memalign free
-build/host/libcapos/test/libcapos/%.o: HOST_FILE_FLAGS := \
+build/host/libcapos/test/lib/libc-mini/src/%.o: HOST_FILE_FLAGS := \
 	$(foreach n,$(host_libcapos_renamed),-D$n=capos_$n)
 
 # The kernel's memory management on a simulated machine whose TLB forgets nothing by itself. host.c
@@ -115,7 +115,7 @@ build/host/codec/methods.c: $(SCHEMA_STAMP) tests/host/host.mk
 	@{ echo '#define UNUSED_METHOD(name) int name(void); int name(void) { return 0; }'; \
 	sed -n 's/^status_t \(method_[a-z0-9_]*\)(.*/UNUSED_METHOD(\1)/p' build/gen/kernel/methods.h; } >$@
 
-build/host/libcapos/include/capos: libcapos/include/capos
+build/host/libcapos/include/capos: lib/capos/include/capos
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR)/$< $@
 

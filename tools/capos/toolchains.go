@@ -51,7 +51,7 @@ func ccCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	if err := repo.Make(root, "libcapos"); err != nil {
+	if err := repo.Make(root, "lib"); err != nil {
 		return cli.Fail(err)
 	}
 	return replace(program.CCompiler(root), args, os.Environ())

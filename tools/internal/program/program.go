@@ -108,7 +108,7 @@ func buildC(root, what string, sources ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := repo.Make(root, "libcapos"); err != nil {
+	if err := repo.Make(root, "lib"); err != nil {
 		return "", err
 	}
 	cmd := exec.Command(CCompiler(root), append(sources, "-o", output)...)
@@ -138,4 +138,4 @@ func GoEnvironment(root string) (goroot string, env []string, err error) {
 }
 
 // CCompiler names the compiler driver for C programs.
-func CCompiler(root string) string { return filepath.Join(root, "libcapos", "capos-cc") }
+func CCompiler(root string) string { return filepath.Join(root, "lib", "capos", "capos-cc") }

@@ -46,7 +46,7 @@ func (s *suite) buildSteps() []step {
 	var steps []step
 	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"},
 		{"kernel-debug", "build/kernel-debug/capos.elf"},
-		{"libcapos", "build/libcapos/libcapos.a"}} {
+		{"lib", "build/lib/libcapos.a"}} {
 		goal, product := b[0], filepath.Join(s.root, b[1])
 		// All CPUs: nothing may start before what it needs is built.
 		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10,

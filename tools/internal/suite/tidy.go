@@ -165,7 +165,7 @@ type modelLink struct {
 }
 
 var (
-	namedCode  = regexp.MustCompile(`\b(?:kernel|libcapos)/[a-z0-9_/]+\.[chS]\b`)
+	namedCode  = regexp.MustCompile(`\b(?:kernel|lib)/[a-z0-9_/]+\.[chS]\b`)
 	namedModel = regexp.MustCompile(`\bmodels/[a-z0-9_]+\.pml\b`)
 )
 

@@ -9,12 +9,12 @@ import (
 // Models and code that name each other are in order; everything else is said with file and line.
 func TestModelLinks(t *testing.T) {
 	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *         " +
-		"libcapos/src/c.c: k\n *\n * Not kernel/other.c. */"
+		"lib/capos/src/c.c: k\n *\n * Not kernel/other.c. */"
 	good := map[string]string{
 		"models/m.pml":     model,
 		"kernel/a.c":       "/* models/m.pml is the model. */",
 		"kernel/b.h":       "/* See models/m.pml. */",
-		"libcapos/src/c.c": "/* Ring.\n * models/m.pml models this. */",
+		"lib/capos/src/c.c": "/* Ring.\n * models/m.pml models this. */",
 		"kernel/d.h":       "/* For how f does it see models/m.pml. */",
 		"docs/x.md":        "models/none.pml, kernel/none.c",
 	}
@@ -24,8 +24,8 @@ func TestModelLinks(t *testing.T) {
 		{"in order", "", "", ""},
 		{"code is silent", "kernel/a.c", "/* Nothing. */",
 			"models/m.pml:3: names kernel/a.c, which does not name it"},
-		{"code is gone", "libcapos/src/c.c", "",
-			"models/m.pml:4: names libcapos/src/c.c, which does not exist"},
+		{"code is gone", "lib/capos/src/c.c", "",
+			"models/m.pml:4: names lib/capos/src/c.c, which does not exist"},
 		{"model is silent", "kernel/e.c", "/* One.\n * models/m.pml models it. */",
 			"kernel/e.c:2: names models/m.pml, which does not name it"},
 		{"model is gone", "kernel/e.h", "/* models/gone.pml */",

@@ -1,8 +1,7 @@
-/* What the library's files know of each other. */
+/* What the files of libcapos know of each other. */
 #ifndef LIBCAPOS_INTERNAL_H
 #define LIBCAPOS_INTERNAL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <capos/call.h>
@@ -16,13 +15,6 @@ void caps_find(struct capos_caps *caps);
 
 /* The handler's stack goes with its thread. */
 void notification_free_stack(void);
-
-/* Writes what stdio holds back. */
-void stdio_flush_all(void);
-
-/* Prints "program: message" on standard error without using locks or memory, and ends the process
- * with status 134, which is what a shell reports of an abort elsewhere. */
-__attribute__((noreturn)) void fail(const char *message);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {

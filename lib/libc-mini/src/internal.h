@@ -1,0 +1,19 @@
+/* What the files of libc-mini know of each other. */
+#ifndef LIBC_MINI_INTERNAL_H
+#define LIBC_MINI_INTERNAL_H
+
+#include <stdint.h>
+
+/* Writes what stdio holds back. */
+void stdio_flush_all(void);
+
+/* Prints "program: message" on standard error without using locks or memory, and ends the process
+ * with status 134, which is what a shell reports of an abort elsewhere. */
+__attribute__((noreturn)) void fail(const char *message);
+
+static inline uint64_t round_up(uint64_t value, uint64_t multiple)
+{
+	return (value + multiple - 1) & ~(multiple - 1);
+}
+
+#endif
