@@ -1,14 +1,15 @@
 # The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and
-# tools/internal/abi up to date.
+# the packages abi of the tools and of the Go tests up to date.
 
 SCHEMA_SOURCES   := $(wildcard abi/schema/*.capnp)
 CAPNPC_SOURCES   := $(filter-out %_test.go,$(wildcard tools/capnpc-capos/*.go)) tools/go.mod
 CAPNPC           := build/tools/capnpc-capos
 SCHEMA_STAMP     := build/gen/.stamp
 TOOLS_ABI        := tools/internal/abi/abi.go
+TESTS_ABI        := tests/system/internal/abi/abi.go
 
 .PHONY: schema
-schema: $(SCHEMA_STAMP) $(TOOLS_ABI)
+schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
@@ -21,8 +22,8 @@ $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)
 	capnp compile -I abi/schema -o $(CAPNPC):build/gen $(SCHEMA_SOURCES)
 	@touch $@
 
-# Left alone while it is the same, so that the tools are not built again.
-$(TOOLS_ABI): $(SCHEMA_STAMP)
+# Left alone while it is the same, so that nothing that imports it is built again.
+$(TOOLS_ABI) $(TESTS_ABI): $(SCHEMA_STAMP)
 	@mkdir -p $(@D)
 	@cmp -s build/gen/go/host/abi.go $@ || cp build/gen/go/host/abi.go $@
 

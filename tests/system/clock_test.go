@@ -59,9 +59,9 @@ func TestSleepUsesNoCPU(t *testing.T) {
 	runtime.GC()
 	time.Sleep(100 * time.Millisecond) // the collector's workers and the monitor come to rest
 	const duration = 3 * time.Second
-	before := process().cpuTimeNs
+	before := process().CpuTimeNs
 	time.Sleep(duration)
-	used := time.Duration(process().cpuTimeNs - before)
+	used := time.Duration(process().CpuTimeNs - before)
 	t.Logf("%v of CPU time in %v", used, duration)
 	bound := duration / 200
 	if !exact() {

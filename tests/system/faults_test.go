@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"capos.dev/tests/system/internal/abi"
 )
 
 func divide(a, b uint64) uint64
@@ -116,10 +118,10 @@ func TestFaultsAreRecovered(t *testing.T) {
 // A bad address is fatal unless the goroutine asks for a panic; the panic tells the address. What
 // happens otherwise is tested from outside.
 func TestPanicOnFault(t *testing.T) {
-	address := vmCall("reserve", vmReserve, 0, pageSize, 0)
-	defer vmCall("unmap", vmUnmap, address, pageSize, 0)
+	address := vmCall("reserve", abi.VirtualMemoryReserve, 0, abi.PageSize, 0)
+	defer vmCall("unmap", abi.VirtualMemoryUnmap, address, abi.PageSize, 0)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	for _, offset := range []uintptr{0, 9, pageSize - 1} {
+	for _, offset := range []uintptr{0, 9, abi.PageSize - 1} {
 		func() {
 			defer func() {
 				fault, ok := recover().(interface{ Addr() uintptr })

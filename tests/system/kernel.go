@@ -13,10 +13,14 @@ package system
 import (
 	"fmt"
 	"unsafe"
+
+	"capos.dev/tests/system/internal/abi"
 )
 
+// capabilities returns the CapIds of what the program was started with, by abi.GrantX.
+//
 //go:linkname capabilities syscall.runtime_capabilities
-func capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
+func capabilities() *[abi.GrantCount]uint32
 
 // capCall calls a method in compact form. Buffers are passed as addresses, so they must not be on a
 // stack that may move.
@@ -24,38 +28,10 @@ func capabilities() (stdin, stdout, stderr, vm, boot, system, host uint32)
 //go:linkname capCall syscall.capCall
 func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
-// Methods, as abi/schema numbers them.
-const (
-	vmUnmap    = 1
-	vmReserve  = 3
-	vmCommit   = 4
-	vmDecommit = 5
-	vmUsage    = 7
-
-	systemProcess = 0
-
-	protReadWrite = 3
-	pageSize      = 4096
-)
-
-// memoryUsage is MemoryUsage of the schema.
-type memoryUsage struct {
-	reservedPages, reservedLimit, committedPages, committedLimit, residentPages, peakCommitted, machineFreePages, machinePages uint64
-}
-
-// processInfo is ProcessInfo of the schema.
-type processInfo struct {
-	processID             uint64
-	threads, capabilities uint32
-	cpuTimeNs, startedNs  uint64
-	cpusOnline            uint32
-	_                     [28]byte
-}
-
 // The kernel writes here: globals do not move.
 var (
-	usageBuffer memoryUsage
-	infoBuffer  processInfo
+	usageBuffer abi.MemoryUsage
+	infoBuffer  abi.ProcessInfo
 )
 
 func refused(answer uintptr) bool { return answer > ^uintptr(4095) }
@@ -68,23 +44,23 @@ func mustCall(what string, answer uintptr) uintptr {
 }
 
 // ledger returns what the kernel's ledgers hold for this process. One goroutine at a time.
-func ledger() memoryUsage {
-	_, _, _, vm, _, _, _ := capabilities()
-	mustCall("usage", capCall(vm, vmUsage, uintptr(unsafe.Pointer(&usageBuffer)),
+func ledger() abi.MemoryUsage {
+	vm := capabilities()[abi.GrantVm]
+	mustCall("usage", capCall(vm, abi.VirtualMemoryUsage, uintptr(unsafe.Pointer(&usageBuffer)),
 		unsafe.Sizeof(usageBuffer), 0, 0, 0))
 	return usageBuffer
 }
 
 // process returns what the kernel knows of this process. One goroutine at a time.
-func process() processInfo {
-	_, _, _, _, _, system, _ := capabilities()
-	mustCall("process", capCall(system, systemProcess, uintptr(unsafe.Pointer(&infoBuffer)),
-		unsafe.Sizeof(infoBuffer), 0, 0, 0))
+func process() abi.ProcessInfo {
+	system := capabilities()[abi.GrantSystem]
+	mustCall("process", capCall(system, abi.SystemInfoProcess,
+		uintptr(unsafe.Pointer(&infoBuffer)), unsafe.Sizeof(infoBuffer), 0, 0, 0))
 	return infoBuffer
 }
 
 // vmCall makes a call of VirtualMemory. Any goroutine may.
 func vmCall(what string, method, a0, a1, a2 uintptr) uintptr {
-	_, _, _, vm, _, _, _ := capabilities()
+	vm := capabilities()[abi.GrantVm]
 	return mustCall(what, capCall(vm, method, a0, a1, a2, 0, 0))
 }

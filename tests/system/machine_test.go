@@ -66,7 +66,7 @@ func machineCPUs() int {
 	if n, err := strconv.Atoi(os.Getenv(cpusVar)); err == nil {
 		return n
 	}
-	return int(process().cpusOnline)
+	return int(process().CpusOnline)
 }
 
 // setProcs changes GOMAXPROCS for the time of the test.

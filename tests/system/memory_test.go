@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"capos.dev/tests/system/internal/abi"
 )
 
 const mib = 1 << 20
@@ -21,7 +23,7 @@ func fill(pieces int) [][]byte {
 	kept := make([][]byte, pieces)
 	for i := range kept {
 		kept[i] = make([]byte, mib)
-		for at := 0; at < mib; at += pageSize {
+		for at := 0; at < mib; at += abi.PageSize {
 			kept[i][at] = byte(at>>12) | 1
 		}
 	}
@@ -31,7 +33,7 @@ func fill(pieces int) [][]byte {
 // Memory given back by the heap falls out of the process's charge and becomes the machine's free
 // frames again, each time. The slack of 4 MiB is one step of the heap's growth.
 func TestFreeOSMemory(t *testing.T) {
-	const pieces, slack = 48, 4 * mib / pageSize
+	const pieces, slack = 48, 4 * mib / abi.PageSize
 	fill(pieces)
 	debug.FreeOSMemory()
 	base := ledger()
@@ -43,23 +45,23 @@ func TestFreeOSMemory(t *testing.T) {
 		debug.FreeOSMemory()
 		empty := ledger()
 		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d",
-			base.committedPages, full.committedPages,
-			empty.committedPages, base.machineFreePages, full.machineFreePages, empty.machineFreePages)
-		if full.committedPages < base.committedPages+pieces*mib/pageSize-slack {
+			base.CommittedPages, full.CommittedPages,
+			empty.CommittedPages, base.MachineFreePages, full.MachineFreePages, empty.MachineFreePages)
+		if full.CommittedPages < base.CommittedPages+pieces*mib/abi.PageSize-slack {
 			t.Errorf("%d MiB in use charge only %d pages", pieces,
-				full.committedPages-base.committedPages)
+				full.CommittedPages-base.CommittedPages)
 		}
-		if empty.committedPages > base.committedPages+slack {
+		if empty.CommittedPages > base.CommittedPages+slack {
 			t.Errorf("%d pages charged after FreeOSMemory, %d before",
-				empty.committedPages, base.committedPages)
+				empty.CommittedPages, base.CommittedPages)
 		}
-		if empty.machineFreePages+slack < base.machineFreePages {
+		if empty.MachineFreePages+slack < base.MachineFreePages {
 			t.Errorf("the machine has %d free pages after FreeOSMemory, %d before",
-				empty.machineFreePages, base.machineFreePages)
+				empty.MachineFreePages, base.MachineFreePages)
 		}
-		if empty.residentPages > base.residentPages+slack {
+		if empty.ResidentPages > base.ResidentPages+slack {
 			t.Errorf("%d frames are in use after FreeOSMemory, %d before",
-				empty.residentPages, base.residentPages)
+				empty.ResidentPages, base.ResidentPages)
 		}
 	}
 }
@@ -70,13 +72,13 @@ type region struct {
 	mark    []uint64 // 0: not written since it was committed
 }
 
-func (r *region) page(i int) *[pageSize / 8]uint64 {
-	return (*[pageSize / 8]uint64)(unsafe.Pointer(r.address + uintptr(i)*pageSize))
+func (r *region) page(i int) *[abi.PageSize / 8]uint64 {
+	return (*[abi.PageSize / 8]uint64)(unsafe.Pointer(r.address + uintptr(i)*abi.PageSize))
 }
 
 func (r *region) write(i int, mark uint64) {
 	r.mark[i] = mark
-	for at := 0; at < pageSize/8; at += 73 {
+	for at := 0; at < abi.PageSize/8; at += 73 {
 		r.page(i)[at] = mark + uint64(at)
 	}
 }
@@ -85,7 +87,7 @@ func (r *region) write(i int, mark uint64) {
 func (r *region) wrong() (pages int) {
 	for i, mark := range r.mark {
 		bad := false
-		for at := 0; at < pageSize/8; at++ {
+		for at := 0; at < abi.PageSize/8; at++ {
 			switch {
 			case mark == 0:
 				bad = bad || r.page(i)[at] != 0
@@ -123,21 +125,21 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 	for worker := range 2 * runtime.NumCPU() {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
-			r := &region{vmCall("reserve", vmReserve, 0, pages*pageSize, 0),
+			r := &region{vmCall("reserve", abi.VirtualMemoryReserve, 0, pages*abi.PageSize, 0),
 				make([]uint64, pages)}
-			defer vmCall("unmap", vmUnmap, r.address, pages*pageSize, 0)
-			vmCall("commit", vmCommit, r.address, pages*pageSize, protReadWrite)
+			defer vmCall("unmap", abi.VirtualMemoryUnmap, r.address, pages*abi.PageSize, 0)
+			vmCall("commit", abi.VirtualMemoryCommit, r.address, pages*abi.PageSize, abi.ProtRead|abi.ProtWrite)
 			for round := range rounds {
 				for range pages / 4 {
 					r.write(random.IntN(pages), random.Uint64()|1)
 				}
 				first := random.IntN(pages)
 				count := 1 + random.IntN(pages-first)
-				start, size := r.address+uintptr(first)*pageSize, uintptr(
-					count)*pageSize
-				vmCall("decommit", vmDecommit, start, size, 0)
+				start, size := r.address+uintptr(first)*abi.PageSize, uintptr(
+					count)*abi.PageSize
+				vmCall("decommit", abi.VirtualMemoryDecommit, start, size, 0)
 				runtime.Gosched()
-				vmCall("commit", vmCommit, start, size, protReadWrite)
+				vmCall("commit", abi.VirtualMemoryCommit, start, size, abi.ProtRead|abi.ProtWrite)
 				clear(r.mark[first : first+count])
 				if n := r.wrong(); n > 0 {
 					t.Errorf("worker %d, round %d: %d pages do not hold what "+
@@ -184,7 +186,7 @@ func TestMemoryLimit(t *testing.T) {
 		excused := limiterCycle()
 		worst, worstPages := churn(live, garbage)
 		t.Logf("limit %d MiB, at most %d MiB held, %d MiB charged", limit/mib, worst/mib,
-			worstPages*pageSize/mib)
+			worstPages*abi.PageSize/mib)
 		if limiterCycle() != excused && attempt < 7 {
 			stop := startHogs(runtime.GOMAXPROCS(0))
 			time.Sleep(500 * time.Millisecond)
@@ -194,8 +196,8 @@ func TestMemoryLimit(t *testing.T) {
 		if worst > limit+room*mib {
 			t.Errorf("%d bytes are held, the limit is %d", worst, limit)
 		}
-		if worstPages*pageSize > limit+(room+16)*mib {
-			t.Errorf("%d bytes are charged, the limit is %d", worstPages*pageSize,
+		if worstPages*abi.PageSize > limit+(room+16)*mib {
+			t.Errorf("%d bytes are charged, the limit is %d", worstPages*abi.PageSize,
 				limit)
 		}
 		return
@@ -209,7 +211,7 @@ func churn(live, garbage int) (worst, worstPages uint64) {
 	for i := range garbage {
 		kept[i%live] = fill(1)[0]
 		worst = max(worst, heldBytes())
-		worstPages = max(worstPages, ledger().committedPages)
+		worstPages = max(worstPages, ledger().CommittedPages)
 	}
 	runtime.KeepAlive(kept)
 	return worst, worstPages

@@ -12,12 +12,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"capos.dev/tests/system/internal/abi"
 )
 
 func TestNumCPU(t *testing.T) {
-	if n := machineCPUs(); runtime.NumCPU() != n || int(process().cpusOnline) != n {
+	if n := machineCPUs(); runtime.NumCPU() != n || int(process().CpusOnline) != n {
 		t.Errorf("NumCPU is %d, the kernel counts %d, the machine has %d", runtime.NumCPU(),
-			process().cpusOnline, n)
+			process().CpusOnline, n)
 	}
 	if got := runtime.GOMAXPROCS(0); got != runtime.NumCPU() {
 		t.Errorf("GOMAXPROCS begins as %d", got)
@@ -31,9 +33,9 @@ func TestParallelism(t *testing.T) {
 	for procs := 1; procs <= machineCPUs(); procs *= 2 {
 		setProcs(t, procs)
 		stop := startHogs(2 * procs)
-		cpu, wall := process().cpuTimeNs, time.Now()
+		cpu, wall := process().CpuTimeNs, time.Now()
 		time.Sleep(300 * time.Millisecond)
-		used := float64(process().cpuTimeNs-cpu) / float64(time.Since(wall))
+		used := float64(process().CpuTimeNs-cpu) / float64(time.Since(wall))
 		stop()
 		t.Logf("GOMAXPROCS %d: %.2f CPUs busy", procs, used)
 		if used < 0.9*float64(procs) || used > 1.1*float64(procs)+0.1 {
@@ -69,7 +71,7 @@ func TestThousandLockedThreads(t *testing.T) {
 	if !eventually(30*time.Second, func() bool { return arrived.Load() == threads }) {
 		t.Fatalf("%d of %d threads have begun", arrived.Load(), threads)
 	}
-	if n := process().threads; n < threads {
+	if n := process().Threads; n < threads {
 		t.Errorf("the kernel counts %d threads while %d are held", n, threads)
 	}
 	close(open)
@@ -112,11 +114,11 @@ func TestThreadsComeAndGo(t *testing.T) {
 		all.Wait()
 	}
 	settle := func() uint64 {
-		if !eventually(20*time.Second, func() bool { return process().threads <= few }) {
-			t.Fatalf("%d threads are left", process().threads)
+		if !eventually(20*time.Second, func() bool { return process().Threads <= few }) {
+			t.Fatalf("%d threads are left", process().Threads)
 		}
 		debug.FreeOSMemory()
-		return ledger().committedPages
+		return ledger().CommittedPages
 	}
 	for range 4 {
 		runWave()
@@ -127,8 +129,8 @@ func TestThreadsComeAndGo(t *testing.T) {
 	}
 	after := settle()
 	t.Logf("%d threads ended, %d left; %d pages charged before, %d after", waves*wave,
-		process().threads, before, after)
-	if after > before+4<<20/pageSize {
+		process().Threads, before, after)
+	if after > before+4<<20/abi.PageSize {
 		t.Errorf("%d pages are charged, before it were %d", after, before)
 	}
 }

@@ -154,6 +154,7 @@ func goHostGrants(o *out, s *schema) {
 	for _, g := range s.grants {
 		o.p("Grant%s = %d // %s", upperFirst(camel(g.name)), g.bit, g.it.name)
 	}
+	o.p("GrantCount = %d", len(s.grants))
 	o.p(")\n")
 }
 
