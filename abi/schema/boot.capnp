@@ -15,7 +15,7 @@ struct BootImageHeader $C.fixed(64) {
   filesOffset @5 :UInt64;      # BootFile[fileCount]; entry 0 is the root directory
   totalSize @6 :UInt64;
   inputOffset @7 :UInt64;
-  # What the host has to say, as frames of the host channel; 0: it says it over the channel.
+  # What the host has to say, as messages of the host channel; 0: it says it over the channel.
   inputSize @8 :UInt64;
 }
 

@@ -3,8 +3,8 @@
 
 using C = import "annotations.capnp";
 
-enum HostFrame {
-  # Frames between the machine and the program that started it: u8 type, u8 zero, u16 zero, u32
+enum HostMessage {
+  # Messages between the machine and the program that started it: u8 type, u8 zero, u16 zero, u32
   # length, payload.
   none @0;
   stdout @1;          # guest to host: bytes
@@ -31,7 +31,7 @@ enum ExitKind {
   exited @0;          # code = the program's exit code
   faulted @1;         # code = NotificationKind of the unhandled fault
   killed @2;          # code = NotificationKind (terminate, outOfMemory)
-  refused @3;         # never started; code = ErrorCode; the reason is in a log frame
+  refused @3;         # never started; code = ErrorCode; the reason is in a log message
 }
 
 struct ExitRecord $C.fixed(64) {

@@ -28,12 +28,12 @@ const notifyUserLast :UInt32 = 62;
 # bit 63 of a mask is always clear, so that a mask returned in RAX is never taken for an error
 
 struct ThreadState $C.fixed(256) {
-  # A thread's registers: the frame on the notification stack, and what readState and writeState
+  # A thread's registers: what lies on the notification stack, and what readState and writeState
   # carry.
   kind @0 :UInt32;
   code @1 :UInt32;
   address @2 :UInt64;
-  mask @3 :UInt64;         # notifications masked when the frame was made; resume puts it back
+  mask @3 :UInt64;         # notifications masked at delivery; resume puts it back
   rax @4 :UInt64;
   rbx @5 :UInt64;
   rcx @6 :UInt64;

@@ -117,7 +117,7 @@ static void line_send_locked(void)
 	if (line_length > LINE_BYTES - 2)
 		line_length = LINE_BYTES - 2;
 	line[line_length++] = '\n';
-	channel_send(CAPOS_HOST_FRAME_TRACE, line, line_length, NULL, 0);
+	channel_send(CAPOS_HOST_MESSAGE_TRACE, line, line_length, NULL, 0);
 }
 
 static void line_add_params(const struct method_desc *method, const void *params)
@@ -270,7 +270,7 @@ static void send_interface_counts(uint32_t index)
 	const struct interface_desc *interface = &interface_descs[index];
 	for (uint32_t i = 0; i < interface->method_count && i < METHODS_MAX; i++)
 		if (method_counts[index][i])
-			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s.%s, %lu refused\n",
+			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s.%s, %lu refused\n",
 				method_counts[index][i], interface->name,
 				interface->methods[i].name, method_refusals[index][i]);
 }
@@ -279,17 +279,17 @@ void call_stats_send(const struct process *process)
 {
 	if (!counting)
 		return;
-	channel_printf(CAPOS_HOST_FRAME_STATS,
+	channel_printf(CAPOS_HOST_MESSAGE_STATS,
 		"process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id,
 		process->name, process->cpu_time_ns / 1000, process->peak_committed);
-	channel_printf(CAPOS_HOST_FRAME_STATS, "machine: %zu of %zu frames free, %lu objects\n",
+	channel_printf(CAPOS_HOST_MESSAGE_STATS, "machine: %zu of %zu frames free, %lu objects\n",
 		frames_free(), frames_total(), object_count());
 	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)
 		send_interface_counts(i);
 	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
 		if (operation_counts[opcode])
-			channel_printf(CAPOS_HOST_FRAME_STATS, "%10lu  %s\n",
+			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s\n",
 				operation_counts[opcode], operation_name(opcode));
-	channel_printf(CAPOS_HOST_FRAME_STATS, "calls in order %016lx, clock at %lu ns\n",
+	channel_printf(CAPOS_HOST_MESSAGE_STATS, "calls in order %016lx, clock at %lu ns\n",
 		order_digest, clock_now_ns());
 }

@@ -1,7 +1,7 @@
-/* The host channel: frames over a byte transport.
+/* The host channel: messages over a byte transport.
  *
- * Sending takes one lock for a whole frame. Receiving is driven by the transport's interrupt and by
- * readers: both pump what the input buffer has room for and leave the rest in the device, which
+ * Sending takes one lock for a whole message. Receiving is driven by the transport's interrupt and
+ * by readers: both pump what the input buffer has room for and leave the rest in the device, which
  * holds the host back. Console keys are delivered after the input lock is dropped, because whoever
  * takes them has locks of its own. */
 #include "dev/channel.h"
@@ -22,15 +22,15 @@
 
 #define INPUT_BYTES 65536u
 
-struct frame_header {
+struct message_header {
 	uint8_t type;
 	uint8_t zero[3];
 	uint32_t length;
 };
 
 static struct transport transport;
-static bool present;   /* frames go out */
-static bool listening; /* frames come in, or what the terminal makes of typing */
+static bool present;   /* messages go out */
+static bool listening; /* messages come in, or what the terminal makes of typing */
 static void (*key_handler)(uint32_t kind); /* set once at boot */
 
 static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
@@ -40,7 +40,7 @@ static struct spinlock input_lock = SPINLOCK_INIT(OBJECT);
 static struct channel_input input;      /* guarded by input_lock */
 static struct wait_queue input_readers; /* guarded by input_lock */
 
-static const uint8_t *preset; /* guarded by input_lock: frames in memory not yet taken */
+static const uint8_t *preset; /* guarded by input_lock: messages in memory not yet taken */
 static size_t preset_left;    /* guarded by input_lock */
 
 void channel_init(const char *command_line, struct virtio_device *console)
@@ -66,10 +66,10 @@ void channel_init(const char *command_line, struct virtio_device *console)
 			"capos: the host channel's device does not answer; output goes to this port");
 		kmem_free(buffer);
 	}
-	/* An empty frame says that the kernel listens: what the host sent earlier would be lost
+	/* An empty message says that the kernel listens: what the host sent earlier would be lost
 	 * while the device is set up. */
 	if (present)
-		channel_send(CAPOS_HOST_FRAME_NONE, NULL, 0, NULL, 0);
+		channel_send(CAPOS_HOST_MESSAGE_NONE, NULL, 0, NULL, 0);
 }
 
 void channel_on_key(void (*handler)(uint32_t kind))
@@ -86,10 +86,10 @@ static void send_locked(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	if (!present) {
-		terminal_frame(type, head, head_size, body, body_size);
+		terminal_message(type, head, head_size, body, body_size);
 		return;
 	}
-	struct frame_header header = { .type = (uint8_t)type,
+	struct message_header header = { .type = (uint8_t)type,
 		.length = (uint32_t)(head_size + body_size) };
 	transport.write(&header, sizeof header);
 	transport.write(head, head_size);
@@ -170,12 +170,12 @@ static void preset_receive_done(void)
 {
 }
 
-void channel_preset_input(const void *frames, size_t size)
+void channel_preset_input(const void *messages, size_t size)
 {
 	if (!listening)
 		return;
 	spin_lock(&input_lock);
-	preset = frames;
+	preset = messages;
 	preset_left = size;
 	transport.receive = preset_receive;
 	transport.receive_done = preset_receive_done;

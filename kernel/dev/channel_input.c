@@ -21,17 +21,17 @@ size_t channel_input_room(const struct channel_input *input)
 {
 	if (input->header_count < sizeof input->header)
 		return sizeof input->header - input->header_count;
-	if (input->type != CAPOS_HOST_FRAME_STDIN)
+	if (input->type != CAPOS_HOST_MESSAGE_STDIN)
 		return input->payload_left;
 	size_t room = buffer_room(input);
 	return room < input->payload_left ? room : input->payload_left;
 }
 
-static void frame_begin(struct channel_input *input)
+static void begin_message(struct channel_input *input)
 {
 	input->type = input->header[0];
 	memcpy(&input->payload_left, input->header + 4, sizeof input->payload_left);
-	if (input->type == CAPOS_HOST_FRAME_STDIN_END)
+	if (input->type == CAPOS_HOST_MESSAGE_STDIN_END)
 		input->ended = true;
 }
 
@@ -63,11 +63,11 @@ void channel_input_feed(struct channel_input *input, const uint8_t *bytes, size_
 			memcpy(input->header + input->header_count, bytes, part);
 			input->header_count += (uint32_t)part;
 			if (input->header_count == sizeof input->header)
-				frame_begin(input);
+				begin_message(input);
 		} else {
-			if (input->type == CAPOS_HOST_FRAME_STDIN)
+			if (input->type == CAPOS_HOST_MESSAGE_STDIN)
 				buffer_append(input, bytes, part);
-			else if (input->type == CAPOS_HOST_FRAME_KEY)
+			else if (input->type == CAPOS_HOST_MESSAGE_KEY)
 				key_add(input, bytes[0]);
 			input->payload_left -= (uint32_t)part;
 		}

@@ -1,4 +1,4 @@
-/* The receiving half of the host channel without the machine: takes frames apart, keeps standard
+/* The receiving half of the host channel without the machine: takes messages apart, keeps standard
  * input in a ring buffer, collects keys. Pure, so that it is tested on the host. */
 #ifndef CAPOS_DEV_CHANNEL_INPUT_H
 #define CAPOS_DEV_CHANNEL_INPUT_H
@@ -18,7 +18,7 @@ struct channel_input {
 	/* Keys seen and not yet handled: a bit per NotificationKind. */
 	uint64_t keys;
 
-	/* The frame being received. */
+	/* The message being received. */
 	uint8_t header[8];
 	uint32_t header_count;
 	uint8_t type;

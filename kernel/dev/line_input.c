@@ -1,4 +1,4 @@
-/* See line_input.h. A finished line for which the frames not yet taken leave no room stays in the
+/* See line_input.h. A finished line for which the messages not yet taken leave no room stays in the
  * editor; that is told by a bell. */
 #include "dev/line_input.h"
 
@@ -13,18 +13,19 @@
 #define DELETE 0x7f
 #define FRAME_HEADER_BYTES 8u
 
-static bool frame_add(struct line_input *input, uint8_t type, const uint8_t *bytes, size_t size)
+static bool add_message(struct line_input *input, uint8_t type, const uint8_t *bytes, size_t size)
 {
 	uint8_t header[FRAME_HEADER_BYTES] = { type, 0, 0, 0, (uint8_t)size, (uint8_t)(size >> 8) };
 	if (input->taken) {
-		memmove(input->frames, input->frames + input->taken, input->count - input->taken);
+		memmove(input->messages, input->messages + input->taken,
+			input->count - input->taken);
 		input->count -= input->taken;
 		input->taken = 0;
 	}
-	if (size + sizeof header > sizeof input->frames - input->count)
+	if (size + sizeof header > sizeof input->messages - input->count)
 		return false;
-	memcpy(input->frames + input->count, header, sizeof header);
-	memcpy(input->frames + input->count + sizeof header, bytes, size);
+	memcpy(input->messages + input->count, header, sizeof header);
+	memcpy(input->messages + input->count + sizeof header, bytes, size);
 	input->count += sizeof header + size;
 	return true;
 }
@@ -51,7 +52,7 @@ static size_t finish(struct line_input *input, bool newline, char echo[LINE_ECHO
 	size_t length = input->length;
 	if (newline)
 		input->line[length++] = '\n';
-	if (!frame_add(input, CAPOS_HOST_FRAME_STDIN, input->line, length))
+	if (!add_message(input, CAPOS_HOST_MESSAGE_STDIN, input->line, length))
 		return show(echo, "\a");
 	input->length = 0;
 	return newline ? show(echo, "\n") : 0;
@@ -61,7 +62,7 @@ static size_t key(
 	struct line_input *input, uint8_t kind, const char *name, char echo[LINE_ECHO_MAX])
 {
 	input->length = 0;
-	return show(echo, frame_add(input, CAPOS_HOST_FRAME_KEY, &kind, 1) ? name : "\a");
+	return show(echo, add_message(input, CAPOS_HOST_MESSAGE_KEY, &kind, 1) ? name : "\a");
 }
 
 /* One character, which may have several bytes: continuation bytes go with what they continue. */
@@ -79,7 +80,8 @@ static size_t end_input(struct line_input *input, char echo[LINE_ECHO_MAX])
 {
 	if (input->length)
 		return finish(input, false, echo);
-	return frame_add(input, CAPOS_HOST_FRAME_STDIN_END, input->line, 0) ? 0 : show(echo, "\a");
+	return add_message(input, CAPOS_HOST_MESSAGE_STDIN_END, input->line, 0) ? 0
+										: show(echo, "\a");
 }
 
 size_t line_input_type(struct line_input *input, uint8_t byte, char echo[LINE_ECHO_MAX])
@@ -114,7 +116,7 @@ const uint8_t *line_input_take(struct line_input *input, size_t max, size_t *got
 	if (!ready || !max)
 		return NULL;
 	*got = ready < max ? ready : max;
-	const uint8_t *bytes = input->frames + input->taken;
+	const uint8_t *bytes = input->messages + input->taken;
 	input->taken += *got;
 	return bytes;
 }

@@ -12,13 +12,13 @@
 #include <stdint.h>
 
 #define LINE_BYTES_MAX 1024u
-#define LINE_FRAMES_BYTES 4096u
+#define LINE_MESSAGES_BYTES 4096u
 /* The longest answer to one byte typed. */
 #define LINE_ECHO_MAX 4u
 
 struct line_input {
-	/* Frames not yet taken: frames[taken] to frames[count - 1]. */
-	uint8_t frames[LINE_FRAMES_BYTES];
+	/* Messages not yet taken: messages[taken] to messages[count - 1]. */
+	uint8_t messages[LINE_MESSAGES_BYTES];
 	size_t taken, count;
 	/* The line being edited. */
 	uint8_t line[LINE_BYTES_MAX];
@@ -28,7 +28,7 @@ struct line_input {
 
 /* Takes one byte typed. Returns how many bytes are to be shown, which are in echo. */
 size_t line_input_type(struct line_input *input, uint8_t byte, char echo[LINE_ECHO_MAX]);
-/* Up to max bytes of frames, valid until the next call; NULL when there are none. */
+/* Up to max bytes of messages, valid until the next call; NULL when there are none. */
 const uint8_t *line_input_take(struct line_input *input, size_t max, size_t *got);
 
 #endif

@@ -85,19 +85,19 @@ static void write_end(const struct capos_exit_record *record)
 	}
 }
 
-void terminal_frame(
+void terminal_message(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	struct capos_exit_record record;
 	switch (type) {
-	case CAPOS_HOST_FRAME_STDOUT:
-	case CAPOS_HOST_FRAME_STDERR:
-	case CAPOS_HOST_FRAME_TRACE:
-	case CAPOS_HOST_FRAME_STATS:
+	case CAPOS_HOST_MESSAGE_STDOUT:
+	case CAPOS_HOST_MESSAGE_STDERR:
+	case CAPOS_HOST_MESSAGE_TRACE:
+	case CAPOS_HOST_MESSAGE_STATS:
 		terminal_write(head, head_size);
 		terminal_write(body, body_size);
 		break;
-	case CAPOS_HOST_FRAME_EXIT:
+	case CAPOS_HOST_MESSAGE_EXIT:
 		memcpy(&record, head, sizeof record);
 		write_end(&record);
 		break;
@@ -129,7 +129,7 @@ static void write_nothing(const void *bytes, size_t size)
 void terminal_input_init(struct transport *transport, void (*received)(void))
 {
 	*transport = (struct transport){
-		.write = write_nothing, /* output is not framed: terminal_frame() */
+		.write = write_nothing, /* output is not framed: terminal_message() */
 		.flush = nothing,
 		.receive = terminal_receive,
 		.receive_done = nothing,

@@ -20,12 +20,12 @@ void terminal_use_screen(const struct boot_info *boot, uint64_t reach);
  * earliest after a line or 128 bytes. */
 void terminal_write(const char *text, size_t size);
 
-/* A frame of the host channel in words: output as it is, the ends of programs and notes as lines,
+/* A message of the host channel in words: output as it is, the ends of programs and notes as lines,
  * others not at all. */
-void terminal_frame(
+void terminal_message(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size);
 
-/* Makes what is typed arrive as the frames of a host channel would; received is called when there
+/* Makes what is typed arrive as the messages of a host channel would; received is called when there
  * is something. */
 void terminal_input_init(struct transport *transport, void (*received)(void));
 

@@ -102,7 +102,7 @@ static void refuse_program(struct capos_exit_record *record, status_t status, co
 {
 	record->kind = CAPOS_EXIT_KIND_REFUSED;
 	record->code = STATUS_IS_ERROR(status) ? (int32_t)STATUS_ERROR_CODE(status) : 0;
-	channel_printf(CAPOS_HOST_FRAME_LOG, "program %u refused: %s\n", record->program, reason);
+	channel_printf(CAPOS_HOST_MESSAGE_LOG, "program %u refused: %s\n", record->program, reason);
 	log_printf("capos: program %u refused: %s", record->program, reason);
 }
 
@@ -182,7 +182,7 @@ static void run_together(uint32_t index, uint32_t count)
 		struct capos_exit_record *record = &runs[i].record;
 		record->frames_after = counted.frames_after;
 		record->objects_after = counted.objects_after;
-		channel_send(CAPOS_HOST_FRAME_EXIT, record, sizeof *record, NULL, 0);
+		channel_send(CAPOS_HOST_MESSAGE_EXIT, record, sizeof *record, NULL, 0);
 	}
 }
 
@@ -196,7 +196,7 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 		status = boot_image_open(bytes, size, &image, &reason);
 	if (status != STATUS_OK) {
 		log_printf("capos: boot image refused: %s", reason);
-		channel_printf(CAPOS_HOST_FRAME_LOG, "boot image refused: %s\n", reason);
+		channel_printf(CAPOS_HOST_MESSAGE_LOG, "boot image refused: %s\n", reason);
 		power_off();
 	}
 	boot_image_set(&image);

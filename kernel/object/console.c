@@ -1,8 +1,8 @@
-/* Console: the program's three standard streams, as frames of the host channel. Which of the three
- * an object is shows by its identity; stdin cannot be written nor the others read.
+/* Console: the program's three standard streams, as messages of the host channel. Which of the
+ * three an object is shows by its identity; stdin cannot be written nor the others read.
  *
  * Bytes of a compact call are still in user memory: they come through the thread's scratch in
- * pieces, each a frame. A bad address in the middle therefore lets the bytes before it out. */
+ * pieces, each a message. A bad address in the middle therefore lets the bytes before it out. */
 #include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
@@ -12,9 +12,9 @@
 #include "sched/sched.h"
 #include "sched/thread.h"
 
-static bool output_frame(const struct object *object, uint32_t *type)
+static bool output_type(const struct object *object, uint32_t *type)
 {
-	*type = object == &object_stderr ? CAPOS_HOST_FRAME_STDERR : CAPOS_HOST_FRAME_STDOUT;
+	*type = object == &object_stderr ? CAPOS_HOST_MESSAGE_STDERR : CAPOS_HOST_MESSAGE_STDOUT;
 	return object != &object_stdin;
 }
 
@@ -46,7 +46,7 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 	return status;
 }
 
-/* A line is one frame, so that no other thread's output comes into it, unless it is too long for
+/* A line is one message, so that no other thread's output comes into it, unless it is too long for
  * that or memory is short. */
 static status_t write_user_line(struct call *call, uint32_t type, const struct span_in *text,
 	const char *tail, size_t tail_size)
@@ -65,7 +65,7 @@ static status_t console_output(
 	struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
 {
 	uint32_t type;
-	if (!output_frame(call->object, &type))
+	if (!output_type(call->object, &type))
 		return STATUS(NO_RIGHTS);
 	if (!data->length && !tail_size)
 		return STATUS_OK;

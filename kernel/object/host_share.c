@@ -1,4 +1,4 @@
-/* HostShare: bytes of named files for whoever started the machine, as frames of the host channel:
+/* HostShare: bytes of named files for whoever started the machine, as messages of the host channel:
  * u64 offset, u32 length of the name, the name, the bytes. */
 #include "call/call.h"
 #include "core/string.h"
@@ -8,15 +8,16 @@
 
 #define DATA_BYTES_MAX 65536u
 
-struct file_frame {
+struct file_message {
 	uint64_t offset;
 	uint32_t name_length;
 	char name[HOST_NAME_BYTES_MAX];
 } __attribute__((packed));
 
-#define FILE_FRAME_HEAD offsetof(struct file_frame, name)
+#define FILE_MESSAGE_HEAD offsetof(struct file_message, name)
 
-static status_t send_user(struct call *call, struct file_frame *frame, const struct span_in *data)
+static status_t send_user(
+	struct call *call, struct file_message *message, const struct span_in *data)
 {
 	void *scratch = call_scratch(call->thread);
 	status_t status = STATUS_OK;
@@ -28,10 +29,10 @@ static status_t send_user(struct call *call, struct file_frame *frame, const str
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
 		status = span_read(data, at, scratch, part);
 		if (status == STATUS_OK)
-			channel_send(CAPOS_HOST_FRAME_FILE, frame,
-				FILE_FRAME_HEAD + frame->name_length, scratch, part);
+			channel_send(CAPOS_HOST_MESSAGE_FILE, message,
+				FILE_MESSAGE_HEAD + message->name_length, scratch, part);
 		at += part;
-		frame->offset += part;
+		message->offset += part;
 	} while (status == STATUS_OK && at < data->length);
 	return status;
 }
@@ -40,7 +41,7 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 	struct host_share_write_results *out)
 {
 	(void)out;
-	struct file_frame frame = { .offset = in->offset,
+	struct file_message message = { .offset = in->offset,
 		.name_length = (uint32_t)in->name.length };
 	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX ||
 		in->offset > INT64_MAX - DATA_BYTES_MAX) {
@@ -48,16 +49,16 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 								     : DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
-	status_t status = span_read(&in->name, 0, frame.name, in->name.length);
+	status_t status = span_read(&in->name, 0, message.name, in->name.length);
 	if (status != STATUS_OK)
 		return status;
-	if (!host_name_allowed(frame.name, in->name.length))
+	if (!host_name_allowed(message.name, in->name.length))
 		return STATUS(INVALID_ARGUMENT);
 	if (!channel_present())
 		return STATUS(DISCONNECTED);
 	if (!in->data.kernel)
-		return send_user(call, &frame, &in->data);
-	channel_send(CAPOS_HOST_FRAME_FILE, &frame, FILE_FRAME_HEAD + frame.name_length,
+		return send_user(call, &message, &in->data);
+	channel_send(CAPOS_HOST_MESSAGE_FILE, &message, FILE_MESSAGE_HEAD + message.name_length,
 		in->data.kernel, in->data.length);
 	return STATUS_OK;
 }

@@ -13,13 +13,13 @@
 
 #define STACK_WORDS_MAX 64u
 
-struct fault_frame {
+struct fault_message {
 	uint32_t kind, code;
 	uint64_t address, rip, rsp, rbp, thread;
 	uint32_t cpu, program;
 	uint64_t error_code;
 };
-_Static_assert(sizeof(struct fault_frame) == 64, "the host expects 64 bytes before the stack");
+_Static_assert(sizeof(struct fault_message) == 64, "the host expects 64 bytes before the stack");
 
 /* As many words at the address as can be read. */
 static uint32_t read_stack(uint64_t address, uint64_t *words)
@@ -35,7 +35,7 @@ static uint32_t read_stack(uint64_t address, uint64_t *words)
 void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
 	uint32_t code, uint64_t address)
 {
-	struct fault_frame report = {
+	struct fault_message report = {
 		.kind = kind,
 		.code = code,
 		.address = address,
@@ -50,7 +50,8 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 	uint64_t *words = kmem_alloc(STACK_WORDS_MAX *
 		sizeof *words); /* without memory the report does without the stack */
 	uint32_t count = words ? read_stack(frame->rsp, words) : 0;
-	channel_send(CAPOS_HOST_FRAME_FAULT, &report, sizeof report, words, count * sizeof *words);
+	channel_send(
+		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	kmem_free(words);
 	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx",
 		thread->process->id, thread->process->name, kind, code, address, frame->rip,

@@ -70,7 +70,7 @@ func (l *launch) verify() int {
 	}
 	out := bufio.NewWriter(record)
 	writer := hostchannel.NewWriter(out)
-	first, err := l.watch(func(f hostchannel.Frame) { writer.Write(f.Type, f.Payload) })
+	first, err := l.watch(func(f hostchannel.Message) { writer.Write(f.Type, f.Payload) })
 	if err == nil {
 		err = out.Flush()
 	}
@@ -81,7 +81,7 @@ func (l *launch) verify() int {
 		return cli.Fail(err)
 	}
 	compare := comparison{first: hostchannel.NewReader(bufio.NewReader(record))}
-	second, err := l.watch(compare.frame)
+	second, err := l.watch(compare.message)
 	if err != nil {
 		return cli.Fail(err)
 	}
@@ -98,7 +98,7 @@ func (l *launch) verify() int {
 var errNotFinished = errors.New("the machine did not go through its program")
 
 // watch runs the machine with nothing shown.
-func (l *launch) watch(frame func(hostchannel.Frame)) (*machine.Outcome, error) {
+func (l *launch) watch(message func(hostchannel.Message)) (*machine.Outcome, error) {
 	image, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (l *launch) watch(frame func(hostchannel.Frame)) (*machine.Outcome, error) 
 		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
 		defer timer.Stop()
 	}
-	outcome, err := machine.Run(ctx, l.config, image, machine.Guest{Frame: frame})
+	outcome, err := machine.Run(ctx, l.config, image, machine.Guest{Message: message})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("cannot start QEMU: %w", err)
@@ -127,15 +127,15 @@ func (l *launch) watch(frame func(hostchannel.Frame)) (*machine.Outcome, error) 
 	return outcome, nil
 }
 
-// comparison holds the frames of a second run against those of a first.
+// comparison holds the messages of a second run against those of a first.
 type comparison struct {
 	first      *hostchannel.Reader
 	count      int
-	sent       [256]int // bytes so far, by type of frame
+	sent       [256]int // bytes so far, by type of message
 	difference string   // the first; empty: none
 }
 
-func (c *comparison) frame(second hostchannel.Frame) {
+func (c *comparison) message(second hostchannel.Message) {
 	if c.difference != "" {
 		return
 	}
@@ -143,19 +143,19 @@ func (c *comparison) frame(second hostchannel.Frame) {
 	first, err := c.first.Read()
 	switch {
 	case err != nil:
-		c.difference = fmt.Sprintf("the second goes on after the first has ended: frame %d, %s",
-			c.count, describeFrame(second))
+		c.difference = fmt.Sprintf("the second goes on after the first has ended: message %d, %s",
+			c.count, describeMessage(second))
 	case first.Type != second.Type:
-		c.difference = fmt.Sprintf("frame %d is %s, then %s", c.count, describeFrame(first),
-			describeFrame(second))
+		c.difference = fmt.Sprintf("message %d is %s, then %s", c.count, describeMessage(first),
+			describeMessage(second))
 	case !bytes.Equal(first.Payload, second.Payload):
 		i := 0
 		for i < min(len(first.Payload), len(second.Payload)) &&
 			first.Payload[i] == second.Payload[i] {
 			i++
 		}
-		c.difference = fmt.Sprintf("byte %d of %s (frame %d): %q, then %q",
-			c.sent[first.Type]+i, frameName(first.Type), c.count,
+		c.difference = fmt.Sprintf("byte %d of %s (message %d): %q, then %q",
+			c.sent[first.Type]+i, messageName(first.Type), c.count,
 			around(first.Payload, i), around(second.Payload, i))
 	}
 	c.sent[first.Type] += len(first.Payload)
@@ -166,9 +166,9 @@ func (c *comparison) end() {
 	if c.difference != "" {
 		return
 	}
-	if frame, err := c.first.Read(); err == nil {
-		c.difference = fmt.Sprintf("the second ends before the first: frame %d, %s",
-			c.count+1, describeFrame(frame))
+	if message, err := c.first.Read(); err == nil {
+		c.difference = fmt.Sprintf("the second ends before the first: message %d, %s",
+			c.count+1, describeMessage(message))
 	}
 }
 
@@ -178,28 +178,28 @@ func around(payload []byte, at int) []byte {
 	return payload[max(0, at-differenceBytes):min(len(payload), at+differenceBytes)]
 }
 
-func describeFrame(f hostchannel.Frame) string {
-	return fmt.Sprintf("%s %q", frameName(f.Type), around(f.Payload, 0))
+func describeMessage(f hostchannel.Message) string {
+	return fmt.Sprintf("%s %q", messageName(f.Type), around(f.Payload, 0))
 }
 
-func frameName(kind uint8) string {
+func messageName(kind uint8) string {
 	switch int(kind) {
-	case abi.HostFrameStdout:
+	case abi.HostMessageStdout:
 		return "standard output"
-	case abi.HostFrameStderr:
+	case abi.HostMessageStderr:
 		return "standard error"
-	case abi.HostFrameStats:
+	case abi.HostMessageStats:
 		return "statistics"
-	case abi.HostFrameTrace:
+	case abi.HostMessageTrace:
 		return "trace"
-	case abi.HostFrameFile:
+	case abi.HostMessageFile:
 		return "file"
-	case abi.HostFrameExit:
+	case abi.HostMessageExit:
 		return "exit record"
-	case abi.HostFrameFault:
+	case abi.HostMessageFault:
 		return "fault record"
-	case abi.HostFrameLog:
+	case abi.HostMessageLog:
 		return "kernel log"
 	}
-	return fmt.Sprintf("frame type %d", kind)
+	return fmt.Sprintf("message type %d", kind)
 }

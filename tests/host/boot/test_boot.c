@@ -345,21 +345,21 @@ static void type(const char *text, size_t size)
 	shown[at] = '\0';
 }
 
-static bool next_frame(uint8_t kind, const char *payload, size_t size)
+static bool next_message(uint8_t kind, const char *payload, size_t size)
 {
-	uint8_t frame[2048];
+	uint8_t message[2048];
 	size_t have = 0, got;
 	const uint8_t *bytes;
 	while (have < 8 + size &&
 		(bytes = line_input_take(&typed, have < 8 ? 8 - have : 8 + size - have, &got)) !=
 			NULL) {
-		memcpy(frame + have, bytes, got);
+		memcpy(message + have, bytes, got);
 		have += got;
 	}
 	uint32_t length;
-	memcpy(&length, frame + 4, 4);
-	return have == 8 + size && frame[0] == kind && length == size &&
-		memcmp(frame + 8, payload, size) == 0;
+	memcpy(&length, message + 4, 4);
+	return have == 8 + size && message[0] == kind && length == size &&
+		memcmp(message + 8, payload, size) == 0;
 }
 
 static void typing_lines(void)
@@ -369,20 +369,20 @@ static void typing_lines(void)
 	shown[0] = '\0';
 	type("heßx\x7f\bllo\r\n", 12);
 	CHECK(strcmp(shown, "heßx\b \b\b \bllo\n") == 0 &&
-		next_frame(CAPOS_HOST_FRAME_STDIN, "hello\n", 6));
+		next_message(CAPOS_HOST_MESSAGE_STDIN, "hello\n", 6));
 	type("gone\x15"
 	     "a\tb\x01\nlast\x04",
 		15);
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "a\tb\n", 4) &&
-		next_frame(CAPOS_HOST_FRAME_STDIN, "last", 4));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, "a\tb\n", 4) &&
+		next_message(CAPOS_HOST_MESSAGE_STDIN, "last", 4));
 	CHECK(line_input_take(&typed, 100, &got) == NULL);
 	type("\b\x04", 2);
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN_END, "", 0));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN_END, "", 0));
 	type("abc\x03\x1c\n", 6);
 	char interrupt = CAPOS_NOTIFICATION_KIND_INTERRUPT, quit = CAPOS_NOTIFICATION_KIND_QUIT;
-	CHECK(next_frame(CAPOS_HOST_FRAME_KEY, &interrupt, 1) &&
-		next_frame(CAPOS_HOST_FRAME_KEY, &quit, 1));
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, "\n", 1) &&
+	CHECK(next_message(CAPOS_HOST_MESSAGE_KEY, &interrupt, 1) &&
+		next_message(CAPOS_HOST_MESSAGE_KEY, &quit, 1));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, "\n", 1) &&
 		line_input_take(&typed, 1, &got) == NULL);
 }
 
@@ -402,12 +402,12 @@ static void typing_too_much(void)
 	CHECK(line_input_type(&typed, '\n', echo) == 1 &&
 		echo[0] == '\a'); /* no room: the line stays */
 	line[LINE_BYTES_MAX - 1] = '\n';
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, line, sizeof line));
 	CHECK(line_input_type(&typed, '\n', echo) == 1 && echo[0] == '\n');
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line) &&
-		next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, line, sizeof line) &&
+		next_message(CAPOS_HOST_MESSAGE_STDIN, line, sizeof line));
 	memset(line, 'y', sizeof line - 1);
-	CHECK(next_frame(CAPOS_HOST_FRAME_STDIN, line, sizeof line));
+	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, line, sizeof line));
 }
 
 /* ---- screen ---- */

@@ -100,7 +100,7 @@ static void host_names(void)
 	CHECK(!name_allowed("a/..") && !name_allowed("./a") && !host_name_allowed("a\0b", 3));
 }
 
-static void feed_frame(
+static void feed_message(
 	struct channel_input *input, uint8_t type, const void *payload, uint32_t size)
 {
 	uint8_t header[8] = { type };
@@ -109,21 +109,21 @@ static void feed_frame(
 	channel_input_feed(input, payload, size);
 }
 
-static void channel_frames(void)
+static void channel_messages(void)
 {
 	struct channel_input input;
 	uint8_t buffer[64], got[64], key = CAPOS_NOTIFICATION_KIND_INTERRUPT, wild = 200;
 	channel_input_init(&input, buffer, sizeof buffer, 16);
-	feed_frame(&input, CAPOS_HOST_FRAME_STDIN, "hello", 5);
-	feed_frame(&input, CAPOS_HOST_FRAME_KEY, &key, 1);
-	feed_frame(&input, CAPOS_HOST_FRAME_KEY, &wild, 1);
-	feed_frame(&input, 99, "skipped", 7);
-	feed_frame(&input, CAPOS_HOST_FRAME_STDIN, " you", 4);
+	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN, "hello", 5);
+	feed_message(&input, CAPOS_HOST_MESSAGE_KEY, &key, 1);
+	feed_message(&input, CAPOS_HOST_MESSAGE_KEY, &wild, 1);
+	feed_message(&input, 99, "skipped", 7);
+	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN, " you", 4);
 	CHECK(input.keys == 1ull << CAPOS_NOTIFICATION_KIND_INTERRUPT && !input.ended);
 	CHECK(channel_input_take(&input, got, 6) == 6 && memcmp(got, "hello ", 6) == 0);
 	channel_input_put_back(&input, got + 4, 2);
 	CHECK(channel_input_take(&input, got, 64) == 5 && memcmp(got, "o you", 5) == 0);
-	feed_frame(&input, CAPOS_HOST_FRAME_STDIN_END, NULL, 0);
+	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN_END, NULL, 0);
 	CHECK(input.ended);
 }
 
@@ -134,18 +134,18 @@ static void channel_stream(void)
 	struct channel_input input;
 	uint8_t buffer[97], got[97];
 	uint8_t next_in = 0, next_out = 0;
-	uint32_t frame_left = 0, header_left = 0;
+	uint32_t message_left = 0, header_left = 0;
 	uint8_t header[8];
 	channel_input_init(&input, buffer, sizeof buffer, 20);
 	srand(1);
 	for (int i = 0; i < 200000; i++) {
 		size_t room = channel_input_room(&input);
 		if (room && rand() % 2) {
-			if (!frame_left && !header_left) {
-				frame_left = (uint32_t)(rand() % 300);
+			if (!message_left && !header_left) {
+				message_left = (uint32_t)(rand() % 300);
 				memset(header, 0, 8);
-				header[0] = CAPOS_HOST_FRAME_STDIN;
-				memcpy(header + 4, &frame_left, 4);
+				header[0] = CAPOS_HOST_MESSAGE_STDIN;
+				memcpy(header + 4, &message_left, 4);
 				header_left = 8;
 			}
 			uint8_t byte = header_left ? header[8 - header_left] : next_in;
@@ -153,7 +153,7 @@ static void channel_stream(void)
 			if (header_left)
 				header_left--;
 			else
-				frame_left--, next_in++;
+				message_left--, next_in++;
 		} else {
 			size_t count = channel_input_take(&input, got, (size_t)(rand() % 20));
 			if (count && rand() % 4 == 0) {
@@ -318,7 +318,7 @@ int main(void)
 	RUN(command_line_words);
 	RUN(rtc_registers);
 	RUN(host_names);
-	RUN(channel_frames);
+	RUN(channel_messages);
 	RUN(channel_stream);
 	RUN(elf_good);
 	RUN(elf_mistakes_are_refused);

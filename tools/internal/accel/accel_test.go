@@ -34,8 +34,8 @@ func workingMachine(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.Write(uint8(abi.HostFrameNone), nil)
-	out.Write(uint8(abi.HostFrameExit), record)
+	out.Write(uint8(abi.HostMessageNone), nil)
+	out.Write(uint8(abi.HostMessageExit), record)
 	said := filepath.Join(dir, "said")
 	if err := os.WriteFile(said, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)

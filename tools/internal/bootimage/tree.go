@@ -45,7 +45,7 @@ type node struct {
 type Tree struct {
 	root *node
 
-	// Input is what the host says to the machine, as frames of the host channel; nil: it says
+	// Input is what the host says to the machine, as messages of the host channel; nil: it says
 	// it while the machine runs.
 	Input []byte
 

@@ -1,5 +1,5 @@
 // Package hostchannel speaks the framed channel between a machine and the program that started it
-// (HostFrame in abi/schema/host.capnp): an 8-byte header - type, three zero bytes, length - and a
+// (HostMessage in abi/schema/host.capnp): an 8-byte header - type, three zero bytes, length - and a
 // payload.
 //
 // What arrives comes from a guest and is hostile: every length is bounded and every record checked
@@ -16,18 +16,18 @@ import (
 	"capos.dev/tools/internal/abi"
 )
 
-// maxPayload bounds what a single frame may make this process allocate. The kernel sends far less.
+// maxPayload bounds what a single message may make this process allocate. The kernel sends far less.
 const maxPayload = 1 << 20
 
 const headerBytes = 8
 
-// Frame is one frame; Payload is valid until the next Read.
-type Frame struct {
+// Message is one message; Payload is valid until the next Read.
+type Message struct {
 	Type    uint8
 	Payload []byte
 }
 
-// Reader takes frames from a byte stream.
+// Reader takes messages from a byte stream.
 type Reader struct {
 	r       io.Reader
 	payload []byte
@@ -36,15 +36,15 @@ type Reader struct {
 // NewReader reads from r, which should be buffered.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
 
-// Read returns the next frame. io.EOF means that the stream ended between frames.
-func (r *Reader) Read() (Frame, error) {
+// Read returns the next message. io.EOF means that the stream ended between messages.
+func (r *Reader) Read() (Message, error) {
 	var header [headerBytes]byte
 	if _, err := io.ReadFull(r.r, header[:]); err != nil {
-		return Frame{}, err
+		return Message{}, err
 	}
 	length := binary.LittleEndian.Uint32(header[4:])
 	if header[1] != 0 || header[2] != 0 || header[3] != 0 || length > maxPayload {
-		return Frame{}, fmt.Errorf("the host channel carries no frame here (% x)", header)
+		return Message{}, fmt.Errorf("the host channel carries no message here (% x)", header)
 	}
 	if uint32(cap(r.payload)) < length {
 		r.payload = make([]byte, length)
@@ -54,12 +54,12 @@ func (r *Reader) Read() (Frame, error) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return Frame{}, err
+		return Message{}, err
 	}
-	return Frame{header[0], r.payload}, nil
+	return Message{header[0], r.payload}, nil
 }
 
-// Writer sends frames; it may be used by several goroutines at once.
+// Writer sends messages; it may be used by several goroutines at once.
 type Writer struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -68,18 +68,18 @@ type Writer struct {
 // NewWriter writes to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
-// Write sends one frame in a single write, so that frames of several senders never mix.
+// Write sends one message in a single write, so that messages of several senders never mix.
 func (w *Writer) Write(kind uint8, payload []byte) error {
-	frame := make([]byte, headerBytes, headerBytes+len(payload))
-	frame[0] = kind
-	binary.LittleEndian.PutUint32(frame[4:], uint32(len(payload)))
+	message := make([]byte, headerBytes, headerBytes+len(payload))
+	message[0] = kind
+	binary.LittleEndian.PutUint32(message[4:], uint32(len(payload)))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := w.w.Write(append(frame, payload...))
+	_, err := w.w.Write(append(message, payload...))
 	return err
 }
 
-// stdinChunk keeps single frames small, so that a key press does not wait behind much input.
+// stdinChunk keeps single messages small, so that a key press does not wait behind much input.
 const stdinChunk = 4096
 
 // ForwardStdin sends all of r and then the end of file. It returns when r ends or the machine does.
@@ -88,7 +88,7 @@ func (w *Writer) ForwardStdin(r io.Reader) error {
 	for r != nil {
 		n, err := r.Read(buffer)
 		if n > 0 {
-			if err := w.Write(uint8(abi.HostFrameStdin), buffer[:n]); err != nil {
+			if err := w.Write(uint8(abi.HostMessageStdin), buffer[:n]); err != nil {
 				return err
 			}
 		}
@@ -96,20 +96,20 @@ func (w *Writer) ForwardStdin(r io.Reader) error {
 			break
 		}
 	}
-	return w.Write(uint8(abi.HostFrameStdinEnd), nil)
+	return w.Write(uint8(abi.HostMessageStdinEnd), nil)
 }
 
 // Input is what ForwardStdin sends, for a machine that gets it in memory.
 func Input(stdin []byte) []byte {
-	var frames bytes.Buffer
-	NewWriter(&frames).ForwardStdin(bytes.NewReader(stdin)) // a buffer takes everything
-	return frames.Bytes()
+	var messages bytes.Buffer
+	NewWriter(&messages).ForwardStdin(bytes.NewReader(stdin)) // a buffer takes everything
+	return messages.Bytes()
 }
 
 // SendKey presses one of the console's keys: interrupt, quit or terminate (a NotificationKind).
-func (w *Writer) SendKey(kind uint8) error { return w.Write(uint8(abi.HostFrameKey), []byte{kind}) }
+func (w *Writer) SendKey(kind uint8) error { return w.Write(uint8(abi.HostMessageKey), []byte{kind}) }
 
-// FileWrite is a file frame: bytes for one place of one file of the host's.
+// FileWrite is a file message: bytes for one place of one file of the host's.
 type FileWrite struct {
 	Offset uint64
 	Name   string
@@ -125,7 +125,7 @@ type Fault struct {
 	Stack                  []uint64 // words from RSP upwards
 }
 
-// DecodeExit reads an exit frame's payload.
+// DecodeExit reads an exit message's payload.
 func DecodeExit(payload []byte) (abi.ExitRecord, error) {
 	var record abi.ExitRecord
 	n, err := binary.Decode(payload, binary.LittleEndian, &record)
@@ -135,19 +135,19 @@ func DecodeExit(payload []byte) (abi.ExitRecord, error) {
 	return record, nil
 }
 
-// DecodeFile reads a file frame's payload.
+// DecodeFile reads a file message's payload.
 func DecodeFile(payload []byte) (FileWrite, error) {
 	if len(payload) < 12 {
-		return FileWrite{}, fmt.Errorf("file frame of %d bytes", len(payload))
+		return FileWrite{}, fmt.Errorf("file message of %d bytes", len(payload))
 	}
 	nameSize := binary.LittleEndian.Uint32(payload[8:])
 	rest := payload[12:]
 	if uint64(nameSize) > uint64(len(rest)) {
-		return FileWrite{}, fmt.Errorf("file frame with a name of %d bytes in %d", nameSize,
+		return FileWrite{}, fmt.Errorf("file message with a name of %d bytes in %d", nameSize,
 			len(rest))
 	}
 	if bytes.IndexByte(rest[:nameSize], 0) >= 0 {
-		return FileWrite{}, fmt.Errorf("file frame with a zero byte in its name")
+		return FileWrite{}, fmt.Errorf("file message with a zero byte in its name")
 	}
 	return FileWrite{binary.LittleEndian.Uint64(payload), string(rest[:nameSize]),
 		rest[nameSize:]}, nil
@@ -155,10 +155,10 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 
 const faultHeaderBytes = 64
 
-// DecodeFault reads a fault frame's payload: a fixed part and a sample of the stack.
+// DecodeFault reads a fault message's payload: a fixed part and a sample of the stack.
 func DecodeFault(payload []byte) (Fault, error) {
 	if len(payload) < faultHeaderBytes {
-		return Fault{}, fmt.Errorf("fault frame of %d bytes", len(payload))
+		return Fault{}, fmt.Errorf("fault message of %d bytes", len(payload))
 	}
 	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
 	f := Fault{

@@ -26,18 +26,18 @@ func TestFramesBothWays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if int(f.Type) == abi.HostFrameStdinEnd {
+		if int(f.Type) == abi.HostMessageStdinEnd {
 			break
 		}
-		if int(f.Type) != abi.HostFrameStdin || len(f.Payload) > stdinChunk {
-			t.Fatalf("frame %d of %d bytes", f.Type, len(f.Payload))
+		if int(f.Type) != abi.HostMessageStdin || len(f.Payload) > stdinChunk {
+			t.Fatalf("message %d of %d bytes", f.Type, len(f.Payload))
 		}
 		got.Write(f.Payload)
 	}
 	if got.String() != input {
 		t.Errorf("%d bytes of input arrived changed", got.Len())
 	}
-	if f, err := r.Read(); err != nil || int(f.Type) != abi.HostFrameKey ||
+	if f, err := r.Read(); err != nil || int(f.Type) != abi.HostMessageKey ||
 		!bytes.Equal(f.Payload, []byte{byte(abi.NotificationKindInterrupt)}) {
 		t.Errorf("key: %+v, %v", f, err)
 	}
@@ -114,13 +114,13 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x05\x00\x00\x00\x02\x00\x00\x00ab"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for r := NewReader(bytes.NewReader(data)); ; {
-			frame, err := r.Read()
+			message, err := r.Read()
 			if err != nil {
 				return
 			}
-			DecodeExit(frame.Payload)
-			DecodeFile(frame.Payload)
-			DecodeFault(frame.Payload)
+			DecodeExit(message.Payload)
+			DecodeFile(message.Payload)
+			DecodeFault(message.Payload)
 		}
 	})
 }

@@ -34,12 +34,12 @@ func playMachine(role string) {
 	exit := func(program uint32, code int32, last uint32) {
 		record, _ := binary.Append(nil, binary.LittleEndian,
 			&abi.ExitRecord{Program: program, Code: code, Last: last})
-		out.Write(uint8(abi.HostFrameExit), record)
+		out.Write(uint8(abi.HostMessageExit), record)
 	}
 	fault := func(program uint32) {
 		record := make([]byte, 64)
 		binary.LittleEndian.PutUint32(record[52:], program)
-		out.Write(uint8(abi.HostFrameFault), record)
+		out.Write(uint8(abi.HostMessageFault), record)
 	}
 	fmt.Fprintln(os.Stderr, "capos: booted")
 	if role == "die" {
@@ -47,27 +47,27 @@ func playMachine(role string) {
 		os.Exit(1)
 	}
 	if role != "garbage" {
-		out.Write(uint8(abi.HostFrameNone), nil)
+		out.Write(uint8(abi.HostMessageNone), nil)
 	}
 	switch role {
 	case "echo":
 		for {
 			f, err := in.Read()
-			if err != nil || int(f.Type) == abi.HostFrameStdinEnd {
+			if err != nil || int(f.Type) == abi.HostMessageStdinEnd {
 				break
 			}
-			out.Write(uint8(abi.HostFrameStdout), f.Payload)
+			out.Write(uint8(abi.HostMessageStdout), f.Payload)
 		}
-		out.Write(uint8(abi.HostFrameStderr), []byte("err"))
+		out.Write(uint8(abi.HostMessageStderr), []byte("err"))
 		exit(0, 7, 1)
 	case "image":
 		data, err := os.ReadFile("/dev/fd/3")
-		out.Write(uint8(abi.HostFrameStdout), data)
+		out.Write(uint8(abi.HostMessageStdout), data)
 		if err == nil {
 			exit(0, 0, 1)
 		}
 	case "two":
-		out.Write(uint8(abi.HostFrameStdout), []byte("one"))
+		out.Write(uint8(abi.HostMessageStdout), []byte("one"))
 		exit(0, 1, 0)
 		fault(1)
 		exit(1, 2, 1)
@@ -92,7 +92,7 @@ func playMachine(role string) {
 			if err != nil {
 				return
 			}
-			if int(f.Type) == abi.HostFrameKey {
+			if int(f.Type) == abi.HostMessageKey {
 				exit(0, int32(f.Payload[0]), 1)
 				return
 			}
@@ -173,7 +173,7 @@ func TestEndings(t *testing.T) {
 		{"garbage", false,
 			func(o *Outcome) bool {
 				return strings.Contains(o.Stopped.Error(),
-					"no frame")
+					"no message")
 			}},
 		{"crash", false, func(o *Outcome) bool { return o.Stopped == nil }},
 	} {

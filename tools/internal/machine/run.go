@@ -25,8 +25,8 @@ type Guest struct {
 	Log            io.Writer // the kernel's log as it comes
 	File           func(hostchannel.FileWrite)
 	Ended          func(ProgramEnd)
-	Frame          func(hostchannel.Frame) // every frame, before it is acted upon
-	Keys           <-chan uint8            // NotificationKinds to press
+	Message        func(hostchannel.Message) // every message, before it is acted upon
+	Keys           <-chan uint8              // NotificationKinds to press
 }
 
 // ProgramEnd is how one program of the boot image ended.
@@ -75,14 +75,14 @@ type run struct {
 	channel *hostchannel.Writer
 	stop    context.CancelCauseFunc
 
-	// guards outcome.Log, outcome.Panicked and the timer, which log and frames both touch
+	// guards outcome.Log, outcome.Panicked and the timer, which log and messages both touch
 	mu      sync.Mutex
 	outcome Outcome
 	timer   *time.Timer
 
 	faults map[uint32]*hostchannel.Fault // by program: reported, waiting for its exit record
 
-	began    chan struct{} // closed by setBegan: the first frame has arrived, or QEMU is gone
+	began    chan struct{} // closed by setBegan: the first message has arrived, or QEMU is gone
 	setBegan func()
 }
 
@@ -192,7 +192,7 @@ func (r *run) keepBlocking(channel *os.File) {
 	}
 }
 
-// sendInput forwards standard input and keys. The kernel's first frame says that it listens; a
+// sendInput forwards standard input and keys. The kernel's first message says that it listens; a
 // serial port would lose what is sent before.
 func (r *run) sendInput(ctx context.Context) {
 	<-r.began
@@ -284,25 +284,25 @@ func (r *run) logLine(line string) {
 }
 
 func (r *run) readFrames(stream io.Reader) error {
-	frames := hostchannel.NewReader(stream)
+	messages := hostchannel.NewReader(stream)
 	for {
-		frame, err := frames.Read()
+		message, err := messages.Read()
 		r.setBegan()
 		if err == io.EOF || errors.Is(err, os.ErrClosed) {
 			return nil
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			// the machine ended within a frame; that it did not finish is seen from the
+			// the machine ended within a message; that it did not finish is seen from the
 			// exit records
 			return nil
 		}
 		if err == nil {
-			r.outcome.Digest.Write([]byte{frame.Type})
-			r.outcome.Digest.Write(frame.Payload)
-			if r.guest.Frame != nil {
-				r.guest.Frame(frame)
+			r.outcome.Digest.Write([]byte{message.Type})
+			r.outcome.Digest.Write(message.Payload)
+			if r.guest.Message != nil {
+				r.guest.Message(message)
 			}
-			err = r.handle(frame)
+			err = r.handle(message)
 		}
 		if err != nil {
 			return err
@@ -310,37 +310,37 @@ func (r *run) readFrames(stream io.Reader) error {
 	}
 }
 
-func (r *run) handle(frame hostchannel.Frame) error {
-	switch int(frame.Type) {
-	case abi.HostFrameNone:
+func (r *run) handle(message hostchannel.Message) error {
+	switch int(message.Type) {
+	case abi.HostMessageNone:
 		return nil // only says that the kernel listens
-	case abi.HostFrameStdout:
-		return write(r.guest.Stdout, frame.Payload)
-	case abi.HostFrameStderr:
-		return write(r.guest.Stderr, frame.Payload)
-	case abi.HostFrameTrace, abi.HostFrameStats:
-		return write(r.guest.Notes, frame.Payload)
-	case abi.HostFrameLog:
-		for line := range strings.Lines(string(frame.Payload)) {
+	case abi.HostMessageStdout:
+		return write(r.guest.Stdout, message.Payload)
+	case abi.HostMessageStderr:
+		return write(r.guest.Stderr, message.Payload)
+	case abi.HostMessageTrace, abi.HostMessageStats:
+		return write(r.guest.Notes, message.Payload)
+	case abi.HostMessageLog:
+		for line := range strings.Lines(string(message.Payload)) {
 			r.logLine(strings.TrimRight(line, "\r\n"))
 		}
-	case abi.HostFrameFile:
-		file, err := hostchannel.DecodeFile(frame.Payload)
+	case abi.HostMessageFile:
+		file, err := hostchannel.DecodeFile(message.Payload)
 		if err == nil && r.guest.File != nil {
 			r.guest.File(file)
 		}
 		return err
-	case abi.HostFrameFault:
-		fault, err := hostchannel.DecodeFault(frame.Payload)
+	case abi.HostMessageFault:
+		fault, err := hostchannel.DecodeFault(message.Payload)
 		if err == nil && r.faults[fault.Program] == nil &&
 			len(r.faults) < abi.BootTogetherMax {
 			r.faults[fault.Program] = &fault
 		}
 		return err
-	case abi.HostFrameExit:
-		return r.programEnded(frame.Payload)
+	case abi.HostMessageExit:
+		return r.programEnded(message.Payload)
 	default:
-		return fmt.Errorf("the machine sent a frame of unknown type %d", frame.Type)
+		return fmt.Errorf("the machine sent a message of unknown type %d", message.Type)
 	}
 	return nil
 }
