@@ -67,8 +67,8 @@ int64_t call_release(struct process *process, cap_id_t cap);
  * with call_buffer_trim, so that one large call does not cost a thread memory for life. */
 void *call_buffer(struct thread *thread, size_t size);
 void call_buffer_trim(struct thread *thread);
-/* Bytes of a handler's own scratch, for user data in compact calls: a handler that finds its spans
- * in kernel memory (a message is in the buffer then) must not ask for it. */
+/* Bytes of a handler's own scratch, for user data in compact calls: a handler that finds its
+ * buffers in kernel memory (a message is in the buffer then) must not ask for it. */
 #define CALL_SCRATCH_BYTES 4080u /* with the buffer's own header, one frame */
 static inline void *call_scratch(struct thread *thread)
 {

@@ -54,17 +54,17 @@ status_t decode_params_message(
 		return status;
 	for (uint32_t i = 0; i < desc->params.count; i++) {
 		const struct field_desc *field = &desc->params.fields[i];
-		struct span_in *span;
+		struct buffer_in *data;
 
 		if (is_scalar(field)) {
 			store_scalar(params, field,
 				message_read_scalar(&root, field->wire_position, field->width));
 			continue;
 		}
-		span = field_at(params, field);
-		span->user = 0;
+		data = field_at(params, field);
+		data->user = 0;
 		status = message_read_bytes(&root, field->wire_position, field->kind == FIELD_TEXT,
-			&span->kernel, &span->length);
+			&data->kernel, &data->length);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -82,16 +82,16 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 				return STATUS(INVALID_ARGUMENT);
 			store_scalar(params, field, *words++);
 		} else {
-			*(struct span_in *)field_at(params, field) =
-				(struct span_in){ .user = words[0], .length = words[1] };
+			*(struct buffer_in *)field_at(params, field) =
+				(struct buffer_in){ .user = words[0], .length = words[1] };
 			words += 2;
 		}
 	}
 	__builtin_memset(results, 0, desc->results.size);
 	where->array = 0;
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
-		*(struct span_out *)field_at(results, desc->results.fields) =
-			(struct span_out){ .user = words[0], .capacity = words[1] };
+		*(struct buffer_out *)field_at(results, desc->results.fields) =
+			(struct buffer_out){ .user = words[0], .capacity = words[1] };
 	else if ((desc->flags & METHOD_RESULT_ARRAY) != 0)
 		where->array = words[0];
 	return STATUS_OK;
@@ -122,7 +122,7 @@ status_t results_begin_message(
 		return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
 	__builtin_memset(results, 0, desc->results.size);
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
-		*(struct span_out *)field_at(results, desc->results.fields) = (struct span_out){
+		*(struct buffer_out *)field_at(results, desc->results.fields) = (struct buffer_out){
 			.kernel = (uint8_t *)buffer + prefix,
 			.capacity = message_list_capacity(data_words, pointer_words, capacity),
 		};
@@ -143,9 +143,9 @@ size_t results_end_message(const struct method_desc *desc, const void *results, 
 		} else if (field->kind == FIELD_CAP) {
 			message_write_cap(&writer, field->wire_position);
 		} else {
-			const struct span_out *span = field_at_const(results, field);
+			const struct buffer_out *data = field_at_const(results, field);
 
-			message_write_list(&writer, field->wire_position, span->length);
+			message_write_list(&writer, field->wire_position, data->length);
 		}
 	}
 	return message_end(&writer);
@@ -168,7 +168,7 @@ status_t results_to_word(const struct method_desc *desc, const void *results,
 	if ((desc->flags & METHOD_RETURNS_CAP) != 0) {
 		*word = cap;
 	} else if ((desc->flags & METHOD_RETURNS_DATA) != 0) {
-		*word = ((const struct span_out *)field_at_const(results, desc->results.fields))
+		*word = ((const struct buffer_out *)field_at_const(results, desc->results.fields))
 				->length;
 	} else if ((desc->flags & METHOD_RESULT_ARRAY) != 0) {
 		for (uint32_t i = 0; i < count; i++)

@@ -22,7 +22,7 @@
 
 #include "capos_kernel/status.h"
 
-#include "call/span.h"
+#include "call/buffer.h"
 
 struct call;
 struct object;

@@ -52,8 +52,8 @@ void call_buffer_trim(struct thread *thread)
 	}
 }
 
-/* The general form: spans, several results, capabilities, argument arrays in memory, calls that are
- * watched. */
+/* The general form: buffers, several results, capabilities, argument arrays in memory, calls that
+ * are watched. */
 static __attribute__((noinline)) status_t call_compact_general(struct call *call,
 	const struct method_desc *method, const uint64_t *arguments, size_t count,
 	struct call_result *result)

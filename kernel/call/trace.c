@@ -133,7 +133,7 @@ static void line_add_params(const struct method_desc *method, const void *params
 		else if (field->kind == FIELD_UNSIGNED)
 			line_add("0x%lx", word);
 		else
-			line_add("<%zu bytes>", ((const struct span_in *)at)->length);
+			line_add("<%zu bytes>", ((const struct buffer_in *)at)->length);
 	}
 }
 
@@ -155,7 +155,7 @@ static void line_add_results(const struct method_desc *method, const void *resul
 		else if (field->kind == FIELD_CAP)
 			line_add("#%x", cap);
 		else
-			line_add("<%zu bytes>", ((const struct span_out *)at)->length);
+			line_add("<%zu bytes>", ((const struct buffer_out *)at)->length);
 	}
 }
 

@@ -250,7 +250,7 @@ status_t elf_parse(const void *bytes, size_t size, struct elf_image *image, cons
 	return status;
 }
 
-uint64_t elf_tls_span(const struct elf_tls *tls)
+uint64_t elf_tls_size(const struct elf_tls *tls)
 {
 	return tls->memory_size + ((-tls->address - tls->memory_size) & (tls->align - 1));
 }

@@ -47,6 +47,6 @@ status_t elf_parse(
 
 /* From the start of a TLS block to the thread pointer behind it: variant II, as linkers compute
  * local-exec offsets. */
-uint64_t elf_tls_span(const struct elf_tls *tls);
+uint64_t elf_tls_size(const struct elf_tls *tls);
 
 #endif

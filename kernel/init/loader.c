@@ -140,18 +140,18 @@ static status_t load_tls(struct loading *loading)
 	const struct elf_tls *tls = &loading->image.tls;
 	if (!tls->memory_size)
 		return STATUS_OK;
-	uint64_t span = elf_tls_span(tls), base;
+	uint64_t size = elf_tls_size(tls), base;
 	uint64_t align =
 		tls->align > THREAD_CONTROL_BLOCK_BYTES ? tls->align : THREAD_CONTROL_BLOCK_BYTES;
 	status_t status =
-		aspace_map(loading->space, 0, page_up(span + align + THREAD_CONTROL_BLOCK_BYTES),
+		aspace_map(loading->space, 0, page_up(size + align + THREAD_CONTROL_BLOCK_BYTES),
 			CAPOS_PROT_READ | CAPOS_PROT_WRITE, &base);
 	if (status == STATUS_OK) {
-		uint64_t pointer = (base + span + align - 1) & ~(align - 1);
+		uint64_t pointer = (base + size + align - 1) & ~(align - 1);
 		loading->thread_pointer = pointer;
 		status = aspace_write(loading->space, pointer, &pointer, sizeof pointer);
 		if (status == STATUS_OK && tls->file_size)
-			status = aspace_write(loading->space, pointer - span,
+			status = aspace_write(loading->space, pointer - size,
 				loading->program->elf + tls->offset, tls->file_size);
 	}
 	return refuse(loading, status, "no memory for the TLS block");

@@ -193,10 +193,10 @@ static void provision_cancel(struct aspace *space, struct provision *provision)
 /* The tables that were counted. Cancels the provision when they are not to be had. */
 static bool provision_tables(struct aspace *space, struct provision *provision)
 {
-	if (frames_reserve(provision->need.spans)) {
+	if (frames_reserve(provision->need.large_blocks)) {
 		if (table_pool_fill(&provision->pool, provision->need.tables))
 			return true;
-		frames_unreserve(provision->need.spans);
+		frames_unreserve(provision->need.large_blocks);
 	}
 	provision_cancel(space, provision);
 	return false;

@@ -189,8 +189,8 @@ static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 	if (!populate_around(space, region, page))
 		return STATUS(NO_MEMORY);
 	uint64_t entry = *paging_find(space->root, page, &level);
-	uint64_t span = level == 2 ? LARGE_PAGE_SIZE : PAGE_SIZE;
-	*byte = (char *)phys_to_virt(entry & PAGING_ADDRESS) + (address & (span - 1));
+	uint64_t size = level == 2 ? LARGE_PAGE_SIZE : PAGE_SIZE;
+	*byte = (char *)phys_to_virt(entry & PAGING_ADDRESS) + (address & (size - 1));
 	return STATUS_OK;
 }
 

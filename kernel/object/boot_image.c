@@ -35,7 +35,7 @@ status_t method_boot_image_read_manifest(struct call *call,
 		return STATUS(OUT_OF_RANGE);
 	}
 	uint64_t left = image->manifest_size - in->offset;
-	return span_write(
+	return buffer_write(
 		&out->data, image->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
 }
 

@@ -25,7 +25,7 @@ static bool may_continue(struct thread *thread)
 	return !(__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) & EXIT_WORK_DIE);
 }
 
-static status_t write_user(struct call *call, uint32_t type, const struct span_in *data,
+static status_t write_user(struct call *call, uint32_t type, const struct buffer_in *data,
 	const char *tail, size_t tail_size)
 {
 	char few[128], *scratch = call_scratch(call->thread);
@@ -38,7 +38,7 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 	do {
 		size_t left = data->length - at;
 		size_t part = left < room ? left : room;
-		status = span_read(data, at, scratch, part);
+		status = buffer_read(data, at, scratch, part);
 		at += part;
 		if (status == STATUS_OK)
 			channel_send(type, scratch, part, tail, at == data->length ? tail_size : 0);
@@ -48,13 +48,13 @@ static status_t write_user(struct call *call, uint32_t type, const struct span_i
 
 /* A line is one message, so that no other thread's output comes into it, unless it is too long for
  * that or memory is short. */
-static status_t write_user_line(struct call *call, uint32_t type, const struct span_in *text,
+static status_t write_user_line(struct call *call, uint32_t type, const struct buffer_in *text,
 	const char *tail, size_t tail_size)
 {
 	void *line = call_buffer(call->thread, text->length);
 	if (!line)
 		return write_user(call, type, text, tail, tail_size);
-	status_t status = span_read(text, 0, line, text->length);
+	status_t status = buffer_read(text, 0, line, text->length);
 	if (status == STATUS_OK)
 		channel_send(type, line, text->length, tail, tail_size);
 	call_buffer_trim(call->thread);
@@ -62,7 +62,7 @@ static status_t write_user_line(struct call *call, uint32_t type, const struct s
 }
 
 static status_t console_output(
-	struct call *call, const struct span_in *data, const char *tail, size_t tail_size)
+	struct call *call, const struct buffer_in *data, const char *tail, size_t tail_size)
 {
 	uint32_t type;
 	if (!output_type(call->object, &type))
@@ -94,7 +94,7 @@ status_t method_console_write_line(struct call *call, const struct console_write
 status_t method_console_read(
 	struct call *call, const struct console_read_params *in, struct console_read_results *out)
 {
-	struct span_out *data = &out->data;
+	struct buffer_out *data = &out->data;
 	size_t room = in->max_bytes < data->capacity ? in->max_bytes : data->capacity;
 	size_t got;
 	if (call->object != &object_stdin)
@@ -118,7 +118,7 @@ status_t method_console_read(
 		channel_read(scratch, room < CALL_SCRATCH_BYTES ? room : CALL_SCRATCH_BYTES, &got);
 	if (status != STATUS_OK)
 		return status;
-	status = span_write(data, scratch, got);
+	status = buffer_write(data, scratch, got);
 	if (status != STATUS_OK)
 		channel_unread(scratch, got); /* nobody has seen these bytes */
 	return status;

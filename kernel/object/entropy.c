@@ -22,7 +22,7 @@ status_t method_entropy_source_fill(struct call *call, const struct entropy_sour
 	while (out->data.length < in->length && status == STATUS_OK) {
 		size_t left = in->length - out->data.length;
 		entropy_next(&stream, block);
-		status = span_write(&out->data, block, left < sizeof block ? left : sizeof block);
+		status = buffer_write(&out->data, block, left < sizeof block ? left : sizeof block);
 	}
 	entropy_end(&stream);
 	memory_wipe(block, sizeof block);

@@ -17,7 +17,7 @@ struct file_message {
 #define FILE_MESSAGE_HEAD offsetof(struct file_message, name)
 
 static status_t send_user(
-	struct call *call, struct file_message *message, const struct span_in *data)
+	struct call *call, struct file_message *message, const struct buffer_in *data)
 {
 	void *scratch = call_scratch(call->thread);
 	status_t status = STATUS_OK;
@@ -27,7 +27,7 @@ static status_t send_user(
 	do {
 		size_t left = data->length - at;
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
-		status = span_read(data, at, scratch, part);
+		status = buffer_read(data, at, scratch, part);
 		if (status == STATUS_OK)
 			channel_send(CAPOS_HOST_MESSAGE_FILE, message,
 				FILE_MESSAGE_HEAD + message->name_length, scratch, part);
@@ -49,7 +49,7 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 								     : DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
-	status_t status = span_read(&in->name, 0, message.name, in->name.length);
+	status_t status = buffer_read(&in->name, 0, message.name, in->name.length);
 	if (status != STATUS_OK)
 		return status;
 	if (!host_name_allowed(message.name, in->name.length))

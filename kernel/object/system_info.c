@@ -22,7 +22,7 @@ status_t method_system_info_process(struct call *call, const struct system_info_
 	spin_lock(&process->lock);
 	info.threads = process->thread_count;
 	spin_unlock(&process->lock);
-	return span_write(&out->info, &info, sizeof info);
+	return buffer_write(&out->info, &info, sizeof info);
 }
 
 status_t method_system_info_release(struct call *call, const struct system_info_release_params *in,
@@ -33,6 +33,6 @@ status_t method_system_info_release(struct call *call, const struct system_info_
 	char text[96];
 	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs",
 		(unsigned)CAPOS_ABI_VERSION, cpus_online_count());
-	return span_write(
+	return buffer_write(
 		&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }

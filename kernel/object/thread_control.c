@@ -143,12 +143,12 @@ status_t method_thread_control_info(struct call *call, const struct thread_contr
 	return thread_info_write(call->thread, &out->info);
 }
 
-static status_t read_name(const struct span_in *span, char name[CAPOS_THREAD_NAME_MAX + 1])
+static status_t read_name(const struct buffer_in *text, char name[CAPOS_THREAD_NAME_MAX + 1])
 {
-	if (span->length > CAPOS_THREAD_NAME_MAX)
+	if (text->length > CAPOS_THREAD_NAME_MAX)
 		return STATUS(INVALID_ARGUMENT);
 	memset(name, 0, CAPOS_THREAD_NAME_MAX + 1);
-	return span_read(span, 0, name, span->length);
+	return buffer_read(text, 0, name, text->length);
 }
 
 status_t method_thread_spawner_spawn(struct call *call,

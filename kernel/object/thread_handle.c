@@ -155,7 +155,7 @@ status_t method_thread_handle_read_state(struct call *call,
 		return status;
 	thread_state_read(thread, &state);
 	spin_unlock(&thread->lock);
-	return span_write(&out->state, &state, sizeof state);
+	return buffer_write(&out->state, &state, sizeof state);
 }
 
 status_t method_thread_handle_write_state(struct call *call,
@@ -167,7 +167,7 @@ status_t method_thread_handle_write_state(struct call *call,
 	struct capos_thread_state state;
 	if (in->state.length != sizeof state)
 		return STATUS(INVALID_ARGUMENT);
-	status_t status = span_read(&in->state, 0, &state, sizeof state);
+	status_t status = buffer_read(&in->state, 0, &state, sizeof state);
 	if (status == STATUS_OK)
 		status = lock_suspended(thread);
 	if (status != STATUS_OK)
@@ -200,7 +200,7 @@ status_t method_thread_handle_set_affinity(struct call *call,
 	return STATUS_OK;
 }
 
-status_t thread_info_write(struct thread *thread, struct span_out *out)
+status_t thread_info_write(struct thread *thread, struct buffer_out *out)
 {
 	static const uint32_t kinds[] = {
 		[THREAD_BLOCKED] = CAPOS_THREAD_STATE_KIND_BLOCKED,
@@ -218,7 +218,7 @@ status_t thread_info_write(struct thread *thread, struct span_out *out)
 				   : kinds[thread->state];
 	info.affinity = thread->affinity;
 	memcpy(info.name, thread->name, sizeof info.name);
-	return span_write(out, &info, sizeof info);
+	return buffer_write(out, &info, sizeof info);
 }
 
 status_t method_thread_handle_info(struct call *call, const struct thread_handle_info_params *in,

@@ -2,10 +2,10 @@
 #ifndef CAPOS_OBJECT_THREAD_INFO_H
 #define CAPOS_OBJECT_THREAD_INFO_H
 
-#include "call/span.h"
+#include "call/buffer.h"
 
 struct thread;
 
-status_t thread_info_write(struct thread *thread, struct span_out *out) MUST_CHECK;
+status_t thread_info_write(struct thread *thread, struct buffer_out *out) MUST_CHECK;
 
 #endif

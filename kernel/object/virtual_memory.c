@@ -52,7 +52,7 @@ status_t method_virtual_memory_query(struct call *call,
 	struct capos_region_info info;
 	status_t status = aspace_query(call->process->space, in->addr, &info);
 
-	return status == STATUS_OK ? span_write(&out->info, &info, sizeof(info)) : status;
+	return status == STATUS_OK ? buffer_write(&out->info, &info, sizeof(info)) : status;
 }
 
 status_t method_virtual_memory_usage(struct call *call,
@@ -62,5 +62,5 @@ status_t method_virtual_memory_usage(struct call *call,
 
 	(void)in;
 	aspace_usage(call->process->space, &usage);
-	return span_write(&out->usage, &usage, sizeof(usage));
+	return buffer_write(&out->usage, &usage, sizeof(usage));
 }

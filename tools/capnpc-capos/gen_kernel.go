@@ -13,7 +13,7 @@ func generateMethods(s *schema) ([]byte, error) {
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_GEN_METHODS_H\n#define CAPOS_GEN_METHODS_H\n")
 	o.p("#include <stdint.h>\n\n#include <capos/abi.h>\n\n#include " +
-		"\"call/decode.h\"\n#include \"call/span.h\"\n")
+		"\"call/decode.h\"\n#include \"call/buffer.h\"\n")
 	o.p("enum interface_index {")
 	for _, it := range s.interfaces {
 		o.p("\tINTERFACE_%s,", strings.ToUpper(snake(it.name)))
@@ -80,9 +80,9 @@ func kernelField(f field, side string) string {
 	case f.kind == typeInterface:
 		return "struct object *" + snake(f.name)
 	case f.bytes() && side == "params":
-		return "struct span_in " + snake(f.name)
+		return "struct buffer_in " + snake(f.name)
 	case f.bytes():
-		return "struct span_out " + snake(f.name)
+		return "struct buffer_out " + snake(f.name)
 	case f.signed():
 		return "int64_t " + snake(f.name)
 	}

@@ -193,7 +193,7 @@ static void walk_range(struct walk *walk, paddr_t root, uint64_t start, uint64_t
 /* ---- adding entries ---- */
 
 static void count_need(const uint64_t *table, unsigned level, uint64_t start, uint64_t end,
-	uint64_t counted, bool whole_spans, struct paging_need *need)
+	uint64_t counted, bool use_large_blocks, struct paging_need *need)
 {
 	uint64_t size = level_size(level);
 
@@ -201,27 +201,27 @@ static void count_need(const uint64_t *table, unsigned level, uint64_t start, ui
 		next = (at & ~(size - 1)) + size;
 		uint64_t stop = next < end ? next : end;
 		uint64_t entry = table ? table[level_index(at, level)] : 0;
-		if (!entry && level == 2 && whole_spans && stop - at == size) {
-			need->spans++;
+		if (!entry && level == 2 && use_large_blocks && stop - at == size) {
+			need->large_blocks++;
 			continue;
 		}
 		if (!entry && !(counted && (at & ~(size - 1)) < counted))
 			need->tables++;
 		if (level > 2)
 			count_need(entry ? table_at(entry) : NULL, level - 1, at, stop, counted,
-				whole_spans, need);
+				use_large_blocks, need);
 	}
 }
 
 void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted,
-	bool whole_spans, struct paging_need *need)
+	bool use_large_blocks, struct paging_need *need)
 {
-	count_need(phys_to_virt(root), LEVELS, start, end, counted, whole_spans, need);
+	count_need(phys_to_virt(root), LEVELS, start, end, counted, use_large_blocks, need);
 }
 
 struct fill {
 	uint64_t entry, step;
-	bool whole_spans;
+	bool use_large_blocks;
 	struct table_pool *pool;
 };
 
@@ -244,7 +244,7 @@ static void fill_table(
 		}
 		if (!*child) {
 			added++;
-			if (level == 2 && fill->whole_spans && stop - at == size) {
+			if (level == 2 && fill->use_large_blocks && stop - at == size) {
 				entry_write(child, fill->entry | LARGE);
 				continue;
 			}

@@ -76,14 +76,15 @@ paddr_t paging_create(void) MUST_CHECK;
 void paging_destroy(paddr_t root);
 
 /* What adding entries for every page of [start, end), now absent, takes. tables: from a pool.
- * spans: aligned 2 MiB blocks that get one directory entry; each needs a frame reserved for a
- * table. counted: spans of any level that hold the page before this address are left out, as
- * counted already (0: none). whole_spans: whether such directory entries are wanted. */
+ * large_blocks: aligned blocks of 2 MiB that get one directory entry; each needs a frame reserved
+ * for a table. counted: blocks of any level that hold the page before this address are left out, as
+ * counted already (0: none). use_large_blocks: whether entries for whole large blocks are wanted.
+ */
 struct paging_need {
-	size_t tables, spans;
+	size_t tables, large_blocks;
 };
 void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted,
-	bool whole_spans, struct paging_need *need);
+	bool use_large_blocks, struct paging_need *need);
 
 /* Gives every page of [start, end), now absent, an entry: the first, then each `step` more than the
  * one before. Entries without frames use whole directory entries where they can. */

@@ -44,9 +44,9 @@ static void check_elf(const uint8_t *bytes, size_t size)
 	if (image.tls.memory_size) {
 		MUST(image.tls.file_size <= image.tls.memory_size && image.tls.align &&
 			!(image.tls.align & (image.tls.align - 1)));
-		uint64_t span = elf_tls_span(&image.tls);
-		MUST(span >= image.tls.memory_size &&
-			span - image.tls.memory_size < image.tls.align);
+		uint64_t size = elf_tls_size(&image.tls);
+		MUST(size >= image.tls.memory_size &&
+			size - image.tls.memory_size < image.tls.align);
 	}
 }
 

@@ -32,14 +32,14 @@ static cap_id_t held[CAPOS_GRANT_COUNT];
 
 /* ---- methods with bytes ---- */
 
-static status_t read_all(const struct span_in *span)
+static status_t read_all(const struct buffer_in *data)
 {
 	uint8_t part[97];
 	status_t status = STATUS_OK;
-	for (size_t at = 0; at < span->length && status == STATUS_OK && at < 65536;
+	for (size_t at = 0; at < data->length && status == STATUS_OK && at < 65536;
 		at += sizeof part)
-		status = span_read(span, at, part,
-			span->length - at < sizeof part ? span->length - at : sizeof part);
+		status = buffer_read(data, at, part,
+			data->length - at < sizeof part ? data->length - at : sizeof part);
 	return status;
 }
 

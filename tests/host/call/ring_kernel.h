@@ -141,7 +141,7 @@ status_t method_entropy_source_fill(struct call *call, const struct entropy_sour
 		return STATUS(INVALID_ARGUMENT);
 	for (uint64_t i = 0; i < in->length; i++) {
 		uint8_t byte = (uint8_t)i;
-		status_t status = span_write(&out->data, &byte, 1);
+		status_t status = buffer_write(&out->data, &byte, 1);
 		if (status != STATUS_OK)
 			return status;
 	}

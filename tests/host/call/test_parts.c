@@ -175,9 +175,9 @@ static void elf_good(void)
 	CHECK(elf_parse(&elf, sizeof elf, &image, &reason) == STATUS_OK);
 	CHECK(image.segment_count == 2 && image.entry == 0x201000 && image.tls.memory_size == 0x20);
 	CHECK(image.headers_address == 0x200040 && image.header_count == 3);
-	CHECK(elf_tls_span(&image.tls) == 0x20);
+	CHECK(elf_tls_size(&image.tls) == 0x20);
 	image.tls.memory_size = 0x21;
-	CHECK(elf_tls_span(&image.tls) == 0x40);
+	CHECK(elf_tls_size(&image.tls) == 0x40);
 }
 
 struct elf_mistake {

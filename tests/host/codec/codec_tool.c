@@ -33,10 +33,10 @@ static int decode(const struct method_desc *method)
 		} else if (field->kind == FIELD_SIGNED) {
 			printf("%" PRId64, *(const int64_t *)at);
 		} else {
-			const struct span_in *span = (const struct span_in *)at;
+			const struct buffer_in *data = (const struct buffer_in *)at;
 
-			for (size_t b = 0; b < span->length; b++)
-				printf("%02x", ((const uint8_t *)span->kernel)[b]);
+			for (size_t b = 0; b < data->length; b++)
+				printf("%02x", ((const uint8_t *)data->kernel)[b]);
 		}
 		printf("\n");
 	}
@@ -59,7 +59,7 @@ static int encode(const struct method_desc *method, char **values, int count)
 		else if (field->kind == FIELD_SIGNED)
 			*(int64_t *)at = strtoll(values[i], NULL, 10);
 		else if (field->kind == FIELD_DATA &&
-			span_write((struct span_out *)at, values[i], strlen(values[i])) !=
+			buffer_write((struct buffer_out *)at, values[i], strlen(values[i])) !=
 				STATUS_OK)
 			return 1;
 	}

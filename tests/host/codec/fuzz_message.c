@@ -10,10 +10,10 @@
 
 static uint8_t sum;
 
-static void touch(const struct span_in *span)
+static void touch(const struct buffer_in *in)
 {
-	for (size_t i = 0; span->kernel != NULL && i < span->length; i++)
-		sum += ((const uint8_t *)span->kernel)[i];
+	for (size_t i = 0; in->kernel != NULL && i < in->length; i++)
+		sum += ((const uint8_t *)in->kernel)[i];
 }
 
 static void touch_params(const struct method_desc *method, const void *params)
@@ -23,7 +23,7 @@ static void touch_params(const struct method_desc *method, const void *params)
 		const char *at = (const char *)params + field->offset;
 
 		if (field->kind == FIELD_DATA || field->kind == FIELD_TEXT) {
-			touch((const struct span_in *)at);
+			touch((const struct buffer_in *)at);
 		} else if (field->width < 8) {
 			uint64_t value;
 
@@ -70,10 +70,10 @@ static void fuzz_message(const struct method_desc *method, const uint8_t *data, 
 		struct message_struct root;
 
 		if ((method->flags & METHOD_RETURNS_DATA) != 0) {
-			struct span_out *span = (struct span_out *)((char *)&results +
+			struct buffer_out *out = (struct buffer_out *)((char *)&results +
 				method->results.fields[0].offset);
 
-			if (span_write(span, data, size) != STATUS_OK)
+			if (buffer_write(out, data, size) != STATUS_OK)
 				abort();
 		}
 		/* What the writer writes, the reader accepts. */

@@ -32,7 +32,7 @@ static uint64_t list_pointer(int32_t offset, uint64_t element, uint64_t count)
 }
 
 /* Decodes a message of the words, from an allocation that ends where the message does, so that the
- * sanitizer sees any access behind it. The copy is kept until the next call: spans point into it.
+ * sanitizer sees any access behind it. The copy is kept until the next call: buffers point into it.
  */
 static status_t decode(const char *method, void *params, size_t count, const uint64_t *words)
 {
@@ -274,8 +274,8 @@ static void test_word_results(void)
 		STATUS_OK);
 	CHECK(read_results.data.kernel == NULL && read_results.data.capacity == 10 &&
 		read_results.data.length == 0);
-	CHECK(span_write(&read_results.data, "abcdef", 6) == STATUS_OK &&
-		span_write(&read_results.data, "ghijkl", 6) == STATUS_OK);
+	CHECK(buffer_write(&read_results.data, "abcdef", 6) == STATUS_OK &&
+		buffer_write(&read_results.data, "ghijkl", 6) == STATUS_OK);
 	CHECK(memcmp(window + 64, "abcdefghij\0", 11) == 0);
 	CHECK(results_to_word(read, &read_results, &where, 0, &word) == STATUS_OK && word == 10);
 
@@ -309,7 +309,7 @@ static void test_result_capacity(void)
 		size_t size = 0, written = 0;
 
 		if (status == STATUS_OK) {
-			status = span_write(&r.data,
+			status = buffer_write(&r.data,
 				"0123456789012345678901234567890123456789012345678901234567890123456789",
 				70);
 			written = r.data.length;
@@ -341,7 +341,7 @@ static void test_result_messages(void)
 	memset(buffer, 0xff, sizeof(buffer));
 	CHECK(results_begin_message(find_method("Console.read"), &r, buffer, sizeof(buffer)) ==
 		STATUS_OK);
-	CHECK(span_write(&r.data, "abc", 3) == STATUS_OK);
+	CHECK(buffer_write(&r.data, "abc", 3) == STATUS_OK);
 	CHECK(results_end_message(find_method("Console.read"), &r, buffer) == 32);
 	CHECK(buffer[2] == list_pointer(0, 2, 3) && buffer[3] == 0x636261); /* padding is zero */
 
@@ -378,21 +378,21 @@ static void test_exceptions(void)
 	}
 }
 
-static void test_spans(void)
+static void test_buffers(void)
 {
 	char buffer[8];
-	struct span_in in = { .kernel = "abcdef", .length = 6 };
-	struct span_in user = { .user = WINDOW_BASE, .length = WINDOW_BYTES + 1 };
-	struct span_out nowhere = { .user = 0, .capacity = 100 };
+	struct buffer_in in = { .kernel = "abcdef", .length = 6 };
+	struct buffer_in user = { .user = WINDOW_BASE, .length = WINDOW_BYTES + 1 };
+	struct buffer_out nowhere = { .user = 0, .capacity = 100 };
 
-	CHECK(span_read(&in, 2, buffer, 4) == STATUS_OK && memcmp(buffer, "cdef", 4) == 0);
-	CHECK(span_read(&in, 3, buffer, 4) == STATUS(INVALID_ARGUMENT));
-	CHECK(span_read(&in, SIZE_MAX, buffer, 4) == STATUS(INVALID_ARGUMENT));
+	CHECK(buffer_read(&in, 2, buffer, 4) == STATUS_OK && memcmp(buffer, "cdef", 4) == 0);
+	CHECK(buffer_read(&in, 3, buffer, 4) == STATUS(INVALID_ARGUMENT));
+	CHECK(buffer_read(&in, SIZE_MAX, buffer, 4) == STATUS(INVALID_ARGUMENT));
 	memcpy(window + WINDOW_BYTES - 2, "yz", 2);
-	CHECK(span_read(&user, WINDOW_BYTES - 2, buffer, 2) == STATUS_OK &&
+	CHECK(buffer_read(&user, WINDOW_BYTES - 2, buffer, 2) == STATUS_OK &&
 		memcmp(buffer, "yz", 2) == 0);
-	CHECK(span_read(&user, WINDOW_BYTES - 1, buffer, 2) == STATUS(BAD_ADDRESS));
-	CHECK(span_write(&nowhere, "x", 1) == STATUS(BAD_ADDRESS) && nowhere.length == 0);
+	CHECK(buffer_read(&user, WINDOW_BYTES - 1, buffer, 2) == STATUS(BAD_ADDRESS));
+	CHECK(buffer_write(&nowhere, "x", 1) == STATUS(BAD_ADDRESS) && nowhere.length == 0);
 }
 
 /* The flags that decide how a compact call goes, worked out from the fields. */
@@ -494,7 +494,7 @@ int main(void)
 	run("result capacity", test_result_capacity);
 	run("result messages", test_result_messages);
 	run("exceptions", test_exceptions);
-	run("spans", test_spans);
+	run("buffers", test_buffers);
 	run("dispatch tables", test_tables);
 	return failures != 0;
 }
