@@ -197,6 +197,30 @@ func TestLittleMemory(t *testing.T) {
 	}
 }
 
+// Files in memory have an end that programs survive: a write that there is no room for is refused
+// when they have half of the memory, or all but a sixteenth is taken. There is one to names, too.
+func TestFullFiles(t *testing.T) {
+	for memory, cpus := range map[int]string{16: "1", 64: "2"} {
+		r := runBatch(t, []program{{ELF: mustProbe(t), Args: []string{"fill"}}}, "-m",
+			fmt.Sprint(memory, "M"), "--cpus", cpus)[0]
+		var bytes, names [2]int
+		n, _ := fmt.Sscanf(r.Stdout, "bytes %d\nnames %d\nbytes %d\nnames %d\n", &bytes[0],
+			&names[0], &bytes[1], &names[1])
+		if n != 4 || r.Status != 0 || r.Leak != "" {
+			t.Fatalf("%d MiB: status %d\n%s%s%s", memory, r.Status, r.Stdout, r.Stderr,
+				r.Report)
+		}
+		for i := range bytes {
+			if bytes[i] < memory<<20/4 || bytes[i] > memory<<20/2 {
+				t.Errorf("%d bytes fitted into %d MiB", bytes[i], memory)
+			}
+			if names[i] < memory<<20/4096/4 || names[i] > memory<<20/4096 {
+				t.Errorf("%d names fitted into %d MiB", names[i], memory)
+			}
+		}
+	}
+}
+
 // The first random bytes of a program differ from run to run and wait for a seed: with the CPU's
 // generator and a device, with each of them alone.
 func TestFirstRandomBytes(t *testing.T) {

@@ -4,7 +4,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,6 +24,7 @@ var modes = map[string]func(args []string){
 	"hello": hello, "bad-address": badAddress, "stack-overflow": stackOverflow, "deadlock": deadlock, "map-writes": mapWrites,
 	"goroutine-panic": goroutinePanic, "unlock": unlock, "exit-in-goroutine": exitInGoroutine, "nil": dereferenceNil,
 	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep, "random": random, "churn": churn, "export": export,
+	"fill": fill,
 }
 
 func main() {
@@ -247,4 +250,57 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// fill writes a file until there is no memory for more, then makes names until there is none for
+// those, and reports how many bytes and names there were, each time twice.
+func fill([]string) {
+	dir := must1(os.MkdirTemp("", "fill"))
+	for range 2 {
+		fmt.Println("bytes", fillWithBytes(filepath.Join(dir, "file")))
+		fmt.Println("names", fillWithNames(dir))
+	}
+}
+
+func fillWithBytes(path string) (total int64) {
+	f := must1(os.Create(path))
+	defer os.Remove(path)
+	defer f.Close()
+	block := bytes.Repeat([]byte("full"), 16<<10)
+	var err error
+	for n := 0; err == nil; total += int64(n) {
+		n, err = f.Write(block)
+	}
+	last := make([]byte, 4096)
+	_, readErr := f.ReadAt(last, total-int64(len(last)))
+	size := must1(f.Stat()).Size()
+	if !errors.Is(err, syscall.ENOSPC) || readErr != nil || size != total ||
+		!bytes.Equal(last, block[:len(last)]) {
+		fmt.Println("not full as it should be:", total, size, err, readErr)
+	}
+	var garbage [16][]byte // there is memory for the program
+	for i := range 256 {
+		garbage[i%len(garbage)] = make([]byte, 64<<10)
+	}
+	return total
+}
+
+func fillWithNames(dir string) (count int) {
+	var err error
+	name := func(i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
+	for ; err == nil; count++ {
+		err = os.Symlink("x", name(count))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		fmt.Println("not full as it should be:", err)
+	}
+	for i := range count - 1 {
+		must(os.Remove(name(i)))
+	}
+	return count
+}
+
+func must1[T any](value T, err error) T {
+	must(err)
+	return value
 }

@@ -1,26 +1,62 @@
 // The bytes of a file in memory.
 //
-// A file is a map of chunks, so that holes cost nothing and appending never copies what is there.
-// Bytes that come from the boot image are not copied: they are read where the kernel mapped them
-// until a write touches their chunk.
+// A file is a list of chunks, each a bitmap of pages, so that holes cost nothing and appending never
+// copies what is there. Bytes that come from the boot image are not copied: they are read where
+// the kernel mapped them until a write touches their page.
 
 //go:build capos
 
 package syscall
 
-const (
-	chunkSize   = 64 << 10
-	fileSizeMax = 1 << 46
+import (
+	"math/bits"
+	"unsafe"
 )
 
-// content is guarded by the lock of the tree. A chunk may be shorter than chunkSize; the rest of it
-// reads as zero, and so do the bytes between its length and its capacity, because a file that
-// shrinks clears what it gives up.
+const fileSizeMax = 1 << 46
+
+// content is guarded by the lock of the tree. Bytes of a page beyond the size are zero, because a
+// file that shrinks clears what it gives up.
 type content struct {
 	size    int64
-	backing []byte // of the boot image; under the chunks
-	chunks  map[int64][]byte
+	backing []byte  // of the boot image; under the chunks
+	chunks  []chunk // ascending numbers
 }
+
+// A chunk is chunkSize bytes of a file from number*chunkSize on.
+type chunk struct {
+	number  int64
+	address uintptr // of a slot
+	present uint16  // the pages that are committed; the others are what the backing has
+}
+
+// pagesFrom is the bitmap of so many pages from the first on.
+func pagesFrom(first, count int) uint16 { return uint16((1<<count - 1) << first) }
+
+// bytes returns the memory of the chunk; only present pages may be touched.
+func (c *chunk) bytes() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(c.address)), chunkSize)
+}
+
+// find returns where the chunk of that number is or would be.
+func (c *content) find(number int64) (i int, found bool) {
+	low, high := 0, len(c.chunks)
+	if high > 0 && c.chunks[high-1].number < number {
+		return high, false // files grow at their ends
+	}
+	for low < high {
+		middle := int(uint(low+high) / 2)
+		if c.chunks[middle].number < number {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, low < len(c.chunks) && c.chunks[low].number == number
+}
+
+// ---- reading
+// ------------------------------------------------------------------------------------------
 
 // readAt copies bytes from the offset on and returns how many there were.
 func (c *content) readAt(b []byte, offset int64) int {
@@ -29,64 +65,121 @@ func (c *content) readAt(b []byte, offset int64) int {
 	}
 	b = b[:min(int64(len(b)), c.size-offset)]
 	for done := 0; done < len(b); {
-		number, within := (offset+int64(done))/chunkSize, int(
-			(offset+int64(done))%chunkSize)
-		piece := b[done:min(len(b), done+chunkSize-within)]
-		source, present := c.chunks[number]
-		if !present {
-			source = c.backingChunk(number)
+		at := offset + int64(done)
+		piece := b[done:min(len(b), done+chunkSize-int(at%chunkSize))]
+		if i, found := c.find(at / chunkSize); found {
+			c.readChunk(&c.chunks[i], piece, int(at%chunkSize))
+		} else {
+			c.readBacking(piece, at)
 		}
-		n := 0
-		if within < len(source) {
-			n = copy(piece, source[within:])
-		}
-		clear(piece[n:])
 		done += len(piece)
 	}
 	return len(b)
 }
 
-// backingChunk returns what the boot image has of a chunk.
-func (c *content) backingChunk(number int64) []byte {
-	start := number * chunkSize
-	if start >= int64(len(c.backing)) {
-		return nil
-	}
-	return c.backing[start:min(int64(len(c.backing)), start+chunkSize)]
+// pagesAround is the bitmap of the pages that some bytes of a chunk lie in.
+func pagesAround(within, size int) uint16 {
+	first, end := within/abiPageSize, (within+size+abiPageSize-1)/abiPageSize
+	return pagesFrom(first, end-first)
 }
 
-// writeAt stores all of b, growing the file as needed.
-func (c *content) writeAt(b []byte, offset int64) {
-	for done := 0; done < len(b); {
-		number, within := (offset+int64(done))/chunkSize, int(
-			(offset+int64(done))%chunkSize)
-		piece := b[done:min(len(b), done+chunkSize-within)]
-		copy(c.writableChunk(number, within+len(piece))[within:], piece)
-		done += len(piece)
+// readChunk reads from a chunk, page by page where some are missing.
+func (c *content) readChunk(from *chunk, b []byte, within int) {
+	if pagesAround(within, len(b))&^from.present == 0 {
+		copy(b, from.bytes()[within:])
+		return
 	}
-	c.size = max(c.size, offset+int64(len(b)))
+	for len(b) > 0 {
+		n := min(len(b), abiPageSize-within%abiPageSize)
+		if from.present>>(within/abiPageSize)&1 != 0 {
+			copy(b[:n], from.bytes()[within:])
+		} else {
+			c.readBacking(b[:n], from.number*chunkSize+int64(within))
+		}
+		b, within = b[n:], within+n
+	}
 }
 
-// writableChunk returns a chunk of its own of at least that length.
-func (c *content) writableChunk(number int64, length int) []byte {
-	chunk, present := c.chunks[number]
-	if !present {
-		chunk = c.backingChunk(number)
+// readBacking fills b with what the boot image has there, and zeros.
+func (c *content) readBacking(b []byte, offset int64) {
+	n := 0
+	if offset < int64(len(c.backing)) {
+		n = copy(b, c.backing[offset:])
 	}
-	if !present || length > cap(chunk) {
-		space := min(chunkSize, max(length, len(chunk), 2*cap(chunk), 512))
-		grown := make([]byte, max(length, len(chunk)), space)
-		copy(grown, chunk)
-		chunk = grown
-	} else if length > len(chunk) {
-		chunk = chunk[:length]
-	}
-	if c.chunks == nil {
-		c.chunks = map[int64][]byte{}
-	}
-	c.chunks[number] = chunk
-	return chunk
+	clear(b[n:])
 }
+
+// ---- writing
+// ------------------------------------------------------------------------------------------
+
+// writeAt stores b, growing the file as needed, and returns how much there was memory for.
+func (c *content) writeAt(b []byte, offset int64) (done int) {
+	for done < len(b) {
+		at := offset + int64(done)
+		piece := b[done:min(len(b), done+chunkSize-int(at%chunkSize))]
+		n := c.writeChunk(piece, at/chunkSize, int(at%chunkSize))
+		done += n
+		if n < len(piece) {
+			break
+		}
+	}
+	if done > 0 {
+		c.size = max(c.size, offset+int64(done))
+	}
+	return done
+}
+
+// writeChunk writes to one chunk.
+func (c *content) writeChunk(b []byte, number int64, within int) int {
+	i, found := c.find(number)
+	if !found {
+		slot := takeSlot()
+		if slot == 0 {
+			return 0
+		}
+		c.chunks = append(c.chunks, chunk{})
+		copy(c.chunks[i+1:], c.chunks[i:])
+		c.chunks[i] = chunk{number: number, address: slot}
+	}
+	into := &c.chunks[i]
+	first, end := within/abiPageSize, (within+len(b)+abiPageSize-1)/abiPageSize
+	if pagesFrom(first, end-first)&^into.present != 0 {
+		end = first + c.populate(into, first, end-first)
+		b = b[:max(0, min(len(b), end*abiPageSize-within))]
+	}
+	if into.present == 0 {
+		freeSlots([]uintptr{into.address})
+		c.chunks = append(c.chunks[:i], c.chunks[i+1:]...)
+		return 0
+	}
+	return copy(into.bytes()[within:], b)
+}
+
+// populate has pages of a chunk committed, with what the backing has of them, and returns how many
+// of them from the first on are present then.
+func (c *content) populate(into *chunk, first, count int) int {
+	missing := pagesFrom(first, count) &^ into.present
+	allowed := allowPages(bits.OnesCount16(missing))
+	for bits.OnesCount16(missing&pagesFrom(first, count)) > allowed {
+		count--
+	}
+	count = commit(into.address+uintptr(first)*abiPageSize, count)
+	missing &= pagesFrom(first, count)
+	into.present |= missing
+	fileMemory.pages += bits.OnesCount16(missing)
+	fileMemory.allowance -= bits.OnesCount16(missing)
+	start := into.number * chunkSize
+	for page := first; page < first+count && start < int64(len(c.backing)); page++ {
+		if missing>>page&1 != 0 {
+			within := page * abiPageSize
+			c.readBacking(into.bytes()[within:within+abiPageSize], start+int64(within))
+		}
+	}
+	return count
+}
+
+// ---- giving up
+// ------------------------------------------------------------------------------------------
 
 // truncate sets the size. What a shrinking file gives up reads as zero should it grow again.
 func (c *content) truncate(size int64) {
@@ -96,13 +189,29 @@ func (c *content) truncate(size int64) {
 	}
 	c.size = size
 	c.backing = c.backing[:min(int64(len(c.backing)), size)]
-	for number, chunk := range c.chunks {
-		start := number * chunkSize
-		if start >= size {
-			delete(c.chunks, number)
-		} else if kept := size - start; kept < int64(len(chunk)) {
-			clear(chunk[kept:])
-			c.chunks[number] = chunk[:kept]
-		}
+	i, found := c.find(size / chunkSize)
+	if found && size%chunkSize != 0 {
+		c.chunks[i].cut(int(size % chunkSize))
+		i++
+	}
+	slots := make([]uintptr, 0, len(c.chunks)-i)
+	for _, given := range c.chunks[i:] {
+		slots = append(slots, given.address)
+		fileMemory.pages -= bits.OnesCount16(given.present)
+	}
+	freeSlots(slots)
+	c.chunks = c.chunks[:i]
+}
+
+// cut gives up what a chunk has from an offset in it on.
+func (c *chunk) cut(within int) {
+	kept := (within + abiPageSize - 1) / abiPageSize
+	if given := c.present &^ pagesFrom(0, kept); given != 0 {
+		decommit(c.address+uintptr(kept)*abiPageSize, chunkPages-kept)
+		c.present &^= given
+		fileMemory.pages -= bits.OnesCount16(given)
+	}
+	if within%abiPageSize != 0 && c.present>>(kept-1)&1 != 0 {
+		clear(c.bytes()[within : kept*abiPageSize])
 	}
 }

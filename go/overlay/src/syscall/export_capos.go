@@ -106,6 +106,7 @@ func (p *place) exported() []*treeFile {
 func (n *node) exportedBelow(path string, found []*treeFile) []*treeFile {
 	switch {
 	case n.content != nil && isListed(path, tree.exported):
+		n.opens++ // until exportAll has done with it
 		found = append(found, &treeFile{node: n, export: path, dirty: true})
 	case n.isDir():
 		for _, e := range n.loaded().entries {
@@ -117,9 +118,9 @@ func (n *node) exportedBelow(path string, found []*treeFile) []*treeFile {
 	return found
 }
 
-// exportAll hands files to the host that just got their names. An opening for writing goes on
-// under that name.
-func exportAll(files []*treeFile) Errno {
+// exportAll hands files to the host that just got their names and closes them. An opening for
+// writing goes on under that name.
+func exportAll(files []*treeFile) (first Errno) {
 	for _, named := range files {
 		for _, f := range openTreeFiles(O_WRONLY) {
 			if f.node == named.node {
@@ -128,12 +129,12 @@ func exportAll(files []*treeFile) Errno {
 				f.at.use.Unlock()
 			}
 		}
-		named.at.use.Lock()
-		err := named.exportNow()
-		named.at.use.Unlock()
-		if err != 0 {
-			return err
+		if first != 0 {
+			named.dirty = false
+		}
+		if err := named.close(0); first == 0 {
+			first = err
 		}
 	}
-	return 0
+	return first
 }

@@ -102,9 +102,11 @@ func Munmap(data []byte) error {
 	var lost Errno
 	if m.file != nil {
 		m.file.at.use.Lock()
-		m.writeBack(data)
+		lost = m.writeBack(data)
 		m.file.at.use.Unlock()
-		lost = letGo(m.held)
+		if err := letGo(m.held); lost == 0 {
+			lost = err
+		}
 	}
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
 	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
@@ -133,18 +135,24 @@ func writeBackMappings() {
 
 // writeBack copies the part that lies in the file; a mapping never makes its file longer. The
 // program may have taken the right to read away. at.use is held.
-func (m *mapping) writeBack(data []byte) {
+func (m *mapping) writeBack(data []byte) Errno {
 	if Mprotect(data, PROT_READ) != nil {
-		return
+		return 0
 	}
 	lockTree()
 	defer tree.Unlock()
 	content := m.file.node.content
-	if inside := min(int64(len(data)), content.size-m.offset); inside > 0 {
-		content.writeAt(data[:inside], m.offset)
-		m.file.node.touch()
-		m.file.dirty = true
+	inside := int(min(int64(len(data)), content.size-m.offset))
+	if inside <= 0 {
+		return 0
 	}
+	written := content.writeAt(data[:inside], m.offset)
+	m.file.node.touch()
+	m.file.dirty = true
+	if written < inside {
+		return ENOSPC
+	}
+	return 0
 }
 
 func Mprotect(b []byte, prot int) error {

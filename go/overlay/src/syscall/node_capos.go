@@ -22,7 +22,9 @@ type node struct {
 	ino   uint64
 	mode  uint32 // S_IF type and permissions
 	links uint32
-	fixed bool // of the boot image and not to be changed
+	opens uint32 // openings of a regular file
+	fixed bool   // of the boot image and not to be changed
+	added bool   // counted by fileMemory
 
 	accessed, modified, changed int64 // ns since 1970
 
@@ -49,6 +51,30 @@ func newNode(mode uint32) *node {
 		n.pipe = newPipe()
 	}
 	return n
+}
+
+// addNode makes a node for the program, if there may be another.
+func addNode(mode uint32) (*node, Errno) {
+	if !allowNode() {
+		return nil, ENOSPC
+	}
+	n := newNode(mode)
+	n.added = true
+	return n, 0
+}
+
+// dropIfUnused gives the memory of a node back that has neither a name nor an opening.
+func (n *node) dropIfUnused() {
+	if n.links != 0 || n.opens != 0 {
+		return
+	}
+	if n.content != nil {
+		n.content.truncate(0)
+	}
+	if n.added {
+		n.added = false
+		fileMemory.nodes--
+	}
 }
 
 func (n *node) isDir() bool  { return n.dir != nil }

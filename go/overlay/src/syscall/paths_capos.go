@@ -58,6 +58,7 @@ func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) 
 // openContent opens a regular file.
 func (p *place) openContent(flags int, created bool) *treeFile {
 	f := &treeFile{node: p.node}
+	p.node.opens++
 	if flags&O_ACCMODE == O_RDONLY {
 		return f
 	}
@@ -84,7 +85,11 @@ func (p *place) create(flags int, perm uint32) Errno {
 	if err := p.dir.mayChange(); err != 0 {
 		return err
 	}
-	p.node = newNode(S_IFREG | perm&0o7777)
+	n, err := addNode(S_IFREG | perm&0o7777)
+	if err != 0 {
+		return err
+	}
+	p.node = n
 	p.dir.add(p.name, p.node)
 	p.dir.touch()
 	return 0
@@ -259,7 +264,10 @@ func makeEntry(dirfd int, path string, mode uint32, target string) error {
 	if err := p.dir.mayChange(); err != 0 {
 		return result(err)
 	}
-	n := newNode(mode)
+	n, err := addNode(mode)
+	if err != 0 {
+		return result(err)
+	}
 	n.target = target
 	p.dir.add(p.name, n)
 	p.dir.touch()
@@ -347,7 +355,7 @@ func (p *place) mayRemove(directory bool) Errno {
 	return 0
 }
 
-// remove takes the node out of its directory. Whoever has it open keeps it.
+// remove takes the node out of its directory. An opening keeps it.
 func (p *place) remove() {
 	p.dir.remove(p.name)
 	p.dir.touch()
@@ -357,6 +365,7 @@ func (p *place) remove() {
 		p.node.links = 0
 		p.node.dir.parent = nil
 	}
+	p.node.dropIfUnused()
 }
 
 // ---- renaming

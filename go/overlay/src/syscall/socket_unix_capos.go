@@ -44,7 +44,10 @@ func (s *socket) makeFile(path string) Errno {
 	if err := p.dir.mayChange(); err != 0 {
 		return err
 	}
-	n := newNode(S_IFSOCK | 0o777)
+	n, err := addNode(S_IFSOCK | 0o777)
+	if err != 0 {
+		return err
+	}
 	n.socket = s
 	p.dir.add(p.name, n)
 	p.dir.touch()

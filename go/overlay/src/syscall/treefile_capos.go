@@ -97,12 +97,15 @@ func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end i
 	if offset > fileSizeMax-int64(len(p)) {
 		return 0, offset, EFBIG
 	}
-	if len(p) != 0 {
-		f.node.content.writeAt(p, offset)
-		f.node.touch()
-		f.dirty = true
+	if len(p) == 0 {
+		return 0, offset, 0
 	}
-	return len(p), offset + int64(len(p)), 0
+	if n = f.node.content.writeAt(p, offset); n == 0 {
+		return 0, offset, ENOSPC
+	}
+	f.node.touch()
+	f.dirty = true
+	return n, offset + int64(n), 0
 }
 
 func (f *treeFile) truncate(length int64) Errno {
@@ -130,7 +133,17 @@ func (f *treeFile) treeNode() *node { return f.node }
 func (f *treeFile) close(access int) Errno {
 	f.at.use.Lock()
 	defer f.at.use.Unlock()
-	return f.exportNow()
+	err := f.exportNow()
+	f.node.closed()
+	return err
+}
+
+// closed ends an opening.
+func (n *node) closed() {
+	lockTree()
+	defer tree.Unlock()
+	n.opens--
+	n.dropIfUnused()
 }
 
 // ---- directories

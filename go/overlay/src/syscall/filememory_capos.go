@@ -1,0 +1,137 @@
+// Where the bytes of files in memory are.
+//
+// They lie in mappings of their own and not on the Go heap: a heap that cannot grow ends the
+// program, and what lives on it moves the goal of the collector. A commit that the kernel refuses
+// is ENOSPC.
+//
+// Address space is reserved in arenas, cut into slots of one chunk each. The pages of a slot are
+// committed as they are written and decommitted when the file gives them up; the address space is
+// kept. Files may have half of the memory of the machine, or of what the process may have of it,
+// and leave a sixteenth free for everything else.
+
+//go:build capos
+
+package syscall
+
+import (
+	"slices"
+	"unsafe"
+)
+
+const (
+	chunkSize  = 64 << 10
+	chunkPages = chunkSize / abiPageSize
+	arenaSlots = 1024
+
+	shareOfFiles   = 2
+	shareLeftFree  = 16
+	allowancePages = 256 // may be committed before the memory of the machine is looked at again
+	pagesPerNode   = 2   // of the machine; bounds the nodes, which are on the heap
+)
+
+// fileMemory is guarded by the lock of the tree.
+var fileMemory struct {
+	pages     int // committed
+	allowance int // pages that may be committed without another look
+	nodes     int // made by the program, and not gone
+	nodesMax  int
+	free      []slotRun
+}
+
+// A slotRun is consecutive slots whose pages are not committed.
+type slotRun struct {
+	address uintptr
+	slots   int
+}
+
+// memoryForFiles returns how many more pages files may have now.
+func memoryForFiles() int {
+	usage := new(abiMemoryUsage)
+	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
+		unsafe.Sizeof(*usage), 0, 0, 0)) != 0 {
+		return 0
+	}
+	total, free := int(usage.machinePages), int(usage.machineFreePages)
+	if limit := int(usage.committedLimit); limit != 0 && limit < total {
+		total = limit
+		free = min(free, limit-int(usage.committedPages))
+	}
+	return max(0, min(total/shareOfFiles-fileMemory.pages, free-total/shareLeftFree))
+}
+
+// allowPages returns how many of the pages may be committed, at least one or none.
+func allowPages(wanted int) int {
+	if fileMemory.allowance < wanted {
+		fileMemory.allowance = min(allowancePages, memoryForFiles())
+	}
+	return min(wanted, fileMemory.allowance)
+}
+
+// allowNode reports whether there may be another node, and counts it.
+func allowNode() bool {
+	m := &fileMemory
+	if m.nodesMax == 0 {
+		usage := new(abiMemoryUsage)
+		call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
+			unsafe.Sizeof(*usage), 0, 0, 0)
+		m.nodesMax = max(1024, int(usage.machinePages)/pagesPerNode)
+	}
+	if m.nodes >= m.nodesMax {
+		return false
+	}
+	m.nodes++
+	return true
+}
+
+// takeSlot returns the address of a slot, 0 if there is no address space.
+func takeSlot() uintptr {
+	m := &fileMemory
+	if len(m.free) == 0 {
+		arena := call(granted.vm, abiVirtualMemoryReserve, 0, arenaSlots*chunkSize, 0, 0, 0)
+		if refusal(arena) != 0 {
+			return 0
+		}
+		m.free = append(m.free, slotRun{arena, arenaSlots})
+	}
+	run := &m.free[len(m.free)-1]
+	slot := run.address
+	run.address += chunkSize
+	if run.slots--; run.slots == 0 {
+		m.free = m.free[:len(m.free)-1]
+	}
+	return slot
+}
+
+// freeSlots decommits all pages of the slots, neighbours together: taking pages away interrupts
+// other CPUs.
+func freeSlots(slots []uintptr) {
+	slices.Sort(slots)
+	for len(slots) > 0 {
+		run := slotRun{slots[0], 1}
+		for run.slots < len(slots) && slots[run.slots] == run.address+
+			uintptr(run.slots)*chunkSize {
+			run.slots++
+		}
+		slots = slots[run.slots:]
+		decommit(run.address, run.slots*chunkPages)
+		fileMemory.free = append(fileMemory.free, run)
+	}
+}
+
+// commit makes pages usable, as many of them from the first on as there may be, and returns how
+// many those are. Pages committed before keep their contents.
+func commit(address uintptr, pages int) int {
+	for pages > 0 {
+		answer := call(granted.vm, abiVirtualMemoryCommit, address,
+			uintptr(pages)*abiPageSize, abiProtRead|abiProtWrite, 0, 0)
+		if refusal(answer) == 0 {
+			return pages
+		}
+		pages /= 2
+	}
+	return 0
+}
+
+func decommit(address uintptr, pages int) {
+	call(granted.vm, abiVirtualMemoryDecommit, address, uintptr(pages)*abiPageSize, 0, 0, 0)
+}
