@@ -9,7 +9,7 @@
 #include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "debug/symbols.h"
-#include "machine/pc/apic.h"
+#include "machine/interrupts.h"
 #include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -68,7 +68,7 @@ void panic_begin(uint64_t rip)
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
 		panic_stop_cpu(rip);
 	percpu()->in_panic = 1;
-	apic_stop_others();
+	cpus_interrupt_to_stop();
 }
 
 static void print_cpu(const struct percpu *cpu, const char *what)

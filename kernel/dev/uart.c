@@ -7,6 +7,7 @@
 #include "arch/x86_64/tlb.h"
 #include "core/panic.h"
 #include "dev/channel.h"
+#include "machine/interrupts.h"
 
 #define COM1 0x3f8
 #define COM2 0x2f8

@@ -2,6 +2,7 @@
  * register layout versions 1 (legacy) and 2. */
 #include "arch/x86_64/cpu.h"
 #include "dev/virtio.h"
+#include "machine/interrupts.h"
 
 enum mmio_register {
 	MMIO_MAGIC = 0x000,

@@ -9,6 +9,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "dev/virtio.h"
+#include "machine/interrupts.h"
 
 #define VENDOR_VIRTIO 0x1af4u
 #define DEVICE_TRANSITIONAL 0x1000u /* the type is the subsystem's number */

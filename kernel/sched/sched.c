@@ -18,7 +18,7 @@
  */
 #include "sched/sched.h"
 
-#include "machine/pc/apic.h"
+#include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
@@ -240,7 +240,7 @@ static void kick_cpu(unsigned id)
 	if (id == percpu()->id)
 		percpu()->resched = 1;
 	else
-		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
+		cpu_interrupt(id, CPU_INTERRUPT_RESCHEDULE);
 }
 
 void sched_kick(struct thread *thread)
@@ -249,7 +249,7 @@ void sched_kick(struct thread *thread)
 	if (thread == thread_current())
 		return; /* it looks at its exit work anyway before it leaves the kernel */
 	if (__atomic_load_n(&percpus[id].current, __ATOMIC_SEQ_CST) == thread)
-		apic_send(percpus[id].apic_id, VECTOR_RESCHED);
+		cpu_interrupt(id, CPU_INTERRUPT_RESCHEDULE);
 }
 
 /* A CPU names another thread as its current one after it has saved the registers of the one before.

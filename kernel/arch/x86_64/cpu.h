@@ -34,22 +34,6 @@ static inline unsigned cpu_next(uint64_t mask, unsigned id)
 	return (unsigned)__builtin_ctzl(behind ? behind : mask);
 }
 
-/* Adds a handler for an ISA/GSI interrupt line, routed to CPU 0, unmasked. level: level-triggered;
- * such a line may have several handlers, and each looks whether its own device calls. False when
- * the line does not exist or has too many. Boot only. */
-bool interrupt_register(unsigned gsi, bool level, void (*handler)(void));
-/* The same for one of the 16 lines of the old PC, wherever and in whatever manner the machine's
- * tables say that it arrives. */
-bool isa_interrupt_register(unsigned line, void (*handler)(void));
-
-/* The memory write that is an interrupt, for devices which send them so (MSI). */
-struct interrupt_message {
-	uint64_t address;
-	uint32_t data;
-};
-/* A message of its own for the handler, to CPU 0; false when there are no more. Boot only. */
-bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message);
-
 static inline void outb(uint16_t port, uint8_t value)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));

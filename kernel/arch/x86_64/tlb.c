@@ -8,7 +8,7 @@
  * two CPUs can wait for each other. models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
-#include "machine/pc/apic.h"
+#include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
@@ -62,9 +62,9 @@ static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 	cpu->tlb.end = end;
 	__atomic_store_n(&cpu->tlb.waiting, others, __ATOMIC_SEQ_CST);
 	for (uint64_t left = others; left; left &= left - 1) {
-		struct percpu *target = &percpus[__builtin_ctzl(left)];
-		__atomic_or_fetch(&target->tlb_senders, 1ul << cpu->id, __ATOMIC_SEQ_CST);
-		apic_send(target->apic_id, VECTOR_TLB);
+		unsigned target = (unsigned)__builtin_ctzl(left);
+		__atomic_or_fetch(&percpus[target].tlb_senders, 1ul << cpu->id, __ATOMIC_SEQ_CST);
+		cpu_interrupt(target, CPU_INTERRUPT_TLB);
 	}
 	while (__atomic_load_n(&cpu->tlb.waiting, __ATOMIC_SEQ_CST)) {
 		tlb_serve();

@@ -3,18 +3,15 @@
  * From user mode an exception becomes a notification of the thread (or ends its process); from the
  * kernel it is expected only at the user access functions, which name where to continue. Everything
  * else in the kernel is a panic. */
-#include "machine/pc/apic.h"
+#include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
-#include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "proc/notify.h"
-#include "sched/sched.h"
 #include "sched/thread.h"
 
 enum {
@@ -96,27 +93,6 @@ static enum fault_access access_of(uint64_t error)
 	return error & PF_FETCH ? FAULT_EXEC : error & PF_WRITE ? FAULT_WRITE : FAULT_READ;
 }
 
-static void interrupt(struct trap_frame *frame)
-{
-	unsigned vector = (unsigned)frame->vector;
-	if (vector == VECTOR_TIMER) {
-		apic_end_of_interrupt();
-		sched_timer();
-	} else if (vector == VECTOR_RESCHED) {
-		apic_end_of_interrupt();
-		percpu()->resched = 1;
-	} else if (vector == VECTOR_TLB) {
-		apic_end_of_interrupt();
-		tlb_serve();
-	} else if (vector >= VECTOR_DEVICE && vector < VECTOR_DEVICE + DEVICE_VECTORS) {
-		device_interrupt(vector - VECTOR_DEVICE);
-		apic_end_of_interrupt();
-	} else if (vector != VECTOR_SPURIOUS &&
-		!(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {
-		panic("interrupt %u, which nobody asked for", vector);
-	}
-}
-
 static void page_fault_from_user(struct trap_frame *frame)
 {
 	uint64_t address = fault_address();
@@ -186,7 +162,7 @@ void trap_from_user(struct trap_frame *frame)
 	if (frame->vector < 32)
 		exception_from_user(frame);
 	else
-		interrupt(frame);
+		machine_interrupt((unsigned)frame->vector);
 }
 
 static _Noreturn void trap_panic(const struct trap_frame *frame, const char *what)
@@ -212,7 +188,7 @@ static _Noreturn void trap_panic(const struct trap_frame *frame, const char *wha
 void trap_from_kernel(struct trap_frame *frame)
 {
 	if (frame->vector >= 32) {
-		interrupt(frame);
+		machine_interrupt((unsigned)frame->vector);
 		return;
 	}
 	bool nofault = false;

@@ -5,8 +5,12 @@
 #include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
+#include "arch/x86_64/tlb.h"
+#include "arch/x86_64/percpu.h"
 #include "core/log.h"
+#include "machine/interrupts.h"
 #include "mm/frame.h"
+#include "sched/sched.h"
 
 #define LOCAL_APIC 0xfee00000ul
 #define IO_APIC_USUAL 0xfec00000u /* where there are no tables to say */
@@ -41,6 +45,17 @@ enum {
 #define IO_ACTIVE_LOW 0x2000u
 #define IO_LEVEL 0x8000u
 #define HANDLERS_PER_LINE 4u
+
+/* Interrupt vectors. Device lines use VECTOR_DEVICE + GSI, messages those behind. */
+#define VECTOR_PIC 0x20 /* the old controller's, masked; it may still send spurious ones */
+#define VECTOR_DEVICE 0x30
+#define DEVICE_LINES 24
+#define DEVICE_MESSAGES 8
+#define DEVICE_VECTORS (DEVICE_LINES + DEVICE_MESSAGES)
+#define VECTOR_TIMER 0xe0
+#define VECTOR_RESCHED 0xe1
+#define VECTOR_TLB 0xe2
+#define VECTOR_SPURIOUS 0xff
 
 /* Set at boot, with interrupts off. */
 static void (*device_handlers[DEVICE_VECTORS][HANDLERS_PER_LINE])(void);
@@ -133,14 +148,15 @@ uint32_t apic_id(void)
 	return cpu_features.x2apic ? local_read(REG_ID) : local_read(REG_ID) >> 24;
 }
 
-void apic_end_of_interrupt(void)
+static void end_of_interrupt(void)
 {
 	local_write(REG_EOI, 0);
 }
 
-void apic_send(uint32_t target, unsigned vector)
+void cpu_interrupt(unsigned cpu, enum cpu_interrupt why)
 {
-	send_command(target, ICR_FIXED | vector);
+	unsigned vector = why == CPU_INTERRUPT_TLB ? VECTOR_TLB : VECTOR_RESCHED;
+	send_command(percpus[cpu].apic_id, ICR_FIXED | vector);
 }
 
 void apic_send_init(uint32_t target)
@@ -157,7 +173,7 @@ void apic_send_startup(uint32_t target, unsigned page)
 
 /* Each by its name: one that is starting, or was refused, may have no gate for it yet, and a triple
  * fault ends the machine before the report. */
-void apic_stop_others(void)
+void cpus_interrupt_to_stop(void)
 {
 	unsigned self = cpu_id();
 	for (unsigned id = cpu_next(cpus_online(), self); id != self;
@@ -218,9 +234,29 @@ bool interrupt_register_message(void (*handler)(void), struct interrupt_message 
 	return true;
 }
 
-void device_interrupt(unsigned number)
+static void device_interrupt(unsigned number)
 {
 	for (unsigned place = 0; place < HANDLERS_PER_LINE && device_handlers[number][place];
 		place++)
 		device_handlers[number][place]();
+}
+
+void machine_interrupt(unsigned vector)
+{
+	if (vector == VECTOR_TIMER) {
+		end_of_interrupt();
+		sched_timer();
+	} else if (vector == VECTOR_RESCHED) {
+		end_of_interrupt();
+		percpu()->resched = 1;
+	} else if (vector == VECTOR_TLB) {
+		end_of_interrupt();
+		tlb_serve();
+	} else if (vector >= VECTOR_DEVICE && vector < VECTOR_DEVICE + DEVICE_VECTORS) {
+		device_interrupt(vector - VECTOR_DEVICE);
+		end_of_interrupt();
+	} else if (vector != VECTOR_SPURIOUS &&
+		!(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {
+		panic("interrupt %u, which nobody asked for", vector);
+	}
 }

@@ -12,6 +12,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
+#include "machine/interrupts.h"
 #include "dev/pci.h"
 #include "mm/frame.h"
 

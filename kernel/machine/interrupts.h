@@ -1,0 +1,47 @@
+/* Interrupts: what the machine provides, and how it hands them on. The processor enters the kernel
+ * by a vector; which device or CPU that means only the machine knows. Provided by machine/MACHINE/.
+ */
+#ifndef CAPOS_MACHINE_INTERRUPTS_H
+#define CAPOS_MACHINE_INTERRUPTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What one CPU interrupts another for. */
+enum cpu_interrupt {
+	CPU_INTERRUPT_RESCHEDULE, /* sets its resched */
+	CPU_INTERRUPT_TLB,        /* tlb_serve() */
+};
+
+/* Interrupts another online CPU; returns at once. Everything this CPU has written before is seen by
+ * the handler. Any context. */
+void cpu_interrupt(unsigned cpu, enum cpu_interrupt why);
+/* Panic: every other CPU comes to panic_stop_cpu(), also one whose interrupts are off. */
+void cpus_interrupt_to_stop(void);
+
+/* The architecture's entry calls this for every interrupt, with interrupts off: it tells the
+ * machine that the interrupt has arrived, and calls its handler. Panics for one that nothing asked
+ * for. */
+void machine_interrupt(unsigned vector);
+
+/* ---- devices ---- */
+
+/* Handlers run on CPU 0 with interrupts off, and hold no lock when they are called. */
+
+/* Adds a handler for an interrupt line of the machine, unmasked. level: level-triggered; such a
+ * line may have several handlers, and each looks whether its own device calls. False when the line
+ * does not exist or has too many. Boot only. */
+bool interrupt_register(unsigned line, bool level, void (*handler)(void));
+/* The same for one of the 16 lines of the old PC, wherever and in whatever manner the machine's
+ * tables say that it arrives. False on a machine without them. */
+bool isa_interrupt_register(unsigned line, void (*handler)(void));
+
+/* The memory write that is an interrupt, for devices which send them so (MSI). */
+struct interrupt_message {
+	uint64_t address;
+	uint32_t data;
+};
+/* A message of its own for the handler; false when there are no more. Boot only. */
+bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message);
+
+#endif
