@@ -18,7 +18,7 @@
 #include "kernel/methods.h"
 #include "mm/frame.h"
 #include "proc/process.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 
 #define LINE_BYTES 512u

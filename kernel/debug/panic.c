@@ -11,7 +11,7 @@
 #include "debug/symbols.h"
 #include "machine/interrupts.h"
 #include "proc/process.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 
 #define STOP_POLLS 1000000u

@@ -12,7 +12,7 @@
 #include "dev/pci.h"
 #include "dev/rtc.h"
 #include "dev/virtio.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 
 #define MMIO_END (4ull << 30) /* the direct map reaches every address below */
 #define MMIO_DEVICE_SIZE_MIN 0x100u

@@ -15,7 +15,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/virtio_rng.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 
 #define RESEED_REQUESTS 4096u
 #define HARDWARE_SEED_WORDS 4u /* 256 bits */

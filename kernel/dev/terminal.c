@@ -13,7 +13,7 @@
 #include "dev/line_input.h"
 #include "dev/screen.h"
 #include "dev/uart.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 
 #define PIECE_BYTES_MAX 128u

@@ -21,7 +21,7 @@
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "arch/x86_64/trap_frame.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 
 #define STACK_BYTES (8ul << 20)

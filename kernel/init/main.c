@@ -2,6 +2,7 @@
  * the programs of the boot image. */
 #include "init/main.h"
 
+#include "machine/clock.h"
 #include "machine/pc/acpi.h"
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"

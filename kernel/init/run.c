@@ -19,7 +19,7 @@
 #include "proc/boot_image.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 #include "sched/wait.h"
 

@@ -11,7 +11,7 @@
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "mm/memory_object.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 

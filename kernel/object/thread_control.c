@@ -6,7 +6,7 @@
 #include "proc/notify.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "object/thread_info.h"

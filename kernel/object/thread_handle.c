@@ -6,7 +6,7 @@
 #include "core/string.h"
 #include "object/thread_info.h"
 #include "proc/process.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "proc/notify.h"
 #include "sched/sched.h"
 #include "sched/thread.h"

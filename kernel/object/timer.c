@@ -2,7 +2,7 @@
  * for those without the page. */
 #include "call/call.h"
 #include "kernel/methods.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/wait.h"
 
 static status_t sleep_until(uint64_t deadline_ns)

@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/kmem.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 
 static uint64_t next_id = 1; /* atomic */

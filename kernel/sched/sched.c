@@ -22,10 +22,9 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
-#include "sched/timer.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
 

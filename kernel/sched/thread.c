@@ -2,7 +2,7 @@
  * the ends of waits. */
 #include "sched/thread.h"
 
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 

@@ -11,7 +11,7 @@
  * seen in 3. a after 3: b succeeds. models/park.pml and models/sched.pml model this. */
 #include "sched/wait.h"
 
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 

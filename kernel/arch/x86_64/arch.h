@@ -54,9 +54,6 @@ void entry_syscall(void);
  * arrives so much later. */
 void smp_start(const char *command_line);
 
-/* clock.c; the command line may name the clock to use. */
-void clock_init(const char *command_line);
-
 #define MSR_FS_BASE 0xc0000100u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 

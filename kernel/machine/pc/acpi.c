@@ -4,7 +4,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "mm/frame.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 
 #define DIRECT_MAP_MIN (4ul << 30)
 #define HPET_BYTES 0x400ul /* IA-PC HPET 1.0a, 2.3.1 */

@@ -9,14 +9,14 @@
  * `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so
  * by nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree
  * runs on one CPU. */
-#include "sched/clock.h"
+#include "machine/clock.h"
 
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
 #include "machine/pc/hpet.h"
-#include "sched/timer.h"
+#include "machine/pc/clock.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/command_line.h"

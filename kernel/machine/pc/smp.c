@@ -8,13 +8,13 @@
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
-#include "sched/timer.h"
+#include "machine/pc/clock.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/string.h"
 #include "dev/command_line.h"
 #include "mm/frame.h"
-#include "sched/clock.h"
+#include "machine/clock.h"
 #include "sched/sched.h"
 
 #define FW_CFG_SELECT 0x510
