@@ -9,7 +9,9 @@
 #include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "debug/symbols.h"
+#include "machine/cpus.h"
 #include "machine/interrupts.h"
+#include "machine/machine.h"
 #include "proc/process.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
@@ -104,7 +106,7 @@ void panic_end(void)
 	log_printf("capos: %lu ns after boot", clock_now_ns());
 	print_other_cpus();
 	log_printf("capos: stopped");
-	outb(0xf4, 0x3f); /* isa-debug-exit status 127: the runner reports a panic */
+	machine_report_panic();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

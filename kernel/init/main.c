@@ -2,15 +2,10 @@
  * the programs of the boot image. */
 #include "init/main.h"
 
-#include "machine/clock.h"
-#include "machine/pc/acpi.h"
-#include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "machine/pc/multiboot.h"
 #include "arch/x86_64/percpu.h"
-#include "machine/pc/pvh.h"
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "init/selftest.h"
@@ -19,6 +14,8 @@
 #include "dev/devices.h"
 #include "dev/screen.h"
 #include "dev/terminal.h"
+#include "machine/cpus.h"
+#include "machine/machine.h"
 #include "mm/frame.h"
 #include "proc/process.h"
 #include "proc/reaper.h"
@@ -26,34 +23,25 @@
 #include "init/run.h"
 #include "sched/sched.h"
 
-#define LOW_MEMORY_TAKEN 0x10000ul /* page 0, the processors' trampoline */
-#define LOW_MEMORY_END 0x100000ul
-
 static struct boot_info boot;
-static bool trampoline_usable;
 extern char kernel_image_start[], kernel_image_end[];
 
-static void read_loader_information(paddr_t information, uint64_t magic)
+static void read_loader_information(uint64_t information, uint64_t magic)
 {
-	const char *refusal = "the loader's information lies above 4 GiB";
-	if (information < BOOT_REACH && magic == MULTIBOOT_MAGIC)
-		refusal =
-			multiboot_read(phys_to_virt(information), BOOT_REACH - information, &boot);
-	else if (information < BOOT_REACH)
-		refusal = pvh_read(information, BOOT_REACH, &boot);
+	const char *refusal = machine_read_boot(information, magic, &boot);
 	terminal_use_screen(&boot, BOOT_REACH);
 	if (refusal)
 		panic("%s", refusal);
 }
 
-/* A loader may put a small image into the first pages, which have another use: then it is moved.
- */
-static void take_boot_image(void)
+/* A loader may put a small image where the machine has another use for the memory: then it is
+ * moved. */
+static void take_boot_image(struct memory_range kernel)
 {
 	if (!boot.image_size || boot_info_take(&boot, boot.image, boot.image_size))
 		return;
-	bool low = boot.image < LOW_MEMORY_TAKEN && boot.image_size < LOW_MEMORY_END - boot.image;
-	paddr_t place = low
+	bool below = boot.image < kernel.start && boot.image_size <= kernel.start - boot.image;
+	paddr_t place = below
 		? boot_info_take_pages(&boot, (boot.image_size + PAGE_SIZE - 1) / PAGE_SIZE)
 		: 0;
 	if (!place)
@@ -65,12 +53,11 @@ static void take_boot_image(void)
 /* Memory in use before there is an allocator. */
 static void take_memory(void)
 {
-	uint64_t image = (uint64_t)kernel_image_start - KERNEL_BASE,
-		 image_bytes = (uint64_t)(kernel_image_end - kernel_image_start);
-	trampoline_usable = boot_info_is_ram(&boot, TRAMPOLINE, TRAMPOLINE + PAGE_SIZE);
-	VERIFY(boot_info_take(&boot, 0, LOW_MEMORY_TAKEN) &&
-		boot_info_take(&boot, image, image_bytes));
-	take_boot_image();
+	struct memory_range kernel = { (uint64_t)kernel_image_start - KERNEL_BASE,
+		(uint64_t)kernel_image_end - KERNEL_BASE };
+	machine_take_memory(&boot);
+	VERIFY(boot_info_take(&boot, kernel.start, kernel.end - kernel.start));
+	take_boot_image(kernel);
 	/* The screen has its copy of the font by now, unless it lies above 4 GiB. */
 	if (boot.font_size && !boot_info_take(&boot, boot.font, boot.font_size))
 		boot.font_size = 0;
@@ -96,11 +83,7 @@ static void init_memory(void)
 static void run(void *unused)
 {
 	(void)unused;
-	if (trampoline_usable)
-		smp_start(boot.command_line);
-	else if (acpi.cpu_count > 1)
-		log_printf(
-			"capos: firmware keeps the memory where processors begin; running on one CPU");
+	cpus_start(boot.command_line);
 	channel_on_key(process_key);
 	devices_init(boot.command_line);
 	selftest_run(boot.command_line);
@@ -135,13 +118,7 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	cpu_prepare(&percpus[0]);
 	cpu_setup(&percpus[0]);
 	traps_init();
-	/* The copy of the root pointer is part of the image, so the direct map has it too. */
-	acpi_init(boot.has_root_pointer ? (uint64_t)boot.root_pointer - KERNEL_BASE : 0,
-		boot_info_ram_end(&boot));
-	apic_init_machine();
-	apic_init_cpu();
-	percpus[0].apic_id = apic_id();
-	clock_init(boot.command_line);
+	machine_init(&boot);
 	sched_init_cpu(&percpus[0]);
 	reaper_init();
 	struct thread *thread;

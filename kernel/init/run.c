@@ -4,7 +4,6 @@
  * kernel has given everything back; whoever started the machine compares them in the ExitRecord. */
 #include "init/run.h"
 
-#include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "call/trace.h"
 #include "core/log.h"
@@ -12,6 +11,7 @@
 #include "dev/channel.h"
 #include "dev/command_line.h"
 #include "dev/terminal.h"
+#include "machine/machine.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
 #include "object/boot_image.h"
@@ -23,34 +23,17 @@
 #include "sched/thread.h"
 #include "sched/wait.h"
 
-#define DEBUG_EXIT_PORT 0xf4
-#define DEBUG_EXIT_DONE 0x10 /* QEMU ends with status (value << 1) | 1 */
 #define SETTLE_NS 100000000u
 #define SETTLE_STEP_NS 100000u
 
 static struct boot_image image;
 static uint64_t linger_s;
 
-static void triple_fault(void)
-{
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) no_gates = { 0, 0 };
-	__asm__ volatile("lidt %0; int3" : : "m"(no_gates));
-}
-
 _Noreturn void power_off(void)
 {
-	uint32_t leaf[4];
 	terminal_linger(linger_s);
 	channel_drain();
-	outb(DEBUG_EXIT_PORT, DEBUG_EXIT_DONE);
-	acpi_power_off();
-	cpuid(1, 0, leaf);
-	if (leaf[2] >> 31 && !acpi.can_power_off) /* a hypervisor: what does not know soft off ends
-	                                             its machine at a triple fault */
-		triple_fault();
+	machine_power_off();
 	log_printf("capos: done; the machine can be switched off");
 	for (;;)
 		__asm__ volatile("cli; hlt");

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "kernel/methods.h"
+#include "machine/cpus.h"
 #include "proc/process.h"
 
 status_t method_system_info_process(struct call *call, const struct system_info_process_params *in,

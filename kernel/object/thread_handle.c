@@ -4,6 +4,7 @@
 #include "call/call.h"
 #include "core/list.h"
 #include "core/string.h"
+#include "machine/cpus.h"
 #include "object/thread_info.h"
 #include "proc/process.h"
 #include "machine/clock.h"

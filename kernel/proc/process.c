@@ -12,6 +12,7 @@
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "machine/cpus.h"
 #include "mm/kmem.h"
 #include "machine/clock.h"
 #include "sched/thread.h"

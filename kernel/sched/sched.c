@@ -18,6 +18,7 @@
  */
 #include "sched/sched.h"
 
+#include "machine/cpus.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"

@@ -50,10 +50,6 @@ void switch_context(uint64_t *save_rsp, uint64_t load_rsp);
 void thread_begin(void);
 void entry_syscall(void);
 
-/* smp.c; the page TRAMPOLINE must be free. The debug kernel obeys the word late-cpu=MS: CPU 1
- * arrives so much later. */
-void smp_start(const char *command_line);
-
 #define MSR_FS_BASE 0xc0000100u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 

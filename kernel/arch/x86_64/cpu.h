@@ -20,20 +20,6 @@ struct cpu_features {
 extern struct cpu_features cpu_features;
 
 unsigned cpu_id(void); /* this CPU, below cpus_possible() */
-/* The CPUs that run threads, a bit for each id. The ids need not be contiguous: a CPU that did not
- * start in time is left out for good. Changes once, at boot, before there are processes. */
-uint64_t cpus_online(void);
-unsigned cpus_online_count(void);
-/* All ids are below it: the size of what is indexed by CPU. */
-unsigned cpus_possible(void);
-
-/* The next id after this one in the mask, going round; the mask is not empty. */
-static inline unsigned cpu_next(uint64_t mask, unsigned id)
-{
-	uint64_t behind = mask & ~((2ul << id) - 1);
-	return (unsigned)__builtin_ctzl(behind ? behind : mask);
-}
-
 static inline void outb(uint16_t port, uint8_t value)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));

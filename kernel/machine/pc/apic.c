@@ -2,6 +2,7 @@
  * for device lines, all of which go to CPU 0. */
 #include "machine/pc/apic.h"
 
+#include "machine/cpus.h"
 #include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"

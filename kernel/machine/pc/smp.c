@@ -2,6 +2,8 @@
  * device (docs/specs/fw_cfg, item 5) says how many there are, and one broadcast wakes all; without
  * either the machine has one CPU as far as the kernel is concerned. They number themselves on the
  * trampoline. */
+#include "machine/cpus.h"
+
 #include "machine/pc/acpi.h"
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
@@ -9,6 +11,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #include "machine/pc/clock.h"
+#include "machine/pc/smp.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/string.h"
@@ -26,6 +29,7 @@
 #define START_TIMEOUT_NS 2000000000ul
 #define NS_PER_MS 1000000ul
 
+bool smp_trampoline_usable;
 extern char trampoline_start[], trampoline_end[];
 uint64_t ap_stacks[CAPOS_CPUS_MAX];
 
@@ -193,9 +197,12 @@ static void wake_cpus(void)
 			apic_send_startup(targets[i], TRAMPOLINE >> 12);
 }
 
-void smp_start(const char *command_line)
+void cpus_start(const char *command_line)
 {
-	unsigned count = count_cpus();
+	unsigned count = smp_trampoline_usable ? count_cpus() : 1;
+	if (!smp_trampoline_usable && acpi.cpu_count > 1)
+		log_printf(
+			"capos: firmware keeps the memory where processors begin; running on one CPU");
 	if (count == 1)
 		return;
 #ifdef CAPOS_DEBUG
