@@ -14,9 +14,9 @@ enum HostMessage {
   exit @5;            # guest to host: ExitRecord; one per program
   stats @6;           # guest to host: text
   file @7;            # guest to host: u64 offset, u32 name length, name, bytes
-  fault @8;           # guest to host: FaultRecord then text
-  stdin @9;          # host to guest: bytes
-  stdinEnd @10;      # host to guest: end of file
+  fault @8;           # guest to host: FaultRecord, then words of the stack from rsp upwards
+  stdin @9;           # host to guest: bytes
+  stdinEnd @10;       # host to guest: end of file
   key @11;            # host to guest: u8 NotificationKind (interrupt, quit, terminate)
 }
 
@@ -45,4 +45,18 @@ struct ExitRecord $C.fixed(64) {
   objectsAfter @7 :UInt64;
   peakCommitted @8 :UInt64;   # pages
   cpuTimeNs @9 :UInt64;
+}
+
+struct FaultRecord $C.fixed(64) {
+  # A fault that ended a program; it comes before the program's ExitRecord.
+  kind @0 :UInt32;            # NotificationKind
+  code @1 :UInt32;            # of a page fault: faultMapping or faultProtection
+  address @2 :UInt64;         # that the program accessed, where the kind has one
+  rip @3 :UInt64;
+  rsp @4 :UInt64;
+  rbp @5 :UInt64;
+  threadId @6 :UInt64;
+  cpu @7 :UInt32;
+  program @8 :UInt32;         # index in the boot image
+  errorCode @9 :UInt64;       # the processor's
 }

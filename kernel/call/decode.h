@@ -77,6 +77,7 @@ struct interface_desc {
 	uint64_t id;
 	const char *name;
 	uint32_t method_count;
+	uint32_t first_method; /* its first one's number among those of all interfaces */
 	const struct method_desc *methods;
 };
 

@@ -22,7 +22,6 @@
 #include "sched/thread.h"
 
 #define LINE_BYTES 512u
-#define METHODS_MAX 16u
 
 bool trace_enabled;
 static bool tracing, counting;
@@ -31,9 +30,8 @@ static struct spinlock line_lock = SPINLOCK_INIT(OBJECT);
 static char line[LINE_BYTES]; /* guarded by line_lock */
 static size_t line_length;    /* guarded by line_lock */
 
-static uint64_t method_counts[INTERFACE_COUNT][METHODS_MAX],
-	method_refusals[INTERFACE_COUNT][METHODS_MAX];      /* atomic */
-static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1]; /* atomic */
+static uint64_t method_counts[METHOD_COUNT], method_refusals[METHOD_COUNT]; /* atomic */
+static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                 /* atomic */
 
 /* Depends on every call so far and on their order. Two runs that differ in a call differ here. */
 static uint64_t order_digest; /* guarded by order_lock */
@@ -42,10 +40,6 @@ static struct spinlock order_lock = SPINLOCK_INIT(OBJECT);
 /* FNV-1a over words, as it is published for bytes (64-bit prime and offset basis). */
 #define FNV_PRIME 0x100000001b3ul
 #define FNV_BASIS 0xcbf29ce484222325ul
-
-static const char *const transport_names[] = { "none", "invalidRequest", "invalidParamsBuffer",
-	"invalidResultBuffer", "invokeFailed", "unsupportedOpcode", "applicationException",
-	"exceptionTruncated" };
 
 void call_trace_init(const char *command_line)
 {
@@ -106,8 +100,9 @@ static void line_add_status(int64_t status)
 	if (STATUS_IS_ERROR(status) &&
 		(size_t)(-status - (int64_t)CAPOS_ERROR_BASE) < error_text_count)
 		line_add("%s", error_texts[-status - (int64_t)CAPOS_ERROR_BASE].name);
-	else if (-status < (int64_t)(sizeof transport_names / sizeof transport_names[0]))
-		line_add("%s", transport_names[-status]);
+	else if (-status <
+		(int64_t)(sizeof transport_error_names / sizeof transport_error_names[0]))
+		line_add("%s", transport_error_names[-status]);
 	else
 		line_add("%ld", status);
 }
@@ -161,13 +156,11 @@ static void line_add_results(const struct method_desc *method, const void *resul
 
 static void count_method(const struct call *call, const struct method_desc *method, status_t status)
 {
-	size_t interface = (size_t)(call->object->interface - interface_descs);
-	size_t ordinal = (size_t)(method - call->object->interface->methods);
-	if (interface >= INTERFACE_COUNT || ordinal >= METHODS_MAX)
-		return;
-	__atomic_fetch_add(&method_counts[interface][ordinal], 1, __ATOMIC_RELAXED);
+	const struct interface_desc *interface = call->object->interface;
+	size_t number = interface->first_method + (size_t)(method - interface->methods);
+	__atomic_fetch_add(&method_counts[number], 1, __ATOMIC_RELAXED);
 	if (status != STATUS_OK)
-		__atomic_fetch_add(&method_refusals[interface][ordinal], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&method_refusals[number], 1, __ATOMIC_RELAXED);
 }
 
 void call_observe(const struct call *call, const struct method_desc *method, const void *params,
@@ -206,19 +199,10 @@ void call_observe_miss(cap_id_t cap, uint32_t ordinal)
 	spin_unlock(&line_lock);
 }
 
-static const char *operation_name(uint32_t opcode)
-{
-	return opcode == CAPOS_OPCODE_PARK      ? "park"
-		: opcode == CAPOS_OPCODE_UNPARK ? "unpark"
-						: "release";
-}
-
 static void line_add_park_result(int64_t result)
 {
-	static const char *const names[] = { "woken", "mismatch", "timedOut", "drained",
-		"interrupted" };
-	if (result < (int64_t)(sizeof names / sizeof names[0]))
-		line_add("%s", names[result]);
+	if (result < (int64_t)(sizeof park_result_names / sizeof park_result_names[0]))
+		line_add("%s", park_result_names[result]);
 }
 
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
@@ -231,7 +215,7 @@ void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t 
 		return;
 	spin_lock(&line_lock);
 	line_begin_locked(cap, true);
-	line_add("%s(", operation_name(opcode));
+	line_add("%s(", opcode_names[opcode]);
 	if (opcode != CAPOS_OPCODE_RELEASE)
 		line_add("address=0x%lx, %s=%lu", a,
 			opcode == CAPOS_OPCODE_PARK ? "expected" : "count", b);
@@ -268,11 +252,13 @@ void call_stats_begin(void)
 static void send_interface_counts(uint32_t index)
 {
 	const struct interface_desc *interface = &interface_descs[index];
-	for (uint32_t i = 0; i < interface->method_count && i < METHODS_MAX; i++)
-		if (method_counts[index][i])
+	for (uint32_t i = 0; i < interface->method_count; i++) {
+		uint32_t number = interface->first_method + i;
+		if (method_counts[number])
 			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s.%s, %lu refused\n",
-				method_counts[index][i], interface->name,
-				interface->methods[i].name, method_refusals[index][i]);
+				method_counts[number], interface->name, interface->methods[i].name,
+				method_refusals[number]);
+	}
 }
 
 void call_stats_send(const struct process *process)
@@ -289,7 +275,7 @@ void call_stats_send(const struct process *process)
 	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
 		if (operation_counts[opcode])
 			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s\n",
-				operation_counts[opcode], operation_name(opcode));
+				operation_counts[opcode], opcode_names[opcode]);
 	channel_printf(CAPOS_HOST_MESSAGE_STATS, "calls in order %016lx, clock at %lu ns\n",
 		order_digest, clock_now_ns());
 }

@@ -13,14 +13,6 @@
 
 #define STACK_WORDS_MAX 64u
 
-struct fault_message {
-	uint32_t kind, code;
-	uint64_t address, rip, rsp, rbp, thread;
-	uint32_t cpu, program;
-	uint64_t error_code;
-};
-_Static_assert(sizeof(struct fault_message) == 64, "the host expects 64 bytes before the stack");
-
 /* As many words at the address as can be read. */
 static uint32_t read_stack(uint64_t address, uint64_t *words)
 {
@@ -35,14 +27,14 @@ static uint32_t read_stack(uint64_t address, uint64_t *words)
 void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
 	uint32_t code, uint64_t address)
 {
-	struct fault_message report = {
+	struct capos_fault_record report = {
 		.kind = kind,
 		.code = code,
 		.address = address,
 		.rip = frame->rip,
 		.rsp = frame->rsp,
 		.rbp = frame->rbp,
-		.thread = thread->id,
+		.thread_id = thread->id,
 		.cpu = cpu_id(),
 		.program = thread->process->program,
 		.error_code = frame->error,

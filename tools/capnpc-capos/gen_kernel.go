@@ -19,16 +19,23 @@ func generateMethods(s *schema) ([]byte, error) {
 		o.p("\tINTERFACE_%s,", strings.ToUpper(snake(it.name)))
 	}
 	o.p("\tINTERFACE_COUNT\n};\n")
+	for _, e := range s.namedEnums() {
+		o.p("/* Indexed by enum capos_%s. */", snake(e.name))
+		o.p("extern const char *const %s_names[%d];\n", snake(e.name), len(e.items))
+	}
 	o.p("/* Indexed by enum interface_index. */")
 	o.p("extern const struct interface_desc interface_descs[INTERFACE_COUNT];\n")
-	words, results := 0, 1
+	words, results, methods := 0, 1, 0
 	for _, it := range s.interfaces {
 		o.p("/* ---- %s ---- */\n", it.name)
 		for _, m := range it.methods {
 			words, results = max(words, m.words()), max(results, len(m.results.fields))
 			methodDeclaration(o, it, m)
+			methods++
 		}
 	}
+	o.p("/* The methods of all interfaces: interface_desc.first_method and up. */")
+	o.p("#define METHOD_COUNT %d\n", methods)
 	o.p("/* Room for any method's parameters, and for any method's results. */")
 	for _, side := range []string{"params", "results"} {
 		o.p("union method_%s {", side)
@@ -47,6 +54,17 @@ func generateMethods(s *schema) ([]byte, error) {
 	o.p("/* The most results a method has. */\n#define METHOD_RESULTS_MAX %d\n", results)
 	o.p("#endif")
 	return o.Bytes(), nil
+}
+
+// namedEnums are those whose values the kernel's trace spells out; ErrorCode has more than names.
+func (s *schema) namedEnums() (named []*enum) {
+	for _, e := range s.enums {
+		switch e.name {
+		case "TransportError", "ParkResult", "Opcode":
+			named = append(named, e)
+		}
+	}
+	return named
 }
 
 func (m *method) side(which string) *structure {
@@ -103,15 +121,17 @@ func generateDispatch(s *schema) ([]byte, error) {
 		}
 	}
 	o.p("const struct interface_desc interface_descs[INTERFACE_COUNT] = {")
+	first := 0
 	for _, it := range s.interfaces {
 		methods := "NULL"
 		if len(it.methods) != 0 {
 			methods = snake(it.name) + "_methods"
 		}
 		o.p("\t[INTERFACE_%s] = {", strings.ToUpper(snake(it.name)))
-		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .methods = %s,",
-			macro("Interface", it.name), it.name,
-			len(it.methods), methods)
+		o.p("\t\t.id = %s, .name = %q, .method_count = %d, .first_method = %d,",
+			macro("Interface", it.name), it.name, len(it.methods), first)
+		o.p("\t\t.methods = %s,", methods)
+		first += len(it.methods)
 		o.p("\t},")
 	}
 	o.p("};\n")
@@ -122,6 +142,13 @@ func generateDispatch(s *schema) ([]byte, error) {
 			strings.Join(strings.Fields(it.doc), " "))
 	}
 	o.p("};\nconst size_t error_text_count = sizeof(error_texts) / sizeof(error_texts[0]);")
+	for _, e := range s.namedEnums() {
+		o.p("\nconst char *const %s_names[%d] = {", snake(e.name), len(e.items))
+		for _, it := range e.items {
+			o.p("\t[%s] = %q,", macro(e.name, it.name), it.name)
+		}
+		o.p("};")
+	}
 	return o.Bytes(), nil
 }
 

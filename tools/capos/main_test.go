@@ -162,8 +162,8 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	faulted := end(abi.ExitKindFaulted, abi.NotificationKindPageFault)
-	faulted.Fault = &hostchannel.Fault{Kind: uint32(abi.NotificationKindPageFault), Address: 8,
-		ErrorCode: 6, RIP: 0x401000}
+	faulted.Fault = &hostchannel.Fault{FaultRecord: abi.FaultRecord{
+		Kind: abi.NotificationKindPageFault, Address: 8, ErrorCode: 6, Rip: 0x401000}}
 	for _, says := range []string{"writing to address 0x8 (a nil pointer)", "0x401000"} {
 		if _, text := report.Program(faulted, "p", nil); !strings.Contains(text, says) {
 			t.Error(text)

@@ -118,11 +118,8 @@ type FileWrite struct {
 
 // Fault is the report of a fault that ended a program.
 type Fault struct {
-	Kind, Code             uint32
-	Address, RIP, RSP, RBP uint64
-	Thread, CPU, ErrorCode uint64
-	Program                uint32   // index in the boot image
-	Stack                  []uint64 // words from RSP upwards
+	abi.FaultRecord
+	Stack []uint64 // words from Rsp upwards
 }
 
 // DecodeExit reads an exit message's payload.
@@ -153,22 +150,15 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 		rest[nameSize:]}, nil
 }
 
-const faultHeaderBytes = 64
-
 // DecodeFault reads a fault message's payload: a fixed part and a sample of the stack.
 func DecodeFault(payload []byte) (Fault, error) {
-	if len(payload) < faultHeaderBytes {
+	var f Fault
+	at, err := binary.Decode(payload, binary.LittleEndian, &f.FaultRecord)
+	if err != nil {
 		return Fault{}, fmt.Errorf("fault message of %d bytes", len(payload))
 	}
-	word := func(offset int) uint64 { return binary.LittleEndian.Uint64(payload[offset:]) }
-	f := Fault{
-		Kind: binary.LittleEndian.Uint32(payload), Code: binary.LittleEndian.Uint32(
-			payload[4:]),
-		Address: word(8), RIP: word(16), RSP: word(24), RBP: word(32), Thread: word(40),
-		CPU: word(48) & 0xffffffff, Program: uint32(word(48) >> 32), ErrorCode: word(56),
-	}
-	for at := faultHeaderBytes; at+8 <= len(payload); at += 8 {
-		f.Stack = append(f.Stack, word(at))
+	for ; at+8 <= len(payload); at += 8 {
+		f.Stack = append(f.Stack, binary.LittleEndian.Uint64(payload[at:]))
 	}
 	return f, nil
 }

@@ -98,7 +98,7 @@ func TestRecords(t *testing.T) {
 	}
 	raw, _ := binary.Append(nil, binary.LittleEndian, words)
 	f, err := DecodeFault(raw)
-	if err != nil || f.Kind != 0 || f.CPU != 6 || f.Program != 6 {
+	if err != nil || f.Kind != 0 || f.Cpu != 6 || f.Program != 6 {
 		t.Errorf("%+v, %v", f, err)
 	}
 	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Stack) != 2 ||

@@ -37,8 +37,7 @@ func playMachine(role string) {
 		out.Write(uint8(abi.HostMessageExit), record)
 	}
 	fault := func(program uint32) {
-		record := make([]byte, 64)
-		binary.LittleEndian.PutUint32(record[52:], program)
+		record, _ := binary.Append(nil, binary.LittleEndian, &abi.FaultRecord{Program: program})
 		out.Write(uint8(abi.HostMessageFault), record)
 	}
 	fmt.Fprintln(os.Stderr, "capos: booted")

@@ -124,13 +124,13 @@ func faultText(f *hostchannel.Fault, kind int, name string, table *symbols.Table
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "capos: %s was ended by a fault: %s\n", name, describeFault(f))
-	fmt.Fprintf(&b, "  at %s\n", located(f.RIP, table.Describe(f.RIP)))
+	fmt.Fprintf(&b, "  at %s\n", located(f.Rip, table.Describe(f.Rip)))
 	for _, address := range backtrace(f, table) {
 		fmt.Fprintf(&b, "  called from %s\n",
 			located(address, table.DescribeReturn(address)))
 	}
 	fmt.Fprintf(&b, "  thread %d, CPU %d, rsp %#x, rbp %#x, processor error code %#x\n",
-		f.Thread, f.CPU, f.RSP, f.RBP, f.ErrorCode)
+		f.ThreadId, f.Cpu, f.Rsp, f.Rbp, f.ErrorCode)
 	return b.String()
 }
 
@@ -169,8 +169,8 @@ const backtraceMax = 16
 // instead.
 func backtrace(f *hostchannel.Fault, table *symbols.Table) []uint64 {
 	var found []uint64
-	for rbp := f.RBP; rbp >= f.RSP && rbp%8 == 0 && len(found) < backtraceMax; {
-		slot := (rbp - f.RSP) / 8
+	for rbp := f.Rbp; rbp >= f.Rsp && rbp%8 == 0 && len(found) < backtraceMax; {
+		slot := (rbp - f.Rsp) / 8
 		if slot+1 >= uint64(len(f.Stack)) || !table.IsReturnAddress(f.Stack[slot+1]) {
 			break
 		}

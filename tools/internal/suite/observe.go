@@ -63,7 +63,8 @@ var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)
 	ledgerLine = regexp.MustCompile(
 		`^process \d+ observed: [1-9]\d* us CPU, peak [1-9]\d* pages committed$`)
-	freeLine = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
+	freeLine   = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
+	digestLine = regexp.MustCompile(`^calls in order [0-9a-f]{16}, clock at [1-9]\d* ns$`)
 )
 
 func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (string,
@@ -121,11 +122,14 @@ func judgeTrace(lines []string) error {
 	return nil
 }
 
-// judgeStats wants the process's and the machine's line, and exactly the counts of the calls that
-// the program makes.
+// judgeStats wants the process's and the machine's line, exactly the counts of the calls that the
+// program makes, and the digest of their order.
 func judgeStats(lines []string) error {
-	if len(lines) != 2+len(countedCalls) {
-		return fmt.Errorf("%d lines, expected %d", len(lines), 2+len(countedCalls))
+	if len(lines) != 3+len(countedCalls) {
+		return fmt.Errorf("%d lines, expected %d", len(lines), 3+len(countedCalls))
+	}
+	if last := lines[len(lines)-1]; !digestLine.MatchString(last) {
+		return fmt.Errorf("the last line is %q", last)
 	}
 	if !ledgerLine.MatchString(lines[0]) {
 		return fmt.Errorf("the process's line is %q", lines[0])
