@@ -26,7 +26,7 @@ enum ErrorCode {
   outOfRange @3;
   # an address or length outside the object or the user half of the address space
   badAddress @4;           # the memory named cannot be read or written by the caller
-  protectionRefused @5;    # writable and executable at once, or more than the object allows
+  protectionDenied @5;    # writable and executable at once, or more than the object allows
   malformedMessage @6;
   # parameters that are not a well-formed Cap'n Proto message of the method's type
 

@@ -31,7 +31,7 @@ enum ExitKind {
   exited @0;          # code = the program's exit code
   faulted @1;         # code = NotificationKind of the unhandled fault
   killed @2;          # code = NotificationKind (terminate, outOfMemory)
-  refused @3;         # never started; code = ErrorCode; the reason is in a log message
+  notStarted @3;      # never started; code = ErrorCode; the reason is in a log message
 }
 
 struct ExitRecord $C.fixed(64) {

@@ -21,16 +21,16 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # exactly when that range is free and otherwise ignored. Sizes are rounded up to pages; hints and
   # addresses must be page-aligned.
   map @0 (hint :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64)
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, noMemory,
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, noMemory,
       noReservation]);
   # Reserve and commit in one step. prot may carry commitDemandZero.
   unmap @1 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
   # Gives back range, frames and charges. Any part of a reservation, or parts of several, may be
-  # named; every page must be reserved. protectionRefused: the kernel placed the page (ring, CapSet,
+  # named; every page must be reserved. protectionDenied: the kernel placed the page (ring, CapSet,
   # clock, boot image). protect, commit and decommit refuse it too.
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved,
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved,
       notCommitted, noMemory]);
   # Every page must be committed. prot 0 keeps contents and frames; a later protect shows them
   # again.
@@ -38,11 +38,11 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
     $C.errors([invalidArgument, misaligned, outOfRange, noReservation, noMemory]);
   # Address space only.
   commit @4 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
   # Pages not committed before become committed and read zero. Pages committed before keep contents,
   # mode and charge and take the new protection. All or nothing.
   decommit @5 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
   # Frees frames and charges; the range stays reserved. Pages not committed are left alone.
   query @6 (addr :UInt64) -> (info :Data) $C.errors([outOfRange, badAddress]);
   # RegionInfo of the region around the address, or of the gap.
@@ -90,11 +90,11 @@ interface MemoryAllocator @0xc3d5e7f90b2c4d6e $C.grants([(name = "memory_allocat
 interface MemoryObject @0xd4e6f8010c3d5e7f {
   info @0 () -> (pages :UInt64);
   map @1 (hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64)
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, noReservation,
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, noReservation,
       noMemory]);
   unmap @2 (addr :UInt64, size :UInt64) -> ()
     $C.errors([invalidArgument, misaligned, outOfRange, notReserved, noMemory]);
   # The range must be a mapping of this object.
   protect @3 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionRefused, notReserved, noMemory]);
+    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
 }

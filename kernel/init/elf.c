@@ -123,7 +123,7 @@ static status_t add_segment(
 			"a segment's address and file offset differ within the page");
 	if ((header->flags & FLAG_WRITE) && (header->flags & FLAG_EXECUTE))
 		return refuse(
-			parse, STATUS(PROTECTION_REFUSED), "a segment is writable and executable");
+			parse, STATUS(PROTECTION_DENIED), "a segment is writable and executable");
 	if (image->segment_count == ELF_SEGMENTS_MAX)
 		return refuse(parse, STATUS(LIMIT_REACHED), "too many loadable segments");
 	if (image->segment_count &&

@@ -41,7 +41,7 @@ struct elf_image {
 };
 
 /* Checks the image and describes it. On refusal (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
- * PROTECTION_REFUSED, LIMIT_REACHED) *reason says why in words. */
+ * PROTECTION_DENIED, LIMIT_REACHED) *reason says why in words. */
 status_t elf_parse(
 	const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
 

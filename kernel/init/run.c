@@ -83,7 +83,7 @@ struct run {
 
 static void refuse_program(struct capos_exit_record *record, status_t status, const char *reason)
 {
-	record->kind = CAPOS_EXIT_KIND_REFUSED;
+	record->kind = CAPOS_EXIT_KIND_NOT_STARTED;
 	record->code = STATUS_IS_ERROR(status) ? (int32_t)STATUS_ERROR_CODE(status) : 0;
 	channel_printf(CAPOS_HOST_MESSAGE_LOG, "program %u refused: %s\n", record->program, reason);
 	log_printf("capos: program %u refused: %s", record->program, reason);

@@ -59,7 +59,7 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 	if (*prot & ~(PROT_MASK | flags))
 		return STATUS(INVALID_ARGUMENT);
 	if ((*prot & CAPOS_PROT_WRITE) && (*prot & CAPOS_PROT_EXEC))
-		return STATUS(PROTECTION_REFUSED);
+		return STATUS(PROTECTION_DENIED);
 	if (*prot & PROT_MASK)
 		*prot |= CAPOS_PROT_READ;
 	return STATUS_OK;
@@ -98,12 +98,12 @@ static status_t extent_check(const struct aspace *space, uint64_t start, uint64_
 			(wanted->object && region->object != wanted->object))
 			return STATUS(NOT_RESERVED);
 		if (region->pinned && !wanted->kernel)
-			return STATUS(PROTECTION_REFUSED);
+			return STATUS(PROTECTION_DENIED);
 		if (wanted->committed && region->state == CAPOS_REGION_STATE_RESERVED)
 			return STATUS(NOT_COMMITTED);
 		if (region->state == CAPOS_REGION_STATE_OBJECT &&
 			(wanted->prot & ~region->prot_max))
-			return STATUS(PROTECTION_REFUSED);
+			return STATUS(PROTECTION_DENIED);
 		extent->last = region;
 	}
 	return STATUS_OK;

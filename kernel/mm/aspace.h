@@ -82,7 +82,7 @@ void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 /* Maps frames that belong to somebody else (ring, CapSet, clock page, boot image, read-only
  * program segments) as a region of state object; size in bytes, page multiple. hint as in reserve;
  * exact: refuse (OVERLAP) rather than move. pinned: the program can neither unmap, protect nor
- * decommit it (PROTECTION_REFUSED); otherwise protect may take rights away and give back, up to
+ * decommit it (PROTECTION_DENIED); otherwise protect may take rights away and give back, up to
  * prot. The frames are not freed with the mapping. */
 status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first,
 	uint64_t size, uint32_t prot, bool pinned, uint64_t *address) MUST_CHECK;

@@ -291,9 +291,9 @@ static void boot_image_is_mapped(void)
 	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_IMAGE_MAGIC);
 	CHECK_EQUAL(capos_virtual_memory_protect(
 			    capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-		CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, first, 4096),
-		CAPOS_E(PROTECTION_REFUSED));
+		CAPOS_E(PROTECTION_DENIED));
+	CHECK_EQUAL(
+		capos_virtual_memory_unmap(capos_caps.vm, first, 4096), CAPOS_E(PROTECTION_DENIED));
 }
 
 static void system_info_tells(void)
@@ -352,11 +352,11 @@ static void capset_is_read_only(void)
 	uint64_t page = (uintptr_t)capos_cap_set();
 	CHECK_EQUAL(capos_virtual_memory_protect(
 			    capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-		CAPOS_E(PROTECTION_REFUSED));
+		CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(
-		capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_REFUSED));
+		capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096),
-		CAPOS_E(PROTECTION_REFUSED));
+		CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(capos_cap_set()->magic, CAPOS_CAP_SET_MAGIC);
 	for (unsigned i = 0; i < capos_cap_set()->count; i++)
 		CHECK(capos_cap_entries()[i].cap >> 16 != 0 &&

@@ -104,7 +104,7 @@ static void map_refuses(void)
 		{ 0, 0, 0, READ, CAPOS_E(INVALID_ARGUMENT) },
 		{ 0, 0, PAGE, 8, CAPOS_E(INVALID_ARGUMENT) },
 		{ 0, 0, PAGE, READ | DEMAND_ZERO, CAPOS_E(INVALID_ARGUMENT) },
-		{ 0, 0, PAGE, WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_REFUSED) },
+		{ 0, 0, PAGE, WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_DENIED) },
 		{ 0, 1, PAGE, READ, CAPOS_E(MISALIGNED) },
 		{ 1, 0, PAGE, READ, CAPOS_E(MISALIGNED) },
 		{ 0, 0, 5 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
@@ -145,7 +145,7 @@ static void unmap_and_protect_take_only_own_mappings(void)
 	CHECK_EQUAL(capos_memory_object_unmap(object, KERNEL_HALF, PAGE), CAPOS_E(OUT_OF_RANGE));
 	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, 16), CAPOS_E(INVALID_ARGUMENT));
 	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, WRITE | CAPOS_PROT_EXEC),
-		CAPOS_E(PROTECTION_REFUSED));
+		CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(capos_memory_object_protect(object, a + 1, PAGE, READ), CAPOS_E(MISALIGNED));
 	CHECK_EQUAL(capos_memory_object_protect(object, -PAGE, PAGE, READ), CAPOS_E(OUT_OF_RANGE));
 	*(volatile int *)(a + PAGE) = 3;

@@ -79,13 +79,13 @@ static void bad_protections_are_refused(void)
 		int64_t status;
 		bool map_only;
 	} bad[] = {
-		{ CAPOS_PROT_WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_REFUSED), false },
-		{ WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_REFUSED), false },
+		{ CAPOS_PROT_WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_DENIED), false },
+		{ WRITE | CAPOS_PROT_EXEC, CAPOS_E(PROTECTION_DENIED), false },
 		{ 8, CAPOS_E(INVALID_ARGUMENT), false },
 		{ READ | 0x80000000, CAPOS_E(INVALID_ARGUMENT), false },
 		{ WRITE | 512, CAPOS_E(INVALID_ARGUMENT), false },
 		{ 0xffffffff, CAPOS_E(INVALID_ARGUMENT), false },
-		{ WRITE | CAPOS_PROT_EXEC | DEMAND_ZERO, CAPOS_E(PROTECTION_REFUSED), true },
+		{ WRITE | CAPOS_PROT_EXEC | DEMAND_ZERO, CAPOS_E(PROTECTION_DENIED), true },
 	};
 	uint64_t range = vm_map(PAGE, READ), address;
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -181,7 +181,7 @@ static void protections_hold(void)
 		VM, range, PAGE, CAPOS_PROT_WRITE)); /* a processor cannot write without reading */
 	CHECK_EQUAL(try_write(range), 0);
 	CHECK_EQUAL(vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE | CAPOS_PROT_EXEC),
-		CAPOS_E(PROTECTION_REFUSED));
+		CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(try_write(range), 0);
 	OK(vm->unmap(VM, range, PAGE));
 }
@@ -341,12 +341,12 @@ static void program_memory_is_guarded(void)
 	CHECK_EQUAL(try_write(text), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write((uintptr_t)capos_cap_set()), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write(capos_cap_set()->clock_address), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
-	CHECK_EQUAL(vm->unmap(VM, ring, PAGE), CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(vm->decommit(VM, ring, PAGE), CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(vm->protect(VM, ring, PAGE, 0), CAPOS_E(PROTECTION_REFUSED));
-	CHECK_EQUAL(vm->commit(VM, ring, PAGE, READ), CAPOS_E(PROTECTION_REFUSED));
+	CHECK_EQUAL(vm->unmap(VM, ring, PAGE), CAPOS_E(PROTECTION_DENIED));
+	CHECK_EQUAL(vm->decommit(VM, ring, PAGE), CAPOS_E(PROTECTION_DENIED));
+	CHECK_EQUAL(vm->protect(VM, ring, PAGE, 0), CAPOS_E(PROTECTION_DENIED));
+	CHECK_EQUAL(vm->commit(VM, ring, PAGE, READ), CAPOS_E(PROTECTION_DENIED));
 	CHECK_EQUAL(
-		vm->unmap(VM, capos_cap_set()->clock_address, PAGE), CAPOS_E(PROTECTION_REFUSED));
+		vm->unmap(VM, capos_cap_set()->clock_address, PAGE), CAPOS_E(PROTECTION_DENIED));
 }
 
 static void run_all(const char *name, const struct form *form)

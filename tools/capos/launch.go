@@ -152,7 +152,7 @@ func (l *launch) explain(o *machine.Outcome) int {
 			table, _ = symbols.Open(l.host) // without symbols the report has addresses
 		}
 		status, text := report.Program(&end, name, table)
-		if int(end.Kind) == abi.ExitKindRefused && !l.flags.verbose {
+		if int(end.Kind) == abi.ExitKindNotStarted && !l.flags.verbose {
 			text += report.LastLog(o.Log)
 		}
 		leak := report.LeakText(&end, name)

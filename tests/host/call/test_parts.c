@@ -221,7 +221,7 @@ static void elf_mistakes_are_refused(void)
 			STATUS(OVERLAP) }, /* one byte into the next page */
 		{ PHDR(0, memory_size), 0x10, 8, STATUS(OUT_OF_RANGE) }, /* less than the file's */
 		{ PHDR(1, memory_size), ~0ull, 8, STATUS(OUT_OF_RANGE) },
-		{ PHDR(1, flags), 7, 4, STATUS(PROTECTION_REFUSED) },
+		{ PHDR(1, flags), 7, 4, STATUS(PROTECTION_DENIED) },
 		{ PHDR(2, align), 3, 8, STATUS(INVALID_ARGUMENT) },
 		{ PHDR(2, align), 8192, 8, STATUS(INVALID_ARGUMENT) },
 		{ PHDR(2, file_size), 0x21, 8, STATUS(OUT_OF_RANGE) },

@@ -135,12 +135,12 @@ static status_t expect_change(unsigned first, unsigned count, bool committed, ui
 		if (!pages[i].state)
 			return STATUS(NOT_RESERVED);
 		if (pages[i].pinned)
-			return STATUS(PROTECTION_REFUSED);
+			return STATUS(PROTECTION_DENIED);
 		if (committed && pages[i].state == CAPOS_REGION_STATE_RESERVED)
 			return STATUS(NOT_COMMITTED);
 		if (pages[i].state == CAPOS_REGION_STATE_OBJECT &&
 			pages[i].object == OBJECT_FRAMES && (prot & ~CAPOS_PROT_READ))
-			return STATUS(PROTECTION_REFUSED);
+			return STATUS(PROTECTION_DENIED);
 	}
 	return STATUS_OK;
 }
@@ -255,7 +255,7 @@ static void do_unmap(unsigned first, unsigned count)
 	status_t expected = expect_change(first, count, false, 0);
 	uint64_t start, end;
 
-	if (kernel && expected == STATUS(PROTECTION_REFUSED)) {
+	if (kernel && expected == STATUS(PROTECTION_DENIED)) {
 		expected = STATUS_OK;
 		for (unsigned i = first; i < first + count; i++)
 			if (!pages[i].state)
@@ -489,8 +489,8 @@ static void do_nonsense(unsigned first, unsigned count)
 	uint64_t address = address_of(first), size = count * PAGE_SIZE, at;
 
 	CHECK(aspace_commit(space, address, size, 8) == STATUS(INVALID_ARGUMENT));
-	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_protect(space, address, size, 7) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_DENIED));
+	CHECK(aspace_protect(space, address, size, 7) == STATUS(PROTECTION_DENIED));
 	CHECK(aspace_protect(space, address, size, CAPOS_COMMIT_DEMAND_ZERO | 1) ==
 		STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_unmap(space, address + 8, size) == STATUS(MISALIGNED));

@@ -233,7 +233,7 @@ static void test_objects(void)
 	CHECK(aspace_map_object(other, object, 0, 1ul << 63, PAGE_SIZE, RW, &offset) ==
 		STATUS(OUT_OF_RANGE));
 	CHECK(aspace_map_object(other, object, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC, &offset) ==
-		STATUS(PROTECTION_REFUSED));
+		STATUS(PROTECTION_DENIED));
 	*word_at(creator, here + 9 * PAGE_SIZE) = 1234;
 	CHECK(*word_at(other, there + PAGE_SIZE) == 1234);
 	host_tlb_reset();
@@ -327,20 +327,20 @@ static void test_pinned(void)
 		aspace_map_frames(space, 0, false, frame, PAGE_SIZE, RW, true, &address) ==
 			STATUS_OK);
 	CHECK(word_at(space, address) == phys_to_virt(frame));
-	CHECK(aspace_unmap(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_unmap(space, address, PAGE_SIZE) == STATUS(PROTECTION_DENIED));
 	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) ==
-		STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_decommit(space, address, PAGE_SIZE) == STATUS(PROTECTION_REFUSED));
-	CHECK(aspace_commit(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
+		STATUS(PROTECTION_DENIED));
+	CHECK(aspace_decommit(space, address, PAGE_SIZE) == STATUS(PROTECTION_DENIED));
+	CHECK(aspace_commit(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_DENIED));
 	CHECK(aspace_write_zero(space, address, 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap_kernel(space, address, PAGE_SIZE) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_NOTHING);
 	/* Read-only frames cannot be made writable or executable, but hidden and shown again. */
 	CHECK(aspace_map_frames(space, 0, false, frame, PAGE_SIZE, CAPOS_PROT_READ, false,
 		      &address) == STATUS_OK);
-	CHECK(aspace_protect(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_REFUSED));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_DENIED));
 	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) ==
-		STATUS(PROTECTION_REFUSED));
+		STATUS(PROTECTION_DENIED));
 	CHECK(aspace_protect(space, address, PAGE_SIZE, 0) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_FORBIDDEN);
 	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);

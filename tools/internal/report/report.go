@@ -83,7 +83,7 @@ func Program(end *machine.ProgramEnd, name string, table *symbols.Table) (status
 	case abi.ExitKindKilled:
 		return signalStatus(code), fmt.Sprintf("capos: %s was ended: %s\n", name,
 			describeKind(code))
-	case abi.ExitKindRefused:
+	case abi.ExitKindNotStarted:
 		if code == abi.ErrorNoMemory {
 			return StatusNoBoot,
 				fmt.Sprintf("capos: %s could not be started: the machine has too "+
