@@ -637,7 +637,7 @@ out:
 	return status;
 }
 
-/* ---- other people's frames ---- */
+/* ---- frames of other owners ---- */
 
 /* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. It
  * is not joined yet. */

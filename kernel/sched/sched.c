@@ -157,8 +157,8 @@ void timer_cancel(struct thread *thread)
 	spin_unlock(&timers->lock);
 }
 
-/* The thread cannot vanish under us: it leaves its wait only through timer_cancel, which takes this
- * lock. */
+/* The thread cannot be freed meanwhile: it leaves its wait only through timer_cancel, which takes
+ * this lock. */
 static void expire_deadlines(struct percpu *cpu, uint64_t now)
 {
 	if (__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) > now)

@@ -190,7 +190,7 @@ static void threads_exit_by_method(void)
 	CHECK_EQUAL(after.committed_pages, before.committed_pages);
 }
 
-static void detached_threads_vanish(void)
+static void detached_threads_are_freed(void)
 {
 	for (int i = 0; i < 20; i++) {
 		capos_cap_t handle = raw_spawn(raw_exit, 0, 0);
@@ -424,7 +424,7 @@ int main(void)
 	RUN(join_waits_and_refuses);
 	RUN(many_join_one);
 	RUN(threads_exit_by_method);
-	RUN(detached_threads_vanish);
+	RUN(detached_threads_are_freed);
 	RUN(what_needs_a_living_thread_is_refused_after_its_end);
 	RUN(arguments_of_handle_methods_are_checked);
 	RUN(fs_base_is_kept);

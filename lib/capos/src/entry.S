@@ -20,16 +20,17 @@ capos_thread_entry:
 	.cfi_endproc
 	.size	capos_thread_entry, . - capos_thread_entry
 
-/* void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm, uint64_t thread_control)
+/* void capos_thread_unmap_and_exit(uint64_t address, uint64_t size, uint64_t vm,
+ *                                  uint64_t thread_control)
  *
  * Unmaps the memory that holds the stack under our feet, then ends the thread. Nothing between the
  * two may touch memory: everything is in registers, which system calls keep. Notifications are
  * masked by the caller.
  *
  *   RBX thread_control   R12 vm */
-	.globl	capos_thread_vanish
-	.type	capos_thread_vanish, @function
-capos_thread_vanish:
+	.globl	capos_thread_unmap_and_exit
+	.type	capos_thread_unmap_and_exit, @function
+capos_thread_unmap_and_exit:
 	movq	%rdx, %r12
 	movq	%rcx, %rbx
 	movq	%rsi, %rdx
@@ -47,7 +48,7 @@ capos_thread_vanish:
 	movl	$CAPOS_SYS_EXIT, %eax
 	syscall
 	ud2
-	.size	capos_thread_vanish, . - capos_thread_vanish
+	.size	capos_thread_unmap_and_exit, . - capos_thread_unmap_and_exit
 
 /* A notification: RDI = kind, RSI = the ThreadState; RSP is as after a call. Returns by resume,
  * which puts every register back, so none needs saving here. */

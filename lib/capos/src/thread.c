@@ -3,9 +3,9 @@
  *   | guard page | stack ... | TLS block | thread pointer word | struct capos_thread |
  *                initial RSP ^           ^ FS base
  *
- * Who frees it is settled by one exchange of the word fate: the thread at its end, its joiner or
- * detacher on their side. Whoever comes second frees. A joiner first waits for the kernel's thread
- * to be gone, because until then its last instructions still run on that stack. */
+ * Who frees it is settled by one exchange of the word detach_state: the thread at its end, its
+ * joiner or detacher on their side. Whoever comes second frees. A joiner first waits for the
+ * kernel's thread to be gone, because until then its last instructions still run on that stack. */
 #include <capos/thread.h>
 
 #include <string.h>
@@ -20,14 +20,14 @@
 #define STACK_DEFAULT_BYTES (256 * 1024)
 #define STACK_MIN_BYTES (16 * 1024)
 
-enum fate {
-	FATE_RUNNING,
-	FATE_ENDED,    /* the thread went first: a joiner or detacher frees */
-	FATE_DETACHED, /* the detacher went first: the thread frees itself */
+enum detach_state {
+	DETACH_RUNNING,
+	DETACH_ENDED,    /* the thread went first: a joiner or detacher frees */
+	DETACH_DETACHED, /* the detacher went first: the thread frees itself */
 };
 
 struct capos_thread {
-	uint32_t fate;
+	uint32_t detach_state;
 	capos_cap_t handle;
 	uint64_t id;
 	int64_t (*entry)(void *argument);
@@ -42,7 +42,7 @@ static struct capos_thread first_thread;
 static _Thread_local struct capos_thread *self;
 
 extern void capos_thread_entry(void);
-extern void capos_thread_vanish(uint64_t address, uint64_t size, uint64_t vm,
+extern void capos_thread_unmap_and_exit(uint64_t address, uint64_t size, uint64_t vm,
 	uint64_t thread_control) __attribute__((noreturn));
 
 /* How far the thread pointer lies above the TLS block's start: the variant II rule, as the linker
@@ -179,13 +179,14 @@ __attribute__((noreturn)) void capos_thread_exit(int64_t result)
 	thread->result = result;
 	if (thread == &first_thread)
 		capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
-	/* From here on this memory may vanish at any time: no handler may run on it. */
+	/* From here on this memory may be unmapped at any time: no handler may run on it. */
 	if (capos_caps.thread_control != 0)
 		capos_notification_mask(~(uint64_t)0, 0, NULL);
 	notification_free_stack();
-	if (__atomic_exchange_n(&thread->fate, FATE_ENDED, __ATOMIC_ACQ_REL) == FATE_DETACHED) {
+	if (__atomic_exchange_n(&thread->detach_state, DETACH_ENDED, __ATOMIC_ACQ_REL) ==
+		DETACH_DETACHED) {
 		capos_release(own_handle(thread));
-		capos_thread_vanish(thread->map_address, thread->map_size, capos_caps.vm,
+		capos_thread_unmap_and_exit(thread->map_address, thread->map_size, capos_caps.vm,
 			capos_caps.thread_control);
 	}
 	capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
@@ -224,7 +225,8 @@ int64_t capos_thread_join(struct capos_thread *thread, int64_t *result)
 
 int64_t capos_thread_detach(struct capos_thread *thread)
 {
-	if (__atomic_exchange_n(&thread->fate, FATE_DETACHED, __ATOMIC_ACQ_REL) == FATE_ENDED)
+	if (__atomic_exchange_n(&thread->detach_state, DETACH_DETACHED, __ATOMIC_ACQ_REL) ==
+		DETACH_ENDED)
 		return capos_thread_join(thread, NULL);
 	return 0;
 }
