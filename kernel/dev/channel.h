@@ -1,7 +1,7 @@
 /* The framed byte channel to whoever started the machine (HostMessage in the schema): over
  * virtio-console where there is one, the second serial port otherwise, as the command line says.
  *
- * Command line: channel=virtio, channel=com2, channel=plain or channel=none; without the word, a
+ * Command line: channel=virtio, channel=com2, channel=plain or channel=none; without one, a
  * virtio console if the machine has one. With no channel, output goes to the machine's own terminal
  * as plain text (terminal.h); input comes from there too with channel=plain, and is at its end
  * otherwise. */

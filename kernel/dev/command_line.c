@@ -1,4 +1,4 @@
-/* Command line words: see command_line.h. */
+/* Kernel parameters: see command_line.h. */
 #include "dev/command_line.h"
 
 static bool is_blank(char c)
@@ -86,7 +86,8 @@ uint64_t command_line_number(const char *line, const char *name, uint64_t withou
 	return parse_number(&value, end, &number) && value == end ? number : without;
 }
 
-bool command_line_mmio_device(const char *value, size_t length, struct mmio_device_word *device)
+bool command_line_mmio_device(
+	const char *value, size_t length, struct mmio_device_parameter *device)
 {
 	const char *end = value + length;
 	uint64_t size, base, gsi;
@@ -100,6 +101,7 @@ bool command_line_mmio_device(const char *value, size_t length, struct mmio_devi
 		return false;
 	if (value == end || *value++ != ':' || !parse_number(&value, end, &gsi) || gsi > 255)
 		return false;
-	*device = (struct mmio_device_word){ .base = base, .size = size, .gsi = (unsigned)gsi };
+	*device =
+		(struct mmio_device_parameter){ .base = base, .size = size, .gsi = (unsigned)gsi };
 	return true;
 }

@@ -1,4 +1,4 @@
-/* Words of the kernel command line: `name` or `name=value`, separated by blanks. Pure. */
+/* Kernel parameters: the command line holds `name` or `name=value`, separated by blanks. Pure. */
 #ifndef CAPOS_DEV_COMMAND_LINE_H
 #define CAPOS_DEV_COMMAND_LINE_H
 
@@ -6,22 +6,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The next word called name, at or after *at, which moves behind it. value and length describe what
- * follows the '=' (length 0 without one). Start with *at at the beginning of the line; false when
- * no such word is left. */
+/* The next parameter called name, at or after *at, which moves behind it. value and length describe
+ * what follows the '=' (length 0 without one). Start with *at at the beginning of the line; false
+ * when none is left. */
 bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
-/* Is the word there, with this value (NULL: with any or none)? */
+/* Is the parameter there, with this value (NULL: with any or none)? */
 bool command_line_has(const char *line, const char *name, const char *value);
 
-/* The number that is the word's value, decimal or 0x; without the word, or a number there, what is
- * given. */
+/* The number that is the parameter's value, decimal or 0x; without the parameter, or a number
+ * there, what is given. */
 uint64_t command_line_number(const char *line, const char *name, uint64_t without);
 
-/* "SIZE@BASE:IRQ" of a virtio_mmio.device word; sizes may end in K or M. */
-struct mmio_device_word {
+/* "SIZE@BASE:IRQ" of a virtio_mmio.device parameter; sizes may end in K or M. */
+struct mmio_device_parameter {
 	uint64_t base, size;
 	unsigned gsi;
 };
-bool command_line_mmio_device(const char *value, size_t length, struct mmio_device_word *device);
+bool command_line_mmio_device(
+	const char *value, size_t length, struct mmio_device_parameter *device);
 
 #endif

@@ -1,6 +1,6 @@
 /* Finds the machine's devices and hands each to its driver. virtio-mmio devices cannot be probed
- * for: the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` word to the command line
- * for each. PCI is searched for what is then still missing. */
+ * for: the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` parameter to the command
+ * line for each. PCI is searched for what is then still missing. */
 #include "dev/devices.h"
 
 #include <stddef.h>
@@ -20,12 +20,12 @@
 
 static bool device_from_word(const char *value, size_t length, struct virtio_device *device)
 {
-	struct mmio_device_word word;
-	if (!command_line_mmio_device(value, length, &word) || word.base % 4 ||
-		word.base >= MMIO_END || word.size < MMIO_DEVICE_SIZE_MIN ||
-		word.size > MMIO_END - word.base)
+	struct mmio_device_parameter place;
+	if (!command_line_mmio_device(value, length, &place) || place.base % 4 ||
+		place.base >= MMIO_END || place.size < MMIO_DEVICE_SIZE_MIN ||
+		place.size > MMIO_END - place.base)
 		return false;
-	return virtio_mmio_probe(device, phys_to_virt(word.base), word.gsi);
+	return virtio_mmio_probe(device, phys_to_virt(place.base), place.gsi);
 }
 
 /* The first device of each kind. */

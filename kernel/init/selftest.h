@@ -4,8 +4,8 @@
 #define CAPOS_INIT_SELFTEST_H
 
 #ifdef CAPOS_DEBUG
-/* Makes the mistake that a word selftest=NAME of the command line asks for; returns when there is
- * no such word. */
+/* Makes the mistake that the kernel parameter selftest=NAME asks for; returns when there is
+ * none. */
 void selftest_run(const char *command_line);
 #else
 static inline void selftest_run(const char *command_line)

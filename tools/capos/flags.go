@@ -54,7 +54,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.DurationVar(&m.timeout, "timeout", 0,
 		"end the machine after this `DURATION` (30s, 5m) with status 124")
 	fs.Var(&m.kernelArgs, "kernel-arg",
-		"append a `WORD` to the kernel's command line, such as clock=hpet (repeatable; "+
+		"append a `PARAMETER` to the kernel's command line, such as clock=hpet (repeatable; "+
 			"see docs/run.md)")
 	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
 }
@@ -75,7 +75,7 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory,
 		CPUs: m.cpus, ICount: m.icount || seed != nil, Seed: seed,
 		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats,
-		Words: m.kernelArgs, Extra: m.qemuArgs}
+		KernelParameters: m.kernelArgs, Extra: m.qemuArgs}
 	if m.gdb {
 		if c.GDB, err = machine.GDBAddress(); err != nil {
 			return nil, err

@@ -46,7 +46,7 @@ func (i *imageFlags) register(fs *flag.FlagSet) {
 	fs.DurationVar(&i.linger, "linger", 15*time.Second,
 		"with a screen: `DURATION` to read it before the machine is switched off")
 	fs.Var(&i.kernelArgs, "kernel-arg",
-		"a `WORD` for the kernel's command line on an ISO image (repeatable)")
+		"a `PARAMETER` for the kernel's command line on an ISO image (repeatable)")
 }
 
 func imageCommand(args []string) int {
@@ -129,9 +129,9 @@ func copyFile(from, to string) error {
 }
 
 func (i *imageFlags) writeISO(l *launch) error {
-	words := append([]string{"channel=plain", fmt.Sprintf("linger=%.0f", i.linger.Seconds())},
+	parameters := append([]string{"channel=plain", fmt.Sprintf("linger=%.0f", i.linger.Seconds())},
 		i.kernelArgs...)
-	err := iso.Write(i.output, strings.Join(words, " "), func(dir string) error {
+	err := iso.Write(i.output, strings.Join(parameters, " "), func(dir string) error {
 		return writeBootFiles(l, repo.Kernel(l.root, i.kernel), dir)
 	})
 	if err != nil {

@@ -88,7 +88,7 @@ static void check_command_line(const uint8_t *bytes, size_t size)
 	const char *at = line, *value;
 	size_t length;
 	while (command_line_next(&at, "virtio_mmio.device", &value, &length)) {
-		struct mmio_device_word device;
+		struct mmio_device_parameter device;
 		MUST(value + length <= line + size);
 		if (command_line_mmio_device(value, length, &device))
 			MUST(device.gsi < 256);

@@ -1,4 +1,4 @@
-/* The pure parts: ChaCha20 against RFC 8439, command line words, clock registers, host file names,
+/* The pure parts: ChaCha20 against RFC 8439, kernel parameters, clock registers, host file names,
  * channel input, ELF and image validation. */
 #include <stdint.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static void command_line_words(void)
 		"  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
 	const char *at = line, *value;
 	size_t length;
-	struct mmio_device_word device;
+	struct mmio_device_parameter device;
 	CHECK(command_line_has(line, "trace", NULL) && !command_line_has(line, "race", NULL) &&
 		!command_line_has(line, "trac", NULL));
 	CHECK(command_line_has(line, "channel", "com2") &&

@@ -96,8 +96,8 @@ fi
 `
 
 // Write makes the image output, replacing an older one in one step. files puts the kernel and the
-// boot image into a directory; words are the kernel's command line.
-func Write(output, words string, files func(dir string) error) error {
+// boot image into a directory; parameters are the kernel's.
+func Write(output, parameters string, files func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "capos-iso-")
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func Write(output, words string, files func(dir string) error) error {
 	if err := os.MkdirAll(filepath.Join(boot, "grub"), 0o755); err != nil {
 		return err
 	}
-	configuration := fmt.Sprintf(grubConfiguration, words)
+	configuration := fmt.Sprintf(grubConfiguration, parameters)
 	if err := errors.Join(os.WriteFile(filepath.Join(boot, fontName), font, 0o644),
 		os.WriteFile(filepath.Join(boot, "grub", "grub.cfg"), []byte(configuration),
 			0o644)); err != nil {

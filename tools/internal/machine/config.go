@@ -29,11 +29,11 @@ type Config struct {
 
 	Kernel string
 	// address on which a debugger is awaited before the first instruction; "": none
-	GDB   string
-	Trace bool
-	Stats bool
-	Words []string // appended to the kernel's command line
-	Extra []string // appended to QEMU's arguments
+	GDB              string
+	Trace            bool
+	Stats            bool
+	KernelParameters []string // appended to the kernel's command line
+	Extra            []string // appended to QEMU's arguments
 }
 
 // DefaultQEMU is the emulator looked up on PATH.
@@ -162,14 +162,14 @@ func (c *Config) commandLine() string {
 		words[0] = "channel=com2"
 	}
 	for _, option := range []struct {
-		on   bool
-		word string
+		on        bool
+		parameter string
 	}{{c.Trace, "trace"}, {c.Stats, "stats"}} {
 		if option.on {
-			words = append(words, option.word)
+			words = append(words, option.parameter)
 		}
 	}
-	return strings.Join(append(words, c.Words...), " ")
+	return strings.Join(append(words, c.KernelParameters...), " ")
 }
 
 // ShellCommand renders a command so that a shell takes it back word for word.

@@ -7,7 +7,7 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
-// lateCPUStep has the debug kernel's CPU 1 start late (the word late-cpu): the machine goes on
+// lateCPUStep has the debug kernel's CPU 1 start late (the parameter late-cpu): the machine goes on
 // without it, with a gap in the numbers of its CPUs, also when it arrives in the end.
 func (s *suite) lateCPUStep() step {
 	programs := &programBuilder{root: s.root}

@@ -154,7 +154,7 @@ func (t *machineTest) runsOn(kernel string, cpus int) bool {
 type machineRow struct {
 	machine, kernel, cpu, accel, program string
 	only                                 string // programs whose name begins so
-	word                                 string // of the kernel's command line
+	parameter                            string // of the kernel
 	memoryMiB, cpus                      int
 	icount, full                         bool
 	serial                               bool // the host channel is a serial port
@@ -180,8 +180,8 @@ func parseRow(words []string) (machineRow, error) {
 			row.program = value
 		case "only":
 			row.only = value
-		case "word":
-			row.word = value
+		case "parameter":
+			row.parameter = value
 		case "m":
 			row.memoryMiB, err = machine.ParseMemory(value)
 		case "cpus":
@@ -219,8 +219,8 @@ func (r *machineRow) name() string {
 	if r.serial {
 		name += "-com2"
 	}
-	if r.word != "" {
-		name += "-" + r.word
+	if r.parameter != "" {
+		name += "-" + r.parameter
 	}
 	if r.program != "" {
 		name += "-" + filepath.Base(r.program)
@@ -232,8 +232,8 @@ func (s *suite) config(r *machineRow) (*machine.Config, error) {
 	c := &machine.Config{Machine: r.machine, CPU: r.cpu, Accel: r.accel, MemoryMiB: r.memoryMiB,
 		CPUs:   r.cpus,
 		ICount: r.icount, Serial: r.serial, Kernel: repo.Kernel(s.root, r.kernel)}
-	if r.word != "" {
-		c.Words = []string{r.word}
+	if r.parameter != "" {
+		c.KernelParameters = []string{r.parameter}
 	}
 	return c, c.Validate()
 }

@@ -59,8 +59,8 @@ func (s *suite) runSystemTests(ctx context.Context, dir string, row machineRow) 
 		row.machine, row.kernel, row.cpu, row.accel,
 		row.memoryMiB, row.cpus)
 	env := []string{fmt.Sprintf("SYSTEM_TEST_CPUS=%d", row.cpus)}
-	if row.word != "" {
-		flags += " --kernel-arg " + row.word
+	if row.parameter != "" {
+		flags += " --kernel-arg " + row.parameter
 	}
 	if row.icount {
 		flags += " --icount"
