@@ -55,16 +55,7 @@ func generateHeader(s *schema) ([]byte, error) {
 	o.p("#else\n#include <stddef.h>\n#include <stdint.h>")
 	o.p("#define CAPOS_CONST32(value) value##U\n#define CAPOS_CONST64(value) " +
 		"value##ULL\n#endif\n")
-	for _, c := range s.consts {
-		if c.doc != "" {
-			o.comment("", c.doc)
-		}
-		if c.kind == typeUint64 {
-			o.p("#define %s CAPOS_CONST64(%s)", macro(c.name), literal(c.value))
-		} else {
-			o.p("#define %s CAPOS_CONST32(%s)", macro(c.name), literal(c.value))
-		}
-	}
+	headerConstants(o, s)
 	headerGrants(o, s)
 	o.p("\n/* Interface ids, and the methods' ordinals. */")
 	for _, it := range s.interfaces {
@@ -77,18 +68,7 @@ func generateHeader(s *schema) ([]byte, error) {
 		messageLayout(o, m)
 	}
 	o.p("\n#ifdef __ASSEMBLER__\n")
-	for _, e := range s.enums {
-		for i, it := range e.items {
-			o.p("#define %s %d", macro(enumPrefix(e), it.name), i)
-		}
-	}
-	for _, st := range s.structs {
-		o.p("")
-		for _, f := range st.fields {
-			o.p("#define %s %d", macro("Offset", st.name, f.name), f.offset)
-		}
-		o.p("#define %s %d", macro("Sizeof", st.name), st.size)
-	}
+	headerForAssembly(o, s)
 	o.p("\n#else\n")
 	for _, e := range s.enums {
 		headerEnum(o, e)
@@ -101,6 +81,35 @@ func generateHeader(s *schema) ([]byte, error) {
 	o.p("#undef CAPOS_ASSERT_LAYOUT_")
 	o.p("#endif\n#endif")
 	return o.Bytes(), nil
+}
+
+func headerConstants(o *out, s *schema) {
+	for _, c := range s.consts {
+		if c.doc != "" {
+			o.comment("", c.doc)
+		}
+		if c.kind == typeUint64 {
+			o.p("#define %s CAPOS_CONST64(%s)", macro(c.name), literal(c.value))
+		} else {
+			o.p("#define %s CAPOS_CONST32(%s)", macro(c.name), literal(c.value))
+		}
+	}
+}
+
+// headerForAssembly gives enums and structures as macros.
+func headerForAssembly(o *out, s *schema) {
+	for _, e := range s.enums {
+		for i, it := range e.items {
+			o.p("#define %s %d", macro(enumPrefix(e), it.name), i)
+		}
+	}
+	for _, st := range s.structs {
+		o.p("")
+		for _, f := range st.fields {
+			o.p("#define %s %d", macro("Offset", st.name, f.name), f.offset)
+		}
+		o.p("#define %s %d", macro("Sizeof", st.name), st.size)
+	}
 }
 
 // literal writes small numbers in decimal and large ones, which are masks, magics and addresses, in

@@ -78,8 +78,8 @@ func generateStubs(s *schema) ([]byte, error) {
 	o := &out{}
 	o.p("/* Typed calls of every method: see stubs.h.")
 	o.p(" * %s */", notice)
-	o.p("#include <capos/stubs.h>\n\n#include <string.h>\n\n#include <capos/caps.h>\n\n#include " +
-		"\"internal.h\"\n#include \"request.h\"\n")
+	o.p("#include <capos/stubs.h>\n\n#include <string.h>\n\n#include <capos/caps.h>\n")
+	o.p("#include \"internal.h\"\n#include \"request.h\"\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
 			registerStub(o, it, m)
@@ -218,21 +218,26 @@ func messageStub(o *out, it *iface, m *method) {
 		m.results.dataWords,
 		m.results.pointers, capacity[0])
 	if len(m.results.fields) != 0 {
-		o.p("\tif (status >= 0) {")
-		for _, f := range m.results.fields {
-			name := snake(f.name)
-			switch f.kind {
-			case typeData:
-				o.p("\t\tstatus = request_get_bytes(&request, %d, %s, "+
-					"%s_capacity);", f.offset, name, name)
-			case typeInterface:
-				o.p("\t\t*%s = request.returned_cap;", name)
-			default:
-				o.p("\t\t*%s = (%s)request_get_scalar(&request, %d, %d);", name,
-					stubType(f), f.offset*f.width(), f.width())
-			}
-		}
-		o.p("\t}")
+		takeResults(o, m)
 	}
 	o.p("\trequest_end(&request);\n\treturn status;\n}\n")
+}
+
+// takeResults stores the results of a call that succeeded.
+func takeResults(o *out, m *method) {
+	o.p("\tif (status >= 0) {")
+	for _, f := range m.results.fields {
+		name := snake(f.name)
+		switch f.kind {
+		case typeData:
+			o.p("\t\tstatus = request_get_bytes(&request, %d, %s, %s_capacity);",
+				f.offset, name, name)
+		case typeInterface:
+			o.p("\t\t*%s = request.returned_cap;", name)
+		default:
+			o.p("\t\t*%s = (%s)request_get_scalar(&request, %d, %d);", name,
+				stubType(f), f.offset*f.width(), f.width())
+		}
+	}
+	o.p("\t}")
 }

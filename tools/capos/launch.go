@@ -56,9 +56,23 @@ func (l *launch) run() int {
 	if err := l.seed(); err != nil {
 		return cli.Fail(err)
 	}
-	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
+	outcome, err := l.boot()
 	if err != nil {
 		return cli.Fail(err)
+	}
+	status := l.explain(outcome)
+	if l.config.Seed != nil && l.flags.stats {
+		fmt.Fprintf(os.Stderr, "capos: seed %d, digest of the run %s\n",
+			l.config.Seed.Number, outcome.Digest)
+	}
+	return status
+}
+
+// boot runs the machine to its end.
+func (l *launch) boot() (*machine.Outcome, error) {
+	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
+	if err != nil {
+		return nil, err
 	}
 	defer boot.Close()
 	if l.config.GDB != "" {
@@ -85,14 +99,9 @@ func (l *launch) run() int {
 	}
 	outcome, err := machine.Run(ctx, l.config, boot, guest)
 	if err != nil {
-		return cli.Fail(fmt.Errorf("cannot start QEMU: %w", err))
+		return nil, fmt.Errorf("cannot start QEMU: %w", err)
 	}
-	status := l.explain(outcome)
-	if l.config.Seed != nil && l.flags.stats {
-		fmt.Fprintf(os.Stderr, "capos: seed %d, digest of the run %s\n",
-			l.config.Seed.Number, outcome.Digest)
-	}
-	return status
+	return outcome, nil
 }
 
 // signalKeys turns signals to this process into keys of the machine's console. A second interrupt

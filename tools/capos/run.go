@@ -13,17 +13,20 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const runText = `Boots capOS with one program and nothing else, connects it to standard input, output and error, and exits with its
-status. PROGRAM is a program for capOS, a directory with a Go command or a C program, or a .go or .c file; sources are built first.
-Everything after PROGRAM is its arguments. What the program sees: /bin/NAME (itself), a writable /tmp, a working directory
-of the same name as here, the variables PATH, HOME, TMPDIR, PWD and those given with -e, and the files given with --files.
+const runText = `Boots capOS with one program and nothing else, connects it to standard input,
+output and error, and exits with its status. PROGRAM is a program for capOS, a directory with a
+Go command or a C program, or a .go or .c file; sources are built first. Everything after PROGRAM
+is its arguments. What the program sees: /bin/NAME (itself), a writable /tmp, a working directory
+of the same name as here, the variables PATH, HOME, TMPDIR, PWD and those given with -e, and the
+files given with --files.
 
 Exit status: the program's own (0 to 255), or
   122 the machine did not boot or has too little memory   126 PROGRAM is not a program for capOS
   123 the kernel panicked                                 127 PROGRAM was not found
   124 --timeout was reached                               125 capos itself failed
-  128+n for a program ended by a fault or key: 139 bad address or protection, 136 division or floating point, 132 illegal
-  instruction, 133 breakpoint, 135 misaligned access or out of memory, 130 interrupt, 131 quit, 143 terminate.`
+  128+n for a program ended by a fault or key: 139 bad address or protection, 136 division or
+  floating point, 132 illegal instruction, 133 breakpoint, 135 misaligned access or out of memory,
+  130 interrupt, 131 quit, 143 terminate.`
 
 type runFlags struct {
 	machineFlags
@@ -58,8 +61,8 @@ func runCommand(args []string) int {
 		return status
 	}
 	if flags.NArg() == 0 && r.batch == "" {
-		return cli.Failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first thing " +
-			"to try is ./capos run examples/hello")
+		return cli.Failf("run what? ./capos run [FLAGS] PROGRAM [ARGUMENTS]; the first " +
+			"thing to try is ./capos run examples/hello")
 	}
 	l, err := r.prepare(flags.Args())
 	if err != nil {
@@ -134,7 +137,14 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		return err
 	}
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + dir}
-	env = append(env, l.exports.env()...)
+	env = append(append(env, l.exports.env()...), r.environment()...)
+	l.program = bootimage.Program{Path: name, Args: append([]string{name}, args[1:]...),
+		Env: bootimage.LastWins(env)}
+	return nil
+}
+
+// environment is what -e asks for. A name alone passes the host's value on, where there is one.
+func (r *runFlags) environment() (env []string) {
 	for _, entry := range r.env {
 		if !strings.Contains(entry, "=") {
 			value, there := os.LookupEnv(entry)
@@ -145,9 +155,7 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		}
 		env = append(env, entry)
 	}
-	l.program = bootimage.Program{Path: name, Args: append([]string{name}, args[1:]...),
-		Env: bootimage.LastWins(env)}
-	return nil
+	return env
 }
 
 func addFiles(tree *bootimage.Tree, text, guestDir string) error {

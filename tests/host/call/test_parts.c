@@ -43,8 +43,8 @@ static void chacha_rfc8439_a_1(void)
 
 static void command_line_words(void)
 {
-	const char *line =
-		"  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@4096:3 stats=";
+	const char *line = "  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12"
+			   " virtio_mmio.device=1K@4096:3 stats=";
 	const char *at = line, *value;
 	size_t length;
 	struct mmio_device_parameter device;
@@ -187,58 +187,57 @@ struct elf_mistake {
 	status_t status;
 };
 
+static const struct elf_mistake elf_mistakes[] = {
+	{ 0, 0, 1, STATUS(INVALID_ARGUMENT) },    /* magic */
+	{ 4, 1, 1, STATUS(INVALID_ARGUMENT) },    /* 32 bits */
+	{ 5, 2, 1, STATUS(INVALID_ARGUMENT) },    /* big endian */
+	{ 7, 3, 1, STATUS(INVALID_ARGUMENT) },    /* OSABI Linux */
+	{ 16, 3, 2, STATUS(INVALID_ARGUMENT) },   /* ET_DYN */
+	{ 18, 183, 2, STATUS(INVALID_ARGUMENT) }, /* aarch64 */
+	{ 24, 0x200000, 8,
+		STATUS(OUT_OF_RANGE) }, /* entry in a segment that is not executable... */
+	{ 24, 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* ... in none */
+	{ 32, ~0ull, 8, STATUS(OUT_OF_RANGE) },    /* program headers far away */
+	{ 32, sizeof(struct test_elf) - 8, 8,
+		STATUS(OUT_OF_RANGE) },                       /* program headers over the end */
+	{ 54, 32, 2, STATUS(INVALID_ARGUMENT) },              /* entry size */
+	{ 56, 0, 2, STATUS(INVALID_ARGUMENT) },               /* no headers */
+	{ 56, 65, 2, STATUS(LIMIT_REACHED) },                 /* too many headers */
+	{ PHDR(0, type), 3, 4, STATUS(INVALID_ARGUMENT) },    /* interpreter */
+	{ PHDR(0, offset), 0x1000, 8, STATUS(OUT_OF_RANGE) }, /* bytes over the end */
+	{ PHDR(0, offset), ~0ull - 4095, 8, STATUS(OUT_OF_RANGE) }, /* wraps */
+	{ PHDR(0, offset), 8, 8, STATUS(INVALID_ARGUMENT) },        /* not congruent */
+	{ PHDR(0, address), 0, 8, STATUS(OUT_OF_RANGE) },           /* page zero */
+	{ PHDR(0, address), 0xf000, 8, STATUS(OUT_OF_RANGE) },      /* below 64 KiB */
+	{ PHDR(0, address), 0x7fffffffe000, 8,
+		STATUS(OVERLAP) }, /* above the second: not in order */
+	{ PHDR(1, address), 0x7ffffffff000, 8, STATUS(OUT_OF_RANGE) },     /* at the top */
+	{ PHDR(1, address), 0xffffffff80001000, 8, STATUS(OUT_OF_RANGE) }, /* the kernel's */
+	{ PHDR(1, address), 0x200000, 8, STATUS(OVERLAP) },
+	{ PHDR(0, memory_size), 0x1001, 8, STATUS(OVERLAP) },    /* one byte into the next page */
+	{ PHDR(0, memory_size), 0x10, 8, STATUS(OUT_OF_RANGE) }, /* less than the file's */
+	{ PHDR(1, memory_size), ~0ull, 8, STATUS(OUT_OF_RANGE) },
+	{ PHDR(1, flags), 7, 4, STATUS(PROTECTION_DENIED) },
+	{ PHDR(2, align), 3, 8, STATUS(INVALID_ARGUMENT) },
+	{ PHDR(2, align), 8192, 8, STATUS(INVALID_ARGUMENT) },
+	{ PHDR(2, file_size), 0x21, 8, STATUS(OUT_OF_RANGE) },
+	{ PHDR(2, memory_size), 1ull << 60, 8, STATUS(OUT_OF_RANGE) },
+	{ PHDR(2, address), 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* image not loaded */
+	{ PHDR(2, offset), 0x40, 8, STATUS(OUT_OF_RANGE) },      /* other bytes than those loaded */
+};
+
 static void elf_mistakes_are_refused(void)
 {
-	static const struct elf_mistake mistakes[] = {
-		{ 0, 0, 1, STATUS(INVALID_ARGUMENT) },    /* magic */
-		{ 4, 1, 1, STATUS(INVALID_ARGUMENT) },    /* 32 bits */
-		{ 5, 2, 1, STATUS(INVALID_ARGUMENT) },    /* big endian */
-		{ 7, 3, 1, STATUS(INVALID_ARGUMENT) },    /* OSABI Linux */
-		{ 16, 3, 2, STATUS(INVALID_ARGUMENT) },   /* ET_DYN */
-		{ 18, 183, 2, STATUS(INVALID_ARGUMENT) }, /* aarch64 */
-		{ 24, 0x200000, 8,
-			STATUS(OUT_OF_RANGE) }, /* entry in a segment that is not executable... */
-		{ 24, 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* ... in none */
-		{ 32, ~0ull, 8, STATUS(OUT_OF_RANGE) },    /* program headers far away */
-		{ 32, sizeof(struct test_elf) - 8, 8,
-			STATUS(OUT_OF_RANGE) },          /* program headers over the end */
-		{ 54, 32, 2, STATUS(INVALID_ARGUMENT) }, /* entry size */
-		{ 56, 0, 2, STATUS(INVALID_ARGUMENT) },  /* no headers */
-		{ 56, 65, 2, STATUS(LIMIT_REACHED) },    /* too many headers */
-		{ PHDR(0, type), 3, 4, STATUS(INVALID_ARGUMENT) },          /* interpreter */
-		{ PHDR(0, offset), 0x1000, 8, STATUS(OUT_OF_RANGE) },       /* bytes over the end */
-		{ PHDR(0, offset), ~0ull - 4095, 8, STATUS(OUT_OF_RANGE) }, /* wraps */
-		{ PHDR(0, offset), 8, 8, STATUS(INVALID_ARGUMENT) },        /* not congruent */
-		{ PHDR(0, address), 0, 8, STATUS(OUT_OF_RANGE) },           /* page zero */
-		{ PHDR(0, address), 0xf000, 8, STATUS(OUT_OF_RANGE) },      /* below 64 KiB */
-		{ PHDR(0, address), 0x7fffffffe000, 8,
-			STATUS(OVERLAP) }, /* above the second: not in order */
-		{ PHDR(1, address), 0x7ffffffff000, 8, STATUS(OUT_OF_RANGE) }, /* at the top */
-		{ PHDR(1, address), 0xffffffff80001000, 8,
-			STATUS(OUT_OF_RANGE) }, /* the kernel's */
-		{ PHDR(1, address), 0x200000, 8, STATUS(OVERLAP) },
-		{ PHDR(0, memory_size), 0x1001, 8,
-			STATUS(OVERLAP) }, /* one byte into the next page */
-		{ PHDR(0, memory_size), 0x10, 8, STATUS(OUT_OF_RANGE) }, /* less than the file's */
-		{ PHDR(1, memory_size), ~0ull, 8, STATUS(OUT_OF_RANGE) },
-		{ PHDR(1, flags), 7, 4, STATUS(PROTECTION_DENIED) },
-		{ PHDR(2, align), 3, 8, STATUS(INVALID_ARGUMENT) },
-		{ PHDR(2, align), 8192, 8, STATUS(INVALID_ARGUMENT) },
-		{ PHDR(2, file_size), 0x21, 8, STATUS(OUT_OF_RANGE) },
-		{ PHDR(2, memory_size), 1ull << 60, 8, STATUS(OUT_OF_RANGE) },
-		{ PHDR(2, address), 0x900000, 8, STATUS(OUT_OF_RANGE) }, /* image not loaded */
-		{ PHDR(2, offset), 0x40, 8,
-			STATUS(OUT_OF_RANGE) }, /* other bytes than those loaded */
-	};
-	for (unsigned i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+	for (unsigned i = 0; i < sizeof elf_mistakes / sizeof elf_mistakes[0]; i++) {
 		struct test_elf elf = elf_sample();
 		struct elf_image image;
 		const char *reason;
-		memcpy((char *)&elf + mistakes[i].offset, &mistakes[i].value, mistakes[i].size);
+		memcpy((char *)&elf + elf_mistakes[i].offset, &elf_mistakes[i].value,
+			elf_mistakes[i].size);
 		status_t status = elf_parse(&elf, sizeof elf, &image, &reason);
-		if (status != mistakes[i].status && !check_why[0])
+		if (status != elf_mistakes[i].status && !check_why[0])
 			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)",
-				i, status, mistakes[i].status, reason);
+				i, status, elf_mistakes[i].status, reason);
 		CHECK(status == STATUS_OK || reason[0]);
 	}
 }

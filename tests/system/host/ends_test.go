@@ -16,12 +16,6 @@ import (
 // What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it
 // was.
 func TestEnds(t *testing.T) {
-	type ending struct {
-		mode   string
-		env    []string
-		status int
-		stderr []string
-	}
 	cases := []ending{
 		{"bad-address", nil, 2, []string{"unexpected fault address 0x123456789000",
 			"fatal error: fault", "main.badAddress", "main.go:"}},
@@ -55,26 +49,36 @@ func TestEnds(t *testing.T) {
 				Args: []string{c.mode}, Env: c.env})
 		}
 		for i, r := range runBatch(t, programs, "--cpus", fmt.Sprint(cpus), "-m", "1G") {
-			c := cases[i]
-			want := c.status
-			if len(c.env) > 0 {
-				// GOTRACEBACK=crash ends by a signal
-				want = 128 + int(syscall.SIGABRT)
-			}
-			if r.Status != want {
-				t.Errorf("%s: status %d, expected %d\n%s%s", c.mode, r.Status, want,
-					r.Stderr, r.Report)
-			}
-			for _, text := range c.stderr {
-				if !strings.Contains(r.Stderr, text) {
-					t.Errorf("%s: standard error lacks %q:\n%s", c.mode, text,
-						r.Stderr)
-				}
-			}
-			if r.Leak != "" {
-				t.Errorf("%s: %s", c.mode, r.Leak)
-			}
+			cases[i].judge(t, &r)
 		}
+	}
+}
+
+// ending is a program that ends itself, and what is to be seen of it.
+type ending struct {
+	mode   string
+	env    []string
+	status int
+	stderr []string
+}
+
+func (c *ending) judge(t *testing.T, r *result) {
+	t.Helper()
+	want := c.status
+	if len(c.env) > 0 {
+		want = 128 + int(syscall.SIGABRT) // GOTRACEBACK=crash ends by a signal
+	}
+	if r.Status != want {
+		t.Errorf("%s: status %d, expected %d\n%s%s", c.mode, r.Status, want, r.Stderr,
+			r.Report)
+	}
+	for _, text := range c.stderr {
+		if !strings.Contains(r.Stderr, text) {
+			t.Errorf("%s: standard error lacks %q:\n%s", c.mode, text, r.Stderr)
+		}
+	}
+	if r.Leak != "" {
+		t.Errorf("%s: %s", c.mode, r.Leak)
 	}
 }
 
@@ -278,7 +282,9 @@ func TestCollectorChecked(t *testing.T) {
 	for _, r := range rows {
 		s := start(t, "--cpus", r.cpus, "--kernel", r.kernel, "-m", "1G", "-e",
 			"GODEBUG=gccheckmark=1,clobberfree=1", "-e", "GOGC=1",
-			"-e", "SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run", "^(TestCollectorStress|TestStacksMove)$")
+			"-e",
+			"SYSTEM_TEST_STRESS="+duration.String(), binary, "-test.v", "-test.run",
+			"^(TestCollectorStress|TestStacksMove)$")
 		status, out := s.end()
 		if status != 0 || strings.Count(out, "--- PASS") != 2 {
 			t.Errorf("%s CPUs, %s kernel: status %d\n%s%s", r.cpus, r.kernel, status,

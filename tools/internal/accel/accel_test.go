@@ -43,12 +43,15 @@ func workingMachine(t *testing.T, dir string) string {
 	return fmt.Sprintf("echo started >>'%s'; cat '%s'", filepath.Join(dir, "starts"), said)
 }
 
+// accelCase is a host: what QEMU does there, and the answer.
+type accelCase struct {
+	name, script string // "": a machine that works
+	noDevice     bool
+	answer, says string
+}
+
 func TestAccelerator(t *testing.T) {
-	for _, c := range []struct {
-		name, script string // "": a machine that works
-		noDevice     bool
-		answer, says string
-	}{
+	for _, c := range []accelCase{
 		{name: "works", answer: "kvm", says: "machines run with KVM\n"},
 		{name: "hangs", script: "exec sleep 60", answer: "tcg", says: "more than 300ms"},
 		{name: "refuses", script: "echo 'failed to initialize kvm' >&2; exit 1",
@@ -75,41 +78,50 @@ func TestAccelerator(t *testing.T) {
 				a.limit = time.Minute
 			}
 			config := &machine.Config{Machine: "microvm", Kernel: kernel}
-			if answer := a.best(config, false); answer != "tcg" || said.Len() > 0 {
-				t.Errorf("without a probe: %s, %q", answer, &said)
-			}
-			// A quiet asker leaves it to the next one to say the answer.
-			quiet := a
-			quiet.say = nil
-			if answer := quiet.best(config, true); answer != c.answer ||
-				said.Len() > 0 {
-				t.Errorf("quietly: %s, %q", answer, &said)
-			}
-			if answer := a.best(config, true); answer != c.answer ||
-				!strings.Contains(said.String(), c.says) {
-				t.Errorf("%s, %q", answer, &said)
-			}
-			once := said.String()
-			for _, mayProbe := range []bool{true, false} {
-				if answer := a.best(config, mayProbe); answer != c.answer ||
-					said.String() != once {
-					t.Errorf("later: %s, %q", answer, &said)
-				}
-			}
-			// Another kernel is another question, unless there is no KVM at all; the
-			// first answer stays known.
-			os.WriteFile(kernel, []byte("two"), 0o644)
-			a.best(config, true)
-			if again := said.String() != once; again == c.noDevice {
-				t.Errorf("with another kernel: %q", &said)
-			}
-			once = said.String()
-			os.WriteFile(kernel, []byte("one"), 0o644)
-			if answer := a.best(config, false); answer != c.answer ||
-				said.String() != once {
-				t.Errorf("with the first kernel: %s, %q", answer, &said)
-			}
+			c.checkFirst(t, &a, config, &said)
+			c.checkLater(t, &a, config, &said)
 		})
+	}
+}
+
+// checkFirst asks when nothing is known: without a probe, quietly, and aloud.
+func (c *accelCase) checkFirst(t *testing.T, a *accelerators, config *machine.Config,
+	said *strings.Builder) {
+	if answer := a.best(config, false); answer != "tcg" || said.Len() > 0 {
+		t.Errorf("without a probe: %s, %q", answer, said)
+	}
+	// A quiet asker leaves it to the next one to say the answer.
+	quiet := *a
+	quiet.say = nil
+	if answer := quiet.best(config, true); answer != c.answer || said.Len() > 0 {
+		t.Errorf("quietly: %s, %q", answer, said)
+	}
+	if answer := a.best(config, true); answer != c.answer ||
+		!strings.Contains(said.String(), c.says) {
+		t.Errorf("%s, %q", answer, said)
+	}
+}
+
+// checkLater asks again: the answer is remembered, for each kernel one.
+func (c *accelCase) checkLater(t *testing.T, a *accelerators, config *machine.Config,
+	said *strings.Builder) {
+	once := said.String()
+	for _, mayProbe := range []bool{true, false} {
+		if answer := a.best(config, mayProbe); answer != c.answer || said.String() != once {
+			t.Errorf("later: %s, %q", answer, said)
+		}
+	}
+	// Another kernel is another question, unless there is no KVM at all; the first answer
+	// stays known.
+	os.WriteFile(config.Kernel, []byte("two"), 0o644)
+	a.best(config, true)
+	if again := said.String() != once; again == c.noDevice {
+		t.Errorf("with another kernel: %q", said)
+	}
+	once = said.String()
+	os.WriteFile(config.Kernel, []byte("one"), 0o644)
+	if answer := a.best(config, false); answer != c.answer || said.String() != once {
+		t.Errorf("with the first kernel: %s, %q", answer, said)
 	}
 }
 

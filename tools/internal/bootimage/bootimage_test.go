@@ -83,18 +83,22 @@ func (v *view) list(index uint64, path string, into map[string]string) {
 	}
 }
 
-func TestTree(t *testing.T) {
+// hostTree makes a directory with files, a link and what is to be left out.
+func hostTree(t *testing.T, big string, when time.Time) string {
 	host := t.TempDir()
-	big := strings.Repeat("x", 5000)
 	for name, text := range map[string]string{"a.txt": "alpha", "sub/b": big, "sub/empty": "",
 		".git/config": "no", "zz": "last"} {
 		os.MkdirAll(filepath.Join(host, filepath.Dir(name)), 0o755)
 		os.WriteFile(filepath.Join(host, name), []byte(text), 0o640)
 	}
 	os.Symlink("sub/b", filepath.Join(host, "link"))
-	when := time.Unix(1700000000, 123456789)
 	os.Chtimes(filepath.Join(host, "a.txt"), when, when)
+	return host
+}
 
+func TestTree(t *testing.T) {
+	big, when := strings.Repeat("x", 5000), time.Unix(1700000000, 123456789)
+	host := hostTree(t, big, when)
 	tree := NewTree()
 	check := func(err error) {
 		t.Helper()

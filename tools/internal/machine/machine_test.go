@@ -28,74 +28,91 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// fakeMachine speaks as a machine does.
+type fakeMachine struct {
+	out *hostchannel.Writer
+	in  *hostchannel.Reader
+}
+
+func (m *fakeMachine) exit(program uint32, code int32, last uint32) {
+	record, _ := binary.Append(nil, binary.LittleEndian,
+		&abi.ExitRecord{Program: program, Code: code, Last: last})
+	m.out.Write(uint8(abi.HostMessageExit), record)
+}
+
+func (m *fakeMachine) fault(program uint32) {
+	record, _ := binary.Append(nil, binary.LittleEndian, &abi.FaultRecord{Program: program})
+	m.out.Write(uint8(abi.HostMessageFault), record)
+}
+
+// echo writes what it reads, to the end.
+func (m *fakeMachine) echo() {
+	for {
+		f, err := m.in.Read()
+		if err != nil || int(f.Type) == abi.HostMessageStdinEnd {
+			break
+		}
+		m.out.Write(uint8(abi.HostMessageStdout), f.Payload)
+	}
+	m.out.Write(uint8(abi.HostMessageStderr), []byte("err"))
+	m.exit(0, 7, 1)
+}
+
+// awaitKey ends with the key's kind.
+func (m *fakeMachine) awaitKey() {
+	for {
+		f, err := m.in.Read()
+		if err != nil {
+			return
+		}
+		if int(f.Type) == abi.HostMessageKey {
+			m.exit(0, int32(f.Payload[0]), 1)
+			return
+		}
+	}
+}
+
 func playMachine(role string) {
-	out := hostchannel.NewWriter(os.Stdout)
-	in := hostchannel.NewReader(os.Stdin)
-	exit := func(program uint32, code int32, last uint32) {
-		record, _ := binary.Append(nil, binary.LittleEndian,
-			&abi.ExitRecord{Program: program, Code: code, Last: last})
-		out.Write(uint8(abi.HostMessageExit), record)
-	}
-	fault := func(program uint32) {
-		record, _ := binary.Append(nil, binary.LittleEndian, &abi.FaultRecord{Program: program})
-		out.Write(uint8(abi.HostMessageFault), record)
-	}
+	m := &fakeMachine{hostchannel.NewWriter(os.Stdout), hostchannel.NewReader(os.Stdin)}
 	fmt.Fprintln(os.Stderr, "capos: booted")
 	if role == "die" {
 		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: no such thing")
 		os.Exit(1)
 	}
 	if role != "garbage" {
-		out.Write(uint8(abi.HostMessageNone), nil)
+		m.out.Write(uint8(abi.HostMessageNone), nil)
 	}
 	switch role {
 	case "echo":
-		for {
-			f, err := in.Read()
-			if err != nil || int(f.Type) == abi.HostMessageStdinEnd {
-				break
-			}
-			out.Write(uint8(abi.HostMessageStdout), f.Payload)
-		}
-		out.Write(uint8(abi.HostMessageStderr), []byte("err"))
-		exit(0, 7, 1)
+		m.echo()
 	case "image":
 		data, err := os.ReadFile("/dev/fd/3")
-		out.Write(uint8(abi.HostMessageStdout), data)
+		m.out.Write(uint8(abi.HostMessageStdout), data)
 		if err == nil {
-			exit(0, 0, 1)
+			m.exit(0, 0, 1)
 		}
 	case "two":
-		out.Write(uint8(abi.HostMessageStdout), []byte("one"))
-		exit(0, 1, 0)
-		fault(1)
-		exit(1, 2, 1)
+		m.out.Write(uint8(abi.HostMessageStdout), []byte("one"))
+		m.exit(0, 1, 0)
+		m.fault(1)
+		m.exit(1, 2, 1)
 	case "together": // the second's fault comes before the first's end
-		fault(1)
-		exit(0, 1, 0)
-		exit(1, 2, 1)
+		m.fault(1)
+		m.exit(0, 1, 0)
+		m.exit(1, 2, 1)
 	case "panic":
 		fmt.Fprintln(os.Stderr, "capos: kernel panic: test")
 		time.Sleep(time.Minute)
 	case "hang":
 		time.Sleep(time.Minute)
 	case "linger":
-		exit(0, 0, 1)
+		m.exit(0, 0, 1)
 		time.Sleep(time.Minute)
 	case "garbage":
 		os.Stdout.WriteString("SeaBIOS (version 1)\r\n")
 		time.Sleep(time.Minute)
 	case "key":
-		for {
-			f, err := in.Read()
-			if err != nil {
-				return
-			}
-			if int(f.Type) == abi.HostMessageKey {
-				exit(0, int32(f.Payload[0]), 1)
-				return
-			}
-		}
+		m.awaitKey()
 	}
 }
 

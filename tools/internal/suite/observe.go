@@ -88,8 +88,8 @@ func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (st
 			err = fmt.Errorf("standard output is %q", stdout.String())
 		}
 		if err == nil {
-			err = c.judge(strings.Split(strings.TrimSuffix(stderr.String(), "\n"),
-				"\n"))
+			text := strings.TrimSuffix(withoutProgress(stderr.String()), "\n")
+			err = c.judge(strings.Split(text, "\n"))
 		}
 		checks = append(checks, single(strings.TrimPrefix(c.flag, "--"), err,
 			stderr.String())...)
@@ -155,6 +155,12 @@ func judgeStats(lines []string) error {
 	return nil
 }
 
+// Parts of a line about a thread.
+const (
+	stateInHelper = `CPU 0 rip 0x[0-9a-f]+ rsp 0x[0-9a-f]+ pending 0x0 mask 0x0 `
+	placeInHelper = `.* in section \.text of .*`
+)
+
 // helperOutput is what the gdb helpers must say of observed.c where it comes to all_there, on one
 // CPU: each line once at least.
 var helperOutput = []struct{ command, lines string }{
@@ -162,9 +168,10 @@ var helperOutput = []struct{ command, lines string }{
 	{"queues", `CPU 0
   runnable: thread \d+, virtual time \d+ ns
   until [1-9]\d{12} ns: thread \d+`},
-	{"threads", `thread \d+ +running  CPU 0 rip 0x[0-9a-f]+ rsp 0x[0-9a-f]+ pending 0x0 mask 0x0 observed capos_\w+.* in section \.text of .*
-thread \d+ +blocked  CPU 0 rip 0x[0-9a-f]+ rsp 0x[0-9a-f]+ pending 0x0 mask 0x0 sleeper capos_\w+.* in section \.text of .*
-thread \d+ +ready    CPU 0 rip 0x[0-9a-f]+ rsp 0x[0-9a-f]+ pending 0x0 mask 0x0 spinner spinner.* in section \.text of .*`},
+	{"threads", `thread \d+ +running  ` + stateInHelper + `observed capos_\w+` +
+		placeInHelper + `
+thread \d+ +blocked  ` + stateInHelper + `sleeper capos_\w+` + placeInHelper + `
+thread \d+ +ready    ` + stateInHelper + `spinner spinner` + placeInHelper},
 	{"caps", `cap 0x00010001  Console          object #\d+, [1-9]\d* references
 cap 0x[0-9a-f]+  VirtualMemory    object #\d+, [1-9]\d* references
 cap 0x[0-9a-f]+  Timer            object #\d+, [1-9]\d* references

@@ -70,8 +70,8 @@ func (s *suite) nmiChecks(ctx context.Context, build func(context.Context) (stri
 // settle is what a program has after its first word until it spins or sleeps for good.
 const settle = 300 * time.Millisecond
 
-// machineCheckChecks raise an error that the processor found in itself, on either of two CPUs. Where
-// CR4.MCE is clear that is a shutdown, and the machine is gone without a report.
+// machineCheckChecks raise an error that the processor found in itself, on either of two CPUs.
+// Where CR4.MCE is clear that is a shutdown, and the machine is gone without a report.
 func (s *suite) machineCheckChecks(ctx context.Context, build func(context.Context) (string,
 	error)) []check {
 	probe, err := build(ctx)
@@ -215,22 +215,9 @@ func judgeNMI(text string, cpus int, busy bool) error {
 	if n := len(reportedRegister.FindAllString(text, -1)); n != 5 {
 		return fmt.Errorf("%d lines of registers, expected 5", n)
 	}
-	seen := map[string]bool{}
-	running := 0
-	for _, m := range reportedCPU.FindAllStringSubmatch(text, -1) {
-		id, thread, process := m[1], m[2], m[3]
-		seen[id] = true
-		switch {
-		case thread == "idle/"+id && process == "none (kernel)":
-		case thread == "probe" && process == "probe":
-			running++
-		default:
-			return fmt.Errorf("CPU %s is said to have run thread %q of process %s", id,
-				thread, process)
-		}
-	}
-	if len(seen) != cpus {
-		return fmt.Errorf("the report names %d CPUs, expected %d", len(seen), cpus)
+	running, err := judgeReportedCPUs(text, cpus)
+	if err != nil {
+		return err
 	}
 	wantRunning := 0
 	if busy {
@@ -255,6 +242,28 @@ func judgeNMI(text string, cpus int, busy bool) error {
 		return errors.New("the backtrace does not reach the idle loop's caller")
 	}
 	return nil
+}
+
+// judgeReportedCPUs holds each CPU's thread to what may run there, and counts those that ran the
+// program.
+func judgeReportedCPUs(text string, cpus int) (running int, err error) {
+	seen := map[string]bool{}
+	for _, m := range reportedCPU.FindAllStringSubmatch(text, -1) {
+		id, thread, process := m[1], m[2], m[3]
+		seen[id] = true
+		switch {
+		case thread == "idle/"+id && process == "none (kernel)":
+		case thread == "probe" && process == "probe":
+			running++
+		default:
+			return 0, fmt.Errorf("CPU %s is said to have run thread %q of process %s",
+				id, thread, process)
+		}
+	}
+	if len(seen) != cpus {
+		return 0, fmt.Errorf("the report names %d CPUs, expected %d", len(seen), cpus)
+	}
+	return running, nil
 }
 
 // kernelMistakes are the deliberate mistakes of kernel/init/selftest.c, what the debug kernel must

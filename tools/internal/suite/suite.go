@@ -20,10 +20,12 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const testText = `Runs everything that must hold, as named steps: builds, host tests, programs on the machine, the boot matrix, this tool's own
-behaviour, Go's own tests, models, tidiness. What a step consists of is data: tests/run/*.txt, tests/go/packages.txt,
-tests/host/host.mk, tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when nothing failed.
-A part that is missing is a failure, not a skip. Results are left in build/test/results.json.`
+const testText = `Runs everything that must hold, as named steps: builds, host tests, programs
+on the machine, the boot matrix, this tool's own behaviour, Go's own tests, models, tidiness.
+What a step consists of is data: tests/run/*.txt, tests/go/packages.txt, tests/host/host.mk,
+tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when
+nothing failed. A part that is missing is a failure, not a skip. Results are left in
+build/test/results.json.`
 
 // Verdicts of a check.
 const (
@@ -228,63 +230,76 @@ func repeatSteps(steps []step, times int) []step {
 // step.
 const heartbeat = 30 * time.Second
 
+// runner is a run under way. mu guards everything below it.
+type runner struct {
+	s     *suite
+	total int
+
+	mu      sync.Mutex
+	room    *sync.Cond // there are more free CPUs than before
+	free    int        // CPUs
+	results []StepResult
+	running map[string]time.Time
+	last    time.Time // when something was printed
+}
+
 // runAll runs the steps, several at once as long as they fit the CPUs, each started in its order.
 // Build steps run alone.
 func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []StepResult {
-	var (
-		mu      sync.Mutex
-		room    = sync.NewCond(&mu)
-		free    = cpus
-		results []StepResult
-		running = map[string]time.Time{}
-		last    = time.Now()
-	)
-	show := func(r StepResult) {
-		results = append(results, r)
-		last = time.Now()
-		s.printStep(len(results), len(steps), &r)
-	}
+	r := &runner{s: s, total: len(steps), free: cpus, running: map[string]time.Time{},
+		last: time.Now()}
+	r.room = sync.NewCond(&r.mu)
 	done := make(chan struct{})
 	defer close(done)
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(heartbeat / 6):
-			}
-			mu.Lock()
-			if time.Since(last) > heartbeat {
-				last = time.Now()
-				fmt.Printf("          ... %s\n", describeRunning(running))
-			}
-			mu.Unlock()
-		}
-	}()
+	go r.beat(done)
 	var all sync.WaitGroup
 	for _, st := range steps {
 		need := min(max(st.cpus, 1), cpus)
-		mu.Lock()
-		for free < need {
-			room.Wait()
-		}
-		free -= need
-		running[st.name] = time.Now()
-		mu.Unlock()
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			r := runStep(ctx, st)
-			mu.Lock()
-			defer mu.Unlock()
-			free += need
-			delete(running, st.name)
-			show(r)
-			room.Broadcast()
-		}()
+		r.begin(st.name, need)
+		all.Go(func() { r.end(runStep(ctx, st), need) })
 	}
 	all.Wait()
-	return results
+	return r.results
+}
+
+// beat says what is running when nothing else has been said for some time.
+func (r *runner) beat(done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(heartbeat / 6):
+		}
+		r.mu.Lock()
+		if time.Since(r.last) > heartbeat {
+			r.last = time.Now()
+			fmt.Printf("          ... %s\n", describeRunning(r.running))
+		}
+		r.mu.Unlock()
+	}
+}
+
+// begin waits for room and takes it.
+func (r *runner) begin(name string, cpus int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.free < cpus {
+		r.room.Wait()
+	}
+	r.free -= cpus
+	r.running[name] = time.Now()
+}
+
+// end takes a step's result and gives its room back.
+func (r *runner) end(result StepResult, cpus int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.free += cpus
+	delete(r.running, result.Step)
+	r.results = append(r.results, result)
+	r.last = time.Now()
+	r.s.printStep(len(r.results), r.total, &result)
+	r.room.Broadcast()
 }
 
 func describeRunning(running map[string]time.Time) string {

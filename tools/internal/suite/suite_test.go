@@ -121,21 +121,6 @@ func TestUpdateKeepsReasons(t *testing.T) {
 	}
 }
 
-func TestTidyRules(t *testing.T) {
-	long := append(append([]string{"int f(void)", "{"}, slices.Repeat([]string{"\tx();"},
-		90)...), "}")
-	if len(longFunctions("a.c", long)) != 1 || len(longFunctions("a.c", long[40:])) != 0 {
-		t.Error("long functions")
-	}
-	if len(missingOpening("a.c", []string{"#include <x.h>"})) != 1 ||
-		len(missingOpening("a.c", []string{"", "/* why */"})) != 0 {
-		t.Error("openings")
-	}
-	if len(matching(machinePaths, "")("", []string{"/wo" + "rk/main", "/workshop"})) != 1 {
-		t.Error("machine paths")
-	}
-}
-
 func TestDataFilesParse(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	if _, err := readGoPackages(filepath.Join(root, goListFile)); err != nil {
@@ -151,5 +136,13 @@ func TestDataFilesParse(t *testing.T) {
 				t.Errorf("%s: %v", row.name(), err)
 			}
 		}
+	}
+}
+
+func TestWithoutProgress(t *testing.T) {
+	const leak = "capos: p: frame leak: 3 free frames before, 2 after\n"
+	if got := withoutProgress("capos: building kernel ...\n" + leak +
+		"capos: building kernel took 0.8 s\n"); got != leak {
+		t.Errorf("%q", got)
 	}
 }
