@@ -2,7 +2,6 @@ package suite
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,16 +46,11 @@ func (s *suite) buildSteps() []step {
 	for _, b := range [][2]string{{"kernel", "build/kernel/capos.elf"},
 		{"kernel-debug", "build/kernel-debug/capos.elf"},
 		{"lib", "build/lib/libcapos.a"}} {
-		goal, product := b[0], filepath.Join(s.root, b[1])
+		goal := b[0]
 		// All CPUs: nothing may start before what it needs is built.
 		steps = append(steps, step{name: "build/" + goal, cpus: 1 << 10,
 			run: func(ctx context.Context) []check {
-				out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
-					"-j2", goal).CombinedOutput()
-				if _, statErr := os.Stat(product); err == nil && statErr != nil {
-					err = fmt.Errorf("make %s succeeded without making %s", goal, b[1])
-				}
-				return single(goal, err, string(out))
+				return s.buildGoal(ctx, goal, b[1])
 			}})
 	}
 	return append(steps, step{name: "build/go-toolchain", cpus: 1 << 10,
@@ -66,8 +60,18 @@ func (s *suite) buildSteps() []step {
 		}})
 }
 
-// hostSteps are the groups of tests/host/host.mk, one for each directory beside it, and the tests of
-// the host tools themselves.
+// buildGoal has make build a goal, which must leave its product.
+func (s *suite) buildGoal(ctx context.Context, goal, product string) []check {
+	out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s", "-j2",
+		goal).CombinedOutput()
+	if _, statErr := os.Stat(filepath.Join(s.root, product)); err == nil && statErr != nil {
+		err = fmt.Errorf("make %s succeeded without making %s", goal, product)
+	}
+	return single(goal, err, string(out))
+}
+
+// hostSteps are the groups of tests/host/host.mk, one for each directory beside it, and the tests
+// of the host tools themselves.
 func (s *suite) hostSteps() ([]step, error) {
 	programs, err := filepath.Glob(filepath.Join(s.root, "tests", "host", "*", "test_*.c"))
 	if err != nil {
@@ -165,19 +169,14 @@ func (s *suite) hostGo(ctx context.Context, dir string, args ...string) *exec.Cm
 // builds that and runs them.
 const codecPackage = "capos.dev/tools/capnpc-capos"
 
-// testTools runs gofmt, vet and the tests of the module tools/ with the Go that built this tool.
+// testTools runs vet and the tests of the module tools/ with the Go that built this tool.
 func (s *suite) testTools(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	dir := filepath.Join(s.root, "tools")
 	goTool := func(args ...string) *exec.Cmd { return s.hostGo(ctx, dir, args...) }
-	out, err := hostCommand(ctx, dir, "gofmt", "-l", ".").CombinedOutput()
-	if err == nil && len(bytes.TrimSpace(out)) > 0 {
-		err = errors.New("these files are not formatted")
-	}
-	checks := single("gofmt", err, string(out))
-	out, err = goTool("vet", "./...").CombinedOutput()
-	checks = append(checks, single("vet", err, string(out))...)
+	out, err := goTool("vet", "./...").CombinedOutput()
+	checks := single("vet", err, string(out))
 	packages, err := goTool("list", "./...").Output()
 	if err != nil {
 		return append(checks, single("go list", err, "")...)
@@ -246,6 +245,8 @@ func (s *suite) modelSteps() []step {
 				return s.runScript(ctx, "models", script, "--short")
 			}},
 		{name: "models/all", cpus: 1, full: true,
-			run: func(ctx context.Context) []check { return s.runScript(ctx, "models", script) }},
+			run: func(ctx context.Context) []check {
+				return s.runScript(ctx, "models", script)
+			}},
 	}
 }

@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -8,15 +10,15 @@ import (
 
 // Models and code that name each other are in order; everything else is said with file and line.
 func TestModelLinks(t *testing.T) {
-	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *         " +
-		"lib/capos/src/c.c: k\n *\n * Not kernel/other.c. */"
+	const model = "/* A protocol.\n *\n * Models  kernel/a.c: f, g; kernel/b.h: h\n *   " +
+		"      lib/capos/src/c.c: k\n *\n * Not kernel/other.c. */"
 	good := map[string]string{
-		"models/m.pml":     model,
-		"kernel/a.c":       "/* models/m.pml is the model. */",
-		"kernel/b.h":       "/* See models/m.pml. */",
+		"models/m.pml":      model,
+		"kernel/a.c":        "/* models/m.pml is the model. */",
+		"kernel/b.h":        "/* See models/m.pml. */",
 		"lib/capos/src/c.c": "/* Ring.\n * models/m.pml models this. */",
-		"kernel/d.h":       "/* For how f does it see models/m.pml. */",
-		"docs/x.md":        "models/none.pml, kernel/none.c",
+		"kernel/d.h":        "/* For how f does it see models/m.pml. */",
+		"docs/x.md":         "models/none.pml, kernel/none.c",
 	}
 	for _, c := range []struct {
 		name, change, text, want string // a file left out when the text is empty
@@ -47,5 +49,111 @@ func TestModelLinks(t *testing.T) {
 		if got := links.complaints(); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, expected %q", c.name, got, want)
 		}
+	}
+}
+
+// Every rule finds what breaks it, in every kind of file that it is for, and nothing in what does
+// not.
+func TestTidyRules(t *testing.T) {
+	for _, k := range tidyCases() {
+		for _, rule := range tidyRules() {
+			if rule.name != k.rule {
+				continue
+			}
+			found := -1
+			if rule.applies(k.file) {
+				found = len(rule.find(k.file, k.lines))
+			}
+			if found != k.found {
+				t.Errorf("%s: %d complaints about %q, expected %d", k.rule, found,
+					k.lines, k.found)
+			}
+		}
+	}
+}
+
+// tidyCase is a file and how many complaints a rule has about it; -1: it is not for such files.
+type tidyCase struct {
+	rule, file string
+	lines      []string
+	found      int
+}
+
+func tidyCases() []tidyCase {
+	x := func(columns int) string { return strings.Repeat("x", columns) }
+	cCode := func(lines int) []string {
+		return slices.Concat([]string{"int f(void)", "{"},
+			slices.Repeat([]string{"\tx();"}, lines), []string{"}"})
+	}
+	goCode := func(lines int) []string {
+		return slices.Concat([]string{"func f(a,", "\tb int) {"},
+			slices.Repeat([]string{"\tx()"}, lines), []string{"}"})
+	}
+	return []tidyCase{
+		{"line-length", "a.c", []string{x(100), x(101)}, 1},
+		{"line-length", "a.go", []string{"\t" + x(93), "\t\tä" + x(83),
+			"\t\tä" + x(84)}, 2},
+		{"line-length", "a.S", []string{"x\ty" + x(91), "x\ty" + x(92)}, 1},
+		{"line-length", "Makefile", []string{x(101)}, 1},
+		{"line-length", "bench/run", []string{x(101)}, 1},
+		{"line-length", "a.md", []string{x(101), "| " + x(100), "    " + x(100), "```",
+			x(101), "```", x(101)}, 2},
+		{"line-length", "tests/list.txt", []string{x(101)}, -1},
+		{"function-length", "a.c", cCode(48), 0},
+		{"function-length", "a.c", cCode(49), 1},
+		{"function-length", "a.c", cCode(49)[2:], 0},
+		{"function-length", "a.go", goCode(47), 0},
+		{"function-length", "a.go", goCode(48), 1},
+		{"file-opening", "a.c", []string{"#include <x.h>"}, 1},
+		{"file-opening", "a.c", []string{"", "/* why */"}, 0},
+		{"machine-paths", "a.txt", []string{"/wo" + "rk/main", "/workshop"}, 1},
+		{"registries", "a.md", []string{"from deb.debian" + ".org"}, 1},
+		{"work-marks", "a.h", []string{"/* TO" + "DO */", "/* TODOS */"}, 1},
+		{"whitespace", "a.mk", []string{"a: b ", "\tc"}, 1},
+	}
+}
+
+// Each formatter complains of a file in another style, by name.
+func TestFormatters(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		".clang-format": "BasedOnStyle: LLVM\n",
+		"good.c":        "int x;\n", "bad.c": "int  x ;\n", "bad.h": "int  y ;\n",
+		"good.go": "package p\n", "bad.go": "package p\nvar  x int\n",
+		"bad.txt": "int  x ;\n",
+	} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range formatters() {
+		for _, k := range []struct {
+			names   []string
+			verdict string
+			says    []string
+		}{
+			{[]string{"good.c", "good.go", "bad.txt", "gone.c"}, passed, nil},
+			{[]string{"good.c", "bad.c", "bad.h", "good.go", "bad.go"}, failed,
+				map[string][]string{"clang-format": {"bad.c:1", "bad.h:1"},
+					"gofmt": {"bad.go"}}[f.name]},
+		} {
+			got := f.check(t.Context(), root, k.names)
+			if got.Verdict == skipped {
+				t.Skip(got.Why)
+			}
+			if got.Verdict != k.verdict {
+				t.Errorf("%s of %q: %+v", f.name, k.names, got)
+			}
+			for _, text := range k.says {
+				if !strings.Contains(got.Why, text) {
+					t.Errorf("%s does not name %s: %s", f.name, text, got.Why)
+				}
+			}
+		}
+	}
+	missing := formatter{name: "x", program: "no-such-formatter", debian: "x"}
+	if got := missing.check(t.Context(), root, nil); got.Verdict != skipped ||
+		!strings.Contains(got.Why, "not installed") {
+		t.Errorf("%+v", got)
 	}
 }
