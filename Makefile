@@ -7,7 +7,8 @@ GO    ?= go
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 $(GO)
+HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 \
+	$(GO)
 
 -include tools/schema.mk
 -include kernel/kernel.mk
@@ -16,10 +17,12 @@ HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=o
 -include tests/host/host.mk
 -include bench/bench.mk
 
-.PHONY: help run test test-go test-system kernel kernel-debug lib schema tools bench models clean
+.PHONY: help run test test-go test-system kernel kernel-debug lib schema tools bench models \
+	host-tests clean
 
 help: ## list the goals
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: ## boot capOS with the Go program examples/hello
 	@./capos run examples/hello
@@ -39,10 +42,12 @@ lib: ## build the C libraries in build/lib
 schema: ## generate everything that abi/schema declares, in build/gen
 bench: ## compare with a Linux guest, instruction-exact
 models: ## check the models of the racy protocols
+host-tests: ## run the tests of pure parts that are programs of this host
 
 tools: schema ## build the host tools in build/tools
 	@mkdir -p $(BUILD)/tools/bin
-	@cd tools && $(HOST_GO) build -buildvcs=false -trimpath -o ../$(BUILD)/tools/ ./capos $$([ -d goport ] && echo ./goport)
+	@cd tools && $(HOST_GO) build -buildvcs=false -trimpath -o ../$(BUILD)/tools/ \
+		./capos ./goport
 	@touch $(BUILD)/tools/capos
 	@ln -sf ../capos $(BUILD)/tools/bin/go_capos_amd64_exec
 

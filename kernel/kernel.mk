@@ -4,17 +4,21 @@
 # table made from the first.
 
 KERNEL_CC ?= gcc
-KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
-KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
-	-fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables -fstack-protector-strong \
-	-mstack-protector-guard=global -Wall -Wextra -Werror \
+KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,\
+	$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
+KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
+	-mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -fstack-protector-strong -mstack-protector-guard=global \
+	-Wall -Wextra -Werror \
 	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
-KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-	-Wl,-z,noexecstack -Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib
+KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld \
+	-Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+	-Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib
 # With checks inside, gcc no longer follows some values and warns of cases that cannot be; the
 # release build has the warnings.
-KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 \
-	--param asan-stack=0 --param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
+KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address \
+	--param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 \
+	--param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
 	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
 # The checks themselves, what runs while free memory is worked on, and what checks whole ranges.
 KERNEL_UNCHECKED := core/kasan core/ubsan core/string mm/frame mm/kmem
@@ -24,7 +28,8 @@ KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
 define KERNEL_BUILD
 $(1)_OBJECTS := $$(patsubst kernel/%,$(1)/%.o,$$(KERNEL_SOURCES)) $(1)/gen/dispatch.c.o
 
-$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) $$(shell find kernel -name "*.h")
+$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) \
+	$$(shell find kernel -name "*.h")
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -S -o $(1)/offsets.s $$<
 	@sed -n 's/^@define /#define /p' $(1)/offsets.s > $$@
@@ -44,9 +49,11 @@ $(1)/gen/dispatch.c.o: build/gen/kernel/dispatch.c
 $(1)/capos.elf: $$($(1)_OBJECTS) kernel/arch/x86_64/linker.ld kernel/symbols.awk
 	@echo "  LINK    $$@"
 	@awk -f kernel/symbols.awk < /dev/null > $(1)/symbols0.S
-	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $(1)/pass1.elf $$($(1)_OBJECTS) $(1)/symbols0.S
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $(1)/pass1.elf \
+		$$($(1)_OBJECTS) $(1)/symbols0.S
 	@nm -n $(1)/pass1.elf | awk -f kernel/symbols.awk > $(1)/symbols.S
-	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $$@.tmp $$($(1)_OBJECTS) $(1)/symbols.S
+	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $$@.tmp $$($(1)_OBJECTS) \
+		$(1)/symbols.S
 	@mv $$@.tmp $$@
 
 -include $$($(1)_OBJECTS:.o=.d)

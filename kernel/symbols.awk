@@ -6,7 +6,8 @@
 	name[n++] = $3
 }
 END {
-	print ".section .ksyms, \"a\"\n.balign 8\n.globl kernel_symbols, kernel_symbol_count, kernel_symbol_names"
+	print ".section .ksyms, \"a\"\n.balign 8"
+	print ".globl kernel_symbols, kernel_symbol_count, kernel_symbol_names"
 	print "kernel_symbol_count: .long " n + 0
 	print "kernel_symbols:"
 	offset = 0

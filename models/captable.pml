@@ -1,6 +1,7 @@
 /* A slot of the capability table: look-ups without the lock, against release and reuse of the slot.
  *
- * Models  kernel/cap/table.c: cap_table_lookup, cap_table_release, cap_table_reserve, cap_table_commit, slot_recycle_locked
+ * Models  kernel/cap/table.c: cap_table_lookup, cap_table_release, cap_table_reserve,
+ *         cap_table_commit, slot_recycle_locked
  *         kernel/core/object.h: object_retain, object_release
  *
  * Bounds: one slot, which holds a counted object first, or a static one, and after a release is

@@ -5,7 +5,8 @@
  *         kernel/sched/thread.h: notify_due
  *         kernel/proc/thread.c: thread_exit
  *         kernel/proc/notify.c: return_to_user, deliver_pending, stop_here, notify_resume
- *         kernel/sched/sched.c: sched_kick, sched_block, acknowledge_suspension, sched_wake, switch_to
+ *         kernel/sched/sched.c: sched_kick, sched_block, acknowledge_suspension, sched_wake,
+ *         switch_to
  *         kernel/object/thread_handle.c: is_quiet, suspend, resume
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
@@ -90,7 +91,10 @@ inline wake_suspended()
 {
 	if
 	:: in_suspended_queue ->
-		atomic { in_suspended_queue = false; if :: wait_state == ACTIVE -> wait_state = DECIDED :: else fi };
+		atomic {
+			in_suspended_queue = false;
+			if :: wait_state == ACTIVE -> wait_state = DECIDED :: else fi
+		};
 		atomic { WAKE }
 	:: else
 	fi
@@ -129,7 +133,10 @@ inline stop_here()
 	TAKE;
 	do
 	:: suspend_count > 0 && !(exit_work & DIE) ->
-		atomic { acknowledged = true; suspender_waits = false; wait_state = ACTIVE; in_suspended_queue = true; RELEASE };
+		atomic {
+			acknowledged = true; suspender_waits = false; wait_state = ACTIVE;
+			in_suspended_queue = true; RELEASE
+		};
 		stop_unless_decided();
 end_suspended:
 		if
@@ -168,7 +175,8 @@ user:
 end_in_user_mode:
 	if
 	:: atomic { ipi[cpu] -> ipi[cpu] = false; in_user = false; resched = true }
-	:: atomic { in_handler -> in_user = false; in_handler = false; mask = 0 };	/* the handler's last act: resume */
+	/* The handler's last act is resume. */
+	:: atomic { in_handler -> in_user = false; in_handler = false; mask = 0 };
 #ifndef BROKEN_6	/* what came while all was masked is not looked at */
 		if
 		:: DUE -> exit_work = exit_work | NOTIFY
@@ -181,7 +189,10 @@ end_in_user_mode:
 	:: atomic { calls < CALLS -> calls++; in_user = false };	/* wait until interrupted */
 		wait_state = ACTIVE_INTERRUPTIBLE;
 #ifndef BROKEN_9	/* what was due before the wait began is not looked at */
-		atomic { if :: DUE && wait_state == ACTIVE_INTERRUPTIBLE -> wait_state = DECIDED :: else fi };
+		atomic {
+			if :: DUE && wait_state == ACTIVE_INTERRUPTIBLE -> wait_state = DECIDED
+			:: else fi
+		};
 #endif
 		stop_unless_decided();
 end_in_a_wait:
@@ -197,7 +208,9 @@ end_in_a_wait:
 	do
 	:: true ->
 		if
-		:: resched -> atomic { resched = false; state = READY; current = NOBODY }; switch_in()
+		:: resched ->
+			atomic { resched = false; state = READY; current = NOBODY };
+			switch_in()
 		:: !resched
 		fi;
 #ifdef BROKEN_3	/* the work is cleared when it has been done */
@@ -247,7 +260,8 @@ proctype notifier(byte kind)
 	exit_work = exit_work | NOTIFY;
 #endif
 	if
-	:: atomic { pending & (1 << kind) -> goto done }	/* somebody else tells it, or is about to */
+	/* Another notifier tells it, or is about to. */
+	:: atomic { pending & (1 << kind) -> goto done }
 	:: atomic { else -> pending = pending | (1 << kind) }
 	fi;
 	if

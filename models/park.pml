@@ -55,7 +55,7 @@ bool unmapped;
 byte woken_seen, woken_counted;
 
 /* A parker's CPU while it spins, blocks or runs the program answers flushes. */
-#define SERVE(id)              atomic { flush_request[id] -> tlb[id] = false; flush_request[id] = false }
+#define SERVE(id) atomic { flush_request[id] -> tlb[id] = false; flush_request[id] = false }
 #define TAKE(lock)             atomic { !lock -> lock = 1 }
 #define TAKE_SERVING(id, lock) do :: atomic { !lock -> lock = 1; break } :: SERVE(id) od
 
@@ -68,7 +68,8 @@ byte woken_seen, woken_counted;
 #ifdef BROKEN_6	/* whoever decided a wait ends whatever wait the thread is in by now */
 #define WAKE(id) if :: state[id] == BLOCKED -> state[id] = READY :: else fi
 #else
-#define WAKE(id) if :: state[id] == BLOCKED && wait_state[id] != ACTIVE -> state[id] = READY :: else fi
+#define WAKE(id) \
+	if :: state[id] == BLOCKED && wait_state[id] != ACTIVE -> state[id] = READY :: else fi
 #endif
 
 inline sched_block(id)
@@ -110,7 +111,8 @@ inline wait_begin(id)
 	atomic { if :: due[id] -> DECIDE(id, INTERRUPTED, flag); flag = false :: else fi };
 #endif
 	if
-	:: timed -> atomic { DECIDE(id, TIMED_OUT, flag); flag = false; timed = false }	/* passed already */
+	/* The deadline has passed already. */
+	:: timed -> atomic { DECIDE(id, TIMED_OUT, flag); flag = false; timed = false }
 	:: timed ->
 		do
 		:: SERVE(id)
@@ -188,7 +190,10 @@ parked:
 	wait_begin(id);
 	sched_block(id);
 	wait_cancel_deadline(id);
-	atomic { assert(wait_state[id] == TIMED_OUT || wait_state[id] == INTERRUPTED); wait_state[id] = NONE };
+	atomic {
+		assert(wait_state[id] == TIMED_OUT || wait_state[id] == INTERRUPTED);
+		wait_state[id] = NONE
+	};
 end_in_user_mode:
 	do
 	:: SERVE(id)
@@ -215,7 +220,8 @@ proctype unparker()
 #endif
 				atomic { WAKE(id); woken_counted++; id = 0; won = false };
 				break
-			:: !won -> id = 0	/* its deadline or a notification was first: the next one */
+			/* Its deadline or a notification was first: the next one. */
+			:: !won -> id = 0
 			fi
 		:: empty(queue) -> break
 		od;
@@ -255,7 +261,8 @@ proctype notifier()
 
 /* The timer interrupt of the CPU whose queue holds the deadlines. */
 #define EXPIRE(id) \
-	atomic { !timer_lock && armed[id] -> timer_lock = 1; armed[id] = false; DECIDE(id, TIMED_OUT, won) }; \
+	atomic { !timer_lock && armed[id] -> \
+		timer_lock = 1; armed[id] = false; DECIDE(id, TIMED_OUT, won) }; \
 	atomic { if :: won -> WAKE(id) :: else fi; won = false; timer_lock = 0 }
 
 active proctype timer()
@@ -308,7 +315,10 @@ proctype unmapper()
 #ifndef BROKEN_2
 	drain();
 #endif
-	atomic { frame_freed = true; mapped = false; aspace_lock = 0; unmapped = true; assert(empty(queue)) }
+	atomic {
+		frame_freed = true; mapped = false; aspace_lock = 0; unmapped = true;
+		assert(empty(queue))
+	}
 }
 
 active proctype finish()
@@ -322,7 +332,8 @@ init {
 	byte causes;
 
 	atomic {
-		if	/* the page may be committed without a frame; if it is there, TLBs may know it */
+		/* The page may be committed without a frame; if it is there, TLBs may know it. */
+		if
 		:: pte = true;
 			if :: tlb[0] = true :: skip fi;
 			if :: tlb[PARKERS - 1] = true :: skip fi

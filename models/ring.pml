@@ -5,8 +5,10 @@
  *
  * Bounds: queues of two entries, indices modulo 8, ENTRIES entries into the kernel, each of which
  * may end early after any submission (an interrupted call). The program is one of two:
- *   honest   pushes five numbered submissions as there is room, while another of its threads pops completions at any time;
- *   hostile  another of its threads writes anything to all four indices and to the submissions, SCRIBBLES times, at any time.
+ *   honest   pushes five numbered submissions as there is room, while another of its threads pops
+ *            completions at any time;
+ *   hostile  another of its threads writes anything to all four indices and to the submissions,
+ *            SCRIBBLES times, at any time.
  *
  * Claims, for both: an entry takes at most a ring full of submissions, never more than the tail it
  * read; what is executed is what was checked; the kernel's own count of completions is that of the
@@ -78,7 +80,10 @@ inline execute_next()
 
 inline ring_enter()
 {
-	atomic { tail = submission_tail; head_before = own_submission_head; tail_before = COMPLETION_TAIL };
+	atomic {
+		tail = submission_tail; head_before = own_submission_head;
+		tail_before = COMPLETION_TAIL
+	};
 	if
 #ifndef BROKEN_6	/* a tail that makes no sense is not refused */
 	:: INDEX(tail - SUBMISSION_HEAD) > SLOTS	/* invalidRequest */
@@ -134,7 +139,8 @@ active proctype owner()
 	:: entries < ENTRIES ->
 		entries++;
 		do
-		:: !hostile && pushed < SUBMISSIONS && INDEX(submission_tail - submission_head) < SLOTS ->
+		:: !hostile && pushed < SUBMISSIONS &&
+		   INDEX(submission_tail - submission_head) < SLOTS ->
 			pushed++;
 			submission[submission_tail % SLOTS] = pushed;
 			submission_tail = INDEX(submission_tail + 1)

@@ -39,9 +39,14 @@ search() {
 	) >"$directory/report" 2>&1
 	awk -v name="$2" '
 		/states, stored/ { states = $1 }
-		/depth reached/ { for (i = 1; i < NF; i++) if ($i == "reached") depth = $(i + 1) + 0 }
+		/depth reached/ {
+			for (i = 1; i < NF; i++) if ($i == "reached") depth = $(i + 1) + 0
+		}
 		/elapsed time/ { seconds = $4 }
-		END { printf "   %-22s %10d states, depth %5d, %7.2f s\n", name, states, depth, seconds }' "$directory/report"
+		END {
+			printf "   %-22s %10d states, depth %5d, %7.2f s\n",
+				name, states, depth, seconds
+		}' "$directory/report"
 }
 
 fail() {
@@ -51,7 +56,8 @@ fail() {
 
 # A search that was cut short has found nothing, whatever it says.
 complete() {
-	! grep -q -e 'max search depth too small' -e 'out of memory' -e 'MEMLIM bound' "$build/$1/report"
+	! grep -q -e 'max search depth too small' -e 'out of memory' -e 'MEMLIM bound' \
+		"$build/$1/report"
 }
 
 check_protocol() {
@@ -65,7 +71,8 @@ check_protocol() {
 
 check_broken() {
 	search "$1" "$1-$2" "-DSHORT -D$2"
-	if grep -q -e '^pan:1: assertion violated' -e '^pan:1: invalid end state' "$build/$1-$2/report"; then
+	if grep -q -e '^pan:1: assertion violated' -e '^pan:1: invalid end state' \
+		"$build/$1-$2/report"; then
 		echo "ok models/$1 rejects $2"
 	else
 		fail "$1" "accepts $2" "$1-$2"
@@ -74,7 +81,8 @@ check_broken() {
 
 for model in "$@"; do
 	optimize=-O1
-	if check_protocol "$model" "$model-short" -DSHORT && { [ $short = yes ] || check_protocol "$model" "$model" ""; }; then
+	if check_protocol "$model" "$model-short" -DSHORT &&
+		{ [ $short = yes ] || check_protocol "$model" "$model" ""; }; then
 		echo "ok models/$model"
 	fi
 	variants=$(grep -o 'BROKEN_[0-9]*' "$source_directory/$model.pml" | sort -u -t _ -k 2 -n)

@@ -1,7 +1,8 @@
 /* Run queues: waking, blocking, preemption and stealing.
  *
- * Models  kernel/sched/sched.c: sched_block, sched_wake, assign_cpu, make_runnable, choose_cpu, steal, reschedule, push_balance,
- *         schedule_locked, switch_to, sched_switched, sched_end, sched_idle
+ * Models  kernel/sched/sched.c: sched_block, sched_wake, assign_cpu, make_runnable, choose_cpu,
+ *         steal, reschedule, push_balance, schedule_locked, switch_to, sched_switched,
+ *         sched_end, sched_idle
  *         kernel/sched/wait.c: wait_decide
  *
  * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends,
@@ -74,7 +75,8 @@ inline make_runnable(t)
 	atomic {
 		!lock[to] -> enqueue(t, to);
 		if
-		:: slice[to] && runs_on[IDLE(to)] != to	/* it does not take the CPU, and is not alone with the running one */
+		/* It does not take the CPU, and is not alone with the running one. */
+		:: slice[to] && runs_on[IDLE(to)] != to
 		:: ipi[to] = true
 		fi;
 		to = 0
@@ -141,7 +143,8 @@ inline schedule_locked()
 		fi;
 		if
 		:: slice[c] = next < THREADS && count[c] > 0
-		:: next < THREADS -> slice[c] = true	/* others waited, and will have been stolen */
+		/* Others waited, and will have been stolen. */
+		:: next < THREADS -> slice[c] = true
 		fi
 	};
 	if
@@ -183,7 +186,9 @@ inline compete()
 
 inline reschedule()
 {
-#ifdef BROKEN_3	/* that nobody waits is decided without the lock: a waker may have seen the slice and left out the interrupt */
+#ifdef BROKEN_3
+	/* That no thread waits is decided without the lock: a waker may have seen the slice and
+	 * left out the interrupt. */
 	if
 	:: count[c] == 0 -> slice[c] = false
 	:: count[c] > 0 -> TAKE(c); compete()
@@ -311,7 +316,9 @@ proctype idle_thread(byte me; byte c)
 			};
 			schedule_locked()
 		:: else ->
-#ifdef BROKEN_7	/* interrupts are on before the halt: one that comes in between is taken and forgotten */
+#ifdef BROKEN_7
+			/* Interrupts are on before the halt: one that comes in between is
+			 * taken and forgotten. */
 			ipi[c] = false;
 #endif
 end_halted:		atomic { ipi[c] -> ipi[c] = false }

@@ -1,6 +1,7 @@
 /* TLB shootdown, against frame reuse, address space switches and other shootdowns.
  *
- * Models  kernel/arch/x86_64/tlb.c: tlb_flush_range, tlb_evict, request_others, tlb_serve, serve_request, aspace_activate
+ * Models  kernel/arch/x86_64/tlb.c: tlb_flush_range, tlb_evict, request_others, tlb_serve,
+ *         serve_request, aspace_activate
  *         kernel/core/lock.c: spin_lock_slow (waiting for a lock serves requests)
  *         kernel/mm/aspace.c: zap (hide, flush, free), aspace_destroy
  *         kernel/sched/sched.c: load_thread (idle and kernel threads keep
@@ -39,7 +40,8 @@ bool request_evict[CPUS];
 /* Per space. mask: CPUs that may hold entries. */
 byte mask[2];
 bit lock[2];
-bool present[2] = true, frame_freed[2], destroyed[2], gone[2];	/* gone: its tables and record are freed */
+bool present[2] = true, frame_freed[2], destroyed[2];
+bool gone[2];	/* its tables and record are freed */
 
 #define BIT(cpu)          (1 << (cpu))
 #define MAY_RUN(s)        (!destroyed[s])
@@ -47,7 +49,8 @@ bool present[2] = true, frame_freed[2], destroyed[2], gone[2];	/* gone: its tabl
 #define in_use(cpu)       true
 #define tlb(cpu)          tlb[cpu]
 #define CPU_HAS(cpu, s, what) (loaded[cpu] == s && what(cpu))
-#define NO_CPU_HAS(s, what)   !(CPU_HAS(0, s, what) || CPU_HAS(1, s, what) || CPU_HAS(CPUS - 1, s, what))
+#define NO_CPU_HAS(s, what) \
+	!(CPU_HAS(0, s, what) || CPU_HAS(1, s, what) || CPU_HAS(CPUS - 1, s, what))
 
 inline load_root(s)
 {
@@ -81,7 +84,8 @@ inline aspace_activate(s)
 #endif
 #ifndef BROKEN_1
 		if
-		:: old != NO_SPACE -> atomic { assert(!gone[old]); mask[old] = mask[old] & ~BIT(me) }
+		:: old != NO_SPACE ->
+			atomic { assert(!gone[old]); mask[old] = mask[old] & ~BIT(me) }
 		:: else
 		fi
 #endif
@@ -138,7 +142,8 @@ inline request_others(s, evict)
 		atomic { request_space[me] = s; request_evict[me] = evict; waiting[me] = others };
 		cpu = 0;
 		do
-		:: cpu < CPUS && (others & BIT(cpu)) -> atomic { senders[cpu] = senders[cpu] | BIT(me); cpu++ }
+		:: cpu < CPUS && (others & BIT(cpu)) ->
+			atomic { senders[cpu] = senders[cpu] | BIT(me); cpu++ }
 		:: cpu < CPUS && !(others & BIT(cpu)) -> cpu++
 		:: else -> break
 		od;
@@ -181,12 +186,14 @@ proctype processor(byte me)
 			tlb[me] = false;
 			request_others(target, false);
 			atomic { assert(NO_CPU_HAS(target, tlb)); frame_freed[target] = true }
-		:: !present[target] -> atomic { frame_freed[target] = false; present[target] = true }
+		:: !present[target] ->
+			atomic { frame_freed[target] = false; present[target] = true }
 		fi;
 		atomic { lock[target] = 0; target = 0 }
 
 	/* A kernel thread destroys a space that nobody runs in. */
-	:: atomic { steps < STEPS && runs[me] == NO_SPACE && MAY_RUN(0) && NOBODY_RUNS(0) -> steps++; destroyed[0] = true };
+	:: atomic { steps < STEPS && runs[me] == NO_SPACE && MAY_RUN(0) && NOBODY_RUNS(0) ->
+			steps++; destroyed[0] = true };
 		if
 		:: space[me] == 0 -> aspace_activate(NO_SPACE)
 		:: else
@@ -207,7 +214,9 @@ end:	do
 }
 
 /* The processors' page walkers. */
-#define WALK(cpu) atomic { loaded[cpu] != NO_SPACE && !tlb[cpu] && (gone[loaded[cpu] & 1] || present[loaded[cpu] & 1]) -> \
+#define WALK(cpu) \
+	atomic { loaded[cpu] != NO_SPACE && !tlb[cpu] && \
+			(gone[loaded[cpu] & 1] || present[loaded[cpu] & 1]) -> \
 		assert(!gone[loaded[cpu]]); assert(!frame_freed[loaded[cpu]]); tlb[cpu] = true }
 
 active proctype walkers()

@@ -13,8 +13,7 @@ schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
-	cd tools && env -u GOOS -u GOARCH -u GOFLAGS GOWORK=off CGO_ENABLED=0 $(or $(GO),go) build -buildvcs=false -trimpath \
-		-o ../$@ ./capnpc-capos
+	cd tools && $(HOST_GO) build -buildvcs=false -trimpath -o ../$@ ./capnpc-capos
 
 # The compiler leaves unchanged outputs alone, so the stamp carries the time of the last run.
 $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)

@@ -72,8 +72,8 @@ struct MemoryUsage $C.fixed(64) {
   reservedPages @0 :UInt64;
   reservedLimit @1 :UInt64;
   committedPages @2 :UInt64;
-  # charged: committed pages, demand-zero pages touched, pages of memory objects it made, and what its
-  # threads cost
+  # charged: committed pages, demand-zero pages touched, pages of memory objects it made, and what
+  # its threads cost
   committedLimit @3 :UInt64;   # 0: none but the machine's
   residentPages @4 :UInt64;
   peakCommitted @5 :UInt64;

@@ -62,8 +62,8 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	present = com2 ? uart_channel_init(&transport) : virtio_console_init(console, &transport);
 	listening = present;
 	if (!present) {
-		log_printf(
-			"capos: the host channel's device does not answer; output goes to this port");
+		log_printf("capos: the host channel's device does not answer; output goes to "
+			   "this port");
 		kmem_free(buffer);
 	}
 	/* An empty message says that the kernel listens: what the host sent earlier would be lost

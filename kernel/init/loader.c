@@ -77,9 +77,7 @@ static status_t refuse(struct loading *loading, status_t status, const char *rea
 	return status;
 }
 
-/* ---- segments
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- segments ---- */
 
 /* How far the segment's pages, from its first, can be used where they lie. */
 static uint64_t shared_end(const struct loading *loading, const struct elf_segment *segment)
@@ -157,9 +155,7 @@ static status_t load_tls(struct loading *loading)
 	return refuse(loading, status, "no memory for the TLS block");
 }
 
-/* ---- stack
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- stack ---- */
 
 /* Writes words upwards, some at a time. */
 struct word_writer {
@@ -264,9 +260,7 @@ static status_t load_stack(struct loading *loading)
 	return refuse(loading, status, "no memory for the stack and arguments");
 }
 
-/* ---- capabilities
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- capabilities ---- */
 
 static status_t load_clock_page(struct loading *loading)
 {

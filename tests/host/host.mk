@@ -5,9 +5,10 @@
 # FUZZ_SECONDS replace what is set here.
 #
 # A group's variables: host_GROUP_FLAGS for the compiler, host_GROUP_TESTS and host_GROUP_FUZZERS
-# for the programs. host_PROGRAM_SOURCES are a program's files beside tests/host/GROUP/PROGRAM.c;
-# names of programs are unique. host_PROGRAM_RUN is what the environment of a run has,
-# host_PROGRAM_ARGS its arguments.
+# for the programs, host_GROUP_TOOLS for programs that others run, host_GROUP_NEEDS for what must be
+# there before anything is compiled. A program's, whose name is unique: host_PROGRAM_SOURCES are its
+# files beside tests/host/GROUP/PROGRAM.c, host_PROGRAM_RUN what the environment of a run has,
+# host_PROGRAM_ARGS its arguments, and host_PROGRAM_LIMITS a fuzzer's runs, seconds and length.
 
 HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
@@ -18,20 +19,21 @@ HOST_GROUPS     := boot call codec dev libcapos mm
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
 host_boot_TESTS        := test_boot
 host_boot_FUZZERS      := fuzz_boot
-host_test_boot_SOURCES := kernel/core/boot_info.c kernel/machine/pc/multiboot.c kernel/machine/pc/pvh.c \
-	kernel/dev/screen.c kernel/dev/line_input.c tests/host/boot/memory.c
+host_test_boot_SOURCES := kernel/core/boot_info.c kernel/machine/pc/multiboot.c \
+	kernel/machine/pc/pvh.c kernel/dev/screen.c kernel/dev/line_input.c tests/host/boot/memory.c
 host_fuzz_boot_SOURCES := $(host_test_boot_SOURCES)
 host_test_boot_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_fuzz_boot_LIMITS  := 300000 20 4096
 
 # The call layer and the pure parts of what loads programs: the capability table against a model,
-# ChaCha20 vectors, boot image and ELF validation, ACPI tables, ring decoding with a thread that is
-# not one, Console.read, vector areas.
+# ChaCha20 vectors, boot image and ELF validation, ACPI tables, ring decoding with a thread that
+# is not one, Console.read, vector areas.
 host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL)
 host_call_TESTS   := test_table test_parts test_ring test_console test_vector test_acpi
 host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
-	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c kernel/machine/pc/acpi_tables.c
+	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c \
+	kernel/machine/pc/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
 	build/gen/kernel/dispatch.c build/host/call/methods.c
@@ -43,7 +45,8 @@ host_test_vector_SOURCES  := kernel/arch/x86_64/vector.c
 host_test_acpi_SOURCES    := tests/host/call/kernel.c kernel/machine/pc/acpi_tables.c
 host_fuzz_images_SOURCES  := $(host_call_parts)
 host_fuzz_ring_SOURCES    := $(host_call_calls)
-$(foreach p,$(host_call_TESTS) $(host_call_FUZZERS),$(eval host_$p_RUN := ASAN_OPTIONS=detect_leaks=0))
+$(foreach p,$(host_call_TESTS) $(host_call_FUZZERS),\
+	$(eval host_$p_RUN := ASAN_OPTIONS=detect_leaks=0))
 host_fuzz_images_LIMITS   := 200000 20 16384
 host_fuzz_ring_LIMITS     := 200000 20 2048
 
@@ -69,17 +72,19 @@ host_fuzz_dev_SOURCES := $(host_test_dev_SOURCES)
 host_test_dev_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_fuzz_dev_LIMITS  := 300000 20 6000
 
-# The parts of libcapos that need no kernel. They are compiled with other names, so that the host's C
-# library is the yardstick; for the same reason only the headers below capos/ are on the path.
+# The parts of libcapos that need no kernel. They are compiled with other names, so that the host's
+# C library is the yardstick; for the same reason only the headers below capos/ are on the path.
 host_libcapos_FLAGS := -fno-builtin -Ilib/libc-mini/src -Ibuild/host/libcapos/include \
 	-Ibuild/gen/include -Ibuild/gen/libcapos
 host_libcapos_TESTS := test_format test_malloc
-host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/string.c lib/libc-mini/src/malloc.c \
-	tests/host/libcapos/no_system.c
+host_libcapos_NEEDS := build/host/libcapos/include/capos
+host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/string.c \
+	lib/libc-mini/src/malloc.c tests/host/libcapos/no_system.c
 host_test_malloc_SOURCES := lib/libc-mini/src/malloc.c lib/libc-mini/src/string.c
 host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp memchr strlen \
 	strnlen strcpy strncpy strcat strncat strlcpy strcmp strncmp strchr strrchr strstr strspn \
-	strcspn strpbrk strtok_r strndup strdup malloc calloc realloc aligned_alloc posix_memalign free
+	strcspn strpbrk strtok_r strndup strdup malloc calloc realloc aligned_alloc \
+	posix_memalign free
 build/host/libcapos/test/lib/libc-mini/src/%.o: HOST_FILE_FLAGS := \
 	$(foreach n,$(host_libcapos_renamed),-D$n=capos_$n)
 
@@ -92,7 +97,8 @@ host_mm_parts   := kernel/core/rbtree.c kernel/core/object.c kernel/mm/frame.c k
 	kernel/mm/ledger.c kernel/mm/region.c kernel/mm/aspace.c kernel/mm/populate.c \
 	kernel/arch/x86_64/paging.c kernel/mm/memory_object.c tests/host/mm/host.c
 $(foreach p,test_rbtree test_frame test_space,$(eval host_$p_SOURCES := $(host_mm_parts)))
-$(foreach p,test_aspace fuzz_aspace,$(eval host_$p_SOURCES := $(host_mm_parts) tests/host/mm/model.c))
+$(foreach p,test_aspace fuzz_aspace,\
+	$(eval host_$p_SOURCES := $(host_mm_parts) tests/host/mm/model.c))
 $(foreach p,$(host_mm_TESTS),$(eval host_$p_ARGS = $(or $(SEED),1)))
 host_fuzz_aspace_LIMITS := -1 5 4096
 build/host/mm/%/kernel/mm/frame.o: HOST_FILE_FLAGS := -Dframe_alloc=frame_alloc_real \
@@ -103,8 +109,8 @@ build/host/mm/%/kernel/mm/kmem.o: HOST_FILE_FLAGS := -Dkmem_alloc=kmem_alloc_rea
 build/host/call/methods.c: $(SCHEMA_STAMP) tests/host/host.mk
 	@mkdir -p $(@D)
 	@{ echo '#include "kernel/methods.h"'; \
-	sed -n 's/^status_t method_\([a-z0-9_]*\)(struct call .*/\1/p' build/gen/kernel/methods.h | \
-	while read -r method; do \
+	sed -n 's/^status_t method_\([a-z0-9_]*\)(struct call .*/\1/p' \
+		build/gen/kernel/methods.h | while read -r method; do \
 		echo "__attribute__((weak)) status_t method_$$method(struct call *call,"; \
 		echo "const struct $${method}_params *in, struct $${method}_results *out)"; \
 		echo "{ (void)call; (void)in; (void)out; return STATUS(UNIMPLEMENTED); }"; \
@@ -113,7 +119,8 @@ build/host/call/methods.c: $(SCHEMA_STAMP) tests/host/host.mk
 build/host/codec/methods.c: $(SCHEMA_STAMP) tests/host/host.mk
 	@mkdir -p $(@D)
 	@{ echo '#define UNUSED_METHOD(name) int name(void); int name(void) { return 0; }'; \
-	sed -n 's/^status_t \(method_[a-z0-9_]*\)(.*/UNUSED_METHOD(\1)/p' build/gen/kernel/methods.h; } >$@
+	sed -n 's/^status_t \(method_[a-z0-9_]*\)(.*/UNUSED_METHOD(\1)/p' \
+		build/gen/kernel/methods.h; } >$@
 
 build/host/libcapos/include/capos: lib/capos/include/capos
 	@mkdir -p $(@D)
@@ -138,7 +145,8 @@ $$(foreach p,$(4),$$(eval $$(call HOST_PROGRAM,$(1),$(2),$(3),$$p)))
 endef
 
 define HOST_PROGRAM
-build/host/$(1)/$(4): $$(patsubst %.c,build/host/$(1)/$(2)/%.o,tests/host/$(1)/$(4).c $$(host_$(4)_SOURCES))
+build/host/$(1)/$(4): $$(patsubst %.c,build/host/$(1)/$(2)/%.o,tests/host/$(1)/$(4).c \
+	$$(host_$(4)_SOURCES))
 	@$(3) $$(HOST_SANITIZERS) -o $$@ $$^ -lm
 endef
 
@@ -176,17 +184,17 @@ $(foreach p,$(host_$(1)_TESTS),$(eval $(call HOST_TEST,$(1),$p)))
 $(foreach p,$(host_$(1)_FUZZERS),$(eval $(call HOST_FUZZ,$(1),$p)))
 endef
 
-$(foreach g,$(HOST_GROUPS),$(eval $(call HOST_GROUP,$g,$(if $(filter libcapos,$g),build/host/libcapos/include/capos))))
+$(foreach g,$(HOST_GROUPS),$(eval $(call HOST_GROUP,$g,$(host_$g_NEEDS))))
 endif
 
 .PHONY: host-tests host-run-schema
-host-tests: $(HOST_GROUPS:%=host-test-%) ## run the tests of pure parts on this host
+host-tests: $(HOST_GROUPS:%=host-test-%)
 
 # The tests of the schema compiler, with the codec as a program to ask.
 host-test-codec: host-run-schema
 host-run-schema: build/host/codec/codec_tool
 	@(cd tools && CODEC_TOOL=$(CURDIR)/$< $(HOST_GO) test -v ./capnpc-capos) \
 		>build/host/codec/go.log 2>&1; status=$$?; \
-	sed -n 's/^ *--- PASS: \(.*\) (.*/ok schema \1/p; s/^ *--- FAIL: \(.*\) (.*/FAIL schema \1/p' \
-		build/host/codec/go.log; \
+	sed -n -e 's/^ *--- PASS: \(.*\) (.*/ok schema \1/p' \
+		-e 's/^ *--- FAIL: \(.*\) (.*/FAIL schema \1/p' build/host/codec/go.log; \
 	[ $$status = 0 ] || { grep -v '^=== \|--- PASS' build/host/codec/go.log >&2; exit 1; }

@@ -437,6 +437,7 @@ int main(void)
 		RUN(threads_are_limited);
 	else
 		check_skip("threads_are_limited",
-			"4096 ends with a TLB shootdown each; thread_limit does it with a release kernel");
+			"4096 ends with a TLB shootdown each; thread_limit does it with a "
+			"release kernel");
 	return check_result();
 }

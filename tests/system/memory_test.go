@@ -46,7 +46,8 @@ func TestFreeOSMemory(t *testing.T) {
 		empty := ledger()
 		t.Logf("pages charged: %d, %d full, %d after; free in the machine: %d, %d, %d",
 			base.CommittedPages, full.CommittedPages,
-			empty.CommittedPages, base.MachineFreePages, full.MachineFreePages, empty.MachineFreePages)
+			empty.CommittedPages, base.MachineFreePages,
+			full.MachineFreePages, empty.MachineFreePages)
 		if full.CommittedPages < base.CommittedPages+pieces*mib/abi.PageSize-slack {
 			t.Errorf("%d MiB in use charge only %d pages", pieces,
 				full.CommittedPages-base.CommittedPages)
@@ -125,10 +126,11 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 	for worker := range 2 * runtime.NumCPU() {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
-			r := &region{vmCall("reserve", abi.VirtualMemoryReserve, 0, pages*abi.PageSize, 0),
+			const whole, readWrite = pages * abi.PageSize, abi.ProtRead | abi.ProtWrite
+			r := &region{vmCall("reserve", abi.VirtualMemoryReserve, 0, whole, 0),
 				make([]uint64, pages)}
-			defer vmCall("unmap", abi.VirtualMemoryUnmap, r.address, pages*abi.PageSize, 0)
-			vmCall("commit", abi.VirtualMemoryCommit, r.address, pages*abi.PageSize, abi.ProtRead|abi.ProtWrite)
+			defer vmCall("unmap", abi.VirtualMemoryUnmap, r.address, whole, 0)
+			vmCall("commit", abi.VirtualMemoryCommit, r.address, whole, readWrite)
 			for round := range rounds {
 				for range pages / 4 {
 					r.write(random.IntN(pages), random.Uint64()|1)
@@ -139,7 +141,7 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 					count)*abi.PageSize
 				vmCall("decommit", abi.VirtualMemoryDecommit, start, size, 0)
 				runtime.Gosched()
-				vmCall("commit", abi.VirtualMemoryCommit, start, size, abi.ProtRead|abi.ProtWrite)
+				vmCall("commit", abi.VirtualMemoryCommit, start, size, readWrite)
 				clear(r.mark[first : first+count])
 				if n := r.wrong(); n > 0 {
 					t.Errorf("worker %d, round %d: %d pages do not hold what "+

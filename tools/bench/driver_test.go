@@ -16,7 +16,8 @@ import (
 func TestRowsAreTheGuests(t *testing.T) {
 	inSource := map[string]bool{}
 	names := regexp.MustCompile(
-		`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|parallel)\.[a-z0-9_]+)"|load\("([a-z0-9_]+)"`)
+		`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|parallel)\.[a-z0-9_]+)"|` +
+			`load\("([a-z0-9_]+)"`)
 	for _, pattern := range []string{"../../bench/gobench/*.go", "../../bench/raw/raw.c"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
@@ -39,7 +40,8 @@ func TestRowsAreTheGuests(t *testing.T) {
 			}
 		}
 	}
-	if i := bytes.Index(mustRead(t, "../../bench/raw/raw.c"), []byte("row boot.c_main ")); i < 0 {
+	raw := mustRead(t, "../../bench/raw/raw.c")
+	if i := bytes.Index(raw, []byte("row boot.c_main ")); i < 0 {
 		t.Error("raw.c does not print boot.c_main")
 	}
 	inTable := map[string]bool{}
@@ -199,8 +201,8 @@ func TestResultFailures(t *testing.T) {
 
 func TestMissedGoal(t *testing.T) {
 	r := newResult()
-	add(r, columnCapos, rawProgram, map[string]measured{"raw.thread_switch": {1001, "instructions"}},
-		nil)
+	add(r, columnCapos, rawProgram,
+		map[string]measured{"raw.thread_switch": {1001, "instructions"}}, nil)
 	r.finish([]string{"raw.thread_switch"})
 	if !r.missesGoals() {
 		t.Errorf("%+v", r.Rows)

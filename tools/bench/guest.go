@@ -65,8 +65,8 @@ func plannedRuns() []run {
 }
 
 var columnTitles = map[string]string{
-	columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS", columnHost: "the " +
-		"host itself",
+	columnLinux: "Linux", columnTuned: "Linux, tuned", columnCapos: "capOS",
+	columnHost: "the host itself",
 }
 
 func (r *run) describe() string { return columnTitles[r.column] + ", " + r.program }

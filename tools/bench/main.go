@@ -17,9 +17,10 @@ import (
 
 const usageText = `Usage: bench/run [FLAGS]
 
-Runs the benchmark programs on capOS and on a Linux guest and prints the results side by side; writes
-build/bench/results.json and build/bench/results.md. A part of it (--only, --system) takes what it does not measure from
-the last whole comparison, says so, and writes build/bench/partial.json and partial.md.
+Runs the benchmark programs on capOS and on a Linux guest and prints the results side by side;
+writes build/bench/results.json and build/bench/results.md. A part of it (--only, --system)
+takes what it does not measure from the last whole comparison, says so, and writes
+build/bench/partial.json and partial.md.
 
 `
 

@@ -33,11 +33,13 @@ func (s *schema) orderGrants() error {
 	names := map[string]bool{}
 	for i, g := range s.grants {
 		if g.bit != i || i >= 64 {
-			return fmt.Errorf("grant %q has bit %d where %d is the next free one", g.name, g.bit, i)
+			return fmt.Errorf("grant %q has bit %d where %d is the next free one",
+				g.name, g.bit, i)
 		}
 		plain := strings.Trim(g.name, "abcdefghijklmnopqrstuvwxyz_") == "" && g.name != ""
 		if !plain || len(g.name) > grantNameMax || names[g.name] {
-			return fmt.Errorf("grant %q of %s: not a name, or one of two", g.name, g.it.name)
+			return fmt.Errorf("grant %q of %s: not a name, or one of two", g.name,
+				g.it.name)
 		}
 		names[g.name] = true
 	}
@@ -79,12 +81,13 @@ func headerGrants(o *out, s *schema) {
 // generateGrantsHeader declares the kernel's objects; dispatch.c defines them.
 func generateGrantsHeader(s *schema) ([]byte, error) {
 	o := &out{}
-	o.p("/* The objects that a program may start with: one of each for the whole machine. They hold")
-	o.p(" * no state of their own, live as long as the kernel and are not counted.")
+	o.p("/* The objects that a program may start with: one of each for the whole machine. They")
+	o.p(" * hold no state of their own, live as long as the kernel and are not counted.")
 	o.p(" * %s */", notice)
 	o.p("#ifndef CAPOS_GEN_GRANTS_H\n#define CAPOS_GEN_GRANTS_H\n")
 	o.p("#include <capos/abi.h>\n\n#include \"core/object.h\"\n")
-	o.p("struct grant {\n\tconst char *name; /* in the CapSet */\n\tstruct object *object;\n};\n")
+	o.p("struct grant {\n\tconst char *name; /* in the CapSet */")
+	o.p("\tstruct object *object;\n};\n")
 	o.p("extern const struct grant grants[CAPOS_GRANT_COUNT]; /* indexed by CAPOS_GRANT_x */\n")
 	for _, g := range s.grants {
 		o.p("extern struct object object_%s; /* %s */", g.name, g.it.name)
@@ -95,8 +98,8 @@ func generateGrantsHeader(s *schema) ([]byte, error) {
 
 func dispatchGrants(o *out, s *schema) {
 	for _, g := range s.grants {
-		o.p("struct object object_%s = OBJECT_STATIC(&interface_descs[INTERFACE_%s]);", g.name,
-			strings.ToUpper(snake(g.it.name)))
+		o.p("struct object object_%s = OBJECT_STATIC(&interface_descs[INTERFACE_%s]);",
+			g.name, strings.ToUpper(snake(g.it.name)))
 	}
 	o.p("\nconst struct grant grants[CAPOS_GRANT_COUNT] = {")
 	for _, g := range s.grants {
@@ -127,8 +130,8 @@ func stubsGrants(o *out, s *schema) {
 	o.p("}\n")
 }
 
-// goGrants writes the structure that both packages of the port share, with the CapIds in the order of
-// the bits. capID is the package's type for one.
+// goGrants writes the structure that both packages of the port share, with the CapIds in the order
+// of the bits. capID is the package's type for one.
 func goGrants(o *out, s *schema, capID string) {
 	o.p("// abiCapabilities are the CapIds of what the program was started with; 0 is none.")
 	o.p("type abiCapabilities struct {")
@@ -140,8 +143,8 @@ func goGrants(o *out, s *schema, capID string) {
 
 // goGrantSlot writes the look-up by name, which the runtime needs before anything else works.
 func goGrantSlot(o *out, s *schema) {
-	o.p("// slot returns where the CapId of that name is kept, or nil. It compares byte by byte: nothing")
-	o.p("// else works before the thread pointer is set.\n//\n//go:nosplit")
+	o.p("// slot returns where the CapId of that name is kept, or nil. It compares byte by")
+	o.p("// byte: nothing else works before the thread pointer is set.\n//\n//go:nosplit")
 	o.p("func (c *abiCapabilities) slot(name *[48]byte) *uint32 {\nswitch {")
 	for _, g := range s.grants {
 		o.p("case nameIs(name, %q):\nreturn &c.%s", g.name, camel(g.name))
@@ -163,7 +166,8 @@ func referenceGrants(o *out, s *schema) {
 	o.p("The CapSet page names them in this order, those that the program was granted.\n")
 	o.p("| bit of `BootProgram.grants` | name | interface |\n| --- | --- | --- |")
 	for _, g := range s.grants {
-		o.p("| %d | `%s` | [%s](#%s) |", g.bit, g.name, g.it.name, strings.ToLower(g.it.name))
+		o.p("| %d | `%s` | [%s](#%s) |", g.bit, g.name, g.it.name,
+			strings.ToLower(g.it.name))
 	}
 	o.p("")
 }

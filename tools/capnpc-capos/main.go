@@ -2,12 +2,13 @@
 // abi/schema into everything that would otherwise repeat a number or a signature. It reads a
 // CodeGeneratorRequest on standard input and writes below the current directory (which capnp sets):
 //
-//	include/capos/abi.h           constants, enums and shared structures, for C and assembly on both sides
+//	include/capos/abi.h           constants, enums and shared structures, for C and assembly
 //	kernel/methods.h, dispatch.c  what the kernel implements, and the table that leads there
 //	kernel/grants.h               the objects that a program may start with
 //	libcapos/capos/stubs.h, .c    typed calls for C programs
 //	libcapos/capos/grants.h       the capabilities that a C program may start with
-//	go/runtime, go/syscall        constants and structures for the two Go packages that enter the kernel
+//	go/runtime, go/syscall        constants and structures for the Go packages that enter the
+//	                              kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
 //	docs/reference.md             the interface reference
 package main

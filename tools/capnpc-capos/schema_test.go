@@ -114,8 +114,8 @@ func TestDamagedRequests(t *testing.T) {
 	}
 }
 
-// oracleSchema declares every method's parameters and results as named structures, with one interface
-// in place of all: on the wire they are the same.
+// oracleSchema declares every method's parameters and results as named structures, with one
+// interface in place of all: on the wire they are the same.
 func oracleSchema(s *schema) string {
 	text := "@0xb5a9f8d1c2e3f406;\ninterface Capability {}\n"
 	for _, it := range s.interfaces {

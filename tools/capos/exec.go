@@ -18,9 +18,10 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
-const execText = `Runs a program the way go run and go test expect of a foreign system's programs: environment, arguments, working directory,
-standard streams and exit status pass through, the files of the working directory are there read-only under their own
-names, /tmp is writable, and the profiles and coverage files that -test flags name come back.
+const execText = `Runs a program the way go run and go test expect of a foreign system's
+programs: environment, arguments, working directory, standard streams and exit status pass
+through, the files of the working directory are there read-only under their own names, /tmp is
+writable, and the profiles and coverage files that -test flags name come back.
 Flags for the machine come from CAPOS_RUN_FLAGS, because the go command leaves no room for them.`
 
 type execFlags struct {

@@ -54,8 +54,8 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.DurationVar(&m.timeout, "timeout", 0,
 		"end the machine after this `DURATION` (30s, 5m) with status 124")
 	fs.Var(&m.kernelArgs, "kernel-arg",
-		"append a `PARAMETER` to the kernel's command line, such as clock=hpet (repeatable; "+
-			"see docs/run.md)")
+		"append a `PARAMETER` to the kernel's command line, such as clock=hpet "+
+			"(repeatable; see docs/run.md)")
 	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
 }
 

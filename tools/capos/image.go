@@ -18,13 +18,15 @@ import (
 
 const imageText = `Writes capOS with PROGRAM, its arguments, variables and files, to boot from.
 
-To a file whose name ends in .iso: for a CD, a USB stick or a virtual machine, by BIOS and by UEFI. The program's output and the
-kernel's log go to the first serial port (115200 baud, 8 bits, no parity) and to the screen, its input comes from the serial port:
-lines that can be edited, Ctrl-C and Ctrl-\ as keys, Ctrl-D as the end. How the program ended is the last line; then the machine is
-switched off.
+To a file whose name ends in .iso: for a CD, a USB stick or a virtual machine, by BIOS and by
+UEFI. The program's output and the kernel's log go to the first serial port (115200 baud, 8
+bits, no parity) and to the screen, its input comes from the serial port: lines that can be
+edited, Ctrl-C and Ctrl-\ as keys, Ctrl-D as the end. How the program ended is the last line;
+then the machine is switched off.
 
-To a directory, otherwise: capos.elf, the kernel, and boot.img, the boot image, to be given as initial ramdisk, for any virtual
-machine monitor that boots by PVH. The host channel is framed then, as for ./capos run.
+To a directory, otherwise: capos.elf, the kernel, and boot.img, the boot image, to be given as
+initial ramdisk, for any virtual machine monitor that boots by PVH. The host channel is framed
+then, as for ./capos run.
 
 How to start either is printed.`
 
@@ -92,7 +94,8 @@ func (i *imageFlags) write(args []string) error {
 	if err := writeBootFiles(l, repo.Kernel(root, i.kernel), i.output); err != nil {
 		return err
 	}
-	boot, kernel := filepath.Join(i.output, iso.BootImageName), filepath.Join(i.output, iso.KernelName)
+	boot := filepath.Join(i.output, iso.BootImageName)
+	kernel := filepath.Join(i.output, iso.KernelName)
 	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1,
 		Kernel: kernel}
 	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, boot,
@@ -129,8 +132,8 @@ func copyFile(from, to string) error {
 }
 
 func (i *imageFlags) writeISO(l *launch) error {
-	parameters := append([]string{"channel=plain", fmt.Sprintf("linger=%.0f", i.linger.Seconds())},
-		i.kernelArgs...)
+	parameters := append([]string{"channel=plain",
+		fmt.Sprintf("linger=%.0f", i.linger.Seconds())}, i.kernelArgs...)
 	err := iso.Write(i.output, strings.Join(parameters, " "), func(dir string) error {
 		return writeBootFiles(l, repo.Kernel(l.root, i.kernel), dir)
 	})
@@ -148,11 +151,13 @@ func printISO(output string) error {
 	qemu := iso.Machine{Type: "q35", Image: output, MemoryMiB: 512, CPUs: 2}
 	bios := machine.ShellCommand(machine.DefaultQEMU, append(qemu.Args(), "-serial",
 		"mon:stdio"))
-	fmt.Printf(`%s is written, %.1f MiB. To start it in QEMU, with the serial port here (Ctrl-A X ends QEMU):
+	fmt.Printf(`%s is written, %.1f MiB.
+To start it in QEMU, with the serial port here (Ctrl-A X ends QEMU):
   %s
 by UEFI (package ovmf):
   %s -bios %s
-Without -display none QEMU shows the screen. To start it on a PC, write it to a USB stick, which loses what it holds:
+Without -display none QEMU shows the screen. To start it on a PC, write it to a USB stick, which
+loses what it holds:
   dd if=%s of=/dev/sdX bs=4M conv=fsync
 and boot from that; with UEFI, Secure Boot must be off.
 `, output, float64(info.Size())/(1<<20), bios, bios, iso.UEFIFirmware, output)

@@ -38,7 +38,8 @@ func commands() []command {
 		{"test", "run everything that must hold", testCommand, nil},
 		{"status", "write docs/status.md from the claims and the last test run",
 			statusCommand, nil},
-		{"doctor", "print versions and what is missing, for bug reports", doctorCommand, nil},
+		{"doctor", "print versions and what is missing, for bug reports",
+			doctorCommand, nil},
 		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)",
 			execCommand, new(execFlags).register},
 	}
@@ -52,7 +53,9 @@ func testCommand(args []string) int {
 		if c.flags != nil {
 			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 			c.flags(fs)
-			fs.VisitAll(func(f *flag.Flag) { shown.Flags = append(shown.Flags, f.Name) })
+			fs.VisitAll(func(f *flag.Flag) {
+				shown.Flags = append(shown.Flags, f.Name)
+			})
 		}
 		list = append(list, shown)
 	}

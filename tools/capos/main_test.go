@@ -153,8 +153,8 @@ func TestStatuses(t *testing.T) {
 		{abi.ExitKindFaulted, abi.NotificationKindAlignment, 135},
 		{abi.ExitKindKilled, abi.NotificationKindInterrupt, 130}, {abi.ExitKindKilled,
 			abi.NotificationKindTerminate, 143},
-		{abi.ExitKindNotStarted, abi.ErrorNoMemory, report.StatusNoBoot}, {abi.ExitKindNotStarted,
-			1, report.StatusNotProgram},
+		{abi.ExitKindNotStarted, abi.ErrorNoMemory, report.StatusNoBoot},
+		{abi.ExitKindNotStarted, 1, report.StatusNotProgram},
 	} {
 		status, text := report.Program(end(c.kind, c.code), "p", nil)
 		if status != c.status || (text == "") != (c.kind == abi.ExitKindExited) {

@@ -38,7 +38,8 @@ func (r *replayFlags) register(fs *flag.FlagSet) {
 
 func replayCommand(args []string) int {
 	var r replayFlags
-	flags := cli.NewFlags("replay", "--verify --seed NUMBER [FLAGS] PROGRAM [ARGUMENTS]", replayText)
+	flags := cli.NewFlags("replay", "--verify --seed NUMBER [FLAGS] PROGRAM [ARGUMENTS]",
+		replayText)
 	r.register(flags)
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
@@ -143,11 +144,11 @@ func (c *comparison) message(second hostchannel.Message) {
 	first, err := c.first.Read()
 	switch {
 	case err != nil:
-		c.difference = fmt.Sprintf("the second goes on after the first has ended: message %d, %s",
-			c.count, describeMessage(second))
+		c.difference = fmt.Sprintf("the second goes on after the first has ended: "+
+			"message %d, %s", c.count, describeMessage(second))
 	case first.Type != second.Type:
-		c.difference = fmt.Sprintf("message %d is %s, then %s", c.count, describeMessage(first),
-			describeMessage(second))
+		c.difference = fmt.Sprintf("message %d is %s, then %s", c.count,
+			describeMessage(first), describeMessage(second))
 	case !bytes.Equal(first.Payload, second.Payload):
 		i := 0
 		for i < min(len(first.Payload), len(second.Payload)) &&

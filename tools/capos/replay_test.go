@@ -36,12 +36,14 @@ func TestComparison(t *testing.T) {
 		second []testMessage
 		says   string
 	}{
-		"the same":        {run, ""},
-		"a byte":          {[]testMessage{out("hello "), stats, out("woxld")}, "byte 8 of standard output (message 3)"},
-		"longer":          {[]testMessage{out("hello !")}, "byte 6 of standard output"},
-		"another message": {[]testMessage{out("hello "), out("world")}, "message 2 is statistics"},
-		"ends early":      {run[:2], "the second ends before the first"},
-		"goes on":         {append(run[:3:3], stats), "the second goes on"},
+		"the same": {run, ""},
+		"a byte": {[]testMessage{out("hello "), stats, out("woxld")},
+			"byte 8 of standard output (message 3)"},
+		"longer": {[]testMessage{out("hello !")}, "byte 6 of standard output"},
+		"another message": {[]testMessage{out("hello "), out("world")},
+			"message 2 is statistics"},
+		"ends early": {run[:2], "the second ends before the first"},
+		"goes on":    {append(run[:3:3], stats), "the second goes on"},
 	} {
 		got := compareFrames(run, c.second)
 		if c.says == "" && got != "" || !strings.Contains(got, c.says) {

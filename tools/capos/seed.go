@@ -31,20 +31,22 @@ func (m *machineFlags) seedConfig() (*machine.Seed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--seed takes a number of 64 bits, not %q", m.seed)
 	}
-	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime,
+		time.DateOnly} {
 		if date, err := time.Parse(form, m.date); err == nil {
 			return &machine.Seed{Number: number, Date: date}, nil
 		}
 	}
-	return nil, fmt.Errorf("--date takes a date like %s or 2026-01-01, not %q", defaultDate, m.date)
+	return nil, fmt.Errorf("--date takes a date like %s or 2026-01-01, not %q", defaultDate,
+		m.date)
 }
 
 // readSeedInput reads standard input to its end, because what arrives while a machine runs arrives
 // at a time that no seed decides.
 func readSeedInput(stdin *os.File) ([]byte, error) {
 	if isTerminal(stdin) {
-		return nil, fmt.Errorf("--seed reads standard input before the machine starts, and it " +
-			"is a terminal here: give it a file or /dev/null")
+		return nil, fmt.Errorf("--seed reads standard input before the machine starts, " +
+			"and it is a terminal here: give it a file or /dev/null")
 	}
 	input, err := io.ReadAll(io.LimitReader(stdin, seedInputMax+1))
 	if err != nil {

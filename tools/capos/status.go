@@ -16,9 +16,10 @@ import (
 
 const statusUsage = `Usage: ./capos status
 
-Makes docs/status.md: what capOS does and how that is known. The claims stand in docs/status.in; whether the test steps
-that prove them passed comes from build/test/results.json, which the last ./capos test has left. A claim whose steps
-were not run, or did not pass, is an error and nothing is written.`
+Makes docs/status.md: what capOS does and how that is known. The claims stand in docs/status.in;
+whether the test steps that prove them passed comes from build/test/results.json, which the last
+./capos test has left. A claim whose steps were not run, or did not pass, is an error and
+nothing is written.`
 
 // claim is one line of docs/status.in.
 type claim struct {
@@ -115,8 +116,8 @@ func renderStatus(claims []claim, resultsFile string) (string, error) {
 		return "", fmt.Errorf("%s: %w", resultsFile, err)
 	}
 	var page strings.Builder
-	page.WriteString("# Status\n\nWhat capOS does, and how that is known: **proven** by steps " +
-		"of `./capos test`, **expected** " +
+	page.WriteString("# Status\n\nWhat capOS does, and how that is known: **proven** by " +
+		"steps of `./capos test`, **expected** " +
 		"to work but not shown\nby a test, **missing**. Made by `./capos status` of " +
 		"`docs/status.in` and of a test run.\n")
 	area := ""

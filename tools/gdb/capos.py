@@ -1,7 +1,7 @@
 """GDB commands for the capOS kernel and the program it runs.
 
-Loaded by the command that `./capos run -d` prints. All read kernel structures through the debug information of capos.elf; nothing is
-executed on the machine. `help capos` lists the commands.
+Loaded by the command that `./capos run -d` prints. All read kernel structures through the debug
+information of capos.elf; nothing is executed on the machine. `help capos` lists the commands.
 """
 
 import os
@@ -64,11 +64,12 @@ def foreground():
 
 def names(enumeration, prefix):
     """The values of an enumeration with their names, less what all begin with, in small letters."""
-    return {f.enumval: f.name[len(prefix):].lower() for f in gdb.lookup_type("enum " + enumeration).fields()}
+    fields = gdb.lookup_type("enum " + enumeration).fields()
+    return {f.enumval: f.name[len(prefix):].lower() for f in fields}
 
 
 def abi_constant(name):
-    """A constant of the generated header; constants that are macros are not in the debug information."""
+    """A constant of the generated header: a macro is not in the debug information."""
     kernel = os.path.dirname(gdb.current_progspace().filename)
     header = os.path.join(kernel, "..", "gen", "include", "capos", "abi.h")
     with open(header) as lines:
@@ -107,7 +108,9 @@ class Cpus(gdb.Command):
     def invoke(self, argument, from_tty):
         for cpu in cpus():
             thread = cpu["current"].dereference()
-            print("CPU %d: thread %d \"%s\", %d waiting to run" % (int(cpu["id"]), int(thread["id"]), text(thread["name"]), int(cpu["run"]["count"])))
+            print("CPU %d: thread %d \"%s\", %d waiting to run" % (
+                int(cpu["id"]), int(thread["id"]), text(thread["name"]),
+                int(cpu["run"]["count"])))
 
 
 class Queues(gdb.Command):
@@ -121,10 +124,12 @@ class Queues(gdb.Command):
             print("CPU %d" % int(cpu["id"]))
             for node in tree_nodes(cpu["run"]["threads"]["root"]):
                 thread = container(node, "thread", "run_node")
-                print("  runnable: thread %d, virtual time %d ns" % (int(thread["id"]), int(thread["vruntime_ns"])))
+                print("  runnable: thread %d, virtual time %d ns" % (
+                    int(thread["id"]), int(thread["vruntime_ns"])))
             for node in tree_nodes(cpu["timers"]["threads"]["root"]):
                 thread = container(node, "thread", "timer_node")
-                print("  until %d ns: thread %d" % (int(thread["timer_deadline_ns"]), int(thread["id"])))
+                print("  until %d ns: thread %d" % (
+                    int(thread["timer_deadline_ns"]), int(thread["id"])))
 
 
 class Threads(gdb.Command):
@@ -136,15 +141,17 @@ class Threads(gdb.Command):
     def invoke(self, argument, from_tty):
         frame_type = gdb.lookup_type("struct trap_frame")
         states = names("thread_state", "THREAD_")
-        threads = [container(node, "thread", "process_node") for node in list_nodes(foreground()["threads"])]
+        threads = [container(node, "thread", "process_node")
+                   for node in list_nodes(foreground()["threads"])]
         stack_size = kernel_stack_size(threads)
         for thread in threads:
             top = address(thread["stack"]) + stack_size
             frame = gdb.Value(top - frame_type.sizeof).cast(frame_type.pointer()).dereference()
             rip = int(frame["rip"])
             print("thread %-4d %-8s CPU %d rip %#x rsp %#x pending %#x mask %#x %s %s" % (
-                int(thread["id"]), states.get(int(thread["state"]), "?"), int(thread["cpu"]), rip, int(frame["rsp"]),
-                int(thread["notify_pending"]), int(thread["notify_mask"]), text(thread["name"]), symbol(rip)))
+                int(thread["id"]), states.get(int(thread["state"]), "?"), int(thread["cpu"]), rip,
+                int(frame["rsp"]), int(thread["notify_pending"]), int(thread["notify_mask"]),
+                text(thread["name"]), symbol(rip)))
 
 
 class Caps(gdb.Command):
@@ -163,13 +170,15 @@ class Caps(gdb.Command):
         for slot in range(1, slots):
             # Generation, address and kind in one word, as kernel/cap/table.h shows.
             word = int(table["chunks"][slot // chunk_slots][slot % chunk_slots])
-            generation, where, kind = word >> 48, word & 0x0000FFFFFFFFFFF0 | 0xFFFF000000000000, word & 15
+            generation, kind = word >> 48, word & 15
+            where = word & 0x0000FFFFFFFFFFF0 | 0xFFFF000000000000
             if kinds.get(kind) not in ("counted", "static"):
                 continue
             item = gdb.Value(where).cast(object_pointer).dereference()
             interface = item["interface"].dereference()
             print("cap %#010x  %-16s object #%d, %d references" % (
-                generation << 16 | slot, text(interface["name"]), int(item["serial"]), int(item["references"])))
+                generation << 16 | slot, text(interface["name"]), int(item["serial"]),
+                int(item["references"])))
 
 
 class Regions(gdb.Command):
@@ -180,7 +189,8 @@ class Regions(gdb.Command):
 
     def invoke(self, argument, from_tty):
         states = names("capos_region_state", "CAPOS_REGION_STATE_")
-        bits = [(c, abi_constant("CAPOS_PROT_" + name)) for c, name in (("r", "READ"), ("w", "WRITE"), ("x", "EXEC"))]
+        bits = [(c, abi_constant("CAPOS_PROT_" + name))
+                for c, name in (("r", "READ"), ("w", "WRITE"), ("x", "EXEC"))]
         space = foreground()["space"].dereference()
         for node in tree_nodes(space["regions"]["root"]):
             region = container(node, "region", "node")
@@ -188,7 +198,8 @@ class Regions(gdb.Command):
             flags = "".join(c if prot & bit else "-" for c, bit in bits)
             start, end = int(region["start"]), int(region["end"])
             print("%#016x-%#016x %8d KiB %s %s%s" % (
-                start, end, (end - start) // 1024, flags, states.get(int(region["state"]), "?"), " pinned" if int(region["pinned"]) else ""))
+                start, end, (end - start) // 1024, flags, states.get(int(region["state"]), "?"),
+                " pinned" if int(region["pinned"]) else ""))
 
 
 CaposCommand()

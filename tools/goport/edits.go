@@ -9,7 +9,8 @@ package main
 //	layer tools|port      the layer that the following files belong to
 //	file PATH             relative to the Go root; starts the entries of a file
 //	reason TEXT           why; required once per file, before its first entry
-//	within REGEXP         confine the next entry to the lines from this one to the next that starts with "}" or ")"
+//	within REGEXP         confine the next entry to the lines from this one to the next that
+//	                      starts with "}" or ")"
 //	after REGEXP          find the line ...
 //	insert TEXT           ... and put TEXT on a line of its own behind it ("\t" is a tab)
 //	change REGEXP         find the line ...

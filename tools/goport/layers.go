@@ -316,7 +316,8 @@ func installPrograms(dir string) error {
 	cmd.Dir = filepath.Join(dir, "src")
 	cmd.Env = append(os.Environ(), "GOENV=off", "GOROOT="+dir, "GOTOOLCHAIN=local", "GOFLAGS=",
 		"GOPROXY=off", "GOWORK=off",
-		"GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOTELEMETRY=off", "CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOAMD64=v1", "GOBIN=")
+		"GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOTELEMETRY=off", "CGO_ENABLED=0",
+		"GOOS=", "GOARCH=", "GOAMD64=v1", "GOBIN=")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }

@@ -4,7 +4,8 @@
 // files (go/edits.txt) and the constants the schema compiler generates. goport lays them over a
 // copy of the release in two layers, each cached under the hash of everything that went into it:
 //
-//	tools layer   the release with the edits its host programs need, and go, compile, asm and link rebuilt from it
+//	tools layer   the release with the edits its host programs need, and go, compile, asm and
+//	              link rebuilt from it
 //	port layer    hard links to the tools layer, the remaining edits and the overlay
 //
 // Rebuilding the four programs takes minutes and happens only when the first layer changes; a
@@ -21,7 +22,8 @@ import (
 const usage = `usage:
   goport path                  print the directory of the toolchain, building it if needed
   goport build -o DIR          the same, and put a copy at DIR
-  goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and change nothing
+  goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and
+                               change nothing
 path and build take -base VERSION to try another Go release than ` + defaultBase + `
 `
 

@@ -155,8 +155,9 @@ vector_stubs:
 	vector = 0
 	.rept 256
 	.balign 16
-	.if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-	.else
+	pushes_code = (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17)
+	pushes_code = pushes_code || (vector == 21) || (vector == 29) || (vector == 30)
+	.if !pushes_code
 	pushq $0
 	.endif
 	pushq $vector
@@ -174,7 +175,8 @@ FUNCTION(entry_trap)
 	jz 1f
 	swapgs
 	PUSH_REGISTERS
-	pushq $2                                /* gates leave AC as the program had it: with it set SMAP is off */
+	/* Gates leave AC as the program had it, and with AC set SMAP is off. */
+	pushq $2
 	popfq
 	movq %rsp, %rdi
 	xorl %ebp, %ebp
@@ -187,7 +189,8 @@ FUNCTION(entry_trap)
 	call return_to_user
 	jmp return_frame
 1:	PUSH_REGISTERS
-	pushq $2                                /* a copy to or from a program was at work, perhaps: its AC is its own */
+	/* A copy to or from a program may have been at work: its AC is its own. */
+	pushq $2
 	popfq
 	movq %rsp, %rdi
 	call trap_from_kernel

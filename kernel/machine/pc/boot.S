@@ -115,7 +115,8 @@ FUNCTION(enter_long_mode)
 	orl $EFER_SCE_LME, %eax
 	wrmsr
 	movl $CR0_PE_MP_ET_NE_WP_PG, %eax
-	popl %edx                               /* the return address: the stack may not be mapped identically for long */
+	/* The return address: the stack may not be mapped identically for long. */
+	popl %edx
 	movl %eax, %cr0
 	lgdt PHYS(boot_gdt_pointer)
 	jmp *%edx
@@ -168,7 +169,8 @@ trampoline32:
 	addl %eax, %esp                         /* enter_long_mode pops one word */
 	addl $4, %esp
 	movl $PHYS(boot_pml4), %edi
-	movl $PHYS(enter_long_mode), %eax       /* not where this copy would reach it by a relative call */
+	/* A relative call of this copy would go elsewhere. */
+	movl $PHYS(enter_long_mode), %eax
 	call *%eax
 	ljmp $SELECTOR_KERNEL_CODE, $PHYS(ap_entry64)
 	.balign 8

@@ -201,8 +201,8 @@ void cpus_start(const char *command_line)
 {
 	unsigned count = smp_trampoline_usable ? count_cpus() : 1;
 	if (!smp_trampoline_usable && acpi.cpu_count > 1)
-		log_printf(
-			"capos: firmware keeps the memory where processors begin; running on one CPU");
+		log_printf("capos: firmware keeps the memory where processors begin; running on "
+			   "one CPU");
 	if (count == 1)
 		return;
 #ifdef CAPOS_DEBUG

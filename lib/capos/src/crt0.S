@@ -1,6 +1,7 @@
 /* The program's entry. The kernel enters with
  *
- *   RDI ring page   RSI process id   RDX CapSet page   RSP -> argc, argv, 0, envp, 0, auxiliary vector
+ *   RDI ring page   RSI process id   RDX CapSet page
+ *   RSP -> argc, argv, 0, envp, 0, auxiliary vector
  *
  * and FS base on the TLS block it built. capos_start (start.c) takes these and does not return. */
 #include <capos/abi.h>

@@ -64,7 +64,7 @@ capos_notification_entry:
 	orq	%rax, %rdi
 	movl	$COMPACT, %eax
 	syscall
-	ud2					/* the handler left a state that cannot be resumed */
+	ud2					/* the handler left what cannot be resumed */
 	.size	capos_notification_entry, . - capos_notification_entry
 
 	.section .note.GNU-stack, "", @progbits

@@ -130,7 +130,8 @@ static struct block *block_of(void *pointer)
 	if (((uintptr_t)pointer & (GRANULE_BYTES - 1)) != 0)
 		fail("free or realloc of a pointer that malloc did not return");
 	if (block->check != check_word(block))
-		fail("free or realloc of a pointer that malloc did not return, or the heap is overwritten");
+		fail("free or realloc of a pointer that malloc did not return, or the heap is "
+		     "overwritten");
 	if (state_of(block) == BLOCK_ALIGNED) {
 		block = (struct block *)((char *)block - size_of(block));
 		if (block->check != check_word(block))

@@ -310,7 +310,8 @@ static void test_result_capacity(void)
 
 		if (status == STATUS_OK) {
 			status = buffer_write(&r.data,
-				"0123456789012345678901234567890123456789012345678901234567890123456789",
+				"01234567890123456789012345678901234"
+				"56789012345678901234567890123456789",
 				70);
 			written = r.data.length;
 			size = results_end_message(read, &r, buffer);

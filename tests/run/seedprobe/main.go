@@ -1,6 +1,6 @@
 // Command seedprobe does what makes runs of a Go program differ from each other: goroutines that
-// talk over sockets, channels and select, maps, random numbers, sleeps, the collector, the clock. It
-// prints a digest of all that, after as many lines of output as its argument asks for.
+// talk over sockets, channels and select, maps, random numbers, sleeps, the collector, the clock.
+// It prints a digest of all that, after as many lines of output as its argument asks for.
 package main
 
 import (

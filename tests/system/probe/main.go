@@ -21,9 +21,12 @@ import (
 )
 
 var modes = map[string]func(args []string){
-	"hello": hello, "bad-address": badAddress, "stack-overflow": stackOverflow, "deadlock": deadlock, "map-writes": mapWrites,
-	"goroutine-panic": goroutinePanic, "unlock": unlock, "exit-in-goroutine": exitInGoroutine, "nil": dereferenceNil,
-	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep, "random": random, "churn": churn, "export": export,
+	"hello": hello, "bad-address": badAddress, "stack-overflow": stackOverflow,
+	"deadlock": deadlock, "map-writes": mapWrites,
+	"goroutine-panic": goroutinePanic, "unlock": unlock, "exit-in-goroutine": exitInGoroutine,
+	"nil":   dereferenceNil,
+	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep,
+	"random": random, "churn": churn, "export": export,
 	"fill": fill,
 }
 

@@ -134,8 +134,9 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	k := &collector{programs: programs, result: result, started: time.Now()}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
-	outcome, err := machine.Run(ctx, c, boot, machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr,
-		Notes: &k.notes, Ended: k.ended})
+	guest := machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes,
+		Ended: k.ended}
+	outcome, err := machine.Run(ctx, c, boot, guest)
 	if err != nil {
 		return 0, err
 	}
@@ -218,8 +219,8 @@ func writeImage(programs []Program) (*os.File, error) {
 		if err := tree.AddHostFile(p.ELF, path); err != nil {
 			return nil, err
 		}
-		env := append([]string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=/"},
-			p.Env...)
+		env := append([]string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp",
+			"PWD=/"}, p.Env...)
 		list = append(list, bootimage.Program{Path: path, Args: append([]string{path},
 			p.Args...), Env: bootimage.LastWins(env), Together: p.Together})
 	}

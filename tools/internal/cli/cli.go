@@ -1,5 +1,5 @@
-// Package cli is what the commands of ./capos have in common: flags with their help, and errors that
-// decide the exit status.
+// Package cli is what the commands of ./capos have in common: flags with their help, and errors
+// that decide the exit status.
 package cli
 
 import (

@@ -69,8 +69,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"empty", "is empty", nil},
 		{"text", "not an ELF",
-			[]byte("hello, this is text and longer than a header would be, to be sure " +
-				"of it")},
+			[]byte("hello, this is text and longer than a header would be, to be " +
+				"sure of it")},
 		{"script", "is a script", []byte("#!/bin/sh\necho\n")},
 		{"header cut", "ends within its header", image("capOS")[:40]},
 		{"body cut", "is truncated", image("capOS")[:1000]},

@@ -16,7 +16,8 @@ import (
 	"capos.dev/tools/internal/abi"
 )
 
-// maxPayload bounds what a single message may make this process allocate. The kernel sends far less.
+// maxPayload bounds what a single message may make this process allocate. The kernel sends far
+// less.
 const maxPayload = 1 << 20
 
 const headerBytes = 8
@@ -44,7 +45,8 @@ func (r *Reader) Read() (Message, error) {
 	}
 	length := binary.LittleEndian.Uint32(header[4:])
 	if header[1] != 0 || header[2] != 0 || header[3] != 0 || length > maxPayload {
-		return Message{}, fmt.Errorf("the host channel carries no message here (% x)", header)
+		return Message{}, fmt.Errorf("the host channel carries no message here (% x)",
+			header)
 	}
 	if uint32(cap(r.payload)) < length {
 		r.payload = make([]byte, length)
@@ -107,7 +109,9 @@ func Input(stdin []byte) []byte {
 }
 
 // SendKey presses one of the console's keys: interrupt, quit or terminate (a NotificationKind).
-func (w *Writer) SendKey(kind uint8) error { return w.Write(uint8(abi.HostMessageKey), []byte{kind}) }
+func (w *Writer) SendKey(kind uint8) error {
+	return w.Write(uint8(abi.HostMessageKey), []byte{kind})
+}
 
 // FileWrite is a file message: bytes for one place of one file of the host's.
 type FileWrite struct {
@@ -140,8 +144,8 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 	nameSize := binary.LittleEndian.Uint32(payload[8:])
 	rest := payload[12:]
 	if uint64(nameSize) > uint64(len(rest)) {
-		return FileWrite{}, fmt.Errorf("file message with a name of %d bytes in %d", nameSize,
-			len(rest))
+		return FileWrite{}, fmt.Errorf("file message with a name of %d bytes in %d",
+			nameSize, len(rest))
 	}
 	if bytes.IndexByte(rest[:nameSize], 0) >= 0 {
 		return FileWrite{}, fmt.Errorf("file message with a zero byte in its name")

@@ -2,8 +2,8 @@
 // from them.
 //
 // An image is made by grub-mkrescue: GRUB for BIOS and for UEFI, in a hybrid file system that boots
-// from CDs and from disks. GRUB loads the kernel by Multiboot2, with the boot image and a font for
-// the screen as modules.
+// from CDs and from disks. GRUB loads the kernel by Multiboot2, with the boot image and a font
+// for the screen as modules.
 package iso
 
 import (
@@ -138,8 +138,8 @@ func makeISO(dir, output string) error {
 	cmd := exec.Command(grubMkrescue, "--fonts=", "--locales=", "--themes=", "-o", temporary,
 		dir, "--", "-volid", "CAPOS")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s failed: %w\n%s", grubMkrescue, err, report.LastLines(string(out),
-			10))
+		return fmt.Errorf("%s failed: %w\n%s", grubMkrescue, err,
+			report.LastLines(string(out), 10))
 	}
 	return os.Rename(temporary, output)
 }

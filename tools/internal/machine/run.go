@@ -292,8 +292,8 @@ func (r *run) readFrames(stream io.Reader) error {
 			return nil
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			// the machine ended within a message; that it did not finish is seen from the
-			// exit records
+			// the machine ended within a message; that it did not finish is seen from
+			// the exit records
 			return nil
 		}
 		if err == nil {

@@ -16,11 +16,11 @@ import (
 // channel bytes, whatever the host does meanwhile.
 //
 // Three things of the host could reach a guest, and each is taken away. Time counts instructions
-// (-icount, and the wall clock follows it). Random bytes come from QEMU's own generator with the seed
-// (RDRAND and RDSEED; the entropy device is left out, because it answers whenever QEMU's main loop
-// runs). Device completions depend on the host where a stream can be full or has something to read,
-// so the channel is a regular file, which takes every write at once, and standard input is part of
-// the boot image.
+// (-icount, and the wall clock follows it). Random bytes come from QEMU's own generator with the
+// seed (RDRAND and RDSEED; the entropy device is left out, because it answers whenever QEMU's main
+// loop runs). Device completions depend on the host where a stream can be full or has something to
+// read, so the channel is a regular file, which takes every write at once, and standard input is
+// part of the boot image.
 
 // Seed makes a machine repeat.
 type Seed struct {
@@ -42,15 +42,15 @@ func (c *Config) validateSeed() error {
 	case !c.ICount:
 		return fmt.Errorf("--seed needs instruction-exact time (--icount)")
 	case c.CPUs != 1:
-		return fmt.Errorf("--seed runs on one CPU, not on %d: QEMU would run them in turns "+
-			"of a fixed length, and two that wait for each other can stay in step for "+
-			"ever (GOMAXPROCS may be as large as wanted)", c.CPUs)
+		return fmt.Errorf("--seed runs on one CPU, not on %d: QEMU would run them in "+
+			"turns of a fixed length, and two that wait for each other can stay in "+
+			"step for ever (GOMAXPROCS may be as large as wanted)", c.CPUs)
 	case c.Serial:
 		return fmt.Errorf("--seed needs the virtio channel: a serial port works at the " +
 			"host's speed")
 	case c.GDB != "":
-		return fmt.Errorf("--seed does not go with -d: a stop in the debugger is not part " +
-			"of the seed")
+		return fmt.Errorf("--seed does not go with -d: a stop in the debugger is not " +
+			"part of the seed")
 	}
 	return nil
 }
@@ -138,8 +138,8 @@ func (t *tail) hold(stop bool) {
 	_ = t.process.Signal(signal) // an error says that it has ended
 }
 
-// Digest sums up everything that a machine said, the order of its calls and the instructions it took
-// included when its statistics are on.
+// Digest sums up everything that a machine said, the order of its calls and the instructions it
+// took included when its statistics are on.
 type Digest struct{ hash.Hash }
 
 func newDigest() Digest { return Digest{sha256.New()} }

@@ -17,8 +17,8 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
-// Name gives what a program is called in the machine: its file's or directory's name without a suffix
-// for sources.
+// Name gives what a program is called in the machine: its file's or directory's name without a
+// suffix for sources.
 func Name(given string) string {
 	name := filepath.Base(given)
 	if name == "." || name == ".." {

@@ -98,8 +98,10 @@ func (s *suite) doctorCheck(ctx context.Context) error {
 	}
 	for _, want := range []string{`capOS +\S+`, `host +Linux .*, \d+ CPUs`,
 		`QEMU +QEMU emulator version \d.*`, `make +GNU Make .*`, `gcc +gcc .*`,
-		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`, `capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
-		`capOS Go +go1\S+-capos\S*.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`, `KVM +.+`} {
+		`clang +.*clang version 19.*`, `lld +.*LLD 19.*`,
+		`capnp +Cap'n Proto version .*`, `gdb +.+`, `host Go +go version go1.*`,
+		`capOS Go +go1\S+-capos\S*.*`, `kernel +\d+ KiB, built .*`, `debug kernel +.+`,
+		`KVM +.+`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).Match(out) {
 			return fmt.Errorf("there is no line %s in\n%s", want, out)
 		}
@@ -126,9 +128,11 @@ int main(int argc, char **argv)
 {
 	struct capos_thread *thread;
 	int64_t theirs = 0;
-	if (capos_thread_start(&thread, other, NULL, NULL) < 0 || capos_thread_join(thread, &theirs) < 0)
+	if (capos_thread_start(&thread, other, NULL, NULL) < 0 ||
+		capos_thread_join(thread, &theirs) < 0)
 		return 1;
-	printf("%d arguments, the last is %s, %d %d\n", argc - 1, argv[argc - 1], mine, (int)theirs);
+	printf("%d arguments, the last is %s, ", argc - 1, argv[argc - 1]);
+	printf("%d %d\n", mine, (int)theirs);
 	return 3;
 }
 `

@@ -359,8 +359,9 @@ func judgeGoTests(list string, p *goPackage, cpus int, results []goTest, output 
 		switch {
 		case r.test == "":
 			whole = false
-			checks = append(checks, check{p.name, failed, report.LastLines(r.output, 30) +
-				"\n" + output})
+			checks = append(checks, check{p.name, failed,
+				report.LastLines(r.output, 30) +
+					"\n" + output})
 		case listed && e.kind == "skip" && r.verdict == skipped, listed &&
 			e.kind == "fail" && r.verdict == failed:
 			checks = append(checks, check{name, skipped, e.reason})
@@ -450,7 +451,8 @@ func (u *goUpdates) record(p *goPackage, cpus int, results []goTest) (why string
 	var failures []string
 	for _, r := range results {
 		if r.verdict == failed && p.exceptions(cpus)[r.test].kind != "fail" {
-			failures = append(failures, orPackage(r.test)+"\n"+report.LastLines(r.output, 12))
+			failures = append(failures,
+				orPackage(r.test)+"\n"+report.LastLines(r.output, 12))
 		}
 	}
 	if len(failures) > 0 || len(results) == 0 {

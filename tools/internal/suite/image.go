@@ -156,7 +156,8 @@ func (r *isoRun) lines() []string {
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;=]*[A-Za-z]|\r")
 
-func (s *suite) imageBoot(ctx context.Context, m iso.Machine, image func() (string, error)) []check {
+func (s *suite) imageBoot(ctx context.Context, m iso.Machine,
+	image func() (string, error)) []check {
 	file, err := image()
 	if err != nil {
 		return single("image", err, "")

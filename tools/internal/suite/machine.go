@@ -62,7 +62,8 @@ func (t *machineTest) runs(elf string) (programs []batch.Program, status []int) 
 	}
 	for _, c := range t.beside {
 		program := base
-		program.Name, program.Args, program.Together = t.name+besideSuffix, []string{c.arg}, true
+		program.Name, program.Args = t.name+besideSuffix, []string{c.arg}
+		program.Together = true
 		programs = append(programs, program)
 		status = append(status, c.status)
 	}
@@ -329,8 +330,8 @@ func judgeProgram(r *batch.Result, expectedStatus int) []check {
 		}
 		checks = append(checks, check{r.Name + ": " + c.Name, c.Verdict, c.Why})
 	}
-	detail := strings.TrimSpace(report.LastLines(r.Stdout, 8) + "\n" + report.LastLines(r.Stderr, 8) + "\n" +
-		r.Report)
+	detail := strings.TrimSpace(strings.Join([]string{report.LastLines(r.Stdout, 8),
+		report.LastLines(r.Stderr, 8), r.Report}, "\n"))
 	switch {
 	case r.Leak != "":
 		checks = append(checks, check{r.Name, failed, r.Leak})
@@ -438,7 +439,8 @@ func (s *suite) bootRow(ctx context.Context, row machineRow, build func() (strin
 		return single(row.name(), err, "")
 	}
 	var checks []check
-	err = batch.Run(ctx, config, []batch.Program{{Name: "hello", ELF: elf}}, func(r batch.Result) {
+	hello := []batch.Program{{Name: "hello", ELF: elf}}
+	err = batch.Run(ctx, config, hello, func(r batch.Result) {
 		switch {
 		case !r.OK():
 			err := fmt.Errorf("exit status %d", r.Status)

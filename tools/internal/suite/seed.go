@@ -42,14 +42,16 @@ var disturbances = []disturbance{
 // seedPackages are tested with a seed when everything is: their tests sleep, race, collect, and
 // speak over sockets and files.
 var seedPackages = []string{"bufio", "bytes", "compress/flate", "container/heap", "context",
-	"crypto/sha256", "encoding/gob", "encoding/json", "errors", "fmt", "go/parser", "io", "io/fs",
-	"iter", "log", "maps", "math/big", "math/rand/v2", "net/textproto", "net/url", "os/signal",
-	"path/filepath", "regexp", "slices", "sort", "strings", "sync", "sync/atomic", "testing/fstest",
-	"text/template", "time", "unique", "net/http", "net/rpc", "html/template"}
+	"crypto/sha256", "encoding/gob", "encoding/json", "errors", "fmt", "go/parser", "io",
+	"io/fs", "iter", "log", "maps", "math/big", "math/rand/v2", "net/textproto",
+	"net/url", "os/signal",
+	"path/filepath", "regexp", "slices", "sort", "strings", "sync", "sync/atomic",
+	"testing/fstest", "text/template", "time", "unique", "net/http", "net/rpc", "html/template"}
 
 func (s *suite) seedSteps() ([]step, error) {
 	probe := func() (string, error) {
-		return program.BuildGo(s.root, filepath.Join(s.root, "tests", "run", "seedprobe"), ".")
+		return program.BuildGo(s.root, filepath.Join(s.root, "tests", "run", "seedprobe"),
+			".")
 	}
 	return []step{
 		{name: "seed/programs", cpus: 2, run: func(ctx context.Context) []check {
@@ -57,15 +59,15 @@ func (s *suite) seedSteps() ([]step, error) {
 			if err != nil {
 				return single("build", err, "")
 			}
-			return append(s.repeatAll(ctx, seedPrograms(elf)), s.seedChoosesRuns(ctx, elf),
-				s.verifyCase(ctx, elf))
+			return append(s.repeatAll(ctx, seedPrograms(elf)),
+				s.seedChoosesRuns(ctx, elf), s.verifyCase(ctx, elf))
 		}},
-		{name: "seed/packages", cpus: 2, full: true, run: func(ctx context.Context) []check {
+		{name: "seed/packages", cpus: 2, full: true, run: func(c context.Context) []check {
 			var cases []seedCase
 			for _, pkg := range seedPackages {
 				cases = append(cases, seedCase{name: pkg, pkg: pkg, seed: 1})
 			}
-			return s.repeatAll(ctx, cases)
+			return s.repeatAll(c, cases)
 		}},
 	}, nil
 }
@@ -129,8 +131,8 @@ func (s *suite) seedChoosesRuns(ctx context.Context, probe string) check {
 func (s *suite) verifyCase(ctx context.Context, probe string) check {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.root, "capos"), "replay", "--verify", "--seed",
-		"9", probe)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.root, "capos"), "replay", "--verify",
+		"--seed", "9", probe)
 	out, err := cmd.CombinedOutput()
 	if err == nil && !strings.HasPrefix(string(out), "both runs are the same: digest ") {
 		err = fmt.Errorf("it says %q", out)

@@ -228,7 +228,7 @@ TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 // from the ThreadState, edited or not.
 TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	NOP	SP		// the frame is not what vet would expect
-	ADJSP	$24		// spill slots of the call, and below them the address of the ThreadState
+	ADJSP	$24		// spill slots of the call, below them the ThreadState's address
 	MOVQ	SI, 16(SP)
 	get_tls(R12)
 	MOVQ	g(R12), R14

@@ -1,8 +1,8 @@
 // The bytes of a file in memory.
 //
-// A file is a list of chunks, each a bitmap of pages, so that holes cost nothing and appending never
-// copies what is there. Bytes that come from the boot image are not copied: they are read where
-// the kernel mapped them until a write touches their page.
+// A file is a list of chunks, each a bitmap of pages, so that holes cost nothing and appending
+// never copies what is there. Bytes that come from the boot image are not copied: they are read
+// where the kernel mapped them until a write touches their page.
 
 //go:build capos
 
