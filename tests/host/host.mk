@@ -78,8 +78,9 @@ host_libcapos_FLAGS := -fno-builtin -Ilib/libc-mini/src -Ibuild/host/libcapos/in
 	-Ibuild/gen/include -Ibuild/gen/libcapos
 host_libcapos_TESTS := test_format test_malloc
 host_libcapos_NEEDS := build/host/libcapos/include/capos
-host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/string.c \
-	lib/libc-mini/src/malloc.c tests/host/libcapos/no_system.c
+host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/format_float.c \
+	lib/libc-mini/src/string.c lib/libc-mini/src/malloc.c \
+	tests/host/libcapos/no_system.c
 host_test_malloc_SOURCES := lib/libc-mini/src/malloc.c lib/libc-mini/src/string.c
 host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp memchr strlen \
 	strnlen strcpy strncpy strcat strncat strlcpy strcmp strncmp strchr strrchr strstr strspn \

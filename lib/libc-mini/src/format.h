@@ -1,23 +1,47 @@
 /* printf's formatting, apart from where the text goes. */
-#ifndef LIBCAPOS_FORMAT_H
-#define LIBCAPOS_FORMAT_H
+#ifndef LIBC_MINI_FORMAT_H
+#define LIBC_MINI_FORMAT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Takes the next bytes of the text. */
 typedef void (*format_sink_t)(void *context, const char *bytes, size_t size);
 
-/* The result is the text's length. All conversions of C but n, a, A and wide characters; an unknown
- * one is put out as it is. A long double is formatted as the double nearest to it. */
+/* The result is the text's length, or -1 when that or a width is more than INT_MAX. All conversions
+ * of C but n and wide characters; an unknown one is put out as it is. */
 int format_text(format_sink_t sink, void *context, const char *format, va_list arguments);
 
-/* Decimal digits of a finite, non-negative double. precision counts digits after the point when
- * fixed, otherwise significant digits less one. Writes the digits without point, rounded correctly
- * (half to even on exact ties), into digits (capacity FORMAT_DIGITS_MAX) and gives their count;
- * *exponent is the decimal exponent of the first digit. */
-#define FORMAT_DIGITS_MAX 1600
-#define FORMAT_PRECISION_MAX 1100
-size_t format_digits(double value, int precision, int fixed, char *digits, int *exponent);
+/* ---- between format.c and format_float.c ---- */
+
+/* A conversion as parsed. */
+struct spec {
+	bool left, plus, space, alternative, zero;
+	bool has_precision;
+	int width;
+	int precision;
+	int length; /* of the argument: -2 hh, -1 h, 0 int, 1 l, 2 ll and the rest of 64 bits,
+	               LENGTH_LONG_DOUBLE */
+	char conversion;
+};
+
+#define LENGTH_LONG_DOUBLE 9
+
+struct writer {
+	format_sink_t sink;
+	void *context;
+	size_t length;
+};
+
+/* prefix (sign, 0x), then size bytes of body with zeros put in before byte `after`, padded to the
+ * width. */
+void format_put_number(struct writer *w, const struct spec *spec, const char *prefix,
+	const char *body, size_t size, int zeros, size_t after);
+const char *format_sign(const struct spec *spec, bool negative);
+
+/* a, e, f, g and their capitals: exact, correctly rounded, halves to even. */
+void format_float(struct writer *w, struct spec *spec, double value);
+void format_long_double(struct writer *w, struct spec *spec, long double value);
 
 #endif

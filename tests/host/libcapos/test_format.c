@@ -25,7 +25,7 @@ static void report(const char *name, bool good)
 
 __attribute__((format(printf, 1, 2))) static bool same(const char *format, ...)
 {
-	char ours[4096], theirs[4096];
+	static char ours[20000], theirs[20000];
 	va_list a, b;
 	int n, m;
 
@@ -39,6 +39,17 @@ __attribute__((format(printf, 1, 2))) static bool same(const char *format, ...)
 		return true;
 	printf("# \"%s\": \"%s\" (%d), not \"%s\" (%d)\n", format, ours, n, theirs, m);
 	return false;
+}
+
+static int count_only(const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = capos_vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	return length;
 }
 
 #pragma GCC diagnostic ignored "-Wformat"
@@ -110,6 +121,63 @@ static bool test_doubles(void)
 	return good;
 }
 
+static long double random_long_double(void)
+{
+	struct {
+		uint64_t mantissa;
+		uint16_t exponent;
+	} parts = { random64() | (uint64_t)1 << 63, (uint16_t)random64() };
+	long double value = 0;
+
+	/* Bounded, because each of the smallest takes 16 000 digits. */
+	parts.exponent =
+		(uint16_t)((parts.exponent & 0x8000) | (16383 + parts.exponent % 600 - 300));
+	memcpy(&value, &parts, 10);
+	return value;
+}
+
+/* Hexadecimal, and the processor's long double to all its digits. The host says "1.e+06" where
+ * "%#g" rounds up to the next power of ten, so that flag is not held to it. */
+static bool test_hexadecimal_and_long(void)
+{
+	static const char *const conversions[] = { "%a", "%A", "%.0a", "%.1a", "%.5a", "%.13a",
+		"%.20a", "%20a|", "%-20a|", "%020a|", "%+a", "% a", "%#.0a" };
+	static const char *const wide[] = { "%La", "%.0La", "%.3La", "%.15La", "%.30La", "%Lf",
+		"%.0Lf", "%.40Lf", "%Le", "%.25Le", "%Lg", "%.21Lg", "%030.5Lf", "%.300Le" };
+	static const double doubles[] = { 0.0, -0.0, 1.0, 0.1, 255.5, 1.96875, 1.5, 5e-324, DBL_MIN,
+		DBL_MAX, INFINITY, NAN, 0.9999999999999999, 1.9999999999999998 };
+	static const long double longs[] = { 0.0L, -0.0L, 1.0L, 0.1L, 1e400L, LDBL_MIN, LDBL_MAX,
+		LDBL_TRUE_MIN, 0.99999999999999999995L, 1e20L, 9.5L, INFINITY, NAN };
+	bool good = true;
+
+	for (unsigned i = 0; i < sizeof(conversions) / sizeof(conversions[0]); i++) {
+		for (unsigned j = 0; j < sizeof(doubles) / sizeof(doubles[0]); j++)
+			good &= same(conversions[i], doubles[j]);
+		for (int j = 0; j < 2000; j++) {
+			uint64_t bits = random64();
+			double value;
+			memcpy(&value, &bits, sizeof(value));
+			good &= same(conversions[i], value);
+		}
+	}
+	for (unsigned i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+		for (unsigned j = 0; j < sizeof(longs) / sizeof(longs[0]); j++)
+			good &= same(wide[i], longs[j]);
+		for (int j = 0; j < 300; j++)
+			good &= same(wide[i], random_long_double());
+	}
+	return good && same("%.5000f|%.3000Lf", 1.0, 0.1L) && same("%.1074f", 5e-324);
+}
+
+/* Widths and lengths at the edge of what the result can say. */
+static bool test_huge(void)
+{
+	return count_only("%2147483647d", 1) == INT_MAX &&
+		count_only("%.2147483647d", 1) == INT_MAX && count_only("%2147483648d", 1) == -1 &&
+		count_only("%.99999999999d", 1) == -1 && count_only("x%2147483647d", 1) == -1 &&
+		count_only("%*d", INT_MIN, 1) == -1;
+}
+
 static bool test_text(void)
 {
 	char small[4];
@@ -166,6 +234,8 @@ int main(void)
 {
 	report("integers as the host formats them", test_integers());
 	report("floating point as the host formats it", test_doubles());
+	report("hexadecimal and long double as the host formats them", test_hexadecimal_and_long());
+	report("widths and lengths beyond int", test_huge());
 	report("strings and widths", test_text());
 	report("memory functions", test_memory());
 	return failures != 0;
