@@ -50,6 +50,24 @@ capos_thread_unmap_and_exit:
 	ud2
 	.size	capos_thread_unmap_and_exit, . - capos_thread_unmap_and_exit
 
+/* void capos_switch_stack(uint64_t stack_top, void (*function)(struct capos_thread *),
+ *                         struct capos_thread *thread)
+ *
+ * Leaves the present stack for good and calls a function that does not return. */
+	.globl	capos_switch_stack
+	.type	capos_switch_stack, @function
+capos_switch_stack:
+	.cfi_startproc
+	.cfi_undefined rip
+	movq	%rdi, %rsp
+	andq	$-16, %rsp
+	xorl	%ebp, %ebp
+	movq	%rdx, %rdi
+	call	*%rsi
+	ud2
+	.cfi_endproc
+	.size	capos_switch_stack, . - capos_switch_stack
+
 /* A notification: RDI = kind, RSI = the ThreadState; RSP is as after a call. Returns by resume,
  * which puts every register back, so none needs saving here. */
 	.globl	capos_notification_entry

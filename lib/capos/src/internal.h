@@ -2,6 +2,7 @@
 #ifndef LIBCAPOS_INTERNAL_H
 #define LIBCAPOS_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <capos/call.h>
@@ -15,6 +16,14 @@ void caps_find(struct capos_caps *caps);
 
 /* The handler's stack goes with its thread. */
 void notification_free_stack(void);
+bool notification_on_stack(void);
+
+/* The stack of the first thread: what lies below is not in use once main has been left behind. */
+extern uint64_t first_stack_top;
+
+/* The value that guards the stacks of all threads, and where a thread's is. */
+extern uint64_t __stack_chk_guard;
+void capos_set_stack_guard(uint64_t thread_pointer, uint64_t guard);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {

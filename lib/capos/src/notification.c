@@ -42,14 +42,18 @@ int64_t capos_notification_set_handler(capos_notification_handler_t handler)
 		(uintptr_t)capos_notification_entry, stack_address, STACK_BYTES);
 }
 
-/* The kernel must not know the stack any more, or everything must be masked. A handler that ends
- * its thread, or takes itself away, stands on the stack: it is then left to the end of the process.
- */
-void notification_free_stack(void)
+bool notification_on_stack(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	if (stack_address == 0 || here - stack_address < STACK_BYTES)
+	return stack_address != 0 && here - stack_address < STACK_BYTES;
+}
+
+/* The kernel must not know the stack any more, or everything must be masked. A handler that takes
+ * itself away stands on the stack, which then goes with the thread. */
+void notification_free_stack(void)
+{
+	if (stack_address == 0 || notification_on_stack())
 		return;
 	capos_virtual_memory_unmap(capos_caps.vm, stack_address, STACK_BYTES);
 	stack_address = 0;

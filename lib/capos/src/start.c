@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include <capos/caps.h>
+#include <capos/stubs.h>
 
 #include "internal.h"
 
 struct capos_caps capos_caps;
 char **environ;
 _Thread_local struct capos_ring_header *thread_ring;
+uint64_t first_stack_top;
 
 static const struct capos_cap_set_header *cap_set;
 static const uint64_t *auxiliary;
@@ -56,6 +58,37 @@ uint64_t capos_auxiliary(uint64_t type)
 	return 0;
 }
 
+/* Where code compiled with -fstack-protector finds the value that it puts on the stack. Gcc reads
+ * it at offset 0x28 from FS, in the thread control block; clang reads a variable, because it knows
+ * no better for this target. */
+#define STACK_GUARD_OFFSET 0x28
+#define AUXILIARY_RANDOM 25 /* System V ABI, AMD64 supplement: AT_RANDOM */
+
+uint64_t __stack_chk_guard;
+
+void capos_set_stack_guard(uint64_t thread_pointer, uint64_t guard)
+{
+	*(uint64_t *)(thread_pointer + STACK_GUARD_OFFSET) = guard;
+}
+
+__attribute__((noreturn)) void __stack_chk_fail(void)
+{
+	static const char message[] = "libcapos: the stack is overwritten\n";
+	capos_console_write(capos_caps.standard_error, message, sizeof(message) - 1);
+	abort();
+}
+
+/* The kernel's random bytes, but for the lowest: a string that overflows ends before it. */
+static void choose_stack_guard(void)
+{
+	const uint64_t *random = (const uint64_t *)capos_auxiliary(AUXILIARY_RANDOM);
+	uint64_t thread_pointer;
+	__asm__("movq %%fs:0, %0" : "=r"(thread_pointer));
+	if (random != NULL)
+		__stack_chk_guard = *random & ~(uint64_t)0xff;
+	capos_set_stack_guard(thread_pointer, __stack_chk_guard);
+}
+
 /* Called by crt0.S. stack points to argc; argv, envp and the auxiliary vector follow, each ended by
  * a zero. */
 __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint64_t process_id,
@@ -67,11 +100,13 @@ __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint6
 
 	(void)process_id; /* the CapSet header has it too */
 	thread_ring = ring;
+	first_stack_top = (uint64_t)stack;
 	cap_set = set;
 	environ = argv + argc + 1;
 	for (end = environ; *end != NULL; end++)
 		;
 	auxiliary = (const uint64_t *)(end + 1);
+	choose_stack_guard();
 	caps_find(&capos_caps);
 	for (void (*const *init)(int, char **, char **) = __init_array_start;
 		init != __init_array_end; init++)

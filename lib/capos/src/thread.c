@@ -1,6 +1,6 @@
 /* Threads: see capos/thread.h for what one consists of.
  *
- *   | guard page | stack ... | TLS block | thread pointer word | struct capos_thread |
+ *   | guard ... | stack ... | TLS block | thread pointer word | struct capos_thread |
  *                initial RSP ^           ^ FS base
  *
  * Who frees it is settled by one exchange of the word detach_state: the thread at its end, its
@@ -20,6 +20,10 @@
 #define STACK_DEFAULT_BYTES (256 * 1024)
 #define STACK_MIN_BYTES (16 * 1024)
 
+/* A function's frame is touched page by page (-fstack-clash-protection), so that a page would stop
+ * every overflow; code of other compilers is given this much to step over. */
+#define GUARD_BYTES (64 * 1024)
+
 enum detach_state {
 	DETACH_RUNNING,
 	DETACH_ENDED,    /* the thread went first: a joiner or detacher frees */
@@ -35,6 +39,7 @@ struct capos_thread {
 	int64_t result;
 	uint64_t map_address;
 	uint64_t map_size;
+	uint64_t stack_top;
 	struct capos_ring_header *ring;
 };
 
@@ -42,6 +47,8 @@ static struct capos_thread first_thread;
 static _Thread_local struct capos_thread *self;
 
 extern void capos_thread_entry(void);
+extern void capos_switch_stack(uint64_t stack_top, void (*function)(struct capos_thread *),
+	struct capos_thread *thread) __attribute__((noreturn));
 extern void capos_thread_unmap_and_exit(uint64_t address, uint64_t size, uint64_t vm,
 	uint64_t thread_control) __attribute__((noreturn));
 
@@ -70,7 +77,7 @@ static struct plan plan_layout(
 	uint64_t align = set->tls_align > 64 ? set->tls_align : 64;
 	struct plan plan;
 
-	plan.stack = base + CAPOS_PAGE_SIZE;
+	plan.stack = base + GUARD_BYTES;
 	plan.stack_top = plan.stack + stack_size;
 	plan.thread_pointer = round_up(plan.stack_top + tls_size(set), align);
 	plan.tls = plan.thread_pointer - tls_size(set);
@@ -115,15 +122,23 @@ static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capo
 	}
 	memcpy((void *)plan->tls, (const void *)set->tls_image, set->tls_file_size);
 	*(uint64_t *)plan->thread_pointer = plan->thread_pointer;
+	capos_set_stack_guard(plan->thread_pointer, __stack_chk_guard);
 	*thread = (struct capos_thread *)plan->descriptor;
 	(*thread)->map_address = base;
 	(*thread)->map_size = size;
+	(*thread)->stack_top = plan->stack_top;
 	return 0;
 }
 
-static int64_t free_memory(struct capos_thread *thread)
+/* What cannot be unmapped, because the kernel has no memory to note the hole, at least costs no
+ * frames any more. */
+static void free_memory(struct capos_thread *thread)
 {
-	return capos_virtual_memory_unmap(capos_caps.vm, thread->map_address, thread->map_size);
+	uint64_t address = thread->map_address, size = thread->map_size;
+
+	if (capos_virtual_memory_unmap(capos_caps.vm, address, size) < 0)
+		capos_virtual_memory_decommit(
+			capos_caps.vm, address + GUARD_BYTES, size - GUARD_BYTES);
 }
 
 int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *argument),
@@ -160,8 +175,8 @@ int64_t capos_thread_start(struct capos_thread **thread, int64_t (*entry)(void *
 	return 0;
 }
 
-/* The handle is written by whoever started the thread, after the thread began to run: the thread
- * itself may be early. */
+/* The handle is written by the thread that started this one, after it began to run, so it may not
+ * be there yet. */
 static capos_cap_t own_handle(struct capos_thread *thread)
 {
 	capos_cap_t handle;
@@ -172,24 +187,37 @@ static capos_cap_t own_handle(struct capos_thread *thread)
 	return handle;
 }
 
-__attribute__((noreturn)) void capos_thread_exit(int64_t result)
+/* The thread's last instructions, on its own stack. From the exchange on this memory may go at any
+ * time. The first thread's memory is the kernel's. */
+static __attribute__((noreturn)) void finish(struct capos_thread *thread)
 {
-	struct capos_thread *thread = capos_thread_self();
+	int64_t result = thread->result;
+	bool first = thread == &first_thread;
 
-	thread->result = result;
-	if (thread == &first_thread)
-		capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
-	/* From here on this memory may be unmapped at any time: no handler may run on it. */
-	if (capos_caps.thread_control != 0)
-		capos_notification_mask(~(uint64_t)0, 0, NULL);
 	notification_free_stack();
 	if (__atomic_exchange_n(&thread->detach_state, DETACH_ENDED, __ATOMIC_ACQ_REL) ==
 		DETACH_DETACHED) {
-		capos_release(own_handle(thread));
+		capos_release(first ? thread->handle : own_handle(thread));
+		if (first)
+			capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
 		capos_thread_unmap_and_exit(thread->map_address, thread->map_size, capos_caps.vm,
 			capos_caps.thread_control);
 	}
 	capos_exit((int)result, CAPOS_EXIT_SCOPE_THREAD);
+}
+
+__attribute__((noreturn)) void capos_thread_exit(int64_t result)
+{
+	struct capos_thread *thread = capos_thread_self();
+	uint64_t stack_top = thread == &first_thread ? first_stack_top : thread->stack_top;
+
+	thread->result = result;
+	if (capos_caps.thread_control != 0)
+		capos_notification_mask(~(uint64_t)0, 0, NULL);
+	/* In a handler this is the handler's stack, which finish() gives back. */
+	if (notification_on_stack())
+		capos_switch_stack(stack_top, finish, thread);
+	finish(thread);
 }
 
 int64_t capos_thread_join_timeout(struct capos_thread *thread, uint64_t timeout_ns, int64_t *result)
@@ -213,9 +241,9 @@ int64_t capos_thread_join_timeout(struct capos_thread *thread, uint64_t timeout_
 	if (result != NULL)
 		*result = thread->result;
 	capos_release(thread->handle);
-	return thread == &first_thread ? 0
-				       : free_memory(thread); /* the first thread's memory is the
-	                                                         kernel's, for the process's life */
+	if (thread != &first_thread)
+		free_memory(thread);
+	return 0;
 }
 
 int64_t capos_thread_join(struct capos_thread *thread, int64_t *result)

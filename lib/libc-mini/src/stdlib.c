@@ -16,7 +16,7 @@
 #include "internal.h"
 
 #define EXIT_ABORTED 134
-#define ATEXIT_MAX 64
+#define AT_EXIT_BLOCK 32 /* C promises 32; more take memory */
 
 static _Thread_local int error_number;
 
@@ -27,34 +27,65 @@ int *capos_errno_location(void)
 
 /* ---- ending ---- */
 
-static struct capos_mutex atexit_lock = CAPOS_MUTEX_INITIALIZER;
-static void (*atexit_functions[ATEXIT_MAX])(void);
-static uint32_t atexit_count;
+struct at_exit {
+	void (*function)(void *);
+	void *argument;
+};
 
-int atexit(void (*function)(void))
+struct at_exit_block {
+	struct at_exit_block *older;
+	uint32_t count;
+	struct at_exit entries[AT_EXIT_BLOCK];
+};
+
+static struct capos_mutex at_exit_lock = CAPOS_MUTEX_INITIALIZER;
+static struct at_exit_block first_block;
+static struct at_exit_block *newest = &first_block; /* guarded by at_exit_lock */
+
+int libc_at_exit(void (*function)(void *), void *argument)
 {
-	int result = -1;
+	int result = 0;
 
-	capos_mutex_lock(&atexit_lock);
-	if (atexit_count < ATEXIT_MAX) {
-		atexit_functions[atexit_count++] = function;
-		result = 0;
+	capos_mutex_lock(&at_exit_lock);
+	if (newest->count == AT_EXIT_BLOCK) {
+		struct at_exit_block *block = calloc(1, sizeof(*block));
+
+		if (block != NULL) {
+			block->older = newest;
+			newest = block;
+		} else {
+			result = -1;
+		}
 	}
-	capos_mutex_unlock(&atexit_lock);
+	if (result == 0)
+		newest->entries[newest->count++] = (struct at_exit){ function, argument };
+	capos_mutex_unlock(&at_exit_lock);
 	return result;
 }
 
+static void call_without_argument(void *function)
+{
+	((void (*)(void))function)();
+}
+
+int atexit(void (*function)(void))
+{
+	return libc_at_exit(call_without_argument, (void *)function);
+}
+
 /* The lock is not held while a function runs: it may register another. */
-static bool take_atexit_function(void (**function)(void))
+static bool take_at_exit(struct at_exit *entry)
 {
 	bool taken = false;
 
-	capos_mutex_lock(&atexit_lock);
-	if (atexit_count > 0) {
-		*function = atexit_functions[--atexit_count];
+	capos_mutex_lock(&at_exit_lock);
+	if (newest->count == 0 && newest->older != NULL)
+		newest = newest->older; /* the block is left to the end of the process */
+	if (newest->count > 0) {
+		*entry = newest->entries[--newest->count];
 		taken = true;
 	}
-	capos_mutex_unlock(&atexit_lock);
+	capos_mutex_unlock(&at_exit_lock);
 	return taken;
 }
 
@@ -65,10 +96,10 @@ _Noreturn void _Exit(int status)
 
 _Noreturn void exit(int status)
 {
-	void (*function)(void);
+	struct at_exit entry;
 
-	while (take_atexit_function(&function))
-		function();
+	while (take_at_exit(&entry))
+		entry.function(entry.argument);
 	stdio_flush_all();
 	_Exit(status);
 }

@@ -143,7 +143,7 @@ func Main(args []string, commands []Command) int {
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
-		s.toolSteps, s.seedSteps, s.panicSteps, s.imageSteps,
+		s.toolSteps, s.seedSteps, s.ccSteps, s.panicSteps, s.imageSteps,
 		s.systemSteps, s.goSteps, s.testdirSteps} {
 		list, err := more()
 		if err != nil {

@@ -1,7 +1,7 @@
 /* Threads, and waiting for each other.
  *
- * A thread has one reservation: a guard page that is never mapped, its stack (given frames as it
- * grows), its TLS block and its struct capos_thread. Whoever joins frees it; a detached thread
+ * A thread has one reservation: a guard of 64 KiB that is never mapped, its stack (given frames as
+ * it grows), its TLS block and its struct capos_thread. Whoever joins frees it; a detached thread
  * frees it itself as its last act. */
 #ifndef CAPOS_THREAD_H
 #define CAPOS_THREAD_H
