@@ -26,7 +26,8 @@ type ccCase struct {
 
 var ccCases = []ccCase{
 	{name: "int128", sources: []string{"int128.c"},
-		stdout: "319d7e7a6c2380c4 6c4b5\n-875358395 24197857203266735158629454382393982976\n"},
+		stdout: "319d7e7a6c2380c4 6c4b5\n" +
+			"-875358395 24197857203266735158629454382393982976\n"},
 	{name: "stack-protector", sources: []string{"protector.c"},
 		flags: []string{"-fstack-protector-all"}, stdout: "5\n"},
 	{name: "stack-protector-finds", sources: []string{"protector.c"},
