@@ -57,7 +57,9 @@ func (s *suite) ccSteps() ([]step, error) {
 	var steps []step
 	for _, compiler := range []string{"clang-19", "gcc"} {
 		steps = append(steps, step{name: "cc/" + compiler, cpus: 1,
-			run: func(ctx context.Context) []check { return s.ccChecks(ctx, compiler) }})
+			run: func(ctx context.Context) []check {
+				return s.ccChecks(ctx, compiler)
+			}})
 	}
 	return steps, nil
 }
