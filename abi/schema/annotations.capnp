@@ -1,13 +1,12 @@
 @0xbc87b27d8ba4b797;
-# Annotations that carry what Cap'n Proto itself has no words for: which errors a method may answer
-# with, which structures are shared memory with a fixed C layout, and which methods may block. The
+# Annotations that carry what Cap'n Proto itself has no words for: which structures are shared
+# memory with a fixed C layout, which methods may block, which objects a program may start with. The
 # generator reads them.
-
-using Errors = import "errors.capnp";
-
-annotation errors @0xdeb85b4f4489ba0d (method) :List(Errors.ErrorCode);
-# Every error the method itself can answer with. Errors of the call layer (bad capability,
-# unreadable message) are not repeated here; docs/abi.md lists them.
+#
+# It also reads the comments of methods, of the Opcodes and of the system calls. After the
+# description each parameter, result and error has an entry "NAME: text", continued in indented
+# lines. The text of an error says when it comes; a call with several mistakes gets one of their
+# errors. What the call layer may answer for any method is said at the Opcode and not repeated.
 
 annotation blocks @0xbfb0d9c14ff66dac (method) :Void;
 # The method may suspend the calling thread.

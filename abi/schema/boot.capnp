@@ -55,9 +55,19 @@ struct BootFile $C.fixed(64) {
 
 interface BootImage @0xdc6e7f80192a3b45 $C.grants([(name = "boot", bit = 11)]) {
   manifestSize @0 () -> (size :UInt64);
-  readManifest @1 (offset :UInt64, maxBytes :UInt32) -> (data :Data)
-    $C.errors([outOfRange, badAddress]);
-  map @2 () -> (addr :UInt64) $C.errors([noReservation, noMemory]);
-  # The whole image, read-only, in the caller's address space; once per process, later calls give
-  # the same address.
+  # Tells the size of the image's tables.
+  # size: bytes
+  readManifest @1 (offset :UInt64, maxBytes :UInt32) -> (data :Data);
+  # Reads the image's tables.
+  # offset: of the first byte
+  # maxBytes: how many bytes are wanted at most
+  # data: what there is
+  # outOfRange: offset is above the tables' size
+  # badAddress: data cannot be written
+  map @2 () -> (addr :UInt64);
+  # Maps the whole image, read-only; once per process, later calls give the same address.
+  # addr: where it begins
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or
+  #   as many of these as there may be
 }

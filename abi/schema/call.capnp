@@ -13,9 +13,14 @@
 
 const sysExit :UInt32 = 0;
 # RDI = exit code (its low 32 bits), RSI = ExitScope. Does not return.
+# invalidRequest: RSI is no ExitScope
 const sysCapEnter :UInt32 = 1;
 # RDI = min_complete, RSI = timeout_ns. RAX = completions available, or minus a TransportError.
 # With an Opcode in bits 8..15 of EAX the call is a register call: see docs/abi.md.
+# invalidRequest: RAX has bits above the opcode, or is no system call; the ring's indices are
+#   further apart than its queues are long; or there are submissions and the thread is in its
+#   notification handler
+# unsupportedOpcode: the opcode of a register call has no register form
 
 const exitScopeThread :UInt32 = 0;
 # ends the calling thread; the process ends with its last live thread

@@ -22,9 +22,16 @@ enum HostMessage {
 
 interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {
   # Hands files to whoever started the machine.
-  write @0 (name :Text, offset :UInt64, data :Data) -> ()
-    $C.errors([invalidArgument, badAddress, disconnected, noMemory]) $C.blocks;
-  # The name is relative; data is at most 65 536 bytes; data at offset 0 begins the file anew.
+  write @0 (name :Text, offset :UInt64, data :Data) -> () $C.blocks;
+  # Writes a piece of a file on the host. Data at offset 0 begins the file anew.
+  # name: a relative path, at most 255 bytes
+  # offset: of the first byte in the file
+  # data: at most 65 536 bytes
+  # invalidArgument: name is empty, longer, absolute, or has a component that is empty, "." or "..";
+  #   data is longer; or offset is above 2^63 - 65 537
+  # badAddress: name or data cannot be read; pieces of data before may have been written
+  # disconnected: the machine has no host channel
+  # noMemory: compact form only: no memory for the thread's buffer
 }
 
 enum ExitKind {

@@ -20,34 +20,92 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # The caller's address space below userTop. hint 0: the kernel chooses. Another hint is taken
   # exactly when that range is free and otherwise ignored. Sizes are rounded up to pages; hints and
   # addresses must be page-aligned.
-  map @0 (hint :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64)
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, noMemory,
-      noReservation]);
-  # Reserve and commit in one step. prot may carry commitDemandZero.
-  unmap @1 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
-  # Gives back range, frames and charges. Any part of a reservation, or parts of several, may be
-  # named; every page must be reserved. protectionDenied: the kernel placed the page (ring, CapSet,
-  # clock, boot image). protect, commit and decommit refuse it too.
-  protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved,
-      notCommitted, noMemory]);
-  # Every page must be committed. prot 0 keeps contents and frames; a later protect shows them
-  # again.
-  reserve @3 (hint :UInt64, size :UInt64) -> (addr :UInt64)
-    $C.errors([invalidArgument, misaligned, outOfRange, noReservation, noMemory]);
-  # Address space only.
-  commit @4 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
+  map @0 (hint :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64);
+  # Reserves and commits in one step.
+  # hint: where the range is to begin, a multiple of pageSize; 0: the kernel chooses
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec, and commitDemandZero
+  # addr: where the range begins
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: hint is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # protectionDenied: prot is writable and executable
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: less than size can be charged or reserved, no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
+  unmap @1 (addr :UInt64, size :UInt64) -> ();
+  # Gives back range, frames and charges. The range may be any part of a reservation, or parts of
+  # several.
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # invalidArgument: size is 0
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is not reserved, or another thread is taking it away
+  # protectionDenied: the kernel placed a page of the range (ring, CapSet, clock, boot image)
+  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
+  protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
+  # Changes what the program may do with committed pages. With prot 0 contents and frames stay; a
+  # later protect shows them again.
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec; 0: no access
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is not reserved, or another thread is taking it away
+  # notCommitted: part of the range is reserved only
+  # protectionDenied: prot is writable and executable, or more than the pages were mapped with
+  #   allow; or the kernel placed a page of the range
+  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
+  reserve @3 (hint :UInt64, size :UInt64) -> (addr :UInt64);
+  # Takes address space only: no memory is charged.
+  # hint: where the range is to begin, a multiple of pageSize; 0: the kernel chooses
+  # size: bytes, rounded up to pages
+  # addr: where the range begins
+  # invalidArgument: size is 0
+  # misaligned: hint is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: no memory for the kernel's records of the address space, or as many of these as there
+  #   may be
+  commit @4 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Pages not committed before become committed and read zero. Pages committed before keep contents,
   # mode and charge and take the new protection. All or nothing.
-  decommit @5 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec, and commitDemandZero; 0: no access
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is not reserved, or another thread is taking it away
+  # protectionDenied: prot is writable and executable, or more than the pages were mapped with
+  #   allow; or the kernel placed a page of the range
+  # noMemory: less can be charged or reserved than the range needs, no memory for the kernel's
+  #   records of the address space, or as many of these as there may be
+  decommit @5 (addr :UInt64, size :UInt64) -> ();
   # Frees frames and charges; the range stays reserved. Pages not committed are left alone.
-  query @6 (addr :UInt64) -> (info :Data) $C.errors([outOfRange, badAddress]);
-  # RegionInfo of the region around the address, or of the gap.
-  usage @7 () -> (usage :Data) $C.errors([badAddress]);
-  # MemoryUsage of the process.
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # invalidArgument: size is 0
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is not reserved, or another thread is taking it away
+  # protectionDenied: the kernel placed a page of the range
+  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
+  query @6 (addr :UInt64) -> (info :Data);
+  # Tells what an address is for.
+  # addr: any address of the user half
+  # info: RegionInfo of the region around the address, or of the gap
+  # outOfRange: addr is not below userTop
+  # badAddress: info cannot be written
+  usage @7 () -> (usage :Data);
+  # Tells what the process uses.
+  # usage: MemoryUsage
+  # badAddress: usage cannot be written
 }
 
 enum RegionState {
@@ -82,19 +140,55 @@ struct MemoryUsage $C.fixed(64) {
 }
 
 interface MemoryAllocator @0xc3d5e7f90b2c4d6e $C.grants([(name = "memory_allocator", bit = 4)]) {
-  create @0 (size :UInt64) -> (object :MemoryObject)
-    $C.errors([invalidArgument, noMemory, noSlots]);
-  # Zeroed frames, charged to the caller until the last holder lets go.
+  create @0 (size :UInt64) -> (object :MemoryObject);
+  # Makes an object of zeroed frames, which is charged to the caller until its last holder releases
+  # it.
+  # size: bytes, rounded up to pages
+  # object: the new object
+  # invalidArgument: size is 0
+  # noMemory: less than size can be charged or reserved, or there is no memory for the kernel's
+  #   records of it
+  # noSlots: the process holds as many capabilities as it may
 }
 
 interface MemoryObject @0xd4e6f8010c3d5e7f {
   info @0 () -> (pages :UInt64);
-  map @1 (hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64)
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, noReservation,
-      noMemory]);
-  unmap @2 (addr :UInt64, size :UInt64) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, notReserved, noMemory]);
-  # The range must be a mapping of this object.
-  protect @3 (addr :UInt64, size :UInt64, prot :UInt32) -> ()
-    $C.errors([invalidArgument, misaligned, outOfRange, protectionDenied, notReserved, noMemory]);
+  # Tells the object's size.
+  # pages: how many it has
+  map @1 (hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64);
+  # Maps a range of the object.
+  # hint: where the mapping is to begin, a multiple of pageSize; 0: the kernel chooses
+  # offset: of the object's first byte to be mapped, a multiple of pageSize
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec; 0: no access
+  # addr: where the mapping begins
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: hint or offset is no multiple of pageSize
+  # outOfRange: the range ends above userTop, or after the object
+  # protectionDenied: prot is writable and executable
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or
+  #   as many of these as there may be
+  unmap @2 (addr :UInt64, size :UInt64) -> ();
+  # Takes mappings of this object away.
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # invalidArgument: size is 0
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is no mapping of this object, or another thread is taking it away
+  # noMemory: the range cuts a mapping, and there is no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
+  protect @3 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
+  # Changes what the program may do with mappings of this object.
+  # addr: where the range begins
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec; 0: no access
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: addr is no multiple of pageSize
+  # outOfRange: the range ends above userTop
+  # notReserved: part of the range is no mapping of this object, or another thread is taking it away
+  # protectionDenied: prot is writable and executable
+  # noMemory: the range cuts a mapping, and there is no memory for the kernel's records of the
+  #   address space, or as many of these as there may be
 }

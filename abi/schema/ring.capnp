@@ -20,16 +20,65 @@ struct RingHeader $C.fixed(64) {
 }
 
 enum Opcode {
+  # What a submission asks for. compact, park, unpark and release also work in registers, see
+  # sysCapEnter; reserved opcodes do nothing.
   nop @0;
-  call @1;        # method call; parameters and results are Cap'n Proto messages in memory
-  recv @2;        # reserved for endpoints
-  return @3;      # reserved for endpoints
-  release @4;     # drop the capability
-  finish @5;      # reserved
+  # Completes, and does nothing else.
+  # invalidRequest: flags, method, cap or an argument is not zero
+  call @1;
+  # Calls a method with Cap'n Proto messages in memory. args: parameters address, parameters length,
+  # result address, result length. What the method answers itself comes as an applicationException.
+  # invalidRequest: flags or an argument after the fourth is not zero
+  # invokeFailed: the process holds no capability cap, or its interface has no such method
+  # invalidParamsBuffer: the parameters cannot be read, are longer than messageBytesMax, or find no
+  #   memory for the kernel's copy
+  # invalidResultBuffer: the result buffer has no room for any result, and the method has not acted;
+  #   or it cannot be written, and the method has: then a capability is released again, and bytes
+  #   read from a Console wait for the next reader
+  # malformedMessage: the parameters are no well-formed message, or a field has another type than
+  #   the method's
+  # applicationException: the method or the call layer answers an ErrorCode, which is in the
+  #   CapException that the result buffer holds
+  # exceptionTruncated: likewise, and the result buffer has no room for the CapException
+  recv @2;
+  # Reserved for endpoints.
+  # unsupportedOpcode: always
+  return @3;
+  # Reserved for endpoints.
+  # unsupportedOpcode: always
+  release @4;
+  # Drops the capability.
+  # invalidRequest: flags, method or an argument is not zero, or RDI has bits above the CapId
+  # invokeFailed: the process holds no capability cap
+  finish @5;
+  # Reserved.
+  # unsupportedOpcode: always
   park @6;
-  # cap = ParkSpace; args: address, expected, deadline_ns (absolute, waitForever for none)
-  unpark @7;      # cap = ParkSpace; args: address, count; value = threads woken
-  compact @8;     # method call; the parameters are the argument words, no message
+  # Waits while a 32-bit word holds a value. args: address, expected, deadline_ns (absolute,
+  # waitForever for none). value = ParkResult.
+  # invalidRequest: flags, method or an argument after the third is not zero, or RDI has bits above
+  #   the CapId
+  # invokeFailed: the process holds no ParkSpace or SharedParkSpace cap
+  # invalidArgument: expected does not fit 32 bits
+  # misaligned: address is no multiple of 4
+  # badAddress: the word cannot be read; for a SharedParkSpace, it is in no mapping of a
+  #   MemoryObject
+  unpark @7;
+  # Ends waits on a word, those first that came first. args: address, count. value = threads woken.
+  # invalidRequest: flags, method or an argument after the second is not zero, or RDI has bits above
+  #   the CapId
+  # invokeFailed: the process holds no ParkSpace or SharedParkSpace cap
+  # misaligned: address is no multiple of 4
+  # badAddress: for a SharedParkSpace, the word is in no mapping of a MemoryObject
+  compact @8;
+  # Calls a method; the arguments are the words of the compact form (call.capnp). The badAddress of
+  # a method is about Data and Text in this form, where the method itself reads and writes them.
+  # invalidRequest: flags is not zero, or RDI has bits above the method
+  # invokeFailed: the process holds no capability cap, or its interface has no such method
+  # invalidParamsBuffer: the array of argument words cannot be read
+  # invalidResultBuffer: the array of results cannot be written; the method has acted
+  # invalidArgument: a word is too wide for its parameter's type: bits above it are set, or it is
+  #   not the sign extension
 }
 
 struct Submission $C.fixed(64) {

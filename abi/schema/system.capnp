@@ -4,10 +4,14 @@
 using C = import "annotations.capnp";
 
 interface SystemInfo @0xed7f80192a3b4c56 $C.grants([(name = "system", bit = 12)]) {
-  process @0 () -> (info :Data) $C.errors([badAddress]);
-  # ProcessInfo of the caller.
-  release @1 () -> (text :Data) $C.errors([badAddress]);
-  # Kernel name, version, machine; one line.
+  process @0 () -> (info :Data);
+  # Tells what the kernel knows of the caller's process.
+  # info: ProcessInfo
+  # badAddress: info cannot be written
+  release @1 () -> (text :Data);
+  # Tells which kernel this is.
+  # text: its name, its version and the machine; one line
+  # badAddress: text cannot be written
 }
 
 struct ProcessInfo $C.fixed(64) {

@@ -5,11 +5,21 @@ using C = import "annotations.capnp";
 
 interface Timer @0xba4c5d6e7f801923 $C.grants([(name = "timer", bit = 9)]) {
   now @0 () -> (monotonicNs :UInt64, tick :UInt64);
-  # tick is the time-stamp counter just before the time was read: not the very reading the time was
-  # made from, and where the HPET is the clock not even of the same clock.
-  sleep @1 (durationNs :UInt64) -> () $C.errors([interrupted]) $C.blocks;
-  sleepUntil @2 (deadlineNs :UInt64) -> () $C.errors([interrupted]) $C.blocks;
+  # Tells the time. tick is the time-stamp counter just before the time was read: not the very
+  # reading the time was made from, and where the HPET is the clock not even of the same clock.
+  # monotonicNs: nanoseconds since start
+  # tick: the time-stamp counter
+  sleep @1 (durationNs :UInt64) -> () $C.blocks;
+  # Waits.
+  # durationNs: at least so many nanoseconds
+  # interrupted: a notification came first
+  sleepUntil @2 (deadlineNs :UInt64) -> () $C.blocks;
+  # Waits until a time, which may be past.
+  # deadlineNs: nanoseconds since start
+  # interrupted: a notification came first
   wall @3 () -> (unixNs :Int64);
+  # Tells the time of day.
+  # unixNs: nanoseconds since 1970-01-01 UTC
 }
 
 struct ClockPage $C.fixed(64) {

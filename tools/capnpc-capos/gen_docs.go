@@ -14,9 +14,11 @@ func generateReference(s *schema) ([]byte, error) {
 		"[abi.md](abi.md); this page lists what can be")
 	o.p("called, what it answers, and how shared memory is laid out.\n")
 	o.p("- [Objects a program may start with](#objects-a-program-may-start-with)")
+	o.p("- [System calls and opcodes](#system-calls-and-opcodes)")
 	o.p("- [Interfaces](#interfaces)\n- [Errors](#errors)\n- [Enums](#enums)\n- " +
 		"[Constants](#constants)\n- [Layouts](#layouts)\n")
 	referenceGrants(o, s)
+	referenceOperations(o, s)
 	o.p("## Interfaces\n")
 	for _, it := range s.interfaces {
 		referenceInterface(o, s, it)
@@ -79,10 +81,46 @@ func referenceInterface(o *out, s *schema, it *iface) {
 	for _, m := range it.methods {
 		o.p("#### %s.%s\n", it.name, m.name)
 		o.p("    %s\n", signature(s, m))
-		paragraph(o, m.doc)
+		paragraph(o, m.description)
 		o.p("- ordinal %d; %s", m.ordinal, blocking(m))
-		o.p("- compact form: %s", compactForm(m))
-		o.p("- errors: %s\n", errorNames(s, m))
+		o.p("- compact form: %s\n", compactForm(m))
+		referenceFields(o, "parameter", m.params)
+		referenceFields(o, "result", m.results)
+		referenceFails(o, m.fails)
+	}
+}
+
+func referenceFields(o *out, what string, side *structure) {
+	if len(side.fields) == 0 {
+		return
+	}
+	o.p("| %s | meaning |\n| --- | --- |", what)
+	for _, f := range side.fields {
+		o.p("| `%s` | %s |", f.name, cell(f.doc))
+	}
+	o.p("")
+}
+
+// referenceOperations shows the system calls and the opcodes: what each does and answers, besides
+// what the method answers that is called.
+func referenceOperations(o *out, s *schema) {
+	o.p("## System calls and opcodes\n")
+	for _, c := range s.consts {
+		if strings.HasPrefix(c.name, systemCallPrefix) {
+			o.p("### %s\n\nEAX = %d.\n", c.name, c.value)
+			paragraph(o, c.doc)
+			referenceFails(o, c.fails)
+		}
+	}
+	for _, e := range s.enums {
+		if e.name != "Opcode" {
+			continue
+		}
+		for i, it := range e.items {
+			o.p("### Opcode %s\n\nOpcode %d.\n", it.name, i)
+			paragraph(o, it.doc)
+			referenceFails(o, it.fails)
+		}
 	}
 }
 
@@ -164,17 +202,6 @@ func compactForm(m *method) string {
 			len(words))
 	}
 	return text + "; result word: " + result
-}
-
-func errorNames(s *schema, m *method) string {
-	var names []string
-	for _, code := range m.errors {
-		names = append(names, "`"+s.errors.items[code].name+"`")
-	}
-	if len(names) == 0 {
-		return "none of its own"
-	}
-	return strings.Join(names, ", ")
 }
 
 func referenceLayout(o *out, st *structure) {

@@ -42,6 +42,7 @@ func generateGoHost(s *schema) ([]byte, error) {
 	o.p("package abi\n")
 	goDeclarations(o, s, true)
 	goHostGrants(o, s)
+	goFails(o, s)
 	for _, e := range s.enums {
 		o.p("// %sNames are the names of the %s values.", upperFirst(enumName(e)),
 			enumName(e))

@@ -11,6 +11,7 @@
 //	                              kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
 //	docs/reference.md             the interface reference
+//	tests/fails.h                 every error that the tests have to provoke
 package main
 
 import (
@@ -45,6 +46,7 @@ func main() {
 		"go/syscall/zabi_capos.go": generateGoSyscall,
 		"go/host/abi.go":           generateGoHost,
 		"docs/reference.md":        generateReference,
+		"tests/fails.h":            generateFails,
 	}
 	for path, generate := range outputs {
 		text, err := generate(s)

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
 // Ids of the annotations in abi/schema/annotations.capnp.
 const (
-	annErrors = 0xdeb85b4f4489ba0d
 	annBlocks = 0xbfb0d9c14ff66dac
 	annFixed  = 0xeb4e11e646192524
 	annLength = 0xa4b9a8218739ca2f
@@ -57,6 +55,7 @@ type schema struct {
 	byID       map[uint64]*iface
 	errors     *enum
 	grants     []grant // by bit
+	failing    []failing
 }
 
 // grant is an object that a program may start with.
@@ -71,6 +70,7 @@ type constant struct {
 	kind  typeKind
 	value uint64
 	doc   string
+	fails []fail // of a system call
 }
 
 type enum struct {
@@ -79,7 +79,10 @@ type enum struct {
 	items []item
 }
 
-type item struct{ name, doc string }
+type item struct {
+	name, doc string
+	fails     []fail // of an opcode
+}
 
 type structure struct {
 	name      string
@@ -109,13 +112,14 @@ type iface struct {
 }
 
 type method struct {
-	name    string
-	doc     string
-	ordinal int
-	params  *structure
-	results *structure
-	errors  []int
-	blocks  bool
+	name        string
+	doc         string
+	description string // what of doc is not about single parameters, results and errors
+	ordinal     int
+	params      *structure
+	results     *structure
+	fails       []fail
+	blocks      bool
 }
 
 // loader holds the nodes of a request while they are turned into a schema.
@@ -173,6 +177,9 @@ func loadSchema(request []byte) (*schema, error) {
 	}
 	if l.out.errors == nil {
 		return nil, errors.New("the schema declares no enum ErrorCode")
+	}
+	if err := l.out.describeAll(); err != nil {
+		return nil, err
 	}
 	return l.out, l.out.orderGrants()
 }
@@ -267,7 +274,7 @@ func (l *loader) declare(node object, name string) error {
 			if err != nil {
 				return err
 			}
-			e.items = append(e.items, item{text, l.docs[id].member(i)})
+			e.items = append(e.items, item{name: text, doc: l.docs[id].member(i)})
 		}
 		if name == "ErrorCode" {
 			l.out.errors = e
@@ -406,18 +413,7 @@ func (l *loader) method(m object, ordinal int) (*method, error) {
 	if err := checkMethod(md); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if _, md.blocks, err = annotation(m, 1, annBlocks); err != nil {
-		return nil, err
-	}
-	value, present, err := annotation(m, 1, annErrors)
-	if err != nil || !present {
-		return md, err
-	}
-	codes, err := value.u16List(0)
-	for _, c := range codes {
-		md.errors = append(md.errors, int(c))
-	}
-	sort.Ints(md.errors)
+	_, md.blocks, err = annotation(m, 1, annBlocks)
 	return md, err
 }
 

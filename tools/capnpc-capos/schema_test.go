@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,7 +37,7 @@ func declare(t *testing.T, text string) error {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.capnp")
 	text = "@0xb5a9f8d1c2e3f405;\nusing C = import \"/annotations.capnp\";\nenum ErrorCode { " +
-		"none @0; }\n" + text
+		"none @0; tooBad @1; }\n" + text
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -58,29 +59,70 @@ func TestLayoutIsChecked(t *testing.T) {
 		"defaults":       "struct S $C.fixed(8) { a @0 :UInt64 = 5; }",
 	}
 	for want, text := range cases {
-		err := declare(t, text)
-		if want == "" && err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: error %v does not say %q", text, err, want)
-		}
+		refusal(t, want, text)
+	}
+}
+
+// refusal checks that declarations are taken, want "", or refused with an error that says want.
+func refusal(t *testing.T, want, text string) {
+	t.Helper()
+	err := declare(t, text)
+	if want == "" && err != nil {
+		t.Errorf("%s: %v", text, err)
+	}
+	if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("%s: error %v does not say %q", text, err, want)
 	}
 }
 
 func TestMethodsAreChecked(t *testing.T) {
-	for _, text := range []string{
-		"interface I { m @0 (a :List(UInt8)) -> (); }",
-		"interface I { m @0 (a :Float64) -> (); }",
-		"interface I { m @0 () -> (a :Data, b :UInt64); }",
-		"interface I { m @0 () -> (a :Text); }",
-		"interface I { m @0 () -> (a :I, b :I); }",
-		"interface I { m @0 (a :UInt32 = 7) -> (); }",
-		"interface J {} interface I extends(J) {}",
+	const does = "; # Does.\n"
+	for _, c := range [][2]string{
+		{"", "interface I { m @0 (a :UInt8) -> (b :Data)" + does + "# a: x\n# b: y\n}"},
+		{"parameter a: unsupported", "interface I { m @0 (a :List(UInt8)) -> ()" + does +
+			"# a: x\n}"},
+		{"parameter a: unsupported", "interface I { m @0 (a :Float64) -> ()" + does +
+			"# a: x\n}"},
+		{"only result", "interface I { m @0 () -> (a :Data, b :UInt64)" + does +
+			"# a: x\n# b: x\n}"},
+		{"result a: unsupported", "interface I { m @0 () -> (a :Text)" + does +
+			"# a: x\n}"},
+		{"only result", "interface I { m @0 () -> (a :I, b :I)" + does +
+			"# a: x\n# b: x\n}"},
+		{"defaults", "interface I { m @0 (a :UInt32 = 7) -> ()" + does + "# a: x\n}"},
+		{"inheritance", "interface J {} interface I extends(J) {}"},
 	} {
-		if declare(t, text) == nil {
-			t.Errorf("%s is accepted", text)
-		}
+		refusal(t, c[0], c[1])
+	}
+}
+
+func TestDescriptionsAreChecked(t *testing.T) {
+	const method = "interface I { m @0 (size :UInt64) -> ();\n"
+	for _, c := range [][2]string{
+		{"", method + "# Does.\n# size: bytes\n# tooBad: size is\n#   odd\n}"},
+		{"no description", method + "# size: bytes\n}"},
+		{"size is not described", method + "# Does.\n# tooBad: size is odd\n}"},
+		{"size has no text", method + "# Does.\n# size: \n}"},
+		{"tooBad has no text", method + "# Does.\n# size: bytes\n# tooBad: \n}"},
+		{"tooGood is no parameter", method +
+			"# Does.\n# size: bytes\n# tooGood: size is odd\n}"},
+		{"tooBad is described twice", method +
+			"# Does.\n# size: bytes\n# tooBad: odd\n# tooBad: even\n}"},
+		{"none is no parameter", method + "# Does.\n# size: bytes\n# none: always\n}"},
+		{"", "enum Opcode { go @0; # Goes.\n# tooBad: always\n}"},
+		{"Opcode.go: toBad", "enum Opcode { go @0; # Goes.\n# toBad: always\n}"},
+		{"sysGo: toBad", "const sysGo :UInt32 = 1; # Goes.\n# toBad: always\n"},
+	} {
+		refusal(t, c[0], c[1])
+	}
+}
+
+func TestEntriesAreSplit(t *testing.T) {
+	description, entries := splitEntries("Does what it is: told.\nMore.\n" +
+		"a: one\n  two\nb: three")
+	want := []entry{{"a", "one two"}, {"b", "three"}}
+	if description != "Does what it is: told.\nMore." || !slices.Equal(entries, want) {
+		t.Errorf("%q, %q", description, entries)
 	}
 }
 
@@ -295,12 +337,6 @@ func TestGrantsAreChecked(t *testing.T) {
 		"not a name": "interface J $C.grants([(name = \"a b\", bit = 0)]) {}",
 	}
 	for want, text := range cases {
-		err := declare(t, text)
-		if want == "" && err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: error %v does not say %q", text, err, want)
-		}
+		refusal(t, want, text)
 	}
 }

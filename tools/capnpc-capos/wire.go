@@ -217,27 +217,3 @@ func (o object) list(index int) ([]object, error) {
 	}
 	return elements, nil
 }
-
-// u16List returns the elements of a list of two-byte values: how a list of enumerants is stored.
-func (o object) u16List(index int) ([]uint16, error) {
-	if index >= o.count {
-		return nil, nil
-	}
-	ptr, seg, base, err := o.msg.resolve(o.segment, o.pointers+index)
-	if err != nil || ptr == 0 {
-		return nil, err
-	}
-	if ptr&3 != 1 || ptr>>32&7 != 3 {
-		return nil, errors.New("expected a list of two-byte values")
-	}
-	n := int(ptr >> 35)
-	b, err := o.msg.bytes(seg, base+offsetOf(ptr), (n+3)/4)
-	if err != nil {
-		return nil, err
-	}
-	values := make([]uint16, n)
-	for i := range values {
-		values[i] = binary.LittleEndian.Uint16(b[2*i:])
-	}
-	return values, nil
-}
