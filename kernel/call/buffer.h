@@ -1,9 +1,9 @@
-/* Runs of bytes that go with a call.
+/* Buffers: the bytes that go with a call.
  *
- * A Data or Text parameter is either part of the message, which the kernel has copied already, or,
- * in compact form, still at an address the caller named. A method does not care which: it reads
- * through buffer_read, and results through buffer_write. The functions that touch user memory are
- * the kernel's (or, in host tests, the test's). */
+ * The bytes of a Data or Text parameter are either part of the message, which the kernel has copied
+ * already, or, in compact form, still at a user address. A method need not know which. It reads
+ * parameters through buffer_read and writes results through buffer_write. The two functions that
+ * touch user memory are the kernel's, or in host tests the test's. */
 #ifndef CALL_BUFFER_H
 #define CALL_BUFFER_H
 
@@ -19,8 +19,8 @@ struct buffer_in {
 	size_t length;
 };
 
-/* Room to write: at kernel when that is not NULL, otherwise at the user address. length is how much
- * is written. */
+/* Room to write: at kernel when that is not NULL, otherwise at the user address. length counts the
+ * bytes written. */
 struct buffer_out {
 	void *kernel;
 	uint64_t user;
@@ -28,8 +28,9 @@ struct buffer_out {
 	size_t length;
 };
 
-/* Copy n bytes from and to the caller's address space; badAddress when any of them is out of reach.
- * Any address and any length are allowed, also ones that wrap. */
+/* Copy n bytes from and to the caller's address space. They fail with badAddress when any of the
+ * bytes cannot be accessed. Any address and any length are allowed, also ranges that wrap
+ * around. */
 MUST_CHECK status_t copy_from_user(void *dst, uint64_t src, size_t n);
 MUST_CHECK status_t copy_to_user(uint64_t dst, const void *src, size_t n);
 
@@ -46,9 +47,9 @@ MUST_CHECK static inline status_t buffer_read(
 	return STATUS_OK;
 }
 
-/* Appends up to n bytes, as far as they fit: a caller that knows an older, shorter structure gets
- * its beginning. Look at the remaining capacity before taking bytes out of a place they cannot be
- * put back into. */
+/* Appends up to n bytes, as far as they fit: a caller that was built with an older, shorter
+ * structure gets its beginning. A caller that takes bytes from a place to which it cannot return
+ * them has to look at the remaining capacity first. */
 MUST_CHECK static inline status_t buffer_write(struct buffer_out *buffer, const void *src, size_t n)
 {
 	size_t room = buffer->capacity - buffer->length;

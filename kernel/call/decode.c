@@ -181,7 +181,7 @@ status_t results_to_word(const struct method_desc *desc, const void *results,
 	return STATUS_OK;
 }
 
-/* ---- refusals ---- */
+/* ---- errors ---- */
 
 static unsigned int exception_type(unsigned int code)
 {

@@ -4,16 +4,15 @@
  * functions here are the only interpreter of them. A call goes through four steps, and a method's
  * handler sees none of the forms:
  *
- *   message:  decode_params_message   results_begin_message   desc->invoke   results_end_message
- *   compact:  decode_arguments (parameters and where results go)            desc->invoke
- * results_to_word
+ *   message:  decode_params_message, results_begin_message, desc->invoke, results_end_message
+ *   compact:  decode_arguments (parameters and where results go), desc->invoke, results_to_word
  *
  * A plain method in compact form skips all of it: its argument words are its parameters, the result
  * word its result.
  *
- * The decoder refuses before anything has happened: malformed messages, integers too wide for their
- * type, unreadable argument arrays, result buffers that cannot hold the result. A handler starts
- * with facts. */
+ * The decoder fails before the method runs: for malformed messages, integers too wide for their
+ * type, unreadable argument arrays, and result buffers that cannot hold the result. So a handler
+ * need not check these. */
 #ifndef CALL_DECODE_H
 #define CALL_DECODE_H
 
@@ -108,47 +107,47 @@ static inline int word_fits(const struct field_desc *field, uint64_t word)
 }
 
 /* Fills params from a message that the kernel has copied into its own memory. Data and Text
- * parameters point into it: it must live and stay unchanged until the method returns. Refuses:
+ * parameters point into the message, which must stay unchanged until the method returns. Fails with
  * malformedMessage. */
 MUST_CHECK status_t decode_params_message(
 	const struct method_desc *desc, const void *message, size_t size, void *params);
 
-/* Where the results of a compact call go besides the result word. */
+/* Where the results of a compact call go, besides the result word. */
 struct word_results {
 	uint64_t array; /* user address of the result array; 0 when the method has none */
 };
 
-/* Fills params, and results as far as the arguments say where they go, from the count argument
- * words of a compact call. When the method takes more words than that, the first is the user
- * address of an array holding all of them. Refuses: invalidArgument (an integer too wide for its
- * type), invalidParamsBuffer (the array cannot be read). */
+/* Fills params, and in results where Data goes, from the count argument words of a compact call.
+ * When the method takes more words than that, the first word is the user address of an array that
+ * holds all of them. Fails with invalidArgument (an integer too wide for its type) or
+ * invalidParamsBuffer (the array cannot be read). */
 MUST_CHECK status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments,
 	size_t count, void *params, void *results, struct word_results *where);
 
-/* The same from words that are in kernel memory already, desc->words of them. */
+/* The same from desc->words words in kernel memory. */
 MUST_CHECK status_t decode_words(const struct method_desc *desc, const uint64_t *words,
 	void *params, void *results, struct word_results *where);
 
 /* Zeroes results and, for a Data result, points it into the buffer, behind the place of the
- * message's structure. The handler writes there; nothing is copied afterwards. Refuses:
+ * message's structure. The handler writes there, so nothing is copied afterwards. Fails with
  * invalidResultBuffer when not even an empty result fits. */
 MUST_CHECK status_t results_begin_message(
 	const struct method_desc *desc, void *results, void *buffer, size_t capacity);
 
-/* Writes the result message around what the handler left. The result is its size in bytes. */
+/* Writes the result message around what the handler left, and returns its size in bytes. */
 size_t results_end_message(const struct method_desc *desc, const void *results, void *buffer);
 
 /* The capability result's place in results, or NULL when the method returns none. */
 struct object **results_object(const struct method_desc *desc, void *results);
 
 /* The result word of a compact call: 0 without results, the unsigned scalar, the number of bytes
- * written, or cap, the CapId of a capability result. Other results go to the array. Refuses:
- * invalidResultBuffer (the array cannot be written). */
+ * written, or cap, the CapId of a capability result. Other results go to the array. Fails with
+ * invalidResultBuffer when the array cannot be written. */
 MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results,
 	const struct word_results *where, uint32_t cap, uint64_t *word);
 
-/* Serialises a refusal as a CapException. The result is the message's size in bytes, or 0 when it
- * does not fit. */
+/* Writes an error as a CapException and returns the message's size in bytes, or 0 when it does not
+ * fit. */
 size_t encode_exception(void *buffer, size_t capacity, status_t status, uint64_t detail);
 
 #endif

@@ -1,6 +1,6 @@
-/* System calls: exit, and cap_enter with an operation in registers. This is the kernel's hottest
- * path, so it goes straight from the table's slot to the method, and methods whose words all are
- * scalars get them as they are. */
+/* System calls: exit, and cap_enter with an operation in registers. This is the hottest path of the
+ * kernel. It goes straight from the table's slot to the method, and methods that take only scalars
+ * get the argument words as they are. */
 #include "call/call.h"
 
 #include "call/trace.h"
@@ -16,7 +16,8 @@
 
 #define REGISTER_ARGUMENTS 5u
 
-/* On every call's way, and without an array that could overflow: no stack guard. */
+/* For functions on the path of every call that have no array that could overflow: no stack
+ * guard. */
 #define HOT __attribute__((no_stack_protector))
 
 /* Message buffers know their size, so that the thread needs one pointer for them. */
@@ -52,8 +53,8 @@ void call_buffer_trim(struct thread *thread)
 	}
 }
 
-/* The general form: buffers, several results, capabilities, argument arrays in memory, calls that
- * are watched. */
+/* The general form: buffers, several results, capabilities, argument arrays in memory, traced
+ * calls. */
 static __attribute__((noinline)) status_t call_compact_general(struct call *call,
 	const struct method_desc *method, const uint64_t *arguments, size_t count,
 	struct call_result *result)
@@ -179,8 +180,8 @@ int64_t call_release(struct process *process, cap_id_t cap)
 	return result;
 }
 
-/* The frame keeps the argument registers side by side, so they serve as the words where they are:
- * nothing writes to the frame while its thread is inside a method. */
+/* The trap frame keeps the argument registers side by side, so they serve as an array of words.
+ * Nothing writes to the frame while its thread is inside a method. */
 HOT static inline int64_t register_compact(
 	const struct trap_frame *frame, struct thread *thread, struct object *object)
 {
@@ -201,7 +202,7 @@ HOT static inline int64_t register_compact(
 	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)result.word : status;
 }
 
-/* The object is counted, or the id names nothing. */
+/* For a counted object, or an id that names nothing. */
 static __attribute__((noinline)) int64_t register_compact_counted(const struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
@@ -228,7 +229,7 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	thread_exit((int32_t)code);
 }
 
-/* Operations that are no methods name a capability by all of RDI. */
+/* Operations other than methods use all of RDI as the CapId. */
 static inline int64_t enter_park(const struct trap_frame *frame)
 {
 	if (frame->rdi > UINT32_MAX)
@@ -244,7 +245,7 @@ static inline int64_t enter_unpark(const struct trap_frame *frame)
 	return call_unpark(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx);
 }
 
-/* What is not frequent. */
+/* The rare operations. */
 static __attribute__((noinline)) int64_t enter_other(const struct trap_frame *frame)
 {
 	uint64_t opcode = frame->rax >> 8;

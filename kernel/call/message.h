@@ -2,9 +2,9 @@
  *
  * The framing is the standard stream framing: u32 segment count - 1 (always 0), u32 words, then the
  * words, of which the first is the root pointer. The reader works in place on a private copy of the
- * message and believes nothing in it: every pointer is checked against the segment before anything
+ * message and trusts nothing in it: every pointer is checked against the segment before anything
  * behind it is read. Only what a method's parameters can hold is understood: one struct with
- * integers, and byte lists. Far pointers and capabilities are refused.
+ * integers, and byte lists. Far pointers and capabilities make a message malformed.
  *
  *   struct pointer   bits 0..1 = 0, 2..31 offset in words from the next word, 32..47 data
  * words, 48..63 pointers list pointer     bits 0..1 = 1, 2..31 offset, 32..34 element size (2:
@@ -21,7 +21,8 @@
 #define MESSAGE_WORD_BYTES 8
 
 /* A struct inside a message. Both sections may be shorter than the schema says (an older caller) or
- * longer (a newer one): fields beyond the end read as zero, further ones are not looked at. */
+ * longer (a newer one). Fields beyond the end read as zero, and fields beyond the schema are
+ * ignored. */
 struct message_struct {
 	const uint8_t *segment;
 	uint32_t segment_words;
@@ -70,7 +71,8 @@ static inline size_t message_list_capacity(
 		~(size_t)(MESSAGE_WORD_BYTES - 1);
 }
 
-/* Writes an all-zero struct. The caller has checked that message_prefix_bytes fit. */
+/* Writes an all-zero struct. The caller has checked that message_prefix_bytes fit into the
+ * buffer. */
 void message_begin(
 	struct message_writer *writer, void *buffer, uint32_t data_words, uint32_t pointer_words);
 

@@ -1,11 +1,11 @@
 /* The capability ring: executes a thread's submissions and posts their completions.
  *
- * The ring page is the program's memory as much as the kernel's. Each entry is therefore copied
- * once and only the copy is used; of the indices, the kernel believes its own
- * (thread->submission_head, thread->completion_tail) and takes the program's as requests. An entry
- * into the kernel handles at most one ring full, and ends early when completions would not fit,
- * when a call was interrupted (the notification is delivered on the way out, and what was not taken
- * waits for the next entry), and when the thread is to die. models/ring.pml is the model. */
+ * Program and kernel share the ring page. Each entry is therefore copied once, and only the copy is
+ * used. Of the indices, the kernel trusts its own (thread->submission_head,
+ * thread->completion_tail) and takes the program's as requests. An entry into the kernel handles at
+ * most one ring full, and ends early when completions would not fit, when a call was interrupted
+ * (the notification is delivered on the way out, and what was not taken waits for the next entry),
+ * and when the thread is to die. models/ring.pml is the model. */
 #include "call/call.h"
 
 #include "call/message.h"
@@ -42,7 +42,7 @@ static int32_t deliver(const struct message_call *message, size_t size)
 	return (int32_t)size;
 }
 
-static int32_t deliver_refusal(
+static int32_t deliver_exception(
 	const struct call *call, const struct message_call *message, status_t status)
 {
 	if (!STATUS_IS_ERROR(status))
@@ -107,13 +107,13 @@ static int32_t execute_message(
 	size_t size = 0;
 	status_t status = invoke_message(call, method, message, &size);
 	if (status != STATUS_OK)
-		return deliver_refusal(call, message, status);
+		return deliver_exception(call, message, status);
 	int32_t result = deliver(message, size);
 	if (result < 0 && call->undo)
 		call->undo(call->undo_bytes, call->undo_size);
 	if (result < 0 && message->got.cap &&
 		cap_table_release(&call->process->caps, message->got.cap))
-		message->got.cap = 0; /* nobody learned its id */
+		message->got.cap = 0; /* the program did not learn its id */
 	return result;
 }
 
@@ -231,8 +231,8 @@ static void execute(const struct capos_submission *submission, struct capos_comp
 	}
 }
 
-/* Completions the program has not consumed, by its own account; more than the queue holds when its
- * index makes no sense. */
+/* The completions that the program has not consumed, by its own index. More than the queue holds
+ * when that index makes no sense. */
 static uint32_t completions_pending(const struct thread *thread)
 {
 	return thread->completion_tail -
@@ -280,8 +280,8 @@ static __attribute__((noinline)) void execute_until(struct thread *thread, uint3
 
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
-	/* Nothing is outstanding between entries: whatever can complete has completed before this
-	 * returns, so there is never anything to wait for. */
+	/* No call is outstanding between entries: every call that could complete has completed
+	 * before this returns, so there is nothing to wait for. */
 	(void)min_complete;
 	(void)timeout_ns;
 	struct thread *thread = thread_current();

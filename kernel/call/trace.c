@@ -3,8 +3,8 @@
  *     0.012345678 1/1 vm VirtualMemory.reserve(hint=0x0, size=0x4000000) = 0x7f0000000000
  *     0.012351200 1/2 #10003 ThreadHandle.join(timeoutNs=0xffffffffffffffff) = interrupted
  *
- * seconds since boot, process/thread, the capability's name as granted (or its id), the call, its
- * answer. A call that blocks is traced when it answers. */
+ * A line holds the seconds since boot, process and thread, the name under which the capability was
+ * granted (or its id), the call and its result. A call that blocks is traced when it returns. */
 #include "call/trace.h"
 
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static size_t line_length;    /* guarded by line_lock */
 static uint64_t method_counts[METHOD_COUNT], method_refusals[METHOD_COUNT]; /* atomic */
 static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                 /* atomic */
 
-/* Depends on every call so far and on their order. Two runs that differ in a call differ here. */
+/* A digest of all calls so far, in order. Two runs that differ in a call differ here. */
 static uint64_t order_digest; /* guarded by order_lock */
 static struct spinlock order_lock = SPINLOCK_INIT(OBJECT);
 

@@ -1,5 +1,5 @@
-/* Watching capability calls: one text line for each (`trace` on the command line) and counts per
- * method (`stats`). Off, it costs one predicted branch per call. */
+/* Tracing of capability calls: one text line for each (kernel parameter `trace`), and counts for
+ * each method (`stats`). When off, it costs one predicted branch a call. */
 #ifndef CAPOS_CALL_TRACE_H
 #define CAPOS_CALL_TRACE_H
 
@@ -18,13 +18,14 @@ extern bool trace_enabled;
 
 void call_trace_init(const char *command_line);
 
-/* A method has answered. params and results are its own structures; results mean something when
- * status is OK. */
+/* A method has returned. params and results are its own structures; results are valid when status
+ * is OK. */
 void call_observe(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap);
-/* A call named a capability the process does not hold, or a method it does not have. */
+/* A call named a capability that the process does not hold, or a method that the interface does not
+ * have. */
 void call_observe_miss(cap_id_t cap, uint32_t ordinal);
-/* park, unpark or release has: a and b are their arguments. */
+/* park, unpark or release has returned; a and b are its arguments. */
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
 /* A thread is about to leave by exit. */
 void call_observe_exit(int32_t code, uint64_t scope);

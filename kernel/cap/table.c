@@ -91,7 +91,7 @@ static status_t table_grow_locked(struct cap_table *table)
 	__atomic_store_n(&table->chunks[first / CAP_CHUNK_SLOTS], chunk, __ATOMIC_RELEASE);
 	table->slots += CAP_CHUNK_SLOTS;
 	for (uint32_t slot = first; slot < table->slots; slot++)
-		if (slot != 0) /* slot 0 stays a word no id can match: its generation is 0 */
+		if (slot != 0) /* slot 0 holds a word that no id matches: its generation is 0 */
 			free_queue_push_locked(table, slot, 1);
 	return STATUS_OK;
 }
@@ -187,7 +187,7 @@ struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 	if (word_kind(word) != CAP_SLOT_COUNTED)
 		return NULL;
 	spin_lock(&table->lock);
-	if (word_load(address) == word) { /* still there: the slot's own reference keeps it alive */
+	if (word_load(address) == word) { /* the object exists: the slot holds a reference */
 		object = cap_slot_object(word);
 		object_retain(object);
 	}

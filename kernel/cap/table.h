@@ -1,8 +1,9 @@
 /* A process's capability table: from CapId to kernel object.
  *
  * A CapId is (generation << 16) | slot. Slot 0 is never used and a generation is never 0, so no id
- * equals a small number. Each release moves the slot's generation on, and freed slots queue up
- * behind the other free ones, so a stale id stays dead for at least 65534 further uses of its slot.
+ * equals a small number. Each release increments the slot's generation, and a freed slot goes to
+ * the end of the queue of free slots. So a stale id names nothing for at least 65534 further uses
+ * of its slot.
  *
  * A slot is one 64-bit word that holds generation, object and kind together, so one load sees a
  * consistent pair:
@@ -12,9 +13,9 @@
  *    | generation | object address, or next free slot     |  kind  |
  *    +------------+---------------------------------------+--------+
  *
- * That makes the common lookup lock-free: an object that lives as long as the kernel needs no
- * reference, so the word alone answers. For a counted object the lock is taken, because between the
- * load and the retain the last reference could go. */
+ * So the common lookup needs no lock: an object that lives as long as the kernel needs no
+ * reference, and the word alone gives it. For a counted object the lock is taken, because the last
+ * reference could be dropped between the load and the retain. */
 #ifndef CAPOS_CAP_TABLE_H
 #define CAPOS_CAP_TABLE_H
 
@@ -44,18 +45,18 @@ struct cap_table {
 };
 
 void cap_table_init(struct cap_table *table);
-/* Drops every capability. Nobody uses the table any more. */
+/* Drops every capability. The table must not be in use any more. */
 void cap_table_destroy(struct cap_table *table);
 
-/* Sets a slot aside, so that a method which returns a capability can no longer fail for want of
- * one. The id names nothing until commit. STATUS(NO_SLOTS) when the table is full,
- * STATUS(NO_MEMORY) when it cannot grow. */
+/* Sets a slot aside, so that a method which returns a capability cannot fail later for lack of one.
+ * The id names nothing until commit. Fails with NO_SLOTS when the table is full, with NO_MEMORY
+ * when it cannot grow. */
 status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 /* Gives the slot its object and takes over the caller's reference. */
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
 void cap_table_abandon(struct cap_table *table, cap_id_t cap);
 
-/* reserve and commit in one. On refusal the reference stays with the caller. */
+/* reserve and commit in one step. On failure the reference stays with the caller. */
 status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap) MUST_CHECK;
 /* Drops the capability; false when the id names nothing. May run the object's destroy hook. */
 bool cap_table_release(struct cap_table *table, cap_id_t cap) MUST_CHECK;
@@ -75,7 +76,7 @@ static inline struct object *cap_slot_object(uint64_t word)
 		~CAP_SLOT_KIND_MASK);
 }
 
-/* The object, when it is one that needs no reference; NULL when the id names nothing or another
+/* The object, when it is one that needs no reference. NULL when the id names nothing or another
  * kind. For the hottest path. */
 static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
 {
@@ -85,8 +86,8 @@ static inline struct object *cap_table_lookup_static(struct cap_table *table, ca
 	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
 	if (__builtin_expect(!chunk, 0))
 		return NULL;
-	/* With generation and kind as wanted this clears both, and leaves the address without its
-	 * upper bits. */
+	/* When generation and kind are the wanted ones, this clears both and leaves the address
+	 * without its upper bits. */
 	uint64_t word = __atomic_load_n(&chunk[cap % CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
 	word ^= (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
 	if (__builtin_expect(word & (0xffffull << 48 | CAP_SLOT_KIND_MASK), 0))

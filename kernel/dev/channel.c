@@ -1,9 +1,9 @@
 /* The host channel: messages over a byte transport.
  *
  * Sending takes one lock for a whole message. Receiving is driven by the transport's interrupt and
- * by readers: both pump what the input buffer has room for and leave the rest in the device, which
- * holds the host back. Console keys are delivered after the input lock is dropped, because whoever
- * takes them has locks of its own. */
+ * by readers: both take what the input buffer has room for and leave the rest in the device, which
+ * makes the host wait. Console keys are delivered after the input lock is dropped, because their
+ * handler takes locks of its own. */
 #include "dev/channel.h"
 
 #include <stdarg.h>
@@ -30,7 +30,7 @@ struct message_header {
 
 static struct transport transport;
 static bool present;   /* messages go out */
-static bool listening; /* messages come in, or what the terminal makes of typing */
+static bool listening; /* messages come in, or the terminal makes them from typing */
 static void (*key_handler)(uint32_t kind); /* set once at boot */
 
 static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
@@ -66,8 +66,8 @@ void channel_init(const char *command_line, struct virtio_device *console)
 			   "this port");
 		kmem_free(buffer);
 	}
-	/* An empty message says that the kernel listens: what the host sent earlier would be lost
-	 * while the device is set up. */
+	/* An empty message tells the host that the kernel listens. What the host sent earlier would
+	 * be lost while the device is set up. */
 	if (present)
 		channel_send(CAPOS_HOST_MESSAGE_NONE, NULL, 0, NULL, 0);
 }
@@ -126,7 +126,7 @@ void channel_drain(void)
 	spin_unlock(&send_lock);
 }
 
-/* Moves what has arrived into the input buffer, as far as it has room, and wakes readers. */
+/* Moves received bytes into the input buffer, as far as it has room, and wakes readers. */
 static void pump_locked(void)
 {
 	const uint8_t *bytes;
@@ -203,7 +203,7 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 			&input, buffer, size < CHANNEL_READ_MAX ? size : CHANNEL_READ_MAX);
 	spin_unlock(&input_lock);
 	if (*got)
-		pump_and_deliver(); /* there is room now for what waits in the device */
+		pump_and_deliver(); /* there is room now for bytes that wait in the device */
 	return status;
 }
 

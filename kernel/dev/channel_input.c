@@ -1,5 +1,5 @@
-/* Frame parser and input buffer of the host channel: see channel_input.h. Frames of a type it does
- * not know are skipped. */
+/* Message parser and input buffer of the host channel: see channel_input.h. Messages of an unknown
+ * type are skipped. */
 #include "dev/channel_input.h"
 
 #include <capos/abi.h>

@@ -1,5 +1,5 @@
-/* The receiving half of the host channel without the machine: takes messages apart, keeps standard
- * input in a ring buffer, collects keys. Pure, so that it is tested on the host. */
+/* The receiving half of the host channel, without the machine: it takes messages apart, keeps
+ * standard input in a ring buffer and collects keys. Pure, so that it is tested on the host. */
 #ifndef CAPOS_DEV_CHANNEL_INPUT_H
 #define CAPOS_DEV_CHANNEL_INPUT_H
 
@@ -15,7 +15,7 @@ struct channel_input {
 	size_t start, count;
 	bool ended;
 
-	/* Keys seen and not yet handled: a bit per NotificationKind. */
+	/* Keys received and not yet handled, a bit for each NotificationKind. */
 	uint64_t keys;
 
 	/* The message being received. */
@@ -31,7 +31,7 @@ size_t channel_input_room(const struct channel_input *input);
 /* Takes size bytes, at most channel_input_room() of them. */
 void channel_input_feed(struct channel_input *input, const uint8_t *bytes, size_t size);
 size_t channel_input_take(struct channel_input *input, void *to, size_t size);
-/* Puts back in front what was taken last, at most reserve bytes; what does not fit is lost. */
+/* Puts the bytes taken last back in front, at most reserve bytes; more are lost. */
 void channel_input_put_back(struct channel_input *input, const void *from, size_t size);
 
 #endif

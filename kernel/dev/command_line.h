@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 /* The next parameter called name, at or after *at, which moves behind it. value and length describe
- * what follows the '=' (length 0 without one). Start with *at at the beginning of the line; false
+ * the text after the '=' (length 0 without one). Start with *at at the beginning of the line. False
  * when none is left. */
 bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
-/* Is the parameter there, with this value (NULL: with any or none)? */
+/* Whether the parameter is there, with this value (NULL: any value or none). */
 bool command_line_has(const char *line, const char *name, const char *value);
 
 /* The number that is the parameter's value, decimal or 0x; without the parameter, or a number

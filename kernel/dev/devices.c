@@ -1,6 +1,6 @@
 /* Finds the machine's devices and hands each to its driver. virtio-mmio devices cannot be probed
- * for: the machine's maker appends one `virtio_mmio.device=SIZE@BASE:IRQ` parameter to the command
- * line for each. PCI is searched for what is then still missing. */
+ * for, so the virtual machine monitor appends one parameter `virtio_mmio.device=SIZE@BASE:IRQ` to
+ * the command line for each. PCI is searched for devices that are still missing then. */
 #include "dev/devices.h"
 
 #include <stddef.h>

@@ -1,5 +1,4 @@
-/* The machine's devices, as far as the kernel itself drives them: host channel, entropy, wall
- * clock. */
+/* The devices that the kernel itself drives: host channel, entropy, wall clock. */
 #ifndef CAPOS_DEV_DEVICES_H
 #define CAPOS_DEV_DEVICES_H
 

@@ -1,12 +1,12 @@
 /* Random bytes: a ChaCha20 generator with fast key erasure.
  *
  * The state is one key. Each request spends it: the first half of a block becomes the next key, the
- * second half keys the stream for this request alone. Whoever sees the state later can therefore
- * not tell what was handed out before, and the lock is held for one block.
+ * second half keys the stream for this request alone. So the state at a later time does not reveal
+ * what was given out before, and the lock is held for one block only.
  *
- * Seeds are mixed in by XOR into the key, followed by a block: bytes an attacker knows or chooses
- * cannot undo others. RDSEED, RDRAND and the entropy device make the generator seeded. The
- * time-stamp counter is mixed in too, but proves nothing and does not count. */
+ * Seeds are mixed in by XOR into the key, followed by a block, so bytes that an attacker knows or
+ * chooses cannot cancel others. RDSEED, RDRAND and the entropy device make the generator seeded.
+ * The time-stamp counter is mixed in too, but does not make it seeded. */
 #include "dev/entropy.h"
 
 #include "arch/x86_64/cpu.h"
@@ -86,7 +86,7 @@ static bool rdrand(uint64_t *word)
 	return false;
 }
 
-/* A source that fails, or repeats itself word for word, is broken and does not count. */
+/* A source that fails, or gives the same word twice, is broken and does not count. */
 static void seed_from_processor(bool present, bool (*draw)(uint64_t *), uint32_t source)
 {
 	uint64_t words[HARDWARE_SEED_WORDS];
@@ -113,8 +113,8 @@ static void reseed(void)
 	virtio_rng_request();
 }
 
-/* A device may give fewer bytes than it was asked for: it counts as a source when it has given a
- * key's worth. */
+/* A device may give fewer bytes than it was asked for. It counts as a source when it has given as
+ * many as a key has. */
 static void seed_from_device(const void *bytes, size_t size)
 {
 	static uint64_t received; /* atomic */
@@ -126,8 +126,8 @@ void entropy_init(struct virtio_device *rng)
 {
 	bool device = rng && virtio_rng_init(rng, seed_from_device);
 	reseed();
-	/* Programs want their first random bytes at once; with no processor source it is worth
-	 * waiting for the device a little. */
+	/* Programs need their first random bytes at once. Without a processor source it is worth
+	 * waiting a little for the device. */
 	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
 	while (device && !sources && clock_now_ns() < until) {
 		virtio_rng_request();
@@ -144,7 +144,7 @@ bool entropy_begin(struct entropy_stream *stream)
 	bool seeded = sources != 0;
 	bool due = requests_since_seed >= RESEED_REQUESTS;
 	if (due)
-		requests_since_seed = 0; /* one caller reseeds, others go on */
+		requests_since_seed = 0; /* one caller reseeds, other callers go on */
 	else
 		requests_since_seed++;
 	spin_unlock(&generator_lock);

@@ -1,5 +1,5 @@
-/* The kernel's random generator. It stands among the devices, because the processor and the entropy
- * device feed it; its users are the loader and the EntropySource capability. */
+/* The kernel's random generator. It is a device, because the processor and the entropy device feed
+ * it. Its users are the loader and the EntropySource capability. */
 #ifndef CAPOS_DEV_ENTROPY_H
 #define CAPOS_DEV_ENTROPY_H
 
@@ -13,8 +13,8 @@ struct virtio_device;
 
 #define ENTROPY_BLOCK_BYTES CHACHA_BLOCK_BYTES
 
-/* The random bytes of one request, block by block. What is in it is secret: entropy_end() wipes it.
- */
+/* The random bytes of one request, block by block. Its contents are secret; entropy_end() wipes
+ * them. */
 struct entropy_stream {
 	uint8_t key[CHACHA_KEY_BYTES];
 	uint32_t counter;
@@ -22,14 +22,14 @@ struct entropy_stream {
 
 /* Boot, once: seeds from the processor and, when there is one, the entropy device. */
 void entropy_init(struct virtio_device *rng);
-/* False while there has been no seed; the stream is then no stream. */
+/* False while there has been no seed; the stream must not be used then. */
 bool entropy_begin(struct entropy_stream *stream);
 void entropy_next(struct entropy_stream *stream, uint8_t block[ENTROPY_BLOCK_BYTES]);
 void entropy_end(struct entropy_stream *stream);
-/* All of that for kernel memory; false while there has been no seed (the memory is then
- * untouched). */
+/* Fills kernel memory with random bytes. False while there has been no seed, and the memory is
+ * unchanged. */
 bool entropy_fill(void *buffer, size_t size);
-/* The sources that have given seeds, as EntropySource.status tells them. */
+/* The sources that have given seeds, as EntropySource.status reports them. */
 uint32_t entropy_sources(void);
 
 #endif

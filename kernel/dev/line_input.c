@@ -1,5 +1,5 @@
-/* See line_input.h. A finished line for which the messages not yet taken leave no room stays in the
- * editor; that is told by a bell. */
+/* See line_input.h. When the pending messages leave no room for a finished line, the line stays in
+ * the editor, and a bell tells the person. */
 #include "dev/line_input.h"
 
 #include <capos/abi.h>
@@ -65,7 +65,8 @@ static size_t key(
 	return show(echo, add_message(input, CAPOS_HOST_MESSAGE_KEY, &kind, 1) ? name : "\a");
 }
 
-/* One character, which may have several bytes: continuation bytes go with what they continue. */
+/* Removes one character, which may have several bytes: continuation bytes go with the byte they
+ * continue. */
 static size_t erase(struct line_input *input, char echo[LINE_ECHO_MAX])
 {
 	if (!input->length)

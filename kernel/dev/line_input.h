@@ -1,5 +1,5 @@
-/* What a person types, made into what the host channel would send: lines of standard input, its
- * end, and keys. Pure.
+/* Makes typed bytes into the messages that a host would send: lines of standard input, its end, and
+ * keys. Pure.
  *
  * A line can be edited until it is finished: backspace takes the last character away, Ctrl-U the
  * line. Ctrl-C and Ctrl-\ are keys, Ctrl-D on an empty line is the end of the input, otherwise it
@@ -23,10 +23,10 @@ struct line_input {
 	/* The line being edited. */
 	uint8_t line[LINE_BYTES_MAX];
 	size_t length;
-	bool after_return; /* a line feed now belongs to the carriage return before it */
+	bool after_return; /* the next line feed belongs to the carriage return before it */
 };
 
-/* Takes one byte typed. Returns how many bytes are to be shown, which are in echo. */
+/* Takes one typed byte. Returns the number of bytes to be shown, which are in echo. */
 size_t line_input_type(struct line_input *input, uint8_t byte, char echo[LINE_ECHO_MAX]);
 /* Up to max bytes of messages, valid until the next call; NULL when there are none. */
 const uint8_t *line_input_take(struct line_input *input, size_t max, size_t *got);

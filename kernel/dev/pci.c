@@ -1,6 +1,6 @@
-/* PCI configuration space: see pci.h. What a function says of itself is data of a stranger: every
- * offset is masked or checked, and every walk ends after as many steps as configuration space has
- * room for. */
+/* PCI configuration space: see pci.h. The kernel does not trust what a function says of itself:
+ * every offset is masked or checked, and every walk ends after as many steps as configuration space
+ * has room for. */
 #include "dev/pci.h"
 
 #include "arch/x86_64/arch.h"
@@ -62,15 +62,15 @@ void pci_write16(const struct pci_function *function, unsigned offset, uint16_t 
 	outw(CONFIG_DATA + (offset & 2), value);
 }
 
-/* Without a host bridge the address port does not keep what is written to it. */
+/* Without a host bridge the address port does not keep a written value. */
 static bool pci_present(void)
 {
 	outl(CONFIG_ADDRESS, CONFIG_ENABLE);
 	return inl(CONFIG_ADDRESS) == CONFIG_ENABLE;
 }
 
-/* Buses found behind bridges and not visited yet. A bridge may name any bus, its own too: each is
- * visited once. */
+/* Buses found behind bridges and not visited yet. A bridge may name any bus, even its own, so each
+ * is visited only once. */
 struct bus_set {
 	uint64_t found[BUSES / 64], visited[BUSES / 64];
 };
@@ -128,7 +128,7 @@ bool pci_capability_next(
 	if (!*at && !(pci_read16(function, PCI_STATUS) & STATUS_CAPABILITIES))
 		return false;
 	unsigned link = *at ? *at + 1 : PCI_CAPABILITIES;
-	/* A chain that is longer than there is room for capabilities runs in a circle. */
+	/* A chain longer than configuration space has room for is a circle. */
 	for (unsigned i = 0; i < CONFIG_BYTES / 4; i++) {
 		unsigned next = pci_read8(function, link) & ~3u;
 		if (next < CAPABILITIES_FIRST)
@@ -142,7 +142,7 @@ bool pci_capability_next(
 	return false;
 }
 
-/* Writes ones to a register, reads which stick and puts back what was there. */
+/* Writes ones to a register, reads which bits stick, and restores the old value. */
 static uint32_t probe_bits(const struct pci_function *function, unsigned offset)
 {
 	uint32_t before = pci_read32(function, offset);

@@ -1,6 +1,6 @@
 /* PCI configuration space by the ports every PC has (PCI Local Bus 3.0, section 3.2.2.3.2): finding
- * functions, their capabilities and their memory. Boot only, on CPU 0: the two ports are one
- * register pair for the whole machine, and nothing here takes a lock. */
+ * functions, their capabilities and their memory. Boot only, on CPU 0, because the two ports are
+ * one register pair for the whole machine and these functions take no lock. */
 #ifndef CAPOS_DEV_PCI_H
 #define CAPOS_DEV_PCI_H
 
@@ -45,18 +45,18 @@ uint32_t pci_read32(const struct pci_function *function, unsigned offset);
 void pci_write16(const struct pci_function *function, unsigned offset, uint16_t value);
 void pci_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 
-/* Calls visit for every function of every bus that the machine's firmware has numbered. None
- * without PCI. */
+/* Calls visit for every function of every bus that the firmware has numbered; for none without
+ * PCI. */
 void pci_enumerate(
 	void (*visit)(const struct pci_function *function, void *argument), void *argument);
 
-/* The next capability with the id behind *at, which moves to its offset; begin with *at = 0. size:
- * how many bytes of it the caller will read; one that is cut off by the end of configuration space
- * is passed over. */
+/* The next capability with this id behind *at, which moves to its offset. Begin with *at = 0. size
+ * is the number of bytes that the caller will read; a capability cut off by the end of
+ * configuration space is skipped. */
 bool pci_capability_next(
 	const struct pci_function *function, uint8_t id, unsigned size, unsigned *at);
 
-/* Where the firmware has put a memory BAR, and its size: false for one that is absent, in port
+/* The place and size of a memory BAR, as the firmware set it. False for one that is absent, in port
  * space, not placed, or beyond what a processor can address. */
 struct pci_memory {
 	paddr_t base;

@@ -1,5 +1,5 @@
-/* Reading the real-time clock through ports 0x70 and 0x71: two equal readings outside an update
- * make one. */
+/* Reads the real-time clock through ports 0x70 and 0x71. Two equal readings outside an update count
+ * as one. */
 #include "dev/rtc.h"
 
 #include "arch/x86_64/cpu.h"

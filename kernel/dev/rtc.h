@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seconds since 1970-01-01 UTC; false when there is no such clock or it shows nonsense. The clock
- * is taken to run in UTC. */
+/* Seconds since 1970-01-01 UTC. False when there is no such clock or its values make no sense. The
+ * clock is assumed to run in UTC. */
 bool rtc_read(int64_t *unix_s);
 
-/* The same from register values; pure. status_b is register B: its bits say BCD or binary, 12 or 24
+/* The same from register values. Pure. status_b is register B; its bits say BCD or binary, 12 or 24
  * hours. */
 struct rtc_time {
 	uint8_t second, minute, hour, day, month, year;

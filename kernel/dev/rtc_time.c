@@ -1,4 +1,5 @@
-/* Register values of the PC's real-time clock to Unix time. Two-digit years are of this century. */
+/* Converts register values of the PC's real-time clock to Unix time. Two-digit years are of this
+ * century. */
 #include "dev/rtc.h"
 
 #define STATUS_B_24_HOURS 0x02

@@ -1,6 +1,6 @@
-/* A screen of rows and columns that scrolls. What it shows is kept in cells as well: reading a
- * framebuffer back is slow, and scrolling redraws only cells whose character changes. Characters
- * are those of ISO 8859-1; others show as a question mark. */
+/* A screen of rows and columns that scrolls. Its contents are kept in cells as well, because
+ * reading a framebuffer is slow. Scrolling redraws only cells whose character changes. Characters
+ * are those of ISO 8859-1; others appear as a question mark. */
 #include "dev/screen.h"
 
 #include "core/string.h"
@@ -81,7 +81,8 @@ static void clear(void)
 {
 	for (uint32_t row = 0; row < screen.rows; row++) {
 		for (uint32_t column = 0; column < screen.columns; column++) {
-			cells[row][column] = 0; /* not what is to be shown, whatever is there */
+			cells[row][column] =
+				0; /* differs from every character, so that the cell is drawn */
 			set_cell(row, column, ' ');
 		}
 	}

@@ -1,5 +1,5 @@
-/* See terminal.h. What is typed comes from the serial port; it is made into lines and echoed when
- * the host channel's input asks for more, under that one's lock. */
+/* See terminal.h. Typed bytes come from the serial port. They are made into lines and echoed when
+ * the host channel's input asks for more, under its lock. */
 #include "dev/terminal.h"
 
 #include <capos/abi.h>
@@ -39,7 +39,7 @@ void terminal_use_screen(const struct boot_info *boot, uint64_t reach)
 	}
 }
 
-/* Up to the end of a line, or PIECE_BYTES_MAX. */
+/* The length of the piece up to the end of a line, at most PIECE_BYTES_MAX. */
 static size_t piece_of(const char *text, size_t size)
 {
 	size_t piece = 0;
@@ -102,7 +102,7 @@ void terminal_message(
 		write_end(&record);
 		break;
 	default:
-		break; /* logged as well, or meant for a host only */
+		break; /* logged as well, or for a host only */
 	}
 }
 

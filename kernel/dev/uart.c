@@ -62,8 +62,8 @@ static bool uart_wait(uint16_t port, uint8_t status)
 		if (inb(port + UART_LINE_STATUS) & status)
 			return true;
 		if (!panic_begun())
-			tlb_serve(); /* a byte takes long on a real line, and others may be waiting
-			                for this CPU's answer */
+			tlb_serve(); /* a byte takes long on a real line, and other CPUs may wait
+			                for this one to answer */
 		cpu_relax();
 	}
 	return false;
@@ -90,7 +90,7 @@ void uart_log_write(const char *text, size_t size)
 
 void uart_log_listen(void (*received)(void))
 {
-	uart_log_write(NULL, 0); /* finds out whether there is a port */
+	uart_log_write(NULL, 0); /* checks whether there is a port */
 	if (log_state == PORT_READY && isa_interrupt_register(COM1_LINE, received))
 		outb(COM1 + UART_INTERRUPT_ENABLE, 0x01); /* received data */
 }
@@ -109,8 +109,8 @@ void uart_log_drain(void)
 		(void)uart_wait(COM1, LINE_STATUS_IDLE);
 }
 
-/* The host may be slow to read, so this waits as long as it takes, answering other CPUs meanwhile.
- * An empty transmitter takes a FIFO full. */
+/* The host may read slowly, so this waits without a bound and answers other CPUs meanwhile. An
+ * empty transmitter takes as many bytes as its FIFO has. */
 static void com2_write(const void *bytes, size_t size)
 {
 	const uint8_t *byte = bytes;

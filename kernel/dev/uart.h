@@ -8,15 +8,15 @@
 
 #include "dev/transport.h"
 
-/* Sends bytes to COM1, polled; usable from the first instruction of C on, in any context. Without a
- * port there it drops them. */
+/* Sends bytes to COM1, polled. Usable from the first instruction of C on, in any context. Without a
+ * port the bytes are dropped. */
 void uart_log_write(const char *text, size_t size);
 
-/* What is typed at COM1: received is called in an interrupt when there is something,
- * uart_log_receive() takes a byte of it. */
+/* Input of COM1: received is called in an interrupt when there is a byte, uart_log_receive() takes
+ * it. */
 void uart_log_listen(void (*received)(void));
 bool uart_log_receive(uint8_t *byte);
-/* Waits, within reason, until everything has left the port. */
+/* Waits, for a bounded time, until all bytes have left the port. */
 void uart_log_drain(void);
 
 /* Prepares COM2 as a byte transport with a receive interrupt; false when there is no such port. */

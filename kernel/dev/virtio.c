@@ -2,7 +2,7 @@
  *
  * A queue lives in one zeroed page: descriptors at 0, available ring behind them, used ring at
  * 2048, which satisfies the legacy layout with a queue alignment of 2048 as well as the modern one.
- * Nothing the device writes is used as an index or a length without a check. */
+ * No number that the device writes is used as an index or a length without a check. */
 #include "dev/virtio.h"
 
 #include "arch/x86_64/cpu.h"
@@ -117,8 +117,8 @@ void virtqueue_kick(struct virtqueue *queue)
 {
 	if (queue->available->index == queue->available_index)
 		return;
-	/* Descriptors and ring entries are visible before the index, the index before the device's
-	 * wish is read. */
+	/* Descriptors and ring entries must be visible before the index, and the index before the
+	 * device's wish for a notification is read. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	queue->available->index = queue->available_index;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,6 +1,6 @@
-/* virtio devices (virtio 1.2) and split virtqueues (section 2.7). Just what a console and an
- * entropy source need: one page per queue, buffers at fixed kernel addresses, no indirect
- * descriptors. How registers are reached is a transport's business: virtio_mmio.c, virtio_pci.c. */
+/* virtio devices (virtio 1.2) and split virtqueues (section 2.7). They offer only what a console
+ * and an entropy source need: one page for a queue, buffers at fixed kernel addresses, no indirect
+ * descriptors. A transport reaches the registers: virtio_mmio.c, virtio_pci.c. */
 #ifndef CAPOS_DEV_VIRTIO_H
 #define CAPOS_DEV_VIRTIO_H
 
@@ -36,7 +36,7 @@ struct virtio_pci {
 struct virtio_device {
 	const struct virtio_transport *transport;
 	uint32_t id;
-	bool legacy; /* from before version 1: no feature to agree on, queues by page number */
+	bool legacy; /* older than version 1: no feature to agree on, queues named by page number */
 	union {
 		struct virtio_mmio mmio;
 		struct virtio_pci pci;
@@ -83,7 +83,8 @@ struct virtqueue_place {
 	paddr_t descriptors, available, used;
 };
 
-/* What a transport does. Registers hold what the device likes: numbers are checked by virtio.c. */
+/* The operations of a transport. A device may put any number into its registers; virtio.c checks
+ * them. */
 struct virtio_transport {
 	uint32_t (*status_read)(const struct virtio_device *device);
 	void (*status_write)(const struct virtio_device *device, uint32_t status);
@@ -97,23 +98,22 @@ struct virtio_transport {
 	void (*interrupt_acknowledge)(const struct virtio_device *device);
 };
 
-/* Looks at the device behind mmio registers: false when there is none or it is of no known version.
- */
+/* Probes the device behind mmio registers. False when there is none or its version is unknown. */
 bool virtio_mmio_probe(struct virtio_device *device, volatile uint8_t *registers, unsigned gsi);
-/* Looks at a PCI function: false when it is no virtio device with the modern interface, or
- * describes itself wrongly. */
+/* Probes a PCI function. False when it is no virtio device with the modern interface, or describes
+ * itself wrongly. */
 bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *function);
 
-/* Resets it and agrees on no optional feature (VERSION_1 where there is a choice). Its interrupts
- * go to the handler. */
+/* Resets the device and agrees on no optional feature (VERSION_1 where there is a choice). Its
+ * interrupts go to the handler. */
 bool virtio_begin(struct virtio_device *device, void (*interrupt)(void)) MUST_CHECK;
 /* Sets up queue number with up to size entries; between begin and ready. */
 bool virtqueue_init(struct virtqueue *queue, struct virtio_device *device, uint32_t number,
 	uint32_t size) MUST_CHECK;
 void virtio_ready(struct virtio_device *device);
-/* Gives up: the device is told so and left alone. */
+/* Gives the device up and tells it so. */
 void virtio_fail(struct virtio_device *device);
-/* Reads and clears the interrupt's reasons. */
+/* Reads and clears the reasons of the interrupt. */
 void virtio_interrupt_acknowledge(struct virtio_device *device);
 
 /* Offers a kernel buffer as descriptor `index`: for the device to write when writable. The device
@@ -121,8 +121,8 @@ void virtio_interrupt_acknowledge(struct virtio_device *device);
 void virtqueue_offer(struct virtqueue *queue, uint16_t index, const void *buffer, uint32_t length,
 	bool writable);
 void virtqueue_kick(struct virtqueue *queue);
-/* The next buffer the device has finished with: its descriptor and the bytes written to it. False
- * when there is none. A device that names no descriptor of ours is ignored. */
+/* The next buffer that the device has finished: its descriptor and the number of bytes written to
+ * it. False when there is none. A descriptor that was not offered is ignored. */
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length);
 /* No interrupts for this queue: it is polled. */
 void virtqueue_silence(struct virtqueue *queue);

@@ -1,10 +1,11 @@
 /* virtio console (virtio 1.2, section 5.3), port 0 without the multiport feature: queue 0 receives,
  * queue 1 transmits.
  *
- * Transmit copies into page-sized bounce buffers, several in flight; when all are, it polls for the
- * oldest to come back: the host reads slowly and the sender has nothing better to do. Receive hands
- * out pointers into the buffers the device filled; what the channel has no room for stays in them,
- * the device runs out of buffers and the host's pipe fills up: that is the flow control. */
+ * Transmit copies into page-sized bounce buffers, several of which can be in flight. When all are,
+ * it polls until the oldest comes back, because the host reads slowly and the sender can do nothing
+ * else. Receive hands out pointers into the buffers that the device filled. Bytes for which the
+ * channel has no room stay in them, so the device runs out of buffers and the host's pipe fills up.
+ * That is the flow control. */
 #include "dev/virtio_console.h"
 
 #include "arch/x86_64/cpu.h"
@@ -53,7 +54,7 @@ static void transmit_submit(void)
 	console.filling = -1;
 }
 
-/* Makes a buffer current, waiting for the device when it has them all. */
+/* Makes a buffer current, and waits when the device has them all. */
 static void transmit_acquire(void)
 {
 	transmit_collect();

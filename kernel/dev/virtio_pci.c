@@ -2,8 +2,8 @@
  * which BAR the common registers, the interrupt status and the notification registers are.
  *
  * A device gets one MSI-X message for all its queues; without MSI-X, its interrupt line, which it
- * may share with others. The legacy interface in port space is not used: devices that have it have
- * the modern one too, unless somebody switched that off. */
+ * may share with others. The legacy interface in port space is not used, because devices that have
+ * it have the modern one too, unless it is switched off. */
 #include <stddef.h>
 
 #include "arch/x86_64/arch.h"
@@ -94,7 +94,7 @@ static void write_address(const struct virtio_device *device, unsigned offset, u
 	*common32(device, offset + 4) = (uint32_t)(address >> 32);
 }
 
-/* The queue that is selected has its notification register where the device says, inside the range
+/* The notification register of the selected queue lies where the device says, inside the range that
  * its capability names. */
 static volatile uint8_t *map_notify(const struct virtio_device *device)
 {
@@ -161,7 +161,7 @@ static bool connect_message(const struct pci_function *function, void (*handler)
 static bool pci_interrupt_connect(struct virtio_device *device, void (*handler)(void))
 {
 	*common16(device, COMMON_CONFIG_VECTOR) =
-		VECTOR_NONE; /* changes of configuration interest nobody */
+		VECTOR_NONE; /* changes of the configuration are not used */
 	device->pci.messages = connect_message(&device->pci.function, handler);
 	if (device->pci.messages)
 		return true;
@@ -172,7 +172,7 @@ static bool pci_interrupt_connect(struct virtio_device *device, void (*handler)(
 static void pci_interrupt_acknowledge(const struct virtio_device *device)
 {
 	if (!device->pci.messages)
-		(void)*device->pci.interrupt_status; /* reading clears it and lets go of the line */
+		(void)*device->pci.interrupt_status; /* reading clears it and releases the line */
 }
 
 static const struct virtio_transport pci_transport = {
@@ -186,8 +186,8 @@ static const struct virtio_transport pci_transport = {
 	.interrupt_acknowledge = pci_interrupt_acknowledge,
 };
 
-/* A capability that names too little, or more than its BAR has, is passed over: the first good one
- * of each type counts. */
+/* A capability that names too little, or more than its BAR has, is skipped. The first good one of
+ * each type counts. */
 static void read_capability(struct virtio_pci *pci, unsigned at)
 {
 	const struct pci_function *function = &pci->function;

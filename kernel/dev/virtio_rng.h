@@ -1,5 +1,5 @@
-/* A virtio entropy device (virtio 1.2, section 5.4) as a source of seeds: asked for some bytes, it
- * delivers them with an interrupt. */
+/* A virtio entropy device (virtio 1.2, section 5.4) as a source of seeds. It delivers the bytes it
+ * was asked for with an interrupt. */
 #ifndef CAPOS_DEV_VIRTIO_RNG_H
 #define CAPOS_DEV_VIRTIO_RNG_H
 
@@ -8,12 +8,12 @@
 
 #include "dev/virtio.h"
 
-/* Takes the device over; delivered bytes go to receive, which runs in the interrupt. */
+/* Takes over the device. receive gets delivered bytes, in the interrupt. */
 bool virtio_rng_init(
 	struct virtio_device *device, void (*receive)(const void *bytes, size_t size)) MUST_CHECK;
-/* Asks for a seed unless one is on its way. */
+/* Asks for a seed unless a request is pending. */
 void virtio_rng_request(void);
-/* Looks whether a seed has arrived without an interrupt: during boot. */
+/* During boot, without interrupts: takes a seed that has arrived. */
 void virtio_rng_poll(void);
 
 #endif

@@ -28,10 +28,10 @@ extern char kernel_image_start[], kernel_image_end[];
 
 static void read_loader_information(uint64_t information, uint64_t magic)
 {
-	const char *refusal = machine_read_boot(information, magic, &boot);
+	const char *problem = machine_read_boot(information, magic, &boot);
 	terminal_use_screen(&boot, BOOT_REACH);
-	if (refusal)
-		panic("%s", refusal);
+	if (problem)
+		panic("%s", problem);
 }
 
 /* A loader may put a small image where the machine has another use for the memory: then it is
@@ -111,9 +111,9 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	cpu_detect();
 	choose_stack_guard();
 	read_loader_information(information, magic);
-	const char *refusal = cpu_refusal();
-	if (refusal)
-		panic("%s", refusal);
+	const char *problem = cpu_unsupported();
+	if (problem)
+		panic("%s", problem);
 	init_memory();
 	cpu_prepare(&percpus[0]);
 	cpu_setup(&percpus[0]);

@@ -1,5 +1,5 @@
-/* BootImage: the image's tables, and the whole of it mapped read-only. The frames are the ones
- * it was loaded into: nothing is copied, however many programs look. */
+/* BootImage: the image's tables, and the whole image mapped read-only. The mapping uses the frames
+ * into which the image was loaded, so nothing is copied, however many programs map it. */
 #include "object/boot_image.h"
 
 #include "call/call.h"
@@ -46,7 +46,7 @@ status_t method_boot_image_map(struct call *call, const struct boot_image_map_pa
 	struct process *process = call->process;
 	uint64_t size = (image->size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 	status_t status = STATUS_OK;
-	/* Pinned, so that the address stays right for those who got it first. */
+	/* Pinned, so that the address stays valid for the threads that have got it. */
 	spin_lock(&process->lock);
 	if (!process->boot_address)
 		status = aspace_map_frames(process->space, 0, false, virt_to_phys(image->bytes),

@@ -1,8 +1,9 @@
-/* Console: the program's three standard streams, as messages of the host channel. Which of the
- * three an object is shows by its identity; stdin cannot be written nor the others read.
+/* Console: the program's three standard streams, as messages of the host channel. The identity of
+ * the object tells which of the three it is. stdin cannot be written, and the others cannot be
+ * read.
  *
  * Bytes of a compact call are still in user memory: they come through the thread's scratch in
- * pieces, each a message. A bad address in the middle therefore lets the bytes before it out. */
+ * pieces, each a message. So a bad address in the middle lets the bytes before it through. */
 #include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
@@ -18,7 +19,8 @@ static bool output_type(const struct object *object, uint32_t *type)
 	return object != &object_stdin;
 }
 
-/* Long output is many pieces: others may run in between, and a thread that is to die stops. */
+/* Long output has many pieces. Other threads may run in between, and a thread that has to die
+ * stops. */
 static bool may_continue(struct thread *thread)
 {
 	sched_preempt();
@@ -31,7 +33,7 @@ static status_t write_user(struct call *call, uint32_t type, const struct buffer
 	char few[128], *scratch = call_scratch(call->thread);
 	size_t at = 0, room = CALL_SCRATCH_BYTES;
 	status_t status = STATUS_OK;
-	if (!scratch) { /* there is no memory left: that is what the program may be about to say */
+	if (!scratch) { /* no memory is left, which may be what the program is about to report */
 		scratch = few;
 		room = sizeof few;
 	}
@@ -46,7 +48,7 @@ static status_t write_user(struct call *call, uint32_t type, const struct buffer
 	return status;
 }
 
-/* A line is one message, so that no other thread's output comes into it, unless it is too long for
+/* A line is one message, so that no output of other threads gets into it, unless it is too long for
  * that or memory is short. */
 static status_t write_user_line(struct call *call, uint32_t type, const struct buffer_in *text,
 	const char *tail, size_t tail_size)
@@ -120,6 +122,6 @@ status_t method_console_read(
 		return status;
 	status = buffer_write(data, scratch, got);
 	if (status != STATUS_OK)
-		channel_unread(scratch, got); /* nobody has seen these bytes */
+		channel_unread(scratch, got); /* the program has not seen these bytes */
 	return status;
 }

@@ -1,5 +1,5 @@
-/* Names of files for the host: relative, and below the directory the host chose: no empty, "." or
- * ".." component. */
+/* Names of files for the host. They are relative and stay below the directory that the host chose:
+ * no component is empty, "." or "..". */
 #include "object/host_share.h"
 
 bool host_name_allowed(const char *name, size_t length)

@@ -1,5 +1,5 @@
-/* HostShare: bytes of named files for whoever started the machine, as messages of the host channel:
- * u64 offset, u32 length of the name, the name, the bytes. */
+/* HostShare: bytes of named files for the host, as messages of the host channel: u64 offset, u32
+ * length of the name, the name, the bytes. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"

@@ -1,4 +1,4 @@
-/* What names HostShare lets through. Pure. */
+/* The names that HostShare allows. Pure. */
 #ifndef CAPOS_OBJECT_HOST_SHARE_H
 #define CAPOS_OBJECT_HOST_SHARE_H
 

@@ -1,4 +1,4 @@
-/* ThreadControl and ThreadSpawner: what a thread does to itself, and how it makes others. */
+/* ThreadControl and ThreadSpawner: calls of a thread on itself, and the making of other threads. */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/percpu.h"
 #include "call/call.h"

@@ -1,4 +1,4 @@
-/* ThreadHandle: what the holder of a thread may do to it. */
+/* ThreadHandle: calls on a thread by a holder of its handle. */
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/tlb.h"
 #include "call/call.h"
@@ -45,7 +45,7 @@ status_t method_thread_handle_join(struct call *call, const struct thread_handle
 status_t method_thread_handle_detach(struct call *call,
 	const struct thread_handle_detach_params *in, struct thread_handle_detach_results *out)
 {
-	/* The record lasts as long as somebody holds it, so there is nothing to give up but the
+	/* The record lives as long as a handle to it. So detach has nothing to give up but the
 	 * capability, which the caller releases. */
 	(void)call, (void)in, (void)out;
 	return STATUS_OK;
@@ -64,11 +64,12 @@ status_t method_thread_handle_notify(struct call *call,
 	return STATUS_OK;
 }
 
-/* The thread runs no user code once it has acknowledged, or from the beginning of a wait: it looks
- * at the flag before it returns to user mode. A wait counts before the thread has stopped, because
- * a thread that was past its last look for somebody to acknowledge to stops without telling. One
- * that merely waits for a CPU does not count, although it runs nothing: it soon stops properly, and
- * only then can its registers be written. models/notify.pml is the model. */
+/* Whether a suspension has taken effect. The thread runs no user code once it has acknowledged,
+ * because it checks the flag before it returns to user mode. A thread that waits counts as stopped
+ * from the beginning of its wait, before it is off its CPU: when it has passed its last check, it
+ * will stop without acknowledging. A thread that waits only for a CPU does not count, although it
+ * runs nothing. It will acknowledge soon, and only then can its registers be written.
+ * models/notify.pml is the model. */
 static bool is_quiet(const struct thread *thread)
 {
 	return thread->ended || thread->acknowledged ||
@@ -97,8 +98,8 @@ status_t method_thread_handle_suspend(struct call *call,
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
 	if (status == STATUS_OK)
-		thread->acknowledged = true; /* also for what comes next: it may run in the kernel
-		                                again before it stops */
+		thread->acknowledged = true; /* needed for the next step too: the thread may run in
+		                                the kernel again before it stops */
 	else if (thread->suspend_count && !--thread->suspend_count)
 		wait_queue_wake(&thread->suspended, 1);
 	if (status == STATUS_OK && thread->ended)
@@ -124,9 +125,9 @@ status_t method_thread_handle_resume(struct call *call,
 	return status;
 }
 
-/* Takes the lock of a suspended thread that is off its CPU or at the suspension point: its
- * registers are where they can be read, and while the lock is held nobody resumes it. It may be on
- * its way there: a moment, without locks on its side. */
+/* Takes the lock of a suspended thread that is off its CPU or at the suspension point. Its
+ * registers can then be read, and no thread can resume it while the lock is held. The thread may
+ * still be on its way there; that takes a moment and no locks. */
 static status_t lock_suspended(struct thread *thread)
 {
 	for (;;) {

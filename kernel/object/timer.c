@@ -1,5 +1,5 @@
-/* Timer: time for programs. Reading it is cheaper through the clock page; this is for sleeping, and
- * for those without the page. */
+/* Timer: time and sleep for programs. The clock page is a cheaper way to read the time, on machines
+ * where it can be used. */
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "machine/clock.h"

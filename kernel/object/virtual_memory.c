@@ -1,5 +1,5 @@
-/* VirtualMemory: the caller's own address space. The object is a marker, as the
- * space is always the caller's. */
+/* VirtualMemory: the caller's own address space. The object is only a marker, because the space is
+ * always the caller's. */
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "mm/aspace.h"

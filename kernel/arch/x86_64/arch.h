@@ -21,7 +21,7 @@ void cpu_setup(struct percpu *cpu);
 /* What this CPU's machine-check banks hold, to the log. */
 void machine_check_print(void);
 /* Refuses machines the kernel cannot run on; NULL when this one is fine. */
-const char *cpu_refusal(void);
+const char *cpu_unsupported(void);
 
 /* traps.c */
 void traps_init(void);

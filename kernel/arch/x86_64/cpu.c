@@ -98,7 +98,7 @@ void cpu_detect(void)
 		detect_xsave();
 }
 
-const char *cpu_refusal(void)
+const char *cpu_unsupported(void)
 {
 	uint32_t r[4];
 	cpuid(0x80000001, 0, r);

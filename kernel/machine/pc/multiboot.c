@@ -179,9 +179,9 @@ const char *multiboot_read(const void *info, uint64_t reach, struct boot_info *b
 			return "a part of the loader's boot information is larger than the whole";
 		if (tag.type == TAG_END)
 			break;
-		const char *refusal = read_tag(bytes + at, tag, boot);
-		if (refusal)
-			return refusal;
+		const char *problem = read_tag(bytes + at, tag, boot);
+		if (problem)
+			return problem;
 	}
 	return boot->usable_count ? NULL : "the loader reports no usable memory";
 }

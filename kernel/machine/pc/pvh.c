@@ -76,11 +76,11 @@ const char *pvh_read(paddr_t start_info, uint64_t reach, struct boot_info *boot)
 		return "not started by a PVH or Multiboot2 loader";
 	if (info.version < 1)
 		return "the loader gives no memory map (start information of version 0)";
-	const char *refusal = read_memory_map(&info, reach, boot);
-	if (!refusal)
-		refusal = read_command_line(&info, reach, boot);
-	if (refusal)
-		return refusal;
+	const char *problem = read_memory_map(&info, reach, boot);
+	if (!problem)
+		problem = read_command_line(&info, reach, boot);
+	if (problem)
+		return problem;
 	if (info.module_count) {
 		struct boot_module module;
 		if (!inside(info.modules, sizeof module, reach))
