@@ -4,13 +4,15 @@
 # table made from the first.
 
 KERNEL_CC ?= gcc
+KERNEL_ARCH := x86_64
 KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,\
 	$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
 KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fstack-protector-strong -mstack-protector-guard=global \
 	-Wall -Wextra -Werror \
-	-Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
+	-Ikernel -Ikernel/arch/$(KERNEL_ARCH)/include -Ikernel/include -Ibuild/gen/include \
+	-Ibuild/gen -Ibuild/gen/kernel
 KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld \
 	-Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	-Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib

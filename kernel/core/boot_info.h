@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/address.h"
+#include "arch/address.h"
 
 #define BOOT_RANGES_MAX 64
 #define BOOT_TAKEN_MAX 8

@@ -16,12 +16,11 @@
 
 #include <capos/abi.h>
 
-#include "core/address.h"
+#include "arch/address.h"
 #include "core/log.h"
 #include "core/panic.h"
 
 #define GRANULE 8u
-#define IMAGE_BASE 0xffffffff80000000ul
 #define IMAGE_BYTES (8ul << 20) /* kernel_map.c maps no more */
 
 static uint8_t image_shadow[IMAGE_BYTES / GRANULE];

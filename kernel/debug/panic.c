@@ -7,6 +7,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
+#include "arch/address.h"
 #include "core/log.h"
 #include "debug/symbols.h"
 #include "machine/cpus.h"
@@ -22,7 +23,7 @@ static bool panicking;
 
 static bool is_kernel_address(uint64_t address)
 {
-	return address >= 0xffff800000000000ul;
+	return address >= KERNEL_START;
 }
 
 static void print_place(uint64_t rip)

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "arch/address.h"
+
 struct symbol {
 	uint32_t address; /* from kernel_base */
 	uint32_t name;    /* into kernel_symbol_names */
@@ -14,14 +16,12 @@ extern const struct symbol kernel_symbols[];
 extern const uint32_t kernel_symbol_count;
 extern const char kernel_symbol_names[];
 
-#define KERNEL_BASE 0xffffffff80000000ul
-
 const char *symbol_lookup(uint64_t address, uint64_t *offset)
 {
 	*offset = 0;
-	if (address < KERNEL_BASE)
+	if (address < IMAGE_BASE)
 		return NULL;
-	uint32_t target = (uint32_t)(address - KERNEL_BASE);
+	uint32_t target = (uint32_t)(address - IMAGE_BASE);
 	uint32_t low = 0, high = kernel_symbol_count;
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;

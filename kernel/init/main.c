@@ -53,8 +53,8 @@ static void take_boot_image(struct memory_range kernel)
 /* Memory in use before there is an allocator. */
 static void take_memory(void)
 {
-	struct memory_range kernel = { (uint64_t)kernel_image_start - KERNEL_BASE,
-		(uint64_t)kernel_image_end - KERNEL_BASE };
+	struct memory_range kernel = { image_to_phys(kernel_image_start),
+		image_to_phys(kernel_image_end) };
 	machine_take_memory(&boot);
 	VERIFY(boot_info_take(&boot, kernel.start, kernel.end - kernel.start));
 	take_boot_image(kernel);

@@ -263,7 +263,7 @@ static void object_call(void)
 static void image_alias_call(void)
 {
 	/* The kernel's own code, by its other name. */
-	call_raw((uint64_t)phys_to_virt((uint64_t)assertion - KERNEL_BASE));
+	call_raw((uint64_t)phys_to_virt(image_to_phys((const void *)assertion)));
 }
 
 static void code_write(void)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
-#include "core/address.h"
+#include "arch/address.h"
 
 /* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator
  * that backs guest memory with huge pages clears one for each: many small blocks would cost more

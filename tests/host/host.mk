@@ -12,7 +12,8 @@
 
 HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
-HOST_KERNEL     := -Ikernel -Ikernel/include -Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
+HOST_KERNEL     := -Ikernel -Ikernel/arch/x86_64/include -Ikernel/include \
+	-Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
 HOST_GROUPS     := boot call codec dev libcapos mm
 
 # What the loaders say, typed lines, the screen.

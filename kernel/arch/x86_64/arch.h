@@ -7,7 +7,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap_frame.h"
-#include "core/address.h"
+#include "arch/address.h"
 
 struct percpu;
 

@@ -3,6 +3,8 @@
 #ifndef CAPOS_ARCH_ASM_H
 #define CAPOS_ARCH_ASM_H
 
+#include "arch/impl/layout.h"
+
 #define FUNCTION(name)         \
 	.globl name;           \
 	.type name, @function; \
@@ -10,7 +12,6 @@
 	name:
 #define END(name) .size name, .- name
 
-#define KERNEL_BASE 0xffffffff80000000
 #define SELECTOR_KERNEL_CODE 0x08
 #define SELECTOR_KERNEL_DATA 0x10
 #define SELECTOR_USER_DATA 0x23

@@ -10,7 +10,7 @@
 #include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
-#include "core/address.h"
+#include "arch/address.h"
 
 #define PTE_PRESENT 1ul
 #define PTE_WRITE 2ul
@@ -33,29 +33,24 @@ static uint64_t direct_pdpt[512] __attribute__((aligned(4096)));
 
 extern char kernel_image_start[], kernel_text_end[], kernel_rodata_end[], kernel_image_end[];
 
-static paddr_t image_phys(const void *address)
-{
-	return (paddr_t)address - KERNEL_BASE;
-}
-
 static void map_image(uint64_t nx)
 {
-	VERIFY(image_phys(kernel_image_end) <= IMAGE_TABLES * LARGE_PAGE_SIZE);
-	for (paddr_t pa = image_phys(kernel_image_start); pa < image_phys(kernel_image_end);
+	VERIFY(image_to_phys(kernel_image_end) <= IMAGE_TABLES * LARGE_PAGE_SIZE);
+	for (paddr_t pa = image_to_phys(kernel_image_start); pa < image_to_phys(kernel_image_end);
 		pa += PAGE_SIZE) {
 		uint64_t flags = PTE_PRESENT | PTE_WRITE | nx;
-		if (pa < image_phys(kernel_text_end))
+		if (pa < image_to_phys(kernel_text_end))
 			flags = PTE_PRESENT;
-		else if (pa < image_phys(kernel_rodata_end))
+		else if (pa < image_to_phys(kernel_rodata_end))
 			flags = PTE_PRESENT | nx;
 		image_pt[pa / LARGE_PAGE_SIZE][pa / PAGE_SIZE % 512] = pa | flags | PTE_GLOBAL;
 	}
 	for (int i = 0; i < IMAGE_TABLES; i++)
-		image_pd[i] = image_phys(image_pt[i]) | PTE_PRESENT | PTE_WRITE;
-	device_pd[0] = image_phys(device_pt) | PTE_PRESENT | PTE_WRITE;
-	image_pdpt[511] = image_phys(device_pd) | PTE_PRESENT | PTE_WRITE;
-	image_pdpt[510] = image_phys(image_pd) | PTE_PRESENT | PTE_WRITE;
-	kernel_pml4[511] = image_phys(image_pdpt) | PTE_PRESENT | PTE_WRITE;
+		image_pd[i] = image_to_phys(image_pt[i]) | PTE_PRESENT | PTE_WRITE;
+	device_pd[0] = image_to_phys(device_pt) | PTE_PRESENT | PTE_WRITE;
+	image_pdpt[511] = image_to_phys(device_pd) | PTE_PRESENT | PTE_WRITE;
+	image_pdpt[510] = image_to_phys(image_pd) | PTE_PRESENT | PTE_WRITE;
+	kernel_pml4[511] = image_to_phys(image_pdpt) | PTE_PRESENT | PTE_WRITE;
 }
 
 static bool is_direct(uint64_t gib, uint64_t ram_end, struct memory_range device)
@@ -84,7 +79,7 @@ static void map_direct(uint64_t ram_end, struct memory_range device, paddr_t pag
 		direct_pdpt[gib] = pages | PTE_PRESENT | PTE_WRITE;
 		pages += PAGE_SIZE;
 	}
-	kernel_pml4[256] = image_phys(direct_pdpt) | PTE_PRESENT | PTE_WRITE;
+	kernel_pml4[256] = image_to_phys(direct_pdpt) | PTE_PRESENT | PTE_WRITE;
 }
 
 void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages)
@@ -125,5 +120,5 @@ void *kernel_map_device(uint64_t physical, uint64_t size)
 
 void kernel_map_activate(void)
 {
-	__asm__ volatile("mov %0, %%cr3" : : "r"(image_phys(kernel_pml4)) : "memory");
+	__asm__ volatile("mov %0, %%cr3" : : "r"(image_to_phys(kernel_pml4)) : "memory");
 }

@@ -32,7 +32,7 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
-#include "core/address.h"
+#include "arch/address.h"
 
 #define PAGING_PRESENT 1ul
 #define PAGING_ADDRESS 0x000ffffffffff000ul

@@ -98,7 +98,7 @@ void aspace_activate(struct aspace *space)
 	if (space)
 		__atomic_or_fetch(&space->cpus, 1ul << cpu->id, __ATOMIC_SEQ_CST);
 	cpu->space = space;
-	uint64_t root = space ? space->root : (uint64_t)kernel_pml4 - KERNEL_BASE;
+	uint64_t root = space ? space->root : image_to_phys(kernel_pml4);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
 	if (old)
 		__atomic_and_fetch(&old->cpus, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);

@@ -11,7 +11,7 @@
 #include "machine/pc/multiboot.h"
 #include "offsets.h"
 
-#define PHYS(symbol) ((symbol) - KERNEL_BASE)
+#define PHYS(symbol) ((symbol) - IMAGE_BASE)
 #define PTE_PRESENT_WRITE 3
 #define PTE_LARGE 0x80
 #define CR0_PE_MP_ET_NE_WP_PG 0x80010033

@@ -88,7 +88,7 @@ bool clock_distrust_tsc(const char *why)
 
 uint64_t clock_page_frame(void)
 {
-	return (uint64_t)&clock_page - KERNEL_BASE;
+	return image_to_phys(&clock_page);
 }
 
 int64_t clock_wall_offset_ns(void)

@@ -37,7 +37,7 @@ void machine_take_memory(struct boot_info *boot)
 void machine_init(const struct boot_info *boot)
 {
 	/* The copy of the root pointer is part of the image, so the direct map has it too. */
-	acpi_init(boot->has_root_pointer ? (uint64_t)boot->root_pointer - KERNEL_BASE : 0,
+	acpi_init(boot->has_root_pointer ? image_to_phys(boot->root_pointer) : 0,
 		boot_info_ram_end(boot));
 	apic_init_machine();
 	apic_init_cpu();

@@ -34,6 +34,10 @@ func TestLayering(t *testing.T) {
 			"kernel/arch/paging.h", "#include \"arch/x86_64/deep/cr3.h\"",
 			[]string{"kernel/arch/paging.h:1: includes arch/x86_64/deep/cr3.h, which " +
 				"is in a layer above it"}},
+		{"inline half of the contract", order,
+			"kernel/arch/x86_64/include/core/cpu.h", "#include \"arch/cpu.h\"",
+			[]string{"kernel/core/cpu.h:1: includes arch/cpu.h, which is in a layer " +
+				"above it"}},
 		{"not the kernel", order, "tests/host/x.c", "#include \"sched/sched.h\"", nil},
 		{"bad line", order + "LAYER(mm)\n", "kernel/core/log.c", "",
 			[]string{"kernel/layers.def:4: not understood"}},
