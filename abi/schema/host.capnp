@@ -54,8 +54,10 @@ struct ExitRecord $C.fixed(64) {
   cpuTimeNs @9 :UInt64;
 }
 
-struct FaultRecord $C.fixed(64) {
-  # A fault that ended a program; it comes before the program's ExitRecord.
+struct FaultRecord $C.fixed(80) {
+  # A fault that ended a program; it comes before the program's ExitRecord. frameCount return
+  # addresses follow, the innermost first, as the frame pointers lead to them, and then words of the
+  # stack.
   kind @0 :UInt32;            # NotificationKind
   code @1 :UInt32;            # of a page fault: faultMapping or faultProtection
   address @2 :UInt64;         # that the program accessed, where the kind has one
@@ -66,4 +68,7 @@ struct FaultRecord $C.fixed(64) {
   cpu @7 :UInt32;
   program @8 :UInt32;         # index in the boot image
   errorCode @9 :UInt64;       # the processor's
+  stackAddress @10 :UInt64;   # of the first word: rsp, or the next page where rsp's is not there
+  frameCount @11 :UInt32;
+  reserved @12 :UInt32;
 }

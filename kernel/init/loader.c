@@ -6,7 +6,7 @@
  * and everything writable. Large zero areas are demand-zero.
  *
  *     user address space after loading: segments at their own addresses; wherever the address space
- * puts them: TLS block, stack (with an unmapped page below), ring page, CapSet page, clock page */
+ * puts them: TLS block, stack (with unmapped pages below), ring page, CapSet page, clock page */
 #include "init/loader.h"
 
 #include "arch/x86_64/cpu.h"
@@ -25,6 +25,7 @@
 #include "sched/thread.h"
 
 #define STACK_BYTES (8ul << 20)
+#define STACK_GUARD_BYTES (64ul << 10) /* never mapped, below the stack */
 #define DEMAND_ZERO_BYTES \
 	(1ul << 20) /* zero areas above this are not worth a charge before they are touched */
 #define THREAD_CONTROL_BLOCK_BYTES 64u
@@ -251,12 +252,12 @@ static status_t fill_stack(struct loading *loading, uint64_t top)
 static status_t load_stack(struct loading *loading)
 {
 	uint64_t base;
-	status_t status = aspace_reserve(loading->space, 0, PAGE_SIZE + STACK_BYTES, &base);
+	status_t status = aspace_reserve(loading->space, 0, STACK_GUARD_BYTES + STACK_BYTES, &base);
 	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
-		status = aspace_commit(loading->space, base + PAGE_SIZE, STACK_BYTES,
+		status = aspace_commit(loading->space, base + STACK_GUARD_BYTES, STACK_BYTES,
 			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO);
 	if (status == STATUS_OK)
-		status = fill_stack(loading, base + PAGE_SIZE + STACK_BYTES);
+		status = fill_stack(loading, base + STACK_GUARD_BYTES + STACK_BYTES);
 	return refuse(loading, status, "no memory for the stack and arguments");
 }
 

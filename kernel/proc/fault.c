@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap_frame.h"
+#include "core/address.h"
 #include "core/log.h"
 #include "dev/channel.h"
 #include "mm/kmem.h"
@@ -12,15 +13,40 @@
 #include "sched/thread.h"
 
 #define STACK_WORDS_MAX 64u
+#define FRAMES_MAX 32u
+#define GUARD_PAGES 17u /* a guard is 64 KiB below a stack, whose end may lie within a page */
 
-/* As many words at the address as can be read. */
-static uint32_t read_stack(uint64_t address, uint64_t *words)
+static bool read_word(uint64_t address, uint64_t *word)
+{
+	return copy_from_user(word, address, sizeof *word) == STATUS_OK;
+}
+
+/* As many words from *address on as can be read. After a stack overflow RSP lies in the guard, so
+ * the pages above it are tried. */
+static uint32_t read_stack(uint64_t *address, uint64_t *words)
 {
 	uint32_t count = 0;
+	for (uint32_t page = 0; page < GUARD_PAGES && !read_word(*address, words); page++)
+		*address = (*address | (PAGE_SIZE - 1)) + 1;
 	while (count < STACK_WORDS_MAX &&
-		copy_from_user(&words[count], address + count * sizeof *words, sizeof *words) ==
-			STATUS_OK)
+		read_word(*address + count * sizeof *words, &words[count]))
 		count++;
+	return count;
+}
+
+/* Return addresses along the frame pointers, as far as these lead upwards: anything may be in them.
+ */
+static uint32_t read_frames(const struct trap_frame *frame, uint64_t *words)
+{
+	uint32_t count = 0;
+	uint64_t pointer = frame->rbp, next;
+	while (count < FRAMES_MAX && read_word(pointer, &next) &&
+		read_word(pointer + sizeof next, &words[count])) {
+		count++;
+		if (next <= pointer)
+			break;
+		pointer = next;
+	}
 	return count;
 }
 
@@ -38,10 +64,16 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		.cpu = cpu_id(),
 		.program = thread->process->program,
 		.error_code = frame->error,
+		.stack_address = frame->rsp,
 	};
-	uint64_t *words = kmem_alloc(STACK_WORDS_MAX *
-		sizeof *words); /* without memory the report does without the stack */
-	uint32_t count = words ? read_stack(frame->rsp, words) : 0;
+	/* Without memory the report does without the stack. */
+	uint64_t *words = kmem_alloc((FRAMES_MAX + STACK_WORDS_MAX) * sizeof *words);
+	uint32_t count = 0;
+	if (words) {
+		report.frame_count = read_frames(frame, words);
+		count = report.frame_count;
+		count += read_stack(&report.stack_address, words + count);
+	}
 	channel_send(
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	kmem_free(words);

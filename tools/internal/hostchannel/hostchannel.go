@@ -123,7 +123,8 @@ type FileWrite struct {
 // Fault is the report of a fault that ended a program.
 type Fault struct {
 	abi.FaultRecord
-	Stack []uint64 // words from Rsp upwards
+	Frames []uint64 // return addresses, the innermost first
+	Stack  []uint64 // words from StackAddress upwards
 }
 
 // DecodeExit reads an exit message's payload.
@@ -164,5 +165,7 @@ func DecodeFault(payload []byte) (Fault, error) {
 	for ; at+8 <= len(payload); at += 8 {
 		f.Stack = append(f.Stack, binary.LittleEndian.Uint64(payload[at:]))
 	}
+	frames := min(int(f.FrameCount), len(f.Stack))
+	f.Frames, f.Stack = f.Stack[:frames], f.Stack[frames:]
 	return f, nil
 }

@@ -93,19 +93,20 @@ func TestRecords(t *testing.T) {
 		}
 	}
 	var words []uint64
-	for i := range uint64(10) {
+	for i := range uint64(12) {
 		words = append(words, i<<32|i)
 	}
+	words[9] = 1 // frameCount
 	raw, _ := binary.Append(nil, binary.LittleEndian, words)
 	f, err := DecodeFault(raw)
 	if err != nil || f.Kind != 0 || f.Cpu != 6 || f.Program != 6 {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Stack) != 2 ||
-		f.Stack[1] != 9<<32|9 {
+	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Frames) != 1 ||
+		f.Frames[0] != 10<<32|10 || len(f.Stack) != 1 || f.Stack[0] != 11<<32|11 {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if _, err := DecodeFault(raw[:63]); err == nil {
+	if _, err := DecodeFault(raw[:79]); err == nil {
 		t.Error("short fault accepted")
 	}
 }

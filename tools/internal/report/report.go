@@ -145,6 +145,10 @@ func describeFault(f *hostchannel.Fault) string {
 	if int(f.Kind) != abi.NotificationKindPageFault {
 		return describeKind(int(f.Kind))
 	}
+	if isStackOverflow(f) {
+		return fmt.Sprintf("stack overflow of thread %d (address %#x is below its stack)",
+			f.ThreadId, f.Address)
+	}
 	access := "reading from"
 	switch {
 	case f.ErrorCode&pageFaultFetch != 0:
@@ -164,22 +168,16 @@ func describeFault(f *hostchannel.Fault) string {
 
 const backtraceMax = 16
 
-// backtrace follows frame pointers through the sampled stack. Where the chain leaves the sample at
-// once - code without frame pointers, a corrupt stack - it lists what looks like return addresses
-// instead.
+// backtrace gives what the frame pointers led the kernel to. Where the chain is no chain of calls -
+// code without frame pointers, a corrupt stack - it lists what looks like return addresses on the
+// stack instead.
 func backtrace(f *hostchannel.Fault, table *symbols.Table) []uint64 {
 	var found []uint64
-	for rbp := f.Rbp; rbp >= f.Rsp && rbp%8 == 0 && len(found) < backtraceMax; {
-		slot := (rbp - f.Rsp) / 8
-		if slot+1 >= uint64(len(f.Stack)) || !table.IsReturnAddress(f.Stack[slot+1]) {
+	for _, address := range f.Frames {
+		if !table.IsReturnAddress(address) || len(found) == backtraceMax {
 			break
 		}
-		found = append(found, f.Stack[slot+1])
-		if next := f.Stack[slot]; next > rbp {
-			rbp = next
-			continue
-		}
-		break
+		found = append(found, address)
 	}
 	if len(found) > 0 {
 		return found
@@ -190,6 +188,23 @@ func backtrace(f *hostchannel.Fault, table *symbols.Table) []uint64 {
 		}
 	}
 	return found
+}
+
+// stackBelow is how far below the stack pointer a program may touch its stack: the red zone of the
+// System V ABI, and what an instruction pushes.
+const stackBelow = 128 + 8
+
+// isStackOverflow tells a stack that has grown into its guard from other addresses where nothing is
+// mapped: the stack pointer is in the guard already, or at its edge with the access below.
+func isStackOverflow(f *hostchannel.Fault) bool {
+	if int(f.Kind) != abi.NotificationKindPageFault || f.Code != uint32(abi.FaultMapping) ||
+		len(f.Stack) == 0 {
+		return false
+	}
+	if f.StackAddress != f.Rsp {
+		return true
+	}
+	return f.Address < f.Rsp && f.Rsp-f.Address <= stackBelow
 }
 
 // kernelAddress is how the kernel writes an address that is to be looked up.

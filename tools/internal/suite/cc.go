@@ -20,8 +20,9 @@ type ccCase struct {
 	args    []string
 	status  int
 	stdout  string
-	stderr  string // part of it
-	mistake string // of the compilation, which must fail then
+	stderr  string   // part of it
+	report  []string // parts of what is said of its end
+	mistake string   // of the compilation, which must fail then
 }
 
 var ccCases = []ccCase{
@@ -49,6 +50,15 @@ var ccCases = []ccCase{
 		flags: []string{"-fno-exceptions", "-fno-rtti"},
 		stdout: "make first\nmake second\nmake local\n432 49 3\n" +
 			"unmake local\nunmake second\nunmake first\n"},
+	{name: "stack-overflow", sources: []string{"stack_overflow.c"},
+		args: []string{"first", "small"}, status: 139,
+		report: []string{"stack overflow of thread ", "at deeper", "called from deeper"}},
+	{name: "stack-overflow-of-a-thread", sources: []string{"stack_overflow.c"},
+		args: []string{"second", "small"}, status: 139,
+		report: []string{"stack overflow of thread ", "called from deeper"}},
+	{name: "stack-overflow-by-a-leap", sources: []string{"stack_overflow.c"},
+		args: []string{"second", "large"}, status: 139,
+		report: []string{"stack overflow of thread ", "at leap", "called from overflow"}},
 	{name: "first-thread-detached", sources: []string{"first_detached.c"},
 		stdout: "the handle is gone\n"},
 }
@@ -143,6 +153,11 @@ func judgeCC(c *ccCase, r *batch.Result) check {
 		return check{c.name, failed, fmt.Sprintf("on standard error: %q", r.Stderr)}
 	case r.Leak != "":
 		return check{c.name, failed, r.Leak}
+	}
+	for _, part := range c.report {
+		if !strings.Contains(r.Report, part) {
+			return check{c.name, failed, fmt.Sprintf("no %q in: %s", part, r.Report)}
+		}
 	}
 	return check{c.name, passed, ""}
 }
