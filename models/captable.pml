@@ -4,13 +4,14 @@
  *         cap_table_commit, slot_recycle_locked
  *         kernel/core/object.h: object_retain, object_release
  *
- * Bounds: one slot, which holds a counted object first, or a static one, and after a release is
- * reserved and committed again for another object of either kind; two threads that look the first
- * id up LOOKUPS times, use what they get and let go of it, one that does the same with the second
- * id; two that release the first id, one that then releases the second.
+ * Bounds: one slot. It first holds a counted object, or a static one. After a release it is
+ * reserved and committed again for another object of either kind. Two threads look the first id up
+ * LOOKUPS times, use the object and release it; one does the same with the second id. Two threads
+ * release the first id, and one of them then releases the second.
  *
- * Claims: a look-up gives the object its id was made for, alive until it is let go, or nothing; of
- * two releases one succeeds; in the end each reference has been dropped exactly once. */
+ * Claims: a look-up gives the object for which its id was made, and the object lives until it is
+ * released, or it gives nothing. Of two releases one succeeds. In the end each reference has been
+ * dropped exactly once. */
 
 #ifdef SHORT
 #define LOOKUPS 1
@@ -62,7 +63,7 @@ inline cap_table_lookup(id)
 #else
 		TAKE;
 		if
-#ifdef BROKEN_1	/* the word is not looked at again under the lock */
+#ifdef BROKEN_1	/* the word is not read again under the lock */
 		:: true -> object_retain(o); found = o
 #else
 		:: generation == g && kind == k && object == o -> object_retain(o); found = o
@@ -78,7 +79,7 @@ inline cap_table_lookup(id)
 
 inline cap_table_release(id)
 {
-#ifdef BROKEN_3	/* the word is looked at before the lock is taken */
+#ifdef BROKEN_3	/* the word is read before the lock is taken */
 	atomic { g = generation; k = kind; o = object };
 	TAKE;
 #else

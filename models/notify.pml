@@ -11,15 +11,15 @@
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
  * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a
- * notification) besides its `resume` calls. The others are two notifiers with one notification
- * each, of the same kind or of two, a suspender that suspends and resumes SUSPENSIONS times or
- * stops halfway, and a killer; every choice of up to PARTIES_MAX of them takes part.
- * Inter-processor interrupts that reach a CPU while another thread has it are lost to the thread.
- * Steps that only touch what one held lock guards are one step here.
+ * notification) besides its `resume` calls. The other parties are two notifiers with one
+ * notification each, of the same kind or of two; a suspender that suspends and resumes SUSPENSIONS
+ * times or stops halfway; and a killer. Every choice of up to PARTIES_MAX of them takes part. An
+ * inter-processor interrupt that reaches a CPU while another thread runs there is lost to the
+ * thread. Steps that only touch what one held lock guards are one step here.
  *
- * Claims: suspend returns (no invalid end state); between it and resume the thread runs no user
- * code; when nothing moves any more, every notification has been delivered with the last value
- * sent, or is masked, and the killed thread has ended. */
+ * Claims: suspend returns (no invalid end state). Between it and resume the thread runs no user
+ * code. In every end state each notification has been delivered with the last value sent, or is
+ * masked, and a killed thread has ended. */
 
 #define CALLS 1
 #ifdef SHORT
@@ -56,7 +56,7 @@ bit lock;
 byte suspend_count;
 bool acknowledged, ended, suspender_waits, in_suspended_queue;
 
-/* What the claims need. */
+/* For the claims. */
 bool in_user, in_handler, must_be_quiet, killed;
 byte sent[2], seen[2];
 
@@ -71,7 +71,7 @@ byte sent[2], seen[2];
 #define IS_QUIET      (ended || acknowledged || state == BLOCKED || wait_state != NONE)
 #endif
 
-/* Tries to end an interruptible wait; won says whether. */
+/* Tries to end an interruptible wait; won says whether it did. */
 #define INTERRUPT(won) \
 	won = (wait_state == ACTIVE_INTERRUPTIBLE); \
 	if :: won -> wait_state = DECIDED :: else fi
@@ -102,7 +102,7 @@ inline wake_suspended()
 
 /* ---- the thread's side ---- */
 
-/* Somebody gives the thread a CPU. What was sent there before went to whoever was running. */
+/* The thread gets a CPU. Interrupts sent there before reached the thread that ran then. */
 inline switch_in()
 {
 	if
@@ -177,7 +177,7 @@ end_in_user_mode:
 	:: atomic { ipi[cpu] -> ipi[cpu] = false; in_user = false; resched = true }
 	/* The handler's last act is resume. */
 	:: atomic { in_handler -> in_user = false; in_handler = false; mask = 0 };
-#ifndef BROKEN_6	/* what came while all was masked is not looked at */
+#ifndef BROKEN_6	/* notifications that came while all kinds were masked are not looked at */
 		if
 		:: DUE -> exit_work = exit_work | NOTIFY
 		:: else
@@ -188,7 +188,7 @@ end_in_user_mode:
 		switch_in()
 	:: atomic { calls < CALLS -> calls++; in_user = false };	/* wait until interrupted */
 		wait_state = ACTIVE_INTERRUPTIBLE;
-#ifndef BROKEN_9	/* what was due before the wait began is not looked at */
+#ifndef BROKEN_9	/* notifications due before the wait began are not looked at */
 		atomic {
 			if :: DUE && wait_state == ACTIVE_INTERRUPTIBLE -> wait_state = DECIDED
 			:: else fi
@@ -203,7 +203,7 @@ end_in_a_wait:
 		wait_state = NONE
 	fi;
 
-	/* return_to_user; entry.S looks first and comes here only for a reason, which makes no
+	/* return_to_user. entry.S looks first and calls it only when there is work, which makes no
 	 * difference. */
 	do
 	:: true ->
@@ -213,7 +213,7 @@ end_in_a_wait:
 			switch_in()
 		:: !resched
 		fi;
-#ifdef BROKEN_3	/* the work is cleared when it has been done */
+#ifdef BROKEN_3	/* the work is cleared after it has been done */
 		work = exit_work;
 #else
 		atomic { work = exit_work; exit_work = 0 };
@@ -248,7 +248,7 @@ exit:
 	atomic { state = ENDED; current = NOBODY }
 }
 
-/* ---- the others ---- */
+/* ---- the other parties ---- */
 
 proctype notifier(byte kind)
 {
@@ -256,19 +256,19 @@ proctype notifier(byte kind)
 	bool won;
 
 	sent[kind]++;
-#ifdef BROKEN_1	/* the thread is told to look before there is something to see */
+#ifdef BROKEN_1	/* exit work is set before the notification is pending */
 	exit_work = exit_work | NOTIFY;
 #endif
 	if
-	/* Another notifier tells it, or is about to. */
+	/* Another notifier has told the thread, or is about to. */
 	:: atomic { pending & (1 << kind) -> goto done }
 	:: atomic { else -> pending = pending | (1 << kind) }
 	fi;
 	if
 	:: DUE
-	:: else -> goto done	/* masked: the thread looks when it changes that */
+	:: else -> goto done	/* masked: the thread looks when it changes its mask */
 	fi;
-#ifdef BROKEN_8	/* the interrupt goes out before the thread has a reason to look */
+#ifdef BROKEN_8	/* the interrupt is sent before exit work is set */
 	sched_kick();
 #endif
 #ifndef BROKEN_1
@@ -330,7 +330,7 @@ proctype killer()
 	:: won -> atomic { WAKE; won = false }
 	:: else
 	fi;
-#ifndef BROKEN_7	/* a suspended thread is left alone */
+#ifndef BROKEN_7	/* a suspended thread is not killed */
 	TAKE;
 	wake_suspended();
 	RELEASE;

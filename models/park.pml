@@ -7,16 +7,16 @@
  *         kernel/mm/aspace.c: zap (hide, flush, drain, free); kernel/mm/populate.c: aspace_fault
  *
  * Bounds: a thread parks once on one word and sleeps once afterwards. Four causes may end the park:
- * an unparker that changes the word and wakes one thread per parker, an unmap, a notification (or
- * kill) for each parker, a deadline that may pass at any time, the past included. Any one of them
- * must be enough, so a run has a freely chosen set: two parkers with one or two causes, or (SHORT)
- * one parker with one to four. A parker's TLB is modelled; so is that its CPU answers a flush only
+ * an unparker that changes the word and wakes one thread for each parker; an unmap; a notification
+ * (or kill) for each parker; and a deadline that may pass at any time, or has passed before. Any
+ * one of them must be enough, so each run chooses a set freely: two parkers with one or two causes,
+ * or (SHORT) one parker with one to four. A parker's TLB is modelled. Its CPU answers a flush only
  * with interrupts on or while it spins. Steps that only touch what one held lock guards are one
  * step here.
  *
- * Claims: every parker gets to its end (no invalid end state); a wait ends only with an outcome
- * somebody decided; the numbers park_wake returns are the numbers of threads that saw `woken`;
- * nobody reads a freed frame; after unmap nobody is parked there. */
+ * Claims: every parker reaches its end (no invalid end state). A wait ends only with an outcome
+ * that was decided. park_wake returns the number of threads that saw `woken`. No freed frame is
+ * read. After unmap no thread is parked in the range. */
 
 #ifdef SHORT
 #define PARKERS    1
@@ -65,7 +65,7 @@ byte woken_seen, woken_counted;
 	if :: won -> wait_state[id] = outcome :: else fi
 
 /* sched_wake: one step under the run queue lock. */
-#ifdef BROKEN_6	/* whoever decided a wait ends whatever wait the thread is in by now */
+#ifdef BROKEN_6	/* the thread is woken whatever wait it is in by now */
 #define WAKE(id) if :: state[id] == BLOCKED -> state[id] = READY :: else fi
 #else
 #define WAKE(id) \
@@ -74,7 +74,7 @@ byte woken_seen, woken_counted;
 
 inline sched_block(id)
 {
-#ifdef BROKEN_4	/* the look at the wait comes before the run queue lock */
+#ifdef BROKEN_4	/* the wait is checked before the run queue lock is taken */
 	if
 	:: wait_state[id] == ACTIVE -> state[id] = BLOCKED
 	:: else
@@ -102,7 +102,7 @@ inline sched_block(id)
 /* wait_block, between the store of ACTIVE and the release of the queue's lock. */
 inline wait_begin(id)
 {
-#ifdef BROKEN_7	/* the look for notifications comes before the wait can be decided */
+#ifdef BROKEN_7	/* notifications are checked before the wait can be decided */
 	flag = due[id];
 	wait_state[id] = ACTIVE;
 	atomic { if :: flag -> DECIDE(id, INTERRUPTED, flag); flag = false :: else fi };
@@ -136,7 +136,7 @@ inline wait_cancel_deadline(id)
 
 proctype parker(byte id; bool timed)
 {
-	bool flag;	/* of several short uses; false between them */
+	bool flag;	/* it is used several times, shortly; false in between */
 
 #ifndef BROKEN_3
 	waiters++;
@@ -184,8 +184,8 @@ parked:
 #ifndef BROKEN_3
 	waiters--;
 #endif
-	/* Back in the program, where notifications are delivered. Then a sleep, which only its
-	 * deadline and notifications decide. */
+	/* Back in the program, where notifications are delivered. Then the thread sleeps; only the
+	 * deadline and notifications end the sleep. */
 	atomic { due[id] = false; timed = true };
 	wait_begin(id);
 	sched_block(id);
@@ -238,7 +238,7 @@ proctype notifier()
 	do
 	:: id < PARKERS ->
 		due[id] = true;
-#ifdef BROKEN_5	/* a look and a plain store instead of a compare-and-swap */
+#ifdef BROKEN_5	/* a check and a plain store instead of a compare-and-swap */
 		won = (wait_state[id] == ACTIVE);
 		if
 		:: won -> wait_state[id] = INTERRUPTED
@@ -305,7 +305,7 @@ proctype unmapper()
 
 	TAKE(aspace_lock);
 	atomic { present = pte; pte = false };
-#ifdef BROKEN_2	/* waiters are drained while TLBs still let others read */
+#ifdef BROKEN_2	/* waiters are drained while TLBs still let other threads read */
 	drain();
 #endif
 	if

@@ -10,9 +10,9 @@
  *   hostile  another of its threads writes anything to all four indices and to the submissions,
  *            SCRIBBLES times, at any time.
  *
- * Claims, for both: an entry takes at most a ring full of submissions, never more than the tail it
- * read; what is executed is what was checked; the kernel's own count of completions is that of the
- * submissions it took. For the honest program: every submission is executed once, in order, and
+ * Claims, for both: an entry takes at most a ring full of submissions, and never more than the tail
+ * it read. The kernel executes the copy it checked. Its own count of completions equals the number
+ * of submissions it took. For the honest program: every submission is executed once, in order, and
  * every completion is seen once, in order and whole. */
 
 #define SLOTS       2
@@ -26,23 +26,23 @@
 #define SCRIBBLES   3
 #endif
 
-/* The ring page: the program's memory as much as the kernel's. */
+/* The ring page, which program and kernel share. */
 byte submission_head, submission_tail, completion_head, completion_tail;
 byte submission[SLOTS], completion[SLOTS];
 
-/* The kernel's copies. */
+/* The kernel's own copies. */
 byte own_submission_head, own_completion_tail;
 
 bool hostile, ended;
 byte executed;	/* by an honest program: submissions so far */
 byte pushed, popped;
 
-#ifdef BROKEN_1	/* the kernel believes the page about its own index */
+#ifdef BROKEN_1	/* the kernel trusts the page about its own index */
 #define SUBMISSION_HEAD submission_head
 #else
 #define SUBMISSION_HEAD own_submission_head
 #endif
-#ifdef BROKEN_7	/* the same of the other one */
+#ifdef BROKEN_7	/* the same for the other index */
 #define COMPLETION_TAIL completion_tail
 #else
 #define COMPLETION_TAIL own_completion_tail
@@ -52,7 +52,7 @@ byte pushed, popped;
 
 inline execute_next()
 {
-	/* One copy is made, and checked and used. */
+	/* One copy is made; it is checked and used. */
 	copy = submission[SUBMISSION_HEAD % SLOTS];
 	checked = copy;
 	SUBMISSION_HEAD = INDEX(SUBMISSION_HEAD + 1);
@@ -85,7 +85,7 @@ inline ring_enter()
 		tail_before = COMPLETION_TAIL
 	};
 	if
-#ifndef BROKEN_6	/* a tail that makes no sense is not refused */
+#ifndef BROKEN_6	/* a tail that makes no sense does not fail the entry */
 	:: INDEX(tail - SUBMISSION_HEAD) > SLOTS	/* invalidRequest */
 	:: PENDING > SLOTS
 #endif
@@ -103,7 +103,7 @@ inline ring_enter()
 		:: tail != SUBMISSION_HEAD ->
 #endif
 			if
-#ifndef BROKEN_3	/* nobody looks whether the completion has room */
+#ifndef BROKEN_3	/* the room for the completion is not checked */
 			:: PENDING >= SLOTS -> break
 			:: else
 #else
@@ -126,7 +126,7 @@ inline ring_enter()
 	atomic { tail = 0; taken = 0; head_before = 0; tail_before = 0 }
 }
 
-/* The thread the ring belongs to. */
+/* The thread that owns the ring. */
 active proctype owner()
 {
 	byte entries, tail, taken, head_before, tail_before, copy, checked, slot;

@@ -5,16 +5,16 @@
  *         sched_end, sched_idle
  *         kernel/sched/wait.c: wait_decide
  *
- * Bounds: two CPUs with their idle threads, and three threads: one that waits WAITS times and ends,
- * one that ends as soon as it can, and, or not, one that runs in user mode until the first has
- * ended and is interrupted only when somebody has a reason. Each wait may be decided by either of
- * two wakers on other CPUs, which then wake the thread, however late. Virtual time is left out: the
- * queue's order is any order, and whether a thread that wakes takes the CPU at once is open. Where
- * a slice runs on the CPU, its end will do, and the waking interrupt may be left out. An idle CPU
- * is claimed by whoever chooses it.
+ * Bounds: two CPUs with their idle threads, and three threads. One waits WAITS times and ends. One
+ * ends as soon as it can. The third, which may be missing, runs in user mode until the first has
+ * ended, and is interrupted only for a reason. Either of two wakers on other CPUs may decide a
+ * wait; it then wakes the thread, at any later time. Virtual time is left out: the queue has any
+ * order, and a thread that wakes may or may not take the CPU at once. Where a slice runs on the
+ * CPU, its end suffices, and the waking interrupt may be left out. The waker that chooses an idle
+ * CPU claims it.
  *
- * Claims: no thread is run by two CPUs or while a CPU is on its stack; a wait ends only when it is
- * decided; all threads end (no invalid end state), so no CPU stays halted while a thread waits
+ * Claims: no thread runs on two CPUs, or while another CPU uses its stack. A wait ends only when it
+ * is decided. All threads end (no invalid end state), so no CPU stays halted while a thread waits
  * behind one that does not yield. */
 
 #ifdef SHORT
@@ -40,7 +40,8 @@
 
 #define NOWHERE 2
 
-/* Per CPU. A queue is the threads that name it in queued, counted. */
+/* Per CPU. The queue of a CPU is the set of threads that name it in queued; the threads are
+ * counted. */
 bit lock[2];
 byte count[2];
 bool ipi[2], idle[2];
@@ -68,14 +69,15 @@ inline dequeue(t, c)
 	assert(state[t] == READY && queued[t] == c); queued[t] = NOWHERE; count[c]--
 }
 
-/* A thread in our hands goes on its CPU's queue: one step under that CPU's lock. */
+/* Puts a thread, which no CPU runs and no queue holds, on its CPU's queue: one step under that
+ * CPU's lock. */
 inline make_runnable(t)
 {
 	to = cpu[t];
 	atomic {
 		!lock[to] -> enqueue(t, to);
 		if
-		/* It does not take the CPU, and is not alone with the running one. */
+		/* It does not take the CPU, and other threads wait there too. */
 		:: slice[to] && runs_on[IDLE(to)] != to
 		:: ipi[to] = true
 		fi;
@@ -126,8 +128,8 @@ inline sched_wake(t)
 	atomic { at = 0; stopped = false }
 }
 
-/* c is the CPU the thread me runs on; its lock is held and released, perhaps by the thread that
- * comes next. */
+/* c is the CPU on which the thread me runs. Its lock is held, and released here, perhaps by the
+ * thread that runs next. */
 inline schedule_locked()
 {
 	atomic {
@@ -143,7 +145,7 @@ inline schedule_locked()
 		fi;
 		if
 		:: slice[c] = next < THREADS && count[c] > 0
-		/* Others waited, and will have been stolen. */
+		/* Other threads waited, and will have been stolen. */
 		:: next < THREADS -> slice[c] = true
 		fi
 	};
@@ -172,7 +174,7 @@ inline schedule_locked()
 #endif
 }
 
-/* One that comes back because the queue has threads; its lock is held. */
+/* For a CPU that returns because its queue has threads; its lock is held. */
 inline compete()
 {
 	enqueue(me, c);
@@ -187,7 +189,7 @@ inline compete()
 inline reschedule()
 {
 #ifdef BROKEN_3
-	/* That no thread waits is decided without the lock: a waker may have seen the slice and
+	/* Whether a thread waits is decided without the lock: a waker may have seen the slice and
 	 * left out the interrupt. */
 	if
 	:: count[c] == 0 -> slice[c] = false
@@ -345,7 +347,7 @@ end:	do
 init {
 	atomic {
 		cpu[IDLE(0)] = 0; cpu[IDLE(1)] = 1;
-		enqueue(WAITER, 0);	/* behind one that runs already and has been told */
+		enqueue(WAITER, 0);	/* behind a thread that runs already and has been told */
 		ipi[0] = true;
 		if
 		:: STARTS_ON(HOG, 0);
@@ -353,7 +355,7 @@ init {
 			run hog(HOG, 0);
 			run brief(BRIEF, 1);
 			run idle_thread(IDLE(1), NOWHERE)
-		:: STARTS_ON(HOG, 0);	/* nobody else comes to help */
+		:: STARTS_ON(HOG, 0);	/* no other CPU takes it */
 			STARTS_ON(BRIEF, 1);
 			run hog(HOG, 0);
 			run hog(BRIEF, 1);

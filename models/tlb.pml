@@ -7,15 +7,15 @@
  *         kernel/sched/sched.c: load_thread (idle and kernel threads keep
  *         the last space loaded)
  *
- * Bounds: two spaces of one page each, which never gets the frame of the other at the same time;
- * CPUS processors that make STEPS steps of their choice: switch to a thread of a space or to a
- * kernel thread, unmap the page and free its frame, map it again, destroy a space nobody runs in.
- * The processors' page walkers run on their own and may fill a TLB from the loaded tables at any
- * time. A CPU answers requests only between its steps (interrupts on), while it spins for a lock,
- * and while it waits for answers.
+ * Bounds: two spaces of one page each; the pages never have the same frame at the same time. CPUS
+ * processors make STEPS steps of their choice: switch to a thread of a space or to a kernel thread,
+ * unmap the page and free its frame, map it again, or destroy a space in which no thread runs. The
+ * processors' page walkers run independently and may fill a TLB from the loaded tables at any time.
+ * A CPU answers requests only between its steps (interrupts on), while it spins for a lock, and
+ * while it waits for answers.
  *
- * Claims: when a frame is freed no TLB has it, and when tables are freed no CPU has them loaded;
- * neither changes later; a freed space's mask is not touched; all CPUs get to their end (no invalid
+ * Claims: when a frame is freed no TLB holds it, and when tables are freed no CPU has them loaded;
+ * neither changes later. A freed space's mask is not touched. All CPUs reach their end (no invalid
  * end state). */
 
 #ifdef SHORT
@@ -30,7 +30,7 @@
 
 /* Per CPU. */
 byte loaded[CPUS] = NO_SPACE;	/* CR3 */
-byte space[CPUS] = NO_SPACE;	/* what the kernel thinks is in CR3 */
+byte space[CPUS] = NO_SPACE;	/* what the kernel takes CR3 to be */
 byte runs[CPUS] = NO_SPACE;	/* the space of the thread it runs */
 bool tlb[CPUS];	/* holds an entry for the page of the loaded space */
 byte senders[CPUS];
@@ -68,7 +68,7 @@ inline aspace_activate(s)
 		:: else
 		fi;
 #endif
-#ifdef BROKEN_1	/* out of the old mask before the old tables are out of use */
+#ifdef BROKEN_1	/* the old mask is left before the old tables are out of use */
 		if
 		:: old != NO_SPACE -> mask[old] = mask[old] & ~BIT(me)
 		:: else
@@ -76,7 +76,7 @@ inline aspace_activate(s)
 #endif
 		space[me] = s;
 		load_root(s);
-#ifdef BROKEN_4	/* into the new mask after the new tables are in use */
+#ifdef BROKEN_4	/* the new mask is entered after the new tables are in use */
 		if
 		:: s != NO_SPACE -> mask[s] = mask[s] | BIT(me)
 		:: else
@@ -126,7 +126,7 @@ inline take(s)
 {
 	do
 	:: atomic { !lock[s] -> lock[s] = 1; break }
-#ifndef BROKEN_3	/* who spins does not serve */
+#ifndef BROKEN_3	/* a CPU that spins does not serve */
 	:: senders[me] != 0 -> serve()
 #endif
 	od
@@ -151,7 +151,7 @@ inline request_others(s, evict)
 #ifndef BROKEN_2	/* the frame is freed without waiting for the answers */
 		do
 		:: waiting[me] == 0 -> break
-#ifndef BROKEN_5	/* who waits for answers gives none */
+#ifndef BROKEN_5	/* a CPU that waits for answers gives none */
 		:: senders[me] != 0 -> serve()
 #endif
 		od
@@ -191,7 +191,7 @@ proctype processor(byte me)
 		fi;
 		atomic { lock[target] = 0; target = 0 }
 
-	/* A kernel thread destroys a space that nobody runs in. */
+	/* A kernel thread destroys a space in which no thread runs. */
 	:: atomic { steps < STEPS && runs[me] == NO_SPACE && MAY_RUN(0) && NOBODY_RUNS(0) ->
 			steps++; destroyed[0] = true };
 		if
