@@ -1,6 +1,6 @@
 /* Register calls and the small objects: system call numbers, capability ids, Console, Timer,
- * EntropySource, BootImage, SystemInfo, HostShare, each method with its refusals, in compact and
- * in message form. */
+ * EntropySource, BootImage, SystemInfo, HostShare, each method with its errors, in compact and in
+ * message form. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -108,7 +108,8 @@ static void released_ids_stay_dead(void)
 
 static uint32_t held[CAPOS_CAP_SLOTS_MAX];
 
-/* Every method that returns a capability, with the table full: nothing is made, nothing charged. */
+/* Every method that returns a capability, with the table full: nothing is made and nothing
+ * charged. */
 static void every_maker_needs_a_slot(void)
 {
 	struct capos_memory_usage before, after;
@@ -193,8 +194,7 @@ static void console_writes(void)
 	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_error, ""), 0);
 }
 
-/* Programs of the machine tests have an empty standard input: its end is no bytes, as often as one
- * asks, and no wait. */
+/* Programs of the machine tests have an empty standard input: every read gives no bytes at once. */
 static void console_reads_the_end(void)
 {
 	char bytes[32] = "untouched";

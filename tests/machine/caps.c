@@ -1,6 +1,6 @@
-/* The capability table under many hands: threads that create, share, use and release capabilities
- * at once, stale ids guessed on purpose. The process ends with threads still at it; the machine
- * must have every frame and object back. */
+/* The capability table under load: threads that create, share, use and release capabilities at
+ * once, and guess stale ids. The process ends while threads are still at it; the machine must get
+ * every frame and object back. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -18,7 +18,8 @@ static uint32_t next_random(uint32_t *state)
 	return *state >> 8;
 }
 
-/* Uses an id somebody else may be releasing: the answer is the object's or that there is none. */
+/* Uses an id that another thread may be releasing: the call reaches the object, or the id names
+ * nothing. */
 static void use(capos_cap_t cap)
 {
 	uint64_t pages = 0;

@@ -1,6 +1,6 @@
 /* Named checks of a machine test: prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" lines, one
  * per test, and remembers failures for the exit status. A test is a function; RUN calls it; inside
- * it, CHECK and CHECK_EQUAL record the first thing that is not as it should be. */
+ * it, CHECK and CHECK_EQUAL record the first failure. */
 #ifndef CAPOS_MACHINE_CHECK_H
 #define CAPOS_MACHINE_CHECK_H
 

@@ -1,5 +1,5 @@
-/* Random bytes and where they come from. One machine of the matrix has no source at all: nothing is
- * handed out there, ever. */
+/* Random bytes and their sources. One machine of the matrix has no source at all, and must never
+ * give out bytes. */
 #include "support.h"
 
 #define UNTOUCHED 0x5a

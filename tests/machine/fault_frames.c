@@ -1,5 +1,5 @@
-/* Faults as notifications: the kind and the numbers of each, what the frame holds, and what may be
- * edited in it. */
+/* Faults as notifications: the kind and the numbers of each, the contents of the ThreadState, and
+ * what may be edited in it. */
 #include "support.h"
 
 #define KIND(name) CAPOS_NOTIFICATION_KIND_##name
@@ -95,8 +95,8 @@ static void alignment_faults(void)
 
 /* ---- registers ---- */
 
-/* Faults with a pattern in every register and returns what they are when the handler has resumed.
- */
+/* Faults with a pattern in every register and returns the registers after the handler has
+ * resumed. */
 struct registers {
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rflags;
 };
@@ -207,8 +207,8 @@ static void fault_again(uint32_t kind, struct capos_thread_state *state)
 	state->rip += 2; /* past UD2 */
 }
 
-/* A handler that unmasks may be interrupted in turn; each frame lies below the one before, on the
- * same stack. */
+/* A handler that unmasks may be interrupted in turn. Each ThreadState lies below the one before, on
+ * the same stack. */
 static void handlers_nest(void)
 {
 	uint64_t mask = 1;

@@ -1,6 +1,6 @@
-/* resume with everything a program should not put into a frame: refused, or made harmless, and
- * never a trap in the kernel. After each refusal the thread is switched away and back, so that
- * nothing of what was refused stays behind. */
+/* resume with everything that a program should not put into a ThreadState. Each value makes it fail
+ * or is made harmless, and none may trap in the kernel. After each failure the thread is switched
+ * away and back, so that a rejected value that stayed behind would show. */
 #include "support.h"
 
 #define LEGACY 512
@@ -94,7 +94,7 @@ static void vector_headers_are_checked(void)
 	}
 	memset(area, 0xff, good.xsave_size);
 	CHECK_EQUAL(try_resume(), CAPOS_E(INVALID_ARGUMENT));
-	/* A header that is garbage, followed by memory that cannot be read. */
+	/* A random header, followed by memory that cannot be read. */
 	uint64_t pages = vm_map(2 * PAGE, WRITE);
 	OK(vm_decommit(pages + PAGE, PAGE));
 	memset((void *)pages, 0xff, PAGE);
@@ -160,15 +160,15 @@ static void control_words_are_sanitised(void)
 	OK(capos_notification_set_handler(NULL));
 }
 
-/* ---- places to continue that are addresses but not good ones ---- */
+/* ---- bad addresses at which to continue ---- */
 
 static struct capos_thread_state before_jump;
 static volatile uint32_t second_kind;
 static uint64_t jump_rip, jump_rsp, second_address;
 static volatile int jumps;
 
-/* First time (UD2): continue at jump_rip with jump_rsp. The fault that follows: back to where it
- * was. */
+/* At the first fault (UD2): continue at jump_rip with jump_rsp. At the fault that follows: return
+ * to the place of the first. */
 static void jump_and_return(uint32_t kind, struct capos_thread_state *frame)
 {
 	if (jumps++ == 0) {

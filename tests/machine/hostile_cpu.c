@@ -1,6 +1,6 @@
 /* What a program can do with the processor alone: privileged instructions, software interrupts,
- * segment registers, far transfers, odd states at SYSCALL. Each must end in a fault of the program
- * or do nothing, and leave the kernel as it was. */
+ * segment registers, far transfers, odd states at SYSCALL. Each must fault in the program or do
+ * nothing, and leave the kernel unchanged. */
 #include <cpuid.h>
 
 #include "support.h"
@@ -23,7 +23,7 @@ static void come_back(uint32_t kind, struct capos_thread_state *state)
 	state->rflags = 0x202;
 }
 
-/* Jumps to the address with RDI = argument and every other register a little odd. */
+/* Jumps to the address with RDI = argument and an unusual value in every other register. */
 static void jump_to(uint64_t address, uint64_t argument)
 {
 	uint64_t target = address;
@@ -48,7 +48,7 @@ static void put_code(const uint8_t *bytes, size_t size)
 	OK(vm_protect((uint64_t)code, PAGE, EXEC));
 }
 
-/* The kind of fault that the bytes give; 0 when they ran through. */
+/* The kind of fault that the bytes raise; 0 when they ran to the end. */
 static uint32_t run_bytes(const uint8_t *bytes, size_t size, uint64_t argument)
 {
 	put_code(bytes, size);
@@ -73,7 +73,7 @@ static bool refused(uint32_t kind)
 	return kind == KIND(GENERAL_PROTECTION) || kind == KIND(ILLEGAL_INSTRUCTION);
 }
 
-/* Some emulators read the stack of a far return with the kernel's rights, which SMAP refuses. */
+/* Some emulators read the stack of a far return with the kernel's rights, which SMAP forbids. */
 static bool return_refused(uint32_t kind)
 {
 	return refused(kind) || kind == KIND(PAGE_FAULT);
@@ -147,7 +147,8 @@ static void privileged_instructions_fault(void)
 	}
 }
 
-/* With UMIP the processor's table addresses, which are kernel addresses, are kept from programs. */
+/* With UMIP programs cannot read the addresses of the processor's tables, which are kernel
+ * addresses. */
 static void table_addresses_are_hidden(void)
 {
 	static const struct instruction tables[] = {
@@ -195,8 +196,8 @@ static void software_interrupts_fault(void)
 
 /* ---- segments ---- */
 
-/* Far transfers to every selector of the table and beyond: nothing but our own 64-bit code is to be
- * had there. 32-bit code would reach entries that the kernel does not have. */
+/* Far transfers to every selector of the table and beyond. Only the program's own 64-bit code
+ * segment may work, because 32-bit code would reach entry points that the kernel does not have. */
 static void far_transfers_stay_in_64_bit_code(void)
 {
 	static const uint8_t jump_far[] = { 0xff, 0x2f }, call_far[] = { 0xff, 0x1f };
@@ -218,7 +219,7 @@ static void far_transfers_stay_in_64_bit_code(void)
 		frame.cs = selector;
 		CHECK(refused(run_bytes(jump_far, sizeof jump_far, (uint64_t)&target)));
 		CHECK_EQUAL(seen_rip,
-			(uint64_t)code); /* it was the transfer that faulted, not what is there */
+			(uint64_t)code); /* the transfer faulted, not the code at its target */
 		CHECK(refused(run_bytes(call_far, sizeof call_far, (uint64_t)&target)));
 		CHECK_EQUAL(seen_rip, (uint64_t)code);
 		CHECK(return_refused(run_bytes(far_return, sizeof far_return, (uint64_t)&frame)));
@@ -286,8 +287,7 @@ static void segment_registers_hold_nothing(void)
 	capos_sleep_ns(MS_NS);
 }
 
-/* Bases set without the kernel's knowledge, to kernel addresses, across calls, faults and switches.
- */
+/* Bases that the program sets by itself, to kernel addresses, across calls, faults and switches. */
 static void bases_of_kernel_addresses_are_harmless(void)
 {
 	static const uint64_t bases[] = { 0, KERNEL_HALF, 0xffffffff80100000, ~0ull,
@@ -394,8 +394,8 @@ static void syscall_at_the_end_of_user_space(void)
 	OK(vm_protect(page, PAGE, EXEC));
 	for (int i = 0; i < 20; i++) {
 		seen_kind = 0;
-		jump_to(CAPOS_USER_TOP - 2,
-			0); /* number 0 with RSI = the address as a scope: refused, so it returns */
+		jump_to(CAPOS_USER_TOP - 2, 0); /* number 0 with RSI = the address as a scope: it
+		                                   fails, so it returns */
 		CHECK_EQUAL(seen_rip, CAPOS_USER_TOP);
 		CHECK(seen_kind == KIND(PAGE_FAULT) || seen_kind == KIND(GENERAL_PROTECTION));
 	}

@@ -1,7 +1,7 @@
-/* Programs that are ended, each in its own way, or end themselves while their threads are in the
- * middle of everything. The exit status says by what (139 bad address or protection, 136
- * arithmetic, 132 illegal instruction, 133 breakpoint, 135 out of memory); that nothing is left of
- * them and that the next program runs is checked after each.
+/* Programs that are ended in different ways, or end themselves while their threads are in the
+ * middle of calls. The exit status tells the cause (139 bad address or protection, 136 arithmetic,
+ * 132 illegal instruction, 133 breakpoint, 135 out of memory). After each program the runner checks
+ * that nothing of it is left and that the next one runs.
  *
  * Faults without a handler, and with handlers that do not help:
  * // test: case read-nil 139
@@ -164,8 +164,8 @@ static void notify_unmapped(void)
 		capos_thread_handle_notify(self, 40, 0);
 }
 
-/* A frame of ones, but for what resume refuses: the program continues, at an address that is
- * nothing. */
+/* A ThreadState of ones, except where resume would fail: the program continues, at an address where
+ * there is nothing. */
 static void resume_garbage(void)
 {
 	struct capos_thread_state state;
@@ -177,7 +177,7 @@ static void resume_garbage(void)
 	capos_thread_control_resume(capos_caps.thread_control, (uint64_t)&state);
 }
 
-/* Demand-zero memory is charged when it is touched: here more than there is. */
+/* Demand-zero memory is charged when it is touched; this touches more than the machine has. */
 static void out_of_memory(void)
 {
 	uint64_t size = vm_usage().machine_pages * 2 * PAGE,
@@ -317,8 +317,7 @@ static void exit_while_spawning(void)
 	spawn_without_end(NULL);
 }
 
-/* Threads that are stopped for good, and one that waits for a thread which never stops by itself.
- */
+/* Threads that stay suspended, and one that waits for a thread which never stops by itself. */
 static void exit_while_suspended(void)
 {
 	static uint64_t flag;

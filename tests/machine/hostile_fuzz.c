@@ -1,14 +1,14 @@
 /* Random calls, a million of them or as many as the time allows: register calls, ring entries with
  * random submissions, messages of random content to every object, random ring indices, from several
  * threads at once, over memory that appears and disappears under them. Arguments come from a pool
- * in which most are wrong in some interesting way. Only what the kernel has taken is counted. The
- * seed is printed; the same seed as the first argument repeats the calls of each thread.
+ * in which most are wrong in some interesting way. Only calls that the kernel has executed are
+ * counted. The seed is printed; the same seed as the first argument repeats the calls of each
+ * thread.
  *
- * Left out is only what would end or blind the test by doing what it says: exit, changing this
- * thread's FS base, handler, mask or registers, threads that start nowhere, and waits without an
- * end. A message that could do such a thing lies in memory of its thread's own, where nobody
- * changes it between the look at it and the call; all other messages lie in the memory that
- * everybody changes. */
+ * Only calls that would end or blind the test when they succeed are left out: exit, changing this
+ * thread's FS base, handler, mask or registers, threads that start nowhere, and endless waits. A
+ * message that could do such a thing lies in its thread's own memory, where no other thread changes
+ * it between the check and the call. All other messages lie in memory that all threads change. */
 #include "raw_thread.h"
 
 #define THREADS 4
@@ -20,7 +20,7 @@
 
 static uint64_t arena, completed, end_ns;
 
-/* What belongs to one slot of a ring's submissions. */
+/* The data of one slot of a ring's submissions. */
 struct aimed {
 	uint64_t message[16], result[64];
 	uint64_t mapped; /* the bytes it maps or reserves when it succeeds */
@@ -38,7 +38,7 @@ struct fuzzer {
 	uint64_t accepted, refused, spawned, aimed;
 };
 
-static capos_cap_t victim; /* a thread that only spins, to be suspended and resumed by everybody */
+static capos_cap_t victim; /* a thread that only spins, for all threads to suspend and resume */
 
 static void fill_pool(struct fuzzer *f)
 {
@@ -66,7 +66,7 @@ static uint64_t any_value(struct fuzzer *f)
 	}
 }
 
-/* One the process holds, or a near miss of one. */
+/* A CapId that the process holds, or a near miss of one. */
 static capos_cap_t any_cap(struct fuzzer *f)
 {
 	const struct capos_caps *c = &capos_caps;
@@ -79,14 +79,15 @@ static capos_cap_t any_cap(struct fuzzer *f)
 	case 0:
 		return (capos_cap_t)(random >> 32);
 	case 1:
-		return cap ^ 1u << (16 + (random >> 8 & 15)); /* another generation; another slot
-		                                                 might be somebody's thread */
+		return cap ^
+			1u << (16 + (random >> 8 & 15)); /* another generation; another slot might
+		                                            hold another thread's handle */
 	default:
 		return cap;
 	}
 }
 
-/* Waits are kept short, and what the test stands on is kept. */
+/* Keeps waits short, and protects what the test needs. */
 static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 {
 	const struct capos_caps *c = &capos_caps;
@@ -113,7 +114,7 @@ static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 		(method == CAPOS_VIRTUAL_MEMORY_UNMAP || method == CAPOS_VIRTUAL_MEMORY_DECOMMIT ||
 			method == CAPOS_VIRTUAL_MEMORY_PROTECT ||
 			method == CAPOS_VIRTUAL_MEMORY_COMMIT)) {
-		/* only in the arena, or where nothing of ours can be */
+		/* only in the arena, or where the test has no memory */
 		bool inside = args[0] >= arena && args[0] <= arena + ARENA &&
 			args[1] <= arena + ARENA - args[0];
 		return inside || args[0] >= CAPOS_USER_TOP - PAGE || args[0] < 0x10000;
@@ -121,8 +122,7 @@ static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 	return true;
 }
 
-/* The bytes that this call, when it succeeds, maps or reserves somewhere; 0: it is none that does.
- */
+/* The bytes that this call, when it succeeds, maps or reserves somewhere; 0: it maps none. */
 static uint64_t mapped_size(
 	const struct fuzzer *f, capos_cap_t cap, uint32_t method, const uint64_t args[6])
 {
@@ -136,8 +136,8 @@ static uint64_t mapped_size(
 	return 0;
 }
 
-/* What was mapped in the arena stays there for everybody; elsewhere it goes again, and no more than
- * that: what lies next to it, alike, is somebody else's. */
+/* A mapping in the arena stays there for all threads. A mapping elsewhere is removed, and no more
+ * than that, because memory next to it, with the same properties, may belong to another thread. */
 static void give_back(uint64_t address, uint64_t size)
 {
 	bool inside =
@@ -203,7 +203,7 @@ static int64_t random_register_call(struct fuzzer *f)
 
 /* ---- the ring ---- */
 
-/* Threads that end at once, wherever their stack and FS base are, or cannot begin. */
+/* Threads that end at once, with any stack and FS base, or cannot start. */
 static void tame_spawn(struct fuzzer *f, uint64_t args[6])
 {
 	static const uint64_t nowhere[] = { 0, CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull };
@@ -221,8 +221,8 @@ static bool tame_message(struct fuzzer *f, capos_cap_t cap, uint32_t method, uin
 		(cap != victim || method != CAPOS_THREAD_HANDLE_WRITE_STATE);
 }
 
-/* Half of the time, what VirtualMemory and MemoryAllocator are likely to do: a few pages of the
- * arena, or anywhere; a few pages of an object. */
+/* Half of the time, arguments that VirtualMemory and MemoryAllocator are likely to accept: a few
+ * pages of the arena, or anywhere; a few pages of an object. */
 static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint64_t args[6])
 {
 	uint64_t random = random_next(&f->seed);
@@ -239,8 +239,8 @@ static void make_likely(struct fuzzer *f, capos_cap_t cap, uint32_t method, uint
 	args[2] = (random >> 40 & 7) | (random >> 48 & 1 ? DEMAND_ZERO : 0);
 }
 
-/* A message with a good root, so that what is random gets as far as the method: more or fewer words
- * of data than it wants, and pointers that lead anywhere. */
+/* A message with a good root, so that random contents reach the method: more or fewer words of data
+ * than it wants, and pointers that lead anywhere. */
 static bool aim_message(struct fuzzer *f, struct capos_submission *s, struct aimed *a)
 {
 	uint64_t random = random_next(&f->seed), args[6] = { 0 }, *words = (uint64_t *)s->args;
@@ -270,7 +270,8 @@ static bool aim_message(struct fuzzer *f, struct capos_submission *s, struct aim
 	return true;
 }
 
-/* Anything, in memory that everybody changes: to objects that cannot do harm whatever it says. */
+/* Any message, in memory that all threads change, to objects that cannot do harm whatever it
+ * says. */
 static bool wild_message(struct fuzzer *f, struct capos_submission *s, uint64_t random)
 {
 	const struct capos_caps *c = &capos_caps;
@@ -340,7 +341,7 @@ static void fill_submission(struct fuzzer *f, struct capos_submission *s, struct
 		*s = (struct capos_submission){ .opcode = CAPOS_OPCODE_NOP, .user_data = r };
 }
 
-/* Undoes and keeps what an executed submission has made. */
+/* Undoes or keeps what an executed submission has made. */
 static void settle(struct fuzzer *f, const struct capos_submission *s, const struct aimed *a,
 	const struct capos_completion *c)
 {
@@ -356,7 +357,7 @@ static void settle(struct fuzzer *f, const struct capos_submission *s, const str
 }
 
 /* Up to a ring full of random submissions, entered at once, sometimes with indices that make no
- * sense. The result is how many were taken. */
+ * sense. The result is the number of submissions taken. */
 static uint64_t random_ring(struct fuzzer *f)
 {
 	struct capos_ring_header *ring = capos_ring();
@@ -442,8 +443,8 @@ int main(int argc, char **argv)
 		;
 	raw_wake((uint32_t *)&flag);
 	CHECK_EQUAL(raw_join(victim), 0);
-	/* What random calls have left of the reservation goes with the process, which the runner's
-	 * frame count covers. */
+	/* Reservations left over from random calls go with the process; the runner's frame count
+	 * covers them. */
 	wait_for_threads(1);
 	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 &&
 		aimed > 1000); /* else it tests nothing */

@@ -35,7 +35,7 @@ struct pointer_case {
 	unsigned pointer; /* which word is the pointer */
 	uint64_t size;    /* how many bytes are wanted there */
 	bool output;
-	int64_t status; /* what a bad one must answer; 0: no more than that it refuses */
+	int64_t status; /* the error that a bad one must give; 0: any error */
 };
 
 static struct capos_thread_state thread_state;
@@ -153,8 +153,8 @@ static void bad_pointers_are_refused(void)
 	CHECK_EQUAL(thread_count(), 1);
 }
 
-/* Standard input is at its end here: there is nothing to write anywhere, so that reading may also
- * succeed, with no bytes. */
+/* Standard input is at its end here, so a read need not write anything and may also succeed, with
+ * no bytes. */
 static void reading_into_bad_pointers(void)
 {
 	struct pointer_case read = { "read", capos_caps.standard_input, CAPOS_CONSOLE_READ,
@@ -172,8 +172,8 @@ static void reading_into_bad_pointers(void)
 	}
 }
 
-/* The handler's address and its stack's are only numbers until a notification comes (hostile_end
- * has those): where they can never be any good they are refused, and what was set before stays. */
+/* The addresses of handler and stack are only numbers until a notification comes (hostile_end tests
+ * those). Addresses that can never be valid make the call fail, and the old setting stays. */
 static void notification_addresses_are_checked(void)
 {
 	static const uint64_t beyond[] = { CAPOS_USER_TOP, NON_CANONICAL, 0xffff7fffffffffff,
@@ -210,7 +210,7 @@ static void notification_addresses_are_checked(void)
 	OK(capos_release(self));
 }
 
-/* Lengths with a good address: past the end of the mapping, of the user half, of 64 bits. */
+/* Lengths with a good address, past the end of the mapping, of the user half, and of 64 bits. */
 static void bad_lengths_are_refused(void)
 {
 	static const uint64_t lengths[] = { 1ull << 32, 1ull << 47, ~0ull >> 1, ~0ull - 4096,
@@ -273,7 +273,7 @@ static void message_buffers_are_checked(void)
 			      room) < 0);
 }
 
-/* A message of random words must be refused or mean something, and never be more than that. */
+/* A message of random words must fail or have a meaning. */
 static void garbage_messages_are_refused(void)
 {
 	static uint64_t message[64];
@@ -299,7 +299,7 @@ static void garbage_messages_are_refused(void)
 
 /* ---- ids ---- */
 
-/* Every generation of a slot: only the one that was handed out is good. */
+/* Every generation of a slot: only the one that was given out is valid. */
 static void forged_generations_name_nothing(void)
 {
 	capos_cap_t cap = 0;
@@ -326,7 +326,7 @@ static void forged_generations_name_nothing(void)
 	CHECK_EQUAL(capos_memory_object_info(cap, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 }
 
-/* Every CapSet id with every method number: past the last method there is nothing. */
+/* Every CapSet id with every method number: there is none past the last method. */
 static void methods_past_the_last_are_refused(void)
 {
 	for (unsigned i = 0; i < capos_cap_set()->count; i++)

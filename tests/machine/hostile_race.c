@@ -1,6 +1,6 @@
-/* Memory that changes under everybody's feet: mappings that go while calls use them, frames that
- * get a new owner while others still write to the old address, pages that must read zero whoever
- * had them before. Nothing may be seen but what the methods promise. */
+/* Memory that changes while it is used: mappings that go while calls use them, frames that get a
+ * new owner while other threads still write to the old address, pages that must read zero after any
+ * owner. Only what the methods state may be seen. */
 #include "raw_thread.h"
 
 static volatile uint32_t stop;
@@ -30,7 +30,7 @@ static int64_t message_into(uint64_t address)
 	return status < 0 ? status : completion.result;
 }
 
-/* True for what a call on such memory may answer. */
+/* Whether this is a result that a call on such memory may give. */
 static bool expected(int64_t result)
 {
 	return !capos_is_error(result) || result == CAPOS_E(BAD_ADDRESS) ||
@@ -148,7 +148,7 @@ static int64_t store_ones(void *argument)
 	return 0;
 }
 
-/* Frames taken away from a page that others are writing to, given at once to another page: the
+/* Frames are taken from a page to which other threads write, and given at once to another page. The
  * stores must not arrive there. */
 static void stores_do_not_follow_the_frame(void)
 {
@@ -180,7 +180,7 @@ static void stores_do_not_follow_the_frame(void)
 	OK(vm_unmap(other, 64 * PAGE));
 }
 
-/* Write protection that is taken away must hold at once on every CPU. */
+/* Write protection must hold at once on every CPU. */
 static void protection_holds_at_once(void)
 {
 	struct capos_thread *threads[3];

@@ -131,7 +131,7 @@ static uint64_t reserved_pages(void)
 		: usage.reserved_pages;
 }
 
-/* The handler's stack goes with the thread, though the thread stands on it. */
+/* The handler's stack is freed with the thread, although the thread stands on it. */
 static void test_end_in_handler(void)
 {
 	struct capos_thread *thread;
@@ -145,8 +145,8 @@ static void test_end_in_handler(void)
 	CHECK(before != 0 && reserved_pages() == before);
 }
 
-/* What a message cannot hold is refused before anything is copied; numbers out of range; nothing
- * written is nothing. */
+/* Data too large for a message fails before anything is copied; so do numbers out of range. Writing
+ * nothing is no error. */
 static void test_edges(void)
 {
 	char *end;
@@ -227,7 +227,7 @@ static int64_t finish(void *argument)
 	return 0;
 }
 
-/* Detached before and after their end; all must give their memory back. */
+/* Threads detached before and after their end must all give their memory back. */
 static void test_detach(void)
 {
 	struct capos_memory_usage before, after;

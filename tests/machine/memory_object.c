@@ -1,5 +1,5 @@
 /* MemoryAllocator and MemoryObject: contents shared between mappings, offsets, protections, life
- * beyond the capability and beyond the mapping, ledgers, and every refusal in both forms. */
+ * beyond the capability and beyond the mapping, ledgers, and every error in both forms. */
 #include "support.h"
 
 static capos_cap_t create(uint64_t size)

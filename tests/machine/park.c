@@ -1,4 +1,4 @@
-/* ParkSpace and SharedParkSpace: every result and refusal, counts, order, deadlines, draining, and
+/* ParkSpace and SharedParkSpace: every result and error, counts, order, deadlines, draining, and
  * locks built on them. */
 #include "raw_thread.h"
 
@@ -84,7 +84,7 @@ struct waiter {
 	const uint32_t *word;
 	capos_cap_t space;
 	uint64_t deadline_ns;
-	volatile uint32_t order; /* the how-manieth it was to be woken; 0: not yet */
+	volatile uint32_t order; /* its place in the order of waking, from 1; 0: not yet woken */
 	volatile int64_t result;
 };
 
@@ -147,8 +147,8 @@ static void wakes_are_counted_and_in_order(void)
 	CHECK_EQUAL(capos_unpark(&word, 1), 0);
 }
 
-/* Never early; on an idle machine soon after. What is late here is the emulator's or the host's; a
- * lost timer would be forever. */
+/* Never early, and soon after on an idle machine. Emulator and host may add delay; a lost timer
+ * would never come. */
 static void deadlines_are_kept(void)
 {
 	uint32_t word = 0;
@@ -202,7 +202,7 @@ static void unmap_and_decommit_drain(void)
 	CHECK_EQUAL(w[0].result, -1);
 	CHECK_EQUAL(w[3].result, -1);
 	OK(vm_commit(
-		range + PAGE, PAGE, WRITE)); /* the address again: nobody waits there any more */
+		range + PAGE, PAGE, WRITE)); /* the address again: no thread waits there any more */
 	CHECK_EQUAL(capos_unpark((uint32_t *)(range + PAGE + 128), 9), 0);
 	CHECK_EQUAL(capos_unpark((uint32_t *)(range + 128), 9), 1);
 	end_waiter(&w[0], RESULT(WOKEN));
@@ -213,8 +213,8 @@ static void unmap_and_decommit_drain(void)
 
 /* ---- what other waits cost ---- */
 
-/* Many threads wait on words of other pages, which fall together with this one in a table hashed by
- * address without a secret: that was the kernel's until 2026. */
+/* Many threads wait on words of other pages that share a hash bucket with this one, in a table
+ * hashed by address without a secret. The kernel had such a table until 2026. */
 #define ELSEWHERE 1000u
 
 static bool fell_together(uint64_t a, uint64_t b)
@@ -222,7 +222,7 @@ static bool fell_together(uint64_t a, uint64_t b)
 	return ((a >> 2) - (b >> 2)) * 0x9e3779b97f4a7c15ull < (1ull << 56) / 16;
 }
 
-/* Instructions of an unpark with nobody to wake, and of taking a page away and putting it back. */
+/* Instructions of an unpark without a waiter, and of removing a page and putting it back. */
 static void measure_waits(uint64_t page, uint64_t *unpark, uint64_t *take)
 {
 	enum { ROUNDS = 20 };
@@ -268,7 +268,7 @@ static void waits_elsewhere_cost_little(void)
 	OK(vm_unmap(page, PAGE));
 }
 
-/* Parking on pages that come and go meanwhile: every park must end, with a result that can be. */
+/* Parking on pages that come and go meanwhile: every park must end, with a possible result. */
 static volatile uint32_t churn_stop;
 static uint64_t churn_range;
 
@@ -294,7 +294,7 @@ static void drains_race_with_parks(void)
 	for (uint64_t i = 0; i < 4; i++)
 		OK(capos_thread_start(&threads[i], park_on_churn, (void *)i, NULL));
 	uint64_t end = capos_now_ns() + 500 * MS_NS; /* an emulator with more CPUs than the host has
-	                                                takes long over each shootdown */
+	                                                needs long for each shootdown */
 	for (uint64_t i = 0; i < 600 && (i < 28 || capos_now_ns() < end); i++) {
 		uint64_t page = churn_range + i % 4 * PAGE;
 		OK(vm_commit(page, PAGE, WRITE));
@@ -442,7 +442,7 @@ static void queues_lose_nothing(void)
 	CHECK_EQUAL(consumed_sum, sum);
 }
 
-/* Two threads hand one token back and forth: a lost wake-up would stop them. */
+/* Two threads pass one token back and forth: a lost wake-up would stop them. */
 static uint32_t ping, pong;
 
 static int64_t return_pings(void *argument)

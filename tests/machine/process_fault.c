@@ -1,4 +1,4 @@
-/* Of two processes at once one faults; the other goes on, and each has its own end. */
+/* Two processes run at once and one faults. The other goes on, and each has its own end. */
 // test: status 139
 // test: beside stays 7
 #include "support.h"

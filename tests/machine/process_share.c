@@ -1,8 +1,9 @@
 /* Two processes at once, this program twice: they share a CPU evenly, whatever threads each has,
  * and nothing else.
  *
- * Both keep their threads on CPU 0. The one with the argument starts while the other does, has one
- * thread that computes where that has six, and is there at all times that the other looks at. */
+ * Both keep their threads on CPU 0. The process with the argument starts together with the other.
+ * It has one thread that computes, the other has six, and it runs throughout the time that the
+ * other measures. */
 // test: beside one 0
 #include "raw_thread.h"
 
@@ -47,8 +48,8 @@ static uint64_t hog_time_ns(void)
 	return sum;
 }
 
-/* An even share of the CPU, give or take what a busy host takes from whoever runs at the moment.
- * Were threads what counts, six would get 86 % and one 14. */
+/* An even share of the CPU, give or take what a busy host takes from the running process. If
+ * threads counted, six would get 86 % and one 14 %. */
 static void threads_of_a_process_share_its_half(void)
 {
 	uint64_t used = hog_time_ns(), since = capos_now_ns();
@@ -59,7 +60,7 @@ static void threads_of_a_process_share_its_half(void)
 	CHECK(percent >= 25 && percent <= 75);
 }
 
-/* The other unparks the same address for as long. */
+/* The other process unparks the same address for as long. */
 static void private_words_are_private(void)
 {
 	CHECK_EQUAL(capos_park(&word, 0, started_ns + SETTLE_NS), CAPOS_PARK_RESULT_TIMED_OUT);

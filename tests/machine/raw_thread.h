@@ -1,5 +1,5 @@
-/* Threads of a few instructions that use neither stack nor TLS: what they do depends on the kernel
- * alone, and thousands of them need no memory of the program's. */
+/* Threads of a few instructions that use neither stack nor TLS. Their behaviour depends on the
+ * kernel alone, and thousands of them need no memory of the program. */
 #ifndef CAPOS_MACHINE_RAW_THREAD_H
 #define CAPOS_MACHINE_RAW_THREAD_H
 
@@ -80,7 +80,7 @@ __attribute__((unused)) static void wait_for_threads(uint32_t count)
 	CHECK_EQUAL(thread_count(), count);
 }
 
-/* As many threads as a process may have, on those CPUs, and none more. */
+/* As many threads as a process may have, on those CPUs, and not one more. */
 __attribute__((unused)) static void raw_threads_are_limited(uint64_t cpus)
 {
 	uint32_t word = 0, count = 1;

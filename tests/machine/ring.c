@@ -1,5 +1,5 @@
 /* The capability ring, entry by entry: order, fullness, hostile indices, reserved fields, both
- * forms of a call, refusals as messages. */
+ * forms of a call, errors as messages. */
 #include <capos/capos.h>
 
 #include "check.h"
@@ -34,7 +34,7 @@ static struct capos_completion pop(void)
 	return completion;
 }
 
-/* Pushes one, enters, pops its completion. */
+/* Pushes one submission, enters, and pops its completion. */
 static struct capos_completion perform(struct capos_submission submission)
 {
 	push(&submission);

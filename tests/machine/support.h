@@ -71,8 +71,8 @@ __attribute__((unused)) static struct capos_region_info vm_query(uint64_t addres
 	return info;
 }
 
-/* Whether a nanosecond is an instruction, as in an emulator that counts them: only there a cost can
- * be held to a number. */
+/* Whether a nanosecond is an instruction, as in an emulator that counts them. Only there a cost can
+ * be compared with a number. */
 __attribute__((unused)) static bool time_is_exact(void)
 {
 	uint64_t rounds = 100000, start = capos_now_ns();
@@ -81,7 +81,7 @@ __attribute__((unused)) static bool time_is_exact(void)
 	return took > 199000 && took < 203000;
 }
 
-/* ---- random numbers: xorshift64*, from a seed that a failing run can be repeated with ---- */
+/* ---- random numbers: xorshift64*, with a seed that repeats a failing run ---- */
 
 __attribute__((unused)) static uint64_t random_next(uint64_t *state)
 {
@@ -111,7 +111,8 @@ static _Thread_local volatile struct {
 
 static void record_fault(uint32_t kind, struct capos_thread_state *state);
 
-/* Each access is one instruction of known place, followed by the label where a fault continues. */
+/* Each access is one instruction at a known place, followed by the label at which a fault
+ * continues. */
 #define TRY_ACCESS(instruction, operands...)                              \
 	__asm__ volatile("leaq 2f(%%rip), %%r11\n1:\t" instruction "\n2:" \
 		:                                                         \
@@ -127,7 +128,7 @@ __attribute__((unused)) static void record_fault(uint32_t kind, struct capos_thr
 	state->rip = state->r11;
 }
 
-/* The kind of fault that reading, writing or executing at the address gives; 0: none. record_fault
+/* The kind of fault that reading, writing or executing at the address raises; 0: none. record_fault
  * must be the handler. */
 __attribute__((unused)) static uint32_t try_read(uint64_t address)
 {
@@ -143,7 +144,7 @@ __attribute__((unused)) static uint32_t try_write(uint64_t address)
 	return fault.kind;
 }
 
-/* What is there must return; a fault in it continues after the call, with the stack as it was. */
+/* The code there must return. A fault in it continues after the call, with the stack as before. */
 __attribute__((unused)) static uint32_t try_call(uint64_t address)
 {
 	fault.kind = 0;

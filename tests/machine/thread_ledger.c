@@ -1,5 +1,5 @@
-/* What a thread costs the process: stack, ring and buffers while it lives, the record as long as a
- * capability names it; all but the record is given back by the time that join returns. */
+/* The charge for a thread: stack, ring and buffers while it lives, and the record as long as a
+ * capability names it. All but the record is uncharged by the time that join returns. */
 #include "raw_thread.h"
 
 #define SPAWNED 8
@@ -27,8 +27,8 @@ static void threads_are_charged(void)
 	CHECK_EQUAL(committed() - before, SPAWNED); /* the records */
 	for (int i = 0; i < SPAWNED; i++)
 		OK(capos_release(handles[i]));
-	/* The CPU that a thread ended on drops its hold of the record last, a moment after join has
-	 * returned. */
+	/* The CPU on which a thread ended drops its reference to the record last, a moment after
+	 * join has returned. */
 	for (uint64_t start = capos_now_ns();
 		committed() != before && capos_now_ns() - start < 20000 * MS_NS;)
 		capos_thread_yield();

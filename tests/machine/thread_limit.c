@@ -7,7 +7,7 @@
  */
 #include "raw_thread.h"
 
-/* All on one CPU in the end: a TLB shootdown for each of four thousand would take an emulator a
+/* All end on one CPU, because a TLB shootdown for each of four thousand would take an emulator a
  * minute. */
 static void threads_are_limited(void)
 {

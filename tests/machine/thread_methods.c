@@ -1,6 +1,6 @@
-/* ThreadSpawner, ThreadHandle and ThreadControl, method by method, with each refusal. Threads here
- * are mostly raw ones: a few instructions that use no stack and no TLS, so that nothing but the
- * kernel is under test. */
+/* ThreadSpawner, ThreadHandle and ThreadControl, method by method, with each error. Most threads
+ * here are raw ones: a few instructions that use no stack and no TLS, so that only the kernel is
+ * under test. */
 #include "raw_thread.h"
 
 static struct entry_registers seen;
@@ -152,7 +152,7 @@ static int64_t exit_in_a_message(void *argument)
 	return 2;
 }
 
-/* With more submissions behind it, which nobody executes. */
+/* With more submissions behind it, which are not executed. */
 static int64_t exit_over_the_ring(void *argument)
 {
 	struct capos_submission leave = { .opcode = CAPOS_OPCODE_COMPACT,
@@ -381,8 +381,8 @@ static void cpu_time_is_counted(void)
 	CHECK_EQUAL(raw_join(parked), 0);
 }
 
-/* Each spinner is sent to one CPU after the other and must get there, however alone it is where it
- * runs. */
+/* Each spinner is sent to one CPU after the other and must get there, even when it is alone on its
+ * CPU. */
 static void affinity_is_followed(void)
 {
 	uint32_t cpus = capos_cpu_count();

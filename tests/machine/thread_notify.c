@@ -36,7 +36,7 @@ static int64_t spin_body(void *argument)
 	return (int64_t)(sum & 1);
 }
 
-/* Parked almost always: on the way in or out at the rest. */
+/* Parked nearly all the time, and otherwise on the way in or out. */
 static int64_t park_body(void *argument)
 {
 	struct receiver *receiver = argument;
@@ -84,8 +84,8 @@ static int64_t join_body(void *argument)
 	return interrupted;
 }
 
-/* Suspends a thread that has to wait for its turn on a busy CPU, so that suspend has to wait for
- * it; then nothing is left of the attempt. */
+/* Suspends a thread that waits for its turn on a busy CPU, so that suspend has to wait for it and
+ * fails. Afterwards no trace of the attempt is left. */
 static int64_t suspend_body(void *argument)
 {
 	struct receiver *receiver = argument;
@@ -128,8 +128,8 @@ static bool wait_handled(struct receiver *receiver, uint32_t kind, uint64_t coun
 	return receiver->handled[kind] >= count;
 }
 
-/* A notification may come between the thread's look at stop and its wait, and ends none then: it is
- * sent until the thread has ended. */
+/* A notification may come between the thread's check of stop and its wait, and then does not end
+ * the wait. So it is sent until the thread has ended. */
 static void finish(struct receiver *receiver, int64_t *result)
 {
 	int64_t status;
@@ -142,7 +142,8 @@ static void finish(struct receiver *receiver, int64_t *result)
 	OK(status);
 }
 
-/* One after the other: each must arrive, with its value, before the next is sent. */
+/* The notifications come one after the other: each must arrive, with its value, before the next is
+ * sent. */
 static void each_arrives(int64_t (*body)(void *))
 {
 	struct receiver *receiver = start(0, body);
@@ -218,8 +219,8 @@ static void suspending_threads_are_notified(void)
 	CHECK_EQUAL(thread_count(), 1);
 }
 
-/* Several at once to one that is pending or being handled: one or more deliveries, the last value
- * among them, and none is lost. */
+/* Several notifications at once to a thread that has one pending or handles one: there is at least
+ * one delivery, the last value is delivered, and none is lost. */
 static void kinds_coalesce_and_are_never_lost(void)
 {
 	struct receiver *targets[3] = { start(0, spin_body), start(1, park_body),
@@ -279,7 +280,7 @@ static void masked_kinds_wait(void)
 	self = NULL;
 }
 
-/* A call that a notification ends says so, and the same call afterwards works. */
+/* A call that a notification ends fails with interrupted, and the same call works afterwards. */
 static void waits_end_interrupted(void)
 {
 	struct receiver *receiver = start(0, park_body);

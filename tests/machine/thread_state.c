@@ -1,10 +1,10 @@
-/* suspend, readState, writeState, resume: other threads' registers, seen and changed from outside;
+/* suspend, readState, writeState, resume: other threads' registers, read and changed from outside;
  * vector and x87 registers across switches and notifications; yield; clocks that agree on every
  * CPU. */
 #include "raw_thread.h"
 
-/* Spins with RBX counting; R12 and R13 carry marks; ends with R14 as its code once *(uint64_t *)RDI
- * is not 0. */
+/* Spins and counts in RBX. R12 and R13 hold marks. Ends with R14 as its exit code once *(uint64_t
+ * *)RDI is not 0. */
 void marked_spin(void);
 __asm__(".text\n.globl marked_spin, marked_elsewhere\n"
 	"marked_spin:\n\t"
@@ -59,7 +59,7 @@ static void suspended_threads_stand_still(void)
 	CHECK_EQUAL(raw_join(handle), 5);
 }
 
-/* Registers written right after suspend, without giving the thread time for anything. */
+/* Registers are written right after suspend, without giving the thread any time. */
 static void written_registers_are_used(void)
 {
 	for (int i = 0; i < 50; i++) {
@@ -123,7 +123,7 @@ static void bad_registers_are_refused(void)
 	CHECK_EQUAL(raw_join(handle), 5);
 }
 
-/* A thread in a blocking call: suspended, woken meanwhile, it goes on only after resume. */
+/* A thread in a blocking call is suspended and then woken; it goes on only after resume. */
 static void blocked_threads_are_suspended(void)
 {
 	uint32_t word = 0;
@@ -221,7 +221,7 @@ static uint32_t read_mxcsr(void)
 	return value;
 }
 
-/* Spoils every vector register and the control word; resume must put all of it back. */
+/* Changes every vector register and the control word; resume must restore all of it. */
 static void spoil_vectors(uint32_t kind, struct capos_thread_state *state)
 {
 	(void)kind, (void)state;
@@ -309,7 +309,7 @@ static int64_t x87_body(void *argument)
 	return wrong || !rounds ? -1 : 0;
 }
 
-/* ---- any of these in six threads, with notifications whose handler spoils them ---- */
+/* ---- these in six threads, with notifications whose handler changes the registers ---- */
 
 static void registers_survive(int64_t (*body)(void *))
 {
@@ -345,8 +345,8 @@ static void x87_registers_survive(void)
 
 static uint64_t latest_ns; /* the greatest time any thread has read */
 
-/* Reads the clock after somebody else's reading was published: must not be earlier, whatever CPUs
- * the two ran on. */
+/* Reads the clock after another thread's reading was published. It must not be earlier, whatever
+ * CPUs the two threads ran on. */
 static int64_t clock_body(void *argument)
 {
 	uint64_t backwards = 0, cpus = capos_cpu_count(), end = capos_now_ns() + 100 * MS_NS, n = 0;

@@ -1,11 +1,11 @@
 /* Many threads: thousands made and ended, a thousand at once with TLS of their own, families of
- * them, fairness among those that only compute. */
+ * them, and fairness among threads that only compute. */
 #include "raw_thread.h"
 
 static void threads_come_and_go(void)
 {
-	/* Each end shoots down TLBs; an emulator with more CPUs than the host has to spare can take
-	 * long over that. */
+	/* Each end shoots down TLBs, which takes long in an emulator with more CPUs than the host
+	 * can spare. */
 	uint64_t end = capos_now_ns() + 12000 * MS_NS;
 	int i = 0;
 	for (; i < 10000 && (i < 200 || capos_now_ns() < end) && !check_why[0]; i++) {
@@ -101,8 +101,8 @@ static void threads_have_families(void)
 
 #define HOGS 6
 
-/* Nobody starves: each of them gets an eighth of what the luckiest gets, or more, in time. (The
- * host's own scheduling is in this too.) */
+/* No thread starves: each gets at least an eighth of the CPU time of the one that gets most. (The
+ * scheduling of the host is part of this.) */
 static bool shares_are_fair(const capos_cap_t hogs[HOGS])
 {
 	uint64_t least = ~0ull, most = 0;

@@ -1,5 +1,5 @@
-/* VirtualMemory and its two ledgers: what each method reserves, charges and gives back; charged at
- * commit against demand-zero; exhaustion. */
+/* VirtualMemory and its two ledgers: what each method reserves, charges and uncharges; pages
+ * charged at commit and demand-zero pages; exhaustion. */
 #include "support.h"
 
 #define CHECK_LEDGER(reserved, committed)                                              \
@@ -65,7 +65,7 @@ static void demand_zero_pages_are_charged_at_first_touch(void)
 	CHECK_LEDGER(0, 0);
 }
 
-/* Committing in the other mode changes nothing for the pages that are committed. */
+/* Committing committed pages in the other mode changes nothing. */
 static void modes_are_kept(void)
 {
 	struct capos_memory_usage before = vm_usage();
@@ -121,7 +121,8 @@ static void reservation_ledger_is_bounded(void)
 	CHECK_LEDGER(0, 0);
 }
 
-/* More than there is: refused as a whole, with nothing changed, and never granted in part. */
+/* A commit of more than there is fails as a whole, changes nothing, and is never granted in
+ * part. */
 static void too_much_is_refused_whole(void)
 {
 	struct capos_memory_usage before = vm_usage();

@@ -1,10 +1,10 @@
-/* What an address space answers when there is no room in it: as many regions as it can have, no
- * free address, no memory. Each method in both forms; afterwards everything is as it was. Threads
- * end in such a space too. */
+/* Calls on an address space without room: with as many regions as it can have, with no free
+ * address, with no memory. Each method is called in both forms and must change nothing. Threads
+ * also end in such a space. */
 #include "raw_thread.h"
 
 #define FILLER_PAGES \
-	0x40000ull /* alternating pages of these are more regions than a space can have */
+	0x40000ull /* alternating pages of this many make more regions than a space can have */
 #define EXTRA_MAX 256
 #define THREADS 40
 
@@ -19,8 +19,8 @@ static void check_as_before(const struct capos_memory_usage *before)
 	CHECK_EQUAL(now.resident_pages, before->resident_pages);
 }
 
-/* Every other page becomes a region of its own, until the kernel has had enough: of regions, or on
- * a small machine of memory for them. */
+/* Makes every other page a region of its own, until the space has no regions left, or a small
+ * machine no memory for them. */
 static void fill_regions(void)
 {
 	uint64_t page = 1;
@@ -30,7 +30,7 @@ static void fill_regions(void)
 		page += 2;
 	CHECK(page < FILLER_PAGES);
 	CHECK(page > 1000);
-	/* A cut takes two more regions than there were, a reservation one. */
+	/* A cut adds two regions, a reservation one. */
 	extra_count = 0;
 	while (extra_count < EXTRA_MAX &&
 		capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE,
@@ -46,7 +46,7 @@ static void empty_regions(void)
 		OK(vm_unmap(extra[i], PAGE));
 }
 
-/* What would need a region more: the middle of three pages. */
+/* Calls that would need one more region: on the middle of three pages. */
 static void cutting_is_refused(capos_cap_t vm, uint64_t middle)
 {
 	CHECK_EQUAL(capos_virtual_memory_unmap(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
@@ -117,7 +117,7 @@ static void regions_are_limited(void)
 	check_as_before(&before);
 }
 
-/* Takes every address there is, in the greatest pieces that fit. */
+/* Reserves every address, in the largest pieces that fit. */
 static unsigned take_all_addresses(uint64_t starts[EXTRA_MAX], uint64_t sizes[EXTRA_MAX])
 {
 	unsigned count = 0;
@@ -179,7 +179,7 @@ static void memory_runs_out(void)
 	check_as_before(&before);
 }
 
-/* ---- threads that end when nothing more can be had ---- */
+/* ---- threads that end when nothing is left ---- */
 
 static uint32_t words[THREADS];
 static capos_cap_t handles[THREADS];
@@ -193,7 +193,7 @@ static void spawn_parked(void)
 	}
 }
 
-/* Every second one, so that those that end have had neighbours on both sides, then the others. */
+/* Every second thread first, so that these have neighbours on both sides; then the others. */
 static void end_one_by_one(void)
 {
 	for (unsigned n = 0; n < THREADS; n++) {

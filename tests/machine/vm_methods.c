@@ -1,5 +1,5 @@
-/* VirtualMemory method by method, in register form and in message form: what each does to addresses
- * and contents, and each of its refusals. */
+/* VirtualMemory method by method, in register form and in message form: the effect of each on
+ * addresses and contents, and each of its errors. */
 #include "support.h"
 
 /* The two forms of one interface, so that every case runs through both. */
@@ -27,8 +27,8 @@ static const struct form message_form = { capos_virtual_memory_map_message,
 static const struct form *vm;
 #define VM capos_caps.vm
 
-/* Ranges that no method takes, with what each of them must answer. page_ok: hint 0 is fine for map
- * and reserve. */
+/* Ranges that no method takes, with the error that each must give. page_ok: hint 0 is allowed for
+ * map and reserve. */
 static const struct bad_range {
 	uint64_t address, size;
 	int64_t status;
@@ -242,7 +242,7 @@ static void decommitted_demand_zero_pages_read_zero(void)
 	decommitted_pages_read_zero(DEMAND_ZERO);
 }
 
-/* An aligned block that may be one 2 MiB page, changed in its middle. */
+/* An aligned block that may be one 2 MiB page is changed in its middle. */
 static void large_pages_split(void)
 {
 	uint64_t range = 0;
@@ -332,8 +332,8 @@ static void huge_reservations(void)
 	CHECK_EQUAL(try_read(range + (1ull << 45)), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 }
 
-/* The program's own pages: read-only text stays so, and what the kernel placed cannot be taken
- * away. */
+/* The program's own pages: read-only text stays read-only, and pages that the kernel placed cannot
+ * be taken away. */
 static void program_memory_is_guarded(void)
 {
 	uint64_t text = (uintptr_t)&program_memory_is_guarded & ~(PAGE - 1),

@@ -1,5 +1,5 @@
-/* A large range is taken away in steps: others run on the same CPU meanwhile, find its pages gone
- * or going, and cannot get in the way. */
+/* A large range is taken away in steps. Other threads run on the same CPU meanwhile, find its pages
+ * gone or going, and cannot interfere. */
 #include "raw_thread.h"
 
 #define TABLES_MAX 2048ull /* a table of 2 MiB for each page that is touched */
@@ -62,7 +62,7 @@ static void take_away_beside_another(void)
 	printf("# %d rounds of %llu tables: seen in the middle %llu times, %llu times refused\n",
 		rounds, (unsigned long long)tables, (unsigned long long)partly,
 		(unsigned long long)refused);
-	CHECK(refused >= 10); /* not always all: the call may end between the two looks */
+	CHECK(refused >= 10); /* not always all: the call may end between the two checks */
 }
 
 static void others_run_meanwhile(void)
@@ -90,7 +90,7 @@ int main(void)
 {
 	struct capos_thread *thread;
 	RUN(others_run_meanwhile);
-	/* The process ends in the middle of it. */
+	/* The process ends in the middle of the call. */
 	OK(capos_thread_start(&thread, take_away_for_ever, NULL, NULL));
 	capos_sleep_ns(20 * MS_NS);
 	return check_result();
