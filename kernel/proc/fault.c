@@ -4,7 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap_frame.h"
-#include "core/address.h"
+#include "arch/address.h"
 #include "core/log.h"
 #include "dev/channel.h"
 #include "mm/kmem.h"
