@@ -113,7 +113,7 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	read_loader_information(information, magic);
 	const char *problem = cpu_unsupported();
 	if (problem)
-		panic("%s", problem);
+		panic("this CPU cannot run capOS: %s", problem);
 	init_memory();
 	cpu_prepare(&percpus[0]);
 	cpu_setup(&percpus[0]);

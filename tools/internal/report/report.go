@@ -229,37 +229,14 @@ const lastLogLines = 12
 // Machine explains a machine that did not go through all its programs, and gives the status.
 func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (status int,
 	text string) {
-	var b strings.Builder
-	emulatorSays, tooBig := "", false
-	for _, line := range o.Log {
-		tooBig = tooBig || strings.HasPrefix(line, "qemu: initrd is too large")
-		if strings.HasPrefix(line, "qemu-system-") {
-			emulatorSays = line
-		}
+	if status, text = knownEnd(o, c, kernel); text != "" {
+		return status, text
 	}
-	switch {
-	case o.Panicked:
-		status = StatusPanic
-		fmt.Fprintf(&b, "capos: the kernel panicked (this is a defect of capOS)\n")
-		for _, line := range panicLines(o.Log) {
-			fmt.Fprintf(&b, "  %s\n", SymbolizeKernel(line, kernel))
-		}
-		return status, b.String()
-	case o.Stopped != nil && o.Stopped != machine.ErrNoPowerOff:
-		return StatusFailed, fmt.Sprintf("capos: the machine was stopped: %v\n", o.Stopped)
-	case tooBig:
-		return StatusNoBoot,
-			fmt.Sprintf("capos: the program and its files do not fit into a machine "+
-				"of %d MiB; -m gives it more\n", c.MemoryMiB)
-	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
-		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n",
-			emulatorSays)
-	case len(o.Programs) > 0:
-		status = StatusNoBoot
+	var b strings.Builder
+	if len(o.Programs) > 0 {
 		fmt.Fprintf(&b, "capos: the machine ended without a word after %d program(s)\n",
 			len(o.Programs))
-	default:
-		status = StatusNoBoot
+	} else {
 		fmt.Fprintf(&b,
 			"capos: the machine ended before the program did (QEMU's status %d)",
 			o.QEMUStatus)
@@ -275,7 +252,60 @@ func Machine(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (stat
 	for _, line := range log {
 		fmt.Fprintf(&b, "  log: %s\n", SymbolizeKernel(line, kernel))
 	}
-	return status, b.String()
+	return StatusNoBoot, b.String()
+}
+
+// knownEnd gives a text where the machine or its emulator said why.
+func knownEnd(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (status int,
+	text string) {
+	emulatorSays, tooBig := "", false
+	for _, line := range o.Log {
+		tooBig = tooBig || strings.HasPrefix(line, "qemu: initrd is too large")
+		if strings.HasPrefix(line, "qemu-system-") {
+			emulatorSays = line
+		}
+	}
+	switch {
+	case o.Panicked && refusedCPU(o.Log) != "":
+		return StatusNoBoot, fmt.Sprintf("capos: capOS does not run on the CPU model %s: "+
+			"%s\n", c.CPU, refusedCPU(o.Log))
+	case o.Panicked:
+		text = "capos: the kernel panicked (this is a defect of capOS)\n"
+		for _, line := range panicLines(o.Log) {
+			text += fmt.Sprintf("  %s\n", SymbolizeKernel(line, kernel))
+		}
+		return StatusPanic, text
+	case o.Stopped != nil && o.Stopped != machine.ErrNoPowerOff:
+		return StatusFailed, fmt.Sprintf("capos: the machine was stopped: %v\n", o.Stopped)
+	case tooBig:
+		return StatusNoBoot,
+			fmt.Sprintf("capos: the program and its files do not fit into a machine "+
+				"of %d MiB; -m gives it more\n", c.MemoryMiB)
+	case o.QEMUStatus == 1 && qemuRefusesCPU.MatchString(emulatorSays):
+		return StatusNoBoot, fmt.Sprintf("capos: QEMU refuses the CPU model %s: %s\n",
+			c.CPU, emulatorSays)
+	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
+		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n",
+			emulatorSays)
+	}
+	return 0, ""
+}
+
+// What QEMU says of a model that it does not know, cannot make or finds misspelt.
+var qemuRefusesCPU = regexp.MustCompile(`unable to find CPU model|[Hh]ost doesn't support ` +
+	`requested features|Property '[^']*-cpu\.`)
+
+// cpuRefusal begins what the kernel says when it panics because of the processor
+// (kernel/init/main.c).
+const cpuRefusal = "capos: kernel panic: this CPU cannot run capOS: "
+
+func refusedCPU(log []string) string {
+	for _, line := range log {
+		if why, found := strings.CutPrefix(line, cpuRefusal); found {
+			return why
+		}
+	}
+	return ""
 }
 
 // panicLines gives the log from the panic on.
