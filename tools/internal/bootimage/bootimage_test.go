@@ -175,6 +175,26 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// So many programs start together as the kernel has room for, and not one more.
+func TestGroupsAreBounded(t *testing.T) {
+	tree := NewTree()
+	tree.AddData("/file", nil, 0o644, time.Time{})
+	programs := []Program{{Path: "/file"}}
+	for range int(abi.BootTogetherMax) {
+		if err := write(tree, programs...); err != nil {
+			t.Errorf("%d programs: %v", len(programs), err)
+		}
+		programs = append(programs, Program{Path: "/file", Together: true})
+	}
+	if write(tree, programs...) == nil {
+		t.Errorf("%d programs together were accepted", len(programs))
+	}
+	programs[3].Together = false
+	if err := write(tree, programs...); err != nil {
+		t.Errorf("two groups: %v", err)
+	}
+}
+
 func write(tree *Tree, programs ...Program) error {
 	_, err := Write(&bytes.Buffer{}, tree, programs)
 	return err

@@ -122,6 +122,9 @@ func alignUp(v uint64) uint64 {
 
 func arrange(tree *Tree, programs []Program) (*layout, error) {
 	l := &layout{}
+	if err := checkGroups(programs); err != nil {
+		return nil, err
+	}
 	nodes, firstChild := flatten(tree)
 	l.header = abi.BootImageHeader{
 		Magic: abi.BootImageMagic, Version: uint32(abi.AbiVersion),
@@ -151,6 +154,22 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 	}
 	l.header.TotalSize = l.end
 	return l, nil
+}
+
+// checkGroups bounds how many programs start together: what the kernel has no room for would run
+// after the others.
+func checkGroups(programs []Program) error {
+	group := 0
+	for _, p := range programs {
+		if !p.Together {
+			group = 0
+		}
+		if group++; group > int(abi.BootTogetherMax) {
+			return fmt.Errorf("%s is one too many: at most %d programs run together",
+				p.Path, int(abi.BootTogetherMax))
+		}
+	}
+	return nil
 }
 
 // flatten lists the tree breadth first, so that each directory's children are contiguous;
