@@ -1,4 +1,4 @@
-/* The calls of raw.c on capOS: register calls through libcapos, and its threads. */
+/* How raw.c asks capOS: register calls through libcapos, and its threads. */
 #ifndef BENCH_SYSTEM_CAPOS_H
 #define BENCH_SYSTEM_CAPOS_H
 

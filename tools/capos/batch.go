@@ -17,8 +17,8 @@ func runBatchFile(root string, c *machine.Config, m *machineFlags, file string) 
 	if err != nil {
 		return cli.Fail(err)
 	}
-	if m.dryRun || m.gdb {
-		return cli.Failf("--batch does not go with --dry-run or -d")
+	for i := range programs {
+		programs[i].CommittedLimit = m.limits.memory
 	}
 	out := json.NewEncoder(os.Stdout)
 	status := 0

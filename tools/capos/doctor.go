@@ -16,12 +16,8 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const doctorText = `Prints what a report about a problem should tell: versions of capOS, host,
-emulator, compilers and Go, whether KVM can be used, and what is missing. Exits with status 1
-when something that is needed is missing.`
-
 func doctorCommand(args []string) int {
-	flags := cli.NewFlags("doctor", "", doctorText)
+	flags := cli.NewFlags("doctor")
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}

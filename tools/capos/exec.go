@@ -18,26 +18,15 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
-const execText = `Runs a program the way go run and go test expect of a foreign system's
-programs: environment, arguments, working directory, standard streams and exit status pass
-through, the files of the working directory are there read-only under their own names, /tmp is
-writable, and the profiles and coverage files that -test flags name come back.
-Flags for the machine come from CAPOS_RUN_FLAGS, because the go command leaves no room for them.`
-
-type execFlags struct {
-	machineFlags
-	batch string
-}
+type execFlags struct{ machineFlags }
 
 func (e *execFlags) register(fs *flag.FlagSet) {
 	e.machineFlags.register(fs, machine.GoMemory)
-	fs.StringVar(&e.batch, "batch", "",
-		"run the programs listed in `FILE` one after the other, see docs/run.md")
 }
 
 func execCommand(args []string) int {
 	var e execFlags
-	flags := cli.NewFlags("exec", "[FLAGS] PROGRAM [ARGUMENTS]", execText)
+	flags := cli.NewFlags("exec")
 	e.register(flags)
 	if status, ok := cli.Parse(flags, append(strings.Fields(os.Getenv(repo.RunFlagsVar)),
 		args...)); !ok {
@@ -53,11 +42,9 @@ func execCommand(args []string) int {
 	}
 	config, err := e.config(root)
 	if err != nil {
-		return cli.Fail(err)
+		return cli.Wrong("exec", err)
 	}
-	if e.batch != "" && config.Seed != nil {
-		return cli.Failf("--seed does not go with --batch")
-	}
+	e.accelerate(config)
 	if e.batch != "" {
 		return runBatchFile(root, config, &e.machineFlags, e.batch)
 	}
@@ -114,7 +101,8 @@ func (l *launch) prepareExec(args []string) error {
 		words[i] = inside(word)
 	}
 	l.program = bootimage.Program{Path: words[0], Args: words,
-		Env: bootimage.LastWins(append(env, l.exports.env()...))}
+		Env:            bootimage.LastWins(append(env, l.exports.env()...)),
+		CommittedLimit: l.flags.limits.memory}
 	return nil
 }
 

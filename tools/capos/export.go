@@ -24,6 +24,8 @@ type exports struct {
 type mapping struct {
 	guest, host string
 	dir         bool
+	asked       string // the value of the flag that asked for it; "" when none did
+	written     bool   // something has come
 }
 
 // exportLimit bounds the size of one exported file.
@@ -31,16 +33,14 @@ const exportLimit = 16 << 30
 
 // add makes guest come back as host.
 func (e *exports) add(guest, host string, dir bool) {
-	e.mappings = append(e.mappings, mapping{path.Clean(guest), filepath.Clean(host), dir})
+	e.mappings = append(e.mappings, mapping{guest: path.Clean(guest),
+		host: filepath.Clean(host), dir: dir})
 }
 
 // addFlag reads a flag of the form GUEST[:HOST]; relative names are below the working directories.
 // A directory is meant when either name ends in a slash or the host's is one already.
 func (e *exports) addFlag(text, guestDir string) error {
 	guest, host, both := strings.Cut(text, ":")
-	if guest == "" || both && host == "" {
-		return fmt.Errorf("%q is not of the form GUEST[:HOST]", text)
-	}
 	if !both {
 		host = guest
 	}
@@ -56,7 +56,19 @@ func (e *exports) addFlag(text, guestDir string) error {
 		guest = path.Join(guestDir, guest)
 	}
 	e.add(guest, host, dir)
+	e.mappings[len(e.mappings)-1].asked = text
 	return nil
+}
+
+// neverWritten says which files a flag asked for in vain. A directory may stay empty.
+func (e *exports) neverWritten() (text string) {
+	for _, m := range e.mappings {
+		if m.asked != "" && !m.dir && !m.written {
+			text += fmt.Sprintf("capos: the program never wrote %s, which -o %s asks "+
+				"for\n", m.guest, m.asked)
+		}
+	}
+	return text
 }
 
 // env gives the variables that tell the program in which directories it may write, and what is
@@ -91,8 +103,10 @@ func (e *exports) store(w hostchannel.FileWrite) error {
 	if w.Offset > exportLimit {
 		return fmt.Errorf("%s: more than %d bytes", name, int64(exportLimit))
 	}
-	for _, m := range e.mappings {
+	for i := range e.mappings {
+		m := &e.mappings[i]
 		if name == m.guest && !m.dir {
+			m.written = true
 			f, err := os.OpenFile(m.host, openFlags(w), 0o666)
 			if err != nil {
 				return err

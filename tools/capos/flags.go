@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
+	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/accel"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/machine"
@@ -23,43 +27,62 @@ type machineFlags struct {
 	quiet bool
 
 	timeout              time.Duration
+	batch                string
+	limits               limits
 	kernelArgs, qemuArgs cli.List
 }
 
 const defaultMemory = "512M"
 
 func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
-	fs.StringVar(&m.memory, "m", memory, "memory of the machine, `SIZE` like 64M or 2G")
-	fs.IntVar(&m.cpus, "cpus", 0, "number of CPUs (default: the host's, at most 2)")
-	fs.StringVar(&m.machine, "machine", "microvm", "machine `TYPE`: microvm, q35 or pc")
-	fs.StringVar(&m.cpu, "cpu", "max", "CPU `MODEL`, in QEMU's words")
-	fs.StringVar(&m.accel, "accel", "auto",
-		"kvm, tcg, or auto: kvm where a short probe shows that it works")
-	fs.StringVar(&m.kernel, "kernel", "release",
-		"release, or debug: with assertions and checks of every memory access and "+
-			"undefined operation")
-	fs.BoolVar(&m.icount, "icount", false,
-		"instruction-exact on one CPU: a guest nanosecond is one instruction")
-	fs.StringVar(&m.seed, "seed", "",
-		"a run that repeats exactly: `NUMBER` stands for all chance; docs/seed.md")
-	fs.StringVar(&m.date, "date", defaultDate, "`DATE` at power-on of a run with --seed")
-	fs.BoolVar(&m.trace, "trace", false,
-		"name every capability call with arguments and result on standard error")
-	fs.BoolVar(&m.stats, "stats", false,
-		"print ledgers and calls per method at the end on standard error")
-	fs.BoolVar(&m.gdb, "d", false, "wait for gdb and print the command that connects it")
-	fs.BoolVar(&m.dryRun, "dry-run", false,
-		"print the exact QEMU command instead of running it")
-	fs.BoolVar(&m.verbose, "v", false, "show the kernel's log on standard error")
-	fs.DurationVar(&m.timeout, "timeout", 0,
-		"end the machine after this `DURATION` (30s, 5m) with status 124")
-	fs.Var(&m.kernelArgs, "kernel-arg",
-		"append a `PARAMETER` to the kernel's command line, such as clock=hpet "+
-			"(repeatable; see docs/run.md)")
-	fs.Var(&m.qemuArgs, "qemu-arg", "pass one more `ARGUMENT` to QEMU (repeatable)")
+	fs.StringVar(&m.memory, "m", memory, "")
+	fs.IntVar(&m.cpus, "cpus", 0, "")
+	fs.StringVar(&m.machine, "machine", "microvm", "")
+	fs.StringVar(&m.cpu, "cpu", "max", "")
+	fs.StringVar(&m.accel, "accel", "auto", "")
+	fs.StringVar(&m.kernel, "kernel", "release", "")
+	fs.BoolVar(&m.icount, "icount", false, "")
+	fs.StringVar(&m.seed, "seed", "", "")
+	fs.StringVar(&m.date, "date", defaultDate, "")
+	fs.BoolVar(&m.trace, "trace", false, "")
+	fs.BoolVar(&m.stats, "stats", false, "")
+	fs.BoolVar(&m.gdb, "d", false, "")
+	fs.BoolVar(&m.dryRun, "dry-run", false, "")
+	fs.BoolVar(&m.verbose, "v", false, "")
+	fs.DurationVar(&m.timeout, "timeout", 0, "")
+	fs.Var(&m.kernelArgs, "kernel-arg", "")
+	fs.Var(&m.qemuArgs, "qemu-arg", "")
+	fs.StringVar(&m.batch, "batch", "", "")
+	fs.Var(&m.limits, "limit", "")
 }
 
-// config turns the flags into a machine. In a dry run nothing is built and nothing is probed.
+// limits are what --limit says.
+type limits struct {
+	memory uint64 // pages; 0: none
+}
+
+func (l *limits) String() string { return "" }
+
+// Set takes NAME=SIZE, or a size alone, which is memory's.
+func (l *limits) Set(value string) error {
+	name, size, named := strings.Cut(value, "=")
+	if !named {
+		name, size = "memory", value
+	}
+	if name != "memory" {
+		return fmt.Errorf("%q cannot be limited; memory can", name)
+	}
+	bytes, err := machine.ParseSize(size)
+	if err != nil {
+		return err
+	}
+	if l.memory = bytes / uint64(abi.PageSize); l.memory == 0 {
+		return fmt.Errorf("%q is less than a page", size)
+	}
+	return nil
+}
+
+// config turns the flags into a machine, or finds what is wrong with them; nothing is built yet.
 func (m *machineFlags) config(root string) (*machine.Config, error) {
 	memory, err := machine.ParseMemory(m.memory)
 	if err != nil {
@@ -90,15 +113,26 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	switch c.Accel {
-	case "kvm", "tcg":
-	case "auto":
-		c.Accel = "tcg"
-		if !c.ICount && !m.gdb {
-			c.Accel = accel.Best(c, !m.dryRun, m.quiet)
-		}
-	default:
+	if !slices.Contains([]string{"kvm", "tcg", "auto"}, c.Accel) {
 		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)
 	}
+	if m.batch != "" && c.Seed != nil {
+		return nil, errors.New("--seed does not go with --batch")
+	}
+	if m.batch != "" && (m.dryRun || m.gdb) {
+		return nil, errors.New("--batch does not go with --dry-run or -d")
+	}
 	return c, nil
+}
+
+// accelerate decides what the machine runs with, once there is a kernel to try it with. In a dry
+// run nothing is probed.
+func (m *machineFlags) accelerate(c *machine.Config) {
+	if c.Accel != "auto" {
+		return
+	}
+	c.Accel = "tcg"
+	if !c.ICount && !m.gdb {
+		c.Accel = accel.Best(c, !m.dryRun, m.quiet)
+	}
 }

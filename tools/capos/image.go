@@ -16,20 +16,6 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const imageText = `Writes capOS with PROGRAM, its arguments, variables and files, to boot from.
-
-To a file whose name ends in .iso: for a CD, a USB stick or a virtual machine, by BIOS and by
-UEFI. The program's output and the kernel's log go to the first serial port (115200 baud, 8
-bits, no parity) and to the screen, its input comes from the serial port: lines that can be
-edited, Ctrl-C and Ctrl-\ as keys, Ctrl-D as the end. How the program ended is the last line;
-then the machine is switched off.
-
-To a directory, otherwise: capos.elf, the kernel, and boot.img, the boot image, to be given as
-initial ramdisk, for any virtual machine monitor that boots by PVH. The host channel is framed
-then, as for ./capos run.
-
-How to start either is printed.`
-
 // imageFlags are those of run that make sense without a host, and some about being without one.
 type imageFlags struct {
 	runFlags
@@ -39,21 +25,19 @@ type imageFlags struct {
 }
 
 func (i *imageFlags) register(fs *flag.FlagSet) {
-	fs.Var(&i.env, "e", "set a variable of the program, `NAME=VALUE` (repeatable)")
-	fs.Var(&i.files, "files",
-		"give the program a file or directory, read-only, `HOST[:GUEST]` (repeatable)")
-	fs.StringVar(&i.dir, "w", "/", "working directory of the program, `DIR`")
-	fs.StringVar(&i.kernel, "kernel", "release", "release or debug")
-	fs.StringVar(&i.output, "o", "capos-image", "the `FILE.iso` or directory to write")
-	fs.DurationVar(&i.linger, "linger", 15*time.Second,
-		"with a screen: `DURATION` to read it before the machine is switched off")
-	fs.Var(&i.kernelArgs, "kernel-arg",
-		"a `PARAMETER` for the kernel's command line on an ISO image (repeatable)")
+	fs.Var(&i.env, "e", "")
+	fs.Var(cli.Checked{List: &i.files, Check: cli.Pair}, "files", "")
+	fs.Var(&i.limits, "limit", "")
+	fs.StringVar(&i.dir, "w", "/", "")
+	fs.StringVar(&i.kernel, "kernel", "release", "")
+	fs.StringVar(&i.output, "o", "capos-image", "")
+	fs.DurationVar(&i.linger, "linger", 15*time.Second, "")
+	fs.Var(&i.kernelArgs, "kernel-arg", "")
 }
 
 func imageCommand(args []string) int {
 	var i imageFlags
-	flags := cli.NewFlags("image", "[FLAGS] PROGRAM [ARGUMENTS]", imageText)
+	flags := cli.NewFlags("image")
 	i.register(flags)
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
@@ -62,7 +46,8 @@ func imageCommand(args []string) int {
 		return cli.Failf("an image of what? ./capos image -o capos.iso PROGRAM [ARGUMENTS]")
 	}
 	if i.kernel != "release" && i.kernel != "debug" {
-		return cli.Failf("no kernel %q; there are release and debug", i.kernel)
+		return cli.Wrong("image", fmt.Errorf("no kernel %q; there are release and debug",
+			i.kernel))
 	}
 	if err := i.write(flags.Args()); err != nil {
 		return cli.Fail(err)

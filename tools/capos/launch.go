@@ -165,6 +165,9 @@ func (l *launch) explain(o *machine.Outcome) int {
 			text += report.LastLog(o.Log)
 		}
 		leak := report.LeakText(&end, name)
+		if l.exports != nil {
+			text += l.exports.neverWritten()
+		}
 		io.WriteString(os.Stderr, text+leak)
 		if status == 0 && leak != "" && os.Getenv(repo.StrictVar) != "" {
 			return report.StatusFailed

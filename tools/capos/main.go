@@ -20,28 +20,23 @@ import (
 // command is one subcommand. run gets the arguments after its name and returns the exit status;
 // flags adds what it takes to a set, nil where another program or package reads the arguments.
 type command struct {
-	name, summary string
-	run           func(args []string) int
-	flags         func(fs *flag.FlagSet)
+	name  string
+	run   func(args []string) int
+	flags func(fs *flag.FlagSet)
 }
 
 func commands() []command {
+	none := func(*flag.FlagSet) {}
 	return []command{
-		{"run", "boot capOS with one program and exit with its status", runCommand,
-			new(runFlags).register},
-		{"go", "the Go toolchain for capOS: go build, go run, go test ...", goCommand, nil},
-		{"cc", "compile and link C programs for capOS", ccCommand, nil},
-		{"replay", "run a program twice with one seed and compare", replayCommand,
-			new(replayFlags).register},
-		{"image", "write an ISO image to boot PCs and virtual machines from", imageCommand,
-			new(imageFlags).register},
-		{"test", "run everything that must hold", testCommand, nil},
-		{"status", "write docs/status.md from the claims and the last test run",
-			statusCommand, nil},
-		{"doctor", "print versions and what is missing, for bug reports",
-			doctorCommand, nil},
-		{"exec", "run a program as go run and go test do (used by go_capos_amd64_exec)",
-			execCommand, new(execFlags).register},
+		{"run", runCommand, new(runFlags).register},
+		{"go", goCommand, nil},
+		{"cc", ccCommand, nil},
+		{"replay", replayCommand, new(replayFlags).register},
+		{"image", imageCommand, new(imageFlags).register},
+		{"test", testCommand, nil},
+		{"status", statusCommand, none},
+		{"doctor", doctorCommand, none},
+		{"exec", execCommand, new(execFlags).register},
 	}
 }
 
@@ -51,7 +46,7 @@ func testCommand(args []string) int {
 	for _, c := range commands() {
 		shown := suite.Command{Name: c.name}
 		if c.flags != nil {
-			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+			fs := cli.NewFlags(c.name)
 			c.flags(fs)
 			fs.VisitAll(func(f *flag.Flag) {
 				shown.Flags = append(shown.Flags, f.Name)
@@ -72,7 +67,7 @@ func main() {
 func dispatch(args []string) int {
 	if len(args) == 0 || args[0] == "help" && len(args) == 1 || args[0] == "-h" ||
 		args[0] == "--help" {
-		usage()
+		fmt.Print(cli.Help("capos"))
 		return 0
 	}
 	name, rest := args[0], args[1:]
@@ -85,14 +80,4 @@ func dispatch(args []string) int {
 		}
 	}
 	return cli.Failf("there is no command %q; ./capos help lists them", name)
-}
-
-func usage() {
-	fmt.Print("capOS: an operating system in which every resource is a typed " +
-		"capability.\n\nUsage: ./capos COMMAND [ARGUMENTS]\n\n")
-	for _, c := range commands() {
-		fmt.Printf("  %-8s %s\n", c.name, c.summary)
-	}
-	fmt.Print("\n./capos COMMAND --help tells more. The first thing to try: ./capos run " +
-		"examples/hello\n")
 }

@@ -16,15 +16,9 @@ import (
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 	"capos.dev/tools/internal/report"
 )
-
-const replayText = `Runs a program twice with the same seed and compares all that the machine
-says: output, files, exit status, counts and order of calls, instructions. Nothing of it is shown.
-Flags and program are those of ./capos run.
-
-Exit status: 0 both runs are the same, 1 they differ (the first difference is printed), otherwise
-that of ./capos run.`
 
 type replayFlags struct {
 	runFlags
@@ -33,13 +27,12 @@ type replayFlags struct {
 
 func (r *replayFlags) register(fs *flag.FlagSet) {
 	r.runFlags.register(fs)
-	fs.BoolVar(&r.verify, "verify", false, "run twice and compare")
+	fs.BoolVar(&r.verify, "verify", false, "")
 }
 
 func replayCommand(args []string) int {
 	var r replayFlags
-	flags := cli.NewFlags("replay", "--verify --seed NUMBER [FLAGS] PROGRAM [ARGUMENTS]",
-		replayText)
+	flags := cli.NewFlags("replay")
 	r.register(flags)
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
@@ -48,7 +41,15 @@ func replayCommand(args []string) int {
 		return cli.Failf("replay what? ./capos replay --verify --seed NUMBER PROGRAM")
 	}
 	r.stats = true
-	l, err := r.prepare(flags.Args())
+	root, err := repo.Root()
+	if err != nil {
+		return cli.Fail(err)
+	}
+	config, err := r.config(root)
+	if err != nil {
+		return cli.Wrong("replay", err)
+	}
+	l, err := r.prepare(root, config, flags.Args())
 	if err == nil {
 		err = l.seed()
 	}

@@ -10,16 +10,8 @@ import (
 
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/repo"
-	"capos.dev/tools/internal/report"
 	"capos.dev/tools/internal/suite"
 )
-
-const statusUsage = `Usage: ./capos status
-
-Makes docs/status.md: what capOS does and how that is known. The claims stand in docs/status.in;
-whether the test steps that prove them passed comes from build/test/results.json, which the last
-./capos test has left. A claim whose steps were not run, or did not pass, is an error and
-nothing is written.`
 
 // claim is one line of docs/status.in.
 type claim struct {
@@ -27,12 +19,8 @@ type claim struct {
 }
 
 func statusCommand(args []string) int {
-	if len(args) > 0 {
-		fmt.Println(statusUsage)
-		if args[0] == "--help" || args[0] == "-h" {
-			return 0
-		}
-		return report.StatusFailed
+	if status, ok := cli.Parse(cli.NewFlags("status"), args); !ok {
+		return status
 	}
 	root, err := repo.Root()
 	if err != nil {

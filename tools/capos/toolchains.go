@@ -13,15 +13,9 @@ import (
 	"capos.dev/tools/internal/repo"
 )
 
-const goText = `Runs the ported Go command for capOS, building the toolchain first when that is
-needed. All of its subcommands and flags are the go command's own: go build makes programs that
-./capos run boots, go run and go test boot capOS by themselves. The machines that go run and go
-test start are configured with CAPOS_RUN_FLAGS, for example
-  CAPOS_RUN_FLAGS='-m 2G --cpus 4' ./capos go test ./...`
-
 func goCommand(args []string) int {
-	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
-		fmt.Printf("Usage: ./capos go ARGUMENTS\n\n%s\n", goText)
+	if cli.AsksForHelp(args) {
+		fmt.Print(cli.Help("go"))
 		return 0
 	}
 	root, err := repo.Root()
@@ -40,13 +34,9 @@ func goCommand(args []string) int {
 	return replace(filepath.Join(goroot, "bin", "go"), args, env)
 }
 
-const ccText = `Compiles and links C for x86_64-unknown-capos; arguments are the compiler's.
-CAPOS_CC=gcc uses gcc instead of clang.
-  ./capos cc hello.c -o hello && ./capos run hello`
-
 func ccCommand(args []string) int {
-	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
-		fmt.Printf("Usage: ./capos cc ARGUMENTS\n\n%s\n", ccText)
+	if cli.AsksForHelp(args) {
+		fmt.Print(cli.Help("cc"))
 		return 0
 	}
 	root, err := repo.Root()

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes new memory from address 0 on, all zero, in place of the old. */
+/* New memory from address 0 on, all zero; the old one goes. */
 uint8_t *memory_new(size_t size);
 void memory_free(void);
 

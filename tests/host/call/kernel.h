@@ -1,4 +1,4 @@
-/* The state of kernel.c that a test can read and set. */
+/* What kernel.c lets a test see and set. */
 #ifndef TEST_CALL_KERNEL_H
 #define TEST_CALL_KERNEL_H
 

@@ -1,5 +1,5 @@
-/* Console.read with a channel that returns what the test wants, in every form: bytes, the end, an
- * interrupted wait, a result that cannot be written. In the machine tests no input stays open. */
+/* Console.read with a channel that answers what the test wants, in every form: bytes, the end, an
+ * interrupted wait, a result that cannot be written. No machine test has input that stays open. */
 #include "ring_kernel.h"
 
 #include "dev/channel.h"
@@ -72,7 +72,7 @@ static struct capos_completion perform(struct capos_submission submission)
 	return completions()[ring.header.completion_head++ % CAPOS_RING_COMPLETIONS];
 }
 
-/* In a message. An error is the code of the exception, as a status. */
+/* In a message; what was refused is the code of the exception, as a status. */
 static int64_t read_in_message(uint64_t bytes, uint64_t result_address)
 {
 	const uint64_t message[3] = { 2ull << 32, 1ull << 32, bytes };
@@ -112,7 +112,7 @@ static void interrupted_reads_say_so(void)
 	teardown();
 }
 
-/* Bytes that could not be delivered go to the next reader. */
+/* Bytes that could not be handed out are there for the next. */
 static void bytes_for_a_bad_address_are_kept(void)
 {
 	begin("abcdef", STATUS_OK);
@@ -138,7 +138,7 @@ static void refusals_take_nothing(void)
 	teardown();
 }
 
-/* A program can report that there is no memory, because that needs none. */
+/* A program's last words, that there is no memory, need none. */
 static void words_need_no_memory(void)
 {
 	begin("", STATUS_OK);

@@ -1,5 +1,5 @@
 /* See host.h. The kernel's frame_alloc, frames_reserve and kmem_alloc are compiled under other
- * names, so that those here can fail on purpose. */
+ * names, so that those here can refuse. */
 #include "host.h"
 
 #include <stdarg.h>
@@ -74,7 +74,7 @@ bool host_failed(void)
 	return fail_happened;
 }
 
-static bool inject_failure(void)
+static bool refuse(void)
 {
 	if (!fail_countdown || --fail_countdown)
 		return false;
@@ -84,19 +84,19 @@ static bool inject_failure(void)
 
 paddr_t frame_alloc(unsigned order, unsigned flags)
 {
-	if ((!(flags & FRAME_RESERVED) || order > 0) && inject_failure())
+	if ((!(flags & FRAME_RESERVED) || order > 0) && refuse())
 		return 0;
 	return frame_alloc_real(order, flags);
 }
 
 bool frames_reserve(size_t count)
 {
-	return !inject_failure() && frames_reserve_real(count);
+	return !refuse() && frames_reserve_real(count);
 }
 
 void *kmem_alloc(size_t size)
 {
-	return inject_failure() ? NULL : kmem_alloc_real(size);
+	return refuse() ? NULL : kmem_alloc_real(size);
 }
 
 /* ---- numbers ---- */
@@ -273,7 +273,7 @@ enum fault_outcome host_access(
 	return FAULT_NOTHING;
 }
 
-/* ---- other functions that the kernel's memory code calls ---- */
+/* ---- what else the kernel's memory part calls ---- */
 
 static unsigned drains;
 static uint64_t drain_start, drain_end;
@@ -281,7 +281,7 @@ static uint64_t drain_start, drain_end;
 void park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
 	CHECK(spin_held(&space->lock));
-	/* A thread that waits there must find the word gone already. */
+	/* Whoever waits there must find the word gone already. */
 	for (unsigned i = 0; i < tlb_used; i++)
 		CHECK(tlb[i].page < start || tlb[i].page >= end);
 	drains++;

@@ -23,7 +23,7 @@ static struct aspace *begin(const char *name, uint64_t limit)
 	return space;
 }
 
-/* Nothing has changed. */
+/* Everything is as before. */
 static void check_nothing_lost(void)
 {
 	kmem_trim();
@@ -63,7 +63,7 @@ static void test_large_pages(void)
 	CHECK(space->resident_pages == 0 && space->table_frames == 2);
 	*word_at(space, address + 3 * MIB) = 77;
 	CHECK(space->resident_pages == 512 && space->table_frames == 2);
-	/* A hole in the middle leaves the rest unchanged. */
+	/* A hole in the middle leaves the rest as it was. */
 	CHECK(aspace_unmap(space, address + 3 * MIB + PAGE_SIZE, PAGE_SIZE) == STATUS_OK);
 	CHECK(space->resident_pages == 511 && space->table_frames == 3);
 	CHECK(*word_at(space, address + 3 * MIB) == 77);
@@ -75,7 +75,7 @@ static void test_large_pages(void)
 	CHECK(space->ledger->committed == 2047 + 5 && space->resident_pages == 511 + 5);
 	CHECK(aspace_decommit(space, demand_zero, 64 * MIB) == STATUS_OK);
 	CHECK(space->ledger->committed == 2047);
-	/* Without such a large block, pages get frames singly. */
+	/* Without a block that large, pages come singly. */
 	host_fail(1);
 	*word_at(space, address + 6 * MIB) = 5;
 	CHECK(host_failed() && space->resident_pages == 511 + 16);
@@ -108,7 +108,7 @@ static void test_addresses(void)
 	CHECK(space->resident_pages == 40);
 	CHECK(aspace_unmap(space, a, 1ul << 46) == STATUS_OK && space->resident_pages == 0 &&
 		space->table_frames == 0);
-	/* The search starts again at the bottom when nothing is left above. */
+	/* The search begins anew below when nothing is left above. */
 	CHECK(aspace_reserve(space, 0x100000000, CAPOS_USER_TOP - PAGE_SIZE - 0x100000000, &a) ==
 			STATUS_OK &&
 		a == 0x100000000);
@@ -142,8 +142,8 @@ static void test_query(void)
 	end(space);
 }
 
-/* Once memory is committed, no other process can take it, and no change of it needs memory except
- * for region records. */
+/* Once memory is committed, nobody else's appetite can take it back, and no change to it needs
+ * memory but for regions' nodes. */
 static void test_committed_memory_is_there(void)
 {
 	struct aspace *space = begin("mm-space-committed-memory-is-there", 0);
@@ -165,7 +165,7 @@ static void test_committed_memory_is_there(void)
 	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
 	CHECK(aspace_commit(space, demand_zero, MIB, RW) == STATUS_OK);
 	struct region *region = region_at(&space->regions, address);
-	/* Cuts without changing regions: first the paging, as when a region record was at hand. */
+	/* Cut without touching regions: first the paging, as when a node was at hand. */
 	if (paging_split(space->root, 0x40000000 + 5 * PAGE_SIZE, &space->table_frames))
 		host_tlb_reset();
 	CHECK(region->end - region->start == 6 * MIB);
@@ -256,12 +256,12 @@ static void test_objects(void)
 	end(other);
 }
 
-/* Each allocation of a creation fails in turn, and nothing is left behind. */
+/* Each allocation of a creation is refused in turn; nothing stays behind. */
 static void test_creation_refused(void)
 {
-	struct aspace *space = begin("mm-space-creation-fails", 0), *second;
+	struct aspace *space = begin("mm-space-creation-refused", 0), *second;
 	struct memory_object *object;
-	unsigned failures = 0;
+	unsigned refused = 0;
 
 	for (unsigned n = 1;; n++) {
 		size_t before = (kmem_trim(), frames_free()), available = frames_available();
@@ -274,10 +274,10 @@ static void test_creation_refused(void)
 		CHECK(frames_free() == before && frames_available() == available);
 		if (!host_failed())
 			break;
-		failures++;
+		refused++;
 	}
-	CHECK(failures >= 3);
-	failures = 0;
+	CHECK(refused >= 3);
+	refused = 0;
 	for (unsigned n = 1;; n++) {
 		size_t before = (kmem_trim(), frames_free()), available = frames_available();
 		host_fail(n);
@@ -290,9 +290,9 @@ static void test_creation_refused(void)
 			space->ledger->committed == 0);
 		if (!host_failed())
 			break;
-		failures++;
+		refused++;
 	}
-	CHECK(failures >= 5);
+	CHECK(refused >= 5);
 	host_fail(0);
 	end(space);
 }
@@ -311,7 +311,7 @@ static void test_region_bound(void)
 	CHECK(status == STATUS(NO_MEMORY));
 	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
 	CHECK(committed - 1 == (space->region_count - 1) / 2);
-	/* Calls that reduce the number still work. */
+	/* What lessens the number still goes. */
 	CHECK(aspace_decommit(space, address, size) == STATUS_OK && space->region_count == 1);
 	CHECK(aspace_reserve(space, 0, PAGE_SIZE, &other) == STATUS_OK);
 	end(space);
@@ -335,8 +335,7 @@ static void test_pinned(void)
 	CHECK(aspace_write_zero(space, address, 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap_kernel(space, address, PAGE_SIZE) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_NOTHING);
-	/* Read-only frames cannot be made writable or executable, but they can be hidden and shown
-	 * again. */
+	/* Read-only frames cannot be made writable or executable, but hidden and shown again. */
 	CHECK(aspace_map_frames(space, 0, false, frame, PAGE_SIZE, CAPOS_PROT_READ, false,
 		      &address) == STATUS_OK);
 	CHECK(aspace_protect(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_DENIED));
@@ -360,7 +359,7 @@ static struct aspace *shared;
 static uint64_t going;
 static unsigned interruptions;
 
-/* Calls of other threads while the range is being taken away. */
+/* What other threads try while the range is on its way. */
 static void others_get_nothing(void)
 {
 	uint64_t *word, other, last = going + STEPS_SIZE - PAGE_SIZE;
@@ -376,7 +375,7 @@ static void others_get_nothing(void)
 	CHECK(aspace_decommit(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
 	CHECK(aspace_commit(shared, going, PAGE_SIZE, RW) == STATUS(NOT_RESERVED));
 	CHECK(aspace_protect(shared, going, STEPS_SIZE, CAPOS_PROT_READ) == STATUS(NOT_RESERVED));
-	/* Neighbours of the same kind are not joined to it, nor are regions mapped meanwhile. */
+	/* Neighbours of the same kind stay apart from it, and so does what is mapped meanwhile. */
 	CHECK(aspace_protect(shared, going - PAGE_SIZE, PAGE_SIZE, RW) == STATUS_OK);
 	other = map(shared, going, PAGE_SIZE, RW);
 	CHECK(other + PAGE_SIZE <= going || other >= going + STEPS_SIZE);

@@ -31,6 +31,9 @@ type Program struct {
 	// Together: it starts with the program before it, and they run at the same time. What they
 	// write is taken for the first one's.
 	Together bool `json:"together"`
+
+	// CommittedLimit, in pages, is what it can take of the machine; 0: all.
+	CommittedLimit uint64 `json:"-"`
 }
 
 // Result is one line of a batch's output.
@@ -222,7 +225,8 @@ func writeImage(programs []Program) (*os.File, error) {
 		env := append([]string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp",
 			"PWD=/"}, p.Env...)
 		list = append(list, bootimage.Program{Path: path, Args: append([]string{path},
-			p.Args...), Env: bootimage.LastWins(env), Together: p.Together})
+			p.Args...), Env: bootimage.LastWins(env), Together: p.Together,
+			CommittedLimit: p.CommittedLimit})
 	}
 	return bootimage.Temporary(tree, list)
 }

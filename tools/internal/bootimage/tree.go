@@ -52,6 +52,10 @@ type Tree struct {
 	// Date, when it is not zero, is the time of all files, so that a package depends on what
 	// they hold and not on when they were written.
 	Date time.Time
+
+	// LeftOut, when it is not nil, is told of each FIFO, socket or device that AddHostTree
+	// leaves out.
+	LeftOut func(host, kind string)
 }
 
 // NewTree gives a tree with nothing but its root directory.
@@ -223,7 +227,21 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 		return t.place(p, &node{mode: ModeLink | 0o777, mtime: info.ModTime(),
 			data: []byte(target)})
 	}
+	if t.LeftOut != nil {
+		t.LeftOut(host, specialKind(info.Mode()))
+	}
 	return nil
+}
+
+// specialKind names what is no file, directory or link.
+func specialKind(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // sorted lists a directory's children in the order the image needs: by name, bytewise.

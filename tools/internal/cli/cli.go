@@ -3,10 +3,14 @@
 package cli
 
 import (
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"capos.dev/tools/internal/report"
@@ -40,52 +44,57 @@ func Fail(err error) int {
 	return Failf("%v", err)
 }
 
-// NewFlags makes a flag set whose help is a usage line, a text and the flags.
-func NewFlags(name, usageLine, text string) *flag.FlagSet {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "Usage: ./capos %s %s\n\n%s\n", name, usageLine, text)
-		printFlags(fs)
-	}
-	return fs
+// Wrong reports a flag's value that makes no sense, and where help is.
+func Wrong(command string, err error) int {
+	return Failf("%v; ./capos %s --help tells the flags", err, command)
 }
 
-// printFlags lists flags one a line, long names with two dashes; package flag reads either way.
-func printFlags(fs *flag.FlagSet) {
-	heading := "\nFlags:\n"
-	fs.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if len(f.Name) == 1 {
-			name = "-" + f.Name
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" &&
-			f.DefValue != "0s" && f.DefValue != "[]" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(fs.Output(), "%s  %-24s %s\n", heading,
-			strings.TrimSpace(name+" "+value), text)
-		heading = ""
+// The help texts are files, so that ./capos can show them before there is anything that it could
+// build this tool with. A line "@FILE" stands for another file.
+//
+//go:embed help
+var helpFiles embed.FS
+
+var includedHelp = regexp.MustCompile(`(?m)^@(.*)\n`)
+
+// Help gives the text about a command, or about all of them: "capos".
+func Help(command string) string {
+	text, err := helpFiles.ReadFile("help/" + command + ".txt")
+	if err != nil {
+		return ""
+	}
+	return includedHelp.ReplaceAllStringFunc(string(text), func(line string) string {
+		included, _ := helpFiles.ReadFile("help/" + strings.TrimSpace(line[1:]))
+		return string(included)
 	})
+}
+
+// NewFlags makes the flag set of a command. What each flag does stands in the help text.
+// --no-install has had its effect in the script ./capos.
+func NewFlags(command string) *flag.FlagSet {
+	fs := flag.NewFlagSet(command, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	fs.Bool("no-install", false, "")
+	return fs
 }
 
 // Parse gives ok when the command is to go on, and otherwise the exit status.
 func Parse(fs *flag.FlagSet, args []string) (status int, ok bool) {
-	for _, arg := range args {
-		if arg == "--help" || arg == "-help" || arg == "-h" {
-			fs.SetOutput(os.Stdout)
-		}
-		if len(arg) == 0 || arg[0] != '-' || arg == "--" {
-			break
-		}
-	}
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(Help(fs.Name()))
 		return 0, false
 	case err != nil:
-		return report.StatusFailed, false
+		return Wrong(fs.Name(), err), false
 	}
 	return 0, true
+}
+
+// AsksForHelp tells whether the arguments of a command that has no flags of its own are a question
+// for help.
+func AsksForHelp(args []string) bool {
+	return len(args) == 0 || slices.Contains([]string{"--help", "-help", "-h"}, args[0])
 }
 
 // List is a flag that may be given several times.
@@ -95,5 +104,27 @@ func (l *List) String() string { return fmt.Sprint([]string(*l)) }
 
 func (l *List) Set(value string) error {
 	*l = append(*l, value)
+	return nil
+}
+
+// Checked is a List whose every value is looked at when it is given.
+type Checked struct {
+	*List
+	Check func(value string) error
+}
+
+func (c Checked) Set(value string) error {
+	if err := c.Check(value); err != nil {
+		return err
+	}
+	return c.List.Set(value)
+}
+
+// Pair checks a value of the form NAME[:NAME].
+func Pair(value string) error {
+	first, second, both := strings.Cut(value, ":")
+	if first == "" || both && second == "" {
+		return errors.New("it is not of the form NAME or NAME:NAME")
+	}
 	return nil
 }

@@ -61,6 +61,18 @@ func Check(path string) (*Program, error) {
 	return &Program{path, language}, nil
 }
 
+// IsELF tells whether a file is an ELF file of any kind, by its first bytes.
+func IsELF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, len(elf.ELFMAG))
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == elf.ELFMAG
+}
+
 func inspect(r io.ReaderAt, size int64) (language Language, reason string) {
 	if reason = checkIdent(r, size); reason != "" {
 		return 0, reason

@@ -78,26 +78,38 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// ParseMemory reads a size as QEMU writes them: digits and an optional K, M, G or T; plain digits
-// are MiB.
-func ParseMemory(text string) (mib int, err error) {
-	digits, unit := strings.TrimRight(text, "kKmMgGtTbBi"), 1.0
+// ParseSize reads a number of bytes as QEMU writes them: digits and an optional K, M, G or T; plain
+// digits are MiB.
+func ParseSize(text string) (bytes uint64, err error) {
+	digits, unit := strings.TrimRight(text, "kKmMgGtTbBi"), float64(1<<20)
 	switch suffix := strings.ToUpper(text[len(digits):]); suffix {
 	case "", "M", "MB", "MIB":
 	case "K", "KB", "KIB":
-		unit = 1.0 / 1024
+		unit = 1 << 10
 	case "G", "GB", "GIB":
-		unit = 1024
+		unit = 1 << 30
 	case "T", "TB", "TIB":
-		unit = 1024 * 1024
+		unit = 1 << 40
 	default:
 		return 0, fmt.Errorf("%q is not a size", text)
 	}
 	value, err := strconv.ParseFloat(digits, 64)
-	if err != nil || value <= 0 || value*unit != float64(int(value*unit)) {
+	if err != nil || !(value > 0) || value*unit >= 1<<62 {
+		return 0, fmt.Errorf("%q is not a size (512M, 2G)", text)
+	}
+	return uint64(value * unit), nil
+}
+
+// ParseMemory reads the size of a machine's memory.
+func ParseMemory(text string) (mib int, err error) {
+	bytes, err := ParseSize(text)
+	if err != nil {
+		return 0, err
+	}
+	if bytes%(1<<20) != 0 {
 		return 0, fmt.Errorf("%q is not a size in whole MiB (512M, 2G)", text)
 	}
-	return int(value * unit), nil
+	return int(bytes >> 20), nil
 }
 
 // Args gives QEMU's arguments. The host channel is QEMU's standard input and output, the kernel's

@@ -40,12 +40,13 @@ func Find(root, given string) (string, error) {
 		return "", cli.WithStatus(report.StatusNotProgram, err)
 	}
 	elf := given
-	switch {
+	switch suffix := filepath.Ext(given); {
 	case info.IsDir():
 		elf, err = buildDirectory(root, given)
-	case strings.HasSuffix(given, ".go"):
+	case guestelf.IsELF(given): // whatever it is called
+	case suffix == ".go":
 		elf, err = BuildGo(root, filepath.Dir(given), filepath.Base(given))
-	case strings.HasSuffix(given, ".c"):
+	case suffix == ".c":
 		elf, err = buildC(root, given, given)
 	}
 	if err != nil {
@@ -100,7 +101,28 @@ func BuildGo(root, dir, what string) (string, error) {
 		// a module of this repository need not be in its go.work
 		cmd.Env = append(cmd.Env, "GOWORK=off")
 	}
-	return output, runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd)
+	if err := runBuild("building "+filepath.Join(dir, what)+" for capOS", cmd); err != nil {
+		return "", err
+	}
+	return output, checkMain(cmd, filepath.Join(dir, what), output)
+}
+
+// checkMain tells a program from a library, which the go command builds without a word. Only what
+// is no program is asked for its name.
+func checkMain(build *exec.Cmd, what, output string) error {
+	if guestelf.IsELF(output) {
+		return nil
+	}
+	list := exec.Command(build.Path, "list", "-f", "{{.Name}}", build.Args[len(build.Args)-1])
+	list.Dir, list.Env = build.Dir, build.Env
+	name, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("go list %s: %w", what, err)
+	}
+	os.Remove(output)
+	return cli.WithStatus(report.StatusNotProgram, fmt.Errorf(
+		"%s is not package main but package %s: a library, which cannot be run", what,
+		strings.TrimSpace(string(name))))
 }
 
 func buildC(root, what string, sources ...string) (string, error) {

@@ -34,7 +34,8 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return single("scratch", err, "")
 	}
-	checks := append(s.helpChecks(ctx), single("doctor", s.doctorCheck(ctx), "")...)
+	checks := append(s.helpChecks(ctx), s.scriptChecks(ctx, dir)...)
+	checks = append(checks, single("doctor", s.doctorCheck(ctx), "")...)
 	for _, c := range []struct{ name, variable, mark string }{{"cc", "", "clang"},
 		{"cc-gcc", "CAPOS_CC=gcc", "GCC"}} {
 		checks = append(checks, single(c.name, s.compilerCheck(ctx, filepath.Join(dir,
@@ -62,6 +63,8 @@ func (s *suite) helpChecks(ctx context.Context) (checks []check) {
 	return checks
 }
 
+var helpFlag = regexp.MustCompile(`(?m)^  --?([a-z-]+)( |$)`)
+
 // helpOf asks a command for its help in both ways.
 func (s *suite) helpOf(ctx context.Context, name string, flags []string) (text string, err error) {
 	var stderr strings.Builder
@@ -75,6 +78,11 @@ func (s *suite) helpOf(ctx context.Context, name string, flags []string) (text s
 	if !strings.HasPrefix(text, "Usage: ./capos "+name) || strings.Count(text, "\n") < 3 ||
 		stderr.Len() > 0 {
 		return text, fmt.Errorf("this is no help: %q", stderr.String())
+	}
+	for _, m := range helpFlag.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(flags, m[1]) && len(flags) > 0 {
+			return text, fmt.Errorf("it explains %s, which is no flag", m[1])
+		}
 	}
 	for _, f := range flags {
 		dashes := "--"

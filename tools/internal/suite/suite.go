@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,13 +20,6 @@ import (
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/repo"
 )
-
-const testText = `Runs everything that must hold, as named steps: builds, host tests, programs
-on the machine, the boot matrix, this tool's own behaviour, Go's own tests, models, tidiness.
-What a step consists of is data: tests/run/*.txt, tests/go/packages.txt, tests/host/host.mk,
-tests/machine/*.c. The last line is "N passed, M failed, K skipped"; the status is 0 when
-nothing failed. A part that is missing is a failure, not a skip. Results are left in
-build/test/results.json.`
 
 // Verdicts of a check.
 const (
@@ -99,18 +93,15 @@ type Command struct {
 func Main(args []string, commands []Command) int {
 	s := &suite{commands: commands}
 	var only cli.List
-	flags := cli.NewFlags("test", "[FLAGS]", testText)
-	flags.Var(&only, "only",
-		"run only steps whose name matches `GLOB`, like 'go/*' or machine (repeatable)")
-	listOnly := flags.Bool("list", false, "list the steps and run none")
-	jobs := flags.Int("j", runtime.NumCPU(), "keep at most this `NUMBER` of CPUs busy")
-	flags.BoolVar(&s.all, "all", false,
-		"also the steps that are too long for continuous integration")
-	flags.BoolVar(&s.verbose, "v", false, "show every check")
-	flags.IntVar(&s.times, "times", 1,
-		"run everything `NUMBER` times, round after round; the results file is left alone")
-	flags.BoolVar(&s.update, "update-go", false,
-		"write what Go's tests do now to tests/go/packages.txt, for review")
+	flags := cli.NewFlags("test")
+	flags.Var(&only, "only", "")
+	listOnly := flags.Bool("list", false, "")
+	jobs := flags.Int("j", runtime.NumCPU(), "")
+	flags.BoolVar(&s.all, "all", false, "")
+	flags.BoolVar(&s.verbose, "v", false, "")
+	flags.IntVar(&s.times, "times", 1, "")
+	flags.BoolVar(&s.update, "update-go", false, "")
+	s.explainFlags("test", flags)
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
@@ -136,6 +127,17 @@ func Main(args []string, commands []Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return s.conclude(s.runAll(ctx, steps, max(1, *jobs)))
+}
+
+// explainFlags adds the flags of a command to those that its help must explain.
+func (s *suite) explainFlags(command string, flags *flag.FlagSet) {
+	for i := range s.commands {
+		if s.commands[i].Name == command {
+			flags.VisitAll(func(f *flag.Flag) {
+				s.commands[i].Flags = append(s.commands[i].Flags, f.Name)
+			})
+		}
+	}
 }
 
 // steps gathers everything, in the order in which it is started: builds first, for the rest depends

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ type toolCase struct {
 	silent bool // nothing on standard error but that something takes its time
 	env    []string
 	exec   bool // ./capos exec instead of ./capos run
+	line   bool // one line on standard error and no more
 }
 
 const (
@@ -59,7 +61,7 @@ func (s *suite) toolSteps() ([]step, error) {
 		{name: "tool/refusals", cpus: 1,
 			run: func(ctx context.Context) []check {
 				return s.runToolCases(ctx, probe,
-					s.refusalCases())
+					append(s.refusalCases(), wrongFlagCases()...))
 			}},
 		{name: "tool/faults", cpus: 1,
 			run: func(ctx context.Context) []check {
@@ -108,7 +110,7 @@ func passThroughCases() []toolCase {
 		manyOut += fmt.Sprintf("%d:%s\n", len(many[i]), many[i])
 	}
 	input := strings.Repeat(everyByte()[:251], 800)
-	return []toolCase{
+	return append([]toolCase{
 		{name: "exit-0", args: []string{"exit", "0"}, silent: true},
 		{name: "exit-1", args: []string{"exit", "1"}, status: 1, silent: true},
 		{name: "exit-42", args: []string{"exit", "42"}, status: 42},
@@ -133,8 +135,27 @@ func passThroughCases() []toolCase {
 				"B=\nA=2\nFROM_HOST=x y\n"},
 		{name: "icount", flags: []string{"--icount"}, args: []string{"both"},
 			stdout: "to stdout\n"},
+		{name: "binary-by-content", args: []string{probeFlag + "program.c", "both"},
+			stdout: "to stdout\n"},
+		{name: "relative-working-directory", flags: []string{"-w", "below/it"},
+			args: []string{"env"}, stdout: "PATH=/bin\nHOME=/tmp/home\nTMPDIR=/tmp\n" +
+				"PWD=" + scratchDir + "/below/it\n"},
+		{name: "never-written", flags: []string{"-o", "/tmp/never"}, args: []string{"both"},
+			stdout: "to stdout\n", inErr: []string{"never wrote /tmp/never"}},
+		{name: "left-out-of-files", flags: []string{"--files", scratchDir + "/special:/x"},
+			args: []string{"both"}, stdout: "to stdout\n",
+			inErr: []string{"special/fifo: it is a FIFO",
+				"special/socket: it is a socket"}},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"},
 			stdout: "to stdout\n"},
+	}, machineTypeCases()...)
+}
+
+// machineTypeCases pass what is typed through machines of other types, where interrupts come by
+// message and by line.
+func machineTypeCases() []toolCase {
+	input := strings.Repeat(everyByte()[:251], 800)
+	return []toolCase{
 		{name: "q35", flags: []string{"--machine", "q35"}, args: []string{"cat"},
 			stdin: input, stdout: input},
 		{name: "pc", flags: []string{"--machine", "pc"}, args: []string{"cat"},
@@ -168,16 +189,43 @@ func (s *suite) refusalCases() []toolCase {
 		{name: "files-beyond-memory", flags: []string{"-m", "8M", "--files",
 			filepath.Join(s.root, "build", "tools") + ":/x"},
 			args: []string{"exit", "0"}, status: 122, inErr: []string{"do not fit"}},
-		{name: "bad-flag", flags: []string{"--no-such-flag"}, args: []string{"exit", "0"},
-			status: 125},
-		{name: "bad-memory", flags: []string{"-m", "lots"}, args: []string{"exit", "0"},
-			status: 125, inErr: []string{"size"}},
+		{name: "library", args: []string{probeFlag + "library"}, status: 126,
+			inErr: []string{"not package main but package shelf"}},
+		{name: "library-file", args: []string{probeFlag + "library/shelf.go"}, status: 126,
+			inErr: []string{"not package main but package shelf"}},
+		{name: "cpu-unknown", flags: []string{"--cpu", "no-such-model"},
+			args: []string{"exit", "0"}, status: 122, inErr: []string{"no-such-model"},
+			line: true},
+		{name: "cpu-refused", flags: []string{"--cpu", "max,-sse2"},
+			args: []string{"exit", "0"}, status: 122, inErr: []string{"SSE2"},
+			line: true},
 		{name: "qemu-missing", exec: true, env: []string{"PATH=/nonexistent"},
 			args: []string{"exit", "0"}, status: 125,
 			inErr: []string{"not installed"}},
 		{name: "qemu-refuses", flags: []string{"--qemu-arg", "-no-such-option"},
 			args: []string{"exit", "0"}, status: 125, inErr: []string{"QEMU"}},
 	}
+}
+
+// wrongFlagCases end before anything is built, with one line that says where help is.
+func wrongFlagCases() (cases []toolCase) {
+	for _, c := range []struct {
+		name  string
+		flags []string
+		says  string
+	}{
+		{"bad-flag", []string{"--no-such-flag"}, "no-such-flag"},
+		{"bad-number", []string{"--cpus", "some"}, "some"},
+		{"bad-memory", []string{"-m", "lots"}, "size"},
+		{"bad-limit", []string{"--limit", "wit=3"}, "wit"},
+		{"bad-kernel", []string{"--kernel", "best"}, "best"},
+		{"bad-files", []string{"--files", ":/x"}, "NAME:NAME"},
+	} {
+		cases = append(cases, toolCase{name: c.name, flags: c.flags,
+			args: []string{"exit", "0"}, status: 125,
+			inErr: []string{c.says, "./capos run --help"}, line: true})
+	}
+	return cases
 }
 
 func faultCases() []toolCase {
@@ -194,6 +242,13 @@ func faultCases() []toolCase {
 			inErr: []string{"breakpoint"}},
 		{name: "privileged", args: []string{"privileged"}, status: 139,
 			inErr: []string{"privileged", "at privileged"}},
+		{name: "memory-limit", flags: []string{"--limit", "memory=16M"},
+			args: []string{"exhaust"}, status: 135,
+			inErr: []string{"out of memory", "at exhaust"}},
+		{name: "memory-limit-alone", flags: []string{"--limit", "16M"},
+			args: []string{"exhaust"}, status: 135, inErr: []string{"out of memory"}},
+		{name: "memory-limit-suffices", flags: []string{"--limit", "16M"},
+			args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "out-of-memory", flags: []string{"-m", "32M"}, args: []string{"exhaust"},
 			status: 135, inErr: []string{"out of memory", "at exhaust"}},
 	}
@@ -220,7 +275,10 @@ func (s *suite) runToolCases(ctx context.Context, build func(context.Context) (s
 		return single("scratch", err, "")
 	}
 	defer os.RemoveAll(dir)
-	if err := makeWrongPrograms(probe, dir); err != nil {
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return single("scratch", err, "")
+	}
+	if err := errors.Join(makeWrongPrograms(probe, dir), makeOddFiles(probe, dir)); err != nil {
 		return single("wrong programs", err, "")
 	}
 	var checks []check
@@ -231,6 +289,35 @@ func (s *suite) runToolCases(ctx context.Context, build func(context.Context) (s
 		}
 	}
 	return checks
+}
+
+// scratchDir stands in the flags and the expected output of a case for the directory that it runs
+// in.
+const scratchDir = "{directory}"
+
+// makeOddFiles makes what is not what its name says: a program that is called a source, a package
+// that is no program, a directory with a FIFO and a socket.
+func makeOddFiles(program, dir string) error {
+	data, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	library, special := filepath.Join(dir, "library"), filepath.Join(dir, "special")
+	err = errors.Join(os.WriteFile(filepath.Join(dir, "program.c"), data, 0o755),
+		os.Mkdir(library, 0o755), os.Mkdir(special, 0o755),
+		os.WriteFile(filepath.Join(library, "go.mod"), []byte("module shelf\n"), 0o644),
+		os.WriteFile(filepath.Join(library, "shelf.go"), []byte("package shelf\n"), 0o644),
+		syscall.Mkfifo(filepath.Join(special, "fifo"), 0o644))
+	if err != nil {
+		return err
+	}
+	socket, err := net.ListenUnix("unix",
+		&net.UnixAddr{Name: filepath.Join(special, "socket"), Net: "unix"})
+	if err != nil {
+		return err
+	}
+	socket.SetUnlinkOnClose(false)
+	return socket.Close()
 }
 
 // makeWrongPrograms derives from a good program one that is cut off and one for another machine.
@@ -258,8 +345,8 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 	if c.exec {
 		command = "exec"
 	}
-	cmd := s.tool(ctx, append(append(append([]string{command, "--accel", "tcg"}, c.flags...),
-		probe), args...)...)
+	cmd := s.tool(ctx, append(append(append([]string{command, "--accel", "tcg"},
+		inScratch(c.flags, dir)...), probe), args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Env, c.env...)
 	var stdout, stderr bytes.Buffer
@@ -273,14 +360,18 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 	if status := cmd.ProcessState.ExitCode(); status != c.status {
 		wrong = append(wrong, fmt.Sprintf("exit status %d, expected %d", status, c.status))
 	}
-	if c.stdout != "" && stdout.String() != c.stdout {
+	expected := strings.ReplaceAll(c.stdout, scratchDir, dir)
+	if expected != "" && stdout.String() != expected {
 		wrong = append(wrong, fmt.Sprintf("standard output: %s", difference(stdout.String(),
-			c.stdout)))
+			expected)))
 	}
 	for _, text := range c.inErr {
 		if !strings.Contains(stderr.String(), text) {
 			wrong = append(wrong, fmt.Sprintf("standard error lacks %q", text))
 		}
+	}
+	if c.line && strings.Count(withoutProgress(stderr.String()), "\n") != 1 {
+		wrong = append(wrong, "standard error is not one line")
 	}
 	if c.silent && withoutProgress(stderr.String()) != "" {
 		wrong = append(wrong, "standard error is not empty")
@@ -289,6 +380,13 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 		wrong = append(wrong, "standard error was:", report.LastLines(stderr.String(), 12))
 	}
 	return strings.Join(wrong, "\n")
+}
+
+func inScratch(flags []string, dir string) (result []string) {
+	for _, flag := range flags {
+		result = append(result, strings.ReplaceAll(flag, scratchDir, dir))
+	}
+	return result
 }
 
 // progressLine is what the tool says of what takes longer than a moment, as anything may on a busy
