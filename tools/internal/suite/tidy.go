@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -88,8 +89,10 @@ func (s *suite) tidy(ctx context.Context) []check {
 	}
 	tree.found["models"] = tree.links.complaints()
 	tree.found["layers"] = tree.layers.result()
+	tree.found["layout"] = layoutComplaints(tree.readme, names)
 	var checks []check
-	for _, name := range append([]string{"file-size", "binaries", "models", "layers"},
+	for _, name := range append([]string{"file-size", "binaries", "models", "layers",
+		"layout"},
 		ruleNames()...) {
 		c := check{name, passed, ""}
 		if list := tree.found[name]; len(list) > 0 {
@@ -105,6 +108,7 @@ type treeComplaints struct {
 	found  map[string][]string
 	links  modelLinks
 	layers layering
+	readme []string // the lines of README.md
 }
 
 // look takes in one file.
@@ -126,6 +130,9 @@ func (t *treeComplaints) look(root, name string) error {
 		return nil
 	}
 	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	if name == "README.md" {
+		t.readme = lines
+	}
 	t.links.look(name, lines)
 	t.layers.look(name, lines)
 	for _, rule := range tidyRules() {
@@ -169,6 +176,38 @@ func ruleNames() (names []string) {
 		names = append(names, rule.name)
 	}
 	return names
+}
+
+// pictured is a directory in README's picture of the repository.
+var pictured = regexp.MustCompile(`^    ([a-z0-9_/-]+)/ `)
+
+// layoutComplaints holds the picture to the tracked files: each directory in it has one, and each
+// of the first level that has some is in it.
+func layoutComplaints(readme, names []string) (found []string) {
+	missing := map[string]bool{}
+	for _, name := range names {
+		if top, _, below := strings.Cut(name, "/"); below && top[0] != '.' {
+			missing[top] = true
+		}
+	}
+	for i, line := range readme {
+		m := pictured.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		top, _, _ := strings.Cut(m[1], "/")
+		delete(missing, top)
+		if !slices.ContainsFunc(names, func(name string) bool {
+			return strings.HasPrefix(name, m[1]+"/")
+		}) {
+			found = append(found, fmt.Sprintf("README.md:%d: there is no %s", i+1,
+				m[1]))
+		}
+	}
+	for _, top := range slices.Sorted(maps.Keys(missing)) {
+		found = append(found, "README.md: the picture of the repository lacks "+top)
+	}
+	return found
 }
 
 // modelLinks is what models and code say of each other: a model names the code it models, and that

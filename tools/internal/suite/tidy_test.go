@@ -113,6 +113,22 @@ func tidyCases() []tidyCase {
 	}
 }
 
+// README's picture has every directory of the first level, and none that is not there.
+func TestLayout(t *testing.T) {
+	readme := []string{"# capOS", "    lib/capos/  the library", "    kernel/   the kernel",
+		"    ./capos run   is no directory"}
+	names := []string{"README.md", ".ci/run", "kernel/core/log.c", "lib/capos/start.c"}
+	if got := layoutComplaints(readme, names); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+	want := []string{"README.md:2: there is no lib/capos",
+		"README.md: the picture of the repository lacks services"}
+	got := layoutComplaints(readme, []string{"kernel/core/log.c", "lib/x.c", "services/a.c"})
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // Each formatter complains of a file in another style, by name.
 func TestFormatters(t *testing.T) {
 	root := t.TempDir()
