@@ -1,5 +1,5 @@
 /* Memory ranges as firmware reports them: many, in any order, sometimes overlapping, hardly ever in
- * whole pages. A page counts as RAM only when nothing says that a part of it is something else. */
+ * whole pages. A page counts as RAM only when no range says that a part of it is something else. */
 #include "core/boot_info.h"
 
 #define LOWEST_FOR_TABLES 0x100000ul
@@ -20,7 +20,7 @@ static bool overlap(const struct memory_range *a, const struct memory_range *b)
 	return a->start < b->end && b->start < a->end;
 }
 
-/* With no room left the smallest range is given up. */
+/* Without room the smallest range is dropped. */
 static void usable_append(struct boot_info *boot, struct memory_range range)
 {
 	struct memory_range *smallest = &boot->usable[0];
@@ -45,7 +45,7 @@ void boot_info_add_ram(struct boot_info *boot, uint64_t start, uint64_t size)
 	struct memory_range range = { page_up(start), page_down(end) };
 	if (range.start >= range.end)
 		return;
-	/* Grown to one with all that it touches. */
+	/* Grows the range to one with all ranges that it touches. */
 	for (unsigned i = 0; i < boot->usable_count;) {
 		struct memory_range *other = &boot->usable[i];
 		if (other->start > range.end || range.start > other->end) {
@@ -72,7 +72,7 @@ void boot_info_remove_ram(struct boot_info *boot, uint64_t start, uint64_t size)
 			i++;
 			continue;
 		}
-		/* What comes to stand here is looked at again; the rests no longer overlap. */
+		/* The range that moves here is checked again; the rests no longer overlap. */
 		boot->usable[i] = boot->usable[--boot->usable_count];
 		usable_append(boot, (struct memory_range){ old.start, hole.start });
 		usable_append(boot, (struct memory_range){ hole.end, old.end });

@@ -1,6 +1,6 @@
-/* What the kernel wants to know from its loader, whichever it was: memory, the boot image, the
- * command line, and on a PC the way to its tables and its screen. Readers of the loaders' own
- * formats (machine/pc/pvh.c, multiboot.c) fill it in; it is pure and bounds everything. */
+/* What the kernel needs to know from any loader: memory, the boot image, the command line, and on a
+ * PC the addresses of its tables and its screen. Readers of the loaders' own formats
+ * (machine/pc/pvh.c, multiboot.c) fill it in. It is pure and checks every bound. */
 #ifndef CAPOS_CORE_BOOT_INFO_H
 #define CAPOS_CORE_BOOT_INFO_H
 
@@ -14,9 +14,9 @@
 #define BOOT_TAKEN_MAX 8
 #define COMMAND_LINE_MAX 2048
 #define ROOT_POINTER_BYTES 36
-/* The direct map holds this much RAM; what lies above is left alone. */
+/* The direct map holds this much RAM; RAM above is not used. */
 #define BOOT_RAM_END_MAX (512ul << 30)
-/* Loaders place everything below: the boot page tables reach so far. */
+/* Loaders place everything below this address, because the boot page tables reach no further. */
 #define BOOT_REACH (4ul << 30)
 
 enum screen_kind { SCREEN_NONE, SCREEN_TEXT, SCREEN_PIXELS };
@@ -45,15 +45,15 @@ struct boot_info {
 	char command_line[COMMAND_LINE_MAX];
 };
 
-/* RAM that may be used, and address ranges that may not, whatever was said of them before: first
- * all of the one, then all of the other. */
+/* Adds RAM that may be used, and address ranges that may not, even where another range says RAM.
+ * All RAM comes first, then all other ranges. */
 void boot_info_add_ram(struct boot_info *boot, uint64_t start, uint64_t size);
 void boot_info_remove_ram(struct boot_info *boot, uint64_t start, uint64_t size);
 uint64_t boot_info_ram_end(const struct boot_info *boot);
 bool boot_info_is_ram(const struct boot_info *boot, paddr_t start, paddr_t end);
 
-/* Marks bytes as in use, in whole pages. False when they overlap what is in use already, or there
- * are too many such ranges. */
+/* Marks bytes as in use, in whole pages. False when they overlap bytes in use, or there are too
+ * many such ranges. */
 bool boot_info_take(struct boot_info *boot, paddr_t start, uint64_t size);
 /* Finds and takes contiguous pages of RAM between 1 MiB and BOOT_REACH; 0 when there are none. */
 paddr_t boot_info_take_pages(struct boot_info *boot, size_t count);

@@ -1,15 +1,15 @@
 /* Address checks: see kasan.h.
  *
- * gcc puts a call before each access (-fsanitize=kernel-address, outlined); here it is looked up.
- * Two ranges have a shadow: the direct map as far as there is RAM, in frames taken at boot, and the
- * kernel image, statically. Frames are poisoned while free, slab objects while free or never handed
- * out and behind their size, globals behind theirs. Stacks are not instrumented: the stack
- * protector watches them. An access to the user half is wrong wherever it comes from, since only
- * the assembly of usercopy.S may do that.
+ * gcc puts a call before each access (-fsanitize=kernel-address, outlined). The functions here look
+ * the address up. Two ranges have a shadow: the direct map as far as there is RAM, in frames taken
+ * at boot, and the kernel image, statically. Frames are poisoned while free; slab objects while
+ * free, before their first use and behind their size; globals behind their size. Stacks are not
+ * instrumented, because the stack protector guards them. Any instrumented access to the user half
+ * is wrong, since only the assembly of usercopy.S may do that.
  *
  * This file, the allocators (which live in free memory) and string.c (which checks whole ranges
- * itself) are compiled without the checks. Before there is a shadow, and after a panic began,
- * everything passes. */
+ * itself) are compiled without the checks. Before there is a shadow, and after a panic began, every
+ * access passes. */
 #include "core/kasan.h"
 
 #ifdef CAPOS_KASAN
@@ -78,7 +78,8 @@ static _Noreturn void refuse(uintptr_t address, size_t size, bool write, const c
 	panic("KASAN: %s: %s of %zu bytes at %lx", why, write ? "write" : "read", size, address);
 }
 
-/* The granule's shadow says how far it is open; last is the last byte wanted of it. */
+/* The shadow of a granule says how many of its bytes are open. last is the last byte of the access
+ * in it. */
 static bool is_open(uint8_t state, uintptr_t last)
 {
 	return state == 0 || (state < GRANULE && last % GRANULE < state);
@@ -121,7 +122,7 @@ static inline __attribute__((always_inline)) void check_word(
 	check(address, size, write);
 }
 
-/* What gcc calls. */
+/* The functions that gcc calls. */
 #define ACCESS(size)                                          \
 	void __asan_load##size##_noabort(uintptr_t address);  \
 	void __asan_store##size##_noabort(uintptr_t address); \

@@ -1,6 +1,5 @@
-/* Intrusive doubly linked list: the one container that needs no memory of its own. A node not on a
- * list points at itself, so list_linked() is a test and list_remove() of an unlinked node is
- * harmless. */
+/* Intrusive doubly linked list, which needs no memory of its own. A node not on a list points at
+ * itself, so list_linked() is a test and list_remove() of an unlinked node is harmless. */
 #ifndef CAPOS_CORE_LIST_H
 #define CAPOS_CORE_LIST_H
 

@@ -9,8 +9,9 @@
 
 #define LOCKED 1u
 #define CLAIMED 0x10000u
-#define PATIENCE \
-	256 /* looks at the lock before it is claimed: longer than nearly all locks are held */
+#define PATIENCE                                                                                   \
+	256 /* reads of the lock before it is claimed; takes longer than nearly all locks are held \
+	     */
 
 void spin_lock_slow(struct spinlock *lock)
 {

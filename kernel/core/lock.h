@@ -1,11 +1,11 @@
 /* Spinlocks. The kernel runs with interrupts off, so a lock is held for a bounded time and needs no
- * interrupt state. Waiting for a lock serves pending TLB shootdowns: the holder may be waiting for
- * this CPU's answer.
+ * interrupt state. A CPU that waits for a lock serves pending TLB shootdowns, because the holder
+ * may wait for its answer.
  *
- * Whoever comes at the right moment gets the lock, until somebody has waited long: that CPU then
- * claims the lock, and is the only one that can take it next. A strict order of arrival would cost
- * dearly where CPUs are themselves scheduled, as a virtual machine's are; no order at all lets one
- * CPU that takes the lock again and again keep the others out for good.
+ * The first CPU that finds the lock free gets it, until one has waited long. That CPU then claims
+ * the lock and is the only one that can take it next. A strict order of arrival would cost much
+ * where CPUs are themselves scheduled, as in a virtual machine. Without any order, one CPU that
+ * takes the lock again and again could keep the others out for good.
  *
  * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those
  * it holds. Debug kernels check each acquisition. */
@@ -24,7 +24,7 @@ enum lock_rank {
 
 struct spinlock {
 	union {
-		uint32_t word; /* 0: free for everybody */
+		uint32_t word; /* 0: any CPU may take it */
 		struct {
 			uint16_t locked;
 			uint16_t claimed; /* a waiter is the next */

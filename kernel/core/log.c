@@ -1,5 +1,5 @@
-/* The text log on the machine's own terminal. The terminal registers itself, because the log stands
- * below every device. */
+/* The text log on the machine's own terminal. The terminal registers itself, because the log is in
+ * a lower layer than every device. */
 #include "core/log.h"
 
 #include "core/lock.h"

@@ -1,6 +1,5 @@
-/* Text for people: the kernel log on the first serial port and the screen, panics, assertions.
- * Formats understood by log_printf: %s %c %d %u %x %lx %lu %ld %zu %p %% with zero padding and
- * width, and %.*s. */
+/* The kernel log on the first serial port and the screen, panics, assertions. Formats understood by
+ * log_printf: %s %c %d %u %x %lx %lu %ld %zu %p %% with zero padding and width, and %.*s. */
 #ifndef CAPOS_CORE_LOG_H
 #define CAPOS_CORE_LOG_H
 
@@ -10,8 +9,8 @@
 
 /* One line of the log; a newline is not added. Any context. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Where lines go; none go anywhere before. Boot, once. The function is called with the log's lock
- * held, or after a panic began. */
+/* Boot, once: sets the function that takes the lines; lines before that are lost. It is called with
+ * the log's lock held, or after a panic began. */
 void log_set_output(void (*output)(const char *text, size_t size));
 
 /* Formats into buffer, always terminated; returns the length it would have had. */
@@ -23,11 +22,12 @@ int text_vformat(char *buffer, size_t size, const char *format, va_list argument
  * by debug/panic.c. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What the compiler puts between a function's buffers and its return address; chosen at boot. */
+/* The value that the compiler puts between a function's buffers and its return address; chosen at
+ * boot. */
 extern uintptr_t __stack_chk_guard;
 
-/* Our own mistake: stop. In release kernels ASSERT costs nothing and checks nothing; VERIFY always
- * checks. */
+/* For mistakes of the kernel: stops the machine. In release kernels ASSERT costs nothing and checks
+ * nothing; VERIFY always checks. */
 #define VERIFY(condition)                                                            \
 	do {                                                                         \
 		if (__builtin_expect(!(condition), 0))                               \

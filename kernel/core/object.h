@@ -1,5 +1,5 @@
-/* The header every kernel object begins with. References are held by capability slots and by kernel
- * structures; the last one going runs the type's destroy hook. Objects that live as long as the
+/* The header every kernel object begins with. Capability slots and kernel structures hold
+ * references. Dropping the last one runs the type's destroy hook. Objects that live as long as the
  * kernel (markers such as ParkSpace) are statically allocated with OBJECT_STATIC and never reach
  * zero. models/captable.pml models references. */
 #ifndef CAPOS_CORE_OBJECT_H
@@ -33,7 +33,7 @@ void object_init(struct object *object, const struct interface_desc *interface,
 void object_retain_counted(struct object *object);
 void object_release_counted(struct object *object);
 
-/* Adds a reference to an object the caller already has one to (directly or through a lock). */
+/* Adds a reference to an object to which the caller has one already, directly or through a lock. */
 static inline void object_retain(struct object *object)
 {
 	if (object->ops)

@@ -1,8 +1,8 @@
 /* Rebalancing and walking of red-black trees.
  *
- * The rules kept: the root is black, a red node has black children, and every path from a node down
+ * The rules are: the root is black, a red node has black children, and every path from a node down
  * to a missing child passes the same number of black nodes. Mirror images are written once: `side`
- * is the side the trouble is on and !side the other. */
+ * is the side of the violation and !side the other. */
 #include "core/rbtree.h"
 
 static struct rbnode *parent_of(const struct rbnode *node)
@@ -146,8 +146,8 @@ void rbtree_remove(struct rbtree *tree, struct rbnode *node)
 	unsigned side;
 
 	if (node->child[0] && node->child[1]) {
-		/* The successor takes the node's place and colour; what is lost is the successor's
-		 * old place. */
+		/* The successor takes the node's place and colour, so the place that is lost is the
+		 * successor's old one. */
 		struct rbnode *successor = node->child[1];
 		while (successor->child[0])
 			successor = successor->child[0];
@@ -182,7 +182,7 @@ void rbtree_remove(struct rbtree *tree, struct rbnode *node)
 
 	if (removed_red)
 		return;
-	if (orphan) /* an only child is red: painting it black makes up for the loss */
+	if (orphan) /* an only child is red; painting it black restores the count */
 		paint_black(orphan);
 	else if (parent)
 		repair_removal(tree, parent, side);

@@ -4,8 +4,8 @@
  * zeroed node is an unlinked one and rbnode_linked() is a test. The tree caches its leftmost node:
  * rbtree_first() is one load, and taking the first of a queue costs no descent.
  *
- * Lookups and insertion are inline so that the comparison is inlined too; rebalancing is out of
- * line. Equal nodes are kept in order of insertion: the new one goes behind. */
+ * Lookups and insertion are inline, so that the comparison is inlined too. Rebalancing is out of
+ * line. Equal nodes keep the order of insertion. */
 #ifndef CAPOS_CORE_RBTREE_H
 #define CAPOS_CORE_RBTREE_H
 
@@ -63,7 +63,7 @@ void rbtree_link(struct rbtree *tree, struct rbnode *parent, unsigned side, stru
 /* The node must be in this tree; it is unlinked afterwards. */
 void rbtree_remove(struct rbtree *tree, struct rbnode *node);
 
-/* The two for a tree that is empty, and for the only node of a tree: no call, no comparison. */
+/* Insertion into an empty tree, and removal of the only node: no call, no comparison. */
 static inline void rbtree_insert_only(struct rbtree *tree, struct rbnode *node)
 {
 	node->parent_word = RBNODE_LINKED;
@@ -99,7 +99,7 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 	rbtree_link(tree, parent, side, node, leftmost);
 }
 
-/* Puts the node right behind another: for callers that know its place. */
+/* Puts the node directly behind another, for callers that know its place. */
 static inline void rbtree_insert_after(
 	struct rbtree *tree, struct rbnode *where, struct rbnode *node)
 {

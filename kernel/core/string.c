@@ -1,5 +1,5 @@
-/* Memory and string functions. Copies and fills go by eight bytes with `rep`, which is one
- * instruction a word: the cost that matters in instruction-exact measurement and good enough on
+/* Memory and string functions. Copies and fills use `rep` with eight bytes, which counts as one
+ * instruction a word. That is the cost in instruction-exact measurement, and it is good enough on
  * hardware for the kernel's small copies. */
 #include "core/string.h"
 

@@ -16,8 +16,8 @@ char *strchr(const char *text, int c);
 /* First place where word begins in text, or NULL. */
 char *strstr(const char *text, const char *word);
 
-/* Zeroes what was secret. The compiler cannot leave it out as a write that nothing reads, because
- * it does not see into the call. */
+/* Zeroes secret memory. The compiler cannot remove it as a dead write, because it does not see into
+ * the call. */
 void memory_wipe(void *memory, size_t size);
 
 /* Copies at most size - 1 bytes and always terminates; size > 0. */

@@ -1,7 +1,7 @@
-/* What gcc calls in the debug kernel when an operation has no defined result
- * (-fsanitize=undefined): a panic that names the place in the source. The first argument describes
- * the operation and begins with the place; what else it says is left out, since the line tells as
- * much. Names and layouts: gcc/ubsan.cc. */
+/* The functions that gcc calls in the debug kernel when an operation has no defined result
+ * (-fsanitize=undefined). Each panics and names the place in the source. The first argument
+ * describes the operation and begins with the place. The rest of it is not printed, since the line
+ * tells as much. Names and layouts: gcc/ubsan.cc. */
 #include <stdint.h>
 
 #ifdef CAPOS_KASAN
@@ -58,7 +58,7 @@ _Noreturn void __ubsan_handle_type_mismatch_v1_abort(
 	undefined(&data->place, "object too small for its type");
 }
 
-/* The place of the return statement comes apart. */
+/* The place of the return statement comes in a structure of its own. */
 _Noreturn void __ubsan_handle_nonnull_return_v1_abort(
 	const void *data, const struct source_place *place);
 

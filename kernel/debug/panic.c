@@ -1,4 +1,4 @@
-/* The end of the world.
+/* The end of the machine by a mistake of the kernel.
  *
  * A panic stops the other CPUs, prints what was expected and where, and walks the frame-pointer
  * chain; symbols come from the table the second link pass puts into the image (kernel.mk), so that
@@ -36,8 +36,8 @@ static void print_place(uint64_t rip)
 		log_printf("  [<%016lx>] the program", rip);
 }
 
-/* Of return addresses, the call's last byte is shown: a call that never returns may be the last of
- * its function. A program's RBP may hold anything and is not followed. */
+/* For a return address the call's last byte is shown, because a call that never returns may be the
+ * last instruction of its function. A program's RBP may hold any value and is not followed. */
 void backtrace_print(uint64_t rip, uint64_t rbp)
 {
 	for (int depth = 0; depth < 32; depth++) {
@@ -82,8 +82,8 @@ static void print_cpu(const struct percpu *cpu, const char *what)
 		thread && thread->process ? thread->process->name : "none (kernel)");
 }
 
-/* Where the others were. One that does not take the interrupt (it hangs, or is itself not
- * scheduled) is not waited for long. */
+/* Prints the places of the other CPUs. It waits only briefly for one that does not take the
+ * interrupt because it hangs or is itself not scheduled. */
 static void print_other_cpus(void)
 {
 	unsigned self = percpu()->id;

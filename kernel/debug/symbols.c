@@ -1,5 +1,5 @@
-/* Address to function name. The table is sorted by address: offsets from the kernel's base and into
- * the names. */
+/* From an address to a function name. The table is sorted by address and holds offsets from the
+ * kernel's base and into the names. */
 #include "debug/symbols.h"
 
 #include <stddef.h>

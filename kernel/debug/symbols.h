@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The function around the address and the offset into it; NULL when there is none. */
+/* The function that holds the address, and the offset in it; NULL when there is none. */
 const char *symbol_lookup(uint64_t address, uint64_t *offset);
 
 #endif
