@@ -1,4 +1,4 @@
-/* What the files of libcapos know of each other. */
+/* Declarations that the files of libcapos share. */
 #ifndef LIBCAPOS_INTERNAL_H
 #define LIBCAPOS_INTERNAL_H
 
@@ -14,11 +14,11 @@ extern _Thread_local struct capos_ring_header *thread_ring;
 /* Looks up every capability by its name. Generated in stubs.c; needs the CapSet. */
 void caps_find(struct capos_caps *caps);
 
-/* The handler's stack goes with its thread. */
+/* Frees the handler's stack with its thread. */
 void notification_free_stack(void);
 bool notification_on_stack(void);
 
-/* The stack of the first thread: what lies below is not in use once main has been left behind. */
+/* The stack of the first thread. Below this address it is not in use once main has been left. */
 extern uint64_t first_stack_top;
 
 /* The value that guards the stacks of all threads, and where a thread's is. */

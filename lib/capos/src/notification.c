@@ -49,8 +49,8 @@ bool notification_on_stack(void)
 	return stack_address != 0 && here - stack_address < STACK_BYTES;
 }
 
-/* The kernel must not know the stack any more, or everything must be masked. A handler that takes
- * itself away stands on the stack, which then goes with the thread. */
+/* The kernel must have no handler stack any more, or everything must be masked. A handler that
+ * removes itself runs on the stack, which then goes with the thread. */
 void notification_free_stack(void)
 {
 	if (stack_address == 0 || notification_on_stack())

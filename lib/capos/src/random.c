@@ -5,7 +5,7 @@
 #include <capos/stubs.h>
 #include <capos/time.h>
 
-/* What one call gives at most. */
+/* The most bytes that one call gives. */
 #define FILL_MAX_BYTES 65536
 #define SEED_RETRY_NS 1000000
 

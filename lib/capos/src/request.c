@@ -32,7 +32,7 @@ int64_t request_begin(
 	size_t total = prefix + list_bytes;
 
 	if (total > CAPOS_MESSAGE_BYTES_MAX)
-		return CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER); /* as the kernel would say */
+		return CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER); /* the kernel's error for this */
 	request->allocated = NULL;
 	request->params = (uint8_t *)request->small;
 	/* Half of the small buffer is kept for the result. */
@@ -136,7 +136,7 @@ int64_t request_get_bytes(
 	return (int64_t)length;
 }
 
-/* Where results go: behind the parameters when both are small, otherwise an allocation that takes
+/* The place of the results: behind the parameters when both are small, otherwise an allocation for
  * both. */
 static int64_t place_result(struct request *request, size_t capacity)
 {
@@ -167,7 +167,7 @@ int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, 
 	struct capos_submission submission;
 	int64_t status;
 
-	/* No result is longer than the kernel's bound, whatever the caller has room for. */
+	/* No result is longer than the kernel's bound, however much room the caller has. */
 	if (list_bytes > CAPOS_MESSAGE_BYTES_MAX - capacity)
 		list_bytes = (CAPOS_MESSAGE_BYTES_MAX - capacity) & ~(size_t)7;
 	capacity += request_padded(list_bytes);

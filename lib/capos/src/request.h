@@ -19,7 +19,7 @@ struct request {
 	uint64_t small[64];
 };
 
-/* What no message can hold stays too much, also when such are added. */
+/* A size that no message can hold stays too large, also when two such are added. */
 static inline size_t request_padded(size_t size_bytes)
 {
 	return size_bytes > CAPOS_MESSAGE_BYTES_MAX ? SIZE_MAX / 4 : (size_bytes + 7) & ~(size_t)7;
@@ -34,9 +34,9 @@ void request_set_scalar(
 void request_set_bytes(
 	struct request *request, uint32_t pointer_index, const void *bytes, size_t length);
 
-/* Sends it and waits. The result struct has the given shape; list_bytes is the most a Data result
- * may bring. The result is 0 or a negative error; an error the method answered with has been taken
- * out of its CapException. */
+/* Sends the message and waits. The result struct has the given shape; list_bytes is the most that a
+ * Data result may have. Returns 0 or a negative error; an error of the method has been taken from
+ * its CapException. */
 int64_t request_send(struct request *request, capos_cap_t cap, uint32_t method, uint32_t data_words,
 	uint32_t pointer_words, size_t list_bytes);
 

@@ -1,6 +1,6 @@
 /* The client's side of a thread's capability ring. Only this thread and the kernel touch it, and
- * the kernel only while the thread is inside cap_enter, so plain accesses do; the system call is
- * the barrier. models/ring.pml is the model. */
+ * the kernel only while the thread is inside cap_enter. So plain accesses suffice, and the system
+ * call is the barrier. models/ring.pml is the model. */
 #include <capos/call.h>
 
 #include "internal.h"
@@ -45,15 +45,16 @@ int64_t capos_ring_do(
 	struct capos_ring_header *ring = thread_ring;
 	int64_t entered;
 
-	/* Completions come in order: another operation's would have to be taken first, and it is
-	 * not ours. */
+	/* Completions come in order. The program's own operations would have to be taken first,
+	 * which this call must not do. */
 	if (ring->submission_tail != ring->submission_head ||
 		ring->completion_tail != ring->completion_head)
 		return CAPOS_E(BUSY);
 	capos_ring_push(submission);
 	entered = capos_ring_enter(1, CAPOS_WAIT_FOREVER);
 	if (entered < 0) {
-		/* Nothing was taken: take the submission back, or the next call would repeat it. */
+		/* The kernel took nothing. The submission is taken back, or the next call would
+		 * repeat it. */
 		ring->submission_tail = ring->submission_head;
 		return entered;
 	}

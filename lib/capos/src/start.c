@@ -58,9 +58,9 @@ uint64_t capos_auxiliary(uint64_t type)
 	return 0;
 }
 
-/* Where code compiled with -fstack-protector finds the value that it puts on the stack. Gcc reads
- * it at offset 0x28 from FS, in the thread control block; clang reads a variable, because it knows
- * no better for this target. */
+/* The place where code compiled with -fstack-protector finds the value that it puts on the stack.
+ * Gcc reads it at offset 0x28 from FS, in the thread control block. Clang reads a variable, because
+ * it has no such rule for this target. */
 #define STACK_GUARD_OFFSET 0x28
 #define AUXILIARY_RANDOM 25 /* System V ABI, AMD64 supplement: AT_RANDOM */
 

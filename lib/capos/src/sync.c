@@ -8,10 +8,10 @@
 enum mutex_state {
 	MUTEX_FREE,
 	MUTEX_LOCKED,
-	MUTEX_CONTENDED, /* locked, and somebody may be parked: unlock must wake one */
+	MUTEX_CONTENDED, /* locked, and a thread may be parked: unlock must wake one */
 };
 
-/* How often a lock's word is looked at before its thread is parked: holders are brief. */
+/* The number of times a lock's word is read before its thread parks, because holders are brief. */
 #define SPIN_COUNT 40
 
 int64_t capos_park(const volatile uint32_t *word, uint32_t expected, uint64_t deadline_ns)
@@ -32,12 +32,12 @@ bool capos_mutex_try_lock(struct capos_mutex *mutex)
 		&mutex->state, &expected, MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Takes the lock as contended: whoever slept cannot know whether others still do. */
+/* Takes the lock as contended, because a thread that slept cannot know whether others still do. */
 static void lock_slow(struct capos_mutex *mutex)
 {
 	while (__atomic_exchange_n(&mutex->state, MUTEX_CONTENDED, __ATOMIC_ACQUIRE) !=
 		MUTEX_FREE) {
-		/* Any result, an error too, only means: look again. */
+		/* Any result, even an error, only means that the word must be read again. */
 		capos_park(&mutex->state, MUTEX_CONTENDED, CAPOS_WAIT_FOREVER);
 	}
 }

@@ -3,9 +3,9 @@
  *   | guard ... | stack ... | TLS block | thread pointer word | struct capos_thread |
  *                initial RSP ^           ^ FS base
  *
- * Who frees it is settled by one exchange of the word detach_state: the thread at its end, its
- * joiner or detacher on their side. Whoever comes second frees. A joiner first waits for the
- * kernel's thread to be gone, because until then its last instructions still run on that stack. */
+ * One exchange of the word detach_state settles which side frees it: the thread at its end, or its
+ * joiner or detacher. The side that comes second frees it. A joiner first waits for the kernel's
+ * thread to be gone, because until then its last instructions still run on that stack. */
 #include <capos/thread.h>
 
 #include <string.h>
@@ -61,7 +61,7 @@ static uint64_t tls_size(const struct capos_cap_set_header *set)
 	return set->tls_mem_size + ((0 - set->tls_mem_size - set->tls_image) & (align - 1));
 }
 
-/* Where things lie in the reservation that begins at base. */
+/* The layout of the reservation that begins at base. */
 struct plan {
 	uint64_t stack; /* lowest mapped address */
 	uint64_t stack_top;
@@ -130,8 +130,8 @@ static int64_t create_memory(uint64_t stack_size, struct plan *plan, struct capo
 	return 0;
 }
 
-/* What cannot be unmapped, because the kernel has no memory to note the hole, at least costs no
- * frames any more. */
+/* Memory that cannot be unmapped, because the kernel has no memory to record the hole, at least
+ * loses its frames. */
 static void free_memory(struct capos_thread *thread)
 {
 	uint64_t address = thread->map_address, size = thread->map_size;
@@ -269,8 +269,7 @@ capos_cap_t capos_thread_handle(const struct capos_thread *thread)
 struct capos_thread *capos_thread_self(void)
 {
 	if (self == NULL) {
-		/* Only the first thread comes here without having been started by
-		 * capos_thread_start. */
+		/* Only the first thread gets here without a start by capos_thread_start. */
 		first_thread.id = capos_ring()->thread_id;
 		if (first_thread.handle == 0 && capos_caps.thread_control != 0)
 			capos_thread_control_self(capos_caps.thread_control, &first_thread.handle);

@@ -41,9 +41,9 @@ static bool read_clock(struct reading *reading)
 		ticks = read_tsc();
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (clock->sequence != sequence);
-	if (scale == 0) /* the counter is not to be trusted here */
+	if (scale == 0) /* the counter cannot be trusted on this machine */
 		return capos_timer_now(capos_caps.timer, &reading->monotonic_ns, &ticks) == 0;
-	/* Another CPU's counter may be a little behind the one the base was taken from. */
+	/* The counter of this CPU may be a little behind the one from which the base was taken. */
 	ticks = ticks > base ? ticks - base : 0;
 	reading->monotonic_ns = ns + (uint64_t)((unsigned __int128)ticks * scale >> 32);
 	return true;

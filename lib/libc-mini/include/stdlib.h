@@ -15,9 +15,9 @@ extern "C" {
 #define EXIT_FAILURE 1
 #define RAND_MAX 0x7fffffff
 
-/* Memory comes from the "vm" capability, in committed pages: NULL means there is none, and memory
- * once given is there. Every block is aligned to 16. A wrong or repeated free ends the program with
- * a message. */
+/* Memory comes from the "vm" capability, in committed pages: NULL means that there is none, and
+ * memory once given can always be used. Every block is aligned to 16. A wrong or repeated free ends
+ * the program with a message. */
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *block, size_t size);

@@ -23,8 +23,8 @@ _Noreturn void __cxa_pure_virtual(void)
 	fail("a pure virtual function was called");
 }
 
-/* A guard's first byte says that the object is there. The rest is ours: whether a thread makes it.
- */
+/* A guard's first byte says that the object exists. The rest is used here: whether a thread
+ * constructs it. */
 struct guard {
 	uint8_t made;
 	uint8_t busy; /* guarded by guard_lock */

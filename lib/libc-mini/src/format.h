@@ -1,4 +1,4 @@
-/* printf's formatting, apart from where the text goes. */
+/* printf's formatting, without the destination of the text. */
 #ifndef LIBC_MINI_FORMAT_H
 #define LIBC_MINI_FORMAT_H
 

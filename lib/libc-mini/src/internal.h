@@ -1,10 +1,10 @@
-/* What the files of libc-mini know of each other. */
+/* Declarations that the files of libc-mini share. */
 #ifndef LIBC_MINI_INTERNAL_H
 #define LIBC_MINI_INTERNAL_H
 
 #include <stdint.h>
 
-/* Writes what stdio holds back. */
+/* Writes all buffered output of stdio. */
 void stdio_flush_all(void);
 
 /* Has function(argument) called by exit, in reverse order of registration. 0, or -1 when there is

@@ -6,8 +6,8 @@
  * classes, four to each doubling, each with its own lock and list of free blocks; new ones are cut
  * from an arena that grows by mappings of 64 KiB at first and 1 MiB later. Larger blocks are
  * mappings of their own and go back to the system when freed; one that the system cannot take back
- * for want of memory of its own is kept for the next that needs one. All memory is committed:
- * exhaustion is NULL here and never a fault later. */
+ * for lack of memory of its own is kept for the next request. All memory is committed, so
+ * exhaustion gives NULL here and never a fault later. */
 #include <stdlib.h>
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static struct {
 	struct free_block *free;
 } classes[CLASS_COUNT];
 
-/* The arena: what is mapped and not yet cut. */
+/* The arena: memory that is mapped and not yet cut. */
 static struct {
 	struct capos_mutex lock;
 	uintptr_t next;
@@ -121,8 +121,8 @@ static void *payload(struct block *block)
 	return block + 1;
 }
 
-/* The checked header of a pointer the program gives back; one inside an aligned allocation leads to
- * the outer block. */
+/* The checked header of a pointer that the program gives back. A pointer inside an aligned
+ * allocation leads to the outer block. */
 static struct block *block_of(void *pointer)
 {
 	struct block *block = (struct block *)pointer - 1;
@@ -158,8 +158,8 @@ static void *map(uint64_t size)
 	return (void *)address;
 }
 
-/* Makes room for size bytes. What is left of the old piece is abandoned unless the new one adjoins
- * it: at most one class's size each time, and the next piece is larger. */
+/* Makes room for size bytes. The rest of the old piece is abandoned unless the new one adjoins it.
+ * That is at most one class's size each time, and the next piece is larger. */
 static bool arena_grow(size_t size)
 {
 	uint64_t needed = round_up(size, CAPOS_PAGE_SIZE);
@@ -171,8 +171,8 @@ static bool arena_grow(size_t size)
 		growth = needed;
 	piece = map(growth);
 	if (piece == NULL) {
-		/* Under pressure take only what is needed, and wish for as much as now the next
-		 * time. */
+		/* When memory is short, takes only what is needed, and tries the present size again
+		 * the next time. */
 		next_growth = arena.growth_bytes;
 		growth = needed;
 		piece = map(growth);
@@ -239,7 +239,7 @@ static struct block *take_kept(size_t size)
 	return (struct block *)block;
 }
 
-/* *zeroed tells whether what the caller gets reads zero: a fresh mapping does. */
+/* *zeroed tells whether the memory reads zero, as a fresh mapping does. */
 static void *allocate_large(size_t size, bool *zeroed)
 {
 	struct block *block;
@@ -291,7 +291,7 @@ static void push_free(struct capos_mutex *lock, struct free_block **list, struct
 }
 
 /* Gives the block back to the system, and with it those that could not be given back earlier. The
- * kernel joins mappings that adjoin and look alike; to take one out of the middle it needs memory,
+ * kernel joins mappings that adjoin and look alike. To take one out of the middle it needs memory,
  * and may have none. */
 static void free_large(struct block *block)
 {
@@ -357,7 +357,7 @@ void *realloc(void *pointer, size_t size)
 	if (pointer == NULL)
 		return malloc(size);
 	usable = usable_size(pointer);
-	/* Stays while it fits and at least a quarter is used. */
+	/* The block stays while the size fits and at least a quarter of it is used. */
 	if (size <= usable && (size >= usable / 4 || usable <= 64))
 		return pointer;
 	moved = malloc(size);

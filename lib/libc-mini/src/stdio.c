@@ -18,7 +18,7 @@ enum buffering { BUFFER_LINES, BUFFER_NOTHING };
 struct capos_stream {
 	struct capos_mutex lock;
 	const capos_cap_t *cap; /* where the console's capability is found */
-	bool input;             /* what is not meant for the stream's direction fails */
+	bool input;             /* operations that do not fit the stream's direction fail */
 	enum buffering buffering;
 	bool error;
 	bool end_of_file;
@@ -89,7 +89,7 @@ static void put_locked(FILE *stream, const char *bytes, size_t size)
 	stream->end += size;
 }
 
-/* Called when one operation's bytes are all there. */
+/* Called when all bytes of one operation are in the buffer. */
 static void finish_locked(FILE *stream)
 {
 	if (!stream->input && stream->end > 0 &&
@@ -98,7 +98,7 @@ static void finish_locked(FILE *stream)
 		flush_locked(stream);
 }
 
-/* Around one operation: whether it failed is its own, the flag remembers all. */
+/* Around one operation: its failure is its own, while the flag remembers every failure. */
 static bool begin_locked(FILE *stream)
 {
 	bool before = stream->error;

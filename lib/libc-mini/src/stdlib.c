@@ -80,7 +80,7 @@ static bool take_at_exit(struct at_exit *entry)
 
 	capos_mutex_lock(&at_exit_lock);
 	if (newest->count == 0 && newest->older != NULL)
-		newest = newest->older; /* the block is left to the end of the process */
+		newest = newest->older; /* the block is never freed */
 	if (newest->count > 0) {
 		*entry = newest->entries[--newest->count];
 		taken = true;
@@ -151,8 +151,8 @@ static int digit_value(char c)
 	return INT_MAX;
 }
 
-/* The magnitude of a number in text; what is above limit is reported as ERANGE and limit, not
- * negative. *end is string when there is none. */
+/* The magnitude of a number in text. A value above limit is reported as ERANGE and limit, not
+ * negative. *end is string when there is no number. */
 static unsigned long long parse(
 	const char *string, char **end, int base, bool *negative, unsigned long long limit)
 {

@@ -1,9 +1,8 @@
-/* Entering the kernel: register calls, the calling thread's ring, parking, and the numbers that say
- * no.
+/* Entering the kernel: register calls, the calling thread's ring, parking, and the error numbers.
  *
- * Every call answers with one signed 64-bit word. From -4095 to -1 it is an error: minus a
- * TransportError, or
- * -(CAPOS_ERROR_BASE + CAPOS_ERROR_x). CAPOS_E(NO_MEMORY) is the latter as a value to compare with.
+ * Every call returns one signed 64-bit word. From -4095 to -1 it is an error: minus a
+ * TransportError, or -(CAPOS_ERROR_BASE + CAPOS_ERROR_x). CAPOS_E(NO_MEMORY) is the latter as a
+ * value to compare with.
  */
 #ifndef CAPOS_CALL_H
 #define CAPOS_CALL_H
@@ -35,7 +34,7 @@ const char *capos_error_meaning(int64_t status);
 
 /* ---- register calls: they touch neither ring nor stack and may be made anywhere ---- */
 
-/* One system call with everything under the caller's control. */
+/* One system call with all registers under the caller's control. */
 static inline int64_t capos_syscall(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2,
 	uint64_t a3, uint64_t a4, uint64_t a5)
 {
@@ -57,7 +56,8 @@ static inline int64_t capos_register_call(uint32_t opcode, uint64_t target, uint
 		CAPOS_SYS_CAP_ENTER | (uint64_t)opcode << 8, target, a0, a1, a2, a3, a4);
 }
 
-/* Calls a method in compact form. The typed calls in capos/stubs.h are usually what you want. */
+/* Calls a method in compact form. The typed calls in capos/stubs.h are usually the better
+ * choice. */
 static inline int64_t capos_call(capos_cap_t cap, uint32_t method, uint64_t a0, uint64_t a1,
 	uint64_t a2, uint64_t a3, uint64_t a4)
 {
@@ -110,8 +110,8 @@ static inline struct capos_completion *capos_ring_completions(struct capos_ring_
 /* Queues one operation without entering the kernel; false when the queue is full. */
 bool capos_ring_push(const struct capos_submission *submission);
 
-/* Executes what is queued and waits for at least min_complete completions. The result is how many
- * can be popped. */
+/* Executes the queued operations and waits for at least min_complete completions. The result is the
+ * number of completions that can be popped. */
 int64_t capos_ring_enter(uint64_t min_complete, uint64_t timeout_ns);
 
 /* Takes the oldest completion; false when there is none. */

@@ -1,4 +1,4 @@
-/* What the process was given: the CapSet page, and the capabilities found in it by name. */
+/* The capabilities that the process was given: the CapSet page, and look-up by name. */
 #ifndef CAPOS_CAPS_H
 #define CAPOS_CAPS_H
 
@@ -18,7 +18,7 @@ const struct capos_cap_set_entry *capos_cap_entry(const char *name);
 const struct capos_cap_set_header *capos_cap_set(void);
 const struct capos_cap_set_entry *capos_cap_entries(void);
 
-/* What $C.grants in abi/schema names, looked up before main. */
+/* The capabilities of $C.grants in abi/schema, looked up before main. */
 extern struct capos_caps capos_caps;
 
 /* The value of an auxiliary vector entry (AT_x), or 0. */

@@ -1,8 +1,8 @@
 /* Threads, and waiting for each other.
  *
  * A thread has one reservation: a guard of 64 KiB that is never mapped, its stack (given frames as
- * it grows), its TLS block and its struct capos_thread. Whoever joins frees it; a detached thread
- * frees it itself as its last act. */
+ * it grows), its TLS block and its struct capos_thread. Joining the thread frees it; a detached
+ * thread frees it itself as its last act. */
 #ifndef CAPOS_THREAD_H
 #define CAPOS_THREAD_H
 
@@ -36,7 +36,7 @@ int64_t capos_thread_join(struct capos_thread *thread, int64_t *result);
 int64_t capos_thread_join_timeout(
 	struct capos_thread *thread, uint64_t timeout_ns, int64_t *result);
 
-/* Nobody will join. */
+/* Makes the thread free itself at its end; it cannot be joined any more. */
 int64_t capos_thread_detach(struct capos_thread *thread);
 
 __attribute__((noreturn)) void capos_thread_exit(int64_t result);
@@ -53,7 +53,7 @@ void capos_thread_yield(void);
 int64_t capos_park(const volatile uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 int64_t capos_unpark(const volatile uint32_t *word, uint64_t count);
 
-/* A mutual-exclusion lock: one word, no kernel call unless somebody waits. Not recursive. */
+/* A mutual-exclusion lock: one word, and no kernel call unless a thread waits. Not recursive. */
 struct capos_mutex {
 	uint32_t state; /* 0 free, 1 locked, 2 locked and perhaps waited for */
 };

@@ -1,5 +1,5 @@
-/* Time. Reading a clock enters no kernel: the numbers come from the clock page and the time-stamp
- * counter. */
+/* Time. Reading a clock does not enter the kernel, because the numbers come from the clock page and
+ * the time-stamp counter. */
 #ifndef CAPOS_TIME_H
 #define CAPOS_TIME_H
 
