@@ -28,8 +28,9 @@ host_fuzz_boot_LIMITS  := 300000 20 4096
 
 # The call layer and the pure parts of what loads programs: the capability table against a model,
 # ChaCha20 vectors, boot image and ELF validation, ACPI tables, ring decoding with a thread that
-# is not one, Console.read, vector areas.
-host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL)
+# is not one, Console.read and HostShare.write, vector areas.
+host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) \
+	-Ibuild/gen/tests
 host_call_TESTS   := test_table test_parts test_ring test_console test_vector test_acpi
 host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
@@ -41,7 +42,8 @@ host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/ent
 host_test_table_SOURCES   := tests/host/call/kernel.c kernel/cap/table.c kernel/core/object.c
 host_test_parts_SOURCES   := tests/host/call/kernel.c $(host_call_parts) kernel/object/host_name.c
 host_test_ring_SOURCES    := $(host_call_calls)
-host_test_console_SOURCES := $(host_call_calls) kernel/object/console.c
+host_test_console_SOURCES := $(host_call_calls) kernel/object/console.c \
+	kernel/object/host_share.c kernel/object/host_name.c
 host_test_vector_SOURCES  := kernel/arch/x86_64/vector.c
 host_test_acpi_SOURCES    := tests/host/call/kernel.c kernel/machine/pc/acpi_tables.c
 host_fuzz_images_SOURCES  := $(host_call_parts)

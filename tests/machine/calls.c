@@ -18,14 +18,13 @@ static void syscall_numbers_are_checked(void)
 	const uint64_t refused[] = { 2, 3, 0xff, 0x10001, 0x100000001, 0x8000000000000001, ~0ull,
 		0x100, 0x10000 };
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
-		CHECK_EQUAL(raw(refused[i], 0, 0), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+		CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, raw(refused[i], 0, 0));
 	for (uint64_t opcode = 9; opcode < 256; opcode++)
-		CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0),
-			CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_CALL << 8, 0, 0),
-		CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
-	CHECK_EQUAL(
-		raw(CAPOS_SYS_EXIT, 0, 2), CAPOS_TRANSPORT_E(INVALID_REQUEST)); /* no such scope */
+		CHECK_FAILS(SYS_CAP_ENTER, UNSUPPORTED_OPCODE,
+			raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0));
+	CHECK_FAILS(SYS_CAP_ENTER, UNSUPPORTED_OPCODE,
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_CALL << 8, 0, 0));
+	CHECK_FAILS(SYS_EXIT, INVALID_REQUEST, raw(CAPOS_SYS_EXIT, 0, 2)); /* no such scope */
 	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER, 0, 0), 0);
 }
 
@@ -55,38 +54,38 @@ static void capability_ids_are_checked(void)
 	const uint32_t forged[] = { 0, 1, 0xffffffff, 0xffff, timer ^ 0x10000, timer ^ 0x80000000,
 		timer + 64, timer | 0xf000 };
 	for (unsigned i = 0; i < sizeof forged / sizeof forged[0]; i++) {
-		CHECK_EQUAL(
-			capos_call(forged[i], 0, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-		CHECK_EQUAL(capos_release(forged[i]), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-		CHECK_EQUAL(
-			capos_park_in(forged[i], &timer, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-		CHECK_EQUAL(
-			capos_unpark_in(forged[i], &timer, 1), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_FAILS(OPCODE_COMPACT, INVOKE_FAILED, capos_call(forged[i], 0, 0, 0, 0, 0, 0));
+		CHECK_FAILS(OPCODE_RELEASE, INVOKE_FAILED, capos_release(forged[i]));
+		CHECK_FAILS(OPCODE_PARK, INVOKE_FAILED, capos_park_in(forged[i], &timer, 0, 0));
+		CHECK_FAILS(OPCODE_UNPARK, INVOKE_FAILED, capos_unpark_in(forged[i], &timer, 1));
 	}
-	CHECK_EQUAL(capos_call(timer, 4, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(capos_call(timer, 0xffff, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, timer | 1ull << 48, 0),
-		CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(
-		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | 1ull << 32, 0),
-		CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(capos_park_in(timer, &timer, 0, 0),
-		CAPOS_TRANSPORT_E(INVOKE_FAILED)); /* not a park space */
+	CHECK_FAILS(OPCODE_COMPACT, INVOKE_FAILED, capos_call(timer, 4, 0, 0, 0, 0, 0));
+	CHECK_FAILS(OPCODE_COMPACT, INVOKE_FAILED, capos_call(timer, 0xffff, 0, 0, 0, 0, 0));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_REQUEST,
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8, timer | 1ull << 48, 0));
+	const uint64_t above = 1ull << 32; /* bits that a CapId does not have */
+	CHECK_FAILS(OPCODE_PARK, INVALID_REQUEST,
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_PARK << 8, capos_caps.park | above, 0));
+	CHECK_FAILS(OPCODE_UNPARK, INVALID_REQUEST,
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_UNPARK << 8, capos_caps.park | above, 0));
+	CHECK_FAILS(OPCODE_RELEASE, INVALID_REQUEST,
+		raw(CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_RELEASE << 8, timer | above, 0));
+	CHECK_FAILS(OPCODE_PARK, INVOKE_FAILED,
+		capos_park_in(timer, &timer, 0, 0)); /* not a park space */
 }
 
 static void narrow_arguments_are_checked(void)
 {
-	CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096,
-			    1ull << 32 | CAPOS_PROT_READ, 0, 0),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(
-		capos_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, 1ull << 32, 0, 0, 0, 0),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_ARGUMENT,
+		capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_MAP, 0, 4096,
+			1ull << 32 | CAPOS_PROT_READ, 0, 0));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_ARGUMENT,
+		capos_call(capos_caps.entropy, CAPOS_ENTROPY_SOURCE_FILL, 1ull << 32, 0, 0, 0, 0));
 	CHECK_EQUAL(
 		capos_park_in(capos_caps.park, &check_failures, 0, 0), CAPOS_PARK_RESULT_TIMED_OUT);
-	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park,
-			    (uintptr_t)&check_failures, 1ull << 32, 0, 0, 0),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(OPCODE_PARK, INVALID_ARGUMENT,
+		capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uintptr_t)&check_failures,
+			1ull << 32, 0, 0, 0));
 }
 
 static void released_ids_stay_dead(void)
@@ -118,16 +117,16 @@ static void every_maker_needs_a_slot(void)
 	uint64_t entry = (uintptr_t)&every_maker_needs_a_slot; /* nothing starts there */
 	CHECK_EQUAL(
 		capos_virtual_memory_usage(capos_caps.vm, &before, sizeof before), sizeof before);
-	CHECK_EQUAL(capos_thread_control_self_message(capos_caps.thread_control, &made),
-		CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &made),
-		CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_memory_allocator_create_message(capos_caps.memory_allocator, 4096, &made),
-		CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &made),
-		CAPOS_E(NO_SLOTS));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made),
-		CAPOS_E(NO_SLOTS));
+	CHECK_FAILS(THREAD_CONTROL_SELF, NO_SLOTS,
+		capos_thread_control_self_message(capos_caps.thread_control, &made));
+	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_SLOTS,
+		capos_memory_allocator_create(capos_caps.memory_allocator, 4096, &made));
+	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_SLOTS,
+		capos_memory_allocator_create_message(capos_caps.memory_allocator, 4096, &made));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_SLOTS,
+		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &made));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_SLOTS,
+		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made));
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);
 	CHECK_EQUAL(info.threads, 1);
 	CHECK_EQUAL(info.capabilities, CAPOS_CAP_SLOTS_MAX - 1); /* slot 0 is nobody's */
@@ -155,31 +154,36 @@ static void capability_table_fills_up(void)
 static void console_refusals(void)
 {
 	char byte;
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(
-		capos_console_write_message(capos_caps.standard_input, "x", 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_write_line(capos_caps.standard_input, "x"), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_write_line_message(capos_caps.standard_input, "x"),
-		CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(
-		capos_console_read(capos_caps.standard_output, 1, &byte, 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_output, 1, &byte, 1),
-		CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(
-		capos_console_read(capos_caps.standard_error, 1, UNMAPPED, 1), CAPOS_E(NO_RIGHTS));
-	CHECK_EQUAL(capos_console_read_message(capos_caps.standard_input, 0, &byte, 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 0, &byte, 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_console_read(capos_caps.standard_input, 1, &byte, 0),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(
-		capos_console_write(capos_caps.standard_output, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, KERNEL_ADDRESS, 1),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, ~0ull),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(
+		CONSOLE_WRITE, NO_RIGHTS, capos_console_write(capos_caps.standard_input, "x", 1));
+	CHECK_FAILS(CONSOLE_WRITE, NO_RIGHTS,
+		capos_console_write_message(capos_caps.standard_input, "x", 1));
+	CHECK_FAILS(CONSOLE_WRITE_LINE, NO_RIGHTS,
+		capos_console_write_line(capos_caps.standard_input, "x"));
+	CHECK_FAILS(CONSOLE_WRITE_LINE, NO_RIGHTS,
+		capos_console_write_line_message(capos_caps.standard_input, "x"));
+	CHECK_FAILS(CONSOLE_READ, NO_RIGHTS,
+		capos_console_read(capos_caps.standard_output, 1, &byte, 1));
+	CHECK_FAILS(CONSOLE_READ, NO_RIGHTS,
+		capos_console_read_message(capos_caps.standard_output, 1, &byte, 1));
+	CHECK_FAILS(CONSOLE_READ, NO_RIGHTS,
+		capos_console_read(capos_caps.standard_error, 1, UNMAPPED, 1));
+	CHECK_FAILS(CONSOLE_READ, INVALID_ARGUMENT,
+		capos_console_read_message(capos_caps.standard_input, 0, &byte, 1));
+	CHECK_FAILS(CONSOLE_READ, INVALID_ARGUMENT,
+		capos_console_read(capos_caps.standard_input, 0, &byte, 1));
+	CHECK_FAILS(CONSOLE_READ, INVALID_ARGUMENT,
+		capos_console_read(capos_caps.standard_input, 1, &byte, 0));
+	CHECK_FAILS(CONSOLE_WRITE, BAD_ADDRESS,
+		capos_console_write(capos_caps.standard_output, UNMAPPED, 1));
+	CHECK_FAILS(CONSOLE_WRITE, BAD_ADDRESS,
+		capos_console_write(capos_caps.standard_output, KERNEL_ADDRESS, 1));
+	CHECK_FAILS(CONSOLE_WRITE, BAD_ADDRESS,
+		capos_console_write(capos_caps.standard_output, UNMAPPED, ~0ull));
 	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, UNMAPPED, 0), 0);
+	CHECK_FAILS(CONSOLE_WRITE_LINE, BAD_ADDRESS,
+		capos_call(capos_caps.standard_output, CAPOS_CONSOLE_WRITE_LINE,
+			(uintptr_t)UNMAPPED, 1, 0, 0, 0));
 }
 
 static void console_writes(void)
@@ -253,14 +257,14 @@ static void entropy_fills(void)
 	CHECK_EQUAL(
 		capos_entropy_source_fill(capos_caps.entropy, 65536, bytes, sizeof bytes), 65536);
 	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 0, bytes, 0), 0);
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, UNMAPPED, 2),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, KERNEL_ADDRESS, 2),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, INVALID_ARGUMENT,
+		capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, INVALID_ARGUMENT,
+		capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, BAD_ADDRESS,
+		capos_entropy_source_fill(capos_caps.entropy, 2, UNMAPPED, 2));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, BAD_ADDRESS,
+		capos_entropy_source_fill(capos_caps.entropy, 2, KERNEL_ADDRESS, 2));
 }
 
 static void boot_image_is_mapped(void)
@@ -277,23 +281,23 @@ static void boot_image_is_mapped(void)
 	CHECK_EQUAL(header.magic, CAPOS_BOOT_IMAGE_MAGIC);
 	CHECK_EQUAL(
 		capos_boot_image_read_manifest_message(capos_caps.boot, size, 16, &header, 16), 0);
-	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, size + 1, 16, &header, 16),
-		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16),
-		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_boot_image_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(BOOT_IMAGE_READ_MANIFEST, OUT_OF_RANGE,
+		capos_boot_image_read_manifest(capos_caps.boot, size + 1, 16, &header, 16));
+	CHECK_FAILS(BOOT_IMAGE_READ_MANIFEST, OUT_OF_RANGE,
+		capos_boot_image_read_manifest(capos_caps.boot, ~0ull, 16, &header, 16));
+	CHECK_FAILS(BOOT_IMAGE_READ_MANIFEST, BAD_ADDRESS,
+		capos_boot_image_read_manifest(capos_caps.boot, 0, 16, UNMAPPED, 16));
 	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &first), 0);
 	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(capos_boot_image_map_message(capos_caps.boot, &second), 0);
 	CHECK_EQUAL(first, second);
 	CHECK_EQUAL(*(uint64_t *)first, CAPOS_BOOT_IMAGE_MAGIC);
-	CHECK_EQUAL(capos_virtual_memory_protect(
-			    capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-		CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(
-		capos_virtual_memory_unmap(capos_caps.vm, first, 4096), CAPOS_E(PROTECTION_DENIED));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, PROTECTION_DENIED,
+		capos_virtual_memory_protect(
+			capos_caps.vm, first, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, PROTECTION_DENIED,
+		capos_virtual_memory_unmap(capos_caps.vm, first, 4096));
 }
 
 static void system_info_tells(void)
@@ -311,8 +315,10 @@ static void system_info_tells(void)
 	CHECK(in_message.process_id == info.process_id && in_message.threads == 1 &&
 		in_message.capabilities == info.capabilities);
 	CHECK_EQUAL(in_message.cpus_online, info.cpus_online);
-	CHECK_EQUAL(capos_system_info_process(capos_caps.system, UNMAPPED, sizeof info),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(SYSTEM_INFO_PROCESS, BAD_ADDRESS,
+		capos_system_info_process(capos_caps.system, UNMAPPED, sizeof info));
+	CHECK_FAILS(SYSTEM_INFO_RELEASE, BAD_ADDRESS,
+		capos_system_info_release(capos_caps.system, KERNEL_ADDRESS, 16));
 	CHECK(capos_system_info_release(capos_caps.system, text, sizeof text - 1) > 0);
 	CHECK(strncmp(text, "capOS", 5) == 0);
 	CHECK_EQUAL(capos_system_info_release_message(capos_caps.system, text, 4),
@@ -326,23 +332,23 @@ static void host_share_names_are_checked(void)
 	static char long_name[257];
 	memset(long_name, 'n', sizeof long_name - 1);
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_EQUAL(capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1),
-			CAPOS_E(INVALID_ARGUMENT));
-		CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+			capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1));
+		CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+			capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1));
 	}
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, long_name, 0, "x", 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", 0, long_name, 65537),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write(capos_caps.host, "x", ~0ull, "x", 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(
-		capos_host_share_write(capos_caps.host, "x", 0, UNMAPPED, 1), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, long_name, 0, "x", 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+		capos_host_share_write(capos_caps.host, long_name, 0, "x", 1));
+	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+		capos_host_share_write(capos_caps.host, "x", 0, long_name, 65537));
+	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+		capos_host_share_write(capos_caps.host, "x", ~0ull, "x", 1));
+	CHECK_FAILS(HOST_SHARE_WRITE, BAD_ADDRESS,
+		capos_host_share_write(capos_caps.host, "x", 0, UNMAPPED, 1));
+	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+		capos_host_share_write_message(capos_caps.host, long_name, 0, "x", 1));
+	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
+		capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1));
 	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "calls.txt", 0, "x", 1),
 		0); /* which nobody has asked for */
 }
@@ -350,13 +356,13 @@ static void host_share_names_are_checked(void)
 static void capset_is_read_only(void)
 {
 	uint64_t page = (uintptr_t)capos_cap_set();
-	CHECK_EQUAL(capos_virtual_memory_protect(
-			    capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE),
-		CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(
-		capos_virtual_memory_unmap(capos_caps.vm, page, 4096), CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096),
-		CAPOS_E(PROTECTION_DENIED));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, PROTECTION_DENIED,
+		capos_virtual_memory_protect(
+			capos_caps.vm, page, 4096, CAPOS_PROT_READ | CAPOS_PROT_WRITE));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, PROTECTION_DENIED,
+		capos_virtual_memory_unmap(capos_caps.vm, page, 4096));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, PROTECTION_DENIED,
+		capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)capos_ring(), 4096));
 	CHECK_EQUAL(capos_cap_set()->magic, CAPOS_CAP_SET_MAGIC);
 	for (unsigned i = 0; i < capos_cap_set()->count; i++)
 		CHECK(capos_cap_entries()[i].cap >> 16 != 0 &&

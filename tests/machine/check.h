@@ -1,6 +1,6 @@
 /* Named checks of a machine test: prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" lines, one
  * per test, and remembers failures for the exit status. A test is a function; RUN calls it; inside
- * it, CHECK and CHECK_EQUAL record the first failure. */
+ * it, CHECK, CHECK_EQUAL and CHECK_FAILS (../provoke.h) record the first failure. */
 #ifndef CAPOS_MACHINE_CHECK_H
 #define CAPOS_MACHINE_CHECK_H
 
@@ -28,6 +28,8 @@ static char check_why[200];
 				(long long)check_got, (long long)check_wanted, #wanted); \
 	} while (0)
 
+#include "../provoke.h"
+
 #define RUN(test) check_run(#test, test)
 
 __attribute__((unused)) static void check_run(const char *name, void (*test)(void))
@@ -49,6 +51,7 @@ __attribute__((unused)) static void check_skip(const char *name, const char *why
 
 static inline int check_result(void)
 {
+	provoked_print();
 	return check_failures != 0;
 }
 

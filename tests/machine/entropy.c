@@ -20,19 +20,19 @@ static void without_a_seed_nothing_is_filled(void)
 	memset(bytes, UNTOUCHED, sizeof bytes);
 	for (int round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < 4; i++) {
-			CHECK_EQUAL(capos_entropy_source_fill(
-					    capos_caps.entropy, lengths[i], bytes, sizeof bytes),
-				CAPOS_E(NOT_SEEDED));
-			CHECK_EQUAL(capos_entropy_source_fill_message(
-					    capos_caps.entropy, lengths[i], bytes, sizeof bytes),
-				CAPOS_E(NOT_SEEDED));
+			CHECK_FAILS(ENTROPY_SOURCE_FILL, NOT_SEEDED,
+				capos_entropy_source_fill(
+					capos_caps.entropy, lengths[i], bytes, sizeof bytes));
+			CHECK_FAILS(ENTROPY_SOURCE_FILL, NOT_SEEDED,
+				capos_entropy_source_fill_message(
+					capos_caps.entropy, lengths[i], bytes, sizeof bytes));
 		}
 		capos_sleep_ns(5 * MS_NS);
 	}
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, INVALID_ARGUMENT,
+		capos_entropy_source_fill(capos_caps.entropy, 65537, bytes, sizeof bytes));
+	CHECK_FAILS(ENTROPY_SOURCE_FILL, INVALID_ARGUMENT,
+		capos_entropy_source_fill(capos_caps.entropy, 2, bytes, 1));
 	CHECK(untouched());
 }
 

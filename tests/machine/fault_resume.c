@@ -14,7 +14,8 @@ static capos_cap_t control;
 static int64_t try_resume(void)
 {
 	int64_t status = capos_thread_control_resume(control, (uint64_t)&state);
-	CHECK_EQUAL(capos_thread_control_resume_message(control, (uint64_t)&state), status);
+	CHECK_FAILS_WITH(THREAD_CONTROL_RESUME, status,
+		capos_thread_control_resume_message(control, (uint64_t)&state));
 	capos_timer_sleep(capos_caps.timer, MS_NS / 5);
 	return status;
 }
@@ -44,10 +45,12 @@ static void addresses_are_checked(void)
 	static const uint64_t states[] = { 0, 8, CAPOS_USER_TOP - 8, CAPOS_USER_TOP, NON_CANONICAL,
 		KERNEL_HALF, ~0ull - 7, ~0ull };
 	for (unsigned i = 0; i < sizeof states / sizeof states[0]; i++)
-		CHECK_EQUAL(capos_thread_control_resume(control, states[i]), CAPOS_E(BAD_ADDRESS));
+		CHECK_FAILS(THREAD_CONTROL_RESUME, BAD_ADDRESS,
+			capos_thread_control_resume(control, states[i]));
 	uint64_t page = vm_map(PAGE, WRITE);
-	CHECK_EQUAL(capos_thread_control_resume(control, page + PAGE - 8),
-		CAPOS_E(BAD_ADDRESS)); /* runs off the mapped page, or into another's */
+	CHECK_FAILS(THREAD_CONTROL_RESUME, BAD_ADDRESS,
+		capos_thread_control_resume(control,
+			page + PAGE - 8)); /* runs off the mapped page, or into another's */
 	OK(vm_unmap(page, PAGE));
 }
 

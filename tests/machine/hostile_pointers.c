@@ -322,7 +322,7 @@ static void forged_generations_name_nothing(void)
 	}
 	OK(capos_memory_object_info(cap, &pages));
 	OK(capos_release(cap));
-	CHECK_EQUAL(capos_release(cap), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_FAILS(OPCODE_RELEASE, INVOKE_FAILED, capos_release(cap));
 	CHECK_EQUAL(capos_memory_object_info(cap, &pages), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 }
 

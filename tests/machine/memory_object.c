@@ -33,15 +33,15 @@ static void objects_are_made_and_charged(void)
 	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
 	static const uint64_t refused[] = { 1ull << 40, 1ull << 63, ~0ull - PAGE, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
-		CHECK_EQUAL(capos_memory_allocator_create(
-				    capos_caps.memory_allocator, refused[i], &large),
-			CAPOS_E(NO_MEMORY));
-		CHECK_EQUAL(capos_memory_allocator_create_message(
-				    capos_caps.memory_allocator, refused[i], &large),
-			CAPOS_E(NO_MEMORY));
+		CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
+			capos_memory_allocator_create(
+				capos_caps.memory_allocator, refused[i], &large));
+		CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
+			capos_memory_allocator_create_message(
+				capos_caps.memory_allocator, refused[i], &large));
 	}
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, INVALID_ARGUMENT,
+		capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large));
 	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
 }
 
@@ -120,12 +120,12 @@ static void map_refuses(void)
 	};
 	uint64_t address;
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_EQUAL(capos_memory_object_map(object, refused[i].hint, refused[i].offset,
-				    refused[i].size, refused[i].prot, &address),
-			refused[i].status);
-		CHECK_EQUAL(capos_memory_object_map_message(object, refused[i].hint,
-				    refused[i].offset, refused[i].size, refused[i].prot, &address),
-			refused[i].status);
+		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, refused[i].status,
+			capos_memory_object_map(object, refused[i].hint, refused[i].offset,
+				refused[i].size, refused[i].prot, &address));
+		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, refused[i].status,
+			capos_memory_object_map_message(object, refused[i].hint, refused[i].offset,
+				refused[i].size, refused[i].prot, &address));
 	}
 	OK(capos_release(object));
 }
@@ -135,19 +135,26 @@ static void unmap_and_protect_take_only_own_mappings(void)
 	capos_cap_t object = create(4 * PAGE), other = create(4 * PAGE);
 	uint64_t a = map(object, 0, 4 * PAGE, WRITE), b = map(other, 0, 4 * PAGE, WRITE),
 		 own = vm_map(PAGE, WRITE);
-	CHECK_EQUAL(capos_memory_object_unmap(object, b, PAGE), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(capos_memory_object_protect(object, b, PAGE, READ), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(capos_memory_object_unmap_message(object, own, PAGE), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(capos_memory_object_protect_message(object, own, PAGE, READ),
-		CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(capos_memory_object_unmap(object, a + 1, PAGE), CAPOS_E(MISALIGNED));
-	CHECK_EQUAL(capos_memory_object_unmap(object, a, 0), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_memory_object_unmap(object, KERNEL_HALF, PAGE), CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, 16), CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_memory_object_protect(object, a, PAGE, WRITE | CAPOS_PROT_EXEC),
-		CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(capos_memory_object_protect(object, a + 1, PAGE, READ), CAPOS_E(MISALIGNED));
-	CHECK_EQUAL(capos_memory_object_protect(object, -PAGE, PAGE, READ), CAPOS_E(OUT_OF_RANGE));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NOT_RESERVED, capos_memory_object_unmap(object, b, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NOT_RESERVED,
+		capos_memory_object_protect(object, b, PAGE, READ));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NOT_RESERVED,
+		capos_memory_object_unmap_message(object, own, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NOT_RESERVED,
+		capos_memory_object_protect_message(object, own, PAGE, READ));
+	CHECK_FAILS(
+		MEMORY_OBJECT_UNMAP, MISALIGNED, capos_memory_object_unmap(object, a + 1, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, INVALID_ARGUMENT, capos_memory_object_unmap(object, a, 0));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, OUT_OF_RANGE,
+		capos_memory_object_unmap(object, KERNEL_HALF, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, INVALID_ARGUMENT,
+		capos_memory_object_protect(object, a, PAGE, 16));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, PROTECTION_DENIED,
+		capos_memory_object_protect(object, a, PAGE, WRITE | CAPOS_PROT_EXEC));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, MISALIGNED,
+		capos_memory_object_protect(object, a + 1, PAGE, READ));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, OUT_OF_RANGE,
+		capos_memory_object_protect(object, -PAGE, PAGE, READ));
 	*(volatile int *)(a + PAGE) = 3;
 	OK(capos_memory_object_protect(object, a + PAGE, PAGE, 0));
 	CHECK_EQUAL(try_read(a + PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);

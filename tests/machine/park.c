@@ -25,37 +25,37 @@ static void arguments_are_checked(void)
 	const uint64_t bad[] = { 0, 8, CAPOS_USER_TOP, CAPOS_USER_TOP - 4, NON_CANONICAL,
 		KERNEL_HALF, 0xffffffff80150000, -4ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		CHECK_EQUAL(
-			capos_park_in(capos_caps.park, (void *)bad[i], 0, 0), CAPOS_E(BAD_ADDRESS));
+		CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS,
+			capos_park_in(capos_caps.park, (void *)bad[i], 0, 0));
 		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_PARK, capos_caps.park, bad[i], 0, 0),
 			CAPOS_E(BAD_ADDRESS));
-		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (void *)bad[i], 0, 0),
-			CAPOS_E(BAD_ADDRESS));
+		CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS,
+			capos_park_in(capos_caps.shared_park, (void *)bad[i], 0, 0));
 		int64_t woken = capos_unpark_in(capos_caps.park, (void *)bad[i], 1);
 		CHECK(woken == 0 || woken == CAPOS_E(BAD_ADDRESS)); /* nobody can wait there */
-		CHECK_EQUAL(capos_unpark_in(capos_caps.shared_park, (void *)bad[i], 1),
-			CAPOS_E(BAD_ADDRESS));
+		CHECK_FAILS(OPCODE_UNPARK, BAD_ADDRESS,
+			capos_unpark_in(capos_caps.shared_park, (void *)bad[i], 1));
 	}
 	for (unsigned offset = 1; offset < 4; offset++) {
-		CHECK_EQUAL(capos_park_in(capos_caps.park, (char *)&word + offset, 5, 0),
-			CAPOS_E(MISALIGNED));
-		CHECK_EQUAL(capos_unpark_in(capos_caps.park, (char *)&word + offset, 1),
-			CAPOS_E(MISALIGNED));
+		CHECK_FAILS(OPCODE_PARK, MISALIGNED,
+			capos_park_in(capos_caps.park, (char *)&word + offset, 5, 0));
+		CHECK_FAILS(OPCODE_UNPARK, MISALIGNED,
+			capos_unpark_in(capos_caps.park, (char *)&word + offset, 1));
 		CHECK_EQUAL(ring_operation(CAPOS_OPCODE_UNPARK, capos_caps.park,
 				    (uint64_t)&word + offset, 1, 0),
 			CAPOS_E(MISALIGNED));
-		CHECK_EQUAL(capos_park_in(capos_caps.shared_park, (char *)&word + offset, 5, 0),
-			CAPOS_E(MISALIGNED));
+		CHECK_FAILS(OPCODE_PARK, MISALIGNED,
+			capos_park_in(capos_caps.shared_park, (char *)&word + offset, 5, 0));
 	}
 	CHECK_EQUAL(capos_register_call(CAPOS_OPCODE_PARK, capos_caps.park, (uint64_t)&word,
 			    1ull << 32 | 5, 0, 0, 0),
 		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_park_in(capos_caps.timer, &word, 5, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
-	CHECK_EQUAL(capos_park_in(capos_caps.shared_park, &word, 5, 0),
-		CAPOS_E(BAD_ADDRESS)); /* not in a memory object */
+	CHECK_FAILS(OPCODE_PARK, INVOKE_FAILED, capos_park_in(capos_caps.timer, &word, 5, 0));
+	CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS,
+		capos_park_in(capos_caps.shared_park, &word, 5, 0)); /* not in a memory object */
 	uint64_t page = vm_map(PAGE, WRITE);
 	OK(vm_protect(page, PAGE, 0));
-	CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)page, 0, 0), CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS, capos_park_in(capos_caps.park, (void *)page, 0, 0));
 	OK(vm_protect(page, PAGE, READ));
 	CHECK_EQUAL(capos_park_in(capos_caps.park, (void *)page, 0, 0),
 		RESULT(TIMED_OUT)); /* reading is enough */

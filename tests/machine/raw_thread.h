@@ -95,9 +95,8 @@ __attribute__((unused)) static void raw_threads_are_limited(uint64_t cpus)
 		count++;
 	}
 	CHECK_EQUAL(status, CAPOS_E(LIMIT_REACHED));
-	CHECK_EQUAL(
-		capos_thread_spawner_spawn_message(spawner, entry, 0, argument, 0, 0, "", &handle),
-		CAPOS_E(LIMIT_REACHED));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, LIMIT_REACHED,
+		capos_thread_spawner_spawn_message(spawner, entry, 0, argument, 0, 0, "", &handle));
 	CHECK_EQUAL(count, CAPOS_THREADS_MAX);
 	CHECK_EQUAL(thread_count(), CAPOS_THREADS_MAX);
 	raw_wake(&word);

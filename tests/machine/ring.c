@@ -83,9 +83,9 @@ static void ring_refuses_a_wild_tail(void)
 {
 	uint32_t tail = ring->submission_tail, completions = ring->completion_tail;
 	ring->submission_tail = tail + CAPOS_RING_SUBMISSIONS + 1;
-	CHECK_EQUAL(enter(), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, enter());
 	ring->submission_tail = tail - 1;
-	CHECK_EQUAL(enter(), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, enter());
 	ring->submission_tail = tail;
 	CHECK_EQUAL(enter(), 0);
 	CHECK_EQUAL(ring->completion_tail, completions);
@@ -95,9 +95,9 @@ static void ring_refuses_a_wild_completion_head(void)
 {
 	uint32_t head = ring->completion_head;
 	ring->completion_head = head + 1;
-	CHECK_EQUAL(enter(), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, enter());
 	ring->completion_head = head - CAPOS_RING_COMPLETIONS - 1;
-	CHECK_EQUAL(enter(), CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, enter());
 	ring->completion_head = head;
 	CHECK_EQUAL(enter(), 0);
 }
@@ -122,22 +122,43 @@ static void ring_indices_wrap(void)
 
 static void ring_reserved_fields_must_be_zero(void)
 {
-	CHECK_EQUAL(perform((struct capos_submission){ .flags = 1 }).result,
-		CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(perform((struct capos_submission){ .method = 1 }).result,
-		CAPOS_TRANSPORT_E(INVALID_REQUEST));
-	CHECK_EQUAL(perform((struct capos_submission){ .args = { 0, 0, 0, 0, 0, 1 } }).result,
-		CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	struct capos_submission nop = { .flags = 1 }, method = { .method = 1 }, cap = { .cap = 1 },
+				argument = { .args = { 0, 0, 0, 0, 0, 1 } };
+	CHECK_FAILS(OPCODE_NOP, INVALID_REQUEST, perform(nop).result);
+	CHECK_FAILS(OPCODE_NOP, INVALID_REQUEST, perform(method).result);
+	CHECK_FAILS(OPCODE_NOP, INVALID_REQUEST, perform(cap).result);
+	CHECK_FAILS(OPCODE_NOP, INVALID_REQUEST, perform(argument).result);
 	struct capos_submission call = {
 		.opcode = CAPOS_OPCODE_CALL, .cap = capos_caps.timer, .args = { 0, 0, 0, 0, 1, 0 }
 	};
-	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_REQUEST));
+	CHECK_FAILS(OPCODE_CALL, INVALID_REQUEST, perform(call).result);
+	struct capos_submission compact = {
+		.opcode = CAPOS_OPCODE_COMPACT, .flags = 1, .cap = capos_caps.timer
+	};
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_REQUEST, perform(compact).result);
+	struct capos_submission release = {
+		.opcode = CAPOS_OPCODE_RELEASE, .cap = capos_caps.timer, .args = { 1 }
+	};
+	CHECK_FAILS(OPCODE_RELEASE, INVALID_REQUEST, perform(release).result);
+	struct capos_submission park = {
+		.opcode = CAPOS_OPCODE_PARK, .cap = capos_caps.park, .args = { 0, 0, 0, 1 }
+	};
+	CHECK_FAILS(OPCODE_PARK, INVALID_REQUEST, perform(park).result);
+	struct capos_submission unpark = {
+		.opcode = CAPOS_OPCODE_UNPARK, .cap = capos_caps.park, .args = { 0, 0, 1 }
+	};
+	CHECK_FAILS(OPCODE_UNPARK, INVALID_REQUEST, perform(unpark).result);
 }
 
 static void ring_refuses_unknown_opcodes(void)
 {
-	const uint8_t refused[] = { CAPOS_OPCODE_RECV, CAPOS_OPCODE_RETURN, CAPOS_OPCODE_FINISH, 9,
-		128, 255 };
+	const uint8_t refused[] = { 9, 128, 255 };
+	struct capos_submission recv = { .opcode = CAPOS_OPCODE_RECV },
+				return_ = { .opcode = CAPOS_OPCODE_RETURN },
+				finish = { .opcode = CAPOS_OPCODE_FINISH };
+	CHECK_FAILS(OPCODE_RECV, UNSUPPORTED_OPCODE, perform(recv).result);
+	CHECK_FAILS(OPCODE_RETURN, UNSUPPORTED_OPCODE, perform(return_).result);
+	CHECK_FAILS(OPCODE_FINISH, UNSUPPORTED_OPCODE, perform(finish).result);
 	for (unsigned i = 0; i < sizeof refused; i++)
 		CHECK_EQUAL(perform((struct capos_submission){ .opcode = refused[i] }).result,
 			CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
@@ -149,18 +170,20 @@ static void ring_refuses_forged_capabilities(void)
 		capos_caps.timer + 64 };
 	for (unsigned i = 0; i < sizeof forged / sizeof forged[0]; i++) {
 		struct capos_submission call = { .opcode = CAPOS_OPCODE_COMPACT, .cap = forged[i] };
-		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_FAILS(OPCODE_COMPACT, INVOKE_FAILED, perform(call).result);
 		call.opcode = CAPOS_OPCODE_CALL;
-		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_FAILS(OPCODE_CALL, INVOKE_FAILED, perform(call).result);
 		call.opcode = CAPOS_OPCODE_RELEASE;
-		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_FAILS(OPCODE_RELEASE, INVOKE_FAILED, perform(call).result);
 		call.opcode = CAPOS_OPCODE_PARK;
-		CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+		CHECK_FAILS(OPCODE_PARK, INVOKE_FAILED, perform(call).result);
+		call.opcode = CAPOS_OPCODE_UNPARK;
+		CHECK_FAILS(OPCODE_UNPARK, INVOKE_FAILED, perform(call).result);
 	}
 	struct capos_submission call = {
 		.opcode = CAPOS_OPCODE_COMPACT, .cap = capos_caps.timer, .method = 4
 	};
-	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_FAILS(OPCODE_COMPACT, INVOKE_FAILED, perform(call).result);
 }
 
 static void ring_compact_calls(void)
@@ -173,7 +196,7 @@ static void ring_compact_calls(void)
 	CHECK_EQUAL(perform(call).result, 0);
 	CHECK(now[0] != 0 && now[1] != 0);
 	call.args[0] = 8; /* nothing is mapped there */
-	CHECK_EQUAL(perform(call).result, CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_RESULT_BUFFER, perform(call).result);
 
 	struct capos_submission map = { .opcode = CAPOS_OPCODE_COMPACT,
 		.cap = capos_caps.vm,
@@ -260,16 +283,17 @@ static void ring_refusals_are_exceptions(void)
 	struct message reserve = message_of(2); /* size 0 */
 	struct capos_completion got = message_call(
 		capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, sizeof result);
-	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION));
+	CHECK_FAILS(OPCODE_CALL, APPLICATION_EXCEPTION, got.result);
 	CHECK_EQUAL(exception_code(result), CAPOS_ERROR_INVALID_ARGUMENT);
 	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, &reserve, 32, result, 40);
-	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(EXCEPTION_TRUNCATED));
+	CHECK_FAILS(OPCODE_CALL, EXCEPTION_TRUNCATED, got.result);
 
 	uint64_t junk[4] = { 1ull << 32, ~0ull };
 	got = message_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_RESERVE, junk, sizeof junk, result,
 		sizeof result);
 	CHECK_EQUAL(got.result, CAPOS_TRANSPORT_E(APPLICATION_EXCEPTION));
-	CHECK_EQUAL(exception_code(result), CAPOS_ERROR_MALFORMED_MESSAGE);
+	CHECK_FAILS(OPCODE_CALL, MALFORMED_MESSAGE,
+		-(int64_t)(CAPOS_ERROR_BASE + exception_code(result)));
 }
 
 static void ring_message_buffers_are_checked(void)
@@ -278,8 +302,8 @@ static void ring_message_buffers_are_checked(void)
 	struct message none = message_of(0);
 	uint16_t now = CAPOS_TIMER_NOW;
 	uint32_t timer = capos_caps.timer;
-	CHECK_EQUAL(message_call(timer, now, (void *)8, 16, result, sizeof result).result,
-		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_FAILS(OPCODE_CALL, INVALID_PARAMS_BUFFER,
+		message_call(timer, now, (void *)8, 16, result, sizeof result).result);
 	CHECK_EQUAL(message_call(timer, now, (void *)0xffff800000000000, 16, result, sizeof result)
 			    .result,
 		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
@@ -289,8 +313,8 @@ static void ring_message_buffers_are_checked(void)
 		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
 	CHECK_EQUAL(message_call(timer, now, &none, ~0ull, result, sizeof result).result,
 		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)8, sizeof result).result,
-		CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
+	CHECK_FAILS(OPCODE_CALL, INVALID_RESULT_BUFFER,
+		message_call(timer, now, &none, 16, (void *)8, sizeof result).result);
 	CHECK_EQUAL(message_call(timer, now, &none, 16, (void *)0xffff800000000000, sizeof result)
 			    .result,
 		CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
@@ -344,9 +368,9 @@ static void ring_parks(void)
 	park.args[1] = 5;
 	CHECK_EQUAL(perform(park).value, CAPOS_PARK_RESULT_TIMED_OUT);
 	park.args[0]++;
-	CHECK_EQUAL(perform(park).result, CAPOS_E(MISALIGNED));
+	CHECK_FAILS(OPCODE_PARK, MISALIGNED, perform(park).result);
 	park.args[0] = 8;
-	CHECK_EQUAL(perform(park).result, CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS, perform(park).result);
 	struct capos_submission unpark = { .opcode = CAPOS_OPCODE_UNPARK,
 		.cap = capos_caps.park,
 		.args = { (uintptr_t)&word, 1 } };

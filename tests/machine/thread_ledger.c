@@ -39,9 +39,9 @@ static void refused_threads_are_not(void)
 {
 	capos_cap_t handle = 0;
 	uint64_t before = committed();
-	CHECK_EQUAL(capos_thread_spawner_spawn(
-			    capos_caps.thread_spawner, CAPOS_USER_TOP, 0, 0, 0, 0, "", &handle),
-		CAPOS_E(OUT_OF_RANGE));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, OUT_OF_RANGE,
+		capos_thread_spawner_spawn(
+			capos_caps.thread_spawner, CAPOS_USER_TOP, 0, 0, 0, 0, "", &handle));
 	CHECK_EQUAL(committed(), before);
 }
 

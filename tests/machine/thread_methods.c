@@ -41,25 +41,25 @@ static void spawn_refuses(void)
 		{ entry, 0, 0, long_name, CAPOS_E(INVALID_ARGUMENT) },
 	};
 	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_EQUAL(capos_thread_spawner_spawn(spawner, refused[i].entry, refused[i].stack,
-				    0, refused[i].fs_base, 0, refused[i].name, &handle),
-			refused[i].status);
-		CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, refused[i].entry,
-				    refused[i].stack, 0, refused[i].fs_base, 0, refused[i].name,
-				    &handle),
-			refused[i].status);
+		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, refused[i].status,
+			capos_thread_spawner_spawn(spawner, refused[i].entry, refused[i].stack, 0,
+				refused[i].fs_base, 0, refused[i].name, &handle));
+		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, refused[i].status,
+			capos_thread_spawner_spawn_message(spawner, refused[i].entry,
+				refused[i].stack, 0, refused[i].fs_base, 0, refused[i].name,
+				&handle));
 	}
 	uint64_t words[7] = { entry, 0, 0, 0, 0, 8,
 		4 }; /* more words than registers: they lie in memory; the name does not */
-	CHECK_EQUAL(capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, (uint64_t)words, 0, 0, 0, 0),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, BAD_ADDRESS,
+		capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, (uint64_t)words, 0, 0, 0, 0));
 	words[5] = KERNEL_HALF;
-	CHECK_EQUAL(capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, (uint64_t)words, 0, 0, 0, 0),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, 8, 0, 0, 0, 0),
-		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
-	CHECK_EQUAL(capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, KERNEL_HALF, 0, 0, 0, 0),
-		CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, BAD_ADDRESS,
+		capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, (uint64_t)words, 0, 0, 0, 0));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_PARAMS_BUFFER,
+		capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, 8, 0, 0, 0, 0));
+	CHECK_FAILS(OPCODE_COMPACT, INVALID_PARAMS_BUFFER,
+		capos_call(spawner, CAPOS_THREAD_SPAWNER_SPAWN, KERNEL_HALF, 0, 0, 0, 0));
 	CHECK_EQUAL(thread_count(), 1);
 }
 
@@ -85,9 +85,10 @@ static void join_waits_and_refuses(void)
 	int64_t code = 0;
 	capos_cap_t self = 0, handle = raw_spawn(raw_park, (uint64_t)&word, 0);
 	uint64_t before = capos_now_ns();
-	CHECK_EQUAL(capos_thread_handle_join(handle, 3 * MS_NS, &code), CAPOS_E(TIMED_OUT));
+	CHECK_FAILS(
+		THREAD_HANDLE_JOIN, TIMED_OUT, capos_thread_handle_join(handle, 3 * MS_NS, &code));
 	CHECK(capos_now_ns() - before >= 3 * MS_NS);
-	CHECK_EQUAL(capos_thread_handle_join(handle, 0, &code), CAPOS_E(TIMED_OUT));
+	CHECK_FAILS(THREAD_HANDLE_JOIN, TIMED_OUT, capos_thread_handle_join(handle, 0, &code));
 	CHECK_EQUAL(capos_call(handle, CAPOS_THREAD_HANDLE_JOIN, 0, 0, 0, 0, 0),
 		CAPOS_E(TIMED_OUT)); /* in registers */
 	raw_wake(&word);
@@ -99,7 +100,7 @@ static void join_waits_and_refuses(void)
 	OK(capos_thread_handle_join(handle, 0, &code)); /* again, and at once */
 	OK(capos_release(handle));
 	OK(capos_thread_control_self(capos_caps.thread_control, &self));
-	CHECK_EQUAL(capos_thread_handle_join(self, 0, &code), CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_JOIN, WRONG_STATE, capos_thread_handle_join(self, 0, &code));
 	OK(capos_release(self));
 	handle = raw_spawn(raw_exit, (uint64_t)-5, 0);
 	OK(capos_thread_handle_join(handle, CAPOS_WAIT_FOREVER, &code));
@@ -208,19 +209,20 @@ static void what_needs_a_living_thread_is_refused_after_its_end(void)
 	uint64_t ns = ~0ull;
 	int64_t code;
 	OK(capos_thread_handle_join(handle, CAPOS_WAIT_FOREVER, &code));
-	CHECK_EQUAL(capos_thread_handle_notify(handle, 40, 0), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_suspend(handle), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_resume(handle), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(
-		capos_thread_handle_read_state(handle, &state, sizeof state), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(
-		capos_thread_handle_write_state(handle, &state, sizeof state), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_set_affinity(handle, 1), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_suspend_message(handle), CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_read_state_message(handle, &state, sizeof state),
-		CAPOS_E(NOT_FOUND));
-	CHECK_EQUAL(capos_thread_handle_write_state_message(handle, &state, sizeof state),
-		CAPOS_E(NOT_FOUND));
+	CHECK_FAILS(THREAD_HANDLE_NOTIFY, NOT_FOUND, capos_thread_handle_notify(handle, 40, 0));
+	CHECK_FAILS(THREAD_HANDLE_SUSPEND, NOT_FOUND, capos_thread_handle_suspend(handle));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, NOT_FOUND, capos_thread_handle_resume(handle));
+	CHECK_FAILS(THREAD_HANDLE_READ_STATE, NOT_FOUND,
+		capos_thread_handle_read_state(handle, &state, sizeof state));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, NOT_FOUND,
+		capos_thread_handle_write_state(handle, &state, sizeof state));
+	CHECK_FAILS(
+		THREAD_HANDLE_SET_AFFINITY, NOT_FOUND, capos_thread_handle_set_affinity(handle, 1));
+	CHECK_FAILS(THREAD_HANDLE_SUSPEND, NOT_FOUND, capos_thread_handle_suspend_message(handle));
+	CHECK_FAILS(THREAD_HANDLE_READ_STATE, NOT_FOUND,
+		capos_thread_handle_read_state_message(handle, &state, sizeof state));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, NOT_FOUND,
+		capos_thread_handle_write_state_message(handle, &state, sizeof state));
 	OK(capos_thread_handle_cpu_time(handle, &ns));
 	CHECK(ns < 1000 * MS_NS);
 	OK(capos_release(handle));
@@ -233,20 +235,21 @@ static void arguments_of_handle_methods_are_checked(void)
 	static const uint32_t kinds[] = { 0, 1, 9, 12, 31, CAPOS_NOTIFY_USER_LAST + 1, 64, 65,
 		0xffffffff };
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		CHECK_EQUAL(
-			capos_thread_handle_notify(handle, kinds[i], 0), CAPOS_E(INVALID_ARGUMENT));
-		CHECK_EQUAL(capos_thread_handle_notify_message(handle, kinds[i], 0),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_HANDLE_NOTIFY, INVALID_ARGUMENT,
+			capos_thread_handle_notify(handle, kinds[i], 0));
+		CHECK_FAILS(THREAD_HANDLE_NOTIFY, INVALID_ARGUMENT,
+			capos_thread_handle_notify_message(handle, kinds[i], 0));
 	}
-	CHECK_EQUAL(capos_thread_handle_set_affinity(handle, 0), CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(THREAD_HANDLE_SET_AFFINITY, INVALID_ARGUMENT,
+		capos_thread_handle_set_affinity(handle, 0));
 	if (capos_cpu_count() < 64)
-		CHECK_EQUAL(capos_thread_handle_set_affinity(handle, 1ull << 63),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_HANDLE_SET_AFFINITY, INVALID_ARGUMENT,
+			capos_thread_handle_set_affinity(handle, 1ull << 63));
 	OK(capos_thread_handle_set_affinity_message(handle, ~0ull));
-	CHECK_EQUAL(capos_thread_handle_resume(handle), CAPOS_E(WRONG_STATE));
-	CHECK_EQUAL(capos_thread_handle_resume_message(handle), CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, WRONG_STATE, capos_thread_handle_resume(handle));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, WRONG_STATE, capos_thread_handle_resume_message(handle));
 	OK(capos_thread_control_self_message(capos_caps.thread_control, &self));
-	CHECK_EQUAL(capos_thread_handle_suspend(self), CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_SUSPEND, WRONG_STATE, capos_thread_handle_suspend(self));
 	OK(capos_release(self));
 	raw_wake(&word);
 	CHECK_EQUAL(raw_join(handle), 0);
@@ -262,10 +265,10 @@ static void fs_base_is_kept(void)
 	CHECK_EQUAL(*(uint64_t *)own, own);
 	static const uint64_t refused[] = { CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
-		CHECK_EQUAL(capos_thread_control_set_fs_base(control, refused[i]),
-			CAPOS_E(OUT_OF_RANGE));
-		CHECK_EQUAL(capos_thread_control_set_fs_base_message(control, refused[i]),
-			CAPOS_E(OUT_OF_RANGE));
+		CHECK_FAILS(THREAD_CONTROL_SET_FS_BASE, OUT_OF_RANGE,
+			capos_thread_control_set_fs_base(control, refused[i]));
+		CHECK_FAILS(THREAD_CONTROL_SET_FS_BASE, OUT_OF_RANGE,
+			capos_thread_control_set_fs_base_message(control, refused[i]));
 	}
 	static const uint64_t taken[] = { 0, 8, 0x7ffffffff000 - 1 };
 	for (unsigned i = 0; i < 3; i++) {
@@ -300,34 +303,36 @@ static void arguments_of_control_methods_are_checked(void)
 	capos_cap_t control = capos_caps.thread_control;
 	static const uint64_t intervals[] = { 1, 99999, 1ull << 63, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
-		CHECK_EQUAL(capos_thread_control_set_profile(control, intervals[i]),
-			CAPOS_E(INVALID_ARGUMENT));
-		CHECK_EQUAL(capos_thread_control_set_profile_message(control, intervals[i]),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_CONTROL_SET_PROFILE, INVALID_ARGUMENT,
+			capos_thread_control_set_profile(control, intervals[i]));
+		CHECK_FAILS(THREAD_CONTROL_SET_PROFILE, INVALID_ARGUMENT,
+			capos_thread_control_set_profile_message(control, intervals[i]));
 	}
 	for (unsigned i = 0; i < 4; i++)
-		CHECK_EQUAL(capos_thread_control_set_process_profile_message(control, intervals[i]),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_CONTROL_SET_PROCESS_PROFILE, INVALID_ARGUMENT,
+			capos_thread_control_set_process_profile_message(control, intervals[i]));
 	OK(capos_thread_control_set_process_profile_message(control, 100000));
 	OK(capos_thread_control_set_process_profile_message(control, 0));
 	OK(capos_thread_control_set_profile(control, 100000));
 	OK(capos_thread_control_set_profile(control, 0));
-	CHECK_EQUAL(capos_thread_control_set_notification(control, CAPOS_USER_TOP, 0x10000, PAGE),
-		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_thread_control_set_notification(control, KERNEL_HALF, 0x10000, PAGE),
-		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_thread_control_set_notification(control, 0x10000, CAPOS_USER_TOP, PAGE),
-		CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(capos_thread_control_set_notification(control, 0x10000, 0x10000, 0),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_control_set_notification(control, 0x10000, 0x10000, ~0ull),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_control_set_notification_message(
-			    control, 0x10000, 0x10000, CAPOS_USER_TOP),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_control_resume(control, 8), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_control_resume(control, KERNEL_HALF), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_control_resume_message(control, 8), CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, OUT_OF_RANGE,
+		capos_thread_control_set_notification(control, CAPOS_USER_TOP, 0x10000, PAGE));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, OUT_OF_RANGE,
+		capos_thread_control_set_notification(control, KERNEL_HALF, 0x10000, PAGE));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, OUT_OF_RANGE,
+		capos_thread_control_set_notification(control, 0x10000, CAPOS_USER_TOP, PAGE));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, INVALID_ARGUMENT,
+		capos_thread_control_set_notification(control, 0x10000, 0x10000, 0));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, INVALID_ARGUMENT,
+		capos_thread_control_set_notification(control, 0x10000, 0x10000, ~0ull));
+	CHECK_FAILS(THREAD_CONTROL_SET_NOTIFICATION, INVALID_ARGUMENT,
+		capos_thread_control_set_notification_message(
+			control, 0x10000, 0x10000, CAPOS_USER_TOP));
+	CHECK_FAILS(THREAD_CONTROL_RESUME, BAD_ADDRESS, capos_thread_control_resume(control, 8));
+	CHECK_FAILS(THREAD_CONTROL_RESUME, BAD_ADDRESS,
+		capos_thread_control_resume(control, KERNEL_HALF));
+	CHECK_FAILS(THREAD_CONTROL_RESUME, BAD_ADDRESS,
+		capos_thread_control_resume_message(control, 8));
 	OK(capos_thread_control_yield_message(control));
 }
 
@@ -339,8 +344,8 @@ static void info_tells(void)
 	CHECK_EQUAL(info.thread_id, capos_ring()->thread_id);
 	CHECK_EQUAL(info.state, CAPOS_THREAD_STATE_KIND_RUNNING);
 	CHECK(info.cpu < capos_cpu_count() && info.affinity != 0);
-	CHECK_EQUAL(capos_thread_control_info(capos_caps.thread_control, (void *)8, sizeof info),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(THREAD_CONTROL_INFO, BAD_ADDRESS,
+		capos_thread_control_info(capos_caps.thread_control, (void *)8, sizeof info));
 	CHECK_EQUAL(
 		capos_thread_control_info_message(capos_caps.thread_control, &info, sizeof info),
 		sizeof info);
@@ -354,8 +359,8 @@ static void info_tells(void)
 		capos_sleep_ns(MS_NS / 10);
 	}
 	CHECK_EQUAL(of_handle.state, CAPOS_THREAD_STATE_KIND_BLOCKED);
-	CHECK_EQUAL(capos_thread_handle_info(handle, (void *)KERNEL_HALF, sizeof info),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(THREAD_HANDLE_INFO, BAD_ADDRESS,
+		capos_thread_handle_info(handle, (void *)KERNEL_HALF, sizeof info));
 	raw_wake(&word);
 	CHECK_EQUAL(raw_join(handle), 0);
 }

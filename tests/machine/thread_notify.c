@@ -55,8 +55,8 @@ static int64_t sleep_body(void *argument)
 	int64_t interrupted = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_timer_sleep(capos_caps.timer, 3600000 * MS_NS) ==
-			CAPOS_E(INTERRUPTED);
+		interrupted += GETS(TIMER_SLEEP, INTERRUPTED,
+			capos_timer_sleep(capos_caps.timer, 3600000 * MS_NS));
 	return interrupted;
 }
 
@@ -66,8 +66,9 @@ static int64_t sleep_until_body(void *argument)
 	int64_t interrupted = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_timer_sleep_until(capos_caps.timer,
-				       capos_now_ns() + 3600000 * MS_NS) == CAPOS_E(INTERRUPTED);
+		interrupted += GETS(TIMER_SLEEP_UNTIL, INTERRUPTED,
+			capos_timer_sleep_until(
+				capos_caps.timer, capos_now_ns() + 3600000 * MS_NS));
 	return interrupted;
 }
 
@@ -79,8 +80,8 @@ static int64_t join_body(void *argument)
 	int64_t interrupted = 0, code = 0;
 	receive(receiver);
 	while (!__atomic_load_n(&receiver->stop, __ATOMIC_SEQ_CST))
-		interrupted += capos_thread_handle_join(endless, 3600000 * MS_NS, &code) ==
-			CAPOS_E(INTERRUPTED);
+		interrupted += GETS(THREAD_HANDLE_JOIN, INTERRUPTED,
+			capos_thread_handle_join(endless, 3600000 * MS_NS, &code));
 	return interrupted;
 }
 
@@ -98,7 +99,7 @@ static int64_t suspend_body(void *argument)
 			__atomic_fetch_add((uint64_t *)&receiver->handled[0], 1, __ATOMIC_SEQ_CST);
 		else if (status != 0 || resumed != 0)
 			return -1;
-		interrupted += status == CAPOS_E(INTERRUPTED);
+		interrupted += GETS(THREAD_HANDLE_SUSPEND, INTERRUPTED, status);
 	}
 	return interrupted;
 }
@@ -212,7 +213,7 @@ static void suspending_threads_are_notified(void)
 	CHECK(receiver->handled[0] >= 3);
 	finish(receiver, &interrupted);
 	CHECK(interrupted >= 3);
-	CHECK_EQUAL(capos_thread_handle_resume(endless), CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, WRONG_STATE, capos_thread_handle_resume(endless));
 	__atomic_store_n(&flag, 1, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQUAL(raw_join(hogs[i]), 0);
@@ -349,10 +350,10 @@ static void process_ticks_follow_cpu_time(void)
 	self = &own;
 	OK(capos_notification_set_handler(count_notification));
 	OK(capos_thread_control_self(capos_caps.thread_control, &handle));
-	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 99999),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_control_set_process_profile(capos_caps.thread_control, 1ull << 63),
-		CAPOS_E(INVALID_ARGUMENT));
+	CHECK_FAILS(THREAD_CONTROL_SET_PROCESS_PROFILE, INVALID_ARGUMENT,
+		capos_thread_control_set_process_profile(capos_caps.thread_control, 99999));
+	CHECK_FAILS(THREAD_CONTROL_SET_PROCESS_PROFILE, INVALID_ARGUMENT,
+		capos_thread_control_set_process_profile(capos_caps.thread_control, 1ull << 63));
 	OK(capos_thread_control_set_process_profile(capos_caps.thread_control, 5 * MS_NS));
 	OK(capos_thread_handle_cpu_time(handle, &before));
 	do {

@@ -50,11 +50,11 @@ static void suspended_threads_stand_still(void)
 	CHECK_EQUAL(capos_thread_handle_read_state(handle, &second, sizeof second), sizeof second);
 	CHECK_EQUAL(second.rbx, first.rbx);
 	OK(capos_thread_handle_resume_message(handle));
-	CHECK_EQUAL(capos_thread_handle_resume(handle), CAPOS_E(WRONG_STATE));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, &second, sizeof second),
-		CAPOS_E(WRONG_STATE));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &first, sizeof first),
-		CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, WRONG_STATE, capos_thread_handle_resume(handle));
+	CHECK_FAILS(THREAD_HANDLE_READ_STATE, WRONG_STATE,
+		capos_thread_handle_read_state(handle, &second, sizeof second));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, WRONG_STATE,
+		capos_thread_handle_write_state(handle, &first, sizeof first));
 	__atomic_store_n(&flag, 1, __ATOMIC_SEQ_CST);
 	CHECK_EQUAL(raw_join(handle), 5);
 }
@@ -99,25 +99,25 @@ static void bad_registers_are_refused(void)
 	for (unsigned i = 0; i < 4; i++) {
 		bad = state;
 		bad.rip = addresses[i];
-		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, INVALID_ARGUMENT,
+			capos_thread_handle_write_state(handle, &bad, sizeof bad));
 		bad = state;
 		bad.fs_base = addresses[i];
-		CHECK_EQUAL(capos_thread_handle_write_state(handle, &bad, sizeof bad),
-			CAPOS_E(INVALID_ARGUMENT));
+		CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, INVALID_ARGUMENT,
+			capos_thread_handle_write_state(handle, &bad, sizeof bad));
 	}
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state - 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, &state, sizeof state + 1),
-		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)8, sizeof state),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_write_state(handle, (void *)KERNEL_HALF, sizeof state),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)8, sizeof state),
-		CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_thread_handle_read_state(handle, (void *)KERNEL_HALF, sizeof state),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, INVALID_ARGUMENT,
+		capos_thread_handle_write_state(handle, &state, sizeof state - 1));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, INVALID_ARGUMENT,
+		capos_thread_handle_write_state(handle, &state, sizeof state + 1));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, BAD_ADDRESS,
+		capos_thread_handle_write_state(handle, (void *)8, sizeof state));
+	CHECK_FAILS(THREAD_HANDLE_WRITE_STATE, BAD_ADDRESS,
+		capos_thread_handle_write_state(handle, (void *)KERNEL_HALF, sizeof state));
+	CHECK_FAILS(THREAD_HANDLE_READ_STATE, BAD_ADDRESS,
+		capos_thread_handle_read_state(handle, (void *)8, sizeof state));
+	CHECK_FAILS(THREAD_HANDLE_READ_STATE, BAD_ADDRESS,
+		capos_thread_handle_read_state(handle, (void *)KERNEL_HALF, sizeof state));
 	OK(capos_thread_handle_resume(handle));
 	flag = 1;
 	CHECK_EQUAL(raw_join(handle), 5);
@@ -136,7 +136,8 @@ static void blocked_threads_are_suspended(void)
 	CHECK_EQUAL(capos_thread_handle_read_state(handle, &state, sizeof state), sizeof state);
 	CHECK_EQUAL(state.rbx, (uint64_t)&word);
 	raw_wake(&word);
-	CHECK_EQUAL(capos_thread_handle_join(handle, 5 * MS_NS, &code), CAPOS_E(TIMED_OUT));
+	CHECK_FAILS(
+		THREAD_HANDLE_JOIN, TIMED_OUT, capos_thread_handle_join(handle, 5 * MS_NS, &code));
 	CHECK_EQUAL(capos_thread_handle_info(handle, &info, sizeof info), sizeof info);
 	CHECK_EQUAL(info.state, CAPOS_THREAD_STATE_KIND_SUSPENDED);
 	OK(capos_thread_handle_resume(handle));
@@ -153,7 +154,7 @@ static void threads_suspend_each_other(void)
 		OK(capos_thread_handle_suspend(handles[round % 4]));
 	for (int round = 0; round < 100; round++)
 		OK(capos_thread_handle_resume(handles[round % 4]));
-	CHECK_EQUAL(capos_thread_handle_resume(handles[0]), CAPOS_E(WRONG_STATE));
+	CHECK_FAILS(THREAD_HANDLE_RESUME, WRONG_STATE, capos_thread_handle_resume(handles[0]));
 	flag = 1;
 	for (int i = 0; i < 4; i++)
 		CHECK_EQUAL(raw_join(handles[i]), 0);

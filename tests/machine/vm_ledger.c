@@ -97,7 +97,8 @@ static void unmapping_several_regions_gives_back_each(void)
 	OK(vm_unmap(range + 8 * PAGE, 16 * PAGE)); /* half of the committed part, half of the
 	                                              demand-zero part with one touched page */
 	CHECK_LEDGER(48, 25);
-	CHECK_EQUAL(vm_unmap(range, 16 * PAGE), CAPOS_E(NOT_RESERVED)); /* part of it is gone */
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NOT_RESERVED,
+		vm_unmap(range, 16 * PAGE)); /* part of it is gone */
 	CHECK_LEDGER(48, 25);
 	*(volatile char *)range = 1;
 	OK(vm_unmap(range, 8 * PAGE));
@@ -110,11 +111,12 @@ static void reservation_ledger_is_bounded(void)
 	struct capos_memory_usage before = vm_usage();
 	CHECK_EQUAL(before.reserved_limit, CAPOS_RESERVED_PAGES_MAX);
 	uint64_t address, first = vm_reserve(1ull << 46);
-	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, 1ull << 46, &address),
-		CAPOS_E(NO_RESERVATION)); /* not all of 2^47 is free */
-	CHECK_EQUAL(capos_virtual_memory_map(
-			    capos_caps.vm, 0, 1ull << 46, WRITE | DEMAND_ZERO, &address),
-		CAPOS_E(NO_RESERVATION));
+	CHECK_FAILS(VIRTUAL_MEMORY_RESERVE, NO_RESERVATION,
+		capos_virtual_memory_reserve(
+			capos_caps.vm, 0, 1ull << 46, &address)); /* not all of 2^47 is free */
+	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_RESERVATION,
+		capos_virtual_memory_map(
+			capos_caps.vm, 0, 1ull << 46, WRITE | DEMAND_ZERO, &address));
 	uint64_t second = vm_reserve(1ull << 45);
 	OK(vm_unmap(first, 1ull << 46));
 	OK(vm_unmap(second, 1ull << 45));
@@ -127,14 +129,14 @@ static void too_much_is_refused_whole(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address;
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 40, WRITE, &address),
-		CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
+		capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address));
+	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
+		capos_virtual_memory_map(capos_caps.vm, 0, 1ull << 40, WRITE, &address));
 	CHECK_LEDGER(0, 0);
 	uint64_t range = vm_reserve(size);
 	OK(vm_commit(range + 8 * PAGE, PAGE, READ));
-	CHECK_EQUAL(vm_commit(range, size, WRITE), CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY, vm_commit(range, size, WRITE));
 	CHECK_LEDGER(size / PAGE, 1);
 	CHECK_EQUAL(vm_query(range).state, CAPOS_REGION_STATE_RESERVED);
 	CHECK_EQUAL(vm_query(range + 8 * PAGE).prot, READ);
@@ -154,7 +156,7 @@ static void every_committed_page_gets_its_frame(void)
 		else
 			step /= 2;
 	}
-	CHECK_EQUAL(vm_commit(at, PAGE, WRITE), CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY, vm_commit(at, PAGE, WRITE));
 	CHECK((at - range) / PAGE > before.machine_free_pages * 9 / 10);
 	CHECK((at - range) / PAGE <= before.machine_free_pages);
 	for (uint64_t page = range; page < at; page += PAGE)

@@ -49,33 +49,44 @@ static void empty_regions(void)
 /* Calls that would need one more region: on the middle of three pages. */
 static void cutting_is_refused(capos_cap_t vm, uint64_t middle)
 {
-	CHECK_EQUAL(capos_virtual_memory_unmap(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_unmap_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_protect(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(
-		capos_virtual_memory_protect_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_decommit(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_decommit_message(vm, middle, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_commit(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(
-		capos_virtual_memory_commit_message(vm, middle, PAGE, READ), CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap(vm, middle, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY,
+		capos_virtual_memory_unmap_message(vm, middle, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
+		capos_virtual_memory_protect(vm, middle, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
+		capos_virtual_memory_protect_message(vm, middle, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
+		capos_virtual_memory_decommit(vm, middle, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
+		capos_virtual_memory_decommit_message(vm, middle, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
+		capos_virtual_memory_commit(vm, middle, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
+		capos_virtual_memory_commit_message(vm, middle, PAGE, READ));
 }
 
 static void adding_is_refused(capos_cap_t object, int64_t status)
 {
 	uint64_t address = 0;
-	CHECK_EQUAL(capos_virtual_memory_reserve(capos_caps.vm, 0, PAGE, &address), status);
-	CHECK_EQUAL(capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &address), status);
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address),
-		status);
-	CHECK_EQUAL(capos_virtual_memory_map_message(
-			    capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address),
-		status);
-	CHECK_EQUAL(capos_memory_object_map(object, 0, 0, PAGE, READ, &address), status);
-	CHECK_EQUAL(capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address), status);
-	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &address),
-		status); /* for the first time in this process */
-	CHECK_EQUAL(capos_boot_image_map_message(capos_caps.boot, &address), status);
+	CHECK_FAILS_WITH(VIRTUAL_MEMORY_RESERVE, status,
+		capos_virtual_memory_reserve(capos_caps.vm, 0, PAGE, &address));
+	CHECK_FAILS_WITH(VIRTUAL_MEMORY_RESERVE, status,
+		capos_virtual_memory_reserve_message(capos_caps.vm, 0, PAGE, &address));
+	CHECK_FAILS_WITH(VIRTUAL_MEMORY_MAP, status,
+		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address));
+	CHECK_FAILS_WITH(VIRTUAL_MEMORY_MAP, status,
+		capos_virtual_memory_map_message(
+			capos_caps.vm, 0, PAGE, WRITE | DEMAND_ZERO, &address));
+	CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, status,
+		capos_memory_object_map(object, 0, 0, PAGE, READ, &address));
+	CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, status,
+		capos_memory_object_map_message(object, 0, 0, PAGE, READ, &address));
+	CHECK_FAILS_WITH(BOOT_IMAGE_MAP, status,
+		capos_boot_image_map(
+			capos_caps.boot, &address)); /* for the first time in this process */
+	CHECK_FAILS_WITH(
+		BOOT_IMAGE_MAP, status, capos_boot_image_map_message(capos_caps.boot, &address));
 }
 
 static void regions_are_limited(void)
@@ -90,18 +101,19 @@ static void regions_are_limited(void)
 	fill_regions();
 	struct capos_memory_usage full = vm_usage();
 	cutting_is_refused(capos_caps.vm, own + PAGE);
-	CHECK_EQUAL(capos_memory_object_unmap(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(
-		capos_memory_object_unmap_message(object, mapped + PAGE, PAGE), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(
-		capos_memory_object_protect(object, mapped + PAGE, PAGE, READ), CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ),
-		CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
+		capos_memory_object_unmap(object, mapped + PAGE, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
+		capos_memory_object_unmap_message(object, mapped + PAGE, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NO_MEMORY,
+		capos_memory_object_protect(object, mapped + PAGE, PAGE, READ));
+	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NO_MEMORY,
+		capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ));
 	adding_is_refused(object, CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle),
-		CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
+		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
+		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle));
 	CHECK_EQUAL(thread_count(), 1);
 	check_as_before(&full);
 	CHECK(vm_query(own + PAGE).size == 3 * PAGE && vm_query(own + PAGE).prot == WRITE);
@@ -137,6 +149,9 @@ static void addresses_run_out(void)
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
 	unsigned count = take_all_addresses(starts, sizes);
 	adding_is_refused(object, CAPOS_E(NO_RESERVATION));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_RESERVATION,
+		capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_exit, 0, 0, 0,
+			0, "", &object)); /* its ring page */
 	for (unsigned i = 0; i < count; i++)
 		OK(vm_unmap(starts[i], sizes[i]));
 	OK(capos_release(object));
@@ -155,25 +170,40 @@ static uint64_t take_all_memory(uint64_t size)
 	return range;
 }
 
+/* With all memory taken, handles are given while the capability table has room. */
+static void a_larger_table_is_refused(void)
+{
+	static capos_cap_t made[CAPOS_CAP_SLOTS_MAX];
+	const capos_cap_t control = capos_caps.thread_control;
+	unsigned count = 0;
+	int64_t status = 0;
+	while (count < CAPOS_CAP_SLOTS_MAX &&
+		(status = capos_thread_control_self(control, &made[count])) == 0)
+		count++;
+	CHECK_FAILS(THREAD_CONTROL_SELF, NO_MEMORY, status);
+	while (count)
+		OK(capos_release(made[--count]));
+}
+
 static void memory_runs_out(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
 	uint64_t range = take_all_memory(size);
-	CHECK_EQUAL(capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE, &address),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(
-		capos_memory_allocator_create_message(capos_caps.memory_allocator, PAGE, &object),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle),
-		CAPOS_E(NO_MEMORY));
-	CHECK_EQUAL(capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle),
-		CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
+		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address));
+	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
+		capos_virtual_memory_map_message(capos_caps.vm, 0, PAGE, WRITE, &address));
+	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
+		capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
+	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
+		capos_memory_allocator_create_message(capos_caps.memory_allocator, PAGE, &object));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
+		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
+		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle));
+	a_larger_table_is_refused();
 	CHECK_EQUAL(thread_count(), 1);
 	OK(vm_unmap(range, size));
 	check_as_before(&before);

@@ -61,14 +61,20 @@ static void bad_ranges_are_refused(void)
 	for (unsigned i = 0; i < sizeof bad_ranges / sizeof bad_ranges[0]; i++) {
 		const struct bad_range *bad = &bad_ranges[i];
 		uint64_t address;
-		CHECK_EQUAL(vm->unmap(VM, bad->address, bad->size), bad->status);
-		CHECK_EQUAL(vm->protect(VM, bad->address, bad->size, READ), bad->status);
-		CHECK_EQUAL(vm->commit(VM, bad->address, bad->size, WRITE), bad->status);
-		CHECK_EQUAL(vm->decommit(VM, bad->address, bad->size), bad->status);
+		CHECK_FAILS_WITH(
+			VIRTUAL_MEMORY_UNMAP, bad->status, vm->unmap(VM, bad->address, bad->size));
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_PROTECT, bad->status,
+			vm->protect(VM, bad->address, bad->size, READ));
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_COMMIT, bad->status,
+			vm->commit(VM, bad->address, bad->size, WRITE));
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_DECOMMIT, bad->status,
+			vm->decommit(VM, bad->address, bad->size));
 		if (bad->only_addresses)
 			continue;
-		CHECK_EQUAL(vm->map(VM, bad->address, bad->size, WRITE, &address), bad->status);
-		CHECK_EQUAL(vm->reserve(VM, bad->address, bad->size, &address), bad->status);
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_MAP, bad->status,
+			vm->map(VM, bad->address, bad->size, WRITE, &address));
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_RESERVE, bad->status,
+			vm->reserve(VM, bad->address, bad->size, &address));
 	}
 }
 
@@ -89,13 +95,16 @@ static void bad_protections_are_refused(void)
 	};
 	uint64_t range = vm_map(PAGE, READ), address;
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		CHECK_EQUAL(vm->map(VM, 0, PAGE, bad[i].prot, &address), bad[i].status);
-		CHECK_EQUAL(vm->commit(VM, range, PAGE, bad[i].prot), bad[i].status);
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_MAP, bad[i].status,
+			vm->map(VM, 0, PAGE, bad[i].prot, &address));
+		CHECK_FAILS_WITH(VIRTUAL_MEMORY_COMMIT, bad[i].status,
+			vm->commit(VM, range, PAGE, bad[i].prot));
 		if (!bad[i].map_only)
-			CHECK_EQUAL(vm->protect(VM, range, PAGE, bad[i].prot), bad[i].status);
+			CHECK_FAILS_WITH(VIRTUAL_MEMORY_PROTECT, bad[i].status,
+				vm->protect(VM, range, PAGE, bad[i].prot));
 	}
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ | DEMAND_ZERO),
-		CAPOS_E(INVALID_ARGUMENT)); /* protect has no modes */
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, INVALID_ARGUMENT,
+		vm->protect(VM, range, PAGE, READ | DEMAND_ZERO)); /* protect has no modes */
 	CHECK_EQUAL(vm_query(range).prot, READ);
 	OK(vm->unmap(VM, range, PAGE));
 }
@@ -134,7 +143,7 @@ static void sizes_are_rounded_up(void)
 	OK(vm->decommit(VM, address, PAGE - 1));
 	CHECK_EQUAL(try_read(address), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	OK(vm->unmap(VM, address, 1));
-	CHECK_EQUAL(vm->unmap(VM, address, 1), CAPOS_E(NOT_RESERVED));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NOT_RESERVED, vm->unmap(VM, address, 1));
 }
 
 static void what_is_not_committed_cannot_be_touched(void)
@@ -144,10 +153,11 @@ static void what_is_not_committed_cannot_be_touched(void)
 	CHECK_EQUAL(try_read(range), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(fault.code, CAPOS_FAULT_MAPPING);
 	CHECK_EQUAL(fault.address, range);
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, READ), CAPOS_E(NOT_COMMITTED));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_COMMITTED, vm->protect(VM, range, PAGE, READ));
 	OK(vm->commit(VM, range + PAGE, PAGE, WRITE));
-	CHECK_EQUAL(vm->protect(VM, range, 2 * PAGE, READ), CAPOS_E(NOT_COMMITTED));
-	CHECK_EQUAL(vm->protect(VM, range + PAGE, 2 * PAGE, READ), CAPOS_E(NOT_COMMITTED));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_COMMITTED, vm->protect(VM, range, 2 * PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_COMMITTED,
+		vm->protect(VM, range + PAGE, 2 * PAGE, READ));
 	CHECK_EQUAL(try_write(range + PAGE), 0); /* refused as a whole: still writable */
 	CHECK_EQUAL(try_read(range + 2 * PAGE - 1), 0);
 	CHECK_EQUAL(try_read(range + 2 * PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
@@ -156,9 +166,9 @@ static void what_is_not_committed_cannot_be_touched(void)
 	OK(vm->decommit(VM, range, 4 * PAGE));
 	OK(vm->unmap(VM, range, 4 * PAGE));
 	CHECK_EQUAL(try_read(range + PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
-	CHECK_EQUAL(vm->commit(VM, range, PAGE, WRITE), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(vm->decommit(VM, range, PAGE), CAPOS_E(NOT_RESERVED));
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, WRITE), CAPOS_E(NOT_RESERVED));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NOT_RESERVED, vm->commit(VM, range, PAGE, WRITE));
+	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NOT_RESERVED, vm->decommit(VM, range, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_RESERVED, vm->protect(VM, range, PAGE, WRITE));
 }
 
 static void protections_hold(void)
@@ -180,8 +190,8 @@ static void protections_hold(void)
 	OK(vm->protect(
 		VM, range, PAGE, CAPOS_PROT_WRITE)); /* a processor cannot write without reading */
 	CHECK_EQUAL(try_write(range), 0);
-	CHECK_EQUAL(vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE | CAPOS_PROT_EXEC),
-		CAPOS_E(PROTECTION_DENIED));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, PROTECTION_DENIED,
+		vm->protect(VM, range, PAGE, CAPOS_PROT_WRITE | CAPOS_PROT_EXEC));
 	CHECK_EQUAL(try_write(range), 0);
 	OK(vm->unmap(VM, range, PAGE));
 }
@@ -197,8 +207,8 @@ static void no_access_keeps_contents(uint32_t mode)
 	CHECK_EQUAL(try_write(range + 3 * PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(vm_query(range + 3 * PAGE).prot, 0);
 	CHECK_EQUAL(vm_query(range + 3 * PAGE).resident_pages, 4);
-	CHECK_EQUAL(capos_console_write(capos_caps.standard_output, (void *)(range + 3 * PAGE), 1),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(CONSOLE_WRITE, BAD_ADDRESS,
+		capos_console_write(capos_caps.standard_output, (void *)(range + 3 * PAGE), 1));
 	OK(vm->protect(VM, range, 8 * PAGE, READ));
 	for (uint64_t i = 0; i < 8 * PAGE; i += 64)
 		CHECK_EQUAL(*(volatile uint8_t *)(range + i), 0x5a);
@@ -291,8 +301,9 @@ static void query_describes_regions_and_gaps(void)
 	CHECK(info.state == CAPOS_REGION_STATE_FREE && info.start == range + 16 * PAGE);
 	CHECK_EQUAL(vm->query(VM, 0, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_FREE && info.start == 0);
-	CHECK_EQUAL(vm->query(VM, CAPOS_USER_TOP, &info, sizeof info), CAPOS_E(OUT_OF_RANGE));
-	CHECK_EQUAL(vm->query(VM, ~0ull, &info, sizeof info), CAPOS_E(OUT_OF_RANGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, OUT_OF_RANGE,
+		vm->query(VM, CAPOS_USER_TOP, &info, sizeof info));
+	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, OUT_OF_RANGE, vm->query(VM, ~0ull, &info, sizeof info));
 	OK(vm->protect(
 		VM, range + 4 * PAGE, 4 * PAGE, WRITE)); /* alike but for the mode: not joined */
 	CHECK_EQUAL(vm_query(range + 4 * PAGE).size, 4 * PAGE);
@@ -301,18 +312,21 @@ static void query_describes_regions_and_gaps(void)
 
 static void answers_need_room(void)
 {
-	CHECK_EQUAL(capos_virtual_memory_query(VM, 0, (void *)8, 64), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(
-		capos_virtual_memory_query(VM, 0, (void *)KERNEL_HALF, 64), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)8, 64), CAPOS_E(BAD_ADDRESS));
-	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)(CAPOS_USER_TOP - 32), 64),
-		CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, BAD_ADDRESS,
+		capos_virtual_memory_query(VM, 0, (void *)8, 64));
+	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, BAD_ADDRESS,
+		capos_virtual_memory_query(VM, 0, (void *)KERNEL_HALF, 64));
+	CHECK_FAILS(
+		VIRTUAL_MEMORY_USAGE, BAD_ADDRESS, capos_virtual_memory_usage(VM, (void *)8, 64));
+	CHECK_FAILS(VIRTUAL_MEMORY_USAGE, BAD_ADDRESS,
+		capos_virtual_memory_usage(VM, (void *)(CAPOS_USER_TOP - 32), 64));
 	struct capos_memory_usage usage = { 0 };
 	CHECK_EQUAL(vm->usage(VM, &usage, sizeof usage), sizeof usage);
 	CHECK(usage.machine_pages > usage.machine_free_pages && usage.committed_pages > 0 &&
 		usage.peak_committed >= usage.committed_pages);
 	uint64_t read_only = vm_map(PAGE, READ);
-	CHECK_EQUAL(capos_virtual_memory_usage(VM, (void *)read_only, 64), CAPOS_E(BAD_ADDRESS));
+	CHECK_FAILS(VIRTUAL_MEMORY_USAGE, BAD_ADDRESS,
+		capos_virtual_memory_usage(VM, (void *)read_only, 64));
 	OK(vm_unmap(read_only, PAGE));
 }
 
@@ -322,7 +336,7 @@ static void huge_reservations(void)
 	OK(vm->reserve(VM, 0, 1ull << 46, &range));
 	OK(vm->commit(VM, range + (1ull << 45), PAGE, WRITE));
 	*(volatile int *)(range + (1ull << 45)) = 5;
-	CHECK_EQUAL(vm->commit(VM, range, 1ull << 46, WRITE), CAPOS_E(NO_MEMORY));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY, vm->commit(VM, range, 1ull << 46, WRITE));
 	CHECK_EQUAL(*(volatile int *)(range + (1ull << 45)), 5);
 	OK(vm->commit(VM, range, 1ull << 46, WRITE | DEMAND_ZERO));
 	*(volatile int *)(range + (1ull << 46) - 4) = 6;
@@ -341,12 +355,12 @@ static void program_memory_is_guarded(void)
 	CHECK_EQUAL(try_write(text), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write((uintptr_t)capos_cap_set()), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(try_write(capos_cap_set()->clock_address), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
-	CHECK_EQUAL(vm->unmap(VM, ring, PAGE), CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(vm->decommit(VM, ring, PAGE), CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(vm->protect(VM, ring, PAGE, 0), CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(vm->commit(VM, ring, PAGE, READ), CAPOS_E(PROTECTION_DENIED));
-	CHECK_EQUAL(
-		vm->unmap(VM, capos_cap_set()->clock_address, PAGE), CAPOS_E(PROTECTION_DENIED));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, PROTECTION_DENIED, vm->unmap(VM, ring, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, PROTECTION_DENIED, vm->decommit(VM, ring, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, PROTECTION_DENIED, vm->protect(VM, ring, PAGE, 0));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, PROTECTION_DENIED, vm->commit(VM, ring, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, PROTECTION_DENIED,
+		vm->unmap(VM, capos_cap_set()->clock_address, PAGE));
 }
 
 static void run_all(const char *name, const struct form *form)

@@ -175,10 +175,12 @@ func (s *schema) addFailing(name string, fails []fail) {
 }
 
 // failMacro is the name of a pair in C, CONSOLE_WRITE_NO_RIGHTS: what CHECK_FAILS makes of its
-// first two arguments.
+// first two arguments. Without an error it is the name of what fails.
 func failMacro(name, error string) string {
-	parts := strings.Split(name, ".")
-	return strings.ToUpper(snake(strings.Join(parts, "_")) + "_" + snake(error))
+	if error != "" {
+		name += "." + error
+	}
+	return strings.ToUpper(snake(strings.ReplaceAll(name, ".", "_")))
 }
 
 // generateFails lists all pairs for the tests.
@@ -194,13 +196,17 @@ func generateFails(s *schema) ([]byte, error) {
 		}
 	}
 	o.p("\tFAILS_COUNT\n};\n")
-	o.p("/* As results are: negative. */")
-	o.p("static const struct {\n\tint16_t status;\n\tconst char *name;")
-	o.p("} fails[FAILS_COUNT] = {")
+	o.p("/* What fails; a prefix of the names above. */\nenum failing {")
+	for _, f := range s.failing {
+		o.p("\tFAILING_%s,", failMacro(f.name, ""))
+	}
+	o.p("};\n\nstatic const struct {\n\tint16_t status; /* as results are: negative */")
+	o.p("\tuint16_t failing;\n\tconst char *name;\n} fails[FAILS_COUNT] = {")
 	for _, f := range s.failing {
 		for _, e := range f.fails {
-			o.p("\t[FAILS_%s] = {%d, \"%s %s\"},", failMacro(f.name, e.error),
-				-e.number, f.name, e.error)
+			o.p("\t[FAILS_%s] = {%d, FAILING_%s, \"%s %s\"},",
+				failMacro(f.name, e.error), -e.number, failMacro(f.name, ""),
+				f.name, e.error)
 		}
 	}
 	o.p("};\n\n#endif")

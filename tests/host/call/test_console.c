@@ -1,11 +1,15 @@
-/* Console.read with a channel that answers what the test wants, in every form: bytes, the end, an
- * interrupted wait, a result that cannot be written. No machine test has input that stays open. */
+/* Console.read and HostShare.write with a channel that answers what the test wants, in every form:
+ * bytes, the end, an interrupted wait, a result that cannot be written, no memory, no channel. No
+ * machine test has input that stays open, or could do without the channel. */
 #include "ring_kernel.h"
+
+#include "../../provoke.h"
 
 #include "dev/channel.h"
 #include "sched/sched.h"
 
-static cap_id_t input, output;
+static cap_id_t input, output, host;
+static bool present;
 static status_t answer;
 static char waiting[64];
 static size_t waiting_size, put_back, asked;
@@ -19,6 +23,11 @@ void channel_send(
 	if (sent_size + head_size <= sizeof sent)
 		memcpy(sent + sent_size, head, head_size);
 	sent_size += head_size;
+}
+
+bool channel_present(void)
+{
+	return present;
 }
 
 status_t channel_read(void *buffer, size_t size, size_t *got)
@@ -106,8 +115,8 @@ static void bytes_are_read(void)
 static void interrupted_reads_say_so(void)
 {
 	begin("", STATUS(INTERRUPTED));
-	CHECK(read_in_registers(input, 4, USER_BASE, 100) == STATUS(INTERRUPTED));
-	CHECK(read_in_message(4, USER_BASE + 1024) == STATUS(INTERRUPTED));
+	CHECK_FAILS(CONSOLE_READ, INTERRUPTED, read_in_registers(input, 4, USER_BASE, 100));
+	CHECK_FAILS(CONSOLE_READ, INTERRUPTED, read_in_message(4, USER_BASE + 1024));
 	CHECK(user_memory[0] == 0x5a);
 	teardown();
 }
@@ -119,7 +128,7 @@ static void bytes_for_a_bad_address_are_kept(void)
 	static const uint64_t bad[] = { 0, 8, USER_BASE - 4, USER_BASE + USER_BYTES - 2,
 		0xffff800000000000, ~0ull };
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		CHECK(read_in_registers(input, 4, bad[i], 100) == STATUS(BAD_ADDRESS));
+		CHECK_FAILS(CONSOLE_READ, BAD_ADDRESS, read_in_registers(input, 4, bad[i], 100));
 		CHECK(put_back == 4 * (i + 1) && waiting_size == 6);
 	}
 	CHECK(read_in_registers(input, 6, USER_BASE, 6) == 6 &&
@@ -135,6 +144,48 @@ static void refusals_take_nothing(void)
 	CHECK(read_in_registers(input, 4, USER_BASE, 0) == STATUS(INVALID_ARGUMENT));
 	CHECK(read_in_message(0, USER_BASE + 1024) == STATUS(INVALID_ARGUMENT));
 	CHECK(waiting_size == 6 && asked == 0);
+	teardown();
+}
+
+static void without_memory_nothing_is_read(void)
+{
+	begin("abcdef", STATUS_OK);
+	kmem_fail_after = 0;
+	CHECK_FAILS(CONSOLE_READ, NO_MEMORY, read_in_registers(input, 4, USER_BASE, 100));
+	kmem_fail_after = -1;
+	CHECK(waiting_size == 6 && asked == 0);
+	teardown();
+}
+
+/* A byte for the file x, in registers: five words. */
+static int64_t write_to_host(void)
+{
+	const uint64_t words[5] = { USER_BASE + 512, 1, 0, USER_BASE + 513, 1 };
+	memcpy(user_memory + 512, "xy", 2);
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		.rdi = host | (uint64_t)CAPOS_HOST_SHARE_WRITE << 32,
+		.rsi = words[0],
+		.rdx = words[1],
+		.r10 = words[2],
+		.r8 = words[3],
+		.r9 = words[4] };
+	return syscall_entry(&frame);
+}
+
+static void host_writes_need_memory_and_a_channel(void)
+{
+	begin("", STATUS_OK);
+	CHECK(cap_table_insert(&process.caps, &object_host, &host) == STATUS_OK);
+	present = true;
+	sent_size = 0;
+	kmem_fail_after = 0;
+	CHECK_FAILS(HOST_SHARE_WRITE, NO_MEMORY, write_to_host());
+	kmem_fail_after = -1;
+	present = false;
+	CHECK_FAILS(HOST_SHARE_WRITE, DISCONNECTED, write_to_host());
+	CHECK(sent_size == 0);
+	present = true;
+	CHECK(write_to_host() == 0 && sent_size != 0);
 	teardown();
 }
 
@@ -163,5 +214,8 @@ int main(void)
 	RUN(interrupted_reads_say_so);
 	RUN(bytes_for_a_bad_address_are_kept);
 	RUN(refusals_take_nothing);
+	RUN(without_memory_nothing_is_read);
+	RUN(host_writes_need_memory_and_a_channel);
+	provoked_print();
 	return check_failures != 0;
 }

@@ -138,6 +138,10 @@ func (s *suite) runScript(ctx context.Context, name, program string, arguments .
 }
 
 func judge(name, output string, err error) []check {
+	return append(judgeOutput(name, output, err), provocations(output)...)
+}
+
+func judgeOutput(name, output string, err error) []check {
 	checks := verdicts(output)
 	var exit *exec.ExitError
 	failures := (&StepResult{Checks: checks}).count(failed)

@@ -348,7 +348,7 @@ func judgeProgram(r *batch.Result, expectedStatus int) []check {
 		// a program that is there to be ended, and was
 		checks = append(checks, check{r.Name, passed, ""})
 	}
-	return checks
+	return append(checks, provocations(r.Stdout)...)
 }
 
 // programBuilder compiles test programs, each once for all steps that use it.
@@ -376,7 +376,7 @@ func (b *programBuilder) build(ctx context.Context, source string) (string, erro
 	if err == nil {
 		var out []byte
 		out, err = hostCommand(ctx, b.root, program.CCompiler(b.root), "-O2", "-g", "-Wall",
-			"-Wextra", "-Werror", "-I", filepath.Dir(source),
+			"-Wextra", "-Werror", "-I", filepath.Dir(source), "-I", "build/gen/tests",
 			source, "-o", elf).CombinedOutput()
 		if err != nil {
 			err = errors.New("does not compile: " +

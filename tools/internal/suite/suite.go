@@ -41,6 +41,8 @@ type step struct {
 	cpus int  // host CPUs that it keeps busy, at least 1
 	full bool // not in the share for continuous integration
 	run  func(ctx context.Context) []check
+	// in place of run: judges what the others have found, once they all are through
+	last func(ctx context.Context, results []StepResult) []check
 }
 
 // StepResult is what is remembered of a step.
@@ -48,6 +50,8 @@ type StepResult struct {
 	Step    string  `json:"step"`
 	Seconds float64 `json:"seconds"`
 	Checks  []check `json:"checks"`
+	// Provoked are errors that its tests got: see provoked.go.
+	Provoked []string `json:"provoked,omitempty"`
 }
 
 // Passed is how many of its checks held.
@@ -146,7 +150,7 @@ func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
 		s.toolSteps, s.seedSteps, s.ccSteps, s.panicSteps, s.imageSteps,
-		s.systemSteps, s.goSteps, s.testdirSteps} {
+		s.systemSteps, s.goSteps, s.testdirSteps, s.provokedSteps} {
 		list, err := more()
 		if err != nil {
 			return nil, err
@@ -220,7 +224,7 @@ func repeatSteps(steps []step, times int) []step {
 	rounds := steps
 	for range times - 1 {
 		for _, st := range steps {
-			if st.group() != "build" {
+			if st.group() != "build" && st.last == nil {
 				rounds = append(rounds, st)
 			}
 		}
@@ -256,11 +260,22 @@ func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []StepResult
 	go r.beat(done)
 	var all sync.WaitGroup
 	for _, st := range steps {
+		if st.last != nil {
+			continue
+		}
 		need := min(max(st.cpus, 1), cpus)
 		r.begin(st.name, need)
 		all.Go(func() { r.end(runStep(ctx, st), need) })
 	}
 	all.Wait()
+	for _, st := range steps {
+		if st.last != nil {
+			found := slices.Clone(r.results)
+			st.run = func(ctx context.Context) []check { return st.last(ctx, found) }
+			r.begin(st.name, 1)
+			r.end(runStep(ctx, st), 1)
+		}
+	}
 	return r.results
 }
 
@@ -321,7 +336,8 @@ func runStep(ctx context.Context, st step) StepResult {
 	} else if checks = st.run(ctx); len(checks) == 0 {
 		checks = []check{{st.name, failed, "the step found nothing to check"}}
 	}
-	return StepResult{st.name, time.Since(start).Seconds(), checks}
+	checks, pairs := splitProvoked(checks)
+	return StepResult{st.name, time.Since(start).Seconds(), checks, pairs}
 }
 
 func (s *suite) printStep(n, total int, r *StepResult) {
@@ -339,7 +355,8 @@ func (s *suite) printStep(n, total int, r *StepResult) {
 	fmt.Printf("[%*d/%d] %-4s %-34s %-30s %6.1f s\n", len(fmt.Sprint(total)), n, total, verdict,
 		r.Step, counts, r.Seconds)
 	for _, c := range r.Checks {
-		if c.Verdict == failed || s.verbose {
+		excused := c.Verdict == skipped && r.Step == provokedStep
+		if c.Verdict == failed || excused || s.verbose {
 			fmt.Printf("          %-4s %s%s\n", c.Verdict, c.Name, indentWhy(c.Why))
 		}
 	}
@@ -381,6 +398,10 @@ func mergeResults(file string, results []StepResult) []StepResult {
 	return all
 }
 
+func (s *suite) resultsFile() string {
+	return filepath.Join(s.root, "build", "test", "results.json")
+}
+
 // conclude writes the results file and the closing line.
 func (s *suite) conclude(results []StepResult) int {
 	counts := map[string]int{}
@@ -389,7 +410,7 @@ func (s *suite) conclude(results []StepResult) int {
 			counts[c.Verdict]++
 		}
 	}
-	file := filepath.Join(s.root, "build", "test", "results.json")
+	file := s.resultsFile()
 	remembered := results
 	if s.partial {
 		remembered = mergeResults(file, results)
