@@ -180,7 +180,7 @@ static const struct elf_segment *segment_holding(
 	return NULL;
 }
 
-/* Where the program headers ended up in memory: programs look themselves up there. */
+/* The address of the program headers in memory, where programs read them. */
 static uint64_t headers_address(const struct elf_header *header, const struct elf_image *image)
 {
 	uint64_t length = (uint64_t)header->program_count * sizeof(struct elf_program_header);

@@ -1,5 +1,5 @@
-/* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure: it looks at
- * bytes and decides, and believes nothing it has not checked. */
+/* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure. It uses no
+ * number that it has not checked. */
 #ifndef CAPOS_INIT_ELF_H
 #define CAPOS_INIT_ELF_H
 
@@ -40,8 +40,8 @@ struct elf_image {
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 };
 
-/* Checks the image and describes it. On refusal (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
- * PROTECTION_DENIED, LIMIT_REACHED) *reason says why in words. */
+/* Checks the image and describes it. On failure (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
+ * PROTECTION_DENIED, LIMIT_REACHED) *reason is a text that says why. */
 status_t elf_parse(
 	const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
 

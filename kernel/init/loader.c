@@ -1,9 +1,9 @@
 /* The program loader.
  *
- * Pages of read-only segments that lie wholly inside the program's bytes are mapped where they are
- * in the boot image: a machine of 16 MiB has no room for a second copy. Other pages are committed
- * and written: partial pages at the end (what follows them in the image belongs to somebody else)
- * and everything writable. Large zero areas are demand-zero.
+ * Pages of read-only segments that lie wholly inside the program's bytes are mapped from the boot
+ * image, because a machine of 16 MiB has no room for a second copy. Other pages are committed and
+ * written: partial pages at the end, because other bytes follow them in the image, and all writable
+ * pages. Large zero areas are demand-zero.
  *
  *     user address space after loading: segments at their own addresses; wherever the address space
  * puts them: TLS block, stack (with unmapped pages below), ring page, CapSet page, clock page */
@@ -80,7 +80,7 @@ static status_t refuse(struct loading *loading, status_t status, const char *rea
 
 /* ---- segments ---- */
 
-/* How far the segment's pages, from its first, can be used where they lie. */
+/* The number of the segment's pages, from its first, that can be used in the image. */
 static uint64_t shared_end(const struct loading *loading, const struct elf_segment *segment)
 {
 	uint64_t start = page_down(segment->address),
@@ -95,7 +95,7 @@ static uint64_t shared_end(const struct loading *loading, const struct elf_segme
 	return page_down(file_end) > start ? page_down(file_end) : start;
 }
 
-/* Commits [start, end) and copies what of it the file has. */
+/* Commits [start, end) and copies the part of it that is in the file. */
 static status_t load_private(
 	struct loading *loading, const struct elf_segment *segment, uint64_t start, uint64_t end)
 {
@@ -235,7 +235,7 @@ static status_t fill_stack(struct loading *loading, uint64_t top)
 	if (status == STATUS_OK && args->size)
 		status = aspace_write(loading->space, args_base, args->bytes, args->size);
 	if (!entropy_fill(random, sizeof random))
-		random_address = 0; /* none is better than bytes that are the same every time */
+		random_address = 0; /* none is better than the same bytes every time */
 	else if (status == STATUS_OK)
 		status = aspace_write(loading->space, random_address, random, sizeof random);
 	memset(random, 0, sizeof random);
@@ -253,7 +253,7 @@ static status_t load_stack(struct loading *loading)
 {
 	uint64_t base;
 	status_t status = aspace_reserve(loading->space, 0, STACK_GUARD_BYTES + STACK_BYTES, &base);
-	if (status == STATUS_OK) /* the lowest page stays uncommitted: running over is a fault */
+	if (status == STATUS_OK) /* the lowest page stays uncommitted, so that an overflow faults */
 		status = aspace_commit(loading->space, base + STACK_GUARD_BYTES, STACK_BYTES,
 			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO);
 	if (status == STATUS_OK)

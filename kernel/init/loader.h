@@ -9,8 +9,8 @@ struct process;
 struct thread;
 
 /* Fills an empty process: segments, TLS block, stack with arguments, capabilities with their CapSet
- * page, clock page, first thread. The thread is ready for thread_start. On refusal *reason says
- * what was the matter, and the process is to be dropped. */
+ * page, clock page, first thread. The thread is ready for thread_start. On failure *reason is a
+ * text that says why, and the caller must drop the process. */
 status_t process_load(struct process *process, const struct boot_image_program *program,
 	struct thread **thread, const char **reason) MUST_CHECK;
 

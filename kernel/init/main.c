@@ -1,5 +1,5 @@
-/* Boot: one call for each part of the kernel, in the order in which they depend on each other; then
- * the programs of the boot image. */
+/* Boot: one call for each part of the kernel, in the order of their dependences; then the programs
+ * of the boot image. */
 #include "init/main.h"
 
 #include "arch/x86_64/arch.h"
@@ -34,8 +34,8 @@ static void read_loader_information(uint64_t information, uint64_t magic)
 		panic("%s", problem);
 }
 
-/* A loader may put a small image where the machine has another use for the memory: then it is
- * moved. */
+/* A loader may put a small image into memory that the machine needs for something else. The image
+ * is then moved. */
 static void take_boot_image(struct memory_range kernel)
 {
 	if (!boot.image_size || boot_info_take(&boot, boot.image, boot.image_size))

@@ -1,7 +1,7 @@
 /* The life of the machine after boot: program after program, or several at a time, then off.
  *
  * Around each of them the free frames and live objects are counted. Both counts are equal when the
- * kernel has given everything back; whoever started the machine compares them in the ExitRecord. */
+ * kernel has got everything back. The host compares them in the ExitRecord. */
 #include "init/run.h"
 
 #include "arch/x86_64/cpu.h"
@@ -39,7 +39,7 @@ _Noreturn void power_off(void)
 		__asm__ volatile("cli; hlt");
 }
 
-/* What is free and alive now, with nothing cached. */
+/* Counts free frames and live objects, with nothing cached. */
 static void count_resources(uint64_t *frames, uint64_t *objects)
 {
 	kmem_trim();
@@ -47,8 +47,8 @@ static void count_resources(uint64_t *frames, uint64_t *objects)
 	*objects = object_count();
 }
 
-/* The end of the last thread is announced by the thread that takes it apart, a moment before that
- * is done. Gives it that moment; a real leak does not go away. */
+/* The thread that takes a process apart announces the end of its last thread a moment before it is
+ * done. This waits for that moment; a real leak does not go away. */
 static void count_resources_after(struct capos_exit_record *record)
 {
 	uint64_t until_ns = clock_now_ns() + SETTLE_NS;
@@ -63,7 +63,7 @@ static void count_resources_after(struct capos_exit_record *record)
 	}
 }
 
-/* The process's name for people: the last component of argv[0]. */
+/* The name of the process in texts: the last component of argv[0]. */
 static const char *program_name(const struct boot_image_program *program)
 {
 	if (!program->args.count)
@@ -75,10 +75,10 @@ static const char *program_name(const struct boot_image_program *program)
 	return name;
 }
 
-/* A program of the boot image on its way. */
+/* A program of the boot image that is being run. */
 struct run {
 	struct capos_exit_record record;
-	struct process *process; /* NULL: refused */
+	struct process *process; /* NULL: not started */
 };
 
 static void refuse_program(struct capos_exit_record *record, status_t status, const char *reason)
@@ -144,7 +144,7 @@ static uint32_t together_with(uint32_t index)
 	return count;
 }
 
-/* What they leave behind is found when the last of them is gone, and said of each. */
+/* Leaks are found when the last of them is gone, and reported for each. */
 static void run_together(uint32_t index, uint32_t count)
 {
 	struct run runs[CAPOS_BOOT_TOGETHER_MAX] = { 0 };

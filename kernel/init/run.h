@@ -5,11 +5,11 @@
 #include <stddef.h>
 
 /* Runs every program of the image in its order, each in a fresh process, and powers the machine
- * off. The image lies in the direct map and is page-aligned; its frames belong to nobody else.
+ * off. The image lies in the direct map and is page-aligned, and its frames have no other use.
  * Called in a kernel thread. command_line stays in memory. */
 _Noreturn void run_programs(const void *image, size_t size, const char *command_line);
 
-/* Ends the machine when everything sent has left it. */
+/* Ends the machine when all output has left it. */
 _Noreturn void power_off(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* Deliberate mistakes: see selftest.h. Each must end in a panic with the right reason (test step
- * panic/checks); one that goes unnoticed ends in a panic that says so. What they do goes through
- * volatile variables, or the compiler, which sees that it is wrong, would leave it out. */
+ * panic/checks); one that is not noticed ends in a panic that says so. They use volatile variables,
+ * because the compiler sees the mistake otherwise and removes the code. */
 #include "init/selftest.h"
 
 #ifdef CAPOS_DEBUG
@@ -93,7 +93,7 @@ static void copy_behind(void)
 	memset(object, 0, size);
 }
 
-/* The program's address is never reached: the kernel's side is looked at first. */
+/* The program's address is never accessed, because the kernel's side is checked first. */
 static void user_copy_behind(void)
 {
 	uint8_t *object = object_alloc(OBJECT_BYTES);
@@ -185,7 +185,7 @@ static void assertion(void)
 	ASSERT(number == 4);
 }
 
-/* ---- what the processor has to refuse; in assembly, so that no check of the compiler's comes
+/* ---- mistakes that the processor must stop; in assembly, so that no check of the compiler comes
  * first ---- */
 
 static const uint8_t return_instruction = 0xc3;

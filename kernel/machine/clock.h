@@ -5,24 +5,24 @@
 
 #include <stdint.h>
 
-/* CPU 0, once, with interrupts off. The command line may name the clock to use (docs/run.md).
- * Panics when nothing tells the time. */
+/* CPU 0, once, with interrupts off. A kernel parameter may name the clock to use (docs/run.md).
+ * Panics when the machine has no clock. */
 void clock_init(const char *command_line);
 
 /* Since boot; the same on all CPUs. */
 uint64_t clock_now_ns(void);
-/* The counter that programs can read by an instruction: its rate is on the clock page. */
+/* The counter that programs read by an instruction; its rate is on the clock page. */
 uint64_t clock_ticks(void);
 /* Physical address of the page shared read-only with programs (ClockPage in the schema). */
 uint64_t clock_page_frame(void);
-/* What to add to monotonic time for ns since 1970. */
+/* The offset from monotonic time to ns since 1970. */
 int64_t clock_wall_offset_ns(void);
 /* Boot, once, when the wall clock is known: ns since 1970 now. */
 void clock_set_wall(int64_t unix_ns);
 
-/* Asks for an interrupt on this CPU, which calls sched_timer(): at deadline_ns or a little later,
- * or up to a second earlier when it is far away; UINT64_MAX: none. Replaces what was asked for
- * before. Interrupts are off. */
+/* Requests an interrupt on this CPU, which calls sched_timer() at deadline_ns or a little later, or
+ * up to a second earlier when it is far away; UINT64_MAX: none. Replaces the request before. With
+ * interrupts off. */
 void timer_program(uint64_t deadline_ns);
 
 #endif

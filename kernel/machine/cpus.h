@@ -1,5 +1,5 @@
-/* The CPUs of the machine: which there are, and starting them. A CPU is known by its id, from 0 on;
- * CPU 0 is the one that booted. */
+/* The CPUs of the machine: their ids, and starting them. Ids begin at 0; CPU 0 is the one that
+ * booted. */
 #ifndef CAPOS_MACHINE_CPUS_H
 #define CAPOS_MACHINE_CPUS_H
 
@@ -20,7 +20,7 @@ static inline unsigned cpu_next(uint64_t mask, unsigned id)
 }
 
 /* Starts the other CPUs, each of which goes to its idle thread; returns when all that will run do.
- * CPU 0, once, in a thread. The debug kernel obeys the word late-cpu=MS: CPU 1 arrives so much
+ * CPU 0, once, in a thread. The debug kernel obeys the parameter late-cpu=MS: CPU 1 arrives so much
  * later. */
 void cpus_start(const char *command_line);
 

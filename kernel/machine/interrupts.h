@@ -1,5 +1,6 @@
-/* Interrupts: what the machine provides, and how it hands them on. The processor enters the kernel
- * by a vector; which device or CPU that means only the machine knows. Provided by machine/MACHINE/.
+/* Interrupts: what the machine provides, and how it passes them on. The processor enters the kernel
+ * by a vector. Only the machine knows to which device or CPU it belongs. Provided by
+ * machine/MACHINE/.
  */
 #ifndef CAPOS_MACHINE_INTERRUPTS_H
 #define CAPOS_MACHINE_INTERRUPTS_H
@@ -7,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one CPU interrupts another for. */
+/* The reasons for which one CPU interrupts another. */
 enum cpu_interrupt {
 	CPU_INTERRUPT_RESCHEDULE, /* sets its resched */
 	CPU_INTERRUPT_TLB,        /* tlb_serve() */
@@ -28,15 +29,15 @@ void machine_interrupt(unsigned vector);
 
 /* Handlers run on CPU 0 with interrupts off, and hold no lock when they are called. */
 
-/* Adds a handler for an interrupt line of the machine, unmasked. level: level-triggered; such a
- * line may have several handlers, and each looks whether its own device calls. False when the line
- * does not exist or has too many. Boot only. */
+/* Adds a handler for an interrupt line of the machine and unmasks the line. level: level-triggered;
+ * such a line may have several handlers, and each checks whether its own device raised the
+ * interrupt. False when the line does not exist or has too many. Boot only. */
 bool interrupt_register(unsigned line, bool level, void (*handler)(void));
-/* The same for one of the 16 lines of the old PC, wherever and in whatever manner the machine's
- * tables say that it arrives. False on a machine without them. */
+/* The same for one of the 16 lines of the old PC, where and how the machine's tables say that it
+ * arrives. False on a machine without them. */
 bool isa_interrupt_register(unsigned line, void (*handler)(void));
 
-/* The memory write that is an interrupt, for devices which send them so (MSI). */
+/* The memory write that raises an interrupt, for devices that use such writes (MSI). */
 struct interrupt_message {
 	uint64_t address;
 	uint32_t data;

@@ -1,5 +1,5 @@
-/* The machine as a whole: what init asks of it at the beginning and at the end, in this order. All
- * of it on CPU 0. */
+/* The machine as a whole: the calls of init at the beginning and at the end, in this order. All on
+ * CPU 0. */
 #ifndef CAPOS_MACHINE_MACHINE_H
 #define CAPOS_MACHINE_MACHINE_H
 
@@ -7,12 +7,12 @@
 
 struct boot_info;
 
-/* What the loader says, by the two words it passed (kernel_start()). Returns why it cannot be used,
- * or NULL; what was understood until then is in boot either way. The boot page tables reach
+/* Reads the loader's information, by the two words it passed (kernel_start()). Returns why it
+ * cannot be used, or NULL. What was read before is in boot either way. The boot page tables reach
  * BOOT_REACH. */
 const char *machine_read_boot(uint64_t information, uint64_t magic, struct boot_info *boot);
-/* Takes the memory that the machine itself needs or leaves nobody, before anything else is taken.
- */
+/* Takes the memory that the machine needs itself or that no code may use, before anything else is
+ * taken. */
 void machine_take_memory(struct boot_info *boot);
 /* Tables of the firmware, interrupt controllers, clock. The direct map is there, interrupts are off
  * and the architecture takes traps. boot stays in memory. */
@@ -20,7 +20,7 @@ void machine_init(const struct boot_info *boot);
 
 /* Switches the machine off; returns when it cannot be. */
 void machine_power_off(void);
-/* A panic has been reported: tells what watches the machine, if anything does. */
+/* A panic has been reported: tells the host, if there is one. */
 void machine_report_panic(void);
 
 #endif

@@ -4,12 +4,13 @@
  *     | header | object | object |     | object | rest |
  *     +--------+--------+--------+ ... +--------+------+
  *
- * So an object's slab is found by rounding its address down, and an object is never page-aligned: a
- * page-aligned address is a whole-frame allocation, whose size the frame allocator knows. That is
- * how free needs no size.
+ * So an object's slab is found by rounding its address down, and an object is never page-aligned. A
+ * page-aligned address is a whole-frame allocation, whose size the frame allocator knows. So free
+ * needs no size.
  *
- * A slab is on its class's list while it has both a free object and a used one. Objects never used
- * yet are not on the free list but behind `carved`: a new slab costs nothing per object.
+ * A slab is on its class's list while it has both a free object and a used one. Objects that were
+ * never used are not on the free list but behind `carved`, so a new slab costs nothing for each
+ * object.
  *
  * Kernels with address checks keep a red zone behind each object that is handed out, and poison
  * what is not. */
@@ -124,7 +125,7 @@ static void object_check_used(const struct slab *slab, const void *object)
 }
 #endif
 
-/* Of an open object, closes what is behind the size asked for. */
+/* Poisons the part of an open object behind the requested size. */
 static void object_fit(void *object, size_t size, size_t whole)
 {
 	kasan_poison(object, whole, KASAN_OBJECT_END);

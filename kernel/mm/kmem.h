@@ -1,7 +1,8 @@
 /* Kernel memory for objects: size-class slabs over frames up to half a page, whole frames above (to
- * 4 MiB). Memory comes zeroed. Free takes no size. Slabs with no object in them go back to the
- * frame allocator, but for one per class that saves alternating callers the way there; kmem_trim()
- * gives those back too, and then frame counts are exactly what they were: every test compares them.
+ * 4 MiB). Memory comes zeroed. Free takes no size. Slabs without an object go back to the frame
+ * allocator, except one in each class, which saves callers that allocate and free in turn the way
+ * there. kmem_trim() gives those back too. Frame counts are then exactly what they were, and every
+ * test compares them.
  */
 #ifndef CAPOS_MM_KMEM_H
 #define CAPOS_MM_KMEM_H

@@ -1,7 +1,7 @@
-/* The ledger of committed pages: what a process is charged for, against its limit. It is an object
- * of its own because a memory object charges its creator until it dies, which may be after the
- * creator has: the last of them frees it. All operations are atomic; the machine's own count,
- * of reserved frames, is in mm/frame.h. */
+/* The ledger of committed pages: the charge of a process, and its limit. It is an object of its own
+ * because a memory object charges its creator for its whole life, which may be longer than the
+ * creator's. The last user frees it. All operations are atomic; the machine's own count, of
+ * reserved frames, is in mm/frame.h. */
 #ifndef CAPOS_MM_LEDGER_H
 #define CAPOS_MM_LEDGER_H
 
@@ -21,7 +21,7 @@ struct ledger *ledger_create(uint64_t limit);
 struct ledger *ledger_retain(struct ledger *ledger);
 void ledger_release(struct ledger *ledger);
 
-/* Refuses, changing nothing, what would exceed the limit. */
+/* Fails and changes nothing when the limit would be exceeded. */
 bool ledger_charge(struct ledger *ledger, uint64_t pages) MUST_CHECK;
 void ledger_uncharge(struct ledger *ledger, uint64_t pages);
 

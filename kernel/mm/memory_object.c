@@ -1,8 +1,8 @@
 /* Memory objects; their life is described in memory_object.h.
  *
  * Frames are found through tables of one frame each, which are made with the object, so that giving
- * a page its frame needs nothing but the frame that was reserved. The tables themselves are
- * nobody's charge, like page tables. */
+ * a page its frame needs nothing but the frame that was reserved. The tables themselves are not
+ * charged, like page tables. */
 #include "mm/memory_object.h"
 
 #include "arch/x86_64/tlb.h"
@@ -17,7 +17,7 @@ static size_t chunk_count(const struct memory_object *object)
 	return (object->pages + MEMORY_OBJECT_CHUNK - 1) / MEMORY_OBJECT_CHUNK;
 }
 
-/* What create has obtained besides the ledger's charge and the reservation. */
+/* Frees what create has obtained besides the ledger's charge and the reservation. */
 static void free_tables(struct memory_object *object)
 {
 	for (size_t i = 0; object->chunks && i < chunk_count(object); i++)
@@ -52,7 +52,7 @@ static void memory_object_destroy(struct object *header)
 			continue;
 		frame_free(frame, 0);
 		if (++returned % SERVE_PAGES == 0)
-			tlb_serve(); /* others wait for this CPU's answer meanwhile */
+			tlb_serve(); /* other CPUs may wait for this one to answer */
 	}
 	frames_unreserve(object->pages - returned);
 	ledger_uncharge(object->ledger, object->pages);

@@ -1,10 +1,10 @@
 /* MemoryObject: zeroed frames that any number of address spaces may map.
  *
  * Life: MemoryAllocator.create charges the creator's ledger and reserves the frames; a page gets
- * its frame at first touch, through whichever mapping; mappings and capability slots hold
- * references; the last one going frees the frames and pays the charge back. The ledger is the
- * creator's process's and outlives the process if it must (mm/ledger.h), so nothing refers to the
- * process itself. */
+ * its frame at first touch, through any mapping. Mappings and capability slots hold references;
+ * dropping the last one frees the frames and uncharges the pages. The ledger is that of the
+ * creator's process and may outlive the process (mm/ledger.h), so nothing refers to the process
+ * itself. */
 #ifndef CAPOS_MM_MEMORY_OBJECT_H
 #define CAPOS_MM_MEMORY_OBJECT_H
 
@@ -45,12 +45,13 @@ static inline struct memory_object *memory_object_from(struct object *object)
 	return (struct memory_object *)object;
 }
 
-/* One reference. Whoever hands out a capability to it sets its interface first: mm knows of none.
- */
+/* One reference. The caller must set its interface before it gives out a capability, because mm
+ * knows no interfaces. */
 status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
-/* The frame of a page, given now if it had none. Cannot fail: it was reserved. */
+/* The frame of a page, which gets one now if it had none. Cannot fail, because the frame is
+ * reserved. */
 paddr_t memory_object_frame(struct memory_object *object, uint64_t page);
 
 #endif

@@ -1,5 +1,6 @@
-/* User memory, with the range checked here and everything else left to the processor: usercopy.S
- * has the accesses, the page-fault handler resolves what can be and sends the rest to the fixups.
+/* User memory. These functions check the range, and the processor checks the rest: usercopy.S has
+ * the accesses, and the page-fault handler resolves the faults it can and sends others to the
+ * fixups.
  */
 #include "mm/user.h"
 
@@ -19,7 +20,7 @@ static bool in_user_half(uint64_t address, size_t size)
 	return address < CAPOS_USER_TOP && size <= CAPOS_USER_TOP - address;
 }
 
-/* SMAP refuses the kernel's accesses to user pages unless AC is set. */
+/* SMAP forbids the kernel's accesses to user pages unless AC is set. */
 static void user_access_begin(void)
 {
 	if (cpu_features.smap)

@@ -1,7 +1,6 @@
 /* The only functions that touch user memory. They act on the current thread's address space, check
- * the range against the user half, fault pages in, and survive what cannot be: a bad address is a
- * result, never a crash. Callers hold no lock of rank ASPACE or above while copying (a copy may
- * fault). */
+ * the range against the user half and fault pages in. A bad address is an error, never a crash.
+ * Callers hold no lock of rank ASPACE or above while copying (a copy may fault). */
 #ifndef CAPOS_MM_USER_H
 #define CAPOS_MM_USER_H
 
@@ -16,14 +15,14 @@
 status_t copy_from_user(void *to, uint64_t from, size_t size) MUST_CHECK;
 status_t copy_to_user(uint64_t to, const void *from, size_t size) MUST_CHECK;
 
-/* Reads a 4-aligned word without faulting pages in; false when it is not readable right now. May be
- * called with any lock held. */
+/* Reads a 4-aligned word without faulting pages in; false when it cannot be read right now. Any
+ * lock may be held. */
 bool user_read_u32_nofault(uint64_t from, uint32_t *value) MUST_CHECK;
-/* Faults the page of a user address in for reading. Same rule as copies. */
+/* Faults the page of a user address in, for reading. The rule of copies applies. */
 status_t user_touch(uint64_t address) MUST_CHECK;
 
-/* Called by the page-fault handler for faults in kernel mode: where to continue, or 0 when rip is
- * not in a user access. *nofault tells that the page must not be faulted in. */
+/* For the page-fault handler, for faults in kernel mode: the address at which to continue, or 0
+ * when rip is not in a user access. *nofault tells that the page must not be faulted in. */
 uint64_t user_access_fixup(uint64_t rip, bool *nofault);
 
 #endif

@@ -1,6 +1,6 @@
 /* The boot image as the kernel reads it: header and programs. Files are for programs to read; the
- * kernel only checks that their table lies inside. Pure, and as suspicious as the ELF reader: the
- * image comes from outside. */
+ * kernel only checks that their table lies inside. Pure. It checks everything, like the ELF reader,
+ * because the image comes from outside. */
 #ifndef CAPOS_PROC_BOOT_IMAGE_H
 #define CAPOS_PROC_BOOT_IMAGE_H
 
@@ -21,13 +21,13 @@ struct boot_image {
 	uint64_t size; /* as the header says: at most what was loaded */
 	uint32_t program_count;
 	uint64_t programs_offset;
-	const uint8_t *input; /* frames from the host; NULL: they come over the channel */
+	const uint8_t *input; /* messages from the host; NULL: they come over the channel */
 	uint64_t input_size;
 	uint64_t manifest_size; /* through the end of the program and file tables: what
 	                           BootImage.readManifest shows */
 };
 
-/* NUL-terminated strings one after the other; checked to be exactly count of them. */
+/* count NUL-terminated strings, one after the other; the number is checked. */
 struct boot_image_strings {
 	const char *bytes;
 	uint64_t size;
@@ -43,7 +43,7 @@ struct boot_image_program {
 	bool together; /* with the program before it */
 };
 
-/* Refusals carry a reason in words. */
+/* On failure *reason is a text that says why. */
 status_t boot_image_open(
 	const void *bytes, size_t size, struct boot_image *image, const char **reason) MUST_CHECK;
 status_t boot_image_program(const struct boot_image *image, uint32_t index,

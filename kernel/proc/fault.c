@@ -1,5 +1,5 @@
-/* Fault reports. The kernel sends numbers; the host, which has the program's symbols, makes the
- * words. */
+/* Fault reports. The kernel sends numbers. The host, which has the program's symbols, makes the
+ * text. */
 #include "proc/fault.h"
 
 #include "arch/x86_64/cpu.h"
@@ -21,8 +21,8 @@ static bool read_word(uint64_t address, uint64_t *word)
 	return copy_from_user(word, address, sizeof *word) == STATUS_OK;
 }
 
-/* As many words from *address on as can be read. After a stack overflow RSP lies in the guard, so
- * the pages above it are tried. */
+/* Reads as many words from *address on as can be read. After a stack overflow RSP lies in the
+ * guard, so the pages above it are tried. */
 static uint32_t read_stack(uint64_t *address, uint64_t *words)
 {
 	uint32_t count = 0;
@@ -34,8 +34,8 @@ static uint32_t read_stack(uint64_t *address, uint64_t *words)
 	return count;
 }
 
-/* Return addresses along the frame pointers, as far as these lead upwards: anything may be in them.
- */
+/* Return addresses along the frame pointers, as long as these lead upwards, because they may have
+ * any value. */
 static uint32_t read_frames(const struct trap_frame *frame, uint64_t *words)
 {
 	uint32_t count = 0;
@@ -66,7 +66,7 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		.error_code = frame->error,
 		.stack_address = frame->rsp,
 	};
-	/* Without memory the report does without the stack. */
+	/* Without memory the report has no stack. */
 	uint64_t *words = kmem_alloc((FRAMES_MAX + STACK_WORDS_MAX) * sizeof *words);
 	uint32_t count = 0;
 	if (words) {

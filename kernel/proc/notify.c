@@ -1,13 +1,13 @@
 /* Delivering notifications and coming back from them; the way back to user mode.
  *
- * A frame on the notification stack, from high addresses to low:
+ * A delivery writes to the notification stack, from high addresses to low, starting at its top, or
+ * 128 bytes (the red zone) below RSP when the thread is on that stack already:
  *
- *     top of the stack, or RSP when the thread is on that stack already (less 128 bytes of red
- * zone) XSAVE area, 64-byte aligned struct capos_thread_state, 16-byte aligned 8 bytes: RSP at
- * entry points here, as after a call
+ *     XSAVE area, 64-byte aligned
+ *     struct capos_thread_state, 16-byte aligned
+ *     8 bytes, as after a call: RSP at entry points here
  *
- * models/notify.pml models pending bits, exit work, suspension and the way back to user mode.
- */
+ * models/notify.pml models pending bits, exit work, suspension and the way back to user mode. */
 #include "proc/notify.h"
 
 #include "arch/x86_64/arch.h"
@@ -100,7 +100,7 @@ status_t thread_state_write(struct thread *thread, const struct capos_thread_sta
 	return STATUS_OK;
 }
 
-/* Where the frame goes; false when the stack has no room for it. */
+/* Chooses the place of the state. False when the stack has no room for it. */
 static bool place_frame(const struct thread *thread, uint64_t rsp, uint64_t *area, uint64_t *state)
 {
 	uint64_t low = thread->notify_stack, high = low + thread->notify_stack_size;
@@ -113,8 +113,8 @@ static bool place_frame(const struct thread *thread, uint64_t rsp, uint64_t *are
 	return true;
 }
 
-/* Builds the frame and points the thread at its handler. False: no room, or the stack cannot be
- * written. */
+/* Writes the state and points the thread at its handler. False without room, or when the stack
+ * cannot be written. */
 static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t kind, uint32_t code,
 	uint64_t address, uint64_t value)
 {
@@ -214,8 +214,8 @@ void return_to_user(struct trap_frame *frame)
 	}
 }
 
-/* Loads the vector registers from a program's area. A refused area must not stay in the thread's:
- * XSAVE leaves those parts of the header alone that XRSTOR faults on. */
+/* Loads the vector registers from a program's area. A rejected area must not stay in the thread's,
+ * because XSAVE leaves those parts of the header unchanged on which XRSTOR faults. */
 static status_t load_vectors(struct thread *thread, uint64_t area)
 {
 	status_t status = copy_from_user(thread->xsave, area, vector_size());

@@ -1,5 +1,5 @@
-/* Notifications: faults and messages from other threads, delivered as a frame on the thread's own
- * notification stack. docs/abi.md has the contract. */
+/* Notifications: faults and messages from other threads, delivered as a ThreadState on the thread's
+ * own notification stack. docs/abi.md has the contract. */
 #ifndef CAPOS_PROC_NOTIFY_H
 #define CAPOS_PROC_NOTIFY_H
 
@@ -13,16 +13,16 @@ struct trap_frame;
 /* The current thread's user code faulted: delivers at once, or ends the process with a report. */
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address);
 
-/* Called on the way to user mode when resched or exit work is set; returns with the frame to leave
- * by. */
+/* Called on the way to user mode when resched or exit work is set. When it returns, the frame is
+ * the one to leave by. */
 void return_to_user(struct trap_frame *frame);
 
 /* Continues from a ThreadState in user memory: replaces the frame of the current entry. */
 status_t notify_resume(
 	struct thread *thread, struct trap_frame *frame, uint64_t address) MUST_CHECK;
 
-/* Registers of a thread that does not run, to and from the ABI's form. write refuses addresses
- * outside the user half. */
+/* Converts the registers of a thread that does not run to and from the form of the ABI. write fails
+ * for addresses outside the user half. */
 void thread_state_read(struct thread *thread, struct capos_thread_state *state);
 status_t thread_state_write(
 	struct thread *thread, const struct capos_thread_state *state) MUST_CHECK;

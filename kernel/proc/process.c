@@ -22,7 +22,7 @@ static uint64_t next_id = 1; /* atomic */
 static struct spinlock foreground_lock = SPINLOCK_INIT(PROCESS);
 static struct process *foreground; /* guarded by foreground_lock */
 
-/* Gives back what the process owns; harmless when it is gone already. */
+/* Gives back what the process owns. Harmless when that is gone already. */
 static void process_release_resources(struct process *process)
 {
 	cap_table_destroy(&process->caps);
@@ -92,9 +92,9 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 	return status;
 }
 
-/* Who gets the kind: the first thread with a handler that does not mask it, else the first that has
- * a handler at all (it stays pending there), else, when handlers have come and gone, the first
- * thread. */
+/* Chooses the thread for the kind: the first with a handler that does not mask it; else the first
+ * that has a handler at all, where it stays pending; else, when handlers have come and gone, the
+ * first thread. */
 static struct thread *notification_target_locked(struct process *process, uint32_t kind)
 {
 	struct thread *masked = NULL;
@@ -111,7 +111,7 @@ static struct thread *notification_target_locked(struct process *process, uint32
 	return masked ? masked : first ? container_of(first, struct thread, process_node) : NULL;
 }
 
-/* A kind that was meant for the process, and found this thread at its end, goes on to another. */
+/* A kind meant for the process that found this thread at its end goes on to another thread. */
 static void pass_on_notifications_locked(struct process *process, const struct thread *ended)
 {
 	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT,

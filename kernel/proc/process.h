@@ -1,5 +1,5 @@
-/* Processes: what owns. Address space, capability table, ledgers and threads. A process ends when
- * its last thread has ended; process_exit makes all of them end. */
+/* Processes: the owners of address space, capability table, ledgers and threads. A process ends
+ * when its last thread has ended; process_exit makes all of them end. */
 #ifndef CAPOS_PROC_PROCESS_H
 #define CAPOS_PROC_PROCESS_H
 
@@ -61,16 +61,16 @@ struct process {
 status_t process_create(const char *name, uint32_t program, uint64_t committed_limit,
 	struct process **process) MUST_CHECK;
 
-/* Ends every thread of the process. The first caller's kind and code stand. Returns; a calling
+/* Ends every thread of the process. The kind and code of the first call count. Returns; a calling
  * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* The last thread is gone (called by the scheduler's reaper, in a kernel thread's context): drops
- * capabilities, address space, wakes waiters. */
+/* Called by the reaper, in a kernel thread's context, when the last thread is gone: drops
+ * capabilities and address space, and wakes waiters. */
 void process_threads_gone(struct process *process);
 
-/* process->threads management, used by thread.c. add refuses (STATUS(WRONG_STATE)) when exiting,
- * LIMIT_REACHED above threadsMax. */
+/* The list process->threads, for thread.c. add fails with WRONG_STATE when the process is exiting,
+ * with LIMIT_REACHED above threadsMax. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
 /* Returns true when it was the last one. */
 bool process_remove_thread(struct process *process, struct thread *thread);
@@ -79,16 +79,16 @@ bool process_remove_thread(struct process *process, struct thread *thread);
  * rank PROCESS or above. */
 void process_notify(struct process *process, uint32_t kind);
 
-/* Waits until the process has ended and everything it owned is given back. Not for threads of the
+/* Waits until the process has ended and all that it owned is given back. Not for threads of the
  * process itself. */
 void process_wait(struct process *process);
 
 /* CPU time used by all its threads so far. */
 uint64_t process_cpu_time_ns(struct process *process);
 
-/* The process that console keys go to; NULL between programs. */
+/* Sets the process that gets console keys; NULL between programs. */
 void process_set_foreground(struct process *process);
-/* A console key: process_notify() of the process set so. */
+/* A console key: process_notify() of that process. */
 void process_key(uint32_t kind);
 
 #endif

@@ -1,5 +1,5 @@
-/* A kernel thread that takes processes apart after their last thread has gone, since nobody can
- * free what he stands on. */
+/* A kernel thread that takes processes apart after their last thread has gone, because no thread
+ * can free the stack on which it runs. */
 #ifndef CAPOS_PROC_REAPER_H
 #define CAPOS_PROC_REAPER_H
 

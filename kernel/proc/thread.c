@@ -19,9 +19,9 @@
 
 static uint64_t last_id;
 
-/* What a thread costs its process, in pages: kernel stack, ring, message buffer and vector state
- * until it has ended, the record as long as somebody holds it. Frames that hold several small
- * things are charged whole. */
+/* The charge for a thread, in pages: kernel stack, ring, message buffer and vector state until it
+ * has ended, and the record as long as it is referenced. Frames that hold several small things are
+ * charged whole. */
 #define PARTS_PAGES ((1ul << KERNEL_STACK_ORDER) + 3)
 #define RECORD_PAGES 1ul
 
@@ -64,8 +64,8 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->affinity = UINT64_MAX;
 }
 
-/* What switch_context and thread_begin expect on a fresh stack: six callee-saved registers, the
- * return address, and for user threads the frame right under the top. */
+/* A fresh stack as switch_context and thread_begin expect it: six callee-saved registers, the
+ * return address, and for user threads the frame at the top. */
 static void prepare_stack(struct thread *thread, void (*function)(void *), void *argument)
 {
 	uint64_t *frame = (uint64_t *)thread_frame(thread);
@@ -181,8 +181,8 @@ void thread_exit(int32_t code)
 	sched_end();
 }
 
-/* The process counts the thread until here, so that when the last one is gone nothing of them is
- * left. */
+/* The process counts the thread until here, so that nothing of the threads is left when the last
+ * one is gone. */
 void thread_reclaim(struct thread *thread)
 {
 	struct process *process = thread->process;

@@ -1,4 +1,4 @@
-/* Making and ending threads. What a thread is and what others may do to it: sched/thread.h. */
+/* Making and ending threads. sched/thread.h has the thread itself and the operations on it. */
 #ifndef CAPOS_PROC_THREAD_H
 #define CAPOS_PROC_THREAD_H
 
@@ -14,7 +14,7 @@ struct trap_frame;
  * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
  * ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
  * thread_frame(), fs_base, and the interface by which capabilities name it. One reference, the
- * caller's; running holds another. Refuses as process_add_thread does. */
+ * caller's; running holds another. Fails as process_add_thread does. */
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),
 	void *argument, struct thread **thread) MUST_CHECK;
 struct trap_frame *thread_frame(struct thread *thread);

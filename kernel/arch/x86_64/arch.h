@@ -1,4 +1,4 @@
-/* What the kernel's other parts call in arch/x86_64, beyond cpu.h and tlb.h. */
+/* The functions of arch/x86_64 for other parts of the kernel, beyond cpu.h and tlb.h. */
 #ifndef CAPOS_ARCH_ARCH_H
 #define CAPOS_ARCH_ARCH_H
 
@@ -18,9 +18,9 @@ void cpu_detect(void);
 void cpu_prepare(struct percpu *cpu);
 /* On the CPU itself: takes no lock and allocates nothing. */
 void cpu_setup(struct percpu *cpu);
-/* What this CPU's machine-check banks hold, to the log. */
+/* Logs the contents of this CPU's machine-check banks. */
 void machine_check_print(void);
-/* Refuses machines the kernel cannot run on; NULL when this one is fine. */
+/* Why the kernel cannot run on this machine; NULL when it can. */
 const char *cpu_unsupported(void);
 
 /* traps.c */

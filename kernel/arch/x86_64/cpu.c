@@ -1,5 +1,5 @@
-/* Bringing one CPU into the state the kernel assumes: features found once, then per CPU the
- * descriptor tables, control registers, and the SYSCALL entry. Intel SDM volume 3 chapters 2
+/* Brings one CPU into the state that the kernel assumes. Features are found once; each CPU then
+ * gets its descriptor tables, control registers and SYSCALL entry. Intel SDM volume 3 chapters 2
  * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE), 15 (machine checks). */
 #include "arch/x86_64/cpu.h"
 
@@ -118,8 +118,8 @@ static void load_descriptor_tables(struct percpu *cpu)
 	cpu->tss.io_map_base = sizeof cpu->tss;
 	cpu->gdt[1] = 0x00af9b000000ffff; /* kernel code */
 	cpu->gdt[2] = 0x00cf93000000ffff; /* kernel data */
-	/* 3 stays empty: SYSRET counts from there, but 32-bit code would enter the kernel by ways
-	 * it does not have. */
+	/* 3 stays empty. SYSRET counts from there, but 32-bit code would reach entry points that
+	 * the kernel does not have. */
 	cpu->gdt[4] = 0x00cff3000000ffff; /* user data */
 	cpu->gdt[5] = 0x00affb000000ffff; /* user code */
 	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 |
@@ -156,8 +156,8 @@ void cpu_prepare(struct percpu *cpu)
 	}
 }
 
-/* Every bank reports every error it knows: SDM 15.8. Without CR4.MCE, which comes after it, a
- * machine check is a shutdown, and the machine is gone without a word. */
+/* Every bank reports every error it knows: SDM 15.8. Until CR4.MCE is set, after this, a machine
+ * check shuts the machine down without a message. */
 static void enable_machine_checks(void)
 {
 	uint64_t capabilities = rdmsr(MSR_MCG_CAP);

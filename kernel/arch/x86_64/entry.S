@@ -5,11 +5,11 @@
  * Rules (docs/hazards.md says why):
  * - GS is swapped exactly when user mode was left: SYSCALL always, interrupts by the saved CS. The
  *   third path cannot know and takes its per-CPU pointer from the top of its own stack.
- * - SYSRET is used only for frames that SYSCALL made and nobody edited (vector still
+ * - SYSRET is used only for unedited frames that SYSCALL made (vector still
  *   VECTOR_SYSCALL); their RIP is canonical.
  * - Interrupts stay off from entry to exit.
  *
- * models/notify.pml models the looks at resched and exit work before user mode.
+ * models/notify.pml models the checks of resched and exit work before user mode.
  */
 #include "arch/x86_64/asm.h"
 #include "offsets.h"
@@ -73,8 +73,8 @@ FUNCTION(entry_syscall)
 	movl %gs:PERCPU_RESCHED, %ecx
 	orl THREAD_EXIT_WORK(%rdx), %ecx
 	jnz 1f
-	/* Nobody edited the frame: the short way out. RAX has the result; RBX and R12 to R15 are as
-	 * they came, since C keeps them. */
+	/* The frame was not edited: the short way out. RAX has the result. RBX and R12 to R15 are
+	 * unchanged, since C keeps them. */
 	movq FRAME_RBP(%rsp), %rbp
 	movq FRAME_RDI(%rsp), %rdi
 	movq FRAME_RSI(%rsp), %rsi
@@ -175,7 +175,7 @@ FUNCTION(entry_trap)
 	jz 1f
 	swapgs
 	PUSH_REGISTERS
-	/* Gates leave AC as the program had it, and with AC set SMAP is off. */
+	/* Gates leave AC unchanged, and with AC set SMAP is off. */
 	pushq $2
 	popfq
 	movq %rsp, %rdi
@@ -189,7 +189,7 @@ FUNCTION(entry_trap)
 	call return_to_user
 	jmp return_frame
 1:	PUSH_REGISTERS
-	/* A copy to or from a program may have been at work: its AC is its own. */
+	/* A copy to or from a program may have been running, which sets AC itself. */
 	pushq $2
 	popfq
 	movq %rsp, %rdi

@@ -1,10 +1,11 @@
 /* The kernel half of every address space: all RAM at the direct map (never executable), the kernel
- * image at its own base, page by page with the protection its sections ask for, and above the image
- * the device registers that were asked for. Its top-level entries never change afterwards, so that
- * address spaces can copy them once.
+ * image at its own base, page by page with the protection of its sections, and above the image the
+ * mapped device registers. Its top-level entries never change afterwards, so that address spaces
+ * can copy them once.
  *
- * The direct map holds the first 4 GiB in any case, and the GiB of one device that lies above all
- * RAM: the screen. Firmware has told the processors (by MTRR) how what is not RAM may be cached. */
+ * The direct map always holds the first 4 GiB, and the GiB of one device that may lie above all
+ * RAM: the screen. Firmware has told the processors by MTRR how addresses that are not RAM may be
+ * cached. */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
@@ -101,7 +102,7 @@ static uint64_t physical_limit(void)
 	return 1ull << (leaf[0] & 63);
 }
 
-/* The entries were absent before, so no CPU has anything to forget. */
+/* The entries were absent before, so no CPU can hold them. */
 void *kernel_map_device(uint64_t physical, uint64_t size)
 {
 	uint64_t offset = physical % PAGE_SIZE, limit = physical_limit();

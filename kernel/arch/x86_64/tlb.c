@@ -4,8 +4,8 @@
  * CR3 and clears it after it has loaded another, so the mask never misses one. (No PCIDs: loading
  * CR3 flushes everything but the kernel's global entries.) The initiator changes the page tables,
  * writes its request, marks itself a sender at each target, interrupts them, and waits until all
- * have answered. It serves others while it waits, and so does everybody who spins on a lock; so no
- * two CPUs can wait for each other. models/tlb.pml is the model. */
+ * have answered. It serves other CPUs while it waits, and so does every CPU that spins on a lock.
+ * So no two CPUs can wait for each other. models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
 #include "machine/interrupts.h"
@@ -74,7 +74,7 @@ static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 
 void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end)
 {
-	/* The page-table writes come before the look at the mask: a CPU that sets its bit later
+	/* The page-table writes come before the read of the mask: a CPU that sets its bit later
 	 * walks the new tables. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (percpu()->space == space)

@@ -1,8 +1,8 @@
 /* Exceptions and interrupts, by vector.
  *
  * From user mode an exception becomes a notification of the thread (or ends its process); from the
- * kernel it is expected only at the user access functions, which name where to continue. Everything
- * else in the kernel is a panic. */
+ * kernel it is expected only in the user access functions, which name the address at which to
+ * continue. Everything else in the kernel is a panic. */
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
@@ -101,8 +101,8 @@ static void page_fault_from_user(struct trap_frame *frame)
 			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
 		return;
 	}
-	/* The processor's own access on the program's behalf, with rights of the kernel's: no
-	 * paging in would make it succeed. (Emulators read the stack so in far returns.) */
+	/* An access of the processor itself for the program, with the kernel's rights. No frame
+	 * would make it succeed. (Emulators read the stack so in far returns.) */
 	if (!(frame->error & PF_USER)) {
 		fault_deliver(
 			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);

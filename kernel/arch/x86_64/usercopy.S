@@ -1,7 +1,7 @@
 /* The instructions that touch user memory. Each that may fault has an entry in the exception table:
- * {address, where to continue, nonzero when the page must not be faulted in}; user_access_fixup()
- * in mm/user.c searches it. The string instructions keep their progress in registers, so that a
- * fault that was resolved just continues. */
+ * {address, address at which to continue, nonzero when the page must not be faulted in};
+ * user_access_fixup() in mm/user.c searches it. The string instructions keep their progress in
+ * registers, so that they simply continue after a resolved fault. */
 
 .macro user_access at, fixup, nofault=0
 	.pushsection __ex_table, "a"

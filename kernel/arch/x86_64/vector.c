@@ -1,5 +1,5 @@
-/* The x87, SSE and AVX registers. The kernel never touches them, so they stay live across entries
- * and are saved only when another thread takes the CPU or a notification frame needs them. XSAVE
+/* The x87, SSE and AVX registers. The kernel never uses them, so they stay live across entries.
+ * They are saved only when another thread takes the CPU or a notification is delivered. XSAVE
  * standard format where there is XSAVE, FXSAVE otherwise (SDM 13.4, 13.8). */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"

@@ -1,4 +1,4 @@
-/* This machine's ACPI tables, through the direct map; and switching it off. */
+/* The ACPI tables of this machine, through the direct map; and switching it off. */
 #include "machine/pc/acpi.h"
 
 #include "arch/x86_64/arch.h"

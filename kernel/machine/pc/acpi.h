@@ -11,7 +11,7 @@
 
 #define ISA_LINES 16
 
-/* Where, and in what manner, one of the old PC's interrupt lines arrives. */
+/* The place and manner in which one of the old PC's interrupt lines arrives. */
 struct acpi_isa_line {
 	uint32_t gsi;
 	bool level, active_low;
@@ -23,7 +23,7 @@ struct acpi_machine {
 	unsigned cpu_count;                /* 0: the tables do not say */
 	uint32_t io_apic; /* physical address of the one that serves line 0; 0: unknown */
 	struct acpi_isa_line
-		isa[ISA_LINES]; /* without a word of the tables: line n at n, by its edge */
+		isa[ISA_LINES]; /* without an entry in the tables: line n at n, edge-triggered */
 	uint64_t hpet;          /* physical address of its registers; 0: none */
 	/* Soft off: sleep type to both control ports; 0: no such port. */
 	bool can_power_off;
@@ -31,21 +31,21 @@ struct acpi_machine {
 	uint8_t smi_enable, sleep_type_a, sleep_type_b;
 };
 
-/* Reads `size` bytes of physical memory at `address`: NULL where there is nothing to read. Tables
- * are hostile: every address and length in them is checked, but their reader decides what memory
- * is. */
+/* Reads `size` bytes of physical memory at `address`; NULL where there is no memory to read. The
+ * tables are not trusted: every address and length in them is checked, and this function decides
+ * what is memory. */
 typedef const void *acpi_reach(uint64_t address, size_t size);
 
-/* `rsdp` is the physical address of the root pointer, 0 if the loader knew none. What cannot be
- * read is left as if nobody had said it. */
+/* `rsdp` is the physical address of the root pointer, 0 if the loader knew none. Tables that cannot
+ * be read count as missing. */
 void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine);
 
 extern struct acpi_machine acpi;
 
-/* The same of this machine, into `acpi`. The direct map must be there. */
+/* The same for this machine, into `acpi`. The direct map must exist. */
 void acpi_init(uint64_t rsdp, uint64_t ram_end);
 
-/* Returns if the machine does not switch off that way. */
+/* Switches off. Returns if the machine does not switch off that way. */
 void acpi_power_off(void);
 
 #endif

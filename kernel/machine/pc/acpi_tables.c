@@ -1,5 +1,5 @@
-/* Reading ACPI tables: see acpi.h. No interpreter: the one value that lives in bytecode, the sleep
- * type of soft off, is found by its name. */
+/* Reading ACPI tables: see acpi.h. There is no interpreter: the one value that is in bytecode, the
+ * sleep type of soft off, is found by its name. */
 #include "machine/pc/acpi.h"
 #include "core/string.h"
 

@@ -1,4 +1,4 @@
-/* Local APIC by memory (xAPIC) or by MSR (x2APIC), whichever the CPU has, and the first I/O APIC
+/* The local APIC by memory (xAPIC) or by MSR (x2APIC), as the CPU has it, and the first I/O APIC
  * for device lines, all of which go to CPU 0. */
 #include "machine/pc/apic.h"
 
@@ -85,9 +85,9 @@ static void local_write(unsigned offset, uint32_t value)
 static void send_command(uint32_t destination, uint32_t command)
 {
 	if (cpu_features.x2apic) {
-		/* This write does not wait for earlier stores to be seen, as one to the APIC's page
-		 * does: Intel SDM volume 3, "MSR Access in x2APIC Mode". Whoever is interrupted is
-		 * to find what it is told about. */
+		/* Unlike one to the APIC's page, this write does not wait for earlier stores to
+		 * become visible: Intel SDM volume 3, "MSR Access in x2APIC Mode". The interrupted
+		 * CPU has to see them. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(MSR_X2APIC + REG_ICR / 16, (uint64_t)destination << 32 | command);
 		return;
@@ -172,8 +172,8 @@ void apic_send_startup(uint32_t target, unsigned page)
 		(target == APIC_ALL_OTHERS ? ICR_ALL_OTHERS : 0) | ICR_STARTUP | page);
 }
 
-/* Each by its name: one that is starting, or was refused, may have no gate for it yet, and a triple
- * fault ends the machine before the report. */
+/* To each CPU by its id. One that is starting, or was left out, may have no gate for it yet, and a
+ * triple fault would end the machine before the report. */
 void cpus_interrupt_to_stop(void)
 {
 	unsigned self = cpu_id();

@@ -4,8 +4,8 @@
  * (QEMU -kernel and other virtual machine monitors), with EBX = physical address of hvm_start_info;
  * at boot_entry_multiboot when it knows Multiboot2 (GRUB, under BIOS and under UEFI alike), with
  * EAX = a magic number and EBX = physical address of the boot information. Static tables map the
- * first 4 GiB three times: where they are (identity, until the jump), at the direct map, and the
- * first GiB at the kernel's own base. kernel_map.c replaces them by tight ones.
+ * first 4 GiB at their own addresses (until the jump) and at the direct map, and the first GiB at
+ * the kernel's base. kernel_map.c replaces them by exact ones.
  */
 #include "arch/x86_64/asm.h"
 #include "machine/pc/multiboot.h"

@@ -2,12 +2,12 @@
  *
  * The counter's rate comes, in order, from: the hypervisor's timing leaf (CPUID 0x40000010); under
  * QEMU's TCG from the local APIC timer, whose clock there is exactly 1 GHz; on a bare machine the
- * processor's own word (CPUID 0x15); the HPET; the PIT.
+ * processor's own statement (CPUID 0x15); the HPET; the PIT.
  *
- * The counter is not trusted where a bare machine does not promise a constant rate (CPUID
- * 0x80000007), where smp.c sees one CPU's behind another's, or where the command line says
- * `clock=hpet`. Then time comes from the HPET, which only the kernel reads: the clock page says so
- * by nsPerTick 0, and programs ask Timer.now. Without an HPET a machine whose counters disagree
+ * The counter is not trusted where a bare machine does not claim a constant rate (CPUID
+ * 0x80000007), where smp.c sees one CPU's counter behind another's, or with the parameter
+ * `clock=hpet`. Time then comes from the HPET, which only the kernel reads. The clock page says so
+ * by nsPerTick 0, and programs call Timer.now. Without an HPET a machine whose counters disagree
  * runs on one CPU. */
 #include "machine/clock.h"
 
@@ -77,7 +77,7 @@ bool clock_distrust_tsc(const char *why)
 		return false;
 	}
 	log_printf("capos: %s; the clock is the HPET", why);
-	/* Before other CPUs and programs run: nobody reads the page meanwhile. */
+	/* Before other CPUs and programs run, so the page has no reader meanwhile. */
 	page->ns_base = clock_now_ns();
 	hpet_base = hpet_read();
 	page->ns_per_tick = 0;
@@ -114,8 +114,8 @@ struct sample {
 	uint64_t tsc, apic;
 };
 
-/* Both counters at one moment: of several tries the one that took least, since a virtual CPU may
- * lose its host CPU between any two reads. */
+/* Reads both counters at one moment: the fastest of several tries, since a virtual CPU may lose its
+ * host CPU between any two reads. */
 static struct sample sample_counters(void)
 {
 	struct sample best = { 0, 0 };
@@ -205,7 +205,7 @@ static uint64_t tsc_hz_by_processor(void)
 	return (uint64_t)r[2] * r[1] / r[0];
 }
 
-/* A hypervisor keeps the counter's rate constant, whether or not it says so. */
+/* A hypervisor keeps the counter's rate constant, whether or not it claims to. */
 static bool is_virtual(void)
 {
 	uint32_t r[4];
@@ -261,8 +261,8 @@ void timer_program(uint64_t deadline_ns)
 	uint64_t now = clock_now_ns();
 	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
 	if (wait_ns > NS_PER_S)
-		wait_ns = NS_PER_S; /* the counter is 32 bits, and a program's deadline may be any
-		                       number: wake once a second and look again */
+		wait_ns = NS_PER_S; /* the counter has 32 bits, and a program's deadline may be any
+		                       number: wake once a second and check again */
 	if (cpu_features.tsc_deadline) {
 		apic_timer_deadline(rdtsc() + scale(wait_ns, ticks_per_ns) + 1);
 		return;

@@ -1,5 +1,5 @@
-/* The event timer's main counter: a clock beside the CPUs', slow to read but one for all. IA-PC
- * HPET Specification 1.0a, 2.3. */
+/* The event timer's main counter: a clock shared by all CPUs, slow to read. IA-PC HPET
+ * Specification 1.0a, 2.3. */
 #ifndef CAPOS_MACHINE_PC_HPET_H
 #define CAPOS_MACHINE_PC_HPET_H
 

@@ -1,5 +1,5 @@
-/* A PC from its loader's word to its power switch. The parts are in the other files of this folder.
- */
+/* A PC from the loader's information to the power switch. The other files of this folder have the
+ * parts. */
 #include "machine/machine.h"
 
 #include "arch/x86_64/asm.h"

@@ -1,6 +1,6 @@
 /* Multiboot2 Specification, version 2.0, section 3.6: a total size, then tags of a type and a size,
  * each at a multiple of 8 bytes, the last of type 0. Tags of other types than those read here are
- * skipped. Every field is copied out before it is used: tags are not aligned as C would like. */
+ * skipped. Every field is copied before it is used, because tags are not aligned as C requires. */
 #include "machine/pc/multiboot.h"
 
 #include "core/string.h"
@@ -101,7 +101,7 @@ static const char *read_memory_map(const uint8_t *at, uint32_t size, struct boot
 	return NULL;
 }
 
-/* A screen of a kind that is not understood is no screen: the machine still has its serial port. */
+/* A screen of an unknown kind is ignored; the machine still has its serial port. */
 static void read_framebuffer(const uint8_t *at, uint32_t size, struct boot_info *boot)
 {
 	struct framebuffer_tag tag;

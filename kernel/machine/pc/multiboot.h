@@ -1,4 +1,4 @@
-/* The Multiboot2 boot protocol: what GRUB starts the kernel by, on PCs with BIOS and with UEFI. */
+/* The Multiboot2 boot protocol, by which GRUB starts the kernel on PCs with BIOS and with UEFI. */
 #ifndef CAPOS_MACHINE_PC_MULTIBOOT_H
 #define CAPOS_MACHINE_PC_MULTIBOOT_H
 

@@ -1,5 +1,5 @@
-/* The PVH boot protocol: what QEMU's -kernel and other virtual machine monitors start the kernel
- * by. */
+/* The PVH boot protocol, by which QEMU's -kernel and other virtual machine monitors start the
+ * kernel. */
 #ifndef CAPOS_MACHINE_PC_PVH_H
 #define CAPOS_MACHINE_PC_PVH_H
 

@@ -1,7 +1,6 @@
-/* Starting the other CPUs. ACPI's tables name them; without tables QEMU's firmware configuration
- * device (docs/specs/fw_cfg, item 5) says how many there are, and one broadcast wakes all; without
- * either the machine has one CPU as far as the kernel is concerned. They number themselves on the
- * trampoline. */
+/* Starting the other CPUs. ACPI's tables name them. Without tables QEMU's firmware configuration
+ * device (docs/specs/fw_cfg, item 5) gives their number, and one broadcast wakes all. Without
+ * either the kernel uses one CPU. The CPUs number themselves on the trampoline. */
 #include "machine/cpus.h"
 
 #include "machine/pc/acpi.h"
@@ -33,8 +32,8 @@ bool smp_trampoline_usable;
 extern char trampoline_start[], trampoline_end[];
 uint64_t ap_stacks[CAPOS_CPUS_MAX];
 
-/* How far a CPU is on its way. CPU 0 sets REFUSED when it has waited long enough, and the CPU sets
- * READY when its own state is complete: the one that replaces STARTING decides. */
+/* How far a CPU has started. CPU 0 sets LEFT_OUT when it has waited long enough, and the CPU sets
+ * READY when its own state is complete. The first of the two that replaces STARTING decides. */
 enum stage { STAGE_STARTING, STAGE_READY, STAGE_REFUSED };
 
 static uint32_t stages[CAPOS_CPUS_MAX]; /* enum stage; atomic */
@@ -60,7 +59,7 @@ unsigned cpus_possible(void)
 	return possible;
 }
 
-/* True for the one that decides. */
+/* True for the side that decides. */
 static bool stage_replace(unsigned id, uint32_t from, enum stage to)
 {
 	return __atomic_compare_exchange_n(
@@ -93,10 +92,10 @@ static void wait_ns(uint64_t ns)
 		cpu_relax();
 }
 
-/* Programs read the time-stamp counter without asking which CPU they are on, so all must agree:
- * before a CPU runs anything it stamps a shared word in turn with the others, many times, and a
- * stamp that is behind the one before it shows that they do not. Then time comes from elsewhere, or
- * the machine runs on one CPU. */
+/* Programs read the time-stamp counter on any CPU, so all counters must agree. Before a CPU runs
+ * anything it stamps a shared word in turn with the others, many times. A stamp behind the one
+ * before it shows that they do not agree. Time then comes from elsewhere, or the machine runs on
+ * one CPU. */
 #define COUNTER_STAMPS 500
 
 static uint32_t counter_lock;
@@ -122,7 +121,7 @@ static void arrive_late(uint64_t id)
 		wait_ns(late_ns);
 }
 
-/* Returns when CPU 0 has taken this one into the mask, and never if that did not wait so long. */
+/* Returns when CPU 0 has taken this CPU into the mask, and never if CPU 0 did not wait so long. */
 static void await_admission(unsigned id)
 {
 	bool ready = stage_replace(id, STAGE_STARTING, STAGE_READY);
@@ -163,9 +162,9 @@ static bool all_ready(unsigned count)
 	return true;
 }
 
-/* CPU 0 stamps along until the others are ready or have had their time. A CPU that is not ready by
- * then is refused for good, because everything that is counted by CPUs is made for those that are.
- */
+/* CPU 0 stamps too until the others are ready or have had their time. A CPU that is not ready by
+ * then is left out for good, because everything that is counted by CPUs is made for those that
+ * are. */
 static uint64_t admit_cpus(unsigned count)
 {
 	uint64_t ready = 1, limit = clock_now_ns() + START_TIMEOUT_NS;
@@ -182,7 +181,7 @@ static uint64_t admit_cpus(unsigned count)
 	return 1;
 }
 
-/* Firmware may keep CPUs switched off: where it names those to use, only they are woken. */
+/* Firmware may keep CPUs switched off. Where it names those to use, only they are woken. */
 static void wake_cpus(void)
 {
 	const uint32_t everyone = APIC_ALL_OTHERS, self = percpus[0].apic_id;
