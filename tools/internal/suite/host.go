@@ -244,11 +244,11 @@ func (s *suite) modelSteps() []step {
 	}
 	script := filepath.Join(s.root, "models", "run.sh")
 	return []step{
-		{name: "models/short", cpus: 1,
+		{name: "models/short", cpus: 1, long: true,
 			run: func(ctx context.Context) []check {
 				return s.runScript(ctx, "models", script, "--short")
 			}},
-		{name: "models/all", cpus: 1, full: true,
+		{name: "models/all", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {
 				return s.runScript(ctx, "models", script)
 			}},

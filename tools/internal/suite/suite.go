@@ -40,6 +40,7 @@ type step struct {
 	name string
 	cpus int  // host CPUs that it keeps busy, at least 1
 	full bool // not in the share for continuous integration
+	long bool // takes minutes, and one CPU: it begins early
 	run  func(ctx context.Context) []check
 	// in place of run: judges what the others have found, once they all are through
 	last func(ctx context.Context, results []StepResult) []check
@@ -249,8 +250,9 @@ type runner struct {
 	last    time.Time // when something was printed
 }
 
-// runAll runs the steps, several at once as long as they fit the CPUs, each started in its order.
-// Build steps run alone.
+// runAll runs the steps, several at once as long as they fit the CPUs. Builds run first, one by
+// one. Then each free CPU gets the first step that fits, so that none idles beside a step that
+// waits for all of them; what is known to take long begins first.
 func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []StepResult {
 	r := &runner{s: s, total: len(steps), free: cpus, running: map[string]time.Time{},
 		last: time.Now()}
@@ -259,21 +261,19 @@ func (s *suite) runAll(ctx context.Context, steps []step, cpus int) []StepResult
 	defer close(done)
 	go r.beat(done)
 	var all sync.WaitGroup
-	for _, st := range steps {
-		if st.last != nil {
-			continue
-		}
-		need := min(max(st.cpus, 1), cpus)
-		r.begin(st.name, need)
-		all.Go(func() { r.end(runStep(ctx, st), need) })
+	judges := func(st step) bool { return st.last != nil }
+	for waiting := inOrder(slices.DeleteFunc(slices.Clone(steps), judges)); len(waiting) > 0; {
+		var st step
+		st, waiting = r.begin(waiting, cpus)
+		all.Go(func() { r.end(runStep(ctx, st), st.need(cpus)) })
 	}
 	all.Wait()
 	for _, st := range steps {
-		if st.last != nil {
+		if judges(st) {
 			found := slices.Clone(r.results)
 			st.run = func(ctx context.Context) []check { return st.last(ctx, found) }
-			r.begin(st.name, 1)
-			r.end(runStep(ctx, st), 1)
+			st, _ = r.begin([]step{st}, cpus)
+			r.end(runStep(ctx, st), st.need(cpus))
 		}
 	}
 	return r.results
@@ -296,16 +296,45 @@ func (r *runner) beat(done <-chan struct{}) {
 	}
 }
 
-// begin waits for room and takes it.
-func (r *runner) begin(name string, cpus int) {
+// begin waits until there is room for one of the steps, takes it and gives the step and the rest.
+func (r *runner) begin(waiting []step, cpus int) (st step, rest []step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.free < cpus {
+	for {
+		for i, st := range waiting {
+			if st.need(cpus) > r.free {
+				if st.group() == "build" {
+					break // what comes after it needs it
+				}
+				continue
+			}
+			r.free -= st.need(cpus)
+			r.running[st.name] = time.Now()
+			return st, slices.Delete(waiting, i, i+1)
+		}
 		r.room.Wait()
 	}
-	r.free -= cpus
-	r.running[name] = time.Now()
 }
+
+// inOrder gives the order in which steps are started: as they come, but builds first, then what
+// takes long on one CPU.
+func inOrder(steps []step) []step {
+	order := slices.Clone(steps)
+	rank := func(st step) int {
+		switch {
+		case st.group() == "build":
+			return 0
+		case st.long:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(order, func(a, b step) int { return rank(a) - rank(b) })
+	return order
+}
+
+// need is how many of so many CPUs a step keeps busy.
+func (st *step) need(cpus int) int { return min(max(st.cpus, 1), cpus) }
 
 // end takes a step's result and gives its room back.
 func (r *runner) end(result StepResult, cpus int) {

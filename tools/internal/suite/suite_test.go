@@ -1,12 +1,15 @@
 package suite
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"capos.dev/tools/internal/batch"
 )
@@ -144,5 +147,73 @@ func TestWithoutProgress(t *testing.T) {
 	if got := withoutProgress("capos: building kernel ...\n" + leak +
 		"capos: building kernel took 0.8 s\n"); got != leak {
 		t.Errorf("%q", got)
+	}
+}
+
+// heldSteps are steps that go on until they are released.
+type heldSteps struct {
+	t       *testing.T
+	cpus    int
+	mu      sync.Mutex
+	begun   []string
+	busy    int
+	release map[string]chan struct{}
+}
+
+func (h *heldSteps) hold(st step) step {
+	released := make(chan struct{})
+	h.release[st.name] = released
+	st.run = func(context.Context) []check {
+		h.mu.Lock()
+		h.begun = append(h.begun, st.name)
+		if h.busy += st.need(h.cpus); h.busy > h.cpus {
+			h.t.Errorf("%d CPUs are busy with %s", h.busy, st.name)
+		}
+		h.mu.Unlock()
+		<-released
+		h.mu.Lock()
+		h.busy -= st.need(h.cpus)
+		h.mu.Unlock()
+		return single(st.name, nil, "")
+	}
+	return st
+}
+
+// await waits until exactly these have begun, and ends one of them.
+func (h *heldSteps) await(end string, want ...string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		h.mu.Lock()
+		got := slices.Sorted(slices.Values(h.begun))
+		h.mu.Unlock()
+		if slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			close(h.release[end])
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatalf("begun are %q, expected %q", got, want)
+		}
+	}
+}
+
+// Builds come first and alone; no CPU idles while a step fits it, and none has two steps.
+func TestStepsFillTheCPUs(t *testing.T) {
+	h := &heldSteps{t: t, cpus: 2, release: map[string]chan struct{}{}}
+	var steps []step
+	for _, st := range []step{{name: "build/kernel", cpus: 9}, {name: "a/one", cpus: 1},
+		{name: "a/two", cpus: 2}, {name: "a/three", cpus: 1},
+		{name: "b/long", cpus: 1, long: true}} {
+		steps = append(steps, h.hold(st))
+	}
+	done := make(chan []StepResult)
+	go func() { done <- (&suite{}).runAll(t.Context(), steps, h.cpus) }()
+	h.await("build/kernel", "build/kernel")
+	h.await("a/one", "build/kernel", "b/long", "a/one")
+	// a/two does not fit, a/three does
+	h.await("a/three", "build/kernel", "b/long", "a/one", "a/three")
+	close(h.release["b/long"])
+	h.await("a/two", "build/kernel", "b/long", "a/one", "a/three", "a/two")
+	if results := <-done; len(results) != len(steps) {
+		t.Errorf("%d results", len(results))
 	}
 }
