@@ -4,7 +4,8 @@
  *         kernel/sched/wait.c: wait_decide, wait_block
  *         kernel/sched/sched.c: sched_block, sched_wake, timer_arm, timer_cancel, expire_deadlines
  *         kernel/sched/thread.c: thread_notify, thread_kill (the part that ends waits)
- *         kernel/mm/aspace.c: zap (hide, flush, drain, free); kernel/mm/populate.c: aspace_fault
+ *         kernel/mm/aspace.c: zap (hide, flush, free), drain_waiters
+ *         kernel/mm/populate.c: aspace_fault
  *
  * Bounds: a thread parks once on one word and sleeps once afterwards. Four causes may end the park:
  * an unparker that changes the word and wakes one thread for each parker; an unmap; a notification
@@ -312,13 +313,12 @@ proctype unmapper()
 	:: present -> flush()
 	:: else
 	fi;
+	/* The lock may be free while waiters are drained, but nobody can map the range. */
+	atomic { frame_freed = true; mapped = false };
 #ifndef BROKEN_2
 	drain();
 #endif
-	atomic {
-		frame_freed = true; mapped = false; aspace_lock = 0; unmapped = true;
-		assert(empty(queue))
-	}
+	atomic { aspace_lock = 0; unmapped = true; assert(empty(queue)) }
 }
 
 active proctype finish()

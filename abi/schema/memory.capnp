@@ -43,8 +43,8 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range (ring, CapSet, clock, boot image)
-  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
-  #   address space, or as many of these as there may be
+  # noMemory: the range is in the middle of a reservation or mapping, and there is no memory for the
+  #   kernel's record of the second part, or as many records as there may be; or as for decommit
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Changes what the program may do with committed pages. With prot 0 contents and frames stay; a
   # later protect shows them again.
@@ -58,8 +58,8 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # notCommitted: part of the range is reserved only
   # protectionDenied: prot is writable and executable, or more than the pages were mapped with
   #   allow; or the kernel placed a page of the range
-  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
-  #   address space, or as many of these as there may be
+  # noMemory: a whole GiB was committed demand-zero at once, the range begins or ends in a part of
+  #   it that was never touched, and there is no memory for a page table
   reserve @3 (hint :UInt64, size :UInt64) -> (addr :UInt64);
   # Takes address space only: no memory is charged.
   # hint: where the range is to begin, a multiple of pageSize; 0: the kernel chooses
@@ -94,12 +94,13 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range
-  # noMemory: the range cuts a region, and there is no memory for the kernel's records of the
-  #   address space, or as many of these as there may be
+  # noMemory: the range begins or ends inside a mapping of a MemoryObject, which is cut, and there
+  #   is no memory for the kernel's records of the address space; or as for protect
   query @6 (addr :UInt64) -> (info :Data);
   # Tells what an address is for.
   # addr: any address of the user half
-  # info: RegionInfo of the region around the address, or of the gap
+  # info: RegionInfo of the pages around the address that are like it, or of the gap. It may be of
+  #   no one moment when other threads change these pages meanwhile
   # outOfRange: addr is not below userTop
   # badAddress: info cannot be written
   usage @7 () -> (usage :Data);
@@ -119,7 +120,7 @@ enum RegionState {
 
 struct RegionInfo $C.fixed(64) {
   start @0 :UInt64;
-  size @1 :UInt64;            # bytes, up to the next region with other properties
+  size @1 :UInt64;            # bytes, up to the next page with other properties
   state @2 :UInt32;           # RegionState
   prot @3 :UInt32;
   residentPages @4 :UInt64;   # pages that have a frame
@@ -189,6 +190,4 @@ interface MemoryObject @0xd4e6f8010c3d5e7f {
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is no mapping of this object, or another thread is taking it away
   # protectionDenied: prot is writable and executable
-  # noMemory: the range cuts a mapping, and there is no memory for the kernel's records of the
-  #   address space, or as many of these as there may be
 }

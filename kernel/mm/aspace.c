@@ -1,11 +1,13 @@
 /* Address spaces: the methods that change what an address is for.
  *
  * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range
- * is checked, then everything the change needs is obtained (region nodes, charges, reserved frames,
- * page tables), and only then is anything changed: from there on nothing can fail. References to
- * memory objects are dropped after the lock. What is taken away may be large: it goes in steps,
- * with the lock free in between. models/park.pml and models/tlb.pml model what takes mappings away.
- */
+ * is checked, then everything the change needs is obtained (region nodes, charges, reserved, page
+ * tables), and only then is anything changed: from there on nothing can fail. Decommit and protect
+ * need none of these in reserved memory. References to memory objects are dropped after the lock.
+ *
+ * Ranges may be large: each walk goes in steps, with the lock free in between. Meanwhile the change
+ * is known to the space (struct change), and other changes of the range are refused or wait.
+ * models/park.pml and models/tlb.pml model what takes mappings away. */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"
@@ -24,9 +26,11 @@
 #define SEARCH_BASE 0x20000000ul
 #define USER_BASE 0x10000ul
 
-/* What is taken away at a time, in tables of 512 pages and in 2 MiB pages: some hundred thousand
- * instructions. */
+/* What is done at a time, some hundred thousand instructions: tables of 512 pages and 2 MiB pages
+ * walked, regions looked at, pieces of a query. */
 #define STEP_TABLES 16u
+#define STEP_REGIONS 1024u
+#define STEP_PIECES 128u
 
 /* ---- arguments ---- */
 
@@ -65,60 +69,173 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 	return STATUS_OK;
 }
 
+/* ---- changes that take more than one step ---- */
+
+/* References that a change drops are kept until the lock is free. */
+#define RELEASES_MAX 32u
+
+/* On the stack of the thread that makes the change. */
+struct change {
+	struct aspace *space;
+	uint64_t start, end;
+	bool removal;          /* to others the range is not reserved from the start */
+	bool listed;           /* it has paused */
+	struct list_node node; /* on space->changes, once listed */
+	struct memory_object *releases[RELEASES_MAX];
+	unsigned release_count;
+};
+
+/* What is under way somewhere in the range; NULL: nothing. */
+static const struct change *change_within(const struct aspace *space, uint64_t start, uint64_t end)
+{
+	list_for_each (node, &space->changes) {
+		const struct change *other = container_of(node, struct change, node);
+		if (other->start < end && start < other->end)
+			return other;
+	}
+	return NULL;
+}
+
+bool aspace_leaving(const struct aspace *space, uint64_t address)
+{
+	const struct change *change = change_within(space, address, address + 1);
+
+	return change && change->removal;
+}
+
+/* Takes the lock, which change_end releases. NOT_RESERVED: the range is being taken away. */
+static status_t change_begin(
+	struct change *change, struct aspace *space, uint64_t start, uint64_t end, bool removal)
+{
+	change->space = space;
+	change->start = start;
+	change->end = end;
+	change->removal = removal;
+	change->listed = false;
+	change->release_count = 0;
+	spin_lock(&space->lock);
+	if (__builtin_expect(list_empty(&space->changes), 1))
+		return STATUS_OK;
+	const struct change *other;
+	while ((other = change_within(space, start, end)) != NULL) {
+		if (other->removal)
+			return STATUS(NOT_RESERVED);
+		status_t status =
+			wait_queue_wait(&space->change_waiters, &space->lock, DEADLINE_NONE, false);
+		VERIFY(status == STATUS_OK);
+	}
+	return STATUS_OK;
+}
+
+static void change_unlock(struct change *change)
+{
+	spin_unlock(&change->space->lock);
+	while (change->release_count) {
+		struct memory_object *object = change->releases[--change->release_count];
+		object_release(memory_object_header(object));
+	}
+}
+
+/* Lets interrupts in and others run. Regions that are not marked as leaving may be others
+ * afterwards. */
+static void change_pause(struct change *change)
+{
+	struct aspace *space = change->space;
+
+	if (!change->listed)
+		list_push_back(&space->changes, &change->node);
+	change->listed = true;
+	change_unlock(change);
+	sched_preemption_point();
+	spin_lock(&space->lock);
+}
+
+static void change_end(struct change *change)
+{
+	struct aspace *space = change->space;
+
+	if (change->listed) {
+		list_remove(&change->node);
+		wait_queue_wake(&space->change_waiters, UINT32_MAX);
+	}
+	change_unlock(change);
+}
+
+/* The region's object will be released. There must be room. */
+static void change_release(struct change *change, struct region *region)
+{
+	if (region->object)
+		change->releases[change->release_count++] = region->object;
+	region->object = NULL;
+}
+
 /* ---- what is there, and cutting it at the edges of a range ---- */
 
 struct wanted {
 	bool kernel;                        /* pinned regions may be changed too */
-	bool committed;                     /* reserved is not enough */
-	uint32_t prot;                      /* regions of state object must allow this */
+	uint32_t prot;                      /* foreign regions must allow this */
 	const struct memory_object *object; /* only mappings of this one; NULL: anything */
 };
 
 /* The regions a change is about: from the one around `start` to the one around end - 1. */
 struct extent {
-	uint64_t start, end;
 	struct region *first, *last;
+	bool foreign; /* some are another owner's */
 	struct region
-		*upper[2]; /* nodes for cutting at start and end; NULL: no region crosses there */
+		*upper[2]; /* nodes for cutting at start and end; NULL: no region is cut there */
 };
 
-#define for_each_region(region, extent)                                                        \
-	for (struct region *region = (extent)->first; region && region->start < (extent)->end; \
-		region = region_next(region))
-
-/* Finds the regions of [start, end), all of it, and refuses those that are not wanted. */
-static status_t extent_check(const struct aspace *space, uint64_t start, uint64_t end,
-	const struct wanted *wanted, struct extent *extent)
+static status_t region_check(const struct region *region, const struct wanted *wanted)
 {
-	struct region *region = region_at(&space->regions, start);
-
-	*extent = (struct extent){ .start = start, .end = end, .first = region };
-	for (uint64_t at = start; at < end; at = region->end, region = region_next(region)) {
-		if (!region || region->start > at || region->leaving ||
-			(wanted->object && region->object != wanted->object))
-			return STATUS(NOT_RESERVED);
-		if (region->pinned && !wanted->kernel)
-			return STATUS(PROTECTION_DENIED);
-		if (wanted->committed && region->state == CAPOS_REGION_STATE_RESERVED)
-			return STATUS(NOT_COMMITTED);
-		if (region->state == CAPOS_REGION_STATE_OBJECT &&
-			(wanted->prot & ~region->prot_max))
-			return STATUS(PROTECTION_DENIED);
-		extent->last = region;
-	}
+	if (wanted->object && region->object != wanted->object)
+		return STATUS(NOT_RESERVED);
+	if (region->pinned && !wanted->kernel)
+		return STATUS(PROTECTION_DENIED);
+	if (region->foreign && (wanted->prot & ~region->prot_max))
+		return STATUS(PROTECTION_DENIED);
 	return STATUS_OK;
 }
 
-/* Obtains the nodes that cutting takes. */
-static bool extent_prepare(const struct aspace *space, struct extent *extent)
+/* Finds the regions of the change's range, all of it, and refuses those that are not wanted. */
+static status_t extent_check(
+	struct change *change, const struct wanted *wanted, struct extent *extent)
 {
-	const bool crossed[2] = { extent->start > extent->first->start,
-		extent->last->end > extent->end };
+	const struct rbtree *regions = &change->space->regions;
+	struct region *region = region_at(regions, change->start);
+	unsigned seen = 0;
+
+	*extent = (struct extent){ .first = region };
+	for (uint64_t at = change->start; at < change->end; region = region_next(region)) {
+		if (++seen % STEP_REGIONS == 0) {
+			change_pause(change);
+			region = region_at(regions, at);
+		}
+		if (!region || region->start > at)
+			return STATUS(NOT_RESERVED);
+		status_t status = region_check(region, wanted);
+		if (status != STATUS_OK)
+			return status;
+		extent->foreign |= region->foreign;
+		extent->last = region;
+		at = region->end;
+	}
+	if (seen >= STEP_REGIONS)
+		extent->first = region_at(regions, change->start);
+	return STATUS_OK;
+}
+
+/* Obtains the nodes for cutting foreign regions at the edges, which become reserved memory. */
+static bool extent_prepare(const struct change *change, struct extent *extent)
+{
+	const bool crossed[2] = {
+		change->start > extent->first->start && extent->first->foreign,
+		extent->last->end > change->end && extent->last->foreign,
+	};
 
 	for (unsigned i = 0; i < 2; i++) {
 		if (!crossed[i])
 			continue;
-		if (space->region_count + 2 <= REGIONS_MAX)
+		if (change->space->region_count + 2 <= REGIONS_MAX)
 			extent->upper[i] = kmem_alloc(sizeof(struct region));
 		if (!extent->upper[i]) {
 			kmem_free(extent->upper[0]);
@@ -134,70 +251,108 @@ static void extent_cancel(struct extent *extent)
 	kmem_free(extent->upper[1]);
 }
 
-/* Cuts: from now on the extent's regions are exactly the range. */
-static void extent_cut(struct aspace *space, struct extent *extent)
+/* Cuts where nodes were obtained for it. */
+static void extent_cut(const struct change *change, struct extent *extent)
 {
+	struct aspace *space = change->space;
+
 	if (extent->upper[0]) {
-		region_split(&space->regions, extent->first, extent->start, extent->upper[0]);
+		region_split(&space->regions, extent->first, change->start, extent->upper[0]);
 		if (extent->last == extent->first)
 			extent->last = extent->upper[0];
 		extent->first = extent->upper[0];
 		space->region_count++;
 	}
 	if (extent->upper[1]) {
-		region_split(&space->regions, extent->last, extent->end, extent->upper[1]);
+		region_split(&space->regions, extent->last, change->end, extent->upper[1]);
 		space->region_count++;
 	}
 }
 
-/* Joins neighbours that have become alike; the extent is of no use afterwards. */
-static void extent_join(struct aspace *space, struct extent *extent)
-{
-	space->region_count -= region_merge(&space->regions, extent->first, extent->end);
-}
-
+/* Joins a region with neighbours that have become like it. */
 static void region_join(struct aspace *space, struct region *region)
 {
 	space->region_count -= region_merge(&space->regions, region, region->end);
 }
 
-/* ---- providing for pages that are about to get entries ---- */
+/* ---- blocks that cross the edges of a range ---- */
 
-struct provision {
-	uint64_t pages; /* reserved and charged */
-	struct paging_need need;
-	struct table_pool pool;
-};
+#define PROT_NONE_AT_ALL 8u /* no entry has this protection */
 
-/* Charges the pages and reserves their frames; then provision_tables, or provision_cancel. */
-static bool provision_pages(struct aspace *space, struct provision *provision, uint64_t pages)
+/* A block that crosses the address and has another protection becomes a table. False: memory is
+ * short, and the block was a bare one. */
+static bool split_edge(struct aspace *space, uint64_t address, uint32_t prot)
 {
-	*provision = (struct provision){ 0 };
-	if (!frames_reserve(pages))
-		return false;
-	if (!ledger_charge(space->ledger, pages)) { /* second: what the machine refuses must not
-		                                       count as the process's peak */
-		frames_unreserve(pages);
-		return false;
+	unsigned level;
+	uint64_t *slot = paging_find(space->root, address, &level);
+
+	while (level > 1 && *slot && paging_prot(*slot) != prot) {
+		uint64_t size = PAGE_SIZE << 9 * (level - 1), base = address & ~(size - 1);
+		bool present = *slot & PAGING_PRESENT;
+		if (base == address)
+			return true;
+		if (!paging_split_entry(slot, level))
+			return false;
+		space->table_frames++;
+		if (present)
+			tlb_flush_range(space, base, base + size);
+		slot = paging_find(space->root, address, &level);
 	}
-	provision->pages = pages;
 	return true;
 }
 
+static bool split_edges(const struct change *change, uint32_t prot)
+{
+	unsigned level;
+
+	/* Within one table, which is what most ranges are, no block crosses an edge. */
+	if (!((change->start ^ (change->end - 1)) & ~(LARGE_PAGE_SIZE - 1))) {
+		paging_find(change->space->root, change->start, &level);
+		if (level == 1)
+			return true;
+	}
+	return split_edge(change->space, change->start, prot) &&
+		(change->end == CAPOS_USER_TOP || split_edge(change->space, change->end, prot));
+}
+
+/* ---- providing for pages that are about to get entries ---- */
+
+struct provision {
+	uint64_t pages;  /* reserved and charged */
+	size_t reserved; /* for tables in the place of blocks */
+	size_t tables;   /* that were put in the pool */
+	struct table_pool pool;
+};
+
 static void provision_cancel(struct aspace *space, struct provision *provision)
 {
-	frames_unreserve(provision->pages);
+	table_pool_drain(&provision->pool);
+	frames_unreserve(provision->pages + provision->reserved);
 	ledger_uncharge(space->ledger, provision->pages);
 }
 
-/* The tables that were counted. Cancels the provision when they are not to be had. */
-static bool provision_tables(struct aspace *space, struct provision *provision)
+/* Charges and reserved the pages, and obtains what the survey says of tables. */
+static bool provide(struct change *change, uint64_t pages, const struct paging_survey *survey,
+	struct provision *provision)
 {
-	if (frames_reserve(provision->need.large_blocks)) {
-		if (table_pool_fill(&provision->pool, provision->need.tables))
-			return true;
-		frames_unreserve(provision->need.large_blocks);
+	struct aspace *space = change->space;
+	bool steps =
+		paging_step(space->root, change->start, change->end, STEP_TABLES) != change->end;
+
+	*provision = (struct provision){
+		.pages = pages,
+		.reserved = survey->reserved,
+		.tables = survey->tables + (change->listed || steps ? PAGING_EDGE_TABLES : 0),
+	};
+	if (pages + survey->reserved && !frames_reserve(pages + survey->reserved))
+		return false;
+	if (pages && !ledger_charge(space->ledger, pages)) {
+		/* second: what the machine refuses must not count as the process's peak */
+		frames_unreserve(pages + survey->reserved);
+		return false;
 	}
+	if (table_pool_fill(&provision->pool, provision->tables))
+		return true;
 	provision_cancel(space, provision);
 	return false;
 }
@@ -206,8 +361,39 @@ static bool provision_tables(struct aspace *space, struct provision *provision)
  * much. */
 static void provision_finish(struct aspace *space, struct provision *provision)
 {
-	space->table_frames += provision->need.tables - provision->pool.count;
+	space->table_frames += provision->tables - provision->pool.count;
 	table_pool_drain(&provision->pool);
+}
+
+/* ---- walks in steps ---- */
+
+static void survey_range(struct change *change, uint64_t fill, struct paging_survey *survey)
+{
+	paddr_t root = change->space->root;
+
+	for (uint64_t at = change->start, stop;; at = stop) {
+		stop = paging_step(root, at, change->end, STEP_TABLES);
+		paging_survey(root, at, stop, fill, survey);
+		if (stop == change->end)
+			return;
+		change_pause(change);
+	}
+}
+
+static void apply_range(
+	struct change *change, uint32_t prot, uint64_t fill, uint64_t step, struct table_pool *pool)
+{
+	paddr_t root = change->space->root;
+
+	for (uint64_t at = change->start, stop;; at = stop) {
+		stop = paging_step(root, at, change->end, STEP_TABLES);
+		if (paging_apply(root, at, stop, prot, fill + (step ? at - change->start : 0), step,
+			    pool))
+			tlb_flush_range(change->space, at, stop);
+		if (stop == change->end)
+			return;
+		change_pause(change);
+	}
 }
 
 /* ---- choosing addresses ---- */
@@ -253,129 +439,145 @@ static void region_add(
 		space->search_hint = region->end;
 }
 
-static struct region *region_new(uint32_t state, uint32_t prot)
-{
-	struct region *region = kmem_alloc(sizeof(*region));
-
-	if (region) {
-		region->state = (uint8_t)state;
-		region->prot = (uint8_t)(prot & PROT_MASK);
-		region->prot_max = PROT_MASK;
-	}
-	return region;
-}
-
 /* ---- taking away ---- */
 
-static void extent_mark(const struct extent *extent, bool leaving)
-{
-	for_each_region (region, extent)
-		region->leaving = leaving;
-}
-
-/* Ends the waits on words that are gone. */
-static void drain_waiters(struct aspace *space, uint64_t start, uint64_t end)
-{
-	/* After the flush: a waiter not counted yet reads its word later and finds it gone. */
-	if (__atomic_load_n(&space->park_waiters, __ATOMIC_SEQ_CST))
-		park_drain(space, start, end);
-}
-
-/* A 2 MiB entry that crosses the address becomes a table. */
-static void split_edge(struct aspace *space, uint64_t address)
-{
-	if (paging_split(space->root, address, &space->table_frames)) {
-		uint64_t base = address & ~(LARGE_PAGE_SIZE - 1);
-		tlb_flush_range(space, base, base + LARGE_PAGE_SIZE);
-	}
-}
-
-static void split_edges(struct aspace *space, uint64_t start, uint64_t end)
-{
-	split_edge(space, start);
-	split_edge(space, end);
-}
-
-/* All frames, reservations and tables of the range go back. So does the charge for demand-zero
- * pages; that for committed ones is the caller's. */
+/* All frames, reserved, charges and tables of the range go back. No block crosses its edges. */
 static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
 
-	split_edges(space, start, end);
 	if (paging_hide(space->root, start, end))
 		tlb_flush_range(space, start, end);
-	drain_waiters(space, start, end);
 	paging_clear(space->root, start, end, &cleared);
 	space->resident_pages -= cleared.resident;
 	space->table_frames -= cleared.tables;
-	ledger_uncharge(space->ledger, cleared.demand_zero);
+	if (cleared.charged)
+		ledger_uncharge(space->ledger, cleared.charged);
 }
 
-/* All pages of the extent, which is cut, go in steps. Between them the lock is free, interrupts
- * come in and others run; the extent stays what it is, for its regions are marked. */
-static void zap_extent(struct aspace *space, const struct extent *extent)
+/* Ends the waits on words that are gone. */
+static void drain_waiters(struct change *change, uint64_t start, uint64_t end)
 {
-	uint64_t at = extent->start, stop = paging_step(space->root, at, extent->end, STEP_TABLES);
+	/* After the flush: a waiter not counted yet reads its word later and finds it gone. */
+	if (__atomic_load_n(&change->space->park_waiters, __ATOMIC_SEQ_CST))
+		while (park_drain(change->space, start, end))
+			change_pause(change);
+}
 
-	zap(space, at, stop);
-	if (stop == extent->end)
-		return; /* one step, as nearly always */
-	extent_mark(extent, true);
-	while (stop < extent->end) {
-		spin_unlock(&space->lock);
-		sched_preemption_point();
-		spin_lock(&space->lock);
-		at = stop;
-		stop = paging_step(space->root, at, extent->end, STEP_TABLES);
-		zap(space, at, stop);
+static void zap_range(struct change *change)
+{
+	if (paging_empty(change->space->root, change->start, change->end))
+		return;
+	for (uint64_t at = change->start, stop;; at = stop) {
+		stop = paging_step(change->space->root, at, change->end, STEP_TABLES);
+		zap(change->space, at, stop);
+		drain_waiters(change, at, stop);
+		if (stop == change->end)
+			return;
+		change_pause(change);
 	}
-	extent_mark(extent, false);
 }
 
-/* What a region meant for the ledgers and its object ends; its frames are gone already. */
-static void region_uncommit(struct aspace *space, struct region *region)
+/* All whole regions that begin in [first, change->end) become one. Others find the addresses taken
+ * until that one is removed too, however long it takes. */
+static void regions_absorb(struct change *change, struct region *first)
 {
-	if (region->state == CAPOS_REGION_STATE_COMMITTED)
-		ledger_uncharge(space->ledger, region_pages(region));
-	if (region->object)
-		object_release(memory_object_header(region->object));
-}
+	struct aspace *space = change->space;
+	struct region *next;
+	unsigned absorbed = 0;
 
-/* Takes regions out of the space: from `region` on those that begin before end. */
-static void regions_remove(struct aspace *space, struct region *region, uint64_t end)
-{
-	for (struct region *next; region && region->start < end; region = next) {
-		next = region_next(region);
-		rbtree_remove(&space->regions, &region->node);
+	first->leaving = true;
+	change_release(change, first);
+	while ((next = region_next(first)) != NULL && next->end <= change->end) {
+		if (change->release_count == RELEASES_MAX || ++absorbed % STEP_REGIONS == 0) {
+			change_pause(change);
+			continue;
+		}
+		change_release(change, next);
+		first->end = next->end;
+		rbtree_remove(&space->regions, &next->node);
 		space->region_count--;
-		space->reserved_pages -= region_pages(region);
-		region_uncommit(space, region);
-		kmem_free(region);
+		kmem_free(next);
 	}
+}
+
+/* What is left of a region after a part of it was removed. */
+static void region_stays(struct change *change, struct region *region)
+{
+	region->leaving = false;
+	if (change->listed) /* it may have got neighbours like it meanwhile */
+		region_join(change->space, region);
+}
+
+/* Takes the range out of the regions of the extent. upper: for the second half of a region in the
+ * middle of which the range is, else NULL. */
+static void regions_remove(struct change *change, struct extent *extent, struct region *upper)
+{
+	struct aspace *space = change->space;
+	struct region *first = extent->first, *last = extent->last, *whole = first;
+	uint64_t pages = (change->end - change->start) / PAGE_SIZE;
+
+	if (upper) {
+		region_split(&space->regions, first, change->end, upper);
+		space->region_count++;
+		last = upper;
+	}
+	bool before = first->start<change->start, after = last->end> change->end;
+	if (before)
+		whole = region_next(first);
+	whole = whole && whole->end <= change->end ? whole : NULL;
+	if (whole)
+		regions_absorb(change, whole);
+	if (before) {
+		first->end = change->start;
+		region_stays(change, first);
+	}
+	if (after) {
+		region_begin_at(last, change->end);
+		region_stays(change, last);
+	}
+	if (whole) {
+		rbtree_remove(&space->regions, &whole->node);
+		space->region_count--;
+		kmem_free(whole);
+	}
+	space->reserved_pages -= pages;
 }
 
 static status_t unmap(
 	struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
 {
+	struct change change;
 	struct extent extent;
+	struct region *upper = NULL;
 	status_t status = check_range(address, &size);
 	if (status != STATUS_OK)
 		return status;
 
-	uint64_t end = address + size;
-	spin_lock(&space->lock);
-	status = extent_check(space, address, end, wanted, &extent);
-	if (status == STATUS_OK && !extent_prepare(space, &extent))
-		status = STATUS(NO_MEMORY);
-	if (status == STATUS_OK) {
-		extent_cut(space, &extent);
-		zap_extent(space, &extent);
-		regions_remove(space, extent.first, end);
-		if (space->search_hint == end)
-			space->search_hint = address;
+	status = change_begin(&change, space, address, address + size, true);
+	if (status == STATUS_OK)
+		status = extent_check(&change, wanted, &extent);
+	if (status != STATUS_OK)
+		goto out;
+	status = STATUS(NO_MEMORY);
+	if (extent.first->start < change.start && extent.first->end > change.end) {
+		if (space->region_count < REGIONS_MAX)
+			upper = kmem_alloc(sizeof(*upper));
+		if (!upper)
+			goto out;
 	}
-	spin_unlock(&space->lock);
+	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
+		kmem_free(upper);
+		goto out;
+	}
+	extent.first->leaving = extent.last->leaving = true; /* nothing joins them */
+	zap_range(&change);
+	regions_remove(&change, &extent, upper);
+	if (space->search_hint == change.end)
+		space->search_hint = change.start;
+	status = STATUS_OK;
+out:
+	change_end(&change);
 	return status;
 }
 
@@ -395,64 +597,69 @@ status_t aspace_unmap_object(
 	return unmap(space, address, size, &(struct wanted){ .object = object });
 }
 
+/* The foreign regions of the range, which are cut and whose pages are gone, become reserved
+ * memory. */
+static void regions_uncommit(struct change *change)
+{
+	struct rbtree *regions = &change->space->regions;
+	struct region *region;
+	unsigned seen = 0;
+
+	for (uint64_t at = change->start; at < change->end; at = region->end) {
+		if (change->release_count == RELEASES_MAX || ++seen % STEP_REGIONS == 0)
+			change_pause(change);
+		region = region_at(regions, at);
+		if (!region->foreign)
+			continue;
+		change_release(change, region);
+		region->foreign = region->leaving = false;
+		region->prot_max = PROT_MASK;
+		region->backing = 0;
+		region_join(change->space, region);
+		region = region_at(regions, at);
+	}
+}
+
 status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 {
+	struct change change;
 	struct extent extent;
 	status_t status = check_range(address, &size);
 	if (status != STATUS_OK)
 		return status;
 
-	uint64_t end = address + size;
-	spin_lock(&space->lock);
-	status = extent_check(space, address, end, &(struct wanted){ .kernel = false }, &extent);
-	if (status == STATUS_OK && !extent_prepare(space, &extent))
-		status = STATUS(NO_MEMORY);
-	if (status == STATUS_OK) {
-		extent_cut(space, &extent);
-		zap_extent(space, &extent);
-		for_each_region (region, &extent) {
-			region_uncommit(space, region);
-			region->state = CAPOS_REGION_STATE_RESERVED;
-			region->prot = 0;
-			region->prot_max = PROT_MASK;
-			region->object = NULL;
-			region->backing = 0;
-		}
-		extent_join(space, &extent);
+	status = change_begin(&change, space, address, address + size, true);
+	if (status == STATUS_OK)
+		status = extent_check(&change, &(struct wanted){ .kernel = false }, &extent);
+	if (status != STATUS_OK)
+		goto out;
+	status = STATUS(NO_MEMORY);
+	if (!extent_prepare(&change, &extent))
+		goto out;
+	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
+		extent_cancel(&extent);
+		goto out;
 	}
-	spin_unlock(&space->lock);
+	extent_cut(&change, &extent);
+	extent.first->leaving = extent.first->foreign;
+	extent.last->leaving = extent.last->foreign;
+	zap_range(&change);
+	if (extent.foreign)
+		regions_uncommit(&change);
+	status = STATUS_OK;
+out:
+	change_end(&change);
 	return status;
 }
 
 /* ---- protection ---- */
 
-/* Gives the committed regions of the extent, which is cut, a new protection. */
-static void extent_protect(struct aspace *space, const struct extent *extent, uint32_t prot)
-{
-	bool lost = false;
-
-	for_each_region (region, extent) {
-		if (region->state == CAPOS_REGION_STATE_RESERVED || region->prot == prot)
-			continue;
-		region->prot = (uint8_t)prot;
-		split_edges(space, region->start, region->end);
-		lost |= paging_protect(space->root, region->start, region->end, prot);
-	}
-	if (lost)
-		tlb_flush_range(space, extent->start, extent->end);
-}
-
-/* Nothing to do, and nothing to cut for it: the commonest case of committing what is committed. */
-static bool protected_already(const struct extent *extent, uint32_t prot)
-{
-	return extent->first == extent->last &&
-		extent->first->state != CAPOS_REGION_STATE_RESERVED && extent->first->prot == prot;
-}
-
 static status_t protect(
 	struct aspace *space, uint64_t address, uint64_t size, uint32_t prot, struct wanted *wanted)
 {
+	struct change change;
 	struct extent extent;
+	struct paging_survey survey = { 0 };
 	status_t status = check_range(address, &size);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, 0);
@@ -460,25 +667,26 @@ static status_t protect(
 		return status;
 
 	wanted->prot = prot;
-	spin_lock(&space->lock);
-	status = extent_check(space, address, address + size, wanted, &extent);
-	if (status != STATUS_OK || protected_already(&extent, prot))
+	status = change_begin(&change, space, address, address + size, false);
+	if (status == STATUS_OK)
+		status = extent_check(&change, wanted, &extent);
+	if (status != STATUS_OK)
 		goto out;
-	if (!extent_prepare(space, &extent)) {
+	survey_range(&change, paging_entry(PAGING_DEMAND_ZERO_PENDING, 0, prot), &survey);
+	if (survey.absent)
+		status = STATUS(NOT_COMMITTED);
+	else if (survey.differs && !split_edges(&change, prot))
 		status = STATUS(NO_MEMORY);
-		goto out;
-	}
-	extent_cut(space, &extent);
-	extent_protect(space, &extent, prot);
-	extent_join(space, &extent);
+	else if (survey.differs)
+		apply_range(&change, prot, 0, 0, NULL);
 out:
-	spin_unlock(&space->lock);
+	change_end(&change);
 	return status;
 }
 
 status_t aspace_protect(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot)
 {
-	return protect(space, address, size, prot, &(struct wanted){ .committed = true });
+	return protect(space, address, size, prot, &(struct wanted){ .kernel = false });
 }
 
 status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
@@ -489,189 +697,165 @@ status_t aspace_protect_object(struct aspace *space, struct memory_object *objec
 
 /* ---- reserving and committing ---- */
 
+/* The range becomes a region that is as the template says. A reference to its object is added. */
+static status_t region_place(struct change *change, uint64_t hint, bool exact, uint64_t size,
+	const struct region *template)
+{
+	struct aspace *space = change->space;
+	status_t status = place(space, hint, exact, size, &change->start);
+	if (status != STATUS_OK)
+		return status;
+
+	struct region *region = kmem_alloc(sizeof(*region));
+	if (!region)
+		return STATUS(NO_MEMORY);
+	change->end = change->start + size;
+	*region = *template;
+	if (region->object)
+		object_retain(memory_object_header(region->object));
+	region_add(space, region, change->start, size, change->start != hint);
+	return STATUS_OK;
+}
+
+/* Takes the region back that was placed last and has no entries yet. */
+static void region_unplace(struct change *change)
+{
+	struct region *region = region_at(&change->space->regions, change->start);
+
+	ASSERT(region->start == change->start && region->end == change->end);
+	regions_remove(change, &(struct extent){ .first = region, .last = region }, NULL);
+}
+
+static const struct region reserved_template = { .prot_max = PROT_MASK };
+
+/* A change of a range that is chosen meanwhile. */
+static void change_begin_new(struct change *change, struct aspace *space)
+{
+	status_t status = change_begin(change, space, 0, 0, false);
+
+	VERIFY(status == STATUS_OK);
+}
+
 status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint64_t *address)
 {
+	struct change change;
 	status_t status = check_range(hint, &size);
 	if (status != STATUS_OK)
 		return status;
 
-	spin_lock(&space->lock);
-	status = place(space, hint, false, size, address);
-	struct region *region =
-		status == STATUS_OK ? region_new(CAPOS_REGION_STATE_RESERVED, 0) : NULL;
-	if (region) {
-		region_add(space, region, *address, size, *address != hint);
-		region_join(space, region);
-	} else if (status == STATUS_OK) {
-		status = STATUS(NO_MEMORY);
+	change_begin_new(&change, space);
+	status = region_place(&change, hint, false, size, &reserved_template);
+	if (status == STATUS_OK) {
+		*address = change.start;
+		region_join(space, region_at(&space->regions, change.start));
 	}
-	spin_unlock(&space->lock);
+	change_end(&change);
 	return status;
 }
 
-/* The part of a region that lies in the extent, which need not be cut. */
-static void region_part(
-	const struct region *region, const struct extent *extent, uint64_t *from, uint64_t *to)
+/* Commits what is only reserved in the change's range, and gives all the protection. prot may carry
+ * COMMIT_DEMAND_ZERO. */
+static status_t commit_range(struct change *change, uint32_t prot)
 {
-	*from = region->start > extent->start ? region->start : extent->start;
-	*to = region->end < extent->end ? region->end : extent->end;
-}
-
-/* Charge, reserved frames and tables for all pages of the extent that are only reserved. */
-static bool extent_provide(
-	struct aspace *space, const struct extent *extent, struct provision *provision)
-{
-	uint64_t pages = 0, counted = 0, from, to;
-
-	for_each_region (region, extent) {
-		if (region->state != CAPOS_REGION_STATE_RESERVED)
-			continue;
-		region_part(region, extent, &from, &to);
-		pages += (to - from) / PAGE_SIZE;
-	}
-	if (!provision_pages(space, provision, pages))
-		return false;
-	for_each_region (region, extent) {
-		if (region->state != CAPOS_REGION_STATE_RESERVED)
-			continue;
-		region_part(region, extent, &from, &to);
-		paging_count_need(space->root, from, to, counted, true, &provision->need);
-		counted = to;
-	}
-	return provision_tables(space, provision);
-}
-
-/* A reserved region becomes a committed one: with what was provided, or demand-zero (NULL). */
-static void region_commit(
-	struct aspace *space, struct region *region, uint32_t prot, struct provision *provision)
-{
-	region->prot = (uint8_t)(prot & PROT_MASK);
-	region->state = provision ? CAPOS_REGION_STATE_COMMITTED : CAPOS_REGION_STATE_DEMAND_ZERO;
-	if (!provision)
-		return;
-	paging_fill(space->root, region->start, region->end, paging_entry(PAGING_COMMITTED, 0, 0),
-		0, &provision->pool);
-	if (region->prot && region->end - region->start <= CLUSTER_BYTES)
-		populate_range(space, region, region->start, region->end);
-}
-
-static status_t commit_locked(struct aspace *space, uint64_t start, uint64_t end, uint32_t prot)
-{
+	struct aspace *space = change->space;
 	bool demand_zero = prot & CAPOS_COMMIT_DEMAND_ZERO;
 	uint32_t access = prot & PROT_MASK;
+	uint64_t fill = paging_entry(
+		demand_zero ? PAGING_DEMAND_ZERO_PENDING : PAGING_COMMITTED, 0, access);
+	struct paging_survey survey = { 0 };
 	struct provision provision;
-	struct extent extent;
-	status_t status =
-		extent_check(space, start, end, &(struct wanted){ .prot = access }, &extent);
-	if (status != STATUS_OK || protected_already(&extent, access))
-		return status;
 
-	if (!extent_prepare(space, &extent))
+	survey_range(change, fill, &survey);
+	if (!survey.absent && !survey.differs)
+		return STATUS_OK; /* the commonest case of committing what is committed */
+	if (!provide(change, demand_zero ? 0 : survey.absent, &survey, &provision))
 		return STATUS(NO_MEMORY);
-	if (!demand_zero && !extent_provide(space, &extent, &provision)) {
-		extent_cancel(&extent);
+	if (survey.differs && !split_edges(change, access)) {
+		provision_cancel(space, &provision);
 		return STATUS(NO_MEMORY);
 	}
-	extent_cut(space, &extent);
-	extent_protect(space, &extent, access);
-	for_each_region (region, &extent)
-		if (region->state == CAPOS_REGION_STATE_RESERVED)
-			region_commit(space, region, prot, demand_zero ? NULL : &provision);
-	if (!demand_zero)
-		provision_finish(space, &provision);
-	extent_join(space, &extent);
+	apply_range(change, access, fill, 0, &provision.pool);
+	provision_finish(space, &provision);
+	if (!demand_zero && access && change->end - change->start <= CLUSTER_BYTES)
+		populate_range(space, NULL, change->start, change->end, fill);
 	return STATUS_OK;
 }
 
 status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, uint32_t prot)
 {
+	struct change change;
+	struct extent extent;
 	status_t status = check_range(address, &size);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, CAPOS_COMMIT_DEMAND_ZERO);
 	if (status != STATUS_OK)
 		return status;
 
-	spin_lock(&space->lock);
-	status = commit_locked(space, address, address + size, prot);
-	spin_unlock(&space->lock);
+	status = change_begin(&change, space, address, address + size, false);
+	if (status == STATUS_OK)
+		status = extent_check(
+			&change, &(struct wanted){ .prot = prot & PROT_MASK }, &extent);
+	if (status == STATUS_OK)
+		status = commit_range(&change, prot);
+	change_end(&change);
 	return status;
 }
 
 status_t aspace_map(
 	struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot, uint64_t *address)
 {
+	struct change change;
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, CAPOS_COMMIT_DEMAND_ZERO);
 	if (status != STATUS_OK)
 		return status;
 
-	bool demand_zero = prot & CAPOS_COMMIT_DEMAND_ZERO;
-	struct provision provision = { 0 };
-	spin_lock(&space->lock);
-	status = place(space, hint, false, size, address);
-	if (status != STATUS_OK)
-		goto out;
-	status = STATUS(NO_MEMORY);
-	struct region *region = region_new(CAPOS_REGION_STATE_RESERVED, 0);
-	if (!region)
-		goto out;
-	if (!demand_zero) {
-		if (!provision_pages(space, &provision, size / PAGE_SIZE))
-			goto out_region;
-		paging_count_need(space->root, *address, *address + size, 0, true, &provision.need);
-		if (!provision_tables(space, &provision))
-			goto out_region;
+	change_begin_new(&change, space);
+	status = region_place(&change, hint, false, size, &reserved_template);
+	if (status == STATUS_OK) {
+		*address = change.start;
+		status = commit_range(&change, prot);
+		if (status == STATUS_OK)
+			region_join(space, region_at(&space->regions, change.start));
+		else
+			region_unplace(&change);
 	}
-	region_add(space, region, *address, size, *address != hint);
-	region_commit(space, region, prot, demand_zero ? NULL : &provision);
-	if (!demand_zero)
-		provision_finish(space, &provision);
-	region_join(space, region);
-	status = STATUS_OK;
-	goto out;
-out_region:
-	kmem_free(region);
-out:
-	spin_unlock(&space->lock);
+	change_end(&change);
 	return status;
 }
 
-/* ---- frames of other owners ---- */
+/* ---- other owners' frames ---- */
 
-/* Adds a region of state object; step as in paging_fill, 0 for frames that have to be asked for. It
- * is not joined yet. */
-static status_t map_foreign(struct aspace *space, uint64_t hint, bool exact,
-	const struct region *template, uint64_t size, uint64_t entry, uint64_t step,
-	uint64_t *address, struct region **added)
+/* Adds a foreign region; step as in paging_apply, 0 for frames that have to be asked for. */
+static status_t map_foreign(struct change *change, uint64_t hint, bool exact,
+	const struct region *template, uint64_t size, uint64_t entry, uint64_t step)
 {
-	struct provision provision = { 0 };
-	struct region *region;
-	status_t status = place(space, hint, exact, size, address);
+	struct aspace *space = change->space;
+	struct paging_survey survey = { 0 };
+	struct provision provision;
+	status_t status = region_place(change, hint, exact, size, template);
 	if (status != STATUS_OK)
 		return status;
 
-	region = kmem_alloc(sizeof(*region));
-	if (!region)
-		return STATUS(NO_MEMORY);
-	paging_count_need(space->root, *address, *address + size, 0, false, &provision.need);
-	if (!provision_tables(space, &provision)) {
-		kmem_free(region);
+	paging_survey(space->root, change->start, change->end, entry, &survey);
+	if (!provide(change, 0, &survey, &provision)) {
+		region_unplace(change);
 		return STATUS(NO_MEMORY);
 	}
-	*region = *template;
-	if (region->object)
-		object_retain(memory_object_header(region->object));
-	region_add(space, region, *address, size, *address != hint);
-	paging_fill(space->root, *address, *address + size, entry, step, &provision.pool);
+	apply_range(change, paging_prot(entry), entry, step, &provision.pool);
 	provision_finish(space, &provision);
-	*added = region;
+	struct region *region = region_at(&space->regions, change->start);
+	if (!step && paging_prot(entry) && size <= CLUSTER_BYTES)
+		populate_range(space, region, change->start, change->end, entry);
+	region_join(space, region);
 	return STATUS_OK;
 }
 
 status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first,
 	uint64_t size, uint32_t prot, bool pinned, uint64_t *address)
 {
+	struct change change;
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK)
 		status = check_prot(&prot, 0);
@@ -679,27 +863,26 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 		return status;
 
 	struct region template = {
-		.state = CAPOS_REGION_STATE_OBJECT,
-		.prot = (uint8_t)prot,
-		.prot_max = (uint8_t)prot,
+		.foreign = true,
 		.pinned = pinned,
+		.prot_max = (uint8_t)prot,
 		.backing = first,
 	};
-	struct region *region;
-	spin_lock(&space->lock);
-	status = map_foreign(space, hint, exact, &template, size,
-		paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE, address, &region);
+	change_begin_new(&change, space);
+	status = map_foreign(&change, hint, exact, &template, size,
+		paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE);
 	if (status == STATUS_OK) {
+		*address = change.start;
 		space->resident_pages += size / PAGE_SIZE;
-		region_join(space, region);
 	}
-	spin_unlock(&space->lock);
+	change_end(&change);
 	return status;
 }
 
 status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
 	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address)
 {
+	struct change change;
 	status_t status = check_range(hint, &size);
 	if (status == STATUS_OK && offset % PAGE_SIZE)
 		status = STATUS(MISALIGNED);
@@ -713,22 +896,17 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 		return status;
 
 	struct region template = {
-		.state = CAPOS_REGION_STATE_OBJECT,
-		.prot = (uint8_t)prot,
+		.foreign = true,
 		.prot_max = PROT_MASK,
 		.object = object,
 		.backing = offset,
 	};
-	struct region *region;
-	spin_lock(&space->lock);
-	status = map_foreign(space, hint, false, &template, size,
-		paging_entry(PAGING_FOREIGN_PENDING, 0, 0), 0, address, &region);
-	if (status == STATUS_OK) {
-		if (prot && size <= CLUSTER_BYTES)
-			populate_range(space, region, *address, *address + size);
-		region_join(space, region);
-	}
-	spin_unlock(&space->lock);
+	change_begin_new(&change, space);
+	status = map_foreign(&change, hint, false, &template, size,
+		paging_entry(PAGING_FOREIGN_PENDING, 0, prot), 0);
+	if (status == STATUS_OK)
+		*address = change.start;
+	change_end(&change);
 	return status;
 }
 
@@ -737,7 +915,7 @@ bool aspace_lookup_object(
 {
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
-	bool found = region && region->object && !region->leaving;
+	bool found = region && region->object && !aspace_leaving(space, address);
 	if (found) {
 		object_retain(memory_object_header(region->object));
 		*object = region->object;
@@ -749,6 +927,26 @@ bool aspace_lookup_object(
 
 /* ---- questions ---- */
 
+/* The pages that are like the one at the address, in its region. */
+static void query_run(struct aspace *space, const struct region *region, uint64_t address,
+	struct capos_region_info *info)
+{
+	uint64_t low = region->start, high = region->end;
+	struct paging_run run;
+
+	paging_run_begin(space->root, address, &run);
+	while (!paging_run_extend(space->root, low, high, STEP_PIECES, &run)) {
+		spin_unlock(&space->lock);
+		sched_preemption_point();
+		spin_lock(&space->lock);
+	}
+	info->start = run.start;
+	info->size = run.end - run.start;
+	info->state = run.state;
+	info->prot = run.prot;
+	info->resident_pages = run.resident;
+}
+
 status_t aspace_query(struct aspace *space, uint64_t address, struct capos_region_info *info)
 {
 	if (address >= CAPOS_USER_TOP)
@@ -758,11 +956,7 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
 	if (region) {
-		info->start = region->start;
-		info->size = region->end - region->start;
-		info->state = region->state;
-		info->prot = region->prot;
-		info->resident_pages = paging_resident(space->root, region->start, region->end);
+		query_run(space, region, address, info);
 	} else {
 		const struct region *below = region_before(&space->regions, address),
 				    *above = region_from(&space->regions, address);
@@ -809,6 +1003,8 @@ struct aspace *aspace_create(uint64_t committed_limit)
 	spin_init(&space->lock, LOCK_RANK_ASPACE);
 	park_queue_init(&space->parked);
 	rbtree_init(&space->regions);
+	list_init(&space->changes);
+	wait_queue_init(&space->change_waiters);
 	space->reserved_limit = CAPOS_RESERVED_PAGES_MAX;
 	space->search_hint = SEARCH_BASE;
 	return space;
@@ -816,19 +1012,21 @@ struct aspace *aspace_create(uint64_t committed_limit)
 
 void aspace_destroy(struct aspace *space)
 {
+	struct change change;
+	struct region *first;
+
 	tlb_evict(space);
-	for (uint64_t at = 0; at < CAPOS_USER_TOP; sched_preemption_point()) {
-		spin_lock(&space->lock);
-		uint64_t stop = paging_step(space->root, at, CAPOS_USER_TOP, STEP_TABLES);
-		zap(space, at, stop);
-		at = stop;
-		spin_unlock(&space->lock);
-	}
-	spin_lock(&space->lock);
-	regions_remove(space, region_of(rbtree_first(&space->regions)), CAPOS_USER_TOP);
-	VERIFY(!space->region_count && !space->reserved_pages && !space->resident_pages &&
+	status_t status = change_begin(&change, space, 0, CAPOS_USER_TOP, true);
+	VERIFY(status == STATUS_OK);
+	zap_range(&change);
+	first = region_of(rbtree_first(&space->regions));
+	if (first)
+		regions_absorb(&change, first);
+	if (first)
+		kmem_free(first);
+	VERIFY(space->region_count == (first != NULL) && !space->resident_pages &&
 		!space->table_frames);
-	spin_unlock(&space->lock);
+	change_end(&change);
 	paging_destroy(space->root);
 	ledger_release(space->ledger);
 	kmem_free(space);

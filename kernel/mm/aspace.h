@@ -1,7 +1,7 @@
 /* An address space: the regions of a process's user half, its page tables, its two ledgers.
  *
- * Regions are the truth about what an address is for (mm/region.h); page tables hold the frames,
- * and the claims to frames that are reserved but not given yet (arch/x86_64/paging.h). One lock,
+ * Regions say which addresses are taken, and by what (mm/region.h); page tables say which pages are
+ * committed and how, and hold the frames and the claims to frames (arch/x86_64/paging.h). One lock,
  * rank ASPACE, guards both. Everything that takes mappings away shoots TLBs down and drains park
  * waiters (park_drain) before the frames or the addresses can be used again.
  *
@@ -19,6 +19,7 @@
 #include "core/rbtree.h"
 #include "mm/frame.h"
 #include "mm/park_queue.h"
+#include "sched/wait.h"
 
 struct ledger;
 struct memory_object;
@@ -43,9 +44,11 @@ struct aspace {
 	struct rbtree regions;
 	uint32_t region_count;
 	uint64_t reserved_pages, reserved_limit;
-	uint64_t resident_pages; /* pages with a frame mapped */
-	uint64_t table_frames;   /* page tables, without the top-level one */
-	uint64_t search_hint;    /* where the next hintless search begins */
+	uint64_t resident_pages;          /* pages with a frame mapped */
+	uint64_t table_frames;            /* page tables, without the top-level one */
+	uint64_t search_hint;             /* where the next hintless search begins */
+	struct list changes;              /* under way, and let others run meanwhile (aspace.c) */
+	struct wait_queue change_waiters; /* until one of them is done */
 };
 
 enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
@@ -64,7 +67,7 @@ void aspace_destroy(struct aspace *space);
 /* A user address faulted (any context that holds no lock of rank ASPACE or above). */
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
 
-/* The VirtualMemory methods, with the semantics of abi/schema/memory.capnp. */
+/* The VirtualMemory methods, with the semantics of abi/schema/interfaces.capnp. */
 status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot,
 	uint64_t *address) MUST_CHECK;
 status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* The frame allocator: binary buddies over all RAM, one byte of bookkeeping a frame.
+/* The frame allocator: binary buddies over all RAM, one byte of its own a frame.
  *
  * Free blocks are linked through their own first 16 bytes (the direct map reaches all RAM), so the
  * byte per frame only says what the frame is the head of:
@@ -31,6 +31,7 @@ static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
 static uint8_t *heads;     /* indexed by frame number - first_frame */
 static size_t first_frame; /* multiple of BLOCK_MAX, as is frame_limit */
 static size_t frame_limit;
+static uint16_t *notes; /* like heads, up to the last frame of RAM; never cleared */
 
 /* Guarded by frames_lock. */
 static struct list free_lists[FRAME_ORDER_MAX + 1];
@@ -202,6 +203,11 @@ unsigned frame_order(paddr_t address)
 	return heads[frame - first_frame] & ~HEAD_USED;
 }
 
+uint16_t *frame_note(paddr_t address)
+{
+	return &notes[(address >> PAGE_SHIFT) - first_frame];
+}
+
 bool frames_reserve(size_t count)
 {
 	spin_lock(&frames_lock);
@@ -282,14 +288,14 @@ void frames_add(paddr_t start, paddr_t end)
 struct taken_frames {
 	size_t from, to;
 };
-static struct taken_frames taken_frames[TAKEN_MAX + 1];
+static struct taken_frames taken_frames[TAKEN_MAX + 3]; /* with the tables' own places */
 static unsigned taken_frames_count;
 
 static void taken_insert(size_t from, size_t to)
 {
 	unsigned i = taken_frames_count++;
 
-	VERIFY(i <= TAKEN_MAX);
+	VERIFY(i < sizeof(taken_frames) / sizeof(taken_frames[0]));
 	for (; i > 0 && taken_frames[i - 1].from > from; i--)
 		taken_frames[i] = taken_frames[i - 1];
 	taken_frames[i] = (struct taken_frames){ from, to };
@@ -361,11 +367,13 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 	}
 	VERIFY(first_frame < frame_limit);
 	first_frame &= ~(BLOCK_MAX - 1);
+	size_t note_count = frame_limit - first_frame;
 	frame_limit = (frame_limit + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
 
 	for (unsigned i = 0; i < taken_count; i++)
 		taken_insert(taken[i].start >> PAGE_SHIFT, frame_up(taken[i].end));
 	heads = place_table(usable, usable_count, frame_limit - first_frame);
+	notes = place_table(usable, usable_count, note_count * sizeof(notes[0]));
 	place_shadow(usable, usable_count);
 	for (unsigned i = 0; i <= FRAME_ORDER_MAX; i++)
 		list_init(&free_lists[i]);

@@ -39,6 +39,9 @@ void frame_split(paddr_t frame, unsigned order);
 /* The order an allocated block has. */
 unsigned frame_order(paddr_t frame);
 
+/* 16 bits beside an allocated single frame, for what its owner keeps to it; undefined at first. */
+uint16_t *frame_note(paddr_t frame);
+
 /* Hands over RAM that was taken at boot and is no longer needed (whole frames inside the range). */
 void frames_add(paddr_t start, paddr_t end);
 

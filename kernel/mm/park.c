@@ -226,12 +226,12 @@ __attribute__((no_stack_protector)) int64_t park_wake(bool shared, uint64_t addr
 	return wake_queued(&thread_current()->space->parked, address, count);
 }
 
-void park_drain(struct aspace *space, uint64_t start, uint64_t end)
+bool park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct park_queue *queue = &space->parked;
 	uint32_t ended = 0;
 	spin_lock(&queue->lock);
-	while (end_waits(queue, &start, end - 1, UINT64_MAX, WAIT_DRAINED, UINT32_MAX, &ended))
-		;
+	bool more = end_waits(queue, &start, end - 1, UINT64_MAX, WAIT_DRAINED, UINT32_MAX, &ended);
 	spin_unlock(&queue->lock);
+	return more;
 }

@@ -14,8 +14,8 @@ struct aspace;
 int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns);
 /* Result: threads woken, or a refusal. */
 int64_t park_wake(bool shared, uint64_t address, uint32_t count);
-/* Ends every wait on private words of [start, end) with drained. Called after the mapping is gone
- * and the TLBs are clean. */
-void park_drain(struct aspace *space, uint64_t start, uint64_t end);
+/* Ends waits on private words of [start, end) with drained, and returns whether more are left.
+ * Called after the mapping is gone and the TLBs are clean. */
+bool park_drain(struct aspace *space, uint64_t start, uint64_t end) MUST_CHECK;
 
 #endif

@@ -33,115 +33,132 @@ static void populate_committed(uint64_t *entries, size_t count, uint32_t prot)
 		unsigned order;
 		paddr_t frame = reserved_block(count, &order);
 		for (size_t i = 0; i < 1ul << order; i++, frame += PAGE_SIZE)
-			paging_replace(entries++, paging_entry(PAGING_OWNED, frame, prot));
+			paging_populate(entries++, paging_entry(PAGING_OWNED, frame, prot));
 		count -= 1ul << order;
 	}
 }
 
+/* The entry of a page of the region's object. */
+static void populate_foreign(
+	const struct region *region, uint64_t *entry, uint64_t address, uint32_t prot)
+{
+	uint64_t offset = region->backing + (address - region->start);
+	paddr_t frame = memory_object_frame(region->object, offset / PAGE_SIZE);
+
+	paging_populate(entry, paging_entry(PAGING_FOREIGN, frame, prot));
+}
+
 /* count neighbouring entries of one table, the first of which is the page at address. */
 static void populate_entries(struct aspace *space, const struct region *region, uint64_t *entries,
-	uint64_t address, size_t count)
+	uint64_t address, size_t count, uint64_t like)
 {
-	for (size_t i = 0; i < count;) {
-		enum paging_kind kind = paging_kind(entries[i]);
-		size_t run = 1;
-		if (kind == PAGING_COMMITTED) {
-			while (i + run < count && paging_kind(entries[i + run]) == PAGING_COMMITTED)
-				run++;
-			populate_committed(&entries[i], run, region->prot);
-			space->resident_pages += run;
-		} else if (kind == PAGING_FOREIGN_PENDING) {
-			uint64_t offset =
-				region->backing + (address + i * PAGE_SIZE - region->start);
-			paddr_t frame = memory_object_frame(region->object, offset / PAGE_SIZE);
-			paging_replace(
-				&entries[i], paging_entry(PAGING_FOREIGN, frame, region->prot));
-			space->resident_pages++;
-		}
-		i += run;
+	bool committed = paging_kind(like) == PAGING_COMMITTED;
+	size_t given = 0;
+
+	for (size_t i = 0, run; i < count; i += run) {
+		run = 1;
+		if (entries[i] != like)
+			continue;
+		while (committed && i + run < count && entries[i + run] == like)
+			run++;
+		if (committed)
+			populate_committed(&entries[i], run, paging_prot(like));
+		else
+			populate_foreign(
+				region, &entries[i], address + i * PAGE_SIZE, paging_prot(like));
+		given += run;
 	}
+	paging_note_resident(entries, given);
+	space->resident_pages += given;
 }
 
 /* The part of a range that lies in one 2 MiB block. */
-static void populate_block(
-	struct aspace *space, const struct region *region, uint64_t start, uint64_t end)
+static void populate_block(struct aspace *space, const struct region *region, uint64_t start,
+	uint64_t end, uint64_t like)
 {
-	uint64_t base = start & ~(LARGE_PAGE_SIZE - 1);
 	unsigned level;
 	uint64_t *entry = paging_find(space->root, start, &level);
 
-	if (level == 2 && paging_has_frame(*entry))
-		return;
 	if (level == 2) {
-		/* Committed as a whole. Whoever changes part of a region splits what crosses the
-		 * edges, so all of it is in this one. */
-		ASSERT(region->start <= base && base + LARGE_PAGE_SIZE <= region->end);
-		if (paging_populate_large(entry, region->prot)) {
+		if (paging_page_entry(*entry) != like)
+			return;
+		if (paging_kind(like) == PAGING_COMMITTED && paging_populate_large(entry)) {
 			space->resident_pages += LARGE_PAGE_SIZE / PAGE_SIZE;
 			return;
 		}
-		paging_split_entry(entry, &space->table_frames);
+		VERIFY(paging_split_entry(entry, level));
+		space->table_frames++;
 		entry = paging_find(space->root, start, &level);
 	}
 	ASSERT(level == 1);
-	populate_entries(space, region, entry, start, (end - start) / PAGE_SIZE);
+	populate_entries(space, region, entry, start, (end - start) / PAGE_SIZE, like);
 }
 
-void populate_range(struct aspace *space, const struct region *region, uint64_t start, uint64_t end)
+void populate_range(struct aspace *space, const struct region *region, uint64_t start, uint64_t end,
+	uint64_t like)
 {
 	for (uint64_t at = start, next; at < end; at = next) {
 		next = (at & ~(LARGE_PAGE_SIZE - 1)) + LARGE_PAGE_SIZE;
 		if (next > end)
 			next = end;
-		populate_block(space, region, at, next);
+		populate_block(space, region, at, next, like);
 	}
 }
 
-/* Adds an entry for a page whose tables are missing, and those. */
-static bool add_with_tables(struct aspace *space, uint64_t page, uint64_t entry)
-{
-	struct paging_need need = { 0 };
-	struct table_pool pool;
-
-	paging_count_need(space->root, page, page + PAGE_SIZE, 0, false, &need);
-	if (!table_pool_fill(&pool, need.tables))
-		return false;
-	paging_fill(space->root, page, page + PAGE_SIZE, entry, 0, &pool);
-	space->table_frames += need.tables;
-	return true;
-}
-
-/* One page of a demand-zero region: charged and given now, or not at all. */
-static bool populate_demand_zero(struct aspace *space, const struct region *region, uint64_t page)
+/* The entry of a page in a 4 KiB table, with the blocks above it split; NULL when memory is short.
+ */
+static uint64_t *split_down(struct aspace *space, uint64_t page)
 {
 	unsigned level;
+	uint64_t *slot = paging_find(space->root, page, &level);
 
-	if (*paging_find(space->root, page, &level))
-		return true;
+	while (level > 1) {
+		if (!paging_split_entry(slot, level))
+			return NULL;
+		space->table_frames++;
+		slot = paging_find(space->root, page, &level);
+	}
+	return slot;
+}
+
+/* One demand-zero page: charged and given now, or not at all. */
+static bool populate_demand_zero(struct aspace *space, uint64_t page, uint32_t prot)
+{
 	if (!ledger_charge(space->ledger, 1))
 		return false;
 	paddr_t frame = frame_alloc(0, FRAME_ZERO);
-	if (frame) {
-		uint64_t entry = paging_entry(PAGING_DEMAND_ZERO, frame, region->prot);
-		if (paging_add(space->root, page, entry) || add_with_tables(space, page, entry)) {
-			space->resident_pages++;
-			return true;
-		}
-		frame_free(frame, 0);
+	uint64_t *slot = frame ? split_down(space, page) : NULL;
+	if (slot) {
+		paging_populate(slot, paging_entry(PAGING_DEMAND_ZERO, frame, prot));
+		paging_note_resident(slot, 1);
+		space->resident_pages++;
+		return true;
 	}
+	if (frame)
+		frame_free(frame, 0);
 	ledger_uncharge(space->ledger, 1);
 	return false;
 }
 
-/* The page gets its frame, and with it those around it that are paid for. */
-static bool populate_around(struct aspace *space, const struct region *region, uint64_t page)
+/* The page of an entry without a frame gets one, and with it those around it that are like it and
+ * paid for. */
+static bool populate_around(struct aspace *space, uint64_t page, uint64_t entry)
 {
-	if (region->state == CAPOS_REGION_STATE_DEMAND_ZERO)
-		return populate_demand_zero(space, region, page);
-
 	uint64_t start = page & ~(CLUSTER_BYTES - 1), end = start + CLUSTER_BYTES;
-	populate_range(space, region, start > region->start ? start : region->start,
-		end < region->end ? end : region->end);
+	const struct region *region = NULL;
+
+	switch (paging_kind(entry)) {
+	case PAGING_DEMAND_ZERO_PENDING:
+		return populate_demand_zero(space, page, paging_prot(entry));
+	case PAGING_FOREIGN_PENDING:
+		region = region_at(&space->regions, page);
+		start = start > region->start ? start : region->start;
+		end = end < region->end ? end : region->end;
+		break;
+	default:
+		break;
+	}
+	populate_range(space, region, start, end, paging_page_entry(entry));
 	return true;
 }
 
@@ -160,14 +177,18 @@ static bool access_allowed(uint32_t prot, enum fault_access access)
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access)
 {
 	enum fault_outcome outcome = FAULT_RESOLVED;
+	unsigned level;
 
+	if (address >= CAPOS_USER_TOP)
+		return FAULT_NOTHING;
 	spin_lock(&space->lock);
-	const struct region *region = region_at(&space->regions, address);
-	if (!region || region->leaving || region->state == CAPOS_REGION_STATE_RESERVED)
+	uint64_t entry = *paging_find(space->root, address, &level);
+	if (!entry || (!paging_has_frame(entry) && aspace_leaving(space, address)))
 		outcome = FAULT_NOTHING;
-	else if (!access_allowed(region->prot, access))
+	else if (!access_allowed(paging_prot(entry), access))
 		outcome = FAULT_FORBIDDEN;
-	else if (!populate_around(space, region, address & ~(PAGE_SIZE - 1)))
+	else if (!paging_has_frame(entry) &&
+		!populate_around(space, address & ~(PAGE_SIZE - 1), entry))
 		outcome = FAULT_NO_MEMORY;
 	spin_unlock(&space->lock);
 	return outcome;
@@ -178,19 +199,20 @@ enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum faul
 /* The kernel's address for a byte of a committed or demand-zero page, populated. Under the lock. */
 static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
 {
-	const struct region *region = region_at(&space->regions, address);
-	uint64_t page = address & ~(PAGE_SIZE - 1);
 	unsigned level;
+	uint64_t *slot = paging_find(space->root, address, &level);
+	enum paging_kind kind = paging_kind(*slot);
 
-	if (!region || region->leaving ||
-		(region->state != CAPOS_REGION_STATE_COMMITTED &&
-			region->state != CAPOS_REGION_STATE_DEMAND_ZERO))
+	if (kind == PAGING_ABSENT || kind == PAGING_FOREIGN || kind == PAGING_FOREIGN_PENDING ||
+		aspace_leaving(space, address))
 		return STATUS(BAD_ADDRESS);
-	if (!populate_around(space, region, page))
-		return STATUS(NO_MEMORY);
-	uint64_t entry = *paging_find(space->root, page, &level);
-	uint64_t size = level == 2 ? LARGE_PAGE_SIZE : PAGE_SIZE;
-	*byte = (char *)phys_to_virt(entry & PAGING_ADDRESS) + (address & (size - 1));
+	if (!paging_has_frame(*slot)) {
+		if (!populate_around(space, address & ~(PAGE_SIZE - 1), *slot))
+			return STATUS(NO_MEMORY);
+		slot = paging_find(space->root, address, &level);
+	}
+	uint64_t block = level == 2 ? LARGE_PAGE_SIZE : PAGE_SIZE;
+	*byte = (char *)phys_to_virt(*slot & PAGING_ADDRESS) + (address & (block - 1));
 	return STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
 #ifndef CAPOS_MM_POPULATE_H
 #define CAPOS_MM_POPULATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct aspace;
@@ -13,9 +14,12 @@ struct region;
 #define CLUSTER_PAGES 16u
 #define CLUSTER_BYTES (CLUSTER_PAGES * 4096ul)
 
-/* Every page of [start, end), which lies in one region (committed or object), gets its frame.
- * Cannot fail. */
-void populate_range(
-	struct aspace *space, const struct region *region, uint64_t start, uint64_t end);
+/* Whether the page is being taken away, in steps: it gets no frame any more. */
+bool aspace_leaving(const struct aspace *space, uint64_t address);
+
+/* Every page of [start, end) whose entry is like the one given, which has no frame yet (committed,
+ * or of a memory object's region, in which the range then lies), gets its frame. Cannot fail. */
+void populate_range(struct aspace *space, const struct region *region, uint64_t start, uint64_t end,
+	uint64_t like);
 
 #endif

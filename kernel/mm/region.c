@@ -52,12 +52,19 @@ void region_split(
 	ASSERT(region->start < address && address < region->end);
 	*upper = *region;
 	upper->start = address;
-	if (region->state == CAPOS_REGION_STATE_OBJECT)
+	if (region->foreign)
 		upper->backing += address - region->start;
 	if (region->object)
 		object_retain(memory_object_header(region->object));
 	region->end = address;
 	rbtree_insert_after(regions, &region->node, &upper->node);
+}
+
+void region_begin_at(struct region *region, uint64_t address)
+{
+	if (region->foreign)
+		region->backing += address - region->start;
+	region->start = address;
 }
 
 /* Whether b, which follows a, is more of the same. What the kernel has pinned stays as it was put
@@ -66,10 +73,8 @@ void region_split(
 static bool regions_alike(const struct region *a, const struct region *b)
 {
 	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start &&
-		a->state == b->state && a->object == b->object && a->prot == b->prot &&
-		a->prot_max == b->prot_max &&
-		(a->state != CAPOS_REGION_STATE_OBJECT ||
-			a->backing + (a->end - a->start) == b->backing);
+		a->foreign == b->foreign && a->object == b->object && a->prot_max == b->prot_max &&
+		(!a->foreign || a->backing + (a->end - a->start) == b->backing);
 }
 
 unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end)

@@ -5,6 +5,7 @@
 
 #define FILLER_PAGES \
 	0x40000ull /* alternating pages of this many make more regions than a space can have */
+#define HUGE (4ull << 30)
 #define EXTRA_MAX 256
 #define THREADS 40
 
@@ -19,18 +20,18 @@ static void check_as_before(const struct capos_memory_usage *before)
 	CHECK_EQUAL(now.resident_pages, before->resident_pages);
 }
 
-/* Makes every other page a region of its own, until the space has no regions left, or a small
- * machine no memory for them. */
+/* Every other page is a region of its own, until the kernel has had enough: of regions, or on a
+ * small machine of memory for them. */
+static uint64_t holes;
+
 static void fill_regions(void)
 {
-	uint64_t page = 1;
 	filler = vm_reserve(FILLER_PAGES * PAGE);
-	while (page < FILLER_PAGES &&
-		vm_commit(filler + page * PAGE, PAGE, READ | DEMAND_ZERO) == 0)
-		page += 2;
-	CHECK(page < FILLER_PAGES);
-	CHECK(page > 1000);
-	/* A cut adds two regions, a reservation one. */
+	for (holes = 0; 2 * holes + 1 < FILLER_PAGES; holes++)
+		if (vm_unmap(filler + (2 * holes + 1) * PAGE, PAGE) != 0)
+			break;
+	CHECK(2 * holes + 1 < FILLER_PAGES);
+	CHECK(holes > 1000);
 	extra_count = 0;
 	while (extra_count < EXTRA_MAX &&
 		capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE,
@@ -41,29 +42,48 @@ static void fill_regions(void)
 
 static void empty_regions(void)
 {
-	OK(vm_unmap(filler, FILLER_PAGES * PAGE));
+	for (uint64_t i = 0; i < holes; i++)
+		OK(vm_unmap(filler + 2 * i * PAGE, PAGE));
+	OK(vm_unmap(filler + 2 * holes * PAGE, (FILLER_PAGES - 2 * holes) * PAGE));
 	for (unsigned i = 0; i < extra_count; i++)
 		OK(vm_unmap(extra[i], PAGE));
 }
 
-/* Calls that would need one more region: on the middle of three pages. */
-static void cutting_is_refused(capos_cap_t vm, uint64_t middle)
+/* What would need a region more: the middle of three pages. */
+static void cutting_is_refused(capos_cap_t object, uint64_t own, uint64_t mapped)
 {
-	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap(vm, middle, PAGE));
-	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY,
-		capos_virtual_memory_unmap_message(vm, middle, PAGE));
-	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
-		capos_virtual_memory_protect(vm, middle, PAGE, READ));
-	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
-		capos_virtual_memory_protect_message(vm, middle, PAGE, READ));
+	capos_cap_t vm = capos_caps.vm;
+	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap(vm, own, PAGE));
+	CHECK_FAILS(
+		VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap_message(vm, own, PAGE));
+	CHECK_FAILS(
+		MEMORY_OBJECT_UNMAP, NO_MEMORY, capos_memory_object_unmap(object, mapped, PAGE));
+	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
+		capos_memory_object_unmap_message(object, mapped, PAGE));
 	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
-		capos_virtual_memory_decommit(vm, middle, PAGE));
+		capos_virtual_memory_decommit(vm, mapped, PAGE));
 	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
-		capos_virtual_memory_decommit_message(vm, middle, PAGE));
-	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
-		capos_virtual_memory_commit(vm, middle, PAGE, READ));
-	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
-		capos_virtual_memory_commit_message(vm, middle, PAGE, READ));
+		capos_virtual_memory_decommit_message(vm, mapped, PAGE));
+}
+
+/* Holes and protections are no regions. */
+static void the_rest_needs_no_region(capos_cap_t object, uint64_t own, uint64_t mapped)
+{
+	capos_cap_t vm = capos_caps.vm;
+	OK(capos_virtual_memory_protect(vm, own, PAGE, 0));
+	OK(capos_virtual_memory_protect_message(vm, own, PAGE, READ));
+	CHECK(vm_query(own).size == PAGE && vm_query(own).prot == READ);
+	CHECK_EQUAL(*(volatile uint8_t *)own, 0x5a);
+	OK(capos_virtual_memory_decommit(vm, own, PAGE));
+	OK(capos_virtual_memory_decommit_message(vm, own, PAGE));
+	CHECK(vm_query(own).size == PAGE && vm_query(own).prot == 0);
+	OK(capos_virtual_memory_commit(vm, own, PAGE, READ));
+	OK(capos_virtual_memory_commit_message(vm, own, PAGE, WRITE));
+	CHECK(vm_query(own).size == 3 * PAGE && vm_query(own).prot == WRITE);
+	CHECK_EQUAL(*(volatile uint8_t *)own, 0);
+	OK(capos_memory_object_protect(object, mapped, PAGE, READ));
+	CHECK(vm_query(mapped).size == PAGE && vm_query(mapped).prot == READ);
+	OK(capos_memory_object_protect_message(object, mapped, PAGE, WRITE));
 }
 
 static void adding_is_refused(capos_cap_t object, int64_t status)
@@ -100,15 +120,7 @@ static void regions_are_limited(void)
 	*(volatile uint64_t *)(mapped + PAGE) = 99;
 	fill_regions();
 	struct capos_memory_usage full = vm_usage();
-	cutting_is_refused(capos_caps.vm, own + PAGE);
-	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
-		capos_memory_object_unmap(object, mapped + PAGE, PAGE));
-	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
-		capos_memory_object_unmap_message(object, mapped + PAGE, PAGE));
-	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NO_MEMORY,
-		capos_memory_object_protect(object, mapped + PAGE, PAGE, READ));
-	CHECK_FAILS(MEMORY_OBJECT_PROTECT, NO_MEMORY,
-		capos_memory_object_protect_message(object, mapped + PAGE, PAGE, READ));
+	cutting_is_refused(object, own + PAGE, mapped + PAGE);
 	adding_is_refused(object, CAPOS_E(NO_MEMORY));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
 		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
@@ -119,7 +131,8 @@ static void regions_are_limited(void)
 	CHECK(vm_query(own + PAGE).size == 3 * PAGE && vm_query(own + PAGE).prot == WRITE);
 	CHECK_EQUAL(*(volatile uint8_t *)(own + PAGE), 0x5a);
 	CHECK_EQUAL(*(volatile uint64_t *)(mapped + PAGE), 99);
-	OK(vm_protect(own, 3 * PAGE, READ)); /* whole regions need none more */
+	the_rest_needs_no_region(object, own + PAGE, mapped + PAGE);
+	OK(vm_protect(own, 3 * PAGE, READ)); /* neither do the edges of regions */
 	OK(vm_decommit(own, 3 * PAGE));
 	OK(vm_unmap(own, 3 * PAGE));
 	OK(capos_memory_object_protect(object, mapped, 3 * PAGE, READ));
@@ -185,12 +198,29 @@ static void a_larger_table_is_refused(void)
 		OK(capos_release(made[--count]));
 }
 
+/* Of a range so large that no tables are set aside for it, a part that was never touched. */
+static void parts_of_huge_ranges_need_tables(uint64_t part)
+{
+	capos_cap_t vm = capos_caps.vm;
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
+		capos_virtual_memory_protect(vm, part, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
+		capos_virtual_memory_protect_message(vm, part, PAGE, READ));
+	CHECK_FAILS(
+		VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY, capos_virtual_memory_decommit(vm, part, PAGE));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
+		capos_virtual_memory_commit(vm, part, PAGE, READ));
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
+		capos_virtual_memory_commit_message(vm, part, PAGE, READ));
+}
+
 static void memory_runs_out(void)
 {
 	struct capos_memory_usage before = vm_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
-	uint64_t range = take_all_memory(size);
+	uint64_t huge = vm_map(HUGE, WRITE | DEMAND_ZERO), range = take_all_memory(size);
+	parts_of_huge_ranges_need_tables(huge + HUGE / 2);
 	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
 		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address));
 	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
@@ -205,6 +235,7 @@ static void memory_runs_out(void)
 		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle));
 	a_larger_table_is_refused();
 	CHECK_EQUAL(thread_count(), 1);
+	OK(vm_unmap(huge, HUGE));
 	OK(vm_unmap(range, size));
 	check_as_before(&before);
 }

@@ -67,6 +67,30 @@ func TestFreeOSMemory(t *testing.T) {
 	}
 }
 
+// A heap of which every other page or two die, as in any long run: giving the holes back takes no
+// memory of the kernel's and has no limit, and the heap stays one region of the address space.
+func TestFragmentedHeap(t *testing.T) {
+	const objects, size = 34000, 2 * abi.PageSize
+	keep, drop := make([][]byte, objects), make([][]byte, objects)
+	for i := range keep {
+		keep[i], drop[i] = make([]byte, size), make([]byte, size)
+		keep[i][size/2] = byte(i)
+	}
+	full := ledger()
+	clear(drop)
+	debug.FreeOSMemory()
+	holes := ledger()
+	t.Logf("pages charged: %d full, %d with holes", full.CommittedPages, holes.CommittedPages)
+	if got := full.CommittedPages - holes.CommittedPages; got < objects*size/abi.PageSize*9/10 {
+		t.Errorf("of %d objects only %d pages were given back", objects, got)
+	}
+	for i := range keep {
+		if keep[i][size/2] != byte(i) {
+			t.Fatalf("object %d does not hold what it should", i)
+		}
+	}
+}
+
 // region is memory of the kernel's, outside the heap, and what its pages should hold.
 type region struct {
 	address uintptr

@@ -6,6 +6,7 @@ information of capos.elf; nothing is executed on the machine. `help capos` lists
 
 import os
 import re
+import struct
 
 import gdb
 
@@ -181,6 +182,45 @@ class Caps(gdb.Command):
                 int(item["references"])))
 
 
+DIRECT_MAP = 0xFFFF800000000000  # kernel/core/address.h
+ADDRESS_BITS = 0x000FFFFFFFFFF000
+
+
+def table_at(physical):
+    memory = gdb.selected_inferior().read_memory(DIRECT_MAP + physical, 4096)
+    return struct.unpack("<512Q", memory.tobytes())
+
+
+def pieces(table, level, base, start, end):
+    """What the page tables say of [start, end): (start, end, entry), as kernel/arch/x86_64/paging.h
+    describes entries."""
+    size = 4096 << 9 * (level - 1)
+    entries = table_at(table)
+    for i in range((start - base) // size, (end - 1 - base) // size + 1):
+        at = base + i * size
+        low, high = max(at, start), min(at + size, end)
+        if entries[i] >> 9 & 7 == 1:
+            yield from pieces(entries[i] & ADDRESS_BITS, level - 1, at, low, high)
+        else:
+            yield low, high, entries[i]
+
+
+def runs(root, start, end):
+    """[start, end) in pieces of one state and protection."""
+    states = ("reserved", None, "committed", "demand_zero", "object", "object", "committed",
+              "demand_zero")
+    run = None
+    for low, high, entry in pieces(root, 4, 0, start, end):
+        alike = states[entry >> 9 & 7], entry >> 52 & 7
+        if run and run[2] == alike:
+            run = run[0], high, alike
+            continue
+        if run:
+            yield run
+        run = low, high, alike
+    yield run
+
+
 class Regions(gdb.Command):
     """The address space of the running program."""
 
@@ -188,18 +228,17 @@ class Regions(gdb.Command):
         super().__init__("capos regions", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        states = names("capos_region_state", "CAPOS_REGION_STATE_")
         bits = [(c, abi_constant("CAPOS_PROT_" + name))
                 for c, name in (("r", "READ"), ("w", "WRITE"), ("x", "EXEC"))]
         space = foreground()["space"].dereference()
         for node in tree_nodes(space["regions"]["root"]):
             region = container(node, "region", "node")
-            prot = int(region["prot"])
-            flags = "".join(c if prot & bit else "-" for c, bit in bits)
-            start, end = int(region["start"]), int(region["end"])
-            print("%#016x-%#016x %8d KiB %s %s%s" % (
-                start, end, (end - start) // 1024, flags, states.get(int(region["state"]), "?"),
-                " pinned" if int(region["pinned"]) else ""))
+            pinned = " pinned" if int(region["pinned"]) else ""
+            for start, end, (state, prot) in runs(
+                    int(space["root"]), int(region["start"]), int(region["end"])):
+                flags = "".join(c if prot & bit else "-" for c, bit in bits)
+                print("%#016x-%#016x %8d KiB %s %s%s" % (
+                    start, end, (end - start) // 1024, flags, state, pinned))
 
 
 CaposCommand()

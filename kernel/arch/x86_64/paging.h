@@ -1,29 +1,36 @@
-/* User page tables: where a space keeps, for every committed page, its frame or the claim to one.
+/* User page tables: where a space keeps, for every page, whether it is committed and how, its
+ * protection, and its frame or the claim to one.
  *
  * Entries beyond what the processor defines (absent ones are 0):
  *
- *     63  62 61      52 51            12 11   9 8           0
- *     NX   0 | entries | frame address  | kind | flags, PRESENT = 1
- *              in use,
- *              of tables
+ *     63  62  61      52 51            12 11   9 8           0
+ *     NX   0 | see below | frame address  | kind | flags, PRESENT = 1
  *
- *     PAGING_TABLE        a lower table; counts its non-zero entries, so that an emptied table is
- *                         noticed at no cost
- *     PAGING_COMMITTED    no frame yet, but one is reserved for this page (in a directory: for all
- *                         512, and one for a table)
- *     PAGING_FOREIGN_PENDING  no frame yet: the memory object has to be asked
- *     PAGING_FOREIGN      a frame that belongs to a memory object or to the kernel
- *     PAGING_OWNED        a frame of this page alone, freed with the entry (in a directory: a
- *                         2 MiB frame, and one reserved for a table)
- *     PAGING_DEMAND_ZERO  a frame charged at first touch, freed with the entry
+ *     PAGING_TABLE                a lower table; bits 52 to 61 count its non-zero entries, so that
+ *                                 an emptied table is noticed at no cost
+ *     PAGING_COMMITTED            no frame yet, but one is reserved for this page
+ *     PAGING_DEMAND_ZERO_PENDING  no frame yet; one is charged and taken at first touch
+ *     PAGING_FOREIGN_PENDING      no frame yet; the memory object has to be asked
+ *     PAGING_FOREIGN              a frame that belongs to a memory object or to the kernel
+ *     PAGING_OWNED                a frame of this page alone, freed with the entry
+ *     PAGING_DEMAND_ZERO          a frame charged at first touch, freed with the entry
  *
- * A demand-zero page without a frame has no entry, nor has a page that is not committed. A frame's
- * entry with PRESENT clear belongs to a page with protection none, or to one whose removal is under
- * way. A directory entry for 2 MiB always has a frame reserved for a table, so splitting it never
- * fails. Callers that add entries bring the tables along in a pool, so nothing here fails halfway.
+ * All but tables have the page's protection in bits 52 to 54 (paging_prot). A page that is not
+ * committed has no entry. A frame's entry with PRESENT clear belongs to a page with protection
+ * none, or to one whose removal is under way.
  *
- * Accessed and dirty bits are set from the start: nobody reads them and the processor need not
- * write them. Callers hold the space's lock. Ranges are page-aligned and in the user half. */
+ * One entry of a higher table stands for all the pages it covers when they are alike: a block. A
+ * frame is reserved for a table with each block of 2 MiB, so putting a table in its place cannot
+ * fail, except with PAGING_BARE. Those are parts of pages committed demand-zero a whole GiB or 512
+ * GiB at a time, where reservations would cost more than is ever touched. Only PAGING_OWNED blocks
+ * have a frame, of 2 MiB. Callers that add entries bring the other tables along in a pool. So
+ * nothing here fails halfway, and removal and protection need memory for bare blocks only.
+ *
+ * Beside the frame of a 4 KiB table (frame_note) stands how many of its pages have a frame, and
+ * whether they are all of one state and protection as far as that has been asked.
+ *
+ * Accessed and dirty bits are set from the start, because nothing reads them and the processor need
+ * not write them. Callers hold the space's lock. Ranges are page-aligned and in the user half. */
 #ifndef CAPOS_ARCH_PAGING_H
 #define CAPOS_ARCH_PAGING_H
 
@@ -36,11 +43,14 @@
 
 #define PAGING_PRESENT 1ul
 #define PAGING_ADDRESS 0x000ffffffffff000ul
+#define PAGING_PROT_SHIFT 52
+#define PAGING_BARE (1ul << 55)
 
 enum paging_kind {
 	PAGING_ABSENT,
 	PAGING_TABLE,
 	PAGING_COMMITTED,
+	PAGING_DEMAND_ZERO_PENDING,
 	PAGING_FOREIGN_PENDING,
 	PAGING_FOREIGN,
 	PAGING_OWNED,
@@ -57,6 +67,12 @@ static inline bool paging_has_frame(uint64_t entry)
 	return paging_kind(entry) >= PAGING_FOREIGN;
 }
 
+/* Of an entry that is no table. */
+static inline uint32_t paging_prot(uint64_t entry)
+{
+	return entry >> PAGING_PROT_SHIFT & 7;
+}
+
 /* Zeroed frames to become tables. */
 struct table_pool {
 	paddr_t first;
@@ -67,71 +83,81 @@ struct table_pool {
 bool table_pool_fill(struct table_pool *pool, size_t count) MUST_CHECK;
 void table_pool_drain(struct table_pool *pool);
 
-/* The entry for a 4 KiB page: a frame with a protection (none: not present). */
+/* The entry for a 4 KiB page: a frame with a protection (none: not present), or the claim to one
+ * (frame 0). */
 uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
+/* The entry that a block stands for at each of its pages. */
+uint64_t paging_page_entry(uint64_t entry);
 
 /* A new top-level table with the kernel's half in it; 0 when memory is short. */
 paddr_t paging_create(void) MUST_CHECK;
 /* The user half must be empty. */
 void paging_destroy(paddr_t root);
 
-/* What adding entries for every page of [start, end), now absent, takes. tables: from a pool.
- * large_blocks: aligned blocks of 2 MiB that get one directory entry; each needs a frame reserved
- * for a table. counted: blocks of any level that hold the page before this address are left out, as
- * counted already (0: none). use_large_blocks: whether entries for whole large blocks are wanted.
- */
-struct paging_need {
-	size_t tables, large_blocks;
+/* What a change of a range would find and take; each call adds what it sees. */
+struct paging_survey {
+	uint64_t absent; /* pages without an entry */
+	bool differs;    /* a page with an entry has another protection */
+	size_t tables;   /* to give every absent page an entry: from a pool */
+	size_t reserved; /* frames to reserve with blocks */
 };
-void paging_count_need(paddr_t root, uint64_t start, uint64_t end, uint64_t counted,
-	bool use_large_blocks, struct paging_need *need);
+/* fill: the entry the absent pages are to get, of a kind without a frame. A range may be surveyed
+ * in parts that paging_step makes. */
+void paging_survey(
+	paddr_t root, uint64_t start, uint64_t end, uint64_t fill, struct paging_survey *survey);
+/* Tables that paging_apply takes from a pool at most, beyond what a survey said, when entries
+ * outside the range have gone since. */
+#define PAGING_EDGE_TABLES 6u
 
-/* Gives every page of [start, end), now absent, an entry: the first, then each `step` more than the
- * one before. Entries without frames use whole directory entries where they can. */
-void paging_fill(paddr_t root, uint64_t start, uint64_t end, uint64_t entry, uint64_t step,
-	struct table_pool *pool);
-
-/* Gives the one page an entry if it has none and there is a table for it. Otherwise false, and
- * nothing is changed. */
-bool paging_add(paddr_t root, uint64_t address, uint64_t entry) MUST_CHECK;
+/* Gives every page of [start, end) that has an entry the protection, and the others, when fill is
+ * not 0, an entry: the first absent one fill, then each `step` more than the one before. Blocks
+ * that cross an edge must be split or have that protection. Returns whether any access that was
+ * possible no longer is. */
+bool paging_apply(paddr_t root, uint64_t start, uint64_t end, uint32_t prot, uint64_t fill,
+	uint64_t step, struct table_pool *pool) MUST_CHECK;
 
 /* The entry the processor would find for an address, at whatever level its walk ends (1: 4 KiB
  * table, 2: directory, ...). */
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
-/* Changes a non-zero entry that paging_find returned into another. */
-void paging_replace(uint64_t *slot, uint64_t entry);
-/* A committed directory entry becomes 2 MiB of memory, if there is a frame that size. */
-bool paging_populate_large(uint64_t *slot, uint32_t prot);
+/* Whether the range is known to have no entries after one look, as one that was only reserved. */
+bool paging_empty(paddr_t root, uint64_t start, uint64_t end);
+/* Gives an entry of a 4 KiB table that has no frame one; paging_note_resident follows, once for
+ * several of one table. */
+void paging_populate(uint64_t *slot, uint64_t entry);
+void paging_note_resident(const uint64_t *slot, size_t count);
+/* A committed block of a directory becomes 2 MiB of memory, if there is a frame that size. */
+bool paging_populate_large(uint64_t *slot);
 
-/* When one directory entry covers the pages on both sides of the address, puts a table in its
- * place. Returns whether translations in use changed shape (the caller flushes the 2 MiB); counts
- * the table. */
-bool paging_split(paddr_t root, uint64_t address, uint64_t *tables) MUST_CHECK;
+/* Puts a table in the place of a block of the level. False: it is bare and memory is short. */
+bool paging_split_entry(uint64_t *slot, unsigned level) MUST_CHECK;
 
-/* Puts a table in the place of a 2 MiB directory entry. */
-void paging_split_entry(uint64_t *slot, uint64_t *tables);
-
-/* Changes the protection of every frame in [start, end). Returns whether any access that was
- * possible no longer is. */
-bool paging_protect(paddr_t root, uint64_t start, uint64_t end, uint32_t prot) MUST_CHECK;
-
-/* Where a step of a long walk from start ends, at end or a multiple of 2 MiB: after so many tables
- * of 4 KiB pages and 2 MiB entries. */
+/* Where a step of a long walk from start ends, at end or between two entries of a higher table:
+ * after so many tables of 4 KiB pages and blocks. */
 uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables);
 
 /* Removal takes two steps with a TLB flush in between: hide makes all entries of [start, end) and
  * the tables they leave empty invisible to the processor; clear then frees the frames and tables
- * and gives reservations back. Between the two the lock is kept. */
+ * and takes reserved back. Between the two the lock is kept. No block may cross an edge. */
 bool paging_hide(
 	paddr_t root, uint64_t start, uint64_t end) MUST_CHECK; /* whether a flush is needed */
 struct paging_cleared {
-	size_t resident;    /* pages that had a frame */
-	size_t demand_zero; /* of them, charged at first touch */
+	size_t resident; /* pages that had a frame */
+	size_t charged;  /* pages that were charged: committed ones, and demand-zero ones touched */
 	size_t tables;
 };
 void paging_clear(paddr_t root, uint64_t start, uint64_t end, struct paging_cleared *cleared);
 
-/* Pages of [start, end) that have a frame. */
-size_t paging_resident(paddr_t root, uint64_t start, uint64_t end);
+/* The pages around an address that are alike: of one state (enum capos_region_state) and
+ * protection. */
+struct paging_run {
+	uint64_t start, end; /* so far */
+	uint32_t state, prot;
+	uint64_t resident; /* pages that have a frame */
+};
+void paging_run_begin(paddr_t root, uint64_t address, struct paging_run *run);
+/* Lengthens the run within [low, high), by so many tables or entries at most. Returns whether it is
+ * whole. */
+bool paging_run_extend(paddr_t root, uint64_t low, uint64_t high, unsigned pieces,
+	struct paging_run *run) MUST_CHECK;
 
 #endif

@@ -189,6 +189,21 @@ void sched_preemption_point(void)
 		host_others();
 }
 
+/* Nothing else would end the wait. */
+status_t wait_queue_wait(
+	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+{
+	(void)queue, (void)lock, (void)deadline_ns, (void)interruptible;
+	CHECK(!"a change waits for another one");
+	return STATUS_OK;
+}
+
+uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count)
+{
+	(void)queue, (void)count;
+	return 0;
+}
+
 void tlb_evict(struct aspace *space)
 {
 	(void)space;
@@ -278,7 +293,7 @@ enum fault_outcome host_access(
 static unsigned drains;
 static uint64_t drain_start, drain_end;
 
-void park_drain(struct aspace *space, uint64_t start, uint64_t end)
+bool park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
 	CHECK(spin_held(&space->lock));
 	/* Whoever waits there must find the word gone already. */
@@ -287,6 +302,7 @@ void park_drain(struct aspace *space, uint64_t start, uint64_t end)
 	drains++;
 	drain_start = start;
 	drain_end = end;
+	return false;
 }
 
 unsigned host_drains(uint64_t *start, uint64_t *end)

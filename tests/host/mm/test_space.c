@@ -142,8 +142,8 @@ static void test_query(void)
 	end(space);
 }
 
-/* Once memory is committed, nobody else's appetite can take it back, and no change to it needs
- * memory but for regions' nodes. */
+/* Once memory is committed, no other demand can take it back, and neither protecting nor
+ * decommitting any part of it needs memory. */
 static void test_committed_memory_is_there(void)
 {
 	struct aspace *space = begin("mm-space-committed-memory-is-there", 0);
@@ -164,17 +164,23 @@ static void test_committed_memory_is_there(void)
 	CHECK(frames_available() == 0 && !frames_reserve(1));
 	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
 	CHECK(aspace_commit(space, demand_zero, MIB, RW) == STATUS_OK);
-	struct region *region = region_at(&space->regions, address);
-	/* Cut without touching regions: first the paging, as when a node was at hand. */
-	if (paging_split(space->root, 0x40000000 + 5 * PAGE_SIZE, &space->table_frames))
-		host_tlb_reset();
-	CHECK(region->end - region->start == 6 * MIB);
+	for (uint64_t at = 0; at < 6 * MIB; at += 2 * PAGE_SIZE)
+		CHECK(aspace_protect(space, address + at, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
+	for (uint64_t at = 0; at < MIB; at += 2 * PAGE_SIZE)
+		CHECK(aspace_protect(space, shared + at, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK &&
+			aspace_decommit(space, demand_zero + at, PAGE_SIZE) == STATUS_OK);
+	CHECK(space->region_count == 3);
+	CHECK(aspace_protect(space, address, 6 * MIB, RW) == STATUS_OK);
+	CHECK(aspace_protect(space, shared, MIB, RW) == STATUS_OK);
 	for (uint64_t at = 0; at < 6 * MIB; at += PAGE_SIZE)
 		*word_at(space, address + at) = at;
 	for (uint64_t at = 0; at < MIB; at += PAGE_SIZE)
 		*word_at(space, shared + at) = at;
+	for (uint64_t at = 0; at < 3 * MIB; at += 2 * PAGE_SIZE)
+		CHECK(aspace_decommit(space, address + at, PAGE_SIZE) == STATUS_OK);
 	CHECK(aspace_unmap(space, address, 6 * MIB) == STATUS_OK);
-	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_RESOLVED);
+	CHECK(host_access(space, demand_zero + PAGE_SIZE, FAULT_WRITE, &word) == FAULT_RESOLVED);
+	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NOTHING);
 	while (hogs) {
 		hog = hogs;
 		hogs = *(paddr_t *)phys_to_virt(hog);
@@ -297,23 +303,72 @@ static void test_creation_refused(void)
 	end(space);
 }
 
+/* Holes and protections are no regions; what is no longer reserved is. */
 static void test_region_bound(void)
 {
 	struct aspace *space = begin("mm-space-region-bound", 0);
-	uint64_t address, other, size = (REGIONS_MAX + 16ul) * PAGE_SIZE;
+	uint64_t address, other, pages = 2 * (REGIONS_MAX + 16ul), size = pages * PAGE_SIZE;
+	struct capos_region_info info;
 	status_t status = STATUS_OK;
-	unsigned committed = 0;
+	unsigned cut = 0;
 
 	CHECK(aspace_reserve(space, 0x40000000, size, &address) == STATUS_OK);
-	for (; status == STATUS_OK; committed++)
-		status = aspace_commit(space, address + (2 * committed + 1) * PAGE_SIZE, PAGE_SIZE,
-			RW | CAPOS_COMMIT_DEMAND_ZERO);
+	CHECK(aspace_commit(space, address, size, RW | CAPOS_COMMIT_DEMAND_ZERO) == STATUS_OK);
+	for (uint64_t i = 0; i < pages; i += 4)
+		CHECK(aspace_decommit(space, address + i * PAGE_SIZE, PAGE_SIZE) == STATUS_OK &&
+			aspace_protect(space, address + (i + 2) * PAGE_SIZE, PAGE_SIZE, 0) ==
+				STATUS_OK);
+	CHECK(space->region_count == 1);
+	CHECK(aspace_query(space, address + 9 * PAGE_SIZE, &info) == STATUS_OK &&
+		info.size == PAGE_SIZE);
+	for (; status == STATUS_OK; cut++)
+		status = aspace_unmap(space, address + (2 * cut + 1) * PAGE_SIZE, PAGE_SIZE);
 	CHECK(status == STATUS(NO_MEMORY));
 	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
-	CHECK(committed - 1 == (space->region_count - 1) / 2);
-	/* What lessens the number still goes. */
-	CHECK(aspace_decommit(space, address, size) == STATUS_OK && space->region_count == 1);
+	CHECK(cut == space->region_count);
+	/* What needs no region more still goes. */
+	CHECK(aspace_decommit(space, address + (pages - 9) * PAGE_SIZE, PAGE_SIZE) == STATUS_OK);
+	for (unsigned i = 1; i + 1 < cut; i++)
+		CHECK(aspace_unmap(space, address + 2 * i * PAGE_SIZE, PAGE_SIZE) == STATUS_OK);
 	CHECK(aspace_reserve(space, 0, PAGE_SIZE, &other) == STATUS_OK);
+	end(space);
+}
+
+/* A change that is under way when others run: they see what is done of it. */
+static struct aspace *changing_space;
+static uint64_t changing;
+static unsigned seen_changing;
+
+static void others_touch(void)
+{
+	uint64_t *word;
+
+	seen_changing++;
+	CHECK(host_access(changing_space, changing + 100 * MIB - PAGE_SIZE, FAULT_READ, &word) ==
+		FAULT_RESOLVED);
+	CHECK(aspace_protect(changing_space, changing - PAGE_SIZE, PAGE_SIZE, RW) == STATUS_OK);
+}
+
+static void test_changes_in_steps(void)
+{
+	struct aspace *space = changing_space = begin("mm-space-changes-in-steps", 0);
+	struct capos_region_info info;
+
+	changing = map(space, 0, 100 * MIB + PAGE_SIZE, RW | CAPOS_COMMIT_DEMAND_ZERO) + PAGE_SIZE;
+	for (uint64_t at = changing; at < changing + 100 * MIB; at += LARGE_PAGE_SIZE)
+		*word_at(space, at) = at;
+	host_others = others_touch;
+	CHECK(aspace_protect(space, changing, 100 * MIB, CAPOS_PROT_READ) == STATUS_OK);
+	CHECK(seen_changing >= 6);
+	seen_changing = 0;
+	CHECK(aspace_query(space, changing, &info) == STATUS_OK && info.start == changing &&
+		info.size == 100 * MIB && info.prot == CAPOS_PROT_READ);
+	CHECK(aspace_commit(space, changing, 100 * MIB, RW) == STATUS_OK);
+	CHECK(seen_changing >= 6);
+	host_others = NULL;
+	CHECK(aspace_query(space, changing, &info) == STATUS_OK &&
+		info.start == changing - PAGE_SIZE && info.size == 100 * MIB + PAGE_SIZE);
+	CHECK(info.resident_pages == space->resident_pages);
 	end(space);
 }
 
@@ -429,6 +484,7 @@ int main(void)
 	test_objects();
 	test_creation_refused();
 	test_region_bound();
+	test_changes_in_steps();
 	test_pinned();
 	test_steps();
 	return 0;
