@@ -34,7 +34,7 @@ uint64_t ap_stacks[CAPOS_CPUS_MAX];
 
 /* How far a CPU has started. CPU 0 sets LEFT_OUT when it has waited long enough, and the CPU sets
  * READY when its own state is complete. The first of the two that replaces STARTING decides. */
-enum stage { STAGE_STARTING, STAGE_READY, STAGE_REFUSED };
+enum stage { STAGE_STARTING, STAGE_READY, STAGE_LEFT_OUT };
 
 static uint32_t stages[CAPOS_CPUS_MAX]; /* enum stage; atomic */
 static uint64_t online = 1; /* a bit for each CPU; written by CPU 0, once more at most */
@@ -171,13 +171,13 @@ static uint64_t admit_cpus(unsigned count)
 	while (!all_ready(count) && clock_now_ns() < limit)
 		stamp_counter();
 	for (unsigned id = 1; id < count; id++)
-		if (!stage_replace(id, STAGE_STARTING, STAGE_REFUSED))
+		if (!stage_replace(id, STAGE_STARTING, STAGE_LEFT_OUT))
 			ready |= 1ul << id;
 	if (!counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree"))
 		return ready;
 	log_printf("capos: running on one CPU");
 	for (unsigned id = 1; id < count; id++)
-		__atomic_store_n(&stages[id], STAGE_REFUSED, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&stages[id], STAGE_LEFT_OUT, __ATOMIC_SEQ_CST);
 	return 1;
 }
 
