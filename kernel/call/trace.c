@@ -255,7 +255,7 @@ static void send_interface_counts(uint32_t index)
 	for (uint32_t i = 0; i < interface->method_count; i++) {
 		uint32_t number = interface->first_method + i;
 		if (method_counts[number])
-			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s.%s, %lu refused\n",
+			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s.%s, %lu failed\n",
 				method_counts[number], interface->name, interface->methods[i].name,
 				method_refusals[number]);
 	}

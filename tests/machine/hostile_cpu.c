@@ -142,7 +142,7 @@ static void privileged_instructions_fault(void)
 			run_bytes(privileged[i].bytes, privileged[i].size, (uint64_t)scratch);
 		if (!refused(kind)) {
 			printf("# %s: kind %u\n", privileged[i].name, kind);
-			CHECK(!"a privileged instruction was not refused");
+			CHECK(!"a privileged instruction did not fault");
 		}
 	}
 }

@@ -448,7 +448,7 @@ int main(int argc, char **argv)
 	wait_for_threads(1);
 	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 &&
 		aimed > 1000); /* else it tests nothing */
-	printf("# %llu submissions: %llu accepted, %llu refused; %llu well-aimed messages, "
+	printf("# %llu submissions: %llu accepted, %llu failed; %llu well-aimed messages, "
 	       "%llu threads\n",
 		(unsigned long long)completed, (unsigned long long)accepted,
 		(unsigned long long)refused, (unsigned long long)aimed,

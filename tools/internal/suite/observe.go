@@ -54,10 +54,10 @@ var tracedCalls = []string{
 }
 
 // countedCalls are the same calls as --stats counts them.
-var countedCalls = []string{"1  Console.write, 0 refused", "1  VirtualMemory.reserve, 0 refused",
-	"1  VirtualMemory.commit, 0 refused",
-	"2  VirtualMemory.unmap, 1 refused", "1  MemoryAllocator.create, 0 refused", "3  " +
-		"Timer.sleep, 0 refused", "1  release", "1  park", "1  unpark"}
+var countedCalls = []string{"1  Console.write, 0 failed", "1  VirtualMemory.reserve, 0 failed",
+	"1  VirtualMemory.commit, 0 failed",
+	"2  VirtualMemory.unmap, 1 failed", "1  MemoryAllocator.create, 0 failed", "3  " +
+		"Timer.sleep, 0 failed", "1  release", "1  park", "1  unpark"}
 
 var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)

@@ -14,8 +14,8 @@ import (
 
 func hostname() (name string, err error) { return "capos", nil }
 
-// executable is what the program was started as. Whoever starts one gives its absolute path in the
-// first argument.
+// executable returns the path by which the program was started. Its starter gives the absolute path
+// in the first argument.
 func executable() (string, error) {
 	if len(Args) == 0 || Args[0] == "" || Args[0][0] != '/' {
 		return "",

@@ -53,19 +53,19 @@ func sysUsedOS(v unsafe.Pointer, n uintptr) {
 	vmMust("commit", result, v, n)
 }
 
-// vmMust reports a refusal that can only come from a mistake in the runtime's own bookkeeping.
+// vmMust reports an error that can only come from a mistake in the runtime's own bookkeeping.
 func vmMust(operation string, result uintptr, v unsafe.Pointer, n uintptr) {
 	if err := capError(result); err != 0 {
-		print("runtime: ", operation, " of ", n, " bytes at ", v, " refused with ", err,
+		print("runtime: ", operation, " of ", n, " bytes at ", v, " failed with ", err,
 			"\n")
-		throw("memory operation refused")
+		throw("memory operation failed")
 	}
 }
 
 //go:nosplit
 func sysFreeOS(v unsafe.Pointer, n uintptr) {
 	if capError(vmCall(abiVirtualMemoryUnmap, v, n, 0)) != 0 {
-		systemstack(func() { throw("unmap refused") })
+		systemstack(func() { throw("unmap failed") })
 	}
 }
 

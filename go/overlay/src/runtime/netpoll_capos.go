@@ -1,10 +1,10 @@
 // The network poller.
 //
-// Everything that can be waited for so far lives inside the process: the pipes of package syscall.
-// Whoever changes the state of one says so with pollEvent, which makes the waiting goroutine
-// runnable at once. netpoll itself therefore only waits for its deadline or for netpollBreak, on a
-// word of memory. Descriptors belong to package syscall; it registers the function through which
-// the poller tells it which of them are to report events.
+// So far, everything that can be waited for is inside the process: the pipes and sockets of package
+// syscall. A goroutine that changes the state of one calls pollEvent, which makes the waiting
+// goroutine runnable at once. netpoll itself therefore only waits for its deadline or for
+// netpollBreak, on a word of memory. Descriptors belong to package syscall; it registers the
+// function through which the poller tells it which of them are to report events.
 
 //go:build capos
 

@@ -42,7 +42,7 @@ type mOS struct {
 //go:noescape
 func enterKernel(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
 
-// capCall calls a method in compact form. Results from capError(result) != 0 are refusals.
+// capCall calls a method in compact form. A result with capError(result) != 0 is an error.
 //
 //go:nosplit
 func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
@@ -50,7 +50,7 @@ func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
 	return enterKernel(compact, uintptr(capID)|method<<32, a0, a1, a2, a3, a4)
 }
 
-// capError returns the number with which the kernel refused, or 0 for a result.
+// capError returns the number of the error, or 0 for a result.
 //
 //go:nosplit
 func capError(result uintptr) uintptr {
@@ -161,8 +161,8 @@ func mpreinit(mp *m) {
 }
 
 // minit runs on the new thread and may not allocate. The first thread learns its id from its ring
-// and asks for its handle; any other was given both by whoever spawned it, who may not have got to
-// storing the handle yet.
+// and asks for its handle; any other got both from the thread that spawned it, which may not have
+// stored the handle yet.
 func minit() {
 	mp := getg().m
 	if mp == &m0 && mp.handle.Load() == 0 {
@@ -269,7 +269,7 @@ func futexsleep(addr *uint32, val uint32, ns int64) {
 	result := parkUntil(addr, val, deadlineAfter(ns))
 	if capError(result) != 0 {
 		systemstack(func() {
-			print("runtime: park at ", addr, " refused with ", capError(result), "\n")
+			print("runtime: park at ", addr, " failed with ", capError(result), "\n")
 			throw("futexsleep")
 		})
 	}
@@ -292,7 +292,7 @@ func futexwakeup(addr *uint32, cnt uint32) {
 		uintptr(cnt), 0, 0, 0)
 	if capError(result) != 0 {
 		systemstack(func() {
-			print("runtime: unpark at ", addr, " refused with ", capError(result), "\n")
+			print("runtime: unpark at ", addr, " failed with ", capError(result), "\n")
 			throw("futexwakeup")
 		})
 	}

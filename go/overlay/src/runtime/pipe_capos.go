@@ -5,7 +5,7 @@
 // entersyscall and exitsyscall. Besides the console's streams (write1) they know pipes of one
 // reader and one writer, kept here in static memory. What they write to any other descriptor (a
 // heap dump) is put aside in memory of its own, and package syscall takes it when it next looks at
-// its table. The text of a crash is refused: no Go code comes after it.
+// its table. A write of the text of a crash fails, because no Go code runs after it.
 
 //go:build capos
 

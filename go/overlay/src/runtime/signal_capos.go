@@ -214,7 +214,7 @@ func sigaltstack(new, old *stackt) {
 	result := capCall(caps.threadControl, abiThreadControlSetNotification, handler, stack, size,
 		0, 0)
 	if capError(result) != 0 {
-		systemstack(func() { throw("notification stack refused") })
+		systemstack(func() { throw("notification stack rejected") })
 	}
 }
 

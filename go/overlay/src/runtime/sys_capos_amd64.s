@@ -52,7 +52,7 @@ TEXT runtime·settls(SB),NOSPLIT,$32
 	LEAQ	8(DI), SI
 	MOVL	runtime·caps+abiCapabilities_threadControl(SB), DI
 	TESTL	DI, DI
-	JZ	refuse
+	JZ	fail
 	MOVQ	$(const_abiThreadControlSetFsBase<<32), CX
 	ORQ	CX, DI
 	MOVL	$compactCall, AX
@@ -61,7 +61,7 @@ TEXT runtime·settls(SB),NOSPLIT,$32
 	JZ	2(PC)
 	INT	$3
 	RET
-refuse:
+fail:
 	MOVQ	$2, 0(SP)
 	MOVQ	runtime·noThreadControl+0(SB), AX
 	MOVQ	AX, 8(SP)
@@ -86,7 +86,7 @@ TEXT runtime·write1(SB),NOSPLIT|NOFRAME,$0-28
 	JMP	runtime·writeDescriptor(SB)
 write:
 	TESTL	DI, DI
-	JZ	refuse
+	JZ	fail
 	MOVQ	$(const_abiConsoleWrite<<32), CX
 	ORQ	CX, DI
 	MOVQ	p+8(FP), SI
@@ -94,11 +94,11 @@ write:
 	MOVL	$compactCall, AX
 	SYSCALL
 	TESTQ	AX, AX
-	JNZ	refuse
+	JNZ	fail
 	MOVL	n+16(FP), AX
 	MOVL	AX, ret+24(FP)
 	RET
-refuse:
+fail:
 	MOVL	$-const__EBADF, ret+24(FP)
 	RET
 
