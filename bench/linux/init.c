@@ -1,12 +1,12 @@
-/* The Linux guest's first process: everything the guest has besides its kernel and the benchmark
+/* The Linux guest's first process. The guest has nothing else besides its kernel and the benchmark
  * programs.
  *
- * It mounts what a Go program looks at, runs the program that the kernel command line names after
- * "--", says how that ended on a line of its own, and ends the machine. It waits while the program
- * runs and so costs it nothing.
+ * It mounts the file systems that a Go program reads, runs the program that the kernel command line
+ * names after "--", prints a line that says how it ended, and ends the machine. It waits while the
+ * program runs, so it does not change the measurement.
  *
- * What it is to set up comes in the environment, which the kernel fills with the words of its
- * command line that it does not know: BENCH_HUGE_PAGES is written to transparent_hugepage/enabled.
+ * Its settings come in the environment, which the kernel fills with the parameters that it does not
+ * know: BENCH_HUGE_PAGES is written to transparent_hugepage/enabled.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +29,8 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* The kernel opens /dev/console for init only when the initial file system has that node; ours has
- * none. */
+/* The kernel opens /dev/console for init only when the initial file system has that node; this one
+ * has none. */
 static void open_console(void)
 {
 	int fd;
@@ -67,7 +67,7 @@ static void set_huge_pages(void)
 	close(fd);
 }
 
-/* Reports a one-line file of the kernel's, so that a result says what it was measured on. */
+/* Reports a one-line file of the kernel, so that a result says on what it was measured. */
 static void report(const char *name, const char *path)
 {
 	char text[256];

@@ -1,10 +1,10 @@
 /* Measures the kernel from C, with no language runtime in between: the bare price of a call, of a
  * thread switch between two threads, of a thread, of memory. The measuring code is the same for
- * every system; system_linux.h and system_capos.h say how each of them is asked.
+ * every system; system_linux.h and system_capos.h make the calls of each.
  *
- * Made for a machine with one CPU whose time-stamp counter counts instructions. Every row runs a
- * fixed number of operations, once to warm up and then SAMPLES times; the best divided by the
- * operations is printed as "row NAME VALUE UNIT". */
+ * It is made for a machine with one CPU whose time-stamp counter counts instructions. Every row
+ * runs a fixed number of operations, once to warm up and then SAMPLES times; the best divided by
+ * the operations is printed as "row NAME VALUE UNIT". */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static void null_calls(uint64_t count)
 		system_null();
 }
 
-/* The smallest call that answers something: the calling thread's FS base. */
+/* The smallest call with a result: the calling thread's FS base. */
 static void small_calls(uint64_t count)
 {
 	uint64_t first = system_fs_base();
@@ -60,7 +60,7 @@ static void clock_reads(uint64_t count)
 	}
 }
 
-/* A wake that finds nobody waiting. */
+/* A wake without a waiter. */
 static void empty_wakes(uint64_t count)
 {
 	static volatile uint32_t word;
@@ -145,7 +145,7 @@ static void mapped_pages(uint64_t count)
 	system_unmap(block, count * PAGE_SIZE);
 }
 
-/* Map and unmap one page that nobody touches. */
+/* Maps and unmaps one page that is not touched. */
 static void untouched_maps(uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++)
@@ -185,8 +185,8 @@ static void measure(const struct row *row)
 		(unsigned long long)(best % 100));
 }
 
-/* With arguments, measures the rows named there; a name that ends in '*' names all that begin so.
- */
+/* With arguments, measures the rows named there. A name that ends in '*' names all rows with that
+ * beginning. */
 static int is_wanted(const char *name, int count, char **patterns)
 {
 	for (int i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-/* How raw.c asks capOS: register calls through libcapos, and its threads. */
+/* The calls of raw.c on capOS: register calls through libcapos, and its threads. */
 #ifndef BENCH_SYSTEM_CAPOS_H
 #define BENCH_SYSTEM_CAPOS_H
 

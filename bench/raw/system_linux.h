@@ -1,5 +1,5 @@
-/* How raw.c asks Linux. Calls that glibc would only wrap are made directly, so that what is
- * measured is the kernel's share; threads are pthreads, which is what programs use. */
+/* The calls of raw.c on Linux. System calls that glibc would only wrap are made directly, so that
+ * the kernel's share is measured. Threads are pthreads, which programs use. */
 #ifndef BENCH_SYSTEM_LINUX_H
 #define BENCH_SYSTEM_LINUX_H
 

@@ -1,6 +1,6 @@
-/* What the tests of --trace, --stats and the gdb helpers watch. "calls" makes calls whose arguments
- * and answers are known beforehand; "threads" has a thread in each state and a region of each kind
- * when it comes to all_there. */
+/* The program for the tests of --trace, --stats and the gdb helpers. "calls" makes calls with known
+ * arguments and results. "threads" has a thread in each state and a region of each kind when it
+ * reaches all_there. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,7 +94,7 @@ static int threads(void)
 	if ((status = capos_virtual_memory_commit(
 		     capos_caps.vm, HINT, REGION_BYTES / 2, CAPOS_PROT_READ)) < 0)
 		return wrong("commit", status);
-	/* On one CPU both of the others have had their turn when this one has its own again. */
+	/* On one CPU both other threads have run when this one runs again. */
 	capos_sleep_ns(50 * 1000000);
 	all_there();
 	puts("gone on");

@@ -1,5 +1,5 @@
-/* What the tests of ./capos run on the machine: each mode shows one thing that must pass through,
- * or ends in one way. */
+/* The program for the tests of ./capos run: each mode shows one thing that must pass through, or
+ * ends in one way. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void ignore(uint32_t kind, struct capos_thread_state *state)
 	(void)kind, (void)state;
 }
 
-/* Takes every notification and goes on. */
+/* Accepts every notification and goes on. */
 static int deaf(int argc, char **argv)
 {
 	capos_notification_set_handler(ignore);
@@ -171,8 +171,8 @@ static int exhaust(int argc, char **argv)
 	return 0;
 }
 
-/* Which CPUs threads can be sent to, and that they arrive there: now, and again after the time in
- * milliseconds that is given. */
+/* Finds the CPUs to which threads can be sent, and checks that they arrive there: now, and again
+ * after the given time in milliseconds. */
 static int visit_cpus(int argc, char **argv)
 {
 	struct capos_process_info process;

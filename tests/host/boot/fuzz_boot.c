@@ -1,5 +1,5 @@
-/* Fuzzing what comes from loaders and firmware: the first byte chooses how the rest is understood.
- */
+/* Fuzzer of the input from loaders and firmware. The first byte chooses how the rest is
+ * interpreted. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -24,7 +24,7 @@ void memory_free(void)
 	memory_size = 0;
 }
 
-/* Nobody may as much as ask for an address outside. */
+/* No code may even ask for an address outside. */
 void *phys_to_virt(paddr_t pa)
 {
 	if (pa > memory_size)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* New memory from address 0 on, all zero; the old one goes. */
+/* Makes new memory from address 0 on, all zero, in place of the old. */
 uint8_t *memory_new(size_t size);
 void memory_free(void);
 

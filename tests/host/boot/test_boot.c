@@ -1,5 +1,4 @@
-/* The loaders' information, typed lines and the screen, as they should be and as they should not.
- */
+/* Loader information, typed lines and the screen, with correct and with wrong input. */
 #include <stdint.h>
 #include <string.h>
 
@@ -204,7 +203,7 @@ static void multiboot_cut_short(void)
 	CHECK(multiboot_read(whole.data, whole.size, &boot) != NULL);
 }
 
-/* Each is one tag, in an otherwise good sequence. */
+/* Each adds one bad tag to an otherwise good sequence. */
 static bool refused(void (*add)(struct bytes *))
 {
 	struct bytes info = good_information(24);
@@ -309,7 +308,7 @@ static void pvh(void)
 	CHECK(has_range(0, 0x1000) && boot.usable_count == 1 && boot.image == 0x1000 &&
 		boot.image_size == 0x800);
 	CHECK(strcmp(boot.command_line, "channel=com2") == 0 && !boot.has_root_pointer);
-	/* Every field outside of what can be reached. */
+	/* Every field with an address out of reach. */
 	const struct {
 		unsigned at;
 		uint64_t value;

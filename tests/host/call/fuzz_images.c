@@ -1,6 +1,6 @@
-/* Fuzzer of what the kernel reads from outside before a program runs: the boot image, the
- * executables in it, the command line, the host channel's input. What the readers accept must keep
- * the promises of their headers. */
+/* Fuzzer of the input that the kernel reads from outside before a program runs: the boot image, the
+ * executables in it, the command line, the host channel's input. Accepted input must have the
+ * properties that the readers' headers state. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
-/* Half of the time starts over from a correct image, so that the fuzzer gets past magic numbers. */
+/* Half of the time starts from a correct image, so that the fuzzer gets past magic numbers. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	struct test_boot_image image = boot_image_sample();

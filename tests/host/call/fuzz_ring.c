@@ -1,11 +1,12 @@
-/* Fuzzer of the ring and of register calls: the input is a ring page and the program's memory.
- * Every object there is, so that the parameters of every method are decoded; those with bytes read
- * them to the end. After each entry the kernel's indices must have moved together, every completion
- * be one the interface knows, and in the end nothing be left.
+/* Fuzzer of the ring and of register calls: the input is a ring page and the program's memory. All
+ * objects exist, so that the parameters of every method are decoded; methods with bytes read them
+ * to the end. After each entry the kernel's indices must have moved together and every completion
+ * must be one that the interface knows. In the end nothing may be left.
  *
  * The input: a byte of flags, the number of submissions, a word for wild indices, the submissions,
- * the program's memory. In a submission, the cap's low byte chooses one that is held (255: as it
- * is), and an argument whose highest byte is 0x55 is an address in the program's memory. */
+ * the program's memory. In a submission, the low byte of the CapId chooses a capability that is
+ * held (255: the CapId is used unchanged), and an argument whose highest byte is 0x55 is an address
+ * in the program's memory. */
 #include "ring_kernel.h"
 
 #define MUST(condition)           \
@@ -171,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
-/* One message call that is as it should be: words of data, one text. */
+/* One correct message call: words of data and one text. */
 static size_t sample(uint8_t *data, unsigned seed)
 {
 	struct capos_submission call = { .opcode = CAPOS_OPCODE_CALL,
@@ -194,8 +195,7 @@ static size_t sample(uint8_t *data, unsigned seed)
 	return HEAD_BYTES + sizeof call + sizeof message;
 }
 
-/* A quarter of the time starts over from a call that is right, so that the fuzzer gets as far as
- * the methods. */
+/* A quarter of the time starts from a correct call, so that the fuzzer reaches the methods. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	if (seed % 4 == 0 && max >= 512)

@@ -1,4 +1,4 @@
-/* The few kernel services the tested parts use, as host functions: memory that counts itself and
+/* The few kernel services that the tested parts use, as host functions: memory that is counted and
  * can be made to fail, panics that abort, and user memory that is one array. */
 #include "kernel.h"
 

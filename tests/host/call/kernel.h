@@ -1,4 +1,4 @@
-/* What kernel.c lets a test see and set. */
+/* The state of kernel.c that a test can read and set. */
 #ifndef TEST_CALL_KERNEL_H
 #define TEST_CALL_KERNEL_H
 

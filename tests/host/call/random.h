@@ -1,5 +1,5 @@
-/* Random words for the host tests here: xorshift, from the same seed in every run, so that a
- * failure repeats. */
+/* Random words for the host tests here: xorshift with the same seed in every run, so that a failure
+ * repeats. */
 #ifndef TEST_CALL_RANDOM_H
 #define TEST_CALL_RANDOM_H
 

@@ -1,5 +1,5 @@
 /* The kernel around kernel/call for the ring's test and fuzzer: one process with one thread, a ring
- * page, the real table, codec and dispatch, and methods that answer what the test wants. */
+ * page, the real table, codec and dispatch, and methods that return what the test wants. */
 #ifndef TEST_CALL_RING_KERNEL_H
 #define TEST_CALL_RING_KERNEL_H
 
@@ -186,7 +186,7 @@ static struct capos_completion *completions(void)
 	return (struct capos_completion *)(ring.bytes + CAPOS_RING_COMPLETION_OFFSET);
 }
 
-/* Whether a completion may carry it. */
+/* Whether a completion may have this result. */
 static inline bool result_known(int32_t result)
 {
 	return result >= -(int32_t)CAPOS_TRANSPORT_ERROR_EXCEPTION_TRUNCATED ||

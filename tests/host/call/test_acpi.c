@@ -1,6 +1,6 @@
 /* Reading ACPI tables: a machine made of bytes, correct at first, then wrong in every byte.
- * Physical memory is one heap block of its exact size, so that the sanitizer sees a read outside.
- */
+ * Physical memory is one heap block of the exact size, so that the sanitizer sees a read
+ * outside. */
 #include <stdint.h>
 #include <string.h>
 
@@ -131,7 +131,7 @@ static void acpi_no_tables(void)
 	CHECK(!machine.cpu_count && !machine.can_power_off);
 }
 
-/* A wrong byte anywhere costs the table it is in: its sum no longer holds. */
+/* A wrong byte anywhere makes its table invalid, because the checksum is wrong. */
 static void acpi_wrong_sums(void)
 {
 	struct acpi_machine machine;
@@ -143,8 +143,8 @@ static void acpi_wrong_sums(void)
 	}
 }
 
-/* Every length and address wrong in turn, with sums that hold: nothing is read outside, no more
- * CPUs are named than there is room for. */
+/* Every length and address is wrong in turn, with correct checksums. Nothing outside may be read,
+ * and no more CPUs may be reported than there is room for. */
 static void acpi_hostile_values(void)
 {
 	static const uint8_t values[] = { 0, 1, 2, 7, 35, 36, 0x7f, 0x80, 0xff };

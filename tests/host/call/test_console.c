@@ -1,6 +1,6 @@
-/* Console.read and HostShare.write with a channel that answers what the test wants, in every form:
- * bytes, the end, an interrupted wait, a result that cannot be written, no memory, no channel. No
- * machine test has input that stays open, or could do without the channel. */
+/* Console.read and HostShare.write with a channel that returns what the test wants, in every form:
+ * bytes, the end, an interrupted wait, a result that cannot be written, no memory, no channel. In
+ * the machine tests no input stays open, and the channel always exists. */
 #include "ring_kernel.h"
 
 #include "../../provoke.h"
@@ -81,7 +81,7 @@ static struct capos_completion perform(struct capos_submission submission)
 	return completions()[ring.header.completion_head++ % CAPOS_RING_COMPLETIONS];
 }
 
-/* In a message; what was refused is the code of the exception, as a status. */
+/* In a message. An error is the code of the exception, as a status. */
 static int64_t read_in_message(uint64_t bytes, uint64_t result_address)
 {
 	const uint64_t message[3] = { 2ull << 32, 1ull << 32, bytes };
@@ -121,7 +121,7 @@ static void interrupted_reads_say_so(void)
 	teardown();
 }
 
-/* Bytes that could not be handed out are there for the next. */
+/* Bytes that could not be delivered go to the next reader. */
 static void bytes_for_a_bad_address_are_kept(void)
 {
 	begin("abcdef", STATUS_OK);
@@ -189,7 +189,7 @@ static void host_writes_need_memory_and_a_channel(void)
 	teardown();
 }
 
-/* A program's last words, that there is no memory, need none. */
+/* A program can report that there is no memory, because that needs none. */
 static void words_need_no_memory(void)
 {
 	begin("", STATUS_OK);

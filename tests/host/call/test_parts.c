@@ -127,8 +127,8 @@ static void channel_messages(void)
 	CHECK(input.ended);
 }
 
-/* A stream of numbered bytes through a small buffer, in random pieces, with put-backs: nothing
- * lost, nothing twice. */
+/* A stream of numbered bytes through a small buffer, in random pieces, some of which are put back:
+ * no byte is lost or duplicated. */
 static void channel_stream(void)
 {
 	struct channel_input input;

@@ -1,6 +1,6 @@
 /* Ring and register calls with a fake thread: the real table, codec and dispatch, methods that
- * answer what the test wants, user memory that is one array. What a hostile program can put into
- * its ring page is tried at random: the kernel's state must stay sound and every error be one the
+ * return what the test wants, user memory that is one array. Random contents of the ring page stand
+ * for a hostile program. The kernel's state must stay sound, and every error must be one that the
  * interface knows. */
 #include "ring_kernel.h"
 #include "random.h"
@@ -88,7 +88,7 @@ static void register_forms(void)
 	teardown();
 }
 
-/* A signed result goes to memory whole, whatever its value, in both forms. */
+/* A signed result goes to memory, whatever its value, in both forms. */
 static void signed_results(void)
 {
 	setup();
@@ -118,7 +118,7 @@ static void signed_results(void)
 	teardown();
 }
 
-/* The way through the watched form must give the same answers as the short one. */
+/* The traced path must give the same results as the short one. */
 static void watched_calls_answer_alike(void)
 {
 	setup();
@@ -171,7 +171,7 @@ static void allocation_failures(void)
 	}
 }
 
-/* A word a hostile program might choose. */
+/* A word that a hostile program might choose. */
 static uint64_t hostile_word(void)
 {
 	switch (random_word() % 8) {
@@ -247,8 +247,8 @@ static void hostile_ring(void)
 			CHECK(result_known(got->result) && got->flags == 0 && got->reserved == 0);
 			if (got->cap)
 				CHECK(cap_table_release(&process.caps, got->cap));
-			/* The program may give away what it has; it gets that back so that the test
-			 * goes on. */
+			/* The program may release what it has. It gets that back so that the test
+			 * can go on. */
 		}
 		if (cap_table_count(&process.caps) != 5) {
 			kmem_free(thread.scratch);

@@ -17,7 +17,7 @@ static void object_gone(struct object *object)
 }
 
 static const struct object_ops counted_ops = { object_gone };
-/* The table never looks into an interface. */
+/* The table never reads an interface. */
 static char interface_bytes;
 #define ANY_INTERFACE ((const struct interface_desc *)&interface_bytes)
 static struct object static_object = OBJECT_STATIC(ANY_INTERFACE);

@@ -1,5 +1,5 @@
-/* The vector area that a program gives to resume: what vector_sanitize lets pass, this processor's
- * own XRSTOR must load without a fault. */
+/* The vector area that a program gives to resume. An area that vector_sanitize accepts must be
+ * loaded by this processor's own XRSTOR without a fault. */
 #include <stdint.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static void put(unsigned offset, uint64_t value)
 	memcpy(area + offset, &value, sizeof value);
 }
 
-/* x87, SSE, AVX: those of them that are switched on here. False: there is no XSAVE. */
+/* x87, SSE, AVX, as far as they are enabled here. False without XSAVE. */
 static bool look_at_processor(void)
 {
 	uint32_t a = 1, b, c = 0, d;
@@ -53,7 +53,7 @@ static void headers_are_checked(void)
 	}
 }
 
-/* Whatever passes can be loaded. */
+/* Every accepted area can be loaded. */
 static void what_passes_can_be_loaded(void)
 {
 	unsigned passed = 0;

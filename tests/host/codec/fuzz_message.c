@@ -1,6 +1,6 @@
 /* libFuzzer target: any bytes as a call of any method. The first byte chooses the method, the
- * second the form; what the decoder accepts is read to its last byte, then the results are written
- * back into a buffer of a chosen size. */
+ * second the form. Parameters that the decoder accepts are read to the last byte. Then the results
+ * are written into a buffer of a chosen size. */
 #include "harness.h"
 
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void fuzz_words(const struct method_desc *method, const uint8_t *data, si
 		STATUS_OK)
 		return;
 	touch_params(method, &params);
-	/* The handler left zeros: only a capability has a word, its id. */
+	/* The handler left zeros, so only a capability gives a word, its id. */
 	if (results_to_word(method, &results, &where, 1, &word) == STATUS_OK &&
 		word != ((method->flags & METHOD_RETURNS_CAP) != 0))
 		abort();
@@ -76,7 +76,7 @@ static void fuzz_message(const struct method_desc *method, const uint8_t *data, 
 			if (buffer_write(out, data, size) != STATUS_OK)
 				abort();
 		}
-		/* What the writer writes, the reader accepts. */
+		/* The reader accepts what the writer writes. */
 		if (message_open(&root, buffer, results_end_message(method, &results, buffer)) !=
 			STATUS_OK)
 			abort();

@@ -1,5 +1,5 @@
-/* What the codec's tests share: reporting, the caller's memory as a window of addresses, and the
- * table of methods. */
+/* The shared parts of the codec's tests: reporting, the caller's memory as a window of addresses,
+ * and the table of methods. */
 #ifndef CODEC_HARNESS_H
 #define CODEC_HARNESS_H
 

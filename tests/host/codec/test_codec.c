@@ -31,9 +31,9 @@ static uint64_t list_pointer(int32_t offset, uint64_t element, uint64_t count)
 	return 1 | (uint64_t)((uint32_t)offset << 2) | element << 32 | count << 35;
 }
 
-/* Decodes a message of the words, from an allocation that ends where the message does, so that the
- * sanitizer sees any access behind it. The copy is kept until the next call: buffers point into it.
- */
+/* Decodes a message of the words, from an allocation that ends where the message ends, so that the
+ * sanitizer sees any access behind it. The copy is kept until the next call, because buffers point
+ * into it. */
 static status_t decode(const char *method, void *params, size_t count, const uint64_t *words)
 {
 	static uint8_t *message;
@@ -279,7 +279,7 @@ static void test_word_results(void)
 	CHECK(memcmp(window + 64, "abcdefghij\0", 11) == 0);
 	CHECK(results_to_word(read, &read_results, &where, 0, &word) == STATUS_OK && word == 10);
 
-	/* A signed result could look like an error: it goes to an array of one. */
+	/* A signed result could look like an error, so it goes to an array of one. */
 	CHECK(decode_arguments(join, join_words, 5, &join_params, &join_results, &where) ==
 		STATUS_OK);
 	CHECK(join_params.timeout_ns == 7 && where.array == WINDOW_BASE + 128);
@@ -296,8 +296,8 @@ static void test_word_results(void)
 		word == 0x70001);
 }
 
-/* The result message at every capacity: never a byte behind it, refused exactly while the empty
- * message does not fit. */
+/* The result message at every capacity: no byte behind it is written, and it fails exactly while
+ * the empty message does not fit. */
 static void test_result_capacity(void)
 {
 	const struct method_desc *read = find_method("Console.read");
@@ -396,7 +396,7 @@ static void test_buffers(void)
 	CHECK(buffer_write(&nowhere, "x", 1) == STATUS(BAD_ADDRESS) && nowhere.length == 0);
 }
 
-/* The flags that decide how a compact call goes, worked out from the fields. */
+/* The flags that decide the form of a compact call, computed from the fields. */
 static bool flags_follow(const struct method_desc *method)
 {
 	bool plain = method->params.count <= 5 && method->results.count <= 1, narrow = false;
@@ -435,7 +435,7 @@ static void test_word_ranges(void)
 	}
 }
 
-/* Each table entry against the rules its consumers rely on. */
+/* Checks each table entry against the rules on which its users rely. */
 static void test_tables(void)
 {
 	for (int i = 0; i < INTERFACE_COUNT; i++) {

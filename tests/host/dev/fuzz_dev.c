@@ -1,6 +1,6 @@
-/* Fuzzing what PCI functions and virtio devices say of themselves. The input is the functions'
- * places and configuration spaces, then the devices' registers, then what they write into a queue.
- */
+/* Fuzzer of what PCI functions and virtio devices say of themselves. The input is the functions'
+ * places and configuration spaces, then the devices' registers, then what they write into a
+ * queue. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		take(f, &input.data, &input.left, sizeof *f);
 		for (unsigned bar = 0; bar < 6; bar++)
 			f->bar_shift[bar] %= 41;
-		/* Otherwise most inputs are no virtio devices at all. */
+		/* Without it most inputs are no virtio devices at all. */
 		if (head[1] >> i & 1)
 			config_set32(f, PCI_VENDOR_ID, head[1] & 0x80 ? 0x10441af4 : 0x10431af4);
 	}

@@ -1,7 +1,7 @@
 /* The simulated machine: see machine.h. A mapping outside every BAR of the function that the kernel
- * looked at last is a failure at once, where the BARs make sense: that is what hostile capabilities
- * try for. Each mapping is memory of its own, as long as was asked for, so that an access beyond it
- * is found. */
+ * read last fails at once, where the BARs make sense, because hostile capabilities aim at such a
+ * mapping. Each mapping is memory of its own, of exactly the requested length, so that an access
+ * beyond it is found. */
 #include "machine.h"
 
 #include <stdarg.h>
@@ -177,8 +177,8 @@ static bool inside_a_bar(const struct fake_function *f, uint64_t physical, uint6
 			memcpy(&high, f->config + 0x14 + 4 * bar, sizeof high);
 		uint64_t base = (uint64_t)high << 32 | (low & ~15u),
 			 bytes = 1ull << (f->bar_shift[bar] & 63);
-		/* A 64-bit BAR whose low half has no address bit at all is as large as its high
-		 * half says. */
+		/* The size of a 64-bit BAR whose low half has no address bit is in its high
+		 * half. */
 		if ((low & 6) == 4 && bar < 5 && !bar_mask(f, bar))
 			bytes = 1ull << 32;
 		if (!(low & 1) && physical >= base && physical - base <= bytes &&

@@ -1,5 +1,5 @@
-/* A simulated machine: PCI functions behind the two configuration ports, and the memory their BARs
- * stand for. */
+/* A simulated machine: PCI functions behind the two configuration ports, and the memory of their
+ * BARs. */
 #ifndef TEST_DEV_MACHINE_H
 #define TEST_DEV_MACHINE_H
 
@@ -18,7 +18,8 @@ struct fake_function {
 
 struct fake_machine {
 	bool pci;
-	bool consistent; /* the BARs are what their masks say: mappings can be held to them */
+	bool consistent; /* the BARs are as their masks say, so mappings can be checked against them
+	                  */
 	unsigned count;
 	struct fake_function functions[FUNCTIONS_MAX];
 	uint8_t registers[REGISTERS_BYTES]; /* what newly mapped device memory holds */
@@ -28,8 +29,8 @@ struct fake_machine {
 extern struct fake_machine machine;
 
 void machine_reset(void);
-/* Adds a function with what QEMU's virtio console has in its configuration space, as far as the
- * kernel looks. */
+/* Adds a function with the configuration space of QEMU's virtio console, as far as the kernel reads
+ * it. */
 #define BAR_4 0xfe000000u
 #define BAR_1 0xfd000000u
 #define COMMON 0x0u

@@ -1,5 +1,5 @@
-/* PCI and virtio over it on a simulated machine: good devices are set up as the specification says,
- * and each thing a bad one can say of itself is refused. */
+/* PCI, and virtio over it, on a simulated machine. Good devices are set up as the specification
+ * says. A device is rejected for each wrong thing it can say of itself. */
 #define CHECK_GROUP "dev"
 #include <string.h>
 
@@ -129,7 +129,7 @@ static void chain_in_a_circle(void)
 	CHECK(!found());
 }
 
-/* offset of a capability's byte, and what it is set to: the device is then refused. */
+/* offset of a capability's byte and its new value, which make the kernel reject the device */
 static void refused_capabilities(void)
 {
 	static const struct {

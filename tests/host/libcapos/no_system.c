@@ -1,4 +1,4 @@
-/* For a test that needs no memory: everything the heap would ask of the system is refused. */
+/* For a test that needs no memory: every request of the heap to the system fails. */
 #include <stdlib.h>
 
 #include <capos/caps.h>

@@ -136,8 +136,8 @@ static long double random_long_double(void)
 	return value;
 }
 
-/* Hexadecimal, and the processor's long double to all its digits. The host says "1.e+06" where
- * "%#g" rounds up to the next power of ten, so that flag is not held to it. */
+/* Hexadecimal, and the processor's long double with all its digits. The host prints "1.e+06" where
+ * "%#g" rounds up to the next power of ten, so that flag is not compared. */
 static bool test_hexadecimal_and_long(void)
 {
 	static const char *const conversions[] = { "%a", "%A", "%.0a", "%.1a", "%.5a", "%.13a",
@@ -169,7 +169,7 @@ static bool test_hexadecimal_and_long(void)
 	return good && same("%.5000f|%.3000Lf", 1.0, 0.1L) && same("%.1074f", 5e-324);
 }
 
-/* Widths and lengths at the edge of what the result can say. */
+/* Widths and lengths at the edge of what the result can express. */
 static bool test_huge(void)
 {
 	return count_only("%2147483647d", 1) == INT_MAX &&

@@ -87,8 +87,8 @@ static bool filled(const unsigned char *block, size_t size, unsigned char byte)
 	return true;
 }
 
-/* Random allocations, each filled with a byte of its own that must still be there when it is freed.
- */
+/* Random allocations. Each is filled with a byte of its own, which must still be there when it is
+ * freed. */
 static bool test_contents(void)
 {
 	enum { SLOTS = 300 };
@@ -183,7 +183,8 @@ static bool test_exhaustion(void)
 	return good;
 }
 
-/* A little is left: what is given out must be mapped, whatever was asked for and refused before. */
+/* A little memory is left. Memory that is given out must be mapped, whatever requests failed
+ * before. */
 static bool test_pressure(void)
 {
 	enum { BLOCKS = 64 };
@@ -215,8 +216,8 @@ static bool test_pressure(void)
 	return count >= 8 && count < BLOCKS;
 }
 
-/* The system may be unable to take a mapping back: it is used again, cleared where that is
- * asked for, and goes later. */
+/* The system may be unable to take a mapping back. The heap then uses it again, cleared where that
+ * is asked for, and gives it back later. */
 static bool test_unmap_refused(void)
 {
 	uint64_t before = mapped_bytes, most;

@@ -1,5 +1,5 @@
 /* See host.h. The kernel's frame_alloc, frames_reserve and kmem_alloc are compiled under other
- * names, so that those here can refuse. */
+ * names, so that those here can fail on purpose. */
 #include "host.h"
 
 #include <stdarg.h>
@@ -74,7 +74,7 @@ bool host_failed(void)
 	return fail_happened;
 }
 
-static bool refuse(void)
+static bool inject_failure(void)
 {
 	if (!fail_countdown || --fail_countdown)
 		return false;
@@ -84,19 +84,19 @@ static bool refuse(void)
 
 paddr_t frame_alloc(unsigned order, unsigned flags)
 {
-	if ((!(flags & FRAME_RESERVED) || order > 0) && refuse())
+	if ((!(flags & FRAME_RESERVED) || order > 0) && inject_failure())
 		return 0;
 	return frame_alloc_real(order, flags);
 }
 
 bool frames_reserve(size_t count)
 {
-	return !refuse() && frames_reserve_real(count);
+	return !inject_failure() && frames_reserve_real(count);
 }
 
 void *kmem_alloc(size_t size)
 {
-	return refuse() ? NULL : kmem_alloc_real(size);
+	return inject_failure() ? NULL : kmem_alloc_real(size);
 }
 
 /* ---- numbers ---- */
@@ -288,7 +288,7 @@ enum fault_outcome host_access(
 	return FAULT_NOTHING;
 }
 
-/* ---- what else the kernel's memory part calls ---- */
+/* ---- other functions that the kernel's memory code calls ---- */
 
 static unsigned drains;
 static uint64_t drain_start, drain_end;
@@ -296,7 +296,7 @@ static uint64_t drain_start, drain_end;
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
 	CHECK(spin_held(&space->lock));
-	/* Whoever waits there must find the word gone already. */
+	/* A thread that waits there must find the word gone already. */
 	for (unsigned i = 0; i < tlb_used; i++)
 		CHECK(tlb[i].page < start || tlb[i].page >= end);
 	drains++;

@@ -1,9 +1,9 @@
 /* A machine for the memory tests: RAM is one host mapping, the processor's page walk and TLB are
- * simulated, and everything the kernel may get refused can be made to be refused.
+ * simulated, and every allocation that may fail can be made to fail.
  *
  * The TLB is the strictest one the architecture allows: it keeps every translation and every table
- * it has walked until it is told to drop them, and a frame that is freed while it remembers it
- * stops the test. */
+ * it has walked until it is told to drop them. The test stops when a frame is freed while the TLB
+ * still holds it. */
 #ifndef TESTS_HOST_MM_HOST_H
 #define TESTS_HOST_MM_HOST_H
 
@@ -26,13 +26,13 @@
 
 extern const char *test_name;
 
-/* RAM from 0 to size, all of it given to the allocator but the ranges named. */
+/* RAM from 0 to size, all of it given to the allocator except the named ranges. */
 void host_memory(size_t size, const struct memory_range *taken, unsigned taken_count);
 /* The RAM without an allocator on it, for tests of frames_init. */
 void host_arena(size_t size);
 
-/* Refuse the n-th allocation from now on that may be refused (1: the next); 0: none. The result
- * says whether it came to that. */
+/* Makes the n-th allocation from now on that may fail do so (1: the next); 0: none. Returns whether
+ * an allocation failed since the last call. */
 void host_fail(unsigned countdown);
 bool host_failed(void);
 
@@ -53,10 +53,10 @@ enum fault_outcome host_access(
 /* Drops everything from the TLB. */
 void host_tlb_reset(void);
 
-/* Called where the kernel, in the middle of long work, lets others run. NULL: nobody wants to. */
+/* Called at the preemption points of long work. NULL: not called. */
 extern void (*host_others)(void);
 
-/* park_drain calls seen since the last question, and the range of the last one. */
+/* The number of park_drain calls since the last question, and the range of the last one. */
 unsigned host_drains(uint64_t *start, uint64_t *end);
 
 #endif

@@ -1,8 +1,8 @@
 /* See model.h.
  *
  * The window lies across a 512 GiB boundary, so that ranges meet every level of the page tables,
- * and is large enough for several whole 2 MiB blocks. A refusal must leave everything as it was; a
- * success must do exactly what the oracle does. */
+ * and is large enough for several whole 2 MiB blocks. A call that fails must change nothing; one
+ * that succeeds must do exactly what the oracle does. */
 #include "model.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@
 #define OBJECTS 3u
 #define OBJECT_PAGES_MAX 700u
 #define FRAMES_PAGES 16u
-#define OBJECT_FRAMES OBJECTS /* the index standing for the foreign frames */
+#define OBJECT_FRAMES OBJECTS /* the index that stands for the foreign frames */
 
 struct page {
 	uint8_t state, prot;
@@ -85,7 +85,7 @@ static uint32_t random_prot(void)
 	return prots[host_below(sizeof(prots) / sizeof(prots[0]))];
 }
 
-/* How regions store it. */
+/* As regions store it. */
 static uint8_t stored_prot(uint32_t prot)
 {
 	prot &= PROT_MASK;
@@ -128,7 +128,7 @@ static bool over_limit(uint64_t more)
 	return options->committed_limit && oracle_committed() + more > options->committed_limit;
 }
 
-/* What a change of [first, first + count) must answer before memory comes into it. */
+/* The result of a change of [first, first + count), apart from memory. */
 static status_t expect_change(unsigned first, unsigned count, bool committed, uint8_t prot)
 {
 	bool reserved = false;
@@ -152,7 +152,8 @@ static void forget(unsigned first, unsigned count, uint8_t state)
 		pages[i] = (struct page){ .state = state };
 }
 
-/* Whether the oracle goes along: the answer is the expected one, or a refusal that was provoked. */
+/* Whether the oracle changes too: the result is the expected one, or else a failure that was
+ * injected. */
 static bool agreed(status_t status, status_t expected)
 {
 	CHECK(!spin_held(&space->lock));
@@ -166,8 +167,7 @@ static bool agreed(status_t status, status_t expected)
 
 /* ---- operations ---- */
 
-/* Where a new region went: into the window as asked, or elsewhere, from where it is removed again.
- */
+/* The place of a new region: in the window as asked, or elsewhere; there it is removed again. */
 static bool placed(unsigned first, unsigned count, uint64_t address)
 {
 	uint64_t *word;
@@ -336,7 +336,7 @@ static void do_change_object(unsigned first, unsigned count)
 	bool unmap = host_below(2) == 0;
 	uint32_t prot = random_prot();
 
-	/* Often just the mapping that is there. */
+	/* Often exactly the existing mapping. */
 	while (host_below(4) && first + 1 < WINDOW_PAGES &&
 		pages[first].state != CAPOS_REGION_STATE_OBJECT)
 		first++;
@@ -382,7 +382,7 @@ static void do_map_frames(unsigned first, unsigned count)
 		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned);
 }
 
-/* Both ends of a page carry its content. */
+/* Both ends of a page carry its contents. */
 static void compare_page(unsigned page, const uint64_t *word)
 {
 	CHECK(word[0] == *content_of(page));
@@ -462,7 +462,7 @@ static void do_write(unsigned first, unsigned count)
 		}
 		if (status == STATUS(NO_MEMORY) && page->state == CAPOS_REGION_STATE_DEMAND_ZERO &&
 			!page->touched) {
-			/* This may be where it stopped: whether it did shows in the ledger. */
+			/* The copy may have stopped here; the ledger shows whether it did. */
 			CHECK(options->scarce || host_failed());
 			if (oracle_committed() == space->ledger->committed)
 				return;
@@ -494,7 +494,7 @@ static void do_clear(unsigned first, unsigned count)
 	}
 }
 
-/* Arguments that are wrong by themselves. */
+/* Arguments that are invalid by themselves. */
 static void do_nonsense(unsigned first, unsigned count)
 {
 	uint64_t address = address_of(first), size = count * PAGE_SIZE, at;
@@ -767,7 +767,7 @@ static void finish(void)
 	uint64_t left = 0;
 
 	for (unsigned i = 0; i < OBJECTS; i++) {
-		/* One dies before the space and two after their creator. */
+		/* One ends before the space and two after their creator. */
 		if (objects[i] && i == 0)
 			object_release(memory_object_header(objects[i]));
 		else if (objects[i])

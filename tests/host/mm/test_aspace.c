@@ -1,5 +1,5 @@
-/* Address spaces against the oracle, with plenty of memory, with a limit, with hardly any memory,
- * and with refusals everywhere. */
+/* Address spaces compared with the oracle: with plenty of memory, with a limit, with hardly any
+ * memory, and with failing allocations. */
 #include "host.h"
 #include "model.h"
 

@@ -42,7 +42,7 @@ static void test_boot(void)
 		(2 * (frames - 2) + PAGE_SIZE - 1) / PAGE_SIZE;
 	CHECK(frames_total() == expected - table && frames_free() == expected - table);
 
-	/* Every frame once, none of them taken or missing. */
+	/* Every frame is given out once; none is taken or missing. */
 	paddr_t *all = malloc(expected * sizeof(*all)), frame;
 	size_t got = 0;
 	while ((frame = frame_alloc(0, 0)) != 0) {
@@ -111,8 +111,8 @@ static void test_blocks(void)
 			frame_free(live[count].frame, live[count].order);
 	CHECK(frames_free() == before);
 
-	/* Merged to blocks of 4 MiB and more again: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB without
-	 * the last. */
+	/* Freed frames merge to blocks of 4 MiB and more: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB
+	 * without the last. */
 	while (frame_alloc(LARGE_PAGE_ORDER + 1, 0))
 		count++;
 	CHECK(count + 1 == 2 + 6);

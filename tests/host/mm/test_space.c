@@ -265,7 +265,7 @@ static void test_objects(void)
 /* Each allocation of a creation is refused in turn; nothing stays behind. */
 static void test_creation_refused(void)
 {
-	struct aspace *space = begin("mm-space-creation-refused", 0), *second;
+	struct aspace *space = begin("mm-space-creation-fails", 0), *second;
 	struct memory_object *object;
 	unsigned refused = 0;
 
