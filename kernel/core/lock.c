@@ -2,10 +2,10 @@
  * that waiting serves TLB requests. */
 #include "core/lock.h"
 
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
+#include "arch/cpu.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
+#include "core/percpu.h"
 
 #define LOCKED 1u
 #define CLAIMED 0x10000u

@@ -5,10 +5,10 @@
  * the report reads without any tool. */
 #include "core/panic.h"
 
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
+#include "arch/cpu.h"
 #include "arch/address.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "debug/symbols.h"
 #include "machine/cpus.h"
 #include "machine/interrupts.h"
@@ -55,10 +55,9 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 void panic_stop_cpu(uint64_t rip)
 {
 	struct percpu *cpu = percpu();
-	if (!cpu->stopped_rip)
-		__atomic_store_n(&cpu->stopped_rip, rip, __ATOMIC_RELEASE);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	if (!cpu->stopped_at)
+		__atomic_store_n(&cpu->stopped_at, rip, __ATOMIC_RELEASE);
+	cpu_stop();
 }
 
 bool panic_begun(void)
@@ -92,7 +91,7 @@ static void print_other_cpus(void)
 		struct percpu *cpu = &percpus[id];
 		uint64_t rip = 0;
 		for (unsigned i = 0; i < STOP_POLLS &&
-			!(rip = __atomic_load_n(&cpu->stopped_rip, __ATOMIC_ACQUIRE));
+			!(rip = __atomic_load_n(&cpu->stopped_at, __ATOMIC_ACQUIRE));
 			i++)
 			cpu_relax();
 		print_cpu(cpu, rip ? " stopped" : " does not answer");
@@ -108,8 +107,7 @@ void panic_end(void)
 	print_other_cpus();
 	log_printf("capos: stopped");
 	machine_report_panic();
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	cpu_stop();
 }
 
 void panic(const char *format, ...)

@@ -9,6 +9,7 @@
  * The time-stamp counter is mixed in too, but does not make it seeded. */
 #include "dev/entropy.h"
 
+#include "arch/cpu.h"
 #include "arch/x86_64/cpu.h"
 #include "core/chacha.h"
 #include "core/lock.h"

@@ -2,7 +2,7 @@
  * as one. */
 #include "dev/rtc.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/ports.h"
 #include "core/string.h"
 
 #define CMOS_INDEX 0x70

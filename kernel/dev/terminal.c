@@ -4,11 +4,11 @@
 
 #include <capos/abi.h>
 
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
+#include "arch/ports.h"
 #include "core/boot_info.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "core/string.h"
 #include "dev/line_input.h"
 #include "dev/screen.h"

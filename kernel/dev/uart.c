@@ -3,7 +3,8 @@
  * virtual machines ignore it. */
 #include "dev/uart.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/cpu.h"
+#include "arch/ports.h"
 #include "arch/x86_64/tlb.h"
 #include "core/panic.h"
 #include "dev/channel.h"

@@ -5,7 +5,7 @@
  * No number that the device writes is used as an index or a length without a check. */
 #include "dev/virtio.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/cpu.h"
 #include "core/log.h"
 
 enum device_status {

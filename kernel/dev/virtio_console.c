@@ -8,7 +8,7 @@
  * That is the flow control. */
 #include "dev/virtio_console.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/cpu.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "core/string.h"

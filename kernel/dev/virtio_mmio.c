@@ -1,6 +1,5 @@
 /* virtio over memory-mapped registers (virtio 1.2, section 4.2), register layout versions 1
  * (legacy) and 2. The address of the registers comes from outside. */
-#include "arch/x86_64/cpu.h"
 #include "dev/virtio.h"
 #include "machine/interrupts.h"
 

@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/cpu.h"
 #include "dev/virtio.h"
 #include "machine/interrupts.h"
 

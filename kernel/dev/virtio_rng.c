@@ -1,7 +1,6 @@
 /* virtio entropy device: one queue, one buffer, one request at a time. */
 #include "dev/virtio_rng.h"
 
-#include "arch/x86_64/cpu.h"
 #include "core/lock.h"
 #include "core/string.h"
 

@@ -9,7 +9,6 @@
  * puts them: TLS block, stack (with unmapped pages below), ring page, CapSet page, clock page */
 #include "init/loader.h"
 
-#include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
 #include "kernel/grants.h"

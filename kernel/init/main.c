@@ -2,12 +2,13 @@
  * of the boot image. */
 #include "init/main.h"
 
+#include "arch/cpu.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "core/boot_info.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "init/selftest.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -104,9 +105,8 @@ static inline __attribute__((always_inline)) void choose_stack_guard(void)
 /* Interrupts are off, the boot tables and the boot stack in use. */
 _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 {
-	/* GS must reach the per-CPU data before the first lock. */
-	percpus[0].self = &percpus[0];
-	wrmsr(0xc0000101, (uint64_t)&percpus[0]);
+	/* Locks need the record of their CPU. */
+	cpu_begin(&percpus[0]);
 	log_set_output(terminal_write);
 	cpu_detect();
 	choose_stack_guard();

@@ -4,7 +4,7 @@
  * kernel has got everything back. The host compares them in the ExitRecord. */
 #include "init/run.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/cpu.h"
 #include "call/trace.h"
 #include "core/log.h"
 #include "core/string.h"
@@ -35,8 +35,7 @@ _Noreturn void power_off(void)
 	channel_drain();
 	machine_power_off();
 	log_printf("capos: done; the machine can be switched off");
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	cpu_stop();
 }
 
 /* Counts free frames and live objects, with nothing cached. */

@@ -4,7 +4,6 @@
  *
  * Bytes of a compact call are still in user memory: they come through the thread's scratch in
  * pieces, each a message. So a bad address in the middle lets the bytes before it through. */
-#include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"

@@ -1,5 +1,4 @@
 /* SystemInfo: what a program may know of its process and of the machine. */
-#include "arch/x86_64/cpu.h"
 #include "call/call.h"
 #include "core/log.h"
 #include "core/string.h"

@@ -1,6 +1,5 @@
 /* ThreadControl and ThreadSpawner: calls of a thread on itself, and the making of other threads. */
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/percpu.h"
 #include "call/call.h"
 #include "core/string.h"
 #include "proc/notify.h"

@@ -1,5 +1,5 @@
 /* ThreadHandle: calls on a thread by a holder of its handle. */
-#include "arch/x86_64/cpu.h"
+#include "arch/cpu.h"
 #include "arch/x86_64/tlb.h"
 #include "call/call.h"
 #include "core/list.h"

@@ -2,10 +2,10 @@
  * text. */
 #include "proc/fault.h"
 
-#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap_frame.h"
 #include "arch/address.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "dev/channel.h"
 #include "mm/kmem.h"
 #include "mm/user.h"

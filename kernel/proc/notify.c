@@ -12,8 +12,8 @@
 
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/percpu.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "core/string.h"
 #include "mm/user.h"
 #include "proc/fault.h"

@@ -9,7 +9,6 @@
  * passes to the reaper. */
 #include "proc/process.h"
 
-#include "arch/x86_64/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "machine/cpus.h"

@@ -3,7 +3,6 @@
 
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/aspace.h"

@@ -18,11 +18,11 @@
  */
 #include "sched/sched.h"
 
+#include "arch/cpu.h"
+#include "core/percpu.h"
 #include "machine/cpus.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "machine/clock.h"
@@ -77,8 +77,6 @@ void sched_init_cpu(struct percpu *cpu)
 	list_node_init(&idle->wait_node);
 	cpu->idle = cpu->current = idle;
 }
-
-_Static_assert(offsetof(struct percpu, current) == 8, "thread_current reads it");
 
 /* ---- the timer ---- */
 
@@ -428,8 +426,7 @@ static struct thread *steal(struct percpu *cpu)
 static void load_thread(struct percpu *cpu, struct thread *next)
 {
 	if (next->space) {
-		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
-		cpu->tss.rsp[0] = cpu->kernel_stack;
+		cpu_set_kernel_stack(&cpu->arch, (uint64_t)next->stack + KERNEL_STACK_SIZE);
 		if (cpu->space != next->space)
 			aspace_activate(next->space);
 		fs_base_write(next->fs_base);
@@ -640,7 +637,7 @@ void sched_yield(void)
 
 void sched_preemption_point(void)
 {
-	__asm__ volatile("sti; nop; cli" : : : "memory");
+	cpu_take_interrupts();
 	if (percpu()->resched)
 		sched_preempt();
 }
@@ -679,6 +676,6 @@ void sched_idle(void)
 			continue;
 		}
 		timer_update_exactly(cpu);
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
+		cpu_wait_for_interrupt();
 	}
 }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/current.h"
 #include "capos_kernel/status.h"
 #include "core/list.h"
 #include "core/lock.h"
@@ -125,19 +126,6 @@ struct thread {
 
 	struct list_node process_node; /* guarded by process->lock */
 };
-
-#ifdef CAPOS_HOST_TEST
-struct thread *thread_current(void);
-#else
-/* The first field after self of struct percpu, at GS. Only a switch changes it, and code before and
- * after a switch runs as the same thread, so the compiler may keep the value. */
-static inline struct thread *thread_current(void)
-{
-	struct thread *thread;
-	__asm__("movq %%gs:8, %0" : "=r"(thread));
-	return thread;
-}
-#endif
 
 /* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of
  * its wait when it blocks. */

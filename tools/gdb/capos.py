@@ -86,7 +86,7 @@ def kernel_stack_size(threads):
     found = []
     for cpu in cpus():
         for thread in threads:
-            size = int(cpu["kernel_stack"]) - address(thread["stack"])
+            size = int(cpu["arch"]["kernel_stack"]) - address(thread["stack"])
             if size >= 4096 and size & (size - 1) == 0:
                 found.append(size)
     if not found:

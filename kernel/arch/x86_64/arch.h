@@ -5,26 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/cpu.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap_frame.h"
 #include "arch/address.h"
 
-struct percpu;
-
-/* cpu.c: this CPU's control registers, descriptor tables, system call entry. cpu_detect() comes
- * first, once. */
-void cpu_detect(void);
-/* Its memory, allocated by CPU 0. */
-void cpu_prepare(struct percpu *cpu);
-/* On the CPU itself: takes no lock and allocates nothing. */
-void cpu_setup(struct percpu *cpu);
-/* Logs the contents of this CPU's machine-check banks. */
+/* cpu.c: logs the contents of this CPU's machine-check banks. */
 void machine_check_print(void);
-/* Why the kernel cannot run on this machine; NULL when it can. */
-const char *cpu_unsupported(void);
-
-/* traps.c */
-void traps_init(void);
 
 /* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end
  * directly, and the device; the directories for that go to kernel_map_pages() pages. */

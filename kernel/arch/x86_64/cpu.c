@@ -3,15 +3,19 @@
  * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE), 15 (machine checks). */
 #include "arch/x86_64/cpu.h"
 
+#include "arch/cpu.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/percpu.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "core/string.h"
 #include "mm/frame.h"
 
 struct cpu_features cpu_features;
-struct percpu percpus[CAPOS_CPUS_MAX];
+
+_Static_assert(offsetof(struct percpu, self) == PERCPU_SELF_OFFSET &&
+		offsetof(struct percpu, current) == PERCPU_CURRENT_OFFSET,
+	"percpu() and thread_current() read them");
 
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -114,21 +118,21 @@ const char *cpu_unsupported(void)
 
 static void load_descriptor_tables(struct percpu *cpu)
 {
-	uint64_t tss = (uint64_t)&cpu->tss;
-	cpu->tss.io_map_base = sizeof cpu->tss;
-	cpu->gdt[1] = 0x00af9b000000ffff; /* kernel code */
-	cpu->gdt[2] = 0x00cf93000000ffff; /* kernel data */
+	uint64_t tss = (uint64_t)&cpu->arch.tss;
+	cpu->arch.tss.io_map_base = sizeof cpu->arch.tss;
+	cpu->arch.gdt[1] = 0x00af9b000000ffff; /* kernel code */
+	cpu->arch.gdt[2] = 0x00cf93000000ffff; /* kernel data */
 	/* 3 stays empty. SYSRET counts from there, but 32-bit code would reach entry points that
 	 * the kernel does not have. */
-	cpu->gdt[4] = 0x00cff3000000ffff; /* user data */
-	cpu->gdt[5] = 0x00affb000000ffff; /* user code */
-	cpu->gdt[6] = (sizeof cpu->tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 |
+	cpu->arch.gdt[4] = 0x00cff3000000ffff; /* user data */
+	cpu->arch.gdt[5] = 0x00affb000000ffff; /* user code */
+	cpu->arch.gdt[6] = (sizeof cpu->arch.tss - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 |
 		(tss >> 24 & 0xff) << 56;
-	cpu->gdt[7] = tss >> 32;
+	cpu->arch.gdt[7] = tss >> 32;
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) pointer = { sizeof cpu->gdt - 1, (uint64_t)cpu->gdt };
+	} __attribute__((packed)) pointer = { sizeof cpu->arch.gdt - 1, (uint64_t)cpu->arch.gdt };
 	__asm__ volatile("lgdt %0\n\t"
 			 "pushq %1\n\t"
 			 "leaq 1f(%%rip), %%rax\n\t"
@@ -143,6 +147,12 @@ static void load_descriptor_tables(struct percpu *cpu)
 		: "rax", "memory");
 }
 
+void cpu_begin(struct percpu *cpu)
+{
+	cpu->self = cpu;
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+}
+
 /* One page each for the exceptions that need a known good stack; its top word is the per-CPU
  * pointer (entry.S). */
 void cpu_prepare(struct percpu *cpu)
@@ -152,7 +162,7 @@ void cpu_prepare(struct percpu *cpu)
 		VERIFY(frame);
 		uint64_t top = (uint64_t)phys_to_virt(frame) + 2 * PAGE_SIZE - 16;
 		*(uint64_t *)top = (uint64_t)cpu;
-		cpu->tss.ist[i] = top;
+		cpu->arch.tss.ist[i] = top;
 	}
 }
 
@@ -210,7 +220,7 @@ static void enable_features(void)
 
 void cpu_setup(struct percpu *cpu)
 {
-	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+	cpu_begin(cpu);
 	load_descriptor_tables(cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);
@@ -220,9 +230,4 @@ void cpu_setup(struct percpu *cpu)
 		(uint64_t)(SELECTOR_USER_CODE - 16) << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
 	wrmsr(MSR_SFMASK, SYSCALL_FLAG_MASK);
-}
-
-unsigned cpu_id(void)
-{
-	return percpu()->id;
 }

@@ -2,8 +2,8 @@
  * build/.../offsets.h. */
 #include <stddef.h>
 
-#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trap_frame.h"
+#include "core/percpu.h"
 #include "sched/thread.h"
 
 #define OFFSET(name, value) __asm__ volatile("\n@define " #name " %c0" : : "i"(value))
@@ -11,8 +11,8 @@
 void offsets(void)
 {
 	OFFSET(PERCPU_CURRENT, offsetof(struct percpu, current));
-	OFFSET(PERCPU_KERNEL_STACK, offsetof(struct percpu, kernel_stack));
-	OFFSET(PERCPU_USER_STACK, offsetof(struct percpu, user_stack));
+	OFFSET(PERCPU_KERNEL_STACK, offsetof(struct percpu, arch.kernel_stack));
+	OFFSET(PERCPU_USER_STACK, offsetof(struct percpu, arch.user_stack));
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
 	OFFSET(THREAD_STACK_POINTER, offsetof(struct thread, stack_pointer));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));

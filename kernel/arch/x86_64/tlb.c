@@ -8,11 +8,12 @@
  * So no two CPUs can wait for each other. models/tlb.pml is the model. */
 #include "arch/x86_64/tlb.h"
 
+#include "arch/cpu.h"
+#include "core/percpu.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "mm/aspace.h"
 
 #define FLUSH_PAGES_MAX 32

@@ -3,6 +3,7 @@
  * From user mode an exception becomes a notification of the thread (or ends its process); from the
  * kernel it is expected only in the user access functions, which name the address at which to
  * continue. Everything else in the kernel is a panic. */
+#include "arch/cpu.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"

@@ -1,6 +1,8 @@
 /* The ACPI tables of this machine, through the direct map; and switching it off. */
 #include "machine/pc/acpi.h"
 
+#include "arch/cpu.h"
+#include "arch/ports.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "mm/frame.h"

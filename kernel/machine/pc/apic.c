@@ -2,12 +2,13 @@
  * for device lines, all of which go to CPU 0. */
 #include "machine/pc/apic.h"
 
+#include "arch/cpu.h"
+#include "arch/ports.h"
+#include "core/percpu.h"
 #include "machine/cpus.h"
 #include "machine/pc/acpi.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/tlb.h"
-#include "arch/x86_64/percpu.h"
 #include "core/log.h"
 #include "machine/interrupts.h"
 #include "mm/frame.h"
@@ -61,6 +62,7 @@ enum {
 /* Set at boot, with interrupts off. */
 static void (*device_handlers[DEVICE_VECTORS][HANDLERS_PER_LINE])(void);
 static unsigned messages_used;
+static uint32_t apic_ids[CAPOS_CPUS_MAX]; /* written by each CPU when it arrives */
 
 static volatile uint32_t *local_register(unsigned offset)
 {
@@ -136,6 +138,7 @@ void apic_init_cpu(void)
 	local_write(REG_LVT_ERROR, LVT_MASKED);
 	local_write(REG_TIMER_DIVIDE, 0xb); /* by 1 */
 	apic_timer_mode();
+	apic_ids[cpu_id()] = apic_id();
 }
 
 void apic_timer_mode(void)
@@ -157,7 +160,7 @@ static void end_of_interrupt(void)
 void cpu_interrupt(unsigned cpu, enum cpu_interrupt why)
 {
 	unsigned vector = why == CPU_INTERRUPT_TLB ? VECTOR_TLB : VECTOR_RESCHED;
-	send_command(percpus[cpu].apic_id, ICR_FIXED | vector);
+	send_command(apic_ids[cpu], ICR_FIXED | vector);
 }
 
 void apic_send_init(uint32_t target)
@@ -179,7 +182,7 @@ void cpus_interrupt_to_stop(void)
 	unsigned self = cpu_id();
 	for (unsigned id = cpu_next(cpus_online(), self); id != self;
 		id = cpu_next(cpus_online(), id))
-		send_command(percpus[id].apic_id, ICR_NMI);
+		send_command(apic_ids[id], ICR_NMI);
 }
 
 void apic_timer_start(uint32_t count)

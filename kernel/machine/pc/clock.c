@@ -11,6 +11,8 @@
  * runs on one CPU. */
 #include "machine/clock.h"
 
+#include "arch/cpu.h"
+#include "arch/ports.h"
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"

@@ -2,9 +2,9 @@
  * parts. */
 #include "machine/machine.h"
 
+#include "arch/ports.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "machine/clock.h"
@@ -41,7 +41,6 @@ void machine_init(const struct boot_info *boot)
 		boot_info_ram_end(boot));
 	apic_init_machine();
 	apic_init_cpu();
-	percpus[0].apic_id = apic_id();
 	clock_init(boot->command_line);
 }
 

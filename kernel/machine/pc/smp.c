@@ -3,12 +3,14 @@
  * either the kernel uses one CPU. The CPUs number themselves on the trampoline. */
 #include "machine/cpus.h"
 
+#include "arch/cpu.h"
+#include "arch/ports.h"
+#include "core/percpu.h"
 #include "machine/pc/acpi.h"
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
 #include "machine/pc/clock.h"
 #include "machine/pc/smp.h"
 #include "core/log.h"
@@ -129,8 +131,8 @@ static void await_admission(unsigned id)
 		ready = __atomic_load_n(&stages[id], __ATOMIC_SEQ_CST) == STAGE_READY;
 		cpu_relax();
 	}
-	while (!ready)
-		__asm__ volatile("cli; hlt");
+	if (!ready)
+		cpu_stop();
 }
 
 /* First C code of an application processor; its stack becomes its idle thread's for good. Nothing
@@ -143,7 +145,6 @@ void ap_start(uint64_t id)
 	traps_init();
 	kernel_map_activate();
 	apic_init_cpu();
-	cpu->apic_id = apic_id();
 	sched_init_cpu(cpu);
 	for (int i = 0; i < COUNTER_STAMPS; i++)
 		stamp_counter();
@@ -184,7 +185,7 @@ static uint64_t admit_cpus(unsigned count)
 /* Firmware may keep CPUs switched off. Where it names those to use, only they are woken. */
 static void wake_cpus(void)
 {
-	const uint32_t everyone = APIC_ALL_OTHERS, self = percpus[0].apic_id;
+	const uint32_t everyone = APIC_ALL_OTHERS, self = apic_id();
 	const uint32_t *targets = acpi.cpu_count ? acpi.apic_ids : &everyone;
 	unsigned count = acpi.cpu_count ? acpi.cpu_count : 1;
 	for (unsigned i = 0; i < count; i++)
@@ -213,7 +214,6 @@ void cpus_start(const char *command_line)
 		if (!stack)
 			panic("no memory for the stack of CPU %u", id);
 		ap_stacks[id] = (uint64_t)phys_to_virt(stack) + (PAGE_SIZE << AP_STACK_ORDER) - 16;
-		percpus[id].self = &percpus[id];
 		percpus[id].id = id;
 		cpu_prepare(&percpus[id]);
 	}

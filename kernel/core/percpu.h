@@ -1,27 +1,19 @@
-/* Data of one CPU, reached through GS in kernel mode. */
-#ifndef CAPOS_ARCH_PERCPU_H
-#define CAPOS_ARCH_PERCPU_H
+/* Data of one CPU. Every layer that has some keeps it here, because the processor leads to one
+ * record by percpu(); each touches its own. */
+#ifndef CAPOS_CORE_PERCPU_H
+#define CAPOS_CORE_PERCPU_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <capos/abi.h>
 
-#include "core/list.h"
+#include "arch/current.h"
 #include "core/lock.h"
 #include "core/rbtree.h"
 
 struct thread;
 struct aspace;
-
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3];
-	uint64_t reserved1;
-	uint64_t ist[7];
-	uint64_t reserved2;
-	uint16_t reserved3, io_map_base;
-} __attribute__((packed));
 
 /* Runnable threads of one CPU, ordered by virtual run time. */
 struct run_queue {
@@ -46,21 +38,19 @@ struct tlb_request {
 };
 
 struct percpu {
-	/* Offsets known to entry.S through offsets.c. */
+	/* The first two are where arch/current.h looks for them. */
 	struct percpu *self;
 	struct thread *current;
-	uint64_t kernel_stack; /* where the next entry from user mode begins pushing */
-	uint64_t user_stack;   /* scratch of the entry path */
-	uint32_t resched;      /* leave the current thread at the next return to user mode */
-
-	uint32_t id, apic_id;
+	uint32_t resched; /* leave the current thread at the next return to user mode */
+	uint32_t id;
+	struct arch_cpu arch;
 	struct thread *idle;
 	struct thread *previous; /* during a switch: who is being left */
 	struct thread *moving;   /* the same, when its affinity sends it elsewhere */
-	struct aspace *space;    /* loaded in CR3; NULL: the kernel's own tables */
+	struct aspace *space;    /* whose page tables are loaded; NULL: the kernel's own */
 	struct run_queue run;
 	struct timer_queue timers;
-	uint64_t timer_programmed_ns; /* deadline in the APIC timer; UINT64_MAX: off */
+	uint64_t timer_programmed_ns; /* what timer_program() was asked for; UINT64_MAX: off */
 	uint64_t slice_end_ns;
 
 	struct tlb_request tlb;
@@ -70,19 +60,15 @@ struct percpu {
 	uint16_t held_ranks[8];
 	uint32_t held_count;
 	uint32_t in_panic;
-	uint64_t stopped_rip; /* where another CPU's panic stopped this one; 0 before */
-
-	struct tss tss;
-	uint64_t gdt[8];
+	uint64_t stopped_at; /* where another CPU's panic stopped this one; 0 before */
 } __attribute__((aligned(64)));
 
 extern struct percpu percpus[CAPOS_CPUS_MAX];
 
-static inline struct percpu *percpu(void)
+/* This CPU, below cpus_possible(). */
+static inline unsigned cpu_id(void)
 {
-	struct percpu *p;
-	__asm__ volatile("movq %%gs:0, %0" : "=r"(p));
-	return p;
+	return percpu()->id;
 }
 
 #endif
