@@ -44,18 +44,23 @@ type slotRun struct {
 	slots   int
 }
 
+// memoryUsage asks the kernel; what the process may have at most comes in committedLimit even when
+// that is the whole machine.
+func memoryUsage() *abiMemoryUsage {
+	usage := new(abiMemoryUsage)
+	call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
+		unsafe.Sizeof(*usage), 0, 0, 0)
+	if usage.committedLimit == 0 || usage.committedLimit > usage.machinePages {
+		usage.committedLimit = usage.machinePages
+	}
+	return usage
+}
+
 // memoryForFiles returns how many more pages files may have now.
 func memoryForFiles() int {
-	usage := new(abiMemoryUsage)
-	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
-		unsafe.Sizeof(*usage), 0, 0, 0)) != 0 {
-		return 0
-	}
-	total, free := int(usage.machinePages), int(usage.machineFreePages)
-	if limit := int(usage.committedLimit); limit != 0 && limit < total {
-		total = limit
-		free = min(free, limit-int(usage.committedPages))
-	}
+	usage := memoryUsage()
+	total := int(usage.committedLimit)
+	free := min(int(usage.machineFreePages), total-int(usage.committedPages))
 	return max(0, min(total/shareOfFiles-fileMemory.pages, free-total/shareLeftFree))
 }
 
@@ -71,10 +76,7 @@ func allowPages(wanted int) int {
 func allowNode() bool {
 	m := &fileMemory
 	if m.nodesMax == 0 {
-		usage := new(abiMemoryUsage)
-		call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
-			unsafe.Sizeof(*usage), 0, 0, 0)
-		m.nodesMax = max(1024, int(usage.machinePages)/pagesPerNode)
+		m.nodesMax = max(1024, int(memoryUsage().machinePages)/pagesPerNode)
 	}
 	if m.nodes >= m.nodesMax {
 		return false

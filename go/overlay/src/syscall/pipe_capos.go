@@ -1,6 +1,6 @@
 // Pipes inside the process.
 //
-// A pipe is a ring of bytes with a reading and a writing end. Readers and writers that may block
+// A pipe is a queue of bytes with a reading and a writing end. Readers and writers that may block
 // wait on a condition; the others are told EAGAIN and wait in the runtime's poller, which every
 // change of state is reported to.
 
@@ -23,17 +23,19 @@ type pipe struct {
 	sync.Mutex
 	changed sync.Cond
 
-	ring         []byte // grows up to pipeSize; a power of two
-	start, count int
-	written      uint64 // bytes ever
-	ino          uint64
+	queue    byteQueue
+	size     int    // bytes that may wait
+	atomic   int    // writes up to this size happen completely or not at all
+	borrowed int    // of bufferMemory
+	written  uint64 // bytes ever
+	ino      uint64
 
 	files    []sentFiles // oldest first
 	ignoring bool        // whoever reads wants no more: bytes are taken and forgotten
 
 	fault                        Errno // the connection this is part of was reset
 	readers, writers             int   // open ends
-	readersOpened, writersOpened int   // openings ever, for whoever waits for the other end
+	readersOpened, writersOpened int   // openings ever, for an opening that waits for the other end
 	readWatch, writeWatch        []pollTarget
 }
 
@@ -55,7 +57,7 @@ type sentFiles struct {
 var lastInode atomic.Uint64
 
 func newPipe() *pipe {
-	p := &pipe{ino: lastInode.Add(1)}
+	p := &pipe{ino: lastInode.Add(1), size: pipeSize, atomic: pipeAtomic}
 	p.changed.L = &p.Mutex
 	return p
 }
@@ -92,10 +94,10 @@ func (p *pipe) read(b []byte, block bool) (int, Errno) {
 // files can be told from the next ones.
 func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description, err Errno) {
 	p.Lock()
-	for p.count == 0 && !p.ended() && block {
+	for p.queue.count == 0 && !p.ended() && block {
 		p.changed.Wait()
 	}
-	n = min(len(b), p.count)
+	n = min(len(b), p.queue.count)
 	if p.fault != 0 || n == 0 {
 		defer p.Unlock()
 		if p.fault == 0 && !p.ended() {
@@ -103,21 +105,20 @@ func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description,
 		}
 		return 0, nil, p.fault
 	}
-	at := p.written - uint64(p.count)
+	first := p.written - uint64(p.queue.count)
 	if len(p.files) > 0 {
-		n = min(n, int(p.files[0].end-at))
+		n = min(n, int(p.files[0].end-first))
 	}
-	first := copy(b[:n], p.ring[p.start:])
-	copy(b[first:n], p.ring)
+	p.queue.look(b[:n])
 	if peek {
 		p.Unlock()
 		return n, nil, 0
 	}
-	if len(p.files) > 0 && p.files[0].first < at+uint64(n) {
+	if len(p.files) > 0 && p.files[0].first < first+uint64(n) {
 		files, p.files = p.files[0].files, p.files[1:]
 	}
-	p.start = (p.start + n) & (len(p.ring) - 1)
-	p.count -= n
+	p.queue.drop(n)
+	p.settle()
 	p.reportAndUnlock(nil, p.writeWatch)
 	return n, files, 0
 }
@@ -133,32 +134,30 @@ func (p *pipe) write(b []byte, block bool) (n int, err Errno) { return p.send(b,
 func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errno) {
 	for {
 		p.Lock()
-		for p.readers > 0 && block && !p.hasRoom(len(b)-n) {
+		room := p.room(len(b) - n)
+		for room == 0 && block && p.readers > 0 && n < len(b) {
 			p.changed.Wait()
+			room = p.room(len(b) - n)
 		}
 		switch {
 		case p.readers == 0:
-			p.Unlock()
-			if n > 0 {
-				return n, 0
-			}
-			return 0, EPIPE
-		case len(b) == n:
-			p.Unlock()
-			return n, 0
-		case !p.hasRoom(len(b) - n):
-			p.Unlock()
-			if n > 0 {
-				return n, 0
-			}
-			return 0, EAGAIN
+			err = EPIPE
+		case room == 0 && n < len(b):
+			err = EAGAIN
 		}
-		put := p.put(b[n:])
+		if err != 0 || n == len(b) {
+			p.Unlock()
+			if n > 0 {
+				err = 0
+			}
+			return n, err
+		}
+		p.put(b[n : n+room])
 		if n == 0 && len(files) > 0 {
-			p.files = append(p.files, sentFiles{p.written - uint64(put), p.written,
+			p.files = append(p.files, sentFiles{p.written - uint64(room), p.written,
 				files})
 		}
-		n += put
+		n += room
 		p.reportAndUnlock(p.readWatch, nil)
 		if n == len(b) {
 			return n, 0
@@ -166,40 +165,53 @@ func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errn
 	}
 }
 
-// hasRoom reports whether a write of that size can begin.
-func (p *pipe) hasRoom(size int) bool {
-	room := pipeSize - p.count
-	if size <= pipeAtomic {
-		return room >= size
+// room returns how many of some bytes can be put now; a write of p.atomic bytes or less is not
+// parted.
+func (p *pipe) room(size int) int {
+	all := p.queue.count + size
+	if all <= p.size && all <= pipeSize {
+		return size
 	}
-	return room > 0
+	room := max(0, min(size, p.size-p.queue.count))
+	if missing := p.queue.count + room - pipeSize - p.borrowed; missing > 0 {
+		got := borrow(missing)
+		p.borrowed += got
+		room -= missing - got
+	}
+	if room < size && size <= p.atomic {
+		return 0
+	}
+	return room
 }
 
-func (p *pipe) put(b []byte) int {
-	if p.ignoring {
-		return len(b)
+// settle gives back what is borrowed for no bytes any more.
+func (p *pipe) settle() {
+	if p.borrowed == 0 {
+		return
 	}
-	n := min(len(b), pipeSize-p.count)
-	if p.count+n > len(p.ring) {
-		p.grow(p.count + n)
-	}
-	end := (p.start + p.count) & (len(p.ring) - 1)
-	first := copy(p.ring[end:], b[:n])
-	copy(p.ring, b[first:n])
-	p.count += n
-	p.written += uint64(n)
-	return n
+	needed := max(0, p.queue.count-pipeSize)
+	giveBack(p.borrowed - needed)
+	p.borrowed = needed
 }
 
-func (p *pipe) grow(size int) {
-	space := max(512, len(p.ring))
-	for space < size {
-		space *= 2
+func (p *pipe) put(b []byte) {
+	if !p.ignoring {
+		p.queue.put(b)
+		p.written += uint64(len(b))
 	}
-	ring := make([]byte, space)
-	first := copy(ring[:p.count], p.ring[min(p.start, len(p.ring)):])
-	copy(ring[first:p.count], p.ring)
-	p.ring, p.start = ring, 0
+}
+
+// empty forgets the bytes that wait.
+func (p *pipe) empty() {
+	p.queue = byteQueue{}
+	p.settle()
+}
+
+// resize sets how many bytes may wait, for a pipe that is part of a connection.
+func (p *pipe) resize(size int) {
+	p.Lock()
+	p.size, p.atomic = size, 0
+	p.reportAndUnlock(nil, p.writeWatch)
 }
 
 // reportAndUnlock wakes the waiting and tells the poller that the watched descriptors became
@@ -253,7 +265,7 @@ func (p *pipe) close(access int) {
 		p.writers--
 	}
 	if p.readers == 0 && p.writers == 0 {
-		p.ring, p.start, p.count = nil, 0, 0
+		p.empty()
 	}
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
@@ -265,7 +277,7 @@ func (p *pipe) watch(access int, target pollTarget) {
 	var readable, writable []pollTarget
 	if access != O_WRONLY {
 		p.readWatch = append(p.readWatch, target)
-		if p.count > 0 || p.ended() {
+		if p.queue.count > 0 || p.ended() {
 			readable = []pollTarget{target}
 		}
 	}
@@ -292,11 +304,11 @@ func without(targets []pollTarget, fd int) (kept []pollTarget) {
 	return kept
 }
 
-// ignore has readers find the end and writers go on as if somebody read.
+// ignore has readers find the end and writers go on as if there was a reader.
 func (p *pipe) ignore() {
 	p.Lock()
 	p.ignoring = true
-	p.ring, p.start, p.count = nil, 0, 0
+	p.empty()
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
 

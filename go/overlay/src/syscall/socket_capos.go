@@ -27,10 +27,12 @@ type socket struct {
 	abortive      bool // closing resets the connection
 	pending       Errno
 	options       map[option]int
+	buffers       bufferSizes
 	targets       []pollTarget
 	changed       sync.Cond
 
-	in, out             *pipe // of a stream connection
+	in, out             *pipe   // of a stream connection
+	other               *socket // its other end, for the sizes of buffers
 	readEnded, wroteEnd bool
 
 	backlog int
@@ -89,6 +91,9 @@ func joinSockets(a, b *socket) {
 	forth.readers, forth.writers, back.readers, back.writers = 1, 1, 1, 1
 	a.out, b.in = forth, forth
 	b.out, a.in = back, back
+	sizeDirection(a, b)
+	sizeDirection(b, a)
+	a.other, b.other = b, a
 	for _, s := range [...]*socket{a, b} {
 		for _, target := range s.targets {
 			s.watchPipes(target)
@@ -198,6 +203,10 @@ func (s *socket) option(level, name int) (int, Errno) {
 		return value, 0
 	case level == SOL_SOCKET && name == SO_TYPE:
 		return s.kind, 0
+	case level == SOL_SOCKET && name == SO_SNDBUF:
+		return s.sendSize(), 0
+	case level == SOL_SOCKET && name == SO_RCVBUF:
+		return s.receiveSize(), 0
 	}
 	return s.options[option{level, name}], 0
 }
@@ -210,7 +219,16 @@ func (s *socket) setOption(level, name, value int) Errno {
 	}
 	network.Lock()
 	defer network.Unlock()
-	s.options[option{level, name}] = value
+	switch {
+	case level == SOL_SOCKET && name == SO_SNDBUF:
+		s.buffers.send = bufferSize(value, sendMin)
+		s.resized()
+	case level == SOL_SOCKET && name == SO_RCVBUF:
+		s.buffers.receive = bufferSize(value, receiveMin)
+		s.resized()
+	default:
+		s.options[option{level, name}] = value
+	}
 	return 0
 }
 

@@ -5,7 +5,6 @@
 package syscall
 
 const (
-	datagramBytesMax = 208 << 10 // waiting in one socket; further datagrams are lost
 	// what a datagram counts besides its bytes, so that empty ones have an end too
 	datagramOverhead = 256
 	datagramMax      = 65507
@@ -139,7 +138,7 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 
 // take queues a copy of the datagram and reports whether there was room.
 func (s *socket) take(d datagram) bool {
-	if s.datagramBytes+d.cost() > datagramBytesMax {
+	if s.datagramBytes+d.cost() > s.receiveSize() {
 		return false
 	}
 	d.data = append(s.spare[:0], d.data...)

@@ -64,6 +64,7 @@ func (s *socket) connectStream(to endpoint) Errno {
 		return EPROTOTYPE
 	}
 	accepted, _ := newSocket(listener.family, s.kind, 0)
+	accepted.buffers = listener.buffers
 	accepted.local, accepted.remote = to, s.local
 	s.remote = to
 	joinSockets(s, accepted)
