@@ -172,7 +172,9 @@ type openSocket interface {
 	domain() int
 	sendsDatagrams() bool
 	bind(at endpoint) Errno
-	connect(to endpoint) Errno
+	// connect waits for room in the queue of the listener, or says EINPROGRESS: then it is done
+	// when the socket is writable.
+	connect(to endpoint, block bool) Errno
 	listen(backlog int) Errno
 	accept(block bool) (openSocket, Errno)
 	shutdown(how int) Errno
@@ -253,13 +255,13 @@ func Bind(fd int, sa Sockaddr) error {
 }
 
 func Connect(fd int, sa Sockaddr) error {
-	s, _, e := socketOf(fd)
+	s, flags, e := socketOf(fd)
 	if e != 0 {
 		return e
 	}
 	to, e := endpointOf(s.domain(), sa)
 	if e == 0 {
-		e = s.connect(to)
+		e = s.connect(to, blocks(flags))
 	}
 	return result(e)
 }

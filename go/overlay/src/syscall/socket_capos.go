@@ -35,8 +35,10 @@ type socket struct {
 	other               *socket // its other end, for the sizes of buffers
 	readEnded, wroteEnd bool
 
-	backlog int
-	queue   []*socket // connections nobody accepted yet
+	backlog  int
+	queue    []*socket // connections nobody accepted yet, at most one more than the backlog
+	waiting  []*socket // that would connect and find the queue full
+	listener *socket   // in whose list this one waits
 
 	peer          *socket // the other end of a connection inside AF_UNIX
 	datagrams     []datagram
@@ -170,6 +172,7 @@ func (s *socket) close(int) Errno {
 func (s *socket) closeLocked() (left []*description) {
 	s.closed = true
 	left = s.stopListening()
+	s.giveUp()
 	s.unbind()
 	if s.abortive && s.out != nil {
 		s.out.fail(ECONNRESET)

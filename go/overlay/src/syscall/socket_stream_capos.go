@@ -19,17 +19,23 @@ func (s *socket) listen(backlog int) Errno {
 			return err
 		}
 	}
-	s.listening, s.backlog = true, max(1, min(backlog, SOMAXCONN))
+	if s.backlog = SOMAXCONN; backlog >= 0 {
+		s.backlog = min(backlog, SOMAXCONN)
+	}
+	s.listening = true
+	s.admit()
 	return 0
 }
 
-func (s *socket) connect(to endpoint) Errno {
+func (s *socket) connect(to endpoint, block bool) Errno {
 	network.Lock()
 	defer network.Unlock()
-	if s.connected && s.kind != SOCK_DGRAM {
+	switch {
+	case s.connected && s.kind != SOCK_DGRAM:
 		return EISCONN
-	}
-	if s.listening {
+	case s.listener != nil:
+		return EALREADY
+	case s.listening:
 		return EINVAL
 	}
 	if s.family != AF_UNIX {
@@ -44,10 +50,10 @@ func (s *socket) connect(to endpoint) Errno {
 	if s.kind == SOCK_DGRAM {
 		return s.connectDatagrams(to)
 	}
-	return s.connectStream(to)
+	return s.connectStream(to, block)
 }
 
-func (s *socket) connectStream(to endpoint) Errno {
+func (s *socket) connectStream(to endpoint, block bool) Errno {
 	var listener *socket
 	if s.family == AF_UNIX {
 		var err Errno
@@ -58,19 +64,75 @@ func (s *socket) connectStream(to endpoint) Errno {
 		listener = find(s.kind, to, s.local)
 	}
 	switch {
-	case listener == nil || !listener.listening || len(listener.queue) >= listener.backlog:
+	case listener == nil || !listener.listening:
 		return ECONNREFUSED
 	case listener.kind != s.kind:
 		return EPROTOTYPE
 	}
-	accepted, _ := newSocket(listener.family, s.kind, 0)
-	accepted.buffers = listener.buffers
-	accepted.local, accepted.remote = to, s.local
-	s.remote = to
-	joinSockets(s, accepted)
-	listener.queue = append(listener.queue, accepted)
-	listener.report()
-	return 0
+	s.remote, s.listener = to, listener
+	listener.waiting = append(listener.waiting, s)
+	listener.admit()
+	if s.connected {
+		return 0
+	}
+	if !block {
+		return EINPROGRESS
+	}
+	for s.listener != nil {
+		s.changed.Wait()
+	}
+	err := s.pending
+	s.pending = 0
+	return err
+}
+
+// admit makes connections of those who wait for room in the queue, as far as there is some.
+func (s *socket) admit() {
+	admitted := 0
+	for admitted < len(s.waiting) && len(s.queue) <= s.backlog {
+		s.establish(s.waiting[admitted])
+		s.waiting[admitted] = nil
+		admitted++
+	}
+	if s.waiting = s.waiting[admitted:]; admitted > 0 {
+		s.report()
+	}
+}
+
+// establish makes the connection of a socket that connects to s.
+func (s *socket) establish(from *socket) {
+	accepted, _ := newSocket(s.family, s.kind, 0)
+	accepted.buffers = s.buffers
+	accepted.local, accepted.remote = from.remote, from.local
+	joinSockets(from, accepted)
+	s.queue = append(s.queue, accepted)
+	from.listener = nil
+	from.report()
+}
+
+// refuse ends the attempts to connect that wait.
+func (s *socket) refuse() {
+	for _, from := range s.waiting {
+		from.listener, from.pending = nil, ECONNREFUSED
+		from.report()
+	}
+	s.waiting = nil
+}
+
+// giveUp ends an attempt to connect of a socket that is closed.
+func (s *socket) giveUp() {
+	if s.listener == nil {
+		return
+	}
+	kept := s.listener.waiting[:0]
+	for _, other := range s.listener.waiting {
+		if other != s {
+			kept = append(kept, other)
+		}
+	}
+	clear(s.listener.waiting[len(kept):])
+	s.listener.waiting, s.listener = kept, nil
+	s.pending = ECONNABORTED
 }
 
 func (s *socket) accept(block bool) (openSocket, Errno) {
@@ -86,7 +148,9 @@ func (s *socket) accept(block bool) (openSocket, Errno) {
 		return nil, EAGAIN
 	}
 	accepted := s.queue[0]
+	s.queue[0] = nil
 	s.queue = s.queue[1:]
+	s.admit()
 	return accepted, 0
 }
 
@@ -142,6 +206,7 @@ func (s *socket) end(reading, writing bool) {
 // through them.
 func (s *socket) stopListening() (left []*description) {
 	s.listening = false
+	s.refuse()
 	for _, waiting := range s.queue {
 		waiting.abortive = true
 		left = append(left, waiting.closeLocked()...)
