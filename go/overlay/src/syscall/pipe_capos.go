@@ -33,9 +33,11 @@ type pipe struct {
 	files    []sentFiles // oldest first
 	ignoring bool        // whoever reads wants no more: bytes are taken and forgotten
 
-	fault                        Errno // the connection this is part of was reset
-	readers, writers             int   // open ends
-	readersOpened, writersOpened int   // openings ever, for an opening that waits for the other end
+	reset                    bool          // the end of the bytes is that of a connection
+	readerError, writerError *pendingError // of the sockets whose connection this is part of
+
+	readers, writers             int // open ends
+	readersOpened, writersOpened int // ever, for one that waits for the other end
 	readWatch, writeWatch        []pollTarget
 }
 
@@ -98,12 +100,15 @@ func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description,
 		p.changed.Wait()
 	}
 	n = min(len(b), p.queue.count)
-	if p.fault != 0 || n == 0 {
+	if p.queue.count == 0 {
 		defer p.Unlock()
-		if p.fault == 0 && !p.ended() {
+		switch {
+		case !p.ended():
 			return 0, nil, EAGAIN
+		case p.reset:
+			return 0, nil, p.readerError.take()
 		}
-		return 0, nil, p.fault
+		return 0, nil, 0
 	}
 	first := p.written - uint64(p.queue.count)
 	if len(p.files) > 0 {
@@ -135,13 +140,13 @@ func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errn
 	for {
 		p.Lock()
 		room := p.room(len(b) - n)
-		for room == 0 && block && p.readers > 0 && n < len(b) {
+		for room == 0 && block && !p.broken() && n < len(b) {
 			p.changed.Wait()
 			room = p.room(len(b) - n)
 		}
 		switch {
-		case p.readers == 0:
-			err = EPIPE
+		case p.broken():
+			err = p.brokenError()
 		case room == 0 && n < len(b):
 			err = EAGAIN
 		}
@@ -163,6 +168,18 @@ func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errn
 			return n, 0
 		}
 	}
+}
+
+// broken reports whether no more bytes can be written.
+func (p *pipe) broken() bool { return p.readers == 0 || p.writers == 0 }
+
+func (p *pipe) brokenError() Errno {
+	if p.writerError != nil {
+		if err := p.writerError.take(); err != 0 {
+			return err
+		}
+	}
+	return EPIPE
 }
 
 // room returns how many of some bytes can be put now; a write of p.atomic bytes or less is not
@@ -323,11 +340,18 @@ func (p *pipe) takeFiles() (left []*description) {
 	return left
 }
 
-// fail has all further reads answered with the error.
-func (p *pipe) fail(fault Errno) {
+// unread reports whether bytes wait that nobody will read.
+func (p *pipe) unread() bool {
 	p.Lock()
-	p.fault = fault
-	p.reportAndUnlock(p.readWatch, p.writeWatch)
+	defer p.Unlock()
+	return p.queue.count > 0
+}
+
+// endByReset has readers told the error of the connection after the last byte.
+func (p *pipe) endByReset() {
+	p.Lock()
+	p.reset = true
+	p.Unlock()
 }
 
 // ---- open files

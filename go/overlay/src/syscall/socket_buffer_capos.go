@@ -58,12 +58,12 @@ func sizeDirection(from, to *socket) {
 	if from.family != AF_UNIX {
 		size += to.receiveSize()
 	}
-	from.out.resize(size)
+	from.out.Load().resize(size)
 }
 
 // resized is for a socket that asked for other sizes.
 func (s *socket) resized() {
-	if s.out != nil {
+	if s.other != nil {
 		sizeDirection(s, s.other)
 		sizeDirection(s.other, s)
 	}

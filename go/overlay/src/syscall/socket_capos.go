@@ -10,7 +10,10 @@
 
 package syscall
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 type option struct{ level, name int }
 
@@ -25,14 +28,14 @@ type socket struct {
 	listening     bool
 	closed        bool
 	abortive      bool // closing resets the connection
-	pending       Errno
+	pending       pendingError
 	options       map[option]int
 	buffers       bufferSizes
 	targets       []pollTarget
 	changed       sync.Cond
 
-	in, out             *pipe   // of a stream connection
-	other               *socket // its other end, for the sizes of buffers
+	in, out             atomic.Pointer[pipe] // of a stream connection; set once
+	other               *socket              // its other end
 	readEnded, wroteEnd bool
 
 	backlog  int
@@ -91,16 +94,25 @@ func joinSockets(a, b *socket) {
 	}
 	forth, back := newPipe(), newPipe()
 	forth.readers, forth.writers, back.readers, back.writers = 1, 1, 1, 1
-	a.out, b.in = forth, forth
-	b.out, a.in = back, back
-	sizeDirection(a, b)
-	sizeDirection(b, a)
-	a.other, b.other = b, a
+	a.direct(b, forth)
+	b.direct(a, back)
 	for _, s := range [...]*socket{a, b} {
 		for _, target := range s.targets {
 			s.watchPipes(target)
 		}
 	}
+}
+
+// direct makes the pipe the one from a socket to another.
+func (s *socket) direct(to *socket, p *pipe) {
+	p.readerError = &to.pending
+	if s.family != AF_UNIX {
+		p.writerError = &s.pending // inside AF_UNIX a writer hears EPIPE only
+	}
+	s.other = to
+	s.out.Store(p)
+	to.in.Store(p)
+	sizeDirection(s, to)
 }
 
 // ---- open files
@@ -167,6 +179,45 @@ func (s *socket) close(int) Errno {
 	return 0
 }
 
+// A pendingError is what the next call on a socket is told, once.
+type pendingError struct{ value atomic.Uintptr }
+
+func (e *pendingError) set(err Errno) { e.value.Store(uintptr(err)) }
+
+func (e *pendingError) isSet() bool { return e.value.Load() != 0 }
+
+func (e *pendingError) take() Errno {
+	if !e.isSet() {
+		return 0
+	}
+	return Errno(e.value.Swap(0))
+}
+
+// hasUnread reports whether something came that nobody will read now.
+func (s *socket) hasUnread() bool {
+	if s.kind == SOCK_SEQPACKET {
+		return len(s.datagrams) > 0
+	}
+	in := s.in.Load()
+	return in != nil && in.unread()
+}
+
+// reset has the other end of the connection hear of an end that loses something. It still reads
+// what came before; then, or when it writes, it is told.
+func (s *socket) reset() {
+	switch out := s.out.Load(); {
+	case out == nil:
+		if s.peer != nil && s.peer.peer == s {
+			s.peer.pending.set(ECONNRESET)
+		}
+	case s.wroteEnd && s.family != AF_UNIX:
+		s.other.pending.set(EPIPE) // it knows the end of what it reads
+	default:
+		s.other.pending.set(ECONNRESET)
+		out.endByReset()
+	}
+}
+
 // closeLocked takes the socket out of the network. A file that was its name stays, as a name of
 // nothing.
 func (s *socket) closeLocked() (left []*description) {
@@ -174,12 +225,12 @@ func (s *socket) closeLocked() (left []*description) {
 	left = s.stopListening()
 	s.giveUp()
 	s.unbind()
-	if s.abortive && s.out != nil {
-		s.out.fail(ECONNRESET)
+	if s.abortive || s.hasUnread() {
+		s.reset()
 	}
 	s.end(true, true)
-	if s.in != nil {
-		left = append(left, s.in.takeFiles()...)
+	if in := s.in.Load(); in != nil {
+		left = append(left, in.takeFiles()...)
 	}
 	for _, d := range s.datagrams {
 		left = append(left, d.files...)
@@ -201,9 +252,7 @@ func (s *socket) option(level, name int) (int, Errno) {
 	defer network.Unlock()
 	switch {
 	case level == SOL_SOCKET && name == SO_ERROR:
-		value := int(s.pending)
-		s.pending = 0
-		return value, 0
+		return int(s.pending.take()), 0
 	case level == SOL_SOCKET && name == SO_TYPE:
 		return s.kind, 0
 	case level == SOL_SOCKET && name == SO_SNDBUF:
@@ -238,7 +287,7 @@ func (s *socket) setOption(level, name, value int) Errno {
 func (s *socket) setLinger(on bool, seconds int) {
 	network.Lock()
 	defer network.Unlock()
-	s.abortive = on && seconds == 0
+	s.abortive = on && seconds == 0 && s.family != AF_UNIX
 }
 
 // ---- events
@@ -250,7 +299,7 @@ func (s *socket) watch(_ int, target pollTarget) bool {
 	network.Lock()
 	defer network.Unlock()
 	s.targets = append(s.targets, target)
-	if s.in != nil {
+	if s.in.Load() != nil {
 		s.watchPipes(target)
 	} else {
 		runtime_pollEvent(target.pd, target.tag, 'r'+'w')
@@ -259,17 +308,17 @@ func (s *socket) watch(_ int, target pollTarget) bool {
 }
 
 func (s *socket) watchPipes(target pollTarget) {
-	s.in.watch(O_RDONLY, target)
-	s.out.watch(O_WRONLY, target)
+	s.in.Load().watch(O_RDONLY, target)
+	s.out.Load().watch(O_WRONLY, target)
 }
 
 func (s *socket) forget(fd int) {
 	network.Lock()
 	defer network.Unlock()
 	s.targets = without(s.targets, fd)
-	if s.in != nil {
-		s.in.forget(fd)
-		s.out.forget(fd)
+	if in := s.in.Load(); in != nil {
+		in.forget(fd)
+		s.out.Load().forget(fd)
 	}
 }
 

@@ -36,13 +36,12 @@ func (s *socket) connectDatagrams(to endpoint) Errno {
 func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Errno) {
 	network.Lock()
 	defer network.Unlock()
-	for len(s.datagrams) == 0 && s.pending == 0 && !s.ended() && block {
+	for len(s.datagrams) == 0 && !s.pending.isSet() && !s.ended() && block {
 		s.changed.Wait()
 	}
 	switch {
-	case s.pending != 0:
-		err, s.pending = s.pending, 0
-		return m, err
+	case s.pending.isSet():
+		return m, s.pending.take()
 	case len(s.datagrams) == 0 && s.ended():
 		return m, 0
 	case len(s.datagrams) == 0:
@@ -83,10 +82,8 @@ func (s *socket) sendDatagrams(o outgoing, block bool) (int, Errno) {
 
 func (s *socket) sendDatagram(o outgoing) (int, Errno) {
 	switch {
-	case s.pending != 0:
-		err := s.pending
-		s.pending = 0
-		return 0, err
+	case s.pending.isSet():
+		return 0, s.pending.take()
 	case s.wroteEnd:
 		return 0, EPIPE
 	case len(o.data) > datagramMax:
@@ -128,7 +125,7 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 	switch {
 	case receiver == nil && s.connected:
 		// What would be an ICMP message comes with the next call.
-		s.pending = ECONNREFUSED
+		s.pending.set(ECONNREFUSED)
 		s.report()
 	case receiver != nil:
 		receiver.take(datagram{from: from, data: o.data})

@@ -81,9 +81,7 @@ func (s *socket) connectStream(to endpoint, block bool) Errno {
 	for s.listener != nil {
 		s.changed.Wait()
 	}
-	err := s.pending
-	s.pending = 0
-	return err
+	return s.pending.take()
 }
 
 // admit makes connections of those who wait for room in the queue, as far as there is some.
@@ -113,7 +111,8 @@ func (s *socket) establish(from *socket) {
 // refuse ends the attempts to connect that wait.
 func (s *socket) refuse() {
 	for _, from := range s.waiting {
-		from.listener, from.pending = nil, ECONNREFUSED
+		from.listener = nil
+		from.pending.set(ECONNREFUSED)
 		from.report()
 	}
 	s.waiting = nil
@@ -132,7 +131,7 @@ func (s *socket) giveUp() {
 	}
 	clear(s.listener.waiting[len(kept):])
 	s.listener.waiting, s.listener = kept, nil
-	s.pending = ECONNABORTED
+	s.pending.set(ECONNABORTED)
 }
 
 func (s *socket) accept(block bool) (openSocket, Errno) {
@@ -174,9 +173,9 @@ func (s *socket) shutdownLocked(how int) (left []*description, err Errno) {
 		return nil, EINVAL
 	}
 	reading := how != SHUT_WR
-	if reading && s.in != nil && s.family != AF_UNIX {
+	if in := s.in.Load(); reading && in != nil && s.family != AF_UNIX {
 		// TCP has no way to tell the other side, which goes on sending.
-		s.in.ignore()
+		in.ignore()
 		reading = false
 	}
 	s.end(reading, how != SHUT_RD)
@@ -189,15 +188,15 @@ func (s *socket) shutdownLocked(how int) (left []*description, err Errno) {
 func (s *socket) end(reading, writing bool) {
 	if writing && !s.wroteEnd {
 		s.wroteEnd = true
-		if s.out != nil {
-			s.out.close(O_WRONLY)
+		if out := s.out.Load(); out != nil {
+			out.close(O_WRONLY)
 		}
 	}
 	if reading && !s.readEnded {
 		s.readEnded = true
 		s.reportSenders()
-		if s.in != nil {
-			s.in.close(O_RDONLY)
+		if in := s.in.Load(); in != nil {
+			in.close(O_RDONLY)
 		}
 	}
 }
@@ -219,36 +218,21 @@ func (s *socket) stopListening() (left []*description) {
 // ------------------------------------------------------------------------------------------
 
 func (s *socket) receiveBytes(p []byte, peek, block bool) (m message, err Errno) {
-	in, err := s.stream(true)
-	if err != 0 {
-		return m, err
+	in := s.in.Load()
+	if in == nil {
+		return m, ENOTCONN
 	}
 	m.n, m.files, err = in.receive(p, peek, block)
 	return m, err
 }
 
 func (s *socket) sendBytes(o outgoing, block bool) (int, Errno) {
-	out, err := s.stream(false)
+	out := s.out.Load()
 	switch {
-	case err != 0:
-		return 0, err
+	case out == nil:
+		return 0, ENOTCONN
 	case o.addressed:
 		return 0, EISCONN
 	}
 	return out.send(o.data, o.files, block)
-}
-
-// stream returns the pipe to read from or to write to.
-func (s *socket) stream(reading bool) (*pipe, Errno) {
-	network.Lock()
-	defer network.Unlock()
-	switch {
-	case s.in == nil:
-		return nil, ENOTCONN
-	case reading:
-		return s.in, 0
-	case s.wroteEnd:
-		return nil, EPIPE
-	}
-	return s.out, 0
 }
