@@ -118,7 +118,10 @@ type IPv6Mreq struct {
 
 // endpointOf translates an address given to a call on a socket of that family.
 func endpointOf(family int, sa Sockaddr) (endpoint, Errno) {
-	const portMax = 65535
+	const (
+		portMax     = 65535
+		unixNameMax = 108 // with the NUL that ends a path for callers of other systems
+	)
 	switch sa := sa.(type) {
 	case *SockaddrInet4:
 		switch {
@@ -135,7 +138,11 @@ func endpointOf(family int, sa Sockaddr) (endpoint, Errno) {
 			return endpoint{addr: sa.Addr, port: sa.Port}, 0
 		}
 	case *SockaddrUnix:
-		if family == AF_UNIX {
+		switch {
+		case family != AF_UNIX:
+		case len(sa.Name) > unixNameMax, len(sa.Name) == unixNameMax && sa.Name[0] != '@':
+			return endpoint{}, EINVAL
+		default:
 			return endpoint{name: sa.Name}, 0
 		}
 	case nil:

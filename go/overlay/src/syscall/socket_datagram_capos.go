@@ -7,7 +7,14 @@ package syscall
 const (
 	// what a datagram counts besides its bytes, so that empty ones have an end too
 	datagramOverhead = 256
-	datagramMax      = 65507
+
+	// The most that one carries: what the length fields of UDP over IPv4 and IPv6 leave, and
+	// inside AF_UNIX what the sender's buffer holds besides its bookkeeping.
+	udp4Max       = 65507
+	udp6Max       = 65527
+	unixBufferUse = 32
+
+	spareMax = 64 << 10 // of a received datagram's memory, kept for the next one
 )
 
 type datagram struct {
@@ -56,7 +63,9 @@ func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Err
 		s.datagrams[last] = datagram{}
 		s.datagrams = s.datagrams[:last]
 		s.datagramBytes -= d.cost()
-		s.spare = d.data
+		if cap(d.data) <= spareMax {
+			s.spare = d.data
+		}
 		s.reportSenders()
 	}
 	return m, 0
@@ -86,8 +95,6 @@ func (s *socket) sendDatagram(o outgoing) (int, Errno) {
 		return 0, s.pending.take()
 	case s.wroteEnd:
 		return 0, EPIPE
-	case len(o.data) > datagramMax:
-		return 0, EMSGSIZE
 	case !o.addressed && !s.connected:
 		return 0, EDESTADDRREQ
 	case o.addressed && s.connected && s.family == AF_UNIX:
@@ -106,8 +113,11 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 		to = s.remote
 	}
 	target, err := to.reachable(s)
-	if err != 0 {
+	switch {
+	case err != 0:
 		return 0, err
+	case len(o.data) > udp6Max, len(o.data) > udp4Max && target.isMapped():
+		return 0, EMSGSIZE
 	}
 	if !s.bound {
 		if err := s.bindPort(endpoint{addr: s.anyAddress()}); err != 0 {
@@ -128,14 +138,15 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 		s.pending.set(ECONNREFUSED)
 		s.report()
 	case receiver != nil:
-		receiver.take(datagram{from: from, data: o.data})
+		receiver.take(datagram{from: from, data: o.data}, receiver.receiveSize())
 	}
 	return len(o.data), 0
 }
 
-// take queues a copy of the datagram and reports whether there was room.
-func (s *socket) take(d datagram) bool {
-	if s.datagramBytes+d.cost() > s.receiveSize() {
+// take queues a copy of the datagram and reports whether there was room: whether less waits than
+// may. So there is room for the largest in any queue that is read.
+func (s *socket) take(d datagram, size int) bool {
+	if s.datagramBytes >= size {
 		return false
 	}
 	d.data = append(s.spare[:0], d.data...)

@@ -88,6 +88,8 @@ func (s *socket) sendNamed(o outgoing) (int, Errno) {
 		}
 	}
 	switch {
+	case len(o.data) > s.sendSize()-unixBufferUse:
+		return 0, EMSGSIZE
 	case receiver == nil:
 		return 0, ENOTCONN
 	case receiver.closed && s.kind == SOCK_SEQPACKET:
@@ -96,7 +98,7 @@ func (s *socket) sendNamed(o outgoing) (int, Errno) {
 		return 0, ECONNREFUSED
 	case receiver.readEnded:
 		return 0, EPIPE
-	case !receiver.take(datagram{s.local, o.data, o.files}):
+	case !receiver.take(datagram{s.local, o.data, o.files}, s.sendSize()):
 		s.waitFor(receiver)
 		return 0, EAGAIN
 	}
