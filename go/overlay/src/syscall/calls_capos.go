@@ -162,14 +162,20 @@ func Gettimeofday(tv *Timeval) error {
 	return nil
 }
 
-// Descriptors are not a limited resource; the number is what programs that size tables by it can
-// bear.
+// Only descriptors have a limit of their own.
 func Getrlimit(resource int, rlim *Rlimit) error {
-	*rlim = Rlimit{Cur: descriptorsMax, Max: descriptorsMax}
-	if resource != RLIMIT_NOFILE {
-		rlim.Cur, rlim.Max = ^uint64(0), ^uint64(0)
+	*rlim = Rlimit{Cur: ^uint64(0), Max: ^uint64(0)}
+	if resource == RLIMIT_NOFILE {
+		*rlim = descriptorsLimit()
 	}
 	return nil
+}
+
+func Setrlimit(resource int, rlim *Rlimit) error {
+	if resource != RLIMIT_NOFILE {
+		return EPERM
+	}
+	return result(limitDescriptors(*rlim))
 }
 
 // origRlimitNofile is the limit the process was started with, where package os/exec and tests look
@@ -273,7 +279,6 @@ func RawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errn
 
 func Getpriority(which, who int) (prio int, err error) { return 0, ENOSYS }
 func Setpriority(which, who, prio int) error           { return ENOSYS }
-func Setrlimit(resource int, rlim *Rlimit) error       { return ENOSYS }
 func Setuid(uid int) error                             { return EPERM }
 func Setgid(gid int) error                             { return EPERM }
 func Tcgetpgrp(fd int) (pgid int, err error)           { return 0, ENOTTY }

@@ -8,6 +8,7 @@
 package syscall
 
 import (
+	"math/bits"
 	"sync"
 	"unsafe"
 )
@@ -19,20 +20,26 @@ type description struct {
 	holders int // descriptors and messages that refer to it; guarded by descriptors
 }
 
-// descriptorsMax bounds the numbers a program may ask for: the table is as long as the largest.
+// descriptorsMax bounds the numbers: the table is as long as the largest. A program may lower it.
 const descriptorsMax = 1 << 20
 
 var descriptors struct {
 	sync.RWMutex
-	table       []*description
-	closeOnExec map[int]bool
+	table []descriptorEntry
+	used  numberSet
+	limit Rlimit
+}
+
+type descriptorEntry struct {
+	description *description // nil: the number is free
+	closeOnExec bool
 }
 
 // The console's streams are open from the start, as far as the process was given them.
 func init() {
 	d := &descriptors
-	d.table = make([]*description, 3, 16)
-	d.closeOnExec = map[int]bool{}
+	d.table = make([]descriptorEntry, 3, 16)
+	d.limit = Rlimit{Cur: descriptorsMax, Max: descriptorsMax}
 	for fd, stream := range [...]capability{granted.stdin, granted.stdout, granted.stderr} {
 		if stream == 0 {
 			continue
@@ -42,7 +49,8 @@ func init() {
 			flags = O_RDONLY
 		}
 		stream := &console{capability: stream}
-		d.table[fd] = &description{file: stream, flags: flags, holders: 1}
+		d.table[fd].description = &description{file: stream, flags: flags, holders: 1}
+		d.used.add(fd)
 	}
 	runtime_setPollOpenHook(pollOpen)
 }
@@ -60,10 +68,10 @@ func entryOf(fd int) (*description, int) {
 	d := &descriptors
 	d.RLock()
 	defer d.RUnlock()
-	if fd < 0 || fd >= len(d.table) || d.table[fd] == nil {
+	if uint(fd) >= uint(len(d.table)) || d.table[fd].description == nil {
 		return nil, 0
 	}
-	return d.table[fd], d.table[fd].flags
+	return d.table[fd].description, d.table[fd].description.flags
 }
 
 // takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for
@@ -78,23 +86,31 @@ func takeRuntimeWrites() {
 }
 
 // install gives the file the lowest free descriptor that is not below least.
-func install(f *description, least int, closeOnExec bool) int {
+func install(f *description, least int, closeOnExec bool) (int, Errno) {
 	d := &descriptors
 	d.Lock()
 	defer d.Unlock()
-	fd := least
-	for fd < len(d.table) && d.table[fd] != nil {
-		fd++
+	fd := d.used.firstMissing(least)
+	if uint64(fd) >= d.limit.Cur {
+		return -1, EMFILE
 	}
 	for fd >= len(d.table) {
-		d.table = append(d.table, nil)
+		d.table = append(d.table, descriptorEntry{})
 	}
-	d.table[fd] = f
+	d.table[fd] = descriptorEntry{f, closeOnExec}
+	d.used.add(fd)
 	f.holders++
-	if closeOnExec {
-		d.closeOnExec[fd] = true
+	return fd, 0
+}
+
+// installNew is install for a description that nothing refers to yet; it ends when there is no
+// number.
+func installNew(f *description, closeOnExec bool) (int, error) {
+	fd, err := install(f, 0, closeOnExec)
+	if err != 0 {
+		f.end()
 	}
-	return fd
+	return fd, result(err)
 }
 
 // uninstall frees the descriptor and reports whether it was the last of its file.
@@ -102,12 +118,12 @@ func uninstall(fd int) (f *description, last bool) {
 	d := &descriptors
 	d.Lock()
 	defer d.Unlock()
-	if fd < 0 || fd >= len(d.table) || d.table[fd] == nil {
+	if fd < 0 || fd >= len(d.table) || d.table[fd].description == nil {
 		return nil, false
 	}
-	f = d.table[fd]
-	d.table[fd] = nil
-	delete(d.closeOnExec, fd)
+	f = d.table[fd].description
+	d.table[fd] = descriptorEntry{}
+	d.used.remove(fd)
 	f.holders--
 	return f, f.holders == 0
 }
@@ -174,20 +190,23 @@ func duplicate(fd, least int, closeOnExec bool) (int, error) {
 	if f == nil {
 		return -1, EBADF
 	}
-	return install(f, least, closeOnExec), nil
+	fd, err := install(f, least, closeOnExec)
+	return fd, result(err)
 }
 
 func Dup2(oldfd, newfd int) error {
 	f, _ := descriptor(oldfd)
-	if f == nil || newfd < 0 || newfd >= descriptorsMax {
+	if f == nil || newfd < 0 || uint64(newfd) >= descriptorsLimit().Cur {
 		return EBADF
 	}
 	if oldfd != newfd {
 		Close(newfd)
-		if got := install(f, newfd, false); got != newfd {
+		got, err := install(f, newfd, false)
+		if err == 0 && got != newfd {
 			Close(got)
-			return EBUSY
+			err = EBUSY
 		}
+		return result(err)
 	}
 	return nil
 }
@@ -220,24 +239,21 @@ func control(fd, command, argument int) (int, Errno) {
 	d := &descriptors
 	switch command {
 	case F_DUPFD, F_DUPFD_CLOEXEC:
-		if argument < 0 || argument >= descriptorsMax {
+		if argument < 0 || uint64(argument) >= descriptorsLimit().Cur {
 			return -1, EINVAL
 		}
-		return install(f, argument, command == F_DUPFD_CLOEXEC), 0
+		return install(f, argument, command == F_DUPFD_CLOEXEC)
 	case F_GETFD:
 		d.RLock()
 		defer d.RUnlock()
-		if d.closeOnExec[fd] {
+		if d.table[fd].closeOnExec {
 			return FD_CLOEXEC, 0
 		}
 		return 0, 0
 	case F_SETFD:
 		d.Lock()
 		defer d.Unlock()
-		delete(d.closeOnExec, fd)
-		if argument&FD_CLOEXEC != 0 {
-			d.closeOnExec[fd] = true
-		}
+		d.table[fd].closeOnExec = argument&FD_CLOEXEC != 0
 		return 0, 0
 	case F_GETFL:
 		return flags, 0
@@ -261,4 +277,76 @@ func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
 		return uintptr(EPERM)
 	}
 	return 0
+}
+
+func descriptorsLimit() Rlimit {
+	descriptors.RLock()
+	defer descriptors.RUnlock()
+	return descriptors.limit
+}
+
+// limitDescriptors sets the limit. A hard one is never raised again.
+func limitDescriptors(limit Rlimit) Errno {
+	d := &descriptors
+	d.Lock()
+	defer d.Unlock()
+	switch {
+	case limit.Cur > limit.Max:
+		return EINVAL
+	case limit.Max > d.limit.Max:
+		return EPERM
+	}
+	d.limit = limit
+	return 0
+}
+
+// ---- free numbers
+// ------------------------------------------------------------------------------------------
+
+// A numberSet is a set of small numbers in which the next missing one is found fast.
+type numberSet struct {
+	words []uint64 // a bit for each number
+	full  []uint64 // a bit for each word that has all bits
+}
+
+func (s *numberSet) add(n int) {
+	for n/64 >= len(s.words) {
+		if len(s.words)%64 == 0 {
+			s.full = append(s.full, 0)
+		}
+		s.words = append(s.words, 0)
+	}
+	word := n / 64
+	s.words[word] |= 1 << (n % 64)
+	if s.words[word] == ^uint64(0) {
+		s.full[word/64] |= 1 << (word % 64)
+	}
+}
+
+func (s *numberSet) remove(n int) {
+	word := n / 64
+	s.words[word] &^= 1 << (n % 64)
+	s.full[word/64] &^= 1 << (word % 64)
+}
+
+// firstMissing returns the lowest number from n on that is not in the set.
+func (s *numberSet) firstMissing(n int) int {
+	word := n / 64
+	if word >= len(s.words) {
+		return n
+	}
+	if missing := ^s.words[word] >> (n % 64); missing != 0 {
+		return n + bits.TrailingZeros64(missing)
+	}
+	for word++; word < len(s.words); {
+		if notFull := ^s.full[word/64] >> (word % 64); notFull != 0 {
+			word += bits.TrailingZeros64(notFull)
+			break
+		}
+		word = (word/64 + 1) * 64
+	}
+	if word >= len(s.words) {
+		return len(s.words) * 64
+	}
+	return word*64 + bits.TrailingZeros64(^s.words[word])
 }

@@ -18,8 +18,8 @@ func (f *treeFile) exportAs(p place) {
 	if len(tree.exported) == 0 || granted.host == 0 {
 		return
 	}
-	dir, ok := p.dir.path()
-	if path := join(dir, p.name); ok && isListed(path, tree.exported) {
+	dir, err := p.dir.path()
+	if path := join(dir, p.name); err == 0 && isListed(path, tree.exported) {
 		f.export = path
 		exportAtExit()
 	}
@@ -81,7 +81,8 @@ func exportOpenFiles() {
 func openTreeFiles(access int) (files []*treeFile) {
 	descriptors.RLock()
 	defer descriptors.RUnlock()
-	for _, d := range descriptors.table {
+	for _, entry := range descriptors.table {
+		d := entry.description
 		if d == nil || d.flags&O_ACCMODE < access {
 			continue
 		}
@@ -95,8 +96,11 @@ func openTreeFiles(access int) (files []*treeFile) {
 // exported returns what the host is to get of an entry that was moved or linked to the place: the
 // file, or those below it.
 func (p *place) exported() []*treeFile {
-	dir, ok := p.dir.path()
-	if len(tree.exported) == 0 || granted.host == 0 || !ok {
+	if len(tree.exported) == 0 || granted.host == 0 {
+		return nil
+	}
+	dir, err := p.dir.path()
+	if err != 0 {
 		return nil
 	}
 	exportAtExit()

@@ -229,13 +229,13 @@ func Socket(domain, typ, proto int) (fd int, err error) {
 	if e != 0 {
 		return -1, e
 	}
-	return installSocket(s, typ), nil
+	return installSocket(s, typ)
 }
 
 // installSocket gives the socket a descriptor with the flags that came with its type.
-func installSocket(s openSocket, typ int) int {
+func installSocket(s openSocket, typ int) (int, error) {
 	d := &description{file: s, flags: O_RDWR | typ&SOCK_NONBLOCK}
-	return install(d, 0, typ&SOCK_CLOEXEC != 0)
+	return installNew(d, typ&SOCK_CLOEXEC != 0)
 }
 
 func Socketpair(domain, typ, proto int) (fd [2]int, err error) {
@@ -246,7 +246,15 @@ func Socketpair(domain, typ, proto int) (fd [2]int, err error) {
 	if e != 0 {
 		return [2]int{-1, -1}, e
 	}
-	return [2]int{installSocket(a, typ), installSocket(b, typ)}, nil
+	if fd[0], err = installSocket(a, typ); err != nil {
+		b.close(O_RDWR)
+		return [2]int{-1, -1}, err
+	}
+	if fd[1], err = installSocket(b, typ); err != nil {
+		Close(fd[0])
+		return [2]int{-1, -1}, err
+	}
+	return fd, nil
 }
 
 func Bind(fd int, sa Sockaddr) error {
@@ -292,8 +300,11 @@ func Accept4(fd int, flags int) (nfd int, sa Sockaddr, err error) {
 	if e != 0 {
 		return -1, nil, result(e)
 	}
+	if nfd, err = installSocket(accepted, flags); err != nil {
+		return -1, nil, err
+	}
 	from, _ := accepted.remoteEndpoint()
-	return installSocket(accepted, flags), from.sockaddr(accepted.domain()), nil
+	return nfd, from.sockaddr(accepted.domain()), nil
 }
 
 func Getsockname(fd int) (sa Sockaddr, err error) {
@@ -520,7 +531,9 @@ func receiveRights(files []*description, oob []byte) (oobn int, complete bool) {
 	var fds []int
 	for _, f := range files {
 		if CmsgSpace(4*(len(fds)+1)) <= len(oob) {
-			fds = append(fds, install(f, 0, true))
+			if fd, err := install(f, 0, true); err == 0 {
+				fds = append(fds, fd)
+			}
 		}
 	}
 	letGoAll(files)

@@ -219,19 +219,29 @@ func (n *node) after(cookie int64) []entry {
 	return entries[low:]
 }
 
-// path returns the absolute path of a directory; ok is false for one that was removed.
-func (n *node) path() (path string, ok bool) {
+// path returns the absolute path of a directory, unless it was removed or its path is longer than
+// one may be.
+func (n *node) path() (string, Errno) {
 	if n == tree.root {
-		return "/", true
+		return "/", 0
 	}
-	for n != tree.root {
-		if n.dir.parent == nil {
-			return "", false
+	size := 0
+	for at := n; at != tree.root; at = at.dir.parent {
+		if at.dir.parent == nil {
+			return "", ENOENT
 		}
-		path = "/" + n.dir.name + path
-		n = n.dir.parent
+		if size += 1 + len(at.dir.name); size >= pathMax {
+			return "", ENAMETOOLONG
+		}
 	}
-	return path, true
+	text := make([]byte, size)
+	for at := n; at != tree.root; at = at.dir.parent {
+		size -= len(at.dir.name)
+		copy(text[size:], at.dir.name)
+		size--
+		text[size] = '/'
+	}
+	return string(text), 0
 }
 
 // mayChange says whether entries of the directory can be made and removed.

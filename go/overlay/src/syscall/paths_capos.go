@@ -25,7 +25,7 @@ func Openat(dirfd int, path string, flags int, perm uint32) (fd int, err error) 
 		}
 	}
 	d := &description{file: f, flags: flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)}
-	return install(d, 0, flags&O_CLOEXEC != 0), nil
+	return installNew(d, flags&O_CLOEXEC != 0)
 }
 
 func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) {
@@ -181,10 +181,8 @@ const ImplementsGetwd = true
 func Getwd() (string, error) {
 	lockTree()
 	defer tree.Unlock()
-	if path, ok := tree.cwd.path(); ok {
-		return path, nil
-	}
-	return "", ENOENT
+	path, err := tree.cwd.path()
+	return path, result(err)
 }
 
 func Chdir(path string) error {

@@ -75,7 +75,14 @@ func Pipe2(p []int, flags int) error {
 	nonblocking := flags & O_NONBLOCK
 	for i, access := range [...]int{O_RDONLY, O_WRONLY} {
 		end := &description{file: &pipeEnd{pipe: shared}, flags: access | nonblocking}
-		p[i] = install(end, 0, flags&O_CLOEXEC != 0)
+		fd, err := installNew(end, flags&O_CLOEXEC != 0)
+		if err != nil {
+			if i == 1 {
+				Close(p[0])
+			}
+			return err
+		}
+		p[i] = fd
 	}
 	return nil
 }
