@@ -1,13 +1,14 @@
 /* Address spaces: the methods that change what an address is for.
  *
- * Every one of them goes the same way. Arguments are checked; then, under the lock, the whole range
- * is checked, then everything the change needs is obtained (region nodes, charges, reserved, page
- * tables), and only then is anything changed: from there on nothing can fail. Decommit and protect
- * need none of these in reserved memory. References to memory objects are dropped after the lock.
+ * All of them have the same order. Arguments are checked. Then, under the lock, the whole range is
+ * checked; then everything that the change needs is obtained (region nodes, charges, reserved
+ * frames, page tables); and only then is anything changed. From there on nothing can fail. Decommit
+ * and protect need none of these in reserved memory. References to memory objects are dropped after
+ * the lock.
  *
- * Ranges may be large: each walk goes in steps, with the lock free in between. Meanwhile the change
- * is known to the space (struct change), and other changes of the range are refused or wait.
- * models/park.pml and models/tlb.pml model what takes mappings away. */
+ * Ranges may be large, so each walk goes in steps, with the lock free in between. Meanwhile the
+ * change is known to the space (struct change), and other changes of the range fail or wait.
+ * models/park.pml and models/tlb.pml model the removal of mappings. */
 #include "mm/aspace.h"
 
 #include "arch/x86_64/paging.h"
@@ -21,13 +22,13 @@
 #include "mm/park.h"
 #include "sched/sched.h"
 
-/* Where the kernel's own choice of addresses begins: past where programs are linked, in the same
- * GiB, so that they share tables. */
+/* The kernel's own choice of addresses begins here: past the addresses at which programs are
+ * linked, in the same GiB, so that they share tables. */
 #define SEARCH_BASE 0x20000000ul
 #define USER_BASE 0x10000ul
 
-/* What is done at a time, some hundred thousand instructions: tables of 512 pages and 2 MiB pages
- * walked, regions looked at, pieces of a query. */
+/* The size of a step, some hundred thousand instructions: tables of 512 pages and 2 MiB pages
+ * walked, regions read, pieces of a query. */
 #define STEP_TABLES 16u
 #define STEP_REGIONS 1024u
 #define STEP_PIECES 128u
@@ -56,8 +57,8 @@ static status_t check_range(uint64_t address, uint64_t *size)
 	return status;
 }
 
-/* Turns what a program asks for into what a region stores. The processor has no way to write or
- * execute without reading. */
+/* Turns a requested protection into one that a region stores. The processor cannot write or execute
+ * without reading. */
 static status_t check_prot(uint32_t *prot, uint32_t flags)
 {
 	if (*prot & ~(PROT_MASK | flags))
@@ -78,14 +79,14 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 struct change {
 	struct aspace *space;
 	uint64_t start, end;
-	bool removal;          /* to others the range is not reserved from the start */
+	bool removal;          /* for other threads the range is not reserved from the start */
 	bool listed;           /* it has paused */
 	struct list_node node; /* on space->changes, once listed */
 	struct memory_object *releases[RELEASES_MAX];
 	unsigned release_count;
 };
 
-/* What is under way somewhere in the range; NULL: nothing. */
+/* A change under way that overlaps the range; NULL: none. */
 static const struct change *change_within(const struct aspace *space, uint64_t start, uint64_t end)
 {
 	list_for_each (node, &space->changes) {
@@ -136,8 +137,8 @@ static void change_unlock(struct change *change)
 	}
 }
 
-/* Lets interrupts in and others run. Regions that are not marked as leaving may be others
- * afterwards. */
+/* Takes waiting interrupts and lets other threads run. Regions that are not marked as leaving may
+ * have changed afterwards. */
 static void change_pause(struct change *change)
 {
 	struct aspace *space = change->space;
@@ -169,7 +170,7 @@ static void change_release(struct change *change, struct region *region)
 	region->object = NULL;
 }
 
-/* ---- what is there, and cutting it at the edges of a range ---- */
+/* ---- checking a range, and cutting it at the edges ---- */
 
 struct wanted {
 	bool kernel;                        /* pinned regions may be changed too */
@@ -196,7 +197,7 @@ static status_t region_check(const struct region *region, const struct wanted *w
 	return STATUS_OK;
 }
 
-/* Finds the regions of the change's range, all of it, and refuses those that are not wanted. */
+/* Finds the regions of the change's whole range, and fails for those that are not wanted. */
 static status_t extent_check(
 	struct change *change, const struct wanted *wanted, struct extent *extent)
 {
@@ -331,7 +332,7 @@ static void provision_cancel(struct aspace *space, struct provision *provision)
 	ledger_uncharge(space->ledger, provision->pages);
 }
 
-/* Charges and reserved the pages, and obtains what the survey says of tables. */
+/* Charges the pages, reserves their frames, and obtains the tables that the survey says. */
 static bool provide(struct change *change, uint64_t pages, const struct paging_survey *survey,
 	struct provision *provision)
 {
@@ -347,7 +348,7 @@ static bool provide(struct change *change, uint64_t pages, const struct paging_s
 	if (pages + survey->reserved && !frames_reserve(pages + survey->reserved))
 		return false;
 	if (pages && !ledger_charge(space->ledger, pages)) {
-		/* second: what the machine refuses must not count as the process's peak */
+		/* second, because a failed reservation must not count as the process's peak */
 		frames_unreserve(pages + survey->reserved);
 		return false;
 	}
@@ -357,8 +358,8 @@ static bool provide(struct change *change, uint64_t pages, const struct paging_s
 	return false;
 }
 
-/* All pages that provide for has been made have their entries: gives back what was provided too
- * much. */
+/* All pages for which provide obtained frames and tables have their entries: gives the surplus
+ * back. */
 static void provision_finish(struct aspace *space, struct provision *provision)
 {
 	space->table_frames += provision->tables - provision->pool.count;
@@ -426,7 +427,7 @@ static status_t place(
 	return *address ? STATUS_OK : STATUS(NO_RESERVATION);
 }
 
-/* Fills in a region's place and makes it known. chosen: the kernel chose the address. */
+/* Fills in the region's addresses and adds it. chosen: the kernel chose the address. */
 static void region_add(
 	struct aspace *space, struct region *region, uint64_t address, uint64_t size, bool chosen)
 {
@@ -441,7 +442,7 @@ static void region_add(
 
 /* ---- taking away ---- */
 
-/* All frames, reserved, charges and tables of the range go back. No block crosses its edges. */
+/* All frames, reservations, charges and tables of the range go back. No block crosses its edges. */
 static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
@@ -455,7 +456,7 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 		ledger_uncharge(space->ledger, cleared.charged);
 }
 
-/* Ends the waits on words that are gone. */
+/* Ends the waits on words that have gone. */
 static void drain_waiters(struct change *change, uint64_t start, uint64_t end)
 {
 	/* After the flush: a waiter not counted yet reads its word later and finds it gone. */
@@ -478,8 +479,8 @@ static void zap_range(struct change *change)
 	}
 }
 
-/* All whole regions that begin in [first, change->end) become one. Others find the addresses taken
- * until that one is removed too, however long it takes. */
+/* All whole regions that begin in [first, change->end) become one. For other threads the addresses
+ * stay taken until that one is removed too, however long it takes. */
 static void regions_absorb(struct change *change, struct region *first)
 {
 	struct aspace *space = change->space;
@@ -501,11 +502,11 @@ static void regions_absorb(struct change *change, struct region *first)
 	}
 }
 
-/* What is left of a region after a part of it was removed. */
+/* The rest of a region after a part of it was removed. */
 static void region_stays(struct change *change, struct region *region)
 {
 	region->leaving = false;
-	if (change->listed) /* it may have got neighbours like it meanwhile */
+	if (change->listed) /* it may have got neighbours of its kind meanwhile */
 		region_join(change->space, region);
 }
 
@@ -753,8 +754,8 @@ status_t aspace_reserve(struct aspace *space, uint64_t hint, uint64_t size, uint
 	return status;
 }
 
-/* Commits what is only reserved in the change's range, and gives all the protection. prot may carry
- * COMMIT_DEMAND_ZERO. */
+/* Commits the pages that are only reserved in the change's range, and gives all pages the
+ * protection. prot may carry COMMIT_DEMAND_ZERO. */
 static status_t commit_range(struct change *change, uint32_t prot)
 {
 	struct aspace *space = change->space;
@@ -825,9 +826,9 @@ status_t aspace_map(
 	return status;
 }
 
-/* ---- other owners' frames ---- */
+/* ---- frames of other owners ---- */
 
-/* Adds a foreign region; step as in paging_apply, 0 for frames that have to be asked for. */
+/* Adds a foreign region; step as in paging_apply, 0 for frames that come from a memory object. */
 static status_t map_foreign(struct change *change, uint64_t hint, bool exact,
 	const struct region *template, uint64_t size, uint64_t entry, uint64_t step)
 {
@@ -925,7 +926,7 @@ bool aspace_lookup_object(
 	return found;
 }
 
-/* ---- questions ---- */
+/* ---- queries ---- */
 
 /* The pages that are like the one at the address, in its region. */
 static void query_run(struct aspace *space, const struct region *region, uint64_t address,

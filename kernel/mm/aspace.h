@@ -2,12 +2,12 @@
  *
  * Regions say which addresses are taken, and by what (mm/region.h); page tables say which pages are
  * committed and how, and hold the frames and the claims to frames (arch/x86_64/paging.h). One lock,
- * rank ASPACE, guards both. Everything that takes mappings away shoots TLBs down and drains park
- * waiters (park_drain) before the frames or the addresses can be used again.
+ * rank ASPACE, guards both. Each removal of mappings shoots TLBs down and drains park waiters
+ * (park_drain) before the frames or the addresses can be used again.
  *
  * Committed pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a
- * whole aligned block is committed. After a commit nothing can fail for want of memory: tables are
- * made or reserved along with it. Demand-zero pages are charged and given one by one. */
+ * whole aligned block is committed. After a commit nothing can fail for lack of memory, because
+ * tables are made or reserved along with it. Demand-zero pages are charged and given one by one. */
 #ifndef CAPOS_MM_ASPACE_H
 #define CAPOS_MM_ASPACE_H
 
@@ -67,7 +67,7 @@ void aspace_destroy(struct aspace *space);
 /* A user address faulted (any context that holds no lock of rank ASPACE or above). */
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
 
-/* The VirtualMemory methods, with the semantics of abi/schema/interfaces.capnp. */
+/* The VirtualMemory methods, with the semantics of abi/schema/memory.capnp. */
 status_t aspace_map(struct aspace *space, uint64_t hint, uint64_t size, uint32_t prot,
 	uint64_t *address) MUST_CHECK;
 status_t aspace_unmap(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
@@ -82,11 +82,11 @@ status_t aspace_query(
 	struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 
-/* Maps frames that belong to somebody else (ring, CapSet, clock page, boot image, read-only
- * program segments) as a region of state object; size in bytes, page multiple. hint as in reserve;
- * exact: refuse (OVERLAP) rather than move. pinned: the program can neither unmap, protect nor
- * decommit it (PROTECTION_DENIED); otherwise protect may take rights away and give back, up to
- * prot. The frames are not freed with the mapping. */
+/* Maps frames of another owner (ring, CapSet, clock page, boot image, read-only program segments)
+ * as a foreign region. size is in bytes, a multiple of the page. hint as in reserve; exact: fails
+ * with OVERLAP rather than move. pinned: the program can neither unmap, protect nor decommit it
+ * (PROTECTION_DENIED); otherwise protect may take rights away and give them back, up to prot. The
+ * frames are not freed with the mapping. */
 status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, paddr_t first,
 	uint64_t size, uint32_t prot, bool pinned, uint64_t *address) MUST_CHECK;
 /* The kernel's own removal, also of pinned ranges. */
@@ -95,14 +95,14 @@ status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t si
 /* Maps a range of a memory object; holds a reference to the object per region. */
 status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
 	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
-/* The same as unmap and protect, for a range that is nothing but mappings of that object (else
+/* The same as unmap and protect, for a range that consists of mappings of that object (else
  * NOT_RESERVED). */
 status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address,
 	uint64_t size) MUST_CHECK;
 status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
 	uint64_t size, uint32_t prot) MUST_CHECK;
 
-/* Writes into a space that need not be current, faulting pages in regardless of write protection
+/* Writes into a space that need not be current, and faults pages in regardless of write protection
  * (program loading). Committed and demand-zero pages only (else BAD_ADDRESS). */
 status_t aspace_write(
 	struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* The frame allocator: binary buddies over all RAM, one byte of its own a frame.
  *
  * Free blocks are linked through their own first 16 bytes (the direct map reaches all RAM), so the
- * byte per frame only says what the frame is the head of:
+ * byte of a frame only says of what the frame is the head:
  *
  *     0                  inside a block, a hole, or not ours
  *     HEAD_FREE | order  head of a free block, on free_lists[order]
@@ -9,10 +9,10 @@
  *
  * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy
  * always has an entry; entries of holes stay 0 and never merge. A wrong free (twice, wrong order,
- * not a head) meets a wrong byte and stops the machine at once.
+ * not a head) finds a wrong byte and stops the machine at once.
  *
- * Debug kernels fill free memory with a pattern and check it on allocation: a write after free is
- * found there. */
+ * Debug kernels fill free memory with a pattern and check it on allocation, which finds a write
+ * after free. */
 #include "mm/frame.h"
 
 #include "core/kasan.h"
@@ -301,8 +301,8 @@ static void taken_insert(size_t from, size_t to)
 	taken_frames[i] = (struct taken_frames){ from, to };
 }
 
-/* The next stretch of [*from, to) that nobody has taken: sets *from to its start and returns its
- * end; 0 when none is left. */
+/* The next stretch of [*from, to) that is not taken: sets *from to its start and returns its end; 0
+ * when none is left. */
 static size_t untaken_next(size_t *from, size_t to)
 {
 	for (unsigned i = 0; i < taken_frames_count && *from < to; i++) {
@@ -315,7 +315,7 @@ static size_t untaken_next(size_t *from, size_t to)
 	return *from < to ? to : 0;
 }
 
-/* Takes the first stretch that has room for so many bytes. */
+/* Takes the first stretch that has room for that many bytes. */
 static void *place_table(const struct memory_range *usable, unsigned usable_count, size_t bytes)
 {
 	size_t frames = frame_up(bytes);

@@ -14,7 +14,7 @@
 #include "arch/address.h"
 
 /* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator
- * that backs guest memory with huge pages clears one for each: many small blocks would cost more
+ * that backs guest memory with huge pages clears one for each. So many small blocks would cost more
  * than the rest of the boot. */
 #define FRAME_ORDER_MAX 14
 
@@ -42,7 +42,7 @@ unsigned frame_order(paddr_t frame);
 /* 16 bits beside an allocated single frame, for what its owner keeps to it; undefined at first. */
 uint16_t *frame_note(paddr_t frame);
 
-/* Hands over RAM that was taken at boot and is no longer needed (whole frames inside the range). */
+/* Frees RAM that was taken at boot and is no longer needed (whole frames inside the range). */
 void frames_add(paddr_t start, paddr_t end);
 
 /* Reserves count frames, or fails. */

@@ -1,10 +1,10 @@
 /* Parking: check that a word still holds what the program saw, and wait, as one step.
  *
- * The lock of the space's queue makes it one step against unpark. Against unmap the order does:
- * unmap changes the page tables, cleans the TLBs, and then drains under the queue's lock. A parker
- * reads the word under the same lock without faulting anything in; if it could still read, its
- * entry is on the list before the drain looks; if not, it lets go of the lock, faults the page in
- * or fails, and starts again. models/park.pml checks this, with broken variants. */
+ * The lock of the space's queue makes it one step against unpark. Against unmap, the order of steps
+ * does: unmap changes the page tables, flushes the TLBs, and then drains under the queue's lock. A
+ * parker reads the word under the same lock without faulting anything in. If it can still read, its
+ * entry is in the queue before the drain. If not, it releases the lock, faults the page in or
+ * fails, and starts again. models/park.pml checks this, with broken variants. */
 #include "mm/park.h"
 
 #include "core/log.h"
@@ -45,7 +45,7 @@ static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 		rbtree_remove(&queue->threads, &thread->park_node);
 }
 
-/* The queue of a word in a mapped object, where its offset stands for it, and the object,
+/* The queue of a word in a mapped object, where the offset stands for the word, and the object,
  * retained. */
 static status_t shared_queue(struct aspace *space, uint64_t address, struct park_queue **queue,
 	uint64_t *offset, struct memory_object **object)
@@ -84,8 +84,8 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 {
 	uint32_t *waiters = &thread->space->park_waiters;
 	int64_t result;
-	/* Counted before the word is read: a drain that sees no waiters comes before the read,
-	 * which then fails. */
+	/* Counted before the word is read: when a drain sees no waiters, the read comes after it
+	 * and fails. */
 	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
@@ -162,7 +162,7 @@ static bool end_waits(struct park_queue *queue, uint64_t *word, uint64_t last, u
 	return false;
 }
 
-/* With the queue locked, which it releases. Threads that park meanwhile are not meant. */
+/* With the queue locked; releases it. Threads that park meanwhile are not woken. */
 static __attribute__((noinline)) int64_t wake_batches(
 	struct park_queue *queue, uint64_t word, uint32_t count)
 {
@@ -178,7 +178,7 @@ static __attribute__((noinline)) int64_t wake_batches(
 	return woken;
 }
 
-/* The same for what is there nearly always: one thread to be woken, which has waited for it. */
+/* The same for the usual case: one thread to be woken, which has waited for it. */
 static inline int64_t wake_first(struct park_queue *queue, uint64_t word, uint32_t count)
 {
 	struct rbnode *node = rbtree_lower_bound(&queue->threads, word, word_of);

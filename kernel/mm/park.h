@@ -10,12 +10,12 @@
 
 struct aspace;
 
-/* Result: enum capos_park_result or a refusal. */
+/* Returns an enum capos_park_result or an error. */
 int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns);
-/* Result: threads woken, or a refusal. */
+/* Returns the number of threads woken, or an error. */
 int64_t park_wake(bool shared, uint64_t address, uint32_t count);
 /* Ends waits on private words of [start, end) with drained, and returns whether more are left.
- * Called after the mapping is gone and the TLBs are clean. */
+ * Called after the mapping is gone and the TLBs are flushed. */
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end) MUST_CHECK;
 
 #endif

@@ -1,9 +1,9 @@
 /* Threads parked on words: of one address space, or of one memory object. The words are numbers
  * here, addresses or offsets.
  *
- * Each space and each object has a queue of its own, so nothing that another process does can
- * lengthen it. It is ordered by word and, among the threads of one word, by arrival: finding the
- * threads of a word or of a range costs the logarithm of the queue's length and what is found. */
+ * Each space and each object has a queue of its own, so another process cannot lengthen it. It is
+ * ordered by word and, among the threads of one word, by arrival. Finding the threads of a word or
+ * of a range costs the logarithm of the queue's length plus the number found. */
 #ifndef CAPOS_MM_PARK_QUEUE_H
 #define CAPOS_MM_PARK_QUEUE_H
 

@@ -1,5 +1,5 @@
-/* Faults, and the other occasions on which pages get their frames. models/park.pml models faults
- * against unmap and parking. */
+/* Page faults, and the other occasions on which pages get their frames. models/park.pml models
+ * faults against unmap and parking. */
 #include "mm/populate.h"
 
 #include "arch/x86_64/paging.h"
@@ -140,8 +140,8 @@ static bool populate_demand_zero(struct aspace *space, uint64_t page, uint32_t p
 	return false;
 }
 
-/* The page of an entry without a frame gets one, and with it those around it that are like it and
- * paid for. */
+/* The page of an entry without a frame gets one, and with it the pages around it with the same
+ * entry, which are paid for. */
 static bool populate_around(struct aspace *space, uint64_t page, uint64_t entry)
 {
 	uint64_t start = page & ~(CLUSTER_BYTES - 1), end = start + CLUSTER_BYTES;

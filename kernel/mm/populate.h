@@ -9,8 +9,8 @@
 struct aspace;
 struct region;
 
-/* Ranges up to this are populated when they are committed or mapped, and this much around a fault.
- * A power of two. */
+/* Ranges up to this size are populated when they are committed or mapped, and a fault populates a
+ * range of this size. A power of two. */
 #define CLUSTER_PAGES 16u
 #define CLUSTER_BYTES (CLUSTER_PAGES * 4096ul)
 

@@ -67,9 +67,9 @@ void region_begin_at(struct region *region, uint64_t address)
 	region->start = address;
 }
 
-/* Whether b, which follows a, is more of the same. What the kernel has pinned stays as it was put
- * in: the kernel must be able to take it out again without a node for a cut, at the end of a thread
- * and when memory is short. */
+/* Whether b, which follows a, is more of the same. Regions that the kernel has pinned are never
+ * joined, because the kernel must be able to remove each without a node for a cut, at the end of a
+ * thread and when memory is short. */
 static bool regions_alike(const struct region *a, const struct region *b)
 {
 	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start &&

@@ -1,7 +1,7 @@
 /* The regions of an address space: disjoint ranges in a tree ordered by address. A region is memory
  * that was reserved, of which the page tables say what is committed, or a mapping of frames that
- * belong to another owner. Neighbours with equal properties are one region. Everything here runs
- * under the space's lock and knows nothing of page tables. */
+ * belong to another owner. Neighbours with equal properties are one region. All functions run under
+ * the space's lock. They do not use page tables. */
 #ifndef CAPOS_MM_REGION_H
 #define CAPOS_MM_REGION_H
 
@@ -22,7 +22,7 @@ struct region {
 	bool foreign;     /* another owner's frames; else reserved */
 	bool pinned;      /* only the kernel may take it away or change it */
 	bool leaving;     /* it is being taken away, in steps: it stays as it is meanwhile */
-	uint8_t prot_max; /* foreign: what protect may ask for */
+	uint8_t prot_max; /* foreign: the most that protect may ask for */
 	struct memory_object *object; /* foreign: the owner, referenced; NULL: frames that are
 	                                 mapped for good */
 	uint64_t backing; /* foreign: offset of start in the object, or physical address of its
@@ -51,10 +51,11 @@ void region_insert(struct rbtree *regions, struct region *region);
 /* Cuts the region in two at an address inside it; upper is memory for the second half. */
 void region_split(
 	struct rbtree *regions, struct region *region, uint64_t address, struct region *upper);
-/* Gives up the part below an address inside it. */
+/* Drops the part below an address inside it. */
 void region_begin_at(struct region *region, uint64_t address);
-/* Joins what can be joined from first, its predecessor included, up to the region that begins at
- * end. Returns how many regions went; their nodes, perhaps first's too, are freed. */
+/* Joins regions that can be joined, from first, its predecessor included, up to the region that
+ * begins at end. Returns the number of regions that went; their nodes, perhaps also first's, are
+ * freed. */
 unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end);
 
 /* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none.

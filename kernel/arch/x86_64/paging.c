@@ -60,14 +60,14 @@ static size_t table_count(uint64_t entry)
 	return (entry & COUNT_MASK) >> COUNT_SHIFT;
 }
 
-/* Processors read entries while we change them: each write is one store, after everything it refers
- * to. */
+/* Processors read entries while they are changed, so each write is one store, after all writes to
+ * what it refers to. */
 static void entry_write(uint64_t *slot, uint64_t entry)
 {
 	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
 }
 
-/* The top-level table is named by no entry: this stands for one, with a count that never falls to
+/* No entry names the top-level table. This one stands for it, with a count that never falls to
  * zero. */
 static uint64_t root_entry(paddr_t root)
 {
@@ -84,7 +84,7 @@ static uint16_t *table_note(uint64_t entry)
 	return frame_note(entry & PAGING_ADDRESS);
 }
 
-/* What a page is when that is its entry: equal for pages that are alike. */
+/* The state of a page with that entry; equal for pages that are alike. */
 static uint32_t alike_key(uint64_t entry)
 {
 	static const uint8_t states[] = {
@@ -100,7 +100,7 @@ static uint32_t alike_key(uint64_t entry)
 	return (uint32_t)states[paging_kind(entry)] << 3 | paging_prot(entry);
 }
 
-/* The bits of a frame's entry that say what may be done. */
+/* The bits of a frame's entry that give its access rights. */
 static uint64_t protection_bits(uint32_t prot)
 {
 	uint64_t bits = 0;
@@ -185,7 +185,7 @@ void paging_destroy(paddr_t root)
 
 /* ---- the walk ---- */
 
-/* What is done on the way; each walk embeds one in its own state. */
+/* The callbacks of a walk; each walk embeds one in its own state. */
 struct walk {
 	/* A run of a 4 KiB table's entries, or one non-zero entry of a higher table that is no
 	 * table. slot names the table. */
@@ -287,10 +287,10 @@ static bool any_differs(const uint64_t *entries, unsigned count, uint32_t prot)
 	return false;
 }
 
-/* ---- looking before a change ---- */
+/* ---- the survey before a change ---- */
 
-/* Whether absent pages that fill all of an entry of the level become a block. A GiB that is
- * promised is not one: its tables would be promised with it, and are few. */
+/* Whether absent pages that fill a whole entry of the level become a block. A GiB of committed
+ * pages does not: its tables would be reserved with it, and are few. */
 static bool makes_block(uint64_t fill, unsigned level)
 {
 	enum paging_kind kind = paging_kind(fill);
@@ -311,7 +311,7 @@ static void survey_leaf(
 		survey->absent += !table[i];
 	if (survey->differs)
 		return;
-	/* A whole table that is alike is asked about by its first entry. */
+	/* For a whole table whose pages are alike, only the first entry is read. */
 	survey->differs = whole && table_alike(entry) ? any_differs(table, 1, prot)
 						      : any_differs(&table[first], count, prot);
 }
@@ -635,7 +635,7 @@ static void hide_whole_table(struct walk *walk, uint64_t *slot, uint64_t *child)
 	tlb_serve();
 }
 
-/* The tables that the entries covered leave empty. */
+/* The tables that become empty by the entries covered. */
 static void hide_path(struct hide *hide, const struct path *path, size_t covered)
 {
 	for (unsigned level = 2; level <= LEVELS; level++, covered = 1) {
@@ -706,7 +706,7 @@ static void clear_entries(
 		removed++;
 		if (!hidden)
 			entry_write(&table[i], 0);
-		/* The commonest that leave nothing to do are told apart first. */
+		/* The commonest changes that leave nothing to do are recognised first. */
 		if (level > 1 || paging_kind(entry) != PAGING_DEMAND_ZERO_PENDING)
 			resident += clear_entry(clear, entry, level);
 	}

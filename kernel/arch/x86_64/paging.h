@@ -26,8 +26,8 @@
  * have a frame, of 2 MiB. Callers that add entries bring the other tables along in a pool. So
  * nothing here fails halfway, and removal and protection need memory for bare blocks only.
  *
- * Beside the frame of a 4 KiB table (frame_note) stands how many of its pages have a frame, and
- * whether they are all of one state and protection as far as that has been asked.
+ * The note of a 4 KiB table's frame (frame_note) holds how many of its pages have a frame, and
+ * whether all are of one state and protection, as far as that is known.
  *
  * Accessed and dirty bits are set from the start, because nothing reads them and the processor need
  * not write them. Callers hold the space's lock. Ranges are page-aligned and in the user half. */
@@ -94,7 +94,7 @@ paddr_t paging_create(void) MUST_CHECK;
 /* The user half must be empty. */
 void paging_destroy(paddr_t root);
 
-/* What a change of a range would find and take; each call adds what it sees. */
+/* What a change of a range would find and need; each call adds to it. */
 struct paging_survey {
 	uint64_t absent; /* pages without an entry */
 	bool differs;    /* a page with an entry has another protection */
@@ -119,7 +119,7 @@ bool paging_apply(paddr_t root, uint64_t start, uint64_t end, uint32_t prot, uin
 /* The entry the processor would find for an address, at whatever level its walk ends (1: 4 KiB
  * table, 2: directory, ...). */
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
-/* Whether the range is known to have no entries after one look, as one that was only reserved. */
+/* Whether one look shows that the range has no entries, as one that was only reserved. */
 bool paging_empty(paddr_t root, uint64_t start, uint64_t end);
 /* Gives an entry of a 4 KiB table that has no frame one; paging_note_resident follows, once for
  * several of one table. */
@@ -135,9 +135,9 @@ bool paging_split_entry(uint64_t *slot, unsigned level) MUST_CHECK;
  * after so many tables of 4 KiB pages and blocks. */
 uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables);
 
-/* Removal takes two steps with a TLB flush in between: hide makes all entries of [start, end) and
- * the tables they leave empty invisible to the processor; clear then frees the frames and tables
- * and takes reserved back. Between the two the lock is kept. No block may cross an edge. */
+/* Removal takes two steps with a TLB flush in between. hide makes all entries of [start, end), and
+ * the tables they leave empty, invisible to the processor. clear then frees the frames and tables
+ * and gives reservations back. The lock is kept between the two. No block may cross an edge. */
 bool paging_hide(
 	paddr_t root, uint64_t start, uint64_t end) MUST_CHECK; /* whether a flush is needed */
 struct paging_cleared {
