@@ -34,7 +34,7 @@ enum ErrorCode {
   notReserved @7;          # part of the range is not reserved by this process
   notCommitted @8;         # part of the range is reserved but not committed
   overlap @9;              # part of the range is in use already
-  busy @10;                # somebody else is doing this already
+  busy @10;                # another caller is doing this already
   notFound @11;            # no such name, thread or object
   wrongState @12;          # the object cannot do this now (a running thread's registers, say)
 

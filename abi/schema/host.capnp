@@ -21,7 +21,7 @@ enum HostMessage {
 }
 
 interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {
-  # Hands files to whoever started the machine.
+  # Gives files to the host.
   write @0 (name :Text, offset :UInt64, data :Data) -> () $C.blocks;
   # Writes a piece of a file on the host. Data at offset 0 begins the file anew.
   # name: a relative path, at most 255 bytes

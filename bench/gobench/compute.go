@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// computeRows are whole programs in small. They enter the kernel next to never: a difference
-// between systems is the heap, the collector, and the timer interrupts.
+// computeRows are whole programs in small. They hardly ever enter the kernel, so a difference
+// between systems comes from the heap, the collector, and the timer interrupts.
 func computeRows() []row {
 	load := func(name string, run func() uint64) row {
 		return row{name: "compute." + name, unit: total, ops: 1, prepare: dropLiveHeap,

@@ -36,8 +36,7 @@ type row struct {
 	prepare func()
 
 	// Either run does ops operations and returns a digest of their results, 0 when there are
-	// none; or own does them and returns, in ticks, what it measured itself, in place of the
-	// time it took.
+	// none. Or own does them and returns the ticks that it measured itself.
 	run func(ops int) (digest uint64)
 	own func(ops int) (ticks uint64)
 }

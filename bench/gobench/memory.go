@@ -12,8 +12,7 @@ const (
 	blockPages = 16384 // 64 MiB: as much as the runtime takes from the system at a time
 )
 
-// blocks keeps what was allocated, so that each sample of a first touch gets memory nobody has
-// touched.
+// blocks keeps the allocations, so that each sample of a first touch gets untouched memory.
 var blocks [][]byte
 
 // measureMemory is about heap pages that the kernel has to find and clear. It comes first, while

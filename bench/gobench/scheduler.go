@@ -68,8 +68,8 @@ func yieldBetweenTwo(n int) uint64 {
 	return 0
 }
 
-// pingPong hands a token from one goroutine to another and back, n times. Locked, each has a thread
-// of its own and each switch from one to another is a thread switch.
+// pingPong passes a token from one goroutine to another and back, n times. Locked, each has a
+// thread of its own and each switch from one to another is a thread switch.
 func pingPong(n int, locked bool) uint64 {
 	there, back := make(chan int), make(chan int)
 	last := make(chan int)
@@ -158,8 +158,8 @@ func mutexFree(n int) uint64 {
 	return uint64(count)
 }
 
-// mutexContended has goroutines fight for a lock whose holder always lets the others run: each of
-// the n passes through the lock finds it taken. Locked, every goroutine has a thread of its own.
+// mutexContended has goroutines compete for a lock whose holder always lets the others run, so each
+// of the n passes finds the lock taken. Locked, every goroutine has a thread of its own.
 func mutexContended(n, goroutines int, locked bool) uint64 {
 	var lock sync.Mutex
 	var done sync.WaitGroup

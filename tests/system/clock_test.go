@@ -73,8 +73,8 @@ func TestSleepUsesNoCPU(t *testing.T) {
 	}
 }
 
-// The monotonic clock never runs backwards, on whichever CPU it is read next: each of a million
-// readings is compared with the last one any goroutine made.
+// The monotonic clock never runs backwards, on any CPU: each of a million readings is compared with
+// the last one any goroutine made.
 func TestClockAcrossCPUs(t *testing.T) {
 	const readers, readings = 8, 125_000
 	origin := time.Now()

@@ -118,7 +118,7 @@ func TestCondContention(t *testing.T) {
 	var lock sync.Mutex
 	turn, cond := 0, sync.NewCond(&lock)
 	contend(func(worker, round int) {
-		if round%10 != 0 { // each turn wakes everybody
+		if round%10 != 0 { // each turn wakes all of them
 			return
 		}
 		lock.Lock()

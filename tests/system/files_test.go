@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What is said of a directory of the boot image does not depend on whether somebody has looked
-// into it.
+// The results of stat for a directory of the boot image do not depend on whether it was read
+// before.
 func TestDirectoriesAreWholeAtOnce(t *testing.T) {
 	const unseen = "testdata/unseen" // which no other test touches
 	what := func() (size int64, links uint64) {

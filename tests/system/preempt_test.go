@@ -105,9 +105,9 @@ func TestTimersBesideLoops(t *testing.T) {
 	late.check(t, "timer beside loops", 2*slice+kernelMargin, 3*slice+2*kernelMargin)
 }
 
-// Here the runtime has a P for everybody, and the kernel has to choose: threads in loops, twice as
-// many as CPUs, beside one that sleeps and wakes. A woken thread goes before threads that have used
-// up their share, so what is left of one slice is the bound.
+// Here the runtime has a P for every goroutine, and the kernel has to choose: threads in loops,
+// twice as many as CPUs, beside one that sleeps and wakes. A woken thread goes before threads that
+// have used up their share, so what is left of one slice is the bound.
 func TestLoopsDoNotStarveWakers(t *testing.T) {
 	setProcs(t, 2*machineCPUs()+2)
 	stop := startHogs(2 * machineCPUs())

@@ -31,7 +31,7 @@ func must[T any](t *testing.T) func(T, error) T {
 }
 
 // unixgram returns a server and a client that is connected to it. The server has no peer: it
-// receives from whoever sends.
+// receives from any sender.
 func unixgram(t *testing.T) (server, client *net.UnixConn) {
 	at := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixgram"}
 	server = must[*net.UnixConn](t)(net.ListenUnixgram("unixgram", at))
@@ -122,7 +122,7 @@ func TestUnixpacketCloseWrite(t *testing.T) {
 	}
 }
 
-// Whoever reads no more from a TCP connection sees its end; the other side can go on writing.
+// A side that reads no more from a TCP connection sees its end; the other side can go on writing.
 func TestTCPCloseRead(t *testing.T) {
 	listener := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	defer listener.Close()
@@ -229,8 +229,7 @@ func TestFilesStayWithTheirMessage(t *testing.T) {
 	expectWith(t, b, 100, "woend")
 }
 
-// A send that fails sends no files, and whoever reads without asking for files drops those that
-// came.
+// A send that fails sends no files, and a read that does not ask for files drops those that came.
 func TestFilesOfFailedSends(t *testing.T) {
 	for _, kind := range []int{syscall.SOCK_DGRAM, syscall.SOCK_STREAM} {
 		a, b := pairOf(t, kind)
@@ -258,8 +257,8 @@ func TestFilesOfFailedSends(t *testing.T) {
 	}
 }
 
-// A file on its way counts as open: the end of a pipe comes when it is received and closed, or when
-// nobody can receive it.
+// A file in transit counts as open. The end of a pipe comes when it is received and closed, or when
+// it cannot be received any more.
 func TestFilesOnTheirWayAreOpen(t *testing.T) {
 	for _, kind := range []int{syscall.SOCK_DGRAM, syscall.SOCK_STREAM} {
 		a, b := pairOf(t, kind)

@@ -1,6 +1,6 @@
 // Command random greets a machine that gives random bytes: it draws from the system's generator and
-// from the runtime's, and holds both to what bytes nobody chose would do. On a machine without any
-// source of entropy it does not even start.
+// from the runtime's, and compares both with truly random bytes. On a machine without any source of
+// entropy it does not even start.
 package main
 
 import (
