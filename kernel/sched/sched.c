@@ -2,9 +2,9 @@
  *
  * Each CPU runs the thread of its queue that has had the least CPU time, for a slice at a time
  * while others wait. A thread that wakes is placed at most WAKE_CREDIT before the least advanced of
- * the queue, so a sleeper gets in soon and cannot hoard. It takes the CPU from the running thread
- * at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking thread on
- * a busy CPU is one slice for each thread that has had less than it.
+ * the queue, so a sleeper runs soon and cannot save up time. It takes the CPU from the running
+ * thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking
+ * thread on a busy CPU is one slice for each thread that has had less than it.
  *
  * Where threads of several processes compete for a CPU, the time a thread runs is charged times the
  * number of threads that its process has there. So each process gets the same part of the CPU,
@@ -98,8 +98,8 @@ static uint64_t next_event(const struct percpu *cpu)
 	return next;
 }
 
-/* Reprograms the timer only when it would fire too late: one that fires for nothing costs less than
- * two programmings a switch. */
+/* Reprograms the timer only when it would fire too late, because an interrupt without work costs
+ * less than two programmings a switch. */
 static void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
 {
 	if (event_ns >= cpu->timer_programmed_ns)
@@ -113,7 +113,7 @@ static void timer_update(struct percpu *cpu)
 	timer_bring_forward(cpu, next_event(cpu));
 }
 
-/* Before halting: no interrupt for nothing. */
+/* Before halting: no interrupt without work. */
 static void timer_update_exactly(struct percpu *cpu)
 {
 	uint64_t next = next_event(cpu);
@@ -177,8 +177,8 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->timers.lock);
 }
 
-/* What the running thread is charged for the time. Others may queue threads here meanwhile; the
- * numbers then are a moment old. */
+/* The charge of the running thread for the time. Other CPUs may queue threads here meanwhile; the
+ * numbers are then a moment old. */
 static uint64_t charge(const struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
 {
 	uint32_t own = __atomic_load_n(&thread->queued[cpu->id].count, __ATOMIC_RELAXED);
@@ -245,7 +245,7 @@ void sched_kick(struct thread *thread)
 {
 	unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
 	if (thread == thread_current())
-		return; /* it looks at its exit work anyway before it leaves the kernel */
+		return; /* it checks its exit work anyway before it leaves the kernel */
 	if (__atomic_load_n(&percpus[id].current, __ATOMIC_SEQ_CST) == thread)
 		cpu_interrupt(id, CPU_INTERRUPT_RESCHEDULE);
 }
@@ -275,7 +275,7 @@ static void dequeue(struct percpu *cpu, struct thread *thread)
 	thread->queued[cpu->id].count--;
 }
 
-/* An idle CPU is taken for one thread only: it says that it is idle again when it is. So several
+/* An idle CPU is claimed for one thread only, and says again that it is idle when it is. So several
  * threads woken in a row wake several CPUs. */
 static bool claim_idle(unsigned id)
 {
@@ -294,7 +294,7 @@ static unsigned choose_cpu(const struct thread *thread)
 	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
 }
 
-/* Run times compare only within a queue: a thread that changes queues keeps its distance from the
+/* Run times compare only within a queue. A thread that changes queues keeps its distance from the
  * least advanced, within bounds. */
 static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
 {
@@ -308,16 +308,16 @@ static void place(struct thread *thread, const struct percpu *from, const struct
 	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
 }
 
-/* With the lock of thread->cpu held and the thread READY on no queue: names the CPU it goes to.
- * Whoever holds the lock of a thread's CPU may rely on the thread staying that CPU's, so the field
- * changes under the lock of the CPU it leaves. */
+/* With the lock of thread->cpu held and the thread READY on no queue: sets the CPU to which it
+ * goes. The field changes only under the lock of the CPU that it leaves, so a CPU that holds the
+ * lock of a thread's CPU may rely on the field. */
 static void assign_cpu(struct thread *thread)
 {
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
-/* A thread in our hands (state READY, on no queue) becomes runnable on its assigned CPU, whose
- * queue lock is held; from: the one it was on. */
+/* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
+ * lock is held; from: the CPU it was on. */
 static void make_runnable_locked(
 	struct thread *thread, const struct percpu *from, struct percpu *cpu)
 {
@@ -343,8 +343,8 @@ static void make_runnable(struct thread *thread, const struct percpu *from)
 	spin_unlock(&cpu->run.lock);
 }
 
-/* The caller has decided a wait, but maybe the thread never stopped for it and is in the next wait
- * by now: only a wait that is decided is ended here. */
+/* The caller has decided a wait, but the thread may never have stopped for it and may be in its
+ * next wait by now. Only a wait that is decided is ended here. */
 void sched_wake(struct thread *thread)
 {
 	for (;;) {
@@ -410,8 +410,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	return found;
 }
 
-/* A thread from another CPU's queue: READY, on no queue, named this CPU's under the victim's lock.
- * A late waker finds it READY and leaves it alone. */
+/* Takes a thread from another CPU's queue: READY, on no queue, assigned to this CPU under the
+ * victim's lock. A late waker finds it READY and does nothing. */
 static struct thread *steal(struct percpu *cpu)
 {
 	uint64_t online = cpus_online();
@@ -444,8 +444,9 @@ static void save_thread(struct thread *thread)
 	}
 }
 
-/* Queue lock held, next off the queue. The lock stays held until sched_switched has left the old
- * stack: whoever sees the previous thread in its new state under that lock may run it at once. */
+/* With the queue lock held and next off the queue. The lock stays held until sched_switched has
+ * left the old stack, so a CPU that sees the previous thread in its new state under that lock may
+ * run it at once. */
 static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 {
 	struct thread *previous = cpu->current;
@@ -461,8 +462,8 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 	sched_switched();
 }
 
-/* A thread whose affinity changed while it waited goes on to its CPU before it comes to user mode.
- * Whoever changes it afterwards finds it current. */
+/* A thread whose affinity changed while it waited goes on to its CPU before it enters user mode. A
+ * later change finds it current. */
 static void check_affinity(struct percpu *cpu)
 {
 	const struct thread *current = cpu->current;
@@ -522,8 +523,8 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	timer_update(cpu);
 }
 
-/* Every CPU that runs one of the threads has to program its timer anew; the others do so when they
- * are told to look at their queues. */
+/* Every CPU that runs one of the threads has to program its timer again. The others do so when they
+ * are told to check their queues. */
 void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns)
 {
 	struct percpu *cpu = percpu();
@@ -536,8 +537,8 @@ void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_
 		kick_cpu(id);
 }
 
-/* Somebody may wait for this thread to leave user mode, and it is about to wait for something else
- * in the kernel. */
+/* A suspender may wait for this thread to leave user mode, and it is about to wait for something
+ * else in the kernel. */
 static void acknowledge_suspension(struct thread *thread)
 {
 	if (!(__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_SUSPEND))
@@ -563,7 +564,7 @@ void sched_block(void)
 	schedule_locked(cpu, now);
 }
 
-/* More threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then
+/* When more threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then
  * takes one over (reschedule). So threads that compute go round among the CPUs a slice at a time.
  * The current thread is on the queue already. */
 static void push_balance(struct percpu *cpu)
@@ -588,7 +589,7 @@ static void push_balance(struct percpu *cpu)
 	}
 }
 
-/* The current thread stays runnable and competes with the queue; behind: it lets everybody go
+/* The current thread stays runnable and competes with the queue; behind: it lets all others go
  * first. A CPU with an empty queue looks for threads that wait elsewhere. */
 static void reschedule(bool behind)
 {
@@ -601,8 +602,8 @@ static void reschedule(bool behind)
 	spin_lock(&cpu->run.lock);
 	if (stolen)
 		enqueue(cpu, stolen);
-	/* Decided under the lock: who queues a thread here sends no interrupt when it finds a slice
-	 * running, which must then have its end. */
+	/* Decided under the lock: a CPU that queues a thread here sends no interrupt when it finds
+	 * a slice running, so that slice must have an end. */
 	if (!cpu->run.count && allowed) {
 		cpu->resched = 0;
 		cpu->slice_end_ns = UINT64_MAX;
@@ -610,7 +611,8 @@ static void reschedule(bool behind)
 		timer_update(cpu);
 		return;
 	}
-	place(current, cpu, cpu); /* what it had while nobody waited is not held against it */
+	/* The time it ran while no other thread waited is not held against it. */
+	place(current, cpu, cpu);
 	struct thread *first = pick(cpu);
 	if (behind && first && is_behind(current->vruntime_ns, first->vruntime_ns))
 		current->vruntime_ns = first->vruntime_ns;
@@ -620,8 +622,8 @@ static void reschedule(bool behind)
 		current->state = THREAD_READY;
 		cpu->moving = current;
 	}
-	push_balance(
-		cpu); /* whoever takes it waits for the lock until this CPU has left the thread */
+	/* A CPU that takes the thread waits for the lock until this CPU has left it. */
+	push_balance(cpu);
 	schedule_locked(cpu, now);
 }
 

@@ -2,8 +2,8 @@
  * stealing, tickless.
  *
  * A thread's state and queue membership are guarded by the run queue lock of thread->cpu. A CPU
- * that leaves a thread holds the lock from the change of state until it is off the thread's stack,
- * so a thread found blocked or queued can be run at once by whoever found it. */
+ * that leaves a thread holds the lock from the change of state until it is off the thread's stack.
+ * So any CPU that finds a thread blocked or queued can run it at once. */
 #ifndef CAPOS_SCHED_SCHED_H
 #define CAPOS_SCHED_SCHED_H
 
@@ -43,8 +43,8 @@ void sched_wake(struct thread *thread);
 void sched_yield(void);
 /* Lets others run if they have had less. */
 void sched_preempt(void);
-/* In the middle of long work, with no lock held: interrupts that wait come in, and others run if it
- * is their turn. */
+/* A preemption point of long work, with no lock held: waiting interrupts are taken, and another
+ * thread runs if it is its turn. */
 void sched_preemption_point(void);
 /* Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
@@ -67,15 +67,15 @@ void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_
 void timer_arm(struct thread *thread, uint64_t deadline_ns);
 void timer_cancel(struct thread *thread);
 
-/* Whether no CPU runs the thread, so that its registers are saved; whoever asks sees to it that it
- * does not come back meanwhile. */
+/* Whether no CPU runs the thread, so that its registers are saved. The caller must make sure that
+ * it does not run again meanwhile. */
 bool sched_is_off_cpu(const struct thread *thread);
 
 /* After the last switch away from an ended thread: frees what it could not free itself, and may
  * free the record. Provided by proc/thread.c, which made them. */
 void thread_reclaim(struct thread *thread);
 
-/* Makes a running thread look at its exit work soon; any CPU. */
+/* Makes a running thread check its exit work soon, on any CPU. */
 void sched_kick(struct thread *thread);
 
 #endif

@@ -1,5 +1,5 @@
-/* What others may do to a thread. models/notify.pml models notification and kill, models/park.pml
- * the ends of waits. */
+/* Operations of other threads on a thread. models/notify.pml models notification and kill,
+ * models/park.pml the ends of waits. */
 #include "sched/thread.h"
 
 #include "machine/clock.h"
@@ -10,12 +10,12 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 {
 	if (kind >= 32)
 		__atomic_store_n(&thread->notify_value[kind - 32], value, __ATOMIC_RELAXED);
-	/* Already pending: whoever made it so has told the thread, or is about to. So a storm of
-	 * notifications costs the receiver one interruption for each that it handles. */
+	/* Already pending: the thread that made it so has told the receiver, or is about to. So a
+	 * storm of notifications costs the receiver one interruption for each that it handles. */
 	if (__atomic_fetch_or(&thread->notify_pending, 1ul << kind, __ATOMIC_SEQ_CST) & 1ul << kind)
 		return;
-	/* Masked, or without a handler: the thread looks itself when it changes that, after the
-	 * change as we have looked after ours. */
+	/* Masked, or without a handler: the thread checks itself when it changes that, after its
+	 * change, as this check comes after the change here. */
 	if (!notify_due(thread))
 		return;
 	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_NOTIFY, __ATOMIC_SEQ_CST);

@@ -1,6 +1,5 @@
-/* Threads: what runs. A thread is a kernel object (interface ThreadHandle); it owns registers,
- * vector state, kernel stack, FS base, ring and notification state. Its process owns everything
- * else.
+/* Threads. A thread is a kernel object (interface ThreadHandle); it owns registers, vector state,
+ * kernel stack, FS base, ring and notification state. Its process owns everything else.
  *
  *            thread_create            thread_start          scheduler
  *   (nothing) -------------> BLOCKED ---------------> READY <---------> RUNNING
@@ -74,7 +73,7 @@ struct thread {
 	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before
 	                */
 
-	/* Owner thread only, or anybody while it is suspended and not running. */
+	/* Owner thread only, or any thread while the owner is suspended and not running. */
 	uint64_t fs_base, gs_base;
 	bool in_handler; /* between delivery of a notification and resume */
 
@@ -127,11 +126,11 @@ struct thread {
 	struct list_node process_node; /* guarded by process->lock */
 };
 
-/* Marks a kind pending and makes the thread look: an IPI when it runs elsewhere, interruption of
- * its wait when it blocks. */
+/* Marks a kind pending and makes the thread check: an IPI when it runs elsewhere, an interruption
+ * of its wait when it blocks. */
 void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
 
-/* Is something pending that the thread would take now? models/notify.pml models it. */
+/* Whether a notification is pending that the thread would take now. models/notify.pml models it. */
 static inline bool notify_due(const struct thread *thread)
 {
 	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)

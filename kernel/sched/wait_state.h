@@ -1,5 +1,5 @@
-/* How a wait is decided. A thread that waits has a word, thread->wait_state; whoever changes it
- * from ACTIVE to an outcome by compare-and-swap has decided the wait and must call sched_wake.
+/* How a wait is decided. A thread that waits has a word, thread->wait_state. The CPU that changes
+ * it from ACTIVE to an outcome by compare-and-swap has decided the wait and must call sched_wake.
  * Wakers, deadlines and notifications compete for it without sharing a lock. models/park.pml is the
  * model. */
 #ifndef CAPOS_SCHED_WAIT_STATE_H
@@ -25,7 +25,7 @@ static inline bool wait_is_active(const struct thread *thread)
 	return state == WAIT_ACTIVE || state == WAIT_ACTIVE_INTERRUPTIBLE;
 }
 
-/* Tries to decide the wait; true for the one who does. */
+/* Tries to decide the wait; true if this call did. */
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
 /* Waits and returns the outcome. The caller has queued itself, under the lock, where wakers find
