@@ -4,7 +4,20 @@
 using C = import "annotations.capnp";
 
 const capSetMagic :UInt32 = 0x53504143;   # "CAPS"
-const abiVersion :UInt16 = 1;
+const abiVersion :UInt16 = 2;
+# Raised by a change after which a program or a boot image made before does not work. Version 1 had
+# no ProgramMark.
+
+struct ProgramMark $C.fixed(16) {
+  # What an executable begins with, at its entry point. The kernel starts a program of its own
+  # version only, and the tools refuse another before they start a machine.
+  jump @0 :UInt16;               # programMarkJump
+  name @1 :Data $C.length(6);    # "capOS", NUL
+  version @2 :UInt32;            # abiVersion
+  reserved @3 :UInt32;
+}
+
+const programMarkJump :UInt16 = 0x0eeb;   # a JMP to the end of the mark
 
 struct CapSetHeader $C.fixed(64) {
   magic @0 :UInt32;

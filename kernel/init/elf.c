@@ -37,6 +37,8 @@ enum {
 	FLAG_READ = 4,
 };
 
+#define UNMARKED_VERSION 1u /* programs have had a mark since version 2 */
+
 #define PAGE_MASK (CAPOS_PAGE_SIZE - 1ull)
 
 struct parse {
@@ -194,7 +196,24 @@ static uint64_t headers_address(const struct elf_header *header, const struct el
 	return 0;
 }
 
-static status_t check_whole(struct parse *parse, const struct elf_image *image)
+/* The entry point is in the segment. */
+static status_t check_version(
+	struct parse *parse, struct elf_image *image, const struct elf_segment *text)
+{
+	struct capos_program_mark mark = { .jump = 0 };
+	uint64_t at = image->entry - text->address;
+	if (range_inside(at, sizeof mark, text->file_size))
+		memcpy(&mark, parse->bytes + text->offset + at, sizeof mark);
+	bool marked = mark.jump == CAPOS_PROGRAM_MARK_JUMP &&
+		memcmp(mark.name, "capOS", sizeof mark.name) == 0;
+	image->abi_version = marked ? mark.version : UNMARKED_VERSION;
+	if (image->abi_version != CAPOS_ABI_VERSION)
+		return refuse(
+			parse, STATUS(WRONG_STATE), "built for another version of the interface");
+	return STATUS_OK;
+}
+
+static status_t check_whole(struct parse *parse, struct elf_image *image)
 {
 	if (!image->segment_count)
 		return refuse(parse, STATUS(INVALID_ARGUMENT), "nothing to load");
@@ -212,7 +231,7 @@ static status_t check_whole(struct parse *parse, const struct elf_image *image)
 			return refuse(parse, STATUS(OUT_OF_RANGE),
 				"the TLS image is not part of a loaded segment");
 	}
-	return STATUS_OK;
+	return check_version(parse, image, text);
 }
 
 static status_t parse_image(struct parse *parse, struct elf_image *image)

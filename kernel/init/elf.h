@@ -36,12 +36,14 @@ struct elf_image {
 	                           */
 	uint32_t header_count;
 	uint32_t segment_count;
+	uint32_t abi_version; /* for which the program was built; 0: not known */
 	struct elf_tls tls;
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 };
 
 /* Checks the image and describes it. On failure (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
- * PROTECTION_DENIED, LIMIT_REACHED) *reason is a text that says why. */
+ * PROTECTION_DENIED, LIMIT_REACHED, WRONG_STATE) *reason is a text that says why. WRONG_STATE: the
+ * program is for another version of the interface, image->abi_version. */
 status_t elf_parse(
 	const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include "init/loader.h"
 
 #include "call/call.h"
+#include "core/log.h"
 #include "core/string.h"
 #include "kernel/grants.h"
 #include "kernel/methods.h"
@@ -338,10 +339,21 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 	return STATUS_OK;
 }
 
+const char *version_reason(uint32_t version)
+{
+	static char text[128];
+	text_format(text, sizeof text,
+		"built for version %u of the interface, this kernel has version %u: build it again",
+		version, (unsigned)CAPOS_ABI_VERSION);
+	return text;
+}
+
 static status_t load_steps(struct loading *loading, struct thread **thread)
 {
 	status_t status = elf_parse(loading->program->elf, loading->program->elf_size,
 		&loading->image, &loading->reason);
+	if (status == STATUS(WRONG_STATE))
+		loading->reason = version_reason(loading->image.abi_version);
 	for (uint32_t i = 0; i < loading->image.segment_count && status == STATUS_OK; i++)
 		status = load_segment(loading, &loading->image.segments[i]);
 	if (status == STATUS_OK)

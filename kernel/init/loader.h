@@ -14,4 +14,8 @@ struct thread;
 status_t process_load(struct process *process, const struct boot_image_program *program,
 	struct thread **thread, const char **reason) MUST_CHECK;
 
+/* The reason, with both numbers, for not taking what was built for another version of the
+ * interface. Valid until the next call; the boot runner makes one at a time. */
+const char *version_reason(uint32_t version);
+
 #endif

@@ -176,6 +176,8 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 	status_t status = STATUS(INVALID_ARGUMENT);
 	if (bytes && (uintptr_t)bytes % PAGE_SIZE == 0)
 		status = boot_image_open(bytes, size, &image, &reason);
+	if (status == STATUS(WRONG_STATE))
+		reason = version_reason(image.version);
 	if (status != STATUS_OK) {
 		log_printf("capos: boot image refused: %s", reason);
 		channel_printf(CAPOS_HOST_MESSAGE_LOG, "boot image refused: %s\n", reason);

@@ -18,37 +18,46 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* What is wrong with the header of an image of that size; "" when nothing is. */
+static const char *header_mistake(const struct capos_boot_image_header *header, size_t size)
+{
+	if (header->total_size < sizeof *header || header->total_size > size)
+		return "truncated";
+	if (header->program_count > PROGRAMS_MAX)
+		return "too many programs";
+	if (header->programs_offset % 8 || header->files_offset % 8)
+		return "misaligned tables";
+	if (!table_inside(header->programs_offset, header->program_count,
+		    sizeof(struct capos_boot_program), header->total_size))
+		return "program table outside the image";
+	if (!table_inside(header->files_offset, header->file_count, sizeof(struct capos_boot_file),
+		    header->total_size))
+		return "file table outside the image";
+	if (!table_inside(header->input_offset, header->input_size, 1, header->total_size))
+		return "input outside the image";
+	return "";
+}
+
 status_t boot_image_open(
 	const void *bytes, size_t size, struct boot_image *image, const char **reason)
 {
 	struct capos_boot_image_header header;
-	*reason = "";
-	if (size < sizeof header) {
-		*reason = "shorter than its header";
+	*reason = "shorter than its header";
+	if (size < sizeof header)
 		return STATUS(OUT_OF_RANGE);
-	}
 	memcpy(&header, bytes, sizeof header);
+	*reason = "no boot image (wrong magic)";
 	if (header.magic != CAPOS_BOOT_IMAGE_MAGIC)
-		*reason = "no boot image (wrong magic)";
-	else if (header.version != CAPOS_ABI_VERSION)
-		*reason = "made for another version of the interface";
-	else if (header.total_size < sizeof header || header.total_size > size)
-		*reason = "truncated";
-	else if (header.program_count > PROGRAMS_MAX)
-		*reason = "too many programs";
-	else if (header.programs_offset % 8 || header.files_offset % 8)
-		*reason = "misaligned tables";
-	else if (!table_inside(header.programs_offset, header.program_count,
-			 sizeof(struct capos_boot_program), header.total_size))
-		*reason = "program table outside the image";
-	else if (!table_inside(header.files_offset, header.file_count,
-			 sizeof(struct capos_boot_file), header.total_size))
-		*reason = "file table outside the image";
-	else if (!table_inside(header.input_offset, header.input_size, 1, header.total_size))
-		*reason = "input outside the image";
+		return STATUS(OUT_OF_RANGE);
+	*reason = "made for another version of the interface";
+	image->version = header.version;
+	if (header.version != CAPOS_ABI_VERSION)
+		return STATUS(WRONG_STATE);
+	*reason = header_mistake(&header, size);
 	if (**reason)
 		return STATUS(OUT_OF_RANGE);
 	*image = (struct boot_image){
+		.version = header.version,
 		.bytes = bytes,
 		.size = header.total_size,
 		.program_count = header.program_count,

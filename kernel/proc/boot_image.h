@@ -17,6 +17,7 @@
 #define PROGRAMS_MAX 65536u
 
 struct boot_image {
+	uint32_t version; /* of the interface it was made for */
 	const uint8_t *bytes;
 	uint64_t size; /* as the header says: at most what was loaded */
 	uint32_t program_count;
@@ -43,7 +44,8 @@ struct boot_image_program {
 	bool together; /* with the program before it */
 };
 
-/* On failure *reason is a text that says why. */
+/* On failure *reason is a text that says why. WRONG_STATE: the image is for another version of the
+ * interface, image->version. */
 status_t boot_image_open(
 	const void *bytes, size_t size, struct boot_image *image, const char **reason) MUST_CHECK;
 status_t boot_image_program(const struct boot_image *image, uint32_t index,

@@ -3,7 +3,8 @@
  *   RDI ring page   RSI process id   RDX CapSet page
  *   RSP -> argc, argv, 0, envp, 0, auxiliary vector
  *
- * and FS base on the TLS block it built. capos_start (start.c) takes these and does not return. */
+ * and FS base on the TLS block it built. capos_start (start.c) takes these and does not return. The
+ * first 16 bytes are a struct capos_program_mark. */
 #include <capos/abi.h>
 
 	.text
@@ -12,6 +13,10 @@
 _start:
 	.cfi_startproc
 	.cfi_undefined rip			/* the outermost frame */
+	.short	CAPOS_PROGRAM_MARK_JUMP
+	.asciz	"capOS"
+	.long	CAPOS_ABI_VERSION
+	.long	0
 	xorl	%ebp, %ebp
 	movq	%rsp, %rcx
 	andq	$-16, %rsp

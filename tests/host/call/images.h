@@ -22,7 +22,9 @@ struct test_elf {
 	uint16_t header_size, program_entry_size, program_count, section_entry_size, section_count,
 		section_names;
 	struct test_phdr headers[3];
-	uint8_t tail[0x1020 - 64 - 3 * 56];
+	uint8_t tail[0x1000 - 64 - 3 * 56];
+	struct capos_program_mark mark;
+	uint8_t code[16];
 };
 
 #define PHDR(index, field) (64 + 56 * (index) + offsetof(struct test_phdr, field))
@@ -68,6 +70,11 @@ static inline struct test_elf elf_sample(void)
 				.memory_size = 0x20,
 				.align = 32,
 			},
+		},
+		.mark = {
+			.jump = CAPOS_PROGRAM_MARK_JUMP,
+			.name = "capOS",
+			.version = CAPOS_ABI_VERSION,
 		},
 	};
 	return elf;

@@ -180,6 +180,26 @@ static void elf_good(void)
 	CHECK(elf_tls_size(&image.tls) == 0x40);
 }
 
+/* Programs that were built before: for version 1, without a mark, and for any later version. */
+static void elf_of_another_version_is_refused(void)
+{
+	struct elf_image image;
+	const char *reason;
+	for (uint32_t version = 1; version < CAPOS_ABI_VERSION + 3; version++) {
+		struct test_elf elf = elf_sample();
+		elf.mark.version = version;
+		if (version == 1) /* code, where the mark would be */
+			memset(&elf.mark, 0x90, sizeof elf.mark);
+		status_t wanted = version == CAPOS_ABI_VERSION ? STATUS_OK : STATUS(WRONG_STATE);
+		CHECK(elf_parse(&elf, sizeof elf, &image, &reason) == wanted);
+		CHECK(image.abi_version == version);
+	}
+	struct test_elf cut = elf_sample();
+	cut.entry = 0x201000 + 0x20 - 8; /* no room for a mark */
+	CHECK(elf_parse(&cut, sizeof cut, &image, &reason) == STATUS(WRONG_STATE));
+	CHECK(image.abi_version == 1);
+}
+
 struct elf_mistake {
 	size_t offset;
 	uint64_t value;
@@ -256,6 +276,11 @@ static void boot_image_good(void)
 	CHECK(boot_image_program(&image, 1, &program, &reason) == STATUS(NOT_FOUND));
 	CHECK(boot_image_open(&bytes, sizeof bytes - 1, &image, &reason) != STATUS_OK);
 	CHECK(boot_image_open(&bytes, 63, &image, &reason) != STATUS_OK);
+	bytes.header.version = 1;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) == STATUS(WRONG_STATE));
+	CHECK(image.version == 1);
+	bytes.header.version = CAPOS_ABI_VERSION;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) == STATUS_OK);
 	CHECK(!image.input);
 	bytes.header.input_offset = 64;
 	bytes.header.input_size = sizeof bytes - 64;
@@ -272,8 +297,8 @@ static void boot_image_mistakes_are_refused(void)
 		uint64_t value;
 		unsigned size;
 	} mistakes[] = {
-		{ 0, 1, 8 },           /* magic */
-		{ 8, 2, 4 },           /* version */
+		{ 0, 1, 8 }, /* magic */
+		{ 8, CAPOS_ABI_VERSION + 1, 4 },
 		{ 12, 70000, 4 },      /* programs */
 		{ 16, ~7ull, 8 },      /* programs far away */
 		{ 16, 65, 8 },         /* misaligned */
@@ -320,6 +345,7 @@ int main(void)
 	RUN(channel_messages);
 	RUN(channel_stream);
 	RUN(elf_good);
+	RUN(elf_of_another_version_is_refused);
 	RUN(elf_mistakes_are_refused);
 	RUN(boot_image_good);
 	RUN(boot_image_mistakes_are_refused);

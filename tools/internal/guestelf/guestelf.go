@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"capos.dev/tools/internal/abi"
 )
 
 // Language is what a program was written in, as far as running it cares.
@@ -84,7 +86,47 @@ func inspect(r io.ReaderAt, size int64) (language Language, reason string) {
 	if reason = checkSegments(file, size); reason != "" {
 		return 0, reason
 	}
-	return identify(file, r)
+	if language, reason = identify(file, r); reason != "" {
+		return 0, reason
+	}
+	return language, checkVersion(file, language)
+}
+
+// checkVersion refuses a program that was built for another version of the interface: its numbers
+// and structures have other meanings here.
+func checkVersion(file *elf.File, language Language) string {
+	version := abiVersion(file)
+	if version == abi.AbiVersion {
+		return ""
+	}
+	rebuild := "./capos cc"
+	if language == Go {
+		rebuild = "./capos go build"
+	}
+	return fmt.Sprintf("was built for version %d of capOS' interface, and this capOS has "+
+		"version %d; build it again with %s", version, abi.AbiVersion, rebuild)
+}
+
+// unmarkedVersion is that of programs without a mark: there has been one since version 2.
+const unmarkedVersion = 1
+
+// abiVersion reads the mark at the entry point.
+func abiVersion(file *elf.File) uint32 {
+	var mark abi.ProgramMark
+	for _, segment := range file.Progs {
+		if segment.Type != elf.PT_LOAD || file.Entry < segment.Vaddr ||
+			file.Entry-segment.Vaddr > segment.Filesz {
+			continue
+		}
+		at := io.NewSectionReader(segment, int64(file.Entry-segment.Vaddr),
+			abi.ProgramMarkSize)
+		if binary.Read(at, binary.LittleEndian, &mark) == nil &&
+			mark.Jump == abi.ProgramMarkJump &&
+			string(mark.Name[:]) == noteOwner+"\x00" {
+			return mark.Version
+		}
+	}
+	return unmarkedVersion
 }
 
 // checkIdent looks at the fixed-size header only: what the file is at all, and for which machine.

@@ -2,27 +2,33 @@ package guestelf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"capos.dev/tools/internal/abi"
 )
 
-// image makes a minimal static ELF: one loadable segment and, with an owner, one note.
+// markAt is where the entry point of an image is, in the file.
+const markAt = 512
+
+// image makes a minimal static ELF: one loadable segment with a mark and, with an owner, one note.
 func image(owner string) []byte {
 	b := make([]byte, 4096)
 	copy(b, "\x7fELF\x02\x01\x01")
 	put16 := func(at int, v uint16) { binary.LittleEndian.PutUint16(b[at:], v) }
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
-	put16(16, 2)        // ET_EXEC
-	put16(18, 62)       // x86-64
-	put32(20, 1)        // version
-	put64(24, 0x400100) // entry
-	put64(32, 64)       // program headers
-	put16(52, 64)       // header size
-	put16(54, 56)       // program header size
-	put16(56, 2)        // two of them
+	put16(16, 2)  // ET_EXEC
+	put16(18, 62) // x86-64
+	put32(20, 1)  // version
+	put64(24, 0x400000+markAt)
+	put64(32, 64) // program headers
+	put16(52, 64) // header size
+	put16(54, 56) // program header size
+	put16(56, 2)  // two of them
 	segment := func(at int, kind uint32, offset, size uint64) {
 		put32(at, kind)
 		put32(at+4, 5)
@@ -33,6 +39,9 @@ func image(owner string) []byte {
 	}
 	segment(64, 1, 0, 4096)
 	segment(64+56, 4, 256, 32)
+	put16(markAt, abi.ProgramMarkJump)
+	copy(b[markAt+2:], "capOS")
+	put32(markAt+8, abi.AbiVersion)
 	if owner != "" {
 		put32(256, uint32(len(owner)+1))
 		put32(260, 4)
@@ -54,6 +63,39 @@ func check(t *testing.T, data []byte) (*Program, error) {
 func TestAcceptsItsOwn(t *testing.T) {
 	if p, err := check(t, image("capOS")); err != nil || p.Language != C {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Programs of the past and of the future: those for version 1 had code where there is a mark now.
+func TestRefusesOtherVersions(t *testing.T) {
+	for version := uint32(1); version < abi.AbiVersion+3; version++ {
+		data := image("capOS")
+		binary.LittleEndian.PutUint32(data[markAt+8:], version)
+		if version == 1 {
+			copy(data[markAt:], "\x31\xed\x48\x89\xe1\x48\x83\xe4\xf0\xe8")
+		}
+		_, err := check(t, data)
+		if version == abi.AbiVersion {
+			if err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		for _, says := range []string{fmt.Sprintf("built for version %d ", version),
+			fmt.Sprintf("has version %d;", abi.AbiVersion), "./capos cc"} {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("version %d: %v does not say %q", version, err, says)
+			}
+		}
+	}
+}
+
+// An entry point at the very end has no room for a mark.
+func TestMarkIsCut(t *testing.T) {
+	data := image("capOS")
+	binary.LittleEndian.PutUint64(data[24:], 0x400000+4096-8)
+	if _, err := check(t, data); err == nil || !strings.Contains(err.Error(), "version 1") {
+		t.Error(err)
 	}
 }
 

@@ -2,13 +2,21 @@
 
 //go:build capos
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // The kernel enters with RDX = address of the CapSet page and, at RSP, the argument count, the
 // arguments and the environment in the shape _rt0_amd64 expects. The CapIds are read out at once:
 // the very next thing the runtime does is to set the thread pointer, which takes a capability. The
 // thread pointer is 0 here, so only nosplit code that never asks for g may run.
+//
+// The first 16 bytes are an abiProgramMark: a jump over it, "capOS", the version of the interface.
 TEXT _rt0_amd64_capos(SB),NOSPLIT|NOFRAME,$0
+	WORD	$const_abiProgramMarkJump
+	LONG	$0x4f706163 // "capO"
+	WORD	$0x0053     // "S", NUL
+	LONG	$const_abiAbiVersion
+	LONG	$0
 	MOVQ	DX, runtime·capSetAddress(SB)
 	PXOR	X15, X15
 	XORL	R14, R14
