@@ -125,8 +125,8 @@ func (c *Config) Args(bootImage string) []string {
 	if c.Serial {
 		args = append(args, "-serial", "chardev:host")
 	} else {
-		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1", "-device",
-			"virtconsole,chardev=host")
+		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1"+
+			c.deviceOptions(), "-device", "virtconsole,chardev=host")
 		if c.Seed == nil {
 			args = append(args, "-object", "rng-builtin,id=rng",
 				"-device", "virtio-rng-"+c.bus()+",rng=rng")
@@ -151,6 +151,15 @@ func (c *Config) channelDevice() string {
 		return "file,id=host,path=/dev/fd/4"
 	}
 	return "stdio,id=host,signal=off"
+}
+
+// deviceOptions keep the work of a device on the thread that runs the guest: over PCI, QEMU would
+// pass it to its main loop instead, which answers when the host lets it.
+func (c *Config) deviceOptions() string {
+	if c.Seed != nil && c.bus() == "pci" {
+		return ",ioeventfd=off"
+	}
+	return ""
 }
 
 // bus ends the names of QEMU's virtio devices: on microvm they are plain registers.
