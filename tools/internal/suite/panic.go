@@ -348,10 +348,10 @@ func (s *suite) selftestChecks(ctx context.Context, build func(context.Context) 
 	}
 	var cases []toolCase
 	for _, c := range refusedProcessors {
-		cases = append(cases, toolCase{name: "refuses-" + c.cpu, flags: []string{"--cpu",
-			c.cpu}, args: []string{"exit", "0"},
-			status: report.StatusPanic, inErr: []string{"kernel panic: " + c.reason +
-				"\n"}})
+		cases = append(cases, toolCase{name: "refuses-" + c.cpu,
+			flags: []string{"--cpu", c.cpu}, args: []string{"exit", "0"},
+			status: report.StatusNoBoot, inErr: []string{"capos: capOS does not run " +
+				"on the CPU model " + c.cpu + ": " + c.reason + "\n"}})
 	}
 	for _, c := range processorGuards {
 		cases = append(cases, toolCase{name: c.name + "-without-" + c.feature,
