@@ -39,7 +39,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.IntVar(&m.cpus, "cpus", 0, "")
 	fs.StringVar(&m.machine, "machine", "microvm", "")
 	fs.StringVar(&m.cpu, "cpu", "max", "")
-	fs.StringVar(&m.accel, "accel", "auto", "")
+	fs.StringVar(&m.accel, "accel", "tcg", "")
 	fs.StringVar(&m.kernel, "kernel", "release", "")
 	fs.BoolVar(&m.icount, "icount", false, "")
 	fs.StringVar(&m.seed, "seed", "", "")
