@@ -43,8 +43,7 @@ func (s *suite) imageSteps() ([]step, error) {
 		return step{name: fmt.Sprintf("image/%s-%s-%dcpu%s", m.Type, firmware(m),
 			m.CPUs, name), cpus: m.CPUs,
 			run: func(ctx context.Context) []check {
-				return s.imageBoot(ctx, m,
-					image)
+				return s.imageBoot(ctx, m, image)
 			}}
 	}
 	var steps []step

@@ -280,8 +280,7 @@ func (s *suite) machineSteps() ([]step, error) {
 		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus,
 			full: row.full,
 			run: func(ctx context.Context) []check {
-				return s.runMachineTests(ctx, row,
-					tests, programs)
+				return s.runMachineTests(ctx, row, tests, programs)
 			}})
 	}
 	return steps, nil
@@ -414,8 +413,7 @@ func (s *suite) bootSteps() ([]step, error) {
 		steps = append(steps, step{name: "boot/" + row.name(), cpus: row.cpus,
 			full: row.full,
 			run: func(ctx context.Context) []check {
-				return s.bootRow(ctx, row,
-					build)
+				return s.bootRow(ctx, row, build)
 			}})
 	}
 	return append(steps, s.lateCPUStep()), nil

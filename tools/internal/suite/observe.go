@@ -22,13 +22,11 @@ func (s *suite) observeSteps() []step {
 	return []step{
 		{name: "tool/trace", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.traceChecks(ctx,
-					observed)
+				return s.traceChecks(ctx, observed)
 			}},
 		{name: "tool/gdb", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.debuggerChecks(ctx,
-					observed)
+				return s.debuggerChecks(ctx, observed)
 			}},
 	}
 }

@@ -34,8 +34,7 @@ func (s *suite) panicSteps() ([]step, error) {
 			}},
 		{name: "panic/checks", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.selftestChecks(ctx,
-					probe)
+				return s.selftestChecks(ctx, probe)
 			}},
 	}, nil
 }

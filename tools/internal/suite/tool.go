@@ -49,14 +49,12 @@ func (s *suite) toolSteps() ([]step, error) {
 		return programs.build(ctx, filepath.Join(s.root, "tests", "run", "probe.c"))
 	}
 	goProbe := func(context.Context) (string, error) {
-		return program.BuildGo(s.root, s.goProbeDir(),
-			".")
+		return program.BuildGo(s.root, s.goProbeDir(), ".")
 	}
 	return append(s.observeSteps(), []step{
 		{name: "tool/run", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.runToolCases(ctx, probe,
-					passThroughCases())
+				return s.runToolCases(ctx, probe, passThroughCases())
 			}},
 		{name: "tool/refusals", cpus: 1,
 			run: func(ctx context.Context) []check {
@@ -65,13 +63,11 @@ func (s *suite) toolSteps() ([]step, error) {
 			}},
 		{name: "tool/faults", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.runToolCases(ctx, probe,
-					faultCases())
+				return s.runToolCases(ctx, probe, faultCases())
 			}},
 		{name: "tool/signals", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.signalCases(ctx,
-					probe)
+				return s.signalCases(ctx, probe)
 			}},
 		{name: "tool/go", cpus: 1,
 			run: func(ctx context.Context) []check { return s.goCases(ctx, goProbe) }},
@@ -79,8 +75,7 @@ func (s *suite) toolSteps() ([]step, error) {
 			run: func(ctx context.Context) []check { return s.dryRunCase(ctx, probe) }},
 		{name: "tool/commands", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.commandChecks(ctx,
-					probe)
+				return s.commandChecks(ctx, probe)
 			}},
 		s.budgetStep(probe),
 	}...), nil
