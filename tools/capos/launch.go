@@ -56,46 +56,51 @@ func (l *launch) run() int {
 	if err := l.seed(); err != nil {
 		return cli.Fail(err)
 	}
-	outcome, err := l.boot()
+	if l.config.GDB != "" {
+		l.printDebugger()
+	}
+	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Notes: os.Stderr}
+	if l.exports != nil {
+		guest.File = l.exports.receive
+	}
+	if l.flags.verbose || l.config.GDB != "" {
+		guest.Log = os.Stderr
+	}
+	sum := newDigest()
+	summed := l.config.Seed != nil && l.flags.stats
+	if summed {
+		guest.Message = sum.add
+	}
+	outcome, err := l.boot(guest)
 	if err != nil {
 		return cli.Fail(err)
 	}
 	status := l.explain(outcome)
-	if l.config.Seed != nil && l.flags.stats {
+	if summed {
 		fmt.Fprintf(os.Stderr, "capos: seed %d, digest of the run %s\n",
-			l.config.Seed.Number, outcome.Digest)
+			l.config.Seed.Number, sum)
 	}
 	return status
 }
 
 // boot runs the machine to its end.
-func (l *launch) boot() (*machine.Outcome, error) {
+func (l *launch) boot(guest machine.Guest) (*machine.Outcome, error) {
 	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
 	if err != nil {
 		return nil, err
 	}
 	defer boot.Close()
-	if l.config.GDB != "" {
-		l.printDebugger()
-	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	if l.flags.timeout > 0 {
 		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
 		defer timer.Stop()
 	}
-	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Notes: os.Stderr}
 	if l.config.Seed == nil {
 		guest.Keys = signalKeys(stop)
 	} else {
 		endOnSignal(stop)
-	}
-	if l.exports != nil {
-		guest.File = l.exports.receive
-	}
-	if l.flags.verbose || l.config.GDB != "" {
-		guest.Log = os.Stderr
 	}
 	outcome, err := machine.Run(ctx, l.config, boot, guest)
 	if err != nil {
@@ -174,19 +179,30 @@ func (l *launch) explain(o *machine.Outcome) int {
 		}
 		return status
 	}
-	switch {
-	case errors.Is(o.Stopped, errTimeout):
-		fmt.Fprintf(os.Stderr, "capos: %s did not end within %v\n", name, l.flags.timeout)
-		return report.StatusTimeout
-	case errors.Is(o.Stopped, errInterrupt):
-		return 130
-	case errors.Is(o.Stopped, errTerminated):
-		return 143
+	if status, text, stopped := l.stopped(o); stopped {
+		if status == report.StatusTimeout {
+			fmt.Fprintf(os.Stderr, "capos: %s\n", text)
+		}
+		return status
 	}
 	kernel, _ := symbols.Open(l.config.Kernel)
 	status, text := report.Machine(o, l.config, kernel)
 	io.WriteString(os.Stderr, text)
 	return status
+}
+
+// stopped tells a machine that this process ended, with the status and why.
+func (l *launch) stopped(o *machine.Outcome) (status int, text string, stopped bool) {
+	switch {
+	case errors.Is(o.Stopped, errTimeout):
+		return report.StatusTimeout, fmt.Sprintf("%s did not end within %v",
+			filepath.Base(l.program.Path), l.flags.timeout), true
+	case errors.Is(o.Stopped, errInterrupt):
+		return 130, errInterrupt.Error(), true
+	case errors.Is(o.Stopped, errTerminated):
+		return 143, errTerminated.Error(), true
+	}
+	return 0, "", false
 }
 
 // printCommand is --dry-run: the boot image stays in build/run, so that the printed command works.

@@ -3,16 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"capos.dev/tools/internal/abi"
-	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
@@ -59,17 +56,14 @@ func replayCommand(args []string) int {
 	return l.verify()
 }
 
-// verify runs the machine twice. What the first run says goes to a file without a name, because it
-// may be more than fits in memory.
+// verify runs the machine twice. What the first run says goes to a file, because it may be more
+// than fits in memory.
 func (l *launch) verify() int {
-	record, err := os.CreateTemp("", "capos-replay-*")
+	record, err := repo.UnnamedFile("", "capos-replay-*")
 	if err != nil {
 		return cli.Fail(err)
 	}
 	defer record.Close()
-	if err := os.Remove(record.Name()); err != nil {
-		return cli.Fail(err)
-	}
 	out := bufio.NewWriter(record)
 	writer := hostchannel.NewWriter(out)
 	first, err := l.watch(func(f hostchannel.Message) { writer.Write(f.Type, f.Payload) })
@@ -83,7 +77,8 @@ func (l *launch) verify() int {
 		return cli.Fail(err)
 	}
 	compare := comparison{first: hostchannel.NewReader(bufio.NewReader(record))}
-	second, err := l.watch(compare.message)
+	sum := newDigest()
+	second, err := l.watch(func(m hostchannel.Message) { compare.message(m); sum.add(m) })
 	if err != nil {
 		return cli.Fail(err)
 	}
@@ -92,7 +87,7 @@ func (l *launch) verify() int {
 		fmt.Printf("the runs differ: %s\n", compare.difference)
 		return 1
 	}
-	fmt.Printf("both runs are the same: digest %s, %v and %v\n", second.Digest,
+	fmt.Printf("both runs are the same: digest %s, %v and %v\n", sum,
 		first.Duration.Round(time.Millisecond), second.Duration.Round(time.Millisecond))
 	return 0
 }
@@ -101,28 +96,14 @@ var errNotFinished = errors.New("the machine did not go through its program")
 
 // watch runs the machine with nothing shown.
 func (l *launch) watch(message func(hostchannel.Message)) (*machine.Outcome, error) {
-	image, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
+	outcome, err := l.boot(machine.Guest{Message: message})
 	if err != nil {
 		return nil, err
 	}
-	defer image.Close()
-	ctx, stop := context.WithCancelCause(context.Background())
-	defer stop(nil)
-	endOnSignal(stop)
-	if l.flags.timeout > 0 {
-		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
-		defer timer.Stop()
+	if status, text, stopped := l.stopped(outcome); stopped {
+		return nil, cli.WithStatus(status, errors.New(text))
 	}
-	outcome, err := machine.Run(ctx, l.config, image, machine.Guest{Message: message})
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot start QEMU: %w", err)
-	case errors.Is(outcome.Stopped, errTimeout):
-		return nil, cli.WithStatus(report.StatusTimeout,
-			fmt.Errorf("%s did not end within %v", l.program.Path, l.flags.timeout))
-	case errors.Is(outcome.Stopped, errInterrupt), errors.Is(outcome.Stopped, errTerminated):
-		return nil, cli.WithStatus(130, outcome.Stopped)
-	case !outcome.Finished():
+	if !outcome.Finished() {
 		_, text := report.Machine(outcome, l.config, nil)
 		return nil, fmt.Errorf("%w\n%s", errNotFinished, text)
 	}

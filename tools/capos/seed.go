@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"strconv"
@@ -40,6 +42,20 @@ func (m *machineFlags) seedConfig() (*machine.Seed, error) {
 	return nil, fmt.Errorf("--date takes a date like %s or 2026-01-01, not %q", defaultDate,
 		m.date)
 }
+
+// digest sums up everything that a machine said. With statistics on that includes the order of its
+// calls and the instructions it took.
+type digest struct{ hash.Hash }
+
+func newDigest() digest { return digest{sha256.New()} }
+
+func (d digest) add(m hostchannel.Message) {
+	d.Write([]byte{m.Type})
+	d.Write(m.Payload)
+}
+
+// String is short enough to be compared by eye and long enough not to collide by chance.
+func (d digest) String() string { return fmt.Sprintf("%x", d.Sum(nil)[:16]) }
 
 // readSeedInput reads standard input to its end, because what arrives while a machine runs arrives
 // at a time that no seed decides.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"capos.dev/tools/internal/repo"
 )
 
 // memoryDir is a file system in memory on most Linux systems: images live for one machine run.
@@ -24,15 +26,10 @@ func bootImageDir() string {
 	return os.TempDir()
 }
 
-// Temporary writes a boot image to a file without a name: it goes away with the last process
-// that has it open, however that one ends.
+// Temporary writes a boot image to a file without a name.
 func Temporary(tree *Tree, programs []Program) (*os.File, error) {
-	f, err := os.CreateTemp(bootImageDir(), "capos-*.pkg")
+	f, err := repo.UnnamedFile(bootImageDir(), "capos-*.img")
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
 		return nil, err
 	}
 	if _, err := Write(f, tree, programs); err != nil {

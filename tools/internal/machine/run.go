@@ -15,6 +15,7 @@ import (
 
 	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/hostchannel"
+	"capos.dev/tools/internal/repo"
 )
 
 // Guest connects what a program on the machine does to this process. Every field may be nil.
@@ -48,7 +49,6 @@ type Outcome struct {
 	Stopped    error // why this process ended the machine; nil: it ended by itself
 	QEMUStatus int
 	Duration   time.Duration
-	Digest     Digest // of all that came over the channel
 }
 
 // Finished tells whether the machine went through all its programs.
@@ -104,7 +104,6 @@ func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outc
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r := &run{guest: guest, stop: stop, faults: map[uint32]*hostchannel.Fault{},
 		began: make(chan struct{})}
-	r.outcome.Digest = newDigest()
 	r.setBegan = sync.OnceFunc(func() { close(r.began) })
 	start := time.Now()
 	var err error
@@ -148,12 +147,13 @@ func (r *run) runOnPipes(ctx context.Context, cmd *exec.Cmd) error {
 
 // runOnFile runs a machine whose channel is a file and goes one way.
 func (r *run) runOnFile(ctx context.Context, cmd *exec.Cmd) error {
-	channel, err := newTail()
+	file, err := repo.UnnamedFile("", "capos-channel-*")
 	if err != nil {
 		return err
 	}
-	defer channel.file.Close()
-	cmd.ExtraFiles = append(cmd.ExtraFiles, channel.file)
+	defer file.Close()
+	channel := &tail{file: file}
+	cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -297,8 +297,6 @@ func (r *run) readFrames(stream io.Reader) error {
 			return nil
 		}
 		if err == nil {
-			r.outcome.Digest.Write([]byte{message.Type})
-			r.outcome.Digest.Write(message.Payload)
 			if r.guest.Message != nil {
 				r.guest.Message(message)
 			}

@@ -1,9 +1,7 @@
 package machine
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"strconv"
@@ -73,15 +71,6 @@ type tail struct {
 	stopped bool
 }
 
-// newTail makes the file; it has no name, so nothing is left behind however this process ends.
-func newTail() (*tail, error) {
-	file, err := os.CreateTemp("", "capos-channel-*")
-	if err != nil {
-		return nil, err
-	}
-	return &tail{file: file}, os.Remove(file.Name())
-}
-
 func (t *tail) Read(buffer []byte) (int, error) {
 	for {
 		ended := t.ended.Load() // before the read: what was written last is seen by it
@@ -137,12 +126,3 @@ func (t *tail) hold(stop bool) {
 	}
 	_ = t.process.Signal(signal) // an error says that it has ended
 }
-
-// Digest sums up everything that a machine said, the order of its calls and the instructions it
-// took included when its statistics are on.
-type Digest struct{ hash.Hash }
-
-func newDigest() Digest { return Digest{sha256.New()} }
-
-// String is short enough to be compared by eye and long enough not to collide by chance.
-func (d Digest) String() string { return fmt.Sprintf("%x", d.Sum(nil)[:16]) }

@@ -16,6 +16,20 @@ import (
 	"time"
 )
 
+// UnnamedFile makes a temporary file without a name, in dir or, when that is "", where such files
+// go. It goes away with the last process that has it open, however that one ends.
+func UnnamedFile(dir, pattern string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // Root gives the repository's directory: CAPOS_ROOT, or where this tool lies, which is build/tools.
 func Root() (string, error) {
 	root := os.Getenv("CAPOS_ROOT")
