@@ -129,6 +129,6 @@ func describeKVM(root string) string {
 	if c.CheckKernel() != nil {
 		return "/dev/kvm can be opened; not probed, there is no kernel yet"
 	}
-	return "/dev/kvm can be opened; machines run with " + strings.ToUpper(accel.Best(c,
+	return "/dev/kvm can be opened; --accel auto uses " + strings.ToUpper(accel.Best(c,
 		true, false))
 }

@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"capos.dev/tools/internal/batch"
+	"capos.dev/tools/internal/machine"
 )
 
 // ccCase is a C or C++ program of tests/cc: how it is compiled, run, and ends.
@@ -97,8 +98,11 @@ func (s *suite) ccChecks(ctx context.Context, compiler string) []check {
 				Args: c.args})
 		}
 	}
-	config, err := s.config(&machineRow{machine: "microvm", cpu: "max", accel: "tcg",
-		memoryMiB: 256, cpus: 2, kernel: "release"})
+	var config *machine.Config
+	row, err := parseRow([]string{"cpus=2"})
+	if err == nil {
+		config, err = s.config(&row)
+	}
 	if err == nil {
 		err = batch.Run(ctx, config, programs, func(r batch.Result) {
 			checks = append(checks, judgeCC(cases[0], &r))
@@ -119,8 +123,8 @@ func (s *suite) compileCC(ctx context.Context, compiler string, c *ccCase, elf s
 	for _, source := range c.sources {
 		args = append(args, filepath.Join(s.root, "tests", "cc", source))
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.root, "capos"), append(args, "-o", elf)...)
-	cmd.Env = append(os.Environ(), "CAPOS_CC="+compiler)
+	cmd := s.tool(ctx, append(args, "-o", elf)...)
+	cmd.Env = append(cmd.Env, "CAPOS_CC="+compiler)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	err = cmd.Run()
@@ -134,12 +138,7 @@ func (s *suite) compileCC(ctx context.Context, compiler string, c *ccCase, elf s
 	case err != nil:
 		return true, fmt.Errorf("%w: %s", err, said.String())
 	}
-	for _, flag := range c.flags {
-		if flag == "-c" {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(c.flags, "-c"), nil
 }
 
 func judgeCC(c *ccCase, r *batch.Result) check {

@@ -10,11 +10,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"capos.dev/tools/internal/program"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
 )
 
 // seedCase is a run that must repeat.
@@ -131,9 +134,7 @@ func (s *suite) seedChoosesRuns(ctx context.Context, probe string) check {
 func (s *suite) verifyCase(ctx context.Context, probe string) check {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.root, "capos"), "replay", "--verify",
-		"--seed", "9", probe)
-	out, err := cmd.CombinedOutput()
+	out, err := s.tool(ctx, "replay", "--verify", "--seed", "9", probe).CombinedOutput()
 	if err == nil && !strings.HasPrefix(string(out), "both runs are the same: digest ") {
 		err = fmt.Errorf("it says %q", out)
 	}
@@ -174,7 +175,8 @@ func (s *suite) seededRun(ctx context.Context, c *seedCase, d disturbance) (stri
 	err = errors.Join(err, cmd.Wait())
 	digest := seedDigest.FindStringSubmatch(stderr.String() + said.String())
 	if err != nil || digest == nil {
-		return "", fmt.Errorf("%s: %v: %s", d.name, err, lastBytes(stderr.String(), 500))
+		return "", fmt.Errorf("%s: %v: %s", d.name, err,
+			report.LastLines(stderr.String(), 8))
 	}
 	if c.pkg != "" {
 		n = 0 // go test adds how long it took
@@ -182,17 +184,13 @@ func (s *suite) seededRun(ctx context.Context, c *seedCase, d disturbance) (stri
 	return fmt.Sprintf("%s, %d bytes", digest[1], n), nil
 }
 
-func lastBytes(text string, count int) string { return text[max(0, len(text)-count):] }
-
 func (s *suite) seededCommand(ctx context.Context, c *seedCase) *exec.Cmd {
 	flags := append([]string{"--seed", strconv.Itoa(c.seed), "--stats"}, c.flags...)
-	capos := filepath.Join(s.root, "capos")
 	if c.pkg == "" {
-		return exec.CommandContext(ctx, capos,
-			append(append(append([]string{"run"}, flags...), c.elf), c.args...)...)
+		args := slices.Concat([]string{"run"}, flags, []string{c.elf}, c.args)
+		return s.tool(ctx, args...)
 	}
-	cmd := exec.CommandContext(ctx, capos, "go", "test", "-short", "-count=1", "-vet=off", "-v",
-		c.pkg)
-	cmd.Env = append(cmd.Environ(), "CAPOS_RUN_FLAGS="+strings.Join(flags, " "))
+	cmd := s.tool(ctx, "go", "test", "-short", "-count=1", "-vet=off", "-v", c.pkg)
+	cmd.Env = append(cmd.Env, repo.RunFlagsVar+"="+strings.Join(flags, " "))
 	return cmd
 }
