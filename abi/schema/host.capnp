@@ -18,12 +18,18 @@ enum HostMessage {
   stdin @9;           # host to guest: bytes
   stdinEnd @10;       # host to guest: end of file
   key @11;            # host to guest: u8 NotificationKind (interrupt, quit, terminate)
+  credit @12;         # both ways: u32, the receiver may send so many bytes more. The guest spends
+                      # them on stdout, stderr, trace and file, headers included; one message may go
+                      # beyond. The host spends them on stdin, payload only. The first credit from
+                      # the guest tells that it listens. Before the first one from the host the
+                      # guest has no limit.
 }
 
 interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {
   # Gives files to the host.
   write @0 (name :Text, offset :UInt64, data :Data) -> () $C.blocks;
-  # Writes a piece of a file on the host. Data at offset 0 begins the file anew.
+  # Writes a piece of a file on the host. Data at offset 0 begins the file anew. Waits as
+  # Console.write does.
   # name: a relative path, at most 255 bytes
   # offset: of the first byte in the file
   # data: at most 65 536 bytes

@@ -30,13 +30,12 @@ struct call {
 	struct process *process; /* its process */
 	struct object *object;   /* what is called */
 	uint32_t cap;            /* the id it was called by */
-	uint64_t detail;         /* the detail of an error, for CapException; set by handlers */
-	/* For a handler that has taken something it cannot get again, bytes of the console for
-	 * instance, and left it in the results: puts it back. Called when a message with these
-	 * results does not reach the caller. */
-	void (*undo)(const void *bytes, size_t size);
-	const void *undo_bytes;
-	size_t undo_size;
+	uint64_t detail;         /* a refusal's datum for CapException; handlers may set it */
+	/* A handler that has taken what cannot be had again, and left it in the results, is told
+	 * whether a message with these results has reached the caller. */
+	void (*settle)(const void *bytes, size_t size, bool delivered);
+	const void *settle_bytes;
+	size_t settle_size;
 };
 
 /* SYSCALL, with interrupts off and the current thread known. entry.S calls this and returns the

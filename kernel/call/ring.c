@@ -109,8 +109,8 @@ static int32_t execute_message(
 	if (status != STATUS_OK)
 		return deliver_exception(call, message, status);
 	int32_t result = deliver(message, size);
-	if (result < 0 && call->undo)
-		call->undo(call->undo_bytes, call->undo_size);
+	if (call->settle)
+		call->settle(call->settle_bytes, call->settle_size, result >= 0);
 	if (result < 0 && message->got.cap &&
 		cap_table_release(&call->process->caps, message->got.cap))
 		message->got.cap = 0; /* the program did not learn its id */

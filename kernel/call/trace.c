@@ -10,7 +10,6 @@
 #include <stdarg.h>
 
 #include "call/call.h"
-#include "core/lock.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -26,9 +25,11 @@
 bool trace_enabled;
 static bool tracing, counting;
 
-static struct spinlock line_lock = SPINLOCK_INIT(OBJECT);
-static char line[LINE_BYTES]; /* guarded by line_lock */
-static size_t line_length;    /* guarded by line_lock */
+/* On the stack of the thread that makes it, which may have to wait before it can send it. */
+struct line {
+	char text[LINE_BYTES];
+	size_t length;
+};
 
 static uint64_t method_counts[METHOD_COUNT], method_refusals[METHOD_COUNT]; /* atomic */
 static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                 /* atomic */
@@ -57,15 +58,17 @@ static void note_order(uint64_t cap, uint64_t called, uint64_t outcome)
 	spin_unlock(&order_lock);
 }
 
-__attribute__((format(printf, 1, 2))) static void line_add(const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void line_add(
+	struct line *line, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	int length = text_vformat(line + line_length, sizeof line - line_length, format, arguments);
+	int length = text_vformat(
+		line->text + line->length, sizeof line->text - line->length, format, arguments);
 	va_end(arguments);
-	line_length += (size_t)length;
-	if (line_length >= sizeof line)
-		line_length = sizeof line - 1;
+	line->length += (size_t)length;
+	if (line->length >= sizeof line->text)
+		line->length = sizeof line->text - 1;
 }
 
 /* The name the process was granted the capability under, or NULL. */
@@ -81,76 +84,78 @@ static const char *granted_name(const struct process *process, cap_id_t cap)
 	return NULL;
 }
 
-static void line_begin_locked(cap_id_t cap, bool has_cap)
+static void line_begin(struct line *line, cap_id_t cap, bool has_cap)
 {
 	const struct thread *thread = thread_current();
 	uint64_t now_ns = clock_now_ns();
-	line_length = 0;
-	line_add("%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000,
+	line->length = 0;
+	line_add(line, "%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000,
 		thread->process->id, thread->id);
 	const char *name = has_cap ? granted_name(thread->process, cap) : NULL;
 	if (name)
-		line_add("%s ", name);
+		line_add(line, "%s ", name);
 	else if (has_cap)
-		line_add("#%x ", cap);
+		line_add(line, "#%x ", cap);
 }
 
-static void line_add_status(int64_t status)
+static void line_add_status(struct line *line, int64_t status)
 {
 	if (STATUS_IS_ERROR(status) &&
 		(size_t)(-status - (int64_t)CAPOS_ERROR_BASE) < error_text_count)
-		line_add("%s", error_texts[-status - (int64_t)CAPOS_ERROR_BASE].name);
+		line_add(line, "%s", error_texts[-status - (int64_t)CAPOS_ERROR_BASE].name);
 	else if (-status <
 		(int64_t)(sizeof transport_error_names / sizeof transport_error_names[0]))
-		line_add("%s", transport_error_names[-status]);
+		line_add(line, "%s", transport_error_names[-status]);
 	else
-		line_add("%ld", status);
+		line_add(line, "%ld", status);
 }
 
-static void line_send_locked(void)
+static void line_send(struct line *line)
 {
-	if (line_length > LINE_BYTES - 2)
-		line_length = LINE_BYTES - 2;
-	line[line_length++] = '\n';
-	channel_send(CAPOS_HOST_MESSAGE_TRACE, line, line_length, NULL, 0);
+	if (line->length > LINE_BYTES - 2)
+		line->length = LINE_BYTES - 2;
+	line->text[line->length++] = '\n';
+	status_t status = channel_send(CAPOS_HOST_MESSAGE_TRACE, line->text, line->length, NULL, 0);
+	(void)status;
 }
 
-static void line_add_params(const struct method_desc *method, const void *params)
+static void line_add_params(struct line *line, const struct method_desc *method, const void *params)
 {
 	for (uint32_t i = 0; i < method->params.count; i++) {
 		const struct field_desc *field = &method->params.fields[i];
 		const void *at = (const char *)params + field->offset;
 		uint64_t word;
 		memcpy(&word, at, sizeof word);
-		line_add("%s%s=", i ? ", " : "", field->name);
+		line_add(line, "%s%s=", i ? ", " : "", field->name);
 		if (field->kind == FIELD_SIGNED)
-			line_add("%ld", (int64_t)word);
+			line_add(line, "%ld", (int64_t)word);
 		else if (field->kind == FIELD_UNSIGNED)
-			line_add("0x%lx", word);
+			line_add(line, "0x%lx", word);
 		else
-			line_add("<%zu bytes>", ((const struct buffer_in *)at)->length);
+			line_add(line, "<%zu bytes>", ((const struct buffer_in *)at)->length);
 	}
 }
 
-static void line_add_results(const struct method_desc *method, const void *results, cap_id_t cap)
+static void line_add_results(
+	struct line *line, const struct method_desc *method, const void *results, cap_id_t cap)
 {
 	if (!method->results.count)
-		line_add("ok");
+		line_add(line, "ok");
 	for (uint32_t i = 0; i < method->results.count; i++) {
 		const struct field_desc *field = &method->results.fields[i];
 		const void *at = (const char *)results + field->offset;
 		uint64_t word;
 		memcpy(&word, at, sizeof word);
 		if (i)
-			line_add(", ");
+			line_add(line, ", ");
 		if (field->kind == FIELD_SIGNED)
-			line_add("%ld", (int64_t)word);
+			line_add(line, "%ld", (int64_t)word);
 		else if (field->kind == FIELD_UNSIGNED)
-			line_add("0x%lx", word);
+			line_add(line, "0x%lx", word);
 		else if (field->kind == FIELD_CAP)
-			line_add("#%x", cap);
+			line_add(line, "#%x", cap);
 		else
-			line_add("<%zu bytes>", ((const struct buffer_out *)at)->length);
+			line_add(line, "<%zu bytes>", ((const struct buffer_out *)at)->length);
 	}
 }
 
@@ -173,17 +178,16 @@ void call_observe(const struct call *call, const struct method_desc *method, con
 	}
 	if (!tracing)
 		return;
-	spin_lock(&line_lock);
-	line_begin_locked(call->cap, true);
-	line_add("%s.%s(", call->object->interface->name, method->name);
-	line_add_params(method, params);
-	line_add(") = ");
+	struct line line;
+	line_begin(&line, call->cap, true);
+	line_add(&line, "%s.%s(", call->object->interface->name, method->name);
+	line_add_params(&line, method, params);
+	line_add(&line, ") = ");
 	if (status == STATUS_OK)
-		line_add_results(method, results, cap);
+		line_add_results(&line, method, results, cap);
 	else
-		line_add_status(status);
-	line_send_locked();
-	spin_unlock(&line_lock);
+		line_add_status(&line, status);
+	line_send(&line);
 }
 
 void call_observe_miss(cap_id_t cap, uint32_t ordinal)
@@ -192,17 +196,16 @@ void call_observe_miss(cap_id_t cap, uint32_t ordinal)
 		note_order(cap, ordinal, (uint64_t)STATUS_TRANSPORT(INVOKE_FAILED));
 	if (!tracing)
 		return;
-	spin_lock(&line_lock);
-	line_begin_locked(cap, true);
-	line_add("method %u = invokeFailed", ordinal);
-	line_send_locked();
-	spin_unlock(&line_lock);
+	struct line line;
+	line_begin(&line, cap, true);
+	line_add(&line, "method %u = invokeFailed", ordinal);
+	line_send(&line);
 }
 
-static void line_add_park_result(int64_t result)
+static void line_add_park_result(struct line *line, int64_t result)
 {
 	if (result < (int64_t)(sizeof park_result_names / sizeof park_result_names[0]))
-		line_add("%s", park_result_names[result]);
+		line_add(line, "%s", park_result_names[result]);
 }
 
 void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
@@ -213,32 +216,31 @@ void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t 
 	}
 	if (!tracing)
 		return;
-	spin_lock(&line_lock);
-	line_begin_locked(cap, true);
-	line_add("%s(", opcode_names[opcode]);
+	struct line line;
+	line_begin(&line, cap, true);
+	line_add(&line, "%s(", opcode_names[opcode]);
 	if (opcode != CAPOS_OPCODE_RELEASE)
-		line_add("address=0x%lx, %s=%lu", a,
+		line_add(&line, "address=0x%lx, %s=%lu", a,
 			opcode == CAPOS_OPCODE_PARK ? "expected" : "count", b);
-	line_add(") = ");
+	line_add(&line, ") = ");
 	if (result < 0)
-		line_add_status(result);
+		line_add_status(&line, result);
 	else if (opcode == CAPOS_OPCODE_PARK)
-		line_add_park_result(result);
+		line_add_park_result(&line, result);
 	else
-		line_add("%ld", result);
-	line_send_locked();
-	spin_unlock(&line_lock);
+		line_add(&line, "%ld", result);
+	line_send(&line);
 }
 
 void call_observe_exit(int32_t code, uint64_t scope)
 {
 	if (!tracing)
 		return;
-	spin_lock(&line_lock);
-	line_begin_locked(0, false);
-	line_add("exit(%d, %s)", code, scope == CAPOS_EXIT_SCOPE_PROCESS ? "process" : "thread");
-	line_send_locked();
-	spin_unlock(&line_lock);
+	struct line line;
+	line_begin(&line, 0, false);
+	line_add(&line, "exit(%d, %s)", code,
+		scope == CAPOS_EXIT_SCOPE_PROCESS ? "process" : "thread");
+	line_send(&line);
 }
 
 void call_stats_begin(void)

@@ -1,9 +1,10 @@
 /* The host channel: messages over a byte transport.
  *
- * Sending takes one lock for a whole message. Receiving is driven by the transport's interrupt and
- * by readers: both take what the input buffer has room for and leave the rest in the device, which
- * makes the host wait. Console keys are delivered after the input lock is dropped, because their
- * handler takes locks of its own. */
+ * Messages that go out wait in the sender's queue. Receiving is driven by the transport's interrupt
+ * and by readers: both pump what the input buffer has room for. The host is told how much that is
+ * and sends no more, so that its keys and grants never wait behind input that has no reader; what a
+ * host sends all the same stays in the device. Console keys are delivered after the input lock is
+ * dropped, because whoever takes them has locks of its own. */
 #include "dev/channel.h"
 
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include "core/string.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
+#include "dev/sender.h"
 #include "dev/terminal.h"
 #include "dev/transport.h"
 #include "dev/uart.h"
@@ -21,6 +23,7 @@
 #include "sched/wait.h"
 
 #define INPUT_BYTES 65536u
+#define GRANT_BYTES (INPUT_BYTES / 4) /* the host is told of room in portions of it */
 
 struct message_header {
 	uint8_t type;
@@ -33,15 +36,33 @@ static bool present;   /* messages go out */
 static bool listening; /* messages come in, or the terminal makes them from typing */
 static void (*key_handler)(uint32_t kind); /* set once at boot */
 
-static struct spinlock send_lock = SPINLOCK_INIT(CHANNEL);
-static char text[1024]; /* guarded by send_lock */
-
 static struct spinlock input_lock = SPINLOCK_INIT(OBJECT);
-static struct channel_input input;      /* guarded by input_lock */
-static struct wait_queue input_readers; /* guarded by input_lock */
+static struct channel_input input; /* guarded by input_lock, like the two below */
+static struct wait_queue input_readers;
+static uint32_t grantable; /* room that the host has not been told of */
 
 static const uint8_t *preset; /* guarded by input_lock: messages in memory not yet taken */
 static size_t preset_left;    /* guarded by input_lock */
+
+/* What a thread cannot send because it is to end, another one grants later. */
+static void grant_input(uint32_t bytes)
+{
+	if (channel_send(CAPOS_HOST_MESSAGE_CREDIT, &bytes, sizeof bytes, NULL, 0) == STATUS_OK)
+		return;
+	spin_lock(&input_lock);
+	grantable += bytes;
+	spin_unlock(&input_lock);
+}
+
+static bool open_device(bool com2, struct virtio_device *console)
+{
+	bool answers = com2 ? uart_channel_init(&transport, channel_interrupt)
+			    : console && virtio_console_init(console, &transport);
+	if (!answers)
+		log_printf("capos: the host channel's device does not answer; output goes to "
+			   "this port");
+	return answers && sender_init(&transport);
+}
 
 void channel_init(const char *command_line, struct virtio_device *console)
 {
@@ -49,27 +70,21 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	bool com2 = command_line_has(command_line, "channel", "com2");
 	bool plain = command_line_has(command_line, "channel", "plain");
 	bool none = command_line_has(command_line, "channel", "none");
-	void *buffer = none || (!com2 && !plain && !console) ? NULL : kmem_alloc(INPUT_BYTES);
-	if (!buffer)
-		return;
+	bool framed = !none && !plain && (com2 || console);
+	void *buffer = framed || (plain && !none) ? kmem_alloc(INPUT_BYTES) : NULL;
 	/* Interrupts stay off until this is complete, so the first one finds the buffer. */
-	channel_input_init(&input, buffer, INPUT_BYTES, CHANNEL_READ_MAX);
-	if (plain) {
-		terminal_input_init(&transport, channel_interrupt);
-		listening = true;
-		return;
-	}
-	present = com2 ? uart_channel_init(&transport) : virtio_console_init(console, &transport);
-	listening = present;
-	if (!present) {
-		log_printf("capos: the host channel's device does not answer; output goes to "
-			   "this port");
-		kmem_free(buffer);
-	}
-	/* An empty message tells the host that the kernel listens. What the host sent earlier would
-	 * be lost while the device is set up. */
+	channel_input_init(&input, buffer, buffer ? INPUT_BYTES : 0);
+	present = buffer && framed && open_device(com2, console);
+	bool listens = buffer && (present || plain);
+	if (!present)
+		terminal_open(&transport, channel_interrupt, listens);
+	listening = listens;
+	/* The first grant says that the kernel listens: what the host sent earlier would be lost
+	 * while the device is set up. */
 	if (present)
-		channel_send(CAPOS_HOST_MESSAGE_NONE, NULL, 0, NULL, 0);
+		grant_input(INPUT_BYTES);
+	else if (!listening)
+		kmem_free(buffer);
 }
 
 void channel_on_key(void (*handler)(uint32_t kind))
@@ -82,59 +97,53 @@ bool channel_present(void)
 	return present;
 }
 
-static void send_locked(
-	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
+/* What the host has to ask for: what programs can make as much of as they like. */
+static bool is_bulk(uint32_t type)
 {
-	if (!present) {
-		terminal_message(type, head, head_size, body, body_size);
-		return;
-	}
-	struct message_header header = { .type = (uint8_t)type,
-		.length = (uint32_t)(head_size + body_size) };
-	transport.write(&header, sizeof header);
-	transport.write(head, head_size);
-	transport.write(body, body_size);
-	transport.flush();
+	return type == CAPOS_HOST_MESSAGE_STDOUT || type == CAPOS_HOST_MESSAGE_STDERR ||
+		type == CAPOS_HOST_MESSAGE_TRACE || type == CAPOS_HOST_MESSAGE_FILE;
 }
 
-void channel_send(
+status_t channel_send(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
-	spin_lock(&send_lock);
-	send_locked(type, head, head_size, body, body_size);
-	spin_unlock(&send_lock);
+	if (!present)
+		return terminal_message(type, head, head_size, body, body_size);
+	struct message_header header = { .type = (uint8_t)type,
+		.length = (uint32_t)(head_size + body_size) };
+	const struct sender_piece pieces[] = { { &header, sizeof header }, { head, head_size },
+		{ body, body_size } };
+	return sender_send(pieces, 3, is_bulk(type));
 }
 
 void channel_printf(uint32_t type, const char *format, ...)
 {
+	char text[256];
 	va_list arguments;
-	spin_lock(&send_lock);
 	va_start(arguments, format);
 	int length = text_vformat(text, sizeof text, format, arguments);
 	va_end(arguments);
 	if (length >= (int)sizeof text)
 		length = sizeof text - 1;
-	send_locked(type, text, (size_t)length, NULL, 0);
-	spin_unlock(&send_lock);
+	status_t status = channel_send(type, text, (size_t)length, NULL, 0);
+	(void)status;
 }
 
 void channel_drain(void)
 {
-	spin_lock(&send_lock);
-	if (listening)
-		transport.drain();
-	spin_unlock(&send_lock);
+	sender_drain();
 }
 
 /* Moves received bytes into the input buffer, as far as it has room, and wakes readers. */
 static void pump_locked(void)
 {
 	const uint8_t *bytes;
-	size_t room, got;
-	while ((room = channel_input_room(&input)) != 0 &&
-		(bytes = transport.receive(room, &got)) != NULL)
+	size_t got;
+	while ((bytes = transport.receive(channel_input_room(&input), &got)) != NULL)
 		channel_input_feed(&input, bytes, got);
 	transport.receive_done();
+	if (transport.keys)
+		input.keys |= transport.keys();
 	if (input.count || input.ended)
 		wait_queue_wake(&input_readers, UINT32_MAX);
 }
@@ -151,8 +160,12 @@ static void pump_and_deliver(void)
 	spin_lock(&input_lock);
 	pump_locked();
 	uint64_t keys = input.keys;
+	uint32_t granted = input.granted;
 	input.keys = 0;
+	input.granted = 0;
 	spin_unlock(&input_lock);
+	if (granted)
+		sender_grant(granted);
 	if (keys)
 		deliver_keys(keys);
 }
@@ -187,6 +200,7 @@ void channel_interrupt(void)
 {
 	if (listening)
 		pump_and_deliver();
+	sender_interrupt();
 }
 
 status_t channel_read(void *buffer, size_t size, size_t *got)
@@ -202,15 +216,29 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 		*got = channel_input_take(
 			&input, buffer, size < CHANNEL_READ_MAX ? size : CHANNEL_READ_MAX);
 	spin_unlock(&input_lock);
-	if (*got)
-		pump_and_deliver(); /* there is room now for bytes that wait in the device */
 	return status;
 }
 
-void channel_unread(const void *buffer, size_t size)
+void channel_read_done(const void *buffer, size_t size, bool delivered)
 {
+	uint32_t grant = 0;
+	if (!size)
+		return;
 	spin_lock(&input_lock);
-	channel_input_put_back(&input, buffer, size);
-	wait_queue_wake(&input_readers, UINT32_MAX);
+	if (delivered) {
+		channel_input_keep(&input, size);
+		grantable += (uint32_t)size;
+	} else {
+		channel_input_put_back(&input, buffer, size);
+		wait_queue_wake(&input_readers, UINT32_MAX);
+	}
+	if (present && grantable >= GRANT_BYTES) {
+		grant = grantable;
+		grantable = 0;
+	}
 	spin_unlock(&input_lock);
+	if (grant)
+		grant_input(grant);
+	if (delivered)
+		pump_and_deliver(); /* there is room now for what waits in the device */
 }

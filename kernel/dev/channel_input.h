@@ -8,30 +8,36 @@
 #include <stdint.h>
 
 struct channel_input {
-	/* Standard input. start and count run inside buffer; the last `reserve` bytes of room are
-	 * kept for bytes put back. */
+	/* Standard input. start and count run inside buffer; the `held` bytes before start have
+	 * been taken but may still be put back, and count as used. */
 	uint8_t *buffer;
-	size_t size, reserve;
-	size_t start, count;
+	size_t size;
+	size_t start, count, held;
 	bool ended;
 
 	/* Keys received and not yet handled, a bit for each NotificationKind. */
 	uint64_t keys;
+	/* What the host has granted and the sending half has not been told. */
+	uint32_t granted;
 
 	/* The message being received. */
 	uint8_t header[8];
 	uint32_t header_count;
 	uint8_t type;
 	uint32_t payload_left;
+	uint32_t number; /* of a credit message, as far as it has come */
 };
 
-void channel_input_init(struct channel_input *input, void *buffer, size_t size, size_t reserve);
+void channel_input_init(struct channel_input *input, void *buffer, size_t size);
 /* How many bytes can be fed now; 0 while standard input has no room. */
 size_t channel_input_room(const struct channel_input *input);
 /* Takes size bytes, at most channel_input_room() of them. */
 void channel_input_feed(struct channel_input *input, const uint8_t *bytes, size_t size);
+/* Takes bytes out, up to size; they are held until one of the two below has had them all. */
 size_t channel_input_take(struct channel_input *input, void *to, size_t size);
-/* Puts the bytes taken last back in front, at most reserve bytes; more are lost. */
+/* They have arrived: their room is free. */
+void channel_input_keep(struct channel_input *input, size_t size);
+/* They have not: they are in front again. */
 void channel_input_put_back(struct channel_input *input, const void *from, size_t size);
 
 #endif

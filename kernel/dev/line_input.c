@@ -11,11 +11,12 @@
 #define CONTROL_U 0x15
 #define CONTROL_BACKSLASH 0x1c
 #define DELETE 0x7f
-#define FRAME_HEADER_BYTES 8u
+#define MESSAGE_HEADER_BYTES 8u
 
 static bool add_message(struct line_input *input, uint8_t type, const uint8_t *bytes, size_t size)
 {
-	uint8_t header[FRAME_HEADER_BYTES] = { type, 0, 0, 0, (uint8_t)size, (uint8_t)(size >> 8) };
+	uint8_t header[MESSAGE_HEADER_BYTES] = { type, 0, 0, 0, (uint8_t)size,
+		(uint8_t)(size >> 8) };
 	if (input->taken) {
 		memmove(input->messages, input->messages + input->taken,
 			input->count - input->taken);
@@ -62,7 +63,8 @@ static size_t key(
 	struct line_input *input, uint8_t kind, const char *name, char echo[LINE_ECHO_MAX])
 {
 	input->length = 0;
-	return show(echo, add_message(input, CAPOS_HOST_MESSAGE_KEY, &kind, 1) ? name : "\a");
+	input->keys |= 1ull << kind;
+	return show(echo, name);
 }
 
 /* Removes one character, which may have several bytes: continuation bytes go with the byte they

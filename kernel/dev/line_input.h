@@ -1,5 +1,5 @@
-/* Makes typed bytes into the messages that a host would send: lines of standard input, its end, and
- * keys. Pure.
+/* What a person types, made into what the host channel would send: messages with lines of
+ * standard input and its end, and keys. Pure.
  *
  * A line can be edited until it is finished: backspace takes the last character away, Ctrl-U the
  * line. Ctrl-C and Ctrl-\ are keys, Ctrl-D on an empty line is the end of the input, otherwise it
@@ -23,7 +23,9 @@ struct line_input {
 	/* The line being edited. */
 	uint8_t line[LINE_BYTES_MAX];
 	size_t length;
-	bool after_return; /* the next line feed belongs to the carriage return before it */
+	bool after_return; /* a line feed now belongs to the carriage return before it */
+	/* Keys typed and not yet taken, a bit for each NotificationKind: they overtake lines. */
+	uint64_t keys;
 };
 
 /* Takes one typed byte. Returns the number of bytes to be shown, which are in echo. */

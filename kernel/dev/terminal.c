@@ -1,5 +1,8 @@
-/* See terminal.h. Typed bytes come from the serial port. They are made into lines and echoed when
- * the host channel's input asks for more, under its lock. */
+/* See terminal.h. What is typed comes from the serial port; it is made into lines and echoed when
+ * the host channel's input asks for more, under that one's lock.
+ *
+ * Text goes straight to port and screen until terminal_open() has given it a queue, and after a
+ * panic has begun. */
 #include "dev/terminal.h"
 
 #include <capos/abi.h>
@@ -8,10 +11,12 @@
 #include "core/boot_info.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "core/panic.h"
 #include "core/percpu.h"
 #include "core/string.h"
 #include "dev/line_input.h"
 #include "dev/screen.h"
+#include "dev/sender.h"
 #include "dev/uart.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
@@ -25,6 +30,8 @@
 
 static struct spinlock terminal_lock = SPINLOCK_INIT(TERMINAL);
 static struct line_input typed; /* guarded by the input lock of the channel */
+static bool queued;             /* set once at boot */
+static size_t output_count;     /* bytes sent and not yet counted; of the sender's */
 
 void terminal_use_screen(const struct boot_info *boot, uint64_t reach)
 {
@@ -48,7 +55,7 @@ static size_t piece_of(const char *text, size_t size)
 	return piece < size && piece < PIECE_BYTES_MAX ? piece + 1 : piece;
 }
 
-void terminal_write(const char *text, size_t size)
+static void write_directly(const char *text, size_t size)
 {
 	bool alone = percpu()->in_panic; /* the other CPUs have stopped, perhaps with the lock */
 	while (size) {
@@ -64,9 +71,52 @@ void terminal_write(const char *text, size_t size)
 	}
 }
 
-static void write_end(const struct capos_exit_record *record)
+void terminal_write(const char *text, size_t size)
 {
-	char text[128];
+	if (!queued) {
+		write_directly(text, size);
+	} else if (!panic_begun()) {
+		sender_send_now(text, size);
+	} else {
+		queued = false; /* what was said before comes first */
+		sender_drain_alone();
+		write_directly(text, size);
+	}
+}
+
+/* ---- output in a queue ---- */
+
+/* At most to the end of a line, because a line feed at the screen's bottom is much work. */
+static size_t output_send(const uint8_t *bytes, size_t size)
+{
+	size_t piece = uart_log_send(bytes, piece_of((const char *)bytes, size));
+	spin_lock(&terminal_lock);
+	screen_write((const char *)bytes, piece);
+	spin_unlock(&terminal_lock);
+	output_count += piece;
+	return piece;
+}
+
+static size_t output_sent(void)
+{
+	size_t sent = output_count;
+	output_count = 0;
+	return sent;
+}
+
+static status_t send_text(const void *head, size_t head_size, const void *body, size_t body_size)
+{
+	const struct sender_piece pieces[] = { { head, head_size }, { body, body_size } };
+	if (queued)
+		return head_size + body_size ? sender_send(pieces, 2, true) : STATUS_OK;
+	write_directly(head, head_size);
+	write_directly(body, body_size);
+	return STATUS_OK;
+}
+
+static status_t send_end(const struct capos_exit_record *record)
+{
+	char text[256];
 	const char *how = record->kind == CAPOS_EXIT_KIND_EXITED ? "exited with status"
 		: record->kind == CAPOS_EXIT_KIND_FAULTED        ? "was ended by a fault of kind"
 		: record->kind == CAPOS_EXIT_KIND_KILLED
@@ -74,18 +124,16 @@ static void write_end(const struct capos_exit_record *record)
 		: "was refused, error";
 	int length = text_format(
 		text, sizeof text, "capos: program %u %s %d\n", record->program, how, record->code);
-	terminal_write(text, (size_t)length);
 	if (record->frames_before != record->frames_after ||
-		record->objects_before != record->objects_after) {
-		length = text_format(text, sizeof text,
-			"capos: leak: free frames %lu, then %lu; objects %lu, then %lu\n",
+		record->objects_before != record->objects_after)
+		length += text_format(text + length, sizeof text - (size_t)length,
+			"capos: leak: free messages %lu, then %lu; objects %lu, then %lu\n",
 			record->frames_before, record->frames_after, record->objects_before,
 			record->objects_after);
-		terminal_write(text, (size_t)length);
-	}
+	return send_text(text, (size_t)length, NULL, 0);
 }
 
-void terminal_message(
+status_t terminal_message(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
 	struct capos_exit_record record;
@@ -94,15 +142,12 @@ void terminal_message(
 	case CAPOS_HOST_MESSAGE_STDERR:
 	case CAPOS_HOST_MESSAGE_TRACE:
 	case CAPOS_HOST_MESSAGE_STATS:
-		terminal_write(head, head_size);
-		terminal_write(body, body_size);
-		break;
+		return send_text(head, head_size, body, body_size);
 	case CAPOS_HOST_MESSAGE_EXIT:
 		memcpy(&record, head, sizeof record);
-		write_end(&record);
-		break;
+		return send_end(&record);
 	default:
-		break; /* logged as well, or for a host only */
+		return STATUS_OK; /* logged as well, or meant for a host only */
 	}
 }
 
@@ -112,30 +157,41 @@ static const uint8_t *terminal_receive(size_t max, size_t *got)
 {
 	char echo[LINE_ECHO_MAX];
 	uint8_t byte;
-	while (uart_log_receive(&byte))
-		terminal_write(echo, line_input_type(&typed, byte, echo));
+	while (uart_log_receive(&byte)) {
+		size_t size = line_input_type(&typed, byte, echo);
+		if (size)
+			terminal_write(echo, size);
+	}
 	return line_input_take(&typed, max, got);
+}
+
+static uint64_t terminal_keys(void)
+{
+	uint64_t keys = typed.keys;
+	typed.keys = 0;
+	return keys;
 }
 
 static void nothing(void)
 {
 }
 
-static void write_nothing(const void *bytes, size_t size)
-{
-	(void)bytes, (void)size;
-}
-
-void terminal_input_init(struct transport *transport, void (*received)(void))
+void terminal_open(struct transport *transport, void (*handler)(void), bool listen)
 {
 	*transport = (struct transport){
-		.write = write_nothing, /* output is not framed: terminal_message() */
+		.polled = !uart_log_interrupts(handler),
+		.send = output_send, /* output is not framed: terminal_message() */
 		.flush = nothing,
+		.sent = output_sent,
+		.notify = uart_log_notify,
+		.idle = uart_log_idle,
 		.receive = terminal_receive,
 		.receive_done = nothing,
-		.drain = uart_log_drain,
+		.keys = terminal_keys,
 	};
-	uart_log_listen(received);
+	queued = sender_init(transport);
+	if (listen)
+		uart_log_listen();
 }
 
 void terminal_linger(uint64_t seconds)

@@ -1,23 +1,38 @@
-/* The carrier of the host channel's bytes: a virtio console or a serial port. The channel calls the
- * functions under its own locks: write and flush under the transmit lock, receive and receive_done
- * under the input lock. */
+/* What carries the host channel's bytes: a virtio console or a serial port. The channel calls the
+ * functions of each half under that half's lock, and none of them waits. The transport calls
+ * channel_interrupt() when there is something to receive and, where it was asked to, when it has
+ * sent something. */
 #ifndef CAPOS_DEV_TRANSPORT_H
 #define CAPOS_DEV_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct transport {
-	/* Takes all bytes, and waits for the device when it must. They may be kept back until
-	 * flush. */
-	void (*write)(const void *bytes, size_t size);
+	bool polled; /* it does not interrupt when it has sent something: it is asked again and
+	                again */
+	/* Takes as many of the bytes as the device has room for, and returns how many. They stay
+	 * where they are until sent() has counted them. */
+	size_t (*send)(const uint8_t *bytes, size_t size);
+	/* A series of send calls is over: the device learns of it. */
 	void (*flush)(void);
-	/* Between 1 and max received bytes, valid until the next call; NULL when there are none. */
+	/* How many of the bytes taken are no longer needed, since the last call, in order. */
+	size_t (*sent)(void);
+	/* Whether to interrupt when sent() would count more. After it is switched on, sent() is to
+	 * be asked once more. */
+	void (*notify)(bool wanted);
+	/* Whether everything sent has left the machine, not only this device's buffers. */
+	bool (*idle)(void);
+
+	/* Between 1 and max received bytes, valid until the next call; NULL when there are none.
+	 * Called with 0 when there is no room for any. */
 	const uint8_t *(*receive)(size_t max, size_t *got);
 	/* A series of receive calls is over: gives empty buffers back to the device. */
 	void (*receive_done)(void);
-	/* Before power-off: waits, for a bounded time, until the device has all bytes. */
-	void (*drain)(void);
+	/* The console keys pressed since the last call, a bit for each NotificationKind; NULL where
+	 * keys come as messages. Called after receive. */
+	uint64_t (*keys)(void);
 };
 
 #endif

@@ -12,14 +12,22 @@
  * port the bytes are dropped. */
 void uart_log_write(const char *text, size_t size);
 
-/* Input of COM1: received is called in an interrupt when there is a byte, uart_log_receive() takes
- * it. */
-void uart_log_listen(void (*received)(void));
+/* Boot, in a thread, once: the handler is called in COM1's interrupt. False: none arrives. */
+bool uart_log_interrupts(void (*handler)(void));
+/* Interrupts when something has been typed. */
+void uart_log_listen(void);
+/* Whether to interrupt when the port can send. */
+void uart_log_notify(bool wanted);
+/* Takes a portion of the text when the port can send, and returns how many bytes; 0: later. Callers
+ * exclude each other. */
+size_t uart_log_send(const uint8_t *text, size_t size);
+/* Takes a byte of what has been typed. Callers exclude each other. */
 bool uart_log_receive(uint8_t *byte);
-/* Waits, for a bounded time, until all bytes have left the port. */
-void uart_log_drain(void);
+/* Whether everything has left the port. */
+bool uart_log_idle(void);
 
-/* Prepares COM2 as a byte transport with a receive interrupt; false when there is no such port. */
-bool uart_channel_init(struct transport *transport);
+/* Boot, in a thread: prepares COM2 as a byte transport, whose interrupts call the handler; false
+ * when there is no such port. */
+bool uart_channel_init(struct transport *transport, void (*handler)(void));
 
 #endif

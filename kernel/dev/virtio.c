@@ -143,7 +143,8 @@ bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length)
 	return false;
 }
 
-void virtqueue_silence(struct virtqueue *queue)
+void virtqueue_interrupts(struct virtqueue *queue, bool wanted)
 {
-	queue->available->flags = AVAILABLE_NO_INTERRUPT;
+	queue->available->flags = wanted ? 0 : AVAILABLE_NO_INTERRUPT;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* before the used index is read */
 }

@@ -124,7 +124,8 @@ void virtqueue_kick(struct virtqueue *queue);
 /* The next buffer that the device has finished: its descriptor and the number of bytes written to
  * it. False when there is none. A descriptor that was not offered is ignored. */
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length);
-/* No interrupts for this queue: it is polled. */
-void virtqueue_silence(struct virtqueue *queue);
+/* Whether the device interrupts when it has finished with a buffer of this queue. After it is
+ * switched on virtqueue_take() is to be asked once more. At the beginning it does. */
+void virtqueue_interrupts(struct virtqueue *queue, bool wanted);
 
 #endif

@@ -1,15 +1,12 @@
 /* virtio console (virtio 1.2, section 5.3), port 0 without the multiport feature: queue 0 receives,
  * queue 1 transmits.
  *
- * Transmit copies into page-sized bounce buffers, several of which can be in flight. When all are,
- * it polls until the oldest comes back, because the host reads slowly and the sender can do nothing
- * else. Receive hands out pointers into the buffers that the device filled. Bytes for which the
- * channel has no room stay in them, so the device runs out of buffers and the host's pipe fills up.
- * That is the flow control. */
+ * Transmit gives the device the bytes where they are; it says which descriptors it has finished
+ * with, in any order, and they count as sent in the order in which they were given. Receive hands
+ * out pointers into the buffers the device filled; what the channel has no room for stays in them,
+ * and the device runs out of buffers. */
 #include "dev/virtio_console.h"
 
-#include "arch/cpu.h"
-#include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -17,18 +14,16 @@
 #define RECEIVE_QUEUE 0
 #define TRANSMIT_QUEUE 1
 #define RECEIVE_BUFFERS 4
-#define TRANSMIT_BUFFERS 8
-#define DRAIN_POLLS 200000000u
+#define TRANSMIT_DESCRIPTORS 8u
 
 static struct {
 	struct virtio_device device;
 
-	/* Used under the channel's transmit lock. */
+	/* Used under the sender's lock. */
 	struct virtqueue transmit;
-	uint8_t *transmit_buffers[TRANSMIT_BUFFERS];
-	uint32_t transmit_free; /* bit per buffer the device does not have */
-	int filling;            /* buffer being filled, -1: none */
-	uint32_t filled;
+	uint32_t sizes[TRANSMIT_DESCRIPTORS]; /* of what the device has been given */
+	uint32_t finished;                    /* a bit for each descriptor it has given back */
+	uint32_t given, counted;              /* descriptors so far, modulo their number */
 
 	/* Used under the channel's input lock. */
 	struct virtqueue receive;
@@ -37,74 +32,55 @@ static struct {
 	uint32_t read_at, read_end;
 } console;
 
-static void transmit_collect(void)
+static size_t console_send(const uint8_t *bytes, size_t size)
 {
-	uint16_t index;
-	uint32_t length;
-	while (virtqueue_take(&console.transmit, &index, &length))
-		console.transmit_free |= 1u << index;
-}
-
-static void transmit_submit(void)
-{
-	if (console.filling < 0)
-		return;
-	virtqueue_offer(&console.transmit, (uint16_t)console.filling,
-		console.transmit_buffers[console.filling], console.filled, false);
-	console.filling = -1;
-}
-
-/* Makes a buffer current, and waits when the device has them all. */
-static void transmit_acquire(void)
-{
-	transmit_collect();
-	if (!console.transmit_free)
-		virtqueue_kick(&console.transmit);
-	while (!console.transmit_free) {
-		tlb_serve();
-		cpu_relax();
-		transmit_collect();
-	}
-	console.filling = __builtin_ctz(console.transmit_free);
-	console.transmit_free &= ~(1u << console.filling);
-	console.filled = 0;
-}
-
-static void console_write(const void *bytes, size_t size)
-{
-	const uint8_t *from = bytes;
-	while (size) {
-		if (console.filling < 0)
-			transmit_acquire();
-		size_t part = PAGE_SIZE - console.filled;
-		if (part > size)
-			part = size;
-		memcpy(console.transmit_buffers[console.filling] + console.filled, from, part);
-		console.filled += (uint32_t)part;
-		from += part;
-		size -= part;
-		if (console.filled == PAGE_SIZE)
-			transmit_submit();
-	}
+	uint32_t descriptor = console.given % TRANSMIT_DESCRIPTORS;
+	if (console.given - console.counted == TRANSMIT_DESCRIPTORS)
+		return 0;
+	console.sizes[descriptor] = (uint32_t)size;
+	console.given++;
+	virtqueue_offer(&console.transmit, (uint16_t)descriptor, bytes, (uint32_t)size, false);
+	return size;
 }
 
 static void console_flush(void)
 {
-	transmit_submit();
 	virtqueue_kick(&console.transmit);
 }
 
-static void console_drain(void)
+static size_t console_sent(void)
 {
-	for (unsigned i = 0;
-		i < DRAIN_POLLS && console.transmit_free != (1u << TRANSMIT_BUFFERS) - 1; i++) {
-		cpu_relax();
-		transmit_collect();
+	uint16_t index;
+	uint32_t length;
+	size_t sent = 0;
+	while (virtqueue_take(&console.transmit, &index, &length))
+		console.finished |= 1u << index;
+	while (console.counted != console.given) {
+		uint32_t descriptor = console.counted % TRANSMIT_DESCRIPTORS;
+		if (!(console.finished & 1u << descriptor))
+			break;
+		console.finished &= ~(1u << descriptor);
+		console.counted++;
+		sent += console.sizes[descriptor];
 	}
+	return sent;
+}
+
+static void console_notify(bool wanted)
+{
+	virtqueue_interrupts(&console.transmit, wanted);
+}
+
+/* What the device has finished with is the host's. */
+static bool console_idle(void)
+{
+	return console.given == console.counted;
 }
 
 static const uint8_t *console_receive(size_t max, size_t *got)
 {
+	if (!max)
+		return NULL;
 	while (console.reading < 0 || console.read_at == console.read_end) {
 		uint16_t index;
 		if (console.reading >= 0)
@@ -154,25 +130,25 @@ bool virtio_console_init(struct virtio_device *device, struct transport *transpo
 		!virtqueue_init(
 			&console.receive, &console.device, RECEIVE_QUEUE, RECEIVE_BUFFERS) ||
 		!virtqueue_init(
-			&console.transmit, &console.device, TRANSMIT_QUEUE, TRANSMIT_BUFFERS) ||
-		!buffers_alloc(console.receive_buffers, RECEIVE_BUFFERS) ||
-		!buffers_alloc(console.transmit_buffers, TRANSMIT_BUFFERS)) {
+			&console.transmit, &console.device, TRANSMIT_QUEUE, TRANSMIT_DESCRIPTORS) ||
+		!buffers_alloc(console.receive_buffers, RECEIVE_BUFFERS)) {
 		virtio_fail(&console.device);
 		return false;
 	}
-	console.transmit_free = (1u << TRANSMIT_BUFFERS) - 1;
-	console.filling = console.reading = -1;
-	virtqueue_silence(&console.transmit);
+	console.reading = -1;
+	virtqueue_interrupts(&console.transmit, false);
 	virtio_ready(&console.device);
 	for (uint16_t i = 0; i < RECEIVE_BUFFERS; i++)
 		virtqueue_offer(&console.receive, i, console.receive_buffers[i], PAGE_SIZE, true);
 	virtqueue_kick(&console.receive);
 	*transport = (struct transport){
-		.write = console_write,
+		.send = console_send,
 		.flush = console_flush,
+		.sent = console_sent,
+		.notify = console_notify,
+		.idle = console_idle,
 		.receive = console_receive,
 		.receive_done = console_receive_done,
-		.drain = console_drain,
 	};
 	return true;
 }

@@ -164,7 +164,9 @@ static void run_together(uint32_t index, uint32_t count)
 		struct capos_exit_record *record = &runs[i].record;
 		record->frames_after = counted.frames_after;
 		record->objects_after = counted.objects_after;
-		channel_send(CAPOS_HOST_MESSAGE_EXIT, record, sizeof *record, NULL, 0);
+		status_t status =
+			channel_send(CAPOS_HOST_MESSAGE_EXIT, record, sizeof *record, NULL, 0);
+		VERIFY(status == STATUS_OK); /* no one ends the kernel's own threads */
 	}
 }
 

@@ -42,7 +42,8 @@ static status_t write_user(struct call *call, uint32_t type, const struct buffer
 		status = buffer_read(data, at, scratch, part);
 		at += part;
 		if (status == STATUS_OK)
-			channel_send(type, scratch, part, tail, at == data->length ? tail_size : 0);
+			status = channel_send(
+				type, scratch, part, tail, at == data->length ? tail_size : 0);
 	} while (status == STATUS_OK && at < data->length && may_continue(call->thread));
 	return status;
 }
@@ -57,7 +58,7 @@ static status_t write_user_line(struct call *call, uint32_t type, const struct b
 		return write_user(call, type, text, tail, tail_size);
 	status_t status = buffer_read(text, 0, line, text->length);
 	if (status == STATUS_OK)
-		channel_send(type, line, text->length, tail, tail_size);
+		status = channel_send(type, line, text->length, tail, tail_size);
 	call_buffer_trim(call->thread);
 	return status;
 }
@@ -74,8 +75,7 @@ static status_t console_output(
 		return write_user_line(call, type, data, tail, tail_size);
 	if (!data->kernel)
 		return write_user(call, type, data, tail, tail_size);
-	channel_send(type, data->kernel, data->length, tail, tail_size);
-	return STATUS_OK;
+	return channel_send(type, data->kernel, data->length, tail, tail_size);
 }
 
 status_t method_console_write(
@@ -107,9 +107,9 @@ status_t method_console_read(
 		if (status != STATUS_OK)
 			return status;
 		data->length = got;
-		call->undo = channel_unread;
-		call->undo_bytes = data->kernel;
-		call->undo_size = got;
+		call->settle = channel_read_done;
+		call->settle_bytes = data->kernel;
+		call->settle_size = got;
 		return STATUS_OK;
 	}
 	void *scratch = call_scratch(call->thread);
@@ -120,7 +120,6 @@ status_t method_console_read(
 	if (status != STATUS_OK)
 		return status;
 	status = buffer_write(data, scratch, got);
-	if (status != STATUS_OK)
-		channel_unread(scratch, got); /* the program has not seen these bytes */
+	channel_read_done(scratch, got, status == STATUS_OK);
 	return status;
 }

@@ -29,7 +29,7 @@ static status_t send_user(
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
 		status = buffer_read(data, at, scratch, part);
 		if (status == STATUS_OK)
-			channel_send(CAPOS_HOST_MESSAGE_FILE, message,
+			status = channel_send(CAPOS_HOST_MESSAGE_FILE, message,
 				FILE_MESSAGE_HEAD + message->name_length, scratch, part);
 		at += part;
 		message->offset += part;
@@ -58,7 +58,6 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 		return STATUS(DISCONNECTED);
 	if (!in->data.kernel)
 		return send_user(call, &message, &in->data);
-	channel_send(CAPOS_HOST_MESSAGE_FILE, &message, FILE_MESSAGE_HEAD + message.name_length,
-		in->data.kernel, in->data.length);
-	return STATUS_OK;
+	return channel_send(CAPOS_HOST_MESSAGE_FILE, &message,
+		FILE_MESSAGE_HEAD + message.name_length, in->data.kernel, in->data.length);
 }

@@ -74,8 +74,9 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		count = report.frame_count;
 		count += read_stack(&report.stack_address, words + count);
 	}
-	channel_send(
+	status_t status = channel_send(
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
+	(void)status; /* not sent: the thread had to end for another reason meanwhile */
 	kmem_free(words);
 	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx",
 		thread->process->id, thread->process->name, kind, code, address, frame->rip,

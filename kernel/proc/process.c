@@ -15,6 +15,7 @@
 #include "mm/kmem.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
+#include "sched/wait_state.h"
 
 static uint64_t next_id = 1; /* atomic */
 
@@ -91,23 +92,34 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 	return status;
 }
 
-/* Chooses the thread for the kind: the first with a handler that does not mask it; else the first
- * that has a handler at all, where it stays pending; else, when handlers have come and gone, the
- * first thread. */
+/* A thread in a wait that no notification ends, such as for a host that takes no output. The wait
+ * may be long. */
+static bool is_out_of_reach(const struct thread *thread)
+{
+	return __atomic_load_n(&thread->wait_state, __ATOMIC_RELAXED) == WAIT_ACTIVE;
+}
+
+/* Chooses the thread for the kind: the first with a handler that does not mask it and that can be
+ * reached; else the first that does not mask it; else the first that has a handler at all, where it
+ * stays pending; else, when handlers have come and gone, the first thread. */
 static struct thread *notification_target_locked(struct process *process, uint32_t kind)
 {
-	struct thread *masked = NULL;
+	struct thread *busy = NULL, *masked = NULL;
 	list_for_each (node, &process->threads) {
 		struct thread *thread = container_of(node, struct thread, process_node);
 		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
 			continue;
-		if (!(__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1))
+		if (__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1)
+			masked = masked ? masked : thread;
+		else if (is_out_of_reach(thread))
+			busy = busy ? busy : thread;
+		else
 			return thread;
-		if (!masked)
-			masked = thread;
 	}
 	struct list_node *first = list_first(&process->threads);
-	return masked ? masked : first ? container_of(first, struct thread, process_node) : NULL;
+	if (busy || masked)
+		return busy ? busy : masked;
+	return first ? container_of(first, struct thread, process_node) : NULL;
 }
 
 /* A kind meant for the process that found this thread at its end goes on to another thread. */

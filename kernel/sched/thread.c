@@ -28,7 +28,7 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 void thread_kill(struct thread *thread)
 {
 	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_DIE, __ATOMIC_SEQ_CST);
-	if (wait_decide(thread, WAIT_INTERRUPTED))
+	if (wait_decide(thread, WAIT_KILLED))
 		sched_wake(thread);
 	spin_lock(&thread->lock);
 	wait_queue_wake(&thread->suspended, 1);

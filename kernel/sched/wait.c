@@ -1,14 +1,14 @@
 /* Wait queues.
  *
- *   waiter                                         waker, deadline, notification
- *   1 wait_state = ACTIVE                           a  (notification: pending bit set)
- *   2 on the queue, lock held                       b  compare-and-swap ACTIVE -> outcome
- *   3 notification due? decide it oneself           c  sched_wake
- *   4 deadline armed, lock released
- *   5 sched_block: under the run queue lock, stop only if still ACTIVE
+ *   waiter                                         waker, deadline, notification, end
+ *   1 wait_state = ACTIVE                           a  (notification: pending bit set; end: DIE
+ * set) 2 on the queue, lock held                       b  compare-and-swap ACTIVE -> outcome 3
+ * notification due, or DIE? decide it oneself   c  sched_wake 4 deadline armed, lock released 5
+ * sched_block: under the run queue lock, stop only if still ACTIVE
  *
  * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1:
- * seen in 3. a after 3: b succeeds. models/park.pml and models/sched.pml model this. */
+ * seen in 3. a after 3: b succeeds. A notification is no end for a wait that is not interruptible.
+ * models/park.pml and models/sched.pml model this. */
 #include "sched/wait.h"
 
 #include "machine/clock.h"
@@ -31,7 +31,9 @@ enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool int
 	struct thread *thread = thread_current();
 	__atomic_store_n(&thread->wait_state,
 		interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
-	if (interruptible && notify_due(thread))
+	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
+		wait_decide(thread, WAIT_KILLED);
+	else if (interruptible && notify_due(thread))
 		wait_decide(thread, WAIT_INTERRUPTED);
 	bool timed = deadline_ns != DEADLINE_NONE;
 	if (timed && deadline_ns <= clock_now_ns()) {
@@ -68,6 +70,7 @@ status_t wait_queue_wait(
 	case WAIT_TIMED_OUT:
 		return STATUS(TIMED_OUT);
 	case WAIT_INTERRUPTED:
+	case WAIT_KILLED:
 		return STATUS(INTERRUPTED);
 	default:
 		return STATUS_OK;

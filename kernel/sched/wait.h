@@ -30,8 +30,8 @@ static inline void wait_queue_init(struct wait_queue *queue)
 }
 
 /* Blocks the calling thread; lock is released while it waits and held on return. STATUS_OK: woken
- * by wait_queue_wake. TIMED_OUT: deadline (absolute monotonic ns) passed. INTERRUPTED
- * (interruptible only): a notification is deliverable, or the thread must die. */
+ * by wait_queue_wake. TIMED_OUT: deadline (absolute monotonic ns) passed. INTERRUPTED: the thread
+ * must die, or (interruptible only) a notification is deliverable. */
 status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns,
 	bool interruptible) MUST_CHECK;
 /* Wakes up to count threads in arrival order; returns how many. The guarding lock is held. */

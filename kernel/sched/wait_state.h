@@ -11,11 +11,12 @@
 
 enum wait_state {
 	WAIT_NONE,
-	WAIT_ACTIVE,               /* only a waker or the deadline ends it */
+	WAIT_ACTIVE,               /* a waker, the deadline or the thread's end ends it */
 	WAIT_ACTIVE_INTERRUPTIBLE, /* a notification ends it too */
 	WAIT_WOKEN,
 	WAIT_TIMED_OUT,
 	WAIT_INTERRUPTED,
+	WAIT_KILLED,
 	WAIT_DRAINED,
 };
 

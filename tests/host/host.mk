@@ -64,14 +64,18 @@ host_codec_tool_SOURCES   := $(host_test_codec_SOURCES)
 host_fuzz_message_SOURCES := $(host_test_codec_SOURCES)
 host_fuzz_message_LIMITS  := 100000 20 512
 
-# PCI and virtio on a simulated machine.
+# PCI and virtio on a simulated machine; the two halves of the host channel.
 host_dev_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG -Itests/host/dev/fake $(HOST_KERNEL) \
 	-Itests/host/call
-host_dev_TESTS        := test_dev
-host_dev_FUZZERS      := fuzz_dev
+host_dev_TESTS        := test_dev test_channel
+host_dev_FUZZERS      := fuzz_dev fuzz_channel
 host_test_dev_SOURCES := kernel/dev/pci.c kernel/dev/virtio.c kernel/dev/virtio_pci.c \
 	tests/host/dev/machine.c
 host_fuzz_dev_SOURCES := $(host_test_dev_SOURCES)
+host_test_channel_SOURCES := kernel/dev/channel_output.c kernel/dev/channel_input.c \
+	tests/host/dev/channel_pair.c tests/host/dev/machine.c
+host_fuzz_channel_SOURCES := $(host_test_channel_SOURCES)
+host_fuzz_channel_LIMITS  := 200000 20 4096
 host_test_dev_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_fuzz_dev_LIMITS  := 300000 20 6000
 

@@ -171,6 +171,52 @@ static int exhaust(int argc, char **argv)
 	return 0;
 }
 
+static uint64_t latest_ns;
+static int64_t stall_over;
+
+/* Sleeps a millisecond at a time, and notes by how much it came late. */
+static int64_t keep_time(void *unused)
+{
+	(void)unused;
+	while (!__atomic_load_n(&stall_over, __ATOMIC_SEQ_CST)) {
+		uint64_t until = capos_now_ns() + 1000000;
+
+		capos_sleep_until_ns(until);
+		if (capos_now_ns() - until > latest_ns)
+			latest_ns = capos_now_ns() - until;
+	}
+	return 0;
+}
+
+static char block[65536];
+
+/* Writes much more than any queue holds, and says how late a timer was meanwhile. */
+static int stall(int argc, char **argv)
+{
+	struct capos_thread *keeper;
+
+	(void)argc, (void)argv;
+	if (capos_thread_start(&keeper, keep_time, NULL, NULL) < 0)
+		return 3;
+	memset(block, 'x', sizeof(block));
+	for (int i = 0; i < 100; i++)
+		if (capos_console_write(capos_caps.standard_output, block, sizeof(block)) < 0)
+			return 4;
+	__atomic_store_n(&stall_over, 1, __ATOMIC_SEQ_CST);
+	capos_thread_join(keeper, NULL);
+	fprintf(stderr, "late by %llu ms\n", (unsigned long long)(latest_ns / 1000000));
+	return 0;
+}
+
+/* Writes until it is ended. */
+static int flood(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	memset(block, 'x', sizeof(block));
+	for (;;)
+		fwrite(block, 1, sizeof(block), stdout);
+}
+
 /* Finds the CPUs to which threads can be sent, and checks that they arrive there: now, and again
  * after the given time in milliseconds. */
 static int visit_cpus(int argc, char **argv)
@@ -226,6 +272,8 @@ static const struct {
 	{ "ask", ask },
 	{ "exhaust", exhaust },
 	{ "cpus", visit_cpus },
+	{ "stall", stall },
+	{ "flood", flood },
 };
 
 int main(int argc, char **argv)

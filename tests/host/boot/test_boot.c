@@ -378,9 +378,8 @@ static void typing_lines(void)
 	type("\b\x04", 2);
 	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN_END, "", 0));
 	type("abc\x03\x1c\n", 6);
-	char interrupt = CAPOS_NOTIFICATION_KIND_INTERRUPT, quit = CAPOS_NOTIFICATION_KIND_QUIT;
-	CHECK(next_message(CAPOS_HOST_MESSAGE_KEY, &interrupt, 1) &&
-		next_message(CAPOS_HOST_MESSAGE_KEY, &quit, 1));
+	CHECK(typed.keys ==
+		(1ull << CAPOS_NOTIFICATION_KIND_INTERRUPT | 1ull << CAPOS_NOTIFICATION_KIND_QUIT));
 	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, "\n", 1) &&
 		line_input_take(&typed, 1, &got) == NULL);
 }
@@ -400,6 +399,11 @@ static void typing_too_much(void)
 		line_input_type(&typed, 'y', echo);
 	CHECK(line_input_type(&typed, '\n', echo) == 1 &&
 		echo[0] == '\a'); /* no room: the line stays */
+	typed.keys = 0;           /* a key gets through all the same, and ends the line */
+	CHECK(line_input_type(&typed, 3, echo) > 0 &&
+		typed.keys == 1ull << CAPOS_NOTIFICATION_KIND_INTERRUPT);
+	for (unsigned n = 0; n < LINE_BYTES_MAX - 1; n++)
+		line_input_type(&typed, 'y', echo);
 	line[LINE_BYTES_MAX - 1] = '\n';
 	CHECK(next_message(CAPOS_HOST_MESSAGE_STDIN, line, sizeof line));
 	CHECK(line_input_type(&typed, '\n', echo) == 1 && echo[0] == '\n');

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "machine/pc/acpi.h"
+#include "core/log.h"
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
 #include "images.h"
@@ -97,11 +98,17 @@ static void check_command_line(const uint8_t *bytes, size_t size)
 	free(line);
 }
 
+_Noreturn void panic(const char *format, ...)
+{
+	(void)format;
+	abort();
+}
+
 static void check_input(const uint8_t *bytes, size_t size)
 {
 	struct channel_input input;
 	uint8_t buffer[48], taken[48];
-	channel_input_init(&input, buffer, sizeof buffer, 16);
+	channel_input_init(&input, buffer, sizeof buffer);
 	while (size) {
 		size_t room = channel_input_room(&input), part = size < 7 ? size : 7;
 		if (room < part)
@@ -109,9 +116,12 @@ static void check_input(const uint8_t *bytes, size_t size)
 		channel_input_feed(&input, bytes, part);
 		bytes += part;
 		size -= part;
-		MUST(input.count <= input.size);
-		if (!channel_input_room(&input))
-			MUST(channel_input_take(&input, taken, 5) > 0 || input.payload_left);
+		MUST(input.count + input.held <= input.size);
+		if (channel_input_room(&input))
+			continue;
+		size_t count = channel_input_take(&input, taken, 5);
+		MUST(count > 0);
+		channel_input_keep(&input, count);
 	}
 }
 

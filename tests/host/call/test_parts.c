@@ -113,18 +113,46 @@ static void channel_messages(void)
 {
 	struct channel_input input;
 	uint8_t buffer[64], got[64], key = CAPOS_NOTIFICATION_KIND_INTERRUPT, wild = 200;
-	channel_input_init(&input, buffer, sizeof buffer, 16);
+	uint32_t credit = 70000;
+	channel_input_init(&input, buffer, sizeof buffer);
 	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN, "hello", 5);
 	feed_message(&input, CAPOS_HOST_MESSAGE_KEY, &key, 1);
 	feed_message(&input, CAPOS_HOST_MESSAGE_KEY, &wild, 1);
 	feed_message(&input, 99, "skipped", 7);
+	feed_message(&input, CAPOS_HOST_MESSAGE_CREDIT, &credit, sizeof credit);
+	feed_message(&input, CAPOS_HOST_MESSAGE_CREDIT, &credit, sizeof credit);
 	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN, " you", 4);
 	CHECK(input.keys == 1ull << CAPOS_NOTIFICATION_KIND_INTERRUPT && !input.ended);
 	CHECK(channel_input_take(&input, got, 6) == 6 && memcmp(got, "hello ", 6) == 0);
+	CHECK(input.granted == 2 * credit);
 	channel_input_put_back(&input, got + 4, 2);
+	channel_input_keep(&input, 4);
 	CHECK(channel_input_take(&input, got, 64) == 5 && memcmp(got, "o you", 5) == 0);
+	CHECK(input.held == 5);
 	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN_END, NULL, 0);
 	CHECK(input.ended);
+}
+
+/* Bytes that have been taken and may still come back keep their room: two readers have taken all
+ * that fits, the host fills what it may, and both give everything back. */
+static void channel_put_back_loses_nothing(void)
+{
+	struct channel_input input;
+	uint8_t buffer[64], first[40], second[40], got[64], bytes[64];
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)i;
+	channel_input_init(&input, buffer, sizeof buffer);
+	feed_message(&input, CAPOS_HOST_MESSAGE_STDIN, bytes, sizeof bytes);
+	CHECK(channel_input_take(&input, first, 40) == 40);
+	CHECK(channel_input_take(&input, second, 40) == 24);
+	const uint8_t header[8] = { CAPOS_HOST_MESSAGE_STDIN, 0, 0, 0, 1 };
+	channel_input_feed(&input, header, sizeof header);
+	CHECK(channel_input_room(&input) == 0);
+	channel_input_put_back(&input, second, 24);
+	channel_input_put_back(&input, first, 40);
+	CHECK(channel_input_take(&input, got, 64) == 64 && memcmp(got, bytes, 64) == 0);
+	channel_input_keep(&input, 64);
+	CHECK(channel_input_room(&input) == 1);
 }
 
 /* A stream of numbered bytes through a small buffer, in random pieces, some of which are put back:
@@ -136,7 +164,7 @@ static void channel_stream(void)
 	uint8_t next_in = 0, next_out = 0;
 	uint32_t message_left = 0, header_left = 0;
 	uint8_t header[8];
-	channel_input_init(&input, buffer, sizeof buffer, 20);
+	channel_input_init(&input, buffer, sizeof buffer);
 	srand(1);
 	for (int i = 0; i < 200000; i++) {
 		size_t room = channel_input_room(&input);
@@ -160,6 +188,7 @@ static void channel_stream(void)
 				channel_input_put_back(&input, got, count);
 				continue;
 			}
+			channel_input_keep(&input, count);
 			for (size_t k = 0; k < count; k++)
 				CHECK(got[k] == next_out++);
 		}
@@ -343,6 +372,7 @@ int main(void)
 	RUN(rtc_registers);
 	RUN(host_names);
 	RUN(channel_messages);
+	RUN(channel_put_back_loses_nothing);
 	RUN(channel_stream);
 	RUN(elf_good);
 	RUN(elf_of_another_version_is_refused);

@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
 func main() {
 	modes := map[string]func(args []string) error{"cwd": cwd, "cat": cat, "files": files,
 		"export": export, "exit": exit,
-		"nil": dereference, "panic": throw, "zone": zone, "executable": executable}
+		"nil": dereference, "panic": throw, "zone": zone, "executable": executable,
+		"flood": flood}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "goprobe: which mode?")
 		os.Exit(3)
@@ -27,6 +29,16 @@ func cwd([]string) error {
 	dir, err := os.Getwd()
 	fmt.Println(dir)
 	return err
+}
+
+// flood writes until it is ended, with nothing but the runtime's own threads beside.
+func flood([]string) error {
+	block := []byte(strings.Repeat("x", 1<<16))
+	for {
+		if _, err := os.Stdout.Write(block); err != nil {
+			return err
+		}
+	}
 }
 
 func cat([]string) error {

@@ -20,7 +20,8 @@ import (
 // less.
 const maxPayload = 1 << 20
 
-const headerBytes = 8
+// HeaderBytes come before each payload.
+const HeaderBytes = 8
 
 // Message is one message; Payload is valid until the next Read.
 type Message struct {
@@ -39,7 +40,7 @@ func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
 
 // Read returns the next message. io.EOF means that the stream ended between messages.
 func (r *Reader) Read() (Message, error) {
-	var header [headerBytes]byte
+	var header [HeaderBytes]byte
 	if _, err := io.ReadFull(r.r, header[:]); err != nil {
 		return Message{}, err
 	}
@@ -72,7 +73,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Write sends one message in a single write, so that messages of several senders never mix.
 func (w *Writer) Write(kind uint8, payload []byte) error {
-	message := make([]byte, headerBytes, headerBytes+len(payload))
+	message := make([]byte, HeaderBytes, HeaderBytes+len(payload))
 	message[0] = kind
 	binary.LittleEndian.PutUint32(message[4:], uint32(len(payload)))
 	w.mu.Lock()
@@ -81,15 +82,26 @@ func (w *Writer) Write(kind uint8, payload []byte) error {
 	return err
 }
 
-// stdinChunk keeps single messages small, so that a key press does not wait behind much input.
+// stdinChunk keeps single messages small: what has been read is sent, whatever the credit is for.
 const stdinChunk = 4096
 
-// ForwardStdin sends all of r and then the end of file. It returns when r ends or the machine does.
-func (w *Writer) ForwardStdin(r io.Reader) error {
+// ForwardStdin sends all of r as credit allows (nil: at once), and then the end of file. So input
+// that the machine does not read yet stays on this side, and keys do not wait behind it. It returns
+// when r ends or the machine does.
+func (w *Writer) ForwardStdin(r io.Reader, credit *Credit) error {
 	buffer := make([]byte, stdinChunk)
 	for r != nil {
-		n, err := r.Read(buffer)
+		room := len(buffer)
+		if credit != nil {
+			if room = credit.Wait(room); room == 0 {
+				return io.ErrClosedPipe
+			}
+		}
+		n, err := r.Read(buffer[:room])
 		if n > 0 {
+			if credit != nil {
+				credit.Take(n)
+			}
 			if err := w.Write(uint8(abi.HostMessageStdin), buffer[:n]); err != nil {
 				return err
 			}
@@ -104,8 +116,22 @@ func (w *Writer) ForwardStdin(r io.Reader) error {
 // Input is what ForwardStdin sends, for a machine that gets it in memory.
 func Input(stdin []byte) []byte {
 	var messages bytes.Buffer
-	NewWriter(&messages).ForwardStdin(bytes.NewReader(stdin)) // a buffer takes everything
+	// a buffer takes everything
+	NewWriter(&messages).ForwardStdin(bytes.NewReader(stdin), nil)
 	return messages.Bytes()
+}
+
+// SendCredit lets the machine send so many bytes more of what its window is about.
+func (w *Writer) SendCredit(n uint32) error {
+	return w.Write(uint8(abi.HostMessageCredit), binary.LittleEndian.AppendUint32(nil, n))
+}
+
+// DecodeCredit reads a credit message's payload.
+func DecodeCredit(payload []byte) (uint32, error) {
+	if len(payload) != 4 {
+		return 0, fmt.Errorf("credit message of %d bytes", len(payload))
+	}
+	return binary.LittleEndian.Uint32(payload), nil
 }
 
 // SendKey presses one of the console's keys: interrupt, quit or terminate (a NotificationKind).

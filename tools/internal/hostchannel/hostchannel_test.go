@@ -15,7 +15,7 @@ func TestFramesBothWays(t *testing.T) {
 	var wire bytes.Buffer
 	w := NewWriter(&wire)
 	input := strings.Repeat("0123456789", 1000)
-	if err := w.ForwardStdin(strings.NewReader(input)); err != nil {
+	if err := w.ForwardStdin(strings.NewReader(input), nil); err != nil {
 		t.Fatal(err)
 	}
 	w.SendKey(uint8(abi.NotificationKindInterrupt))

@@ -52,24 +52,43 @@ func (m *fakeMachine) echo() {
 		if err != nil || int(f.Type) == abi.HostMessageStdinEnd {
 			break
 		}
-		m.out.Write(uint8(abi.HostMessageStdout), f.Payload)
+		if int(f.Type) == abi.HostMessageStdin {
+			m.out.Write(uint8(abi.HostMessageStdout), f.Payload)
+			m.out.SendCredit(uint32(len(f.Payload)))
+		}
 	}
 	m.out.Write(uint8(abi.HostMessageStderr), []byte("err"))
 	m.exit(0, 7, 1)
 }
 
-// awaitKey ends with the key's kind.
-func (m *fakeMachine) awaitKey() {
-	for {
+// fakeWindow is how much standard input the fake machine asks for.
+const fakeWindow = 10000
+
+// awaitKey ends with the key's kind as its code, or 99 when it gets more input than it asked for.
+// flood: it writes as much as it may meanwhile.
+func (m *fakeMachine) awaitKey(flood bool) {
+	block := bytes.Repeat([]byte("0123456789abcdef"), 256)
+	input, credit := 0, int64(0)
+	for input <= fakeWindow {
 		f, err := m.in.Read()
 		if err != nil {
 			return
 		}
-		if int(f.Type) == abi.HostMessageKey {
+		switch int(f.Type) {
+		case abi.HostMessageKey:
 			m.exit(0, int32(f.Payload[0]), 1)
 			return
+		case abi.HostMessageStdin:
+			input += len(f.Payload)
+		case abi.HostMessageCredit:
+			n, _ := hostchannel.DecodeCredit(f.Payload)
+			credit += int64(n)
+		}
+		for ; flood && credit > 0; credit -= int64(hostchannel.HeaderBytes + len(block)) {
+			m.out.Write(uint8(abi.HostMessageStdout), block)
 		}
 	}
+	m.exit(0, 99, 1)
 }
 
 func playMachine(role string) {
@@ -80,7 +99,7 @@ func playMachine(role string) {
 		os.Exit(1)
 	}
 	if role != "garbage" {
-		m.out.Write(uint8(abi.HostMessageNone), nil)
+		m.out.SendCredit(fakeWindow)
 	}
 	switch role {
 	case "echo":
@@ -111,8 +130,8 @@ func playMachine(role string) {
 	case "garbage":
 		os.Stdout.WriteString("SeaBIOS (version 1)\r\n")
 		time.Sleep(time.Minute)
-	case "key":
-		m.awaitKey()
+	case "key", "flood":
+		m.awaitKey(role == "flood")
 	}
 }
 
@@ -204,14 +223,79 @@ func TestEndings(t *testing.T) {
 }
 
 func TestKeysPassBlockedInput(t *testing.T) {
-	keys := make(chan uint8, 1)
-	keys <- uint8(abi.NotificationKindQuit)
 	never, writer := io.Pipe()
 	defer writer.Close()
-	if o := runFake(t, t.Context(), "key", Guest{Stdin: never, Keys: keys}); !o.Finished() ||
-		int(o.Programs[0].Code) != abi.NotificationKindQuit {
+	for name, stdin := range map[string]io.Reader{"none": never, "endless": endless{}} {
+		keys := make(chan uint8, 1)
+		time.AfterFunc(100*time.Millisecond, func() {
+			keys <- uint8(abi.NotificationKindQuit)
+		})
+		if o := runFake(t, t.Context(), "key", Guest{Stdin: stdin,
+			Keys: keys}); !o.Finished() || int(o.Programs[0].Code) !=
+			abi.NotificationKindQuit {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+}
+
+// endless is more input than any pipe holds.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// gate is a reader of output that takes nothing until it is opened.
+type gate struct {
+	open  chan struct{}
+	bytes int
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.open
+	g.bytes += len(p)
+	return len(p), nil
+}
+
+// A machine whose output nobody reads is not held up, takes keys, and has written no more than its
+// window.
+func TestKeysPassUnreadOutput(t *testing.T) {
+	keys := make(chan uint8, 1)
+	out := &gate{open: make(chan struct{})}
+	time.AfterFunc(100*time.Millisecond, func() { keys <- uint8(abi.NotificationKindQuit) })
+	time.AfterFunc(time.Second, func() { close(out.open) })
+	o := runFake(t, t.Context(), "flood", Guest{Stdout: out, Keys: keys})
+	if !o.Finished() || int(o.Programs[0].Code) != abi.NotificationKindQuit ||
+		o.Stopped != nil {
 		t.Errorf("%+v", o)
 	}
+	if out.bytes < outputWindow/2 || out.bytes > outputWindow+1<<16 {
+		t.Errorf("%d bytes of output for a window of %d", out.bytes, outputWindow)
+	}
+}
+
+// Output flows on while it is read, far beyond the window.
+func TestWindowIsRenewed(t *testing.T) {
+	keys := make(chan uint8, 1)
+	out := &gate{open: make(chan struct{})}
+	close(out.open)
+	time.AfterFunc(500*time.Millisecond, func() { keys <- uint8(abi.NotificationKindQuit) })
+	o := runFake(t, t.Context(), "flood", Guest{Stdout: out, Keys: keys})
+	if !o.Finished() || out.bytes < 4*outputWindow {
+		t.Errorf("%d bytes, %+v", out.bytes, o)
+	}
+}
+
+// A machine that is ended does not wait for a reader that never comes.
+func TestStuckOutputIsDropped(t *testing.T) {
+	limit := errors.New("limit")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, limit)
+	defer cancel()
+	out := &gate{open: make(chan struct{})}
+	start := time.Now()
+	o := runFake(t, ctx, "flood", Guest{Stdout: out})
+	if o.Stopped != limit || time.Since(start) > 10*time.Second {
+		t.Errorf("%+v after %v", o, time.Since(start))
+	}
+	close(out.open)
 }
 
 func TestParseMemory(t *testing.T) {

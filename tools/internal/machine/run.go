@@ -72,10 +72,13 @@ var ErrNoPowerOff = errors.New("the machine did not power off")
 // run is one machine while it exists.
 type run struct {
 	guest   Guest
-	channel *hostchannel.Writer
+	channel *hostchannel.Writer // nil: nothing can be sent
+	input   *hostchannel.Credit // how much standard input the machine takes
+	inbox   *inbox
+	read    uint32 // bytes passed on that the machine has not been told of
 	stop    context.CancelCauseFunc
 
-	// guards outcome.Log, outcome.Panicked and the timer, which log and messages both touch
+	// guards outcome.Log, outcome.Panicked, outcome.Programs and the timer
 	mu      sync.Mutex
 	outcome Outcome
 	timer   *time.Timer
@@ -103,7 +106,7 @@ func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outc
 	// ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r := &run{guest: guest, stop: stop, faults: map[uint32]*hostchannel.Fault{},
-		began: make(chan struct{})}
+		began: make(chan struct{}), input: hostchannel.NewCredit(), inbox: newInbox()}
 	r.setBegan = sync.OnceFunc(func() { close(r.began) })
 	start := time.Now()
 	var err error
@@ -141,7 +144,8 @@ func (r *run) runOnPipes(ctx context.Context, cmd *exec.Cmd) error {
 	r.channel = hostchannel.NewWriter(stdin)
 	go r.keepBlocking(channel)
 	go r.sendInput(ctx)
-	r.receive(stdout, stderr, func() {})
+	r.receive(ctx, stdout, stderr, func() {})
+	r.input.Close()
 	return cmd.Wait()
 }
 
@@ -163,7 +167,7 @@ func (r *run) runOnFile(ctx context.Context, cmd *exec.Cmd) error {
 	}
 	channel.process = cmd.Process
 	// The end of QEMU's standard error is the end of QEMU.
-	r.receive(channel, stderr, func() { channel.ended.Store(true) })
+	r.receive(ctx, channel, stderr, func() { channel.ended.Store(true) })
 	return cmd.Wait()
 }
 
@@ -196,7 +200,8 @@ func (r *run) keepBlocking(channel *os.File) {
 // serial port would lose what is sent before.
 func (r *run) sendInput(ctx context.Context) {
 	<-r.began
-	go r.channel.ForwardStdin(r.guest.Stdin)
+	r.channel.SendCredit(outputWindow)
+	go r.channel.ForwardStdin(r.guest.Stdin, r.input)
 	for {
 		select {
 		case kind := <-r.guest.Keys:
@@ -207,25 +212,87 @@ func (r *run) sendInput(ctx context.Context) {
 	}
 }
 
-// receive handles what comes from the machine until both streams have ended.
-func (r *run) receive(stdout, stderr io.Reader, logEnded func()) {
+// receive takes what comes from the machine until both streams have ended, and returns when it has
+// been passed on. After ctx has ended, its readers have a moment for each item.
+func (r *run) receive(ctx context.Context, stdout, stderr io.Reader, logEnded func()) {
 	var streams sync.WaitGroup
-	streams.Add(2)
-	go func() {
-		defer streams.Done()
+	streams.Go(func() {
 		r.readLog(stderr)
 		r.setBegan()
 		logEnded()
-	}()
-	go func() {
-		defer streams.Done()
+	})
+	streams.Go(func() {
 		if err := r.readFrames(bufio.NewReaderSize(stdout, 1<<16)); err != nil {
 			r.stop(err)
 			// QEMU must not block on a full pipe while it is being ended
 			io.Copy(io.Discard, stdout)
 		}
+	})
+	passedOn := make(chan struct{})
+	go func() {
+		defer close(passedOn)
+		r.passOn()
 	}()
+	go r.dropWhenStuck(ctx, passedOn)
 	streams.Wait()
+	r.inbox.close()
+	select {
+	case <-passedOn:
+	case <-r.inbox.dropped:
+	}
+}
+
+// passOnPatience is how long an item of a stopped machine waits for its reader.
+const passOnPatience = time.Second
+
+// dropWhenStuck gives up what is not taken any more once the machine is being ended.
+func (r *run) dropWhenStuck(ctx context.Context, passedOn <-chan struct{}) {
+	select {
+	case <-passedOn:
+		return
+	case <-ctx.Done():
+	}
+	for seen := -1; seen != r.inbox.progress(); {
+		seen = r.inbox.progress()
+		select {
+		case <-passedOn:
+			return
+		case <-time.After(passOnPatience):
+		}
+	}
+	r.inbox.drop()
+}
+
+// passOn acts on what has come, in its order.
+func (r *run) passOn() {
+	for {
+		i, ok := r.inbox.take()
+		if !ok {
+			return
+		}
+		if i.isLog {
+			fmt.Fprintln(r.guest.Log, i.log)
+			continue
+		}
+		if err := r.handle(i.message); err != nil {
+			r.stop(err)
+			r.inbox.drop()
+			return
+		}
+		r.grant(i.message)
+	}
+}
+
+// grant lets the machine send as much again as has been passed on, in portions.
+func (r *run) grant(message hostchannel.Message) {
+	if r.channel == nil || !isBulk(message.Type) {
+		return
+	}
+	r.read += hostchannel.HeaderBytes + uint32(len(message.Payload))
+	if r.read >= outputStep {
+		r.channel.SendCredit(r.read)
+		r.read = 0
+	}
 }
 
 func (r *run) finish(ctx context.Context, err error, start time.Time) *Outcome {
@@ -276,7 +343,7 @@ func (r *run) logLine(line string) {
 	r.outcome.Panicked = r.outcome.Panicked || panicked
 	r.mu.Unlock()
 	if r.guest.Log != nil {
-		fmt.Fprintln(r.guest.Log, line)
+		r.inbox.put(item{isLog: true, log: line})
 	}
 	if panicked {
 		r.endSoon()
@@ -300,12 +367,29 @@ func (r *run) readFrames(stream io.Reader) error {
 			if r.guest.Message != nil {
 				r.guest.Message(message)
 			}
-			err = r.handle(message)
+			err = r.sort(message)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// sort acts at once on what must not wait behind output, and keeps the rest for passOn.
+func (r *run) sort(message hostchannel.Message) error {
+	switch int(message.Type) {
+	case abi.HostMessageCredit:
+		credit, err := hostchannel.DecodeCredit(message.Payload)
+		r.input.Add(credit)
+		return err
+	case abi.HostMessageLog:
+		for line := range strings.Lines(string(message.Payload)) {
+			r.logLine(strings.TrimRight(line, "\r\n"))
+		}
+	default:
+		r.inbox.put(item{message: message})
+	}
+	return nil
 }
 
 func (r *run) handle(message hostchannel.Message) error {
@@ -318,10 +402,6 @@ func (r *run) handle(message hostchannel.Message) error {
 		return write(r.guest.Stderr, message.Payload)
 	case abi.HostMessageTrace, abi.HostMessageStats:
 		return write(r.guest.Notes, message.Payload)
-	case abi.HostMessageLog:
-		for line := range strings.Lines(string(message.Payload)) {
-			r.logLine(strings.TrimRight(line, "\r\n"))
-		}
 	case abi.HostMessageFile:
 		file, err := hostchannel.DecodeFile(message.Payload)
 		if err == nil && r.guest.File != nil {
@@ -340,7 +420,6 @@ func (r *run) handle(message hostchannel.Message) error {
 	default:
 		return fmt.Errorf("the machine sent a message of unknown type %d", message.Type)
 	}
-	return nil
 }
 
 func write(w io.Writer, data []byte) error {
@@ -362,7 +441,9 @@ func (r *run) programEnded(payload []byte) error {
 	}
 	end := ProgramEnd{record, r.faults[record.Program]}
 	delete(r.faults, record.Program)
+	r.mu.Lock()
 	r.outcome.Programs = append(r.outcome.Programs, end)
+	r.mu.Unlock()
 	if r.guest.Ended != nil {
 		r.guest.Ended(end)
 	}

@@ -69,6 +69,10 @@ func (s *suite) toolSteps() ([]step, error) {
 			run: func(ctx context.Context) []check {
 				return s.signalCases(ctx, probe)
 			}},
+		{name: "tool/stalled", cpus: 2,
+			run: func(ctx context.Context) []check {
+				return s.stalledChecks(ctx, probe, goProbe)
+			}},
 		{name: "tool/go", cpus: 1,
 			run: func(ctx context.Context) []check { return s.goCases(ctx, goProbe) }},
 		{name: "tool/dry-run", cpus: 1,
