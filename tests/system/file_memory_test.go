@@ -4,11 +4,13 @@ package system
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"testing"
 
 	"capos.dev/tests/system/internal/abi"
@@ -89,5 +91,68 @@ func TestRandomFileContents(t *testing.T) {
 				t.Fatalf("step %d: other bytes at %d", step, at)
 			}
 		}
+	}
+}
+
+const seekData, seekHole = 3, 4
+
+// The blocks of a file are those that it stores, and seeking finds them.
+func TestHoles(t *testing.T) {
+	f := create(t, "holes")
+	blocks := func() int64 {
+		return must[os.FileInfo](t)(f.Stat()).Sys().(*syscall.Stat_t).Blocks
+	}
+	const size, page = 1 << 40, 4096
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	if n := blocks(); n != 0 {
+		t.Errorf("%d blocks of nothing", n)
+	}
+	// Two bytes in one chunk, and a run of pages across the border of two others.
+	must[int](t)(f.WriteAt([]byte("x"), 5*page+7))
+	must[int](t)(f.WriteAt([]byte("x"), 9*page))
+	must[int](t)(f.WriteAt(make([]byte, 8*page), size/2-4*page))
+	if n := blocks(); n != 10*page/512 {
+		t.Errorf("%d blocks of 10 pages", n)
+	}
+	for _, c := range []struct {
+		whence     int
+		from, want int64
+	}{
+		{seekHole, 0, 0}, {seekData, 0, 5 * page}, {seekData, 5*page + 100, 5*page + 100},
+		{seekHole, 5*page + 100, 6 * page}, {seekData, 6 * page, 9 * page},
+		{seekData, 10 * page, size/2 - 4*page},
+		{seekHole, size/2 - 3*page, size/2 + 4*page}, {seekData, size/2 + 4*page, -1},
+		{seekHole, size - 1, size - 1}, {seekHole, size, -1}, {seekData, size, -1},
+		{seekData, -1, -1},
+	} {
+		got, err := f.Seek(c.from, c.whence)
+		if c.want < 0 {
+			if !errors.Is(err, syscall.ENXIO) {
+				t.Errorf("%+v: %d %v", c, got, err)
+			}
+		} else if now, _ := f.Seek(0, 1); got != c.want || now != c.want || err != nil {
+			t.Errorf("%+v: %d %v, now at %d", c, got, err, now)
+		}
+	}
+	if err := f.Truncate(6 * page); err != nil || blocks() != page/512 {
+		t.Error(err, blocks())
+	}
+}
+
+// A file of the boot image is stored up to its end.
+func TestNoHolesInTheBootImage(t *testing.T) {
+	f := must[*os.File](t)(os.Open("file_memory_test.go"))
+	defer f.Close()
+	info := must[os.FileInfo](t)(f.Stat())
+	if n := info.Sys().(*syscall.Stat_t).Blocks; n != (info.Size()+511)/512 {
+		t.Errorf("%d blocks of %d bytes", n, info.Size())
+	}
+	if at, err := f.Seek(10, seekData); at != 10 || err != nil {
+		t.Error(at, err)
+	}
+	if at, err := f.Seek(10, seekHole); at != info.Size() || err != nil {
+		t.Error(at, info.Size(), err)
 	}
 }

@@ -215,3 +215,67 @@ func (c *chunk) cut(within int) {
 		clear(c.bytes()[within : kept*abiPageSize])
 	}
 }
+
+// ---- holes
+// ------------------------------------------------------------------------------------------
+
+// stored returns how many bytes of memory and of the boot image the file takes.
+func (c *content) stored() (total int64) {
+	own := 0
+	overlaid := 0 // pages of the backing that are not read any more
+	backed := (int64(len(c.backing)) + abiPageSize - 1) / abiPageSize
+	for i := range c.chunks {
+		present := c.chunks[i].present
+		own += bits.OnesCount16(present)
+		if under := backed - c.chunks[i].number*chunkPages; under > 0 {
+			overlaid += bits.OnesCount16(present & pagesFrom(0, int(min(under,
+				chunkPages))))
+		}
+	}
+	if overlaid == 0 {
+		return int64(own)*abiPageSize + int64(len(c.backing))
+	}
+	return (int64(own-overlaid) + backed) * abiPageSize
+}
+
+// nextData returns the first offset from the given one on at which bytes are stored, the size if
+// there is none.
+func (c *content) nextData(offset int64) int64 {
+	if offset < int64(len(c.backing)) {
+		return offset
+	}
+	i, _ := c.find(offset / chunkSize)
+	for ; i < len(c.chunks); i++ {
+		start := c.chunks[i].number * chunkSize
+		first := int(max(offset-start, 0) / abiPageSize)
+		if present := c.chunks[i].present >> first; present != 0 {
+			page := first + bits.TrailingZeros16(present)
+			return min(max(offset, start+int64(page)*abiPageSize), c.size)
+		}
+	}
+	return c.size
+}
+
+// nextHole returns the first offset from the given one on at which nothing is stored; the end of
+// the file is one.
+func (c *content) nextHole(offset int64) int64 {
+	if backed := int64(len(c.backing)); offset < backed {
+		offset = (backed + abiPageSize - 1) &^ (abiPageSize - 1)
+	}
+	for offset < c.size {
+		i, found := c.find(offset / chunkSize)
+		if !found {
+			return offset
+		}
+		first := int(offset%chunkSize) / abiPageSize
+		run := bits.TrailingZeros16(^(c.chunks[i].present >> first))
+		if run == 0 {
+			return offset
+		}
+		offset = c.chunks[i].number*chunkSize + int64(first+run)*abiPageSize
+		if first+run < chunkPages {
+			break
+		}
+	}
+	return min(offset, c.size)
+}

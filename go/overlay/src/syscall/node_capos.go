@@ -118,7 +118,9 @@ func (n *node) stat(st *Stat_t) {
 		Atim: NsecToTimespec(n.accessed), Mtim: NsecToTimespec(
 			n.modified), Ctim: NsecToTimespec(n.changed),
 	}
-	st.Blocks = (st.Size + 511) / 512
+	if st.Blocks = (st.Size + 511) / 512; n.content != nil {
+		st.Blocks = (n.content.stored() + 511) / 512
+	}
 }
 
 // ---- directories

@@ -122,8 +122,36 @@ func (f *treeFile) truncate(length int64) Errno {
 	return 0
 }
 
+// What whence means beyond 0 to 2, by the numbers that programs know.
+const (
+	seekData = 3
+	seekHole = 4
+)
+
 func (f *treeFile) seek(offset int64, whence int) (int64, Errno) {
+	if whence == seekData || whence == seekHole {
+		return f.seekStored(offset, whence)
+	}
 	return f.at.seek(f.node, offset, whence)
+}
+
+// seekStored goes to the next bytes from an offset on that are stored, or to the next hole.
+func (f *treeFile) seekStored(offset int64, whence int) (int64, Errno) {
+	f.at.use.Lock()
+	defer f.at.use.Unlock()
+	lockTree()
+	defer tree.Unlock()
+	c := f.node.content
+	if offset < 0 || offset >= c.size {
+		return 0, ENXIO
+	}
+	if whence == seekHole {
+		offset = c.nextHole(offset)
+	} else if offset = c.nextData(offset); offset == c.size {
+		return 0, ENXIO
+	}
+	f.at.offset = offset
+	return offset, 0
 }
 
 func (f *treeFile) sync() Errno     { return 0 }
