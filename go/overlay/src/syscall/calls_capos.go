@@ -29,6 +29,7 @@ func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_raise(sig uint32)
+func runtime_brokenPipe()
 func runtime_fillRandom(b []byte) bool
 func runtime_hasWrites() bool
 func runtime_takeWrites(take func(fd int, data []byte))

@@ -44,7 +44,11 @@ func Write(fd int, p []byte) (n int, err error) {
 	if e != 0 {
 		return -1, e
 	}
-	return counted(f.write(p, flags))
+	n, e = f.write(p, flags)
+	if e == EPIPE {
+		runtime_brokenPipe()
+	}
+	return counted(n, e)
 }
 
 func Pread(fd int, p []byte, offset int64) (n int, err error) {

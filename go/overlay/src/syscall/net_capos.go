@@ -65,9 +65,10 @@ const (
 	SHUT_WR   = 1
 	SHUT_RDWR = 2
 
-	MSG_PEEK   = 2
-	MSG_CTRUNC = 8
-	MSG_TRUNC  = 0x20
+	MSG_PEEK     = 2
+	MSG_CTRUNC   = 8
+	MSG_TRUNC    = 0x20
+	MSG_NOSIGNAL = 0x4000
 
 	SOMAXCONN = 4096
 
@@ -413,7 +414,7 @@ func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvfla
 }
 
 // sendMessage sends bytes and files, which belong to the receiver if there is no error.
-func sendMessage(fd int, p []byte, files []*description, sa Sockaddr) (int, error) {
+func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int) (int, error) {
 	s, openFlags, e := socketOf(fd)
 	if e != 0 {
 		return -1, e
@@ -424,7 +425,11 @@ func sendMessage(fd int, p []byte, files []*description, sa Sockaddr) (int, erro
 			return -1, e
 		}
 	}
-	return counted(s.send(o, blocks(openFlags)))
+	n, e := s.send(o, blocks(openFlags))
+	if e == EPIPE && flags&MSG_NOSIGNAL == 0 {
+		runtime_brokenPipe()
+	}
+	return counted(n, e)
 }
 
 func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
@@ -456,7 +461,7 @@ func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Soc
 }
 
 func Sendto(fd int, p []byte, flags int, to Sockaddr) error {
-	_, err := sendMessage(fd, p, nil, to)
+	_, err := sendMessage(fd, p, nil, to, flags)
 	return err
 }
 
@@ -469,7 +474,7 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 // open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
 	if len(oob) == 0 {
-		return sendMessage(fd, p, nil, to)
+		return sendMessage(fd, p, nil, to, flags)
 	}
 	files, err := filesToSend(fd, oob)
 	if err != nil {
@@ -479,7 +484,7 @@ func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) 
 	if empty {
 		p = []byte{0} // a stream has no empty messages, so a byte goes with the descriptors
 	}
-	n, err = sendMessage(fd, p, files, to)
+	n, err = sendMessage(fd, p, files, to, flags)
 	switch {
 	case err != nil:
 		letGoAll(files)
