@@ -6,6 +6,7 @@
 package net
 
 import (
+	"internal/stringslite"
 	"os"
 	"syscall"
 	"time"
@@ -122,4 +123,21 @@ func setKeepAliveCount(fd *netFD, n int) error {
 		n = defaultTCPKeepAliveCount
 	}
 	return setKeepAliveOption(fd, syscall.TCP_KEEPCNT, n)
+}
+
+// ---- names
+// ------------------------------------------------------------------------------------------
+
+// A lookup without a configured server asks this machine, where a program may have one of its own.
+// When there is none, that is what the error says.
+func init() {
+	explainDNSError = func(conf *dnsConfig, name string, err error) error {
+		e, ok := err.(*DNSError)
+		if !ok || len(conf.servers) == 0 || &conf.servers[0] != &defaultNS[0] ||
+			!stringslite.HasSuffix(e.Err, syscall.ECONNREFUSED.Error()) {
+			return err
+		}
+		return &DNSError{Err: "no DNS server is configured (/etc/resolv.conf names none)",
+			Name: name, IsTemporary: e.IsTemporary}
+	}
 }
