@@ -315,3 +315,48 @@ func TestExport(t *testing.T) {
 		}
 	}
 }
+
+// A program can keep the report of its crash: in a file that standard error was made, or that it
+// named as the crash output. The host has the file although nothing closed it.
+func TestCrashLog(t *testing.T) {
+	for _, c := range []struct {
+		place, end string
+		status     int
+		log        []string // in this order
+	}{
+		{"stderr", "panic", 2, []string{"first\n", "written\n", "printed\n",
+			"panic: the last words", "main.crashLog", "main.go:"}},
+		{"stderr", "throw", 2, []string{"first\n", "written\n", "printed\n",
+			"fatal error: all goroutines are asleep", "main.crashLog"}},
+		{"stderr", "signal", 143, []string{"first\n", "written\n", "printed\n"}},
+		{"stderr", "exit", 3, []string{"first\n", "written\n", "printed\n"}},
+		{"output", "panic", 2, []string{"first\n", "panic: the last words",
+			"main.crashLog"}},
+	} {
+		dir := t.TempDir()
+		s := start(t, "-o", "/out/:"+dir+"/", mustProbe(t), "crash-log", "/out/log",
+			c.place, c.end)
+		status, _ := s.end()
+		log, err := os.ReadFile(filepath.Join(dir, "log"))
+		rest := string(log)
+		for _, part := range c.log {
+			_, after, found := strings.Cut(rest, part)
+			if !found {
+				t.Errorf("%s, %s: no %q in %q: %v", c.place, c.end, part, log, err)
+				break
+			}
+			rest = after
+		}
+		if status != c.status {
+			t.Errorf("%s, %s: status %d", c.place, c.end, status)
+		}
+		console := s.stderr.String()
+		if got := strings.Contains(console, "written"); got != (c.place == "output") {
+			t.Errorf("%s, %s: standard error is %q", c.place, c.end, console)
+		}
+		report := strings.Contains(console, "last words")
+		if report != (c.place == "output" && c.end == "panic") {
+			t.Errorf("%s, %s: standard error is %q", c.place, c.end, console)
+		}
+	}
+}

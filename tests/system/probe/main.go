@@ -27,7 +27,7 @@ var modes = map[string]func(args []string){
 	"nil":   dereferenceNil,
 	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep,
 	"random": random, "churn": churn, "export": export,
-	"fill": fill,
+	"fill": fill, "crash-log": crashLog,
 }
 
 func main() {
@@ -306,4 +306,31 @@ func fillWithNames(dir string) (count int) {
 func must1[T any](value T, err error) T {
 	must(err)
 	return value
+}
+
+// crashLog ends in the way that the third argument says, after it made a file the place for the
+// report: standard error itself, or the crash output. What is written and printed before belongs
+// to standard error.
+func crashLog(args []string) {
+	path, place, end := args[0], args[1], args[2]
+	f := file(os.Create(path))
+	must1(f.WriteString("first\n"))
+	if place == "stderr" {
+		must(syscall.Dup2(int(f.Fd()), 2))
+	} else {
+		must(debug.SetCrashOutput(f, debug.CrashOptions{}))
+	}
+	fmt.Fprintln(os.Stderr, "written")
+	println("printed")
+	switch end {
+	case "panic":
+		panic("the last words")
+	case "throw":
+		<-make(chan int) // deadlock
+	case "signal":
+		must(syscall.Kill(os.Getpid(), syscall.SIGTERM))
+		time.Sleep(time.Minute)
+	case "exit":
+		os.Exit(3)
+	}
 }

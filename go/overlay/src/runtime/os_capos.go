@@ -78,6 +78,7 @@ func findCapabilities() {
 			*slot = entry.cap
 		}
 	}
+	textConsoles[1], textConsoles[2] = caps.stdout, caps.stderr
 }
 
 // nameIs serves the generated look-up.

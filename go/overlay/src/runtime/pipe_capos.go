@@ -3,9 +3,8 @@
 // Open files belong to package syscall. The common runtime code, however, has its own small set of
 // calls on descriptors, which must work where no Go code may: in a notification handler, or between
 // entersyscall and exitsyscall. Besides the console's streams (write1) they know pipes of one
-// reader and one writer, kept here in static memory. What they write to any other descriptor (a
-// heap dump) is put aside in memory of its own, and package syscall takes it when it next looks at
-// its table. A write of the text of a crash fails, because no Go code runs after it.
+// reader and one writer, kept here in static memory. output_capos.go says what becomes of what they
+// write to any other descriptor.
 
 //go:build capos
 
@@ -98,6 +97,9 @@ func readDescriptor(fd int32, buf unsafe.Pointer, n int32) int32 {
 //go:nosplit
 func writeDescriptor(fd uintptr, buf unsafe.Pointer, n int32) int32 {
 	if fd < signalPipeFirst && n > 0 {
+		if panicking.Load() > 0 {
+			return writeReport(int32(fd), buf, n)
+		}
 		return setAside(int32(fd), buf, n)
 	}
 	p, end := signalPipeOf(int32(fd))
@@ -147,55 +149,3 @@ func fcntl(fd, cmd, arg int32) (ret int32, errno int32) {
 	}
 	return 0, 0
 }
-
-// ---- writes for package syscall
-// ------------------------------------------------------------------------------------------
-
-// A pendingWrite is followed by its bytes, in memory mapped for it.
-type pendingWrite struct {
-	next uintptr
-	fd   int32
-	size int32
-}
-
-var pendingWrites atomic.Uintptr // the newest
-
-//go:nosplit
-func setAside(fd int32, buf unsafe.Pointer, n int32) int32 {
-	if panicking.Load() > 0 {
-		return -_EBADF
-	}
-	w := (*pendingWrite)(sysAllocOS(unsafe.Sizeof(pendingWrite{})+uintptr(n), ""))
-	if w == nil {
-		return -_ENOMEM
-	}
-	w.fd, w.size = fd, n
-	memmove(add(unsafe.Pointer(w), unsafe.Sizeof(*w)), buf, uintptr(n))
-	for {
-		w.next = pendingWrites.Load()
-		if pendingWrites.CompareAndSwap(w.next, uintptr(unsafe.Pointer(w))) {
-			return n
-		}
-	}
-}
-
-// syscall_takeWrites gives away what was put aside, oldest first.
-//
-//go:linkname syscall_takeWrites syscall.runtime_takeWrites
-func syscall_takeWrites(take func(fd int, data []byte)) {
-	var oldest uintptr
-	for newest := pendingWrites.Swap(0); newest != 0; {
-		w := (*pendingWrite)(unsafe.Pointer(newest))
-		newest, w.next, oldest = w.next, oldest, newest
-	}
-	for oldest != 0 {
-		w := (*pendingWrite)(unsafe.Pointer(oldest))
-		oldest = w.next
-		take(int(w.fd), unsafe.Slice((*byte)(add(unsafe.Pointer(w), unsafe.Sizeof(*w))),
-			w.size))
-		sysFreeOS(unsafe.Pointer(w), unsafe.Sizeof(*w)+uintptr(w.size))
-	}
-}
-
-//go:linkname syscall_hasWrites syscall.runtime_hasWrites
-func syscall_hasWrites() bool { return pendingWrites.Load() != 0 }

@@ -324,6 +324,7 @@ func sendSignal(mp *m, sig uint32) {
 		return
 	case _SIG_DFL:
 		if sigtable[sig].flags&_SigIgn == 0 {
+			flushText()
 			exit(128 + int32(sig))
 		}
 		return

@@ -76,17 +76,16 @@ fail:
 // func write1(fd uintptr, p unsafe.Pointer, n int32) int32
 // Called by print and by the code that reports crashes: no stack, no allocation, any thread.
 TEXT runtime·write1(SB),NOSPLIT|NOFRAME,$0-28
-	MOVL	runtime·caps+abiCapabilities_stdout(SB), DI
 	MOVQ	fd+0(FP), AX
-	CMPQ	AX, $1
-	JEQ	write
-	MOVL	runtime·caps+abiCapabilities_stderr(SB), DI
 	CMPQ	AX, $2
-	JEQ	write
+	JHI	descriptor
+	LEAQ	runtime·textConsoles(SB), DX
+	MOVL	(DX)(AX*4), DI
+	TESTL	DI, DI
+	JNZ	write
+descriptor:
 	JMP	runtime·writeDescriptor(SB)
 write:
-	TESTL	DI, DI
-	JZ	fail
 	MOVQ	$(const_abiConsoleWrite<<32), CX
 	ORQ	CX, DI
 	MOVQ	p+8(FP), SI

@@ -53,6 +53,7 @@ func init() {
 		d.used.add(fd)
 	}
 	runtime_setPollOpenHook(pollOpen)
+	runtime_setCrashOutputHook(setCrashOutput)
 }
 
 // descriptor returns the description and its flags now, which another descriptor of it may change
@@ -87,6 +88,14 @@ func takeRuntimeWrites() {
 
 // install gives the file the lowest free descriptor that is not below least.
 func install(f *description, least int, closeOnExec bool) (int, Errno) {
+	fd, err := enter(f, least, closeOnExec)
+	if takesText(fd) {
+		publishText(fd)
+	}
+	return fd, err
+}
+
+func enter(f *description, least int, closeOnExec bool) (int, Errno) {
 	d := &descriptors
 	d.Lock()
 	defer d.Unlock()
@@ -137,6 +146,9 @@ func Close(fd int) error {
 	// socket.
 	f.file.forget(fd)
 	f, last := uninstall(fd)
+	if takesText(fd) {
+		publishText(fd)
+	}
 	switch {
 	case f == nil:
 		return EBADF

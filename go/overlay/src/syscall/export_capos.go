@@ -31,7 +31,6 @@ func (f *treeFile) exportNow() Errno {
 		return 0
 	}
 	f.dirty = false
-	name := []byte(f.export[1:])
 	buf := make([]byte, chunkSize)
 	for offset := int64(0); ; {
 		lockTree()
@@ -40,17 +39,23 @@ func (f *treeFile) exportNow() Errno {
 		if n == 0 && offset != 0 {
 			return 0
 		}
-		answer := callBlocking(granted.host, abiHostShareWrite,
-			uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(offset),
-			uintptr(unsafe.Pointer(&buf[0])), uintptr(n))
-		if refused := refusal(answer); refused != 0 {
-			return errnoOf(refused)
+		if err := writeToHost(f.export[1:], buf[:n], offset); err != 0 {
+			return err
 		}
 		offset += int64(n)
 		if n < len(buf) {
 			return 0
 		}
 	}
+}
+
+// writeToHost writes a piece, at most chunkSize bytes, of a file on the host. At offset 0 the file
+// begins anew.
+func writeToHost(name string, p []byte, offset int64) Errno {
+	answer := callBlocking(granted.host, abiHostShareWrite,
+		uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)),
+		uintptr(offset), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return errnoOf(refusal(answer))
 }
 
 // Files still open when the program ends go to the host then.
@@ -131,6 +136,7 @@ func exportAll(files []*treeFile) (first Errno) {
 				f.at.use.Lock()
 				f.export = named.export
 				f.at.use.Unlock()
+				republishText(f)
 			}
 		}
 		if first != 0 {

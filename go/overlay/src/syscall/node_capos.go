@@ -29,6 +29,7 @@ type node struct {
 	accessed, modified, changed int64 // ns since 1970
 
 	content *content   // S_IFREG
+	text    *textFile  // S_IFREG that the runtime writes to
 	dir     *directory // S_IFDIR
 	target  string     // S_IFLNK
 	device  device     // S_IFCHR

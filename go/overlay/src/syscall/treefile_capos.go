@@ -76,13 +76,19 @@ func (f *treeFile) write(p []byte, flags int) (int, Errno) {
 	defer f.at.use.Unlock()
 	n, end, err := f.writeContent(p, f.at.offset, flags)
 	f.at.offset = end
+	if err == 0 {
+		err = f.passOn(p[:n], end)
+	}
 	return n, err
 }
 
 func (f *treeFile) pwrite(p []byte, offset int64, flags int) (int, Errno) {
 	f.at.use.Lock()
 	defer f.at.use.Unlock()
-	n, _, err := f.writeContent(p, offset, flags)
+	n, end, err := f.writeContent(p, offset, flags)
+	if err == 0 {
+		err = f.passOn(p[:n], end)
+	}
 	return n, err
 }
 
@@ -115,10 +121,13 @@ func (f *treeFile) truncate(length int64) Errno {
 	f.at.use.Lock()
 	defer f.at.use.Unlock()
 	lockTree()
-	defer tree.Unlock()
 	f.node.content.truncate(length)
 	f.node.touch()
+	tree.Unlock()
 	f.dirty = true
+	if f.node.text != nil {
+		return f.exportNow()
+	}
 	return 0
 }
 
