@@ -22,6 +22,8 @@ const (
 	stampName = "capos-toolchain"
 	// recipe changes when this program starts to build layers differently from the same inputs.
 	recipe = "1"
+	// portRecipe is the same for the port layer alone.
+	portRecipe = "1"
 )
 
 var (
@@ -73,7 +75,7 @@ func gatherInputs(root, baseVersion string) (*inputs, error) {
 	if err := in.gatherOverlay(root); err != nil {
 		return nil, err
 	}
-	port.add("tools", []byte(in.toolsLayer))
+	port.add("tools", []byte(in.toolsLayer+portRecipe))
 	for _, name := range sortedKeys(in.overlay) {
 		if err := port.addFile(name, in.overlay[name]); err != nil {
 			return nil, err
@@ -355,7 +357,7 @@ func (in *inputs) makePort(tools, dir string) error {
 		}
 	}
 	progress("%d overlay files", len(in.overlay))
-	return nil
+	return generatePortable(dir)
 }
 
 func applyEdits(dir string, edits []edit) error {

@@ -24,7 +24,9 @@ const usage = `usage:
   goport build -o DIR          the same, and put a copy at DIR
   goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and
                                change nothing
-path and build take -base VERSION to try another Go release than ` + defaultBase + `
+  goport names                 list the names of package syscall that portable code uses and the
+                               port lacks
+path, build and names take -base VERSION to try another Go release than ` + defaultBase + `
 `
 
 func main() {
@@ -70,6 +72,12 @@ func run(args []string) error {
 			return err
 		}
 		return replaceTree(dir, *output)
+	case "names":
+		dir, err := buildPort(root, *base)
+		if err != nil {
+			return err
+		}
+		return showNames(os.Stdout, dir)
 	case "edits":
 		return showEdits(root, *check)
 	}

@@ -5,6 +5,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -358,5 +359,16 @@ func TestCrashLog(t *testing.T) {
 		if report != (c.place == "output" && c.end == "panic") {
 			t.Errorf("%s, %s: standard error is %q", c.place, c.end, console)
 		}
+	}
+}
+
+// Package syscall has every name that code for unix systems takes for granted.
+func TestPortableNames(t *testing.T) {
+	mustProbe(t) // has the toolchain built
+	goport := filepath.Join(root(), "build", "tools", "goport")
+	cmd := exec.Command(goport, "names", "-repo", root())
+	cmd.Env = environment()
+	if out, err := cmd.Output(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

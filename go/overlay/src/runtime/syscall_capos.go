@@ -49,14 +49,16 @@ func syscall_raise(sig uint32) {
 	sendSignal(&m0, sig)
 }
 
-// syscall_brokenPipe delivers SIGPIPE to a program that asked to be notified. One that did not hears
-// of the error only, unless the descriptor is that of standard output or error: package os sees to
-// those.
+// syscall_brokenPipe delivers SIGPIPE to a program that asked to be notified. Another hears of the
+// error only, unless the descriptor is that of standard output or error: package os sees to those.
 //
 //go:linkname syscall_brokenPipe syscall.runtime_brokenPipe
 func syscall_brokenPipe() {
 	sigsend(_SIGPIPE)
 }
+
+//go:linkname syscall_sleep syscall.runtime_sleep
+func syscall_sleep(ns int64) { timeSleep(ns) }
 
 // sysrand_fill fills b with random bytes and reports whether the entropy source could. It looks at
 // the stack bound when it is entered, which is where goroutines are preempted that ask again and

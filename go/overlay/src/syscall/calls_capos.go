@@ -30,6 +30,7 @@ func runtime_processID() uint64
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_raise(sig uint32)
 func runtime_brokenPipe()
+func runtime_sleep(ns int64)
 func runtime_fillRandom(b []byte) bool
 func runtime_hasWrites() bool
 func runtime_takeWrites(take func(fd int, data []byte))
@@ -143,10 +144,14 @@ func Kill(pid int, sig Signal) error {
 
 // Getrusage reports CPU time and the most memory the process ever had charged.
 func Getrusage(who int, rusage *Rusage) error {
-	if who != RUSAGE_SELF {
+	*rusage = Rusage{}
+	switch who {
+	case RUSAGE_SELF:
+	case RUSAGE_CHILDREN:
+		return nil
+	default:
 		return EINVAL
 	}
-	*rusage = Rusage{}
 	info := new(abiProcessInfo)
 	if refusal(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
 		unsafe.Sizeof(*info), 0, 0, 0)) == 0 {
@@ -176,7 +181,7 @@ func Getrlimit(resource int, rlim *Rlimit) error {
 
 func Setrlimit(resource int, rlim *Rlimit) error {
 	if resource != RLIMIT_NOFILE {
-		return EPERM
+		return ENOSYS
 	}
 	return result(limitDescriptors(*rlim))
 }
@@ -197,6 +202,7 @@ func setTimeval(sec, usec int64) Timeval { return Timeval{Sec: sec, Usec: usec} 
 type SysProcAttr struct {
 	Chroot     string
 	Credential *Credential
+	Ptrace     bool
 	Setsid     bool
 	Setpgid    bool
 	Setctty    bool
@@ -282,8 +288,6 @@ func RawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errn
 
 func Getpriority(which, who int) (prio int, err error) { return 0, ENOSYS }
 func Setpriority(which, who, prio int) error           { return ENOSYS }
-func Setuid(uid int) error                             { return EPERM }
-func Setgid(gid int) error                             { return EPERM }
 func Tcgetpgrp(fd int) (pgid int, err error)           { return 0, ENOTTY }
 func Tcsetpgrp(fd int, pgid int) error                 { return ENOTTY }
 

@@ -18,6 +18,7 @@ type description struct {
 	file    openFile
 	flags   int // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
 	holders int // descriptors and messages that refer to it; guarded by descriptors
+	locked  int // LOCK_SH or LOCK_EX, by Flock; guarded by fileLocks
 }
 
 // descriptorsMax bounds the numbers: the table is as long as the largest. A program may lower it.
@@ -159,7 +160,12 @@ func Close(fd int) error {
 }
 
 // end is for a description that nothing refers to any more.
-func (f *description) end() Errno { return f.file.close(f.flags & O_ACCMODE) }
+func (f *description) end() Errno {
+	if f.locked != 0 {
+		f.unlock()
+	}
+	return f.file.close(f.flags & O_ACCMODE)
+}
 
 // hold keeps the description of a descriptor open without it and returns it, nil when there is
 // none; letGo is its opposite.

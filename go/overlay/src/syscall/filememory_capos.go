@@ -72,16 +72,21 @@ func allowPages(wanted int) int {
 	return min(wanted, fileMemory.allowance)
 }
 
-// allowNode reports whether there may be another node, and counts it.
-func allowNode() bool {
+// nodesMax returns how many nodes the program may make.
+func nodesMax() int {
 	m := &fileMemory
 	if m.nodesMax == 0 {
 		m.nodesMax = max(1024, int(memoryUsage().machinePages)/pagesPerNode)
 	}
-	if m.nodes >= m.nodesMax {
+	return m.nodesMax
+}
+
+// allowNode reports whether there may be another node, and counts it.
+func allowNode() bool {
+	if fileMemory.nodes >= nodesMax() {
 		return false
 	}
-	m.nodes++
+	fileMemory.nodes++
 	return true
 }
 

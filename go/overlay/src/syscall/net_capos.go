@@ -226,6 +226,9 @@ func socketOf(fd int) (openSocket, int, Errno) {
 }
 
 func Socket(domain, typ, proto int) (fd int, err error) {
+	if domain == AF_INET6 && SocketDisableIPv6 {
+		return -1, EAFNOSUPPORT
+	}
 	s, e := newSocket(domain, typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
 	if e != 0 {
 		return -1, e
@@ -393,10 +396,13 @@ func unsupportedOption(fd int) error {
 // room for.
 func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags int, err error) {
 	s, openFlags, e := socketOf(fd)
-	if e != 0 {
+	switch {
+	case e != 0:
 		return message{n: -1}, 0, 0, e
+	case flags&MSG_OOB != 0:
+		return message{n: -1}, 0, 0, EOPNOTSUPP
 	}
-	m, e = s.receive(p, flags&MSG_PEEK != 0, blocks(openFlags))
+	m, e = s.receive(p, flags&MSG_PEEK != 0, blocks(openFlags) && flags&MSG_DONTWAIT == 0)
 	if e != 0 {
 		return message{n: -1}, 0, 0, result(e)
 	}
@@ -416,8 +422,11 @@ func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvfla
 // sendMessage sends bytes and files, which belong to the receiver if there is no error.
 func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int) (int, error) {
 	s, openFlags, e := socketOf(fd)
-	if e != 0 {
+	switch {
+	case e != 0:
 		return -1, e
+	case flags&MSG_OOB != 0:
+		return -1, EOPNOTSUPP
 	}
 	o := outgoing{data: p, files: files, addressed: sa != nil}
 	if sa != nil {
@@ -425,7 +434,7 @@ func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int)
 			return -1, e
 		}
 	}
-	n, e := s.send(o, blocks(openFlags))
+	n, e := s.send(o, blocks(openFlags) && flags&MSG_DONTWAIT == 0)
 	if e == EPIPE && flags&MSG_NOSIGNAL == 0 {
 		runtime_brokenPipe()
 	}

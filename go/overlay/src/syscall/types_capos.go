@@ -7,7 +7,7 @@ package syscall
 
 import "sync"
 
-const (
+var (
 	Stdin  = 0
 	Stdout = 1
 	Stderr = 2
@@ -61,9 +61,22 @@ type Iovec struct {
 func (v *Iovec) SetLen(length int) { v.Len = uint64(length) }
 
 type Rusage struct {
-	Utime  Timeval
-	Stime  Timeval
-	Maxrss int64 // KiB
+	Utime    Timeval
+	Stime    Timeval
+	Maxrss   int64 // KiB
+	Ixrss    int64 // from here on 0: the kernel counts none of it
+	Idrss    int64
+	Isrss    int64
+	Minflt   int64
+	Majflt   int64
+	Nswap    int64
+	Inblock  int64
+	Oublock  int64
+	Msgsnd   int64
+	Msgrcv   int64
+	Nsignals int64
+	Nvcsw    int64
+	Nivcsw   int64
 }
 
 type Rlimit struct {

@@ -1,0 +1,172 @@
+//go:build capos
+
+package system
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What portable code calls and a process without privileges may not do fails as on Linux.
+func TestPrivilegedCalls(t *testing.T) {
+	fd := must[int](t)(syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0))
+	defer syscall.Close(fd)
+	pid, uid, gid := syscall.Getpid(), syscall.Getuid(), syscall.Getgid()
+	node := filepath.Join(t.TempDir(), "node")
+	none := func(_ any, err error) error { return err }
+	for name, c := range map[string]struct {
+		err, want error
+	}{
+		"chroot":          {syscall.Chroot("/"), syscall.EPERM},
+		"unmount":         {syscall.Unmount("/", 0), syscall.EPERM},
+		"settimeofday":    {syscall.Settimeofday(new(syscall.Timeval)), syscall.EPERM},
+		"setgroups":       {syscall.Setgroups([]int{1}), syscall.EPERM},
+		"setuid 0":        {syscall.Setuid(0), syscall.EPERM},
+		"setuid self":     {syscall.Setuid(uid), nil},
+		"seteuid 0":       {syscall.Seteuid(0), syscall.EPERM},
+		"setegid self":    {syscall.Setegid(gid), nil},
+		"setreuid":        {syscall.Setreuid(-1, uid), nil},
+		"setregid 0":      {syscall.Setregid(-1, 0), syscall.EPERM},
+		"setpgid":         {syscall.Setpgid(0, 0), nil},
+		"setpgid other":   {syscall.Setpgid(0, pid+1), syscall.EPERM},
+		"setpgid nobody":  {syscall.Setpgid(1<<30, 0), syscall.ESRCH},
+		"setsid":          {none(syscall.Setsid()), syscall.EPERM},
+		"mknod device":    {syscall.Mknod(node, syscall.S_IFCHR|0o600, 1), syscall.EPERM},
+		"mknod directory": {syscall.Mknod(node, syscall.S_IFDIR|0o700, 0), syscall.EPERM},
+		"nanosleep": {syscall.Nanosleep(&syscall.Timespec{Nsec: 1e9}, nil),
+			syscall.EINVAL},
+		"getsockopt": {none(syscall.GetsockoptICMPv6Filter(fd, syscall.IPPROTO_ICMPV6, 1)),
+			syscall.ENOPROTOOPT},
+		"getsockopt of no socket": {none(syscall.GetsockoptInet4Addr(1, 0, 0)),
+			syscall.ENOTSOCK},
+		"select": {none(syscall.Select(0, nil, nil, nil, nil)), syscall.ENOSYS},
+	} {
+		if c.err != c.want {
+			t.Errorf("%s: %v, not %v", name, c.err, c.want)
+		}
+	}
+	if _, _, err := syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0); err != syscall.ENOSYS {
+		t.Error("a system call by number:", err)
+	}
+}
+
+// A lock of one opening keeps those of others out until it is given back or closed.
+func TestFlock(t *testing.T) {
+	const try = syscall.LOCK_NB
+	path := filepath.Join(t.TempDir(), "file")
+	open := func() int {
+		return must[int](t)(syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR, 0o666))
+	}
+	a, b := open(), open()
+	defer syscall.Close(a)
+	copied := must[int](t)(syscall.Dup(b))
+	for i, c := range []struct {
+		fd, how int
+		want    error
+	}{
+		{a, syscall.LOCK_SH | try, nil}, {b, syscall.LOCK_SH | try, nil},
+		{b, syscall.LOCK_EX | try, syscall.EWOULDBLOCK}, {a, syscall.LOCK_UN, nil},
+		{b, syscall.LOCK_EX | try, nil}, {copied, syscall.LOCK_EX | try, nil},
+		{a, syscall.LOCK_SH | try, syscall.EWOULDBLOCK}, {a, 77, syscall.EINVAL},
+		{-1, syscall.LOCK_SH, syscall.EBADF},
+	} {
+		if err := syscall.Flock(c.fd, c.how); !errors.Is(err, c.want) {
+			t.Errorf("step %d: %v, not %v", i, err, c.want)
+		}
+	}
+	locked := make(chan error)
+	go func() { locked <- syscall.Flock(a, syscall.LOCK_EX) }()
+	syscall.Close(b)
+	select {
+	case err := <-locked:
+		t.Fatal("the lock is free while a descriptor of its opening is left:", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	syscall.Close(copied)
+	if err := <-locked; err != nil {
+		t.Error(err)
+	}
+}
+
+// Calls that have an effect have it.
+func TestPortableCalls(t *testing.T) {
+	dir := t.TempDir()
+	fifo, plain := filepath.Join(dir, "fifo"), filepath.Join(dir, "plain")
+	for path, mode := range map[string]uint32{fifo: syscall.S_IFIFO, plain: 0} {
+		if err := syscall.Mknod(path, mode|0o600, 0); err != nil {
+			t.Error(path, err)
+		}
+	}
+	if info := must[os.FileInfo](t)(os.Lstat(fifo)); info.Mode() != os.ModeNamedPipe|0o600 {
+		t.Error(info.Mode())
+	}
+
+	f := must[*os.File](t)(os.OpenFile(plain, os.O_RDWR, 0))
+	defer f.Close()
+	sent := bytes.Repeat([]byte("sendfile"), 20000)
+	must[int](t)(f.Write(sent))
+	times := []syscall.Timeval{{Sec: 1000}, {Sec: 2000, Usec: 500}}
+	if err := syscall.Futimes(int(f.Fd()), times); err != nil {
+		t.Error(err)
+	}
+	if at := must[os.FileInfo](t)(f.Stat()).ModTime(); !at.Equal(time.Unix(2000, 500000)) {
+		t.Error(at)
+	}
+
+	checkSendfile(t, f, sent)
+	checkStatfs(t, dir, f)
+
+	start := time.Now()
+	if err := syscall.Nanosleep(&syscall.Timespec{Nsec: 5e6}, nil); err != nil ||
+		time.Since(start) < 5*time.Millisecond {
+		t.Error(time.Since(start), err)
+	}
+}
+
+func checkSendfile(t *testing.T, f *os.File, sent []byte) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		offset := int64(8)
+		n, err := syscall.Sendfile(int(w.Fd()), int(f.Fd()), &offset, 1<<20)
+		if n != len(sent)-8 || err != nil || offset != int64(len(sent)) {
+			t.Error(n, err, offset)
+		}
+		must[int64](t)(f.Seek(100, io.SeekStart))
+		if n, err := syscall.Sendfile(int(w.Fd()), int(f.Fd()), nil, 4); n != 4 {
+			t.Error(n, err)
+		}
+		w.Close()
+	}()
+	want := append(bytes.Clone(sent[8:]), sent[100:104]...)
+	if got, err := io.ReadAll(r); !bytes.Equal(got, want) {
+		t.Errorf("%d bytes arrive: %v", len(got), err)
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); at != 104 {
+		t.Error(at, err)
+	}
+}
+
+// checkStatfs writes a file, which takes of what is free.
+func checkStatfs(t *testing.T, dir string, f *os.File) {
+	var before, after syscall.Statfs_t
+	if err := syscall.Statfs(dir, &before); err != nil {
+		t.Fatal(err)
+	}
+	must[int](t)(f.WriteAt(make([]byte, 1<<20), 1<<30))
+	if err := syscall.Fstatfs(int(f.Fd()), &after); err != nil {
+		t.Fatal(err)
+	}
+	if taken := int64(before.Bavail-after.Bavail) * before.Bsize; taken < 1<<20 ||
+		before.Bavail == 0 || before.Files == 0 {
+		t.Errorf("%+v, then %+v", before, after)
+	}
+}
