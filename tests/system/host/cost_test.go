@@ -121,15 +121,41 @@ func TestProfiles(t *testing.T) {
 }
 
 func checkShare(t *testing.T, cpus, top, function string) {
-	line := regexp.MustCompile(`(?m)^\s*\S+\s+\S+%\s+\S+%\s+\S+\s+([0-9.]+)%\s+\S*` +
-		regexp.QuoteMeta(function) + `$`).FindStringSubmatch(top)
-	if line == nil {
-		t.Errorf("%s CPUs: no share of %s in\n%s", cpus, function, top)
-		return
-	}
-	share, _ := strconv.ParseFloat(line[1], 64)
+	share := shareOf(top, function)
 	t.Logf("%s CPUs: %.1f %% of the samples in %s", cpus, share, function)
 	if share <= 60 {
 		t.Errorf("%s CPUs: %.1f %% of the samples in %s\n%s", cpus, share, function, top)
 	}
+}
+
+// Threads that live shorter than the time between two samples are seen as often as their share of
+// the time is.
+func TestProfilesOfShortThreads(t *testing.T) {
+	dir := t.TempDir()
+	cmd := capos(t, "go", "test", "-vet=off", "-count=1", "-run", "^TestShortThreads$", "-o",
+		filepath.Join(dir, "test"), "-cpuprofile", filepath.Join(dir, "cpu"), "./workload")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-cum", "-nodecount=100",
+		filepath.Join(dir, "test"), filepath.Join(dir, "cpu")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	short, long := shareOf(string(out), "computeShort"), shareOf(string(out), "computeLong")
+	t.Logf("%.1f %% in short threads, %.1f %% in a long one", short, long)
+	// With 200 samples, the share of the short ones is 50 % with a deviation of 3.5.
+	if part := 100 * short / (short + long); part < 35 || part > 65 {
+		t.Errorf("%.1f %% of the samples are of short threads\n%s", part, out)
+	}
+}
+
+// shareOf returns the cumulative share of a function in the table of pprof.
+func shareOf(top, function string) (share float64) {
+	line := regexp.MustCompile(`(?m)^\s*\S+\s+\S+%\s+\S+%\s+\S+\s+([0-9.]+)%\s+\S*` +
+		regexp.QuoteMeta(function) + `$`).FindStringSubmatch(top)
+	if line != nil {
+		share, _ = strconv.ParseFloat(line[1], 64)
+	}
+	return share
 }

@@ -61,3 +61,34 @@ func TestProfiled(t *testing.T) {
 	}
 	kept = nil
 }
+
+// TestShortThreads computes half of the time on threads that live for two milliseconds, a fifth of
+// the time between two samples.
+func TestShortThreads(t *testing.T) {
+	rounds := 0
+	for start := time.Now(); time.Since(start) < 2*time.Millisecond; rounds++ {
+		sink += computeLong(1)
+	}
+	for range 500 {
+		done := make(chan uint64)
+		go func() {
+			runtime.LockOSThread() // the thread ends with the goroutine
+			done <- computeShort(rounds)
+		}()
+		sink += <-done
+		sink += computeLong(rounds)
+	}
+}
+
+//go:noinline
+func computeShort(rounds int) uint64 { return step(rounds) }
+
+//go:noinline
+func computeLong(rounds int) uint64 { return step(rounds) }
+
+func step(rounds int) (x uint64) {
+	for i := range uint64(rounds * 5000) {
+		x = x*6364136223846793005 + i
+	}
+	return x
+}

@@ -32,6 +32,9 @@ type mOS struct {
 	// maskedKinds is what the thread masks outside handlers.
 	maskedKinds sigset
 
+	// profileInterval is that of the profile ticks, in ns, until the first of them; then 0.
+	profileInterval uintptr
+
 	altStack, altStackSize uintptr       // registered notification stack; size 0: none
 	crashNotified          atomic.Uint32 // raiseproc has chosen this thread already
 }

@@ -236,6 +236,9 @@ func handleNotification(kind uint32, state *abiThreadState) {
 	if sigDispositions[sig] == _SIG_IGN {
 		return
 	}
+	if kind == abiNotificationKindProfileTick {
+		profileTicked()
+	}
 	if kind == abiNotificationKindOutOfMemory {
 		// a bus error by itself would not tell
 		writeErrStr("out of memory: there is no frame for a page that was touched\n")
@@ -391,15 +394,32 @@ func setProcessCPUProfiler(hz int32) {
 }
 
 // setThreadCPUProfiler asks for a profile tick of the calling thread hz times per second of its CPU
-// time.
+// time. The first tick comes after a random part of an interval: a thread that lives shorter than
+// one is seen as often as its share of the time is, and threads that began together are not seen
+// together.
 func setThreadCPUProfiler(hz int32) {
 	const shortestInterval = 100_000
-	var interval uintptr
+	// No tick of before comes between the calls and is taken for the first.
+	capCall(caps.threadControl, abiThreadControlSetProfile, 0, 0, 0, 0, 0)
 	if hz > 0 {
-		interval = max(shortestInterval, uintptr(1_000_000_000/hz))
+		interval := max(shortestInterval, uintptr(1_000_000_000/hz))
+		first := max(shortestInterval, uintptr(cheaprandn(uint32(interval))))
+		getg().m.profileInterval = interval
+		capCall(caps.threadControl, abiThreadControlSetProfile, first, 0, 0, 0, 0)
 	}
-	capCall(caps.threadControl, abiThreadControlSetProfile, interval, 0, 0, 0, 0)
 	setThreadCPUProfilerHz(hz)
+}
+
+// profileTicked goes on with whole intervals after the first tick of a thread.
+//
+//go:nosplit
+func profileTicked() {
+	mp := getg().m
+	if mp.profileInterval != 0 {
+		capCall(caps.threadControl, abiThreadControlSetProfile, mp.profileInterval, 0, 0, 0,
+			0)
+		mp.profileInterval = 0
+	}
 }
 
 //go:nosplit
