@@ -26,7 +26,7 @@ type mOS struct {
 	waitsema uint32 // semaphore for parking on locks
 
 	// handle is the ThreadHandle of the thread, by which others notify it. The spawning thread
-	// stores it, the thread itself takes it away when it ends.
+	// stores it, or the thread itself if it comes first, and takes it away when it ends.
 	handle atomic.Uint32
 
 	// maskedKinds is what the thread masks outside handlers.
@@ -164,24 +164,35 @@ func mpreinit(mp *m) {
 	mp.gsignal.m = mp
 }
 
-// minit runs on the new thread and may not allocate. The first thread learns its id from its ring
-// and asks for its handle; any other got both from the thread that spawned it, which may not have
-// stored the handle yet.
+// handleEnded is the handle of a thread that has given it back.
+const handleEnded = ^uint32(0)
+
+// minit runs on the new thread and may not allocate. The first thread learns its id from its ring;
+// any other got it from the thread that spawned it. A thread that has no handle yet asks for one:
+// the CPU of the thread that spawned it may not be running, so it does not wait for that.
 func minit() {
 	mp := getg().m
-	if mp == &m0 && mp.handle.Load() == 0 {
+	if mp == &m0 {
 		header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
 		mp.procid = (*abiRingHeader)(unsafe.Pointer(uintptr(header.ringAddress))).threadId
+	}
+	if mp.handle.Load() == 0 {
 		handle := capCall(caps.threadControl, abiThreadControlSelf, 0, 0, 0, 0, 0)
 		if capError(handle) != 0 {
-			throw("runtime: no handle of the first thread")
+			throw("runtime: a thread gets no handle of its own")
 		}
-		mp.handle.Store(uint32(handle))
-	}
-	for mp.handle.Load() == 0 {
-		osyield()
+		offerHandle(mp, uint32(handle))
 	}
 	minitSignals()
+}
+
+// offerHandle stores a handle of a thread, unless the thread has one already or had one.
+//
+//go:nosplit
+func offerHandle(mp *m, handle uint32) {
+	if !mp.handle.CompareAndSwap(0, handle) {
+		releaseCapability(handle)
+	}
 }
 
 //go:nosplit
@@ -192,7 +203,7 @@ func unminit() {
 // mdestroy gives the thread's own handle back. A notification on its way to this thread now fails,
 // which is harmless.
 func mdestroy(mp *m) {
-	if handle := mp.handle.Swap(0); handle != 0 {
+	if handle := mp.handle.Swap(handleEnded); handle != 0 && handle != handleEnded {
 		releaseCapability(handle)
 	}
 }
@@ -225,8 +236,8 @@ func newosproc(mp *m) {
 			err, ")\n")
 		throw("newosproc")
 	}
-	mp.handle.Store(uint32(handle))
 	capCall(uint32(handle), abiThreadHandleDetach, 0, 0, 0, 0, 0)
+	offerHandle(mp, uint32(handle))
 }
 
 // newosproc0 and libpreinit are for code built as a C library, which there is none of.
