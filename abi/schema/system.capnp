@@ -23,7 +23,10 @@ struct ProcessInfo $C.fixed(64) {
   cpusOnline @5 :UInt32;      # how many
   reserved @6 :UInt32;
   cpuMask @7 :UInt64;         # which, a bit for each id as in setAffinity; there may be gaps
-  reserved2 @8 :Data $C.length(16);
+  timerLateNs @8 :UInt64;
+  # how late a timer interrupt has come at worst on any CPU since start: the longest time for which
+  # the kernel is known to have had interrupts off
+  reserved2 @9 :UInt64;
 }
 
 const cpusMax :UInt32 = 64;

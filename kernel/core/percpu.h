@@ -52,6 +52,7 @@ struct percpu {
 	struct timer_queue timers;
 	uint64_t timer_programmed_ns; /* what timer_program() was asked for; UINT64_MAX: off */
 	uint64_t slice_end_ns;
+	uint64_t timer_late_ns; /* how late the timer interrupt has come at worst */
 
 	struct tlb_request tlb;
 	uint64_t tlb_senders; /* CPUs whose request this one must serve; atomic */

@@ -29,7 +29,11 @@
 
 /* The size of a step, some hundred thousand instructions: tables of 512 pages and 2 MiB pages
  * walked, regions read, pieces of a query. */
-#define STEP_TABLES 16u
+#ifdef CAPOS_DEBUG /* which fills what is freed */
+#define STEP_TABLES 4u
+#else
+#define STEP_TABLES 8u
+#endif
 #define STEP_REGIONS 1024u
 #define STEP_PIECES 128u
 

@@ -5,28 +5,48 @@
  * charged, like page tables. */
 #include "mm/memory_object.h"
 
-#include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "mm/kmem.h"
 #include "mm/ledger.h"
+#include "sched/sched.h"
 
-#define SERVE_PAGES 512
+/* Tables made at a time. */
+#define CHUNKS_AT_ONCE 64u
 
 static size_t chunk_count(const struct memory_object *object)
 {
 	return (object->pages + MEMORY_OBJECT_CHUNK - 1) / MEMORY_OBJECT_CHUNK;
 }
 
-/* Frees what create has obtained besides the ledger's charge and the reservation. */
-static void free_tables(struct memory_object *object)
+/* A table, and the frames in it. Returns how many. */
+static uint64_t free_chunk(paddr_t *chunk)
 {
-	for (size_t i = 0; object->chunks && i < chunk_count(object); i++)
-		if (object->chunks[i])
-			frame_free(virt_to_phys(object->chunks[i]), 0);
-	kmem_free(object->chunks);
+	uint64_t returned = 0;
+
+	for (size_t i = 0; i < MEMORY_OBJECT_CHUNK; i++) {
+		if (!chunk[i])
+			continue;
+		frame_free(chunk[i], 0);
+		returned++;
+	}
+	frame_free(virt_to_phys(chunk), 0);
+	return returned;
 }
 
-static bool make_tables(struct memory_object *object)
+/* All tables there are. Returns how many frames were in them. */
+static uint64_t free_chunks(struct memory_object *object)
+{
+	uint64_t returned = 0;
+
+	for (size_t i = 0; object->chunks && i < chunk_count(object) && object->chunks[i]; i++) {
+		returned += free_chunk(object->chunks[i]);
+		sched_preemption_point();
+	}
+	kmem_free(object->chunks);
+	return returned;
+}
+
+static bool make_chunks(struct memory_object *object)
 {
 	object->chunks = kmem_alloc(chunk_count(object) * sizeof(object->chunks[0]));
 	if (!object->chunks)
@@ -36,28 +56,22 @@ static bool make_tables(struct memory_object *object)
 		if (!frame)
 			return false;
 		object->chunks[i] = phys_to_virt(frame);
+		if (i % CHUNKS_AT_ONCE == CHUNKS_AT_ONCE - 1)
+			sched_preemption_point();
 	}
 	return true;
 }
 
+/* In steps: the last reference is dropped where no lock is held. */
 static void memory_object_destroy(struct object *header)
 {
 	struct memory_object *object = memory_object_from(header);
-	uint64_t returned = 0;
+	uint64_t returned = free_chunks(object);
 
-	for (uint64_t page = 0; returned < object->resident_pages; page++) {
-		paddr_t frame =
-			object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
-		if (!frame)
-			continue;
-		frame_free(frame, 0);
-		if (++returned % SERVE_PAGES == 0)
-			tlb_serve(); /* other CPUs may wait for this one to answer */
-	}
+	VERIFY(returned == object->resident_pages);
 	frames_unreserve(object->pages - returned);
 	ledger_uncharge(object->ledger, object->pages);
 	ledger_release(object->ledger);
-	free_tables(object);
 	kmem_free(object);
 }
 
@@ -78,7 +92,7 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 	if (!object)
 		goto out_charge;
 	object->pages = pages;
-	if (!make_tables(object))
+	if (!make_chunks(object))
 		goto out_object;
 	object->ledger = ledger_retain(ledger);
 	spin_init(&object->lock, LOCK_RANK_MEMORY_OBJECT);
@@ -87,7 +101,7 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 	*result = object;
 	return STATUS_OK;
 out_object:
-	free_tables(object);
+	free_chunks(object);
 	kmem_free(object);
 out_charge:
 	ledger_uncharge(ledger, pages);

@@ -5,6 +5,7 @@
 #include "kernel/methods.h"
 #include "machine/cpus.h"
 #include "proc/process.h"
+#include "sched/sched.h"
 
 status_t method_system_info_process(struct call *call, const struct system_info_process_params *in,
 	struct system_info_process_results *out)
@@ -18,6 +19,7 @@ status_t method_system_info_process(struct call *call, const struct system_info_
 		.started_ns = process->started_ns,
 		.cpus_online = cpus_online_count(),
 		.cpu_mask = cpus_online(),
+		.timer_late_ns = sched_timer_late_ns(),
 	};
 	spin_lock(&process->lock);
 	info.threads = process->thread_count;

@@ -221,6 +221,10 @@ void sched_timer(void)
 {
 	struct percpu *cpu = percpu();
 	uint64_t now = clock_now_ns();
+	/* The kernel had interrupts off for at least so long. */
+	if (now > cpu->timer_programmed_ns && now - cpu->timer_programmed_ns > cpu->timer_late_ns)
+		__atomic_store_n(
+			&cpu->timer_late_ns, now - cpu->timer_programmed_ns, __ATOMIC_RELAXED);
 	cpu->timer_programmed_ns = UINT64_MAX;
 	expire_deadlines(cpu, now);
 	account(cpu, now);
@@ -229,6 +233,16 @@ void sched_timer(void)
 		cpu->resched = 1;
 	}
 	timer_update(cpu);
+}
+
+uint64_t sched_timer_late_ns(void)
+{
+	uint64_t worst = 0;
+	for (unsigned id = 0; id < CAPOS_CPUS_MAX; id++) {
+		uint64_t late = __atomic_load_n(&percpus[id].timer_late_ns, __ATOMIC_RELAXED);
+		worst = late > worst ? late : worst;
+	}
+	return worst;
 }
 
 /* ---- queues ---- */

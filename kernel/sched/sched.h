@@ -55,6 +55,9 @@ void sched_affinity_changed(struct thread *thread);
 
 /* Timer interrupt: expired deadlines, end of slice, profile ticks. */
 void sched_timer(void);
+/* How late a timer interrupt has come at worst on any CPU: the longest time that the kernel is
+ * known to have had interrupts off. */
+uint64_t sched_timer_late_ns(void);
 /* The first thing a thread does after a switch to it. */
 void sched_switched(void);
 

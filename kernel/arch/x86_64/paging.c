@@ -408,9 +408,14 @@ static void apply_leaf(struct apply *apply, uint64_t *slot, unsigned first, unsi
 	uint64_t *table = table_at(*slot), added = 0;
 	uint16_t *note = table_note(*slot);
 
+	uint64_t same = 0, changed = 0; /* most entries without a frame are the same number */
 	for (unsigned i = first; i <= last; i++) {
-		if (table[i]) {
+		if (table[i] == same && same) {
+			entry_write(&table[i], changed);
+		} else if (table[i]) {
+			same = paging_has_frame(table[i]) ? 0 : table[i];
 			apply_entry(apply, &table[i]);
+			changed = table[i];
 		} else if (apply->fill) {
 			entry_write(&table[i], apply->fill);
 			apply->fill += apply->step;

@@ -154,11 +154,18 @@ func (t *machineTest) runsOn(kernel string, cpus int) bool {
 // machineRow is a line of tests/run/matrix.txt or tests/run/boot-matrix.txt.
 type machineRow struct {
 	machine, kernel, cpu, accel, program string
-	only                                 string // programs whose name begins so
+	only                                 string // programs whose names begin so, by commas
 	parameter                            string // of the kernel
 	memoryMiB, cpus                      int
 	icount, full                         bool
 	serial                               bool // the host channel is a serial port
+}
+
+// wants is whether the programs of the row include one of that name.
+func (r *machineRow) wants(name string) bool {
+	return slices.ContainsFunc(strings.Split(r.only, ","), func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	})
 }
 
 // parseRow reads words NAME=VALUE; full marks a row that is too long for continuous integration.
@@ -296,7 +303,7 @@ func (s *suite) runMachineTests(ctx context.Context, row machineRow, tests []mac
 	var list []batch.Program
 	expected := map[string]int{}
 	for _, t := range tests {
-		if !t.runsOn(row.kernel, row.cpus) || !strings.HasPrefix(t.name, row.only) {
+		if !t.runsOn(row.kernel, row.cpus) || !row.wants(t.name) {
 			continue
 		}
 		elf, err := programs.build(ctx, t.source)
