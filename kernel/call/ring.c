@@ -8,6 +8,7 @@
  * and when the thread is to die. models/ring.pml is the model. */
 #include "call/call.h"
 
+#include "arch/memory.h"
 #include "call/message.h"
 #include "call/trace.h"
 #include "core/string.h"
@@ -256,10 +257,7 @@ static bool execute_next(struct thread *thread)
 	memcpy(&submission,
 		queue + thread->submission_head % CAPOS_RING_SUBMISSIONS * sizeof submission,
 		sizeof submission);
-	__asm__ volatile(""
-		:
-		: "r"(&submission)
-		: "memory"); /* the copy is made here and not again */
+	copy_is_made(&submission);
 	thread->submission_head++;
 	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 

@@ -17,6 +17,7 @@
 #include <capos/abi.h>
 
 #include "arch/address.h"
+#include "arch/memory.h"
 #include "core/log.h"
 #include "core/panic.h"
 
@@ -37,16 +38,11 @@ static uint8_t *shadow_at(uintptr_t address)
 	return NULL;
 }
 
-static void fill_bytes(uint8_t *to, size_t count, uint8_t value)
-{
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-}
-
 void kasan_poison(const void *start, size_t size, enum kasan_state state)
 {
 	uint8_t *shadow = shadow_at((uintptr_t)start);
 	if (direct_shadow && shadow)
-		fill_bytes(shadow, size / GRANULE, (uint8_t)state);
+		bytes_fill(shadow, (uint8_t)state, size / GRANULE);
 }
 
 void kasan_unpoison(const void *start, size_t size)
@@ -54,7 +50,7 @@ void kasan_unpoison(const void *start, size_t size)
 	uint8_t *shadow = shadow_at((uintptr_t)start);
 	if (!direct_shadow || !shadow)
 		return;
-	fill_bytes(shadow, size / GRANULE, 0);
+	bytes_fill(shadow, 0, size / GRANULE);
 	if (size % GRANULE)
 		shadow[size / GRANULE] = size % GRANULE;
 }

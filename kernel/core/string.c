@@ -1,22 +1,16 @@
-/* Memory and string functions. Copies and fills use `rep` with eight bytes, which counts as one
- * instruction a word. That is the cost in instruction-exact measurement, and it is good enough on
- * hardware for the kernel's small copies. */
+/* Memory and string functions. What is hot in them is arch/memory.h. */
 #include "core/string.h"
 
 #include <stdint.h>
 
+#include "arch/memory.h"
 #include "core/kasan.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
-	void *d = to;
-	const void *s = from;
 	kasan_check(from, size, false);
 	kasan_check(to, size, true);
-	size_t words = size / 8;
-	__asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(words) : : "memory");
-	size_t tail = size % 8;
-	__asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(tail) : : "memory");
+	bytes_copy(to, from, size);
 	return to;
 }
 
@@ -35,13 +29,8 @@ void *memmove(void *to, const void *from, size_t size)
 
 void *memset(void *to, int byte, size_t size)
 {
-	void *d = to;
 	kasan_check(to, size, true);
-	uint64_t pattern = 0x0101010101010101ul * (uint8_t)byte;
-	size_t words = size / 8;
-	__asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
-	size_t tail = size % 8;
-	__asm__ volatile("rep stosb" : "+D"(d), "+c"(tail) : "a"(pattern) : "memory");
+	bytes_fill(to, (uint8_t)byte, size);
 	return to;
 }
 

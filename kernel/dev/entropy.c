@@ -10,7 +10,7 @@
 #include "dev/entropy.h"
 
 #include "arch/cpu.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/random.h"
 #include "core/chacha.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -20,7 +20,6 @@
 
 #define RESEED_REQUESTS 4096u
 #define HARDWARE_SEED_WORDS 4u /* 256 bits */
-#define HARDWARE_TRIES 64u
 #define BOOT_WAIT_NS 50000000u
 
 enum entropy_source {
@@ -64,35 +63,10 @@ static void seed_mix(const void *bytes, size_t size, uint32_t source)
 	spin_unlock(&generator_lock);
 }
 
-static bool rdseed(uint64_t *word)
-{
-	for (unsigned i = 0; i < HARDWARE_TRIES; i++) {
-		uint8_t ok;
-		__asm__ volatile("rdseed %0; setc %1" : "=r"(*word), "=q"(ok) : : "cc");
-		if (ok)
-			return true;
-		cpu_relax();
-	}
-	return false;
-}
-
-static bool rdrand(uint64_t *word)
-{
-	for (unsigned i = 0; i < HARDWARE_TRIES; i++) {
-		uint8_t ok;
-		__asm__ volatile("rdrand %0; setc %1" : "=r"(*word), "=q"(ok) : : "cc");
-		if (ok)
-			return true;
-	}
-	return false;
-}
-
 /* A source that fails, or gives the same word twice, is broken and does not count. */
-static void seed_from_processor(bool present, bool (*draw)(uint64_t *), uint32_t source)
+static void seed_from_processor(bool (*draw)(uint64_t *), uint32_t source)
 {
 	uint64_t words[HARDWARE_SEED_WORDS];
-	if (!present)
-		return;
 	for (unsigned i = 0; i < HARDWARE_SEED_WORDS; i++)
 		if (!draw(&words[i]) || (i && words[i] == words[i - 1]))
 			return;
@@ -102,15 +76,15 @@ static void seed_from_processor(bool present, bool (*draw)(uint64_t *), uint32_t
 
 static void seed_from_counter(void)
 {
-	uint64_t ticks = rdtsc();
+	uint64_t ticks = clock_ticks();
 	seed_mix(&ticks, sizeof ticks, 0);
 }
 
 static void reseed(void)
 {
 	seed_from_counter();
-	seed_from_processor(cpu_features.rdseed, rdseed, SOURCE_RDSEED);
-	seed_from_processor(cpu_features.rdrand, rdrand, SOURCE_RDRAND);
+	seed_from_processor(cpu_seed_word, SOURCE_RDSEED);
+	seed_from_processor(cpu_random_word, SOURCE_RDRAND);
 	virtio_rng_request();
 }
 

@@ -3,8 +3,8 @@
  * has room for. */
 #include "dev/pci.h"
 
+#include "arch/kernel_map.h"
 #include "arch/ports.h"
-#include "arch/x86_64/arch.h"
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc

@@ -6,7 +6,7 @@
  * it have the modern one too, unless it is switched off. */
 #include <stddef.h>
 
-#include "arch/x86_64/arch.h"
+#include "arch/kernel_map.h"
 #include "dev/virtio.h"
 #include "machine/interrupts.h"
 

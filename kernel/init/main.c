@@ -3,9 +3,11 @@
 #include "init/main.h"
 
 #include "arch/cpu.h"
+#include "arch/kernel_map.h"
+#include "arch/random.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "core/percpu.h"
@@ -73,9 +75,6 @@ static void init_memory(void)
 	if (!pages)
 		panic("no memory for the kernel's page tables below 4 GiB");
 	kernel_map_init(ram_end, screen, pages);
-	wrmsr(0xc0000080,
-		rdmsr(0xc0000080) |
-			(cpu_features.nx ? 0x800 : 0)); /* EFER.NXE: the new tables use it */
 	kernel_map_activate();
 	terminal_use_screen(&boot, BOOT_RAM_END_MAX);
 	frames_init(boot.usable, boot.usable_count, boot.taken, boot.taken_count);
@@ -92,16 +91,6 @@ static void run(void *unused)
 		boot.command_line);
 }
 
-/* Only functions that never return may be on the stack. The lowest byte stays zero: it stops string
- * overruns. */
-static inline __attribute__((always_inline)) void choose_stack_guard(void)
-{
-	uint64_t random = rdtsc() * 0x9e3779b97f4a7c15ul;
-	if (cpu_features.rdrand)
-		__asm__ volatile("rdrand %0" : "=r"(random) : : "cc");
-	__stack_chk_guard ^= random << 8;
-}
-
 /* Interrupts are off, the boot tables and the boot stack in use. */
 _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 {
@@ -109,7 +98,9 @@ _Noreturn void kernel_start(uint64_t information, uint64_t magic)
 	cpu_begin(&percpus[0]);
 	log_set_output(terminal_write);
 	cpu_detect();
-	choose_stack_guard();
+	/* Only functions that never return may be on the stack when the guard changes. Its lowest
+	 * byte stays zero, which stops string overruns. */
+	__stack_chk_guard ^= cpu_boot_random() << 8;
 	read_loader_information(information, magic);
 	const char *problem = cpu_unsupported();
 	if (problem)

@@ -5,7 +5,7 @@
 
 #ifdef CAPOS_DEBUG
 
-#include "arch/x86_64/asm.h"
+#include "arch/probe.h"
 #include "arch/x86_64/tlb.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -188,7 +188,7 @@ static void assertion(void)
 /* ---- mistakes that the processor must stop; in assembly, so that no check of the compiler comes
  * first ---- */
 
-static const uint8_t return_instruction = 0xc3;
+static const uint8_t return_code[] = PROBE_RETURN;
 
 /* A page of a program's that could be read and executed, in the address space in use. */
 static void map_user_code(void)
@@ -199,86 +199,69 @@ static void map_user_code(void)
 		aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE,
 			&address) == STATUS_OK);
 	VERIFY(address == USER_PAGE &&
-		aspace_write(space, address, &return_instruction, 1) == STATUS_OK);
+		aspace_write(space, address, return_code, sizeof return_code) == STATUS_OK);
 	VERIFY(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) ==
 		STATUS_OK);
 	aspace_activate(space);
 }
 
-static void read_raw(uint64_t address)
-{
-	uint8_t byte;
-	__asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(address) : "memory");
-	taken = byte;
-}
-
-static void write_raw(uint64_t address)
-{
-	__asm__ volatile("movb $0xc3, (%0)" : : "r"(address) : "memory");
-}
-
-static void call_raw(uint64_t address)
-{
-	__asm__ volatile("call *%0" : : "r"(address) : "memory");
-}
-
 static void smap_read(void)
 {
 	map_user_code();
-	read_raw(USER_PAGE);
+	taken = probe_read(USER_PAGE);
 }
 
 static void smep_call(void)
 {
 	map_user_code();
-	call_raw(USER_PAGE);
+	probe_call(USER_PAGE);
 }
 
 static void data_call(void)
 {
 	static uint8_t code[16];
-	code[0] = return_instruction;
-	call_raw((uint64_t)code);
+	memcpy(code, return_code, sizeof return_code);
+	probe_call((uint64_t)code);
 }
 
 static void constant_call(void)
 {
-	call_raw((uint64_t)&return_instruction);
+	probe_call((uint64_t)return_code);
 }
 
 static void stack_call(void)
 {
-	volatile uint8_t code[16];
-	code[0] = return_instruction;
-	call_raw((uint64_t)code);
+	uint8_t code[16];
+	memcpy(code, return_code, sizeof return_code);
+	probe_call((uint64_t)code);
 }
 
 static void object_call(void)
 {
 	uint8_t *object = object_alloc(OBJECT_BYTES);
-	object[0] = return_instruction;
-	call_raw((uint64_t)object);
+	memcpy(object, return_code, sizeof return_code);
+	probe_call((uint64_t)object);
 }
 
 static void image_alias_call(void)
 {
 	/* The kernel's own code, by its other name. */
-	call_raw((uint64_t)phys_to_virt(image_to_phys((const void *)assertion)));
+	probe_call((uint64_t)phys_to_virt(image_to_phys((const void *)assertion)));
 }
 
 static void code_write(void)
 {
-	write_raw((uint64_t)assertion);
+	probe_write((uint64_t)assertion, 0);
 }
 
 static void constant_write(void)
 {
-	write_raw((uint64_t)&return_instruction);
+	probe_write((uint64_t)return_code, 0);
 }
 
 static void nil_read(void)
 {
-	read_raw(0);
+	taken = probe_read(0);
 }
 
 static const struct {

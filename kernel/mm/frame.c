@@ -15,6 +15,7 @@
  * after free. */
 #include "mm/frame.h"
 
+#include "arch/memory.h"
 #include "core/kasan.h"
 #include "core/list.h"
 #include "core/lock.h"
@@ -40,19 +41,12 @@ static size_t total_count, free_count, reserved_count;
 
 /* ---- contents ---- */
 
-/* One store per 8 bytes in one instruction: cheapest both on processors with fast strings and by
- * instruction count. */
-static void fill_words(void *to, size_t count, uint64_t value)
-{
-	__asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-}
-
 #ifdef CAPOS_DEBUG
 #define POISON 0xdeadf4a3deadf4a3ul
 
 static void poison(void *from, size_t bytes)
 {
-	fill_words(from, bytes / 8, POISON);
+	words_fill(from, POISON, bytes / 8);
 }
 
 static void poison_check(paddr_t frame, unsigned order)
@@ -151,7 +145,7 @@ paddr_t frame_alloc(unsigned order, unsigned flags)
 	kasan_unpoison(phys_to_virt(address), PAGE_SIZE << order);
 	poison_check(address, order);
 	if (flags & FRAME_ZERO)
-		fill_words(phys_to_virt(address), (PAGE_SIZE << order) / 8, 0);
+		words_fill(phys_to_virt(address), 0, (PAGE_SIZE << order) / 8);
 	return address;
 }
 
@@ -344,7 +338,7 @@ static void place_shadow(const struct memory_range *usable, unsigned usable_coun
 		end = usable[i].end > end ? usable[i].end : end;
 	size_t bytes = end / KASAN_SHADOW_RATIO;
 	uint8_t *shadow = place_table(usable, usable_count, bytes);
-	fill_words(shadow, bytes / 8, 0);
+	words_fill(shadow, 0, bytes / 8);
 	kasan_init(shadow, bytes * KASAN_SHADOW_RATIO);
 }
 #else
@@ -384,7 +378,7 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 		size_t from = frame_up(usable[i].start) & ~(BLOCK_MAX - 1);
 		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
 		if (from < to)
-			fill_words(&heads[from - first_frame], (to - from) / 8, 0);
+			words_fill(&heads[from - first_frame], 0, (to - from) / 8);
 	}
 	for (unsigned i = 0; i < usable_count; i++) {
 		size_t from = frame_up(usable[i].start), end;

@@ -4,33 +4,12 @@
  */
 #include "mm/user.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/user_access.h"
 #include "core/kasan.h"
-
-bool user_copy(void *to, const void *from, size_t size);
-bool user_load_u32_nofault(const void *from, uint32_t *value);
-
-struct exception_entry {
-	uint64_t from, to, nofault;
-};
-extern const struct exception_entry __ex_table_start[], __ex_table_end[];
 
 static bool in_user_half(uint64_t address, size_t size)
 {
 	return address < CAPOS_USER_TOP && size <= CAPOS_USER_TOP - address;
-}
-
-/* SMAP forbids the kernel's accesses to user pages unless AC is set. */
-static void user_access_begin(void)
-{
-	if (cpu_features.smap)
-		__asm__ volatile("stac" : : : "memory", "cc");
-}
-
-static void user_access_end(void)
-{
-	if (cpu_features.smap)
-		__asm__ volatile("clac" : : : "memory", "cc");
 }
 
 static status_t copy_checked(void *to, const void *from, size_t size)
@@ -76,16 +55,4 @@ status_t user_touch(uint64_t address)
 	char byte;
 
 	return copy_from_user(&byte, address, sizeof(byte));
-}
-
-uint64_t user_access_fixup(uint64_t rip, bool *nofault)
-{
-	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end;
-		entry++) {
-		if (entry->from == rip) {
-			*nofault = entry->nofault;
-			return entry->to;
-		}
-	}
-	return 0;
 }

@@ -21,8 +21,4 @@ bool user_read_u32_nofault(uint64_t from, uint32_t *value) MUST_CHECK;
 /* Faults the page of a user address in, for reading. The rule of copies applies. */
 status_t user_touch(uint64_t address) MUST_CHECK;
 
-/* For the page-fault handler, for faults in kernel mode: the address at which to continue, or 0
- * when rip is not in a user access. *nofault tells that the page must not be faulted in. */
-uint64_t user_access_fixup(uint64_t rip, bool *nofault);
-
 #endif

@@ -6,21 +6,14 @@
 #include <stdint.h>
 
 #include "arch/cpu.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "arch/x86_64/trap_frame.h"
 #include "arch/address.h"
 
 /* cpu.c: logs the contents of this CPU's machine-check banks. */
 void machine_check_print(void);
 
-/* kernel_map.c: the kernel's own page tables, in place of the boot tables. Maps RAM up to ram_end
- * directly, and the device; the directories for that go to kernel_map_pages() pages. */
-size_t kernel_map_pages(uint64_t ram_end, struct memory_range device);
-void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages);
-void kernel_map_activate(void);
-/* Maps device registers, uncached, for good: NULL when there is no more room or no such address.
- * Boot only, on CPU 0. */
-void *kernel_map_device(uint64_t physical, uint64_t size_bytes);
+/* kernel_map.c */
 extern uint64_t kernel_pml4[512];
 
 /* vector.c: vector state (x87, SSE, AVX) of a thread in an area of vector_size() bytes, 64-byte

@@ -1,7 +1,7 @@
 /* Brings one CPU into the state that the kernel assumes. Features are found once; each CPU then
  * gets its descriptor tables, control registers and SYSCALL entry. Intel SDM volume 3 chapters 2
  * (control registers), 5.8.7 (SYSCALL), 13 (XSAVE), 15 (machine checks). */
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 
 #include "arch/cpu.h"
 #include "arch/x86_64/arch.h"
@@ -17,14 +17,11 @@ _Static_assert(offsetof(struct percpu, self) == PERCPU_SELF_OFFSET &&
 		offsetof(struct percpu, current) == PERCPU_CURRENT_OFFSET,
 	"percpu() and thread_current() read them");
 
-#define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
 #define MSR_LSTAR 0xc0000082u
 #define MSR_SFMASK 0xc0000084u
 #define MSR_GS_BASE 0xc0000101u
 
-#define EFER_SCE 1u
-#define EFER_NXE 0x800u
 #define CR0_BITS 0x80010033ul /* PG WP NE ET MP PE */
 #define CR4_PAE 0x20ul
 #define CR4_MCE 0x40ul
@@ -225,7 +222,7 @@ void cpu_setup(struct percpu *cpu)
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);
 	enable_features();
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_features.nx ? EFER_NXE : 0));
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
 	wrmsr(MSR_STAR,
 		(uint64_t)(SELECTOR_USER_CODE - 16) << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);

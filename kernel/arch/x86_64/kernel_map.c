@@ -6,9 +6,10 @@
  * The direct map always holds the first 4 GiB, and the GiB of one device that may lie above all
  * RAM: the screen. Firmware has told the processors by MTRR how addresses that are not RAM may be
  * cached. */
+#include "arch/kernel_map.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "arch/address.h"
@@ -85,8 +86,6 @@ static void map_direct(uint64_t ram_end, struct memory_range device, paddr_t pag
 
 void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages)
 {
-	/* Entries with NX set are reserved-bit faults until EFER.NXE is on: each CPU turns that on
-	 * before it activates these tables. */
 	uint64_t nx = cpu_features.nx ? PTE_NX : 0;
 	map_image(nx);
 	map_direct(ram_end, device, pages, nx);
@@ -121,5 +120,8 @@ void *kernel_map_device(uint64_t physical, uint64_t size)
 
 void kernel_map_activate(void)
 {
+	/* Entries with NX set are reserved-bit faults while EFER.NXE is off. */
+	if (cpu_features.nx)
+		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(image_to_phys(kernel_pml4)) : "memory");
 }

@@ -2,7 +2,7 @@
  * level, so its cost follows what is there and not the size of the range. */
 #include "arch/x86_64/paging.h"
 
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "arch/x86_64/tlb.h"
 #include "core/list.h"
 #include "core/log.h"

@@ -13,7 +13,7 @@
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "mm/aspace.h"
 
 #define FLUSH_PAGES_MAX 32

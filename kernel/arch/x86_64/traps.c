@@ -7,11 +7,10 @@
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "mm/aspace.h"
-#include "mm/user.h"
 #include "proc/notify.h"
 #include "sched/thread.h"
 
@@ -184,6 +183,26 @@ static _Noreturn void trap_panic(const struct trap_frame *frame, const char *wha
 		machine_check_print();
 	backtrace_print(frame->rip, frame->rbp);
 	panic_end();
+}
+
+/* The accesses of usercopy.S that may fault. */
+struct exception_entry {
+	uint64_t from, to, nofault;
+};
+extern const struct exception_entry __ex_table_start[], __ex_table_end[];
+
+/* Where an access continues that failed at rip; 0: there is none there. *nofault tells that its
+ * page must not be faulted in. */
+static uint64_t user_access_fixup(uint64_t rip, bool *nofault)
+{
+	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end;
+		entry++) {
+		if (entry->from == rip) {
+			*nofault = entry->nofault;
+			return entry->to;
+		}
+	}
+	return 0;
 }
 
 void trap_from_kernel(struct trap_frame *frame)

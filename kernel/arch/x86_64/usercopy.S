@@ -1,6 +1,6 @@
 /* The instructions that touch user memory. Each that may fault has an entry in the exception table:
  * {address, address at which to continue, nonzero when the page must not be faulted in};
- * user_access_fixup() in mm/user.c searches it. The string instructions keep their progress in
+ * user_access_fixup() in traps.c searches it. The string instructions keep their progress in
  * registers, so that they simply continue after a resolved fault. */
 
 .macro user_access at, fixup, nofault=0

@@ -2,7 +2,7 @@
  * They are saved only when another thread takes the CPU or a notification is delivered. XSAVE
  * standard format where there is XSAVE, FXSAVE otherwise (SDM 13.4, 13.8). */
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "core/string.h"
 
 #define XSTATE_HEADER 512

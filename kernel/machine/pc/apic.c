@@ -7,7 +7,7 @@
 #include "core/percpu.h"
 #include "machine/cpus.h"
 #include "machine/pc/acpi.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"
 #include "machine/interrupts.h"

@@ -16,7 +16,7 @@
 #include "machine/pc/apic.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "machine/pc/hpet.h"
 #include "machine/pc/clock.h"
 #include "core/log.h"

@@ -4,7 +4,7 @@
 
 #include "arch/ports.h"
 #include "arch/x86_64/asm.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "machine/clock.h"

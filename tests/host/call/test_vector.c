@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "check.h"
 #include "random.h"
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/kernel_map.h"
 #include "arch/ports.h"
-#include "arch/x86_64/arch.h"
 #include "core/log.h"
 #include "machine/interrupts.h"
 #include "dev/pci.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "arch/x86_64/cpu.h"
+#include "arch/impl/x86.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/tlb.h"
 #include "core/log.h"

@@ -1,12 +1,16 @@
-/* What the files of this folder and of machine/pc know of the processor: its features and its own
- * registers. */
-#ifndef CAPOS_ARCH_X86_64_CPU_H
-#define CAPOS_ARCH_X86_64_CPU_H
+/* What the implementation of the contract, and machine/pc, know of the processor: its features and
+ * its own registers. */
+#ifndef CAPOS_ARCH_IMPL_X86_H
+#define CAPOS_ARCH_IMPL_X86_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <capos/abi.h>
+
+#define MSR_EFER 0xc0000080u
+#define EFER_SCE 1u
+#define EFER_NXE 0x800u
 
 struct cpu_features {
 	bool nx, smep, smap, umip, fsgsbase, xsave, x2apic, tsc_deadline, page1g, rdrand, rdseed,

@@ -1,6 +1,6 @@
 /* Mapping device registers, on the simulated machine. */
-#ifndef TEST_DEV_ARCH_H
-#define TEST_DEV_ARCH_H
+#ifndef TEST_DEV_KERNEL_MAP_H
+#define TEST_DEV_KERNEL_MAP_H
 
 #include <stdint.h>
 
