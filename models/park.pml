@@ -313,7 +313,7 @@ proctype unmapper()
 	:: present -> flush()
 	:: else
 	fi;
-	/* The lock may be free while waiters are drained, but nobody can map the range. */
+	/* The lock may be free while waiters are drained, but the range cannot be mapped. */
 	atomic { frame_freed = true; mapped = false };
 #ifndef BROKEN_2
 	drain();

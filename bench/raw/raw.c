@@ -67,7 +67,7 @@ static void empty_wakes(uint64_t count)
 
 	for (uint64_t i = 0; i < count; i++)
 		if (system_unpark(&word) != 0)
-			system_fail("somebody was waiting");
+			system_fail("a thread was waiting");
 }
 
 /* ---- handing a token from one thread to the other and back ---- */

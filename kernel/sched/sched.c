@@ -186,7 +186,7 @@ static uint64_t charge(const struct percpu *cpu, const struct thread *thread, ui
 									 : ran_ns * (own + 1);
 }
 
-/* Shared ticks: whoever's charge fills the interval gets the tick. */
+/* Shared ticks: the thread whose charge fills the interval gets the tick. */
 static void account_shared(struct thread *thread, uint64_t ran_ns)
 {
 	struct shared_profile *profile = thread->profile;

@@ -57,8 +57,8 @@ struct thread {
 	uint64_t id;
 	struct process *process; /* NULL: kernel thread */
 	struct aspace *space;  /* the process's, until the thread has ended; NULL: kernel thread */
-	struct ledger *ledger; /* the process's, which is charged for the record as long as somebody
-	                          holds it; NULL: not charged */
+	struct ledger *ledger; /* the process's, charged for the record as long as that is
+	                          referenced; NULL: not charged */
 	struct queued_threads *queued;  /* the process's, by CPU */
 	struct shared_profile *profile; /* the process's */
 	void *stack;                    /* kernel stack, lowest address */

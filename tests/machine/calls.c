@@ -129,7 +129,7 @@ static void every_maker_needs_a_slot(void)
 		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &made));
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);
 	CHECK_EQUAL(info.threads, 1);
-	CHECK_EQUAL(info.capabilities, CAPOS_CAP_SLOTS_MAX - 1); /* slot 0 is nobody's */
+	CHECK_EQUAL(info.capabilities, CAPOS_CAP_SLOTS_MAX - 1); /* slot 0 is never used */
 	CHECK_EQUAL(capos_virtual_memory_usage(capos_caps.vm, &after, sizeof after), sizeof after);
 	CHECK_EQUAL(after.committed_pages, before.committed_pages);
 	CHECK_EQUAL(after.reserved_pages, before.reserved_pages);
@@ -350,7 +350,7 @@ static void host_share_names_are_checked(void)
 	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
 		capos_host_share_write_message(capos_caps.host, "x", ~0ull, "x", 1));
 	CHECK_EQUAL(capos_host_share_write_message(capos_caps.host, "calls.txt", 0, "x", 1),
-		0); /* which nobody has asked for */
+		0); /* a file that ./capos was not asked for */
 }
 
 static void capset_is_read_only(void)

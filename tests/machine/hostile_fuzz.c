@@ -282,7 +282,7 @@ static bool wild_message(struct fuzzer *f, struct capos_submission *s, uint64_t 
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (s->cap == f->objects[i] && s->cap && s->method == CAPOS_MEMORY_OBJECT_MAP)
-			return false; /* nobody would know where */
+			return false; /* the place would not be known */
 	if (random & 3) {             /* in more or less good order */
 		words[0] = arena + (random >> 8 & 0xff8);
 		words[1] = 8 + (random >> 20 & 0x78);

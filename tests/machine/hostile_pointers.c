@@ -315,8 +315,8 @@ static void forged_generations_name_nothing(void)
 	}
 	CHECK_EQUAL(good, 1);
 	for (uint32_t slot = 0; slot < 0x10000; slot++) {
-		uint32_t forged = (cap & 0xffff0000) + 0x00010000 +
-			slot; /* a generation nobody has reached */
+		uint32_t forged =
+			(cap & 0xffff0000) + 0x00010000 + slot; /* a generation not reached yet */
 		if (slot > 64)
 			CHECK(capos_release(forged | 0x70000000) < 0);
 	}

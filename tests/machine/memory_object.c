@@ -69,7 +69,7 @@ static void mappings_share_contents(void)
 	OK(vm_unmap(a + 4 * PAGE, 4 * PAGE));
 	OK(vm_unmap(b, 8 * PAGE));
 	OK(capos_memory_object_unmap_message(object, c, PAGE));
-	a = map(object, 0, 8 * PAGE, READ); /* mapped by nobody meanwhile: contents stay */
+	a = map(object, 0, 8 * PAGE, READ); /* not mapped meanwhile: contents stay */
 	CHECK_EQUAL(*(volatile uint64_t *)(a + 7 * PAGE), 7 * PAGE * 3 + 1);
 	OK(vm_unmap(a, 8 * PAGE));
 	OK(capos_release(object));

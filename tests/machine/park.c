@@ -32,7 +32,7 @@ static void arguments_are_checked(void)
 		CHECK_FAILS(OPCODE_PARK, BAD_ADDRESS,
 			capos_park_in(capos_caps.shared_park, (void *)bad[i], 0, 0));
 		int64_t woken = capos_unpark_in(capos_caps.park, (void *)bad[i], 1);
-		CHECK(woken == 0 || woken == CAPOS_E(BAD_ADDRESS)); /* nobody can wait there */
+		CHECK(woken == 0 || woken == CAPOS_E(BAD_ADDRESS)); /* no thread can wait there */
 		CHECK_FAILS(OPCODE_UNPARK, BAD_ADDRESS,
 			capos_unpark_in(capos_caps.shared_park, (void *)bad[i], 1));
 	}

@@ -32,7 +32,7 @@ var allRows = []rowInfo{
 		program: rawProgram},
 	{Name: "raw.small_call", About: "kernel call that reads the FS base", program: rawProgram},
 	{Name: "raw.clock", About: "monotonic clock read from C", program: rawProgram},
-	{Name: "raw.empty_wake", About: "wake (unpark, futex) with nobody waiting",
+	{Name: "raw.empty_wake", About: "wake (unpark, futex) without a waiter",
 		program: rawProgram},
 	{Name: "raw.thread_switch", About: "thread switch between two C threads, one way",
 		Goal: 1000, program: rawProgram},

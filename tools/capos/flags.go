@@ -23,7 +23,7 @@ type machineFlags struct {
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 
-	// the program's output goes to somebody who compares it: nothing is said that need not be
+	// the program's output is compared: nothing is printed that need not be
 	quiet bool
 
 	timeout              time.Duration

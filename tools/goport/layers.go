@@ -204,7 +204,7 @@ func markUsed(layers ...string) {
 	}
 }
 
-// pruneLayers removes layers that nobody asked for in a long time, so that working on the overlay
+// pruneLayers removes layers not used for a long time, so that working on the overlay
 // does not fill the disk.
 func pruneLayers(cache string) error {
 	const unusedFor = 14 * 24 * time.Hour

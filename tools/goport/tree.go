@@ -69,8 +69,8 @@ func copyFile(source, target string, info fs.FileInfo) error {
 	return err
 }
 
-// linkFile makes a hard link, which costs nothing; whoever changes a file in the new tree must
-// replace it.
+// linkFile makes a hard link, which costs nothing. A change of a file in the new tree must replace
+// it.
 func linkFile(source, target string, _ fs.FileInfo) error { return os.Link(source, target) }
 
 // copyTree recreates source at target. skip says which relative paths to leave out.

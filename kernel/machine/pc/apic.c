@@ -261,6 +261,6 @@ void machine_interrupt(unsigned vector)
 		end_of_interrupt();
 	} else if (vector != VECTOR_SPURIOUS &&
 		!(vector >= VECTOR_PIC && vector < VECTOR_PIC + 16)) {
-		panic("interrupt %u, which nobody asked for", vector);
+		panic("interrupt %u, which has no handler", vector);
 	}
 }

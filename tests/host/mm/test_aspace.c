@@ -24,7 +24,7 @@ int main(int count, char **arguments)
 	host_memory(96ul << 20, NULL, 0);
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		test_name = runs[i].name;
-		if (runs[i].options.scarce) /* all but 6 MiB is somebody else's */
+		if (runs[i].options.scarce) /* all but 6 MiB is in other use */
 			while (frames_available() > 1536 + 1024 &&
 				(hogs[hog_frames] = frame_alloc(10, 0)) != 0)
 				hog_frames++;

@@ -250,7 +250,8 @@ static void test_objects(void)
 	CHECK(found == object && offset == 13 * PAGE_SIZE + 12);
 	object_release(memory_object_header(found));
 	CHECK(!aspace_lookup_object(other, there - PAGE_SIZE, &found, &offset));
-	/* The charge is the creator's, whoever holds the object, and its ledger outlives it. */
+	/* The charge is the creator's, whatever process holds the object, and its ledger outlives
+	 * it. */
 	CHECK(creator->ledger->committed == 40 && other->ledger->committed == 0);
 	struct ledger *ledger = creator->ledger;
 	aspace_destroy(creator);

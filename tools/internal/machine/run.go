@@ -33,7 +33,7 @@ type Guest struct {
 // ProgramEnd is how one program of the boot image ended.
 type ProgramEnd struct {
 	abi.ExitRecord
-	Fault *hostchannel.Fault // when it was a fault that nobody handled
+	Fault *hostchannel.Fault // when it was an unhandled fault
 }
 
 // LeaksFrames and LeaksObjects tell whether the kernel had less to give after the program than

@@ -211,7 +211,7 @@ func layoutComplaints(readme, names []string) (found []string) {
 }
 
 // modelLinks is what models and code say of each other: a model names the code it models, and that
-// code the model, so that whoever changes one finds the other.
+// code the model, so that a change of one leads to the other.
 type modelLinks struct {
 	code  map[string]bool // files that may be named, and models
 	links []modelLink

@@ -1,9 +1,9 @@
 // The file tree at the start: the boot image, and what memory adds to it.
 //
-// The image is mapped into the address space and read in place; a directory's entries become
-// nodes when somebody first looks. Its files can be changed only below the directories for
-// temporary files ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the prefixes in $CAPOS_WRITABLE, and a
-// change stays in memory. /tmp, /dev and the current directory always exist.
+// The image is mapped into the address space and read in place; a directory's entries become nodes
+// when it is first read. Its files can be changed only below the directories for temporary files
+// ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the prefixes in $CAPOS_WRITABLE, and a change stays in
+// memory. /tmp, /dev and the current directory always exist.
 
 //go:build capos
 
@@ -176,7 +176,7 @@ var buildTree = sync.OnceFunc(func() {
 
 // makePath returns the directory at an absolute path, made of memory where the boot image has
 // none. Symbolic links are not followed and files in the way are replaced: these paths come from
-// whoever started the program.
+// the program's starter.
 func makePath(path string) *node {
 	at, sofar := tree.root, "/"
 	for len(path) > 0 {

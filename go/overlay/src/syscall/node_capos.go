@@ -88,7 +88,7 @@ const (
 	mayRead
 )
 
-// allows reports whether the owner, who is everybody here, has all of the permissions.
+// allows reports whether the owner, the only user here, has all of the permissions.
 func (n *node) allows(wanted uint32) bool { return n.mode>>6&wanted == wanted }
 
 func (n *node) touch() {
@@ -110,7 +110,7 @@ func (n *node) size() int64 {
 
 func (n *node) stat(st *Stat_t) {
 	if n.isDir() {
-		n.loaded() // size and links tell what is in it, whether somebody has looked or not
+		n.loaded() // size and links count its entries, also when it was never read
 	}
 	*st = Stat_t{
 		Dev: 1, Ino: n.ino, Nlink: uint64(

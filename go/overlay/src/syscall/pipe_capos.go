@@ -31,7 +31,7 @@ type pipe struct {
 	ino      uint64
 
 	files    []sentFiles // oldest first
-	ignoring bool        // whoever reads wants no more: bytes are taken and forgotten
+	ignoring bool        // the reader wants no more: bytes are accepted and dropped
 
 	reset                    bool          // the end of the bytes is that of a connection
 	readerError, writerError *pendingError // of the sockets whose connection this is part of
@@ -336,7 +336,7 @@ func (p *pipe) ignore() {
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
 
-// takeFiles returns the files nobody will receive any more.
+// takeFiles returns the files that will not be received any more.
 func (p *pipe) takeFiles() (left []*description) {
 	p.Lock()
 	defer p.Unlock()
@@ -347,7 +347,7 @@ func (p *pipe) takeFiles() (left []*description) {
 	return left
 }
 
-// unread reports whether bytes wait that nobody will read.
+// unread reports whether bytes wait that will not be read.
 func (p *pipe) unread() bool {
 	p.Lock()
 	defer p.Unlock()

@@ -39,7 +39,7 @@ type socket struct {
 	readEnded, wroteEnd bool
 
 	backlog  int
-	queue    []*socket // connections nobody accepted yet, at most one more than the backlog
+	queue    []*socket // connections not accepted yet, at most one more than the backlog
 	waiting  []*socket // that would connect and find the queue full
 	listener *socket   // in whose list this one waits
 
@@ -193,7 +193,7 @@ func (e *pendingError) take() Errno {
 	return Errno(e.value.Swap(0))
 }
 
-// hasUnread reports whether something came that nobody will read now.
+// hasUnread reports whether bytes came that will not be read now.
 func (s *socket) hasUnread() bool {
 	if s.kind == SOCK_SEQPACKET {
 		return len(s.datagrams) > 0
@@ -322,7 +322,7 @@ func (s *socket) forget(fd int) {
 	}
 }
 
-// report tells everybody who waits for this socket that it changed.
+// report tells all goroutines that wait for this socket that it changed.
 func (s *socket) report() {
 	s.changed.Broadcast()
 	for _, target := range s.targets {

@@ -201,8 +201,8 @@ func (s *socket) end(reading, writing bool) {
 	}
 }
 
-// stopListening resets the connections nobody accepted; it returns the files that had been sent
-// through them.
+// stopListening resets the connections that were not accepted; it returns the files that had been
+// sent through them.
 func (s *socket) stopListening() (left []*description) {
 	s.listening = false
 	s.refuse()
