@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/accel"
 	"capos.dev/tools/internal/batch"
 	"capos.dev/tools/internal/machine"
@@ -29,6 +30,7 @@ type machineTest struct {
 	status       int // expected exit status
 	args, env    []string
 	timeout      string
+	limit        uint64 // bytes that it may take of the machine; 0: all
 	cases        []machineCase
 	// runs of the program at the same time as the first; they say nothing but their status
 	beside  []machineCase
@@ -49,7 +51,8 @@ const besideSuffix = " beside"
 
 // runs are the batch programs of a test: one, or one per case.
 func (t *machineTest) runs(elf string) (programs []batch.Program, status []int) {
-	base := batch.Program{Name: t.name, ELF: elf, Args: t.args, Env: t.env, Timeout: t.timeout}
+	base := batch.Program{Name: t.name, ELF: elf, Args: t.args, Env: t.env, Timeout: t.timeout,
+		CommittedLimit: t.limit / uint64(abi.PageSize)}
 	if len(t.cases) == 0 {
 		programs, status = []batch.Program{base}, []int{t.status}
 	}
@@ -127,6 +130,8 @@ func (t *machineTest) apply(word, value string) (err error) {
 	case "timeout":
 		t.timeout = value
 		_, err = time.ParseDuration(value)
+	case "limit":
+		t.limit, err = machine.ParseSize(value)
 	case "kernel":
 		t.kernels = append(t.kernels, value)
 	case "cpus":
