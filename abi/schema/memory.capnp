@@ -127,17 +127,22 @@ struct RegionInfo $C.fixed(64) {
   reserved @5 :Data $C.length(32);
 }
 
-struct MemoryUsage $C.fixed(64) {
+struct MemoryUsage $C.fixed(128) {
   reservedPages @0 :UInt64;
   reservedLimit @1 :UInt64;
   committedPages @2 :UInt64;
-  # charged: committed pages, demand-zero pages touched, pages of memory objects it made, and what
-  # its threads cost
+  # charged: committed pages, demand-zero pages touched, pages of memory objects it made, what its
+  # threads cost, and kernelPages
   committedLimit @3 :UInt64;   # 0: none but the machine's
   residentPages @4 :UInt64;
   peakCommitted @5 :UInt64;
   machineFreePages @6 :UInt64; # neither in use nor reserved
   machinePages @7 :UInt64;
+  kernelPages @8 :UInt64;
+  # of committedPages: what the kernel keeps for the process, in whole frames, apart from threads:
+  # page tables and those reserved for blocks, records of the address space, of capabilities and of
+  # objects, messages of more than a page
+  reserved @9 :Data $C.length(56);
 }
 
 interface MemoryAllocator @0xc3d5e7f90b2c4d6e $C.grants([(name = "memory_allocator", bit = 4)]) {

@@ -34,13 +34,16 @@ void *call_buffer(struct thread *thread, size_t size)
 		return buffer->bytes;
 	if (size < CALL_SCRATCH_BYTES)
 		size = CALL_SCRATCH_BYTES;
-	struct message_buffer *larger = kmem_alloc(sizeof *larger + size);
+	/* One of the usual size is in the charge for the thread. */
+	struct ledger *payer = size > CALL_SCRATCH_BYTES ? thread->ledger : PREPAID;
+	struct message_buffer *larger = kmem_alloc(payer, sizeof *larger + size);
 	if (!larger)
 		return NULL;
 	larger->size = size;
 	if (buffer)
-		kmem_free(buffer);
+		kmem_free(thread->scratch_payer, buffer);
 	thread->scratch = larger;
+	thread->scratch_payer = payer;
 	return larger->bytes;
 }
 
@@ -48,7 +51,7 @@ void call_buffer_trim(struct thread *thread)
 {
 	struct message_buffer *buffer = thread->scratch;
 	if (buffer && buffer->size > CALL_SCRATCH_BYTES) {
-		kmem_free(buffer);
+		kmem_free(thread->scratch_payer, buffer);
 		thread->scratch = NULL;
 	}
 }

@@ -49,9 +49,9 @@ static void word_store(uint64_t *address, uint64_t word)
 	__atomic_store_n(address, word, __ATOMIC_RELEASE);
 }
 
-void cap_table_init(struct cap_table *table)
+void cap_table_init(struct cap_table *table, struct ledger *payer)
 {
-	*table = (struct cap_table){ .slots = 0 };
+	*table = (struct cap_table){ .payer = payer };
 	spin_init(&table->lock, LOCK_RANK_CAP_TABLE);
 }
 
@@ -62,7 +62,7 @@ void cap_table_destroy(struct cap_table *table)
 		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
 			if (word_kind(chunk[j]) == CAP_SLOT_COUNTED)
 				object_release(cap_slot_object(chunk[j]));
-		kmem_free(chunk);
+		kmem_free(table->payer, chunk);
 		table->chunks[i] = NULL;
 	}
 	table->slots = table->used = table->free_head = table->free_tail = 0;
@@ -84,7 +84,7 @@ static status_t table_grow_locked(struct cap_table *table)
 {
 	if (table->slots == CAPOS_CAP_SLOTS_MAX)
 		return STATUS(NO_SLOTS);
-	uint64_t *chunk = kmem_alloc(CAP_CHUNK_SLOTS * sizeof *chunk);
+	uint64_t *chunk = kmem_alloc(table->payer, CAP_CHUNK_SLOTS * sizeof *chunk);
 	if (!chunk)
 		return STATUS(NO_MEMORY);
 	uint32_t first = table->slots;

@@ -27,6 +27,8 @@
 #include "core/lock.h"
 #include "core/object.h"
 
+struct ledger;
+
 typedef uint32_t cap_id_t;
 
 #define CAP_CHUNK_SLOTS 64u
@@ -37,6 +39,8 @@ struct cap_table {
 	 * cap_table_destroy. */
 	uint64_t *chunks[CAP_CHUNKS_MAX];
 
+	struct ledger *payer; /* of the chunks; set at creation, never changed */
+
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t slots;                /* slots that exist: chunk count times CAP_CHUNK_SLOTS */
@@ -44,7 +48,8 @@ struct cap_table {
 	uint32_t free_head, free_tail; /* queue of free slots, 0: none */
 };
 
-void cap_table_init(struct cap_table *table);
+/* payer: charged for what the table needs as it grows; it must last until cap_table_destroy. */
+void cap_table_init(struct cap_table *table, struct ledger *payer);
 /* Drops every capability. The table must not be in use any more. */
 void cap_table_destroy(struct cap_table *table);
 

@@ -71,7 +71,7 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	bool plain = command_line_has(command_line, "channel", "plain");
 	bool none = command_line_has(command_line, "channel", "none");
 	bool framed = !none && !plain && (com2 || console);
-	void *buffer = framed || (plain && !none) ? kmem_alloc(INPUT_BYTES) : NULL;
+	void *buffer = framed || (plain && !none) ? kmem_alloc(KERNEL_PAYS, INPUT_BYTES) : NULL;
 	/* Interrupts stay off until this is complete, so the first one finds the buffer. */
 	channel_input_init(&input, buffer, buffer ? INPUT_BYTES : 0);
 	present = buffer && framed && open_device(com2, console);
@@ -84,7 +84,7 @@ void channel_init(const char *command_line, struct virtio_device *console)
 	if (present)
 		grant_input(INPUT_BYTES);
 	else if (!listening)
-		kmem_free(buffer);
+		kmem_free(KERNEL_PAYS, buffer);
 }
 
 void channel_on_key(void (*handler)(uint32_t kind))

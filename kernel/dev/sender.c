@@ -45,7 +45,7 @@ static uint32_t bulk_waiters;                        /* atomic */
 
 bool sender_init(const struct transport *device)
 {
-	paddr_t queue = frame_alloc(QUEUE_ORDER, 0);
+	paddr_t queue = frame_alloc(KERNEL_PAYS, QUEUE_ORDER, 0);
 	if (!queue)
 		return false;
 	channel_output_init(&output, phys_to_virt(queue), QUEUE_BYTES, RESERVE_BYTES);

@@ -82,7 +82,7 @@ bool virtqueue_init(
 {
 	if (device->transport->queue_size_max(device, number) < size || size > VIRTQUEUE_SIZE_MAX)
 		return false;
-	paddr_t frame = frame_alloc(0, FRAME_ZERO);
+	paddr_t frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
 	if (!frame)
 		return false;
 	uint8_t *page = phys_to_virt(frame);

@@ -115,7 +115,7 @@ static void console_interrupt(void)
 static bool buffers_alloc(uint8_t **buffers, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		paddr_t frame = frame_alloc(0, 0);
+		paddr_t frame = frame_alloc(KERNEL_PAYS, 0, 0);
 		if (!frame)
 			return false;
 		buffers[i] = phys_to_virt(frame);

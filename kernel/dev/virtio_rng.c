@@ -49,12 +49,12 @@ void virtio_rng_request(void)
 bool virtio_rng_init(struct virtio_device *device, void (*receive)(const void *bytes, size_t size))
 {
 	rng = *device;
-	paddr_t frame = frame_alloc(0, FRAME_ZERO);
+	paddr_t frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
 	if (!frame || !virtio_begin(&rng, rng_interrupt) ||
 		!virtqueue_init(&requests, &rng, 0, 1)) {
 		virtio_fail(&rng);
 		if (frame)
-			frame_free(frame, 0);
+			frame_free(KERNEL_PAYS, frame, 0);
 		return false;
 	}
 	seed_receive = receive;

@@ -295,7 +295,7 @@ static status_t grant_capabilities(struct loading *loading, struct capos_cap_set
 static status_t load_capset(struct loading *loading)
 {
 	struct process *process = loading->process;
-	process->capset_frame = frame_alloc(0, FRAME_ZERO);
+	process->capset_frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
 	if (!process->capset_frame)
 		return refuse(loading, STATUS(NO_MEMORY), "no memory for the CapSet page");
 	struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
@@ -372,7 +372,8 @@ static status_t load_steps(struct loading *loading, struct thread **thread)
 status_t process_load(struct process *process, const struct boot_image_program *program,
 	struct thread **thread, const char **reason)
 {
-	struct loading *loading = kmem_alloc(sizeof *loading); /* too large for a kernel stack */
+	struct loading *loading =
+		kmem_alloc(KERNEL_PAYS, sizeof *loading); /* too large for a kernel stack */
 	*reason = "no memory to load a program";
 	if (!loading)
 		return STATUS(NO_MEMORY);
@@ -381,6 +382,6 @@ status_t process_load(struct process *process, const struct boot_image_program *
 	loading->program = program;
 	status_t status = load_steps(loading, thread);
 	*reason = loading->reason;
-	kmem_free(loading);
+	kmem_free(KERNEL_PAYS, loading);
 	return status;
 }

@@ -41,7 +41,7 @@ _Noreturn void power_off(void)
 /* Counts free frames and live objects, with nothing cached. */
 static void count_resources(uint64_t *frames, uint64_t *objects)
 {
-	kmem_trim();
+	kmem_trim(KERNEL_PAYS);
 	*frames = frames_free();
 	*objects = object_count();
 }

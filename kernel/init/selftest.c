@@ -26,14 +26,14 @@ static int table[5];
 
 static uint8_t *object_alloc(size_t size)
 {
-	uint8_t *volatile object = kmem_alloc(size);
+	uint8_t *volatile object = kmem_alloc(KERNEL_PAYS, size);
 	VERIFY(object);
 	return object;
 }
 
 static uint8_t *frame_get(void)
 {
-	paddr_t frame = frame_alloc(0, 0);
+	paddr_t frame = frame_alloc(KERNEL_PAYS, 0, 0);
 	VERIFY(frame);
 	return phys_to_virt(frame);
 }
@@ -41,14 +41,14 @@ static uint8_t *frame_get(void)
 static void object_use_after_free(void)
 {
 	uint8_t *object = object_alloc(OBJECT_BYTES);
-	kmem_free(object);
+	kmem_free(KERNEL_PAYS, object);
 	taken = *(volatile uint8_t *)(object + 20);
 }
 
 static void object_write_after_free(void)
 {
 	uint8_t *object = object_alloc(OBJECT_BYTES);
-	kmem_free(object);
+	kmem_free(KERNEL_PAYS, object);
 	*(volatile uint64_t *)(object + 16) = 1;
 }
 
@@ -81,9 +81,9 @@ static void large_object_write_behind(void)
 static void object_double_free(void)
 {
 	uint8_t *first = object_alloc(OBJECT_BYTES), *second = object_alloc(OBJECT_BYTES);
-	kmem_free(second);
-	kmem_free(second);
-	kmem_free(first);
+	kmem_free(KERNEL_PAYS, second);
+	kmem_free(KERNEL_PAYS, second);
+	kmem_free(KERNEL_PAYS, first);
 }
 
 static void copy_behind(void)
@@ -104,15 +104,15 @@ static void user_copy_behind(void)
 static void frame_use_after_free(void)
 {
 	uint8_t *frame = frame_get();
-	frame_free(virt_to_phys(frame), 0);
+	frame_free(KERNEL_PAYS, virt_to_phys(frame), 0);
 	taken = *(volatile uint8_t *)(frame + 100);
 }
 
 static void frame_double_free(void)
 {
 	uint8_t *frame = frame_get();
-	frame_free(virt_to_phys(frame), 0);
-	frame_free(virt_to_phys(frame), 0);
+	frame_free(KERNEL_PAYS, virt_to_phys(frame), 0);
+	frame_free(KERNEL_PAYS, virt_to_phys(frame), 0);
 }
 
 static void global_behind(void)

@@ -241,19 +241,19 @@ static bool extent_prepare(const struct change *change, struct extent *extent)
 		if (!crossed[i])
 			continue;
 		if (change->space->region_count + 2 <= REGIONS_MAX)
-			extent->upper[i] = kmem_alloc(sizeof(struct region));
+			extent->upper[i] = kmem_alloc(change->space->ledger, sizeof(struct region));
 		if (!extent->upper[i]) {
-			kmem_free(extent->upper[0]);
+			kmem_free(change->space->ledger, extent->upper[0]);
 			return false;
 		}
 	}
 	return true;
 }
 
-static void extent_cancel(struct extent *extent)
+static void extent_cancel(const struct change *change, struct extent *extent)
 {
-	kmem_free(extent->upper[0]);
-	kmem_free(extent->upper[1]);
+	kmem_free(change->space->ledger, extent->upper[0]);
+	kmem_free(change->space->ledger, extent->upper[1]);
 }
 
 /* Cuts where nodes were obtained for it. */
@@ -277,7 +277,7 @@ static void extent_cut(const struct change *change, struct extent *extent)
 /* Joins a region with neighbours that have become like it. */
 static void region_join(struct aspace *space, struct region *region)
 {
-	space->region_count -= region_merge(&space->regions, region, region->end);
+	space->region_count -= region_merge(&space->regions, region, region->end, space->ledger);
 }
 
 /* ---- blocks that cross the edges of a range ---- */
@@ -296,7 +296,7 @@ static bool split_edge(struct aspace *space, uint64_t address, uint32_t prot)
 		bool present = *slot & PAGING_PRESENT;
 		if (base == address)
 			return true;
-		if (!paging_split_entry(slot, level))
+		if (!paging_split_entry(slot, level, space->ledger))
 			return false;
 		space->table_frames++;
 		if (present)
@@ -322,8 +322,9 @@ static bool split_edges(const struct change *change, uint32_t prot)
 
 /* ---- providing for pages that are about to get entries ---- */
 
+/* All of it is charged. */
 struct provision {
-	uint64_t pages;  /* reserved and charged */
+	uint64_t pages;  /* reserved */
 	size_t reserved; /* for tables in the place of blocks */
 	size_t tables;   /* that were put in the pool */
 	struct table_pool pool;
@@ -333,10 +334,10 @@ static void provision_cancel(struct aspace *space, struct provision *provision)
 {
 	table_pool_drain(&provision->pool);
 	frames_unreserve(provision->pages + provision->reserved);
-	ledger_uncharge(space->ledger, provision->pages);
+	ledger_uncharge(space->ledger, provision->pages, provision->tables + provision->reserved);
 }
 
-/* Charges the pages, reserves their frames, and obtains the tables that the survey says. */
+/* Reserves frames for the pages, obtains the tables that the survey says, and charges both. */
 static bool provide(struct change *change, uint64_t pages, const struct paging_survey *survey,
 	struct provision *provision)
 {
@@ -351,7 +352,8 @@ static bool provide(struct change *change, uint64_t pages, const struct paging_s
 	};
 	if (pages + survey->reserved && !frames_reserve(pages + survey->reserved))
 		return false;
-	if (pages && !ledger_charge(space->ledger, pages)) {
+	size_t tables = provision->tables + survey->reserved;
+	if (pages + tables && !ledger_charge(space->ledger, pages, tables)) {
 		/* second, because a failed reservation must not count as the process's peak */
 		frames_unreserve(pages + survey->reserved);
 		return false;
@@ -366,8 +368,13 @@ static bool provide(struct change *change, uint64_t pages, const struct paging_s
  * back. */
 static void provision_finish(struct aspace *space, struct provision *provision)
 {
-	space->table_frames += provision->tables - provision->pool.count;
+	size_t surplus = provision->pool.count;
+
+	space->table_frames += provision->tables - surplus;
+	if (!surplus)
+		return;
 	table_pool_drain(&provision->pool);
+	ledger_uncharge(space->ledger, 0, surplus);
 }
 
 /* ---- walks in steps ---- */
@@ -456,8 +463,9 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 	paging_clear(space->root, start, end, &cleared);
 	space->resident_pages -= cleared.resident;
 	space->table_frames -= cleared.tables;
-	if (cleared.charged)
-		ledger_uncharge(space->ledger, cleared.charged);
+	size_t tables = cleared.tables + cleared.tables_reserved;
+	if (cleared.charged + tables)
+		ledger_uncharge(space->ledger, cleared.charged, tables);
 }
 
 /* Ends the waits on words that have gone. */
@@ -502,7 +510,7 @@ static void regions_absorb(struct change *change, struct region *first)
 		first->end = next->end;
 		rbtree_remove(&space->regions, &next->node);
 		space->region_count--;
-		kmem_free(next);
+		kmem_free(space->ledger, next);
 	}
 }
 
@@ -544,7 +552,7 @@ static void regions_remove(struct change *change, struct extent *extent, struct 
 	if (whole) {
 		rbtree_remove(&space->regions, &whole->node);
 		space->region_count--;
-		kmem_free(whole);
+		kmem_free(space->ledger, whole);
 	}
 	space->reserved_pages -= pages;
 }
@@ -567,12 +575,12 @@ static status_t unmap(
 	status = STATUS(NO_MEMORY);
 	if (extent.first->start < change.start && extent.first->end > change.end) {
 		if (space->region_count < REGIONS_MAX)
-			upper = kmem_alloc(sizeof(*upper));
+			upper = kmem_alloc(space->ledger, sizeof(*upper));
 		if (!upper)
 			goto out;
 	}
 	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
-		kmem_free(upper);
+		kmem_free(space->ledger, upper);
 		goto out;
 	}
 	extent.first->leaving = extent.last->leaving = true; /* nothing joins them */
@@ -642,7 +650,7 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 	if (!extent_prepare(&change, &extent))
 		goto out;
 	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
-		extent_cancel(&extent);
+		extent_cancel(&change, &extent);
 		goto out;
 	}
 	extent_cut(&change, &extent);
@@ -711,7 +719,7 @@ static status_t region_place(struct change *change, uint64_t hint, bool exact, u
 	if (status != STATUS_OK)
 		return status;
 
-	struct region *region = kmem_alloc(sizeof(*region));
+	struct region *region = kmem_alloc(space->ledger, sizeof(*region));
 	if (!region)
 		return STATUS(NO_MEMORY);
 	change->end = change->start + size;
@@ -975,14 +983,17 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 {
+	uint64_t kernel_pages = __atomic_load_n(&space->ledger->kernel, __ATOMIC_RELAXED);
+
 	spin_lock(&space->lock);
 	*usage = (struct capos_memory_usage){
 		.reserved_pages = space->reserved_pages,
 		.reserved_limit = space->reserved_limit,
-		.committed_pages = __atomic_load_n(&space->ledger->committed, __ATOMIC_RELAXED),
+		.committed_pages = __atomic_load_n(&space->ledger->charged, __ATOMIC_RELAXED),
 		.committed_limit = space->ledger->limit,
 		.resident_pages = space->resident_pages,
 		.peak_committed = __atomic_load_n(&space->ledger->peak, __ATOMIC_RELAXED),
+		.kernel_pages = kernel_pages,
 	};
 	spin_unlock(&space->lock);
 	usage->machine_free_pages = frames_available();
@@ -993,16 +1004,16 @@ void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 
 struct aspace *aspace_create(uint64_t committed_limit)
 {
-	struct aspace *space = kmem_alloc(sizeof(*space));
+	struct aspace *space = kmem_alloc(KERNEL_PAYS, sizeof(*space));
 	if (!space)
 		return NULL;
 
 	space->ledger = ledger_create(committed_limit);
-	space->root = space->ledger ? paging_create() : 0;
+	space->root = space->ledger ? paging_create(space->ledger) : 0;
 	if (!space->root) {
 		if (space->ledger)
 			ledger_release(space->ledger);
-		kmem_free(space);
+		kmem_free(KERNEL_PAYS, space);
 		return NULL;
 	}
 	spin_init(&space->lock, LOCK_RANK_ASPACE);
@@ -1028,11 +1039,11 @@ void aspace_destroy(struct aspace *space)
 	if (first)
 		regions_absorb(&change, first);
 	if (first)
-		kmem_free(first);
+		kmem_free(space->ledger, first);
 	VERIFY(space->region_count == (first != NULL) && !space->resident_pages &&
 		!space->table_frames);
 	change_end(&change);
-	paging_destroy(space->root);
+	paging_destroy(space->ledger, space->root);
 	ledger_release(space->ledger);
-	kmem_free(space);
+	kmem_free(KERNEL_PAYS, space);
 }

@@ -29,8 +29,8 @@ struct memory_object;
 struct aspace {
 	/* Set at creation, never changed. */
 	paddr_t root;          /* top-level page table */
-	struct ledger *ledger; /* committed pages; atomic in itself, shared with the memory objects
-	                          the process made */
+	struct ledger *ledger; /* what the process is charged; atomic in itself, shared with the
+	                          memory objects it made and with its threads' records */
 
 	/* Atomic. */
 	uint64_t cpus; /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code

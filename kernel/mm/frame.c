@@ -123,7 +123,7 @@ static size_t block_take(unsigned order)
 
 /* ---- the interface ---- */
 
-paddr_t frame_alloc(unsigned order, unsigned flags)
+paddr_t frame_take(unsigned order, unsigned flags)
 {
 	size_t count = 1ul << order;
 	bool reserved = flags & FRAME_RESERVED;
@@ -160,7 +160,7 @@ static size_t block_check(paddr_t address, unsigned order)
 	return frame;
 }
 
-void frame_free(paddr_t address, unsigned order)
+void frame_give(paddr_t address, unsigned order)
 {
 #ifdef CAPOS_DEBUG
 	spin_lock(&frames_lock);

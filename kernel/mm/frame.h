@@ -2,7 +2,11 @@
  *
  * A reserved frame belongs to a page that has none yet: commit reserves, and later faults take the
  * frames one by one. Free frames >= reserved frames, always; an allocation of anything else fails
- * when it would break that. */
+ * when it would break that.
+ *
+ * Each allocation names its payer, so that none is charged to no one by mistake: the ledger of the
+ * process for which the kernel needs the frames, or one of the two words below. The same payer is
+ * named when they are freed. docs/decisions/0010-kernel-memory.md lists who pays for what. */
 #ifndef CAPOS_MM_FRAME_H
 #define CAPOS_MM_FRAME_H
 
@@ -12,6 +16,13 @@
 
 #include "capos_kernel/status.h"
 #include "arch/address.h"
+
+struct ledger;
+
+/* Payers that are not charged. KERNEL_PAYS: the number is fixed at boot, or one for each process.
+ * PREPAID: the caller charges it together with something else (mm/ledger.h). */
+#define KERNEL_PAYS ((struct ledger *)0)
+#define PREPAID ((struct ledger *)0)
 
 /* 64 MiB blocks. The head of every free block is written when the machine boots, and an emulator
  * that backs guest memory with huge pages clears one for each. So many small blocks would cost more
@@ -29,11 +40,27 @@ enum frame_flags {
 	FRAME_RESERVED = 2, /* takes 2^order frames reserved before: cannot fail for order 0 */
 };
 
+/* For the two functions below only. */
+paddr_t frame_take(unsigned order, unsigned flags) MUST_CHECK;
+paddr_t frame_take_charged(struct ledger *payer, unsigned order, unsigned flags) MUST_CHECK;
+void frame_give(paddr_t frame, unsigned order);
+void frame_give_charged(struct ledger *payer, paddr_t frame, unsigned order);
+
 /* 2^order contiguous frames, aligned to their size. Returns 0 (never a valid frame) when there is
- * none. */
-paddr_t frame_alloc(unsigned order, unsigned flags) MUST_CHECK;
+ * none, or the payer's limit does not allow them. */
+MUST_CHECK static inline paddr_t frame_alloc(struct ledger *payer, unsigned order, unsigned flags)
+{
+	return payer ? frame_take_charged(payer, order, flags) : frame_take(order, flags);
+}
+
 /* order: the one it was allocated with (checked). */
-void frame_free(paddr_t frame, unsigned order);
+static inline void frame_free(struct ledger *payer, paddr_t frame, unsigned order)
+{
+	if (payer)
+		frame_give_charged(payer, frame, order);
+	else
+		frame_give(frame, order);
+}
 /* An allocated block becomes 2^order single frames, freed one by one. */
 void frame_split(paddr_t frame, unsigned order);
 /* The order an allocated block has. */

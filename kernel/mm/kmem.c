@@ -24,7 +24,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/string.h"
-#include "mm/frame.h"
+#include "mm/ledger.h"
 
 struct free_object {
 	struct free_object *next;
@@ -37,7 +37,8 @@ struct slab {
 	uint16_t used;
 	uint16_t carved; /* objects handed out at least once */
 	uint64_t magic;
-	uint64_t reserved[3];
+	struct ledger *payer;
+	uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct slab) == 64,
 	"objects of 64 bytes and more are 64-byte aligned behind the header");
@@ -48,7 +49,7 @@ _Static_assert(sizeof(struct slab) == 64,
 /* As many objects of 4032 bytes as each class allows, multiples of 64 from 64 up. */
 static const uint16_t class_sizes[] = { 16, 32, 48, 64, 128, 192, 256, 320, 384, 448, 576, 768, 960,
 	1344, 1984 };
-#define CLASS_COUNT (sizeof(class_sizes) / sizeof(class_sizes[0]))
+_Static_assert(sizeof(class_sizes) / sizeof(class_sizes[0]) == KMEM_CLASSES, "one list each");
 #define SLAB_SIZE_MAX 1984u
 
 #ifdef CAPOS_KASAN
@@ -57,13 +58,12 @@ static const uint16_t class_sizes[] = { 16, 32, 48, 64, 128, 192, 256, 320, 384,
 #define RED_ZONE 0u
 #endif
 
-static struct spinlock kmem_lock = SPINLOCK_INIT(KMEM);
+static struct kmem_pool kernel_pool = { .lock = SPINLOCK_INIT(KMEM) };
 
-/* Guarded by kmem_lock. */
-static struct kmem_class {
-	struct list partial; /* its head is initialised when first used */
-	struct slab *spare;  /* an empty slab, kept */
-} classes[CLASS_COUNT];
+static struct kmem_pool *pool_of(struct ledger *payer)
+{
+	return payer ? &payer->pool : &kernel_pool;
+}
 
 static unsigned class_of(size_t size)
 {
@@ -133,15 +133,15 @@ static void object_fit(void *object, size_t size, size_t whole)
 }
 
 /* An empty slab of the class, on no list. */
-static struct slab *slab_create(unsigned class)
+static struct slab *slab_create(struct ledger *payer, unsigned class)
 {
-	paddr_t frame = frame_alloc(0, 0);
+	paddr_t frame = frame_alloc(payer, 0, 0);
 	if (!frame)
 		return NULL;
 
 	struct slab *slab = phys_to_virt(frame);
 	kasan_poison(slab + 1, SLAB_BYTES, KASAN_OBJECT_END);
-	*slab = (struct slab){ .class = class, .magic = SLAB_MAGIC };
+	*slab = (struct slab){ .class = class, .magic = SLAB_MAGIC, .payer = payer };
 	list_node_init(&slab->node);
 	return slab;
 }
@@ -149,11 +149,11 @@ static struct slab *slab_create(unsigned class)
 static void slab_destroy(struct slab *slab)
 {
 	slab->magic = 0;
-	frame_free(virt_to_phys(slab), 0);
+	frame_free(slab->payer, virt_to_phys(slab), 0);
 }
 
 /* A slab with a free object, on the class's list. */
-static struct slab *slab_get(struct kmem_class *class, unsigned index)
+static struct slab *slab_get(struct ledger *payer, struct kmem_class *class, unsigned index)
 {
 	if (!class->partial.head.next)
 		list_init(&class->partial);
@@ -164,21 +164,21 @@ static struct slab *slab_get(struct kmem_class *class, unsigned index)
 	struct slab *slab = class->spare;
 	class->spare = NULL;
 	if (!slab)
-		slab = slab_create(index);
+		slab = slab_create(payer, index);
 	if (slab)
 		list_push_front(&class->partial, &slab->node);
 	return slab;
 }
 
-static void *slab_alloc(size_t size)
+static void *slab_alloc(struct ledger *payer, size_t size)
 {
 	unsigned index = class_of(size + RED_ZONE);
-	struct kmem_class *class = &classes[index];
+	struct kmem_pool *pool = pool_of(payer);
 
-	spin_lock(&kmem_lock);
-	struct slab *slab = slab_get(class, index);
+	spin_lock(&pool->lock);
+	struct slab *slab = slab_get(payer, &pool->classes[index], index);
 	if (!slab) {
-		spin_unlock(&kmem_lock);
+		spin_unlock(&pool->lock);
 		return NULL;
 	}
 	void *object = slab->free;
@@ -191,7 +191,7 @@ static void *slab_alloc(size_t size)
 	slab->used++;
 	if (!slab->free && slab->carved == slab_capacity(index))
 		list_remove(&slab->node);
-	spin_unlock(&kmem_lock);
+	spin_unlock(&pool->lock);
 
 	kasan_unpoison(object, class_sizes[index]);
 	memset(object, 0, class_sizes[index]);
@@ -199,17 +199,18 @@ static void *slab_alloc(size_t size)
 	return object;
 }
 
-static void slab_free(struct slab *slab, void *object)
+static void slab_free(struct ledger *payer, struct slab *slab, void *object)
 {
-	VERIFY(slab->magic == SLAB_MAGIC && slab->used);
+	VERIFY(slab->magic == SLAB_MAGIC && slab->used && slab->payer == payer);
 
-	struct kmem_class *class = &classes[slab->class];
+	struct kmem_pool *pool = pool_of(payer);
+	struct kmem_class *class = &pool->classes[slab->class];
 	struct slab *surplus = NULL;
 	kasan_unpoison(object, class_sizes[slab->class]);
 	object_poison(object, class_sizes[slab->class]);
 	kasan_poison(object, class_sizes[slab->class], KASAN_FREE_OBJECT);
 
-	spin_lock(&kmem_lock);
+	spin_lock(&pool->lock);
 	object_check_used(slab, object);
 	bool was_full = !slab->free && slab->carved == slab_capacity(slab->class);
 	struct free_object *free = object;
@@ -223,47 +224,55 @@ static void slab_free(struct slab *slab, void *object)
 	} else if (was_full) {
 		list_push_front(&class->partial, &slab->node);
 	}
-	spin_unlock(&kmem_lock);
+	spin_unlock(&pool->lock);
 	if (surplus)
 		slab_destroy(surplus);
 }
 
-void *kmem_alloc(size_t size)
+void *kmem_alloc(struct ledger *payer, size_t size)
 {
 	if (size <= SLAB_SIZE_MAX - RED_ZONE)
-		return slab_alloc(size);
+		return slab_alloc(payer, size);
 	if (size > PAGE_SIZE << FRAME_ORDER_MAX)
 		return NULL;
 
 	unsigned order = 0;
 	while (PAGE_SIZE << order < size)
 		order++;
-	paddr_t frame = frame_alloc(order, FRAME_ZERO);
+	paddr_t frame = frame_alloc(payer, order, FRAME_ZERO);
 	if (!frame)
 		return NULL;
 	object_fit(phys_to_virt(frame), size, PAGE_SIZE << order);
 	return phys_to_virt(frame);
 }
 
-void kmem_free(void *memory)
+void kmem_free(struct ledger *payer, void *memory)
 {
 	uintptr_t offset = (uintptr_t)memory & (PAGE_SIZE - 1);
 
 	if (!memory)
 		return;
 	if (offset == 0)
-		frame_free(virt_to_phys(memory), frame_order(virt_to_phys(memory)));
+		frame_free(payer, virt_to_phys(memory), frame_order(virt_to_phys(memory)));
 	else
-		slab_free((struct slab *)((char *)memory - offset), memory);
+		slab_free(payer, (struct slab *)((char *)memory - offset), memory);
 }
 
-void kmem_trim(void)
+void kmem_pool_init(struct kmem_pool *pool)
 {
-	for (unsigned i = 0; i < CLASS_COUNT; i++) {
-		spin_lock(&kmem_lock);
-		struct slab *slab = classes[i].spare;
-		classes[i].spare = NULL;
-		spin_unlock(&kmem_lock);
+	*pool = (struct kmem_pool){ 0 };
+	spin_init(&pool->lock, LOCK_RANK_KMEM);
+}
+
+void kmem_trim(struct ledger *payer)
+{
+	struct kmem_pool *pool = pool_of(payer);
+
+	for (unsigned i = 0; i < KMEM_CLASSES; i++) {
+		spin_lock(&pool->lock);
+		struct slab *slab = pool->classes[i].spare;
+		pool->classes[i].spare = NULL;
+		spin_unlock(&pool->lock);
 		if (slab)
 			slab_destroy(slab);
 	}

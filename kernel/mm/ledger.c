@@ -2,14 +2,16 @@
 #include "mm/ledger.h"
 
 #include "core/log.h"
-#include "mm/kmem.h"
 
 struct ledger *ledger_create(uint64_t limit)
 {
-	struct ledger *ledger = kmem_alloc(sizeof(*ledger));
+	struct ledger *ledger = kmem_alloc(KERNEL_PAYS, sizeof(*ledger));
 
-	if (ledger)
-		*ledger = (struct ledger){ .references = 1, .limit = limit };
+	if (!ledger)
+		return NULL;
+	ledger->references = 1;
+	ledger->limit = limit;
+	kmem_pool_init(&ledger->pool);
 	return ledger;
 }
 
@@ -23,20 +25,23 @@ void ledger_release(struct ledger *ledger)
 {
 	if (__atomic_sub_fetch(&ledger->references, 1, __ATOMIC_ACQ_REL))
 		return;
-	VERIFY(!ledger->committed);
-	kmem_free(ledger);
+	kmem_trim(ledger);
+	VERIFY(!ledger->charged && !ledger->kernel);
+	kmem_free(KERNEL_PAYS, ledger);
 }
 
-bool ledger_charge(struct ledger *ledger, uint64_t pages)
+bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
-	uint64_t old = __atomic_load_n(&ledger->committed, __ATOMIC_RELAXED), new;
+	uint64_t old = __atomic_load_n(&ledger->charged, __ATOMIC_RELAXED), new;
 
 	do {
-		if (__builtin_add_overflow(old, pages, &new) ||
+		if (__builtin_add_overflow(old, pages + kernel, &new) ||
 			(ledger->limit && new > ledger->limit))
 			return false;
 	} while (!__atomic_compare_exchange_n(
-		&ledger->committed, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		&ledger->charged, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (kernel)
+		__atomic_fetch_add(&ledger->kernel, kernel, __ATOMIC_RELAXED);
 
 	uint64_t peak = __atomic_load_n(&ledger->peak, __ATOMIC_RELAXED);
 	while (new > peak &&
@@ -46,9 +51,29 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages)
 	return true;
 }
 
-void ledger_uncharge(struct ledger *ledger, uint64_t pages)
+void ledger_uncharge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
-	uint64_t old = __atomic_fetch_sub(&ledger->committed, pages, __ATOMIC_RELAXED);
+	if (kernel)
+		VERIFY(__atomic_fetch_sub(&ledger->kernel, kernel, __ATOMIC_RELAXED) >= kernel);
+	uint64_t old = __atomic_fetch_sub(&ledger->charged, pages + kernel, __ATOMIC_RELAXED);
 
-	VERIFY(old >= pages);
+	VERIFY(old >= pages + kernel);
+}
+
+/* ---- frames with a payer ---- */
+
+paddr_t frame_take_charged(struct ledger *payer, unsigned order, unsigned flags)
+{
+	if (!ledger_charge(payer, 0, 1ul << order))
+		return 0;
+	paddr_t frame = frame_take(order, flags);
+	if (!frame)
+		ledger_uncharge(payer, 0, 1ul << order);
+	return frame;
+}
+
+void frame_give_charged(struct ledger *payer, paddr_t frame, unsigned order)
+{
+	frame_give(frame, order);
+	ledger_uncharge(payer, 0, 1ul << order);
 }

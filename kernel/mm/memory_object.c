@@ -1,8 +1,8 @@
 /* Memory objects; their life is described in memory_object.h.
  *
  * Frames are found through tables of one frame each, which are made with the object, so that giving
- * a page its frame needs nothing but the frame that was reserved. The tables themselves are not
- * charged, like page tables. */
+ * a page its frame needs nothing but the frame that was reserved. The object's ledger pays for the
+ * tables too. */
 #include "mm/memory_object.h"
 
 #include "core/log.h"
@@ -19,17 +19,17 @@ static size_t chunk_count(const struct memory_object *object)
 }
 
 /* A table, and the frames in it. Returns how many. */
-static uint64_t free_chunk(paddr_t *chunk)
+static uint64_t free_chunk(struct ledger *payer, paddr_t *chunk)
 {
 	uint64_t returned = 0;
 
 	for (size_t i = 0; i < MEMORY_OBJECT_CHUNK; i++) {
 		if (!chunk[i])
 			continue;
-		frame_free(chunk[i], 0);
+		frame_free(PREPAID, chunk[i], 0);
 		returned++;
 	}
-	frame_free(virt_to_phys(chunk), 0);
+	frame_free(payer, virt_to_phys(chunk), 0);
 	return returned;
 }
 
@@ -39,20 +39,21 @@ static uint64_t free_chunks(struct memory_object *object)
 	uint64_t returned = 0;
 
 	for (size_t i = 0; object->chunks && i < chunk_count(object) && object->chunks[i]; i++) {
-		returned += free_chunk(object->chunks[i]);
+		returned += free_chunk(object->ledger, object->chunks[i]);
 		sched_preemption_point();
 	}
-	kmem_free(object->chunks);
+	kmem_free(object->ledger, object->chunks);
 	return returned;
 }
 
 static bool make_chunks(struct memory_object *object)
 {
-	object->chunks = kmem_alloc(chunk_count(object) * sizeof(object->chunks[0]));
+	object->chunks =
+		kmem_alloc(object->ledger, chunk_count(object) * sizeof(object->chunks[0]));
 	if (!object->chunks)
 		return false;
 	for (size_t i = 0; i < chunk_count(object); i++) {
-		paddr_t frame = frame_alloc(0, FRAME_ZERO);
+		paddr_t frame = frame_alloc(object->ledger, 0, FRAME_ZERO);
 		if (!frame)
 			return false;
 		object->chunks[i] = phys_to_virt(frame);
@@ -70,9 +71,10 @@ static void memory_object_destroy(struct object *header)
 
 	VERIFY(returned == object->resident_pages);
 	frames_unreserve(object->pages - returned);
-	ledger_uncharge(object->ledger, object->pages);
-	ledger_release(object->ledger);
-	kmem_free(object);
+	struct ledger *ledger = object->ledger;
+	ledger_uncharge(ledger, object->pages, 0);
+	kmem_free(ledger, object);
+	ledger_release(ledger);
 }
 
 static const struct object_ops memory_object_ops = { .destroy = memory_object_destroy };
@@ -85,16 +87,17 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 		return STATUS(INVALID_ARGUMENT);
 	if (!frames_reserve(pages))
 		return STATUS(NO_MEMORY);
-	if (!ledger_charge(ledger, pages)) /* second: what the machine refuses must not count as the
-	                                      process's peak */
+	/* second: what the machine refuses must not count as the process's peak */
+	if (!ledger_charge(ledger, pages, 0))
 		goto out_reserve;
-	struct memory_object *object = kmem_alloc(sizeof(*object));
+	struct memory_object *object = kmem_alloc(ledger, sizeof(*object));
 	if (!object)
 		goto out_charge;
 	object->pages = pages;
+	object->ledger = ledger;
 	if (!make_chunks(object))
 		goto out_object;
-	object->ledger = ledger_retain(ledger);
+	ledger_retain(ledger);
 	spin_init(&object->lock, LOCK_RANK_MEMORY_OBJECT);
 	park_queue_init(&object->parked);
 	object_init(&object->object, NULL, &memory_object_ops);
@@ -102,9 +105,9 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 	return STATUS_OK;
 out_object:
 	free_chunks(object);
-	kmem_free(object);
+	kmem_free(ledger, object);
 out_charge:
-	ledger_uncharge(ledger, pages);
+	ledger_uncharge(ledger, pages, 0);
 out_reserve:
 	frames_unreserve(pages);
 	return STATUS(NO_MEMORY);
@@ -116,7 +119,7 @@ paddr_t memory_object_frame(struct memory_object *object, uint64_t page)
 	spin_lock(&object->lock);
 	paddr_t *frame = &object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
 	if (!*frame) {
-		*frame = frame_alloc(0, FRAME_ZERO | FRAME_RESERVED);
+		*frame = frame_alloc(PREPAID, 0, FRAME_ZERO | FRAME_RESERVED);
 		VERIFY(*frame);
 		object->resident_pages++;
 	}

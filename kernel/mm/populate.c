@@ -17,7 +17,7 @@ static paddr_t reserved_block(size_t count, unsigned *order)
 	paddr_t frame = 0;
 
 	*order = 63u - (unsigned)__builtin_clzl(count);
-	while (!(frame = frame_alloc(*order, FRAME_ZERO | FRAME_RESERVED))) {
+	while (!(frame = frame_alloc(PREPAID, *order, FRAME_ZERO | FRAME_RESERVED))) {
 		VERIFY(*order > 0);
 		--*order;
 	}
@@ -86,7 +86,7 @@ static void populate_block(struct aspace *space, const struct region *region, ui
 			space->resident_pages += LARGE_PAGE_SIZE / PAGE_SIZE;
 			return;
 		}
-		VERIFY(paging_split_entry(entry, level));
+		VERIFY(paging_split_entry(entry, level, space->ledger));
 		space->table_frames++;
 		entry = paging_find(space->root, start, &level);
 	}
@@ -113,7 +113,7 @@ static uint64_t *split_down(struct aspace *space, uint64_t page)
 	uint64_t *slot = paging_find(space->root, page, &level);
 
 	while (level > 1) {
-		if (!paging_split_entry(slot, level))
+		if (!paging_split_entry(slot, level, space->ledger))
 			return NULL;
 		space->table_frames++;
 		slot = paging_find(space->root, page, &level);
@@ -124,9 +124,9 @@ static uint64_t *split_down(struct aspace *space, uint64_t page)
 /* One demand-zero page: charged and given now, or not at all. */
 static bool populate_demand_zero(struct aspace *space, uint64_t page, uint32_t prot)
 {
-	if (!ledger_charge(space->ledger, 1))
+	if (!ledger_charge(space->ledger, 1, 0))
 		return false;
-	paddr_t frame = frame_alloc(0, FRAME_ZERO);
+	paddr_t frame = frame_alloc(PREPAID, 0, FRAME_ZERO);
 	uint64_t *slot = frame ? split_down(space, page) : NULL;
 	if (slot) {
 		paging_populate(slot, paging_entry(PAGING_DEMAND_ZERO, frame, prot));
@@ -135,8 +135,8 @@ static bool populate_demand_zero(struct aspace *space, uint64_t page, uint32_t p
 		return true;
 	}
 	if (frame)
-		frame_free(frame, 0);
-	ledger_uncharge(space->ledger, 1);
+		frame_free(PREPAID, frame, 0);
+	ledger_uncharge(space->ledger, 1, 0);
 	return false;
 }
 

@@ -77,7 +77,8 @@ static bool regions_alike(const struct region *a, const struct region *b)
 		(!a->foreign || a->backing + (a->end - a->start) == b->backing);
 }
 
-unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end)
+unsigned region_merge(
+	struct rbtree *regions, struct region *first, uint64_t end, struct ledger *payer)
 {
 	struct region *region = region_of(rbtree_prev(&first->node)), *next;
 	unsigned merged = 0;
@@ -94,7 +95,7 @@ unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end
 		if (next->object)
 			object_release(memory_object_header(
 				next->object)); /* never the last: region has one */
-		kmem_free(next);
+		kmem_free(payer, next);
 		merged++;
 	}
 	return merged;

@@ -12,6 +12,7 @@
 
 #include "core/rbtree.h"
 
+struct ledger;
 struct memory_object;
 
 #define PROT_MASK (CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)
@@ -55,8 +56,9 @@ void region_split(
 void region_begin_at(struct region *region, uint64_t address);
 /* Joins regions that can be joined, from first, its predecessor included, up to the region that
  * begins at end. Returns the number of regions that went; their nodes, perhaps also first's, are
- * freed. */
-unsigned region_merge(struct rbtree *regions, struct region *first, uint64_t end);
+ * freed, for the payer of all. */
+unsigned region_merge(
+	struct rbtree *regions, struct region *first, uint64_t end, struct ledger *payer);
 
 /* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none.
  */

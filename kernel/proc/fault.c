@@ -66,8 +66,9 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		.error_code = frame->error,
 		.stack_address = frame->rsp,
 	};
-	/* Without memory the report has no stack. */
-	uint64_t *words = kmem_alloc((FRAMES_MAX + STACK_WORDS_MAX) * sizeof *words);
+	/* Without memory the report has no stack. The block is smaller than what the thread's
+	 * charge rounds up, so a process at its limit is reported like others. */
+	uint64_t *words = kmem_alloc(PREPAID, (FRAMES_MAX + STACK_WORDS_MAX) * sizeof *words);
 	uint32_t count = 0;
 	if (words) {
 		report.frame_count = read_frames(frame, words);
@@ -77,7 +78,7 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 	status_t status = channel_send(
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	(void)status; /* not sent: the thread had to end for another reason meanwhile */
-	kmem_free(words);
+	kmem_free(PREPAID, words);
 	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx",
 		thread->process->id, thread->process->name, kind, code, address, frame->rip,
 		frame->rsp);

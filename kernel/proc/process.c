@@ -34,7 +34,7 @@ static void process_release_resources(struct process *process)
 		process->space = NULL;
 	}
 	if (process->capset_frame) {
-		frame_free(process->capset_frame, 0);
+		frame_free(KERNEL_PAYS, process->capset_frame, 0);
 		process->capset_frame = 0;
 	}
 }
@@ -44,7 +44,7 @@ static void process_destroy(struct object *object)
 	struct process *process = container_of(object, struct process, object);
 	ASSERT(process->thread_count == 0);
 	process_release_resources(process);
-	kmem_free(process);
+	kmem_free(KERNEL_PAYS, process);
 }
 
 /* No interface: there is no capability to a process yet, only the kernel's own references. */
@@ -53,13 +53,13 @@ static const struct object_ops process_ops = { .destroy = process_destroy };
 status_t process_create(
 	const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
 {
-	struct process *process =
-		kmem_alloc(sizeof *process + cpus_possible() * sizeof process->queued[0]);
+	struct process *process = kmem_alloc(
+		KERNEL_PAYS, sizeof *process + cpus_possible() * sizeof process->queued[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
 	process->space = aspace_create(committed_limit);
 	if (!process->space) {
-		kmem_free(process);
+		kmem_free(KERNEL_PAYS, process);
 		return STATUS(NO_MEMORY);
 	}
 	object_init(&process->object, NULL, &process_ops);
@@ -67,7 +67,7 @@ status_t process_create(
 	process->program = program;
 	process->started_ns = clock_now_ns();
 	text_copy(process->name, name, sizeof process->name);
-	cap_table_init(&process->caps);
+	cap_table_init(&process->caps, process->space->ledger);
 	spin_init(&process->lock, LOCK_RANK_PROCESS);
 	list_init(&process->threads);
 	list_node_init(&process->reap_node);

@@ -28,17 +28,17 @@ static void thread_destroy(struct object *object)
 {
 	struct thread *thread = container_of(object, struct thread, object);
 	if (thread->ledger) {
-		ledger_uncharge(thread->ledger, RECORD_PAGES);
+		ledger_uncharge(thread->ledger, RECORD_PAGES, 0);
 		ledger_release(thread->ledger);
 	}
-	kmem_free(thread);
+	kmem_free(PREPAID, thread);
 }
 
 static const struct object_ops thread_ops = { thread_destroy };
 
 static bool charge(struct thread *thread)
 {
-	if (!ledger_charge(thread->space->ledger, PARTS_PAGES + RECORD_PAGES))
+	if (!ledger_charge(thread->space->ledger, PARTS_PAGES + RECORD_PAGES, 0))
 		return false;
 	thread->ledger = ledger_retain(thread->space->ledger);
 	return true;
@@ -84,17 +84,17 @@ static status_t make_user_parts(struct thread *thread)
 {
 	if (!charge(thread))
 		return STATUS(NO_MEMORY);
-	thread->xsave = kmem_alloc(vector_size());
+	thread->xsave = kmem_alloc(PREPAID, vector_size());
 	if (!thread->xsave)
 		return STATUS(NO_MEMORY);
 	vector_init_area(thread->xsave);
-	paddr_t ring = frame_alloc(0, FRAME_ZERO);
+	paddr_t ring = frame_alloc(PREPAID, 0, FRAME_ZERO);
 	if (!ring)
 		return STATUS(NO_MEMORY);
 	status_t status = aspace_map_frames(thread->space, 0, false, ring, PAGE_SIZE,
 		CAPOS_PROT_READ | CAPOS_PROT_WRITE, true, &thread->ring_address);
 	if (status != STATUS_OK) {
-		frame_free(ring, 0);
+		frame_free(PREPAID, ring, 0);
 		return status;
 	}
 	thread->ring = phys_to_virt(ring);
@@ -108,7 +108,7 @@ static void free_ring(struct thread *thread)
 		return;
 	status_t status = aspace_unmap_kernel(thread->space, thread->ring_address, PAGE_SIZE);
 	VERIFY(status == STATUS_OK);
-	frame_free(virt_to_phys(thread->ring), 0);
+	frame_free(PREPAID, virt_to_phys(thread->ring), 0);
 	thread->ring = NULL;
 }
 
@@ -116,24 +116,24 @@ static void free_ring(struct thread *thread)
 static void free_parts(struct thread *thread)
 {
 	if (thread->stack)
-		frame_free(virt_to_phys(thread->stack), KERNEL_STACK_ORDER);
+		frame_free(PREPAID, virt_to_phys(thread->stack), KERNEL_STACK_ORDER);
 	if (thread->xsave)
-		kmem_free(thread->xsave);
+		kmem_free(PREPAID, thread->xsave);
 	if (thread->scratch)
-		kmem_free(thread->scratch);
+		kmem_free(thread->scratch_payer, thread->scratch);
 	if (thread->ledger)
-		ledger_uncharge(thread->ledger, PARTS_PAGES);
+		ledger_uncharge(thread->ledger, PARTS_PAGES, 0);
 }
 
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),
 	void *argument, struct thread **result)
 {
-	struct thread *thread = kmem_alloc(sizeof *thread);
+	struct thread *thread = kmem_alloc(PREPAID, sizeof *thread);
 	if (!thread)
 		return STATUS(NO_MEMORY);
 	init_record(thread, process, name);
 	status_t status = STATUS(NO_MEMORY);
-	paddr_t stack = frame_alloc(KERNEL_STACK_ORDER, 0);
+	paddr_t stack = frame_alloc(PREPAID, KERNEL_STACK_ORDER, 0);
 	if (!stack)
 		goto refuse;
 	thread->stack = phys_to_virt(stack);

@@ -72,6 +72,7 @@ struct thread {
 	uint32_t submission_head, completion_tail;
 	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before
 	                */
+	struct ledger *scratch_payer; /* of that block */
 
 	/* Owner thread only, or any thread while the owner is suspended and not running. */
 	uint64_t fs_base, gs_base;

@@ -109,8 +109,8 @@ $(foreach p,test_aspace fuzz_aspace,\
 	$(eval host_$p_SOURCES := $(host_mm_parts) tests/host/mm/model.c))
 $(foreach p,$(host_mm_TESTS),$(eval host_$p_ARGS = $(or $(SEED),1)))
 host_fuzz_aspace_LIMITS := -1 5 4096
-build/host/mm/%/kernel/mm/frame.o: HOST_FILE_FLAGS := -Dframe_alloc=frame_alloc_real \
-	-Dframe_free=frame_free_real -Dframes_reserve=frames_reserve_real
+build/host/mm/%/kernel/mm/frame.o: HOST_FILE_FLAGS := -Dframe_take=frame_take_real \
+	-Dframe_give=frame_give_real -Dframes_reserve=frames_reserve_real
 build/host/mm/%/kernel/mm/kmem.o: HOST_FILE_FLAGS := -Dkmem_alloc=kmem_alloc_real
 
 # The tables of methods name every method; here those that a test has no use for are never called.

@@ -18,7 +18,7 @@ static uint64_t map(capos_cap_t object, uint64_t offset, uint64_t size, uint32_t
 
 static void objects_are_made_and_charged(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	capos_cap_t object = 0, large = 0;
 	uint64_t pages = 0;
 	OK(capos_memory_allocator_create_message(
@@ -27,10 +27,10 @@ static void objects_are_made_and_charged(void)
 	CHECK_EQUAL(pages, 4);
 	OK(capos_memory_object_info_message(object, &pages));
 	CHECK_EQUAL(pages, 4);
-	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages, 4);
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages);
+	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages, 4);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
 	OK(capos_release(object));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 	static const uint64_t refused[] = { 1ull << 40, 1ull << 63, ~0ull - PAGE, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
 		CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
@@ -42,7 +42,7 @@ static void objects_are_made_and_charged(void)
 	}
 	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, INVALID_ARGUMENT,
 		capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
 static void mappings_share_contents(void)
@@ -77,20 +77,20 @@ static void mappings_share_contents(void)
 
 static void mappings_outlive_the_capability(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	capos_cap_t object = create(4 * PAGE);
 	uint64_t a = map(object, PAGE, 2 * PAGE, WRITE);
 	*(volatile int *)a = 1;
 	OK(capos_release(object));
 	*(volatile int *)(a + PAGE) = 2;
 	CHECK(*(volatile int *)a == 1 && *(volatile int *)(a + PAGE) == 2);
-	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages,
+	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages,
 		4); /* the whole object, until the last holder lets go */
 	OK(vm_unmap(a, PAGE));
-	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages, 4);
+	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages, 4);
 	OK(vm_unmap(a + PAGE, PAGE));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
 }
 
 static void map_refuses(void)
@@ -191,7 +191,7 @@ static void decommit_leaves_a_reservation(void)
 
 static void many_mappings_come_and_go(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	static uint64_t addresses[500];
 	capos_cap_t object = create(600 * PAGE); /* more pages than one table of frames holds */
 	for (uint64_t i = 0; i < 500; i++) {
@@ -205,9 +205,9 @@ static void many_mappings_come_and_go(void)
 	for (uint64_t i = 0; i < 500; i++)
 		OK(vm_unmap(addresses[i], (i % 100 + 1) * PAGE));
 	OK(capos_release(object));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages);
-	CHECK_EQUAL(vm_usage().resident_pages, before.resident_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_EQUAL(program_usage().resident_pages, before.resident_pages);
 }
 
 int main(void)

@@ -6,7 +6,7 @@
 
 static uint64_t committed(void)
 {
-	return vm_usage().committed_pages;
+	return program_usage().committed_pages;
 }
 
 static void threads_are_charged(void)

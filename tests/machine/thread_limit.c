@@ -11,15 +11,15 @@
  * minute. */
 static void threads_are_limited(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	capos_cap_t self = 0;
 	OK(capos_thread_control_self(capos_caps.thread_control, &self));
 	OK(capos_thread_handle_set_affinity(self, 1));
 	raw_threads_are_limited(1);
 	OK(capos_thread_handle_set_affinity(self, ~0ull));
 	OK(capos_release(self));
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages);
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
 int main(void)

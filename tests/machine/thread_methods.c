@@ -174,7 +174,7 @@ static void threads_exit_by_method(void)
 	int64_t (*const bodies[])(
 		void *) = { exit_in_registers, exit_in_a_message, exit_over_the_ring };
 	uint64_t now[2] = { 0, 0 };
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	for (unsigned i = 0; i < 30; i++) {
 		struct capos_thread *thread;
 		int64_t code = -1;
@@ -186,7 +186,7 @@ static void threads_exit_by_method(void)
 	}
 	CHECK(now[0] == 0 && now[1] == 0);
 	wait_for_threads(1);
-	struct capos_memory_usage after = vm_usage();
+	struct capos_memory_usage after = program_usage();
 	CHECK_EQUAL(after.reserved_pages, before.reserved_pages);
 	CHECK_EQUAL(after.committed_pages, before.committed_pages);
 }

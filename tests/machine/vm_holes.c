@@ -10,7 +10,7 @@ static uint64_t taken, taken_size;
 /* Commits all memory the machine has, in one range; the pages stay untouched. */
 static void take_all_memory(void)
 {
-	taken_size = (vm_usage().machine_pages + 1) * PAGE;
+	taken_size = (program_usage().machine_pages + 1) * PAGE;
 	taken = vm_reserve(taken_size);
 	uint64_t at = taken;
 	for (uint64_t step = LARGE; step >= PAGE;)
@@ -22,7 +22,7 @@ static void take_all_memory(void)
 
 static void many_holes_are_one_region(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t at = vm_reserve(PAGES * PAGE);
 	OK(vm_commit(at, PAGES * PAGE, WRITE | DEMAND_ZERO));
 	for (uint64_t i = 1; i < PAGES; i += 2)
@@ -38,15 +38,15 @@ static void many_holes_are_one_region(void)
 	CHECK_EQUAL(vm_protect(at + PAGE, PAGE, WRITE | EXEC), CAPOS_E(PROTECTION_DENIED));
 	OK(vm_protect(at, PAGES * PAGE, READ));
 	CHECK_EQUAL(vm_query(at + PAGE).size, PAGES * PAGE);
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages + PAGES);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages + PAGES);
 	OK(vm_unmap(at, PAGES * PAGE));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
 /* Small pages, large ones, such as were never touched, and demand-zero ones. */
 static void giving_back_needs_no_memory(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t small = vm_map(64 * PAGE, WRITE), large = vm_map(2 * LARGE, WRITE),
 		 idle = vm_map(LARGE, WRITE), zero = vm_map(LARGE, WRITE | DEMAND_ZERO);
 	for (uint64_t i = 0; i < 64; i++)
@@ -73,17 +73,17 @@ static void giving_back_needs_no_memory(void)
 	OK(vm_unmap(large, 2 * LARGE));
 	OK(vm_unmap(idle, LARGE));
 	OK(vm_unmap(zero, LARGE));
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(vm_usage().resident_pages, before.resident_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().resident_pages, before.resident_pages);
 }
 
 /* A whole GiB committed demand-zero takes next to nothing, and can be used like any other memory.
  */
 static void huge_ranges_are_nearly_free(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t size = 1ull << 44, at = vm_map(size, WRITE | DEMAND_ZERO);
-	CHECK(before.machine_free_pages - vm_usage().machine_free_pages < 600);
+	CHECK(before.machine_free_pages - program_usage().machine_free_pages < 600);
 	CHECK_EQUAL(vm_query(at + size / 2).start, at);
 	CHECK_EQUAL(vm_query(at + size / 2).size, size);
 	OK(vm_decommit(at + size / 2, PAGE));
@@ -93,7 +93,7 @@ static void huge_ranges_are_nearly_free(void)
 	*(volatile uint64_t *)(at + size / 2 + PAGE) = 1;
 	CHECK_EQUAL(vm_query(at + size - PAGE).resident_pages, 1);
 	OK(vm_unmap(at, size));
-	CHECK_EQUAL(vm_usage().machine_free_pages, before.machine_free_pages);
+	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);
 }
 
 /* ---- random changes against an array of pages ---- */

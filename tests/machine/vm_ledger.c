@@ -4,24 +4,24 @@
 
 #define CHECK_LEDGER(reserved, committed)                                              \
 	do {                                                                           \
-		struct capos_memory_usage now_ = vm_usage();                           \
+		struct capos_memory_usage now_ = program_usage();                      \
 		CHECK_EQUAL(now_.reserved_pages - before.reserved_pages, reserved);    \
 		CHECK_EQUAL(now_.committed_pages - before.committed_pages, committed); \
 	} while (0)
 
 static void reserving_charges_no_memory(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve(1ull << 40);
 	CHECK_LEDGER(1 << 28, 0);
-	CHECK_EQUAL(vm_usage().machine_free_pages, before.machine_free_pages);
+	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);
 	OK(vm_unmap(range, 1ull << 40));
 	CHECK_LEDGER(0, 0);
 }
 
 static void committed_pages_are_charged_at_commit(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve(64 * PAGE);
 	OK(vm_commit(range, 64 * PAGE, WRITE));
 	CHECK_LEDGER(64, 64);
@@ -35,7 +35,7 @@ static void committed_pages_are_charged_at_commit(void)
 
 static void committing_again_charges_nothing(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve(32 * PAGE);
 	OK(vm_commit(range + 8 * PAGE, 8 * PAGE, WRITE));
 	memset((void *)(range + 8 * PAGE), 7, 8 * PAGE);
@@ -51,7 +51,7 @@ static void committing_again_charges_nothing(void)
 
 static void demand_zero_pages_are_charged_at_first_touch(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_map(1ull << 34, WRITE | DEMAND_ZERO);
 	CHECK_LEDGER(1 << 22, 0);
 	for (uint64_t i = 0; i < 10; i++)
@@ -68,7 +68,7 @@ static void demand_zero_pages_are_charged_at_first_touch(void)
 /* Committing committed pages in the other mode changes nothing. */
 static void modes_are_kept(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve(16 * PAGE);
 	OK(vm_commit(range, 4 * PAGE, WRITE | DEMAND_ZERO));
 	OK(vm_commit(range, 8 * PAGE, WRITE));
@@ -86,7 +86,7 @@ static void modes_are_kept(void)
 
 static void unmapping_several_regions_gives_back_each(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve(64 * PAGE);
 	OK(vm_commit(range, 16 * PAGE, WRITE));
 	OK(vm_commit(range + 16 * PAGE, 16 * PAGE, WRITE | DEMAND_ZERO));
@@ -108,7 +108,7 @@ static void unmapping_several_regions_gives_back_each(void)
 
 static void reservation_ledger_is_bounded(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	CHECK_EQUAL(before.reserved_limit, CAPOS_RESERVED_PAGES_MAX);
 	uint64_t address, first = vm_reserve(1ull << 46);
 	CHECK_FAILS(VIRTUAL_MEMORY_RESERVE, NO_RESERVATION,
@@ -127,7 +127,7 @@ static void reservation_ledger_is_bounded(void)
  * part. */
 static void too_much_is_refused_whole(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address;
 	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
 		capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address));
@@ -142,13 +142,13 @@ static void too_much_is_refused_whole(void)
 	CHECK_EQUAL(vm_query(range + 8 * PAGE).prot, READ);
 	OK(vm_unmap(range, size));
 	CHECK_LEDGER(0, 0);
-	CHECK_EQUAL(vm_usage().machine_free_pages, before.machine_free_pages);
+	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);
 }
 
 /* Commits up to the machine's last page hold: every page can be written. */
 static void every_committed_page_gets_its_frame(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_reserve((before.machine_pages + 1) * PAGE), at = range, step = LARGE;
 	while (step >= PAGE) {
 		if (vm_commit(at, step, WRITE) == 0)
@@ -165,28 +165,28 @@ static void every_committed_page_gets_its_frame(void)
 	for (uint64_t page = range; page < at; page += PAGE)
 		wrong += *(volatile uint64_t *)page != page;
 	CHECK_EQUAL(wrong, 0);
-	CHECK_EQUAL(vm_usage().committed_pages - before.committed_pages, (at - range) / PAGE);
+	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages, (at - range) / PAGE);
 	OK(vm_unmap(range, (before.machine_pages + 1) * PAGE));
 	CHECK_LEDGER(0, 0);
-	CHECK_EQUAL(vm_usage().machine_free_pages, before.machine_free_pages);
+	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);
 }
 
 static void decommitting_page_by_page_gives_memory_back(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t range = vm_map(512 * PAGE, WRITE);
 	memset((void *)range, 0xee, 512 * PAGE);
-	CHECK(vm_usage().resident_pages - before.resident_pages >= 512);
+	CHECK(program_usage().resident_pages - before.resident_pages >= 512);
 	for (uint64_t page = 0; page < 512; page += 2)
 		OK(vm_decommit(range + page * PAGE, PAGE));
 	CHECK_LEDGER(512, 256);
-	CHECK(vm_usage().machine_free_pages + 256 + 32 >=
+	CHECK(program_usage().machine_free_pages + 256 + 32 >=
 		before.machine_free_pages); /* 32: the kernel keeps books of 512 regions */
 	OK(vm_unmap(range, 512 * PAGE));
-	CHECK(vm_usage().machine_free_pages + 2 >=
+	CHECK(program_usage().machine_free_pages + 2 >=
 		before.machine_free_pages); /* the kernel's heap may keep a page or two until the
 	                                       end */
-	CHECK_EQUAL(vm_usage().resident_pages, before.resident_pages);
+	CHECK_EQUAL(program_usage().resident_pages, before.resident_pages);
 	CHECK_LEDGER(0, 0);
 }
 

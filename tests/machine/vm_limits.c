@@ -14,7 +14,7 @@ static unsigned extra_count;
 
 static void check_as_before(const struct capos_memory_usage *before)
 {
-	struct capos_memory_usage now = vm_usage();
+	struct capos_memory_usage now = program_usage();
 	CHECK_EQUAL(now.reserved_pages, before->reserved_pages);
 	CHECK_EQUAL(now.committed_pages, before->committed_pages);
 	CHECK_EQUAL(now.resident_pages, before->resident_pages);
@@ -111,7 +111,7 @@ static void adding_is_refused(capos_cap_t object, int64_t status)
 
 static void regions_are_limited(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
 	uint64_t own = vm_map(3 * PAGE, WRITE), mapped = 0, entry = (uint64_t)raw_exit;
 	memset((void *)own, 0x5a, 3 * PAGE);
@@ -119,7 +119,7 @@ static void regions_are_limited(void)
 	OK(capos_memory_object_map(object, 0, 0, 3 * PAGE, WRITE, &mapped));
 	*(volatile uint64_t *)(mapped + PAGE) = 99;
 	fill_regions();
-	struct capos_memory_usage full = vm_usage();
+	struct capos_memory_usage full = program_usage();
 	cutting_is_refused(object, own + PAGE, mapped + PAGE);
 	adding_is_refused(object, CAPOS_E(NO_MEMORY));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
@@ -157,7 +157,7 @@ static unsigned take_all_addresses(uint64_t starts[EXTRA_MAX], uint64_t sizes[EX
 static void addresses_run_out(void)
 {
 	static uint64_t starts[EXTRA_MAX], sizes[EXTRA_MAX];
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	capos_cap_t object = 0;
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
 	unsigned count = take_all_addresses(starts, sizes);
@@ -216,7 +216,7 @@ static void parts_of_huge_ranges_need_tables(uint64_t part)
 
 static void memory_runs_out(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
 	uint64_t huge = vm_map(HUGE, WRITE | DEMAND_ZERO), range = take_all_memory(size);
@@ -267,7 +267,7 @@ static void end_one_by_one(void)
 
 static void threads_end_when_regions_are_at_their_limit(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	spawn_parked();
 	fill_regions();
 	end_one_by_one();
@@ -277,7 +277,7 @@ static void threads_end_when_regions_are_at_their_limit(void)
 
 static void threads_end_when_memory_has_run_out(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE;
 	spawn_parked();
 	uint64_t range = take_all_memory(size);

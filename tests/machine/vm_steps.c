@@ -18,7 +18,7 @@ static int64_t look_all_the_time(void *argument)
 		capos_sleep_ns(20000);
 		if (!__atomic_load_n(&unmapping, __ATOMIC_SEQ_CST))
 			continue;
-		uint64_t left = vm_usage().resident_pages - resident;
+		uint64_t left = program_usage().resident_pages - resident;
 		if (left < FEW || left >= tables)
 			continue; /* the call has not begun, or is done */
 		partly++;
@@ -32,13 +32,13 @@ static void take_away(bool whole)
 {
 	range = vm_reserve(size);
 	OK(vm_commit(range, size, WRITE | DEMAND_ZERO));
-	resident = vm_usage().resident_pages;
+	resident = program_usage().resident_pages;
 	for (uint64_t i = 0; i < tables; i++)
 		*(volatile uint8_t *)(range + i * LARGE) = 1;
 	__atomic_store_n(&unmapping, 1, __ATOMIC_SEQ_CST);
 	OK(whole ? vm_unmap(range, size) : vm_decommit(range, size));
 	__atomic_store_n(&unmapping, 0, __ATOMIC_SEQ_CST);
-	CHECK(vm_usage().resident_pages - resident < FEW);
+	CHECK(program_usage().resident_pages - resident < FEW);
 	if (!whole)
 		OK(vm_unmap(range, size));
 }
@@ -67,16 +67,16 @@ static void take_away_beside_another(void)
 
 static void others_run_meanwhile(void)
 {
-	struct capos_memory_usage before = vm_usage();
+	struct capos_memory_usage before = program_usage();
 	tables = before.machine_free_pages / 8 < TABLES_MAX ? before.machine_free_pages / 8
 							    : TABLES_MAX;
 	size = tables * LARGE;
 	take_away_beside_another();
-	before = vm_usage(); /* stacks and heap have grown by now */
+	before = program_usage(); /* stacks and heap have grown by now */
 	take_away_beside_another();
-	CHECK_EQUAL(vm_usage().reserved_pages, before.reserved_pages);
-	CHECK_EQUAL(vm_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(vm_usage().resident_pages, before.resident_pages);
+	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+	CHECK_EQUAL(program_usage().resident_pages, before.resident_pages);
 }
 
 static int64_t take_away_for_ever(void *argument)

@@ -155,7 +155,7 @@ void cpu_begin(struct percpu *cpu)
 void cpu_prepare(struct percpu *cpu)
 {
 	for (int i = 0; i < 3; i++) {
-		paddr_t frame = frame_alloc(1, FRAME_ZERO);
+		paddr_t frame = frame_alloc(KERNEL_PAYS, 1, FRAME_ZERO);
 		VERIFY(frame);
 		uint64_t top = (uint64_t)phys_to_virt(frame) + 2 * PAGE_SIZE - 16;
 		*(uint64_t *)top = (uint64_t)cpu;

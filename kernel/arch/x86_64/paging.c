@@ -132,7 +132,7 @@ bool table_pool_fill(struct table_pool *pool, size_t count)
 {
 	*pool = (struct table_pool){ 0 };
 	while (pool->count < count) {
-		paddr_t frame = frame_alloc(0, FRAME_ZERO);
+		paddr_t frame = frame_alloc(PREPAID, 0, FRAME_ZERO);
 		if (!frame) {
 			table_pool_drain(pool);
 			return false;
@@ -160,12 +160,12 @@ static paddr_t table_pool_take(struct table_pool *pool)
 void table_pool_drain(struct table_pool *pool)
 {
 	while (pool->count)
-		frame_free(table_pool_take(pool), 0);
+		frame_free(PREPAID, table_pool_take(pool), 0);
 }
 
-paddr_t paging_create(void)
+paddr_t paging_create(struct ledger *payer)
 {
-	paddr_t root = frame_alloc(0, FRAME_ZERO);
+	paddr_t root = frame_alloc(payer, 0, FRAME_ZERO);
 	if (root) {
 		uint64_t *table = phys_to_virt(root);
 		memcpy(&table[KERNEL_HALF], &kernel_pml4[KERNEL_HALF],
@@ -174,13 +174,13 @@ paddr_t paging_create(void)
 	return root;
 }
 
-void paging_destroy(paddr_t root)
+void paging_destroy(struct ledger *payer, paddr_t root)
 {
 	const uint64_t *table = phys_to_virt(root);
 
 	for (unsigned i = 0; i < KERNEL_HALF; i++)
 		VERIFY(!table[i]);
-	frame_free(root, 0);
+	frame_free(payer, root, 0);
 }
 
 /* ---- the walk ---- */
@@ -522,7 +522,7 @@ void paging_note_resident(const uint64_t *slot, size_t count)
 
 bool paging_populate_large(uint64_t *slot)
 {
-	paddr_t frame = frame_alloc(LARGE_PAGE_ORDER, FRAME_ZERO | FRAME_RESERVED);
+	paddr_t frame = frame_alloc(PREPAID, LARGE_PAGE_ORDER, FRAME_ZERO | FRAME_RESERVED);
 	if (!frame)
 		return false;
 	entry_write(slot, paging_entry(PAGING_OWNED, frame, paging_prot(*slot)) | LARGE);
@@ -536,11 +536,12 @@ static void fill_alike(uint64_t *table, uint64_t entry)
 	__asm__ volatile("rep stosq" : "+D"(table), "+c"(count) : "a"(entry) : "memory");
 }
 
-bool paging_split_entry(uint64_t *slot, unsigned level)
+bool paging_split_entry(uint64_t *slot, unsigned level, struct ledger *payer)
 {
 	uint64_t old = *slot, entry = level == 2 ? paging_page_entry(old) : old;
-	/* Reserved with the entry, unless it is bare. */
-	paddr_t frame = frame_alloc(0, old & PAGING_BARE ? 0 : FRAME_RESERVED);
+	/* Reserved and charged with the entry, unless it is bare. */
+	paddr_t frame = old & PAGING_BARE ? frame_alloc(payer, 0, 0)
+					  : frame_alloc(PREPAID, 0, FRAME_RESERVED);
 
 	if (!frame)
 		return false;
@@ -676,8 +677,10 @@ static size_t clear_entry(struct clear *clear, uint64_t entry, unsigned level)
 {
 	size_t pages = level_pages(level);
 
-	if (level == 2 && !(entry & PAGING_BARE))
-		clear->unreserved++; /* the table it might have needed */
+	if (level == 2 && !(entry & PAGING_BARE)) { /* the table it might have needed */
+		clear->unreserved++;
+		clear->cleared->tables_reserved++;
+	}
 	switch (paging_kind(entry)) {
 	case PAGING_COMMITTED:
 		clear->unreserved += pages;
@@ -686,7 +689,7 @@ static size_t clear_entry(struct clear *clear, uint64_t entry, unsigned level)
 	case PAGING_OWNED:
 	case PAGING_DEMAND_ZERO:
 		clear->cleared->charged += pages;
-		frame_free(entry & PAGING_ADDRESS, level == 2 ? LARGE_PAGE_ORDER : 0);
+		frame_free(PREPAID, entry & PAGING_ADDRESS, level == 2 ? LARGE_PAGE_ORDER : 0);
 		return pages;
 	case PAGING_FOREIGN:
 		return pages;
@@ -729,7 +732,7 @@ static bool free_table(struct clear *clear, uint64_t *slot, uint64_t *child)
 	if (table_count(*child))
 		return false;
 	ASSERT(!(*child & PAGING_PRESENT));
-	frame_free(*child & PAGING_ADDRESS, 0);
+	frame_free(PREPAID, *child & PAGING_ADDRESS, 0);
 	entry_write(child, 0);
 	if (slot)
 		entry_write(slot, *slot - COUNT_ONE);

@@ -41,6 +41,8 @@
 #include "capos_kernel/status.h"
 #include "arch/address.h"
 
+struct ledger;
+
 #define PAGING_PRESENT 1ul
 #define PAGING_ADDRESS 0x000ffffffffff000ul
 #define PAGING_PROT_SHIFT 52
@@ -73,7 +75,7 @@ static inline uint32_t paging_prot(uint64_t entry)
 	return entry >> PAGING_PROT_SHIFT & 7;
 }
 
-/* Zeroed frames to become tables. */
+/* Zeroed frames to become tables, which the caller charges. */
 struct table_pool {
 	paddr_t first;
 	size_t count;
@@ -90,9 +92,9 @@ uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
 uint64_t paging_page_entry(uint64_t entry);
 
 /* A new top-level table with the kernel's half in it; 0 when memory is short. */
-paddr_t paging_create(void) MUST_CHECK;
+paddr_t paging_create(struct ledger *payer) MUST_CHECK;
 /* The user half must be empty. */
-void paging_destroy(paddr_t root);
+void paging_destroy(struct ledger *payer, paddr_t root);
 
 /* What a change of a range would find and need; each call adds to it. */
 struct paging_survey {
@@ -128,8 +130,9 @@ void paging_note_resident(const uint64_t *slot, size_t count);
 /* A committed block of a directory becomes 2 MiB of memory, if there is a frame that size. */
 bool paging_populate_large(uint64_t *slot);
 
-/* Puts a table in the place of a block of the level. False: it is bare and memory is short. */
-bool paging_split_entry(uint64_t *slot, unsigned level) MUST_CHECK;
+/* Puts a table in the place of a block of the level. False: it is bare and memory is short. payer:
+ * charged then; for other blocks the table has been charged with them. */
+bool paging_split_entry(uint64_t *slot, unsigned level, struct ledger *payer) MUST_CHECK;
 
 /* Where a step of a long walk from start ends, at end or between two entries of a higher table:
  * after so many tables of 4 KiB pages and blocks. */
@@ -144,6 +147,7 @@ struct paging_cleared {
 	size_t resident; /* pages that had a frame */
 	size_t charged;  /* pages that were charged: committed ones, and demand-zero ones touched */
 	size_t tables;
+	size_t tables_reserved; /* with blocks */
 };
 void paging_clear(paddr_t root, uint64_t start, uint64_t end, struct paging_cleared *cleared);
 

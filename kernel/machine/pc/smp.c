@@ -211,7 +211,7 @@ void cpus_start(const char *command_line)
 #endif
 	(void)command_line;
 	for (unsigned id = 1; id < count; id++) {
-		paddr_t stack = frame_alloc(AP_STACK_ORDER, 0);
+		paddr_t stack = frame_alloc(KERNEL_PAYS, AP_STACK_ORDER, 0);
 		if (!stack)
 			panic("no memory for the stack of CPU %u", id);
 		ap_stacks[id] = (uint64_t)phys_to_virt(stack) + (PAGE_SIZE << AP_STACK_ORDER) - 16;

@@ -16,8 +16,9 @@ long kmem_live;
 long kmem_fail_after = -1;
 uint8_t user_memory[USER_BYTES];
 
-void *kmem_alloc(size_t size)
+void *kmem_alloc(struct ledger *payer, size_t size)
 {
+	(void)payer;
 	if (kmem_fail_after == 0)
 		return NULL;
 	if (kmem_fail_after > 0)
@@ -29,8 +30,9 @@ void *kmem_alloc(size_t size)
 	return memory;
 }
 
-void kmem_free(void *memory)
+void kmem_free(struct ledger *payer, void *memory)
 {
+	(void)payer;
 	if (memory)
 		kmem_live--;
 	free(memory);

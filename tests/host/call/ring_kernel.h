@@ -80,7 +80,7 @@ static int calls;
 
 static void object_gone(struct object *object)
 {
-	kmem_free(object);
+	kmem_free(KERNEL_PAYS, object);
 }
 
 static const struct object_ops memory_ops = { object_gone };
@@ -93,7 +93,7 @@ status_t method_memory_allocator_create(struct call *call,
 	calls++;
 	if (!in->size)
 		return STATUS(INVALID_ARGUMENT);
-	struct object *object = kmem_alloc(sizeof *object);
+	struct object *object = kmem_alloc(KERNEL_PAYS, sizeof *object);
 	if (!object)
 		return STATUS(NO_MEMORY);
 	object_init(object, &interface_descs[INTERFACE_MEMORY_OBJECT], &memory_ops);
@@ -158,7 +158,7 @@ static void setup(void)
 	memset(&thread, 0, sizeof thread);
 	thread.process = &process;
 	thread.ring = &ring.header;
-	cap_table_init(&process.caps);
+	cap_table_init(&process.caps, KERNEL_PAYS);
 	bool ok = cap_table_insert(&process.caps, &object_timer, &timer) == STATUS_OK &&
 		cap_table_insert(&process.caps, &object_vm, &vm) == STATUS_OK &&
 		cap_table_insert(&process.caps, &object_memory_allocator, &allocator) ==
@@ -170,7 +170,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	kmem_free(thread.scratch);
+	kmem_free(KERNEL_PAYS, thread.scratch);
 	cap_table_destroy(&process.caps);
 	CHECK(kmem_live == 0);
 	CHECK(object_count() == 0);

@@ -251,7 +251,7 @@ static void hostile_ring(void)
 			 * can go on. */
 		}
 		if (cap_table_count(&process.caps) != 5) {
-			kmem_free(thread.scratch);
+			kmem_free(KERNEL_PAYS, thread.scratch);
 			cap_table_destroy(&process.caps);
 			uint32_t kept_head = thread.submission_head,
 				 kept_tail = thread.completion_tail;

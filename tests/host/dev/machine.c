@@ -214,7 +214,7 @@ volatile uint8_t *machine_mapped(uint64_t physical)
 	return NULL;
 }
 
-paddr_t frame_alloc(unsigned order, unsigned flags)
+paddr_t frame_take(unsigned order, unsigned flags)
 {
 	(void)flags;
 	if (frame_count == FRAMES_MAX)

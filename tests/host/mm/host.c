@@ -1,4 +1,4 @@
-/* See host.h. The kernel's frame_alloc, frames_reserve and kmem_alloc are compiled under other
+/* See host.h. The kernel's frame_take, frames_reserve and kmem_alloc are compiled under other
  * names, so that those here can fail on purpose. */
 #include "host.h"
 
@@ -55,10 +55,10 @@ void host_memory(size_t size, const struct memory_range *taken, unsigned taken_c
 
 /* ---- refusals ---- */
 
-paddr_t frame_alloc_real(unsigned order, unsigned flags);
-void frame_free_real(paddr_t frame, unsigned order);
+paddr_t frame_take_real(unsigned order, unsigned flags);
+void frame_give_real(paddr_t frame, unsigned order);
 bool frames_reserve_real(size_t count);
-void *kmem_alloc_real(size_t size);
+void *kmem_alloc_real(struct ledger *payer, size_t size);
 
 static unsigned fail_countdown;
 static bool fail_happened;
@@ -82,11 +82,11 @@ static bool inject_failure(void)
 	return true;
 }
 
-paddr_t frame_alloc(unsigned order, unsigned flags)
+paddr_t frame_take(unsigned order, unsigned flags)
 {
 	if ((!(flags & FRAME_RESERVED) || order > 0) && inject_failure())
 		return 0;
-	return frame_alloc_real(order, flags);
+	return frame_take_real(order, flags);
 }
 
 bool frames_reserve(size_t count)
@@ -94,9 +94,9 @@ bool frames_reserve(size_t count)
 	return !inject_failure() && frames_reserve_real(count);
 }
 
-void *kmem_alloc(size_t size)
+void *kmem_alloc(struct ledger *payer, size_t size)
 {
-	return inject_failure() ? NULL : kmem_alloc_real(size);
+	return inject_failure() ? NULL : kmem_alloc_real(payer, size);
 }
 
 /* ---- numbers ---- */
@@ -210,14 +210,14 @@ void tlb_evict(struct aspace *space)
 	host_tlb_reset();
 }
 
-void frame_free(paddr_t frame, unsigned order)
+void frame_give(paddr_t frame, unsigned order)
 {
 	for (unsigned i = 0; i < tlb_used; i++) {
 		CHECK(tlb[i].frame >> (12 + order) != frame >> (12 + order));
 		for (unsigned j = 0; j < 3; j++)
 			CHECK(tlb[i].tables[j] != frame || !frame);
 	}
-	frame_free_real(frame, order);
+	frame_give_real(frame, order);
 }
 
 #define FLAG_WRITE 2ul

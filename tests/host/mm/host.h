@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "mm/aspace.h"
+#include "mm/ledger.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
@@ -52,6 +53,12 @@ enum fault_outcome host_access(
 	struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word);
 /* Drops everything from the TLB. */
 void host_tlb_reset(void);
+
+/* The charge without the kernel's memory. */
+static inline uint64_t program_pages(const struct ledger *ledger)
+{
+	return ledger->charged - ledger->kernel;
+}
 
 /* Called at the preemption points of long work. NULL: not called. */
 extern void (*host_others)(void);

@@ -26,7 +26,7 @@ int main(int count, char **arguments)
 		test_name = runs[i].name;
 		if (runs[i].options.scarce) /* all but 6 MiB is in other use */
 			while (frames_available() > 1536 + 1024 &&
-				(hogs[hog_frames] = frame_alloc(10, 0)) != 0)
+				(hogs[hog_frames] = frame_alloc(KERNEL_PAYS, 10, 0)) != 0)
 				hog_frames++;
 		for (unsigned round = 0; round < 3; round++) {
 			host_seed(seed * 1000 + i * 10 + round);
@@ -34,7 +34,7 @@ int main(int count, char **arguments)
 		}
 		model_check_successes(4);
 		while (hog_frames)
-			frame_free(hogs[--hog_frames], 10);
+			frame_free(KERNEL_PAYS, hogs[--hog_frames], 10);
 		printf("ok %s\n", test_name);
 	}
 	return 0;

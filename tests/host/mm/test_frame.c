@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "host.h"
-#include "mm/kmem.h"
+#include "mm/ledger.h"
 
 #define RAM (64ul << 20)
 #define LIVE_MAX 8000u
@@ -45,7 +45,7 @@ static void test_boot(void)
 	/* Every frame is given out once; none is taken or missing. */
 	paddr_t *all = malloc(expected * sizeof(*all)), frame;
 	size_t got = 0;
-	while ((frame = frame_alloc(0, 0)) != 0) {
+	while ((frame = frame_alloc(KERNEL_PAYS, 0, 0)) != 0) {
 		CHECK(frame >= PAGE_SIZE && frame < RAM - 0x1800 - PAGE_SIZE + 1);
 		CHECK(!(frame >= 0x9f000 && frame < 0x100000) &&
 			!(frame >= 0x200000 && frame < 0x346000));
@@ -56,7 +56,7 @@ static void test_boot(void)
 	}
 	CHECK(got == frames_total() && frames_free() == 0 && frames_available() == 0);
 	while (got)
-		own(all[--got], 0, 0), frame_free(all[got], 0);
+		own(all[--got], 0, 0), frame_free(KERNEL_PAYS, all[got], 0);
 	free(all);
 
 	frames_add(40ul << 20, 41ul << 20);
@@ -80,7 +80,7 @@ static void test_blocks(void)
 			unsigned order =
 				host_below(4) ? 0 : (unsigned)host_below(LARGE_PAGE_ORDER + 2);
 			bool zero = host_below(8) == 0;
-			paddr_t frame = frame_alloc(order, zero ? FRAME_ZERO : 0);
+			paddr_t frame = frame_alloc(KERNEL_PAYS, order, zero ? FRAME_ZERO : 0);
 			if (!frame)
 				continue;
 			own(frame, order, 1);
@@ -97,23 +97,23 @@ static void test_blocks(void)
 				words[(PAGE_SIZE << block->order) / 8 - 1] == block->frame);
 			own(block->frame, block->order, 0);
 			if (host_below(2)) {
-				frame_free(block->frame, block->order);
+				frame_free(KERNEL_PAYS, block->frame, block->order);
 			} else {
 				frame_split(block->frame, block->order);
 				for (size_t j = 0; j < 1ul << block->order; j++)
-					frame_free(block->frame + j * PAGE_SIZE, 0);
+					frame_free(KERNEL_PAYS, block->frame + j * PAGE_SIZE, 0);
 			}
 			*block = live[--count];
 		}
 	}
 	while (count--)
 		own(live[count].frame, live[count].order, 0),
-			frame_free(live[count].frame, live[count].order);
+			frame_free(KERNEL_PAYS, live[count].frame, live[count].order);
 	CHECK(frames_free() == before);
 
 	/* Freed frames merge to blocks of 4 MiB and more: 4 to 8 and 8 to 12 MiB, 36 to 64 MiB
 	 * without the last. */
-	while (frame_alloc(LARGE_PAGE_ORDER + 1, 0))
+	while (frame_alloc(KERNEL_PAYS, LARGE_PAGE_ORDER + 1, 0))
 		count++;
 	CHECK(count + 1 == 2 + 6);
 	printf("ok %s\n", test_name);
@@ -128,15 +128,15 @@ static void test_reserve(void)
 	CHECK(!frames_reserve(available + 1) && !frames_reserve(SIZE_MAX));
 	CHECK(frames_reserve(available - 3));
 	CHECK(frames_available() == 3);
-	CHECK(!frames_reserve(4) && !frame_alloc(2, 0));
+	CHECK(!frames_reserve(4) && !frame_alloc(KERNEL_PAYS, 2, 0));
 	paddr_t three[3];
 	for (int i = 0; i < 3; i++)
-		CHECK((three[i] = frame_alloc(0, 0)) != 0);
-	CHECK(!frame_alloc(0, 0));
+		CHECK((three[i] = frame_alloc(KERNEL_PAYS, 0, 0)) != 0);
+	CHECK(!frame_alloc(KERNEL_PAYS, 0, 0));
 	/* Every reserved frame is there. */
 	paddr_t first = 0;
 	for (size_t i = 0; i < available - 3; i++) {
-		paddr_t frame = frame_alloc(0, FRAME_RESERVED);
+		paddr_t frame = frame_alloc(KERNEL_PAYS, 0, FRAME_RESERVED);
 		CHECK(frame);
 		*(paddr_t *)phys_to_virt(frame) = first;
 		first = frame;
@@ -144,18 +144,18 @@ static void test_reserve(void)
 	CHECK(frames_free() == 0 && !frames_reserve(1) && frames_reserve(0));
 	while (first) {
 		paddr_t next = *(paddr_t *)phys_to_virt(first);
-		frame_free(first, 0);
+		frame_free(KERNEL_PAYS, first, 0);
 		first = next;
 	}
 	for (int i = 0; i < 3; i++)
-		frame_free(three[i], 0);
+		frame_free(KERNEL_PAYS, three[i], 0);
 	CHECK(frames_reserve(10));
 	frames_unreserve(10);
 	CHECK(frames_available() == available);
 	printf("ok %s\n", test_name);
 }
 
-static void test_kmem(void)
+static void test_kmem(const char *name, struct ledger *payer)
 {
 	static struct {
 		unsigned char *memory;
@@ -163,14 +163,14 @@ static void test_kmem(void)
 	} live[3000];
 	size_t count = 0, before;
 
-	test_name = "mm-kmem";
-	kmem_trim();
+	test_name = name;
+	kmem_trim(payer);
 	before = frames_free();
 	for (unsigned i = 0; i < 200000; i++) {
 		host_fail(host_below(50) == 0);
 		if (host_below(2) && count < 3000) {
 			size_t size = host_below(20) ? host_below(600) : host_below(9000);
-			unsigned char *memory = kmem_alloc(size);
+			unsigned char *memory = kmem_alloc(payer, size);
 			if (!memory)
 				continue;
 			CHECK((uintptr_t)memory % (size >= 64 ? 64 : 16) == 0 || size > 2048);
@@ -183,18 +183,19 @@ static void test_kmem(void)
 			size_t at = host_below(count), size = live[at].size;
 			for (size_t j = 0; j < size; j++)
 				CHECK(live[at].memory[j] == 1 + size % 255);
-			kmem_free(live[at].memory);
+			kmem_free(payer, live[at].memory);
 			live[at] = live[--count];
 		}
+		CHECK(!payer || before - frames_free() == payer->charged);
 	}
 	host_fail(0);
 	while (count)
-		kmem_free(live[--count].memory);
-	kmem_free(NULL);
+		kmem_free(payer, live[--count].memory);
+	kmem_free(payer, NULL);
 	CHECK(before - frames_free() <= 15);
-	kmem_trim();
+	kmem_trim(payer);
 	CHECK(frames_free() == before);
-	CHECK(!kmem_alloc((PAGE_SIZE << FRAME_ORDER_MAX) + 1));
+	CHECK(!kmem_alloc(payer, (PAGE_SIZE << FRAME_ORDER_MAX) + 1));
 	printf("ok %s\n", test_name);
 }
 
@@ -205,6 +206,9 @@ int main(int count, char **arguments)
 	test_boot();
 	test_blocks();
 	test_reserve();
-	test_kmem();
+	test_kmem("mm-kmem", KERNEL_PAYS);
+	struct ledger *ledger = ledger_create(0);
+	test_kmem("mm-kmem-charged", ledger);
+	ledger_release(ledger);
 	return 0;
 }

@@ -15,7 +15,7 @@ static size_t frames_before, available_before;
 static struct aspace *begin(const char *name, uint64_t limit)
 {
 	test_name = name;
-	kmem_trim();
+	kmem_trim(KERNEL_PAYS);
 	frames_before = frames_free();
 	available_before = frames_available();
 	struct aspace *space = aspace_create(limit);
@@ -26,7 +26,7 @@ static struct aspace *begin(const char *name, uint64_t limit)
 /* Everything is as before. */
 static void check_nothing_lost(void)
 {
-	kmem_trim();
+	kmem_trim(KERNEL_PAYS);
 	CHECK(frames_free() == frames_before && frames_available() == available_before &&
 		object_count() == 0);
 }
@@ -67,14 +67,14 @@ static void test_large_pages(void)
 	CHECK(aspace_unmap(space, address + 3 * MIB + PAGE_SIZE, PAGE_SIZE) == STATUS_OK);
 	CHECK(space->resident_pages == 511 && space->table_frames == 3);
 	CHECK(*word_at(space, address + 3 * MIB) == 77);
-	CHECK(space->ledger->committed == 2047 && space->reserved_pages == 2047);
+	CHECK(program_pages(space->ledger) == 2047 && space->reserved_pages == 2047);
 	/* Demand-zero memory never takes more than what is touched. */
 	uint64_t demand_zero = map(space, 0, 64 * MIB, RW | CAPOS_COMMIT_DEMAND_ZERO);
 	for (unsigned i = 0; i < 5; i++)
 		*word_at(space, demand_zero + i * 9 * MIB) = i;
-	CHECK(space->ledger->committed == 2047 + 5 && space->resident_pages == 511 + 5);
+	CHECK(program_pages(space->ledger) == 2047 + 5 && space->resident_pages == 511 + 5);
 	CHECK(aspace_decommit(space, demand_zero, 64 * MIB) == STATUS_OK);
-	CHECK(space->ledger->committed == 2047);
+	CHECK(program_pages(space->ledger) == 2047);
 	/* Without a block that large, pages come singly. */
 	host_fail(1);
 	*word_at(space, address + 6 * MIB) = 5;
@@ -157,7 +157,7 @@ static void test_committed_memory_is_there(void)
 	*word_at(space, address + 3 * PAGE_SIZE) = 1;
 	paddr_t hog, hogs = 0;
 	for (unsigned order = FRAME_ORDER_MAX + 1; order-- > 0;)
-		while ((hog = frame_alloc(order, 0)) != 0) {
+		while ((hog = frame_alloc(KERNEL_PAYS, order, 0)) != 0) {
 			*(paddr_t *)phys_to_virt(hog) = hogs;
 			hogs = hog;
 		}
@@ -184,7 +184,7 @@ static void test_committed_memory_is_there(void)
 	while (hogs) {
 		hog = hogs;
 		hogs = *(paddr_t *)phys_to_virt(hog);
-		frame_free(hog, frame_order(hog));
+		frame_free(KERNEL_PAYS, hog, frame_order(hog));
 	}
 	object_release(memory_object_header(object));
 	end(space);
@@ -203,7 +203,7 @@ static void test_tables_counted_once(void)
 			      CAPOS_COMMIT_DEMAND_ZERO | RW) == STATUS_OK);
 	paddr_t hog, hogs = 0;
 	while (frames_available() > 128 + 8) {
-		CHECK((hog = frame_alloc(0, 0)) != 0);
+		CHECK((hog = frame_alloc(KERNEL_PAYS, 0, 0)) != 0);
 		*(paddr_t *)phys_to_virt(hog) = hogs;
 		hogs = hog;
 	}
@@ -212,24 +212,24 @@ static void test_tables_counted_once(void)
 	while (hogs) {
 		hog = hogs;
 		hogs = *(paddr_t *)phys_to_virt(hog);
-		frame_free(hog, 0);
+		frame_free(KERNEL_PAYS, hog, 0);
 	}
 	end(space);
 }
 
 static void test_objects(void)
 {
-	struct aspace *creator = begin("mm-space-objects", 40), *other = aspace_create(0);
+	struct aspace *creator = begin("mm-space-objects", 50), *other = aspace_create(0);
 	struct memory_object *object, *found, *second;
 	uint64_t here, there, offset;
 
 	CHECK(memory_object_create(creator->ledger, 0, &object) == STATUS(INVALID_ARGUMENT));
-	CHECK(memory_object_create(creator->ledger, 41 * PAGE_SIZE, &object) == STATUS(NO_MEMORY));
+	CHECK(memory_object_create(creator->ledger, 50 * PAGE_SIZE, &object) == STATUS(NO_MEMORY));
 	CHECK(memory_object_create(creator->ledger, ~0ul, &object) == STATUS(NO_MEMORY));
 	CHECK(memory_object_create(other->ledger, 1ul << 60, &object) == STATUS(NO_MEMORY));
 	CHECK(memory_object_create(creator->ledger, 39 * PAGE_SIZE + 1, &object) == STATUS_OK &&
 		object->pages == 40);
-	CHECK(memory_object_create(creator->ledger, 1, &second) == STATUS(NO_MEMORY));
+	CHECK(memory_object_create(creator->ledger, 7 * PAGE_SIZE, &second) == STATUS(NO_MEMORY));
 	CHECK(aspace_map_object(creator, object, 0, 0, 40 * PAGE_SIZE, RW, &here) == STATUS_OK);
 	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, &there) ==
 		STATUS_OK);
@@ -252,10 +252,10 @@ static void test_objects(void)
 	CHECK(!aspace_lookup_object(other, there - PAGE_SIZE, &found, &offset));
 	/* The charge is the creator's, whatever process holds the object, and its ledger outlives
 	 * it. */
-	CHECK(creator->ledger->committed == 40 && other->ledger->committed == 0);
+	CHECK(program_pages(creator->ledger) == 40 && program_pages(other->ledger) == 0);
 	struct ledger *ledger = creator->ledger;
 	aspace_destroy(creator);
-	CHECK(ledger->committed == 40);
+	CHECK(program_pages(ledger) == 40);
 	object_release(memory_object_header(object));
 	CHECK(*word_at(other, there + PAGE_SIZE) == 1234 && object_count() == 1);
 	CHECK(aspace_unmap_object(other, object, there, 32 * PAGE_SIZE) == STATUS_OK &&
@@ -271,13 +271,14 @@ static void test_creation_refused(void)
 	unsigned refused = 0;
 
 	for (unsigned n = 1;; n++) {
-		size_t before = (kmem_trim(), frames_free()), available = frames_available();
+		size_t before = (kmem_trim(KERNEL_PAYS), frames_free()),
+		       available = frames_available();
 		host_fail(n);
 		second = aspace_create(0);
 		CHECK(!second == host_failed());
 		if (second)
 			aspace_destroy(second);
-		kmem_trim();
+		kmem_trim(KERNEL_PAYS);
 		CHECK(frames_free() == before && frames_available() == available);
 		if (!host_failed())
 			break;
@@ -286,15 +287,17 @@ static void test_creation_refused(void)
 	CHECK(refused >= 3);
 	refused = 0;
 	for (unsigned n = 1;; n++) {
-		size_t before = (kmem_trim(), frames_free()), available = frames_available();
+		size_t before = (kmem_trim(KERNEL_PAYS), frames_free()),
+		       available = frames_available();
 		host_fail(n);
 		status_t status = memory_object_create(space->ledger, 5 * MIB, &object);
 		CHECK(status == (host_failed() ? STATUS(NO_MEMORY) : STATUS_OK));
 		if (status == STATUS_OK)
 			object_release(memory_object_header(object));
-		kmem_trim();
+		kmem_trim(KERNEL_PAYS);
+		kmem_trim(space->ledger);
 		CHECK(frames_free() == before && frames_available() == available &&
-			space->ledger->committed == 0);
+			program_pages(space->ledger) == 0);
 		if (!host_failed())
 			break;
 		refused++;
@@ -376,7 +379,7 @@ static void test_changes_in_steps(void)
 static void test_pinned(void)
 {
 	struct aspace *space = begin("mm-space-pinned", 0);
-	paddr_t frame = frame_alloc(0, FRAME_ZERO);
+	paddr_t frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
 	uint64_t address, *word;
 
 	CHECK(frame &&
@@ -402,7 +405,7 @@ static void test_pinned(void)
 	CHECK(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_RESOLVED);
 	aspace_destroy(space);
-	frame_free(frame, 0);
+	frame_free(KERNEL_PAYS, frame, 0);
 	check_nothing_lost();
 	printf("ok %s\n", test_name);
 }
@@ -454,14 +457,14 @@ static void test_steps(void)
 	*word_at(shared, going + STEPS_SIZE) = 6;
 	for (unsigned round = 0; round < 2; round++) {
 		touch_each_table(going);
-		uint64_t committed = shared->ledger->committed;
+		uint64_t committed = program_pages(shared->ledger);
 		interruptions = 0;
 		host_others = others_get_nothing;
 		CHECK((round ? aspace_unmap : aspace_decommit)(shared, going, STEPS_SIZE) ==
 			STATUS_OK);
 		host_others = NULL;
 		CHECK(interruptions >= 2 &&
-			shared->ledger->committed == committed - STEPS_SIZE / LARGE_PAGE_SIZE);
+			program_pages(shared->ledger) == committed - STEPS_SIZE / LARGE_PAGE_SIZE);
 		CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
 		CHECK(*word_at(shared, start) == 5 && *word_at(shared, going + STEPS_SIZE) == 6);
 		if (!round) /* decommitted: still there, and an ordinary reservation */

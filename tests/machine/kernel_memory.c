@@ -1,0 +1,226 @@
+/* What the kernel keeps for a process is charged to it: each test makes the kernel keep as much of
+ * one kind as the process's limit allows, compares the charge with what the machine has lost, and
+ * gives it back.
+ *
+ * // test: limit 8M
+ */
+#include "raw_thread.h"
+
+#include <capos/thread.h>
+
+#define GIB (1ull << 30)
+#define BASE 0x100000000000ull
+#define MANY 4000u /* pages of any kind: more than the limit */
+/* Slabs that are kept although nothing is in them, one a size, and pages of the program's heap. */
+#define SLACK 24u
+
+static struct capos_memory_usage before;
+
+static void begin(void)
+{
+	before = vm_usage();
+	CHECK(before.committed_limit && before.committed_pages < before.committed_limit);
+}
+
+/* The machine has lost what the process is charged. */
+static void check_charged(void)
+{
+	struct capos_memory_usage now = vm_usage();
+	uint64_t charged = now.committed_pages - before.committed_pages,
+		 taken = before.machine_free_pages - now.machine_free_pages;
+	CHECK(now.committed_pages <= now.committed_limit);
+	if (taken > charged + charged / 10 + SLACK || taken + SLACK + taken / 10 < charged)
+		CHECK_EQUAL(charged, taken);
+}
+
+/* As above, and the limit is what refused more: hardly a page is left of it. */
+static void check_full(uint64_t left)
+{
+	struct capos_memory_usage now = vm_usage();
+	check_charged();
+	CHECK(now.committed_limit - now.committed_pages <= left);
+}
+
+static void check_given_back(void)
+{
+	struct capos_memory_usage now = vm_usage();
+	CHECK(now.kernel_pages <= before.kernel_pages + SLACK);
+	CHECK(now.committed_pages <= before.committed_pages + SLACK);
+	CHECK(now.machine_free_pages + SLACK >= before.machine_free_pages);
+	CHECK_EQUAL(now.committed_pages - now.kernel_pages,
+		before.committed_pages - before.kernel_pages);
+}
+
+static void page_tables(void)
+{
+	begin();
+	capos_cap_t object = 0;
+	uint64_t address, count = 0;
+	int64_t status;
+	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
+	while ((status = capos_memory_object_map(
+			object, BASE + count * GIB, 0, PAGE, READ, &address)) == 0)
+		count++;
+	CHECK(GETS(MEMORY_OBJECT_MAP, NO_MEMORY, status));
+	CHECK(count > 500 && count < MANY);
+	check_full(3);
+	for (uint64_t i = 0; i < count; i++)
+		OK(capos_memory_object_unmap(object, BASE + i * GIB, PAGE));
+	OK(capos_release(object));
+	check_given_back();
+}
+
+/* Tables that a first touch needs, in a range for which none were set aside. */
+static void tables_of_demand_zero_pages(void)
+{
+	begin();
+	uint64_t range = 0, count = 0;
+	OK(capos_virtual_memory_map(capos_caps.vm, BASE, MANY * GIB, WRITE | DEMAND_ZERO, &range));
+	CHECK_EQUAL(range, BASE);
+	while (count < MANY && try_write(range + count * GIB) == 0)
+		count++;
+	CHECK(count > 500 && count < MANY);
+	check_full(3);
+	OK(vm_unmap(range, MANY * GIB));
+	check_given_back();
+}
+
+/* Tables that are reserved for blocks of 2 MiB are taken from the machine too. */
+static void tables_of_blocks(void)
+{
+	begin();
+	uint64_t range = vm_map(GIB - LARGE, WRITE | DEMAND_ZERO);
+	CHECK(vm_usage().committed_pages >= before.committed_pages + 511);
+	check_charged();
+	*(volatile char *)(range + 3 * PAGE) = 1;
+	check_charged();
+	OK(vm_unmap(range, GIB - LARGE));
+	check_given_back();
+}
+
+/* Most records go, and one stays in each slab. */
+static void records_of_regions(void)
+{
+	begin();
+	uint64_t address, count = 0;
+	int64_t status;
+	while ((status = capos_virtual_memory_reserve(
+			capos_caps.vm, BASE + 2 * count * PAGE, PAGE, &address)) == 0)
+		count++;
+	CHECK(GETS(VIRTUAL_MEMORY_RESERVE, NO_MEMORY, status));
+	CHECK(count > 10000);
+	check_charged();
+	for (uint64_t i = 0; i < count; i++)
+		if (i % 31)
+			OK(vm_unmap(BASE + 2 * i * PAGE, PAGE));
+	check_charged();
+	for (uint64_t i = 0; i < count; i += 31)
+		OK(vm_unmap(BASE + 2 * i * PAGE, PAGE));
+	check_given_back();
+}
+
+/* Small objects, the tables of their frames, and the capabilities to them. */
+static void objects(void)
+{
+	static capos_cap_t made[MANY];
+	begin();
+	uint64_t count = 0;
+	int64_t status = 0;
+	while (count < MANY &&
+		(status = capos_memory_allocator_create(
+			 capos_caps.memory_allocator, PAGE, &made[count])) == 0)
+		count++;
+	CHECK(GETS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY, status));
+	CHECK(count > 300);
+	check_full(3);
+	while (count)
+		OK(capos_release(made[--count]));
+	check_given_back();
+}
+
+/* ---- calls that wait with a large message ---- */
+
+#define MESSAGE_BYTES 65536u
+#define CALLERS 300
+
+static uint8_t message[MESSAGE_BYTES] __attribute__((aligned(8)));
+static capos_cap_t awaited;
+static uint32_t refused, callers_gone;
+
+/* ThreadHandle.join without end, in a message that is larger than it has to be. */
+static int64_t join_at_length(void *unused)
+{
+	uint8_t results[64];
+	struct capos_submission submission = { .opcode = CAPOS_OPCODE_CALL,
+		.method = CAPOS_THREAD_HANDLE_JOIN,
+		.cap = awaited,
+		.args = {
+			(uintptr_t)message, sizeof message, (uintptr_t)results, sizeof results } };
+	struct capos_completion completion = { 0 };
+	(void)unused;
+	if (capos_ring_do(&submission, &completion) == CAPOS_E(NO_MEMORY))
+		__atomic_fetch_add(&refused, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&callers_gone, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static unsigned start_callers(struct capos_thread **callers)
+{
+	struct capos_thread_options options = { .stack_size_bytes = 16384 };
+	unsigned count = 0;
+	while (count < CALLERS && !__atomic_load_n(&refused, __ATOMIC_SEQ_CST) &&
+		capos_thread_start(&callers[count], join_at_length, NULL, &options) == 0) {
+		count++;
+		capos_sleep_ns(MS_NS);
+	}
+	return count;
+}
+
+static void messages(void)
+{
+	static struct capos_thread *callers[CALLERS];
+	const uint32_t framing[2] = { 0, (MESSAGE_BYTES - 8) / 8 };
+	const uint64_t words[2] = { 1ull << 32, UINT64_MAX }; /* a struct of one word of data */
+	memcpy(message, framing, sizeof framing);
+	memcpy(message + 8, words, sizeof words);
+	begin();
+	uint32_t word = 0;
+	awaited = raw_spawn(raw_park, (uint64_t)&word, 0);
+	unsigned count = start_callers(callers);
+	CHECK(count > 20 && count < CALLERS);
+	check_charged();
+	raw_wake(&word);
+	for (unsigned i = 0; i < count; i++)
+		OK(capos_thread_join(callers[i], NULL));
+	CHECK_EQUAL(callers_gone, count);
+	CHECK_EQUAL(raw_join(awaited), 0);
+	wait_for_threads(1);
+	check_charged();
+}
+
+/* After all that the rest of the limit is the program's. */
+static void the_limit_is_for_all(void)
+{
+	begin();
+	uint64_t size = MANY * PAGE, range = vm_reserve(size), at = range;
+	while (vm_commit(at, PAGE, WRITE) == 0)
+		at += PAGE;
+	check_full(1);
+	CHECK((at - range) / PAGE * 10 >= (before.committed_limit - before.committed_pages) * 9);
+	OK(vm_unmap(range, size));
+	check_given_back();
+}
+
+int main(void)
+{
+	if (capos_notification_set_handler(record_fault) < 0)
+		return 1;
+	RUN(page_tables);
+	RUN(tables_of_demand_zero_pages);
+	RUN(tables_of_blocks);
+	RUN(records_of_regions);
+	RUN(objects);
+	RUN(messages);
+	RUN(the_limit_is_for_all);
+	return check_result();
+}
