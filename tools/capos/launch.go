@@ -165,7 +165,8 @@ func (l *launch) explain(o *machine.Outcome) int {
 		if end.Fault != nil {
 			table, _ = symbols.Open(l.host) // without symbols the report has addresses
 		}
-		status, text := report.Program(&end, name, table)
+		status, text := report.Program(&end, name, table, report.Memory{
+			MachineMiB: l.config.MemoryMiB, LimitPages: l.flags.limits.memory})
 		if int(end.Kind) == abi.ExitKindNotStarted && !l.flags.verbose {
 			text += report.LastLog(o.Log)
 		}

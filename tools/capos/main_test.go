@@ -156,7 +156,7 @@ func TestStatuses(t *testing.T) {
 		{abi.ExitKindNotStarted, abi.ErrorNoMemory, report.StatusNoBoot},
 		{abi.ExitKindNotStarted, 1, report.StatusNotProgram},
 	} {
-		status, text := report.Program(end(c.kind, c.code), "p", nil)
+		status, text := report.Program(end(c.kind, c.code), "p", nil, report.Memory{})
 		if status != c.status || (text == "") != (c.kind == abi.ExitKindExited) {
 			t.Errorf("%+v: %d, %q", c, status, text)
 		}
@@ -165,9 +165,17 @@ func TestStatuses(t *testing.T) {
 	faulted.Fault = &hostchannel.Fault{FaultRecord: abi.FaultRecord{
 		Kind: abi.NotificationKindPageFault, Address: 8, ErrorCode: 6, Rip: 0x401000}}
 	for _, says := range []string{"writing to address 0x8 (a nil pointer)", "0x401000"} {
-		if _, text := report.Program(faulted, "p", nil); !strings.Contains(text, says) {
+		_, text := report.Program(faulted, "p", nil, report.Memory{})
+		if !strings.Contains(text, says) {
 			t.Error(text)
 		}
+	}
+	full := end(abi.ExitKindFaulted, abi.NotificationKindOutOfMemory)
+	full.PeakCommitted = 1000
+	_, text := report.Program(full, "p", nil,
+		report.Memory{MachineMiB: 256, LimitPages: 1024})
+	if !strings.Contains(text, "4000 KiB, its limit is 4096 KiB (--limit), the machine") {
+		t.Error(text)
 	}
 	faulted.FramesBefore, faulted.FramesAfter = 10, 9
 	if text := report.LeakText(faulted, "p"); !strings.Contains(text, "frame leak") {

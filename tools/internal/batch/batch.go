@@ -112,6 +112,8 @@ type collector struct {
 	started  time.Time
 	timer    *time.Timer
 	result   func(Result)
+
+	memoryMiB int // of the machine
 }
 
 type limitedBuffer struct{ bytes.Buffer }
@@ -134,7 +136,8 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	defer boot.Close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	k := &collector{programs: programs, result: result, started: time.Now()}
+	k := &collector{programs: programs, result: result, started: time.Now(),
+		memoryMiB: c.MemoryMiB}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
 	guest := machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes,
@@ -168,7 +171,8 @@ func (k *collector) ended(end machine.ProgramEnd) {
 	if end.Fault != nil {
 		table, _ = symbols.Open(p.ELF)
 	}
-	status, text := report.Program(&end, p.name(), table)
+	status, text := report.Program(&end, p.name(), table, report.Memory{
+		MachineMiB: k.memoryMiB, LimitPages: p.CommittedLimit})
 	k.finish(Result{Status: status, Report: text, Leak: report.LeakText(&end, p.name()),
 		CPUTimeNS: end.CpuTimeNs})
 	k.timer.Reset(k.limit())

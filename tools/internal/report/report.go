@@ -73,21 +73,47 @@ func signalStatus(kind int) int {
 	return statusSignal
 }
 
+// Memory is what there was for a program.
+type Memory struct {
+	MachineMiB int
+	LimitPages uint64 // of the program; 0: only the machine's
+}
+
+// kib writes pages in KiB.
+func kib(pages uint64) string { return fmt.Sprint(pages*uint64(abi.PageSize)>>10, " KiB") }
+
+// text says what the program had at most, of what, and which flags give more.
+func (m Memory) text(peak uint64) string {
+	text := "  "
+	if peak != 0 {
+		text += fmt.Sprintf("it had at most %s, ", kib(peak))
+	}
+	if m.LimitPages != 0 {
+		text += fmt.Sprintf("its limit is %s (--limit), ", kib(m.LimitPages))
+	}
+	return text + fmt.Sprintf("the machine has %d MiB (-m)\n", m.MachineMiB)
+}
+
 // Program gives a finished program's exit status and, unless it simply exited, a text about why.
-func Program(end *machine.ProgramEnd, name string, table *symbols.Table) (status int, text string) {
+func Program(end *machine.ProgramEnd, name string, table *symbols.Table, memory Memory) (status int,
+	text string) {
 	switch code := int(end.Code); int(end.Kind) {
 	case abi.ExitKindExited:
 		return code & 0xff, ""
 	case abi.ExitKindFaulted:
-		return signalStatus(code), faultText(end.Fault, code, name, table)
+		text = faultText(end.Fault, code, name, table)
+		if code == abi.NotificationKindOutOfMemory {
+			text += memory.text(end.PeakCommitted)
+		}
+		return signalStatus(code), text
 	case abi.ExitKindKilled:
 		return signalStatus(code), fmt.Sprintf("capos: %s was ended: %s\n", name,
 			describeKind(code))
 	case abi.ExitKindNotStarted:
 		if code == abi.ErrorNoMemory {
 			return StatusNoBoot,
-				fmt.Sprintf("capos: %s could not be started: the machine has too "+
-					"little memory (-m gives it more)\n", name)
+				fmt.Sprintf("capos: %s could not be started: too little memory\n",
+					name) + memory.text(end.PeakCommitted)
 		}
 		return StatusNotProgram,
 			fmt.Sprintf("capos: the kernel refused to start %s (error %d)\n", name,
