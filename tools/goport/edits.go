@@ -6,7 +6,7 @@ package main
 //
 // The language, one keyword a line, "#" for comments:
 //
-//	layer tools|port      the layer that the following files belong to
+//	layer NAME            tools, port or explore: what the following files belong to
 //	file PATH             relative to the Go root; starts the entries of a file
 //	reason TEXT           why; required once per file, before its first entry
 //	within REGEXP         confine the next entry to the lines from this one to the next that
@@ -15,6 +15,8 @@ package main
 //	insert TEXT           ... and put TEXT on a line of its own behind it ("\t" is a tab)
 //	change REGEXP         find the line ...
 //	to TEXT               ... and replace what matched; $1 refers to a group
+//	every REGEXP          find all lines, at least one ...
+//	to TEXT               ... and replace what matched in each
 //	constraint or TAG     the //go:build line also holds for TAG
 //	constraint not TAG    the //go:build line no longer holds for TAG
 
@@ -27,21 +29,26 @@ import (
 	"strings"
 )
 
-const editsPath = "go/edits.txt"
+// The edits of an ordinary toolchain, and those that an explore build has besides.
+const (
+	editsPath        = "go/edits.txt"
+	exploreEditsPath = "go/explore/edits.txt"
+)
 
 type edit struct {
 	layer, file, reason string
 	within              *regexp.Regexp // nil: the whole file
 	anchor              *regexp.Regexp
-	action              string // insert, change, constraint or, constraint not
+	action              string // insert, change, every, constraint or, constraint not
 	text                string
 	position            string // of the entry, for messages
 }
 
 var constraintLine = regexp.MustCompile(`^//go:build (.+)$`)
 
-func readEdits(path string) ([]edit, error) {
-	data, err := os.ReadFile(path)
+// readEdits reads the edits of a file whose name is relative to the repository's root.
+func readEdits(root, name string) ([]edit, error) {
+	data, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +61,7 @@ func readEdits(path string) ([]edit, error) {
 		}
 		keyword, rest, _ := strings.Cut(line, " ")
 		rest = strings.TrimSpace(rest)
-		next.position = fmt.Sprintf("%s:%d", editsPath, number+1)
+		next.position = fmt.Sprintf("%s:%d", name, number+1)
 		complete, err := next.accept(keyword, rest)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", next.position, err)
@@ -65,7 +72,7 @@ func readEdits(path string) ([]edit, error) {
 		}
 	}
 	if next.anchor != nil {
-		return nil, fmt.Errorf("%s: the last entry is not complete", editsPath)
+		return nil, fmt.Errorf("%s: the last entry is not complete", name)
 	}
 	return edits, nil
 }
@@ -74,7 +81,7 @@ func readEdits(path string) ([]edit, error) {
 func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 	switch keyword {
 	case "layer":
-		if rest != "tools" && rest != "port" {
+		if rest != "tools" && rest != "port" && rest != "explore" {
 			return false, fmt.Errorf("unknown layer %q", rest)
 		}
 		*e = edit{layer: rest, position: e.position}
@@ -98,10 +105,8 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 	case "within":
 		e.within, err = regexp.Compile(rest)
 		return false, err
-	case "after", "change":
-		e.action = map[string]string{"after": "insert", "change": "change"}[keyword]
-		e.anchor, err = regexp.Compile(rest)
-		return false, err
+	case "after", "change", "every":
+		return false, e.findLines(keyword, rest)
 	case "insert", "to":
 		if e.anchor == nil || e.action == "insert" != (keyword == "insert") {
 			return false, fmt.Errorf("%q does not follow its anchor", keyword)
@@ -117,6 +122,19 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 		return true, nil
 	}
 	return false, fmt.Errorf("unknown keyword %q", keyword)
+}
+
+// findLines takes a keyword that says which lines an entry is about.
+func (e *edit) findLines(keyword, rest string) (err error) {
+	e.action = keyword
+	if keyword == "after" {
+		e.action = "insert"
+	}
+	if keyword == "every" && e.within != nil {
+		return fmt.Errorf("every is about the whole file")
+	}
+	e.anchor, err = regexp.Compile(rest)
+	return err
 }
 
 // planEdits applies the edits to the files of a tree in memory and returns the new contents by file
@@ -166,22 +184,30 @@ func (e *edit) find(lines []string) (int, error) {
 			}
 		}
 	}
+	if e.action == "every" {
+		return matchFirst(lines, first, last, e.anchor)
+	}
 	return matchOne(lines, first, last, e.anchor)
 }
 
-func matchOne(lines []string, first, last int, pattern *regexp.Regexp) (int, error) {
-	found := -1
+// matchFirst returns the index of the first line that matches.
+func matchFirst(lines []string, first, last int, pattern *regexp.Regexp) (int, error) {
 	for i := first; i < last; i++ {
-		if !pattern.MatchString(lines[i]) {
-			continue
+		if pattern.MatchString(lines[i]) {
+			return i, nil
 		}
-		if found >= 0 {
-			return 0, fmt.Errorf("lines %d and %d both match %q", found+1, i+1, pattern)
-		}
-		found = i
 	}
-	if found < 0 {
-		return 0, fmt.Errorf("no line matches %q", pattern)
+	return 0, fmt.Errorf("no line matches %q", pattern)
+}
+
+// matchOne returns the index of the only line that matches.
+func matchOne(lines []string, first, last int, pattern *regexp.Regexp) (int, error) {
+	found, err := matchFirst(lines, first, last, pattern)
+	if err != nil {
+		return 0, err
+	}
+	if second, err := matchFirst(lines, found+1, last, pattern); err == nil {
+		return 0, fmt.Errorf("lines %d and %d both match %q", found+1, second+1, pattern)
 	}
 	return found, nil
 }
@@ -193,6 +219,10 @@ func (e *edit) apply(lines []string, at int) []string {
 		return append(lines[:at+1:at+1], rest...)
 	case "change":
 		lines[at] = e.anchor.ReplaceAllString(lines[at], e.text)
+	case "every":
+		for i := at; i < len(lines); i++ {
+			lines[i] = e.anchor.ReplaceAllString(lines[i], e.text)
+		}
 	default:
 		expression := constraintLine.FindStringSubmatch(lines[at])[1]
 		operator, operand := " || ", e.text

@@ -13,11 +13,11 @@ const repository = "../.."
 
 func readText(t *testing.T, text string) ([]edit, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "edits.txt")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "edits.txt"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return readEdits(path)
+	return readEdits(dir, "edits.txt")
 }
 
 // applyText applies one entry of the edit language to a file and returns what became of it.
@@ -40,6 +40,7 @@ func TestApply(t *testing.T) {
 		{"insert", "after ^b$\ninsert \\tx", "a\nb\nc", "a\nb\n\tx\nc"},
 		{"insert at the end", "after ^c$\ninsert x", "a\nb\nc", "a\nb\nc\nx"},
 		{"change", "change ^(b)=1$\nto ${1}=2", "a\nb=1\nc", "a\nb=2\nc"},
+		{"every", "every ^b(.)$\nto ${1}b", "a\nb1\nc\nb2", "a\n1b\nc\n2b"},
 		{"within", "within ^B\nafter ^x$\ninsert y", "A {\nx\n}\nB {\nx\n}",
 			"A {\nx\n}\nB {\nx\ny\n}"},
 		{"constraint or", "constraint or capos", "//go:build a || b",
@@ -123,7 +124,7 @@ func holdsOnlyFor(source, system string) bool {
 }
 
 func TestEditListIsReadable(t *testing.T) {
-	edits, err := readEdits(filepath.Join(repository, editsPath))
+	edits, err := readEdits(repository, editsPath)
 	if err != nil || len(edits) == 0 {
 		t.Fatalf("%d edits, %v", len(edits), err)
 	}

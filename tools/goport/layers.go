@@ -24,6 +24,8 @@ const (
 	recipe = "1"
 	// portRecipe is the same for the port layer alone.
 	portRecipe = "1"
+	// exploreRecipe is the same for the explore layer alone.
+	exploreRecipe = "1"
 )
 
 var (
@@ -48,6 +50,10 @@ type inputs struct {
 	overlay     map[string]string // source file by place in the tree
 	toolsLayer  string            // hash
 	portLayer   string            // hash
+
+	exploreEdits   []edit
+	exploreOverlay map[string]string
+	exploreLayer   string // hash
 }
 
 func gatherInputs(root, baseVersion string) (*inputs, error) {
@@ -55,8 +61,8 @@ func gatherInputs(root, baseVersion string) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{base: base, baseVersion: baseVersion, overlay: map[string]string{}}
-	edits, err := readEdits(filepath.Join(root, editsPath))
+	in := &inputs{base: base, baseVersion: baseVersion}
+	edits, err := readEdits(root, editsPath)
 	if err != nil {
 		return nil, err
 	}
@@ -69,30 +75,55 @@ func gatherInputs(root, baseVersion string) (*inputs, error) {
 		} else {
 			in.portEdits = append(in.portEdits, e)
 		}
-		h.add(e.file, fmt.Appendf(nil, "%s %s %s %s", e.within, e.anchor, e.action, e.text))
+		h.addEdit(e)
 	}
 	in.toolsLayer = tools.String()
 	if err := in.gatherOverlay(root); err != nil {
 		return nil, err
 	}
 	port.add("tools", []byte(in.toolsLayer+portRecipe))
-	for _, name := range sortedKeys(in.overlay) {
-		if err := port.addFile(name, in.overlay[name]); err != nil {
-			return nil, err
-		}
+	if err := port.addOverlay(in.overlay); err != nil {
+		return nil, err
 	}
 	in.portLayer = port.String()
-	return in, nil
+	return in, in.gatherExplore(root)
 }
 
-func (in *inputs) gatherOverlay(root string) error {
-	dir := filepath.Join(root, "go", "overlay")
-	files, err := listFiles(dir)
-	if err != nil {
+// gatherExplore finds what an explore build has besides. It changes no other layer, so ordinary
+// programs stay as they are.
+func (in *inputs) gatherExplore(root string) (err error) {
+	if in.exploreEdits, err = readEdits(root, exploreEditsPath); err != nil {
 		return err
 	}
+	if in.exploreOverlay, err = overlayFiles(filepath.Join(root, "go", "explore",
+		"overlay")); err != nil {
+		return err
+	}
+	h := newHasher()
+	h.add("port", []byte(in.portLayer+exploreRecipe))
+	for _, e := range in.exploreEdits {
+		h.addEdit(e)
+	}
+	if err := h.addOverlay(in.exploreOverlay); err != nil {
+		return err
+	}
+	in.exploreLayer = h.String()
+	return nil
+}
+
+// overlayFiles lists the files of an overlay by their place in the tree.
+func overlayFiles(dir string) (map[string]string, error) {
+	files, err := listFiles(dir)
+	overlay := map[string]string{}
 	for _, name := range files {
-		in.overlay[name] = filepath.Join(dir, name)
+		overlay[name] = filepath.Join(dir, name)
+	}
+	return overlay, err
+}
+
+func (in *inputs) gatherOverlay(root string) (err error) {
+	if in.overlay, err = overlayFiles(filepath.Join(root, "go", "overlay")); err != nil {
+		return err
 	}
 	generated := filepath.Join(root, "build", "gen", "go")
 	for _, name := range generatedFiles {
@@ -161,8 +192,9 @@ func goCommand(dir string, args ...string) (string, error) {
 	return string(answer), nil
 }
 
-// buildPort returns the directory of the toolchain, making what is missing.
-func buildPort(root, baseVersion string) (string, error) {
+// buildToolchain returns the directory of the toolchain, or of the one for explore builds, making
+// what is missing.
+func buildToolchain(root, baseVersion string, explore bool) (string, error) {
 	in, err := gatherInputs(root, baseVersion)
 	if err != nil {
 		return "", err
@@ -171,28 +203,33 @@ func buildPort(root, baseVersion string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	tools := filepath.Join(cache, "go-tools-"+in.toolsLayer)
 	port := filepath.Join(cache, "go-"+in.portLayer)
-	if isComplete(port) {
-		markUsed(port, filepath.Join(cache, "go-tools-"+in.toolsLayer))
-		return port, nil
+	layers := []string{tools, port}
+	if explore {
+		layers = append(layers, filepath.Join(cache, "go-explore-"+in.exploreLayer))
+	}
+	wanted := layers[len(layers)-1]
+	if isComplete(wanted) {
+		markUsed(layers...)
+		return wanted, nil
 	}
 	unlock, err := lockFile(filepath.Join(cache, "goport.lock"))
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	tools := filepath.Join(cache, "go-tools-"+in.toolsLayer)
-	if err := makeLayer(tools, in.makeTools); err != nil {
-		return "", err
+	for i, how := range []func(dir string) error{
+		in.makeTools,
+		func(dir string) error { return in.makePort(tools, dir) },
+		func(dir string) error { return in.makeExplore(port, dir) },
+	}[:len(layers)] {
+		if err := makeLayer(layers[i], how); err != nil {
+			return "", err
+		}
 	}
-	if err := makeLayer(port, func(dir string) error {
-		return in.makePort(tools,
-			dir)
-	}); err != nil {
-		return "", err
-	}
-	markUsed(port, tools)
-	return port, pruneLayers(cache)
+	markUsed(layers...)
+	return wanted, pruneLayers(cache)
 }
 
 // markUsed notes the time in the stamps of layers, by which pruneLayers goes. Failing to is no
@@ -335,20 +372,33 @@ func installPrograms(dir string) error {
 
 // makePort lays the remaining edits and the overlay over a tree of hard links to the tools layer.
 func (in *inputs) makePort(tools, dir string) error {
+	if err := in.layOver(tools, dir, in.portEdits, in.overlay); err != nil {
+		return err
+	}
+	return generatePortable(dir)
+}
+
+// makeExplore does the same over the port layer, for explore builds.
+func (in *inputs) makeExplore(port, dir string) error {
+	return in.layOver(port, dir, in.exploreEdits, in.exploreOverlay)
+}
+
+// layOver makes dir from hard links to the layer below, edits and new files.
+func (in *inputs) layOver(below, dir string, edits []edit, overlay map[string]string) error {
 	skip := func(relative string) bool { return relative == stampName }
-	if err := copyTree(tools, dir, linkFile, skip); err != nil {
+	if err := copyTree(below, dir, linkFile, skip); err != nil {
 		return err
 	}
-	if err := applyEdits(dir, in.portEdits); err != nil {
+	if err := applyEdits(dir, edits); err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(in.overlay) {
+	for _, name := range sortedKeys(overlay) {
 		target := filepath.Join(dir, name)
 		if _, err := os.Stat(target); err == nil {
 			return fmt.Errorf("overlay file %s exists in %s: make it an edit", name,
 				in.baseVersion)
 		}
-		data, err := os.ReadFile(in.overlay[name])
+		data, err := os.ReadFile(overlay[name])
 		if err != nil {
 			return err
 		}
@@ -356,8 +406,8 @@ func (in *inputs) makePort(tools, dir string) error {
 			return err
 		}
 	}
-	progress("%d overlay files", len(in.overlay))
-	return generatePortable(dir)
+	progress("%d overlay files", len(overlay))
+	return nil
 }
 
 func applyEdits(dir string, edits []edit) error {

@@ -7,6 +7,7 @@
 //	tools layer   the release with the edits its host programs need, and go, compile, asm and
 //	              link rebuilt from it
 //	port layer    hard links to the tools layer, the remaining edits and the overlay
+//	explore layer hard links to the port layer, with go/explore over it; only on demand
 //
 // Rebuilding the four programs takes minutes and happens only when the first layer changes; a
 // change in the runtime or in package syscall makes a new port layer, which takes a second.
@@ -26,6 +27,7 @@ const usage = `usage:
                                change nothing
   goport names                 list the names of package syscall that portable code uses and the
                                port lacks
+path and build take -explore for the toolchain of explore builds.
 path, build and names take -base VERSION to try another Go release than ` + defaultBase + `
 `
 
@@ -46,6 +48,7 @@ func run(args []string) error {
 		"root of the capOS tree (default: found from the working directory)")
 	output := flags.String("o", "", "directory to make (build)")
 	base := flags.String("base", defaultBase, "Go release to build from")
+	explore := flags.Bool("explore", false, "of the toolchain for explore builds (path, build)")
 	check := flags.String("check", "", "Go tree to try the edits on (edits)")
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	flags.Parse(args[1:])
@@ -58,7 +61,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "path":
-		dir, err := buildPort(root, *base)
+		dir, err := buildToolchain(root, *base, *explore)
 		if err == nil {
 			fmt.Println(dir)
 		}
@@ -67,13 +70,13 @@ func run(args []string) error {
 		if *output == "" {
 			return fmt.Errorf("build needs -o DIR")
 		}
-		dir, err := buildPort(root, *base)
+		dir, err := buildToolchain(root, *base, *explore)
 		if err != nil {
 			return err
 		}
 		return replaceTree(dir, *output)
 	case "names":
-		dir, err := buildPort(root, *base)
+		dir, err := buildToolchain(root, *base, *explore)
 		if err != nil {
 			return err
 		}
@@ -106,13 +109,18 @@ func findRepo(start string) (string, error) {
 // showEdits prints every edit with the line it would touch. Without a tree it prints the list
 // alone.
 func showEdits(root, tree string) error {
-	edits, err := readEdits(filepath.Join(root, editsPath))
+	edits, err := readEdits(root, editsPath)
 	if err != nil {
 		return err
 	}
+	more, err := readEdits(root, exploreEditsPath)
+	if err != nil {
+		return err
+	}
+	edits = append(edits, more...)
 	if tree == "" {
 		for _, e := range edits {
-			fmt.Printf("%-6s %s: %s\n", e.layer, e.file, e.reason)
+			fmt.Printf("%-7s %s: %s\n", e.layer, e.file, e.reason)
 		}
 		return nil
 	}

@@ -33,6 +33,20 @@ func (h hasher) addFile(name, path string) error {
 	return err
 }
 
+// addOverlay adds the contents of an overlay's files.
+func (h hasher) addOverlay(overlay map[string]string) error {
+	for _, name := range sortedKeys(overlay) {
+		if err := h.addFile(name, overlay[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h hasher) addEdit(e edit) {
+	h.add(e.file, fmt.Appendf(nil, "%s %s %s %s", e.within, e.anchor, e.action, e.text))
+}
+
 func (h hasher) String() string { return hex.EncodeToString(h.sum.Sum(nil))[:16] }
 
 // listFiles returns the regular files below dir, relative, in lexical order.

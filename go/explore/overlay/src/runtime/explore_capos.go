@@ -1,0 +1,390 @@
+// Exploring: a seed decides what a scheduler is free to decide.
+//
+// This file is part of explore builds only. go/explore/edits.txt puts calls of explorePoint at the
+// operations by which goroutines meet. There the seed may have the goroutine step back behind the
+// others or pause for a virtual time, or have the collector run. Each of these happens on ordinary
+// machines too, only rarely. No operation gets another meaning, so whatever fails here is a failure
+// of the program.
+//
+// CAPOS_EXPLORE holds the seed, the longest pause in microseconds, about how many points a run has,
+// and 1 for a program that is no test, with commas between. Without it, or before the first test,
+// nothing is disturbed; with seed 0 points are only counted. Decisions come from one stream and
+// what the program sees as random from another, so neither shifts the other.
+
+//go:build capos
+
+package runtime
+
+import (
+	"internal/runtime/atomic"
+	_ "unsafe" // for go:linkname
+)
+
+// Operations at decision points. Packages that cannot import this one use the numbers, which
+// go/explore/edits.txt holds; they only tell interleavings apart.
+const (
+	exploreSend = iota + 16
+	exploreReceive
+	exploreClose
+	exploreSelect
+	exploreGo
+)
+
+// Strategies: how the disturbances of a run are spread.
+const (
+	exploreUndisturbed = iota
+	exploreFew         // up to three pauses, anywhere among the first points
+	exploreMany        // each point has the same probability
+	exploreSlow        // some goroutines pause at each of their points
+)
+
+// exploreG is what a run knows of a goroutine.
+type exploreG struct {
+	number  uint64 // in the order of creation since the first test
+	pause   int64  // in ns, at each of its points; strategy exploreSlow
+	inside  bool   // it is at a decision point now
+	harness bool   // it is the runtime's or package testing's, and not to be disturbed
+}
+
+var explore struct {
+	armed     bool // there is a seed
+	on        bool // points disturb
+	ended     bool // the program exits: no disturbance any more
+	program   bool // it is no test: disturbed from the beginning of main
+	strategy  uint8
+	probable  uint64 // exploreMany: one point in so many
+	cpus      int32
+	main      *g        // runs main.main of a test, or nil
+	pauseMax  int64     // ns: the longest that the seed uses
+	few       [3]uint64 // exploreFew, exploreSlow: the points that matter
+	collect   [2]uint64 // points at which the collector runs; 0: none
+	stream    atomic.Uint64
+	random    atomic.Uint64 // the program's own stream
+	points    atomic.Uint64
+	created   atomic.Uint64
+	paused    atomic.Int32 // goroutines in explorePause
+	signature uint64       // of the order of operations
+}
+
+// explorePauseDefault is the longest pause unless the variable names another.
+const explorePauseDefault = 100_000 // us
+
+// exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
+// once for a run is chosen here.
+func exploreInit() {
+	var numbers [4]uint64 // seed, longest pause in us, points, 1 for a program that is no test
+	if !exploreNumbers(exploreVariable(), numbers[:]) {
+		return
+	}
+	explore.program = numbers[3] != 0
+	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
+	explore.armed = true
+	explore.stream.Store(exploreMix(seed + 1))
+	explore.random.Store(exploreMix(^seed))
+	if seed == 0 {
+		return
+	}
+	if pause == 0 {
+		pause = explorePauseDefault
+	}
+	if points == 0 { // not known: the range that matters is guessed
+		points = 16 << (exploreRandom64() % 10)
+	}
+	explore.strategy = [...]uint8{exploreUndisturbed, exploreFew, exploreFew, exploreFew,
+		exploreMany, exploreMany, exploreMany, exploreSlow}[exploreRandom64()%8]
+	explore.cpus = 1 << (exploreRandom64() % 3)
+	explore.probable = max(2, points>>(1+exploreRandom64()%6))
+	explore.pauseMax = pause * 1000
+	if explore.strategy != exploreFew {
+		explore.pauseMax = exploreLogUniform(10, pause) * 1000
+	}
+	for i := range 1 + exploreRandom64()%uint64(len(explore.few)) {
+		explore.few[i] = 1 + exploreRandom64()%points
+	}
+	if exploreRandom64()%4 == 0 {
+		for i := range explore.collect {
+			explore.collect[i] = 1 + exploreRandom64()%points
+		}
+	}
+}
+
+// exploreVariable is the value of CAPOS_EXPLORE, from where the kernel has put it.
+func exploreVariable() string {
+	const name = "CAPOS_EXPLORE="
+	for i := argc + 1; argv_index(argv, i) != nil; i++ {
+		entry := gostringnocopy(argv_index(argv, i))
+		if len(entry) > len(name) && entry[:len(name)] == name {
+			return entry[len(name):]
+		}
+	}
+	return ""
+}
+
+// exploreNumbers reads decimal numbers with commas between them. Those that are missing stay 0.
+func exploreNumbers(text string, numbers []uint64) bool {
+	i := 0
+	for at := range len(text) {
+		switch c := text[at]; {
+		case c == ',' && i+1 < len(numbers):
+			i++
+		case '0' <= c && c <= '9':
+			numbers[i] = numbers[i]*10 + uint64(c-'0')
+		default:
+			return false
+		}
+	}
+	return text != ""
+}
+
+// exploreMix is the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
+// Number Generators, 2014).
+//
+//go:nosplit
+func exploreMix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// exploreRandom64 draws from the stream of decisions. It takes no lock.
+//
+//go:nosplit
+func exploreRandom64() uint64 { return exploreMix(explore.stream.Add(-0x61c8864680b583eb)) }
+
+// exploreRandomBytes fills r from the stream of the program.
+//
+//go:nosplit
+func exploreRandomBytes(r []byte) bool {
+	if !explore.armed {
+		return false
+	}
+	for i := range r {
+		r[i] = byte(exploreMix(explore.random.Add(-0x61c8864680b583eb)))
+	}
+	return true
+}
+
+// exploreRandom orders what the scheduler may order freely: n-1, which changes nothing, in an
+// undisturbed run.
+//
+//go:nosplit
+func exploreRandom(n uint32) uint32 {
+	if !explore.on || explore.strategy == exploreUndisturbed {
+		return n - 1
+	}
+	return uint32(exploreRandom64() % uint64(n))
+}
+
+// exploreCase orders the cases of a select, which have no order in any run.
+//
+//go:nosplit
+func exploreCase(n uint32) uint32 {
+	if !explore.on {
+		return cheaprandn(n)
+	}
+	return uint32(exploreRandom64() % uint64(n))
+}
+
+// exploreLogUniform draws from low to high so that each factor of two is as likely as another.
+func exploreLogUniform(low, high int64) int64 {
+	doublings := uint64(0)
+	for low<<doublings < high {
+		doublings++
+	}
+	if doublings == 0 {
+		return high
+	}
+	base := low << (exploreRandom64() % doublings)
+	return min(base+int64(exploreRandom64()%uint64(base)), high)
+}
+
+// exploreCPUs is the number of CPUs that the program is told of: the seed's, or what there are.
+func exploreCPUs(count int32) int32 {
+	if explore.cpus != 0 {
+		return explore.cpus
+	}
+	return count
+}
+
+// exploreMain runs main.main. A program that is no test is disturbed from its beginning.
+func exploreMain(main func()) {
+	if explore.program {
+		exploreTest(true)
+	}
+	explore.main = getg()
+	main()
+	exploreEnd()
+}
+
+// exploreTest tells that the goroutine enters or leaves the function of a test. Disturbances begin
+// with the first test. Package testing itself, on the main goroutine or around a test, is left
+// alone.
+//
+//go:linkname exploreTest
+func exploreTest(enters bool) {
+	if gp := getg(); explore.armed && !explore.ended {
+		if !explore.on && !explore.program {
+			go exploreWatch()
+		}
+		explore.on = true
+		gp.explore.harness = !enters || gp == explore.main
+	}
+}
+
+// exploreWatch ends tests that can never end. It looks when no test has come to a decision point
+// for a second, and then less and less often.
+func exploreWatch() {
+	const second = 1_000_000_000 // ns
+	seen, wait := uint64(0), int64(second)
+	for !explore.ended {
+		timeSleep(wait)
+		if points := explore.points.Load(); points != seen {
+			seen, wait = points, second
+			continue
+		}
+		wait *= 2
+		goroutineLeakGC()
+		if main := explore.main; main != nil && readgstatus(main) == _Gleaked {
+			print("capos explore: deadlock\n")
+			exploreLeaks()
+			exit(2)
+		}
+	}
+}
+
+// exploreNew chooses what a new goroutine is like.
+func exploreNew(gp *g) {
+	gp.explore = exploreG{harness: isSystemGoroutine(gp, false)}
+	if !explore.on {
+		return
+	}
+	gp.explore.number = explore.created.Add(1)
+	if explore.strategy == exploreSlow && exploreRandom64()%2 == 0 {
+		gp.explore.pause = exploreLogUniform(1, explore.pauseMax/1000) * 1000
+	}
+}
+
+// explorePoint is called by goroutines of the program where the seed may let something else happen
+// first. It does nothing where a goroutine cannot wait: the collector, for one, sends on a channel
+// of package unique while the world is stopped.
+//
+//go:linkname explorePoint
+func explorePoint(operation uint8) {
+	if !explore.on {
+		return
+	}
+	gp := getg()
+	mp := gp.m
+	if gp != mp.curg || mp.locks != 0 || mp.preemptoff != "" || mp.mallocing != 0 ||
+		gp.explore.inside || gp.explore.harness || gp.paniconfault ||
+		panicking.Load() != 0 || sched.gcwaiting.Load() {
+		return
+	}
+	gp.explore.inside = true
+	point := explore.points.Add(1)
+	explore.signature = exploreMix(explore.signature ^ gp.explore.number<<8 ^ uint64(operation))
+	exploreDecide(gp, point)
+	gp.explore.inside = false
+}
+
+// exploreDecide is the decision at one point.
+func exploreDecide(gp *g, point uint64) {
+	if point == explore.collect[0] || point == explore.collect[1] {
+		GC()
+	}
+	switch explore.strategy {
+	case exploreFew:
+		for _, chosen := range explore.few {
+			if point == chosen {
+				explorePauseOrYield(gp, exploreRandom64()%4 == 0)
+			}
+		}
+	case exploreMany:
+		if exploreRandom64()%explore.probable == 0 {
+			explorePauseOrYield(gp, exploreRandom64()%2 == 0)
+		}
+	case exploreSlow:
+		for _, chosen := range explore.few {
+			if point == chosen {
+				gp.explore.pause = exploreLogUniform(1, explore.pauseMax/1000) *
+					1000
+			}
+		}
+		if gp.explore.pause != 0 {
+			explorePause(gp, gp.explore.pause)
+		}
+	}
+}
+
+func explorePauseOrYield(gp *g, yield bool) {
+	if yield {
+		Gosched()
+	} else {
+		explorePause(gp, exploreLogUniform(1, explore.pauseMax/1000)*1000)
+	}
+}
+
+// explorePause has the goroutine wait for ns of virtual time. In a bubble of testing/synctest time
+// is the bubble's, and a pause would be an event of its own; there it only steps back.
+func explorePause(gp *g, ns int64) {
+	if gp.bubble != nil {
+		Gosched()
+		return
+	}
+	explore.paused.Add(1)
+	timeSleep(ns)
+	explore.paused.Add(-1)
+}
+
+// exploreSettle is what goroutines have at the end, after the last pause, to come to rest.
+const exploreSettle = 10_000_000 // ns
+
+// exploreEnd is called when the program exits. Goroutines that were paused go on, and then those
+// that can never run again are named. It ends with a line for the host.
+func exploreEnd() {
+	if !explore.on {
+		return
+	}
+	explore.on, explore.ended = false, true
+	for explore.paused.Load() != 0 {
+		timeSleep(explorePauseDefault)
+	}
+	timeSleep(exploreSettle)
+	goroutineLeakGC()
+	leaked := exploreLeaks()
+	print("capos explore: points ", explore.points.Load(), ", interleaving ",
+		hex(explore.signature), ", leaked ", leaked, "\n")
+}
+
+// exploreLeaks prints the goroutines that the last collection has found to wait for ever for
+// something that no other goroutine can reach.
+func exploreLeaks() (count int) {
+	systemstack(func() {
+		forEachGRace(func(gp *g) {
+			if readgstatus(gp) != _Gleaked || isSystemGoroutine(gp, false) {
+				return
+			}
+			if count++; count == 1 {
+				print("capos explore: these goroutines can never run again:\n")
+			}
+			print("\n")
+			goroutineheader(gp)
+			traceback(^uintptr(0), ^uintptr(0), 0, gp)
+		})
+	})
+	if count != 0 {
+		print("\n")
+	}
+	return count
+}
+
+// exploreTimedOut marks the goroutines that can never run again, so that the stacks that are about
+// to be printed tell them from those that wait for time.
+//
+//go:linkname exploreTimedOut
+func exploreTimedOut() {
+	if explore.on {
+		explore.on, explore.ended = false, true
+		goroutineLeakGC()
+	}
+}

@@ -1,0 +1,10 @@
+// The decision points of this package in an explore build; see runtime/explore_capos.go.
+
+//go:build capos
+
+package sync
+
+import _ "unsafe" // for go:linkname
+
+//go:linkname explorePoint runtime.explorePoint
+func explorePoint(operation uint8)
