@@ -70,14 +70,8 @@ func (l *launch) prepareExec(args []string) error {
 		return err
 	}
 	l.host, l.exports = elf, &exports{}
-	test := isTest(elf, args[1:]) // which has the time zones from its GOROOT
-	if l.tree, err = goTree(l.root, dir, os.Getenv("GOROOT"), test); err != nil {
+	if err := l.makeTree(dir, os.Getenv("GOROOT"), isTest(elf, args[1:])); err != nil {
 		return err
-	}
-	if !test {
-		if err := addZones(l.tree, elf); err != nil {
-			return err
-		}
 	}
 	inside := func(name string) string { return name }
 	if l.config.Seed != nil {
@@ -104,6 +98,15 @@ func (l *launch) prepareExec(args []string) error {
 		Env:            bootimage.LastWins(append(env, l.exports.env()...)),
 		CommittedLimit: l.flags.limits.memory}
 	return nil
+}
+
+// makeTree collects what a program built by the go command sees. A test has the time zones from its
+// GOROOT.
+func (l *launch) makeTree(dir, goroot string, test bool) (err error) {
+	if l.tree, err = goTree(l.root, dir, goroot, test); err != nil || test {
+		return err
+	}
+	return addZones(l.tree, l.host)
 }
 
 // goBuildNumber is what the go command puts behind the name of each of its temporary directories.

@@ -31,6 +31,7 @@ func commands() []command {
 		{"run", runCommand, new(runFlags).register},
 		{"go", goCommand, nil},
 		{"cc", ccCommand, nil},
+		{"explore", exploreCommand, new(exploreFlags).register},
 		{"replay", replayCommand, new(replayFlags).register},
 		{"image", imageCommand, new(imageFlags).register},
 		{"test", testCommand, nil},

@@ -85,6 +85,13 @@ func Read(file string) ([]Program, error) {
 // after it get another machine.
 func Run(ctx context.Context, c *machine.Config, programs []Program,
 	result func(Result)) error {
+	return RunImage(ctx, c, programs, writeImage, result)
+}
+
+// RunImage is Run with boot images of the caller's: image writes one for some of the programs, in
+// their order.
+func RunImage(ctx context.Context, c *machine.Config, programs []Program,
+	image func([]Program) (*os.File, error), result func(Result)) error {
 	if err := c.CheckKernel(); err != nil {
 		return err
 	}
@@ -92,7 +99,7 @@ func Run(ctx context.Context, c *machine.Config, programs []Program,
 		return err
 	}
 	for len(programs) > 0 && ctx.Err() == nil {
-		done, err := runSome(ctx, c, programs, result)
+		done, err := runSome(ctx, c, programs, image, result)
 		if err != nil {
 			return err
 		}
@@ -128,8 +135,8 @@ func (b *limitedBuffer) Write(data []byte) (int, error) {
 
 // runSome starts one machine and returns how many of the programs have had their result.
 func runSome(ctx context.Context, c *machine.Config, programs []Program,
-	result func(Result)) (int, error) {
-	boot, err := writeImage(programs)
+	image func([]Program) (*os.File, error), result func(Result)) (int, error) {
+	boot, err := image(programs)
 	if err != nil {
 		return 0, err
 	}

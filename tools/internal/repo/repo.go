@@ -166,6 +166,15 @@ func GoRoot(root, release string) (string, error) {
 	if release != "" {
 		args = append(args, "-base", release)
 	}
+	return goRoot(root, args)
+}
+
+// ExploreRoot gives the GOROOT of explore builds in the same way.
+func ExploreRoot(root string) (string, error) {
+	return goRoot(root, []string{"path", "-explore"})
+}
+
+func goRoot(root string, args []string) (string, error) {
 	cmd := exec.Command(filepath.Join(root, "build", "tools", "goport"), args...)
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"capos.dev/tools/internal/bootimage"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/hostchannel"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
+)
+
+// Exit statuses of ./capos explore.
+const (
+	exploredQuiet = iota
+	exploredFailures
+	exploreMisused
+	exploreBroken
+)
+
+type exploreFlags struct {
+	runs          uint64
+	time          time.Duration
+	seeds         seedRange
+	maxFailures   int
+	maxPause      time.Duration
+	timeout       time.Duration
+	program, json bool
+	replay        seedRange
+	jobs          int
+	memory        string
+	kernel        string
+	env           cli.List
+}
+
+func (e *exploreFlags) register(fs *flag.FlagSet) {
+	fs.Uint64Var(&e.runs, "runs", 0, "")
+	fs.DurationVar(&e.time, "time", 0, "")
+	fs.Var(&e.seeds, "seeds", "")
+	fs.IntVar(&e.maxFailures, "max-failures", 10, "")
+	fs.DurationVar(&e.maxPause, "max-pause", 100*time.Millisecond, "")
+	fs.DurationVar(&e.timeout, "timeout", time.Minute, "")
+	fs.BoolVar(&e.program, "program", false, "")
+	fs.BoolVar(&e.json, "json", false, "")
+	fs.Var(&e.replay, "replay", "")
+	fs.IntVar(&e.jobs, "j", runtime.NumCPU(), "")
+	fs.StringVar(&e.memory, "m", defaultMemory, "")
+	fs.StringVar(&e.kernel, "kernel", "release", "")
+	fs.Var(&e.env, "e", "")
+}
+
+// seedRange is a flag with one seed or a range of them.
+type seedRange struct {
+	from, to uint64
+	set      bool
+}
+
+func (r *seedRange) String() string {
+	if r.from == r.to {
+		return strconv.FormatUint(r.from, 10)
+	}
+	return fmt.Sprintf("%d-%d", r.from, r.to)
+}
+
+func (r *seedRange) Set(value string) (err error) {
+	from, to, both := strings.Cut(value, "-")
+	if !both {
+		to = from
+	}
+	if r.from, err = strconv.ParseUint(from, 10, 64); err == nil {
+		r.to, err = strconv.ParseUint(to, 10, 64)
+	}
+	if err != nil || r.from > r.to {
+		return errors.New("it is not of the form N or A-B, with numbers of 64 bits")
+	}
+	r.set = true
+	return nil
+}
+
+// defaultRuns is how many seeds are tried when nothing else is said.
+const defaultRuns = 1000
+
+// range is the seeds to try. Seed 0 disturbs nothing, so it comes first.
+func (e *exploreFlags) rangeOfSeeds() seedRange {
+	switch {
+	case e.seeds.set:
+		return e.seeds
+	case e.runs > 0:
+		return seedRange{to: e.runs - 1}
+	case e.time > 0:
+		return seedRange{to: 1<<63 - 1}
+	}
+	return seedRange{to: defaultRuns - 1}
+}
+
+func (e *exploreFlags) validate() error {
+	switch {
+	case e.seeds.set && e.runs > 0:
+		return errors.New("--runs and --seeds both say how many seeds are tried")
+	case e.jobs < 1:
+		return errors.New("-j takes at least 1")
+	case e.maxFailures < 1:
+		return errors.New("--max-failures takes at least 1")
+	case e.maxPause < 10*time.Microsecond || e.maxPause > time.Hour:
+		return errors.New("--max-pause takes 10us to 1h")
+	}
+	return nil
+}
+
+func exploreCommand(args []string) int {
+	var e exploreFlags
+	flags := cli.NewFlags("explore")
+	e.register(flags)
+	if status, ok := cli.Parse(flags, args); !ok {
+		return min(status, exploreMisused)
+	}
+	packages, rest := splitArguments(flags.Args())
+	if err := e.validate(); err != nil {
+		cli.Wrong("explore", err)
+		return exploreMisused
+	}
+	root, err := repo.Root()
+	if err != nil {
+		cli.Fail(err)
+		return exploreBroken
+	}
+	x := &explorer{flags: &e, root: root}
+	if e.replay.set {
+		return x.replay(packages, rest)
+	}
+	return x.explore(packages, rest)
+}
+
+// splitArguments tells packages from the flags behind them.
+func splitArguments(args []string) (packages, rest []string) {
+	at := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if at < 0 {
+		at = len(args)
+	}
+	if packages = args[:at]; at == 0 {
+		packages = []string{"."}
+	}
+	return packages, args[at:]
+}
+
+// testFlags are those of go test that are about running a test binary; all others are about
+// building it. A true value says that a value follows.
+var testFlags = map[string]bool{"run": true, "skip": true, "short": false, "v": false,
+	"count": true, "parallel": true, "cpu": true, "timeout": true, "failfast": false,
+	"shuffle": true, "bench": true, "benchtime": true, "fullpath": false}
+
+// testArguments sorts flags of go test into those for building and those for the binary.
+func testArguments(flags []string) (build, binary []string) {
+	for i := 0; i < len(flags); i++ {
+		if flags[i] == "-args" || flags[i] == "--args" {
+			return build, append(binary, flags[i+1:]...)
+		}
+		name, _, hasValue := strings.Cut(strings.TrimLeft(flags[i], "-"), "=")
+		name = strings.TrimPrefix(name, "test.")
+		takesValue, known := testFlags[name]
+		if !known {
+			build = append(build, flags[i])
+			continue
+		}
+		binary = append(binary, "-test."+strings.TrimPrefix(strings.TrimLeft(flags[i], "-"),
+			"test."))
+		if takesValue && !hasValue && i+1 < len(flags) {
+			i++
+			binary = append(binary, flags[i])
+		}
+	}
+	return build, binary
+}
+
+// target is one binary to explore.
+type target struct {
+	name, dir string // import path and directory
+	elf       string
+	args      []string
+	words     []string // the command line that explores it, after the flags
+}
+
+// explorer is one run of the command.
+type explorer struct {
+	flags  *exploreFlags
+	root   string
+	goroot string
+	config *machine.Config
+}
+
+// prepare builds the kernel, the toolchain and the targets.
+func (x *explorer) prepare(packages, rest []string) ([]target, error) {
+	if err := repo.Make(x.root, repo.KernelGoal(x.flags.kernel)); err != nil {
+		return nil, err
+	}
+	if err := machine.CheckQEMU(); err != nil {
+		return nil, err
+	}
+	var m machineFlags
+	m.register(flag.NewFlagSet("", flag.ContinueOnError), x.flags.memory)
+	m.kernel, m.seed = x.flags.kernel, "0"
+	var err error
+	if x.config, err = m.config(x.root); err != nil {
+		return nil, err
+	}
+	if x.goroot, err = repo.ExploreRoot(x.root); err != nil {
+		return nil, err
+	}
+	return x.build(packages, rest)
+}
+
+// goCommand gives a command of the toolchain for explore builds.
+func (x *explorer) goCommand(args ...string) (*exec.Cmd, error) {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(filepath.Join(x.goroot, "bin", "go"), args...)
+	cmd.Env = repo.GoEnv(x.root, x.goroot, cache)
+	if here, err := os.Getwd(); err == nil && strings.HasPrefix(here+"/", x.root+"/") {
+		cmd.Env = append(cmd.Env, "GOWORK=off") // as in program.BuildGo
+	}
+	cmd.Stderr = os.Stderr
+	return cmd, nil
+}
+
+// list finds the packages that have something to run.
+func (x *explorer) list(packages []string) ([]target, error) {
+	format := "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Dir}}{{end}}"
+	if x.flags.program {
+		format = "{{if eq .Name \"main\"}}{{.ImportPath}}\t{{.Dir}}{{end}}"
+	}
+	cmd, err := x.goCommand(append([]string{"list", "-f", format, "--"}, packages...)...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list %s: %w", strings.Join(packages, " "), err)
+	}
+	var targets []target
+	for line := range strings.Lines(string(out)) {
+		if name, dir, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+			targets = append(targets, target{name: name, dir: dir})
+		}
+	}
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("no package to explore among %s",
+			strings.Join(packages, " "))
+	}
+	return targets, nil
+}
+
+var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+
+// build makes the binaries, once each.
+func (x *explorer) build(packages, rest []string) ([]target, error) {
+	targets, err := x.list(packages)
+	if err != nil {
+		return nil, err
+	}
+	buildFlags, args := testArguments(rest)
+	if x.flags.program {
+		buildFlags, args = nil, rest
+		if len(rest) > 0 && rest[0] == "--" {
+			args = rest[1:]
+		}
+	} else {
+		args = append([]string{"-test.paniconexit0", "-test.timeout=10m0s"}, args...)
+	}
+	for i := range targets {
+		t := &targets[i]
+		t.args = args
+		t.elf = filepath.Join(x.root, "build", "explore",
+			strings.Trim(notInFileNames.ReplaceAllString(t.name, "-"), "-"))
+		verb := []string{"build", "-o", t.elf}
+		if !x.flags.program {
+			t.elf += ".test"
+			verb = []string{"test", "-c", "-vet=off", "-o", t.elf}
+		}
+		cmd, err := x.goCommand(slices.Concat(verb, buildFlags, []string{"."})...)
+		if err != nil {
+			return nil, err
+		}
+		cmd.Dir, cmd.Stdout = t.dir, os.Stderr
+		done := repo.Progress("building " + t.name + " for exploring")
+		err = cmd.Run()
+		done()
+		if err != nil {
+			return nil, fmt.Errorf("building %s failed: %w", t.name, err)
+		}
+		t.words = append([]string{t.word(packages)}, rest...)
+	}
+	return targets, nil
+}
+
+// word names the package on the command line that replays it.
+func (t *target) word(packages []string) string {
+	if len(packages) == 1 && !strings.Contains(packages[0], "...") {
+		return packages[0]
+	}
+	return t.name
+}
+
+// launch gives the files that the target sees.
+func (x *explorer) launch(t *target) (*launch, error) {
+	l := &launch{root: x.root, config: x.config, host: t.elf, flags: &machineFlags{}}
+	if err := l.makeTree(t.dir, x.goroot, !x.flags.program); err != nil {
+		return nil, err
+	}
+	if err := l.tree.AddHostFile(t.elf, t.elf); err != nil {
+		return nil, err
+	}
+	l.tree.Input, l.tree.Date = hostchannel.Input(nil), x.config.Seed.Date
+	return l, nil
+}
+
+// instance is the target with a seed. The environment is not the caller's, because a seed is to
+// mean the same everywhere.
+func (x *explorer) instance(t *target, seed, points uint64) bootimage.Program {
+	program := 0
+	if x.flags.program {
+		program = 1
+	}
+	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
+	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d", seed,
+		x.flags.maxPause.Microseconds(), points, program))
+	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
+		Env: bootimage.LastWins(env)}
+}

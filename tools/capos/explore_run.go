@@ -1,0 +1,424 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"capos.dev/tools/internal/batch"
+	"capos.dev/tools/internal/bootimage"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/report"
+)
+
+// seedsPerMachine is how many seeds share a machine, one after the other. Most of what a run costs
+// is booting and translating the program for the first time. A failure is tried again on a machine
+// of its own.
+const seedsPerMachine = 25
+
+// confirmations is how often a failure is tried on a machine of its own before it is taken for one
+// of shared machines.
+const confirmations = 3
+
+// session explores one target.
+type session struct {
+	x      *explorer
+	t      *target
+	launch *launch
+	points uint64 // decision points of the undisturbed run; 0: not known
+
+	mu       sync.Mutex // guards all below
+	summary  explore.Summary
+	next     uint64
+	latest   uint64
+	attempts map[*explore.Found]int
+	broken   error // the machine failed
+	start    time.Time
+}
+
+var errEnough = errors.New("enough failures")
+
+// explore is the command without --replay.
+func (x *explorer) explore(packages, rest []string) int {
+	targets, err := x.prepare(packages, rest)
+	if err != nil {
+		cli.Fail(err)
+		return exploreMisused
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	status := exploredQuiet
+	for i := range targets {
+		s, err := x.session(&targets[i])
+		if err == nil {
+			err = s.run(ctx)
+		}
+		if err != nil {
+			cli.Fail(err)
+			return exploreBroken
+		}
+		s.report(os.Stdout)
+		if s.summary.Failed > 0 {
+			status = exploredFailures
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return status
+}
+
+func (x *explorer) session(t *target) (*session, error) {
+	l, err := x.launch(t)
+	return &session{x: x, t: t, launch: l, attempts: map[*explore.Found]int{},
+		start: time.Now()}, err
+}
+
+// run tries the seeds.
+func (s *session) run(ctx context.Context) error {
+	seeds := s.x.flags.rangeOfSeeds()
+	if err := s.measure(ctx, seeds.from == 0); ctx.Err() != nil {
+		return nil // interrupted
+	} else if err != nil {
+		return err
+	}
+	if s.x.flags.time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.x.flags.time)
+		defer cancel()
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.next = max(seeds.from, 1)
+	var workers sync.WaitGroup
+	for range s.x.flags.jobs {
+		workers.Go(func() { s.work(ctx, stop, seeds.to) })
+	}
+	done := make(chan struct{})
+	go func() { workers.Wait(); close(done) }()
+	s.showProgress(done)
+	s.settle()
+	return s.broken
+}
+
+// measure runs seed 0, which disturbs nothing and counts the decision points.
+func (s *session) measure(ctx context.Context, counts bool) error {
+	err := s.machine(ctx, []uint64{0}, func(r *explore.Run) {
+		if stats, ok := r.Statistics(); ok {
+			s.points = stats.Points
+		}
+		if !counts {
+			return
+		}
+		if found, _ := s.summary.Add(r, s.x.goroot); found != nil {
+			found.Replay = s.command("0")
+			s.announce(r.Seed, found)
+		}
+	})
+	return errors.Join(err, s.broken)
+}
+
+// work takes seeds until there are no more.
+func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last uint64) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		var seeds []uint64
+		for ; s.next <= last && len(seeds) < seedsPerMachine; s.next++ {
+			seeds = append(seeds, s.next)
+		}
+		s.mu.Unlock()
+		if len(seeds) == 0 {
+			return
+		}
+		var suspects []*explore.Run
+		err := s.machine(ctx, seeds, func(r *explore.Run) {
+			if ctx.Err() == nil && s.add(r) {
+				suspects = append(suspects, r)
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			s.breaks(err)
+		}
+		for _, r := range suspects {
+			s.confirm(context.WithoutCancel(ctx), r, seeds[0])
+		}
+		if s.isEnough() {
+			stop(errEnough)
+		}
+	}
+}
+
+// add counts a run and tells whether it is to be tried on a machine of its own.
+func (s *session) add(r *explore.Run) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latest = r.Seed
+	found, isNew := s.summary.Add(r, s.x.goroot)
+	if found == nil {
+		return false
+	}
+	if isNew {
+		s.announce(r.Seed, found)
+	}
+	if found.Replay != "" && found.Shared == nil || s.attempts[found] == confirmations {
+		return false
+	}
+	s.attempts[found]++
+	return true
+}
+
+func (s *session) isEnough() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken != nil || len(s.summary.Found) >= s.x.flags.maxFailures
+}
+
+func (s *session) breaks(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = errors.Join(s.broken, err)
+}
+
+// confirm tries a failure on a machine of its own and notes how it is replayed.
+func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint64) {
+	wanted := r.Judge(s.x.goroot).Signature()
+	same := s.repeats(ctx, r.Seed, wanted)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.summary.Found {
+		if f.Signature() != wanted {
+			continue
+		}
+		if same {
+			f.Shared, f.Seed = nil, r.Seed
+			f.Replay = s.command(strconv.FormatUint(r.Seed, 10))
+		} else if f.Replay == "" {
+			f.Shared = &machineFrom
+			f.Replay = s.command(fmt.Sprintf("%d-%d", machineFrom, r.Seed))
+		}
+	}
+}
+
+// repeats tells whether a seed fails in the same way on a machine of its own.
+func (s *session) repeats(ctx context.Context, seed uint64, signature string) (same bool) {
+	err := s.machine(ctx, []uint64{seed}, func(r *explore.Run) {
+		f := r.Judge(s.x.goroot)
+		same = f != nil && f.Signature() == signature
+	})
+	if err != nil {
+		s.breaks(err)
+	}
+	return same
+}
+
+// settle has every failure replayed by the quickest seed that shows it on a machine of its own.
+func (s *session) settle() {
+	for _, f := range s.summary.Found {
+		if f.Shared == nil && f.Quickest != f.Seed &&
+			s.repeats(context.Background(), f.Quickest, f.Signature()) {
+			f.Seed = f.Quickest
+			f.Replay = s.command(strconv.FormatUint(f.Seed, 10))
+		}
+	}
+}
+
+// command is the line that replays a seed.
+func (s *session) command(seed string) string {
+	words := []string{"explore", "--replay", seed}
+	if s.x.flags.program {
+		words = append(words, "--program")
+	}
+	if pause := s.x.flags.maxPause; pause != 100*time.Millisecond {
+		words = append(words, "--max-pause", pause.String())
+	}
+	if s.x.flags.memory != defaultMemory {
+		words = append(words, "-m", s.x.flags.memory)
+	}
+	if s.x.flags.kernel != "release" {
+		words = append(words, "--kernel", s.x.flags.kernel)
+	}
+	for _, entry := range s.x.flags.env {
+		words = append(words, "-e", entry)
+	}
+	return machine.ShellCommand("./capos", append(words, s.t.words...))
+}
+
+// machine runs seeds one after the other. Its own seed is the first of them.
+func (s *session) machine(ctx context.Context, seeds []uint64, result func(*explore.Run)) error {
+	config := *s.x.config
+	config.Seed = &machine.Seed{Number: seeds[0], Date: s.x.config.Seed.Date}
+	programs := make([]batch.Program, len(seeds))
+	for i := range seeds {
+		programs[i] = batch.Program{ELF: s.t.elf, Timeout: s.x.flags.timeout.String()}
+	}
+	image := func(left []batch.Program) (*os.File, error) {
+		var list []bootimage.Program
+		for _, seed := range seeds[len(seeds)-len(left):] {
+			list = append(list, s.x.instance(s.t, seed, s.points))
+		}
+		return bootimage.Temporary(s.launch.tree, list)
+	}
+	at := 0
+	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
+		if machineFailed(&r) && ctx.Err() == nil {
+			s.breaks(fmt.Errorf("seed %d: %s", seeds[at], strings.TrimSpace(r.Report)))
+		}
+		result(&explore.Run{Seed: seeds[at], Status: r.Status, Output: r.Stdout + r.Stderr,
+			Report: r.Report, Ledger: r.Leak, CPU: r.CPUTimeNS})
+		at++
+	})
+}
+
+// machineFailed tells a machine that could not run the program from a program with such a status.
+func machineFailed(r *batch.Result) bool {
+	failures := []int{report.StatusNoBoot, report.StatusFailed, report.StatusNotProgram}
+	return r.Report != "" && slices.Contains(failures, r.Status)
+}
+
+// progressEvery is how often it is said how far it is.
+const progressEvery = 2 * time.Second
+
+func (s *session) showProgress(done <-chan struct{}) {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+			s.mu.Lock()
+			fmt.Fprintf(os.Stderr, "capos: seed %d: %s\n", s.latest, s.numbers())
+			s.mu.Unlock()
+		}
+	}
+}
+
+// numbers sums up in one line.
+func (s *session) numbers() string {
+	text := fmt.Sprintf("%d runs, %.1f a second, %d failed", s.summary.Runs, s.rate(),
+		s.summary.Failed)
+	if s.summary.Failed > 0 {
+		text += fmt.Sprintf(" (%d different)", len(s.summary.Found))
+	}
+	return text + fmt.Sprintf(", %d interleavings", len(s.summary.Varied))
+}
+
+func (s *session) rate() float64 {
+	return float64(s.summary.Runs) / time.Since(s.start).Seconds()
+}
+
+func (s *session) announce(seed uint64, f *explore.Found) {
+	in := ""
+	if f.Test != "" {
+		in = " in " + f.Test
+	}
+	fmt.Fprintf(os.Stderr, "capos: seed %d: %s%s: %s\n", seed, f.Kind, in, f.Text)
+}
+
+// report says what was found.
+func (s *session) report(out io.Writer) {
+	if s.x.flags.json {
+		s.reportJSON(json.NewEncoder(out))
+		return
+	}
+	for _, f := range s.summary.Found {
+		fmt.Fprintf(out, "%s\n", f)
+	}
+	fmt.Fprintf(out, "%s: %s", s.t.name, s.numbers())
+	if s.summary.Failed == 0 {
+		fmt.Fprintf(out, ", %d of the last %d runs showed a new one", s.summary.Late,
+			min(explore.LateRuns, s.summary.Runs))
+	}
+	fmt.Fprintln(out)
+}
+
+func (s *session) reportJSON(out *json.Encoder) {
+	for _, f := range s.summary.Found {
+		out.Encode(struct {
+			Package string `json:"package"`
+			*explore.Found
+		}{s.t.name, f})
+	}
+	out.Encode(map[string]any{"package": s.t.name, "runs": s.summary.Runs,
+		"failed": s.summary.Failed, "different": len(s.summary.Found),
+		"interleavings":   len(s.summary.Varied),
+		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate()})
+}
+
+// replay shows what one seed does.
+func (x *explorer) replay(packages, rest []string) int {
+	targets, err := x.prepare(packages, rest)
+	if err == nil && len(targets) != 1 {
+		err = fmt.Errorf("--replay takes one package, not %d", len(targets))
+	}
+	if err != nil {
+		cli.Fail(err)
+		return exploreMisused
+	}
+	s, err := x.session(&targets[0])
+	if err == nil {
+		err = s.measure(context.Background(), false)
+	}
+	if err != nil {
+		cli.Fail(err)
+		return exploreBroken
+	}
+	if x.flags.replay.from != x.flags.replay.to {
+		return s.replayShared()
+	}
+	return s.replayAlone()
+}
+
+// replayAlone shows the output of the seed as it comes.
+func (s *session) replayAlone() int {
+	seed := s.x.flags.replay.from
+	config := *s.x.config
+	config.Seed = &machine.Seed{Number: seed, Date: s.x.config.Seed.Date}
+	s.launch.config, s.launch.flags.timeout = &config, s.x.flags.timeout
+	s.launch.program = s.x.instance(s.t, seed, s.points)
+	var said bytes.Buffer
+	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
+		Stderr: io.MultiWriter(os.Stderr, &said), Notes: os.Stderr})
+	if err != nil {
+		cli.Fail(err)
+		return exploreBroken
+	}
+	status := s.launch.explain(outcome)
+	run := explore.Run{Seed: seed, Status: status, Output: said.String()}
+	if status == 0 && run.Judge(s.x.goroot) != nil {
+		return 1
+	}
+	return status
+}
+
+// replayShared runs the seeds that shared a machine and shows the output of the last.
+func (s *session) replayShared() int {
+	var seeds []uint64
+	for seed := s.x.flags.replay.from; seed <= s.x.flags.replay.to; seed++ {
+		seeds = append(seeds, seed)
+	}
+	var last *explore.Run
+	err := s.machine(context.Background(), seeds, func(r *explore.Run) { last = r })
+	if err = errors.Join(err, s.broken); err != nil {
+		cli.Fail(err)
+		return exploreBroken
+	}
+	fmt.Print(last.Output, last.Report)
+	if last.Status == 0 && last.Judge(s.x.goroot) != nil {
+		return 1
+	}
+	return last.Status
+}

@@ -1,0 +1,125 @@
+package explore
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Found is one failure among many runs.
+type Found struct {
+	Failure
+	Count  int    `json:"count"`
+	Lowest uint64 `json:"lowest_seed"`
+	Seed   uint64 `json:"seed"` // the one to replay
+	Replay string `json:"replay"`
+
+	// Quickest is the seed whose run took the least virtual CPU time.
+	Quickest uint64 `json:"-"`
+
+	// Shared is the first seed of the machine in which it was seen, when a machine of its own
+	// did not show it.
+	Shared *uint64 `json:"shared_from,omitempty"`
+
+	cpu uint64
+}
+
+// Summary gathers the runs of a program.
+type Summary struct {
+	Runs     int
+	Failed   int
+	Found    []*Found
+	Varied   map[uint64]bool // interleavings seen
+	Late     int             // how many of the last LateRuns showed a new one
+	recently []bool
+}
+
+// LateRuns is over how many runs it is told whether there still were new interleavings.
+const LateRuns = 100
+
+// Add takes a run and returns its failure, if any, and whether it is the first of its kind.
+func (s *Summary) Add(r *Run, goroot string) (found *Found, isNew bool) {
+	s.Runs++
+	s.count(r)
+	f := r.Judge(goroot)
+	if f == nil {
+		return nil, false
+	}
+	s.Failed++
+	for _, known := range s.Found {
+		if known.Signature() == f.Signature() {
+			known.Count++
+			known.Lowest = min(known.Lowest, r.Seed)
+			if r.CPU < known.cpu {
+				known.Quickest, known.cpu = r.Seed, r.CPU
+			}
+			return known, false
+		}
+	}
+	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed, Quickest: r.Seed,
+		cpu: r.CPU}
+	s.Found = append(s.Found, found)
+	return found, true
+}
+
+// count keeps what tells how much the runs differ.
+func (s *Summary) count(r *Run) {
+	stats, ok := r.Statistics()
+	if !ok {
+		return
+	}
+	if s.Varied == nil {
+		s.Varied = map[uint64]bool{}
+	}
+	fresh := !s.Varied[stats.Interleaving]
+	s.Varied[stats.Interleaving] = true
+	s.recently = append(s.recently, fresh)
+	if fresh {
+		s.Late++
+	}
+	if len(s.recently) > LateRuns {
+		if s.recently[0] {
+			s.Late--
+		}
+		s.recently = s.recently[1:]
+	}
+}
+
+// stacksShown bounds a report to about a screen.
+const (
+	stacksShown = 6
+	framesShown = 5
+)
+
+// String is the report of one failure.
+func (f *Found) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", f.Kind)
+	if f.Test != "" {
+		fmt.Fprintf(&b, " in %s", f.Test)
+	}
+	fmt.Fprintf(&b, ": %s\n", f.Text)
+	for i, s := range f.Stacks {
+		if i == stacksShown {
+			fmt.Fprintf(&b, "  and %d more goroutines\n", len(f.Stacks)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  goroutine %d, %s", s.Goroutine, s.State)
+		if s.Created != "" {
+			fmt.Fprintf(&b, ", created by %s", s.Created)
+		}
+		b.WriteString("\n")
+		for j, frame := range s.Frames {
+			if j == framesShown {
+				b.WriteString("      ...\n")
+				break
+			}
+			fmt.Fprintf(&b, "      %s\n", frame)
+		}
+	}
+	fmt.Fprintf(&b, "  seen in %d runs, the lowest seed is %d\n", f.Count, f.Lowest)
+	if f.Shared != nil {
+		b.WriteString("  seen only in a machine that had run other seeds before\n")
+	}
+	fmt.Fprintf(&b, "  replay: %s\n", f.Replay)
+	return b.String()
+}

@@ -1,0 +1,261 @@
+// Package explore judges runs of an explore build: what failed, where, and whether two failures are
+// the same. It reads what programs print and knows nothing of machines.
+package explore
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"capos.dev/tools/internal/report"
+)
+
+// Run is what one seed gave.
+type Run struct {
+	Seed   uint64
+	Status int
+	Output string // standard output and error
+	Report string // why it ended, when it did not simply exit
+	Ledger string // what the kernel did not get back
+	CPU    uint64 // ns of virtual time
+}
+
+// Kinds of failures.
+const (
+	KindDeadlock = "deadlock"
+	KindLeak     = "goroutine leak"
+	KindTimeout  = "virtual time out"
+	KindHang     = "no end"
+	KindPanic    = "panic"
+	KindFatal    = "fatal error"
+	KindTest     = "test failure"
+	KindCrash    = "crash"
+	KindStatus   = "exit status"
+	KindLedger   = "kernel ledger"
+	KindKernel   = "kernel panic"
+)
+
+// Stack is one goroutine of a failure.
+type Stack struct {
+	Goroutine int      `json:"goroutine"`
+	State     string   `json:"state"`
+	Frames    []string `json:"frames"` // "FUNCTION FILE:LINE", the program's own
+	Leaked    bool     `json:"leaked,omitempty"`
+	Created   string   `json:"created,omitempty"`
+}
+
+// Failure is what went wrong in a run.
+type Failure struct {
+	Kind   string  `json:"kind"`
+	Test   string  `json:"test,omitempty"`
+	Text   string  `json:"text"` // one line
+	Stacks []Stack `json:"stacks,omitempty"`
+}
+
+// Signature is the same for two failures that are taken for one: kind, test and places, without
+// addresses, numbers of goroutines or values.
+func (f *Failure) Signature() string {
+	var places []string
+	for _, s := range f.Stacks {
+		places = append(places, s.State+" "+strings.Join(s.Frames, ", "))
+	}
+	slices.Sort(places)
+	return strings.Join(append([]string{f.Kind, f.Test, numbers.ReplaceAllString(f.Text, "#")},
+		places...), "\n")
+}
+
+var (
+	numbers    = regexp.MustCompile(`\b(0x[0-9a-f]+|\d+)\b`)
+	statistics = regexp.MustCompile(`(?m)^capos explore: points (\d+), ` +
+		`interleaving 0x([0-9a-f]+), leaked (\d+)$`)
+	header      = regexp.MustCompile(`^goroutine (\d+)(?: [^\[]*)? \[(.*)\]:$`)
+	testName    = regexp.MustCompile(`\.((?:Test|Fuzz|Example)\w*)(?:\.func[\d.]+)?(?: |$)`)
+	failedTest  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	runningTest = regexp.MustCompile(`(?m)^\t+(\S+) \([\d.a-z]+\)$`)
+	logLine     = regexp.MustCompile(`(?m)^\s+(\S+\.go:\d+: .*)$`)
+)
+
+// Statistics is what an explore build says of its run.
+type Statistics struct {
+	Points, Interleaving uint64
+	Leaked               int
+}
+
+// Statistics finds them in the output; a program that ended in a panic gives none.
+func (r *Run) Statistics() (s Statistics, ok bool) {
+	m := statistics.FindStringSubmatch(r.Output)
+	if m == nil {
+		return s, false
+	}
+	s.Points, _ = strconv.ParseUint(m[1], 10, 64)
+	s.Interleaving, _ = strconv.ParseUint(m[2], 16, 64)
+	s.Leaked, _ = strconv.Atoi(m[3])
+	return s, true
+}
+
+// Judge finds what went wrong; nil when nothing did. goroot is where the files of the standard
+// library are: its frames are not the program's.
+func (r *Run) Judge(goroot string) *Failure {
+	stacks := parseStacks(r.Output, goroot)
+	stats, _ := r.Statistics()
+	f := r.judgeText(stacks)
+	switch {
+	case f != nil:
+	case r.Status == report.StatusPanic:
+		return &Failure{Kind: KindKernel, Text: firstLine(r.Report)}
+	case r.Status == report.StatusTimeout:
+		return &Failure{Kind: KindHang, Text: firstLine(r.Report)}
+	case r.Status > 128:
+		f = &Failure{Kind: KindCrash, Text: firstLine(r.Report)}
+	case r.Status != 0:
+		f = &Failure{Kind: KindStatus, Text: fmt.Sprintf("status %d", r.Status)}
+	case stats.Leaked != 0:
+		f = &Failure{Kind: KindLeak, Text: "it ended, and goroutines can never run again",
+			Stacks: leaked(stacks)}
+	case r.Ledger != "":
+		return &Failure{Kind: KindLedger, Text: firstLine(r.Ledger)}
+	default:
+		return nil
+	}
+	if f.Test == "" {
+		f.Test = testOf(f.Stacks)
+	}
+	return f
+}
+
+const deadlockText = "goroutines wait for each other and can never run again"
+
+// judgeText looks for what the runtime and package testing say.
+func (r *Run) judgeText(stacks []Stack) *Failure {
+	test := ""
+	if m := failedTest.FindAllStringSubmatch(r.Output, -1); m != nil {
+		test = m[len(m)-1][1]
+	}
+	if _, found := after(r.Output, "capos explore: deadlock"); found && r.Status != 0 {
+		return &Failure{Kind: KindDeadlock, Text: deadlockText, Stacks: leaked(stacks)}
+	}
+	if text, found := after(r.Output, "fatal error: "); found && r.Status != 0 {
+		f := &Failure{Kind: KindFatal, Text: text, Test: test, Stacks: stacks}
+		if strings.Contains(text, "deadlock!") {
+			f.Kind = KindDeadlock
+		}
+		return f
+	}
+	if text, found := after(r.Output, "panic: test timed out after "); found && r.Status != 0 {
+		f := &Failure{Kind: KindTimeout, Text: "not at its end after " + text +
+			" of virtual time", Stacks: stacks}
+		if m := runningTest.FindStringSubmatch(r.Output); m != nil {
+			f.Test = m[1]
+		}
+		if dead := leaked(stacks); len(dead) > 0 {
+			f.Kind, f.Stacks = KindDeadlock, dead
+			f.Text = deadlockText
+		}
+		return f
+	}
+	if text, found := after(r.Output, "panic: "); found && r.Status != 0 {
+		return &Failure{Kind: KindPanic, Text: text, Test: test,
+			Stacks: stacks[:min(1, len(stacks))]}
+	}
+	if test != "" && r.Status != 0 {
+		f := &Failure{Kind: KindTest, Test: test, Text: "it failed without a message"}
+		if m := logLine.FindStringSubmatch(r.Output); m != nil {
+			f.Text = m[1]
+		}
+		return f
+	}
+	return nil
+}
+
+// after gives the rest of the first line that begins with mark.
+func after(output, mark string) (rest string, found bool) {
+	for line := range strings.Lines(output) {
+		if rest, found := strings.CutPrefix(line, mark); found {
+			return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest),
+				"[recovered, repanicked]")), true
+		}
+	}
+	return "", false
+}
+
+func firstLine(text string) string {
+	text = strings.TrimPrefix(strings.TrimSpace(text), "capos: ")
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// leaked are the goroutines that the collector has found to wait for ever, less those of package
+// testing, which wait for them.
+func leaked(stacks []Stack) (dead []Stack) {
+	for _, s := range stacks {
+		if s.Leaked && len(s.Frames) > 0 {
+			dead = append(dead, s)
+		}
+	}
+	return dead
+}
+
+// testOf is the test in whose function, or below it, a goroutine is.
+func testOf(stacks []Stack) string {
+	for _, s := range stacks {
+		for _, frame := range append(slices.Clone(s.Frames), s.Created) {
+			if m := testName.FindStringSubmatch(frame); m != nil {
+				return m[1]
+			}
+		}
+	}
+	return ""
+}
+
+// parseStacks reads the goroutines that the runtime prints. Frames of the standard library are left
+// out, and so are goroutines that have no others.
+func parseStacks(output, goroot string) (stacks []Stack) {
+	var current *Stack
+	lines := strings.Split(output, "\n")
+	for i, line := range lines {
+		if m := header.FindStringSubmatch(line); m != nil {
+			number, _ := strconv.Atoi(m[1])
+			next := Stack{Goroutine: number}
+			next.State, next.Leaked = cutLeaked(m[2])
+			stacks = append(stacks, next)
+			current = &stacks[len(stacks)-1]
+			continue
+		}
+		if line == "" {
+			current = nil
+		}
+		if current == nil || i+1 == len(lines) || strings.HasPrefix(line, "\t") ||
+			!strings.HasPrefix(lines[i+1], "\t") {
+			continue
+		}
+		current.addFrame(line, strings.TrimSpace(lines[i+1]), goroot)
+	}
+	return slices.DeleteFunc(stacks, func(s Stack) bool { return len(s.Frames) == 0 })
+}
+
+// cutLeaked takes what varies out of a state: "chan send (leaked), 10 minutes, locked to thread".
+func cutLeaked(state string) (short string, leaked bool) {
+	short, _, _ = strings.Cut(state, ",")
+	return strings.CutSuffix(short, " (leaked)")
+}
+
+var inGoroutine = regexp.MustCompile(` in goroutine \d+$`)
+
+func (s *Stack) addFrame(function, place, goroot string) {
+	file, _, _ := strings.Cut(place, " +0x")
+	if strings.HasPrefix(file, goroot+"/") || strings.HasPrefix(file, "_testmain.go:") {
+		return
+	}
+	name, created := strings.CutPrefix(function, "created by ")
+	if created {
+		s.Created = inGoroutine.ReplaceAllString(name, "") + " " + filepath.Base(file)
+		return
+	}
+	if open := strings.LastIndex(name, "("); open > 0 {
+		name = name[:open]
+	}
+	s.Frames = append(s.Frames, name+" "+filepath.Base(file))
+}
