@@ -70,6 +70,7 @@ void cap_table_destroy(struct cap_table *table)
 
 static void free_queue_push_locked(struct cap_table *table, uint32_t slot, uint16_t generation)
 {
+	assert_held(&table->lock);
 	word_store(slot_address(table, slot), free_word(generation, 0));
 	if (table->free_tail) {
 		uint64_t *tail = slot_address(table, table->free_tail);
@@ -82,6 +83,7 @@ static void free_queue_push_locked(struct cap_table *table, uint32_t slot, uint1
 
 static status_t table_grow_locked(struct cap_table *table)
 {
+	assert_held(&table->lock);
 	if (table->slots == CAPOS_CAP_SLOTS_MAX)
 		return STATUS(NO_SLOTS);
 	uint64_t *chunk = kmem_alloc(table->payer, CAP_CHUNK_SLOTS * sizeof *chunk);
@@ -132,6 +134,7 @@ void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *obje
 /* Empties a slot and makes its ids stale. */
 static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 {
+	assert_held(&table->lock);
 	uint16_t generation = (uint16_t)(word_generation(*slot_address(table, slot)) + 1);
 	free_queue_push_locked(table, slot, generation ? generation : 1);
 	table->used--;

@@ -1,5 +1,5 @@
-/* The slow half of spinlocks and the debug kernel's check of their order. models/tlb.pml models
- * that waiting serves TLB requests. */
+/* The slow half of spinlocks and the debug kernel's checks. models/tlb.pml models that waiting
+ * serves TLB requests. */
 #include "core/lock.h"
 
 #include "arch/cpu.h"
@@ -76,8 +76,29 @@ void lock_check_release(struct spinlock *lock)
 	panic("lock %s released but not held", rank_names[lock->rank]);
 }
 
-bool spin_held(const struct spinlock *lock)
+void assert_held(const struct spinlock *lock)
 {
-	return lock->locked && lock->owner == percpu()->id + 1;
+	const struct percpu *cpu = percpu();
+	if (!cpu->in_panic && (!lock->locked || lock->owner != cpu->id + 1))
+		panic("lock %s is not held", rank_names[lock->rank]);
+}
+
+void assert_may_take(enum lock_rank rank)
+{
+	const struct percpu *cpu = percpu();
+	if (cpu->in_panic || !cpu->held_count)
+		return;
+	uint16_t top = cpu->held_ranks[cpu->held_count - 1];
+	if (rank <= top)
+		panic("lock order: %s may be needed while %s is held", rank_names[rank],
+			rank_names[top]);
+}
+
+void assert_none_held(void)
+{
+	const struct percpu *cpu = percpu();
+	if (!cpu->in_panic && cpu->held_count)
+		panic("lock %s is held where none may be",
+			rank_names[cpu->held_ranks[cpu->held_count - 1]]);
 }
 #endif

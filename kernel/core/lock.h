@@ -8,12 +8,17 @@
  * takes the lock again and again could keep the others out for good.
  *
  * Every lock has a rank from lock_ranks.def; a CPU may only take locks of a higher rank than those
- * it holds. Debug kernels check each acquisition. */
+ * it holds. Debug kernels check each acquisition.
+ *
+ * A function that relies on its caller's lock says so by its name, which ends in _locked, or in its
+ * comment, and asserts it. Debug kernels check that too. */
 #ifndef CAPOS_CORE_LOCK_H
 #define CAPOS_CORE_LOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "core/log.h"
 
 enum lock_rank {
 #define LOCK_RANK(name, reason) LOCK_RANK_##name,
@@ -54,12 +59,27 @@ static inline bool spin_held(const struct spinlock *lock)
 {
 	return lock->locked != 0;
 }
+static inline void assert_held(const struct spinlock *lock)
+{
+	ASSERT(spin_held(lock));
+}
+static inline void assert_none_held(void)
+{
+}
+static inline void assert_may_take(enum lock_rank rank)
+{
+	(void)rank;
+}
 #else
 void spin_lock_slow(struct spinlock *lock);
 #ifdef CAPOS_DEBUG
 void lock_check_acquire(struct spinlock *lock);
 void lock_check_release(struct spinlock *lock);
-bool spin_held(const struct spinlock *lock); /* by this CPU */
+/* This CPU holds the lock; it holds none; it holds none that ranks as high as the given rank. A CPU
+ * that reports a panic passes all three. */
+void assert_held(const struct spinlock *lock);
+void assert_none_held(void);
+void assert_may_take(enum lock_rank rank);
 #else
 static inline void lock_check_acquire(struct spinlock *lock)
 {
@@ -69,9 +89,16 @@ static inline void lock_check_release(struct spinlock *lock)
 {
 	(void)lock;
 }
-static inline bool spin_held(const struct spinlock *lock)
+static inline void assert_held(const struct spinlock *lock)
 {
-	return lock->locked != 0;
+	(void)lock;
+}
+static inline void assert_none_held(void)
+{
+}
+static inline void assert_may_take(enum lock_rank rank)
+{
+	(void)rank;
 }
 #endif
 

@@ -137,6 +137,7 @@ void channel_drain(void)
 /* Moves received bytes into the input buffer, as far as it has room, and wakes readers. */
 static void pump_locked(void)
 {
+	assert_held(&input_lock);
 	const uint8_t *bytes;
 	size_t got;
 	while ((bytes = transport.receive(channel_input_room(&input), &got)) != NULL)

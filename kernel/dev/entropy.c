@@ -37,6 +37,7 @@ static const uint8_t nonce[12];
 /* Replaces the key; spent, if not NULL, receives the other half of the block. */
 static void generator_step_locked(uint8_t spent[CHACHA_KEY_BYTES])
 {
+	assert_held(&generator_lock);
 	uint8_t block[CHACHA_BLOCK_BYTES];
 	chacha20_block(generator_key, 0, nonce, block);
 	memcpy(generator_key, block, CHACHA_KEY_BYTES);

@@ -60,6 +60,7 @@ bool sender_init(const struct transport *device)
 /* A polled device gets one portion, so that its time with interrupts off is bounded. */
 static void push_locked(void)
 {
+	assert_held(&output_lock);
 	const uint8_t *bytes;
 	size_t size, taken;
 	channel_output_sent(&output, transport->sent());
@@ -75,6 +76,7 @@ static void push_locked(void)
 
 static void progress_locked(void)
 {
+	assert_held(&output_lock);
 	push_locked();
 	bool wanted = awaited_size != 0 || output.started != output.written;
 	if (transport->polled || wanted == notified)
@@ -95,6 +97,7 @@ static void wake_waiters(void)
 /* Somebody waits and has not waited in vain. */
 static bool awaited_locked(void)
 {
+	assert_held(&output_lock);
 	if (!awaited_size || !channel_output_fits(&output, awaited_size, awaited_bulk))
 		return false;
 	awaited_size = 0;
@@ -134,6 +137,7 @@ struct request {
 
 static bool fits_locked(size_t size, bool bulk)
 {
+	assert_held(&output_lock);
 	if (channel_output_fits(&output, size, bulk))
 		return true;
 	progress_locked();
@@ -148,6 +152,7 @@ static bool fits_locked(size_t size, bool bulk)
 
 static void put_locked(const struct request *request)
 {
+	assert_held(&output_lock);
 	for (unsigned i = 0; i < request->count; i++)
 		channel_output_append(&output, request->pieces[i].bytes, request->pieces[i].size);
 	if (request->bulk)
@@ -165,9 +170,10 @@ static bool try_send(const struct request *request)
 	return fits;
 }
 
-/* waiters_lock held. Until something happens that may have made room. */
+/* The lock is waiters_lock. Until something happens that may have made room. */
 static status_t wait_for_room_locked(uint64_t at_most_ns)
 {
+	assert_held(&waiters_lock);
 	status_t status =
 		wait_queue_wait(&room_waiters, &waiters_lock, clock_now_ns() + at_most_ns, false);
 	return status == STATUS(TIMED_OUT) ? STATUS_OK : status;
@@ -175,6 +181,7 @@ static status_t wait_for_room_locked(uint64_t at_most_ns)
 
 static status_t take_turn_locked(void)
 {
+	assert_held(&waiters_lock);
 	status_t status = STATUS_OK;
 	while (turn_taken && status == STATUS_OK)
 		status = wait_queue_wait(&turn_waiters, &waiters_lock, DEADLINE_NONE, false);

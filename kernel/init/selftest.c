@@ -179,6 +179,41 @@ static void lock_order(void)
 	spin_lock(&outer);
 }
 
+static void lock_not_held(void)
+{
+	static struct spinlock lock = SPINLOCK_INIT(WAIT);
+	assert_held(&lock);
+}
+
+static void wake_without_lock(void)
+{
+	static struct spinlock lock = SPINLOCK_INIT(WAIT);
+	struct wait_queue queue;
+	wait_queue_init(&queue);
+	spin_lock(&lock);
+	VERIFY(wait_queue_wait(&queue, &lock, 0, false) == STATUS(TIMED_OUT));
+	spin_unlock(&lock);
+	wait_queue_wake(&queue, 1);
+}
+
+static void wait_with_locks(void)
+{
+	static struct spinlock outer = SPINLOCK_INIT(PROCESS), inner = SPINLOCK_INIT(WAIT);
+	struct wait_queue queue;
+	wait_queue_init(&queue);
+	spin_lock(&outer);
+	spin_lock(&inner);
+	VERIFY(wait_queue_wait(&queue, &inner, 0, false) == STATUS(TIMED_OUT));
+}
+
+static void user_copy_with_lock(void)
+{
+	static struct spinlock lock = SPINLOCK_INIT(THREAD);
+	uint8_t byte;
+	spin_lock(&lock);
+	VERIFY(copy_from_user(&byte, USER_PAGE, sizeof byte) != STATUS_OK);
+}
+
 static void assertion(void)
 {
 	number = 3;
@@ -289,6 +324,10 @@ static const struct {
 	{ "bad-bool", bad_bool },
 	{ "stack-overrun", stack_overrun },
 	{ "lock-order", lock_order },
+	{ "lock-not-held", lock_not_held },
+	{ "wake-without-lock", wake_without_lock },
+	{ "wait-with-locks", wait_with_locks },
+	{ "user-copy-with-lock", user_copy_with_lock },
 	{ "assertion", assertion },
 	{ "smap-read", smap_read },
 	{ "smep-call", smep_call },

@@ -1,10 +1,10 @@
 /* Address spaces: the methods that change what an address is for.
  *
- * All of them have the same order. Arguments are checked. Then, under the lock, the whole range is
- * checked; then everything that the change needs is obtained (region nodes, charges, reserved
- * frames, page tables); and only then is anything changed. From there on nothing can fail. Decommit
- * and protect need none of these in reserved memory. References to memory objects are dropped after
- * the lock.
+ * All of them have the same order. Arguments are checked. Then, under the lock, which a change has
+ * from change_begin to change_end, the whole range is checked; then everything that the change
+ * needs is obtained (region nodes, charges, reserved frames, page tables); and only then is
+ * anything changed. From there on nothing can fail. Decommit and protect need none of these in
+ * reserved memory. References to memory objects are dropped after the lock.
  *
  * Ranges may be large, so each walk goes in steps, with the lock free in between. Meanwhile the
  * change is known to the space (struct change), and other changes of the range fail or wait.
@@ -93,6 +93,7 @@ struct change {
 /* A change under way that overlaps the range; NULL: none. */
 static const struct change *change_within(const struct aspace *space, uint64_t start, uint64_t end)
 {
+	assert_held(&space->lock);
 	list_for_each (node, &space->changes) {
 		const struct change *other = container_of(node, struct change, node);
 		if (other->start < end && start < other->end)
@@ -147,6 +148,7 @@ static void change_pause(struct change *change)
 {
 	struct aspace *space = change->space;
 
+	assert_held(&space->lock);
 	if (!change->listed)
 		list_push_back(&space->changes, &change->node);
 	change->listed = true;
@@ -159,6 +161,7 @@ static void change_end(struct change *change)
 {
 	struct aspace *space = change->space;
 
+	assert_held(&space->lock);
 	if (change->listed) {
 		list_remove(&change->node);
 		wait_queue_wake(&space->change_waiters, UINT32_MAX);
@@ -209,6 +212,7 @@ static status_t extent_check(
 	struct region *region = region_at(regions, change->start);
 	unsigned seen = 0;
 
+	assert_held(&change->space->lock);
 	*extent = (struct extent){ .first = region };
 	for (uint64_t at = change->start; at < change->end; region = region_next(region)) {
 		if (++seen % STEP_REGIONS == 0) {
@@ -261,6 +265,7 @@ static void extent_cut(const struct change *change, struct extent *extent)
 {
 	struct aspace *space = change->space;
 
+	assert_held(&space->lock);
 	if (extent->upper[0]) {
 		region_split(&space->regions, extent->first, change->start, extent->upper[0]);
 		if (extent->last == extent->first)
@@ -277,6 +282,7 @@ static void extent_cut(const struct change *change, struct extent *extent)
 /* Joins a region with neighbours that have become like it. */
 static void region_join(struct aspace *space, struct region *region)
 {
+	assert_held(&space->lock);
 	space->region_count -= region_merge(&space->regions, region, region->end, space->ledger);
 }
 
@@ -291,6 +297,7 @@ static bool split_edge(struct aspace *space, uint64_t address, uint32_t prot)
 	unsigned level;
 	uint64_t *slot = paging_find(space->root, address, &level);
 
+	assert_held(&space->lock);
 	while (level > 1 && *slot && paging_prot(*slot) != prot) {
 		uint64_t size = PAGE_SIZE << 9 * (level - 1), base = address & ~(size - 1);
 		bool present = *slot & PAGING_PRESENT;
@@ -383,6 +390,7 @@ static void survey_range(struct change *change, uint64_t fill, struct paging_sur
 {
 	paddr_t root = change->space->root;
 
+	assert_held(&change->space->lock);
 	for (uint64_t at = change->start, stop;; at = stop) {
 		stop = paging_step(root, at, change->end, STEP_TABLES);
 		paging_survey(root, at, stop, fill, survey);
@@ -397,6 +405,7 @@ static void apply_range(
 {
 	paddr_t root = change->space->root;
 
+	assert_held(&change->space->lock);
 	for (uint64_t at = change->start, stop;; at = stop) {
 		stop = paging_step(root, at, change->end, STEP_TABLES);
 		if (paging_apply(root, at, stop, prot, fill + (step ? at - change->start : 0), step,
@@ -420,6 +429,7 @@ static bool range_free(const struct aspace *space, uint64_t start, uint64_t end)
 static status_t place(
 	struct aspace *space, uint64_t hint, bool exact, uint64_t size, uint64_t *address)
 {
+	assert_held(&space->lock);
 	if (space->reserved_limit - space->reserved_pages < size / PAGE_SIZE)
 		return STATUS(NO_RESERVATION);
 	if (space->region_count >= REGIONS_MAX)
@@ -442,6 +452,7 @@ static status_t place(
 static void region_add(
 	struct aspace *space, struct region *region, uint64_t address, uint64_t size, bool chosen)
 {
+	assert_held(&space->lock);
 	region->start = address;
 	region->end = address + size;
 	region_insert(&space->regions, region);
@@ -458,6 +469,7 @@ static void zap(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct paging_cleared cleared = { 0 };
 
+	assert_held(&space->lock);
 	if (paging_hide(space->root, start, end))
 		tlb_flush_range(space, start, end);
 	paging_clear(space->root, start, end, &cleared);
@@ -479,6 +491,7 @@ static void drain_waiters(struct change *change, uint64_t start, uint64_t end)
 
 static void zap_range(struct change *change)
 {
+	assert_held(&change->space->lock);
 	if (paging_empty(change->space->root, change->start, change->end))
 		return;
 	for (uint64_t at = change->start, stop;; at = stop) {
@@ -499,6 +512,7 @@ static void regions_absorb(struct change *change, struct region *first)
 	struct region *next;
 	unsigned absorbed = 0;
 
+	assert_held(&space->lock);
 	first->leaving = true;
 	change_release(change, first);
 	while ((next = region_next(first)) != NULL && next->end <= change->end) {
@@ -530,6 +544,7 @@ static void regions_remove(struct change *change, struct extent *extent, struct 
 	struct region *first = extent->first, *last = extent->last, *whole = first;
 	uint64_t pages = (change->end - change->start) / PAGE_SIZE;
 
+	assert_held(&space->lock);
 	if (upper) {
 		region_split(&space->regions, first, change->end, upper);
 		space->region_count++;
@@ -618,6 +633,7 @@ static void regions_uncommit(struct change *change)
 	struct region *region;
 	unsigned seen = 0;
 
+	assert_held(&change->space->lock);
 	for (uint64_t at = change->start; at < change->end; at = region->end) {
 		if (change->release_count == RELEASES_MAX || ++seen % STEP_REGIONS == 0)
 			change_pause(change);
@@ -947,6 +963,7 @@ static void query_run(struct aspace *space, const struct region *region, uint64_
 	uint64_t low = region->start, high = region->end;
 	struct paging_run run;
 
+	assert_held(&space->lock);
 	paging_run_begin(space->root, address, &run);
 	while (!paging_run_extend(space->root, low, high, STEP_PIECES, &run)) {
 		spin_unlock(&space->lock);

@@ -106,6 +106,7 @@ static void block_merge(size_t frame, unsigned order)
  */
 static size_t block_take(unsigned order)
 {
+	assert_held(&frames_lock);
 	uint32_t fitting = orders_free & (~0u << order);
 	if (!fitting)
 		return 0;

@@ -155,6 +155,7 @@ static void slab_destroy(struct slab *slab)
 /* A slab with a free object, on the class's list. */
 static struct slab *slab_get(struct ledger *payer, struct kmem_class *class, unsigned index)
 {
+	assert_held(&pool_of(payer)->lock);
 	if (!class->partial.head.next)
 		list_init(&class->partial);
 	struct list_node *node = list_first(&class->partial);

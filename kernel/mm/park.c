@@ -31,6 +31,7 @@ static bool word_before(const struct rbnode *a, const struct rbnode *b)
 /* Mostly one thread waits at a time. */
 static inline void queue_add(struct park_queue *queue, struct thread *thread)
 {
+	assert_held(&queue->lock);
 	if (rbtree_empty(&queue->threads))
 		rbtree_insert_only(&queue->threads, &thread->park_node);
 	else
@@ -39,6 +40,7 @@ static inline void queue_add(struct park_queue *queue, struct thread *thread)
 
 static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 {
+	assert_held(&queue->lock);
 	if (rbtree_is_only(&queue->threads, &thread->park_node))
 		rbtree_remove_only(&queue->threads, &thread->park_node);
 	else
@@ -56,11 +58,12 @@ static status_t shared_queue(struct aspace *space, uint64_t address, struct park
 	return STATUS_OK;
 }
 
-/* With the queue locked and the word seen to hold the expected value: waits, and translates the
+/* The queue's lock is held, and under it the word had the expected value: waits, and translates the
  * outcome. */
 static int64_t park_locked(
 	struct park_queue *queue, struct thread *thread, uint64_t word, uint64_t deadline_ns)
 {
+	assert_held(&queue->lock);
 	thread->park_word = word;
 	thread->park_arrival = queue->arrivals++;
 	queue_add(queue, thread);
@@ -136,6 +139,7 @@ __attribute__((no_stack_protector)) int64_t park_wait(
 static inline bool end_wait(
 	struct park_queue *queue, struct thread *thread, enum wait_state outcome)
 {
+	assert_held(&queue->lock);
 	queue_remove(queue, thread);
 	if (!wait_decide(thread, outcome))
 		return false;
@@ -149,6 +153,7 @@ static inline bool end_wait(
 static bool end_waits(struct park_queue *queue, uint64_t *word, uint64_t last, uint64_t arrival,
 	enum wait_state outcome, uint32_t count, uint32_t *ended)
 {
+	assert_held(&queue->lock);
 	struct rbnode *node = rbtree_lower_bound(&queue->threads, *word, word_of), *next;
 	for (uint32_t seen = 0; node && *ended < count; seen++, node = next) {
 		struct thread *thread = container_of(node, struct thread, park_node);
@@ -163,10 +168,11 @@ static bool end_waits(struct park_queue *queue, uint64_t *word, uint64_t last, u
 	return false;
 }
 
-/* With the queue locked; releases it. Threads that park meanwhile are not woken. */
+/* The queue's lock is held, and released at the end. Threads that park meanwhile are not woken. */
 static __attribute__((noinline)) int64_t wake_batches(
 	struct park_queue *queue, uint64_t word, uint32_t count)
 {
+	assert_held(&queue->lock);
 	uint64_t arrivals = queue->arrivals;
 	uint32_t woken = 0;
 	uint64_t at = word;
@@ -182,6 +188,7 @@ static __attribute__((noinline)) int64_t wake_batches(
 /* The same for the usual case: one thread to be woken, which has waited for it. */
 static inline int64_t wake_first(struct park_queue *queue, uint64_t word, uint32_t count)
 {
+	assert_held(&queue->lock);
 	struct rbnode *node = rbtree_lower_bound(&queue->threads, word, word_of);
 	int64_t woken = 0;
 	if (count > 1)

@@ -97,6 +97,7 @@ static void populate_block(struct aspace *space, const struct region *region, ui
 void populate_range(struct aspace *space, const struct region *region, uint64_t start, uint64_t end,
 	uint64_t like)
 {
+	assert_held(&space->lock);
 	for (uint64_t at = start, next; at < end; at = next) {
 		next = (at & ~(LARGE_PAGE_SIZE - 1)) + LARGE_PAGE_SIZE;
 		if (next > end)
@@ -147,6 +148,7 @@ static bool populate_around(struct aspace *space, uint64_t page, uint64_t entry)
 	uint64_t start = page & ~(CLUSTER_BYTES - 1), end = start + CLUSTER_BYTES;
 	const struct region *region = NULL;
 
+	assert_held(&space->lock);
 	switch (paging_kind(entry)) {
 	case PAGING_DEMAND_ZERO_PENDING:
 		return populate_demand_zero(space, page, paging_prot(entry));
@@ -179,6 +181,7 @@ enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum faul
 	enum fault_outcome outcome = FAULT_RESOLVED;
 	unsigned level;
 
+	assert_may_take(LOCK_RANK_ASPACE);
 	if (address >= CAPOS_USER_TOP)
 		return FAULT_NOTHING;
 	spin_lock(&space->lock);
@@ -196,13 +199,14 @@ enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum faul
 
 /* ---- writing into a space ---- */
 
-/* The kernel's address for a byte of a committed or demand-zero page, populated. Under the lock. */
-static status_t byte_at(struct aspace *space, uint64_t address, char **byte)
+/* The kernel's address for a byte of a committed or demand-zero page, populated. */
+static status_t byte_at_locked(struct aspace *space, uint64_t address, char **byte)
 {
 	unsigned level;
 	uint64_t *slot = paging_find(space->root, address, &level);
 	enum paging_kind kind = paging_kind(*slot);
 
+	assert_held(&space->lock);
 	if (kind == PAGING_ABSENT || kind == PAGING_FOREIGN || kind == PAGING_FOREIGN_PENDING ||
 		aspace_leaving(space, address))
 		return STATUS(BAD_ADDRESS);
@@ -228,7 +232,7 @@ static status_t write_bytes(struct aspace *space, uint64_t address, const char *
 
 		char *byte;
 		spin_lock(&space->lock);
-		status_t status = byte_at(space, address + done, &byte);
+		status_t status = byte_at_locked(space, address + done, &byte);
 		if (status == STATUS_OK && from)
 			memcpy(byte, from + done, part);
 		else if (status == STATUS_OK)

@@ -6,6 +6,7 @@
 
 #include "arch/user_access.h"
 #include "core/kasan.h"
+#include "core/lock.h"
 
 static bool in_user_half(uint64_t address, size_t size)
 {
@@ -14,6 +15,7 @@ static bool in_user_half(uint64_t address, size_t size)
 
 static status_t copy_checked(void *to, const void *from, size_t size)
 {
+	assert_may_take(LOCK_RANK_ASPACE);
 	user_access_begin();
 	bool copied = user_copy(to, from, size);
 	user_access_end();

@@ -1,6 +1,6 @@
 /* The only functions that touch user memory. They act on the current thread's address space, check
  * the range against the user half and fault pages in. A bad address is an error, never a crash.
- * Callers hold no lock of rank ASPACE or above while copying (a copy may fault). */
+ * Callers of all but the last hold no lock of rank ASPACE or above, because an access may fault. */
 #ifndef CAPOS_MM_USER_H
 #define CAPOS_MM_USER_H
 

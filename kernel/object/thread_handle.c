@@ -72,6 +72,7 @@ status_t method_thread_handle_notify(struct call *call,
  * models/notify.pml is the model. */
 static bool is_quiet(const struct thread *thread)
 {
+	assert_held(&thread->lock);
 	return thread->ended || thread->acknowledged ||
 		__atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_BLOCKED ||
 		__atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;

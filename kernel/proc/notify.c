@@ -85,6 +85,7 @@ static bool state_is_loadable(const struct capos_thread_state *state)
 
 void thread_state_read(struct thread *thread, struct capos_thread_state *state)
 {
+	assert_held(&thread->lock);
 	memset(state, 0, sizeof *state);
 	registers_to_state(thread_frame(thread), state);
 	state->mask = thread->notify_mask;
@@ -93,6 +94,7 @@ void thread_state_read(struct thread *thread, struct capos_thread_state *state)
 
 status_t thread_state_write(struct thread *thread, const struct capos_thread_state *state)
 {
+	assert_held(&thread->lock);
 	if (!state_is_loadable(state))
 		return STATUS(INVALID_ARGUMENT);
 	state_to_registers(state, thread_frame(thread));

@@ -21,8 +21,8 @@ void return_to_user(struct trap_frame *frame);
 status_t notify_resume(
 	struct thread *thread, struct trap_frame *frame, uint64_t address) MUST_CHECK;
 
-/* Converts the registers of a thread that does not run to and from the form of the ABI. write fails
- * for addresses outside the user half. */
+/* Converts the registers of a thread that does not run to and from the form of the ABI; its lock is
+ * held. write fails for addresses outside the user half. */
 void thread_state_read(struct thread *thread, struct capos_thread_state *state);
 status_t thread_state_write(
 	struct thread *thread, const struct capos_thread_state *state) MUST_CHECK;

@@ -104,6 +104,7 @@ static bool is_out_of_reach(const struct thread *thread)
  * stays pending; else, when handlers have come and gone, the first thread. */
 static struct thread *notification_target_locked(struct process *process, uint32_t kind)
 {
+	assert_held(&process->lock);
 	struct thread *busy = NULL, *masked = NULL;
 	list_for_each (node, &process->threads) {
 		struct thread *thread = container_of(node, struct thread, process_node);
@@ -128,6 +129,7 @@ static void pass_on_notifications_locked(struct process *process, const struct t
 	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT,
 		CAPOS_NOTIFICATION_KIND_QUIT, CAPOS_NOTIFICATION_KIND_TERMINATE };
 
+	assert_held(&process->lock);
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) >> kinds[i] & 1))
 			continue;

@@ -9,7 +9,7 @@
 #include "sched/wait.h"
 
 static struct spinlock reaper_lock = SPINLOCK_INIT(WAIT);
-static struct wait_queue reaper_queue = { LIST_INIT(reaper_queue.threads) };
+static struct wait_queue reaper_queue = { .threads = LIST_INIT(reaper_queue.threads) };
 static struct list ended = LIST_INIT(ended);
 
 void reaper_add(struct process *process)

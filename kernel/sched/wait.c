@@ -28,6 +28,7 @@ bool wait_decide(struct thread *thread, enum wait_state outcome)
 
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
+	assert_held(lock);
 	struct thread *thread = thread_current();
 	__atomic_store_n(&thread->wait_state,
 		interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
@@ -43,6 +44,7 @@ enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool int
 	if (timed)
 		timer_arm(thread, deadline_ns);
 	spin_unlock(lock);
+	assert_none_held();
 	sched_block();
 	if (timed)
 		timer_cancel(thread);
@@ -52,10 +54,37 @@ enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool int
 	return outcome;
 }
 
+/* The queue's lock is held: that with which threads wait, or any lock as long as none has. */
+#ifdef CAPOS_DEBUG
+static void assert_queue_held(const struct wait_queue *queue)
+{
+	if (queue->lock)
+		assert_held(queue->lock);
+}
+
+static void assert_queue_lock(struct wait_queue *queue, const struct spinlock *lock)
+{
+	assert_held(lock);
+	ASSERT(!queue->lock || queue->lock == lock);
+	queue->lock = lock;
+}
+#else
+static void assert_queue_held(const struct wait_queue *queue)
+{
+	(void)queue;
+}
+
+static void assert_queue_lock(struct wait_queue *queue, const struct spinlock *lock)
+{
+	(void)queue, (void)lock;
+}
+#endif
+
 enum wait_state wait_on(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	struct thread *thread = thread_current();
+	assert_queue_lock(queue, lock);
 	list_push_back(&queue->threads, &thread->wait_node);
 	enum wait_state outcome = wait_block(lock, deadline_ns, interruptible);
 	if (list_linked(&thread->wait_node))
@@ -79,6 +108,7 @@ status_t wait_queue_wait(
 
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count)
 {
+	assert_queue_held(queue);
 	uint32_t woken = 0;
 	while (woken < count) {
 		struct list_node *node = list_pop_front(&queue->threads);

@@ -20,18 +20,22 @@
 
 struct wait_queue {
 	struct list threads;
+#ifdef CAPOS_DEBUG
+	const struct spinlock *lock; /* with which threads have waited; NULL: none has */
+#endif
 };
 
 #define DEADLINE_NONE UINT64_MAX
 
 static inline void wait_queue_init(struct wait_queue *queue)
 {
-	list_init(&queue->threads);
+	*queue = (struct wait_queue){ .threads = LIST_INIT(queue->threads) };
 }
 
-/* Blocks the calling thread; lock is released while it waits and held on return. STATUS_OK: woken
- * by wait_queue_wake. TIMED_OUT: deadline (absolute monotonic ns) passed. INTERRUPTED: the thread
- * must die, or (interruptible only) a notification is deliverable. */
+/* Blocks the calling thread. The lock, which is held, is the only one; it is released while the
+ * thread waits and held again on return. STATUS_OK: woken by wait_queue_wake. TIMED_OUT: deadline
+ * (absolute monotonic ns) passed. INTERRUPTED: the thread must die, or (interruptible only) a
+ * notification is deliverable. */
 status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns,
 	bool interruptible) MUST_CHECK;
 /* Wakes up to count threads in arrival order; returns how many. The guarding lock is held. */
