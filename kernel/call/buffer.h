@@ -2,8 +2,7 @@
  *
  * The bytes of a Data or Text parameter are either part of the message, which the kernel has copied
  * already, or, in compact form, still at a user address. A method need not know which. It reads
- * parameters through buffer_read and writes results through buffer_write. The two functions that
- * touch user memory are the kernel's, or in host tests the test's. */
+ * parameters through buffer_read and writes results through buffer_write. */
 #ifndef CALL_BUFFER_H
 #define CALL_BUFFER_H
 
@@ -11,11 +10,12 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "mm/user.h"
 
 /* Bytes to read: at kernel when that is not NULL, otherwise at the user address. */
 struct buffer_in {
 	const void *kernel;
-	uint64_t user;
+	struct user_ptr user;
 	size_t length;
 };
 
@@ -23,16 +23,10 @@ struct buffer_in {
  * bytes written. */
 struct buffer_out {
 	void *kernel;
-	uint64_t user;
+	struct user_ptr user;
 	size_t capacity;
 	size_t length;
 };
-
-/* Copy n bytes from and to the caller's address space. They fail with badAddress when any of the
- * bytes cannot be accessed. Any address and any length are allowed, also ranges that wrap
- * around. */
-MUST_CHECK status_t copy_from_user(void *dst, uint64_t src, size_t n);
-MUST_CHECK status_t copy_to_user(uint64_t dst, const void *src, size_t n);
 
 /* Copies n bytes from offset on. The caller keeps offset + n within the buffer's length. */
 MUST_CHECK static inline status_t buffer_read(
@@ -41,7 +35,7 @@ MUST_CHECK static inline status_t buffer_read(
 	if (n > buffer->length || offset > buffer->length - n)
 		return STATUS(INVALID_ARGUMENT);
 	if (buffer->kernel == NULL)
-		return copy_from_user(dst, buffer->user + offset, n);
+		return copy_from_user(dst, user_ptr_add(buffer->user, offset), n);
 	if (n > 0)
 		__builtin_memcpy(dst, (const char *)buffer->kernel + offset, n);
 	return STATUS_OK;
@@ -57,7 +51,7 @@ MUST_CHECK static inline status_t buffer_write(struct buffer_out *buffer, const 
 	if (n > room)
 		n = room;
 	if (buffer->kernel == NULL) {
-		status_t status = copy_to_user(buffer->user + buffer->length, src, n);
+		status_t status = copy_to_user(user_ptr_add(buffer->user, buffer->length), src, n);
 
 		if (status != STATUS_OK)
 			return status;

@@ -18,6 +18,7 @@
 
 #include "cap/table.h"
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 #include "core/object.h"
 
 struct method_desc;
@@ -57,9 +58,9 @@ status_t call_compact(struct call *call, const struct method_desc *method,
 	const uint64_t *arguments, size_t count, struct call_result *result) MUST_CHECK;
 
 /* The operations that are not methods. They return values or errors, as RAX does. */
-int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
+int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t expected,
 	uint64_t deadline_ns);
-int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count);
+int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count);
 int64_t call_release(struct process *process, cap_id_t cap);
 
 /* A buffer of at least size bytes that belongs to the thread. It is valid until the next

@@ -62,7 +62,7 @@ status_t decode_params_message(
 			continue;
 		}
 		data = field_at(params, field);
-		data->user = 0;
+		data->user = user_ptr(0);
 		status = message_read_bytes(&root, field->wire_position, field->kind == FIELD_TEXT,
 			&data->kernel, &data->length);
 		if (status != STATUS_OK)
@@ -83,17 +83,18 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 			store_scalar(params, field, *words++);
 		} else {
 			*(struct buffer_in *)field_at(params, field) =
-				(struct buffer_in){ .user = words[0], .length = words[1] };
+				(struct buffer_in){ .user = user_ptr(words[0]),
+					.length = words[1] };
 			words += 2;
 		}
 	}
 	__builtin_memset(results, 0, desc->results.size);
-	where->array = 0;
+	where->array = user_ptr(0);
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
 		*(struct buffer_out *)field_at(results, desc->results.fields) =
-			(struct buffer_out){ .user = words[0], .capacity = words[1] };
+			(struct buffer_out){ .user = user_ptr(words[0]), .capacity = words[1] };
 	else if ((desc->flags & METHOD_RESULT_ARRAY) != 0)
-		where->array = words[0];
+		where->array = user_ptr(words[0]);
 	return STATUS_OK;
 }
 
@@ -104,7 +105,8 @@ status_t decode_arguments(const struct method_desc *desc, const uint64_t *argume
 
 	if (desc->words <= count)
 		return decode_words(desc, arguments, params, results, where);
-	if (copy_from_user(words, arguments[0], desc->words * sizeof(words[0])) != STATUS_OK)
+	if (copy_from_user(words, user_ptr(arguments[0]), desc->words * sizeof(words[0])) !=
+		STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	return decode_words(desc, words, params, results, where);
 }

@@ -114,7 +114,7 @@ MUST_CHECK status_t decode_params_message(
 
 /* Where the results of a compact call go, besides the result word. */
 struct word_results {
-	uint64_t array; /* user address of the result array; 0 when the method has none */
+	struct user_ptr array; /* address 0 when the method has none */
 };
 
 /* Fills params, and in results where Data goes, from the count argument words of a compact call.

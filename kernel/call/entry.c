@@ -121,7 +121,7 @@ status_t call_compact(struct call *call, const struct method_desc *method,
 }
 
 /* Both kinds of park space are static objects. */
-static inline int64_t park(struct process *process, cap_id_t cap, uint64_t address,
+static inline int64_t park(struct process *process, cap_id_t cap, struct user_ptr word,
 	uint64_t expected, uint64_t deadline_ns)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
@@ -130,48 +130,48 @@ static inline int64_t park(struct process *process, cap_id_t cap, uint64_t addre
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	if (__builtin_expect(expected > UINT32_MAX, 0))
 		return STATUS(INVALID_ARGUMENT);
-	return park_wait(shared, address, (uint32_t)expected, deadline_ns);
+	return park_wait(shared, word, (uint32_t)expected, deadline_ns);
 }
 
 static inline int64_t unpark(
-	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+	struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count)
 {
 	const struct object *space = cap_table_lookup_static(&process->caps, cap);
 	bool shared = space == &object_shared_park;
 	if (__builtin_expect(space != &object_park && !shared, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
-	return park_wake(shared, address, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
+	return park_wake(shared, word, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
 }
 
 static __attribute__((noinline)) int64_t park_traced(struct process *process, cap_id_t cap,
-	uint64_t address, uint64_t expected, uint64_t deadline_ns)
+	struct user_ptr word, uint64_t expected, uint64_t deadline_ns)
 {
-	int64_t result = park(process, cap, address, expected, deadline_ns);
-	call_observe_operation(CAPOS_OPCODE_PARK, cap, address, expected, result);
+	int64_t result = park(process, cap, word, expected, deadline_ns);
+	call_observe_operation(CAPOS_OPCODE_PARK, cap, word.address, expected, result);
 	return result;
 }
 
 static __attribute__((noinline)) int64_t unpark_traced(
-	struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+	struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count)
 {
-	int64_t result = unpark(process, cap, address, count);
-	call_observe_operation(CAPOS_OPCODE_UNPARK, cap, address, count, result);
+	int64_t result = unpark(process, cap, word, count);
+	call_observe_operation(CAPOS_OPCODE_UNPARK, cap, word.address, count, result);
 	return result;
 }
 
-int64_t call_park(struct process *process, cap_id_t cap, uint64_t address, uint64_t expected,
+int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t expected,
 	uint64_t deadline_ns)
 {
 	if (__builtin_expect(trace_enabled, 0))
-		return park_traced(process, cap, address, expected, deadline_ns);
-	return park(process, cap, address, expected, deadline_ns);
+		return park_traced(process, cap, word, expected, deadline_ns);
+	return park(process, cap, word, expected, deadline_ns);
 }
 
-int64_t call_unpark(struct process *process, cap_id_t cap, uint64_t address, uint64_t count)
+int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count)
 {
 	if (__builtin_expect(trace_enabled, 0))
-		return unpark_traced(process, cap, address, count);
-	return unpark(process, cap, address, count);
+		return unpark_traced(process, cap, word, count);
+	return unpark(process, cap, word, count);
 }
 
 int64_t call_release(struct process *process, cap_id_t cap)
@@ -237,15 +237,16 @@ static inline int64_t enter_park(const struct trap_frame *frame)
 {
 	if (frame->rdi > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return call_park(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx,
-		frame->r10);
+	return call_park(thread_current()->process, (cap_id_t)frame->rdi, user_ptr(frame->rsi),
+		frame->rdx, frame->r10);
 }
 
 static inline int64_t enter_unpark(const struct trap_frame *frame)
 {
 	if (frame->rdi > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return call_unpark(thread_current()->process, (cap_id_t)frame->rdi, frame->rsi, frame->rdx);
+	return call_unpark(
+		thread_current()->process, (cap_id_t)frame->rdi, user_ptr(frame->rsi), frame->rdx);
 }
 
 /* The rare operations. */

@@ -21,8 +21,8 @@
 
 /* Where a call's messages are. */
 struct message_call {
-	uint64_t params_address, params_size;
-	uint64_t result_address, result_capacity;
+	struct user_ptr user_params, user_result;
+	uint64_t params_size, result_capacity;
 	void *params, *result; /* kernel copies */
 	struct call_result got;
 };
@@ -38,7 +38,7 @@ static bool all_zero(const uint64_t *words, unsigned first, unsigned count)
 /* Sends a message from the kernel's copy to the program; the completion's result. */
 static int32_t deliver(const struct message_call *message, size_t size)
 {
-	if (copy_to_user(message->result_address, message->result, size) != STATUS_OK)
+	if (copy_to_user(message->user_result, message->result, size) != STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
 	return (int32_t)size;
 }
@@ -101,7 +101,7 @@ static int32_t execute_message(
 	if (!message->params)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	message->result = (uint8_t *)message->params + result_offset;
-	if (copy_from_user(message->params, message->params_address, message->params_size) !=
+	if (copy_from_user(message->params, message->user_params, message->params_size) !=
 		STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 
@@ -122,9 +122,9 @@ static void execute_call(struct call *call, const struct method_desc *method,
 	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct message_call message = {
-		.params_address = submission->args[0],
+		.user_params = user_ptr(submission->args[0]),
 		.params_size = submission->args[1],
-		.result_address = submission->args[2],
+		.user_result = user_ptr(submission->args[2]),
 		.result_capacity = submission->args[3],
 	};
 	if (!all_zero(submission->args, 4, 6)) {
@@ -201,12 +201,12 @@ static void execute_operation(
 		complete_operation(completion, call_release(process, submission->cap));
 		break;
 	case CAPOS_OPCODE_PARK:
-		complete_operation(
-			completion, call_park(process, submission->cap, args[0], args[1], args[2]));
+		complete_operation(completion,
+			call_park(process, submission->cap, user_ptr(args[0]), args[1], args[2]));
 		break;
 	default:
-		complete_operation(
-			completion, call_unpark(process, submission->cap, args[0], args[1]));
+		complete_operation(completion,
+			call_unpark(process, submission->cap, user_ptr(args[0]), args[1]));
 	}
 }
 

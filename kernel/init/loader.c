@@ -113,7 +113,7 @@ static status_t load_private(
 	}
 	uint64_t from = start > segment->address ? start : segment->address;
 	if (status == STATUS_OK && file_end > from)
-		status = aspace_write(loading->space, from,
+		status = aspace_write(loading->space, user_ptr(from),
 			loading->program->elf + segment->offset + (from - segment->address),
 			file_end - from);
 	return status;
@@ -148,9 +148,9 @@ static status_t load_tls(struct loading *loading)
 	if (status == STATUS_OK) {
 		uint64_t pointer = (base + size + align - 1) & ~(align - 1);
 		loading->thread_pointer = pointer;
-		status = aspace_write(loading->space, pointer, &pointer, sizeof pointer);
+		status = aspace_write(loading->space, user_ptr(pointer), &pointer, sizeof pointer);
 		if (status == STATUS_OK && tls->file_size)
-			status = aspace_write(loading->space, pointer - size,
+			status = aspace_write(loading->space, user_ptr(pointer - size),
 				loading->program->elf + tls->offset, tls->file_size);
 	}
 	return refuse(loading, status, "no memory for the TLS block");
@@ -161,7 +161,7 @@ static status_t load_tls(struct loading *loading)
 /* Writes words upwards, some at a time. */
 struct word_writer {
 	struct aspace *space;
-	uint64_t at;
+	struct user_ptr end; /* of what is written */
 	uint32_t count;
 	status_t status;
 	uint64_t words[STACK_BATCH_WORDS];
@@ -170,9 +170,9 @@ struct word_writer {
 static void words_flush(struct word_writer *writer)
 {
 	if (writer->count && writer->status == STATUS_OK)
-		writer->status = aspace_write(
-			writer->space, writer->at, writer->words, writer->count * sizeof(uint64_t));
-	writer->at += writer->count * sizeof(uint64_t);
+		writer->status = aspace_write(writer->space, writer->end, writer->words,
+			writer->count * sizeof(uint64_t));
+	writer->end = user_ptr_add(writer->end, writer->count * sizeof(uint64_t));
 	writer->count = 0;
 }
 
@@ -227,17 +227,19 @@ static status_t fill_stack(struct loading *loading, uint64_t top)
 	uint64_t random_address = (args_base - RANDOM_BYTES) & ~15ul;
 	uint64_t words = 1 + args->count + 1 + env->count + 1 + 2 * AUX_PAIRS_MAX;
 	struct word_writer writer = { .space = loading->space,
-		.at = (random_address - words * sizeof(uint64_t)) & ~15ul };
-	loading->stack_pointer = writer.at;
+		.end = user_ptr((random_address - words * sizeof(uint64_t)) & ~15ul) };
+	loading->stack_pointer = writer.end.address;
 
-	status_t status = env->size ? aspace_write(loading->space, env_base, env->bytes, env->size)
-				    : STATUS_OK;
+	status_t status = env->size
+		? aspace_write(loading->space, user_ptr(env_base), env->bytes, env->size)
+		: STATUS_OK;
 	if (status == STATUS_OK && args->size)
-		status = aspace_write(loading->space, args_base, args->bytes, args->size);
+		status = aspace_write(loading->space, user_ptr(args_base), args->bytes, args->size);
 	if (!entropy_fill(random, sizeof random))
 		random_address = 0; /* none is better than the same bytes every time */
 	else if (status == STATUS_OK)
-		status = aspace_write(loading->space, random_address, random, sizeof random);
+		status = aspace_write(
+			loading->space, user_ptr(random_address), random, sizeof random);
 	memset(random, 0, sizeof random);
 	if (status != STATUS_OK)
 		return status;

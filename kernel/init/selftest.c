@@ -97,7 +97,7 @@ static void copy_behind(void)
 static void user_copy_behind(void)
 {
 	uint8_t *object = object_alloc(OBJECT_BYTES);
-	status_t status = copy_from_user(object, 0x10000, OBJECT_BYTES + 1);
+	status_t status = copy_from_user(object, user_ptr(USER_PAGE), OBJECT_BYTES + 1);
 	number = status == STATUS_OK;
 }
 
@@ -211,7 +211,7 @@ static void user_copy_with_lock(void)
 	static struct spinlock lock = SPINLOCK_INIT(THREAD);
 	uint8_t byte;
 	spin_lock(&lock);
-	VERIFY(copy_from_user(&byte, USER_PAGE, sizeof byte) != STATUS_OK);
+	VERIFY(copy_from_user(&byte, user_ptr(USER_PAGE), sizeof byte) != STATUS_OK);
 }
 
 static void assertion(void)
@@ -234,7 +234,8 @@ static void map_user_code(void)
 		aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE,
 			&address) == STATUS_OK);
 	VERIFY(address == USER_PAGE &&
-		aspace_write(space, address, return_code, sizeof return_code) == STATUS_OK);
+		aspace_write(space, user_ptr(address), return_code, sizeof return_code) ==
+			STATUS_OK);
 	VERIFY(aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_EXEC) ==
 		STATUS_OK);
 	aspace_activate(space);

@@ -940,8 +940,10 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 }
 
 bool aspace_lookup_object(
-	struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset)
+	struct aspace *space, struct user_ptr word, struct memory_object **object, uint64_t *offset)
 {
+	uint64_t address = word.address;
+
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
 	bool found = region && region->object && !aspace_leaving(space, address);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 #include "core/lock.h"
 #include "core/rbtree.h"
 #include "mm/frame.h"
@@ -105,13 +106,13 @@ status_t aspace_protect_object(struct aspace *space, struct memory_object *objec
 /* Writes into a space that need not be current, and faults pages in regardless of write protection
  * (program loading). Committed and demand-zero pages only (else BAD_ADDRESS). */
 status_t aspace_write(
-	struct aspace *space, uint64_t address, const void *from, uint64_t size) MUST_CHECK;
+	struct aspace *space, struct user_ptr to, const void *from, uint64_t size) MUST_CHECK;
 /* The same with zero bytes. */
-status_t aspace_write_zero(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
+status_t aspace_write_zero(struct aspace *space, struct user_ptr to, uint64_t size) MUST_CHECK;
 
 /* For shared park keys: the object and byte offset under an address. Takes a reference to the
  * object for the caller; false if it is not in a memory object's mapping. */
-bool aspace_lookup_object(
-	struct aspace *space, uint64_t address, struct memory_object **object, uint64_t *offset);
+bool aspace_lookup_object(struct aspace *space, struct user_ptr word, struct memory_object **object,
+	uint64_t *offset);
 
 #endif

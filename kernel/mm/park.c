@@ -49,10 +49,10 @@ static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 
 /* The queue of a word in a mapped object, where the offset stands for the word, and the object,
  * retained. */
-static status_t shared_queue(struct aspace *space, uint64_t address, struct park_queue **queue,
+static status_t shared_queue(struct aspace *space, struct user_ptr word, struct park_queue **queue,
 	uint64_t *offset, struct memory_object **object)
 {
-	if (!aspace_lookup_object(space, address, object, offset))
+	if (!aspace_lookup_object(space, word, object, offset))
 		return STATUS(BAD_ADDRESS);
 	*queue = &(*object)->parked;
 	return STATUS_OK;
@@ -83,8 +83,8 @@ static int64_t park_locked(
 	}
 }
 
-static inline int64_t park_queued(struct thread *thread, struct park_queue *queue, uint64_t word,
-	uint64_t address, uint32_t expected, uint64_t deadline_ns)
+static inline int64_t park_queued(struct thread *thread, struct park_queue *queue, uint64_t key,
+	struct user_ptr word, uint32_t expected, uint64_t deadline_ns)
 {
 	uint32_t *waiters = &thread->space->park_waiters;
 	int64_t result;
@@ -94,14 +94,14 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 	for (;;) {
 		uint32_t value;
 		spin_lock(&queue->lock);
-		if (__builtin_expect(user_read_u32_nofault(address, &value), 1)) {
-			result = value == expected ? park_locked(queue, thread, word, deadline_ns)
+		if (__builtin_expect(user_read_u32_nofault(word, &value), 1)) {
+			result = value == expected ? park_locked(queue, thread, key, deadline_ns)
 						   : CAPOS_PARK_RESULT_MISMATCH;
 			spin_unlock(&queue->lock);
 			break;
 		}
 		spin_unlock(&queue->lock);
-		result = user_touch(address);
+		result = user_touch(word);
 		if (result != STATUS_OK)
 			break;
 	}
@@ -110,30 +110,30 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 }
 
 static __attribute__((noinline)) int64_t park_wait_shared(
-	uint64_t address, uint32_t expected, uint64_t deadline_ns)
+	struct user_ptr word, uint32_t expected, uint64_t deadline_ns)
 {
 	struct thread *thread = thread_current();
 	struct park_queue *queue;
 	struct memory_object *object;
 	uint64_t offset;
-	status_t status = shared_queue(thread->space, address, &queue, &offset, &object);
+	status_t status = shared_queue(thread->space, word, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
-	int64_t result = park_queued(thread, queue, offset, address, expected, deadline_ns);
+	int64_t result = park_queued(thread, queue, offset, word, expected, deadline_ns);
 	object_release(memory_object_header(object));
 	return result;
 }
 
 __attribute__((no_stack_protector)) int64_t park_wait(
-	bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+	bool shared, struct user_ptr word, uint32_t expected, uint64_t deadline_ns)
 {
-	if (address % 4)
+	if (word.address % 4)
 		return STATUS(MISALIGNED);
 	if (shared)
-		return park_wait_shared(address, expected, deadline_ns);
+		return park_wait_shared(word, expected, deadline_ns);
 	struct thread *thread = thread_current();
 	struct park_queue *queue = &thread->space->parked;
-	return park_queued(thread, queue, address, address, expected, deadline_ns);
+	return park_queued(thread, queue, word.address, word, expected, deadline_ns);
 }
 
 static inline bool end_wait(
@@ -212,12 +212,12 @@ static inline int64_t wake_queued(struct park_queue *queue, uint64_t word, uint3
 	return 0;
 }
 
-static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint32_t count)
+static __attribute__((noinline)) int64_t park_wake_shared(struct user_ptr word, uint32_t count)
 {
 	struct park_queue *queue;
 	struct memory_object *object;
 	uint64_t offset;
-	status_t status = shared_queue(thread_current()->space, address, &queue, &offset, &object);
+	status_t status = shared_queue(thread_current()->space, word, &queue, &offset, &object);
 	if (status != STATUS_OK)
 		return status;
 	int64_t woken = wake_queued(queue, offset, count);
@@ -225,13 +225,14 @@ static __attribute__((noinline)) int64_t park_wake_shared(uint64_t address, uint
 	return woken;
 }
 
-__attribute__((no_stack_protector)) int64_t park_wake(bool shared, uint64_t address, uint32_t count)
+__attribute__((no_stack_protector)) int64_t park_wake(
+	bool shared, struct user_ptr word, uint32_t count)
 {
-	if (address % 4)
+	if (word.address % 4)
 		return STATUS(MISALIGNED);
 	if (shared)
-		return park_wake_shared(address, count);
-	return wake_queued(&thread_current()->space->parked, address, count);
+		return park_wake_shared(word, count);
+	return wake_queued(&thread_current()->space->parked, word.address, count);
 }
 
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end)

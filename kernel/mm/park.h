@@ -7,13 +7,14 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 
 struct aspace;
 
 /* Returns an enum capos_park_result or an error. */
-int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns);
+int64_t park_wait(bool shared, struct user_ptr word, uint32_t expected, uint64_t deadline_ns);
 /* Returns the number of threads woken, or an error. */
-int64_t park_wake(bool shared, uint64_t address, uint32_t count);
+int64_t park_wake(bool shared, struct user_ptr word, uint32_t count);
 /* Ends waits on private words of [start, end) with drained, and returns whether more are left.
  * Called after the mapping is gone and the TLBs are flushed. */
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end) MUST_CHECK;

@@ -221,8 +221,11 @@ static status_t byte_at_locked(struct aspace *space, uint64_t address, char **by
 }
 
 /* from NULL: zero bytes. */
-static status_t write_bytes(struct aspace *space, uint64_t address, const char *from, uint64_t size)
+static status_t write_bytes(
+	struct aspace *space, struct user_ptr to, const char *from, uint64_t size)
 {
+	uint64_t address = to.address;
+
 	if (address > CAPOS_USER_TOP || size > CAPOS_USER_TOP - address)
 		return STATUS(BAD_ADDRESS);
 	for (uint64_t done = 0, part; done < size; done += part) {
@@ -244,12 +247,12 @@ static status_t write_bytes(struct aspace *space, uint64_t address, const char *
 	return STATUS_OK;
 }
 
-status_t aspace_write(struct aspace *space, uint64_t address, const void *from, uint64_t size)
+status_t aspace_write(struct aspace *space, struct user_ptr to, const void *from, uint64_t size)
 {
-	return write_bytes(space, address, from, size);
+	return write_bytes(space, to, from, size);
 }
 
-status_t aspace_write_zero(struct aspace *space, uint64_t address, uint64_t size)
+status_t aspace_write_zero(struct aspace *space, struct user_ptr to, uint64_t size)
 {
-	return write_bytes(space, address, NULL, size);
+	return write_bytes(space, to, NULL, size);
 }

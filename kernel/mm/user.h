@@ -9,16 +9,17 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 
 /* STATUS(BAD_ADDRESS) when any byte cannot be read or written; bytes before it may have been
  * copied. */
-status_t copy_from_user(void *to, uint64_t from, size_t size) MUST_CHECK;
-status_t copy_to_user(uint64_t to, const void *from, size_t size) MUST_CHECK;
+status_t copy_from_user(void *to, struct user_ptr from, size_t size) MUST_CHECK;
+status_t copy_to_user(struct user_ptr to, const void *from, size_t size) MUST_CHECK;
 
 /* Reads a 4-aligned word without faulting pages in; false when it cannot be read right now. Any
  * lock may be held. */
-bool user_read_u32_nofault(uint64_t from, uint32_t *value) MUST_CHECK;
+bool user_read_u32_nofault(struct user_ptr from, uint32_t *value) MUST_CHECK;
 /* Faults the page of a user address in, for reading. The rule of copies applies. */
-status_t user_touch(uint64_t address) MUST_CHECK;
+status_t user_touch(struct user_ptr byte) MUST_CHECK;
 
 #endif

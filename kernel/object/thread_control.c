@@ -55,7 +55,7 @@ status_t method_thread_control_set_notification(struct call *call,
 		return STATUS(OUT_OF_RANGE);
 	if (in->handler && (!in->size || in->size > CAPOS_USER_TOP - in->stack))
 		return STATUS(INVALID_ARGUMENT);
-	thread->notify_stack = in->stack;
+	thread->notify_stack = user_ptr(in->stack);
 	thread->notify_stack_size = in->size;
 	__atomic_store_n(&thread->notify_handler, in->handler, __ATOMIC_SEQ_CST);
 	if (in->handler)
@@ -84,7 +84,7 @@ status_t method_thread_control_resume(struct call *call,
 	(void)out;
 	struct trap_frame *frame = thread_frame(call->thread);
 	struct trap_frame edited;
-	status_t status = notify_resume(call->thread, &edited, in->state);
+	status_t status = notify_resume(call->thread, &edited, user_ptr(in->state));
 	if (status != STATUS_OK)
 		return status;
 	*frame = edited;

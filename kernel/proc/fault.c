@@ -18,7 +18,7 @@
 
 static bool read_word(uint64_t address, uint64_t *word)
 {
-	return copy_from_user(word, address, sizeof *word) == STATUS_OK;
+	return copy_from_user(word, user_ptr(address), sizeof *word) == STATUS_OK;
 }
 
 /* Reads as many words from *address on as can be read. After a stack overflow RSP lies in the

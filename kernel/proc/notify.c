@@ -103,15 +103,16 @@ status_t thread_state_write(struct thread *thread, const struct capos_thread_sta
 }
 
 /* Chooses the place of the state. False when the stack has no room for it. */
-static bool place_frame(const struct thread *thread, uint64_t rsp, uint64_t *area, uint64_t *state)
+static bool place_frame(
+	const struct thread *thread, uint64_t rsp, struct user_ptr *area, struct user_ptr *state)
 {
-	uint64_t low = thread->notify_stack, high = low + thread->notify_stack_size;
+	uint64_t low = thread->notify_stack.address, high = low + thread->notify_stack_size;
 	uint64_t top = rsp > low && rsp <= high ? rsp - RED_ZONE : high;
 	uint64_t need = vector_size() + 64 + sizeof(struct capos_thread_state) + 16 + 8;
 	if (top < low || top - low < need)
 		return false;
-	*area = (top - vector_size()) & ~63ul;
-	*state = (*area - sizeof(struct capos_thread_state)) & ~15ul;
+	*area = user_ptr((top - vector_size()) & ~63ul);
+	*state = user_ptr((area->address - sizeof(struct capos_thread_state)) & ~15ul);
 	return true;
 }
 
@@ -120,8 +121,8 @@ static bool place_frame(const struct thread *thread, uint64_t rsp, uint64_t *are
 static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t kind, uint32_t code,
 	uint64_t address, uint64_t value)
 {
-	uint64_t area, where;
-	if (!place_frame(thread, frame->rsp, &area, &where))
+	struct user_ptr area, place;
+	if (!place_frame(thread, frame->rsp, &area, &place))
 		return false;
 	struct capos_thread_state state;
 	memset(&state, 0, sizeof state);
@@ -132,20 +133,20 @@ static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t ki
 	state.value = value;
 	state.mask = thread->notify_mask;
 	state.fs_base = fs_base_read();
-	state.xsave_address = area;
+	state.xsave_address = area.address;
 	state.xsave_size = vector_size();
 	state.trap = frame->vector < 32 ? (uint32_t)frame->vector : 0;
 	state.error_code = frame->vector < 32 ? frame->error : 0;
 	vector_save(thread->xsave);
 	if (copy_to_user(area, thread->xsave, vector_size()) != STATUS_OK ||
-		copy_to_user(where, &state, sizeof state) != STATUS_OK)
+		copy_to_user(place, &state, sizeof state) != STATUS_OK)
 		return false;
 	__atomic_store_n(&thread->notify_mask, NOTIFY_MASK_ALL, __ATOMIC_SEQ_CST);
 	thread->in_handler = true;
 	frame->rip = thread->notify_handler;
-	frame->rsp = where - 8;
+	frame->rsp = place.address - 8;
 	frame->rdi = kind;
-	frame->rsi = frame->rdx = where;
+	frame->rsi = frame->rdx = place.address;
 	frame->rflags = FLAGS_ALWAYS;
 	frame->vector = 0; /* edited: leave by IRET */
 	return true;
@@ -177,7 +178,7 @@ static void deliver_pending(struct thread *thread, struct trap_frame *frame)
 	uint64_t value = kind >= 32 ? thread->notify_value[kind - 32] : 0;
 	if (!deliver(thread, frame, kind, 0, 0, value))
 		end_faulted(thread, frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING,
-			thread->notify_stack);
+			thread->notify_stack.address);
 }
 
 static void stop_here(struct thread *thread)
@@ -218,7 +219,7 @@ void return_to_user(struct trap_frame *frame)
 
 /* Loads the vector registers from a program's area. A rejected area must not stay in the thread's,
  * because XSAVE leaves those parts of the header unchanged on which XRSTOR faults. */
-static status_t load_vectors(struct thread *thread, uint64_t area)
+static status_t load_vectors(struct thread *thread, struct user_ptr area)
 {
 	status_t status = copy_from_user(thread->xsave, area, vector_size());
 	if (status == STATUS_OK && !vector_sanitize(thread->xsave))
@@ -230,17 +231,17 @@ static status_t load_vectors(struct thread *thread, uint64_t area)
 	return status;
 }
 
-status_t notify_resume(struct thread *thread, struct trap_frame *frame, uint64_t address)
+status_t notify_resume(struct thread *thread, struct trap_frame *frame, struct user_ptr from)
 {
 	struct capos_thread_state state;
-	if (copy_from_user(&state, address, sizeof state) != STATUS_OK)
+	if (copy_from_user(&state, from, sizeof state) != STATUS_OK)
 		return STATUS(BAD_ADDRESS);
 	if (!state_is_loadable(&state))
 		return STATUS(INVALID_ARGUMENT);
 	if (state.xsave_address) {
 		if (state.xsave_size != vector_size() || state.xsave_address % 64)
 			return STATUS(INVALID_ARGUMENT);
-		status_t status = load_vectors(thread, state.xsave_address);
+		status_t status = load_vectors(thread, user_ptr(state.xsave_address));
 		if (status != STATUS_OK)
 			return status;
 	}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 
 struct thread;
 struct trap_frame;
@@ -19,7 +20,7 @@ void return_to_user(struct trap_frame *frame);
 
 /* Continues from a ThreadState in user memory: replaces the frame of the current entry. */
 status_t notify_resume(
-	struct thread *thread, struct trap_frame *frame, uint64_t address) MUST_CHECK;
+	struct thread *thread, struct trap_frame *frame, struct user_ptr from) MUST_CHECK;
 
 /* Converts the registers of a thread that does not run to and from the form of the ABI; its lock is
  * held. write fails for addresses outside the user half. */

@@ -19,6 +19,7 @@
 
 #include "arch/current.h"
 #include "capos_kernel/status.h"
+#include "capos_kernel/user_ptr.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/object.h"
@@ -84,7 +85,8 @@ struct thread {
 		notify_mask;       /* bit per kind; the mask is written by the owner only */
 	uint64_t notify_value[32]; /* of kinds 32 to 63 */
 	uint64_t notify_handler;   /* 0: none; written by the owner only, like the two below */
-	uint64_t notify_stack, notify_stack_size;
+	struct user_ptr notify_stack;
+	uint64_t notify_stack_size;
 	uint32_t wait_state; /* enum wait_state: see wait.c */
 
 	/* Guarded by lock. */

@@ -53,18 +53,18 @@ static bool user_range(uint64_t address, size_t size)
 		size <= USER_BASE + USER_BYTES - address;
 }
 
-status_t copy_from_user(void *to, uint64_t from, size_t size)
+status_t copy_from_user(void *to, struct user_ptr from, size_t size)
 {
-	if (!user_range(from, size))
+	if (!user_range(from.address, size))
 		return STATUS(BAD_ADDRESS);
-	memcpy(to, user_memory + (from - USER_BASE), size);
+	memcpy(to, user_memory + (from.address - USER_BASE), size);
 	return STATUS_OK;
 }
 
-status_t copy_to_user(uint64_t to, const void *from, size_t size)
+status_t copy_to_user(struct user_ptr to, const void *from, size_t size)
 {
-	if (!user_range(to, size))
+	if (!user_range(to.address, size))
 		return STATUS(BAD_ADDRESS);
-	memcpy(user_memory + (to - USER_BASE), from, size);
+	memcpy(user_memory + (to.address - USER_BASE), from, size);
 	return STATUS_OK;
 }

@@ -54,15 +54,15 @@ void call_observe_exit(int32_t code, uint64_t scope)
 	(void)code, (void)scope;
 }
 
-int64_t park_wait(bool shared, uint64_t address, uint32_t expected, uint64_t deadline_ns)
+int64_t park_wait(bool shared, struct user_ptr word, uint32_t expected, uint64_t deadline_ns)
 {
 	(void)shared, (void)expected, (void)deadline_ns;
-	return address % 4 ? STATUS(MISALIGNED) : CAPOS_PARK_RESULT_MISMATCH;
+	return word.address % 4 ? STATUS(MISALIGNED) : CAPOS_PARK_RESULT_MISMATCH;
 }
 
-int64_t park_wake(bool shared, uint64_t address, uint32_t count)
+int64_t park_wake(bool shared, struct user_ptr word, uint32_t count)
 {
-	(void)shared, (void)address;
+	(void)shared, (void)word;
 	return count;
 }
 

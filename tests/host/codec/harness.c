@@ -11,21 +11,21 @@ static bool in_window(uint64_t address, size_t n)
 		n <= WINDOW_BYTES - (address - WINDOW_BASE);
 }
 
-status_t copy_from_user(void *dst, uint64_t src, size_t n)
+status_t copy_from_user(void *dst, struct user_ptr src, size_t n)
 {
-	if (!in_window(src, n))
+	if (!in_window(src.address, n))
 		return STATUS(BAD_ADDRESS);
 	if (n > 0)
-		memcpy(dst, window + (src - WINDOW_BASE), n);
+		memcpy(dst, window + (src.address - WINDOW_BASE), n);
 	return STATUS_OK;
 }
 
-status_t copy_to_user(uint64_t dst, const void *src, size_t n)
+status_t copy_to_user(struct user_ptr dst, const void *src, size_t n)
 {
-	if (!in_window(dst, n))
+	if (!in_window(dst.address, n))
 		return STATUS(BAD_ADDRESS);
 	if (n > 0)
-		memcpy(window + (dst - WINDOW_BASE), src, n);
+		memcpy(window + (dst.address - WINDOW_BASE), src, n);
 	return STATUS_OK;
 }
 

@@ -217,7 +217,7 @@ static void test_words(void)
 
 	CHECK(map->words == 3);
 	CHECK(decode_arguments(map, words, 5, &p, &r, &where) == STATUS_OK);
-	CHECK(p.hint == 1 && p.size == 2 && p.prot == 0xffffffff && where.array == 0);
+	CHECK(p.hint == 1 && p.size == 2 && p.prot == 0xffffffff && where.array.address == 0);
 	words[2] = 0x100000000;
 	CHECK(decode_arguments(map, words, 5, &p, &r, &where) == STATUS(INVALID_ARGUMENT));
 }
@@ -234,8 +234,8 @@ static void test_spilled_words(void)
 	CHECK(spawn->words == 7);
 	memcpy(window + WINDOW_BYTES - sizeof(words), words, sizeof(words));
 	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) == STATUS_OK);
-	CHECK(p.entry == 1 && p.mask == 5 && p.name.kernel == NULL && p.name.user == 0x1234 &&
-		p.name.length == 6);
+	CHECK(p.entry == 1 && p.mask == 5 && p.name.kernel == NULL &&
+		p.name.user.address == 0x1234 && p.name.length == 6);
 	address++;
 	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) ==
 		STATUS_TRANSPORT(INVALID_PARAMS_BUFFER));
@@ -259,14 +259,14 @@ static void test_word_results(void)
 	struct thread_handle_join_params join_params;
 	struct thread_handle_join_results join_results;
 	struct thread_control_self_results self_results = { 0 };
-	struct word_results where = { WINDOW_BASE };
+	struct word_results where = { user_ptr(WINDOW_BASE) };
 	uint64_t word, read_words[3] = { 100, WINDOW_BASE + 64, 10 },
 		       join_words[2] = { 7, WINDOW_BASE + 128 }, array[2];
 
 	CHECK(results_to_word(now, &times, &where, 0, &word) == STATUS_OK && word == 0);
 	memcpy(array, window, sizeof(array));
 	CHECK(array[0] == 11 && array[1] == 22);
-	where.array = WINDOW_BASE + WINDOW_BYTES - 8;
+	where.array = user_ptr(WINDOW_BASE + WINDOW_BYTES - 8);
 	CHECK(results_to_word(now, &times, &where, 0, &word) ==
 		STATUS_TRANSPORT(INVALID_RESULT_BUFFER));
 
@@ -282,11 +282,11 @@ static void test_word_results(void)
 	/* A signed result could look like an error, so it goes to an array of one. */
 	CHECK(decode_arguments(join, join_words, 5, &join_params, &join_results, &where) ==
 		STATUS_OK);
-	CHECK(join_params.timeout_ns == 7 && where.array == WINDOW_BASE + 128);
+	CHECK(join_params.timeout_ns == 7 && where.array.address == WINDOW_BASE + 128);
 	join_results.exit_code = -1;
 	CHECK(results_to_word(join, &join_results, &where, 0, &word) == STATUS_OK && word == 0);
 	CHECK(memcmp(window + 128, &join_results, 8) == 0);
-	where.array = 0;
+	where.array = user_ptr(0);
 	CHECK(results_to_word(join, &join_results, &where, 0, &word) ==
 		STATUS_TRANSPORT(INVALID_RESULT_BUFFER));
 
@@ -383,8 +383,8 @@ static void test_buffers(void)
 {
 	char buffer[8];
 	struct buffer_in in = { .kernel = "abcdef", .length = 6 };
-	struct buffer_in user = { .user = WINDOW_BASE, .length = WINDOW_BYTES + 1 };
-	struct buffer_out nowhere = { .user = 0, .capacity = 100 };
+	struct buffer_in user = { .user = user_ptr(WINDOW_BASE), .length = WINDOW_BYTES + 1 };
+	struct buffer_out nowhere = { .user = user_ptr(0), .capacity = 100 };
 
 	CHECK(buffer_read(&in, 2, buffer, 4) == STATUS_OK && memcmp(buffer, "cdef", 4) == 0);
 	CHECK(buffer_read(&in, 3, buffer, 4) == STATUS(INVALID_ARGUMENT));

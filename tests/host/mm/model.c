@@ -458,8 +458,9 @@ static void do_write(unsigned first, unsigned count)
 	memset(buffer, 0, sizeof(buffer));
 	for (unsigned i = 0; i < count && !zero; i++)
 		buffer[i * PAGE_SIZE / 8] = buffer[(i + 1) * PAGE_SIZE / 8 - 1] = ++next_content;
-	status_t status = zero ? aspace_write_zero(space, address_of(first), count * PAGE_SIZE)
-			       : aspace_write(space, address_of(first), buffer, count * PAGE_SIZE);
+	status_t status = zero
+		? aspace_write_zero(space, user_ptr(address_of(first)), count * PAGE_SIZE)
+		: aspace_write(space, user_ptr(address_of(first)), buffer, count * PAGE_SIZE);
 	for (unsigned i = 0; i < count; i++) {
 		struct page *page = &pages[first + i];
 		status_t expected = STATUS_OK;

@@ -246,10 +246,10 @@ static void test_objects(void)
 	/* The object and offset under an address, also behind a cut. */
 	CHECK(aspace_protect(other, there + 4 * PAGE_SIZE, PAGE_SIZE, CAPOS_PROT_READ) ==
 		STATUS_OK);
-	CHECK(aspace_lookup_object(other, there + 5 * PAGE_SIZE + 12, &found, &offset));
+	CHECK(aspace_lookup_object(other, user_ptr(there + 5 * PAGE_SIZE + 12), &found, &offset));
 	CHECK(found == object && offset == 13 * PAGE_SIZE + 12);
 	object_release(memory_object_header(found));
-	CHECK(!aspace_lookup_object(other, there - PAGE_SIZE, &found, &offset));
+	CHECK(!aspace_lookup_object(other, user_ptr(there - PAGE_SIZE), &found, &offset));
 	/* The charge is the creator's, whatever process holds the object, and its ledger outlives
 	 * it. */
 	CHECK(program_pages(creator->ledger) == 40 && program_pages(other->ledger) == 0);
@@ -391,7 +391,7 @@ static void test_pinned(void)
 		STATUS(PROTECTION_DENIED));
 	CHECK(aspace_decommit(space, address, PAGE_SIZE) == STATUS(PROTECTION_DENIED));
 	CHECK(aspace_commit(space, address, PAGE_SIZE, RW) == STATUS(PROTECTION_DENIED));
-	CHECK(aspace_write_zero(space, address, 8) == STATUS(BAD_ADDRESS));
+	CHECK(aspace_write_zero(space, user_ptr(address), 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap_kernel(space, address, PAGE_SIZE) == STATUS_OK);
 	CHECK(host_access(space, address, FAULT_READ, &word) == FAULT_NOTHING);
 	/* Read-only frames cannot be made writable or executable, but hidden and shown again. */
@@ -428,7 +428,7 @@ static void others_get_nothing(void)
 	CHECK(host_access(shared, last - PAGE_SIZE, FAULT_READ, &word) ==
 		FAULT_NOTHING); /* it had no frame, and gets none */
 	CHECK(host_access(shared, going, FAULT_READ, &word) == FAULT_NOTHING);
-	CHECK(aspace_write_zero(shared, last - PAGE_SIZE, 8) == STATUS(BAD_ADDRESS));
+	CHECK(aspace_write_zero(shared, user_ptr(last - PAGE_SIZE), 8) == STATUS(BAD_ADDRESS));
 	CHECK(aspace_unmap(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
 	CHECK(aspace_unmap_kernel(shared, going, PAGE_SIZE) == STATUS(NOT_RESERVED));
 	CHECK(aspace_decommit(shared, last, PAGE_SIZE) == STATUS(NOT_RESERVED));
