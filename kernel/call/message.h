@@ -6,9 +6,12 @@
  * behind it is read. Only what a method's parameters can hold is understood: one struct with
  * integers, and byte lists. Far pointers and capabilities make a message malformed.
  *
- *   struct pointer   bits 0..1 = 0, 2..31 offset in words from the next word, 32..47 data
- * words, 48..63 pointers list pointer     bits 0..1 = 1, 2..31 offset, 32..34 element size (2:
- * bytes), 35..63 elements capability       bits 0..1 = 3, 2..31 = 0, 32..63 index */
+ *     bits     0..1   2..31                         32..63
+ *     struct   0      offset from the next word     32..47 data words, 48..63 pointers
+ *     list     1      offset from the next word     32..34 element size (2: bytes), 35..63 count
+ *     cap      3      0                             index
+ *
+ * Offsets are in words. */
 #ifndef CALL_MESSAGE_H
 #define CALL_MESSAGE_H
 

@@ -5,8 +5,8 @@
  * written: partial pages at the end, because other bytes follow them in the image, and all writable
  * pages. Large zero areas are demand-zero.
  *
- *     user address space after loading: segments at their own addresses; wherever the address space
- * puts them: TLS block, stack (with unmapped pages below), ring page, CapSet page, clock page */
+ * After loading the segments are at their own addresses. TLS block, stack with unmapped pages below
+ * it, ring page, CapSet page and clock page are wherever the address space put them. */
 #include "init/loader.h"
 
 #include "call/call.h"

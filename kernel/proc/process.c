@@ -1,9 +1,10 @@
 /* Processes: creation, the list of threads, the ways to end.
  *
- *      process_create        first process_add_thread        last process_remove_thread
- *   ------------------> empty ---------------------> running --------------------------->
- * process_threads_gone --> ended |                             | | (discarded: last reference) |
- * process_exit: exiting, no new threads, all threads told to die
+ *     process_create           empty     discarded when its last reference is dropped
+ *     process_add_thread       running   the first thread
+ *     process_exit             exiting   no new threads; all threads are told to die
+ *     process_remove_thread    exiting   the last thread
+ *     process_threads_gone     ended     called by the reaper; waiters are woken
  *
  * The process is referenced by its creator and by each of its threads; the last thread's reference
  * passes to the reaper. */

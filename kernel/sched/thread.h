@@ -1,12 +1,11 @@
 /* Threads. A thread is a kernel object (interface ThreadHandle); it owns registers, vector state,
  * kernel stack, FS base, ring and notification state. Its process owns everything else.
  *
- *            thread_create            thread_start          scheduler
- *   (nothing) -------------> BLOCKED ---------------> READY <---------> RUNNING
- *                              ^  |                     ^                  |  |
- *                              |  +----- wake ----------+                  |  +--> ENDED
- * (thread_exit)
- *                              +---------------- wait ---------------------+
+ *     thread_create            thread_start          scheduler           thread_exit
+ *     -------------> BLOCKED ---------------> READY <---------> RUNNING -------------> ENDED
+ *                      ^  |                     ^                  |
+ *                      |  +------- wake --------+                  |
+ *                      +------------------ wait -------------------+
  *
  * Suspension is not a state but a count: a thread with suspend_count > 0 parks itself on the way
  * back to user mode.

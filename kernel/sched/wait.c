@@ -1,12 +1,15 @@
 /* Wait queues.
  *
- *   waiter                                         waker, deadline, notification, end
- *   1 wait_state = ACTIVE                           a  (notification: pending bit set; end: DIE
- * set) 2 on the queue, lock held                       b  compare-and-swap ACTIVE -> outcome 3
- * notification due, or DIE? decide it oneself   c  sched_wake 4 deadline armed, lock released 5
- * sched_block: under the run queue lock, stop only if still ACTIVE
+ *     waiter                                      waker, deadline, notification, kill
+ *     1  on the queue, lock held                  a  notification: pending bit; kill: DIE
+ *     2  wait_state = ACTIVE                      b  compare-and-swap ACTIVE -> outcome
+ *     3  notification due, or DIE: decide         c  sched_wake
+ *        the wait oneself
+ *     4  deadline armed, lock released
+ *     5  sched_block: under the run queue's
+ *        lock, stop only if still ACTIVE
  *
- * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 1:
+ * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 3:
  * seen in 3. a after 3: b succeeds. A notification is no end for a wait that is not interruptible.
  * models/park.pml and models/sched.pml model this. */
 #include "sched/wait.h"

@@ -1,8 +1,10 @@
 /* The codec as a filter, for comparison with another implementation of Cap'n Proto:
  *
- *   codec_tool decode Interface.method < message    prints one line "field value" per parameter;
- * bytes in hexadecimal codec_tool encode Interface.method VALUE...     writes the result message
- * with the values given in order */
+ *     codec_tool decode Interface.method < message
+ *     codec_tool encode Interface.method VALUE...
+ *
+ * The first prints a line "field value" for each parameter, bytes in hexadecimal. The second writes
+ * the result message with the values given in order. */
 #include "harness.h"
 
 #include <inttypes.h>
