@@ -179,6 +179,18 @@ static void complete_operation(struct capos_completion *completion, int64_t resu
 	completion->value = result < 0 ? 0 : (uint64_t)result;
 }
 
+static unsigned operation_arguments(uint32_t opcode)
+{
+	switch (opcode) {
+	case CAPOS_OPCODE_PARK:
+		return 3;
+	case CAPOS_OPCODE_UNPARK:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
 /* Operations without a method: the unused fields must be zero, so that they can mean something
  * later. */
 static void execute_operation(
@@ -186,9 +198,7 @@ static void execute_operation(
 {
 	struct process *process = thread_current()->process;
 	const uint64_t *args = submission->args;
-	unsigned used = submission->opcode == CAPOS_OPCODE_PARK ? 3
-		: submission->opcode == CAPOS_OPCODE_UNPARK     ? 2
-								: 0;
+	unsigned used = operation_arguments(submission->opcode);
 	if (submission->method || !all_zero(args, used, 6) ||
 		(submission->opcode == CAPOS_OPCODE_NOP && submission->cap)) {
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);

@@ -128,6 +128,14 @@ static void put_control(uint8_t byte)
 	}
 }
 
+/* How many bytes follow the first one of a character of several bytes. */
+static unsigned continuations_after(uint8_t first)
+{
+	if (first < 0xe0)
+		return 1;
+	return first < 0xf0 ? 2 : 3;
+}
+
 /* A character of several bytes that is cut short shows as one unknown character. */
 static void put_byte(uint8_t byte)
 {
@@ -146,7 +154,7 @@ static void put_byte(uint8_t byte)
 	} else if (byte < 0x80) {
 		put_character(byte);
 	} else if (byte >= 0xc2 && byte < 0xf5) {
-		screen.continuations = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+		screen.continuations = continuations_after(byte);
 		screen.code_point = byte & (0x3fu >> screen.continuations);
 	} else {
 		put_character(UNKNOWN);

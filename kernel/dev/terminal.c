@@ -114,16 +114,26 @@ static status_t send_text(const void *head, size_t head_size, const void *body, 
 	return STATUS_OK;
 }
 
+/* What a number follows: the exit record's code. */
+static const char *end_text(uint32_t kind)
+{
+	switch (kind) {
+	case CAPOS_EXIT_KIND_EXITED:
+		return "exited with status";
+	case CAPOS_EXIT_KIND_FAULTED:
+		return "was ended by a fault of kind";
+	case CAPOS_EXIT_KIND_KILLED:
+		return "was ended by a key or for lack of memory, kind";
+	default:
+		return "was refused, error";
+	}
+}
+
 static status_t send_end(const struct capos_exit_record *record)
 {
 	char text[256];
-	const char *how = record->kind == CAPOS_EXIT_KIND_EXITED ? "exited with status"
-		: record->kind == CAPOS_EXIT_KIND_FAULTED        ? "was ended by a fault of kind"
-		: record->kind == CAPOS_EXIT_KIND_KILLED
-		? "was ended by a key or for lack of memory, kind"
-		: "was refused, error";
-	int length = text_format(
-		text, sizeof text, "capos: program %u %s %d\n", record->program, how, record->code);
+	int length = text_format(text, sizeof text, "capos: program %u %s %d\n", record->program,
+		end_text(record->kind), record->code);
 	if (record->frames_before != record->frames_after ||
 		record->objects_before != record->objects_after)
 		length += text_format(text + length, sizeof text - (size_t)length,

@@ -126,6 +126,16 @@ status_t method_thread_handle_resume(struct call *call,
 	return status;
 }
 
+/* Why a call that needs a suspended thread fails; STATUS_OK: it is suspended. */
+static status_t suspended_status(const struct thread *thread)
+{
+	if (thread->ended)
+		return STATUS(NOT_FOUND);
+	if (!thread->suspend_count || !is_quiet(thread))
+		return STATUS(WRONG_STATE);
+	return STATUS_OK;
+}
+
 /* Takes the lock of a suspended thread that is off its CPU or at the suspension point. Its
  * registers can then be read, and no thread can resume it while the lock is held. The thread may
  * still be on its way there; that takes a moment and no locks. */
@@ -133,9 +143,7 @@ static status_t lock_suspended(struct thread *thread)
 {
 	for (;;) {
 		spin_lock(&thread->lock);
-		status_t status = thread->ended                       ? STATUS(NOT_FOUND)
-			: !thread->suspend_count || !is_quiet(thread) ? STATUS(WRONG_STATE)
-								      : STATUS_OK;
+		status_t status = suspended_status(thread);
 		if (status == STATUS_OK && (thread->stopped || sched_is_off_cpu(thread)))
 			return STATUS_OK;
 		spin_unlock(&thread->lock);
@@ -203,7 +211,7 @@ status_t method_thread_handle_set_affinity(struct call *call,
 	return STATUS_OK;
 }
 
-status_t thread_info_write(struct thread *thread, struct buffer_out *out)
+static uint32_t state_kind(const struct thread *thread)
 {
 	static const uint32_t kinds[] = {
 		[THREAD_BLOCKED] = CAPOS_THREAD_STATE_KIND_BLOCKED,
@@ -211,14 +219,19 @@ status_t thread_info_write(struct thread *thread, struct buffer_out *out)
 		[THREAD_RUNNING] = CAPOS_THREAD_STATE_KIND_RUNNING,
 		[THREAD_ENDED] = CAPOS_THREAD_STATE_KIND_ENDED,
 	};
+	if (thread->ended)
+		return CAPOS_THREAD_STATE_KIND_ENDED;
+	return thread->stopped ? CAPOS_THREAD_STATE_KIND_SUSPENDED : kinds[thread->state];
+}
+
+status_t thread_info_write(struct thread *thread, struct buffer_out *out)
+{
 	struct capos_thread_info info;
 	memset(&info, 0, sizeof info);
 	info.thread_id = thread->id;
 	info.cpu_time_ns = thread_cpu_time_ns(thread);
 	info.cpu = thread->cpu;
-	info.state = thread->ended ? CAPOS_THREAD_STATE_KIND_ENDED
-		: thread->stopped  ? CAPOS_THREAD_STATE_KIND_SUSPENDED
-				   : kinds[thread->state];
+	info.state = state_kind(thread);
 	info.affinity = thread->affinity;
 	memcpy(info.name, thread->name, sizeof info.name);
 	return buffer_write(out, &info, sizeof info);

@@ -162,7 +162,7 @@ static void end_faulted(struct thread *thread, const struct trap_frame *frame, u
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address)
 {
 	struct thread *thread = thread_current();
-	bool wanted = thread->notify_handler && !(thread->notify_mask & 1ul << kind);
+	bool wanted = thread->notify_handler && !(thread->notify_mask & notify_bit(kind));
 	if (!wanted || !deliver(thread, frame, kind, code, address, 0))
 		end_faulted(thread, frame, kind, code, address);
 }
@@ -174,7 +174,7 @@ static void deliver_pending(struct thread *thread, struct trap_frame *frame)
 	if (!due || !thread->notify_handler)
 		return;
 	uint32_t kind = (uint32_t)__builtin_ctzl(due);
-	__atomic_and_fetch(&thread->notify_pending, ~(1ul << kind), __ATOMIC_SEQ_CST);
+	__atomic_and_fetch(&thread->notify_pending, ~notify_bit(kind), __ATOMIC_SEQ_CST);
 	uint64_t value = kind >= 32 ? thread->notify_value[kind - 32] : 0;
 	if (!deliver(thread, frame, kind, 0, 0, value))
 		end_faulted(thread, frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING,

@@ -111,7 +111,7 @@ static struct thread *notification_target_locked(struct process *process, uint32
 		struct thread *thread = container_of(node, struct thread, process_node);
 		if (!__atomic_load_n(&thread->notify_handler, __ATOMIC_RELAXED))
 			continue;
-		if (__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) >> kind & 1)
+		if (__atomic_load_n(&thread->notify_mask, __ATOMIC_RELAXED) & notify_bit(kind))
 			masked = masked ? masked : thread;
 		else if (is_out_of_reach(thread))
 			busy = busy ? busy : thread;
@@ -132,7 +132,8 @@ static void pass_on_notifications_locked(struct process *process, const struct t
 
 	assert_held(&process->lock);
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) >> kinds[i] & 1))
+		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) &
+			    notify_bit(kinds[i])))
 			continue;
 		struct thread *target = notification_target_locked(process, kinds[i]);
 		if (target)

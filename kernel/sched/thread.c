@@ -12,7 +12,8 @@ void thread_notify(struct thread *thread, uint32_t kind, uint64_t value)
 		__atomic_store_n(&thread->notify_value[kind - 32], value, __ATOMIC_RELAXED);
 	/* Already pending: the thread that made it so has told the receiver, or is about to. So a
 	 * storm of notifications costs the receiver one interruption for each that it handles. */
-	if (__atomic_fetch_or(&thread->notify_pending, 1ul << kind, __ATOMIC_SEQ_CST) & 1ul << kind)
+	uint64_t bit = notify_bit(kind);
+	if (__atomic_fetch_or(&thread->notify_pending, bit, __ATOMIC_SEQ_CST) & bit)
 		return;
 	/* Masked, or without a handler: the thread checks itself when it changes that, after its
 	 * change, as this check comes after the change here. */

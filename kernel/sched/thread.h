@@ -48,6 +48,12 @@ enum exit_work {
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
 #define NOTIFY_MASK_ALL (UINT64_MAX >> 1)
 
+/* A kind's bit in a mask. */
+static inline uint64_t notify_bit(uint32_t kind)
+{
+	return 1ul << kind;
+}
+
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
 
 struct thread {
