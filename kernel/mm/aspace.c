@@ -113,6 +113,7 @@ bool aspace_leaving(const struct aspace *space, uint64_t address)
 static status_t change_begin(
 	struct change *change, struct aspace *space, uint64_t start, uint64_t end, bool removal)
 {
+	assert_none_held();
 	change->space = space;
 	change->start = start;
 	change->end = end;

@@ -3,7 +3,7 @@
 #include "object/boot_image.h"
 
 #include "call/call.h"
-#include "core/lock.h"
+#include "core/log.h"
 #include "kernel/methods.h"
 #include "mm/aspace.h"
 #include "proc/boot_image.h"
@@ -39,19 +39,32 @@ status_t method_boot_image_read_manifest(struct call *call,
 		&out->data, image->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
 }
 
+/* Another thread may map the image at the same time, because no lock is kept over the steps of a
+ * mapping; the first mapping counts. It is pinned, so that the address stays valid for the threads
+ * that have got it. */
+static status_t map_image(struct process *process)
+{
+	uint64_t size = (image->size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1), address, none = 0;
+	status_t status = aspace_map_frames(process->space, 0, false, virt_to_phys(image->bytes),
+		size, CAPOS_PROT_READ, true, &address);
+	if (status != STATUS_OK)
+		return status;
+	if (__atomic_compare_exchange_n(&process->boot_address, &none, address, false,
+		    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return STATUS_OK;
+	status = aspace_unmap_kernel(process->space, address, size);
+	VERIFY(status == STATUS_OK);
+	return STATUS_OK;
+}
+
 status_t method_boot_image_map(struct call *call, const struct boot_image_map_params *in,
 	struct boot_image_map_results *out)
 {
 	(void)in;
 	struct process *process = call->process;
-	uint64_t size = (image->size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 	status_t status = STATUS_OK;
-	/* Pinned, so that the address stays valid for the threads that have got it. */
-	spin_lock(&process->lock);
-	if (!process->boot_address)
-		status = aspace_map_frames(process->space, 0, false, virt_to_phys(image->bytes),
-			size, CAPOS_PROT_READ, true, &process->boot_address);
-	out->addr = process->boot_address;
-	spin_unlock(&process->lock);
-	return status;
+	if (!__atomic_load_n(&process->boot_address, __ATOMIC_SEQ_CST))
+		status = map_image(process);
+	out->addr = __atomic_load_n(&process->boot_address, __ATOMIC_SEQ_CST);
+	return out->addr ? STATUS_OK : status;
 }

@@ -44,11 +44,11 @@ struct process {
 	int32_t exit_code;
 	bool ended; /* last thread gone, capabilities dropped */
 	struct wait_queue exit_waiters;
-	uint64_t boot_address; /* where the boot image is mapped; 0: not yet */
 
 	struct list_node reap_node; /* guarded by the reaper's lock */
 
 	/* Atomic. */
+	uint64_t boot_address;         /* where the boot image is mapped; 0: not yet */
 	struct shared_profile profile; /* of its threads */
 	uint64_t cpu_time_ns;          /* of ended threads */
 	uint64_t peak_committed;       /* pages; set when it has ended */
