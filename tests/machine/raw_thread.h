@@ -58,6 +58,19 @@ __attribute__((unused)) static int64_t raw_join(capos_cap_t handle)
 	return code;
 }
 
+/* A new thread begins late where the CPU has other work. */
+__attribute__((unused)) static void raw_wait_blocked(
+	capos_cap_t handle, struct capos_thread_info *info)
+{
+	for (int i = 0; i < 10000; i++) {
+		CHECK_EQUAL(capos_thread_handle_info(handle, info, sizeof *info), sizeof *info);
+		if (info->state == CAPOS_THREAD_STATE_KIND_BLOCKED)
+			return;
+		capos_sleep_ns(MS_NS / 10);
+	}
+	CHECK(!"the thread never waited");
+}
+
 /* Ends the waits of raw_park threads on the word, those that have not begun to wait included. */
 __attribute__((unused)) static void raw_wake(uint32_t *word)
 {

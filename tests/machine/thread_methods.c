@@ -351,14 +351,7 @@ static void info_tells(void)
 		sizeof info);
 	uint32_t word = 0;
 	capos_cap_t handle = raw_spawn(raw_park, (uint64_t)&word, 0);
-	for (int i = 0; i < 1000; i++) {
-		CHECK_EQUAL(capos_thread_handle_info(handle, &of_handle, sizeof of_handle),
-			sizeof of_handle);
-		if (of_handle.state == CAPOS_THREAD_STATE_KIND_BLOCKED)
-			break;
-		capos_sleep_ns(MS_NS / 10);
-	}
-	CHECK_EQUAL(of_handle.state, CAPOS_THREAD_STATE_KIND_BLOCKED);
+	raw_wait_blocked(handle, &of_handle);
 	CHECK_FAILS(THREAD_HANDLE_INFO, BAD_ADDRESS,
 		capos_thread_handle_info(handle, (void *)KERNEL_HALF, sizeof info));
 	raw_wake(&word);

@@ -130,7 +130,7 @@ static void blocked_threads_are_suspended(void)
 	struct capos_thread_info info;
 	int64_t code;
 	capos_cap_t handle = raw_spawn(raw_park, (uint64_t)&word, 0);
-	capos_sleep_ns(2 * MS_NS);
+	raw_wait_blocked(handle, &info);
 	OK(capos_thread_handle_suspend(handle));
 	struct capos_thread_state state;
 	CHECK_EQUAL(capos_thread_handle_read_state(handle, &state, sizeof state), sizeof state);
