@@ -107,6 +107,7 @@ static bool is_bulk(uint32_t type)
 status_t channel_send(
 	uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
+	assert_none_held();
 	if (!present)
 		return terminal_message(type, head, head_size, body, body_size);
 	struct message_header header = { .type = (uint8_t)type,
@@ -151,6 +152,7 @@ static void pump_locked(void)
 
 static void deliver_keys(uint64_t keys)
 {
+	assert_none_held();
 	for (uint32_t kind = 0; key_handler && keys >> kind; kind++)
 		if (keys >> kind & 1)
 			key_handler(kind);
@@ -223,6 +225,7 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 void channel_read_done(const void *buffer, size_t size, bool delivered)
 {
 	uint32_t grant = 0;
+	assert_none_held();
 	if (!size)
 		return;
 	spin_lock(&input_lock);

@@ -19,7 +19,8 @@ struct virtio_device;
 /* Boot, once. console: the machine's virtio console, or NULL. */
 void channel_init(const char *command_line, struct virtio_device *console);
 /* Boot, once. Sets the handler of the console keys (NotificationKind) that the host sends; earlier
- * keys are lost. The handler runs in the interrupt or in a reader's thread, with no lock held. */
+ * keys are lost. The handler runs in the interrupt or in a reader's thread, and may take any lock.
+ */
 void channel_on_key(void (*handler)(uint32_t kind));
 /* One message of the concatenation of two pieces (either may be empty, together at most
  * CHANNEL_MESSAGE_MAX); kernel memory. A thread with no lock held, which is blocked while the
@@ -28,9 +29,9 @@ void channel_on_key(void (*handler)(uint32_t kind));
 status_t channel_send(uint32_t type, const void *head, size_t head_size, const void *body,
 	size_t body_size) MUST_CHECK;
 #define CHANNEL_MESSAGE_MAX (80u << 10)
-/* Formatted text message (log, stats); at most 255 bytes, longer text is cut. */
+/* Formatted text message (log, stats); at most 255 bytes, longer text is cut. A thread. */
 void channel_printf(uint32_t type, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Whether there is a host that takes messages. */
+/* Whether there is a host that takes messages. Any context. */
 bool channel_present(void);
 /* Before power-off, in a thread: returns when everything sent has left the machine, or the device
  * has taken nothing for a while. */
@@ -41,8 +42,8 @@ void channel_drain(void);
 void channel_preset_input(const void *messages, size_t size);
 /* Interrupt: moves received bytes into the input buffer, handles keys and grants, sends on. */
 void channel_interrupt(void);
-/* Reads input for Console.read: up to size bytes; 0 at end of file; blocks, interruptible. What was
- * read is to be answered for by channel_read_done. */
+/* Reads input for Console.read: up to size bytes; 0 at end of file; a thread, which may block;
+ * interruptible. What was read is to be answered for by channel_read_done. */
 status_t channel_read(void *buffer, size_t size, size_t *got) MUST_CHECK;
 /* Whether the bytes have been delivered; if not, they are in front again. A thread with no lock
  * held. */

@@ -1,5 +1,6 @@
 /* The kernel's random generator. It is a device, because the processor and the entropy device feed
- * it. Its users are the loader and the EntropySource capability. */
+ * it. Its users are the loader and the EntropySource capability. Any context that may take an
+ * OBJECT lock, after entropy_init. */
 #ifndef CAPOS_DEV_ENTROPY_H
 #define CAPOS_DEV_ENTROPY_H
 

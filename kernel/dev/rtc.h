@@ -1,5 +1,5 @@
-/* The battery-backed clock of a PC (MC146818 and successors): read once at boot, for the wall
- * clock. */
+/* The battery-backed clock of a PC (MC146818 and successors): read once, for the wall clock. Boot.
+ */
 #ifndef CAPOS_DEV_RTC_H
 #define CAPOS_DEV_RTC_H
 

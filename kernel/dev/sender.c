@@ -228,6 +228,7 @@ status_t sender_send(const struct sender_piece *pieces, unsigned count, bool bul
 {
 	struct request request = { .pieces = pieces, .count = count, .bulk = bulk };
 	status_t status = STATUS_OK;
+	assert_none_held();
 	for (unsigned i = 0; i < count; i++)
 		request.size += pieces[i].size;
 	ASSERT(request.size <= SENDER_BYTES_MAX);

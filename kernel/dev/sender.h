@@ -32,9 +32,9 @@ status_t sender_send(const struct sender_piece *pieces, unsigned count, bool bul
 /* Any context in which the CHANNEL lock may be taken; does not block, but stays until there is
  * room. For a line of the log. */
 void sender_send_now(const void *bytes, size_t size);
-/* The host takes so many bytes of bulk output more. */
+/* The host takes so many bytes of bulk output more. Any context that may take the WAIT lock. */
 void sender_grant(uint32_t bytes);
-/* The transport's interrupt. */
+/* The transport's interrupt, or a thread. */
 void sender_interrupt(void);
 /* Before power-off, in a thread: returns when everything has left the machine, or the device has
  * taken nothing for a while. */

@@ -14,7 +14,8 @@ void uart_log_write(const char *text, size_t size);
 
 /* Boot, in a thread, once: the handler is called in COM1's interrupt. False: none arrives. */
 bool uart_log_interrupts(void (*handler)(void));
-/* Interrupts when something has been typed. */
+/* Any context that may take the TERMINAL lock, from here on. Interrupts when something has been
+ * typed. */
 void uart_log_listen(void);
 /* Whether to interrupt when the port can send. */
 void uart_log_notify(bool wanted);

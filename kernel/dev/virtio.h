@@ -1,6 +1,7 @@
 /* virtio devices (virtio 1.2) and split virtqueues (section 2.7). They offer only what a console
  * and an entropy source need: one page for a queue, buffers at fixed kernel addresses, no indirect
- * descriptors. A transport reaches the registers: virtio_mmio.c, virtio_pci.c. */
+ * descriptors. A transport reaches the registers: virtio_mmio.c, virtio_pci.c. Devices are set up
+ * at boot; a queue is used in any context, by one caller at a time. */
 #ifndef CAPOS_DEV_VIRTIO_H
 #define CAPOS_DEV_VIRTIO_H
 

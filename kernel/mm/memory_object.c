@@ -67,6 +67,7 @@ static bool make_chunks(struct memory_object *object)
 static void memory_object_destroy(struct object *header)
 {
 	struct memory_object *object = memory_object_from(header);
+	assert_none_held();
 	uint64_t returned = free_chunks(object);
 
 	VERIFY(returned == object->resident_pages);

@@ -239,6 +239,7 @@ bool park_drain(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct park_queue *queue = &space->parked;
 	uint32_t ended = 0;
+	assert_held(&space->lock);
 	spin_lock(&queue->lock);
 	bool more = end_waits(queue, &start, end - 1, UINT64_MAX, WAIT_DRAINED, UINT32_MAX, &ended);
 	spin_unlock(&queue->lock);

@@ -98,6 +98,7 @@ enum wait_state wait_on(
 status_t wait_queue_wait(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
+	assert_held(lock);
 	switch (wait_on(queue, lock, deadline_ns, interruptible)) {
 	case WAIT_TIMED_OUT:
 		return STATUS(TIMED_OUT);
