@@ -1,4 +1,5 @@
-/* The CPU and the thread that run this code, and what the architecture keeps of each CPU. */
+/* The CPU and the thread that run this code, and what the architecture keeps of each CPU. Any
+ * context. */
 #ifndef CAPOS_ARCH_CURRENT_H
 #define CAPOS_ARCH_CURRENT_H
 

@@ -12,7 +12,7 @@
  *
  * The decoder fails before the method runs: for malformed messages, integers too wide for their
  * type, unreadable argument arrays, and result buffers that cannot hold the result. So a handler
- * need not check these. */
+ * need not check these. Pure, but for the arrays in user memory (mm/user.h). */
 #ifndef CALL_DECODE_H
 #define CALL_DECODE_H
 

@@ -1,5 +1,6 @@
 /* Tracing of capability calls: one text line for each (kernel parameter `trace`), and counts for
- * each method (`stats`). When off, it costs one predicted branch a call. */
+ * each method (`stats`). When off, it costs one predicted branch a call. A thread,
+ * because sending a line may block. */
 #ifndef CAPOS_CALL_TRACE_H
 #define CAPOS_CALL_TRACE_H
 

@@ -15,7 +15,8 @@
  *
  * So the common lookup needs no lock: an object that lives as long as the kernel needs no
  * reference, and the word alone gives it. For a counted object the lock is taken, because the last
- * reference could be dropped between the load and the retain. */
+ * reference could be dropped between the load and the retain. Any context that may take the
+ * CAP_TABLE lock, unless said otherwise. */
 #ifndef CAPOS_CAP_TABLE_H
 #define CAPOS_CAP_TABLE_H
 
@@ -50,7 +51,7 @@ struct cap_table {
 
 /* payer: charged for what the table needs as it grows; it must last until cap_table_destroy. */
 void cap_table_init(struct cap_table *table, struct ledger *payer);
-/* Drops every capability. The table must not be in use any more. */
+/* Drops every capability. The table must not be in use any more. A thread. */
 void cap_table_destroy(struct cap_table *table);
 
 /* Sets a slot aside, so that a method which returns a capability cannot fail later for lack of one.
@@ -63,7 +64,8 @@ void cap_table_abandon(struct cap_table *table, cap_id_t cap);
 
 /* reserve and commit in one step. On failure the reference stays with the caller. */
 status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap) MUST_CHECK;
-/* Drops the capability; false when the id names nothing. May run the object's destroy hook. */
+/* Drops the capability; false when the id names nothing. A thread, because it may run the object's
+ * destroy hook. */
 bool cap_table_release(struct cap_table *table, cap_id_t cap) MUST_CHECK;
 /* Slot words; for the functions below and table.c. */
 enum cap_slot_kind {

@@ -1,6 +1,6 @@
 /* Address checks of the debug kernel: every load and store that the compiler emits is looked up in
  * a shadow of memory, one byte for eight. An access to memory that has no owner is a panic. See
- * kasan.c. Other kernels have no such cost. */
+ * kasan.c. Other kernels have no such cost. Any context. */
 #ifndef CAPOS_CORE_KASAN_H
 #define CAPOS_CORE_KASAN_H
 

@@ -1,5 +1,5 @@
 /* Intrusive doubly linked list, which needs no memory of its own. A node not on a list points at
- * itself, so list_linked() is a test and list_remove() of an unlinked node is harmless. */
+ * itself, so list_linked() is a test and list_remove() of an unlinked node is harmless. Pure. */
 #ifndef CAPOS_CORE_LIST_H
 #define CAPOS_CORE_LIST_H
 

@@ -75,8 +75,8 @@ void spin_lock_slow(struct spinlock *lock);
 #ifdef CAPOS_DEBUG
 void lock_check_acquire(struct spinlock *lock);
 void lock_check_release(struct spinlock *lock);
-/* This CPU holds the lock; it holds none; it holds none that ranks as high as the given rank. A CPU
- * that reports a panic passes all three. */
+/* Stop the machine unless this CPU has the lock, has none at all, or has none that forbids to take
+ * one of the rank. A CPU that reports a panic passes. */
 void assert_held(const struct spinlock *lock);
 void assert_none_held(void);
 void assert_may_take(enum lock_rank rank);

@@ -9,17 +9,17 @@
 
 /* One line of the log; a newline is not added. Any context. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Boot, once: sets the function that takes the lines; lines before that are lost. It is called with
- * the log's lock held, or after a panic began. */
+/* Boot, once: sets the function that takes the lines; lines before that are lost. One CPU at a time
+ * calls it, after a panic began the one that reports it. */
 void log_set_output(void (*output)(const char *text, size_t size));
 
-/* Formats into buffer, always terminated; returns the length it would have had. */
+/* Pure. Formats into buffer, always terminated; returns the length it would have had. */
 int text_format(char *buffer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int text_vformat(char *buffer, size_t size, const char *format, va_list arguments);
 
-/* Stops the machine after printing reason, registers, thread, CPU and a symbolised trace. Provided
- * by debug/panic.c. */
+/* Any context. Stops the machine after printing reason, registers, thread, CPU and a symbolised
+ * trace. Provided by debug/panic.c. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The value that the compiler puts between a function's buffers and its return address; chosen at

@@ -1,7 +1,8 @@
 /* The header every kernel object begins with. Capability slots and kernel structures hold
  * references. Dropping the last one runs the type's destroy hook. Objects that live as long as the
  * kernel (markers such as ParkSpace) are statically allocated with OBJECT_STATIC and never reach
- * zero. models/captable.pml models references. */
+ * zero. models/captable.pml models references. Any context, except that the last reference is
+ * dropped by a thread, because a destroy hook may take long and any lock. */
 #ifndef CAPOS_CORE_OBJECT_H
 #define CAPOS_CORE_OBJECT_H
 

@@ -1,6 +1,6 @@
 /* The parts of a panic, for callers with a report of their own: exceptions in the kernel and the
  * checks of the debug kernel. panic() itself is in core/log.h. debug/panic.c provides all of it,
- * because a report names threads and processes, which core does not know. */
+ * because a report names threads and processes, which core does not know. Any context. */
 #ifndef CAPOS_CORE_PANIC_H
 #define CAPOS_CORE_PANIC_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Stops the other CPUs. Returns on the first CPU that panics, and on no other. rip is the place of
- * this CPU, for the report of the first. Any context. */
+ * this CPU, for the report of the first. */
 void panic_begin(uint64_t rip);
 /* After the caller's own report: prints what every CPU ran, then ends the machine. */
 _Noreturn void panic_end(void);

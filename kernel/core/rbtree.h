@@ -5,7 +5,7 @@
  * rbtree_first() is one load, and taking the first of a queue costs no descent.
  *
  * Lookups and insertion are inline, so that the comparison is inlined too. Rebalancing is out of
- * line. Equal nodes keep the order of insertion. */
+ * line. Equal nodes keep the order of insertion. Pure. */
 #ifndef CAPOS_CORE_RBTREE_H
 #define CAPOS_CORE_RBTREE_H
 

@@ -1,4 +1,5 @@
-/* The memory and string functions the compiler and the kernel need. Same contracts as in ISO C. */
+/* The memory and string functions the compiler and the kernel need. Same contracts as in ISO C.
+ * Pure. */
 #ifndef CAPOS_CORE_STRING_H
 #define CAPOS_CORE_STRING_H
 

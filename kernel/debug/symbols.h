@@ -1,4 +1,4 @@
-/* The kernel's own symbol table, made by the second link pass. */
+/* The kernel's own symbol table, made by the second link pass. Any context. */
 #ifndef CAPOS_DEBUG_SYMBOLS_H
 #define CAPOS_DEBUG_SYMBOLS_H
 

@@ -1,7 +1,7 @@
 /* What carries the host channel's bytes: a virtio console or a serial port. The channel calls the
  * functions of each half under that half's lock, and none of them waits. The transport calls
  * channel_interrupt() when there is something to receive and, where it was asked to, when it has
- * sent something. */
+ * sent something. Any context. */
 #ifndef CAPOS_DEV_TRANSPORT_H
 #define CAPOS_DEV_TRANSPORT_H
 

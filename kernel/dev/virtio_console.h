@@ -7,7 +7,7 @@
 #include "dev/transport.h"
 #include "dev/virtio.h"
 
-/* Takes over the device. False when it cannot be used. */
+/* Boot, once. Takes over the device. False when it cannot be used. */
 bool virtio_console_init(struct virtio_device *device, struct transport *transport) MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* Making a process out of a program of the boot image. */
+/* Making a process out of a program of the boot image. A thread. */
 #ifndef CAPOS_INIT_LOADER_H
 #define CAPOS_INIT_LOADER_H
 

@@ -9,7 +9,7 @@
  * Called in a kernel thread. command_line stays in memory. */
 _Noreturn void run_programs(const void *image, size_t size, const char *command_line);
 
-/* Ends the machine when all output has left it. */
+/* A thread. Ends the machine when all output has left it. */
 _Noreturn void power_off(void);
 
 #endif

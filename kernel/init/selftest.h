@@ -1,4 +1,5 @@
 /* Deliberate mistakes, to see that the debug kernel notices them. Other kernels do not have them.
+ * Boot.
  */
 #ifndef CAPOS_INIT_SELFTEST_H
 #define CAPOS_INIT_SELFTEST_H

@@ -7,7 +7,9 @@
  *
  * Committed pages get their frames at first touch, up to 64 KiB around it at once, or 2 MiB where a
  * whole aligned block is committed. After a commit nothing can fail for lack of memory, because
- * tables are made or reserved along with it. Demand-zero pages are charged and given one by one. */
+ * tables are made or reserved along with it. Demand-zero pages are charged and given one by one.
+ *
+ * A thread, unless said otherwise, because long changes let other threads run. */
 #ifndef CAPOS_MM_ASPACE_H
 #define CAPOS_MM_ASPACE_H
 
@@ -65,7 +67,7 @@ enum fault_outcome {
 struct aspace *aspace_create(uint64_t committed_limit) MUST_CHECK;
 void aspace_destroy(struct aspace *space);
 
-/* A user address faulted (any context that holds no lock of rank ASPACE or above). */
+/* A user address faulted. The thread holds no lock of rank ASPACE or above. */
 enum fault_outcome aspace_fault(struct aspace *space, vaddr_t address, enum fault_access access);
 
 /* The VirtualMemory methods, with the semantics of abi/schema/memory.capnp. */
@@ -103,15 +105,17 @@ status_t aspace_unmap_object(struct aspace *space, struct memory_object *object,
 status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
 	uint64_t size, uint32_t prot) MUST_CHECK;
 
-/* Writes into a space that need not be current, and faults pages in regardless of write protection
- * (program loading). Committed and demand-zero pages only (else BAD_ADDRESS). */
+/* Any context that may take the ASPACE lock. Writes into a space that need not be current, and
+ * faults pages in regardless of write protection (program loading). Committed and demand-zero pages
+ * only (else BAD_ADDRESS). */
 status_t aspace_write(
 	struct aspace *space, struct user_ptr to, const void *from, uint64_t size) MUST_CHECK;
 /* The same with zero bytes. */
 status_t aspace_write_zero(struct aspace *space, struct user_ptr to, uint64_t size) MUST_CHECK;
 
 /* For shared park keys: the object and byte offset under an address. Takes a reference to the
- * object for the caller; false if it is not in a memory object's mapping. */
+ * object for the caller; false if it is not in a memory object's mapping. Any context that may take
+ * the ASPACE lock. */
 bool aspace_lookup_object(struct aspace *space, struct user_ptr word, struct memory_object **object,
 	uint64_t *offset);
 

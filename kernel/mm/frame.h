@@ -2,7 +2,7 @@
  *
  * A reserved frame belongs to a page that has none yet: commit reserves, and later faults take the
  * frames one by one. Free frames >= reserved frames, always; an allocation of anything else fails
- * when it would break that.
+ * when it would break that. Any context that may take the FRAMES lock.
  *
  * Each allocation names its payer, so that none is charged to no one by mistake: the ledger of the
  * process for which the kernel needs the frames, or one of the two words below. The same payer is

@@ -2,7 +2,7 @@
  * 4 MiB). Memory comes zeroed. Free takes no size. Slabs without an object go back to the frame
  * allocator, except one in each class, which saves callers that allocate and free in turn the way
  * there. kmem_trim() gives those back too. Frame counts are then exactly what they were, and every
- * test compares them.
+ * test compares them. Any context that may take the KMEM lock.
  *
  * A payer has slabs of its own (struct kmem_pool), which are charged in whole frames. So it pays
  * for what its objects keep from others, however few of them are left in a slab.

@@ -1,8 +1,8 @@
 /* The ledger of a process: what it is charged, and its limit. Charged are the pages it commits, and
  * the frames that the kernel needs because of it: page tables, slabs of records, buffers. It is an
  * object of its own because a memory object charges its creator for its whole life, which may be
- * longer than the creator's. The last user frees it. All operations are atomic; the machine's own
- * count, of reserved frames, is in mm/frame.h.
+ * longer than the creator's. The last user frees it. All operations are atomic, in any context. The
+ * machine's own count, of reserved frames, is in mm/frame.h.
  *
  * frame_alloc and kmem_alloc charge kernel memory, with the ledger as their payer. Callers charge
  * themselves what they take together with committed pages, and threads, and allocate PREPAID. */

@@ -45,13 +45,13 @@ static inline struct memory_object *memory_object_from(struct object *object)
 	return (struct memory_object *)object;
 }
 
-/* One reference. The caller must set its interface before it gives out a capability, because mm
- * knows no interfaces. */
+/* A thread. One reference. The caller must set its interface before it gives out a capability,
+ * because mm knows no interfaces. */
 status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
 /* The frame of a page, which gets one now if it had none. Cannot fail, because the frame is
- * reserved. */
+ * reserved. Any context that may take the MEMORY_OBJECT lock. */
 paddr_t memory_object_frame(struct memory_object *object, uint64_t page);
 
 #endif

@@ -1,5 +1,5 @@
 /* Waiting on a word of memory: the only way to wait on memory. See park.c for the protocol and
- * models/park.pml for its model. */
+ * models/park.pml for its model. The first two are for a thread. */
 #ifndef CAPOS_MM_PARK_H
 #define CAPOS_MM_PARK_H
 
@@ -16,7 +16,7 @@ int64_t park_wait(bool shared, struct user_ptr word, uint32_t expected, uint64_t
 /* Returns the number of threads woken, or an error. */
 int64_t park_wake(bool shared, struct user_ptr word, uint32_t count);
 /* Ends waits on private words of [start, end) with drained, and returns whether more are left.
- * Called after the mapping is gone and the TLBs are flushed. */
+ * Called after the mapping is gone and the TLBs are flushed, with the lock of the space. */
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end) MUST_CHECK;
 
 #endif

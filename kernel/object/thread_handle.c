@@ -137,7 +137,7 @@ static status_t suspended_status(const struct thread *thread)
 }
 
 /* Takes the lock of a suspended thread that is off its CPU or at the suspension point. Its
- * registers can then be read, and no thread can resume it while the lock is held. The thread may
+ * registers can then be read, and no thread can resume it until the caller is done. The thread may
  * still be on its way there; that takes a moment and no locks. */
 static status_t lock_suspended(struct thread *thread)
 {

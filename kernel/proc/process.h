@@ -1,5 +1,6 @@
 /* Processes: the owners of address space, capability table, ledgers and threads. A process ends
- * when its last thread has ended; process_exit makes all of them end. */
+ * when its last thread has ended; process_exit makes all of them end. Any context that may take the
+ * PROCESS lock, unless said otherwise. */
 #ifndef CAPOS_PROC_PROCESS_H
 #define CAPOS_PROC_PROCESS_H
 
@@ -56,8 +57,8 @@ struct process {
 	struct queued_threads queued[]; /* by CPU */
 };
 
-/* An empty process with an address space and no thread, for a program of the boot image. One
- * reference, the caller's; every thread holds another. */
+/* A thread. An empty process with an address space and no thread, for a program of the boot image.
+ * One reference, the caller's; every thread holds another. */
 status_t process_create(const char *name, uint32_t program, uint64_t committed_limit,
 	struct process **process) MUST_CHECK;
 
@@ -65,7 +66,7 @@ status_t process_create(const char *name, uint32_t program, uint64_t committed_l
  * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* Called by the reaper, in a kernel thread's context, when the last thread is gone: drops
+/* A kernel thread, the reaper, when the last thread is gone: drops
  * capabilities and address space, and wakes waiters. */
 void process_threads_gone(struct process *process);
 
@@ -75,12 +76,11 @@ status_t process_add_thread(struct process *process, struct thread *thread) MUST
 /* Returns true when it was the last one. */
 bool process_remove_thread(struct process *process, struct thread *thread);
 
-/* Delivers a console key's kind to the process as docs/abi.md says. Any context without a lock of
- * rank PROCESS or above. */
+/* Delivers a console key's kind to the process as docs/abi.md says. */
 void process_notify(struct process *process, uint32_t kind);
 
-/* Waits until the process has ended and all that it owned is given back. Not for threads of the
- * process itself. */
+/* A thread. Waits until the process has ended and all that it owned is given back. Not for threads
+ * of the process itself. */
 void process_wait(struct process *process);
 
 /* CPU time used by all its threads so far. */

@@ -6,7 +6,8 @@
 struct process;
 
 void reaper_init(void);
-/* The last thread of the process is gone. Takes over one reference to the process. */
+/* The last thread of the process is gone. Takes over one reference to the process. Any context that
+ * may take the WAIT lock. */
 void reaper_add(struct process *process);
 
 #endif

@@ -1,4 +1,5 @@
-/* Making and ending threads. sched/thread.h has the thread itself and the operations on it. */
+/* Making and ending threads: for a thread. sched/thread.h has the thread itself and the operations
+ * on it. */
 #ifndef CAPOS_PROC_THREAD_H
 #define CAPOS_PROC_THREAD_H
 

@@ -135,7 +135,7 @@ struct thread {
 };
 
 /* Marks a kind pending and makes the thread check: an IPI when it runs elsewhere, an interruption
- * of its wait when it blocks. */
+ * of its wait when it blocks. Any context that may take the RUN_QUEUE lock. */
 void thread_notify(struct thread *thread, uint32_t kind, uint64_t value);
 
 /* Whether a notification is pending that the thread would take now. models/notify.pml models it. */
@@ -148,10 +148,11 @@ static inline bool notify_due(const struct thread *thread)
 		__atomic_load_n(&thread->notify_handler, __ATOMIC_SEQ_CST);
 }
 
-/* Makes the thread end at its next return to user mode, soon. */
+/* Makes the thread end at its next return to user mode, soon. Any context that may take the THREAD
+ * lock. */
 void thread_kill(struct thread *thread);
 
-/* CPU time used so far. */
+/* CPU time used so far. Any context. */
 uint64_t thread_cpu_time_ns(struct thread *thread);
 
 #endif

@@ -41,7 +41,7 @@ status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64
 /* Wakes up to count threads in arrival order; returns how many. The guarding lock is held. */
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count);
 
-/* Sleeps until the deadline. */
+/* A thread. Sleeps until the deadline. */
 status_t thread_sleep_until(uint64_t deadline_ns, bool interruptible) MUST_CHECK;
 
 #endif

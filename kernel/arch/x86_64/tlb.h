@@ -7,8 +7,7 @@
 struct aspace;
 
 /* Returns when no CPU holds a translation of the space for [start, end). Callers change the page
- * tables first and may hold the ASPACE lock; frames are freed only afterwards. Above 32 pages the
- * whole space is flushed. */
+ * tables first, and frames are freed only afterwards. Above 32 pages the whole space is flushed. */
 void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end);
 
 /* Serves other CPUs' requests; called from the interrupt and from every loop that waits with

@@ -1,5 +1,5 @@
 /* Local and I/O interrupt controllers: the timer, interrupts between CPUs, device lines. Intel SDM
- * volume 3 chapter 11. */
+ * volume 3 chapter 11. Any context; what is of a CPU, on that CPU. */
 #ifndef CAPOS_MACHINE_PC_APIC_H
 #define CAPOS_MACHINE_PC_APIC_H
 

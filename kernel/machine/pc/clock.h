@@ -1,4 +1,4 @@
-/* The functions of the clock for the start of further CPUs. */
+/* The functions of the clock for the start of further CPUs. Boot. */
 #ifndef CAPOS_MACHINE_PC_CLOCK_H
 #define CAPOS_MACHINE_PC_CLOCK_H
 

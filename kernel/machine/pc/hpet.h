@@ -1,5 +1,5 @@
 /* The event timer's main counter: a clock shared by all CPUs, slow to read. IA-PC HPET
- * Specification 1.0a, 2.3. */
+ * Specification 1.0a, 2.3. Started at boot, read in any context. */
 #ifndef CAPOS_MACHINE_PC_HPET_H
 #define CAPOS_MACHINE_PC_HPET_H
 
