@@ -31,7 +31,7 @@ const waitForever :UInt64 = 0xffffffffffffffff;
 const messageBytesMax :UInt32 = 65536;       # parameters or results of one ring call
 
 struct CapException {
-  # What a refused ring call leaves in its result buffer.
+  # What a ring call that fails leaves in its result buffer.
   type @0 :Type;
   code @1 :UInt16;       # ErrorCode
   detail @2 :UInt64;     # the argument's position, the limit, or what was left; 0: nothing to add

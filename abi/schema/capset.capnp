@@ -10,7 +10,7 @@ const abiVersion :UInt16 = 2;
 
 struct ProgramMark $C.fixed(16) {
   # What an executable begins with, at its entry point. The kernel starts a program of its own
-  # version only, and the tools refuse another before they start a machine.
+  # version only, and the tools reject another before they start a machine.
   jump @0 :UInt16;               # programMarkJump
   name @1 :Data $C.length(6);    # "capOS", NUL
   version @2 :UInt32;            # abiVersion

@@ -17,7 +17,7 @@ enum TransportError {
 }
 
 enum ErrorCode {
-  # Why a method refused. In a register call RAX is -(ordinal + errorBase).
+  # Why a method fails. In a register call RAX is -(ordinal + errorBase).
   none @0;
 
   # The caller's mistake.

@@ -12,7 +12,7 @@ static inline void bytes_fill(void *to, uint8_t byte, size_t size);
 /* `to` is a multiple of 8. */
 static inline void words_fill(void *to, uint64_t word, size_t count);
 
-/* What was copied there is not read from its origin again: for copies of memory that somebody else
+/* What was copied there is not read from its origin again: for copies of memory that a program
  * may change, of which the compiler knows nothing. */
 static inline void copy_is_made(const void *copy)
 {

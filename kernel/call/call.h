@@ -31,7 +31,7 @@ struct call {
 	struct process *process; /* its process */
 	struct object *object;   /* what is called */
 	uint32_t cap;            /* the id it was called by */
-	uint64_t detail;         /* a refusal's datum for CapException; handlers may set it */
+	uint64_t detail;         /* for CapException of a call that fails; handlers may set it */
 	/* A handler that has taken what cannot be had again, and left it in the results, is told
 	 * whether a message with these results has reached the caller. */
 	void (*settle)(const void *bytes, size_t size, bool delivered);

@@ -4,7 +4,7 @@
  * words, of which the first is the root pointer. The reader works in place on a private copy of the
  * message and trusts nothing in it: every pointer is checked against the segment before anything
  * behind it is read. Only what a method's parameters can hold is understood: one struct with
- * integers, and byte lists. Far pointers and capabilities make a message malformed.
+ * integers, and byte lists. Far pointers and capabilities make a message malformed. Pure.
  *
  *     bits     0..1   2..31                         32..63
  *     struct   0      offset from the next word     32..47 data words, 48..63 pointers

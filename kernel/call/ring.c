@@ -296,12 +296,12 @@ int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 	struct capos_ring_header *ring = thread->ring;
 	uint32_t tail = __atomic_load_n(&ring->submission_tail, __ATOMIC_ACQUIRE);
 	uint32_t pending = tail - thread->submission_head;
-	bool refused = pending > CAPOS_RING_SUBMISSIONS ||
+	bool invalid = pending > CAPOS_RING_SUBMISSIONS ||
 		completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
 		(pending && thread->in_handler);
-	if (!refused && pending)
+	if (!invalid && pending)
 		execute_until(thread, tail);
 	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
-	return refused ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);
+	return invalid ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);
 }

@@ -69,7 +69,7 @@ static const char *describe(uint8_t state)
 	}
 }
 
-static _Noreturn void refuse(uintptr_t address, size_t size, bool write, const char *why)
+static _Noreturn void report(uintptr_t address, size_t size, bool write, const char *why)
 {
 	panic("KASAN: %s: %s of %zu bytes at %lx", why, write ? "write" : "read", size, address);
 }
@@ -87,7 +87,7 @@ static __attribute__((noinline)) void check(uintptr_t address, size_t size, bool
 		return;
 	uintptr_t last = address + size - 1;
 	if (address < CAPOS_USER_TOP)
-		refuse(address, size, write, "user memory without the functions for it");
+		report(address, size, write, "user memory without the functions for it");
 	const uint8_t *shadow = shadow_at(address);
 	if (!shadow)
 		return;
@@ -95,7 +95,7 @@ static __attribute__((noinline)) void check(uintptr_t address, size_t size, bool
 		granule++, shadow++) {
 		uintptr_t end = granule == last / GRANULE ? last : GRANULE - 1;
 		if (!is_open(*shadow, end))
-			refuse(address, size, write,
+			report(address, size, write,
 				describe(*shadow < GRANULE ? shadow[1] : *shadow));
 	}
 }

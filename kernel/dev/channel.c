@@ -4,7 +4,7 @@
  * and by readers: both pump what the input buffer has room for. The host is told how much that is
  * and sends no more, so that its keys and grants never wait behind input that has no reader; what a
  * host sends all the same stays in the device. Console keys are delivered after the input lock is
- * dropped, because whoever takes them has locks of its own. */
+ * dropped, because their handler takes locks of its own. */
 #include "dev/channel.h"
 
 #include <stdarg.h>

@@ -8,8 +8,8 @@
 #define GLYPH_WIDTH 8u
 #define COLUMNS_MAX 160u
 #define ROWS_MAX 64u
-#define SIDE_MAX 0x8000u       /* pixels */
-#define TEXT_ATTRIBUTE 0x0700u /* light grey on black */
+#define SIDE_PIXELS_MAX 0x8000u /* pixels */
+#define TEXT_ATTRIBUTE 0x0700u  /* light grey on black */
 #define TAB 8u
 #define UNKNOWN '?'
 #define ESCAPE 0x1b
@@ -31,7 +31,8 @@ static uint8_t glyphs[SCREEN_FONT_BYTES];
 
 struct memory_range screen_memory(const struct screen_info *info)
 {
-	if (info->kind == SCREEN_NONE || info->height > SIDE_MAX || info->pitch > SIDE_MAX * 4)
+	if (info->kind == SCREEN_NONE || info->height > SIDE_PIXELS_MAX ||
+		info->pitch > SIDE_PIXELS_MAX * 4)
 		return (struct memory_range){ 0, 0 };
 	return (struct memory_range){ info->address,
 		info->address + (uint64_t)info->pitch * info->height };
@@ -199,7 +200,7 @@ bool screen_init(const struct screen_info *info, const void *font, uint64_t reac
 {
 	struct memory_range memory = screen_memory(info);
 	screen.kind = SCREEN_NONE;
-	if (memory.start >= memory.end || memory.end > reach || info->width > SIDE_MAX)
+	if (memory.start >= memory.end || memory.end > reach || info->width > SIDE_PIXELS_MAX)
 		return false;
 	screen.memory = phys_to_virt(info->address);
 	screen.pitch = info->pitch;

@@ -4,7 +4,7 @@
  * put in, and in the device's interrupt. The interrupt is asked for only while something waits.
  *
  * A thread that has to wait does so under another lock, because waking needs the scheduler's locks.
- * It looks once more with that lock held, and whoever makes room takes it before waking; so no
+ * It looks once more with that lock held, and a CPU that makes room takes it before waking; so no
  * wake-up is lost. Bulk writers wait for their turn first, so that small messages cannot keep a
  * large one out for good. Others have no turn: what the host lacks from a bulk writer must not hold
  * back what it needs to go on. */
@@ -94,7 +94,7 @@ static void wake_waiters(void)
 	spin_unlock(&waiters_lock);
 }
 
-/* Somebody waits and has not waited in vain. */
+/* Whether there is room now for the thread that waits. */
 static bool awaited_locked(void)
 {
 	assert_held(&output_lock);
@@ -211,7 +211,7 @@ static status_t send_waiting(const struct request *request)
 	return status;
 }
 
-/* A polled device: whoever has put something in sees to it that everything gets out. */
+/* A polled device: the thread that has put something in sends until nothing is left. */
 static void drive(void)
 {
 	bool empty;

@@ -125,7 +125,7 @@ static const char *end_text(uint32_t kind)
 	case CAPOS_EXIT_KIND_KILLED:
 		return "was ended by a key or for lack of memory, kind";
 	default:
-		return "was refused, error";
+		return "was not started, error";
 	}
 }
 

@@ -47,7 +47,7 @@ struct parse {
 	const char *reason;
 };
 
-static status_t refuse(struct parse *parse, status_t status, const char *reason)
+static status_t reject(struct parse *parse, status_t status, const char *reason)
 {
 	parse->reason = reason;
 	return status;
@@ -61,32 +61,32 @@ static bool range_inside(uint64_t offset, uint64_t length, uint64_t size)
 static status_t check_header(struct parse *parse, struct elf_header *header)
 {
 	if (parse->size < sizeof *header)
-		return refuse(
+		return reject(
 			parse, STATUS(INVALID_ARGUMENT), "the file is shorter than an ELF header");
 	memcpy(header, parse->bytes, sizeof *header);
 	if (memcmp(header->ident, "\177ELF", 4) != 0)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "not an ELF file");
+		return reject(parse, STATUS(INVALID_ARGUMENT), "not an ELF file");
 	if (header->ident[4] != CLASS_64 || header->ident[5] != DATA_LITTLE ||
 		header->ident[6] != 1)
-		return refuse(
+		return reject(
 			parse, STATUS(INVALID_ARGUMENT), "not a 64-bit little-endian ELF file");
 	if (header->ident[7] != 0)
-		return refuse(parse, STATUS(INVALID_ARGUMENT),
+		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"built for another operating system (OSABI is not 0)");
 	if (header->machine != MACHINE_X86_64)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "not for x86-64");
+		return reject(parse, STATUS(INVALID_ARGUMENT), "not for x86-64");
 	if (header->type != TYPE_EXECUTABLE)
-		return refuse(parse, STATUS(INVALID_ARGUMENT),
+		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"not a static executable (type is not ET_EXEC)");
 	if (header->program_entry_size != sizeof(struct elf_program_header) ||
 		header->program_count == 0)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "no program headers");
+		return reject(parse, STATUS(INVALID_ARGUMENT), "no program headers");
 	if (header->program_count > ELF_HEADERS_MAX)
-		return refuse(parse, STATUS(LIMIT_REACHED), "too many program headers");
+		return reject(parse, STATUS(LIMIT_REACHED), "too many program headers");
 	if (!range_inside(header->program_offset,
 		    (uint64_t)header->program_count * sizeof(struct elf_program_header),
 		    parse->size))
-		return refuse(parse, STATUS(OUT_OF_RANGE), "program headers outside the file");
+		return reject(parse, STATUS(OUT_OF_RANGE), "program headers outside the file");
 	return STATUS_OK;
 }
 
@@ -114,24 +114,24 @@ static status_t add_segment(
 		return STATUS_OK;
 	if (header->file_size > header->memory_size ||
 		!range_inside(header->offset, header->file_size, parse->size))
-		return refuse(
+		return reject(
 			parse, STATUS(OUT_OF_RANGE), "a segment's bytes lie outside the file");
 	if (header->address < ELF_ADDRESS_MIN ||
 		!range_inside(header->address, header->memory_size, CAPOS_USER_TOP))
-		return refuse(parse, STATUS(OUT_OF_RANGE),
+		return reject(parse, STATUS(OUT_OF_RANGE),
 			"a segment lies outside the user address space");
 	if ((header->address ^ header->offset) & PAGE_MASK)
-		return refuse(parse, STATUS(INVALID_ARGUMENT),
+		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"a segment's address and file offset differ within the page");
 	if ((header->flags & FLAG_WRITE) && (header->flags & FLAG_EXECUTE))
-		return refuse(
+		return reject(
 			parse, STATUS(PROTECTION_DENIED), "a segment is writable and executable");
 	if (image->segment_count == ELF_SEGMENTS_MAX)
-		return refuse(parse, STATUS(LIMIT_REACHED), "too many loadable segments");
+		return reject(parse, STATUS(LIMIT_REACHED), "too many loadable segments");
 	if (image->segment_count &&
 		page_end(&image->segments[image->segment_count - 1]) >
 			(header->address & ~PAGE_MASK))
-		return refuse(parse, STATUS(OVERLAP),
+		return reject(parse, STATUS(OVERLAP),
 			"loadable segments overlap, share a page or are not in order");
 	image->segments[image->segment_count++] = (struct elf_segment){
 		.address = header->address,
@@ -147,18 +147,18 @@ static status_t add_tls(
 	struct parse *parse, const struct elf_program_header *header, struct elf_image *image)
 {
 	if (image->tls.memory_size)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "two TLS segments");
+		return reject(parse, STATUS(INVALID_ARGUMENT), "two TLS segments");
 	if (header->memory_size == 0)
 		return STATUS_OK;
 	uint64_t align = header->align ? header->align : 1;
 	if (align > ELF_TLS_ALIGN_MAX || (align & (align - 1)))
-		return refuse(parse, STATUS(INVALID_ARGUMENT),
+		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"TLS alignment is not a power of two up to a page");
 	if (header->file_size > header->memory_size ||
 		!range_inside(header->offset, header->file_size, parse->size))
-		return refuse(parse, STATUS(OUT_OF_RANGE), "the TLS image lies outside the file");
+		return reject(parse, STATUS(OUT_OF_RANGE), "the TLS image lies outside the file");
 	if (header->memory_size > CAPOS_USER_TOP / 2)
-		return refuse(parse, STATUS(OUT_OF_RANGE), "the TLS block is too large");
+		return reject(parse, STATUS(OUT_OF_RANGE), "the TLS block is too large");
 	image->tls = (struct elf_tls){
 		.address = header->address,
 		.offset = header->offset,
@@ -208,7 +208,7 @@ static status_t check_version(
 		memcmp(mark.name, "capOS", sizeof mark.name) == 0;
 	image->abi_version = marked ? mark.version : UNMARKED_VERSION;
 	if (image->abi_version != CAPOS_ABI_VERSION)
-		return refuse(
+		return reject(
 			parse, STATUS(WRONG_STATE), "built for another version of the interface");
 	return STATUS_OK;
 }
@@ -216,10 +216,10 @@ static status_t check_version(
 static status_t check_whole(struct parse *parse, struct elf_image *image)
 {
 	if (!image->segment_count)
-		return refuse(parse, STATUS(INVALID_ARGUMENT), "nothing to load");
+		return reject(parse, STATUS(INVALID_ARGUMENT), "nothing to load");
 	const struct elf_segment *text = segment_holding(image, image->entry, 1);
 	if (!text || !(text->prot & CAPOS_PROT_EXEC))
-		return refuse(parse, STATUS(OUT_OF_RANGE),
+		return reject(parse, STATUS(OUT_OF_RANGE),
 			"the entry point is not in an executable segment");
 	if (image->tls.memory_size) {
 		const struct elf_segment *holder =
@@ -228,7 +228,7 @@ static status_t check_whole(struct parse *parse, struct elf_image *image)
 			(!holder ||
 				holder->offset + (image->tls.address - holder->address) !=
 					image->tls.offset))
-			return refuse(parse, STATUS(OUT_OF_RANGE),
+			return reject(parse, STATUS(OUT_OF_RANGE),
 				"the TLS image is not part of a loaded segment");
 	}
 	return check_version(parse, image, text);
@@ -250,7 +250,7 @@ static status_t parse_image(struct parse *parse, struct elf_image *image)
 		else if (program.type == SEGMENT_TLS)
 			status = add_tls(parse, &program, image);
 		else if (program.type == SEGMENT_INTERPRETER)
-			status = refuse(parse, STATUS(INVALID_ARGUMENT),
+			status = reject(parse, STATUS(INVALID_ARGUMENT),
 				"dynamically linked (it names an interpreter)");
 	}
 	if (status != STATUS_OK)

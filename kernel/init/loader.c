@@ -71,7 +71,8 @@ static uint64_t page_up(uint64_t address)
 	return page_down(address + PAGE_SIZE - 1);
 }
 
-static status_t refuse(struct loading *loading, status_t status, const char *reason)
+/* Passes a step's status on. Where it is no success, the reason is the text. */
+static status_t explain(struct loading *loading, status_t status, const char *reason)
 {
 	if (status != STATUS_OK)
 		loading->reason = reason;
@@ -131,7 +132,7 @@ static status_t load_segment(struct loading *loading, const struct elf_segment *
 			shared - start, segment->prot, false, &address);
 	if (status == STATUS_OK && end > shared)
 		status = load_private(loading, segment, shared, end);
-	return refuse(loading, status, "no memory for the program's segments");
+	return explain(loading, status, "no memory for the program's segments");
 }
 
 static status_t load_tls(struct loading *loading)
@@ -153,7 +154,7 @@ static status_t load_tls(struct loading *loading)
 			status = aspace_write(loading->space, user_ptr(pointer - size),
 				loading->program->elf + tls->offset, tls->file_size);
 	}
-	return refuse(loading, status, "no memory for the TLS block");
+	return explain(loading, status, "no memory for the TLS block");
 }
 
 /* ---- stack ---- */
@@ -260,7 +261,7 @@ static status_t load_stack(struct loading *loading)
 			CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO);
 	if (status == STATUS_OK)
 		status = fill_stack(loading, base + STACK_GUARD_BYTES + STACK_BYTES);
-	return refuse(loading, status, "no memory for the stack and arguments");
+	return explain(loading, status, "no memory for the stack and arguments");
 }
 
 /* ---- capabilities ---- */
@@ -271,7 +272,7 @@ static status_t load_clock_page(struct loading *loading)
 		return STATUS_OK;
 	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE,
 		CAPOS_PROT_READ, true, &loading->clock_address);
-	return refuse(loading, status, "no memory for the clock page");
+	return explain(loading, status, "no memory for the clock page");
 }
 
 static status_t grant_capabilities(struct loading *loading, struct capos_cap_set_header *header)
@@ -299,7 +300,7 @@ static status_t load_capset(struct loading *loading)
 	struct process *process = loading->process;
 	process->capset_frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
 	if (!process->capset_frame)
-		return refuse(loading, STATUS(NO_MEMORY), "no memory for the CapSet page");
+		return explain(loading, STATUS(NO_MEMORY), "no memory for the CapSet page");
 	struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
 	const struct elf_tls *tls = &loading->image.tls;
 	*header = (struct capos_cap_set_header){
@@ -316,7 +317,7 @@ static status_t load_capset(struct loading *loading)
 	if (status == STATUS_OK)
 		status = aspace_map_frames(loading->space, 0, false, process->capset_frame,
 			PAGE_SIZE, CAPOS_PROT_READ, true, &loading->capset_address);
-	return refuse(loading, status, "no memory for the capabilities");
+	return explain(loading, status, "no memory for the capabilities");
 }
 
 /* The last step that can fail: from here on the process has a thread. */
@@ -326,7 +327,7 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 	status_t status =
 		thread_create(loading->process, loading->process->name, NULL, NULL, &thread);
 	if (status != STATUS_OK)
-		return refuse(loading, status, "no memory for the first thread");
+		return explain(loading, status, "no memory for the first thread");
 	struct capos_cap_set_header *header = phys_to_virt(loading->process->capset_frame);
 	header->ring_address = thread->ring_address;
 	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];

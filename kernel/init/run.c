@@ -84,8 +84,9 @@ static void refuse_program(struct capos_exit_record *record, status_t status, co
 {
 	record->kind = CAPOS_EXIT_KIND_NOT_STARTED;
 	record->code = STATUS_IS_ERROR(status) ? (int32_t)STATUS_ERROR_CODE(status) : 0;
-	channel_printf(CAPOS_HOST_MESSAGE_LOG, "program %u refused: %s\n", record->program, reason);
-	log_printf("capos: program %u refused: %s", record->program, reason);
+	channel_printf(
+		CAPOS_HOST_MESSAGE_LOG, "program %u not started: %s\n", record->program, reason);
+	log_printf("capos: program %u not started: %s", record->program, reason);
 }
 
 static void start_program(struct run *run)
@@ -181,8 +182,8 @@ _Noreturn void run_programs(const void *bytes, size_t size, const char *command_
 	if (status == STATUS(WRONG_STATE))
 		reason = version_reason(image.version);
 	if (status != STATUS_OK) {
-		log_printf("capos: boot image refused: %s", reason);
-		channel_printf(CAPOS_HOST_MESSAGE_LOG, "boot image refused: %s\n", reason);
+		log_printf("capos: boot image rejected: %s", reason);
+		channel_printf(CAPOS_HOST_MESSAGE_LOG, "boot image rejected: %s\n", reason);
 		power_off();
 	}
 	boot_image_set(&image);

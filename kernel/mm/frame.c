@@ -7,9 +7,9 @@
  *     HEAD_FREE | order  head of a free block, on free_lists[order]
  *     HEAD_USED | order  head of an allocated block
  *
- * The table covers the RAM's span rounded out to whole maximal blocks, so that a block's buddy
- * always has an entry; entries of holes stay 0 and never merge. A wrong free (twice, wrong order,
- * not a head) finds a wrong byte and stops the machine at once.
+ * The table covers all from the lowest to the highest RAM, rounded out to whole maximal blocks, so
+ * that a block's buddy always has an entry; entries of holes stay 0 and never merge. A wrong free
+ * (twice, wrong order, not a head) finds a wrong byte and stops the machine at once.
  *
  * Debug kernels fill free memory with a pattern and check it on allocation, which finds a write
  * after free. */
@@ -23,14 +23,14 @@
 
 #define HEAD_FREE 0x80u
 #define HEAD_USED 0x40u
-#define BLOCK_MAX (1ul << FRAME_ORDER_MAX) /* frames */
+#define BLOCK_FRAMES_MAX (1ul << FRAME_ORDER_MAX) /* frames */
 #define TAKEN_MAX 32
 
 static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
 
 /* Set at boot, never changed. */
 static uint8_t *heads;     /* indexed by frame number - first_frame */
-static size_t first_frame; /* multiple of BLOCK_MAX, as is frame_limit */
+static size_t first_frame; /* multiple of BLOCK_FRAMES_MAX, as is frame_limit */
 static size_t frame_limit;
 static uint16_t *notes; /* like heads, up to the last frame of RAM; never cleared */
 
@@ -261,7 +261,7 @@ static void add_frames(size_t from, size_t to)
 	kasan_poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT, KASAN_FREE_FRAME);
 #endif
 	while (from < to) {
-		unsigned order = (unsigned)__builtin_ctzl(from | BLOCK_MAX);
+		unsigned order = (unsigned)__builtin_ctzl(from | BLOCK_FRAMES_MAX);
 		while (from + (1ul << order) > to)
 			order--;
 		block_merge(from, order);
@@ -361,9 +361,9 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 		frame_limit = to > frame_limit ? to : frame_limit;
 	}
 	VERIFY(first_frame < frame_limit);
-	first_frame &= ~(BLOCK_MAX - 1);
+	first_frame &= ~(BLOCK_FRAMES_MAX - 1);
 	size_t note_count = frame_limit - first_frame;
-	frame_limit = (frame_limit + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
+	frame_limit = (frame_limit + BLOCK_FRAMES_MAX - 1) & ~(BLOCK_FRAMES_MAX - 1);
 
 	for (unsigned i = 0; i < taken_count; i++)
 		taken_insert(taken[i].start >> PAGE_SHIFT, frame_up(taken[i].end));
@@ -376,8 +376,9 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing.
 	 * All are cleared before any is set. */
 	for (unsigned i = 0; i < usable_count; i++) {
-		size_t from = frame_up(usable[i].start) & ~(BLOCK_MAX - 1);
-		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_MAX - 1) & ~(BLOCK_MAX - 1);
+		size_t from = frame_up(usable[i].start) & ~(BLOCK_FRAMES_MAX - 1);
+		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_FRAMES_MAX - 1) &
+			~(BLOCK_FRAMES_MAX - 1);
 		if (from < to)
 			words_fill(&heads[from - first_frame], 0, (to - from) / 8);
 	}

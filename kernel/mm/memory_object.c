@@ -88,7 +88,7 @@ status_t memory_object_create(struct ledger *ledger, uint64_t size, struct memor
 		return STATUS(INVALID_ARGUMENT);
 	if (!frames_reserve(pages))
 		return STATUS(NO_MEMORY);
-	/* second: what the machine refuses must not count as the process's peak */
+	/* Second, because a failed reservation must not count as the process's peak. */
 	if (!ledger_charge(ledger, pages, 0))
 		goto out_reserve;
 	struct memory_object *object = kmem_alloc(ledger, sizeof(*object));

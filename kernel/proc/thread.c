@@ -135,7 +135,7 @@ status_t thread_create(struct process *process, const char *name, void (*functio
 	status_t status = STATUS(NO_MEMORY);
 	paddr_t stack = frame_alloc(PREPAID, KERNEL_STACK_ORDER, 0);
 	if (!stack)
-		goto refuse;
+		goto fail;
 	thread->stack = phys_to_virt(stack);
 	prepare_stack(thread, function, argument);
 	if (process) {
@@ -143,13 +143,13 @@ status_t thread_create(struct process *process, const char *name, void (*functio
 		if (status == STATUS_OK)
 			status = process_add_thread(process, thread);
 		if (status != STATUS_OK)
-			goto refuse;
+			goto fail;
 		object_retain(&process->object);
 	}
 	object_retain(&thread->object); /* for running */
 	*result = thread;
 	return STATUS_OK;
-refuse:
+fail:
 	free_ring(thread);
 	free_parts(thread);
 	object_release(&thread->object);

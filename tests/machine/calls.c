@@ -15,10 +15,10 @@ static int64_t raw(uint64_t rax, uint64_t rdi, uint64_t rsi)
 
 static void syscall_numbers_are_checked(void)
 {
-	const uint64_t refused[] = { 2, 3, 0xff, 0x10001, 0x100000001, 0x8000000000000001, ~0ull,
+	const uint64_t wrong[] = { 2, 3, 0xff, 0x10001, 0x100000001, 0x8000000000000001, ~0ull,
 		0x100, 0x10000 };
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
-		CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, raw(refused[i], 0, 0));
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, raw(wrong[i], 0, 0));
 	for (uint64_t opcode = 9; opcode < 256; opcode++)
 		CHECK_FAILS(SYS_CAP_ENTER, UNSUPPORTED_OPCODE,
 			raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0));
@@ -327,15 +327,15 @@ static void system_info_tells(void)
 
 static void host_share_names_are_checked(void)
 {
-	static const char *const refused[] = { "", "/x", "x/", "a//b", ".", "..", "a/..", "../a",
+	static const char *const wrong[] = { "", "/x", "x/", "a//b", ".", "..", "a/..", "../a",
 		"a/./b", "./a" };
 	static char long_name[257];
 	memset(long_name, 'n', sizeof long_name - 1);
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
-			capos_host_share_write(capos_caps.host, refused[i], 0, "x", 1));
+			capos_host_share_write(capos_caps.host, wrong[i], 0, "x", 1));
 		CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
-			capos_host_share_write_message(capos_caps.host, refused[i], 0, "x", 1));
+			capos_host_share_write_message(capos_caps.host, wrong[i], 0, "x", 1));
 	}
 	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
 		capos_host_share_write(capos_caps.host, long_name, 0, "x", 1));

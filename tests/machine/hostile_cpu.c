@@ -68,7 +68,7 @@ struct instruction {
 
 static uint8_t scratch[64] __attribute__((aligned(64)));
 
-static bool refused(uint32_t kind)
+static bool denied(uint32_t kind)
 {
 	return kind == KIND(GENERAL_PROTECTION) || kind == KIND(ILLEGAL_INSTRUCTION);
 }
@@ -76,7 +76,7 @@ static bool refused(uint32_t kind)
 /* Some emulators read the stack of a far return with the kernel's rights, which SMAP forbids. */
 static bool return_refused(uint32_t kind)
 {
-	return refused(kind) || kind == KIND(PAGE_FAULT);
+	return denied(kind) || kind == KIND(PAGE_FAULT);
 }
 
 static const struct instruction privileged[] = {
@@ -140,7 +140,7 @@ static void privileged_instructions_fault(void)
 	for (unsigned i = 0; i < sizeof privileged / sizeof privileged[0]; i++) {
 		uint32_t kind =
 			run_bytes(privileged[i].bytes, privileged[i].size, (uint64_t)scratch);
-		if (!refused(kind)) {
+		if (!denied(kind)) {
 			printf("# %s: kind %u\n", privileged[i].name, kind);
 			CHECK(!"a privileged instruction did not fault");
 		}
@@ -217,10 +217,10 @@ static void far_transfers_stay_in_64_bit_code(void)
 		target.selector = (uint16_t)selector;
 		frame.rip = target.offset;
 		frame.cs = selector;
-		CHECK(refused(run_bytes(jump_far, sizeof jump_far, (uint64_t)&target)));
+		CHECK(denied(run_bytes(jump_far, sizeof jump_far, (uint64_t)&target)));
 		CHECK_EQUAL(seen_rip,
 			(uint64_t)code); /* the transfer faulted, not the code at its target */
-		CHECK(refused(run_bytes(call_far, sizeof call_far, (uint64_t)&target)));
+		CHECK(denied(run_bytes(call_far, sizeof call_far, (uint64_t)&target)));
 		CHECK_EQUAL(seen_rip, (uint64_t)code);
 		CHECK(return_refused(run_bytes(far_return, sizeof far_return, (uint64_t)&frame)));
 		CHECK_EQUAL(seen_rip, (uint64_t)code + 5);
@@ -249,7 +249,7 @@ static void returns_from_interrupts_stay_in_user_mode(void)
 	frame[2] = ~0ull & ~0x40100ull; /* IOPL 3, NT, VM and all: ignored by the processor */
 	run_bytes(bytes, sizeof bytes, (uint64_t)frame);
 	CHECK_EQUAL(run_bytes((const uint8_t[]){ 0xfa }, 1, 0),
-		KIND(GENERAL_PROTECTION)); /* CLI is still refused */
+		KIND(GENERAL_PROTECTION)); /* CLI is still denied */
 }
 
 /* mov ax, di; mov SEGMENT, ax; then FS base is put back before anything uses it. */

@@ -35,7 +35,7 @@ struct fuzzer {
 	capos_cap_t objects[8]; /* memory objects it made */
 	unsigned object_count;
 	struct aimed slots[CAPOS_RING_SUBMISSIONS];
-	uint64_t accepted, refused, spawned, aimed;
+	uint64_t accepted, failed, spawned, aimed;
 };
 
 static capos_cap_t victim; /* a thread that only spins, for all threads to suspend and resume */
@@ -346,7 +346,7 @@ static void settle(struct fuzzer *f, const struct capos_submission *s, const str
 	const struct capos_completion *c)
 {
 	f->accepted += a->real && c->result >= 0;
-	f->refused += a->real && c->result < 0;
+	f->failed += a->real && c->result < 0;
 	f->spawned += c->cap && s->cap == capos_caps.thread_spawner;
 	if (c->cap && s->cap == capos_caps.memory_allocator)
 		keep_object(f, c->cap);
@@ -399,7 +399,7 @@ static uint64_t random_register_calls(struct fuzzer *f)
 	for (int i = 0; i < 16; i++) {
 		int64_t result = random_register_call(f);
 		f->accepted += result != NOT_MADE && !capos_is_error(result);
-		f->refused += result != NOT_MADE && capos_is_error(result);
+		f->failed += result != NOT_MADE && capos_is_error(result);
 		made += result != NOT_MADE;
 	}
 	return made;
@@ -431,11 +431,11 @@ int main(int argc, char **argv)
 		fuzzers[i].seed = seed + i * 0x9e3779b97f4a7c16ull;
 		OK(capos_thread_start(&fuzzers[i].thread, fuzz, &fuzzers[i], NULL));
 	}
-	uint64_t accepted = 0, refused = 0, spawned = 0, aimed = 0;
+	uint64_t accepted = 0, failed = 0, spawned = 0, aimed = 0;
 	for (unsigned i = 0; i < THREADS; i++) {
 		OK(capos_thread_join(fuzzers[i].thread, NULL));
 		accepted += fuzzers[i].accepted;
-		refused += fuzzers[i].refused;
+		failed += fuzzers[i].failed;
 		spawned += fuzzers[i].spawned;
 		aimed += fuzzers[i].aimed;
 	}
@@ -446,13 +446,12 @@ int main(int argc, char **argv)
 	/* Reservations left over from random calls go with the process; the runner's frame count
 	 * covers them. */
 	wait_for_threads(1);
-	CHECK(accepted > 1000 && refused > 1000 && spawned > 10 &&
+	CHECK(accepted > 1000 && failed > 1000 && spawned > 10 &&
 		aimed > 1000); /* else it tests nothing */
 	printf("# %llu submissions: %llu accepted, %llu failed; %llu well-aimed messages, "
 	       "%llu threads\n",
 		(unsigned long long)completed, (unsigned long long)accepted,
-		(unsigned long long)refused, (unsigned long long)aimed,
-		(unsigned long long)spawned);
+		(unsigned long long)failed, (unsigned long long)aimed, (unsigned long long)spawned);
 	if (check_why[0])
 		printf("FAIL random_calls: %s\n", check_why);
 	else

@@ -33,7 +33,7 @@ static void check_charged(void)
 		CHECK_EQUAL(charged, taken);
 }
 
-/* As above, and the limit is what refused more: hardly a page is left of it. */
+/* As above, and the limit is what was reached: hardly a page is left of it. */
 static void check_full(uint64_t left)
 {
 	struct capos_memory_usage now = vm_usage();
@@ -145,7 +145,7 @@ static void objects(void)
 
 static uint8_t message[MESSAGE_BYTES] __attribute__((aligned(8)));
 static capos_cap_t awaited;
-static uint32_t refused, callers_gone;
+static uint32_t failed, callers_gone;
 
 /* ThreadHandle.join without end, in a message that is larger than it has to be. */
 static int64_t join_at_length(void *unused)
@@ -159,7 +159,7 @@ static int64_t join_at_length(void *unused)
 	struct capos_completion completion = { 0 };
 	(void)unused;
 	if (capos_ring_do(&submission, &completion) == CAPOS_E(NO_MEMORY))
-		__atomic_fetch_add(&refused, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&failed, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&callers_gone, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -168,7 +168,7 @@ static unsigned start_callers(struct capos_thread **callers)
 {
 	struct capos_thread_options options = { .stack_size_bytes = 16384 };
 	unsigned count = 0;
-	while (count < CALLERS && !__atomic_load_n(&refused, __ATOMIC_SEQ_CST) &&
+	while (count < CALLERS && !__atomic_load_n(&failed, __ATOMIC_SEQ_CST) &&
 		capos_thread_start(&callers[count], join_at_length, NULL, &options) == 0) {
 		count++;
 		capos_sleep_ns(MS_NS);

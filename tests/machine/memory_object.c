@@ -31,14 +31,14 @@ static void objects_are_made_and_charged(void)
 	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
 	OK(capos_release(object));
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
-	static const uint64_t refused[] = { 1ull << 40, 1ull << 63, ~0ull - PAGE, ~0ull };
+	static const uint64_t wrong[] = { 1ull << 40, 1ull << 63, ~0ull - PAGE, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
 		CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
 			capos_memory_allocator_create(
-				capos_caps.memory_allocator, refused[i], &large));
+				capos_caps.memory_allocator, wrong[i], &large));
 		CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, NO_MEMORY,
 			capos_memory_allocator_create_message(
-				capos_caps.memory_allocator, refused[i], &large));
+				capos_caps.memory_allocator, wrong[i], &large));
 	}
 	CHECK_FAILS(MEMORY_ALLOCATOR_CREATE, INVALID_ARGUMENT,
 		capos_memory_allocator_create(capos_caps.memory_allocator, 0, &large));
@@ -100,7 +100,7 @@ static void map_refuses(void)
 		uint64_t hint, offset, size;
 		uint32_t prot;
 		int64_t status;
-	} refused[] = {
+	} wrong[] = {
 		{ 0, 0, 0, READ, CAPOS_E(INVALID_ARGUMENT) },
 		{ 0, 0, PAGE, 8, CAPOS_E(INVALID_ARGUMENT) },
 		{ 0, 0, PAGE, READ | DEMAND_ZERO, CAPOS_E(INVALID_ARGUMENT) },
@@ -119,13 +119,13 @@ static void map_refuses(void)
 		{ -PAGE, 0, 2 * PAGE, READ, CAPOS_E(OUT_OF_RANGE) },
 	};
 	uint64_t address;
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, refused[i].status,
-			capos_memory_object_map(object, refused[i].hint, refused[i].offset,
-				refused[i].size, refused[i].prot, &address));
-		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, refused[i].status,
-			capos_memory_object_map_message(object, refused[i].hint, refused[i].offset,
-				refused[i].size, refused[i].prot, &address));
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, wrong[i].status,
+			capos_memory_object_map(object, wrong[i].hint, wrong[i].offset,
+				wrong[i].size, wrong[i].prot, &address));
+		CHECK_FAILS_WITH(MEMORY_OBJECT_MAP, wrong[i].status,
+			capos_memory_object_map_message(object, wrong[i].hint, wrong[i].offset,
+				wrong[i].size, wrong[i].prot, &address));
 	}
 	OK(capos_release(object));
 }

@@ -28,7 +28,7 @@ static void spawn_refuses(void)
 		uint64_t entry, stack, fs_base;
 		const char *name;
 		int64_t status;
-	} refused[] = {
+	} wrong[] = {
 		{ 0, 0, 0, "", CAPOS_E(INVALID_ARGUMENT) },
 		{ top, 0, 0, "", CAPOS_E(OUT_OF_RANGE) },
 		{ KERNEL_HALF, 0, 0, "", CAPOS_E(OUT_OF_RANGE) },
@@ -40,14 +40,13 @@ static void spawn_refuses(void)
 		{ entry, 0, ~0ull, "", CAPOS_E(OUT_OF_RANGE) },
 		{ entry, 0, 0, long_name, CAPOS_E(INVALID_ARGUMENT) },
 	};
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, refused[i].status,
-			capos_thread_spawner_spawn(spawner, refused[i].entry, refused[i].stack, 0,
-				refused[i].fs_base, 0, refused[i].name, &handle));
-		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, refused[i].status,
-			capos_thread_spawner_spawn_message(spawner, refused[i].entry,
-				refused[i].stack, 0, refused[i].fs_base, 0, refused[i].name,
-				&handle));
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, wrong[i].status,
+			capos_thread_spawner_spawn(spawner, wrong[i].entry, wrong[i].stack, 0,
+				wrong[i].fs_base, 0, wrong[i].name, &handle));
+		CHECK_FAILS_WITH(THREAD_SPAWNER_SPAWN, wrong[i].status,
+			capos_thread_spawner_spawn_message(spawner, wrong[i].entry, wrong[i].stack,
+				0, wrong[i].fs_base, 0, wrong[i].name, &handle));
 	}
 	uint64_t words[7] = { entry, 0, 0, 0, 0, 8,
 		4 }; /* more words than registers: they lie in memory; the name does not */
@@ -263,12 +262,12 @@ static void fs_base_is_kept(void)
 	OK(capos_thread_control_get_fs_base_message(control, &read));
 	CHECK_EQUAL(own, read);
 	CHECK_EQUAL(*(uint64_t *)own, own);
-	static const uint64_t refused[] = { CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull };
+	static const uint64_t wrong[] = { CAPOS_USER_TOP, NON_CANONICAL, KERNEL_HALF, ~0ull };
 	for (unsigned i = 0; i < 4; i++) {
 		CHECK_FAILS(THREAD_CONTROL_SET_FS_BASE, OUT_OF_RANGE,
-			capos_thread_control_set_fs_base(control, refused[i]));
+			capos_thread_control_set_fs_base(control, wrong[i]));
 		CHECK_FAILS(THREAD_CONTROL_SET_FS_BASE, OUT_OF_RANGE,
-			capos_thread_control_set_fs_base_message(control, refused[i]));
+			capos_thread_control_set_fs_base_message(control, wrong[i]));
 	}
 	static const uint64_t taken[] = { 0, 8, 0x7ffffffff000 - 1 };
 	for (unsigned i = 0; i < 3; i++) {

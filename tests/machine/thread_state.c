@@ -89,7 +89,7 @@ static void written_registers_are_used(void)
 	}
 }
 
-static void bad_registers_are_refused(void)
+static void bad_registers_are_rejected(void)
 {
 	uint64_t flag = 0;
 	capos_cap_t handle = raw_spawn(marked_spin, (uint64_t)&flag, 0);
@@ -392,7 +392,7 @@ int main(void)
 {
 	RUN(suspended_threads_stand_still);
 	RUN(written_registers_are_used);
-	RUN(bad_registers_are_refused);
+	RUN(bad_registers_are_rejected);
 	RUN(blocked_threads_are_suspended);
 	RUN(threads_suspend_each_other);
 	RUN(vector_registers_survive);

@@ -158,7 +158,7 @@ static void what_is_not_committed_cannot_be_touched(void)
 	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_COMMITTED, vm->protect(VM, range, 2 * PAGE, READ));
 	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NOT_COMMITTED,
 		vm->protect(VM, range + PAGE, 2 * PAGE, READ));
-	CHECK_EQUAL(try_write(range + PAGE), 0); /* refused as a whole: still writable */
+	CHECK_EQUAL(try_write(range + PAGE), 0); /* it fails as a whole: still writable */
 	CHECK_EQUAL(try_read(range + 2 * PAGE - 1), 0);
 	CHECK_EQUAL(try_read(range + 2 * PAGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	CHECK_EQUAL(fault.address, range + 2 * PAGE);

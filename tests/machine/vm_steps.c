@@ -8,7 +8,7 @@
 
 static uint64_t range, size, tables, resident;
 static uint32_t unmapping, finished;
-static uint64_t partly, refused;
+static uint64_t partly, failed;
 
 /* On CPU 0 like the thread that unmaps. */
 static int64_t look_all_the_time(void *argument)
@@ -22,8 +22,8 @@ static int64_t look_all_the_time(void *argument)
 		if (left < FEW || left >= tables)
 			continue; /* the call has not begun, or is done */
 		partly++;
-		refused += capos_virtual_memory_protect(capos_caps.vm, range + size - PAGE, PAGE,
-				   CAPOS_PROT_READ) == CAPOS_E(NOT_RESERVED);
+		failed += capos_virtual_memory_protect(capos_caps.vm, range + size - PAGE, PAGE,
+				  CAPOS_PROT_READ) == CAPOS_E(NOT_RESERVED);
 	}
 	return 0;
 }
@@ -48,21 +48,21 @@ static void take_away_beside_another(void)
 	struct capos_thread *thread;
 	capos_cap_t self = 0;
 	int rounds = 0;
-	partly = refused = finished = 0;
+	partly = failed = finished = 0;
 	OK(capos_thread_control_self(capos_caps.thread_control, &self));
 	OK(capos_thread_handle_set_affinity(self, 1));
 	OK(capos_thread_start(&thread, look_all_the_time, NULL, NULL));
 	OK(capos_thread_handle_set_affinity(capos_thread_handle(thread), 1));
-	for (; rounds < 100 && (rounds < 4 || refused < 10) && !check_why[0]; rounds++)
+	for (; rounds < 100 && (rounds < 4 || failed < 10) && !check_why[0]; rounds++)
 		take_away(rounds % 2);
 	finished = 1;
 	OK(capos_thread_join(thread, NULL));
 	OK(capos_thread_handle_set_affinity(self, ~0ull));
 	OK(capos_release(self));
-	printf("# %d rounds of %llu tables: seen in the middle %llu times, %llu times refused\n",
+	printf("# %d rounds of %llu tables: seen in the middle %llu times, %llu times failed\n",
 		rounds, (unsigned long long)tables, (unsigned long long)partly,
-		(unsigned long long)refused);
-	CHECK(refused >= 10); /* not always all: the call may end between the two checks */
+		(unsigned long long)failed);
+	CHECK(failed >= 10); /* not always all: the call may end between the two checks */
 }
 
 static void others_run_meanwhile(void)

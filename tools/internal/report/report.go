@@ -116,7 +116,7 @@ func Program(end *machine.ProgramEnd, name string, table *symbols.Table, memory 
 					name) + memory.text(end.PeakCommitted)
 		}
 		return StatusNotProgram,
-			fmt.Sprintf("capos: the kernel refused to start %s (error %d)\n", name,
+			fmt.Sprintf("capos: the kernel could not start %s (error %d)\n", name,
 				code)
 	default:
 		return StatusFailed, fmt.Sprintf("capos: %s ended in an unknown way (%d)\n", name,
