@@ -19,7 +19,7 @@ import (
 // machineFlags are the flags about the virtual machine, shared by every command that boots one.
 type machineFlags struct {
 	memory, machine, cpu, accel, kernel        string
-	seed, date                                 string
+	seed, date, record                         string
 	cpus                                       int
 	icount, trace, stats, gdb, dryRun, verbose bool
 
@@ -44,6 +44,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.BoolVar(&m.icount, "icount", false, "")
 	fs.StringVar(&m.seed, "seed", "", "")
 	fs.StringVar(&m.date, "date", defaultDate, "")
+	fs.StringVar(&m.record, "record", "", "")
 	fs.BoolVar(&m.trace, "trace", false, "")
 	fs.BoolVar(&m.stats, "stats", false, "")
 	fs.BoolVar(&m.gdb, "d", false, "")
@@ -96,13 +97,19 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 		return nil, err
 	}
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory,
-		CPUs: m.cpus, ICount: m.icount || seed != nil, Seed: seed,
+		CPUs: m.cpus, ICount: m.icount || seed != nil || m.record != "", Seed: seed,
 		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats,
 		KernelParameters: m.kernelArgs, Extra: m.qemuArgs}
 	if m.gdb {
 		if c.GDB, err = machine.GDBAddress(); err != nil {
 			return nil, err
 		}
+	}
+	if m.record != "" && m.dryRun {
+		return nil, errors.New("--record does not go with --dry-run")
+	}
+	if m.record != "" {
+		c.Recording = &machine.Recording{}
 	}
 	if c.CPUs == 0 {
 		c.CPUs = min(runtime.NumCPU(), 2)
@@ -119,8 +126,8 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if m.batch != "" && c.Seed != nil {
 		return nil, errors.New("--seed does not go with --batch")
 	}
-	if m.batch != "" && (m.dryRun || m.gdb) {
-		return nil, errors.New("--batch does not go with --dry-run or -d")
+	if m.batch != "" && (m.dryRun || m.gdb || m.record != "") {
+		return nil, errors.New("--batch does not go with --dry-run, -d or --record")
 	}
 	return c, nil
 }

@@ -28,8 +28,11 @@ type launch struct {
 	flags   *machineFlags
 	tree    *bootimage.Tree
 	program bootimage.Program
-	host    string // the program's ELF file here
-	exports *exports
+	host    string   // the program's ELF file here
+	image   *os.File // the boot image; nil: it is made of tree and program
+	// the run that is repeated; nil: none
+	recorded *recordedRun
+	exports  *exports
 }
 
 var (
@@ -56,23 +59,25 @@ func (l *launch) run() int {
 	if err := l.seed(); err != nil {
 		return cli.Fail(err)
 	}
-	if l.config.GDB != "" {
-		l.printDebugger()
-	}
-	guest := machine.Guest{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Notes: os.Stderr}
-	if l.exports != nil {
-		guest.File = l.exports.receive
-	}
-	if l.flags.verbose || l.config.GDB != "" {
-		guest.Log = os.Stderr
+	save, err := l.record()
+	if err != nil {
+		return cli.Fail(err)
 	}
 	sum := newDigest()
 	summed := l.config.Seed != nil && l.flags.stats
+	guest := l.guest()
 	if summed {
 		guest.Message = sum.add
 	}
-	outcome, err := l.boot(guest)
+	image, err := l.bootImage()
+	if err != nil {
+		return cli.Fail(err)
+	}
+	defer image.Close()
+	outcome, err := l.boot(image, guest)
+	if err == nil {
+		err = save(image, outcome)
+	}
 	if err != nil {
 		return cli.Fail(err)
 	}
@@ -84,25 +89,46 @@ func (l *launch) run() int {
 	return status
 }
 
-// boot runs the machine to its end.
-func (l *launch) boot(guest machine.Guest) (*machine.Outcome, error) {
-	boot, err := bootimage.Temporary(l.tree, []bootimage.Program{l.program})
-	if err != nil {
-		return nil, err
+// guest connects the machine to this process, as far as it is connected to anything.
+func (l *launch) guest() machine.Guest {
+	if l.config.GDB != "" {
+		l.printDebugger()
 	}
-	defer boot.Close()
+	guest := machine.Guest{Stdout: os.Stdout, Stderr: os.Stderr, Notes: os.Stderr}
+	if l.config.IsLive() {
+		guest.Stdin = os.Stdin
+	}
+	if l.exports != nil {
+		guest.File = l.exports.receive
+	}
+	if l.flags.verbose || l.config.GDB != "" {
+		guest.Log = os.Stderr
+	}
+	return guest
+}
+
+// bootImage is given, or made for this machine.
+func (l *launch) bootImage() (*os.File, error) {
+	if l.image != nil {
+		return l.image, nil
+	}
+	return bootimage.Temporary(l.tree, []bootimage.Program{l.program})
+}
+
+// boot runs the machine to its end.
+func (l *launch) boot(image *os.File, guest machine.Guest) (*machine.Outcome, error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	if l.flags.timeout > 0 {
 		timer := time.AfterFunc(l.flags.timeout, func() { stop(errTimeout) })
 		defer timer.Stop()
 	}
-	if l.config.Seed == nil {
+	if l.config.IsLive() {
 		guest.Keys = signalKeys(stop)
 	} else {
 		endOnSignal(stop)
 	}
-	outcome, err := machine.Run(ctx, l.config, boot, guest)
+	outcome, err := machine.Run(ctx, l.config, image, guest)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start QEMU: %w", err)
 	}
@@ -181,7 +207,7 @@ func (l *launch) explain(o *machine.Outcome) int {
 		return status
 	}
 	if status, text, stopped := l.stopped(o); stopped {
-		if status == report.StatusTimeout {
+		if status == report.StatusTimeout || l.recorded != nil {
 			fmt.Fprintf(os.Stderr, "capos: %s\n", text)
 		}
 		return status
@@ -192,9 +218,13 @@ func (l *launch) explain(o *machine.Outcome) int {
 	return status
 }
 
-// stopped tells a machine that this process ended, with the status and why.
+// stopped tells a machine that this process ended, now or when it was recorded, with the status and
+// why.
 func (l *launch) stopped(o *machine.Outcome) (status int, text string, stopped bool) {
 	switch {
+	case o.Stopped == nil && !o.Panicked && l.recorded != nil && l.recorded.StoppedText != "":
+		return l.recorded.StoppedStatus, "the recording ends here: " +
+			l.recorded.StoppedText, true
 	case errors.Is(o.Stopped, errTimeout):
 		return report.StatusTimeout, fmt.Sprintf("%s did not end within %v",
 			filepath.Base(l.program.Path), l.flags.timeout), true

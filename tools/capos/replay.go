@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"capos.dev/tools/internal/abi"
@@ -34,14 +35,22 @@ func replayCommand(args []string) int {
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
-	if !r.verify || r.machineFlags.seed == "" || flags.NArg() == 0 {
-		return cli.Failf("replay what? ./capos replay --verify --seed NUMBER PROGRAM")
-	}
-	r.stats = true
 	root, err := repo.Root()
 	if err != nil {
 		return cli.Fail(err)
 	}
+	if r.machineFlags.seed == "" && flags.NArg() == 1 {
+		if flag := recordedFlag(flags); flag != "" {
+			return cli.Wrong("replay", fmt.Errorf("a recording decides about -%s",
+				flag))
+		}
+		return replayRecording(root, flags.Arg(0), &r)
+	}
+	if !r.verify || r.machineFlags.seed == "" || flags.NArg() == 0 {
+		return cli.Failf("replay what? ./capos replay FILE, which ./capos run --record " +
+			"FILE made, or ./capos replay --verify --seed NUMBER PROGRAM")
+	}
+	r.stats = true
 	config, err := r.config(root)
 	if err != nil {
 		return cli.Wrong("replay", err)
@@ -54,6 +63,16 @@ func replayCommand(args []string) int {
 		return cli.Fail(err)
 	}
 	return l.verify()
+}
+
+// recordedFlag finds a flag that a recording has its own value for.
+func recordedFlag(flags *flag.FlagSet) (name string) {
+	flags.Visit(func(f *flag.Flag) {
+		if !slices.Contains([]string{"verify", "timeout", "v", "no-install"}, f.Name) {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // verify runs the machine twice. What the first run says goes to a file, because it may be more
@@ -96,7 +115,14 @@ var errNotFinished = errors.New("the machine did not go through its program")
 
 // watch runs the machine with nothing shown.
 func (l *launch) watch(message func(hostchannel.Message)) (*machine.Outcome, error) {
-	outcome, err := l.boot(machine.Guest{Message: message})
+	image, err := l.bootImage()
+	if err != nil {
+		return nil, err
+	}
+	if l.image == nil {
+		defer image.Close()
+	}
+	outcome, err := l.boot(image, machine.Guest{Message: message})
 	if err != nil {
 		return nil, err
 	}

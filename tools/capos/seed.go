@@ -62,15 +62,16 @@ func (d digest) String() string { return fmt.Sprintf("%x", d.Sum(nil)[:16]) }
 func readSeedInput(stdin *os.File) ([]byte, error) {
 	if isTerminal(stdin) {
 		return nil, fmt.Errorf("--seed reads standard input before the machine starts, " +
-			"and it is a terminal here: give it a file or /dev/null")
+			"and it is a terminal here: give it a file or /dev/null, or keep the " +
+			"run with --record FILE")
 	}
 	input, err := io.ReadAll(io.LimitReader(stdin, seedInputMax+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading standard input: %w", err)
 	}
 	if len(input) > seedInputMax {
-		return nil, fmt.Errorf("--seed takes a standard input of at most %d MiB",
-			seedInputMax>>20)
+		return nil, fmt.Errorf("--seed takes a standard input of at most %d MiB; --record "+
+			"FILE keeps a run with more", seedInputMax>>20)
 	}
 	return hostchannel.Input(input), nil
 }

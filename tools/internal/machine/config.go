@@ -21,8 +21,9 @@ type Config struct {
 	Accel     string // kvm or tcg; "auto" must have been resolved
 	MemoryMiB int
 	CPUs      int
-	ICount    bool  // one nanosecond is one instruction; needs one CPU and tcg
-	Seed      *Seed // nil: time, random bytes and the channel are the host's
+	ICount    bool       // one nanosecond is one instruction; needs one CPU and tcg
+	Seed      *Seed      // nil: time, random bytes and the channel are the host's
+	Recording *Recording // nil: nothing is logged
 	// the host channel is the second serial port, and there is no virtio device: slow, but any
 	// machine has one
 	Serial bool
@@ -60,6 +61,9 @@ var Types = []string{"microvm", "q35", "pc"}
 // something else about.
 func (c *Config) Validate() error {
 	if err := c.validateSeed(); err != nil {
+		return err
+	}
+	if err := c.validateRecording(); err != nil {
 		return err
 	}
 	switch {
@@ -120,20 +124,21 @@ func (c *Config) Args(bootImage string) []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", c.Kernel, "-initrd", bootImage, "-append", c.commandLine(),
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log",
-		"-chardev", c.channelDevice()}
+		"-chardev", "file,id=log,path=/dev/stderr", "-serial", "chardev:log"}
+	channel, name := c.channel()
+	args = append(args, channel...)
 	if c.Serial {
-		args = append(args, "-serial", "chardev:host")
+		args = append(args, "-serial", "chardev:"+name)
 	} else {
 		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1"+
-			c.deviceOptions(), "-device", "virtconsole,chardev=host")
-		if c.Seed == nil {
+			c.deviceOptions(), "-device", "virtconsole,chardev="+name)
+		if !c.repeats() {
 			args = append(args, "-object", "rng-builtin,id=rng",
 				"-device", "virtio-rng-"+c.bus()+",rng=rng")
 		}
 	}
 	if c.ICount {
-		args = append(args, "-icount", "shift=0,sleep=off")
+		args = append(args, c.icountArgs()...)
 	}
 	if c.Seed != nil {
 		args = append(args, c.Seed.args()...)
@@ -144,19 +149,30 @@ func (c *Config) Args(bootImage string) []string {
 	return append(args, c.Extra...)
 }
 
-// channelDevice is where the host channel goes: to this process by pipes, or to a file that this
-// process reads as it grows.
-func (c *Config) channelDevice() string {
-	if c.Seed != nil {
-		return "file,id=host,path=/dev/fd/4"
+// channel is where the host channel goes, and its name: to this process by pipes, or to a file that
+// this process reads as it grows.
+func (c *Config) channel() (args []string, name string) {
+	switch {
+	case c.Recording != nil:
+		return c.recordedChannel()
+	case c.Seed != nil:
+		return []string{"-chardev", "file,id=host,path=/dev/fd/4"}, "host"
 	}
-	return "stdio,id=host,signal=off"
+	return []string{"-chardev", "stdio,id=host,signal=off"}, "host"
 }
+
+// IsLive tells a machine that input and keys can reach while it runs.
+func (c *Config) IsLive() bool {
+	return c.Seed == nil && (c.Recording == nil || !c.Recording.Replay)
+}
+
+// repeats tells a machine that another run must be able to repeat.
+func (c *Config) repeats() bool { return c.Seed != nil || c.Recording != nil }
 
 // deviceOptions keep the work of a device on the thread that runs the guest: over PCI, QEMU would
 // pass it to its main loop instead, which answers when the host lets it.
 func (c *Config) deviceOptions() string {
-	if c.Seed != nil && c.bus() == "pci" {
+	if c.repeats() && c.bus() == "pci" {
 		return ",ioeventfd=off"
 	}
 	return ""
@@ -223,6 +239,13 @@ func CheckQEMU() error {
 			DefaultQEMU)
 	}
 	return nil
+}
+
+// QEMUVersion is the first line that the emulator says of itself; "": there is none.
+func QEMUVersion() string {
+	out, _ := exec.Command(DefaultQEMU, "--version").Output()
+	line, _, _ := strings.Cut(string(out), "\n")
+	return strings.TrimSpace(line)
 }
 
 // CheckKernel tells a missing kernel from everything else that can go wrong later.

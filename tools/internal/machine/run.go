@@ -101,6 +101,7 @@ func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outc
 	}
 	cmd := exec.CommandContext(ctx, program, c.Args("/dev/fd/3")...)
 	cmd.ExtraFiles = []*os.File{bootImage}
+	c.passRecording(cmd)
 	// A group of its own keeps the terminal's interrupt key from QEMU: it is the guest's to
 	// receive. The death signal makes sure that no machine outlives this process, however that
 	// ends.
