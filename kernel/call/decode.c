@@ -72,7 +72,7 @@ status_t decode_params_message(
 }
 
 status_t decode_words(const struct method_desc *desc, const uint64_t *words, void *params,
-	void *results, struct word_results *where)
+	void *results, struct word_results *place)
 {
 	for (uint32_t i = 0; i < desc->params.count; i++) {
 		const struct field_desc *field = &desc->params.fields[i];
@@ -89,26 +89,26 @@ status_t decode_words(const struct method_desc *desc, const uint64_t *words, voi
 		}
 	}
 	__builtin_memset(results, 0, desc->results.size);
-	where->array = user_ptr(0);
+	place->array = user_ptr(0);
 	if ((desc->flags & METHOD_RETURNS_DATA) != 0)
 		*(struct buffer_out *)field_at(results, desc->results.fields) =
 			(struct buffer_out){ .user = user_ptr(words[0]), .capacity = words[1] };
 	else if ((desc->flags & METHOD_RESULT_ARRAY) != 0)
-		where->array = user_ptr(words[0]);
+		place->array = user_ptr(words[0]);
 	return STATUS_OK;
 }
 
 status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments, size_t count,
-	void *params, void *results, struct word_results *where)
+	void *params, void *results, struct word_results *place)
 {
 	uint64_t words[METHOD_WORDS_MAX];
 
 	if (desc->words <= count)
-		return decode_words(desc, arguments, params, results, where);
+		return decode_words(desc, arguments, params, results, place);
 	if (copy_from_user(words, user_ptr(arguments[0]), desc->words * sizeof(words[0])) !=
 		STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
-	return decode_words(desc, words, params, results, where);
+	return decode_words(desc, words, params, results, place);
 }
 
 /* ---- results ---- */
@@ -161,7 +161,7 @@ struct object **results_object(const struct method_desc *desc, void *results)
 }
 
 status_t results_to_word(const struct method_desc *desc, const void *results,
-	const struct word_results *where, uint32_t cap, uint64_t *word)
+	const struct word_results *place, uint32_t cap, uint64_t *word)
 {
 	uint64_t values[METHOD_RESULTS_MAX];
 	uint32_t count = desc->results.count;
@@ -175,7 +175,7 @@ status_t results_to_word(const struct method_desc *desc, const void *results,
 	} else if ((desc->flags & METHOD_RESULT_ARRAY) != 0) {
 		for (uint32_t i = 0; i < count; i++)
 			values[i] = load_scalar(results, &desc->results.fields[i]);
-		if (copy_to_user(where->array, values, count * sizeof(values[0])) != STATUS_OK)
+		if (copy_to_user(place->array, values, count * sizeof(values[0])) != STATUS_OK)
 			return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
 	} else if (count == 1) {
 		*word = load_scalar(results, desc->results.fields);
@@ -210,11 +210,11 @@ static unsigned int exception_type(unsigned int code)
 	}
 }
 
-static size_t append(char *at, size_t length, const char *text)
+static size_t append(char *buffer, size_t length, const char *text)
 {
 	size_t n = __builtin_strlen(text);
 
-	__builtin_memcpy(at + length, text, n);
+	__builtin_memcpy(buffer + length, text, n);
 	return length + n;
 }
 

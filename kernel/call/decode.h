@@ -122,11 +122,11 @@ struct word_results {
  * holds all of them. Fails with invalidArgument (an integer too wide for its type) or
  * invalidParamsBuffer (the array cannot be read). */
 MUST_CHECK status_t decode_arguments(const struct method_desc *desc, const uint64_t *arguments,
-	size_t count, void *params, void *results, struct word_results *where);
+	size_t count, void *params, void *results, struct word_results *place);
 
 /* The same from desc->words words in kernel memory. */
 MUST_CHECK status_t decode_words(const struct method_desc *desc, const uint64_t *words,
-	void *params, void *results, struct word_results *where);
+	void *params, void *results, struct word_results *place);
 
 /* Zeroes results and, for a Data result, points it into the buffer, behind the place of the
  * message's structure. The handler writes there, so nothing is copied afterwards. Fails with
@@ -144,7 +144,7 @@ struct object **results_object(const struct method_desc *desc, void *results);
  * written, or cap, the CapId of a capability result. Other results go to the array. Fails with
  * invalidResultBuffer when the array cannot be written. */
 MUST_CHECK status_t results_to_word(const struct method_desc *desc, const void *results,
-	const struct word_results *where, uint32_t cap, uint64_t *word);
+	const struct word_results *place, uint32_t cap, uint64_t *word);
 
 /* Writes an error as a CapException and returns the message's size in bytes, or 0 when it does not
  * fit. */

@@ -64,10 +64,10 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 {
 	union method_params params;
 	union method_results results;
-	struct word_results where;
+	struct word_results place;
 	cap_id_t cap = 0;
 	result->cap = 0;
-	status_t status = decode_arguments(method, arguments, count, &params, &results, &where);
+	status_t status = decode_arguments(method, arguments, count, &params, &results, &place);
 	if (status != STATUS_OK) {
 		if (trace_enabled && method->flags & METHOD_PLAIN)
 			call_observe(call, method, arguments, &results, status, 0);
@@ -86,7 +86,7 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 		cap_table_abandon(&call->process->caps, cap);
 	}
 	if (status == STATUS_OK)
-		status = results_to_word(method, &results, &where, cap, &result->word);
+		status = results_to_word(method, &results, &place, cap, &result->word);
 	if (__builtin_expect(trace_enabled, 0))
 		call_observe(call, method, &params, &results, status, cap);
 	return status;

@@ -11,9 +11,9 @@ static uint64_t load_word(const uint8_t *segment, uint32_t word)
 	return value;
 }
 
-static void store_word(uint8_t *at, uint64_t value)
+static void store_word(uint8_t *bytes, uint64_t value)
 {
-	__builtin_memcpy(at, &value, sizeof(value));
+	__builtin_memcpy(bytes, &value, sizeof(value));
 }
 
 /* The offset field counts in words from the word after the pointer; it is signed. The result is

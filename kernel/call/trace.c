@@ -123,16 +123,16 @@ static void line_add_params(struct line *line, const struct method_desc *method,
 {
 	for (uint32_t i = 0; i < method->params.count; i++) {
 		const struct field_desc *field = &method->params.fields[i];
-		const void *at = (const char *)params + field->offset;
+		const void *value = (const char *)params + field->offset;
 		uint64_t word;
-		memcpy(&word, at, sizeof word);
+		memcpy(&word, value, sizeof word);
 		line_add(line, "%s%s=", i ? ", " : "", field->name);
 		if (field->kind == FIELD_SIGNED)
 			line_add(line, "%ld", (int64_t)word);
 		else if (field->kind == FIELD_UNSIGNED)
 			line_add(line, "0x%lx", word);
 		else
-			line_add(line, "<%zu bytes>", ((const struct buffer_in *)at)->length);
+			line_add(line, "<%zu bytes>", ((const struct buffer_in *)value)->length);
 	}
 }
 
@@ -143,9 +143,9 @@ static void line_add_results(
 		line_add(line, "ok");
 	for (uint32_t i = 0; i < method->results.count; i++) {
 		const struct field_desc *field = &method->results.fields[i];
-		const void *at = (const char *)results + field->offset;
+		const void *value = (const char *)results + field->offset;
 		uint64_t word;
-		memcpy(&word, at, sizeof word);
+		memcpy(&word, value, sizeof word);
 		if (i)
 			line_add(line, ", ");
 		if (field->kind == FIELD_SIGNED)
@@ -155,7 +155,7 @@ static void line_add_results(
 		else if (field->kind == FIELD_CAP)
 			line_add(line, "#%x", cap);
 		else
-			line_add(line, "<%zu bytes>", ((const struct buffer_out *)at)->length);
+			line_add(line, "<%zu bytes>", ((const struct buffer_out *)value)->length);
 	}
 }
 

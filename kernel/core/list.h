@@ -45,12 +45,12 @@ static inline bool list_linked(const struct list_node *node)
 	return node->next != node;
 }
 
-static inline void list_insert_before(struct list_node *where, struct list_node *node)
+static inline void list_insert_before(struct list_node *next, struct list_node *node)
 {
-	node->prev = where->prev;
-	node->next = where;
-	where->prev->next = node;
-	where->prev = node;
+	node->prev = next->prev;
+	node->next = next;
+	next->prev->next = node;
+	next->prev = node;
 }
 
 static inline void list_push_back(struct list *list, struct list_node *node)

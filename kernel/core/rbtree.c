@@ -200,16 +200,16 @@ struct rbnode *rbtree_last(const struct rbtree *tree)
 /* The neighbour in order on `side`. */
 static struct rbnode *neighbour(const struct rbnode *node, unsigned side)
 {
-	struct rbnode *at = node->child[side];
+	struct rbnode *found = node->child[side];
 
-	if (at) {
-		while (at->child[!side])
-			at = at->child[!side];
-		return at;
+	if (found) {
+		while (found->child[!side])
+			found = found->child[!side];
+		return found;
 	}
-	for (at = parent_of(node); at && at->child[side] == node; at = parent_of(at))
-		node = at;
-	return at;
+	for (found = parent_of(node); found && found->child[side] == node; found = parent_of(found))
+		node = found;
+	return found;
 }
 
 struct rbnode *rbtree_next(const struct rbnode *node)

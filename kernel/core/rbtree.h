@@ -90,9 +90,9 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 	unsigned side = 0;
 	bool leftmost = true;
 
-	for (struct rbnode *at = tree->root; at; at = at->child[side]) {
-		parent = at;
-		side = !less(node, at);
+	for (struct rbnode *child = tree->root; child; child = child->child[side]) {
+		parent = child;
+		side = !less(node, child);
 		if (side)
 			leftmost = false;
 	}
@@ -101,13 +101,13 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 
 /* Puts the node directly behind another, for callers that know its place. */
 static inline void rbtree_insert_after(
-	struct rbtree *tree, struct rbnode *where, struct rbnode *node)
+	struct rbtree *tree, struct rbnode *before, struct rbnode *node)
 {
-	struct rbnode *parent = where;
+	struct rbnode *parent = before;
 	unsigned side = 1;
 
-	for (struct rbnode *at = where->child[1]; at; at = at->child[0]) {
-		parent = at;
+	for (struct rbnode *child = before->child[1]; child; child = child->child[0]) {
+		parent = child;
 		side = 0;
 	}
 	rbtree_link(tree, parent, side, node, false);
@@ -119,12 +119,12 @@ static inline __attribute__((always_inline)) struct rbnode *rbtree_lower_bound(
 {
 	struct rbnode *best = NULL;
 
-	for (struct rbnode *at = tree->root; at;) {
-		if (key_of(at) < key) {
-			at = at->child[1];
+	for (struct rbnode *node = tree->root; node;) {
+		if (key_of(node) < key) {
+			node = node->child[1];
 		} else {
-			best = at;
-			at = at->child[0];
+			best = node;
+			node = node->child[0];
 		}
 	}
 	return best;
@@ -136,12 +136,12 @@ static inline __attribute__((always_inline)) struct rbnode *rbtree_floor(
 {
 	struct rbnode *best = NULL;
 
-	for (struct rbnode *at = tree->root; at;) {
-		if (key_of(at) > key) {
-			at = at->child[0];
+	for (struct rbnode *node = tree->root; node;) {
+		if (key_of(node) > key) {
+			node = node->child[0];
 		} else {
-			best = at;
-			at = at->child[1];
+			best = node;
+			node = node->child[1];
 		}
 	}
 	return best;

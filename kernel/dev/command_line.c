@@ -6,9 +6,9 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n';
 }
 
-bool command_line_next(const char **at, const char *name, const char **value, size_t *length)
+bool command_line_next(const char **line, const char *name, const char **value, size_t *length)
 {
-	const char *cursor = *at;
+	const char *cursor = *line;
 	for (;;) {
 		while (is_blank(*cursor))
 			cursor++;
@@ -23,10 +23,10 @@ bool command_line_next(const char **at, const char *name, const char **value, si
 			continue;
 		*value = word < cursor ? word + 1 : word;
 		*length = (size_t)(cursor - *value);
-		*at = cursor;
+		*line = cursor;
 		return true;
 	}
-	*at = cursor;
+	*line = cursor;
 	return false;
 }
 
@@ -46,10 +46,10 @@ bool command_line_has(const char *line, const char *name, const char *value)
 	return false;
 }
 
-/* A decimal or 0x number; advances *at. False without a digit, or when it does not fit. */
-static bool parse_number(const char **at, const char *end, uint64_t *number)
+/* A decimal or 0x number; advances *text. False without a digit, or when it does not fit. */
+static bool parse_number(const char **text, const char *end, uint64_t *number)
 {
-	const char *cursor = *at;
+	const char *cursor = *text;
 	unsigned base = 10;
 	if (end - cursor > 2 && cursor[0] == '0' && (cursor[1] | 32) == 'x') {
 		base = 16;
@@ -71,7 +71,7 @@ static bool parse_number(const char **at, const char *end, uint64_t *number)
 		total = total * base + digit;
 	}
 	*number = total;
-	*at = cursor;
+	*text = cursor;
 	return cursor > first;
 }
 

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The next parameter called name, at or after *at, which moves behind it. value and length describe
- * the text after the '=' (length 0 without one). Start with *at at the beginning of the line. False
- * when none is left. */
-bool command_line_next(const char **at, const char *name, const char **value, size_t *length);
+/* The next parameter called name, at or after *line, which moves behind it. value and length
+ * describe the text after the '=' (length 0 without one). Start with *line at the beginning of the
+ * line. False when none is left. */
+bool command_line_next(const char **line, const char *name, const char **value, size_t *length);
 /* Whether the parameter is there, with this value (NULL: any value or none). */
 bool command_line_has(const char *line, const char *name, const char *value);
 

@@ -65,9 +65,9 @@ void devices_init(const char *command_line)
 {
 	struct found_devices found = { .console_found = false };
 	struct virtio_device device;
-	const char *at = command_line, *value;
+	const char *line = command_line, *value;
 	size_t length;
-	while (command_line_next(&at, "virtio_mmio.device", &value, &length)) {
+	while (command_line_next(&line, "virtio_mmio.device", &value, &length)) {
 		if (device_from_word(value, length, &device))
 			device_found(&found, &device);
 	}

@@ -123,18 +123,18 @@ void pci_enumerate(
 }
 
 bool pci_capability_next(
-	const struct pci_function *function, uint8_t id, unsigned size, unsigned *at)
+	const struct pci_function *function, uint8_t id, unsigned size, unsigned *offset)
 {
-	if (!*at && !(pci_read16(function, PCI_STATUS) & STATUS_CAPABILITIES))
+	if (!*offset && !(pci_read16(function, PCI_STATUS) & STATUS_CAPABILITIES))
 		return false;
-	unsigned link = *at ? *at + 1 : PCI_CAPABILITIES;
+	unsigned link = *offset ? *offset + 1 : PCI_CAPABILITIES;
 	/* A chain longer than configuration space has room for is a circle. */
 	for (unsigned i = 0; i < CONFIG_BYTES / 4; i++) {
 		unsigned next = pci_read8(function, link) & ~3u;
 		if (next < CAPABILITIES_FIRST)
 			return false;
 		if (pci_read8(function, next) == id && next + size <= CONFIG_BYTES) {
-			*at = next;
+			*offset = next;
 			return true;
 		}
 		link = next + 1;

@@ -50,11 +50,11 @@ void pci_write32(const struct pci_function *function, unsigned offset, uint32_t 
 void pci_enumerate(
 	void (*visit)(const struct pci_function *function, void *argument), void *argument);
 
-/* The next capability with this id behind *at, which moves to its offset. Begin with *at = 0. size
+/* The next capability with this id behind *offset, which moves to it. Begin with *offset = 0. size
  * is the number of bytes that the caller will read; a capability cut off by the end of
  * configuration space is skipped. */
 bool pci_capability_next(
-	const struct pci_function *function, uint8_t id, unsigned size, unsigned *at);
+	const struct pci_function *function, uint8_t id, unsigned size, unsigned *offset);
 
 /* The place and size of a memory BAR, as the firmware set it. False for one that is absent, in port
  * space, not placed, or beyond what a processor can address. */

@@ -40,14 +40,14 @@ struct memory_range screen_memory(const struct screen_info *info)
 
 /* ---- drawing ---- */
 
-static void put_pixels(uint8_t *at, uint32_t value, uint32_t count)
+static void put_pixels(uint8_t *pixels, uint32_t value, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (screen.pixel_bytes == 4)
-			*(uint32_t *)at = value;
+			*(uint32_t *)pixels = value;
 		else
-			memcpy(at, &value, screen.pixel_bytes);
-		at += screen.pixel_bytes;
+			memcpy(pixels, &value, screen.pixel_bytes);
+		pixels += screen.pixel_bytes;
 	}
 }
 

@@ -130,9 +130,9 @@ bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length)
 {
 	while (queue->used->index != queue->used_index) {
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		unsigned at = queue->used_index++ % queue->size;
-		uint32_t id = queue->used->ring[at].id;
-		uint32_t written = queue->used->ring[at].length;
+		unsigned slot = queue->used_index++ % queue->size;
+		uint32_t id = queue->used->ring[slot].id;
+		uint32_t written = queue->used->ring[slot].length;
 		if (id >= queue->size)
 			continue;
 		uint32_t room = queue->lengths[id];

@@ -133,24 +133,24 @@ static void pci_queue_notify(const struct virtqueue *queue)
  * where it says. */
 static bool connect_message(const struct pci_function *function, void (*handler)(void))
 {
-	unsigned at = 0;
-	if (!pci_capability_next(function, PCI_CAPABILITY_MSIX, MSIX_BYTES, &at))
+	unsigned capability = 0;
+	if (!pci_capability_next(function, PCI_CAPABILITY_MSIX, MSIX_BYTES, &capability))
 		return false;
-	uint32_t table = pci_read32(function, at + MSIX_TABLE);
+	uint32_t table = pci_read32(function, capability + MSIX_TABLE);
 	volatile uint32_t *entry = (volatile uint32_t *)pci_bar_map(function,
 		table & MSIX_TABLE_BAR_MASK, table & ~MSIX_TABLE_BAR_MASK, MSIX_ENTRY_BYTES);
 	struct interrupt_message message;
 	if (!entry || !interrupt_register_message(handler, &message))
 		return false;
-	uint16_t control = pci_read16(function, at + MSIX_CONTROL);
+	uint16_t control = pci_read16(function, capability + MSIX_CONTROL);
 	/* The table may be written when messages are on and all are masked. */
-	pci_write16(
-		function, at + MSIX_CONTROL, control | MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
+	pci_write16(function, capability + MSIX_CONTROL,
+		control | MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
 	entry[0] = (uint32_t)message.address;
 	entry[1] = (uint32_t)(message.address >> 32);
 	entry[2] = message.data;
 	entry[3] = 0; /* not masked */
-	pci_write16(function, at + MSIX_CONTROL,
+	pci_write16(function, capability + MSIX_CONTROL,
 		(uint16_t)((control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL));
 	pci_write16(function, PCI_COMMAND,
 		pci_read16(function, PCI_COMMAND) | PCI_COMMAND_NO_LINE_INTERRUPT);
@@ -187,13 +187,13 @@ static const struct virtio_transport pci_transport = {
 
 /* A capability that names too little, or more than its BAR has, is skipped. The first good one of
  * each type counts. */
-static void read_capability(struct virtio_pci *pci, unsigned at)
+static void read_capability(struct virtio_pci *pci, unsigned capability)
 {
 	const struct pci_function *function = &pci->function;
-	unsigned type = pci_read8(function, at + CAPABILITY_TYPE),
-		 bar = pci_read8(function, at + CAPABILITY_BAR);
-	uint32_t offset = pci_read32(function, at + CAPABILITY_OFFSET),
-		 length = pci_read32(function, at + CAPABILITY_LENGTH);
+	unsigned type = pci_read8(function, capability + CAPABILITY_TYPE),
+		 bar = pci_read8(function, capability + CAPABILITY_BAR);
+	uint32_t offset = pci_read32(function, capability + CAPABILITY_OFFSET),
+		 length = pci_read32(function, capability + CAPABILITY_LENGTH);
 	struct pci_memory memory;
 	if (type == TYPE_COMMON && !pci->common && length >= COMMON_BYTES && offset % 4 == 0)
 		pci->common = pci_bar_map(function, bar, offset, COMMON_BYTES);
@@ -204,7 +204,7 @@ static void read_capability(struct virtio_pci *pci, unsigned at)
 		length <= memory.size - offset) {
 		pci->notify_base = memory.base + offset;
 		pci->notify_size = length;
-		pci->notify_multiplier = pci_read32(function, at + CAPABILITY_MULTIPLIER);
+		pci->notify_multiplier = pci_read32(function, capability + CAPABILITY_MULTIPLIER);
 	}
 }
 
@@ -222,10 +222,10 @@ bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *f
 	};
 	if (device->id != VIRTIO_ID_CONSOLE && device->id != VIRTIO_ID_ENTROPY)
 		return false;
-	for (unsigned at = 0, i = 0; i < 64 &&
-		pci_capability_next(function, PCI_CAPABILITY_VENDOR, CAPABILITY_BYTES, &at);
+	for (unsigned capability = 0, i = 0; i < 64 &&
+		pci_capability_next(function, PCI_CAPABILITY_VENDOR, CAPABILITY_BYTES, &capability);
 		i++)
-		read_capability(&device->pci, at);
+		read_capability(&device->pci, capability);
 	if (!device->pci.common || !device->pci.interrupt_status || !device->pci.notify_size)
 		return false;
 	pci_write16(function, PCI_COMMAND,

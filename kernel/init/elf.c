@@ -201,9 +201,9 @@ static status_t check_version(
 	struct parse *parse, struct elf_image *image, const struct elf_segment *text)
 {
 	struct capos_program_mark mark = { .jump = 0 };
-	uint64_t at = image->entry - text->address;
-	if (range_inside(at, sizeof mark, text->file_size))
-		memcpy(&mark, parse->bytes + text->offset + at, sizeof mark);
+	uint64_t offset = image->entry - text->address;
+	if (range_inside(offset, sizeof mark, text->file_size))
+		memcpy(&mark, parse->bytes + text->offset + offset, sizeof mark);
 	bool marked = mark.jump == CAPOS_PROGRAM_MARK_JUMP &&
 		memcmp(mark.name, "capOS", sizeof mark.name) == 0;
 	image->abi_version = marked ? mark.version : UNMARKED_VERSION;

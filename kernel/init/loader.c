@@ -112,11 +112,11 @@ static status_t load_private(
 		status = aspace_commit(
 			loading->space, filled_end, end - filled_end, segment->prot | mode);
 	}
-	uint64_t from = start > segment->address ? start : segment->address;
-	if (status == STATUS_OK && file_end > from)
-		status = aspace_write(loading->space, user_ptr(from),
-			loading->program->elf + segment->offset + (from - segment->address),
-			file_end - from);
+	uint64_t first = start > segment->address ? start : segment->address;
+	if (status == STATUS_OK && file_end > first)
+		status = aspace_write(loading->space, user_ptr(first),
+			loading->program->elf + segment->offset + (first - segment->address),
+			file_end - first);
 	return status;
 }
 
@@ -188,10 +188,10 @@ static void words_add(struct word_writer *writer, uint64_t word)
 static void words_add_strings(
 	struct word_writer *writer, const struct boot_image_strings *strings, uint64_t base)
 {
-	uint64_t at = 0;
+	uint64_t offset = 0;
 	for (uint32_t i = 0; i < strings->count; i++) {
-		words_add(writer, base + at);
-		at += strlen(strings->bytes + at) + 1;
+		words_add(writer, base + offset);
+		offset += strlen(strings->bytes + offset) + 1;
 	}
 	words_add(writer, 0);
 }

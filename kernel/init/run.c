@@ -68,9 +68,9 @@ static const char *program_name(const struct boot_image_program *program)
 	if (!program->args.count)
 		return "program";
 	const char *name = program->args.bytes;
-	for (const char *at = name; *at; at++)
-		if (*at == '/' && at[1])
-			name = at + 1;
+	for (const char *letter = name; *letter; letter++)
+		if (*letter == '/' && letter[1])
+			name = letter + 1;
 	return name;
 }
 

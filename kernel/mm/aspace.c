@@ -215,19 +215,20 @@ static status_t extent_check(
 
 	assert_held(&change->space->lock);
 	*extent = (struct extent){ .first = region };
-	for (uint64_t at = change->start; at < change->end; region = region_next(region)) {
+	for (uint64_t address = change->start; address < change->end;
+		region = region_next(region)) {
 		if (++seen % STEP_REGIONS == 0) {
 			change_pause(change);
-			region = region_at(regions, at);
+			region = region_at(regions, address);
 		}
-		if (!region || region->start > at)
+		if (!region || region->start > address)
 			return STATUS(NOT_RESERVED);
 		status_t status = region_check(region, wanted);
 		if (status != STATUS_OK)
 			return status;
 		extent->foreign |= region->foreign;
 		extent->last = region;
-		at = region->end;
+		address = region->end;
 	}
 	if (seen >= STEP_REGIONS)
 		extent->first = region_at(regions, change->start);
@@ -392,9 +393,9 @@ static void survey_range(struct change *change, uint64_t fill, struct paging_sur
 	paddr_t root = change->space->root;
 
 	assert_held(&change->space->lock);
-	for (uint64_t at = change->start, stop;; at = stop) {
-		stop = paging_step(root, at, change->end, STEP_TABLES);
-		paging_survey(root, at, stop, fill, survey);
+	for (uint64_t address = change->start, stop;; address = stop) {
+		stop = paging_step(root, address, change->end, STEP_TABLES);
+		paging_survey(root, address, stop, fill, survey);
 		if (stop == change->end)
 			return;
 		change_pause(change);
@@ -407,11 +408,11 @@ static void apply_range(
 	paddr_t root = change->space->root;
 
 	assert_held(&change->space->lock);
-	for (uint64_t at = change->start, stop;; at = stop) {
-		stop = paging_step(root, at, change->end, STEP_TABLES);
-		if (paging_apply(root, at, stop, prot, fill + (step ? at - change->start : 0), step,
-			    pool))
-			tlb_flush_range(change->space, at, stop);
+	for (uint64_t address = change->start, stop;; address = stop) {
+		stop = paging_step(root, address, change->end, STEP_TABLES);
+		if (paging_apply(root, address, stop, prot,
+			    fill + (step ? address - change->start : 0), step, pool))
+			tlb_flush_range(change->space, address, stop);
 		if (stop == change->end)
 			return;
 		change_pause(change);
@@ -495,10 +496,10 @@ static void zap_range(struct change *change)
 	assert_held(&change->space->lock);
 	if (paging_empty(change->space->root, change->start, change->end))
 		return;
-	for (uint64_t at = change->start, stop;; at = stop) {
-		stop = paging_step(change->space->root, at, change->end, STEP_TABLES);
-		zap(change->space, at, stop);
-		drain_waiters(change, at, stop);
+	for (uint64_t address = change->start, stop;; address = stop) {
+		stop = paging_step(change->space->root, address, change->end, STEP_TABLES);
+		zap(change->space, address, stop);
+		drain_waiters(change, address, stop);
 		if (stop == change->end)
 			return;
 		change_pause(change);
@@ -635,10 +636,10 @@ static void regions_uncommit(struct change *change)
 	unsigned seen = 0;
 
 	assert_held(&change->space->lock);
-	for (uint64_t at = change->start; at < change->end; at = region->end) {
+	for (uint64_t address = change->start; address < change->end; address = region->end) {
 		if (change->release_count == RELEASES_MAX || ++seen % STEP_REGIONS == 0)
 			change_pause(change);
-		region = region_at(regions, at);
+		region = region_at(regions, address);
 		if (!region->foreign)
 			continue;
 		change_release(change, region);
@@ -646,7 +647,7 @@ static void regions_uncommit(struct change *change)
 		region->prot_max = PROT_MASK;
 		region->backing = 0;
 		region_join(change->space, region);
-		region = region_at(regions, at);
+		region = region_at(regions, address);
 	}
 }
 

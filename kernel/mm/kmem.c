@@ -104,8 +104,8 @@ static void object_check(const struct slab *slab, const void *object)
 
 static void object_check_used(const struct slab *slab, const void *object)
 {
-	for (const struct free_object *at = slab->free; at; at = at->next)
-		if (at == object)
+	for (const struct free_object *free = slab->free; free; free = free->next)
+		if (free == object)
 			panic("kernel object %p is freed twice", object);
 }
 #else

@@ -175,8 +175,8 @@ static __attribute__((noinline)) int64_t wake_batches(
 	assert_held(&queue->lock);
 	uint64_t arrivals = queue->arrivals;
 	uint32_t woken = 0;
-	uint64_t at = word;
-	while (end_waits(queue, &at, word, arrivals, WAIT_WOKEN, count, &woken)) {
+	uint64_t first = word;
+	while (end_waits(queue, &first, word, arrivals, WAIT_WOKEN, count, &woken)) {
 		spin_unlock(&queue->lock);
 		sched_preemption_point();
 		spin_lock(&queue->lock);

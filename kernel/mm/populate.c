@@ -98,11 +98,11 @@ void populate_range(struct aspace *space, const struct region *region, uint64_t 
 	uint64_t like)
 {
 	assert_held(&space->lock);
-	for (uint64_t at = start, next; at < end; at = next) {
-		next = (at & ~(LARGE_PAGE_SIZE - 1)) + LARGE_PAGE_SIZE;
+	for (uint64_t page = start, next; page < end; page = next) {
+		next = (page & ~(LARGE_PAGE_SIZE - 1)) + LARGE_PAGE_SIZE;
 		if (next > end)
 			next = end;
-		populate_block(space, region, at, next, like);
+		populate_block(space, region, page, next, like);
 	}
 }
 

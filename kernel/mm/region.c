@@ -101,18 +101,18 @@ unsigned region_merge(
 	return merged;
 }
 
-uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from,
-	uint64_t limit)
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment,
+	uint64_t lowest, uint64_t limit)
 {
-	struct region *region = region_from(regions, from);
+	struct region *region = region_from(regions, lowest);
 
-	for (uint64_t at = from;; region = region_next(region)) {
-		at = (at + alignment - 1) & ~(alignment - 1);
-		if (at > limit || limit - at < size)
+	for (uint64_t start = lowest;; region = region_next(region)) {
+		start = (start + alignment - 1) & ~(alignment - 1);
+		if (start > limit || limit - start < size)
 			return 0;
-		if (!region || (region->start > at && region->start - at >= size))
-			return at;
-		if (region->end > at)
-			at = region->end;
+		if (!region || (region->start > start && region->start - start >= size))
+			return start;
+		if (region->end > start)
+			start = region->end;
 	}
 }

@@ -60,9 +60,9 @@ void region_begin_at(struct region *region, uint64_t address);
 unsigned region_merge(
 	struct rbtree *regions, struct region *first, uint64_t end, struct ledger *payer);
 
-/* The lowest free range of that size and alignment at or above `from` and below `limit`; 0: none.
+/* The lowest free range of that size and alignment at or above `lowest` and below `limit`; 0: none.
  */
-uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment, uint64_t from,
-	uint64_t limit);
+uint64_t region_gap(const struct rbtree *regions, uint64_t size, uint64_t alignment,
+	uint64_t lowest, uint64_t limit);
 
 #endif

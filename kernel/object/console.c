@@ -30,21 +30,21 @@ static status_t write_user(struct call *call, uint32_t type, const struct buffer
 	const char *tail, size_t tail_size)
 {
 	char few[128], *scratch = call_scratch(call->thread);
-	size_t at = 0, room = CALL_SCRATCH_BYTES;
+	size_t written = 0, room = CALL_SCRATCH_BYTES;
 	status_t status = STATUS_OK;
 	if (!scratch) { /* no memory is left, which may be what the program is about to report */
 		scratch = few;
 		room = sizeof few;
 	}
 	do {
-		size_t left = data->length - at;
+		size_t left = data->length - written;
 		size_t part = left < room ? left : room;
-		status = buffer_read(data, at, scratch, part);
-		at += part;
+		status = buffer_read(data, written, scratch, part);
+		written += part;
 		if (status == STATUS_OK)
 			status = channel_send(
-				type, scratch, part, tail, at == data->length ? tail_size : 0);
-	} while (status == STATUS_OK && at < data->length && may_continue(call->thread));
+				type, scratch, part, tail, written == data->length ? tail_size : 0);
+	} while (status == STATUS_OK && written < data->length && may_continue(call->thread));
 	return status;
 }
 

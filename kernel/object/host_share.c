@@ -21,19 +21,19 @@ static status_t send_user(
 {
 	void *scratch = call_scratch(call->thread);
 	status_t status = STATUS_OK;
-	size_t at = 0;
+	size_t sent = 0;
 	if (!scratch)
 		return STATUS(NO_MEMORY);
 	do {
-		size_t left = data->length - at;
+		size_t left = data->length - sent;
 		size_t part = left < CALL_SCRATCH_BYTES ? left : CALL_SCRATCH_BYTES;
-		status = buffer_read(data, at, scratch, part);
+		status = buffer_read(data, sent, scratch, part);
 		if (status == STATUS_OK)
 			status = channel_send(CAPOS_HOST_MESSAGE_FILE, message,
 				FILE_MESSAGE_HEAD + message->name_length, scratch, part);
-		at += part;
+		sent += part;
 		message->offset += part;
-	} while (status == STATUS_OK && at < data->length);
+	} while (status == STATUS_OK && sent < data->length);
 	return status;
 }
 

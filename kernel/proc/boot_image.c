@@ -81,11 +81,11 @@ static bool open_strings(const struct boot_image *image, uint64_t offset, uint64
 		return false;
 	const char *bytes = (const char *)image->bytes + offset;
 	uint32_t found = 0;
-	for (uint64_t at = 0; at < size; found++) {
-		size_t length = strnlen(bytes + at, size - at);
-		if (length == size - at)
+	for (uint64_t position = 0; position < size; found++) {
+		size_t length = strnlen(bytes + position, size - position);
+		if (length == size - position)
 			return false; /* the last one does not end */
-		at += length + 1;
+		position += length + 1;
 	}
 	*strings = (struct boot_image_strings){ .bytes = bytes, .size = size, .count = count };
 	return found == count;

@@ -69,9 +69,9 @@ static void read_override(const struct table *entry, struct acpi_machine *machin
 /* Multiple APIC Description Table, 5.2.12: a list of structures of a type and a size. */
 static void read_madt(const struct table *madt, struct acpi_machine *machine)
 {
-	for (uint32_t at = HEADER_SIZE + 8; at + 2 <= madt->size;) {
-		struct table entry = { madt->bytes + at, madt->bytes[at + 1] };
-		if (entry.size < 2 || entry.size > madt->size - at)
+	for (uint32_t offset = HEADER_SIZE + 8; offset + 2 <= madt->size;) {
+		struct table entry = { madt->bytes + offset, madt->bytes[offset + 1] };
+		if (entry.size < 2 || entry.size > madt->size - offset)
 			return;
 		switch (entry.bytes[0]) {
 		case 0: /* local APIC */
@@ -88,20 +88,20 @@ static void read_madt(const struct table *madt, struct acpi_machine *machine)
 			add_cpu(machine, field(&entry, 4, 4), field(&entry, 8, 4));
 			break;
 		}
-		at += entry.size;
+		offset += entry.size;
 	}
 }
 
-/* An integer constant in AML, 20.2.3: a byte, or the shorter forms of 0 and 1. Advances *at; -1 for
- * what is none. */
-static int aml_byte(const struct table *code, uint32_t *at)
+/* An integer constant in AML, 20.2.3: a byte, or the shorter forms of 0 and 1. Advances *offset; -1
+ * for what is none. */
+static int aml_byte(const struct table *code, uint32_t *offset)
 {
-	uint64_t op = field(code, *at, 1);
+	uint64_t op = field(code, *offset, 1);
 	if (op == 0x0a) {
-		*at += 2;
-		return (int)field(code, *at - 1, 1);
+		*offset += 2;
+		return (int)field(code, *offset - 1, 1);
 	}
-	*at += 1;
+	*offset += 1;
 	return op <= 1 ? (int)op : -1;
 }
 
@@ -109,13 +109,13 @@ static int aml_byte(const struct table *code, uint32_t *at)
  * bytes, the number of elements, elements. */
 static void read_sleep_types(const struct table *dsdt, struct acpi_machine *machine)
 {
-	for (uint32_t at = HEADER_SIZE; dsdt->size - at > 8; at++) {
-		if (memcmp(dsdt->bytes + at, "_S5_", 4) || dsdt->bytes[at + 4] != 0x12)
+	for (uint32_t offset = HEADER_SIZE; dsdt->size - offset > 8; offset++) {
+		if (memcmp(dsdt->bytes + offset, "_S5_", 4) || dsdt->bytes[offset + 4] != 0x12)
 			continue;
-		uint8_t before = dsdt->bytes[at - 1];
-		if (before != 0x08 && !(before == '\\' && dsdt->bytes[at - 2] == 0x08))
+		uint8_t before = dsdt->bytes[offset - 1];
+		if (before != 0x08 && !(before == '\\' && dsdt->bytes[offset - 2] == 0x08))
 			continue;
-		uint32_t element = at + 5 + 1 + (dsdt->bytes[at + 5] >> 6) + 1;
+		uint32_t element = offset + 5 + 1 + (dsdt->bytes[offset + 5] >> 6) + 1;
 		int a = aml_byte(dsdt, &element), b = aml_byte(dsdt, &element);
 		if (a < 0 || b < 0)
 			return;

@@ -58,13 +58,13 @@ static const char *read_command_line(const char *line, size_t room, struct boot_
 	return NULL;
 }
 
-static const char *read_module(const uint8_t *at, uint32_t size, struct boot_info *boot)
+static const char *read_module(const uint8_t *bytes, uint32_t size, struct boot_info *boot)
 {
 	struct module_tag module;
-	const char *name = (const char *)at + sizeof module;
+	const char *name = (const char *)bytes + sizeof module;
 	if (size <= sizeof module || strnlen(name, size - sizeof module) == size - sizeof module)
 		return "the loader describes a module without an end";
-	memcpy(&module, at, sizeof module);
+	memcpy(&module, bytes, sizeof module);
 	if (module.end < module.start)
 		return "the loader describes a module that ends before it begins";
 	if (strcmp(name, MULTIBOOT_FONT_MODULE) == 0) {
@@ -79,19 +79,19 @@ static const char *read_module(const uint8_t *at, uint32_t size, struct boot_inf
 	return NULL;
 }
 
-static const char *read_memory_map(const uint8_t *at, uint32_t size, struct boot_info *boot)
+static const char *read_memory_map(const uint8_t *bytes, uint32_t size, struct boot_info *boot)
 {
 	struct map_tag map;
 	struct map_entry entry;
 	if (size < sizeof map)
 		return "the loader's memory map is cut short";
-	memcpy(&map, at, sizeof map);
+	memcpy(&map, bytes, sizeof map);
 	if (map.entry_size < sizeof entry)
 		return "the loader's memory map has entries of an unknown form";
 	for (int usable = 1; usable >= 0; usable--) {
-		for (uint32_t from = sizeof map; map.entry_size <= size - from;
-			from += map.entry_size) {
-			memcpy(&entry, at + from, sizeof entry);
+		for (uint32_t offset = sizeof map; map.entry_size <= size - offset;
+			offset += map.entry_size) {
+			memcpy(&entry, bytes + offset, sizeof entry);
 			if (usable && entry.type == MEMORY_RAM)
 				boot_info_add_ram(boot, entry.start, entry.size);
 			else if (!usable && entry.type != MEMORY_RAM)
@@ -102,13 +102,13 @@ static const char *read_memory_map(const uint8_t *at, uint32_t size, struct boot
 }
 
 /* A screen of an unknown kind is ignored; the machine still has its serial port. */
-static void read_framebuffer(const uint8_t *at, uint32_t size, struct boot_info *boot)
+static void read_framebuffer(const uint8_t *bytes, uint32_t size, struct boot_info *boot)
 {
 	struct framebuffer_tag tag;
 	uint8_t colours[6];
 	if (size < sizeof tag)
 		return;
-	memcpy(&tag, at, sizeof tag);
+	memcpy(&tag, bytes, sizeof tag);
 	struct screen_info screen = {
 		.address = tag.address,
 		.pitch = tag.pitch,
@@ -120,7 +120,7 @@ static void read_framebuffer(const uint8_t *at, uint32_t size, struct boot_info 
 		screen.kind = SCREEN_TEXT;
 	} else if (tag.type == FRAMEBUFFER_COLOURS && size >= sizeof tag + sizeof colours) {
 		screen.kind = SCREEN_PIXELS;
-		memcpy(colours, at + sizeof tag, sizeof colours);
+		memcpy(colours, bytes + sizeof tag, sizeof colours);
 		for (int i = 0; i < 3; i++) {
 			screen.colour_shift[i] = colours[2 * i];
 			screen.colour_bits[i] = colours[2 * i + 1];
@@ -130,31 +130,31 @@ static void read_framebuffer(const uint8_t *at, uint32_t size, struct boot_info 
 }
 
 /* A copy of it, in one of two sizes; the larger one is kept. */
-static void read_root_pointer(const uint8_t *at, uint32_t size, struct boot_info *boot)
+static void read_root_pointer(const uint8_t *bytes, uint32_t size, struct boot_info *boot)
 {
 	if (boot->has_root_pointer && size < sizeof boot->root_pointer)
 		return;
-	memcpy(boot->root_pointer, at,
+	memcpy(boot->root_pointer, bytes,
 		size < sizeof boot->root_pointer ? size : sizeof boot->root_pointer);
 	boot->has_root_pointer = true;
 }
 
-static const char *read_tag(const uint8_t *at, struct tag tag, struct boot_info *boot)
+static const char *read_tag(const uint8_t *bytes, struct tag tag, struct boot_info *boot)
 {
 	switch (tag.type) {
 	case TAG_COMMAND_LINE:
 		return read_command_line(
-			(const char *)at + sizeof tag, tag.size - sizeof tag, boot);
+			(const char *)bytes + sizeof tag, tag.size - sizeof tag, boot);
 	case TAG_MODULE:
-		return read_module(at, tag.size, boot);
+		return read_module(bytes, tag.size, boot);
 	case TAG_MEMORY_MAP:
-		return read_memory_map(at, tag.size, boot);
+		return read_memory_map(bytes, tag.size, boot);
 	case TAG_FRAMEBUFFER:
-		read_framebuffer(at, tag.size, boot);
+		read_framebuffer(bytes, tag.size, boot);
 		return NULL;
 	case TAG_RSDP_OLD:
 	case TAG_RSDP_NEW:
-		read_root_pointer(at + sizeof tag, tag.size - sizeof tag, boot);
+		read_root_pointer(bytes + sizeof tag, tag.size - sizeof tag, boot);
 		return NULL;
 	default:
 		return NULL;
@@ -171,15 +171,15 @@ const char *multiboot_read(const void *info, uint64_t reach, struct boot_info *b
 	memcpy(&total, bytes, sizeof total);
 	if (total > reach || total > INFO_BYTES_MAX)
 		return "the loader's boot information is out of reach";
-	for (uint32_t at = 8;; at += (tag.size + 7) & ~7u) {
-		if (at > total || total - at < sizeof tag)
+	for (uint32_t offset = 8;; offset += (tag.size + 7) & ~7u) {
+		if (offset > total || total - offset < sizeof tag)
 			return "the loader's boot information does not end";
-		memcpy(&tag, bytes + at, sizeof tag);
-		if (tag.size < sizeof tag || tag.size > total - at)
+		memcpy(&tag, bytes + offset, sizeof tag);
+		if (tag.size < sizeof tag || tag.size > total - offset)
 			return "a part of the loader's boot information is larger than the whole";
 		if (tag.type == TAG_END)
 			break;
-		const char *problem = read_tag(bytes + at, tag, boot);
+		const char *problem = read_tag(bytes + offset, tag, boot);
 		if (problem)
 			return problem;
 	}
