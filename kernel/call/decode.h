@@ -52,15 +52,16 @@ struct fields_desc {
 	uint16_t size; /* of the C structure */
 };
 
-#define METHOD_RETURNS_CAP \
-	1 /* its only result is a capability: reserve a slot before invoking it */
-#define METHOD_RETURNS_DATA 2 /* its only result is a Data */
-#define METHOD_RESULT_ARRAY \
-	4              /* in compact form the results go to an array: several, or a signed one */
-#define METHOD_PLAIN 8 /* at most 5 parameters, all integers, and at most one result, unsigned */
-#define METHOD_NARROW                                                               \
-	16 /* a parameter has fewer bits than a word, so that words must be checked \
-	    */
+/* Its only result is a capability: a slot is reserved before it is invoked. */
+#define METHOD_RETURNS_CAP 1
+/* Its only result is a Data. */
+#define METHOD_RETURNS_DATA 2
+/* In compact form the results go to an array: several, or a signed one. */
+#define METHOD_RESULT_ARRAY 4
+/* At most 5 parameters, all integers, and at most one result, unsigned. */
+#define METHOD_PLAIN 8
+/* A parameter has fewer bits than a word, so that words must be checked. */
+#define METHOD_NARROW 16
 
 struct method_desc {
 	const char *name;

@@ -9,9 +9,8 @@
 
 #define LOCKED 1u
 #define CLAIMED 0x10000u
-#define PATIENCE                                                                                   \
-	256 /* reads of the lock before it is claimed; takes longer than nearly all locks are held \
-	     */
+/* Reads of a lock before it is claimed. They take longer than nearly all locks stay taken. */
+#define PATIENCE_READS 256
 
 void spin_lock_slow(struct spinlock *lock)
 {
@@ -20,7 +19,7 @@ void spin_lock_slow(struct spinlock *lock)
 	for (uint32_t looks = 0;; looks++) {
 		uint32_t seen = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
 		bool mine = claimed ? !(seen & LOCKED) : seen == 0;
-		bool claim = !claimed && looks >= PATIENCE && seen == LOCKED;
+		bool claim = !claimed && looks >= PATIENCE_READS && seen == LOCKED;
 		uint32_t wanted = mine ? LOCKED : LOCKED | CLAIMED;
 
 		if ((mine || claim) &&

@@ -45,7 +45,7 @@ struct percpu {
 	uint32_t id;
 	struct arch_cpu arch;
 	struct thread *idle;
-	struct thread *previous; /* during a switch: who is being left */
+	struct thread *previous; /* during a switch: the thread that is left */
 	struct thread *moving;   /* the same, when its affinity sends it elsewhere */
 	struct aspace *space;    /* whose page tables are loaded; NULL: the kernel's own */
 	struct run_queue run;

@@ -1,4 +1,4 @@
-/* The sending half of the host channel without the machine: a ring of bytes between those who write
+/* The sending half of the host channel without the machine: a ring of bytes between writers
  * and the device, and the count of what the host allows. Pure, so that it is tested on the host.
  *
  * The host says how many bytes of bulk messages (program output, files, traces) it takes; so it can
@@ -17,8 +17,8 @@ struct channel_output {
 	/* Bytes so far: put into the ring, given to the device, no longer needed by it. */
 	uint64_t written, started, sent;
 	bool limited;
-	int64_t credit; /* bytes of bulk messages that may still go out; one message may overdraw it
-	                 */
+	/* Bytes of bulk messages that may still go out; one message may overdraw it. */
+	int64_t credit;
 };
 
 void channel_output_init(struct channel_output *output, void *buffer, size_t size, size_t reserve);

@@ -126,7 +126,7 @@ void sender_grant(uint32_t bytes)
 		wake_waiters();
 }
 
-/* ---- those who write ---- */
+/* ---- threads that write ---- */
 
 struct request {
 	const struct sender_piece *pieces;

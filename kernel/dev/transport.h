@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct transport {
-	bool polled; /* it does not interrupt when it has sent something: it is asked again and
-	                again */
+	/* It does not interrupt when it has sent something, and is asked again and again. */
+	bool polled;
 	/* Takes as many of the bytes as the device has room for, and returns how many. They stay
 	 * where they are until sent() has counted them. */
 	size_t (*send)(const uint8_t *bytes, size_t size);

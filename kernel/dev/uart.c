@@ -93,9 +93,9 @@ static bool port_wait(const struct port *port, uint8_t status)
 	for (unsigned i = 0; i < READY_POLLS; i++) {
 		if (port_status(port, status))
 			return true;
+		/* A byte takes long on a real line, and other CPUs may wait for an answer. */
 		if (!panic_begun())
-			tlb_serve(); /* a byte takes long on a real line, and other CPUs may wait
-			                for this one to answer */
+			tlb_serve();
 		cpu_relax();
 	}
 	return false;

@@ -20,9 +20,8 @@
 #define CAPABILITY_BAR 4u
 #define CAPABILITY_OFFSET 8u
 #define CAPABILITY_LENGTH 12u
-#define CAPABILITY_MULTIPLIER                                                                  \
-	16u /* the notification registers' have it; the others are shorter, with others behind \
-	       them */
+/* Only the notification registers' capability has it. */
+#define CAPABILITY_MULTIPLIER 16u
 #define CAPABILITY_BYTES 20u
 
 enum capability_type { TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_INTERRUPT = 3, TYPES };

@@ -13,10 +13,9 @@
 #define ELF_TLS_ALIGN_MAX 4096u
 #define ELF_ADDRESS_MIN 0x10000ul
 
-/* A loadable segment. Guaranteed: file_size <= memory_size, the file range lies inside the image,
- * [address, address
- * + memory_size) between ELF_ADDRESS_MIN and CAPOS_USER_TOP, address and offset are congruent
- * modulo the page, segments are in ascending order and share no page. */
+/* A loadable segment. Guaranteed: file_size <= memory_size; the file range lies inside the image,
+ * and the memory between ELF_ADDRESS_MIN and CAPOS_USER_TOP; address and offset are congruent
+ * modulo the page; segments are in ascending order and share no page. */
 struct elf_segment {
 	uint64_t address, memory_size;
 	uint64_t offset, file_size;
@@ -24,16 +23,14 @@ struct elf_segment {
 };
 
 struct elf_tls {
-	uint64_t address; /* of the initial image, inside a segment's file bytes; 0 when there is no
-	                     PT_TLS */
+	uint64_t address; /* of the initial image, in a segment's file bytes; 0: no PT_TLS */
 	uint64_t offset, file_size;
 	uint64_t memory_size, align;
 };
 
 struct elf_image {
 	uint64_t entry;           /* inside an executable segment */
-	uint64_t headers_address; /* of the program headers as loaded; 0 when no segment holds them
-	                           */
+	uint64_t headers_address; /* of the program headers as loaded; 0: in no segment */
 	uint32_t header_count;
 	uint32_t segment_count;
 	uint32_t abi_version; /* for which the program was built; 0: not known */

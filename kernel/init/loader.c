@@ -26,8 +26,8 @@
 
 #define STACK_BYTES (8ul << 20)
 #define STACK_GUARD_BYTES (64ul << 10) /* never mapped, below the stack */
-#define DEMAND_ZERO_BYTES \
-	(1ul << 20) /* zero areas above this are not worth a charge before they are touched */
+/* Zero areas above this are not worth a charge before they are touched. */
+#define DEMAND_ZERO_BYTES (1ul << 20)
 #define THREAD_CONTROL_BLOCK_BYTES 64u
 #define RANDOM_BYTES 16u
 #define STACK_BATCH_WORDS 16u

@@ -36,8 +36,7 @@ struct aspace {
 	                          memory objects it made and with its threads' records */
 
 	/* Atomic. */
-	uint64_t cpus; /* CPUs whose TLB may hold entries; set when loaded, cleared by the TLB code
-	                */
+	uint64_t cpus; /* whose TLB may hold entries; set when loaded, cleared by the TLB code */
 	uint32_t park_waiters; /* threads of the process that park or are about to */
 
 	struct park_queue parked; /* on private words, by address */

@@ -24,10 +24,10 @@ struct region {
 	bool pinned;      /* only the kernel may take it away or change it */
 	bool leaving;     /* it is being taken away, in steps: it stays as it is meanwhile */
 	uint8_t prot_max; /* foreign: the most that protect may ask for */
-	struct memory_object *object; /* foreign: the owner, referenced; NULL: frames that are
-	                                 mapped for good */
-	uint64_t backing; /* foreign: offset of start in the object, or physical address of its
-	                     frame */
+	/* Foreign: the owner, referenced, and the offset of start in it; or NULL, for frames that
+	 * are mapped for good, and the physical address at start. */
+	struct memory_object *object;
+	uint64_t backing;
 };
 
 static inline struct region *region_of(struct rbnode *node)

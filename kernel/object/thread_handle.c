@@ -98,9 +98,9 @@ status_t method_thread_handle_suspend(struct call *call,
 	sched_kick(thread);
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
+	/* Needed for the next step too: the thread may run in the kernel again before it stops. */
 	if (status == STATUS_OK)
-		thread->acknowledged = true; /* needed for the next step too: the thread may run in
-		                                the kernel again before it stops */
+		thread->acknowledged = true;
 	else if (thread->suspend_count && !--thread->suspend_count)
 		wait_queue_wake(&thread->suspended, 1);
 	if (status == STATUS_OK && thread->ended)

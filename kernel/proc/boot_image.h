@@ -10,9 +10,8 @@
 
 #include "capos_kernel/status.h"
 
-#define PROGRAM_STRINGS_BYTES_MAX                                       \
-	(4u << 20) /* arguments and environment of one program together \
-	            */
+/* Arguments and environment of one program together. */
+#define PROGRAM_STRINGS_BYTES_MAX (4u << 20)
 #define PROGRAM_STRINGS_MAX 65536u
 #define PROGRAMS_MAX 65536u
 
@@ -24,8 +23,8 @@ struct boot_image {
 	uint64_t programs_offset;
 	const uint8_t *input; /* messages from the host; NULL: they come over the channel */
 	uint64_t input_size;
-	uint64_t manifest_size; /* through the end of the program and file tables: what
-	                           BootImage.readManifest shows */
+	/* Through the end of the program and file tables: what BootImage.readManifest shows. */
+	uint64_t manifest_size;
 };
 
 /* count NUL-terminated strings, one after the other; the number is checked. */

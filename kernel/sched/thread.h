@@ -76,8 +76,7 @@ struct thread {
 	struct capos_ring_header *ring;
 	uint64_t ring_address;
 	uint32_t submission_head, completion_tail;
-	void *scratch; /* call_buffer()'s block, made by the first call that needs one; NULL before
-	                */
+	void *scratch; /* call_buffer()'s block; NULL before the first call that needs one */
 	struct ledger *scratch_payer; /* of that block */
 
 	/* Owner thread only, or any thread while the owner is suspended and not running. */
@@ -97,10 +96,10 @@ struct thread {
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t suspend_count;
-	bool stopped;             /* at the suspension point: registers may be written */
-	uint64_t stopped_fs_base; /* while stopped: what it goes on with; fs_base is whatever the
-	                             last switch saved */
-	bool acknowledged;        /* has seen the suspension: runs no further user code */
+	bool stopped; /* at the suspension point: registers may be written */
+	/* While stopped: what it goes on with; fs_base is what the last switch saved. */
+	uint64_t stopped_fs_base;
+	bool acknowledged; /* has seen the suspension: runs no further user code */
 	bool ended;
 	bool gone; /* ended, and nothing is left but this record: joiners wait for it */
 	int32_t exit_code;

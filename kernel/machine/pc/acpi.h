@@ -18,13 +18,13 @@ struct acpi_isa_line {
 };
 
 struct acpi_machine {
-	uint32_t apic_ids[CAPOS_CPUS_MAX]; /* of the CPUs that may be started, the boot CPU's among
-	                                      them */
-	unsigned cpu_count;                /* 0: the tables do not say */
+	/* Of the CPUs that may be started, the boot CPU's among them; none: not said. */
+	uint32_t apic_ids[CAPOS_CPUS_MAX];
+	unsigned cpu_count;
 	uint32_t io_apic; /* physical address of the one that serves line 0; 0: unknown */
-	struct acpi_isa_line
-		isa[ISA_LINES]; /* without an entry in the tables: line n at n, edge-triggered */
-	uint64_t hpet;          /* physical address of its registers; 0: none */
+	/* Without an entry in the tables line n is at n, edge-triggered. */
+	struct acpi_isa_line isa[ISA_LINES];
+	uint64_t hpet; /* physical address of its registers; 0: none */
 	/* Soft off: sleep type to both control ports; 0: no such port. */
 	bool can_power_off;
 	uint32_t control_a, control_b, smi_command;

@@ -12,8 +12,8 @@ uint32_t apic_id(void);
 #define APIC_ALL_OTHERS 0xffffffffu
 void apic_send_init(uint32_t target);
 void apic_send_startup(uint32_t target, unsigned page);
-void apic_timer_mode(void); /* chooses between the two below, by cpu_features.tsc_deadline; part of
-                               apic_init_cpu */
+/* Chooses between the two below, by cpu_features.tsc_deadline; part of apic_init_cpu. */
+void apic_timer_mode(void);
 /* One-shot timer: an interrupt after count ticks of the timer clock (0 stops it). */
 void apic_timer_start(uint32_t count);
 uint32_t apic_timer_current(void);

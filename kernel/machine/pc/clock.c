@@ -263,8 +263,8 @@ void timer_program(uint64_t deadline_ns)
 	uint64_t now = clock_now_ns();
 	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
 	if (wait_ns > NS_PER_S)
-		wait_ns = NS_PER_S; /* the counter has 32 bits, and a program's deadline may be any
-		                       number: wake once a second and check again */
+		/* The counter has 32 bits, and a program's deadline may be any number. */
+		wait_ns = NS_PER_S;
 	if (cpu_features.tsc_deadline) {
 		apic_timer_deadline(rdtsc() + scale(wait_ns, ticks_per_ns) + 1);
 		return;
