@@ -74,7 +74,7 @@ func (l *launch) run() int {
 		return cli.Fail(err)
 	}
 	defer image.Close()
-	outcome, err := l.boot(image, guest)
+	outcome, err := l.bootFrom(image, guest)
 	if err == nil {
 		err = save(image, outcome)
 	}
@@ -116,7 +116,18 @@ func (l *launch) bootImage() (*os.File, error) {
 }
 
 // boot runs the machine to its end.
-func (l *launch) boot(image *os.File, guest machine.Guest) (*machine.Outcome, error) {
+func (l *launch) boot(guest machine.Guest) (*machine.Outcome, error) {
+	image, err := l.bootImage()
+	if err != nil {
+		return nil, err
+	}
+	if l.image == nil {
+		defer image.Close()
+	}
+	return l.bootFrom(image, guest)
+}
+
+func (l *launch) bootFrom(image *os.File, guest machine.Guest) (*machine.Outcome, error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	if l.flags.timeout > 0 {

@@ -78,7 +78,8 @@ func (l *launch) saveRecording(run *recordedRun, image, events *os.File) error {
 	zipped := zip.NewWriter(out)
 	err = errors.Join(describe(zipped, run), copyEntry(zipped, imageEntry, image),
 		copyEntry(zipped, eventsEntry, events))
-	for entry, name := range map[string]string{kernelEntry: l.config.Kernel, programEntry: l.host} {
+	for entry, name := range map[string]string{kernelEntry: l.config.Kernel,
+		programEntry: l.host} {
 		f, openErr := os.Open(name)
 		if openErr == nil {
 			openErr = copyEntry(zipped, entry, f)
@@ -153,8 +154,9 @@ func openRecording(root, name string, flags *machineFlags) (*launch, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &launch{root: root, config: config, flags: flags, image: files[imageEntry], recorded: run,
-		host: processFile(files[programEntry]), program: bootimage.Program{Path: run.Name}}, nil
+	return &launch{root: root, config: config, flags: flags, image: files[imageEntry],
+		recorded: run, host: processFile(files[programEntry]),
+		program: bootimage.Program{Path: run.Name}}, nil
 }
 
 func readRun(zipped *zip.ReadCloser) (*recordedRun, error) {
@@ -168,12 +170,12 @@ func readRun(zipped *zip.ReadCloser) (*recordedRun, error) {
 		return nil, fmt.Errorf("%w: %v", errNoRecording, err)
 	}
 	if run.Format != recordingFormat {
-		return nil, fmt.Errorf("it is a recording of format %d, and this ./capos reads format %d",
-			run.Format, recordingFormat)
+		return nil, fmt.Errorf("it is a recording of format %d, and this ./capos reads "+
+			"format %d", run.Format, recordingFormat)
 	}
 	if here := machine.QEMUVersion(); run.QEMU != here {
-		return nil, fmt.Errorf("it was recorded with %s and can only be repeated with that; "+
-			"here is %s", run.QEMU, here)
+		return nil, fmt.Errorf("it was recorded with %s and can only be repeated with "+
+			"that; here is %s", run.QEMU, here)
 	}
 	return &run, nil
 }

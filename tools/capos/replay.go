@@ -115,14 +115,7 @@ var errNotFinished = errors.New("the machine did not go through its program")
 
 // watch runs the machine with nothing shown.
 func (l *launch) watch(message func(hostchannel.Message)) (*machine.Outcome, error) {
-	image, err := l.bootImage()
-	if err != nil {
-		return nil, err
-	}
-	if l.image == nil {
-		defer image.Close()
-	}
-	outcome, err := l.boot(image, machine.Guest{Message: message})
+	outcome, err := l.boot(machine.Guest{Message: message})
 	if err != nil {
 		return nil, err
 	}
