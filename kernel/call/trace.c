@@ -269,7 +269,7 @@ void call_stats_send(const struct process *process)
 		return;
 	channel_printf(CAPOS_HOST_MESSAGE_STATS,
 		"process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id,
-		process->name, process->cpu_time_ns / 1000, process->peak_committed);
+		process->name, process->cpu_time_ns / 1000, process->peak_pages);
 	channel_printf(CAPOS_HOST_MESSAGE_STATS, "machine: %zu of %zu frames free, %lu objects\n",
 		frames_free(), frames_total(), object_count());
 	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)

@@ -97,8 +97,8 @@ static void start_program(struct run *run)
 	const char *reason = "no memory for a process";
 	status_t status = boot_image_program(&image, run->record.program, &program, &reason);
 	if (status == STATUS_OK)
-		status = process_create(program_name(&program), run->record.program,
-			program.committed_limit, &process);
+		status = process_create(
+			program_name(&program), run->record.program, program.limit_pages, &process);
 	if (status != STATUS_OK) {
 		refuse_program(&run->record, status, reason);
 		return;
@@ -125,7 +125,7 @@ static void await_program(struct run *run)
 	process_set_foreground(NULL);
 	run->record.kind = process->exit_kind;
 	run->record.code = process->exit_code;
-	run->record.peak_committed = process->peak_committed;
+	run->record.peak_committed = process->peak_pages;
 	run->record.cpu_time_ns = process->cpu_time_ns;
 	call_stats_send(process);
 	object_release(&process->object);

@@ -432,7 +432,7 @@ static status_t place(
 	struct aspace *space, uint64_t hint, bool exact, uint64_t size, uint64_t *address)
 {
 	assert_held(&space->lock);
-	if (space->reserved_limit - space->reserved_pages < size / PAGE_SIZE)
+	if (space->reserved_pages_max - space->reserved_pages < size / PAGE_SIZE)
 		return STATUS(NO_RESERVATION);
 	if (space->region_count >= REGIONS_MAX)
 		return STATUS(NO_MEMORY);
@@ -1004,16 +1004,16 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 {
-	uint64_t kernel_pages = __atomic_load_n(&space->ledger->kernel, __ATOMIC_RELAXED);
+	uint64_t kernel_pages = __atomic_load_n(&space->ledger->kernel_pages, __ATOMIC_RELAXED);
 
 	spin_lock(&space->lock);
 	*usage = (struct capos_memory_usage){
 		.reserved_pages = space->reserved_pages,
-		.reserved_limit = space->reserved_limit,
-		.committed_pages = __atomic_load_n(&space->ledger->charged, __ATOMIC_RELAXED),
-		.committed_limit = space->ledger->limit,
+		.reserved_limit = space->reserved_pages_max,
+		.committed_pages = __atomic_load_n(&space->ledger->charged_pages, __ATOMIC_RELAXED),
+		.committed_limit = space->ledger->limit_pages,
 		.resident_pages = space->resident_pages,
-		.peak_committed = __atomic_load_n(&space->ledger->peak, __ATOMIC_RELAXED),
+		.peak_committed = __atomic_load_n(&space->ledger->peak_pages, __ATOMIC_RELAXED),
 		.kernel_pages = kernel_pages,
 	};
 	spin_unlock(&space->lock);
@@ -1023,13 +1023,13 @@ void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 
 /* ---- life ---- */
 
-struct aspace *aspace_create(uint64_t committed_limit)
+struct aspace *aspace_create(uint64_t limit_pages)
 {
 	struct aspace *space = kmem_alloc(KERNEL_PAYS, sizeof(*space));
 	if (!space)
 		return NULL;
 
-	space->ledger = ledger_create(committed_limit);
+	space->ledger = ledger_create(limit_pages);
 	space->root = space->ledger ? paging_create(space->ledger) : 0;
 	if (!space->root) {
 		if (space->ledger)
@@ -1042,7 +1042,7 @@ struct aspace *aspace_create(uint64_t committed_limit)
 	rbtree_init(&space->regions);
 	list_init(&space->changes);
 	wait_queue_init(&space->change_waiters);
-	space->reserved_limit = CAPOS_RESERVED_PAGES_MAX;
+	space->reserved_pages_max = CAPOS_RESERVED_PAGES_MAX;
 	space->search_hint = SEARCH_BASE;
 	return space;
 }

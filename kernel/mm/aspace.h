@@ -45,7 +45,7 @@ struct aspace {
 	struct spinlock lock;
 	struct rbtree regions;
 	uint32_t region_count;
-	uint64_t reserved_pages, reserved_limit;
+	uint64_t reserved_pages, reserved_pages_max;
 	uint64_t resident_pages;          /* pages with a frame mapped */
 	uint64_t table_frames;            /* page tables, without the top-level one */
 	uint64_t search_hint;             /* where the next hintless search begins */
@@ -63,7 +63,7 @@ enum fault_outcome {
 
 /* References: one for the process; destroyed by aspace_destroy when no thread of it can run any
  * more. */
-struct aspace *aspace_create(uint64_t committed_limit) MUST_CHECK;
+struct aspace *aspace_create(uint64_t limit_pages) MUST_CHECK;
 void aspace_destroy(struct aspace *space);
 
 /* A user address faulted. The thread holds no lock of rank ASPACE or above. */

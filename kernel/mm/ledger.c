@@ -3,14 +3,14 @@
 
 #include "core/log.h"
 
-struct ledger *ledger_create(uint64_t limit)
+struct ledger *ledger_create(uint64_t limit_pages)
 {
 	struct ledger *ledger = kmem_alloc(KERNEL_PAYS, sizeof(*ledger));
 
 	if (!ledger)
 		return NULL;
 	ledger->references = 1;
-	ledger->limit = limit;
+	ledger->limit_pages = limit_pages;
 	kmem_pool_init(&ledger->pool);
 	return ledger;
 }
@@ -26,27 +26,27 @@ void ledger_release(struct ledger *ledger)
 	if (__atomic_sub_fetch(&ledger->references, 1, __ATOMIC_ACQ_REL))
 		return;
 	kmem_trim(ledger);
-	VERIFY(!ledger->charged && !ledger->kernel);
+	VERIFY(!ledger->charged_pages && !ledger->kernel_pages);
 	kmem_free(KERNEL_PAYS, ledger);
 }
 
 bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
-	uint64_t old = __atomic_load_n(&ledger->charged, __ATOMIC_RELAXED), new;
+	uint64_t old = __atomic_load_n(&ledger->charged_pages, __ATOMIC_RELAXED), new;
 
 	do {
 		if (__builtin_add_overflow(old, pages + kernel, &new) ||
-			(ledger->limit && new > ledger->limit))
+			(ledger->limit_pages && new > ledger->limit_pages))
 			return false;
 	} while (!__atomic_compare_exchange_n(
-		&ledger->charged, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		&ledger->charged_pages, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (kernel)
-		__atomic_fetch_add(&ledger->kernel, kernel, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED);
 
-	uint64_t peak = __atomic_load_n(&ledger->peak, __ATOMIC_RELAXED);
+	uint64_t peak = __atomic_load_n(&ledger->peak_pages, __ATOMIC_RELAXED);
 	while (new > peak &&
 		!__atomic_compare_exchange_n(
-			&ledger->peak, &peak, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			&ledger->peak_pages, &peak, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	return true;
 }
@@ -54,8 +54,9 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 void ledger_uncharge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
 	if (kernel)
-		VERIFY(__atomic_fetch_sub(&ledger->kernel, kernel, __ATOMIC_RELAXED) >= kernel);
-	uint64_t old = __atomic_fetch_sub(&ledger->charged, pages + kernel, __ATOMIC_RELAXED);
+		VERIFY(__atomic_fetch_sub(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED) >=
+			kernel);
+	uint64_t old = __atomic_fetch_sub(&ledger->charged_pages, pages + kernel, __ATOMIC_RELAXED);
 
 	VERIFY(old >= pages + kernel);
 }

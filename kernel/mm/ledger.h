@@ -17,14 +17,14 @@
 
 struct ledger {
 	uint32_t references;
-	uint64_t limit;         /* pages; 0: none but the machine's. Never changed. */
-	uint64_t charged, peak; /* pages */
-	uint64_t kernel;        /* of charged: the kernel's memory, without what threads cost */
-	struct kmem_pool pool;  /* the records among it */
+	uint64_t limit_pages; /* 0: none but the machine's. Never changed. */
+	uint64_t charged_pages, peak_pages;
+	uint64_t kernel_pages; /* of charged_pages: the kernel's, without what threads cost */
+	struct kmem_pool pool; /* the records among it */
 };
 
 /* One reference; NULL when memory is short. */
-struct ledger *ledger_create(uint64_t limit);
+struct ledger *ledger_create(uint64_t limit_pages);
 struct ledger *ledger_retain(struct ledger *ledger);
 /* With the last reference all must have been uncharged. */
 void ledger_release(struct ledger *ledger);

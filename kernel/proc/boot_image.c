@@ -105,7 +105,7 @@ status_t boot_image_program(const struct boot_image *image, uint32_t index,
 		.elf = image->bytes,
 		.elf_size = entry.elf_size,
 		.grants = entry.grants ? entry.grants : GRANTS_ALL,
-		.committed_limit = entry.committed_limit,
+		.limit_pages = entry.committed_limit,
 		.together = index && entry.flags & CAPOS_BOOT_PROGRAM_TOGETHER,
 	};
 	if (entry.elf_offset % CAPOS_PAGE_SIZE ||

@@ -39,7 +39,7 @@ struct boot_image_program {
 	uint64_t elf_size;
 	struct boot_image_strings args, env;
 	uint64_t grants; /* mask of CAPOS_GRANT_x; never 0: 0 has become all */
-	uint64_t committed_limit;
+	uint64_t limit_pages;
 	bool together; /* with the program before it */
 };
 

@@ -30,7 +30,7 @@ static void process_release_resources(struct process *process)
 	if (process->space) {
 		struct capos_memory_usage usage;
 		aspace_usage(process->space, &usage);
-		process->peak_committed = usage.peak_committed;
+		process->peak_pages = usage.peak_committed;
 		aspace_destroy(process->space);
 		process->space = NULL;
 	}
@@ -52,13 +52,13 @@ static void process_destroy(struct object *object)
 static const struct object_ops process_ops = { .destroy = process_destroy };
 
 status_t process_create(
-	const char *name, uint32_t program, uint64_t committed_limit, struct process **result)
+	const char *name, uint32_t program, uint64_t limit_pages, struct process **result)
 {
 	struct process *process = kmem_alloc(
 		KERNEL_PAYS, sizeof *process + cpus_possible() * sizeof process->queued[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
-	process->space = aspace_create(committed_limit);
+	process->space = aspace_create(limit_pages);
 	if (!process->space) {
 		kmem_free(KERNEL_PAYS, process);
 		return STATUS(NO_MEMORY);

@@ -52,14 +52,14 @@ struct process {
 	uint64_t boot_address;         /* where the boot image is mapped; 0: not yet */
 	struct shared_profile profile; /* of its threads */
 	uint64_t cpu_time_ns;          /* of ended threads */
-	uint64_t peak_committed;       /* pages; set when it has ended */
+	uint64_t peak_pages;           /* set when it has ended */
 
 	struct queued_threads queued[]; /* by CPU */
 };
 
 /* A thread. An empty process with an address space and no thread, for a program of the boot image.
  * One reference, the caller's; every thread holds another. */
-status_t process_create(const char *name, uint32_t program, uint64_t committed_limit,
+status_t process_create(const char *name, uint32_t program, uint64_t limit_pages,
 	struct process **process) MUST_CHECK;
 
 /* Ends every thread of the process. The kind and code of the first call count. Returns; a calling

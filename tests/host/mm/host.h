@@ -57,7 +57,7 @@ void host_tlb_reset(void);
 /* The charge without the kernel's memory. */
 static inline uint64_t program_pages(const struct ledger *ledger)
 {
-	return ledger->charged - ledger->kernel;
+	return ledger->charged_pages - ledger->kernel_pages;
 }
 
 /* Called at the preemption points of long work. NULL: not called. */

@@ -126,7 +126,7 @@ static uint64_t count_reserved(unsigned first, unsigned count)
 static bool over_limit(uint64_t more)
 {
 	return options->committed_limit &&
-		oracle_committed() + space->ledger->kernel + more > options->committed_limit;
+		oracle_committed() + space->ledger->kernel_pages + more > options->committed_limit;
 }
 
 /* Pages of the kernel that one operation can need. */
@@ -673,7 +673,7 @@ static size_t frames_before, available_before;
  * a table of its own. */
 static void compare_kernel_pages(uint64_t tables)
 {
-	uint64_t kernel = space->ledger->kernel, objects_alive = 0;
+	uint64_t kernel = space->ledger->kernel_pages, objects_alive = 0;
 
 	for (unsigned i = 0; i < OBJECTS; i++)
 		objects_alive += objects[i] != NULL;

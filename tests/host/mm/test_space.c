@@ -115,7 +115,7 @@ static void test_addresses(void)
 	space->search_hint = 0x100000000;
 	CHECK(aspace_reserve(space, 0, 16 * MIB, &a) == STATUS_OK && a < 0x100000000);
 	CHECK(aspace_reserve(space, 0, 4 * GIB, &a) == STATUS(NO_RESERVATION));
-	space->reserved_limit = space->reserved_pages + 1;
+	space->reserved_pages_max = space->reserved_pages + 1;
 	CHECK(aspace_reserve(space, 0, 2 * PAGE_SIZE, &a) == STATUS(NO_RESERVATION));
 	CHECK(aspace_reserve(space, 0, PAGE_SIZE, &a) == STATUS_OK);
 	end(space);
