@@ -4,15 +4,17 @@
  *         serve_request, aspace_activate
  *         kernel/core/lock.c: spin_lock_slow (waiting for a lock serves requests)
  *         kernel/mm/aspace.c: zap (hide, flush, free), aspace_destroy
+ *         kernel/arch/x86_64/paging.c: hide_entry (no flush for an entry never used)
  *         kernel/sched/sched.c: load_thread (idle and kernel threads keep
  *         the last space loaded)
  *
  * Bounds: two spaces of one page each; the pages never have the same frame at the same time. CPUS
  * processors make STEPS steps of their choice: switch to a thread of a space or to a kernel thread,
- * unmap the page and free its frame, map it again, or destroy a space in which no thread runs. The
- * processors' page walkers run independently and may fill a TLB from the loaded tables at any time.
- * A CPU answers requests only between its steps (interrupts on), while it spins for a lock, and
- * while it waits for answers.
+ * unmap the page and free its frame, map it again with the accessed bit set or clear, or destroy a
+ * space in which no thread runs. The processors' page walkers run independently. At any time they
+ * may fill a TLB from the loaded tables, and set the accessed bit in the same step. A CPU answers
+ * requests only between its steps (interrupts on), while it spins for a lock, and while it waits
+ * for answers.
  *
  * Claims: when a frame is freed no TLB holds it, and when tables are freed no CPU has them loaded;
  * neither changes later. A freed space's mask is not touched. All CPUs reach their end (no invalid
@@ -40,7 +42,7 @@ bool request_evict[CPUS];
 /* Per space. mask: CPUs that may hold entries. */
 byte mask[2];
 bit lock[2];
-bool present[2] = true, frame_freed[2], destroyed[2];
+bool present[2] = true, accessed[2], frame_freed[2], destroyed[2];
 bool gone[2];	/* its tables and record are freed */
 
 #define BIT(cpu)          (1 << (cpu))
@@ -163,6 +165,7 @@ inline request_others(s, evict)
 proctype processor(byte me)
 {
 	byte steps, target, old, from, others, cpu;
+	bool used;
 
 	do
 	/* A thread of a space, or a kernel thread, which leaves the old space loaded. */
@@ -182,12 +185,29 @@ proctype processor(byte me)
 #ifdef BROKEN_6	/* the mask is read before the page table is changed */
 			others = mask[target] & ~BIT(me);
 #endif
+#ifdef BROKEN_8	/* the accessed bit is read before the entry is hidden */
+			used = accessed[target];
 			present[target] = false;
-			tlb[me] = false;
-			request_others(target, false);
+#else
+			atomic { present[target] = false; used = accessed[target] };
+#endif
+			if
+			:: used ->
+				tlb[me] = false;
+				request_others(target, false)
+			:: else
+			fi;
+			used = false;
 			atomic { assert(NO_CPU_HAS(target, tlb)); frame_freed[target] = true }
 		:: !present[target] ->
-			atomic { frame_freed[target] = false; present[target] = true }
+			atomic {
+				if
+				:: accessed[target] = true
+				:: accessed[target] = false
+				fi;
+				frame_freed[target] = false;
+				present[target] = true
+			}
 		fi;
 		atomic { lock[target] = 0; target = 0 }
 
@@ -217,7 +237,8 @@ end:	do
 #define WALK(cpu) \
 	atomic { loaded[cpu] != NO_SPACE && !tlb[cpu] && \
 			(gone[loaded[cpu] & 1] || present[loaded[cpu] & 1]) -> \
-		assert(!gone[loaded[cpu]]); assert(!frame_freed[loaded[cpu]]); tlb[cpu] = true }
+		assert(!gone[loaded[cpu]]); assert(!frame_freed[loaded[cpu]]); \
+		accessed[loaded[cpu] & 1] = true; tlb[cpu] = true }
 
 active proctype walkers()
 {

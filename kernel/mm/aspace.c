@@ -901,7 +901,9 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 	};
 	change_begin_new(&change, space);
 	status = map_foreign(&change, hint, exact, &template, size,
-		paging_entry(PAGING_FOREIGN, first, prot), PAGE_SIZE);
+		pinned ? paging_fixed_entry(first, prot)
+		       : paging_entry(PAGING_FOREIGN, first, prot),
+		PAGE_SIZE);
 	if (status == STATUS_OK) {
 		*address = change.start;
 		space->resident_pages += size / PAGE_SIZE;

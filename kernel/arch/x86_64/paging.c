@@ -121,6 +121,11 @@ uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot)
 	return frame | KIND(kind) | (uint64_t)prot << PAGING_PROT_SHIFT | bits;
 }
 
+uint64_t paging_fixed_entry(paddr_t frame, uint32_t prot)
+{
+	return paging_entry(PAGING_FOREIGN, frame, prot) & ~ACCESSED;
+}
+
 uint64_t paging_page_entry(uint64_t entry)
 {
 	return entry & ~(LARGE | PAGING_BARE);
@@ -585,12 +590,16 @@ struct hide {
 	bool flush;
 };
 
+/* The processor sets the accessed bit in one step with its check that the entry is present, and its
+ * TLB holds no entry whose bit is clear (Intel SDM, volume 3, section 4.10.2.3). models/tlb.pml
+ * models this. */
 static void hide_entry(struct hide *hide, uint64_t *entry)
 {
-	if (*entry & PAGING_PRESENT) {
-		entry_write(entry, *entry & ~PAGING_PRESENT);
+	uint64_t old = *entry;
+
+	if (old & PAGING_PRESENT &&
+		__atomic_exchange_n(entry, old & ~PAGING_PRESENT, __ATOMIC_SEQ_CST) & ACCESSED)
 		hide->flush = true;
-	}
 }
 
 static size_t count_used(const uint64_t *table, unsigned first, unsigned last)

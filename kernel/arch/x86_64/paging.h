@@ -29,8 +29,10 @@
  * The note of a 4 KiB table's frame (frame_note) holds how many of its pages have a frame, and
  * whether all are of one state and protection, as far as that is known.
  *
- * Accessed and dirty bits are set from the start, because nothing reads them and the processor need
- * not write them. Callers hold the space's lock. Ranges are page-aligned and in the user half. */
+ * Accessed and dirty bits are set from the start, so that the processor need not write them. The
+ * exception is the accessed bit of fixed entries (paging_fixed_entry): while it is clear no TLB
+ * holds the entry, so its removal needs no flush. Callers hold the space's lock. Ranges are
+ * page-aligned and in the user half. */
 #ifndef CAPOS_ARCH_PAGING_H
 #define CAPOS_ARCH_PAGING_H
 
@@ -88,6 +90,9 @@ void table_pool_drain(struct table_pool *pool);
 /* The entry for a 4 KiB page: a frame with a protection (none: not present), or the claim to one
  * (frame 0). */
 uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
+/* The entry of a frame of the kernel's. Nothing but the processor may change it until it is hidden,
+ * because the processor may set the accessed bit at any time. */
+uint64_t paging_fixed_entry(paddr_t frame, uint32_t prot);
 /* The entry that a block stands for at each of its pages. */
 uint64_t paging_page_entry(uint64_t entry);
 

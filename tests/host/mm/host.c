@@ -148,7 +148,7 @@ struct tlb_entry {
 	paddr_t tables[3];
 };
 static struct tlb_entry tlb[TLB_MAX];
-static unsigned tlb_used;
+static unsigned tlb_used, flushes;
 
 void host_tlb_reset(void)
 {
@@ -166,6 +166,7 @@ static struct tlb_entry *tlb_lookup(uint64_t page)
 void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end)
 {
 	CHECK(spin_held(&space->lock) && start < end);
+	flushes++;
 	for (unsigned i = 0; i < tlb_used;) {
 		if (tlb[i].page >= start && tlb[i].page < end) {
 			tlb[i] = tlb[--tlb_used];
@@ -175,6 +176,14 @@ void tlb_flush_range(struct aspace *space, uint64_t start, uint64_t end)
 			i++;
 		}
 	}
+}
+
+unsigned host_flushes(void)
+{
+	unsigned count = flushes;
+
+	flushes = 0;
+	return count;
 }
 
 void tlb_serve(void)
@@ -222,10 +231,12 @@ void frame_give(paddr_t frame, unsigned order)
 
 #define FLAG_WRITE 2ul
 #define FLAG_USER 4ul
+#define FLAG_ACCESSED 0x20ul
 #define FLAG_LARGE 0x80ul
 #define FLAG_NX (1ul << 63)
 
-/* The page walk of the Intel SDM, volume 3, section 4.5, for user accesses; false: not present. */
+/* The page walk of the Intel SDM, volume 3, section 4.5, for user accesses; false: not present. A
+ * translation is remembered only after the accessed bits are set (section 4.10.2.3). */
 static bool page_walk(struct aspace *space, uint64_t page, struct tlb_entry *found)
 {
 	uint64_t table = space->root, rights = FLAG_WRITE | FLAG_USER, nx = 0;
@@ -233,9 +244,11 @@ static bool page_walk(struct aspace *space, uint64_t page, struct tlb_entry *fou
 	*found = (struct tlb_entry){ .page = page };
 	for (int level = 4; level >= 1; level--) {
 		unsigned shift = 12 + 9 * ((unsigned)level - 1);
-		uint64_t entry = ((uint64_t *)phys_to_virt(table))[page >> shift & 511];
+		uint64_t *slot = &((uint64_t *)phys_to_virt(table))[page >> shift & 511];
+		uint64_t entry = *slot;
 		if (!(entry & 1))
 			return false;
+		*slot |= FLAG_ACCESSED;
 		rights &= entry;
 		nx |= entry & FLAG_NX;
 		table = entry & PAGING_ADDRESS;

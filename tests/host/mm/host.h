@@ -53,6 +53,8 @@ enum fault_outcome host_access(
 	struct aspace *space, uint64_t address, enum fault_access access, uint64_t **word);
 /* Drops everything from the TLB. */
 void host_tlb_reset(void);
+/* The number of tlb_flush_range calls since the last question. */
+unsigned host_flushes(void);
 
 /* The charge without the kernel's memory. */
 static inline uint64_t program_pages(const struct ledger *ledger)

@@ -477,6 +477,30 @@ static void test_steps(void)
 	end(shared);
 }
 
+/* A page of the kernel's that the processor never used goes without a flush, and any other with
+ * one. */
+static void test_unused_pages(void)
+{
+	struct aspace *space = begin("mm-space-unused-pages", 0);
+	paddr_t frames[2] = { frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO),
+		frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO) };
+	uint64_t kept = map(space, 0, PAGE_SIZE, RW), pages[2];
+
+	*word_at(space, kept) = 1;
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(frames[i] &&
+			aspace_map_frames(space, 0, false, frames[i], PAGE_SIZE, RW, true,
+				&pages[i]) == STATUS_OK);
+	*word_at(space, pages[1]) = 2;
+	host_flushes();
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(aspace_unmap_kernel(space, pages[i], PAGE_SIZE) == STATUS_OK);
+		CHECK(host_flushes() == i);
+		frame_free(KERNEL_PAYS, frames[i], 0);
+	}
+	end(space);
+}
+
 int main(void)
 {
 	host_memory(64 * MIB, NULL, 0);
@@ -490,6 +514,7 @@ int main(void)
 	test_region_bound();
 	test_changes_in_steps();
 	test_pinned();
+	test_unused_pages();
 	test_steps();
 	return 0;
 }

@@ -80,6 +80,48 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// A second CPU that the host cannot run at the same time costs a program of many threads little:
+// starting and ending a thread waits for no other CPU. Each such wait would last until the host
+// runs the other one, which is some milliseconds. The best of several runs counts, because the host
+// may have more to do.
+func TestThreadsOnOneCoreOfTheHost(t *testing.T) {
+	const runs, times = 3, 5
+	best := func(cpus string) time.Duration {
+		least := patience
+		for range runs {
+			cmd := capos(t, "run", "--cpus", cpus, mustProbe(t), "locked", "500")
+			onOneCore(t, cmd)
+			out, err := cmd.Output()
+			took, malformed := time.ParseDuration(strings.TrimSpace(string(out)))
+			if err != nil || malformed != nil {
+				t.Fatalf("%v, prints %q", err, out)
+			}
+			least = min(least, took)
+		}
+		return least
+	}
+	one, two := best("1"), best("2")
+	t.Logf("1 CPU: %v, 2 CPUs: %v", one, two)
+	if two > times*one {
+		t.Errorf("500 threads take %v with 1 CPU and %v with 2", one, two)
+	}
+}
+
+// onOneCore has a command and all that it starts run on the first of this process's cores.
+func onOneCore(t *testing.T, cmd *exec.Cmd) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core := regexp.MustCompile(`Cpus_allowed_list:\s*(\d+)`).FindSubmatch(status)
+	taskset, err := exec.LookPath("taskset")
+	if core == nil || err != nil {
+		t.Fatalf("no core to run on: %v in %s", err, status)
+	}
+	cmd.Args = append([]string{taskset, "-c", string(core[1])}, cmd.Args...)
+	cmd.Path = taskset
+}
+
 // Profiles of a test come back as files that Go's tools read, and the CPU profile is right about
 // where the time went: more than 60 % of the samples are in the one function that computes or,
 // where a sample meets a request to yield, in the runtime's answer to that.

@@ -27,7 +27,7 @@ var modes = map[string]func(args []string){
 	"nil":   dereferenceNil,
 	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep,
 	"random": random, "churn": churn, "export": export,
-	"fill": fill, "crash-log": crashLog,
+	"fill": fill, "crash-log": crashLog, "locked": lockedThreads,
 }
 
 func main() {
@@ -306,6 +306,27 @@ func fillWithNames(dir string) (count int) {
 func must1[T any](value T, err error) T {
 	must(err)
 	return value
+}
+
+// lockedThreads has so many threads at once, which all block and then end, and prints how long that
+// took.
+func lockedThreads(args []string) {
+	threads := must1(strconv.Atoi(args[0]))
+	begin := time.Now()
+	var arrived, ended sync.WaitGroup
+	arrived.Add(threads)
+	leave := make(chan bool)
+	for range threads {
+		ended.Go(func() {
+			runtime.LockOSThread() // for good: the thread ends with its goroutine
+			arrived.Done()
+			<-leave
+		})
+	}
+	arrived.Wait()
+	close(leave)
+	ended.Wait()
+	fmt.Println(time.Since(begin))
 }
 
 // crashLog ends in the way that the third argument says, after it made a file the place for the
