@@ -83,6 +83,31 @@ func (c *ending) judge(t *testing.T, r *result) {
 	}
 }
 
+// A request for more memory than there is fails with Go's error, as on Linux, however large it is.
+// The error says what there is.
+func TestTooLargeRequests(t *testing.T) {
+	// The machine has 512 MiB. What it has at all but not free is refused to the runtime later.
+	bits := []int{29, 30, 34, 38, 40, 42, 43, 44, 46, 47, 48}
+	var programs []program
+	for _, n := range bits {
+		programs = append(programs, program{ELF: mustProbe(t),
+			Args: []string{"make", fmt.Sprint(n)}})
+	}
+	for i, r := range runBatch(t, programs, "-m", "512M") {
+		want := ending{mode: fmt.Sprintf("make of 1<<%d bytes", bits[i]), status: 2,
+			stderr: []string{"fatal error: out of memory"}}
+		if bits[i] > 29 {
+			want.stderr = append(want.stderr, fmt.Sprintf("runtime: out of memory: "+
+				"cannot allocate %d-byte block (", 1<<bits[i]))
+		}
+		if bits[i] < 47 { // beyond that the runtime knows by itself
+			want.stderr = append(want.stderr, fmt.Sprintf("%d bytes asked for;",
+				1<<bits[i]), " of at most ", "./capos run -m SIZE sets")
+		}
+		want.judge(t, &r)
+	}
+}
+
 // The quit key prints every goroutine, also when loops keep all CPUs busy, and ends the program
 // with Go's status 2.
 func TestQuitKey(t *testing.T) {

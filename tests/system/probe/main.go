@@ -28,6 +28,7 @@ var modes = map[string]func(args []string){
 	"stdin": readWhileOthersRun, "busy": busy, "notify": notify, "sleep": sleep,
 	"random": random, "churn": churn, "export": export,
 	"fill": fill, "crash-log": crashLog, "locked": lockedThreads,
+	"make": makeBytes,
 }
 
 func main() {
@@ -307,6 +308,13 @@ func must1[T any](value T, err error) T {
 	must(err)
 	return value
 }
+
+// makeBytes asks for two to the power of the argument.
+func makeBytes(args []string) {
+	made = make([]byte, 1<<must1(strconv.Atoi(args[0])))
+}
+
+var made []byte
 
 // lockedThreads has so many threads at once, which all block and then end, and prints how long that
 // took.

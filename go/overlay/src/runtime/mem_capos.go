@@ -5,6 +5,10 @@
 // only the spans in use are charged, and running out of memory is an error of sysUsed, not a fault
 // later. Tables that are mostly never touched (sysAlloc of more than demandZeroAbove) are committed
 // demand-zero instead and charged by page. Decommitted pages read as zero when they come back.
+//
+// The heap gets no address space for what the process can never commit. Otherwise the tables for
+// such a range would take all memory before sysUsed is asked for it, and a touch of them would
+// fault.
 
 //go:build capos
 
@@ -48,6 +52,8 @@ func sysUnusedOS(v unsafe.Pointer, n uintptr) {
 func sysUsedOS(v unsafe.Pointer, n uintptr) {
 	result := vmCall(abiVirtualMemoryCommit, v, n, protReadWrite)
 	if capError(result) == errorNumber(abiErrorNoMemory) {
+		usage := memoryUsage()
+		usage.explain(n)
 		throw("out of memory")
 	}
 	vmMust("commit", result, v, n)
@@ -76,7 +82,14 @@ func sysFaultOS(v unsafe.Pointer, n uintptr) {
 // sysReserveOS takes the hint when the range is free; else the kernel chooses.
 //
 //go:nosplit
-func sysReserveOS(v unsafe.Pointer, n uintptr, _ string) unsafe.Pointer {
+func sysReserveOS(v unsafe.Pointer, n uintptr, name string) unsafe.Pointer {
+	if n > heapReserveUnchecked && (name == "heap" || name == "heap reservation") {
+		excessive := false
+		systemstack(func() { excessive = exceedsMemory(n) })
+		if excessive {
+			return nil
+		}
+	}
 	p := vmCall(abiVirtualMemoryReserve, v, n, 0)
 	if capError(p) != 0 {
 		return nil
@@ -93,6 +106,52 @@ func sysNoHugePageOS(v unsafe.Pointer, n uintptr) {}
 func sysHugePageCollapseOS(v unsafe.Pointer, n uintptr) {}
 
 func needZeroAfterSysUnusedOS() bool { return false }
+
+// ---- what there is
+// ------------------------------------------------------------------------------------------
+
+// heapReserveUnchecked is what the heap may reserve however little memory there is: it grows by
+// whole arenas, and reserves one more when it has to align them.
+const heapReserveUnchecked = 2 * heapArenaBytes
+
+// memoryUsage asks the kernel. committedLimit is what the process may have at most, even if only
+// the machine sets a limit.
+func memoryUsage() (usage abiMemoryUsage) {
+	capCall(caps.vm, abiVirtualMemoryUsage, uintptr(noescape(unsafe.Pointer(&usage))),
+		unsafe.Sizeof(usage), 0, 0, 0)
+	if usage.committedLimit == 0 || usage.committedLimit > usage.machinePages {
+		usage.committedLimit = usage.machinePages
+	}
+	return usage
+}
+
+// explain says what was asked for, what there is, and which flag gives more.
+func (usage *abiMemoryUsage) explain(asked uintptr) {
+	print("runtime: ", asked, " bytes asked for; the process has ",
+		usage.committedPages*abiPageSize, " of at most ", usage.committedLimit*abiPageSize,
+		", the machine has ", usage.machineFreePages*abiPageSize, " free\n")
+	if usage.committedLimit < usage.machinePages {
+		print("runtime: ./capos run --limit memory=SIZE sets the most of a process\n")
+	} else {
+		print("runtime: ./capos run -m SIZE sets the memory of the machine\n")
+	}
+}
+
+var excessExplained bool // the runtime tries several addresses for one request
+
+// exceedsMemory tells whether the process can never commit as much as a reservation of the heap
+// holds. Its caller holds the heap's lock.
+func exceedsMemory(n uintptr) bool {
+	usage := memoryUsage()
+	if uint64(n-heapReserveUnchecked) <= usage.committedLimit*abiPageSize {
+		return false
+	}
+	if !excessExplained {
+		excessExplained = true
+		usage.explain(n)
+	}
+	return true
+}
 
 // ---- mmap
 // ------------------------------------------------------------------------------------------
