@@ -335,28 +335,32 @@ func sendSignal(mp *m, sig uint32) {
 	notifyThread(mp, sig)
 }
 
+// notifyThread sends a signal to a thread. It fails when the thread has ended.
+//
 //go:nosplit
-func notifyThread(mp *m, sig uint32) {
-	capCall(mp.handle.Load(), abiThreadHandleNotify, abiNotifyUserFirst+uintptr(sig)-1, 0, 0, 0,
-		0)
+func notifyThread(mp *m, sig uint32) bool {
+	kind := abiNotifyUserFirst + uintptr(sig) - 1
+	return capError(capCall(mp.handle.Load(), abiThreadHandleNotify, kind, 0, 0, 0, 0)) == 0
 }
 
+// signalM asks a thread to be preempted. A thread that has ended needs no preemption, and a thread
+// without a handle runs no goroutine yet, so a failure does not matter.
 func signalM(mp *m, sig int) {
 	notifyThread(mp, uint32(sig))
 }
 
-// raiseproc sends a signal to another thread that takes it. The common code relays SIGQUIT this way
-// from thread to thread to have all of them print their stacks, and nothing else, so no thread is
-// chosen twice.
+// raiseproc sends a signal to another thread that takes it, or to the calling one if there is none.
+// The common code passes SIGQUIT on from thread to thread in this way, so that all of them print
+// their stacks. It uses raiseproc for nothing else, so no thread is chosen twice. The list may hold
+// threads that end meanwhile or have no handle yet; those are passed over.
 func raiseproc(sig uint32) {
 	self := getg().m
 	self.crashNotified.Store(1)
 	for mp := allm; mp != nil; mp = mp.alllink {
-		if mp == self || mp.handle.Load() == 0 || mp.maskedKinds&kindsOf(int(sig)) != 0 {
+		if mp == self || mp.maskedKinds&kindsOf(int(sig)) != 0 {
 			continue
 		}
-		if mp.crashNotified.CompareAndSwap(0, 1) {
-			notifyThread(mp, sig)
+		if mp.crashNotified.CompareAndSwap(0, 1) && notifyThread(mp, sig) {
 			return
 		}
 	}
