@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -45,7 +46,15 @@ func TestPrivilegedCalls(t *testing.T) {
 			syscall.ENOPROTOOPT},
 		"getsockopt of no socket": {none(syscall.GetsockoptInet4Addr(1, 0, 0)),
 			syscall.ENOTSOCK},
-		"select": {none(syscall.Select(0, nil, nil, nil, nil)), syscall.ENOSYS},
+		"getxattr":    {none(syscall.Getxattr("/", "user.a", nil)), syscall.EOPNOTSUPP},
+		"setxattr":    {syscall.Setxattr("/", "user.a", nil, 0), syscall.EOPNOTSUPP},
+		"removexattr": {syscall.Removexattr(node, "user.a"), syscall.ENOENT},
+		"listxattr":   {none(syscall.Listxattr(node, nil)), syscall.ENOENT},
+		"dup3 same":   {syscall.Dup3(fd, fd, 0), syscall.EINVAL},
+		"mlockall":    {syscall.Mlockall(syscall.MCL_CURRENT), nil},
+		"mlockall 0":  {syscall.Mlockall(0), syscall.EINVAL},
+		"getcwd":      {none(syscall.Getcwd(nil)), syscall.ERANGE},
+		"select":      {none(syscall.Select(0, nil, nil, nil, nil)), syscall.ENOSYS},
 	} {
 		if c.err != c.want {
 			t.Errorf("%s: %v, not %v", name, c.err, c.want)
@@ -122,10 +131,60 @@ func TestPortableCalls(t *testing.T) {
 	checkSendfile(t, f, sent)
 	checkStatfs(t, dir, f)
 
+	checkSuccessors(t, dir, f)
+
 	start := time.Now()
 	if err := syscall.Nanosleep(&syscall.Timespec{Nsec: 5e6}, nil); err != nil ||
 		time.Since(start) < 5*time.Millisecond {
 		t.Error(time.Since(start), err)
+	}
+}
+
+// checkSuccessors makes the calls that golang.org/x/sys/unix made portable.
+func checkSuccessors(t *testing.T, dir string, f *os.File) {
+	name, buf := filepath.Join(dir, "node"), make([]byte, 4096)
+	if err := syscall.Mknodat(-1, name, syscall.S_IFREG|0o600, 0); err != nil {
+		t.Error(err)
+	}
+	if size, err := syscall.Listxattr(name, nil); size != 0 || err != nil {
+		t.Error(size, err)
+	}
+	d := must[*os.File](t)(os.Open(dir))
+	defer d.Close()
+	n := must[int](t)(syscall.Getdents(int(d.Fd()), buf))
+	if _, _, names := syscall.ParseDirent(buf[:n], -1, nil); !slices.Contains(names, "node") {
+		t.Error(names)
+	}
+	if err := syscall.Unlinkat(int(d.Fd()), "node"); err != nil {
+		t.Error(err)
+	}
+	n = must[int](t)(syscall.Getcwd(buf))
+	if cwd := must[string](t)(os.Getwd()); string(buf[:n]) != cwd+"\x00" {
+		t.Errorf("%q, not %q", buf[:n], cwd)
+	}
+	const fd = 77
+	if err := syscall.Dup3(int(f.Fd()), fd, syscall.O_CLOEXEC); err != nil {
+		t.Error(err)
+	}
+	defer syscall.Close(fd)
+	mapped := must[[]byte](t)(syscall.Mmap(fd, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED))
+	defer syscall.Munmap(mapped)
+	for advice, want := range map[int]error{syscall.MADV_RANDOM: nil,
+		syscall.MADV_DONTNEED: syscall.EINVAL} {
+		if err := syscall.Madvise(mapped, advice); err != want {
+			t.Error(advice, err)
+		}
+	}
+	for _, err := range []error{syscall.Mlock(mapped), syscall.Munlock(mapped),
+		syscall.Munlockall()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var system syscall.Utsname
+	if err := syscall.Uname(&system); err != nil || system.Sysname[0] != 'c' ||
+		system.Machine[0] != 'x' || system.Release[0] == 0 {
+		t.Error(system, err)
 	}
 }
 

@@ -4,10 +4,11 @@ package main
 //
 // Code with the constraint "unix" is written for systems whose package syscall is generated from
 // their headers, so it takes names for granted that the port has no other use for. A name is
-// portable here if linux/amd64 has it and most of four other systems do. Constants and types that
-// the port does not declare come from linux/amd64, whose numbers the port uses; functions, methods,
-// variables and fields of structures have to be written by hand, and "goport names" says which are
-// missing.
+// portable here if linux/amd64 has it and most of four other systems do, in package syscall or in
+// golang.org/x/sys/unix, its successor. The release holds a copy of the latter for its tools.
+// Constants and types that the port does not declare come from linux/amd64, whose numbers the port
+// uses. Functions, methods, variables and fields of structures have to be written by hand, and
+// "goport names" says which are missing.
 
 import (
 	"bytes"
@@ -32,9 +33,15 @@ const (
 	portableMin = 3
 )
 
+// The packages by which names are found portable, below src.
+var (
+	packageSyscall = "syscall"
+	packageUnix    = filepath.Join("cmd", "vendor", "golang.org", "x", "sys", "unix")
+)
+
 var otherSystems = []string{"darwin", "freebsd", "netbsd", "openbsd"}
 
-// A syscallAPI is what package syscall declares on one system, exported or not. Methods and fields
+// A syscallAPI is what a package declares on one system, exported or not. Methods and fields
 // are named with their type: "Stat_t.Size".
 type syscallAPI struct {
 	kinds   map[string]string // "const", "type", "var", "func", "method", "field"
@@ -42,12 +49,12 @@ type syscallAPI struct {
 	sources map[string]ast.Node
 }
 
-// readSyscallAPI reads the package as it is built for amd64.
-func readSyscallAPI(goroot, system string) (*syscallAPI, error) {
+// readSyscallAPI reads a package as it is built for amd64.
+func readSyscallAPI(goroot, system, path string) (*syscallAPI, error) {
 	context := build.Default
 	context.GOROOT, context.GOOS, context.GOARCH = goroot, system, "amd64"
 	context.CgoEnabled, context.BuildTags = false, []string{"unix"}
-	dir := filepath.Join(goroot, "src", "syscall")
+	dir := filepath.Join(goroot, "src", path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -66,7 +73,7 @@ func readSyscallAPI(goroot, system string) (*syscallAPI, error) {
 		if err != nil {
 			return nil, err
 		}
-		if file.Name.Name == "syscall" {
+		if file.Name.Name == filepath.Base(path) {
 			api.addFile(file)
 		}
 	}
@@ -156,32 +163,51 @@ type portableSet struct {
 }
 
 func readPortable(goroot string) (*portableSet, error) {
-	linux, err := readSyscallAPI(goroot, "linux")
+	linux, err := readSyscallAPI(goroot, "linux", packageSyscall)
 	if err != nil {
 		return nil, err
 	}
-	capos, err := readSyscallAPI(goroot, "capos")
+	capos, err := readSyscallAPI(goroot, "capos", packageSyscall)
 	if err != nil {
 		return nil, err
 	}
+	set := &portableSet{linux: linux, capos: capos}
+	for _, path := range []string{packageSyscall, packageUnix} {
+		names, err := portableNames(goroot, path)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if linux.kinds[name] != "" {
+				set.names = append(set.names, name)
+			}
+		}
+	}
+	slices.Sort(set.names)
+	set.names = slices.Compact(set.names)
+	return set, nil
+}
+
+// portableNames returns what a package exports on linux and on enough of the other systems.
+func portableNames(goroot, path string) (names []string, err error) {
 	have := map[string]int{}
-	for _, system := range otherSystems {
-		api, err := readSyscallAPI(goroot, system)
+	for _, system := range append([]string{"linux"}, otherSystems...) {
+		api, err := readSyscallAPI(goroot, system, path)
 		if err != nil {
 			return nil, err
 		}
 		for name := range api.kinds {
-			have[name]++
+			if system == "linux" || have[name] > 0 {
+				have[name]++
+			}
 		}
 	}
-	set := &portableSet{linux: linux, capos: capos}
-	for name := range linux.kinds {
-		if have[name] >= portableMin && isExported(name) {
-			set.names = append(set.names, name)
+	for name, systems := range have {
+		if systems > portableMin && isExported(name) {
+			names = append(names, name)
 		}
 	}
-	slices.Sort(set.names)
-	return set, nil
+	return names, nil
 }
 
 // generatePortable makes the file of constants and types that the port lacks, in the tree of a

@@ -314,10 +314,13 @@ func link(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*treeFi
 	return to.exported(), 0
 }
 
-func Unlink(path string) error { return Unlinkat(AT_FDCWD, path, 0) }
-func Rmdir(path string) error  { return Unlinkat(AT_FDCWD, path, AT_REMOVEDIR) }
+func Unlink(path string) error { return unlinkat(AT_FDCWD, path, 0) }
+func Rmdir(path string) error  { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR) }
 
-func Unlinkat(dirfd int, path string, flags int) error {
+func Unlinkat(dirfd int, path string) error { return unlinkat(dirfd, path, 0) }
+
+//go:linkname unlinkat
+func unlinkat(dirfd int, path string, flags int) error {
 	lockTree()
 	defer tree.Unlock()
 	p, err := walkExistingAt(dirfd, path, false)

@@ -1,12 +1,17 @@
 // Functions that portable unix code names and the rest of this package has no use for.
 //
 // goport says which those are ("goport names") and generates their constants and types. What a
-// process without privileges may not do on Linux is EPERM here, what would need other processes or
-// devices is ENOSYS.
+// process without privileges may not do on Linux fails with EPERM here. What would need other
+// processes or devices fails with ENOSYS.
 
 //go:build capos
 
 package syscall
+
+import (
+	"internal/strconv"
+	"unsafe"
+)
 
 // SocketDisableIPv6 makes Socket refuse sockets of IPv6.
 var SocketDisableIPv6 bool
@@ -119,7 +124,9 @@ func Sync() {}
 
 // Mknod makes files and named pipes; devices are for privileged processes elsewhere and exist here
 // only in /dev.
-func Mknod(path string, mode uint32, dev int) error {
+func Mknod(path string, mode uint32, dev int) error { return Mknodat(AT_FDCWD, path, mode, dev) }
+
+func Mknodat(dirfd int, path string, mode uint32, dev int) error {
 	switch mode & S_IFMT {
 	case 0:
 		mode |= S_IFREG
@@ -129,7 +136,64 @@ func Mknod(path string, mode uint32, dev int) error {
 	default:
 		return EINVAL
 	}
-	return makeEntry(AT_FDCWD, path, mode&(S_IFMT|0o7777), "")
+	return makeEntry(dirfd, path, mode&(S_IFMT|0o7777), "")
+}
+
+// Dup3 fails where Dup2 does nothing.
+func Dup3(oldfd, newfd, flags int) error {
+	if oldfd == newfd || flags&^O_CLOEXEC != 0 {
+		return EINVAL
+	}
+	err := Dup2(oldfd, newfd)
+	if err == nil && flags != 0 {
+		CloseOnExec(newfd)
+	}
+	return err
+}
+
+func Getdents(fd int, buf []byte) (n int, err error) { return ReadDirent(fd, buf) }
+
+// Getcwd writes the path with a NUL behind it and returns the length of both.
+func Getcwd(buf []byte) (n int, err error) {
+	path, err := Getwd()
+	switch {
+	case err != nil:
+		return -1, err
+	case len(path) >= len(buf):
+		return -1, ERANGE
+	}
+	buf[copy(buf, path)] = 0
+	return len(path) + 1, nil
+}
+
+// Files have no extended attributes.
+
+func Listxattr(path string, dest []byte) (size int, err error) {
+	if err := existing(path); err != 0 {
+		return -1, err
+	}
+	return 0, nil
+}
+
+func Getxattr(path, attr string, dest []byte) (size int, err error) {
+	return -1, noAttribute(path)
+}
+
+func Setxattr(path, attr string, data []byte, flags int) error { return noAttribute(path) }
+func Removexattr(path, attr string) error                      { return noAttribute(path) }
+
+func noAttribute(path string) Errno {
+	if err := existing(path); err != 0 {
+		return err
+	}
+	return EOPNOTSUPP
+}
+
+func existing(path string) Errno {
+	lockTree()
+	defer tree.Unlock()
+	_, err := walkExistingAt(AT_FDCWD, path, true)
+	return err
 }
 
 func Futimes(fd int, tv []Timeval) error {
@@ -219,6 +283,55 @@ func (n *node) statfs(buf *Statfs_t) {
 	if n.fixed {
 		buf.Flags = readOnly
 	}
+}
+
+// ---- memory
+// ------------------------------------------------------------------------------------------
+
+// Memory stays where it is once it has been touched.
+
+func Mlock(b []byte) error   { return nil }
+func Munlock(b []byte) error { return nil }
+func Munlockall() error      { return nil }
+
+func Mlockall(flags int) error {
+	if flags == 0 || flags&^(MCL_CURRENT|MCL_FUTURE) != 0 {
+		return EINVAL
+	}
+	return nil
+}
+
+// Madvise takes what is only advice. Mappings of files are copies, so their pages cannot be given
+// back to be read again.
+func Madvise(b []byte, advice int) error {
+	if uintptr(unsafe.Pointer(unsafe.SliceData(b)))%abiPageSize != 0 {
+		return EINVAL
+	}
+	switch advice {
+	case MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED:
+		return nil
+	}
+	return EINVAL
+}
+
+// ---- the system
+// ------------------------------------------------------------------------------------------
+
+// Uname gives the version of the interface between programs and kernel as the release.
+func Uname(buf *Utsname) error {
+	*buf = Utsname{}
+	for _, field := range []struct {
+		to   *[65]int8
+		text string
+	}{
+		{&buf.Sysname, "capOS"}, {&buf.Nodename, "capos"}, {&buf.Machine, "x86_64"},
+		{&buf.Release, strconv.Itoa(abiAbiVersion)},
+	} {
+		for i := range len(field.text) {
+			field.to[i] = int8(field.text[i])
+		}
+	}
+	return nil
 }
 
 // ---- events and sockets

@@ -4,7 +4,10 @@
 
 package unix
 
-import "syscall"
+import (
+	"syscall"
+	_ "unsafe" // for linkname
+)
 
 const (
 	AT_EACCESS          = 0x200
@@ -19,9 +22,10 @@ func Openat(dirfd int, path string, flags int, perm uint32) (int, error) {
 	return syscall.Openat(dirfd, path, flags, perm)
 }
 
-func Unlinkat(dirfd int, path string, flags int) error {
-	return syscall.Unlinkat(dirfd, path, flags)
-}
+func Unlinkat(dirfd int, path string, flags int) error { return unlinkat(dirfd, path, flags) }
+
+//go:linkname unlinkat syscall.unlinkat
+func unlinkat(dirfd int, path string, flags int) error
 
 func Fstatat(dirfd int, path string, stat *syscall.Stat_t, flags int) error {
 	return syscall.Fstatat(dirfd, path, stat, flags)
