@@ -3,7 +3,7 @@
 #include "core/lock.h"
 
 #include "arch/cpu.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "core/percpu.h"
 

@@ -11,7 +11,7 @@
 #include "dev/sender.h"
 
 #include "arch/cpu.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "dev/channel_output.h"

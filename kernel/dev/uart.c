@@ -9,7 +9,7 @@
 
 #include "arch/cpu.h"
 #include "arch/ports.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/lock.h"
 #include "core/panic.h"
 #include "machine/interrupts.h"

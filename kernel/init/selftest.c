@@ -6,7 +6,7 @@
 #ifdef CAPOS_DEBUG
 
 #include "arch/probe.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/string.h"

@@ -11,8 +11,8 @@
  * models/park.pml and models/tlb.pml model the removal of mappings. */
 #include "mm/aspace.h"
 
-#include "arch/x86_64/paging.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/paging.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "mm/kmem.h"
 #include "mm/ledger.h"
@@ -302,7 +302,7 @@ static bool split_edge(struct aspace *space, uint64_t address, uint32_t prot)
 	assert_held(&space->lock);
 	while (level > 1 && *slot && paging_prot(*slot) != prot) {
 		uint64_t size = PAGE_SIZE << 9 * (level - 1), base = address & ~(size - 1);
-		bool present = *slot & PAGING_PRESENT;
+		bool present = paging_is_present(*slot);
 		if (base == address)
 			return true;
 		if (!paging_split_entry(slot, level, space->ledger))

@@ -1,7 +1,7 @@
 /* An address space: the regions of a process's user half, its page tables, its two ledgers.
  *
  * Regions say which addresses are taken, and by what (mm/region.h); page tables say which pages are
- * committed and how, and hold the frames and the claims to frames (arch/x86_64/paging.h). One lock,
+ * committed and how, and hold the frames and the claims to frames (arch/paging.h). One lock,
  * rank ASPACE, guards both. Each removal of mappings shoots TLBs down and drains park waiters
  * (park_drain) before the frames or the addresses can be used again.
  *

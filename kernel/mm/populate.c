@@ -2,8 +2,8 @@
  * faults against unmap and parking. */
 #include "mm/populate.h"
 
-#include "arch/x86_64/paging.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/paging.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/aspace.h"
@@ -216,7 +216,7 @@ static status_t byte_at_locked(struct aspace *space, uint64_t address, char **by
 		slot = paging_find(space->root, address, &level);
 	}
 	uint64_t block = level == 2 ? LARGE_PAGE_SIZE : PAGE_SIZE;
-	*byte = (char *)phys_to_virt(*slot & PAGING_ADDRESS) + (address & (block - 1));
+	*byte = (char *)phys_to_virt(paging_frame(*slot)) + (address & (block - 1));
 	return STATUS_OK;
 }
 

@@ -1,6 +1,6 @@
 /* ThreadHandle: calls on a thread by a holder of its handle. */
 #include "arch/cpu.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "call/call.h"
 #include "core/list.h"
 #include "core/string.h"

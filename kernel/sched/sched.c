@@ -23,7 +23,7 @@
 #include "machine/cpus.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "machine/clock.h"
 #include "sched/thread.h"

@@ -182,7 +182,7 @@ class Caps(gdb.Command):
                 int(item["references"])))
 
 
-DIRECT_MAP = 0xFFFF800000000000  # kernel/core/address.h
+DIRECT_MAP = 0xFFFF800000000000  # kernel/arch/x86_64/include/arch/impl/layout.h
 ADDRESS_BITS = 0x000FFFFFFFFFF000
 
 
@@ -192,8 +192,8 @@ def table_at(physical):
 
 
 def pieces(table, level, base, start, end):
-    """What the page tables say of [start, end): (start, end, entry), as kernel/arch/x86_64/paging.h
-    describes entries."""
+    """What the page tables say of [start, end): (start, end, entry). Entries are described in
+    kernel/arch/x86_64/include/arch/impl/paging.h."""
     size = 4096 << 9 * (level - 1)
     entries = table_at(table)
     for i in range((start - base) // size, (end - 1 - base) // size + 1):

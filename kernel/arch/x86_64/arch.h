@@ -1,4 +1,4 @@
-/* The functions of arch/x86_64 for other parts of the kernel, beyond cpu.h and tlb.h. */
+/* The functions of arch/x86_64 for other parts of the kernel, beyond what arch/ declares. */
 #ifndef CAPOS_ARCH_ARCH_H
 #define CAPOS_ARCH_ARCH_H
 

@@ -14,7 +14,6 @@ void offsets(void)
 	OFFSET(PERCPU_KERNEL_STACK, offsetof(struct percpu, arch.kernel_stack));
 	OFFSET(PERCPU_USER_STACK, offsetof(struct percpu, arch.user_stack));
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
-	OFFSET(THREAD_STACK_POINTER, offsetof(struct thread, stack_pointer));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
 	OFFSET(CPUS_MAX, CAPOS_CPUS_MAX);
 	OFFSET(FRAME_RBP, offsetof(struct trap_frame, rbp));
@@ -25,8 +24,6 @@ void offsets(void)
 	OFFSET(FRAME_R8, offsetof(struct trap_frame, r8));
 	OFFSET(FRAME_R9, offsetof(struct trap_frame, r9));
 	OFFSET(FRAME_RAX, offsetof(struct trap_frame, rax));
-	OFFSET(FRAME_VECTOR, offsetof(struct trap_frame, vector));
-	OFFSET(FRAME_CS, offsetof(struct trap_frame, cs));
 	OFFSET(FRAME_RIP, offsetof(struct trap_frame, rip));
 	OFFSET(FRAME_RFLAGS, offsetof(struct trap_frame, rflags));
 	OFFSET(FRAME_RSP, offsetof(struct trap_frame, rsp));

@@ -1,9 +1,9 @@
 /* Walking and changing user page tables. Every walk skips absent entries and blocks at the highest
  * level, so its cost follows what is there and not the size of the range. */
-#include "arch/x86_64/paging.h"
+#include "arch/paging.h"
 
 #include "arch/impl/x86.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "core/string.h"
@@ -21,7 +21,7 @@ extern uint64_t kernel_pml4[512];
 #define DIRTY 0x40ul
 #define LARGE 0x80ul
 #define NO_EXECUTE (1ul << 63)
-#define KIND(kind) ((uint64_t)(kind) << 9)
+#define KIND(kind) ((uint64_t)(kind) << PAGING_KIND_SHIFT)
 #define SOFT_PROTECTION (7ul << PAGING_PROT_SHIFT)
 #define PROTECTION (PAGING_PRESENT | WRITABLE | USER | DIRTY | NO_EXECUTE | SOFT_PROTECTION)
 

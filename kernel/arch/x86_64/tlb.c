@@ -6,7 +6,7 @@
  * writes its request, marks itself a sender at each target, interrupts them, and waits until all
  * have answered. It serves other CPUs while it waits, and so does every CPU that spins on a lock.
  * So no two CPUs can wait for each other. models/tlb.pml is the model. */
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 
 #include "arch/cpu.h"
 #include "core/percpu.h"

@@ -8,7 +8,7 @@
 #include "machine/cpus.h"
 #include "machine/pc/acpi.h"
 #include "arch/impl/x86.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "machine/interrupts.h"
 #include "mm/frame.h"

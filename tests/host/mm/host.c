@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #include "arch/impl/x86.h"
-#include "arch/x86_64/paging.h"
-#include "arch/x86_64/tlb.h"
+#include "arch/paging.h"
+#include "arch/tlb.h"
 #include "core/log.h"
 #include "mm/kmem.h"
 #include "mm/park.h"

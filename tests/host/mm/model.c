@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "arch/x86_64/paging.h"
+#include "arch/paging.h"
 #include "host.h"
 #include "mm/kmem.h"
 #include "mm/ledger.h"

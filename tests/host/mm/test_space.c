@@ -1,5 +1,5 @@
 /* Properties of address spaces that a random walk would not show by itself. */
-#include "arch/x86_64/paging.h"
+#include "arch/paging.h"
 #include "host.h"
 #include "mm/kmem.h"
 #include "mm/ledger.h"

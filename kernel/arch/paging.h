@@ -1,13 +1,11 @@
 /* User page tables: where a space keeps, for every page, whether it is committed and how, its
  * protection, and its frame or the claim to one.
  *
- * Entries beyond what the processor defines (absent ones are 0):
+ * An entry is a word of 64 bits, 0 where nothing is. Beside what the processor reads from it, the
+ * architecture finds room in it for the following. mm/ has to do with entries of pages only.
  *
- *     63  62  61      52 51            12 11   9 8           0
- *     NX   0 | see below | frame address  | kind | flags, PRESENT = 1
- *
- *     PAGING_TABLE                a lower table; bits 52 to 61 count its non-zero entries, so that
- *                                 an emptied table is noticed at no cost
+ *     PAGING_TABLE                a lower table. The architecture counts its non-zero entries, so
+ *                                 that an emptied table is noticed at no cost
  *     PAGING_COMMITTED            no frame yet, but one is reserved for this page
  *     PAGING_DEMAND_ZERO_PENDING  no frame yet; one is charged and taken at first touch
  *     PAGING_FOREIGN_PENDING      no frame yet; the memory object has to be asked
@@ -15,24 +13,18 @@
  *     PAGING_OWNED                a frame of this page alone, freed with the entry
  *     PAGING_DEMAND_ZERO          a frame charged at first touch, freed with the entry
  *
- * All but tables have the page's protection in bits 52 to 54 (paging_prot). A page that is not
- * committed has no entry. A frame's entry with PRESENT clear belongs to a page with protection
- * none, or to one whose removal is under way.
+ * All but tables have the page's protection (paging_prot). A page that is not committed has no
+ * entry. A frame's entry that is hidden from the processor (not paging_is_present) belongs to a
+ * page with protection none, or to one whose removal is under way.
  *
  * One entry of a higher table stands for all the pages it covers when they are alike: a block. A
  * frame is reserved for a table with each block of 2 MiB, so putting a table in its place cannot
- * fail, except with PAGING_BARE. Those are parts of pages committed demand-zero a whole GiB or 512
+ * fail, except with bare blocks. Those are parts of pages committed demand-zero a whole GiB or 512
  * GiB at a time, where reservations would cost more than is ever touched. Only PAGING_OWNED blocks
  * have a frame, of 2 MiB. Callers that add entries bring the other tables along in a pool. So
  * nothing here fails halfway, and removal and protection need memory for bare blocks only.
  *
- * The note of a 4 KiB table's frame (frame_note) holds how many of its pages have a frame, and
- * whether all are of one state and protection, as far as that is known.
- *
- * Accessed and dirty bits are set from the start, so that the processor need not write them. The
- * exception is the accessed bit of fixed entries (paging_fixed_entry): while it is clear no TLB
- * holds the entry, so its removal needs no flush. Callers hold the space's lock. Ranges are
- * page-aligned and in the user half. */
+ * Callers hold the space's lock. Ranges are page-aligned and in the user half. */
 #ifndef CAPOS_ARCH_PAGING_H
 #define CAPOS_ARCH_PAGING_H
 
@@ -45,11 +37,6 @@
 
 struct ledger;
 
-#define PAGING_PRESENT 1ul
-#define PAGING_ADDRESS 0x000ffffffffff000ul
-#define PAGING_PROT_SHIFT 52
-#define PAGING_BARE (1ul << 55)
-
 enum paging_kind {
 	PAGING_ABSENT,
 	PAGING_TABLE,
@@ -61,21 +48,16 @@ enum paging_kind {
 	PAGING_DEMAND_ZERO,
 };
 
-static inline enum paging_kind paging_kind(uint64_t entry)
-{
-	return (enum paging_kind)(entry >> 9 & 7);
-}
-
+static inline enum paging_kind paging_kind(uint64_t entry);
 static inline bool paging_has_frame(uint64_t entry)
 {
 	return paging_kind(entry) >= PAGING_FOREIGN;
 }
-
+static inline paddr_t paging_frame(uint64_t entry);
+/* Whether programs can reach the frame, as far as the protection goes. */
+static inline bool paging_is_present(uint64_t entry);
 /* Of an entry that is no table. */
-static inline uint32_t paging_prot(uint64_t entry)
-{
-	return entry >> PAGING_PROT_SHIFT & 7;
-}
+static inline uint32_t paging_prot(uint64_t entry);
 
 /* Zeroed frames to become tables, which the caller charges. */
 struct table_pool {
@@ -90,8 +72,9 @@ void table_pool_drain(struct table_pool *pool);
 /* The entry for a 4 KiB page: a frame with a protection (none: not present), or the claim to one
  * (frame 0). */
 uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
-/* The entry of a frame of the kernel's. Nothing but the processor may change it until it is hidden,
- * because the processor may set the accessed bit at any time. */
+/* The entry of a frame of the kernel's, in which the processor notes that it has used it, if it
+ * can: its removal needs no flush before that. Nothing but the processor may change it until it is
+ * hidden, because the note may come at any time. */
 uint64_t paging_fixed_entry(paddr_t frame, uint32_t prot);
 /* The entry that a block stands for at each of its pages. */
 uint64_t paging_page_entry(uint64_t entry);
@@ -123,8 +106,9 @@ void paging_survey(
 bool paging_apply(paddr_t root, uint64_t start, uint64_t end, uint32_t prot, uint64_t fill,
 	uint64_t step, struct table_pool *pool) MUST_CHECK;
 
-/* The entry the processor would find for an address, at whatever level its walk ends (1: 4 KiB
- * table, 2: directory, ...). */
+/* The entry the processor would find for an address, at whatever level its walk ends. Level 1 has
+ * the entries of pages; one of level 2 covers LARGE_PAGE_SIZE, which is what a table of level 1
+ * covers. */
 uint64_t *paging_find(paddr_t root, uint64_t address, unsigned *level);
 /* Whether one look shows that the range has no entries, as one that was only reserved. */
 bool paging_empty(paddr_t root, uint64_t start, uint64_t end);
@@ -168,5 +152,7 @@ void paging_run_begin(paddr_t root, uint64_t address, struct paging_run *run);
  * whole. */
 bool paging_run_extend(paddr_t root, uint64_t low, uint64_t high, unsigned pieces,
 	struct paging_run *run) MUST_CHECK;
+
+#include "arch/impl/paging.h"
 
 #endif
