@@ -7,16 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Stops the other CPUs. Returns on the first CPU that panics, and on no other. rip is the place of
- * this CPU, for the report of the first. */
-void panic_begin(uint64_t rip);
+/* Stops the other CPUs. Returns on the first CPU that panics, and on no other. place is the
+ * instruction of this CPU, for the report of the first. */
+void panic_begin(uint64_t place);
 /* After the caller's own report: prints what every CPU ran, then ends the machine. */
 _Noreturn void panic_end(void);
-/* Prints the calls that led to an instruction, by the frame pointers from rbp on. */
-void backtrace_print(uint64_t rip, uint64_t rbp);
+/* Prints the calls that led to an instruction, by the frame pointers from base on (their form is
+ * that of trap_frame_base() in arch/trap_frame.h). */
+void backtrace_print(uint64_t place, uint64_t base);
 /* Whether a CPU has called panic_begin(). Locks then do not count, and checks pass. */
 bool panic_begun(void);
 /* Another CPU's panic stops this one. */
-_Noreturn void panic_stop_cpu(uint64_t rip);
+_Noreturn void panic_stop_cpu(uint64_t place);
 
 #endif

@@ -26,37 +26,38 @@ static bool is_kernel_address(uint64_t address)
 	return address >= KERNEL_START;
 }
 
-static void print_place(uint64_t rip)
+static void print_place(uint64_t place)
 {
 	uint64_t offset;
-	const char *name = symbol_lookup(rip, &offset);
-	if (is_kernel_address(rip))
-		log_printf("  [<%016lx>] %s+0x%lx", rip, name ? name : "?", offset);
+	const char *name = symbol_lookup(place, &offset);
+	if (is_kernel_address(place))
+		log_printf("  [<%016lx>] %s+0x%lx", place, name ? name : "?", offset);
 	else
-		log_printf("  [<%016lx>] the program", rip);
+		log_printf("  [<%016lx>] the program", place);
 }
 
 /* For a return address the call's last byte is shown, because a call that never returns may be the
- * last instruction of its function. A program's RBP may hold any value and is not followed. */
-void backtrace_print(uint64_t rip, uint64_t rbp)
+ * last instruction of its function. A program's frame pointer may hold any value and is not
+ * followed. */
+void backtrace_print(uint64_t place, uint64_t base)
 {
 	for (int depth = 0; depth < 32; depth++) {
-		print_place(rip);
-		if (!is_kernel_address(rip) || !is_kernel_address(rbp) || rbp % 8)
+		print_place(place);
+		if (!is_kernel_address(place) || !is_kernel_address(base) || base % 8)
 			break;
-		const uint64_t *frame = (const uint64_t *)rbp;
-		rip = frame[1] - 1;
-		if (frame[0] <= rbp || !is_kernel_address(rip))
+		const uint64_t *frame = (const uint64_t *)base;
+		place = frame[1] - 1;
+		if (frame[0] <= base || !is_kernel_address(place))
 			break;
-		rbp = frame[0];
+		base = frame[0];
 	}
 }
 
-void panic_stop_cpu(uint64_t rip)
+void panic_stop_cpu(uint64_t place)
 {
 	struct percpu *cpu = percpu();
 	if (!cpu->stopped_at)
-		__atomic_store_n(&cpu->stopped_at, rip, __ATOMIC_RELEASE);
+		__atomic_store_n(&cpu->stopped_at, place, __ATOMIC_RELEASE);
 	cpu_stop();
 }
 
@@ -65,10 +66,10 @@ bool panic_begun(void)
 	return __atomic_load_n(&panicking, __ATOMIC_SEQ_CST);
 }
 
-void panic_begin(uint64_t rip)
+void panic_begin(uint64_t place)
 {
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
-		panic_stop_cpu(rip);
+		panic_stop_cpu(place);
 	percpu()->in_panic = 1;
 	cpus_interrupt_to_stop();
 }
@@ -89,14 +90,14 @@ static void print_other_cpus(void)
 	for (unsigned id = cpu_next(cpus_online(), self); id != self;
 		id = cpu_next(cpus_online(), id)) {
 		struct percpu *cpu = &percpus[id];
-		uint64_t rip = 0;
+		uint64_t place = 0;
 		for (unsigned i = 0; i < STOP_POLLS &&
-			!(rip = __atomic_load_n(&cpu->stopped_at, __ATOMIC_ACQUIRE));
+			!(place = __atomic_load_n(&cpu->stopped_at, __ATOMIC_ACQUIRE));
 			i++)
 			cpu_relax();
-		print_cpu(cpu, rip ? " stopped" : " does not answer");
-		if (rip)
-			print_place(rip);
+		print_cpu(cpu, place ? " stopped" : " does not answer");
+		if (place)
+			print_place(place);
 	}
 }
 
