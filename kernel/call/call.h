@@ -24,7 +24,6 @@
 struct method_desc;
 struct process;
 struct thread;
-struct trap_frame;
 
 struct call {
 	struct thread *thread;   /* the caller, running */
@@ -38,10 +37,6 @@ struct call {
 	const void *settle_bytes;
 	size_t settle_size;
 };
-
-/* SYSCALL, with interrupts off and the current thread known. entry.S calls this and returns the
- * value in RAX. */
-int64_t syscall_entry(struct trap_frame *frame);
 
 /* cap_enter without an opcode: executes the ring's submissions (ring.c). */
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns);
@@ -57,7 +52,7 @@ struct call_result {
 status_t call_compact(struct call *call, const struct method_desc *method,
 	const uint64_t *arguments, size_t count, struct call_result *result) MUST_CHECK;
 
-/* The operations that are not methods. They return values or errors, as RAX does. */
+/* The operations that are not methods. They return values or errors, as a register call does. */
 int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t expected,
 	uint64_t deadline_ns);
 int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count);

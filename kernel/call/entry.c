@@ -3,12 +3,13 @@
  * get the argument words as they are. */
 #include "call/call.h"
 
+#include "arch/handlers.h"
+#include "arch/trap_frame.h"
 #include "call/trace.h"
 #include "core/log.h"
 #include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
-#include "arch/x86_64/trap_frame.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "mm/park.h"
@@ -183,17 +184,17 @@ int64_t call_release(struct process *process, cap_id_t cap)
 	return result;
 }
 
-/* The trap frame keeps the argument registers side by side, so they serve as an array of words.
- * Nothing writes to the frame while its thread is inside a method. */
+/* The trap frame keeps the argument words side by side, so they serve as an array. */
 HOT static inline int64_t register_compact(
 	const struct trap_frame *frame, struct thread *thread, struct object *object)
 {
-	cap_id_t cap = (cap_id_t)frame->rdi;
+	uint64_t target = trap_frame_target(frame);
+	cap_id_t cap = (cap_id_t)target;
 	const struct method_desc *method =
-		interface_method(object->interface, (uint32_t)(frame->rdi >> 32));
+		interface_method(object->interface, (uint32_t)(target >> 32));
 	if (__builtin_expect(!method, 0)) {
 		if (trace_enabled)
-			call_observe_miss(cap, (uint32_t)(frame->rdi >> 32));
+			call_observe_miss(cap, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
 	struct call call = {
@@ -209,10 +210,11 @@ HOT static inline int64_t register_compact(
 static __attribute__((noinline)) int64_t register_compact_counted(const struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
-	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)frame->rdi);
+	uint64_t target = trap_frame_target(frame);
+	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)target);
 	if (!object) {
 		if (trace_enabled)
-			call_observe_miss((cap_id_t)frame->rdi, (uint32_t)(frame->rdi >> 32));
+			call_observe_miss((cap_id_t)target, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
 	int64_t value = register_compact(frame, thread, object);
@@ -232,47 +234,51 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	thread_exit((int32_t)code);
 }
 
-/* Operations other than methods use all of RDI as the CapId. */
+/* Operations other than methods use all of the target as the CapId. */
 static inline int64_t enter_park(const struct trap_frame *frame)
 {
-	if (frame->rdi > UINT32_MAX)
+	uint64_t cap = trap_frame_target(frame);
+	const uint64_t *words = trap_frame_words(frame);
+	if (cap > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return call_park(thread_current()->process, (cap_id_t)frame->rdi, user_ptr(frame->rsi),
-		frame->rdx, frame->r10);
+	return call_park(
+		thread_current()->process, (cap_id_t)cap, user_ptr(words[0]), words[1], words[2]);
 }
 
 static inline int64_t enter_unpark(const struct trap_frame *frame)
 {
-	if (frame->rdi > UINT32_MAX)
+	uint64_t cap = trap_frame_target(frame);
+	const uint64_t *words = trap_frame_words(frame);
+	if (cap > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	return call_unpark(
-		thread_current()->process, (cap_id_t)frame->rdi, user_ptr(frame->rsi), frame->rdx);
+	return call_unpark(thread_current()->process, (cap_id_t)cap, user_ptr(words[0]), words[1]);
 }
 
 /* The rare operations. */
 static __attribute__((noinline)) int64_t enter_other(const struct trap_frame *frame)
 {
-	uint64_t opcode = frame->rax >> 8;
-	if (frame->rax == CAPOS_SYS_EXIT)
-		return enter_exit(frame->rdi, frame->rsi);
-	if ((frame->rax & 0xff) != CAPOS_SYS_CAP_ENTER || opcode > 0xff)
+	uint64_t operation = trap_frame_operation(frame), opcode = operation >> 8;
+	uint64_t target = trap_frame_target(frame);
+	if (operation == CAPOS_SYS_EXIT)
+		return enter_exit(target, trap_frame_words(frame)[0]);
+	if ((operation & 0xff) != CAPOS_SYS_CAP_ENTER || opcode > 0xff)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (opcode > CAPOS_OPCODE_COMPACT)
 		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
-	if (frame->rdi > UINT32_MAX)
+	if (target > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (opcode == CAPOS_OPCODE_RELEASE)
-		return call_release(thread_current()->process, (cap_id_t)frame->rdi);
+		return call_release(thread_current()->process, (cap_id_t)target);
 	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 }
 
 static inline int64_t enter_compact(const struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
-	if (__builtin_expect(frame->rdi >> 48, 0))
+	uint64_t target = trap_frame_target(frame);
+	if (__builtin_expect(target >> 48, 0))
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	struct object *object =
-		cap_table_lookup_static(&thread->process->caps, (cap_id_t)frame->rdi);
+	struct object *object = cap_table_lookup_static(&thread->process->caps, (cap_id_t)target);
 	if (__builtin_expect(!object, 0))
 		return register_compact_counted(frame);
 	return register_compact(frame, thread, object);
@@ -282,13 +288,14 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 
 HOT int64_t syscall_entry(struct trap_frame *frame)
 {
-	if (__builtin_expect(frame->rax == REGISTER_CALL(COMPACT), 1))
+	uint64_t operation = trap_frame_operation(frame);
+	if (__builtin_expect(operation == REGISTER_CALL(COMPACT), 1))
 		return enter_compact(frame);
-	if (frame->rax == REGISTER_CALL(UNPARK))
+	if (operation == REGISTER_CALL(UNPARK))
 		return enter_unpark(frame);
-	if (frame->rax == REGISTER_CALL(PARK))
+	if (operation == REGISTER_CALL(PARK))
 		return enter_park(frame);
-	if (frame->rax == CAPOS_SYS_CAP_ENTER)
-		return ring_enter(frame->rdi, frame->rsi);
+	if (operation == CAPOS_SYS_CAP_ENTER)
+		return ring_enter(trap_frame_target(frame), trap_frame_words(frame)[0]);
 	return enter_other(frame);
 }

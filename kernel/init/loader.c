@@ -20,7 +20,7 @@
 #include "proc/boot_image.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "arch/x86_64/trap_frame.h"
+#include "arch/trap_frame.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
 
@@ -331,13 +331,9 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 	struct capos_cap_set_header *header = phys_to_virt(loading->process->capset_frame);
 	header->ring_address = thread->ring_address;
 	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];
-	struct trap_frame *frame = thread_frame(thread);
-	frame->rip = loading->image.entry;
-	frame->rsp = loading->stack_pointer;
-	frame->rdi = thread->ring_address;
-	frame->rsi = loading->process->id;
-	frame->rdx = loading->capset_address;
-	thread->fs_base = loading->thread_pointer;
+	trap_frame_begin(thread_frame(thread), loading->image.entry, loading->stack_pointer,
+		thread->ring_address, loading->process->id, loading->capset_address);
+	thread->context.thread_pointer = loading->thread_pointer;
 	*result = thread;
 	return STATUS_OK;
 }

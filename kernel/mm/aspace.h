@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/handlers.h"
 #include "capos_kernel/status.h"
 #include "capos_kernel/user_ptr.h"
 #include "core/lock.h"
@@ -53,7 +54,6 @@ struct aspace {
 	struct wait_queue change_waiters; /* until one of them is done */
 };
 
-enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
 enum fault_outcome {
 	FAULT_RESOLVED,  /* try again */
 	FAULT_NOTHING,   /* nothing is mapped there */

@@ -1,5 +1,6 @@
 /* ThreadControl and ThreadSpawner: calls of a thread on itself, and the making of other threads. */
-#include "arch/x86_64/arch.h"
+#include "arch/context.h"
+#include "arch/trap_frame.h"
 #include "call/call.h"
 #include "core/string.h"
 #include "proc/notify.h"
@@ -14,15 +15,12 @@
 
 #define PROFILE_INTERVAL_MIN_NS 100000u
 
-/* entry.S: abandons the current kernel stack and leaves to user mode by the frame at its top. */
-_Noreturn void return_by_iret(struct trap_frame *frame);
-
 status_t method_thread_control_get_fs_base(struct call *call,
 	const struct thread_control_get_fs_base_params *in,
 	struct thread_control_get_fs_base_results *out)
 {
 	(void)call, (void)in;
-	out->base = fs_base_read();
+	out->base = thread_pointer_read();
 	return STATUS_OK;
 }
 
@@ -33,7 +31,7 @@ status_t method_thread_control_set_fs_base(struct call *call,
 	(void)call, (void)out;
 	if (in->base >= CAPOS_USER_TOP)
 		return STATUS(OUT_OF_RANGE);
-	fs_base_write(in->base);
+	thread_pointer_write(in->base);
 	return STATUS_OK;
 }
 
@@ -88,7 +86,7 @@ status_t method_thread_control_resume(struct call *call,
 	if (status != STATUS_OK)
 		return status;
 	*frame = edited;
-	return_by_iret(frame);
+	exception_return(frame);
 }
 
 status_t method_thread_control_yield(struct call *call,
@@ -167,13 +165,9 @@ status_t method_thread_spawner_spawn(struct call *call,
 	if (status != STATUS_OK)
 		return status == STATUS(WRONG_STATE) ? STATUS(LIMIT_REACHED) : status;
 	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];
-	struct trap_frame *frame = thread_frame(thread);
-	frame->rip = in->entry;
-	frame->rsp = in->stack;
-	frame->rdi = in->argument;
-	frame->rsi = thread->id;
-	frame->rdx = thread->ring_address;
-	thread->fs_base = in->fs_base;
+	trap_frame_begin(thread_frame(thread), in->entry, in->stack, in->argument, thread->id,
+		thread->ring_address);
+	thread->context.thread_pointer = in->fs_base;
 	thread->notify_mask = in->mask & NOTIFY_MASK_ALL;
 	out->handle = &thread->object;
 	object_retain(&thread->object);

@@ -2,8 +2,9 @@
  * text. */
 #include "proc/fault.h"
 
-#include "arch/x86_64/trap_frame.h"
 #include "arch/address.h"
+#include "arch/trap_frame.h"
+#include "arch/user_state.h"
 #include "core/log.h"
 #include "core/percpu.h"
 #include "dev/channel.h"
@@ -21,8 +22,8 @@ static bool read_word(uint64_t address, uint64_t *word)
 	return copy_from_user(word, user_ptr(address), sizeof *word) == STATUS_OK;
 }
 
-/* Reads as many words from *address on as can be read. After a stack overflow RSP lies in the
- * guard, so the pages above it are tried. */
+/* Reads as many words from *address on as can be read. After a stack overflow *address lies in
+ * the guard, so the pages above it are tried. */
 static uint32_t read_stack(uint64_t *address, uint64_t *words)
 {
 	uint32_t count = 0;
@@ -39,7 +40,7 @@ static uint32_t read_stack(uint64_t *address, uint64_t *words)
 static uint32_t read_frames(const struct trap_frame *frame, uint64_t *words)
 {
 	uint32_t count = 0;
-	uint64_t pointer = frame->rbp, next;
+	uint64_t pointer = trap_frame_base(frame), next;
 	while (count < FRAMES_MAX && read_word(pointer, &next) &&
 		read_word(pointer + sizeof next, &words[count])) {
 		count++;
@@ -57,15 +58,12 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		.kind = kind,
 		.code = code,
 		.address = address,
-		.rip = frame->rip,
-		.rsp = frame->rsp,
-		.rbp = frame->rbp,
 		.thread_id = thread->id,
 		.cpu = cpu_id(),
 		.program = thread->process->program,
-		.error_code = frame->error,
-		.stack_address = frame->rsp,
+		.stack_address = trap_frame_stack(frame),
 	};
+	fault_record_store(&report, frame);
 	/* Without memory the report has no stack. The block is smaller than what the thread's
 	 * charge rounds up, so a process at its limit is reported like others. */
 	uint64_t *words = kmem_alloc(PREPAID, (FRAMES_MAX + STACK_WORDS_MAX) * sizeof *words);
@@ -79,7 +77,7 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	(void)status; /* not sent: the thread had to end for another reason meanwhile */
 	kmem_free(PREPAID, words);
-	log_printf("capos: process %lu %s: fault kind %u code %u address %lx rip %lx rsp %lx",
-		thread->process->id, thread->process->name, kind, code, address, frame->rip,
-		frame->rsp);
+	log_printf("capos: process %lu %s: fault kind %u code %u address %lx place %lx stack %lx",
+		thread->process->id, thread->process->name, kind, code, address,
+		trap_frame_instruction(frame), trap_frame_stack(frame));
 }

@@ -11,14 +11,6 @@
 struct thread;
 struct trap_frame;
 
-/* The current thread's user code faulted: delivers at once, or ends the process with a report,
- * which may block. */
-void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address);
-
-/* Called on the way to user mode when resched or exit work is set. When it returns, the frame is
- * the one to leave by. A thread; other threads may run meanwhile. */
-void return_to_user(struct trap_frame *frame);
-
 /* Continues from a ThreadState in user memory: replaces the frame of the current entry. */
 status_t notify_resume(
 	struct thread *thread, struct trap_frame *frame, struct user_ptr from) MUST_CHECK;

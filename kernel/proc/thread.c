@@ -1,8 +1,8 @@
 /* Threads: creation and end. models/notify.pml models thread_exit. */
 #include "proc/thread.h"
 
-#include "arch/x86_64/arch.h"
-#include "arch/x86_64/asm.h"
+#include "arch/context.h"
+#include "arch/trap_frame.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/aspace.h"
@@ -13,8 +13,6 @@
 #include "proc/reaper.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
-
-#define USER_FLAGS 0x202ul /* interrupts on, reserved bit 1 */
 
 static uint64_t last_id;
 
@@ -63,31 +61,14 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->affinity = UINT64_MAX;
 }
 
-/* A fresh stack as switch_context and thread_begin expect it: six callee-saved registers, the
- * return address, and for user threads the frame at the top. */
-static void prepare_stack(struct thread *thread, void (*function)(void *), void *argument)
-{
-	uint64_t *frame = (uint64_t *)thread_frame(thread);
-	uint64_t *stack = frame - 7;
-	stack[0] = stack[1] = stack[2] = 0; /* r15, r14, r13 */
-	stack[3] = (uint64_t)argument;      /* r12 */
-	stack[4] = (uint64_t)function;      /* rbx */
-	stack[5] = 0;                       /* rbp */
-	stack[6] = (uint64_t)thread_begin;
-	thread->stack_pointer = (uint64_t)stack;
-	*thread_frame(thread) = (struct trap_frame){
-		.cs = SELECTOR_USER_CODE, .ss = SELECTOR_USER_DATA, .rflags = USER_FLAGS
-	};
-}
-
 static status_t make_user_parts(struct thread *thread)
 {
 	if (!charge(thread))
 		return STATUS(NO_MEMORY);
-	thread->xsave = kmem_alloc(PREPAID, vector_size());
-	if (!thread->xsave)
+	thread->context.vectors = kmem_alloc(PREPAID, vector_size());
+	if (!thread->context.vectors)
 		return STATUS(NO_MEMORY);
-	vector_init_area(thread->xsave);
+	vector_init_area(thread->context.vectors);
 	paddr_t ring = frame_alloc(PREPAID, 0, FRAME_ZERO);
 	if (!ring)
 		return STATUS(NO_MEMORY);
@@ -117,8 +98,8 @@ static void free_parts(struct thread *thread)
 {
 	if (thread->stack)
 		frame_free(PREPAID, virt_to_phys(thread->stack), KERNEL_STACK_ORDER);
-	if (thread->xsave)
-		kmem_free(PREPAID, thread->xsave);
+	if (thread->context.vectors)
+		kmem_free(PREPAID, thread->context.vectors);
 	if (thread->scratch)
 		kmem_free(thread->scratch_payer, thread->scratch);
 	if (thread->ledger)
@@ -137,7 +118,7 @@ status_t thread_create(struct process *process, const char *name, void (*functio
 	if (!stack)
 		goto fail;
 	thread->stack = phys_to_virt(stack);
-	prepare_stack(thread, function, argument);
+	thread->stack_pointer = context_prepare(thread_frame(thread), function, argument);
 	if (process) {
 		status = make_user_parts(thread);
 		if (status == STATUS_OK)

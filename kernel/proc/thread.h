@@ -13,9 +13,9 @@ struct trap_frame;
 
 /* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
  * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
- * ready for user mode, all registers zero: the caller sets rip, rsp and arguments in
- * thread_frame(), fs_base, and the interface by which capabilities name it. One reference, the
- * caller's; running holds another. Fails as process_add_thread does. */
+ * ready for user mode, all registers zero: the caller sets places and arguments in thread_frame()
+ * (trap_frame_begin), the thread pointer in the context, and the interface by which capabilities
+ * name it. One reference, the caller's; running holds another. Fails as process_add_thread does. */
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),
 	void *argument, struct thread **thread) MUST_CHECK;
 struct trap_frame *thread_frame(struct thread *thread);

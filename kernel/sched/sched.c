@@ -18,11 +18,12 @@
  */
 #include "sched/sched.h"
 
+#include "arch/context.h"
 #include "arch/cpu.h"
+#include "arch/handlers.h"
 #include "core/percpu.h"
 #include "machine/cpus.h"
 #include "machine/interrupts.h"
-#include "arch/x86_64/arch.h"
 #include "arch/tlb.h"
 #include "core/log.h"
 #include "machine/clock.h"
@@ -443,19 +444,14 @@ static void load_thread(struct percpu *cpu, struct thread *next)
 		cpu_set_kernel_stack(&cpu->arch, (uint64_t)next->stack + KERNEL_STACK_SIZE);
 		if (cpu->space != next->space)
 			aspace_activate(next->space);
-		fs_base_write(next->fs_base);
-		user_gs_base_write(next->gs_base);
-		vector_load(next->xsave);
+		user_context_load(&next->context);
 	}
 }
 
 static void save_thread(struct thread *thread)
 {
-	if (thread->space) {
-		thread->fs_base = fs_base_read();
-		thread->gs_base = user_gs_base_read();
-		vector_save(thread->xsave);
-	}
+	if (thread->space)
+		user_context_save(&thread->context);
 }
 
 /* With the queue lock held and next off the queue. The lock stays held until sched_switched has

@@ -58,8 +58,6 @@ void sched_timer(void);
 /* How late a timer interrupt has come at worst on any CPU: the longest time that the kernel is
  * known to have had interrupts off. */
 uint64_t sched_timer_late_ns(void);
-/* The first thing a thread does after a switch to it. */
-void sched_switched(void);
 
 /* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);

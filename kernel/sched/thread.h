@@ -1,5 +1,5 @@
 /* Threads. A thread is a kernel object (interface ThreadHandle); it owns registers, vector state,
- * kernel stack, FS base, ring and notification state. Its process owns everything else.
+ * kernel stack, thread pointer, ring and notification state. Its process owns everything else.
  *
  *     thread_create            thread_start          scheduler           thread_exit
  *     -------------> BLOCKED ---------------> READY <---------> RUNNING -------------> ENDED
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/context.h"
 #include "arch/current.h"
 #include "capos_kernel/status.h"
 #include "capos_kernel/user_ptr.h"
@@ -68,7 +69,6 @@ struct thread {
 	struct queued_threads *queued;  /* the process's, by CPU */
 	struct shared_profile *profile; /* the process's */
 	void *stack;                    /* kernel stack, lowest address */
-	void *xsave;                    /* vector state while not running; NULL: kernel thread */
 	char name[CAPOS_THREAD_NAME_MAX + 1];
 
 	/* The ring page as the kernel sees it, its user address, and the indices the kernel trusts.
@@ -80,8 +80,8 @@ struct thread {
 	struct ledger *scratch_payer; /* of that block */
 
 	/* Owner thread only, or any thread while the owner is suspended and not running. */
-	uint64_t fs_base, gs_base;
-	bool in_handler; /* between delivery of a notification and resume */
+	struct user_context context; /* valid while it does not run; of kernel threads, zero */
+	bool in_handler;             /* between delivery of a notification and resume */
 
 	/* Atomic. */
 	uint32_t exit_work; /* enum exit_work: looked at on every return to user mode */
@@ -97,8 +97,8 @@ struct thread {
 	struct spinlock lock;
 	uint32_t suspend_count;
 	bool stopped; /* at the suspension point: registers may be written */
-	/* While stopped: what it goes on with; fs_base is what the last switch saved. */
-	uint64_t stopped_fs_base;
+	/* While stopped: what it goes on with; that in context is what the last switch saved. */
+	uint64_t stopped_thread_pointer;
 	bool acknowledged; /* has seen the suspension: runs no further user code */
 	bool ended;
 	bool gone; /* ended, and nothing is left but this record: joiners wait for it */

@@ -104,13 +104,12 @@ return_iretq:
 	iretq
 END(return_frame)
 
-/* _Noreturn void return_by_iret(struct trap_frame *frame): the frame lies at the top of the current
- * kernel stack; what is below it is abandoned. */
-FUNCTION(return_by_iret)
+/* _Noreturn void exception_return(struct trap_frame *frame) */
+FUNCTION(exception_return)
 	movq %rdi, %rsp
 	call return_to_user
 	jmp return_frame
-END(return_by_iret)
+END(exception_return)
 
 /* A new thread's first instructions: RBX = function, R12 = argument (kernel thread), or straight to
  * the frame above (user thread). */

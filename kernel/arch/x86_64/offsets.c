@@ -2,7 +2,7 @@
  * build/.../offsets.h. */
 #include <stddef.h>
 
-#include "arch/x86_64/trap_frame.h"
+#include "arch/trap_frame.h"
 #include "core/percpu.h"
 #include "sched/thread.h"
 

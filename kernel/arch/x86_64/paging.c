@@ -4,12 +4,11 @@
 
 #include "arch/impl/x86.h"
 #include "arch/tlb.h"
+#include "arch/x86_64/arch.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "mm/frame.h"
-
-extern uint64_t kernel_pml4[512];
 
 #define ENTRIES 512u
 #define LEVELS 4

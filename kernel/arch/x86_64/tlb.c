@@ -12,8 +12,6 @@
 #include "core/percpu.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/asm.h"
-#include "arch/impl/x86.h"
 #include "mm/aspace.h"
 
 #define FLUSH_PAGES_MAX 32

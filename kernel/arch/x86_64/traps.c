@@ -3,16 +3,16 @@
  * From user mode an exception becomes a notification of the thread (or ends its process); from the
  * kernel it is expected only in the user access functions, which name the address at which to
  * continue. Everything else in the kernel is a panic. */
+#include <capos/abi.h>
+
 #include "arch/cpu.h"
-#include "machine/interrupts.h"
+#include "arch/handlers.h"
+#include "arch/trap_frame.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
-#include "arch/impl/x86.h"
 #include "core/log.h"
 #include "core/panic.h"
-#include "mm/aspace.h"
-#include "proc/notify.h"
-#include "sched/thread.h"
+#include "machine/interrupts.h"
 
 enum {
 	TRAP_DIVIDE = 0,
@@ -110,20 +110,7 @@ static void page_fault_from_user(struct trap_frame *frame)
 	}
 	if (frame->error & PF_RESERVED)
 		panic("page table entry with reserved bits, address %lx", address);
-	switch (aspace_fault(thread_current()->space, address, access_of(frame->error))) {
-	case FAULT_RESOLVED:
-		return;
-	case FAULT_NOTHING:
-		fault_deliver(
-			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_MAPPING, address);
-		return;
-	case FAULT_FORBIDDEN:
-		fault_deliver(
-			frame, CAPOS_NOTIFICATION_KIND_PAGE_FAULT, CAPOS_FAULT_PROTECTION, address);
-		return;
-	case FAULT_NO_MEMORY:
-		fault_deliver(frame, CAPOS_NOTIFICATION_KIND_OUT_OF_MEMORY, 0, address);
-	}
+	user_page_fault(frame, address, access_of(frame->error));
 }
 
 /* Intel SDM volume 3 section 6.15 describes each. */
@@ -215,12 +202,11 @@ void trap_from_kernel(struct trap_frame *frame)
 	uint64_t fixup = user_access_fixup(frame->rip, &nofault);
 	if (!fixup)
 		trap_panic(frame, "exception in the kernel");
-	struct thread *thread = thread_current();
 	uint64_t address = fault_address();
 	if (frame->vector == TRAP_PAGE && address >= CAPOS_USER_TOP)
 		trap_panic(frame, "the kernel's own side of a user copy cannot be reached");
-	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP && thread->space &&
-		aspace_fault(thread->space, address, access_of(frame->error)) == FAULT_RESOLVED)
+	if (frame->vector == TRAP_PAGE && !nofault && address < CAPOS_USER_TOP &&
+		kernel_page_fault(address, access_of(frame->error)))
 		return;
 	frame->rip = fixup;
 }

@@ -1,7 +1,7 @@
 /* The x87, SSE and AVX registers. The kernel never uses them, so they stay live across entries.
  * They are saved only when another thread takes the CPU or a notification is delivered. XSAVE
  * standard format where there is XSAVE, FXSAVE otherwise (SDM 13.4, 13.8). */
-#include "arch/x86_64/arch.h"
+#include "arch/context.h"
 #include "arch/impl/x86.h"
 #include "core/string.h"
 

@@ -3,7 +3,6 @@
 
 #include "arch/cpu.h"
 #include "arch/ports.h"
-#include "arch/x86_64/arch.h"
 #include "arch/impl/x86.h"
 #include "mm/frame.h"
 #include "machine/clock.h"

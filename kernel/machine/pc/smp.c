@@ -9,7 +9,6 @@
 #include "core/percpu.h"
 #include "machine/pc/acpi.h"
 #include "machine/pc/apic.h"
-#include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 #include "arch/impl/x86.h"
 #include "machine/pc/clock.h"

@@ -8,7 +8,8 @@
 
 #include "call/call.h"
 #include "call/trace.h"
-#include "arch/x86_64/trap_frame.h"
+#include "arch/handlers.h"
+#include "arch/trap_frame.h"
 #include "check.h"
 #include "kernel.h"
 #include "kernel/grants.h"

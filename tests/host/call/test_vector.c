@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arch/x86_64/arch.h"
+#include "arch/context.h"
 #include "arch/impl/x86.h"
 #include "check.h"
 #include "random.h"

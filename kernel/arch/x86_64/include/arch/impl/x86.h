@@ -9,6 +9,8 @@
 #include <capos/abi.h>
 
 #define MSR_EFER 0xc0000080u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
 #define EFER_SCE 1u
 #define EFER_NXE 0x800u
 

@@ -1,0 +1,48 @@
+/* See arch/context.h. The user's GS base waits in KERNEL_GS_BASE while the kernel runs; without
+ * FSGSBASE a program cannot set one. */
+#ifndef CAPOS_ARCH_IMPL_CONTEXT_H
+#define CAPOS_ARCH_IMPL_CONTEXT_H
+
+#include "arch/impl/x86.h"
+
+#define VECTOR_ALIGNMENT 64u
+
+struct user_context {
+	uint64_t thread_pointer; /* the base of FS */
+	uint64_t gs_base;
+	void *vectors;
+};
+
+static inline uint64_t thread_pointer_read(void)
+{
+	uint64_t base;
+	if (__builtin_expect(!cpu_features.fsgsbase, 0))
+		return rdmsr(MSR_FS_BASE);
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+static inline void thread_pointer_write(uint64_t address)
+{
+	if (__builtin_expect(cpu_features.fsgsbase, 1))
+		__asm__ volatile("wrfsbase %0" : : "r"(address));
+	else
+		wrmsr(MSR_FS_BASE, address);
+}
+
+static inline void user_context_save(struct user_context *context)
+{
+	context->thread_pointer = thread_pointer_read();
+	context->gs_base = cpu_features.fsgsbase ? rdmsr(MSR_KERNEL_GS_BASE) : 0;
+	vector_save(context->vectors);
+}
+
+static inline void user_context_load(const struct user_context *context)
+{
+	thread_pointer_write(context->thread_pointer);
+	if (cpu_features.fsgsbase)
+		wrmsr(MSR_KERNEL_GS_BASE, context->gs_base);
+	vector_load(context->vectors);
+}
+
+#endif
