@@ -3,7 +3,7 @@
 #include "call/decode.h"
 
 #include "call/message.h"
-#include "methods.h"
+#include "kernel/methods.h"
 
 static void *field_at(void *structure, const struct field_desc *field)
 {

@@ -2,36 +2,42 @@ package suite
 
 import (
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
-// layersFile names the kernel's folders, lowest first, and the includes that still run upward.
+// layersFile names the kernel's folders, lowest first.
 const layersFile = "kernel/layers.def"
 
 var (
 	layerLine     = regexp.MustCompile(`^LAYER\(([a-z0-9_/]+), "[^"]+"\)$`)
-	upwardLine    = regexp.MustCompile(`^UPWARD\("([^"]+)", "([^"]+)"\)$`)
-	includeFolder = regexp.MustCompile(`^arch/[a-z0-9_]+/include/(.+)$`)
-	includeLine   = regexp.MustCompile(`^\s*#\s*include\s+"([a-z0-9_/]+\.h)"`)
+	generatedLine = regexp.MustCompile(`^GENERATED\("([^"]+)", ([a-z0-9_/]+)\)$`)
+	// Two folders of headers are found by include paths of their own: kernel/include, and the
+	// inline half of the contract to the processor.
+	includeFolder = regexp.MustCompile(`^(?:arch/[a-z0-9_]+/)?include/(.+)$`)
+	includeLine   = regexp.MustCompile(`^\s*#\s*include\s+(["<])([^">]+)[">]`)
 )
-
-// include is one file of the kernel that includes another, both named relative to kernel/.
-type include struct{ from, to string }
 
 // layering checks the kernel's includes against the order of its folders.
 type layering struct {
 	complaints []string
 	rank       map[string]int
-	listed     map[include]bool // upward includes that layersFile names; true once seen
+	generated  []generatedHeader
 	includes   []layerInclude
 }
 
+// generatedHeader is a header that is made at build time, and the folder that it counts as part of.
+type generatedHeader struct{ name, folder string }
+
+// layerInclude is one line of a file that includes another, both named as #include names them.
 type layerInclude struct {
-	include
-	line int
+	file     string // as a complaint names it
+	line     int
+	from, to string
+	system   bool // in angle brackets: may be a header of the compiler
 }
 
 // look takes in one file of the tree.
@@ -44,78 +50,95 @@ func (l *layering) look(name string, lines []string) {
 	if !inside || !strings.Contains(from, "/") {
 		return
 	}
-	// The inline half of the contract to the processor is found by an include path of its own.
 	if match := includeFolder.FindStringSubmatch(from); match != nil {
 		from = match[1]
 	}
+	l.readIncludes(name, from, lines)
+}
+
+func (l *layering) readIncludes(file, from string, lines []string) {
 	for i, line := range lines {
 		if match := includeLine.FindStringSubmatch(line); match != nil {
-			l.includes = append(l.includes, layerInclude{include{from, match[1]},
-				i + 1})
+			l.includes = append(l.includes, layerInclude{file, i + 1, from, match[2],
+				match[1] == "<"})
+		}
+	}
+}
+
+// lookGenerated takes in the generated headers of a tree that is built. One that is made beside the
+// objects, as the offsets for assembly are, is not in build/gen and includes nothing.
+func (l *layering) lookGenerated(root string) {
+	for _, header := range l.generated {
+		for _, folder := range []string{"build/gen/", "build/gen/include/"} {
+			file := folder + header.name
+			data, err := os.ReadFile(filepath.Join(root, file))
+			if err == nil {
+				l.readIncludes(file, header.name, strings.Split(string(data), "\n"))
+			}
 		}
 	}
 }
 
 func (l *layering) readOrder(lines []string) {
-	l.rank, l.listed = map[string]int{}, map[include]bool{}
+	l.rank = map[string]int{}
 	for i, line := range lines {
-		layer, upward := layerLine.FindStringSubmatch(line), upwardLine.FindStringSubmatch(
-			line)
+		layer, generated := layerLine.FindStringSubmatch(line),
+			generatedLine.FindStringSubmatch(line)
 		switch {
 		case layer != nil:
 			l.rank[layer[1]] = len(l.rank)
-		case upward != nil:
-			l.listed[include{upward[1], upward[2]}] = false
-		case strings.HasPrefix(line, "LAYER") || strings.HasPrefix(line, "UPWARD"):
+		case generated != nil && l.isLayer(generated[2]):
+			l.generated = append(l.generated, generatedHeader{generated[1],
+				generated[2]})
+		case strings.HasPrefix(line, "/*") || strings.HasPrefix(line, " *") || line == "":
+		default:
 			l.complaints = append(l.complaints, fmt.Sprintf("%s:%d: not understood",
 				layersFile, i+1))
 		}
 	}
 }
 
-// folder is the layer of a file: the innermost of its folders that is one. Generated headers and
-// kernel/include have none.
-func (l *layering) folder(name string) (rank int, known bool) {
+func (l *layering) isLayer(folder string) bool {
+	_, is := l.rank[folder]
+	return is
+}
+
+// layer is the rank of a header or source: of the folder that layersFile gives a generated one, or
+// of the innermost of its folders that is a layer.
+func (l *layering) layer(name string) (rank int, known bool) {
+	for _, header := range l.generated {
+		if header.name == name {
+			return l.rank[header.folder], true
+		}
+	}
 	for dir := path.Dir(name); dir != "." && !known; dir = path.Dir(dir) {
 		rank, known = l.rank[dir]
 	}
 	return rank, known
 }
 
-// result lists the includes that break the order, and lines of layersFile that no longer hold.
+// result lists the includes that break the order.
 func (l *layering) result() []string {
 	if l.rank == nil {
 		return []string{layersFile + ": missing"}
 	}
 	found := l.complaints
-	var gone []string
 	for _, in := range l.includes {
-		from, known := l.folder(in.from)
-		if !known && !strings.HasPrefix(in.from, "include/") {
-			found = append(found, fmt.Sprintf("kernel/%s: its folder is not in %s",
-				in.from, layersFile))
+		from, known := l.layer(in.from)
+		if !known {
+			found = append(found, fmt.Sprintf("%s: its folder is not in %s", in.file,
+				layersFile))
 			continue
 		}
-		to, known := l.folder(in.to)
-		if !known || to <= from {
-			continue
-		}
-		if _, listed := l.listed[in.include]; !listed {
-			found = append(found,
-				fmt.Sprintf("kernel/%s:%d: includes %s, which is in a layer above "+
-					"it",
-					in.from, in.line, in.to))
-			continue
-		}
-		l.listed[in.include] = true
-	}
-	for in, seen := range l.listed {
-		if !seen {
-			gone = append(gone,
-				fmt.Sprintf("%s: %s no longer includes %s upward: remove the line",
-					layersFile, in.from, in.to))
+		to, known := l.layer(in.to)
+		switch {
+		case !known && !in.system:
+			found = append(found, fmt.Sprintf("%s:%d: includes %s, which %s does not "+
+				"know", in.file, in.line, in.to, layersFile))
+		case known && to > from:
+			found = append(found, fmt.Sprintf("%s:%d: includes %s, which is in a "+
+				"layer above it", in.file, in.line, in.to))
 		}
 	}
-	slices.Sort(gone) // a map has no order of its own
-	return append(found, gone...)
+	return found
 }

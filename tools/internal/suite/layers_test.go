@@ -1,46 +1,54 @@
 package suite
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// An include that runs upward is an error unless layers.def names it, and a name without its
-// include is one too.
+const testOrder = "/* Lowest first.\n * So. */\nLAYER(core, \"base\")\n" +
+	"LAYER(arch, \"processor\")\nLAYER(sched, \"threads\")\n"
+
+// An include that runs upward is an error, and so is one whose place is not known.
 func TestLayering(t *testing.T) {
-	const order = "LAYER(core, \"base\")\nLAYER(arch, \"processor\")\nLAYER(sched, " +
-		"\"threads\")\n"
-	const known = "UPWARD(\"core/log.c\", \"arch/x86_64/cpu.h\")\n"
-	log := "#include \"core/log.h\"\n#include \"arch/x86_64/cpu.h\"\n#include " +
-		"\"kernel/methods.h\""
+	const above = "which is in a layer above it"
 	for _, c := range []struct {
 		name, order, file, text string
 		want                    []string
 	}{
-		{"in order", order, "kernel/sched/sched.c",
+		{"in order", testOrder, "kernel/sched/sched.c",
 			"#include \"core/log.h\"\n#include <stdint.h>", nil},
-		{"listed", order + known, "kernel/core/log.c", log, nil},
-		{"not listed", order, "kernel/core/log.c", log,
-			[]string{"kernel/core/log.c:2: includes arch/x86_64/cpu.h, which is in a " +
-				"layer above it"}},
-		{"listed for nothing", order + known, "kernel/core/log.c",
-			"#include \"core/log.h\"",
-			[]string{"kernel/layers.def: core/log.c no longer includes " +
-				"arch/x86_64/cpu.h upward: remove the line"}},
-		{"unknown folder", order, "kernel/new/x.c", "#include \"core/log.h\"",
+		{"upward", testOrder, "kernel/core/log.c",
+			"#include \"core/log.h\"\n#include \"arch/cpu.h\"",
+			[]string{"kernel/core/log.c:2: includes arch/cpu.h, " + above}},
+		{"upward in angle brackets", testOrder, "kernel/core/log.c",
+			"#include <arch/cpu.h>",
+			[]string{"kernel/core/log.c:1: includes arch/cpu.h, " + above}},
+		{"unknown folder", testOrder, "kernel/new/x.c", "#include \"core/log.h\"",
 			[]string{"kernel/new/x.c: its folder is not in kernel/layers.def"}},
-		{"folder in a folder", order + "LAYER(arch/x86_64, \"inside\")\n",
-			"kernel/arch/paging.h", "#include \"arch/x86_64/deep/cr3.h\"",
-			[]string{"kernel/arch/paging.h:1: includes arch/x86_64/deep/cr3.h, which " +
-				"is in a layer above it"}},
-		{"inline half of the contract", order,
+		{"unknown header", testOrder, "kernel/sched/sched.c", "#include \"gen/x.h\"",
+			[]string{"kernel/sched/sched.c:1: includes gen/x.h, which " +
+				"kernel/layers.def does not know"}},
+		{"folder in a folder", testOrder + "LAYER(arch/x86_64, \"inside\")\n",
+			"kernel/arch/paging.h", "#include \"arch/x86_64/deep/x.h\"",
+			[]string{"kernel/arch/paging.h:1: includes arch/x86_64/deep/x.h, " +
+				above}},
+		{"inline half of the contract", testOrder,
 			"kernel/arch/x86_64/include/core/cpu.h", "#include \"arch/cpu.h\"",
-			[]string{"kernel/core/cpu.h:1: includes arch/cpu.h, which is in a layer " +
-				"above it"}},
-		{"not the kernel", order, "tests/host/x.c", "#include \"sched/sched.h\"", nil},
-		{"bad line", order + "LAYER(mm)\n", "kernel/core/log.c", "",
-			[]string{"kernel/layers.def:4: not understood"}},
+			[]string{"kernel/arch/x86_64/include/core/cpu.h:1: includes arch/cpu.h, " +
+				above}},
+		{"generated, from below", testOrder + "GENERATED(\"gen/x.h\", sched)\n",
+			"kernel/arch/cpu.h", "#include \"gen/x.h\"",
+			[]string{"kernel/arch/cpu.h:1: includes gen/x.h, " + above}},
+		{"generated, from above", testOrder + "GENERATED(\"gen/x.h\", arch)\n",
+			"kernel/sched/sched.c", "#include \"gen/x.h\"", nil},
+		{"not the kernel", testOrder, "tests/host/x.c", "#include \"sched/sched.h\"", nil},
+		{"bad line", testOrder + "LAYER(mm)\n", "kernel/core/log.c", "",
+			[]string{"kernel/layers.def:6: not understood"}},
+		{"generated for no layer", testOrder + "GENERATED(\"gen/x.h\", mm)\n",
+			"kernel/core/log.c", "", []string{"kernel/layers.def:6: not understood"}},
 	} {
 		var layers layering
 		layers.look(c.file, strings.Split(c.text, "\n"))
@@ -52,5 +60,31 @@ func TestLayering(t *testing.T) {
 	var missing layering
 	if got := missing.result(); len(got) != 1 {
 		t.Errorf("without an order: %q", got)
+	}
+}
+
+// What a generated header includes counts too.
+func TestLayersOfGenerated(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"build/gen/kernel/methods.h":  "#include <stdint.h>\n#include \"sched/sched.h\"\n",
+		"build/gen/include/x/types.h": "#include \"arch/cpu.h\"\n",
+	} {
+		file := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var layers layering
+	layers.look(layersFile, strings.Split(testOrder+"GENERATED(\"kernel/methods.h\", arch)\n"+
+		"GENERATED(\"x/types.h\", sched)\nGENERATED(\"offsets.h\", core)\n", "\n"))
+	layers.lookGenerated(root)
+	want := []string{"build/gen/kernel/methods.h:2: includes sched/sched.h, which is in a " +
+		"layer above it"}
+	if got := layers.result(); !slices.Equal(got, want) {
+		t.Errorf("%q, expected %q", got, want)
 	}
 }

@@ -88,6 +88,7 @@ func (s *suite) tidy(ctx context.Context) []check {
 		}
 	}
 	tree.found["models"] = tree.links.complaints()
+	tree.layers.lookGenerated(s.root)
 	tree.found["layers"] = tree.layers.result()
 	tree.found["layout"] = layoutComplaints(tree.readme, names)
 	var checks []check
