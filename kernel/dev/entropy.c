@@ -5,8 +5,8 @@
  * what was given out before, and the lock is held for one block only.
  *
  * Seeds are mixed in by XOR into the key, followed by a block, so bytes that an attacker knows or
- * chooses cannot cancel others. RDSEED, RDRAND and the entropy device make the generator seeded.
- * The time-stamp counter is mixed in too, but does not make it seeded. */
+ * chooses cannot cancel others. Random words of the processor and the entropy device make the
+ * generator seeded. The time-stamp counter is mixed in too, but does not make it seeded. */
 #include "dev/entropy.h"
 
 #include "arch/cpu.h"

@@ -1,9 +1,10 @@
 /* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI
- * chapters 4 and 5, and the x86-64 psABI. */
+ * chapters 4 and 5. */
 #include "init/elf.h"
 
 #include <stdbool.h>
 
+#include "arch/identity.h"
 #include "core/string.h"
 
 struct elf_header {
@@ -28,7 +29,6 @@ enum {
 	CLASS_64 = 2,
 	DATA_LITTLE = 1,
 	TYPE_EXECUTABLE = 2,
-	MACHINE_X86_64 = 62,
 	SEGMENT_LOAD = 1,
 	SEGMENT_INTERPRETER = 3,
 	SEGMENT_TLS = 7,
@@ -73,8 +73,8 @@ static status_t check_header(struct parse *parse, struct elf_header *header)
 	if (header->ident[7] != 0)
 		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"built for another operating system (OSABI is not 0)");
-	if (header->machine != MACHINE_X86_64)
-		return reject(parse, STATUS(INVALID_ARGUMENT), "not for x86-64");
+	if (header->machine != ELF_MACHINE)
+		return reject(parse, STATUS(INVALID_ARGUMENT), "not for " ARCHITECTURE_NAME);
 	if (header->type != TYPE_EXECUTABLE)
 		return reject(parse, STATUS(INVALID_ARGUMENT),
 			"not a static executable (type is not ET_EXEC)");

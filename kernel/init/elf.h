@@ -1,5 +1,5 @@
-/* Reading an executable: static ELF64 for x86-64, as docs/abi.md describes it. Pure. It uses no
- * number that it has not checked. */
+/* Reading an executable: static ELF64 for this processor, as docs/abi.md describes it. Pure. It
+ * uses no number that it has not checked. */
 #ifndef CAPOS_INIT_ELF_H
 #define CAPOS_INIT_ELF_H
 

@@ -241,13 +241,13 @@ static void map_user_code(void)
 	aspace_activate(space);
 }
 
-static void smap_read(void)
+static void user_page_read(void)
 {
 	map_user_code();
 	taken = probe_read(USER_PAGE);
 }
 
-static void smep_call(void)
+static void user_page_call(void)
 {
 	map_user_code();
 	probe_call(USER_PAGE);
@@ -330,8 +330,8 @@ static const struct {
 	{ "wait-with-locks", wait_with_locks },
 	{ "user-copy-with-lock", user_copy_with_lock },
 	{ "assertion", assertion },
-	{ "smap-read", smap_read },
-	{ "smep-call", smep_call },
+	{ "user-page-read", user_page_read },
+	{ "user-page-call", user_page_call },
 	{ "data-call", data_call },
 	{ "constant-call", constant_call },
 	{ "stack-call", stack_call },

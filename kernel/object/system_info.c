@@ -1,4 +1,5 @@
 /* SystemInfo: what a program may know of its process and of the machine. */
+#include "arch/identity.h"
 #include "call/call.h"
 #include "core/log.h"
 #include "core/string.h"
@@ -33,7 +34,7 @@ status_t method_system_info_release(struct call *call, const struct system_info_
 	(void)call;
 	(void)in;
 	char text[96];
-	int length = text_format(text, sizeof text, "capOS %u x86_64 %u CPUs",
+	int length = text_format(text, sizeof text, "capOS %u " ARCHITECTURE_NAME " %u CPUs",
 		(unsigned)CAPOS_ABI_VERSION, cpus_online_count());
 	return buffer_write(
 		&out->text, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);

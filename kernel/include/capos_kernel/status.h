@@ -2,8 +2,8 @@
  *
  * A status is 0 for success and otherwise negative, in one of two ranges that never meet: the
  * method's own errors, -(CAPOS_ERROR_BASE + CAPOS_ERROR_x), and the call layer's,
- * -CAPOS_TRANSPORT_ERROR_x. Both are what a register call returns in RAX, so a status travels from
- * where it arises to user mode unchanged. */
+ * -CAPOS_TRANSPORT_ERROR_x. Both are what a register call returns to the program, so a status
+ * travels from where it arises to user mode unchanged. */
 #ifndef CAPOS_KERNEL_STATUS_H
 #define CAPOS_KERNEL_STATUS_H
 

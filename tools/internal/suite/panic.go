@@ -314,8 +314,9 @@ var kernelMistakes = []struct{ name, reason, function string }{
 	{"user-copy-with-lock", "lock order: ASPACE may be needed while THREAD is held",
 		"copy_from_user"},
 	{"assertion", "expected number == 4", "assertion"},
-	{"smap-read", "exception in the kernel, vector 14 error 1 address 10000\n", "smap_read"},
-	{"smep-call", "exception in the kernel, vector 14 error 11 address 10000\n", ""},
+	{"user-page-read", "exception in the kernel, vector 14 error 1 address 10000\n",
+		"user_page_read"},
+	{"user-page-call", "exception in the kernel, vector 14 error 11 address 10000\n", ""},
 	{"data-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
 	{"constant-call", "exception in the kernel, vector 14 error 11 address ffffffff8", ""},
 	{"stack-call", "exception in the kernel, vector 14 error 11 address ffff80", ""},
@@ -330,8 +331,8 @@ var kernelMistakes = []struct{ name, reason, function string }{
 
 // processorGuards are mistakes that go unnoticed on a processor without the feature: it is what
 // notices them on others.
-var processorGuards = []struct{ name, feature string }{{"smap-read", "smap"}, {"smep-call", "smep"},
-	{"data-call", "nx"}}
+var processorGuards = []struct{ name, feature string }{{"user-page-read", "smap"},
+	{"user-page-call", "smep"}, {"data-call", "nx"}}
 
 // refusedProcessors lack what the kernel cannot do without.
 var refusedProcessors = []struct{ cpu, reason string }{

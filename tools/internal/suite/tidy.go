@@ -55,6 +55,27 @@ var (
 	workMarks = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 )
 
+// hardwareWords are those that only the architecture and the machine may use in the kernel, in code
+// and in comments: headers of theirs that are no contract, assembly, and registers, instructions
+// and tables of x86. Words that mean something else too ("cli", "esp") are not in the list, nor are
+// names of the ABI.
+var hardwareWords = regexp.MustCompile(`#\s*include\s+["<](?:arch|machine)/[^">]*/` +
+	`|\b(?:__asm__|__asm|asm\s*(?:volatile)?\s*\(|x86(?:[-_]64)?|i386|amd64)` +
+	`|(?i)\b(?:` + strings.Join([]string{
+	"cr[02348]", "[er]flags", "efer", "mxcsr", "[re][abcd]x", "[re][sd]i", "[re]bp", "[re]ip",
+	"rsp", "r(?:[89]|1[0-5])", "[lsig]dt", "[ls][ig]dt", "tss", "ltr", "msrs?", "rdmsr",
+	"wrmsr", "rdtscp?", "rdseed", "rdrand", "cpuid", "invlpg", "invpcid", "swapgs", "iretq?",
+	"sysretq?", "sysexit", "sti", "hlt", "int3", "ud2", "stac", "clac", "[lms]fence",
+	"f?xsave(?:64|opt)?", "f?xrstor(?:64)?", "rd[fg]sbase", "wr[fg]sbase", "pml4", "pdpt",
+	"smap", "smep", "umip", "pcid", "l?apic", "ioapic", "[xyz]mm[0-9]+"}, "|") + `)\b`)
+
+// isPortable are the kernel's files that another architecture and machine would share.
+func isPortable(name string) bool {
+	return strings.HasPrefix(name, "kernel/") && !strings.HasPrefix(name, "kernel/arch/") &&
+		!strings.HasPrefix(name, "kernel/machine/") &&
+		slices.Contains([]string{".c", ".h", ".S"}, path.Ext(name))
+}
+
 func tidyRules() []tidyRule {
 	everything := func(string) bool { return true }
 	return []tidyRule{
@@ -65,6 +86,7 @@ func tidyRules() []tidyRule {
 		{"registries", everything, matching(registries, "a package registry's host")},
 		{"work-marks", isSource, matching(workMarks, "a mark of unfinished work")},
 		{"whitespace", isSource, looseWhitespace},
+		{"hardware-words", isPortable, matching(hardwareWords, "a word of one processor")},
 	}
 }
 

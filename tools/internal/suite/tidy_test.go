@@ -110,8 +110,29 @@ func tidyCases() []tidyCase {
 		{"registries", "a.md", []string{"from deb.debian" + ".org"}, 1},
 		{"work-marks", "a.h", []string{"/* TO" + "DO */", "/* TODOS */"}, 1},
 		{"whitespace", "a.mk", []string{"a: b ", "\tc"}, 1},
+		{"hardware-words", "kernel/mm/a.c", hardwareLines, len(hardwareLines)},
+		{"hardware-words", "kernel/mm/a.h", hardwareLines[:1], 1},
+		{"hardware-words", "kernel/call/a.S", []string{"\tmovq %rax, %rdi"}, 1},
+		{"hardware-words", "kernel/mm/a.c", []string{"#include \"arch/paging.h\"",
+			"#include \"machine/clock.h\"", "state.fs_base = in->fs_base;",
+			"state.xsave_address", "/* stripes of a descriptor, tripled */",
+			"index = addr8;", "int exit(void);"}, 0},
+		{"hardware-words", "kernel/arch/x86_64/cpu.c", hardwareLines, -1},
+		{"hardware-words", "kernel/machine/pc/apic.c", hardwareLines, -1},
+		{"hardware-words", "kernel/arch/cpu.h", hardwareLines, -1},
+		{"hardware-words", "tests/machine/a.c", hardwareLines, -1},
+		{"hardware-words", "kernel/README.md", hardwareLines, -1},
 	}
 }
+
+// hardwareLines each have a word that the kernel's portable files must not have.
+var hardwareLines = []string{"#include \"arch/x86_64/arch.h\"", "#include <arch/impl/x86.h>",
+	"# include \"machine/pc/apic.h\"", "\t__asm__(\"nop\");", "\tasm volatile(\"nop\");",
+	"\tasm(\"nop\");", "/* loads CR3 */", "frame->rflags = 0;", "#define EFLAGS 2",
+	"lidt(&table);", "lgdt(&table);", "rdmsr(0x10);", "wrmsr(0x10, 0);", "cpuid(1);",
+	"/* INVLPG, */", "frame->rip", "/* RSP lies there. */", "frame->r8", "uint64_t rax;",
+	"/* leave by IRET */", "/* by SYSRET */", "\tsti();", "/* HLT */", "area = XSAVE;",
+	"cpu->gdt", "cpu->tss", "pml4[511]", "/* for x86-64 */", "x86_64", "apic_id(); /* APIC */"}
 
 // README's picture has every directory of the first level, and none that is not there.
 func TestLayout(t *testing.T) {
