@@ -1,6 +1,6 @@
 /* Boot: one call for each part of the kernel, in the order of their dependences; then the programs
  * of the boot image. */
-#include "init/main.h"
+#include "machine/machine.h"
 
 #include "arch/cpu.h"
 #include "arch/kernel_map.h"
@@ -8,19 +8,18 @@
 #include "core/boot_info.h"
 #include "core/log.h"
 #include "core/percpu.h"
-#include "init/selftest.h"
 #include "core/string.h"
 #include "dev/channel.h"
 #include "dev/devices.h"
 #include "dev/screen.h"
 #include "dev/terminal.h"
+#include "init/run.h"
+#include "init/selftest.h"
 #include "machine/cpus.h"
-#include "machine/machine.h"
 #include "mm/frame.h"
 #include "proc/process.h"
 #include "proc/reaper.h"
 #include "proc/thread.h"
-#include "init/run.h"
 #include "sched/sched.h"
 
 static struct boot_info boot;

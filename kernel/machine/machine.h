@@ -7,6 +7,11 @@
 
 struct boot_info;
 
+/* The machine calls this, provided by init/, with interrupts off, on the boot tables and a boot
+ * stack: the physical address of the loader's information, and a magic number that tells the boot
+ * protocol; 0: the one without such a number. */
+_Noreturn void kernel_start(uint64_t information, uint64_t magic);
+
 /* Reads the loader's information, by the two words it passed (kernel_start()). Returns why it
  * cannot be used, or NULL. What was read before is in boot either way. The boot page tables reach
  * BOOT_REACH. */
