@@ -3,18 +3,19 @@
 # core/kasan.c, core/ubsan.c; selftest= proves it). Two link passes: the second carries the symbol
 # table made from the first.
 
-KERNEL_CC ?= gcc
-KERNEL_ARCH := x86_64
-KERNEL_SOURCES := $(filter-out kernel/arch/x86_64/offsets.c,\
-	$(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
-KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
-	-mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
-	-fno-asynchronous-unwind-tables -fstack-protector-strong -mstack-protector-guard=global \
-	-Wall -Wextra -Werror \
-	-Ikernel -Ikernel/arch/$(KERNEL_ARCH)/include -Ikernel/include -Ibuild/gen/include \
+KERNEL_ARCH := kernel/arch/x86_64
+KERNEL_MACHINE := kernel/machine/pc
+include $(KERNEL_ARCH)/arch.mk
+
+KERNEL_SOURCES := $(filter-out $(KERNEL_ARCH)/offsets.c,$(wildcard kernel/*/*.c \
+	$(KERNEL_ARCH)/*.[cS] $(KERNEL_MACHINE)/*.[cS]))
+KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic $(KERNEL_ARCH_FLAGS) \
+	-fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
+	-fstack-protector-strong -Wall -Wextra -Werror \
+	-Ikernel -I$(KERNEL_ARCH)/include -Ikernel/include -Ibuild/gen/include \
 	-Ibuild/gen -Ibuild/gen/kernel
-KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,kernel/arch/x86_64/linker.ld \
-	-Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/linker.ld \
+	-Wl,--build-id=none $(KERNEL_ARCH_LD_FLAGS) -Wl,-z,noexecstack \
 	-Wl,--fatal-warnings -Wl,--compress-debug-sections=zlib
 # With checks inside, gcc no longer follows some values and warns of cases that cannot be; the
 # release build has the warnings.
@@ -30,7 +31,7 @@ KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
 define KERNEL_BUILD
 $(1)_OBJECTS := $$(patsubst kernel/%,$(1)/%.o,$$(KERNEL_SOURCES)) $(1)/gen/dispatch.c.o
 
-$(1)/offsets.h: kernel/arch/x86_64/offsets.c $$(KERNEL_GENERATED) \
+$(1)/offsets.h: $(KERNEL_ARCH)/offsets.c $$(KERNEL_GENERATED) \
 	$$(shell find kernel -name "*.h")
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -S -o $(1)/offsets.s $$<
@@ -48,7 +49,7 @@ $(1)/gen/dispatch.c.o: build/gen/kernel/dispatch.c
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
-$(1)/capos.elf: $$($(1)_OBJECTS) kernel/arch/x86_64/linker.ld kernel/symbols.awk
+$(1)/capos.elf: $$($(1)_OBJECTS) $(KERNEL_ARCH)/linker.ld kernel/symbols.awk
 	@echo "  LINK    $$@"
 	@awk -f kernel/symbols.awk < /dev/null > $(1)/symbols0.S
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LD_FLAGS) -o $(1)/pass1.elf \
