@@ -186,7 +186,7 @@ static void test_kmem(const char *name, struct ledger *payer)
 			kmem_free(payer, live[at].memory);
 			live[at] = live[--count];
 		}
-		CHECK(!payer || before - frames_free() == payer->charged);
+		CHECK(!payer || before - frames_free() == payer->charged_pages);
 	}
 	host_fail(0);
 	while (count)
