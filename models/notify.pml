@@ -44,7 +44,7 @@
 #define ACTIVE_INTERRUPTIBLE 2
 #define DECIDED              3
 
-#define NOBODY 2
+#define NO_THREAD 2
 
 /* The thread. */
 byte exit_work, wait_state, state = RUNNING, cpu, current = 0;	/* current: the CPU that runs it */
@@ -123,7 +123,7 @@ inline stop_unless_decided()
 #endif
 	atomic { if :: IS_ACTIVE -> state = BLOCKED :: else fi };
 	if
-	:: state != RUNNING -> current = NOBODY
+	:: state != RUNNING -> current = NO_THREAD
 	:: else
 	fi
 }
@@ -184,7 +184,7 @@ end_in_user_mode:
 		fi
 #endif
 	:: atomic { calls < CALLS -> calls++; in_user = false };	/* yield */
-		atomic { state = READY; current = NOBODY };
+		atomic { state = READY; current = NO_THREAD };
 		switch_in()
 	:: atomic { calls < CALLS -> calls++; in_user = false };	/* wait until interrupted */
 		wait_state = ACTIVE_INTERRUPTIBLE;
@@ -209,7 +209,7 @@ end_in_a_wait:
 	:: true ->
 		if
 		:: resched ->
-			atomic { resched = false; state = READY; current = NOBODY };
+			atomic { resched = false; state = READY; current = NO_THREAD };
 			switch_in()
 		:: !resched
 		fi;
@@ -245,7 +245,7 @@ end_in_a_wait:
 	od;
 exit:
 	atomic { !lock -> ended = true; suspender_waits = false };
-	atomic { state = ENDED; current = NOBODY }
+	atomic { state = ENDED; current = NO_THREAD }
 }
 
 /* ---- the other parties ---- */

@@ -47,7 +47,7 @@ bool gone[2];	/* its tables and record are freed */
 
 #define BIT(cpu)          (1 << (cpu))
 #define MAY_RUN(s)        (!destroyed[s])
-#define NOBODY_RUNS(s)    (runs[0] != s && runs[1] != s && runs[CPUS - 1] != s)
+#define NONE_RUNS(s)    (runs[0] != s && runs[1] != s && runs[CPUS - 1] != s)
 #define in_use(cpu)       true
 #define tlb(cpu)          tlb[cpu]
 #define CPU_HAS(cpu, s, what) (loaded[cpu] == s && what(cpu))
@@ -212,7 +212,7 @@ proctype processor(byte me)
 		atomic { lock[target] = 0; target = 0 }
 
 	/* A kernel thread destroys a space in which no thread runs. */
-	:: atomic { steps < STEPS && runs[me] == NO_SPACE && MAY_RUN(0) && NOBODY_RUNS(0) ->
+	:: atomic { steps < STEPS && runs[me] == NO_SPACE && MAY_RUN(0) && NONE_RUNS(0) ->
 			steps++; destroyed[0] = true };
 		if
 		:: space[me] == 0 -> aspace_activate(NO_SPACE)

@@ -182,8 +182,8 @@ static void out_of_memory(void)
 {
 	uint64_t size = vm_usage().machine_pages * 2 * PAGE,
 		 range = vm_map(size, WRITE | DEMAND_ZERO);
-	for (uint64_t at = 0; at < size; at += PAGE)
-		*(volatile char *)(range + at) = 1;
+	for (uint64_t page = 0; page < size; page += PAGE)
+		*(volatile char *)(range + page) = 1;
 }
 
 /* ---- ends with other threads ---- */

@@ -51,73 +51,73 @@ static void check_worst(const char *what)
 	CHECK(worst < limit_ns);
 }
 
-static void touch(uint64_t at, uint64_t size, uint64_t step)
+static void touch(uint64_t address, uint64_t size, uint64_t step)
 {
 	for (uint64_t i = 0; i < size; i += step)
-		*(volatile char *)(at + i) = 1;
+		*(volatile char *)(address + i) = 1;
 }
 
 static void committed_memory(void)
 {
-	uint64_t at = vm_map(SIZE, WRITE);
+	uint64_t address = vm_map(SIZE, WRITE);
 	check_worst("map");
-	touch(at, SIZE, PAGE);
+	touch(address, SIZE, PAGE);
 	check_worst("first touch of 2 MiB pages");
-	OK(vm_protect(at + PAGE, SIZE - 2 * PAGE, READ));
-	OK(vm_protect(at, SIZE, WRITE));
+	OK(vm_protect(address + PAGE, SIZE - 2 * PAGE, READ));
+	OK(vm_protect(address, SIZE, WRITE));
 	check_worst("protect");
-	OK(vm_decommit(at, SIZE));
+	OK(vm_decommit(address, SIZE));
 	check_worst("decommit");
-	OK(vm_commit(at, SIZE, WRITE));
-	OK(vm_unmap(at, SIZE));
+	OK(vm_commit(address, SIZE, WRITE));
+	OK(vm_unmap(address, SIZE));
 	check_worst("unmap");
 }
 
 static void demand_zero_memory(void)
 {
-	uint64_t at = vm_map(SIZE, WRITE | DEMAND_ZERO), wide = 8ull << 30;
-	touch(at, SIZE, PAGE);
-	OK(vm_protect(at, SIZE, READ));
+	uint64_t address = vm_map(SIZE, WRITE | DEMAND_ZERO), wide = 8ull << 30;
+	touch(address, SIZE, PAGE);
+	OK(vm_protect(address, SIZE, READ));
 	check_worst("protect of small pages");
-	(void)vm_query(at);
+	(void)vm_query(address);
 	check_worst("query of small pages");
-	OK(vm_unmap(at, SIZE));
+	OK(vm_unmap(address, SIZE));
 	check_worst("unmap of small pages");
-	at = vm_map(wide, WRITE | DEMAND_ZERO);
-	touch(at, wide, LARGE);
-	(void)vm_query(at);
+	address = vm_map(wide, WRITE | DEMAND_ZERO);
+	touch(address, wide, LARGE);
+	(void)vm_query(address);
 	check_worst("query of a page in each 2 MiB");
-	OK(vm_commit(at, wide, READ));
+	OK(vm_commit(address, wide, READ));
 	check_worst("commit of what is committed");
-	OK(vm_protect(at, wide, WRITE));
+	OK(vm_protect(address, wide, WRITE));
 	check_worst("protect of a page in each 2 MiB");
-	OK(vm_decommit(at, wide));
-	OK(vm_unmap(at, wide));
+	OK(vm_decommit(address, wide));
+	OK(vm_unmap(address, wide));
 	check_worst("decommit of a page in each 2 MiB");
 }
 
 static void memory_objects(void)
 {
 	capos_cap_t object = 0;
-	uint64_t at = 0;
+	uint64_t address = 0;
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, SIZE, &object));
 	check_worst("MemoryAllocator.create");
-	OK(capos_memory_object_map(object, 0, 0, SIZE, WRITE, &at));
+	OK(capos_memory_object_map(object, 0, 0, SIZE, WRITE, &address));
 	check_worst("MemoryObject.map");
-	touch(at, SIZE, PAGE);
-	OK(capos_memory_object_protect(object, at, SIZE, READ));
+	touch(address, SIZE, PAGE);
+	OK(capos_memory_object_protect(object, address, SIZE, READ));
 	check_worst("MemoryObject.protect");
-	(void)vm_query(at);
+	(void)vm_query(address);
 	check_worst("query of a memory object");
-	OK(capos_memory_object_unmap(object, at, SIZE));
+	OK(capos_memory_object_unmap(object, address, SIZE));
 	check_worst("MemoryObject.unmap");
 	OK(capos_release(object));
 	check_worst("release of the last capability to an object");
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, SIZE, &object));
-	OK(capos_memory_object_map(object, 0, 0, SIZE, WRITE, &at));
-	touch(at, SIZE, PAGE);
+	OK(capos_memory_object_map(object, 0, 0, SIZE, WRITE, &address));
+	touch(address, SIZE, PAGE);
 	OK(capos_release(object));
-	OK(vm_unmap(at, SIZE));
+	OK(vm_unmap(address, SIZE));
 	check_worst("unmap of the last mapping of an object");
 }
 
@@ -125,11 +125,11 @@ static void memory_objects(void)
 static void many_regions(void)
 {
 	capos_cap_t object = 0;
-	uint64_t base = 0x500000000000, at = 0;
+	uint64_t base = 0x500000000000, address = 0;
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
 	for (uint64_t i = 0; i < REGIONS; i++)
-		OK(capos_memory_object_map(object, base + i * PAGE, 0, PAGE, WRITE, &at));
-	CHECK_EQUAL(at, base + (REGIONS - 1) * PAGE);
+		OK(capos_memory_object_map(object, base + i * PAGE, 0, PAGE, WRITE, &address));
+	CHECK_EQUAL(address, base + (REGIONS - 1) * PAGE);
 	OK(vm_protect(base, REGIONS * PAGE, READ));
 	check_worst("protect over many regions");
 	OK(vm_decommit(base, REGIONS / 2 * PAGE));

@@ -246,11 +246,11 @@ static void waits_elsewhere_cost_little(void)
 	uint64_t page = vm_map(PAGE, WRITE), unpark[2], take[2];
 	unsigned count = 0;
 	measure_waits(page, &unpark[0], &take[0]);
-	for (uint64_t at = others; at < others + size && count < ELSEWHERE; at += 4) {
-		if (!fell_together(at, page))
+	for (uint64_t word = others; word < others + size && count < ELSEWHERE; word += 4) {
+		if (!fell_together(word, page))
 			continue;
-		words[count] = at;
-		handles[count++] = raw_spawn(raw_park, at, 0);
+		words[count] = word;
+		handles[count++] = raw_spawn(raw_park, word, 0);
 	}
 	CHECK_EQUAL(count, ELSEWHERE);
 	capos_sleep_ns(200 * MS_NS);

@@ -12,10 +12,10 @@ static void take_all_memory(void)
 {
 	taken_size = (program_usage().machine_pages + 1) * PAGE;
 	taken = vm_reserve(taken_size);
-	uint64_t at = taken;
+	uint64_t address = taken;
 	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(at, step, WRITE) == 0)
-			at += step;
+		if (vm_commit(address, step, WRITE) == 0)
+			address += step;
 		else
 			step /= 2;
 }
@@ -23,23 +23,23 @@ static void take_all_memory(void)
 static void many_holes_are_one_region(void)
 {
 	struct capos_memory_usage before = program_usage();
-	uint64_t at = vm_reserve(PAGES * PAGE);
-	OK(vm_commit(at, PAGES * PAGE, WRITE | DEMAND_ZERO));
+	uint64_t address = vm_reserve(PAGES * PAGE);
+	OK(vm_commit(address, PAGES * PAGE, WRITE | DEMAND_ZERO));
 	for (uint64_t i = 1; i < PAGES; i += 2)
-		OK(vm_decommit(at + i * PAGE, PAGE));
-	CHECK_EQUAL(vm_query(at).size, PAGE);
-	CHECK_EQUAL(vm_query(at + PAGE).state, CAPOS_REGION_STATE_RESERVED);
-	OK(vm_commit(at, PAGES * PAGE, WRITE | DEMAND_ZERO));
-	CHECK_EQUAL(vm_query(at + PAGES / 2 * PAGE).start, at);
-	CHECK_EQUAL(vm_query(at + PAGES / 2 * PAGE).size, PAGES * PAGE);
+		OK(vm_decommit(address + i * PAGE, PAGE));
+	CHECK_EQUAL(vm_query(address).size, PAGE);
+	CHECK_EQUAL(vm_query(address + PAGE).state, CAPOS_REGION_STATE_RESERVED);
+	OK(vm_commit(address, PAGES * PAGE, WRITE | DEMAND_ZERO));
+	CHECK_EQUAL(vm_query(address + PAGES / 2 * PAGE).start, address);
+	CHECK_EQUAL(vm_query(address + PAGES / 2 * PAGE).size, PAGES * PAGE);
 	for (uint64_t i = 0; i < PAGES; i += 2)
-		OK(vm_protect(at + i * PAGE, PAGE, i % 4 ? READ : 0));
-	CHECK_EQUAL(vm_query(at + 2 * PAGE).prot, READ);
-	CHECK_EQUAL(vm_protect(at + PAGE, PAGE, WRITE | EXEC), CAPOS_E(PROTECTION_DENIED));
-	OK(vm_protect(at, PAGES * PAGE, READ));
-	CHECK_EQUAL(vm_query(at + PAGE).size, PAGES * PAGE);
+		OK(vm_protect(address + i * PAGE, PAGE, i % 4 ? READ : 0));
+	CHECK_EQUAL(vm_query(address + 2 * PAGE).prot, READ);
+	CHECK_EQUAL(vm_protect(address + PAGE, PAGE, WRITE | EXEC), CAPOS_E(PROTECTION_DENIED));
+	OK(vm_protect(address, PAGES * PAGE, READ));
+	CHECK_EQUAL(vm_query(address + PAGE).size, PAGES * PAGE);
 	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages + PAGES);
-	OK(vm_unmap(at, PAGES * PAGE));
+	OK(vm_unmap(address, PAGES * PAGE));
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
@@ -82,17 +82,17 @@ static void giving_back_needs_no_memory(void)
 static void huge_ranges_are_nearly_free(void)
 {
 	struct capos_memory_usage before = program_usage();
-	uint64_t size = 1ull << 44, at = vm_map(size, WRITE | DEMAND_ZERO);
+	uint64_t size = 1ull << 44, address = vm_map(size, WRITE | DEMAND_ZERO);
 	CHECK(before.machine_free_pages - program_usage().machine_free_pages < 600);
-	CHECK_EQUAL(vm_query(at + size / 2).start, at);
-	CHECK_EQUAL(vm_query(at + size / 2).size, size);
-	OK(vm_decommit(at + size / 2, PAGE));
-	OK(vm_protect(at + size / 4, PAGE, READ));
-	CHECK_EQUAL(vm_query(at).size, size / 4);
-	CHECK_EQUAL(vm_query(at + size - PAGE).size, size / 2 - PAGE);
-	*(volatile uint64_t *)(at + size / 2 + PAGE) = 1;
-	CHECK_EQUAL(vm_query(at + size - PAGE).resident_pages, 1);
-	OK(vm_unmap(at, size));
+	CHECK_EQUAL(vm_query(address + size / 2).start, address);
+	CHECK_EQUAL(vm_query(address + size / 2).size, size);
+	OK(vm_decommit(address + size / 2, PAGE));
+	OK(vm_protect(address + size / 4, PAGE, READ));
+	CHECK_EQUAL(vm_query(address).size, size / 4);
+	CHECK_EQUAL(vm_query(address + size - PAGE).size, size / 2 - PAGE);
+	*(volatile uint64_t *)(address + size / 2 + PAGE) = 1;
+	CHECK_EQUAL(vm_query(address + size - PAGE).resident_pages, 1);
+	OK(vm_unmap(address, size));
 	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);
 }
 
@@ -105,9 +105,9 @@ static struct {
 	bool resident;
 } model[MODEL_PAGES];
 
-static void compare_query(uint64_t at, unsigned page)
+static void compare_query(uint64_t address, unsigned page)
 {
-	struct capos_region_info info = vm_query(at + page * PAGE);
+	struct capos_region_info info = vm_query(address + page * PAGE);
 	unsigned first = page, end = page + 1, resident = 0;
 	while (first && model[first - 1].state == model[page].state &&
 		model[first - 1].prot == model[page].prot)
@@ -117,7 +117,7 @@ static void compare_query(uint64_t at, unsigned page)
 		end++;
 	for (unsigned i = first; i < end; i++)
 		resident += model[i].resident;
-	CHECK_EQUAL(info.start, at + first * PAGE);
+	CHECK_EQUAL(info.start, address + first * PAGE);
 	CHECK_EQUAL(info.size, (end - first) * PAGE);
 	CHECK_EQUAL(info.state, model[page].state);
 	CHECK_EQUAL(info.prot, model[page].prot);
@@ -142,15 +142,15 @@ static void change_model(unsigned first, unsigned count, unsigned what)
 
 static void queries_are_exact(void)
 {
-	uint64_t seed = 4711, outer = vm_reserve((MODEL_PAGES + 2) * PAGE), at = outer + PAGE;
+	uint64_t seed = 4711, outer = vm_reserve((MODEL_PAGES + 2) * PAGE), address = outer + PAGE;
 	OK(vm_unmap(outer, PAGE));
-	OK(vm_unmap(at + MODEL_PAGES * PAGE, PAGE));
+	OK(vm_unmap(address + MODEL_PAGES * PAGE, PAGE));
 	change_model(0, MODEL_PAGES, 0);
 	for (unsigned round = 0; round < 3000; round++) {
 		unsigned count = 1 + (unsigned)(random_next(&seed) % (round % 8 ? 20 : 1200));
 		unsigned first = (unsigned)(random_next(&seed) % (MODEL_PAGES - count));
 		unsigned what = (unsigned)(random_next(&seed) % 4);
-		uint64_t start = at + first * PAGE, size = count * PAGE;
+		uint64_t start = address + first * PAGE, size = count * PAGE;
 		if (what == 0)
 			OK(vm_decommit(start, size));
 		else
@@ -163,10 +163,10 @@ static void queries_are_exact(void)
 			*(volatile char *)start = 1;
 			model[first].resident = true;
 		}
-		compare_query(at, (unsigned)(random_next(&seed) % MODEL_PAGES));
-		compare_query(at, first);
+		compare_query(address, (unsigned)(random_next(&seed) % MODEL_PAGES));
+		compare_query(address, first);
 	}
-	OK(vm_unmap(at, MODEL_PAGES * PAGE));
+	OK(vm_unmap(address, MODEL_PAGES * PAGE));
 }
 
 int main(void)

@@ -257,8 +257,8 @@ static void large_pages_split(void)
 {
 	uint64_t range = 0;
 	OK(vm->map(VM, 0x40000000, 3 * LARGE, WRITE, &range));
-	for (uint64_t at = 0; at < 3 * LARGE; at += 8)
-		*(uint64_t *)(range + at) = at;
+	for (uint64_t offset = 0; offset < 3 * LARGE; offset += 8)
+		*(uint64_t *)(range + offset) = offset;
 	OK(vm->protect(VM, range + LARGE + 5 * PAGE, PAGE, READ));
 	OK(vm->decommit(VM, range + LARGE + 7 * PAGE, 2 * PAGE));
 	OK(vm->unmap(VM, range + 2 * LARGE - PAGE, 2 * PAGE)); /* across two */
@@ -269,12 +269,12 @@ static void large_pages_split(void)
 	CHECK_EQUAL(try_read(range + 2 * LARGE), CAPOS_NOTIFICATION_KIND_PAGE_FAULT);
 	OK(vm->commit(VM, range + LARGE + 7 * PAGE, 2 * PAGE, READ));
 	uint64_t wrong = 0;
-	for (uint64_t at = 0; at < 3 * LARGE; at += 8) {
-		uint64_t page = at / PAGE;
+	for (uint64_t offset = 0; offset < 3 * LARGE; offset += 8) {
+		uint64_t page = offset / PAGE;
 		if (page == 1023 || page == 1024)
 			continue;
-		wrong +=
-			*(volatile uint64_t *)(range + at) != (page == 519 || page == 520 ? 0 : at);
+		wrong += *(volatile uint64_t *)(range + offset) !=
+			(page == 519 || page == 520 ? 0 : offset);
 	}
 	CHECK_EQUAL(wrong, 0);
 	OK(vm->unmap(VM, range, 2 * LARGE - PAGE));

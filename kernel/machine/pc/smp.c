@@ -185,8 +185,8 @@ static uint64_t admit_cpus(unsigned count)
 /* Firmware may keep CPUs switched off. Where it names those to use, only they are woken. */
 static void wake_cpus(void)
 {
-	const uint32_t everyone = APIC_ALL_OTHERS, self = apic_id();
-	const uint32_t *targets = acpi.cpu_count ? acpi.apic_ids : &everyone;
+	const uint32_t all_others = APIC_ALL_OTHERS, self = apic_id();
+	const uint32_t *targets = acpi.cpu_count ? acpi.apic_ids : &all_others;
 	unsigned count = acpi.cpu_count ? acpi.cpu_count : 1;
 	for (unsigned i = 0; i < count; i++)
 		if (targets[i] != self)

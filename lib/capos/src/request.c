@@ -12,17 +12,17 @@
  */
 #define EXCEPTION_BYTES 256
 
-static uint64_t load(const uint8_t *at)
+static uint64_t load(const uint8_t *word)
 {
 	uint64_t value;
 
-	memcpy(&value, at, sizeof(value));
+	memcpy(&value, word, sizeof(value));
 	return value;
 }
 
-static void store(uint8_t *at, uint64_t value)
+static void store(uint8_t *word, uint64_t value)
 {
-	memcpy(at, &value, sizeof(value));
+	memcpy(word, &value, sizeof(value));
 }
 
 int64_t request_begin(
@@ -64,10 +64,11 @@ void request_set_scalar(
 void request_set_bytes(
 	struct request *request, uint32_t pointer_index, const void *bytes, size_t length)
 {
-	size_t at = FRAMING_BYTES + WORD * (1 + (size_t)request->data_words + pointer_index);
-	uint64_t offset = (request->params_bytes - at - WORD) / WORD;
+	size_t pointer = FRAMING_BYTES + WORD * (1 + (size_t)request->data_words + pointer_index);
+	uint64_t offset = (request->params_bytes - pointer - WORD) / WORD;
 
-	store(request->params + at, 1 | offset << 2 | (uint64_t)2 << 32 | (uint64_t)length << 35);
+	store(request->params + pointer,
+		1 | offset << 2 | (uint64_t)2 << 32 | (uint64_t)length << 35);
 	if (length != 0)
 		memcpy(request->params + request->params_bytes, bytes, length);
 	memset(request->params + request->params_bytes + length, 0,

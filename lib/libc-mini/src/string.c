@@ -48,20 +48,19 @@ void *memmove(void *to, const void *from, size_t size)
 	} else if ((uintptr_t)d - (uintptr_t)s >= size) {
 		/* Ascending is safe: the destination is below the source, or behind it. */
 		vector last = *(const vector *)(s + size - 16);
-		size_t at = 0;
+		size_t i = 0;
 
-		for (; at + 64 <= size; at += 64) {
-			vector a = *(const vector *)(s + at), b = *(const vector *)(s + at + 16);
-			vector c = *(const vector *)(s + at + 32),
-			       e = *(const vector *)(s + at + 48);
+		for (; i + 64 <= size; i += 64) {
+			vector a = *(const vector *)(s + i), b = *(const vector *)(s + i + 16);
+			vector c = *(const vector *)(s + i + 32), e = *(const vector *)(s + i + 48);
 
-			*(vector *)(d + at) = a;
-			*(vector *)(d + at + 16) = b;
-			*(vector *)(d + at + 32) = c;
-			*(vector *)(d + at + 48) = e;
+			*(vector *)(d + i) = a;
+			*(vector *)(d + i + 16) = b;
+			*(vector *)(d + i + 32) = c;
+			*(vector *)(d + i + 48) = e;
 		}
-		for (; at + 16 < size; at += 16)
-			*(vector *)(d + at) = *(const vector *)(s + at);
+		for (; i + 16 < size; i += 16)
+			*(vector *)(d + i) = *(const vector *)(s + i);
 		*(vector *)(d + size - 16) = last;
 	} else {
 		vector first = *(const vector *)s;
@@ -86,15 +85,15 @@ void *memset(void *to, int byte, size_t size)
 	if (size >= 16) {
 		vector fill = { word, word };
 
-		for (size_t at = 0; at + 16 < size; at += 16)
-			*(vector *)(d + at) = fill;
+		for (size_t i = 0; i + 16 < size; i += 16)
+			*(vector *)(d + i) = fill;
 		*(vector *)(d + size - 16) = fill;
 	} else if (size >= 8) {
 		*(word8 *)d = word;
 		*(word8 *)(d + size - 8) = word;
 	} else {
-		for (size_t at = 0; at < size; at++)
-			d[at] = (char)byte;
+		for (size_t i = 0; i < size; i++)
+			d[i] = (char)byte;
 	}
 	return to;
 }

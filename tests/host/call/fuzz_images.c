@@ -53,11 +53,11 @@ static void check_elf(const uint8_t *bytes, size_t size)
 
 static void check_strings(const struct boot_image *image, const struct boot_image_strings *strings)
 {
-	const char *at = strings->bytes;
+	const char *cursor = strings->bytes;
 	for (uint32_t i = 0; i < strings->count; i++)
-		at += strlen(at) + 1;
-	MUST(at == strings->bytes + strings->size);
-	MUST((const uint8_t *)at <= image->bytes + image->size);
+		cursor += strlen(cursor) + 1;
+	MUST(cursor == strings->bytes + strings->size);
+	MUST((const uint8_t *)cursor <= image->bytes + image->size);
 }
 
 static void check_boot_image(const uint8_t *bytes, size_t size)
@@ -86,9 +86,9 @@ static void check_command_line(const uint8_t *bytes, size_t size)
 	char *line = malloc(size + 1);
 	memcpy(line, bytes, size);
 	line[size] = '\0';
-	const char *at = line, *value;
+	const char *cursor = line, *value;
 	size_t length;
-	while (command_line_next(&at, "virtio_mmio.device", &value, &length)) {
+	while (command_line_next(&cursor, "virtio_mmio.device", &value, &length)) {
 		struct mmio_device_parameter device;
 		MUST(value + length <= line + size);
 		if (command_line_mmio_device(value, length, &device))

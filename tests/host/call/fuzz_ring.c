@@ -37,10 +37,10 @@ static status_t read_all(const struct buffer_in *data)
 {
 	uint8_t part[97];
 	status_t status = STATUS_OK;
-	for (size_t at = 0; at < data->length && status == STATUS_OK && at < 65536;
-		at += sizeof part)
-		status = buffer_read(data, at, part,
-			data->length - at < sizeof part ? data->length - at : sizeof part);
+	for (size_t offset = 0; offset < data->length && status == STATUS_OK && offset < 65536;
+		offset += sizeof part)
+		status = buffer_read(data, offset, part,
+			data->length - offset < sizeof part ? data->length - offset : sizeof part);
 	return status;
 }
 

@@ -59,8 +59,8 @@ static void what_passes_can_be_loaded(void)
 	unsigned passed = 0;
 	vector_init_area(usual);
 	for (int i = 0; i < 20000; i++) {
-		for (unsigned at = 0; at < 1024; at += 8)
-			put(at, random_word());
+		for (unsigned offset = 0; offset < 1024; offset += 8)
+			put(offset, random_word());
 		put(HEADER, random_word() & (random_word() % 4 ? 7 : ~0ull));
 		for (unsigned word = 1; word < 8; word++)
 			put(HEADER + 8 * word, random_word() % 32 ? 0 : random_word());

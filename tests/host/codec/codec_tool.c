@@ -27,15 +27,15 @@ static int decode(const struct method_desc *method)
 	}
 	for (uint32_t i = 0; i < method->params.count; i++) {
 		const struct field_desc *field = &method->params.fields[i];
-		const char *at = (const char *)&params + field->offset;
+		const char *bytes = (const char *)&params + field->offset;
 
 		printf("%s ", field->name);
 		if (field->kind == FIELD_UNSIGNED) {
-			printf("%" PRIu64, *(const uint64_t *)at);
+			printf("%" PRIu64, *(const uint64_t *)bytes);
 		} else if (field->kind == FIELD_SIGNED) {
-			printf("%" PRId64, *(const int64_t *)at);
+			printf("%" PRId64, *(const int64_t *)bytes);
 		} else {
-			const struct buffer_in *data = (const struct buffer_in *)at;
+			const struct buffer_in *data = (const struct buffer_in *)bytes;
 
 			for (size_t b = 0; b < data->length; b++)
 				printf("%02x", ((const uint8_t *)data->kernel)[b]);
@@ -54,14 +54,14 @@ static int encode(const struct method_desc *method, char **values, int count)
 		return 1;
 	for (uint32_t i = 0; i < method->results.count; i++) {
 		const struct field_desc *field = &method->results.fields[i];
-		char *at = (char *)&results + field->offset;
+		char *bytes = (char *)&results + field->offset;
 
 		if (field->kind == FIELD_UNSIGNED)
-			*(uint64_t *)at = strtoull(values[i], NULL, 10);
+			*(uint64_t *)bytes = strtoull(values[i], NULL, 10);
 		else if (field->kind == FIELD_SIGNED)
-			*(int64_t *)at = strtoll(values[i], NULL, 10);
+			*(int64_t *)bytes = strtoll(values[i], NULL, 10);
 		else if (field->kind == FIELD_DATA &&
-			buffer_write((struct buffer_out *)at, values[i], strlen(values[i])) !=
+			buffer_write((struct buffer_out *)bytes, values[i], strlen(values[i])) !=
 				STATUS_OK)
 			return 1;
 	}

@@ -20,14 +20,14 @@ static void touch_params(const struct method_desc *method, const void *params)
 {
 	for (uint32_t i = 0; i < method->params.count; i++) {
 		const struct field_desc *field = &method->params.fields[i];
-		const char *at = (const char *)params + field->offset;
+		const char *bytes = (const char *)params + field->offset;
 
 		if (field->kind == FIELD_DATA || field->kind == FIELD_TEXT) {
-			touch((const struct buffer_in *)at);
+			touch((const struct buffer_in *)bytes);
 		} else if (field->width < 8) {
 			uint64_t value;
 
-			memcpy(&value, at, sizeof(value));
+			memcpy(&value, bytes, sizeof(value));
 			if (field->kind == FIELD_UNSIGNED && value >> (field->width * 8) != 0)
 				abort();
 		}
@@ -38,17 +38,17 @@ static void fuzz_words(const struct method_desc *method, const uint8_t *data, si
 {
 	union method_params params;
 	union method_results results;
-	struct word_results where;
+	struct word_results place;
 	uint64_t arguments[6] = { 0 }, word;
 
 	memcpy(arguments, data, size < sizeof(arguments) ? size : sizeof(arguments));
 	memset(window, size > 0 ? data[size - 1] : 0, sizeof(window));
-	if (decode_arguments(method, arguments, size & 1 ? 5 : 6, &params, &results, &where) !=
+	if (decode_arguments(method, arguments, size & 1 ? 5 : 6, &params, &results, &place) !=
 		STATUS_OK)
 		return;
 	touch_params(method, &params);
 	/* The handler left zeros, so only a capability gives a word, its id. */
-	if (results_to_word(method, &results, &where, 1, &word) == STATUS_OK &&
+	if (results_to_word(method, &results, &place, 1, &word) == STATUS_OK &&
 		word != ((method->flags & METHOD_RETURNS_CAP) != 0))
 		abort();
 }

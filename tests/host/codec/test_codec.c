@@ -212,14 +212,14 @@ static void test_words(void)
 	const struct method_desc *map = find_method("VirtualMemory.map");
 	struct virtual_memory_map_params p;
 	struct virtual_memory_map_results r;
-	struct word_results where;
+	struct word_results place;
 	uint64_t words[5] = { 1, 2, 0xffffffff, 4, 5 };
 
 	CHECK(map->words == 3);
-	CHECK(decode_arguments(map, words, 5, &p, &r, &where) == STATUS_OK);
-	CHECK(p.hint == 1 && p.size == 2 && p.prot == 0xffffffff && where.array.address == 0);
+	CHECK(decode_arguments(map, words, 5, &p, &r, &place) == STATUS_OK);
+	CHECK(p.hint == 1 && p.size == 2 && p.prot == 0xffffffff && place.array.address == 0);
 	words[2] = 0x100000000;
-	CHECK(decode_arguments(map, words, 5, &p, &r, &where) == STATUS(INVALID_ARGUMENT));
+	CHECK(decode_arguments(map, words, 5, &p, &r, &place) == STATUS(INVALID_ARGUMENT));
 }
 
 static void test_spilled_words(void)
@@ -227,23 +227,23 @@ static void test_spilled_words(void)
 	const struct method_desc *spawn = find_method("ThreadSpawner.spawn");
 	struct thread_spawner_spawn_params p;
 	struct thread_spawner_spawn_results r;
-	struct word_results where;
+	struct word_results place;
 	uint64_t words[7] = { 1, 2, 3, 4, 5, 0x1234, 6 };
 	uint64_t address = WINDOW_BASE + WINDOW_BYTES - sizeof(words);
 
 	CHECK(spawn->words == 7);
 	memcpy(window + WINDOW_BYTES - sizeof(words), words, sizeof(words));
-	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) == STATUS_OK);
+	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &place) == STATUS_OK);
 	CHECK(p.entry == 1 && p.mask == 5 && p.name.kernel == NULL &&
 		p.name.user.address == 0x1234 && p.name.length == 6);
 	address++;
-	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) ==
+	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &place) ==
 		STATUS_TRANSPORT(INVALID_PARAMS_BUFFER));
 	address = ~(uint64_t)7;
-	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) ==
+	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &place) ==
 		STATUS_TRANSPORT(INVALID_PARAMS_BUFFER));
 	address = 0;
-	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &where) ==
+	CHECK(decode_arguments(spawn, &address, 6, &p, &r, &place) ==
 		STATUS_TRANSPORT(INVALID_PARAMS_BUFFER));
 }
 
@@ -259,40 +259,40 @@ static void test_word_results(void)
 	struct thread_handle_join_params join_params;
 	struct thread_handle_join_results join_results;
 	struct thread_control_self_results self_results = { 0 };
-	struct word_results where = { user_ptr(WINDOW_BASE) };
+	struct word_results place = { user_ptr(WINDOW_BASE) };
 	uint64_t word, read_words[3] = { 100, WINDOW_BASE + 64, 10 },
 		       join_words[2] = { 7, WINDOW_BASE + 128 }, array[2];
 
-	CHECK(results_to_word(now, &times, &where, 0, &word) == STATUS_OK && word == 0);
+	CHECK(results_to_word(now, &times, &place, 0, &word) == STATUS_OK && word == 0);
 	memcpy(array, window, sizeof(array));
 	CHECK(array[0] == 11 && array[1] == 22);
-	where.array = user_ptr(WINDOW_BASE + WINDOW_BYTES - 8);
-	CHECK(results_to_word(now, &times, &where, 0, &word) ==
+	place.array = user_ptr(WINDOW_BASE + WINDOW_BYTES - 8);
+	CHECK(results_to_word(now, &times, &place, 0, &word) ==
 		STATUS_TRANSPORT(INVALID_RESULT_BUFFER));
 
-	CHECK(decode_arguments(read, read_words, 5, &read_params, &read_results, &where) ==
+	CHECK(decode_arguments(read, read_words, 5, &read_params, &read_results, &place) ==
 		STATUS_OK);
 	CHECK(read_results.data.kernel == NULL && read_results.data.capacity == 10 &&
 		read_results.data.length == 0);
 	CHECK(buffer_write(&read_results.data, "abcdef", 6) == STATUS_OK &&
 		buffer_write(&read_results.data, "ghijkl", 6) == STATUS_OK);
 	CHECK(memcmp(window + 64, "abcdefghij\0", 11) == 0);
-	CHECK(results_to_word(read, &read_results, &where, 0, &word) == STATUS_OK && word == 10);
+	CHECK(results_to_word(read, &read_results, &place, 0, &word) == STATUS_OK && word == 10);
 
 	/* A signed result could look like an error, so it goes to an array of one. */
-	CHECK(decode_arguments(join, join_words, 5, &join_params, &join_results, &where) ==
+	CHECK(decode_arguments(join, join_words, 5, &join_params, &join_results, &place) ==
 		STATUS_OK);
-	CHECK(join_params.timeout_ns == 7 && where.array.address == WINDOW_BASE + 128);
+	CHECK(join_params.timeout_ns == 7 && place.array.address == WINDOW_BASE + 128);
 	join_results.exit_code = -1;
-	CHECK(results_to_word(join, &join_results, &where, 0, &word) == STATUS_OK && word == 0);
+	CHECK(results_to_word(join, &join_results, &place, 0, &word) == STATUS_OK && word == 0);
 	CHECK(memcmp(window + 128, &join_results, 8) == 0);
-	where.array = user_ptr(0);
-	CHECK(results_to_word(join, &join_results, &where, 0, &word) ==
+	place.array = user_ptr(0);
+	CHECK(results_to_word(join, &join_results, &place, 0, &word) ==
 		STATUS_TRANSPORT(INVALID_RESULT_BUFFER));
 
 	CHECK(results_object(self, &self_results) == &self_results.handle &&
 		results_object(join, &join_results) == NULL);
-	CHECK(results_to_word(self, &self_results, &where, 0x70001, &word) == STATUS_OK &&
+	CHECK(results_to_word(self, &self_results, &place, 0x70001, &word) == STATUS_OK &&
 		word == 0x70001);
 }
 

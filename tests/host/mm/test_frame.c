@@ -180,11 +180,11 @@ static void test_kmem(const char *name, struct ledger *payer)
 			live[count].memory = memory;
 			live[count++].size = size;
 		} else if (count) {
-			size_t at = host_below(count), size = live[at].size;
+			size_t victim = host_below(count), size = live[victim].size;
 			for (size_t j = 0; j < size; j++)
-				CHECK(live[at].memory[j] == 1 + size % 255);
-			kmem_free(payer, live[at].memory);
-			live[at] = live[--count];
+				CHECK(live[victim].memory[j] == 1 + size % 255);
+			kmem_free(payer, live[victim].memory);
+			live[victim] = live[--count];
 		}
 		CHECK(!payer || before - frames_free() == payer->charged_pages);
 	}

@@ -164,20 +164,22 @@ static void test_committed_memory_is_there(void)
 	CHECK(frames_available() == 0 && !frames_reserve(1));
 	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NO_MEMORY);
 	CHECK(aspace_commit(space, demand_zero, MIB, RW) == STATUS_OK);
-	for (uint64_t at = 0; at < 6 * MIB; at += 2 * PAGE_SIZE)
-		CHECK(aspace_protect(space, address + at, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
-	for (uint64_t at = 0; at < MIB; at += 2 * PAGE_SIZE)
-		CHECK(aspace_protect(space, shared + at, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK &&
-			aspace_decommit(space, demand_zero + at, PAGE_SIZE) == STATUS_OK);
+	for (uint64_t offset = 0; offset < 6 * MIB; offset += 2 * PAGE_SIZE)
+		CHECK(aspace_protect(space, address + offset, PAGE_SIZE, CAPOS_PROT_READ) ==
+			STATUS_OK);
+	for (uint64_t offset = 0; offset < MIB; offset += 2 * PAGE_SIZE)
+		CHECK(aspace_protect(space, shared + offset, PAGE_SIZE, CAPOS_PROT_READ) ==
+				STATUS_OK &&
+			aspace_decommit(space, demand_zero + offset, PAGE_SIZE) == STATUS_OK);
 	CHECK(space->region_count == 3);
 	CHECK(aspace_protect(space, address, 6 * MIB, RW) == STATUS_OK);
 	CHECK(aspace_protect(space, shared, MIB, RW) == STATUS_OK);
-	for (uint64_t at = 0; at < 6 * MIB; at += PAGE_SIZE)
-		*word_at(space, address + at) = at;
-	for (uint64_t at = 0; at < MIB; at += PAGE_SIZE)
-		*word_at(space, shared + at) = at;
-	for (uint64_t at = 0; at < 3 * MIB; at += 2 * PAGE_SIZE)
-		CHECK(aspace_decommit(space, address + at, PAGE_SIZE) == STATUS_OK);
+	for (uint64_t offset = 0; offset < 6 * MIB; offset += PAGE_SIZE)
+		*word_at(space, address + offset) = offset;
+	for (uint64_t offset = 0; offset < MIB; offset += PAGE_SIZE)
+		*word_at(space, shared + offset) = offset;
+	for (uint64_t offset = 0; offset < 3 * MIB; offset += 2 * PAGE_SIZE)
+		CHECK(aspace_decommit(space, address + offset, PAGE_SIZE) == STATUS_OK);
 	CHECK(aspace_unmap(space, address, 6 * MIB) == STATUS_OK);
 	CHECK(host_access(space, demand_zero + PAGE_SIZE, FAULT_WRITE, &word) == FAULT_RESOLVED);
 	CHECK(host_access(space, demand_zero, FAULT_WRITE, &word) == FAULT_NOTHING);
@@ -359,8 +361,8 @@ static void test_changes_in_steps(void)
 	struct capos_region_info info;
 
 	changing = map(space, 0, 100 * MIB + PAGE_SIZE, RW | CAPOS_COMMIT_DEMAND_ZERO) + PAGE_SIZE;
-	for (uint64_t at = changing; at < changing + 100 * MIB; at += LARGE_PAGE_SIZE)
-		*word_at(space, at) = at;
+	for (uint64_t offset = changing; offset < changing + 100 * MIB; offset += LARGE_PAGE_SIZE)
+		*word_at(space, offset) = offset;
 	host_others = others_touch;
 	CHECK(aspace_protect(space, changing, 100 * MIB, CAPOS_PROT_READ) == STATUS_OK);
 	CHECK(seen_changing >= 6);
@@ -443,8 +445,8 @@ static void others_get_nothing(void)
 
 static void touch_each_table(uint64_t address)
 {
-	for (uint64_t at = address; at < address + STEPS_SIZE; at += LARGE_PAGE_SIZE)
-		*word_at(shared, at) = 1;
+	for (uint64_t offset = address; offset < address + STEPS_SIZE; offset += LARGE_PAGE_SIZE)
+		*word_at(shared, offset) = 1;
 }
 
 static void test_steps(void)
