@@ -1,5 +1,5 @@
-// What package net needs of capOS. The only interface so far is the loopback network that every
-// process has to itself.
+// What package net needs of capOS. The only interface is the loopback network, which every process
+// has to itself.
 
 //go:build capos
 
@@ -88,7 +88,7 @@ func setIPv4MulticastLoopback(fd *netFD, on bool) error {
 		syscall.IP_MULTICAST_LOOP, boolint(on)))
 }
 
-// setKeepAliveOption sets one of the three keep-alive parameters; a negative value leaves the
+// setKeepAliveOption sets one of the three keep-alive parameters. A negative value leaves the
 // default.
 func setKeepAliveOption(fd *netFD, option int, value int) error {
 	if value < 0 {
@@ -128,8 +128,8 @@ func setKeepAliveCount(fd *netFD, n int) error {
 // ---- names
 // ------------------------------------------------------------------------------------------
 
-// A lookup without a configured server asks this machine, where a program may have one of its own.
-// When there is none, that is what the error says.
+// A lookup without a configured server asks this machine, where the program may run a server of its
+// own. When it does not, the error says that no server is configured.
 func init() {
 	explainDNSError = func(conf *dnsConfig, name string, err error) error {
 		e, ok := err.(*DNSError)

@@ -14,8 +14,8 @@ import (
 
 func hostname() (name string, err error) { return "capos", nil }
 
-// executable returns the path by which the program was started. Its starter gives the absolute path
-// in the first argument.
+// executable returns the path by which the program was started, which is absolute and in the first
+// argument.
 func executable() (string, error) {
 	if len(Args) == 0 || Args[0] == "" || Args[0][0] != '/' {
 		return "",
@@ -25,7 +25,7 @@ func executable() (string, error) {
 	return Args[0], nil
 }
 
-// Pipe returns a connected pair of Files: what is written to w is read from r.
+// Pipe returns a connected pair of Files. Bytes written to w are read from r.
 func Pipe() (r *File, w *File, err error) {
 	var p [2]int
 	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC); err != nil {

@@ -1,10 +1,10 @@
 // The runtime's memory hooks on VirtualMemory.
 //
-// Reserved memory is reserved, Prepared memory still is: only sysUsed commits, and what it commits
-// is charged by the kernel there and then. So the heap grows by 4 MiB steps of address space while
-// only the spans in use are charged, and running out of memory is an error of sysUsed, not a fault
-// later. Tables that are mostly never touched (sysAlloc of more than demandZeroAbove) are committed
-// demand-zero instead and charged by page. Decommitted pages read as zero when they come back.
+// Reserved and Prepared memory is only reserved. sysUsed commits, and the kernel charges what it
+// commits at once. So the heap grows by 4 MiB of address space at a time, and only the spans in use
+// are charged. Running out of memory is an error of sysUsed, not a fault later. Tables that are
+// mostly never touched (sysAlloc of more than demandZeroAbove) are committed demand-zero instead
+// and charged by page. Decommitted pages read as zero when they come back.
 //
 // The heap gets no address space for what the process can never commit. Otherwise the tables for
 // such a range would take all memory before sysUsed is asked for it, and a touch of them would
@@ -29,8 +29,9 @@ func vmCall(method uintptr, v unsafe.Pointer, n, prot uintptr) uintptr {
 	return capCall(caps.vm, method, uintptr(v), n, prot, 0, 0)
 }
 
-// sysAllocOS makes the call without vmCall: setAside needs it at the end of a chain of nosplit
-// functions that has no room for another frame in programs built without optimisation (-N -l).
+// sysAllocOS makes the call without vmCall, because setAside calls it at the end of a chain of
+// nosplit functions. That chain has no room for another frame in programs built without
+// optimisation (-N -l).
 //
 //go:nosplit
 func sysAllocOS(n uintptr, _ string) unsafe.Pointer {
@@ -59,7 +60,7 @@ func sysUsedOS(v unsafe.Pointer, n uintptr) {
 	vmMust("commit", result, v, n)
 }
 
-// vmMust reports an error that can only come from a mistake in the runtime's own bookkeeping.
+// vmMust ends the program if a call failed that can only fail by a mistake of the runtime.
 func vmMust(operation string, result uintptr, v unsafe.Pointer, n uintptr) {
 	if err := capError(result); err != 0 {
 		print("runtime: ", operation, " of ", n, " bytes at ", v, " failed with ", err,
@@ -79,7 +80,7 @@ func sysFaultOS(v unsafe.Pointer, n uintptr) {
 	vmMust("decommit", vmCall(abiVirtualMemoryDecommit, v, n, 0), v, n)
 }
 
-// sysReserveOS takes the hint when the range is free; else the kernel chooses.
+// sysReserveOS takes the hint when the range is free. Otherwise the kernel chooses an address.
 //
 //go:nosplit
 func sysReserveOS(v unsafe.Pointer, n uintptr, name string) unsafe.Pointer {
@@ -156,8 +157,8 @@ func exceedsMemory(n uintptr) bool {
 // ---- mmap
 // ------------------------------------------------------------------------------------------
 
-// mapPages is mmap without files, for code that asks the runtime for memory by that name: tests and
-// the few packages that link to it. Protection 0 reserves. MAP_FIXED replaces what is there.
+// mapPages is mmap without files, for tests and the few packages that link to the runtime's mmap.
+// Protection 0 reserves. MAP_FIXED replaces what is there.
 func mapPages(addr unsafe.Pointer, n uintptr, prot, flags, fd int32, off uint32) (unsafe.Pointer,
 	int) {
 	if flags&_MAP_ANON == 0 || n == 0 {

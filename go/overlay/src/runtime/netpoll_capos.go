@@ -1,10 +1,10 @@
 // The network poller.
 //
-// So far, everything that can be waited for is inside the process: the pipes and sockets of package
-// syscall. A goroutine that changes the state of one calls pollEvent, which makes the waiting
-// goroutine runnable at once. netpoll itself therefore only waits for its deadline or for
-// netpollBreak, on a word of memory. Descriptors belong to package syscall; it registers the
-// function through which the poller tells it which of them are to report events.
+// The pipes and sockets of package syscall are inside the process, and there is nothing else to
+// wait for yet. A goroutine that changes the state of one calls pollEvent, which makes the waiting
+// goroutine runnable at once. So netpoll itself waits only for its deadline or for netpollBreak, on
+// a word of memory. Descriptors belong to package syscall. It registers the function by which the
+// poller asks for events of a descriptor.
 
 //go:build capos
 
@@ -18,8 +18,8 @@ import (
 // netpollWord is 1 while a wakeup of the thread in netpoll is on its way.
 var netpollWord atomic.Uint32
 
-// pollOpenHook is package syscall's. It returns an errno: EPERM for descriptors that never report
-// events, on which the caller then blocks.
+// pollOpenHook is a function of package syscall. It returns an errno, which is EPERM for a
+// descriptor that never reports events. The caller then blocks in its calls.
 var pollOpenHook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr
 
 //go:linkname syscall_setPollOpenHook syscall.runtime_setPollOpenHook
@@ -28,7 +28,8 @@ func syscall_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintpt
 }
 
 // syscall_pollEvent reports that the descriptor registered as pd became readable ('r'), writable
-// ('w') or both. The tag is the one given at registration; pd may serve another descriptor by now.
+// ('w') or both. The tag is the one given at registration, because pd may serve another descriptor
+// by now.
 //
 //go:linkname syscall_pollEvent syscall.runtime_pollEvent
 func syscall_pollEvent(pd *pollDesc, tag uintptr, mode int32) {
@@ -69,7 +70,7 @@ func netpollarm(pd *pollDesc, mode int) {
 	throw("runtime: netpollarm is not used")
 }
 
-// netpollBreak wakes the thread in netpoll. Wakeups already on their way are enough.
+// netpollBreak wakes the thread in netpoll, unless a wakeup is on its way already.
 func netpollBreak() {
 	if netpollWord.CompareAndSwap(0, 1) {
 		futexwakeup((*uint32)(unsafe.Pointer(&netpollWord)), 1)
@@ -77,7 +78,7 @@ func netpollBreak() {
 }
 
 // netpoll waits for delay nanoseconds (negative: without end, 0: not at all). A notification may
-// end the wait early; the scheduler then looks again and comes back.
+// end the wait early. The scheduler then looks again and comes back.
 func netpoll(delay int64) (gList, int32) {
 	if delay == 0 {
 		return gList{}, 0

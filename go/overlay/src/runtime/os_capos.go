@@ -1,9 +1,9 @@
 // The operating system below the runtime: capabilities found at start, threads, parking, entropy.
 //
-// A program starts with the address of its CapSet page. findCapabilities reads the CapIds the
-// runtime works with out of it before anything else happens; after that every operation is a
-// register call on one of them. Five are indispensable: "vm", "thread_control", "thread_spawner",
-// "park" and "timer". The rest may be missing, and what needs them fails.
+// A program starts with the address of its CapSet page. Before anything else happens,
+// findCapabilities reads the runtime's CapIds from it. Every operation is a register call on one of
+// them. A program cannot run without "vm", "thread_control", "thread_spawner", "park" and "timer".
+// The others may be missing, and then the operations that need them fail.
 
 //go:build capos
 
@@ -26,7 +26,7 @@ type mOS struct {
 	waitsema uint32 // semaphore for parking on locks
 
 	// handle is the ThreadHandle of the thread, by which others notify it. The spawning thread
-	// stores it, or the thread itself if it comes first, and takes it away when it ends.
+	// or the thread itself stores it, and the thread takes it away when it ends.
 	handle atomic.Uint32
 
 	// maskedKinds is what the thread masks outside handlers.
@@ -39,8 +39,8 @@ type mOS struct {
 	crashNotified          atomic.Uint32 // raiseproc has chosen this thread already
 }
 
-// enterKernel makes one system call: its number (with the opcode of a register call) and the
-// argument registers in order.
+// enterKernel makes one system call. The number includes the opcode of a register call, and the
+// arguments go to the argument registers in order.
 //
 //go:noescape
 func enterKernel(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
@@ -96,7 +96,7 @@ func nameIs(name *[48]byte, text string) bool {
 	return name[len(text)] == 0
 }
 
-// noThreadControl is what settls says; it comes before there is a g.
+// noThreadControl is what settls prints. It runs before there is a g.
 var noThreadControl = "runtime: a Go program cannot run without the capability \"thread_control\"\n"
 
 func osinit() {
@@ -126,9 +126,9 @@ func goenvs() {
 	goenvs_unix()
 }
 
-// readRandom fills r and returns how much it got: everything, or 0 without an EntropySource. An
-// early boot that has no seed yet is waited for; a program must not start with predictable hashes
-// because it came first.
+// readRandom fills r and returns how much it filled, which is 0 without an EntropySource. It waits
+// for a kernel that has no seed yet, because a program that starts early must not have predictable
+// hashes.
 //
 //go:nosplit
 func readRandom(r []byte) int {
@@ -167,9 +167,9 @@ func mpreinit(mp *m) {
 // handleEnded is the handle of a thread that has given it back.
 const handleEnded = ^uint32(0)
 
-// minit runs on the new thread and may not allocate. The first thread learns its id from its ring;
-// any other got it from the thread that spawned it. A thread that has no handle yet asks for one:
-// the CPU of the thread that spawned it may not be running, so it does not wait for that.
+// minit runs on the new thread and may not allocate. The first thread reads its id from its ring. A
+// thread that has no handle yet asks for one. It does not wait for the thread that spawned it,
+// because the CPU of that thread may not be running.
 func minit() {
 	mp := getg().m
 	if mp == &m0 {
@@ -200,8 +200,8 @@ func unminit() {
 	unminitSignals()
 }
 
-// mdestroy gives the thread's own handle back. A notification on its way to this thread now fails,
-// which is harmless.
+// mdestroy gives the thread's own handle back. A notification for this thread fails from now on,
+// which its senders allow for (notifyThread).
 func mdestroy(mp *m) {
 	if handle := mp.handle.Swap(handleEnded); handle != 0 && handle != handleEnded {
 		releaseCapability(handle)
@@ -240,7 +240,7 @@ func newosproc(mp *m) {
 	offerHandle(mp, uint32(handle))
 }
 
-// newosproc0 and libpreinit are for code built as a C library, which there is none of.
+// newosproc0 and libpreinit are for Go code built as a C library, which capOS does not have.
 //
 //go:nosplit
 func newosproc0(stacksize uintptr, fn unsafe.Pointer) {
@@ -277,7 +277,7 @@ func parkUntil(addr *uint32, val uint32, deadline uint64) uintptr {
 		uintptr(deadline), 0, 0)
 }
 
-// futexsleep returns early whenever a notification arrives; all callers look at the word again.
+// futexsleep returns early when a notification arrives. All callers look at the word again.
 //
 //go:nosplit
 func futexsleep(addr *uint32, val uint32, ns int64) {
@@ -290,7 +290,7 @@ func futexsleep(addr *uint32, val uint32, ns int64) {
 	}
 }
 
-// deadlineAfter returns the absolute time a wait of ns ends at; negative means never.
+// deadlineAfter returns the absolute time at which a wait of ns ends. A negative wait never ends.
 //
 //go:nosplit
 func deadlineAfter(ns int64) uint64 {
@@ -316,7 +316,8 @@ func futexwakeup(addr *uint32, cnt uint32) {
 // ---- what other systems need
 // ------------------------------------------------------------------------------------------
 
-// Authority is what a program was given, so there is no mode in which it has more than its user.
+// A program has the capabilities it was given, so there is no mode in which it has more rights than
+// its user.
 func initSecureMode() {}
 
 func isSecureMode() bool { return false }

@@ -1,10 +1,11 @@
-// Where the text of the runtime goes: what print writes, heap dumps, the report of a crash.
+// Where the text of the runtime goes: the output of print, heap dumps, the report of a crash.
 //
-// The runtime writes by descriptor, and descriptors belong to package syscall. That package says of
-// those that matter whether they are a console, a file that the host gets, or something else. Text
-// for a file is put aside in memory of its own, and package syscall takes it when it next looks at
-// its table. After a crash no other Go code runs, so the runtime writes the report itself: to the
-// host if the host gets the file, else to the console, because the file ends with the program.
+// The runtime writes by descriptor, and descriptors belong to package syscall. For standard output,
+// standard error and the crash output, that package tells the runtime whether they are a console, a
+// file that the host gets, or something else. The runtime puts text for a file aside in memory of
+// its own, and package syscall takes it when it next looks at its table. After a crash no other Go
+// code runs, so the runtime writes the report itself. It writes to the host if the host gets the
+// file. Otherwise it writes to the console, because the file ends with the program.
 
 //go:build capos
 
@@ -18,7 +19,8 @@ import (
 // textConsoles are the consoles that text for descriptors 0 to 2 goes to, 0 for none.
 var textConsoles [3]uint32
 
-// A textFile is a descriptor whose file the host gets. The rest is constant while it is set.
+// A textFile is a descriptor whose file the host gets. The other fields are constant while fd is
+// set.
 type textFile struct {
 	fd       atomic.Int32 // plus 1; 0: none
 	console  uint32       // a console instead
@@ -30,8 +32,8 @@ type textFile struct {
 // textFiles are those of standard output and error and of debug.SetCrashOutput, in any order.
 var textFiles [4]textFile
 
-// syscall_setText says where text for a descriptor goes: to a console, to a file of the host, or,
-// with neither, only where package syscall takes it to.
+// syscall_setText sets where text for a descriptor goes: to a console or to a file of the host.
+// With neither, only package syscall takes it.
 //
 //go:linkname syscall_setText syscall.runtime_setText
 func syscall_setText(fd int, console uint32, name *byte, nameSize int, offset *uint64) {
@@ -124,7 +126,7 @@ func writeReport(fd int32, buf unsafe.Pointer, n int32) int32 {
 	return n
 }
 
-// flushText writes what was put aside: the process ends.
+// flushText writes what was put aside, because the process ends.
 //
 //go:nosplit
 func flushText() {
@@ -133,9 +135,10 @@ func flushText() {
 	}
 }
 
-// writeAtEnd writes to a descriptor what outlives the process, and reports whether there is such a
-// place. It calls the kernel without capCall, because it is at the end of a chain of nosplit
-// functions that has no room for another frame in programs built without optimisation (-N -l).
+// writeAtEnd writes text to the console or the file of the host that belongs to a descriptor, and
+// reports whether there is one. It calls the kernel without capCall, because it is at the end of a
+// chain of nosplit functions. That chain has no room for another frame in programs built without
+// optimisation (-N -l).
 //
 //go:nosplit
 func writeAtEnd(fd int32, buf unsafe.Pointer, n int32) bool {

@@ -1,10 +1,10 @@
 // Descriptors of the runtime's own.
 //
-// Open files belong to package syscall. The common runtime code, however, has its own small set of
-// calls on descriptors, which must work where no Go code may: in a notification handler, or between
-// entersyscall and exitsyscall. Besides the console's streams (write1) they know pipes of one
-// reader and one writer, kept here in static memory. output_capos.go says what becomes of what they
-// write to any other descriptor.
+// Open files belong to package syscall. The common runtime code has a few calls on descriptors of
+// its own. They must work where other Go code must not run: in a notification handler, or between
+// entersyscall and exitsyscall. They know the console's streams (write1) and pipes of one reader
+// and one writer, which are here in static memory. output_capos.go describes where their text for
+// any other descriptor goes.
 
 //go:build capos
 
@@ -24,7 +24,8 @@ const (
 	signalPipeSize  = 256     // bytes
 )
 
-// A signalPipe is a ring; the indices run freely. A reader parks on tail, a writer never waits.
+// A signalPipe is a circular buffer, whose indices run freely. A reader parks on tail, and a writer
+// never waits.
 type signalPipe struct {
 	ends       atomic.Uint32 // bit 0: reading end open, bit 1: writing end open
 	flags      int32
@@ -34,8 +35,8 @@ type signalPipe struct {
 
 var signalPipeTable [signalPipes]signalPipe
 
-// signalPipeOf returns the pipe of a descriptor and which end it is (1 reading, 2 writing), nil if
-// it is not open.
+// signalPipeOf returns the pipe of a descriptor and its end (1 reading, 2 writing). The pipe is nil
+// if the descriptor is not open.
 //
 //go:nosplit
 func signalPipeOf(fd int32) (*signalPipe, uint32) {
@@ -132,8 +133,7 @@ func closeDescriptor(fd int32) int32 {
 	return 0
 }
 
-// fcntl answers for the standard streams that they are open, which is what the runtime asks at its
-// start.
+// fcntl reports that the standard streams are open. The runtime asks for that at its start.
 func fcntl(fd, cmd, arg int32) (ret int32, errno int32) {
 	if fd >= 0 && fd <= 2 {
 		return 0, 0

@@ -6,9 +6,9 @@
 #include "textflag.h"
 
 // The kernel enters with RDX = address of the CapSet page and, at RSP, the argument count, the
-// arguments and the environment in the shape _rt0_amd64 expects. The CapIds are read out at once:
-// the very next thing the runtime does is to set the thread pointer, which takes a capability. The
-// thread pointer is 0 here, so only nosplit code that never asks for g may run.
+// arguments and the environment as _rt0_amd64 expects them. The CapIds are read at once, because
+// the runtime sets the thread pointer next, which takes a capability. The thread pointer is 0 here,
+// so only nosplit code may run that does not use g.
 //
 // The first 16 bytes are an abiProgramMark: a jump over it, "capOS", the version of the interface.
 TEXT _rt0_amd64_capos(SB),NOSPLIT|NOFRAME,$0

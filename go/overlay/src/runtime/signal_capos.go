@@ -1,10 +1,10 @@
 // Notifications as signals.
 //
-// The common code for unix systems thinks in signals, capOS in notifications. Both are numbers with
-// a mask per thread and a handler on a stack of its own, so the translation is a table: faults and
-// the console's keys have kinds of the kernel's; signal n that one thread sends another is kind
-// notifyUserFirst + n - 1. Dispositions are the runtime's own affair: the kernel delivers to one
-// handler, and what a signal without a Go handler does is decided here.
+// The common code for unix systems has signals, and capOS has notifications. Both are numbers with
+// a mask for each thread and a handler on a stack of its own, so a table translates them. Faults
+// and the console's keys have kinds of the kernel. Signal n that one thread sends to another is
+// kind notifyUserFirst + n - 1. The kernel knows one handler and no dispositions. The runtime keeps
+// those and decides what a signal without a Go handler does.
 
 //go:build capos
 
@@ -72,7 +72,7 @@ const (
 	_O_CLOEXEC  = 0x80000
 )
 
-// sigtable says what the runtime does with each signal; the fields are described with sigTabT.
+// sigtable holds what the runtime does with each signal. sigTabT describes the fields.
 var sigtable = [...]sigTabT{
 	0:        {0, "SIGNONE: no signal"},
 	_SIGHUP:  {_SigNotify + _SigKill, "SIGHUP: hangup"},
@@ -113,8 +113,8 @@ var sigtable = [...]sigTabT{
 // ---- masks
 // ------------------------------------------------------------------------------------------
 
-// A sigset is a notification mask: bit n for kind n. Faults are never in it; a masked fault would
-// end the process.
+// A sigset is a notification mask with bit n for kind n. Faults are never in it, because a masked
+// fault ends the process.
 type sigset uint64
 
 const faultKinds = 1<<abiNotificationKindPageFault | 1<<abiNotificationKindGeneralProtection |
@@ -153,8 +153,8 @@ func sigaddset(mask *sigset, i int) { *mask |= kindsOf(i) }
 //go:nosplit
 func sigdelset(mask *sigset, i int) { *mask &^= kindsOf(i) }
 
-// sigprocmask changes the mask of the thread. Inside a handler the kernel masks everything besides;
-// that is not part of *old.
+// sigprocmask changes the mask of the thread. *old does not include that the kernel masks
+// everything inside a handler.
 //
 //go:nosplit
 //go:nowritebarrierrec
@@ -192,7 +192,7 @@ type stackt struct {
 //go:nosplit
 func setSignalstackSP(s *stackt, sp uintptr) { s.ss_sp = sp }
 
-// sigaltstack registers the handler together with the stack; disabling the stack takes both away.
+// sigaltstack registers the handler together with the stack. Disabling the stack takes both away.
 //
 //go:nosplit
 func sigaltstack(new, old *stackt) {
@@ -240,7 +240,7 @@ func handleNotification(kind uint32, state *abiThreadState) {
 		profileTicked()
 	}
 	if kind == abiNotificationKindOutOfMemory {
-		// a bus error by itself would not tell
+		// a bus error by itself would not say so
 		writeErrStr("out of memory: there is no frame for a page that was touched\n")
 	}
 	sigtrampgo(sig, (*siginfo)(noescape(unsafe.Pointer(&info))), unsafe.Pointer(state))
@@ -296,8 +296,8 @@ func signalOf(kind uint32, state *abiThreadState, info *siginfo) uint32 {
 // ---- dispositions
 // ------------------------------------------------------------------------------------------
 
-// sigDispositions holds a handler, _SIG_DFL or _SIG_IGN for each signal. A reader sees one word or
-// the other.
+// sigDispositions holds a handler, _SIG_DFL or _SIG_IGN for each signal. A reader sees the old or
+// the new word.
 var sigDispositions [_NSIG]uintptr
 
 //go:nosplit
@@ -317,8 +317,8 @@ func setsigstack(i uint32) {}
 //go:nosplit
 func raise(sig uint32) { sendSignal(getg().m, sig) }
 
-// sendSignal sends a signal to a thread. Without a Go handler it has its default effect: most
-// signals end the process, with the exit code by which shells know a signal.
+// sendSignal sends a signal to a thread. Without a Go handler the signal has its default effect.
+// Most signals then end the process with the exit code by which shells know a signal.
 //
 //go:nosplit
 func sendSignal(mp *m, sig uint32) {
@@ -376,7 +376,7 @@ func (c *sigctxt) fixsigcode(sig uint32) {}
 // ---- profiling
 // ------------------------------------------------------------------------------------------
 
-// The kernel counts CPU time by thread, so the profiler is a matter of each thread; the timer of
+// The kernel counts the CPU time of each thread, so each thread has a profile timer. The timer of
 // the whole process that the common code starts and stops does not exist.
 
 type timeval struct {
@@ -398,12 +398,13 @@ func setProcessCPUProfiler(hz int32) {
 }
 
 // setThreadCPUProfiler asks for a profile tick of the calling thread hz times per second of its CPU
-// time. The first tick comes after a random part of an interval: a thread that lives shorter than
-// one is seen as often as its share of the time is, and threads that began together are not seen
+// time. The first tick comes after a random part of an interval. So a thread that lives shorter
+// than an interval is seen in proportion to its time, and threads that began together are not seen
 // together.
 func setThreadCPUProfiler(hz int32) {
 	const shortestInterval = 100_000
-	// No tick of before comes between the calls and is taken for the first.
+	// An earlier tick that came between the calls would be taken for the first, so there must
+	// be none.
 	capCall(caps.threadControl, abiThreadControlSetProfile, 0, 0, 0, 0, 0)
 	if hz > 0 {
 		interval := max(shortestInterval, uintptr(1_000_000_000/hz))

@@ -1,4 +1,4 @@
-// Access to the registers of interrupted code, which the kernel left in a ThreadState on the
+// Access to the registers of interrupted code, which the kernel wrote to a ThreadState on the
 // notification stack.
 
 //go:build capos
@@ -39,8 +39,8 @@ func (c *sigctxt) rip() uint64 { return c.regs().rip }
 
 func (c *sigctxt) rflags() uint64 { return c.regs().rflags }
 
-// Segment registers do not change and are not in the state; the base of FS says more than its
-// selector would.
+// Segment registers do not change and are not in the state. The state has the base of FS, which
+// says more than its selector would.
 func (c *sigctxt) cs() uint64 { return 0 }
 func (c *sigctxt) fs() uint64 { return c.regs().fsBase }
 func (c *sigctxt) gs() uint64 { return 0 }

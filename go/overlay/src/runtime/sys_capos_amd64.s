@@ -1,8 +1,8 @@
 // What the runtime needs in assembly: entering the kernel, reading the clock page, starting threads
 // and taking notifications.
 //
-// Every entry is a register call (see docs/abi.md): it writes no memory, needs no stack and may be
-// made from anywhere, notification handlers included. The kernel keeps all registers but RAX, RCX
+// Every entry is a register call (see docs/abi.md). It writes no memory and needs no stack, so it
+// may be made anywhere, also in a notification handler. The kernel keeps all registers but RAX, RCX
 // and R11, so R14 (g) and X15 (zero) survive.
 
 //go:build capos
@@ -46,8 +46,7 @@ TEXT runtime·exitThread(SB),NOSPLIT|NOFRAME,$0-8
 	JMP	0(PC)
 
 // func settls(): DI = address of m.tls. The linker puts g at -8(FS), which must be the first word
-// there. A program without the capability for it gets no further, not even to osinit, which looks
-// for the others.
+// there. A program without the capability for it ends here, before osinit looks for the others.
 TEXT runtime·settls(SB),NOSPLIT,$32
 	LEAQ	8(DI), SI
 	MOVL	runtime·caps+abiCapabilities_threadControl(SB), DI
@@ -119,8 +118,9 @@ TEXT runtime·usleep(SB),NOSPLIT,$0-4
 	SYSCALL
 	RET
 
-// func nanotime1() int64 The kernel makes the sequence odd while it writes and even again after. A
-// scale of zero means that the counter is not to be trusted here and the kernel is to be asked.
+// func nanotime1() int64
+// The kernel makes the sequence odd while it writes and even again after. A scale of zero means
+// that the counter cannot be used on this machine, and the kernel has to be asked.
 TEXT runtime·nanotime1(SB),NOSPLIT,$0-8
 	MOVQ	runtime·clockPage(SB), DI
 again:
@@ -181,7 +181,7 @@ wait:
 ask:
 	JMP	askWall<>(SB)
 
-// Timer.now answers with two words in memory, the first of them the time.
+// Timer.now writes two words to memory, and the first is the time.
 TEXT askMonotonic<>(SB),NOSPLIT,$16-8
 	LEAQ	reading-16(SP), SI
 	MOVL	runtime·caps+abiCapabilities_timer(SB), DI
@@ -223,8 +223,8 @@ TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	JMP	0(PC)
 
 // The notification handler: DI = kind, SI = address of the ThreadState, on the gsignal stack. The
-// interrupted code may have been anything, so g comes from the thread pointer. The thread goes on
-// from the ThreadState, edited or not.
+// interrupted code may have been any, so g comes from the thread pointer. The thread goes on from
+// the ThreadState, which the handler may have edited.
 TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	NOP	SP		// the frame is not what vet would expect
 	ADJSP	$24		// spill slots of the call, below them the ThreadState's address
@@ -246,7 +246,7 @@ TEXT runtime·sigtramp(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	JMP	0(PC)
 
 // func sigfwd(fn uintptr, sig uint32, info *siginfo, ctx unsafe.Pointer)
-// There are no handlers but Go's to forward to.
+// All handlers are Go's, so there is none to forward to.
 TEXT runtime·sigfwd(SB),NOSPLIT,$0-32
 	INT	$3
 	RET

@@ -1,5 +1,5 @@
-// What package syscall and others build on: capabilities, calls, entropy. They reach these
-// functions by link name.
+// What other packages need of the runtime: capabilities, calls, entropy. They reach these functions
+// by link name.
 
 //go:build capos
 
@@ -13,7 +13,7 @@ func syscall_capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr {
 	return capCall(capID, method, a0, a1, a2, a3, a4)
 }
 
-// syscall_capCallBlocking lets go of the P for the time of the call.
+// syscall_capCallBlocking releases the P for the time of the call.
 //
 //go:linkname syscall_capCallBlocking syscall.capCallBlocking
 //go:nosplit
@@ -39,7 +39,7 @@ func syscall_walltime() (sec int64, nsec int32) {
 	return walltime()
 }
 
-// syscall_raise sends a signal to this process, to its first thread: that one never ends.
+// syscall_raise sends a signal to this process, by its first thread, which never ends.
 //
 //go:linkname syscall_raise syscall.runtime_raise
 func syscall_raise(sig uint32) {
@@ -49,8 +49,8 @@ func syscall_raise(sig uint32) {
 	sendSignal(&m0, sig)
 }
 
-// syscall_brokenPipe delivers SIGPIPE to a program that asked to be notified. Another hears of the
-// error only, unless the descriptor is that of standard output or error: package os sees to those.
+// syscall_brokenPipe delivers SIGPIPE to a program that asked to be notified. Other programs get
+// the error only. Package os sees to standard output and standard error.
 //
 //go:linkname syscall_brokenPipe syscall.runtime_brokenPipe
 func syscall_brokenPipe() {
@@ -60,9 +60,8 @@ func syscall_brokenPipe() {
 //go:linkname syscall_sleep syscall.runtime_sleep
 func syscall_sleep(ns int64) { timeSleep(ns) }
 
-// sysrand_fill fills b with random bytes and reports whether the entropy source could. It looks at
-// the stack bound when it is entered, which is where goroutines are preempted that ask again and
-// again.
+// sysrand_fill fills b with random bytes and reports whether the entropy source could. It checks
+// the stack bound when it is entered, so that a goroutine that calls it in a loop can be preempted.
 //
 //go:linkname sysrand_fill crypto/internal/sysrand.runtime_fill
 func sysrand_fill(b []byte) bool {

@@ -1,7 +1,7 @@
-// The file tree at the start: the boot image, and what memory adds to it.
+// The file tree at the start: the boot image and the directories that memory adds to it.
 //
-// The image is mapped into the address space and read in place; a directory's entries become nodes
-// when it is first read. Its files can be changed only below the directories for temporary files
+// The image is mapped into the address space and read in place. A directory's entries become nodes
+// when it is first read. Files can be changed only below the directories for temporary files
 // ($TMPDIR, $GOTMPDIR, /tmp), $HOME and the prefixes in $CAPOS_WRITABLE, and a change stays in
 // memory. /tmp, /dev and the current directory always exist.
 
@@ -30,7 +30,7 @@ func mapBootImage() (b bootImage) {
 		return b
 	}
 	address := call(granted.boot, abiBootImageMap, 0, 0, 0, 0, 0)
-	if refusal(address) != 0 {
+	if failure(address) != 0 {
 		return b
 	}
 	header := (*abiBootImageHeader)(unsafe.Pointer(address))
@@ -46,7 +46,7 @@ func mapBootImage() (b bootImage) {
 	return b
 }
 
-// part returns bytes of the image, or nothing when they are not inside it.
+// part returns bytes of the image, or none when they are not inside it.
 func (b *bootImage) part(offset, size uint64) []byte {
 	if offset > uint64(len(b.bytes)) || size > uint64(len(b.bytes))-offset {
 		return nil
@@ -54,7 +54,7 @@ func (b *bootImage) part(offset, size uint64) []byte {
 	return b.bytes[offset : offset+size : offset+size]
 }
 
-// load makes the nodes of a directory's entries. The image's strings need no copy: it stays
+// load makes the nodes of a directory's entries. The image's strings need no copy, because it stays
 // mapped.
 func (b *bootImage) load(parent *node, r bootRange) {
 	if r.first > uint64(len(b.files)) || r.count > uint64(len(b.files))-r.first {
@@ -108,8 +108,8 @@ func isListed(path string, prefixes []string) bool {
 	return false
 }
 
-// startEnvironment looks a variable up in the environment the program was started with; what it set
-// since does not count.
+// startEnvironment looks a variable up in the environment with which the program was started. Later
+// changes do not count.
 func startEnvironment(name string) string {
 	for _, variable := range runtime_envs() {
 		if len(variable) > len(name) && variable[:len(name)] == name &&
@@ -139,7 +139,7 @@ func splitPrefixes(list string) (prefixes []string) {
 	return prefixes
 }
 
-// lockTree locks the tree, which is built when it is first wanted: most programs never open a file.
+// lockTree locks the tree and builds it at first use, because most programs never open a file.
 func lockTree() {
 	buildTree()
 	tree.Lock()
@@ -174,9 +174,9 @@ var buildTree = sync.OnceFunc(func() {
 	}
 })
 
-// makePath returns the directory at an absolute path, made of memory where the boot image has
-// none. Symbolic links are not followed and files in the way are replaced: these paths come from
-// the program's starter.
+// makePath returns the directory at an absolute path and makes those that the boot image lacks. It
+// does not follow symbolic links, and it replaces files in the way, because the starter of the
+// program chose these paths.
 func makePath(path string) *node {
 	at, sofar := tree.root, "/"
 	for len(path) > 0 {
@@ -201,7 +201,7 @@ func makePath(path string) *node {
 }
 
 // addDatabases adds the files in which programs look up users and the names of the machine, where
-// the image has none: they say what this package says of itself.
+// the image has none. They agree with the answers of this package.
 func addDatabases() {
 	etc := makePath("/etc")
 	for name, text := range map[string]string{

@@ -9,8 +9,8 @@ const (
 	segmentMax = 64 << 10
 )
 
-// A byteQueue keeps bytes in segments, so that what has been read is given back while more waits,
-// and growing copies nothing. Segments are as large as what waits when they are made.
+// A byteQueue keeps bytes in segments. So memory of bytes that were read is freed while others
+// wait, and growing copies nothing. A new segment is as large as all that waits at that time.
 type byteQueue struct {
 	segments [][]byte // oldest first; written up to their lengths
 	start    int      // bytes of the first segment that were read
@@ -47,7 +47,7 @@ func (q *byteQueue) segment() []byte {
 	return make([]byte, 0, size)
 }
 
-// look copies the oldest bytes; there must be that many.
+// look copies the oldest bytes. There must be that many.
 func (q *byteQueue) look(b []byte) {
 	n := copy(b, q.segments[0][q.start:])
 	for i := 1; n < len(b); i++ {
@@ -78,7 +78,7 @@ func (q *byteQueue) drop(n int) {
 	}
 }
 
-// rest keeps one segment of those that were read, to be written anew from its start.
+// rest keeps one of the segments that were read, for bytes to come.
 func (q *byteQueue) rest() {
 	last := len(q.segments) - 1
 	q.segments[0], q.start = q.segments[last][:0], 0

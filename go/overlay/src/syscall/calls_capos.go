@@ -9,17 +9,17 @@ import (
 	"unsafe"
 )
 
-// A capability is the CapId of something the kernel keeps for this process; 0 is none.
+// A capability is the CapId of a kernel object that this process may use, or 0.
 type capability uint32
 
-// call calls a method in compact form; the answer is a result or a refusal (see refusal). Pointers
+// call calls a method in compact form. The answer is a result or a failure (see failure). Pointers
 // converted in the argument list stay where they are until it returns.
 //
 //go:uintptrescapes
 //go:linkname call syscall.capCall
 func call(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
-// callBlocking is call for methods that may wait; other goroutines run meanwhile.
+// callBlocking is call for methods that may wait. Other goroutines run meanwhile.
 //
 //go:uintptrescapes
 //go:linkname callBlocking syscall.capCallBlocking
@@ -42,17 +42,17 @@ func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
 // granted are the capabilities the process began with.
 var granted = *runtime_capabilities()
 
-// refusal returns the error number in an answer, or 0 when the answer is a result.
-func refusal(answer uintptr) uintptr {
+// failure returns the error number in an answer, or 0 when the answer is a result.
+func failure(answer uintptr) uintptr {
 	if answer > ^uintptr(4095) {
 		return -answer
 	}
 	return 0
 }
 
-// errnoOf translates a refusal into what programs expect of files.
-func errnoOf(refused uintptr) Errno {
-	switch refused {
+// errnoOf translates an error number of the kernel into the errno that programs expect of files.
+func errnoOf(number uintptr) Errno {
+	switch number {
 	case 0:
 		return 0
 	case abiTransportErrorInvokeFailed:
@@ -104,7 +104,7 @@ func nowNs() int64 {
 // ---- the process
 // ------------------------------------------------------------------------------------------
 
-// Identity carries no authority here, but programs compare it with the owner of files. All files
+// The identity gives no rights here, but programs compare it with the owner of files. All files
 // belong to this one.
 const (
 	ownerUid = 1000
@@ -128,7 +128,7 @@ func Getpgid(pid int) (int, error) {
 	return Getpid(), nil
 }
 
-// Kill sends a signal to this process; it has authority over no other.
+// Kill sends a signal to this process. No program has a capability for another process.
 func Kill(pid int, sig Signal) error {
 	if pid != 0 && pid != Getpid() && pid != -Getpid() {
 		return ESRCH
@@ -153,12 +153,12 @@ func Getrusage(who int, rusage *Rusage) error {
 		return EINVAL
 	}
 	info := new(abiProcessInfo)
-	if refusal(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
+	if failure(call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
 		unsafe.Sizeof(*info), 0, 0, 0)) == 0 {
 		rusage.Utime = NsecToTimeval(int64(info.cpuTimeNs))
 	}
 	usage := new(abiMemoryUsage)
-	if refusal(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
+	if failure(call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
 		unsafe.Sizeof(*usage), 0, 0, 0)) == 0 {
 		rusage.Maxrss = int64(usage.peakCommitted) * abiPageSize / 1024
 	}
@@ -186,8 +186,8 @@ func Setrlimit(resource int, rlim *Rlimit) error {
 	return result(limitDescriptors(*rlim))
 }
 
-// origRlimitNofile is the limit the process was started with, where package os/exec and tests look
-// for it. None was ever changed.
+// origRlimitNofile is the limit with which the process was started, for package os/exec and tests.
+// It is nil because the start changes no limit.
 var origRlimitNofile atomic.Pointer[Rlimit]
 
 func setTimespec(sec, nsec int64) Timespec { return Timespec{Sec: sec, Nsec: nsec} }
@@ -197,7 +197,7 @@ func setTimeval(sec, usec int64) Timeval { return Timeval{Sec: sec, Usec: usec} 
 // ---- other processes
 // ------------------------------------------------------------------------------------------
 
-// Starting processes needs a capability that no program has yet.
+// There is no capability for starting processes yet.
 
 type SysProcAttr struct {
 	Chroot     string
@@ -267,8 +267,8 @@ func (w WaitStatus) Signal() Signal {
 // ---- what does not exist
 // ------------------------------------------------------------------------------------------
 
-// There are no system calls by number. As everywhere, what is converted to uintptr in a call of
-// Syscall stays alive until it returns.
+// There are no system calls by number. As on other systems, a pointer that is converted to uintptr
+// in a call of Syscall stays alive until it returns.
 //
 //go:uintptrkeepalive
 //go:nosplit
@@ -291,5 +291,5 @@ func Setpriority(which, who, prio int) error           { return ENOSYS }
 func Tcgetpgrp(fd int) (pgid int, err error)           { return 0, ENOTTY }
 func Tcsetpgrp(fd int, pgid int) error                 { return ENOTTY }
 
-// Umask exists for programs that set it; permissions are taken as given.
+// Umask exists for programs that set it. It does not change permissions.
 func Umask(mask int) (oldmask int) { return 0 }

@@ -1,8 +1,8 @@
 // The bytes of a file in memory.
 //
-// A file is a list of chunks, each a bitmap of pages, so that holes cost nothing and appending
-// never copies what is there. Bytes that come from the boot image are not copied: they are read
-// where the kernel mapped them until a write touches their page.
+// A file is a list of chunks with a bitmap of pages each. So holes cost nothing, and appending
+// copies nothing. Bytes of the boot image are read where the kernel mapped them, until a write
+// touches their page.
 
 //go:build capos
 
@@ -155,8 +155,8 @@ func (c *content) writeChunk(b []byte, number int64, within int) int {
 	return copy(into.bytes()[within:], b)
 }
 
-// populate has pages of a chunk committed, with what the backing has of them, and returns how many
-// of them from the first on are present then.
+// populate commits pages of a chunk and copies their bytes from the backing. It returns how many of
+// them from the first on are present then.
 func (c *content) populate(into *chunk, first, count int) int {
 	missing := pagesFrom(first, count) &^ into.present
 	allowed := allowPages(bits.OnesCount16(missing))
@@ -181,7 +181,7 @@ func (c *content) populate(into *chunk, first, count int) int {
 // ---- giving up
 // ------------------------------------------------------------------------------------------
 
-// truncate sets the size. What a shrinking file gives up reads as zero should it grow again.
+// truncate sets the size. The part that a shrinking file gives up reads as zero if it grows again.
 func (c *content) truncate(size int64) {
 	if size >= c.size {
 		c.size = size
@@ -238,8 +238,8 @@ func (c *content) stored() (total int64) {
 	return (int64(own-overlaid) + backed) * abiPageSize
 }
 
-// nextData returns the first offset from the given one on at which bytes are stored, the size if
-// there is none.
+// nextData returns the first offset from the given one on at which bytes are stored. It returns the
+// size if there is none.
 func (c *content) nextData(offset int64) int64 {
 	if offset < int64(len(c.backing)) {
 		return offset
@@ -256,8 +256,8 @@ func (c *content) nextData(offset int64) int64 {
 	return c.size
 }
 
-// nextHole returns the first offset from the given one on at which nothing is stored; the end of
-// the file is one.
+// nextHole returns the first offset from the given one on at which nothing is stored. The end of
+// the file is such an offset.
 func (c *content) nextHole(offset int64) int64 {
 	if backed := int64(len(c.backing)); offset < backed {
 		offset = (backed + abiPageSize - 1) &^ (abiPageSize - 1)

@@ -1,7 +1,7 @@
-// The descriptor table: small integers for the open files of the process.
+// The descriptor table, which gives the open files of the process small integers.
 //
-// Descriptors are a notion of Go's os package, not of the kernel, so the table lives here. An entry
-// is an open file description, which duplicates share.
+// The kernel has no descriptors, so the table is here. An entry is an open file description, which
+// duplicates share.
 
 //go:build capos
 
@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// A description is one opening of a file: what POSIX calls an open file description.
+// A description is one opening of a file, the open file description of POSIX.
 type description struct {
 	file    openFile
 	flags   int // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
@@ -21,7 +21,8 @@ type description struct {
 	locked  int // LOCK_SH or LOCK_EX, by Flock; guarded by fileLocks
 }
 
-// descriptorsMax bounds the numbers: the table is as long as the largest. A program may lower it.
+// descriptorsMax bounds the numbers, because the table is as long as the largest. A program may
+// lower the limit.
 const descriptorsMax = 1 << 20
 
 var descriptors struct {
@@ -57,8 +58,8 @@ func init() {
 	runtime_setCrashOutputHook(setCrashOutput)
 }
 
-// descriptor returns the description and its flags now, which another descriptor of it may change
-// at any time; nil when there is none.
+// descriptor returns the description and its flags, or nil when there is none. Another descriptor
+// of the description may change the flags at any time.
 func descriptor(fd int) (*description, int) {
 	if runtime_hasWrites() {
 		takeRuntimeWrites()
@@ -76,8 +77,8 @@ func entryOf(fd int) (*description, int) {
 	return d.table[fd].description, d.table[fd].description.flags
 }
 
-// takeRuntimeWrites does what the runtime could not when it wrote to a file: it may not wait for
-// locks.
+// takeRuntimeWrites writes the text to files that the runtime put aside, because the runtime may
+// not wait for locks.
 func takeRuntimeWrites() {
 	runtime_takeWrites(func(fd int, data []byte) {
 		d, flags := entryOf(fd)
@@ -113,8 +114,8 @@ func enter(f *description, least int, closeOnExec bool) (int, Errno) {
 	return fd, 0
 }
 
-// installNew is install for a description that nothing refers to yet; it ends when there is no
-// number.
+// installNew is install for a description that nothing refers to yet. The description ends when
+// there is no free number.
 func installNew(f *description, closeOnExec bool) (int, error) {
 	fd, err := install(f, 0, closeOnExec)
 	if err != 0 {
@@ -143,8 +144,8 @@ func Close(fd int) error {
 	if f == nil {
 		return EBADF
 	}
-	// Before the number is free: the next opening that gets it may be one of the same pipe or
-	// socket.
+	// This comes before the number is free, because the next opening that gets it may be one of
+	// the same pipe or socket.
 	f.file.forget(fd)
 	f, last := uninstall(fd)
 	if takesText(fd) {
@@ -167,8 +168,8 @@ func (f *description) end() Errno {
 	return f.file.close(f.flags & O_ACCMODE)
 }
 
-// hold keeps the description of a descriptor open without it and returns it, nil when there is
-// none; letGo is its opposite.
+// hold keeps the description of a descriptor open without the descriptor. It returns nil when there
+// is none. letGo is its opposite.
 func hold(fd int) *description {
 	f, _ := descriptor(fd)
 	descriptors.Lock()
@@ -191,8 +192,8 @@ func letGo(f *description) Errno {
 	return 0
 }
 
-// letGoAll must not be called with a lock held that the end of a file takes: of the network, the
-// tree, a pipe.
+// letGoAll must not be called with a lock held that the end of a file takes. Those are the locks of
+// the network, of the tree and of pipes.
 func letGoAll(files []*description) {
 	for _, f := range files {
 		letGo(f)

@@ -4,7 +4,7 @@
 
 package syscall
 
-// A device is a file whose bytes are made up as they are read. What is written to one is gone.
+// A device is a file whose bytes are made when they are read. Bytes written to it are discarded.
 type device uint32
 
 const (

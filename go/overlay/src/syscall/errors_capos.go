@@ -1,5 +1,5 @@
-// Error numbers. capOS has none of its own for what files and sockets answer; programs know these,
-// with the numbers and words they have on the most common system.
+// Error numbers of files and sockets. capOS has none of its own for them. Programs know these, with
+// the numbers and texts that they have on Linux.
 
 //go:build capos
 

@@ -1,7 +1,7 @@
 // Files that the host gets.
 //
-// A file below a prefix in $CAPOS_EXPORT is handed over whole: when it is closed, when it gets a
-// name there, and when the program ends.
+// The host gets the whole of a file below a prefix in $CAPOS_EXPORT when the file is closed, when
+// it gets a name there, and when the program ends.
 
 //go:build capos
 
@@ -55,10 +55,10 @@ func writeToHost(name string, p []byte, offset int64) Errno {
 	answer := callBlocking(granted.host, abiHostShareWrite,
 		uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)),
 		uintptr(offset), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	return errnoOf(refusal(answer))
+	return errnoOf(failure(answer))
 }
 
-// Files still open when the program ends go to the host then.
+// Files that are open when the program ends go to the host then.
 var exportAtExit = func() (add func()) {
 	added := false
 	return func() {
@@ -98,8 +98,8 @@ func openTreeFiles(access int) (files []*treeFile) {
 	return files
 }
 
-// exported returns what the host is to get of an entry that was moved or linked to the place: the
-// file, or those below it.
+// exported returns the files that the host is to get of an entry that was moved or linked to the
+// place, which are the file itself or those below it.
 func (p *place) exported() []*treeFile {
 	if len(tree.exported) == 0 || granted.host == 0 {
 		return nil
@@ -127,7 +127,7 @@ func (n *node) exportedBelow(path string, found []*treeFile) []*treeFile {
 	return found
 }
 
-// exportAll hands files to the host that just got their names and closes them. An opening for
+// exportAll hands files to the host that got their names just now, and closes them. An opening for
 // writing goes on under that name.
 func exportAll(files []*treeFile) (first Errno) {
 	for _, named := range files {

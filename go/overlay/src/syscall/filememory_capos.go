@@ -1,13 +1,12 @@
 // Where the bytes of files in memory are.
 //
-// They lie in mappings of their own and not on the Go heap: a heap that cannot grow ends the
-// program, and what lives on it moves the goal of the collector. A commit that the kernel refuses
-// is ENOSPC.
+// They lie in mappings of their own. On the Go heap they would move the goal of the collector, and
+// a heap that cannot grow ends the program. When a commit fails here, the write fails with ENOSPC.
 //
 // Address space is reserved in arenas, cut into slots of one chunk each. The pages of a slot are
-// committed as they are written and decommitted when the file gives them up; the address space is
-// kept. Files may have half of the memory of the machine, or of what the process may have of it,
-// and leave a sixteenth free for everything else.
+// committed as they are written and decommitted when the file gives them up. The address space is
+// kept. Files may have half of the memory of the machine, or of the limit of the process. They
+// leave a sixteenth free for everything else.
 
 //go:build capos
 
@@ -44,8 +43,8 @@ type slotRun struct {
 	slots   int
 }
 
-// memoryUsage asks the kernel; what the process may have at most comes in committedLimit even when
-// that is the whole machine.
+// memoryUsage asks the kernel. committedLimit is what the process may have at most, even if only
+// the machine sets a limit.
 func memoryUsage() *abiMemoryUsage {
 	usage := new(abiMemoryUsage)
 	call(granted.vm, abiVirtualMemoryUsage, uintptr(unsafe.Pointer(usage)),
@@ -95,7 +94,7 @@ func takeSlot() uintptr {
 	m := &fileMemory
 	if len(m.free) == 0 {
 		arena := call(granted.vm, abiVirtualMemoryReserve, 0, arenaSlots*chunkSize, 0, 0, 0)
-		if refusal(arena) != 0 {
+		if failure(arena) != 0 {
 			return 0
 		}
 		m.free = append(m.free, slotRun{arena, arenaSlots})
@@ -109,8 +108,8 @@ func takeSlot() uintptr {
 	return slot
 }
 
-// freeSlots decommits all pages of the slots, neighbours together: taking pages away interrupts
-// other CPUs.
+// freeSlots decommits all pages of the slots. It takes neighbours together, because each decommit
+// interrupts other CPUs.
 func freeSlots(slots []uintptr) {
 	slices.Sort(slots)
 	for len(slots) > 0 {
@@ -125,13 +124,13 @@ func freeSlots(slots []uintptr) {
 	}
 }
 
-// commit makes pages usable, as many of them from the first on as there may be, and returns how
-// many those are. Pages committed before keep their contents.
+// commit makes as many of the pages usable, from the first on, as there is memory for, and returns
+// how many those are. Pages committed before keep their contents.
 func commit(address uintptr, pages int) int {
 	for pages > 0 {
 		answer := call(granted.vm, abiVirtualMemoryCommit, address,
 			uintptr(pages)*abiPageSize, abiProtRead|abiProtWrite, 0, 0)
-		if refusal(answer) == 0 {
+		if failure(answer) == 0 {
 			return pages
 		}
 		pages /= 2

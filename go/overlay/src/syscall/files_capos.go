@@ -4,8 +4,8 @@
 
 package syscall
 
-// access returns the open file and its flags if it was opened for what is wanted: O_RDONLY to read,
-// O_WRONLY to write.
+// access returns the open file and its flags if it was opened for reading (O_RDONLY) or writing
+// (O_WRONLY), whichever is wanted.
 func access(fd, wanted int) (openFile, int, Errno) {
 	d, flags := descriptor(fd)
 	if d == nil {
@@ -17,7 +17,7 @@ func access(fd, wanted int) (openFile, int, Errno) {
 	return d.file, flags, 0
 }
 
-// counted is the result of a call that counts bytes: -1 when there is an error.
+// counted makes the result of a call that counts bytes, which is -1 when there is an error.
 func counted(n int, e Errno) (int, error) {
 	if e != 0 {
 		return -1, result(e)

@@ -1,7 +1,7 @@
 // Advisory locks.
 //
-// The file tree belongs to one process. Record locks never conflict within one, so they always
-// succeed. Those of Flock belong to a description, and two of one file conflict.
+// The file tree belongs to one process. Record locks never conflict within a process, so they
+// always succeed. Locks of Flock belong to a description, and two of one file conflict.
 
 //go:build capos
 
@@ -9,7 +9,7 @@ package syscall
 
 import "sync"
 
-// fileLocks guards the locks of all files; a description that waits for one waits for all.
+// fileLocks guards the locks of all files. A description that waits for one is woken for each.
 var fileLocks struct {
 	sync.Mutex
 	changed sync.Cond

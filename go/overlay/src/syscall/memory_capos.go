@@ -1,7 +1,7 @@
 // Mmap and its kin, for programs that read or write files through memory.
 //
-// The kernel maps no files: there are none below this package. A mapping is memory of its own into
-// which the file's bytes are copied, and a writable shared one is copied back when it is unmapped.
+// The kernel has no files, so it maps none. A mapping is memory of its own, into which the file's
+// bytes are copied. A writable shared one is copied back when it is unmapped.
 
 //go:build capos
 
@@ -48,8 +48,8 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	}
 	size := (uintptr(length) + abiPageSize - 1) &^ (abiPageSize - 1)
 	address := call(granted.vm, abiVirtualMemoryMap, 0, size, abiProtRead|abiProtWrite, 0, 0)
-	if refused := refusal(address); refused != 0 {
-		return nil, errnoOf(refused)
+	if number := failure(address); number != 0 {
+		return nil, errnoOf(number)
 	}
 	data = unsafe.Slice((*byte)(unsafe.Pointer(address)), length)
 	if f != nil {
@@ -111,14 +111,14 @@ func Munmap(data []byte) error {
 	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
 	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
 		0, 0, 0)
-	if refused := refusal(answer); refused != 0 {
-		return errnoOf(refused)
+	if number := failure(answer); number != 0 {
+		return errnoOf(number)
 	}
 	return result(lost)
 }
 
-// writeBackMappings is for the end of the program: what was written through memory goes to the host
-// as well.
+// writeBackMappings is for the end of the program, so that bytes written through memory go to the
+// host as well.
 func writeBackMappings() {
 	if !mappings.TryLock() {
 		return
@@ -133,8 +133,8 @@ func writeBackMappings() {
 	}
 }
 
-// writeBack copies the part that lies in the file; a mapping never makes its file longer. The
-// program may have taken the right to read away. at.use is held.
+// writeBack copies the part that lies in the file, because a mapping never makes its file longer.
+// The program may have taken the right to read away. at.use is held.
 func (m *mapping) writeBack(data []byte) Errno {
 	if Mprotect(data, PROT_READ) != nil {
 		return 0
@@ -163,5 +163,5 @@ func Mprotect(b []byte, prot int) error {
 	size := (uintptr(len(b)) + abiPageSize - 1) &^ (abiPageSize - 1)
 	answer := call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size,
 		uintptr(prot&7), 0, 0)
-	return result(errnoOf(refusal(answer)))
+	return result(errnoOf(failure(answer)))
 }

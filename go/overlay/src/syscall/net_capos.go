@@ -1,7 +1,7 @@
 // Calls on sockets: addresses, options, control messages.
 //
-// The calls know sockets by the interface openSocket only. socket_capos.go implements it for the
-// network inside the process; what a network service keeps would be one more implementation.
+// The calls know sockets only by the interface openSocket. socket_capos.go implements it for the
+// network inside the process. The sockets of a network service would be another implementation.
 
 //go:build capos
 
@@ -180,8 +180,8 @@ type openSocket interface {
 	domain() int
 	sendsDatagrams() bool
 	bind(at endpoint) Errno
-	// connect waits for room in the queue of the listener, or says EINPROGRESS: then it is done
-	// when the socket is writable.
+	// connect waits for room in the queue of the listener, or fails with EINPROGRESS. The
+	// connection is then made when the socket is writable.
 	connect(to endpoint, block bool) Errno
 	listen(backlog int) Errno
 	accept(block bool) (openSocket, Errno)
@@ -196,7 +196,8 @@ type openSocket interface {
 	setLinger(on bool, seconds int)
 }
 
-// A message is what was received: a datagram or some bytes of a stream, and what came with them.
+// A message is a datagram or some bytes of a stream that were received, with the files that came
+// along.
 type message struct {
 	n         int
 	from      endpoint // zero if the sender does not say
@@ -392,8 +393,7 @@ func unsupportedOption(fd int) error {
 // ---- messages
 // ------------------------------------------------------------------------------------------
 
-// receiveMessage returns a message, or bytes of a stream, and the flags that say what there was no
-// room for.
+// receiveMessage returns a message, or bytes of a stream, and flags for the parts that did not fit.
 func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags int, err error) {
 	s, openFlags, e := socketOf(fd)
 	switch {
@@ -412,7 +412,7 @@ func receiveMessage(fd int, p []byte, flags int) (m message, family, recvflags i
 	return m, s.domain(), recvflags, nil
 }
 
-// receive is receiveMessage for those who take no files.
+// receive is receiveMessage for callers that take no files.
 func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvflags int, err error) {
 	m, family, recvflags, err := receiveMessage(fd, p, flags)
 	letGoAll(m.files)
@@ -449,8 +449,8 @@ func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
 	return n, from, err
 }
 
-// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one, and counts
-// it: 0 would be the end.
+// Recvmsg of nothing but a control message takes the byte that SendmsgN sends with one. It counts
+// that byte, because 0 would be the end.
 func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Sockaddr, err error) {
 	if len(p) == 0 && len(oob) != 0 && !sendsDatagrams(fd) {
 		p = make([]byte, 1)
@@ -479,8 +479,7 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 	return err
 }
 
-// SendmsgN may carry descriptors, which the receiver gets as descriptors of its own for the same
-// open files.
+// SendmsgN may carry descriptors. The receiver gets descriptors of its own for the same open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
 	if len(oob) == 0 {
 		return sendMessage(fd, p, nil, to, flags)
@@ -539,8 +538,8 @@ func filesToSend(fd int, oob []byte) (files []*description, err error) {
 	return files, nil
 }
 
-// receiveRights makes descriptors of files that came and returns the length of the message that
-// names them. Files there is no room for are let go.
+// receiveRights makes descriptors of files that came, and returns the length of the message that
+// names them. It lets go of files for which there is no room.
 func receiveRights(files []*description, oob []byte) (oobn int, complete bool) {
 	var fds []int
 	for _, f := range files {

@@ -17,7 +17,7 @@ var tree struct {
 	exported   []string // path prefixes whose files go to the host
 }
 
-// A node is a file of any type. The pointer of its type is set, the others are nil.
+// A node is a file of any type. Only the pointer of its type is set.
 type node struct {
 	ino   uint64
 	mode  uint32 // S_IF type and permissions
@@ -64,7 +64,7 @@ func addNode(mode uint32) (*node, Errno) {
 	return n, 0
 }
 
-// dropIfUnused gives the memory of a node back that has neither a name nor an opening.
+// dropIfUnused frees the memory of a node that has neither a name nor an opening.
 func (n *node) dropIfUnused() {
 	if n.links != 0 || n.opens != 0 {
 		return
@@ -127,8 +127,9 @@ func (n *node) stat(st *Stat_t) {
 // ---- directories
 // ------------------------------------------------------------------------------------------
 
-// A directory keeps its entries in the order they were made. Each has a cookie that never changes,
-// by which a reader that stopped in the middle goes on, whatever has come and gone meanwhile.
+// A directory keeps its entries in the order in which they were made. Each has a cookie that never
+// changes. A reader that stopped in the middle goes on after the cookie it read last, whatever
+// changed meanwhile.
 type directory struct {
 	parent  *node // nil once removed; the root's is the root
 	name    string
@@ -166,7 +167,7 @@ func (n *node) loaded() *directory {
 	return d
 }
 
-// add puts a node into the directory; the name must be free.
+// add puts a node into the directory. The name must be free.
 func (n *node) add(name string, child *node) {
 	d := n.loaded()
 	if d.index == nil {
@@ -247,7 +248,7 @@ func (n *node) path() (string, Errno) {
 	return string(text), 0
 }
 
-// mayChange says whether entries of the directory can be made and removed.
+// mayChange fails if entries of the directory cannot be made and removed.
 func (n *node) mayChange() Errno {
 	switch {
 	case n.dir.parent == nil:

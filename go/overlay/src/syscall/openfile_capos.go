@@ -1,8 +1,8 @@
 // What an open file can do.
 //
-// The calls on descriptors know open files by the interface openFile only. Consoles, pipes,
-// sockets, devices, files and directories of the tree implement it here; what a service keeps
-// outside the process would be one more implementation.
+// The calls on descriptors know open files only by the interface openFile. Consoles, pipes,
+// sockets, devices, files and directories of the tree implement it here. The files of a service
+// outside the process would be another implementation.
 
 //go:build capos
 
@@ -31,7 +31,7 @@ type openFile interface {
 	// settable returns which flags can be changed while the file is open.
 	settable() int
 	// watch registers a descriptor with the poller and reports whether the file has events.
-	// forget is its opposite; it comes before the number is free.
+	// forget is its opposite and comes before the number is free.
 	watch(access int, target pollTarget) bool
 	forget(fd int)
 	// close is the end of the opening, which no descriptor refers to any more.

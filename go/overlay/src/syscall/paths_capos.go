@@ -1,4 +1,4 @@
-// Calls that take a path. Each exists relative to a directory; the plain forms start from the
+// Calls that take a path. Each exists relative to a directory, and the plain forms start from the
 // current one.
 
 //go:build capos
@@ -95,7 +95,7 @@ func (p *place) create(flags int, perm uint32) Errno {
 	return 0
 }
 
-// mayOpen says whether a node that exists can be opened that way.
+// mayOpen returns an error if a node that exists cannot be opened that way.
 func (n *node) mayOpen(flags int) Errno {
 	writing := flags&O_ACCMODE != O_RDONLY
 	wanted := uint32(mayRead)
@@ -245,8 +245,8 @@ func Symlinkat(path string, dirfd int, link string) error {
 	return makeEntry(dirfd, link, S_IFLNK|0o777, path)
 }
 
-// makeEntry makes a node where the path leads, which must be free. Only a directory may be written
-// with a slash behind.
+// makeEntry makes a node where the path leads, which must be free. Only the path of a directory may
+// end in a slash.
 func makeEntry(dirfd int, path string, mode uint32, target string) error {
 	lockTree()
 	defer tree.Unlock()
@@ -504,7 +504,7 @@ func Fchmodat(dirfd int, path string, mode uint32, flags int) error {
 	return change(dirfd, path, flags, setMode(mode))
 }
 
-// setOwner accepts the owner that every file has; -1 leaves one of the two alone.
+// setOwner accepts the owner that every file has. -1 leaves one of the two alone.
 func setOwner(uid, gid int) func(*node) Errno {
 	return func(n *node) Errno {
 		if uid != -1 && uid != ownerUid || gid != -1 && gid != ownerGid {

@@ -1,8 +1,8 @@
 // Pipes inside the process.
 //
 // A pipe is a queue of bytes with a reading and a writing end. Readers and writers that may block
-// wait on a condition; the others are told EAGAIN and wait in the runtime's poller, which every
-// change of state is reported to.
+// wait on a condition. The others get EAGAIN and wait in the runtime's poller, to which every
+// change of state is reported.
 
 //go:build capos
 
@@ -31,7 +31,7 @@ type pipe struct {
 	ino      uint64
 
 	files    []sentFiles // oldest first
-	ignoring bool        // the reader wants no more: bytes are accepted and dropped
+	ignoring bool        // the reader wants no more, so bytes are accepted and dropped
 
 	reset                    bool          // the end of the bytes is that of a connection
 	readerError, writerError *pendingError // of the sockets whose connection this is part of
@@ -55,7 +55,7 @@ type sentFiles struct {
 	files      []*description
 }
 
-// lastInode numbers pipes and sockets, by which programs tell one from another.
+// lastInode numbers pipes and sockets, so that programs can tell one from another.
 var lastInode atomic.Uint64
 
 func newPipe() *pipe {
@@ -92,15 +92,16 @@ func (p *pipe) stat(st *Stat_t) {
 		Gid: ownerGid, Blksize: pipeAtomic}
 }
 
-// read returns what there is, and waits for some if it may block. Nothing and no writer is the end.
+// read returns the bytes that wait, and waits for some if it may block. Without bytes and writers
+// it is at the end.
 func (p *pipe) read(b []byte, block bool) (int, Errno) {
 	n, _, err := p.receive(b, false, block)
 	return n, err
 }
 
-// receive is read, and takes the files that came with these bytes; with peek it is a look at what
-// read would return. Bytes that files came with are the last of what one call returns, so that its
-// files can be told from the next ones.
+// receive is read that also takes the files that came with these bytes. With peek it copies what
+// read would return and takes nothing. Bytes that files came with are the last that one call
+// returns, so that the files of two messages are not mixed up.
 func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description, err Errno) {
 	p.Lock()
 	for p.queue.count == 0 && !p.ended() && block {
@@ -135,10 +136,10 @@ func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description,
 	return n, files, 0
 }
 
-// ended reports whether no more bytes will come than there are.
+// ended reports whether no more bytes will come than wait now.
 func (p *pipe) ended() bool { return p.writers == 0 || p.readers == 0 || p.ignoring }
 
-// write stores all of b if it may block, else as much as there is room for.
+// write stores all of b if it may block, and otherwise as much as there is room for.
 func (p *pipe) write(b []byte, block bool) (n int, err Errno) { return p.send(b, nil, block) }
 
 // send is write with files, which belong to the pipe if there is no error. They go with the first
@@ -189,8 +190,8 @@ func (p *pipe) brokenError() Errno {
 	return EPIPE
 }
 
-// room returns how many of some bytes can be put now; a write of p.atomic bytes or less is not
-// parted.
+// room returns how many of some bytes can be put now. A write of p.atomic bytes or less is not
+// split.
 func (p *pipe) room(size int) int {
 	all := p.queue.count + size
 	if all <= p.size && all <= pipeSize {
@@ -208,7 +209,7 @@ func (p *pipe) room(size int) int {
 	return room
 }
 
-// settle gives back what is borrowed for no bytes any more.
+// settle gives back the part that was borrowed for bytes that have gone.
 func (p *pipe) settle() {
 	if p.borrowed == 0 {
 		return
@@ -254,7 +255,7 @@ func (p *pipe) reportAndUnlock(readable, writable []pollTarget) {
 // ---- ends
 // ------------------------------------------------------------------------------------------
 
-// open adds an end of a named pipe, and waits for the other end unless told not to.
+// open adds an end of a named pipe, and waits for the other end if it may block.
 func (p *pipe) open(access int, block bool) Errno {
 	p.Lock()
 	reads, writes := access != O_WRONLY, access != O_RDONLY
@@ -294,8 +295,8 @@ func (p *pipe) close(access int) {
 	p.reportAndUnlock(p.readWatch, p.writeWatch)
 }
 
-// watch registers a descriptor with the poller. Its state now counts as an event: it may have
-// changed before.
+// watch registers a descriptor with the poller. The present state counts as an event, because it
+// may have changed before.
 func (p *pipe) watch(access int, target pollTarget) {
 	p.Lock()
 	var readable, writable []pollTarget
@@ -328,7 +329,7 @@ func without(targets []pollTarget, fd int) (kept []pollTarget) {
 	return kept
 }
 
-// ignore has readers find the end and writers go on as if there was a reader.
+// ignore makes readers find the end, and writers go on as if there were a reader.
 func (p *pipe) ignore() {
 	p.Lock()
 	p.ignoring = true
@@ -354,7 +355,7 @@ func (p *pipe) unread() bool {
 	return p.queue.count > 0
 }
 
-// endByReset has readers told the error of the connection after the last byte.
+// endByReset makes readers get the error of the connection after the last byte.
 func (p *pipe) endByReset() {
 	p.Lock()
 	p.reset = true

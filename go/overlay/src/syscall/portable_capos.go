@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// SocketDisableIPv6 makes Socket refuse sockets of IPv6.
+// SocketDisableIPv6 makes Socket fail for sockets of IPv6.
 var SocketDisableIPv6 bool
 
 func (h *Msghdr) SetControllen(length int) { h.Controllen = uint64(length) }
@@ -23,7 +23,7 @@ func (h *Cmsghdr) SetLen(length int) { h.Len = uint64(length) }
 // ---- strings
 // ------------------------------------------------------------------------------------------
 
-// StringSlicePtr is SlicePtrFromStrings for strings without a NUL; it panics when one has some.
+// StringSlicePtr is SlicePtrFromStrings for strings without a NUL. It panics when one has a NUL.
 func StringSlicePtr(ss []string) []*byte {
 	pointers, err := SlicePtrFromStrings(ss)
 	if err != nil {
@@ -99,7 +99,7 @@ func Setsid() (pid int, err error) { return -1, EPERM }
 // ---- time
 // ------------------------------------------------------------------------------------------
 
-// Nanosleep lets other goroutines run; no signal ends it early.
+// Nanosleep lets other goroutines run. No signal ends it early.
 func Nanosleep(time, leftover *Timespec) error {
 	if time.Sec < 0 || time.Nsec < 0 || time.Nsec >= 1e9 {
 		return EINVAL
@@ -119,11 +119,12 @@ func Settimeofday(tv *Timeval) error { return EPERM }
 func Chroot(path string) error               { return EPERM }
 func Unmount(target string, flags int) error { return EPERM }
 
-// Sync has nothing to do: files are in memory, and the host gets its own when they are closed.
+// Sync has nothing to do, because files are in memory, and the host gets its own when they are
+// closed.
 func Sync() {}
 
-// Mknod makes files and named pipes; devices are for privileged processes elsewhere and exist here
-// only in /dev.
+// Mknod makes files and named pipes. Devices exist only in /dev. Linux lets only privileged
+// processes make more.
 func Mknod(path string, mode uint32, dev int) error { return Mknodat(AT_FDCWD, path, mode, dev) }
 
 func Mknodat(dirfd int, path string, mode uint32, dev int) error {
@@ -248,7 +249,8 @@ const (
 	readOnly         = 1          // in Statfs_t.Flags
 )
 
-// Statfs describes the memory of files; what of the boot image cannot be changed is read-only.
+// Statfs describes the memory of files. Parts of the boot image that cannot be changed are
+// read-only.
 func Statfs(path string, buf *Statfs_t) error {
 	lockTree()
 	defer tree.Unlock()
@@ -337,7 +339,7 @@ func Uname(buf *Utsname) error {
 // ---- events and sockets
 // ------------------------------------------------------------------------------------------
 
-// Select would have to wait in the runtime's poller, which waits for goroutines only.
+// Select would have to wait in the runtime's poller, which only goroutines can do.
 func Select(nfd int, r, w, e *FdSet, timeout *Timeval) (n int, err error) { return -1, ENOSYS }
 
 // There are neither raw sockets nor multicast.

@@ -1,4 +1,4 @@
-// Signals, as far as capOS has any: the numbers package runtime uses for notifications.
+// Signals, which are the numbers that package runtime uses for notifications.
 
 //go:build capos
 

@@ -6,8 +6,8 @@ package syscall
 
 import "sync/atomic"
 
-// Sizes of buffers. The defaults are those of Linux, for TCP what a buffer grows to inside one
-// machine.
+// Sizes of buffers. The defaults are those of Linux. For TCP they are the sizes to which buffers
+// grow inside one machine.
 const (
 	bufferDefault     = 212992 // of AF_UNIX and of datagrams
 	tcpSendDefault    = 2626560
@@ -18,8 +18,8 @@ const (
 	receiveMin = 2304
 )
 
-// bufferSize is what a program gets that asks for a size: twice that, as on Linux, where a part is
-// for what the kernel needs beside the bytes.
+// bufferSize returns the size of the buffer that a program gets when it asks for one. It is twice
+// as large, as on Linux, where the kernel keeps its records in the same space.
 func bufferSize(asked, least int) int {
 	if asked < 0 || asked > bufferMax/2 {
 		return bufferMax
@@ -27,7 +27,7 @@ func bufferSize(asked, least int) int {
 	return max(least, 2*asked)
 }
 
-// bufferSizes are those that a socket got because it asked; 0 if it did not.
+// bufferSizes are those for which a socket asked, or 0.
 type bufferSizes struct{ send, receive int }
 
 // sendSize and receiveSize return how many bytes the buffers of a socket hold.
@@ -51,8 +51,8 @@ func (s *socket) receiveSize() int {
 	return bufferDefault
 }
 
-// sizeDirection sets how much may wait in a direction of a connection: what the buffers of both
-// ends hold, and inside AF_UNIX, where bytes have only one place, what the sender's does.
+// sizeDirection sets how much may wait in a direction of a connection. That is what the buffers of
+// both ends hold. Inside AF_UNIX bytes wait in one place only, which is the sender's buffer.
 func sizeDirection(from, to *socket) {
 	size := from.sendSize()
 	if from.family != AF_UNIX {
@@ -72,14 +72,13 @@ func (s *socket) resized() {
 // ---- memory
 // ------------------------------------------------------------------------------------------
 
-// What waits in a pipe beyond pipeSize bytes is counted for all of them together, and may be an
-// eighth of the memory. When no more may, a writer waits for its reader although the buffer is not
-// full.
+// Bytes that wait in a pipe beyond pipeSize are counted for all pipes together, and may take an
+// eighth of the memory. Beyond that, a writer waits for its reader although the buffer is not full.
 const shareOfBuffers = 8
 
 var bufferMemory struct{ used, limit atomic.Int64 }
 
-// borrow asks for that many bytes more and returns how many may be had.
+// borrow asks for that many bytes more and returns how many it got.
 func borrow(wanted int) int {
 	m := &bufferMemory
 	if m.limit.Load() == 0 {

@@ -1,10 +1,9 @@
 // The loopback network of a process.
 //
-// A program without a network capability still has itself: sockets connect to addresses 127.0.0.0/8
-// and ::1 and to names in the file tree, and the listener is in the same process. Every other
-// address is unreachable. A stream connection is two pipes (socket_stream_capos.go); a datagram
-// goes straight into the receiver's queue (socket_datagram_capos.go). Waiting is the pipes' and
-// the runtime poller's affair.
+// Sockets connect goroutines of one process by the addresses 127.0.0.0/8 and ::1 and by names in
+// the file tree. Every other address is unreachable. A stream connection is two pipes
+// (socket_stream_capos.go). A datagram goes straight into the receiver's queue
+// (socket_datagram_capos.go). Goroutines wait in the pipes and in the runtime's poller.
 
 //go:build capos
 
@@ -68,8 +67,8 @@ func newSocket(family, kind, protocol int) (*socket, Errno) {
 	return s, 0
 }
 
-// streams reports whether the socket makes connections. Packets of SOCK_SEQPACKET are not kept
-// apart by pipes, so they travel as datagrams between connected sockets.
+// streams reports whether the socket makes connections of pipes. Pipes would not keep packets of
+// SOCK_SEQPACKET apart, so those travel as datagrams between connected sockets.
 func (s *socket) streams() bool { return s.kind == SOCK_STREAM }
 
 func newSocketPair(kind, protocol int) (a, b *socket, err Errno) {
@@ -107,7 +106,7 @@ func joinSockets(a, b *socket) {
 func (s *socket) direct(to *socket, p *pipe) {
 	p.readerError = &to.pending
 	if s.family != AF_UNIX {
-		p.writerError = &s.pending // inside AF_UNIX a writer hears EPIPE only
+		p.writerError = &s.pending // inside AF_UNIX a writer gets EPIPE only
 	}
 	s.other = to
 	s.out.Store(p)
@@ -133,8 +132,8 @@ func (s *socket) stat(st *Stat_t) {
 		Gid: ownerGid, Blksize: pipeAtomic}
 }
 
-// receive returns the next message or some bytes of the stream. A look at them leaves the files
-// where they are.
+// receive returns the next message or some bytes of the stream. With peek, files stay where they
+// are.
 func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
 	if s.streams() {
 		return s.receiveBytes(p, peek, block)
@@ -170,7 +169,8 @@ func (s *socket) remoteEndpoint() (endpoint, Errno) {
 	return s.remote, 0
 }
 
-// close lets files go that were sent and not received, after unlocking: they may be sockets too.
+// close lets go of files that were sent and not received. It does so after unlocking, because they
+// may be sockets too.
 func (s *socket) close(int) Errno {
 	network.Lock()
 	left := s.closeLocked()
@@ -179,7 +179,7 @@ func (s *socket) close(int) Errno {
 	return 0
 }
 
-// A pendingError is what the next call on a socket is told, once.
+// A pendingError is the error that the next call on a socket returns, once.
 type pendingError struct{ value atomic.Uintptr }
 
 func (e *pendingError) set(err Errno) { e.value.Store(uintptr(err)) }
@@ -202,8 +202,8 @@ func (s *socket) hasUnread() bool {
 	return in != nil && in.unread()
 }
 
-// reset has the other end of the connection hear of an end that loses something. It still reads
-// what came before; then, or when it writes, it is told.
+// reset makes the other end of the connection get the error of an end that loses bytes. It still
+// reads the bytes that came before. It gets the error after those, or when it writes.
 func (s *socket) reset() {
 	switch out := s.out.Load(); {
 	case out == nil:
@@ -263,8 +263,7 @@ func (s *socket) option(level, name int) (int, Errno) {
 	return s.options[option{level, name}], 0
 }
 
-// setOption remembers the option. Those with an effect inside one machine are acted upon where they
-// matter.
+// setOption stores the option. The code that an option concerns looks it up.
 func (s *socket) setOption(level, name, value int) Errno {
 	if level == IPPROTO_IPV6 && s.family != AF_INET6 {
 		return ENOPROTOOPT
@@ -293,8 +292,8 @@ func (s *socket) setLinger(on bool, seconds int) {
 // ---- events
 // ------------------------------------------------------------------------------------------
 
-// watch registers a descriptor with the poller, which is told at once: the socket may be ready
-// already.
+// watch registers a descriptor with the poller and reports an event at once, because the socket may
+// be ready already.
 func (s *socket) watch(_ int, target pollTarget) bool {
 	network.Lock()
 	defer network.Unlock()
@@ -337,7 +336,7 @@ func (s *socket) reportPeer() {
 	}
 }
 
-// reportSenders has those try again who found the queue full.
+// reportSenders lets senders try again that found the queue full.
 func (s *socket) reportSenders() {
 	for sender := range s.waitingSenders {
 		sender.report()

@@ -8,8 +8,8 @@ const (
 	// what a datagram counts besides its bytes, so that empty ones have an end too
 	datagramOverhead = 256
 
-	// The most that one carries: what the length fields of UDP over IPv4 and IPv6 leave, and
-	// inside AF_UNIX what the sender's buffer holds besides its bookkeeping.
+	// The most that one carries. Over IPv4 and IPv6 the length field of UDP limits it, and
+	// inside AF_UNIX the sender's buffer without its records.
 	udp4Max       = 65507
 	udp6Max       = 65527
 	unixBufferUse = 32
@@ -106,7 +106,8 @@ func (s *socket) sendDatagram(o outgoing) (int, Errno) {
 	return s.sendPacket(o)
 }
 
-// sendPacket sends to an address of the internet. What its receiver has no room for is lost.
+// sendPacket sends to an address of the internet. A packet for which the receiver has no room is
+// lost.
 func (s *socket) sendPacket(o outgoing) (int, Errno) {
 	to := o.to
 	if !o.addressed {
@@ -134,7 +135,7 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 	receiver := find(SOCK_DGRAM, target, from)
 	switch {
 	case receiver == nil && s.connected:
-		// What would be an ICMP message comes with the next call.
+		// On Linux an ICMP message would come, and its error with the next call.
 		s.pending.set(ECONNREFUSED)
 		s.report()
 	case receiver != nil:
@@ -143,8 +144,8 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 	return len(o.data), 0
 }
 
-// take queues a copy of the datagram and reports whether there was room: whether less waits than
-// may. So there is room for the largest in any queue that is read.
+// take queues a copy of the datagram and reports whether there was room. There is room if less
+// waits than may, so a queue that is read always has room for the largest.
 func (s *socket) take(d datagram, size int) bool {
 	if s.datagramBytes >= size {
 		return false

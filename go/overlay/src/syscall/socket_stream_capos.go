@@ -84,7 +84,7 @@ func (s *socket) connectStream(to endpoint, block bool) Errno {
 	return s.pending.take()
 }
 
-// admit makes connections of those who wait for room in the queue, as far as there is some.
+// admit makes connections of sockets that wait for room in the queue, while there is some.
 func (s *socket) admit() {
 	admitted := 0
 	for admitted < len(s.waiting) && len(s.queue) <= s.backlog {
@@ -108,8 +108,8 @@ func (s *socket) establish(from *socket) {
 	from.report()
 }
 
-// refuse ends the attempts to connect that wait.
-func (s *socket) refuse() {
+// rejectWaiting ends the attempts to connect that wait.
+func (s *socket) rejectWaiting() {
 	for _, from := range s.waiting {
 		from.listener = nil
 		from.pending.set(ECONNREFUSED)
@@ -201,11 +201,11 @@ func (s *socket) end(reading, writing bool) {
 	}
 }
 
-// stopListening resets the connections that were not accepted; it returns the files that had been
+// stopListening resets the connections that were not accepted. It returns the files that had been
 // sent through them.
 func (s *socket) stopListening() (left []*description) {
 	s.listening = false
-	s.refuse()
+	s.rejectWaiting()
 	for _, waiting := range s.queue {
 		waiting.abortive = true
 		left = append(left, waiting.closeLocked()...)

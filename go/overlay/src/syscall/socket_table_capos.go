@@ -11,15 +11,14 @@ const (
 	ephemeralLast  = 60999
 )
 
-// An endpoint is where a socket is: an address of 16 bytes (IPv4 mapped into it) and a port, or a
-// name.
+// An endpoint is the address of a socket: 16 bytes (IPv4 mapped into them) and a port, or a name.
 type endpoint struct {
 	addr [16]byte
 	port int
 	name string
 }
 
-// portKey is the place of a socket in the table; the kind tells TCP's ports from UDP's.
+// portKey is the place of a socket in the table. The kind tells TCP's ports from UDP's.
 type portKey struct{ kind, port int }
 
 var network struct {
@@ -46,7 +45,7 @@ func (e endpoint) isLoopback() bool {
 	return e.addr == loopback6 || e.isMapped() && e.addr[12] == 127
 }
 
-// reachable returns the address a packet to e really goes to: the wildcard means this machine.
+// reachable returns the address to which a packet to e goes. The wildcard means this machine.
 func (e endpoint) reachable(s *socket) (endpoint, Errno) {
 	if e.isMapped() && s.v6only() {
 		return e, ENETUNREACH
@@ -182,7 +181,7 @@ func find(kind int, to, from endpoint) (found *socket) {
 	return found
 }
 
-// unbind takes the socket out of the tables. A file that was its name stays, as a name of nothing.
+// unbind takes the socket out of the tables. A file that was its name stays and names nothing.
 func (s *socket) unbind() {
 	switch {
 	case !s.bound:

@@ -77,8 +77,8 @@ func findName(name string) (*socket, Errno) {
 	return p.node.socket, 0
 }
 
-// sendNamed sends to a socket with a name, or to the other one of a pair. Nothing is lost: a full
-// queue is waited for.
+// sendNamed sends to a socket with a name, or to the other one of a pair. It waits while the queue
+// is full, so nothing is lost.
 func (s *socket) sendNamed(o outgoing) (int, Errno) {
 	receiver := s.peer
 	if o.addressed {

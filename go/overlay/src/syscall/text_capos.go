@@ -1,8 +1,8 @@
-// Files that the runtime's own text goes to: what print writes when standard output or error was
-// made another file, and the report of a crash.
+// Files to which the runtime's own text goes: the output of print, when standard output or standard
+// error was made another file, and the report of a crash.
 //
-// No Go code runs after a crash, so the host has to have all of such a file before. Writes to it
-// are passed on at once, and the runtime knows its name and offset.
+// No Go code runs after a crash, so the host must have all of such a file before. Writes to it are
+// passed on at once, and the runtime knows its name and offset.
 
 //go:build capos
 
@@ -23,7 +23,7 @@ type textFile struct {
 // crashOutput is the descriptor given to debug.SetCrashOutput, 0 for none.
 var crashOutput atomic.Int64
 
-// publishing orders what the runtime is told.
+// publishing orders the calls that tell the runtime of files.
 var publishing sync.Mutex
 
 // takesText reports whether the runtime writes to the descriptor.
@@ -31,7 +31,7 @@ func takesText(fd int) bool {
 	return fd == Stdout || fd == Stderr || fd > Stderr && int64(fd) == crashOutput.Load()
 }
 
-// setCrashOutput is called with the descriptor that crashes are to be reported to, or all ones.
+// setCrashOutput is called with the descriptor for reports of crashes, or with all ones for none.
 func setCrashOutput(fd uintptr) {
 	last := crashOutput.Swap(max(0, int64(fd)))
 	publishText(int(last))
@@ -71,7 +71,8 @@ func republishText(f *treeFile) {
 	}
 }
 
-// passOnAll hands the file to the host, if that gets it, and has every further write passed on.
+// passOnAll hands the file to the host, if it is one that the host gets. Every later write is then
+// passed on.
 func (f *treeFile) passOnAll(flags int) *textFile {
 	f.at.use.Lock()
 	defer f.at.use.Unlock()
@@ -90,8 +91,7 @@ func (f *treeFile) passOnAll(flags int) *textFile {
 	return text
 }
 
-// passOn gives the host what was written up to an offset, if it has to have it at once. at.use is
-// held.
+// passOn gives the host the bytes up to an offset, if it must have them at once. at.use is held.
 func (f *treeFile) passOn(p []byte, end int64) Errno {
 	text := f.node.text
 	if text == nil {

@@ -131,7 +131,7 @@ func (f *treeFile) truncate(length int64) Errno {
 	return 0
 }
 
-// What whence means beyond 0 to 2, by the numbers that programs know.
+// Values of whence beyond 0 to 2, which are those of Linux.
 const (
 	seekData = 3
 	seekHole = 4
@@ -205,7 +205,7 @@ func (f *treeDirectory) seek(offset int64, whence int) (int64, Errno) {
 }
 
 // readDirents makes of each entry a Dirent shortened to its name and a NUL and padded to eight
-// bytes. The entries "." and ".." are left out: no caller wants them.
+// bytes. It leaves out the entries "." and "..", because no caller wants them.
 func (f *treeDirectory) readDirents(p []byte) (n int, err Errno) {
 	f.at.use.Lock()
 	defer f.at.use.Unlock()

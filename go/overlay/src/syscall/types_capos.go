@@ -1,5 +1,5 @@
-// Types and constants of package syscall. Their values are seen by nothing but Go programs, which
-// know them from other systems.
+// Types and constants of package syscall. Only Go programs see their values, and they know them
+// from Linux.
 
 //go:build capos
 

@@ -1,4 +1,4 @@
-// Finding a node by path, with the rules programs rely on: symbolic links, "..", trailing slashes,
+// Finding a node by path, with the rules of POSIX for symbolic links, "..", trailing slashes and
 // search permission.
 
 //go:build capos
@@ -15,12 +15,12 @@ type place struct {
 	slash bool // the path ended in a slash, so it can only mean a directory
 }
 
-// special reports whether the last component is none that could be made or removed.
+// special reports whether the last component cannot be made or removed.
 func (p *place) special() bool { return p.name == "" || p.name == "." || p.name == ".." }
 
-// walk follows a path from a directory. A symbolic link at the end is followed when asked for or
-// when a slash comes after it. It is no error if only the last component is missing. The tree must
-// be locked.
+// walk follows a path from a directory. It follows a symbolic link at the end if the caller asks
+// for that, or if a slash comes after it. It is no error if only the last component is missing. The
+// tree must be locked.
 func walk(at *node, path string, follow bool) (place, Errno) {
 	if path == "" {
 		return place{}, ENOENT
@@ -94,7 +94,7 @@ func trimSlashes(path string) string {
 	return path
 }
 
-// cutName splits the first component off; rest begins with a slash or is empty.
+// cutName splits the first component off. The rest begins with a slash or is empty.
 func cutName(path string) (name, rest string) {
 	i := 0
 	for i < len(path) && path[i] != '/' {
@@ -106,7 +106,7 @@ func cutName(path string) (name, rest string) {
 	return path[:i], path[i:]
 }
 
-// startOf returns the directory that a path relative to a descriptor starts from.
+// startOf returns the directory from which a path relative to a descriptor starts.
 func startOf(dirfd int, path string) (*node, Errno) {
 	if dirfd == AT_FDCWD || len(path) > 0 && path[0] == '/' {
 		return tree.cwd, 0
@@ -122,7 +122,8 @@ func startOf(dirfd int, path string) (*node, Errno) {
 	return n, 0
 }
 
-// walkAt combines the two and refuses paths with a NUL, which a string may hold and a path may not.
+// walkAt combines the two. It fails for a path with a NUL, which a string may hold and a path may
+// not.
 func walkAt(dirfd int, path string, follow bool) (place, Errno) {
 	for i := 0; i < len(path); i++ {
 		if path[i] == 0 {

@@ -20,7 +20,7 @@ func accept(s int) (int, syscall.Sockaddr, string, error) {
 func newIovecWithBase(base *byte) syscall.Iovec { return syscall.Iovec{Base: base} }
 
 // writev writes the pieces one by one until one is not taken completely. An error after the first
-// byte shows up again in the next call.
+// byte comes again with the next call.
 func writev(fd int, iovecs []syscall.Iovec) (uintptr, error) {
 	var written uintptr
 	for _, v := range iovecs {
@@ -38,7 +38,7 @@ func writev(fd int, iovecs []syscall.Iovec) (uintptr, error) {
 	return written, nil
 }
 
-// Fsync has files of memory reach their storage, which they always have.
+// Fsync has nothing to do, because memory is the storage of files.
 func (fd *FD) Fsync() error {
 	if err := fd.incref(); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 //go:linkname runtime_fill
 func runtime_fill(b []byte) bool
 
-// read goes in pieces: between two of them the goroutine can be preempted.
+// read fills pieces, so that the goroutine can be preempted between two of them.
 func read(b []byte) error {
 	const pieceMax = 64 << 10
 	for len(b) > 0 {

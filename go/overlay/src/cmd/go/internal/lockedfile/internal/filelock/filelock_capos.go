@@ -1,4 +1,5 @@
-// File locks among the goroutines of one process, which is all that can share a file so far.
+// File locks among the goroutines of one process, because files are not shared with other
+// processes.
 
 //go:build capos
 
@@ -76,7 +77,7 @@ func unlock(f File) error {
 	return nil
 }
 
-// release gives back what the file holds, if anything. The table is locked.
+// release gives back the lock of the file, if it has one. The table is locked.
 func release(f File) {
 	held, ok := table.locked[f]
 	if !ok {
