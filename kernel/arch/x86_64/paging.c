@@ -344,27 +344,28 @@ static void survey_table(const uint64_t *table, unsigned level, uint64_t start, 
 {
 	uint64_t size = level_size(level);
 
-	for (uint64_t at = start, next; at < end; at = next) {
-		next = (at & ~(size - 1)) + size;
+	for (uint64_t address = start, next; address < end; address = next) {
+		next = (address & ~(size - 1)) + size;
 		uint64_t stop = next < end ? next : end;
-		uint64_t entry = table ? table[level_index(at, level)] : 0;
+		uint64_t entry = table ? table[level_index(address, level)] : 0;
 		if (entry && paging_kind(entry) != PAGING_TABLE) {
 			survey->differs |= paging_prot(entry) != paging_prot(fill);
 			continue;
 		}
-		if (!entry && stop - at == size) {
+		if (!entry && stop - address == size) {
 			survey_absent(level, fill, survey);
 			continue;
 		}
 		survey->tables += !entry;
 		if (level > 2)
-			survey_table(
-				entry ? table_at(entry) : NULL, level - 1, at, stop, fill, survey);
+			survey_table(entry ? table_at(entry) : NULL, level - 1, address, stop, fill,
+				survey);
 		else if (entry)
-			survey_leaf(entry, level_index(at, 1), (unsigned)((stop - at) / PAGE_SIZE),
-				paging_prot(fill), survey);
+			survey_leaf(entry, level_index(address, 1),
+				(unsigned)((stop - address) / PAGE_SIZE), paging_prot(fill),
+				survey);
 		else
-			survey->absent += (stop - at) / PAGE_SIZE;
+			survey->absent += (stop - address) / PAGE_SIZE;
 	}
 }
 
@@ -441,15 +442,15 @@ static void apply_table(
 	uint64_t *table = table_at(*slot);
 	uint64_t size = level_size(level), added = 0;
 
-	for (uint64_t at = start, next; at < end; at = next) {
-		uint64_t *child = &table[level_index(at, level)];
-		next = (at & ~(size - 1)) + size;
+	for (uint64_t address = start, next; address < end; address = next) {
+		uint64_t *child = &table[level_index(address, level)];
+		next = (address & ~(size - 1)) + size;
 		uint64_t stop = next < end ? next : end;
 		if (!*child) {
 			if (!apply->fill)
 				continue;
 			added++;
-			if (stop - at == size && makes_block(apply->fill, level)) {
+			if (stop - address == size && makes_block(apply->fill, level)) {
 				entry_write(
 					child, apply->fill | LARGE | (level > 2 ? PAGING_BARE : 0));
 				continue;
@@ -457,12 +458,12 @@ static void apply_table(
 			entry_write(child, table_pool_take(apply->pool) | TABLE_ENTRY);
 		}
 		if (paging_kind(*child) != PAGING_TABLE) {
-			ASSERT(stop - at == size || (*child & SOFT_PROTECTION) == apply->soft);
+			ASSERT(stop - address == size || (*child & SOFT_PROTECTION) == apply->soft);
 			apply_entry(apply, child);
 		} else if (level > 2) {
-			apply_table(apply, child, level - 1, at, stop);
+			apply_table(apply, child, level - 1, address, stop);
 		} else {
-			apply_leaf(apply, child, level_index(at, 1), level_index(stop - 1, 1));
+			apply_leaf(apply, child, level_index(address, 1), level_index(stop - 1, 1));
 			tlb_serve();
 		}
 	}
@@ -567,19 +568,19 @@ bool paging_split_entry(uint64_t *slot, unsigned level, struct ledger *payer)
 
 uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables)
 {
-	uint64_t at = start;
+	uint64_t address = start;
 
 	if (end - start < tables * LARGE_PAGE_SIZE)
 		return end;
-	while (at < end && tables) {
+	while (address < end && tables) {
 		unsigned level;
-		const uint64_t *slot = paging_find(root, at, &level);
+		const uint64_t *slot = paging_find(root, address, &level);
 		uint64_t size = level_size(level > 2 ? level : 2);
 		if (level == 1 || *slot)
 			tables--;
-		at = (at & ~(size - 1)) + size;
+		address = (address & ~(size - 1)) + size;
 	}
-	return at < end ? at : end;
+	return address < end ? address : end;
 }
 
 struct hide {
@@ -832,30 +833,30 @@ void paging_run_begin(paddr_t root, uint64_t address, struct paging_run *run)
 
 /* The pages [*low, *high) of the 4 KiB table with the slot, which is in there, as far as they are
  * like it. Returns how many of them have a frame. */
-static uint64_t piece_of_table(uint64_t *slot, uint64_t at, uint64_t *low, uint64_t *high)
+static uint64_t piece_of_table(uint64_t *slot, uint64_t address, uint64_t *low, uint64_t *high)
 {
 	uint64_t *first = slot, *last = slot + 1, key = alike_key(*slot);
-	uint64_t *lowest = slot - (at - *low) / PAGE_SIZE,
-		 *highest = slot + (*high - at) / PAGE_SIZE;
+	uint64_t *lowest = slot - (address - *low) / PAGE_SIZE,
+		 *highest = slot + (*high - address) / PAGE_SIZE;
 	uint64_t resident = paging_has_frame(*slot);
 
 	for (; first > lowest && alike_key(first[-1]) == key; first--)
 		resident += paging_has_frame(first[-1]);
 	for (; last < highest && alike_key(*last) == key; last++)
 		resident += paging_has_frame(*last);
-	*low = at - (uint64_t)(slot - first) * PAGE_SIZE;
-	*high = at + (uint64_t)(last - slot) * PAGE_SIZE;
+	*low = address - (uint64_t)(slot - first) * PAGE_SIZE;
+	*high = address + (uint64_t)(last - slot) * PAGE_SIZE;
 	return resident;
 }
 
-/* Looks at the pages of [low, high) around the page at `at` that one entry or one table speaks for.
- * False: they are not like the run; else they are added to it. */
+/* Looks at the pages of [low, high) around the page at the address that one entry or one table
+ * speaks for. False: they are not like the run; else they are added to it. */
 static bool take_piece(
-	paddr_t root, uint64_t at, uint64_t low, uint64_t high, struct paging_run *run)
+	paddr_t root, uint64_t address, uint64_t low, uint64_t high, struct paging_run *run)
 {
 	unsigned level;
-	uint64_t *slot = paging_find(root, at, &level), entry = *slot;
-	uint64_t size = level_size(level == 1 ? 2 : level), base = at & ~(size - 1), resident;
+	uint64_t *slot = paging_find(root, address, &level), entry = *slot;
+	uint64_t size = level_size(level == 1 ? 2 : level), base = address & ~(size - 1), resident;
 
 	if (alike_key(entry) != (run->state << 3 | run->prot))
 		return false;
@@ -867,7 +868,7 @@ static bool take_piece(
 	else if (high - low == size && table_alike(table))
 		resident = *frame_note(table) & NOTE_RESIDENT;
 	else
-		resident = piece_of_table(slot, at, &low, &high);
+		resident = piece_of_table(slot, address, &low, &high);
 	run->start = earlier(run->start, low);
 	run->end = later(run->end, high);
 	run->resident += resident;
