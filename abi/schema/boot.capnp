@@ -37,7 +37,7 @@ struct BootProgram $C.fixed(128) {
 }
 
 const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table
-const bootTogetherMax :UInt32 = 8;       # so many programs run at the same time
+const bootTogetherMax :UInt32 = 32;      # so many programs run at the same time
 
 struct BootFile $C.fixed(64) {
   # A directory's children are contiguous and sorted by name (bytewise), so a path is looked up by

@@ -147,11 +147,12 @@ static uint32_t together_with(uint32_t index)
 /* Leaks are found when the last of them is gone, and reported for each. */
 static void run_together(uint32_t index, uint32_t count)
 {
-	struct run runs[CAPOS_BOOT_TOGETHER_MAX] = { 0 };
+	static struct run runs[CAPOS_BOOT_TOGETHER_MAX];
 	struct capos_exit_record counted = { 0 };
 	call_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);
 	for (uint32_t i = 0; i < count; i++) {
+		runs[i].process = NULL;
 		runs[i].record = (struct capos_exit_record){ .program = index + i,
 			.last = index + i + 1 == image.program_count,
 			.frames_before = counted.frames_before,
