@@ -14,13 +14,22 @@
 
 struct thread;
 struct aspace;
+struct share;
 
-/* Runnable threads of one CPU, ordered by virtual run time. */
+/* Runnable threads of one CPU, by the process they belong to: see sched/share.h. */
 struct run_queue {
 	struct spinlock lock;
-	struct rbtree threads;
-	uint32_t count;
-	uint64_t min_vruntime_ns;
+	struct rbtree shares; /* with threads that wait, but for the one served */
+	struct share *served; /* of the thread that runs or, while the CPU idles, ran last */
+	uint32_t count;       /* threads that wait */
+	uint64_t least_ns;    /* least time of the shares that compete; never goes back */
+	uint64_t charged_ns;  /* the share served has been charged up to here */
+};
+
+/* Why percpu.resched is set. */
+enum resched {
+	RESCHED_LOOK = 1,      /* what waits has changed, or what the current thread has to do */
+	RESCHED_TURN_OVER = 2, /* the slice has ended */
 };
 
 /* Threads waiting for a time on this CPU. */
@@ -41,7 +50,7 @@ struct percpu {
 	/* The first two are where arch/current.h looks for them. */
 	struct percpu *self;
 	struct thread *current;
-	uint32_t resched; /* leave the current thread at the next return to user mode */
+	uint32_t resched; /* enum resched: look for another thread on the return to user mode */
 	uint32_t id;
 	struct arch_cpu arch;
 	struct thread *idle;
@@ -53,6 +62,7 @@ struct percpu {
 	uint64_t timer_programmed_ns; /* what timer_program() was asked for; UINT64_MAX: off */
 	uint64_t slice_end_ns;
 	uint64_t timer_late_ns; /* how late the timer interrupt has come at worst */
+	uint64_t push_ns;       /* not before then does it push threads to a busy CPU */
 
 	struct tlb_request tlb;
 	uint64_t tlb_senders; /* CPUs whose request this one must serve; atomic */

@@ -55,7 +55,7 @@ status_t process_create(
 	const char *name, uint32_t program, uint64_t limit_pages, struct process **result)
 {
 	struct process *process = kmem_alloc(
-		KERNEL_PAYS, sizeof *process + cpus_possible() * sizeof process->queued[0]);
+		KERNEL_PAYS, sizeof *process + cpus_possible() * sizeof process->shares[0]);
 	if (!process)
 		return STATUS(NO_MEMORY);
 	process->space = aspace_create(limit_pages);
@@ -172,6 +172,7 @@ void process_exit(struct process *process, uint32_t kind, int32_t code)
 
 void process_threads_gone(struct process *process)
 {
+	sched_forget(process->shares);
 	process_release_resources(process);
 	spin_lock(&process->lock);
 	process->ended = true;

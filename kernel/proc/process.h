@@ -14,6 +14,7 @@
 #include "core/object.h"
 #include "mm/aspace.h"
 #include "sched/sched.h"
+#include "sched/share.h"
 #include "sched/wait.h"
 
 struct thread;
@@ -54,7 +55,7 @@ struct process {
 	uint64_t cpu_time_ns;          /* of ended threads */
 	uint64_t peak_pages;           /* set when it has ended */
 
-	struct queued_threads queued[]; /* by CPU */
+	struct share shares[]; /* by CPU */
 };
 
 /* A thread. An empty process with an address space and no thread, for a program of the boot image.

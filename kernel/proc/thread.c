@@ -49,7 +49,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->process = process;
 	thread->space = process ? process->space : NULL;
 	thread->profile = process ? &process->profile : &kernel_profile;
-	thread->queued = process ? process->queued : kernel_queued;
+	thread->shares = process ? process->shares : kernel_shares;
 	text_copy(thread->name, name, sizeof thread->name);
 	spin_init(&thread->lock, LOCK_RANK_THREAD);
 	wait_queue_init(&thread->joiners);
@@ -174,6 +174,8 @@ void thread_reclaim(struct thread *thread)
 	wait_queue_wake(&thread->joiners, UINT32_MAX);
 	spin_unlock(&thread->lock);
 	object_release(&thread->object);
+	if (process)
+		sched_bill(process->shares);
 	if (last)
 		reaper_add(process);
 	else if (process)

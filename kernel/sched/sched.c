@@ -1,14 +1,14 @@
-/* Fair scheduling by virtual run time.
+/* Fair scheduling by virtual run time, between processes and then between the threads of each.
  *
- * Each CPU runs the thread of its queue that has had the least CPU time, for a slice at a time
- * while others wait. A thread that wakes is placed at most WAKE_CREDIT before the least advanced of
- * the queue, so a sleeper runs soon and cannot save up time. It takes the CPU from the running
- * thread at once when it is behind it by more than WAKE_MARGIN; so the stated bound for a waking
- * thread on a busy CPU is one slice for each thread that has had less than it.
+ * Each CPU serves the process that has had least of it, and runs the thread of that process that
+ * has had least, for a slice at a time while others wait. share.h has the order of processes. The
+ * same rules hold for threads inside: one that wakes is placed at most WAKE_CREDIT before the least
+ * advanced, so a sleeper runs soon and cannot save up time, and takes the CPU at once from a thread
+ * of its process that it is behind by more than WAKE_MARGIN.
  *
- * Where threads of several processes compete for a CPU, the time a thread runs is charged times the
- * number of threads that its process has there. So each process gets the same part of the CPU,
- * however many threads it brings.
+ * What a process makes a CPU do while that runs another one is charged to it: the interrupt and the
+ * switches when its thread wakes there, the end of its deadlines, what its ended threads leave
+ * behind.
  *
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one.
  * A CPU with nothing to do takes the least advanced waiting thread of another, and so does one with
@@ -27,24 +27,28 @@
 #include "arch/tlb.h"
 #include "core/log.h"
 #include "machine/clock.h"
+#include "sched/share.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
 
-#define SLICE_NS 4000000ul
-#define WAKE_CREDIT_NS 2000000ul
-#define WAKE_MARGIN_NS 500000ul
+/* What a process loses at most by an interrupt for another one, beside what is measured: the way in
+ * and out, the end of the switch back to it, and an interrupt by a timer that was programmed for
+ * the other one meanwhile. */
+#ifdef CAPOS_DEBUG
+#define DISTURBANCE_NS 40000ul
+#else
+#define DISTURBANCE_NS 2000ul
+#endif
+
+/* So many waiting threads of each process are looked at for one that another CPU may take: a search
+ * is bounded, whatever CPUs the threads of others are kept to. */
+#define SEARCH_MAX 8
 
 static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
-struct queued_threads kernel_queued[CAPOS_CPUS_MAX];
+static struct share idle_shares[CAPOS_CPUS_MAX]; /* never on a queue */
+struct share kernel_shares[CAPOS_CPUS_MAX];
 struct shared_profile kernel_profile;
-
-/* Run times are compared by their difference: a new queue's least time is 0, and a sleeper's credit
- * goes below it. */
-static bool is_behind(uint64_t vruntime_ns, uint64_t other_ns)
-{
-	return (int64_t)(vruntime_ns - other_ns) < 0;
-}
 
 static bool runs_before(const struct rbnode *a, const struct rbnode *b)
 {
@@ -64,7 +68,8 @@ void sched_init_cpu(struct percpu *cpu)
 {
 	spin_init(&cpu->run.lock, LOCK_RANK_RUN_QUEUE);
 	spin_init(&cpu->timers.lock, LOCK_RANK_TIMER);
-	rbtree_init(&cpu->run.threads);
+	rbtree_init(&cpu->run.shares);
+	cpu->run.served = &idle_shares[cpu->id];
 	rbtree_init(&cpu->timers.threads);
 	cpu->timers.first_ns = UINT64_MAX;
 	cpu->timer_programmed_ns = UINT64_MAX;
@@ -73,10 +78,64 @@ void sched_init_cpu(struct percpu *cpu)
 	text_format(idle->name, sizeof idle->name, "idle/%u", cpu->id);
 	idle->state = THREAD_RUNNING;
 	idle->cpu = cpu->id;
-	idle->queued = kernel_queued;
+	idle->shares = idle_shares;
 	idle->profile = &kernel_profile;
 	list_node_init(&idle->wait_node);
 	cpu->idle = cpu->current = idle;
+}
+
+/* ---- what processes are charged ---- */
+
+static bool is_busy(const struct percpu *cpu)
+{
+	return cpu->current != cpu->idle;
+}
+
+static void charge_served(struct percpu *cpu, uint64_t now)
+{
+	if (!is_busy(cpu))
+		return;
+	spin_lock(&cpu->run.lock);
+	share_charge(&cpu->run, now);
+	spin_unlock(&cpu->run.lock);
+}
+
+/* A deadline of the thread makes the CPU's timer interrupt another process. */
+static void compensate(struct percpu *cpu, const struct thread *thread)
+{
+	struct share *share = &thread->shares[cpu->id];
+	if (share == __atomic_load_n(&cpu->run.served, __ATOMIC_RELAXED))
+		return;
+	spin_lock(&cpu->run.lock);
+	if (share != cpu->run.served && is_busy(cpu))
+		share_compensate(&cpu->run, share, DISTURBANCE_NS);
+	spin_unlock(&cpu->run.lock);
+}
+
+void sched_bill(struct share *shares)
+{
+	struct percpu *cpu = percpu();
+	struct share *share = &shares[cpu->id];
+	if (share == cpu->run.served || !is_busy(cpu))
+		return;
+	spin_lock(&cpu->run.lock);
+	share_bill(&cpu->run, share, clock_now_ns());
+	spin_unlock(&cpu->run.lock);
+}
+
+void sched_forget(struct share *shares)
+{
+	for (unsigned id = 0; id < cpus_possible(); id++) {
+		struct run_queue *run = &percpus[id].run;
+		if (__atomic_load_n(&run->served, __ATOMIC_RELAXED) != &shares[id])
+			continue;
+		spin_lock(&run->lock);
+		if (run->served == &shares[id]) {
+			idle_shares[id].had_ns = shares[id].had_ns;
+			run->served = &idle_shares[id];
+		}
+		spin_unlock(&run->lock);
+	}
 }
 
 /* ---- the timer ---- */
@@ -150,8 +209,11 @@ void timer_cancel(struct thread *thread)
 	struct timer_queue *timers = &percpus[thread->timer_cpu].timers;
 	spin_lock(&timers->lock);
 	if (rbnode_linked(&thread->timer_node)) {
+		bool first = rbtree_first(&timers->threads) == &thread->timer_node;
 		rbtree_remove(&timers->threads, &thread->timer_node);
 		note_first_deadline(timers);
+		if (first) /* the timer may be programmed for it */
+			compensate(&percpus[thread->timer_cpu], thread);
 	}
 	spin_unlock(&timers->lock);
 }
@@ -162,29 +224,24 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 {
 	if (__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) > now)
 		return;
+	charge_served(cpu, now);
 	spin_lock(&cpu->timers.lock);
-	for (;;) {
+	for (bool first = true;; first = false) {
 		struct rbnode *node = rbtree_first(&cpu->timers.threads);
 		if (!node)
 			break;
 		struct thread *thread = container_of(node, struct thread, timer_node);
 		if (thread->timer_deadline_ns > now)
 			break;
+		if (first)
+			compensate(cpu, thread);
 		rbtree_remove(&cpu->timers.threads, node);
 		if (wait_decide(thread, WAIT_TIMED_OUT))
 			sched_wake(thread);
+		sched_bill(thread->shares);
 	}
 	note_first_deadline(&cpu->timers);
 	spin_unlock(&cpu->timers.lock);
-}
-
-/* The charge of the running thread for the time. Other CPUs may queue threads here meanwhile; the
- * numbers are then a moment old. */
-static uint64_t charge(const struct percpu *cpu, const struct thread *thread, uint64_t ran_ns)
-{
-	uint32_t own = __atomic_load_n(&thread->queued[cpu->id].count, __ATOMIC_RELAXED);
-	return own == __atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) ? ran_ns
-									 : ran_ns * (own + 1);
 }
 
 /* Shared ticks: the thread whose charge fills the interval gets the tick. */
@@ -209,7 +266,7 @@ static void account(struct percpu *cpu, uint64_t now)
 	uint64_t ran = now - thread->run_started_ns;
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
-	thread->vruntime_ns += charge(cpu, thread, ran);
+	thread->vruntime_ns += ran;
 	if (__atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED))
 		account_shared(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
@@ -231,7 +288,7 @@ void sched_timer(void)
 	account(cpu, now);
 	if (now >= cpu->slice_end_ns) {
 		cpu->slice_end_ns = UINT64_MAX;
-		cpu->resched = 1;
+		cpu->resched |= RESCHED_TURN_OVER;
 	}
 	timer_update(cpu);
 }
@@ -251,7 +308,7 @@ uint64_t sched_timer_late_ns(void)
 static void kick_cpu(unsigned id)
 {
 	if (id == percpu()->id)
-		percpu()->resched = 1;
+		percpu()->resched |= RESCHED_LOOK;
 	else
 		cpu_interrupt(id, CPU_INTERRUPT_RESCHEDULE);
 }
@@ -273,21 +330,37 @@ bool sched_is_off_cpu(const struct thread *thread)
 	return __atomic_load_n(&percpus[id].current, __ATOMIC_SEQ_CST) != thread;
 }
 
+static __attribute__((noinline)) void begin_share(struct percpu *cpu, struct share *share)
+{
+	bool busy = is_busy(cpu);
+	if (busy)
+		share_charge(&cpu->run, clock_now_ns());
+	share_begin(&cpu->run, share, busy);
+}
+
 /* Queue lock held. */
-static void enqueue(struct percpu *cpu, struct thread *thread)
+static __attribute__((always_inline)) inline void enqueue(
+	struct percpu *cpu, struct share *share, struct thread *thread)
 {
 	thread->state = THREAD_READY;
 	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
-	rbtree_insert(&cpu->run.threads, &thread->run_node, runs_before);
+	rbtree_insert(&share->threads, &thread->run_node, runs_before);
 	cpu->run.count++;
-	thread->queued[cpu->id].count++;
+	if (!share->count++ && share != cpu->run.served)
+		begin_share(cpu, share);
 }
 
-static void dequeue(struct percpu *cpu, struct thread *thread)
+static void dequeue(struct percpu *cpu, struct share *share, struct thread *thread)
 {
-	rbtree_remove(&cpu->run.threads, &thread->run_node);
+	rbtree_remove(&share->threads, &thread->run_node);
 	cpu->run.count--;
-	thread->queued[cpu->id].count--;
+	share->count--;
+}
+
+static struct thread *first_thread(const struct share *share)
+{
+	struct rbnode *node = rbtree_first(&share->threads);
+	return node ? container_of(node, struct thread, run_node) : NULL;
 }
 
 /* An idle CPU is claimed for one thread only, and says again that it is idle when it is. So several
@@ -309,18 +382,16 @@ static unsigned choose_cpu(const struct thread *thread)
 	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
 }
 
-/* Run times compare only within a queue. A thread that changes queues keeps its distance from the
- * least advanced, within bounds. */
-static void place(struct thread *thread, const struct percpu *from, const struct percpu *to)
+/* Run times compare only within a share: a thread that changes CPUs keeps its distance from the
+ * least advanced of its process, within bounds. */
+static void place(struct thread *thread, const struct share *from, const struct share *to)
 {
-	int64_t ahead = (int64_t)(thread->vruntime_ns - from->run.min_vruntime_ns);
-	if (ahead > (int64_t)SLICE_NS) {
-		int64_t slice = (int64_t)charge(to, thread, SLICE_NS);
-		ahead = ahead < slice ? ahead : slice;
-	}
+	int64_t ahead = (int64_t)(thread->vruntime_ns - from->least_vruntime_ns);
+	if (ahead > (int64_t)SLICE_NS)
+		ahead = SLICE_NS;
 	if (ahead < -(int64_t)WAKE_CREDIT_NS)
 		ahead = -(int64_t)WAKE_CREDIT_NS;
-	thread->vruntime_ns = to->run.min_vruntime_ns + (uint64_t)ahead;
+	thread->vruntime_ns = to->least_vruntime_ns + (uint64_t)ahead;
 }
 
 /* With the lock of thread->cpu held and the thread READY on no queue: sets the CPU to which it
@@ -331,26 +402,48 @@ static void assign_cpu(struct thread *thread)
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
-/* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
- * lock is held; from: the CPU it was on. */
-static void make_runnable_locked(
-	struct thread *thread, const struct percpu *from, struct percpu *cpu)
+/* Whether a thread that has come to the queue runs before the current one goes on. */
+static bool takes_cpu(
+	const struct percpu *cpu, const struct share *share, const struct thread *thread)
 {
-	place(thread, from, cpu);
-	enqueue(cpu, thread);
 	const struct thread *running = cpu->current;
-	bool take = running == cpu->idle ||
-		(int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
-	bool alone = cpu->slice_end_ns == UINT64_MAX;
-	if (alone && !take && cpu == percpu()) {
+	if (running == cpu->idle)
+		return true;
+	if (share != cpu->run.served)
+		return share_takes(&cpu->run, share);
+	return (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+}
+
+/* A CPU that runs another process is told that a thread of the share waits; the share's process
+ * pays for that. */
+static __attribute__((noinline)) void disturb(struct percpu *cpu, struct share *share)
+{
+	if (cpu != percpu())
+		share_compensate(&cpu->run, share, DISTURBANCE_NS);
+}
+
+/* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
+ * lock is held; from: the share it was of before. */
+static void make_runnable_locked(
+	struct thread *thread, const struct share *from, struct percpu *cpu)
+{
+	struct share *share = &thread->shares[cpu->id];
+	place(thread, from, share);
+	enqueue(cpu, share, thread);
+	bool take = takes_cpu(cpu, share, thread);
+	if (!take && cpu->slice_end_ns != UINT64_MAX)
+		return;
+	if (share != cpu->run.served && is_busy(cpu))
+		disturb(cpu, share);
+	if (!take && cpu == percpu()) {
 		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
 		timer_bring_forward(cpu, cpu->slice_end_ns);
-	} else if (take || alone) {
+	} else {
 		kick_cpu(cpu->id);
 	}
 }
 
-static void make_runnable(struct thread *thread, const struct percpu *from)
+static void make_runnable(struct thread *thread, const struct share *from)
 {
 	struct percpu *cpu = &percpus[thread->cpu];
 	spin_lock(&cpu->run.lock);
@@ -378,10 +471,10 @@ void sched_wake(struct thread *thread)
 			moves = thread->cpu != id;
 		}
 		if (stopped && !moves)
-			make_runnable_locked(thread, cpu, cpu);
+			make_runnable_locked(thread, &thread->shares[id], cpu);
 		spin_unlock(&cpu->run.lock);
 		if (moves)
-			make_runnable(thread, cpu);
+			make_runnable(thread, &thread->shares[id]);
 		return;
 	}
 }
@@ -389,40 +482,78 @@ void sched_wake(struct thread *thread)
 void sched_start(struct thread *thread)
 {
 	struct percpu *cpu = percpu();
+	const struct share *share = &thread->shares[cpu->id];
 	thread->cpu = cpu->id;
-	thread->vruntime_ns = cpu->run.min_vruntime_ns;
+	thread->vruntime_ns = share->least_vruntime_ns;
 	thread->state = THREAD_READY;
 	assign_cpu(thread);
-	make_runnable(thread, cpu);
+	make_runnable(thread, share);
 }
 
 /* ---- switching ---- */
 
-static struct thread *pick(struct percpu *cpu)
+/* The next thread of the share to serve, off the queue; NULL: none waits. Queue lock held. */
+static struct thread *take_next(struct percpu *cpu, uint64_t now, bool turn_over)
 {
-	struct rbnode *node = rbtree_first(&cpu->run.threads);
-	return node ? container_of(node, struct thread, run_node) : NULL;
+	struct run_queue *run = &cpu->run;
+	if (!rbtree_empty(&run->shares))
+		share_choose(run, now, turn_over);
+	struct share *share = run->served;
+	struct thread *next = first_thread(share);
+	if (!next) {
+		share_charge(run, now);
+		return NULL;
+	}
+	dequeue(cpu, share, next);
+	if (is_behind(share->least_vruntime_ns, next->vruntime_ns))
+		share->least_vruntime_ns = next->vruntime_ns;
+	return next;
+}
+
+/* Of the share's first waiting threads, one that may run on one of the CPUs. */
+static struct thread *find_in_share(const struct share *share, uint64_t cpus)
+{
+	struct rbnode *node = rbtree_first(&share->threads);
+	for (unsigned i = 0; node && i < SEARCH_MAX; i++, node = rbtree_next(node)) {
+		struct thread *thread = container_of(node, struct thread, run_node);
+		if (thread->affinity & cpus)
+			return thread;
+	}
+	return NULL;
+}
+
+/* A waiting thread that may run on one of the CPUs; queue lock held. */
+static struct thread *find_thread(const struct run_queue *run, uint64_t cpus)
+{
+	for (struct rbnode *node = rbtree_first(&run->shares); node; node = rbtree_next(node)) {
+		struct thread *thread = find_in_share(container_of(node, struct share, node), cpus);
+		if (thread)
+			return thread;
+	}
+	return find_in_share(run->served, cpus);
+}
+
+static __attribute__((noinline)) void enqueue_stolen(struct percpu *cpu, struct thread *thread)
+{
+	enqueue(cpu, &thread->shares[cpu->id], thread);
 }
 
 static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
 {
-	struct thread *found = NULL;
 	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
 		return NULL;
 	spin_lock(&victim->run.lock);
-	for (struct rbnode *node = rbtree_first(&victim->run.threads); node;
-		node = rbtree_next(node)) {
-		struct thread *thread = container_of(node, struct thread, run_node);
-		if (!(thread->affinity & 1ul << cpu->id))
-			continue;
-		dequeue(victim, thread);
+	struct thread *thread = find_thread(&victim->run, 1ul << cpu->id);
+	if (thread) {
+		struct share *share = &thread->shares[victim->id];
+		dequeue(victim, share, thread);
+		if (!share->count && share != victim->run.served)
+			share_withdraw(&victim->run, share);
 		__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
-		place(thread, victim, cpu);
-		found = thread;
-		break;
+		place(thread, share, &thread->shares[cpu->id]);
 	}
 	spin_unlock(&victim->run.lock);
-	return found;
+	return thread;
 }
 
 /* Takes a thread from another CPU's queue: READY, on no queue, assigned to this CPU under the
@@ -438,12 +569,24 @@ static struct thread *steal(struct percpu *cpu)
 	return NULL;
 }
 
-static void load_thread(struct percpu *cpu, struct thread *next)
+/* From one process to another: one that leaves the CPU of its own accord pays for the switch, else
+ * the one that comes. */
+static __attribute__((noinline)) void load_space(
+	struct percpu *cpu, const struct thread *previous, const struct thread *next)
+{
+	struct share *share = &previous->shares[cpu->id];
+	aspace_activate(next->space);
+	if (share != cpu->run.served && (previous->state != THREAD_READY || cpu->moving))
+		share_bill(&cpu->run, share, clock_now_ns());
+}
+
+static void load_thread(
+	struct percpu *cpu, const struct thread *previous, const struct thread *next)
 {
 	if (next->space) {
 		cpu_set_kernel_stack(&cpu->arch, (uint64_t)next->stack + KERNEL_STACK_SIZE);
 		if (cpu->space != next->space)
-			aspace_activate(next->space);
+			load_space(cpu, previous, next);
 		user_context_load(&next->context);
 	}
 }
@@ -467,7 +610,7 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 	save_thread(previous);
 	cpu->previous = previous;
 	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
-	load_thread(cpu, next);
+	load_thread(cpu, previous, next);
 	switch_context(&previous->stack_pointer, next->stack_pointer);
 	sched_switched();
 }
@@ -479,7 +622,7 @@ static void check_affinity(struct percpu *cpu)
 	const struct thread *current = cpu->current;
 	if (current != cpu->idle &&
 		!(__atomic_load_n(&current->affinity, __ATOMIC_SEQ_CST) & 1ul << cpu->id))
-		cpu->resched = 1;
+		cpu->resched |= RESCHED_LOOK;
 }
 
 void sched_switched(void)
@@ -496,23 +639,19 @@ void sched_switched(void)
 	spin_unlock(&cpu->run.lock);
 	timer_update(cpu);
 	if (moving)
-		make_runnable(moving, cpu);
+		make_runnable(moving, &moving->shares[cpu->id]);
 	if (ended)
 		thread_reclaim(previous);
 }
 
 /* Chooses and runs the next thread; the run queue lock is held and released. The current thread's
  * state and queueing are settled. */
-static void schedule_locked(struct percpu *cpu, uint64_t now)
+static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 {
-	struct thread *next = pick(cpu);
-	if (next)
-		dequeue(cpu, next);
-	else
+	struct thread *next = take_next(cpu, now, turn_over);
+	if (!next)
 		next = cpu->idle;
 	cpu->resched = 0;
-	if (next != cpu->idle && is_behind(cpu->run.min_vruntime_ns, next->vruntime_ns))
-		cpu->run.min_vruntime_ns = next->vruntime_ns;
 	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
 	if (next != cpu->current) {
 		switch_to(cpu, next, now);
@@ -571,47 +710,46 @@ void sched_block(void)
 		return;
 	}
 	cpu->current->state = THREAD_BLOCKED;
-	schedule_locked(cpu, now);
+	schedule_locked(cpu, now, false);
 }
 
-/* When more threads wait here than elsewhere: tells an idle CPU, or else one with fewer, which then
- * takes one over (reschedule). So threads that compute go round among the CPUs a slice at a time.
- * The current thread is on the queue already. */
-static void push_balance(struct percpu *cpu)
+/* When more threads wait here than elsewhere: tells an idle CPU, or else, once a slice, one on
+ * which none waits, which then takes one over (reschedule). So threads that compute go round among
+ * the CPUs a slice at a time. The current thread is on the queue already. */
+static void push_balance(struct percpu *cpu, uint64_t now)
 {
-	uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
-	for (struct rbnode *node = rbtree_first(&cpu->run.threads); idle && node;
-		node = rbtree_next(node)) {
-		uint64_t takers = idle & container_of(node, struct thread, run_node)->affinity;
-		if (!takers)
-			continue;
-		kick_cpu((unsigned)__builtin_ctzl(takers));
-		return;
-	}
 	uint64_t online = cpus_online();
-	for (unsigned other = cpu_next(online, cpu->id); other != cpu->id && cpu->run.count > 1;
-		other = cpu_next(online, other)) {
-		if (__atomic_load_n(&percpus[other].run.count, __ATOMIC_RELAXED) + 1 <
-			cpu->run.count) {
-			kick_cpu(other);
-			return;
-		}
+	uint64_t takers = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
+	if (!takers && cpu->run.count > 1 && now >= cpu->push_ns) {
+		for (unsigned id = cpu_next(online, cpu->id); id != cpu->id;
+			id = cpu_next(online, id))
+			if (!__atomic_load_n(&percpus[id].run.count, __ATOMIC_RELAXED))
+				takers |= 1ul << id;
+		cpu->push_ns = now + SLICE_NS;
 	}
+	if (!takers)
+		return;
+	const struct thread *thread = find_thread(&cpu->run, takers);
+	if (thread)
+		kick_cpu((unsigned)__builtin_ctzl(takers & thread->affinity));
 }
 
-/* The current thread stays runnable and competes with the queue; behind: it lets all others go
- * first. A CPU with an empty queue looks for threads that wait elsewhere. */
-static void reschedule(bool behind)
+/* The current thread stays runnable and competes with the queue; yields: it lets others go first,
+ * those of its process or, without such, those of others. A CPU with an empty queue looks for
+ * threads that wait elsewhere. */
+static void reschedule(bool yields)
 {
 	struct percpu *cpu = percpu();
 	struct thread *current = cpu->current;
+	struct share *share = &current->shares[cpu->id];
+	uint32_t why = cpu->resched;
 	bool allowed = current->affinity & 1ul << cpu->id;
 	struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
 	uint64_t now = clock_now_ns();
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
 	if (stolen)
-		enqueue(cpu, stolen);
+		enqueue_stolen(cpu, stolen);
 	/* Decided under the lock: a CPU that queues a thread here sends no interrupt when it finds
 	 * a slice running, so that slice must have an end. */
 	if (!cpu->run.count && allowed) {
@@ -622,19 +760,21 @@ static void reschedule(bool behind)
 		return;
 	}
 	/* The time it ran while no other thread waited is not held against it. */
-	place(current, cpu, cpu);
-	struct thread *first = pick(cpu);
-	if (behind && first && is_behind(current->vruntime_ns, first->vruntime_ns))
+	place(current, share, share);
+	const struct thread *first = first_thread(share);
+	if (yields && !first)
+		share_yield(&cpu->run, now);
+	else if (yields && is_behind(current->vruntime_ns, first->vruntime_ns))
 		current->vruntime_ns = first->vruntime_ns;
 	if (allowed) {
-		enqueue(cpu, current);
+		enqueue(cpu, share, current);
 	} else {
 		current->state = THREAD_READY;
 		cpu->moving = current;
 	}
-	/* A CPU that takes the thread waits for the lock until this CPU has left it. */
-	push_balance(cpu);
-	schedule_locked(cpu, now);
+	/* A CPU that takes a thread waits for the lock until this CPU has left the thread. */
+	push_balance(cpu, now);
+	schedule_locked(cpu, now, why & RESCHED_TURN_OVER || (yields && !first));
 }
 
 void sched_preempt(void)
@@ -657,7 +797,7 @@ void sched_preemption_point(void)
 void sched_affinity_changed(struct thread *thread)
 {
 	if (thread == thread_current())
-		percpu()->resched = 1;
+		percpu()->resched |= RESCHED_LOOK;
 	else
 		sched_kick(thread);
 }
@@ -669,7 +809,7 @@ void sched_end(void)
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
 	cpu->current->state = THREAD_ENDED;
-	schedule_locked(cpu, now);
+	schedule_locked(cpu, now, false);
 	panic("an ended thread ran");
 }
 
@@ -683,8 +823,10 @@ void sched_idle(void)
 			__atomic_and_fetch(&idle_cpus, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);
 			spin_lock(&cpu->run.lock);
 			if (stolen)
-				enqueue(cpu, stolen);
-			schedule_locked(cpu, clock_now_ns());
+				enqueue_stolen(cpu, stolen);
+			uint64_t now = clock_now_ns();
+			cpu->run.charged_ns = now;
+			schedule_locked(cpu, now, false);
 			continue;
 		}
 		timer_update_exactly(cpu);

@@ -11,15 +11,9 @@
 #include <stdint.h>
 
 struct percpu;
-struct shared_profile;
+struct share;
 struct thread;
 struct trap_frame;
-
-/* By CPU: how many threads of a process wait on its run queue, guarded by that queue's lock. A
- * cache line each. */
-struct queued_threads {
-	uint32_t count;
-} __attribute__((aligned(64)));
 
 /* Ticks by the CPU time of several threads together. Atomic. */
 struct shared_profile {
@@ -27,9 +21,7 @@ struct shared_profile {
 	uint64_t used_ns;     /* CPU time since the last tick */
 };
 
-/* Of the kernel's own threads. */
-extern struct queued_threads kernel_queued[];
-extern struct shared_profile kernel_profile;
+extern struct shared_profile kernel_profile; /* of the kernel's own threads */
 
 void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
 _Noreturn void sched_idle(void);
@@ -63,6 +55,12 @@ uint64_t sched_timer_late_ns(void);
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
 /* The same for the CPU time of all threads that share the profile. */
 void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns);
+
+/* This CPU's time since it last charged a share was spent on behalf of the process with these
+ * shares (by CPU), whoever runs. Not for the time in which the current thread ran user code. */
+void sched_bill(struct share *shares);
+/* The shares' last thread is gone: no CPU may remember them. */
+void sched_forget(struct share *shares);
 
 /* Deadlines of waits, on this CPU's timer. */
 void timer_arm(struct thread *thread, uint64_t deadline_ns);

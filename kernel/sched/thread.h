@@ -29,8 +29,8 @@
 struct aspace;
 struct ledger;
 struct process;
-struct queued_threads;
 struct ring;
+struct share;
 struct shared_profile;
 
 #ifdef CAPOS_KASAN
@@ -66,7 +66,7 @@ struct thread {
 	struct aspace *space;  /* the process's, until the thread has ended; NULL: kernel thread */
 	struct ledger *ledger; /* the process's, charged for the record as long as that is
 	                          referenced; NULL: not charged */
-	struct queued_threads *queued;  /* the process's, by CPU */
+	struct share *shares;  /* the process's, by CPU */
 	struct shared_profile *profile; /* the process's */
 	void *stack;                    /* kernel stack, lowest address */
 	char name[CAPOS_THREAD_NAME_MAX + 1];

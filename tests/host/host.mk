@@ -14,7 +14,7 @@ HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
 HOST_KERNEL     := -Ikernel -Ikernel/arch/x86_64/include -Ikernel/include \
 	-Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
-HOST_GROUPS     := boot call codec dev libcapos mm
+HOST_GROUPS     := boot call codec dev libcapos mm sched
 
 # What the loaders say, typed lines, the screen.
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
@@ -112,6 +112,12 @@ host_fuzz_aspace_LIMITS := -1 5 4096
 build/host/mm/%/kernel/mm/frame.o: HOST_FILE_FLAGS := -Dframe_take=frame_take_real \
 	-Dframe_give=frame_give_real -Dframes_reserve=frames_reserve_real
 build/host/mm/%/kernel/mm/kmem.o: HOST_FILE_FLAGS := -Dkmem_alloc=kmem_alloc_real
+
+# Shares of a CPU.
+host_sched_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) -Itests/host/call
+host_sched_TESTS        := test_share
+host_test_share_SOURCES := kernel/sched/share.c kernel/core/rbtree.c
+host_test_share_ARGS     = $(or $(SEED),1)
 
 # The tables of methods name every method; here those that a test has no use for are never called.
 build/host/call/methods.c: $(SCHEMA_STAMP) tests/host/host.mk

@@ -119,4 +119,22 @@ __attribute__((unused)) static void raw_threads_are_limited(uint64_t cpus)
 	CHECK_EQUAL(thread_count(), 1);
 }
 
+/* Whether the thread has been interrupted since it last asked. A null selector other than 0 in ES
+ * is 0 after the way back from the kernel by IRET: Intel SDM volume 2, IRET, return to an outer
+ * privilege level. */
+__attribute__((unused)) static bool was_interrupted(void)
+{
+	uint16_t selector;
+	__asm__ volatile("movw %%es, %0\n\tmovw %1, %%es" : "=&r"(selector) : "r"((uint16_t)1));
+	return selector == 0;
+}
+
+/* Within the kernel's bound: a CPU is interrupted for threads of other processes once in QUIET_NS,
+ * at whose end there may be another interrupt, and slices end. */
+#define QUIET_NS (MS_NS / 10)
+__attribute__((unused)) static bool are_few_interrupts(uint64_t count, uint64_t time_ns)
+{
+	return count <= 2 * time_ns / QUIET_NS + time_ns / MS_NS + 3;
+}
+
 #endif

@@ -252,7 +252,7 @@ void machine_interrupt(unsigned vector)
 		sched_timer();
 	} else if (vector == VECTOR_RESCHED) {
 		end_of_interrupt();
-		percpu()->resched = 1;
+		percpu()->resched |= RESCHED_LOOK;
 	} else if (vector == VECTOR_TLB) {
 		end_of_interrupt();
 		tlb_serve();
