@@ -77,7 +77,7 @@ inline make_runnable(t)
 	atomic {
 		!lock[to] -> enqueue(t, to);
 		if
-		/* It does not take the CPU, and other threads wait there too. */
+		/* Its slice ends, and it does not take the CPU or must not interrupt it again. */
 		:: slice[to] && runs_on[IDLE(to)] != to
 		:: ipi[to] = true
 		fi;
@@ -145,7 +145,7 @@ inline schedule_locked()
 		fi;
 		if
 		:: slice[c] = next < THREADS && count[c] > 0
-		/* Other threads waited, and will have been stolen. */
+		/* Other threads waited, and will have been stolen; or the CPU has its quiet. */
 		:: next < THREADS -> slice[c] = true
 		fi
 	};
@@ -186,19 +186,28 @@ inline compete()
 	fi
 }
 
+/* No other thread waits. In the quiet after an interrupt there is a slice all the same. */
+inline go_on()
+{
+	if
+	:: slice[c] = false
+	:: slice[c] = true
+	fi
+}
+
 inline reschedule()
 {
 #ifdef BROKEN_3
 	/* Whether a thread waits is decided without the lock: a waker may have seen the slice and
 	 * left out the interrupt. */
 	if
-	:: count[c] == 0 -> slice[c] = false
+	:: count[c] == 0 -> go_on()
 	:: count[c] > 0 -> TAKE(c); compete()
 	fi
 #else
 	TAKE(c);
 	if
-	:: count[c] == 0 -> slice[c] = false; RELEASE(c)
+	:: count[c] == 0 -> go_on(); RELEASE(c)
 	:: else -> compete()
 	fi
 #endif

@@ -24,6 +24,7 @@ struct run_queue {
 	uint32_t count;       /* threads that wait */
 	uint64_t least_ns;    /* least time of the shares that compete; never goes back */
 	uint64_t charged_ns;  /* the share served has been charged up to here */
+	uint64_t quiet_ns;    /* before then no other process interrupts the one served; 0: idle */
 };
 
 /* Why percpu.resched is set. */

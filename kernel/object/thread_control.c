@@ -126,10 +126,10 @@ status_t method_thread_control_set_process_profile(struct call *call,
 	const struct thread_control_set_process_profile_params *in,
 	struct thread_control_set_process_profile_results *out)
 {
-	(void)out;
+	(void)call, (void)out;
 	if (!interval_is_valid(in->interval_ns))
 		return STATUS(INVALID_ARGUMENT);
-	sched_set_shared_profile(&call->process->profile, in->interval_ns);
+	sched_set_shared_profile(in->interval_ns);
 	return STATUS_OK;
 }
 

@@ -8,7 +8,9 @@
  *
  * What a process makes a CPU do while that runs another one is charged to it: the interrupt and the
  * switches when its thread wakes there, the end of its deadlines, what its ended threads leave
- * behind.
+ * behind. Such interrupts come once in QUIET_NS at most: in the quiet after one, the slice that
+ * runs ends with the quiet, and so a waking thread need not interrupt it; deadlines wait for that
+ * too.
  *
  * A waking thread goes to its last CPU when that is idle or when none is; otherwise to an idle one.
  * A CPU with nothing to do takes the least advanced waiting thread of another, and so does one with
@@ -43,6 +45,10 @@
 /* So many waiting threads of each process are looked at for one that another CPU may take: a search
  * is bounded, whatever CPUs the threads of others are kept to. */
 #define SEARCH_MAX 8
+
+/* A CPU that runs one process is interrupted for threads of others no more often than this, and a
+ * process's other CPUs are told of a new profile interval no more often. */
+#define QUIET_NS 100000ul
 
 static uint64_t idle_cpus; /* bit per CPU that halts or is about to; atomic */
 static struct thread idle_threads[CAPOS_CPUS_MAX];
@@ -100,15 +106,19 @@ static void charge_served(struct percpu *cpu, uint64_t now)
 	spin_unlock(&cpu->run.lock);
 }
 
-/* A deadline of the thread makes the CPU's timer interrupt another process. */
-static void compensate(struct percpu *cpu, const struct thread *thread)
+/* A deadline of the thread makes the CPU's timer interrupt another process, which then has its
+ * quiet up to the time. */
+static void compensate(struct percpu *cpu, const struct thread *thread, uint64_t quiet_ns)
 {
 	struct share *share = &thread->shares[cpu->id];
 	if (share == __atomic_load_n(&cpu->run.served, __ATOMIC_RELAXED))
 		return;
 	spin_lock(&cpu->run.lock);
-	if (share != cpu->run.served && is_busy(cpu))
+	if (share != cpu->run.served && is_busy(cpu)) {
 		share_compensate(&cpu->run, share, DISTURBANCE_NS);
+		if (cpu->run.quiet_ns < quiet_ns)
+			__atomic_store_n(&cpu->run.quiet_ns, quiet_ns, __ATOMIC_RELAXED);
+	}
 	spin_unlock(&cpu->run.lock);
 }
 
@@ -143,6 +153,9 @@ void sched_forget(struct share *shares)
 static uint64_t next_event(const struct percpu *cpu)
 {
 	uint64_t next = __atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED);
+	uint64_t quiet = __atomic_load_n(&cpu->run.quiet_ns, __ATOMIC_RELAXED);
+	if (next < quiet)
+		next = quiet;
 	if (cpu->slice_end_ns < next)
 		next = cpu->slice_end_ns;
 	const struct thread *current = cpu->current;
@@ -213,7 +226,7 @@ void timer_cancel(struct thread *thread)
 		rbtree_remove(&timers->threads, &thread->timer_node);
 		note_first_deadline(timers);
 		if (first) /* the timer may be programmed for it */
-			compensate(&percpus[thread->timer_cpu], thread);
+			compensate(&percpus[thread->timer_cpu], thread, 0);
 	}
 	spin_unlock(&timers->lock);
 }
@@ -234,7 +247,7 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 		if (thread->timer_deadline_ns > now)
 			break;
 		if (first)
-			compensate(cpu, thread);
+			compensate(cpu, thread, now + QUIET_NS);
 		rbtree_remove(&cpu->timers.threads, node);
 		if (wait_decide(thread, WAIT_TIMED_OUT))
 			sched_wake(thread);
@@ -414,12 +427,27 @@ static bool takes_cpu(
 	return (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
 }
 
-/* A CPU that runs another process is told that a thread of the share waits; the share's process
- * pays for that. */
-static __attribute__((noinline)) void disturb(struct percpu *cpu, struct share *share)
+/* Whether a CPU that runs another process is told that a thread of the share waits; the share's
+ * process pays for that. In its quiet the CPU is not told if its slice has an end, which comes
+ * before that of the quiet. */
+static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share)
 {
-	if (cpu != percpu())
-		share_compensate(&cpu->run, share, DISTURBANCE_NS);
+	if (cpu == percpu())
+		return true;
+	uint64_t now = clock_now_ns();
+	if (cpu->slice_end_ns != UINT64_MAX && now < cpu->run.quiet_ns)
+		return false;
+	__atomic_store_n(&cpu->run.quiet_ns, now + QUIET_NS, __ATOMIC_RELAXED);
+	share_compensate(&cpu->run, share, DISTURBANCE_NS);
+	return true;
+}
+
+/* When the slice that begins now ends. competing: threads wait. A quiet makes it shorter, because
+ * threads that came meanwhile waited for that. */
+static uint64_t slice_end(const struct percpu *cpu, uint64_t now, bool competing)
+{
+	uint64_t end = competing ? now + SLICE_NS : UINT64_MAX, quiet = cpu->run.quiet_ns;
+	return now < quiet && quiet < end ? quiet : end;
 }
 
 /* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
@@ -433,10 +461,10 @@ static void make_runnable_locked(
 	bool take = takes_cpu(cpu, share, thread);
 	if (!take && cpu->slice_end_ns != UINT64_MAX)
 		return;
-	if (share != cpu->run.served && is_busy(cpu))
-		disturb(cpu, share);
+	if (share != cpu->run.served && is_busy(cpu) && !disturb(cpu, share))
+		return;
 	if (!take && cpu == percpu()) {
-		cpu->slice_end_ns = clock_now_ns() + SLICE_NS;
+		cpu->slice_end_ns = slice_end(cpu, clock_now_ns(), true);
 		timer_bring_forward(cpu, cpu->slice_end_ns);
 	} else {
 		kick_cpu(cpu->id);
@@ -652,7 +680,9 @@ static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 	if (!next)
 		next = cpu->idle;
 	cpu->resched = 0;
-	cpu->slice_end_ns = cpu->run.count && next != cpu->idle ? now + SLICE_NS : UINT64_MAX;
+	if (next == cpu->idle)
+		__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
+	cpu->slice_end_ns = slice_end(cpu, now, cpu->run.count && next != cpu->idle);
 	if (next != cpu->current) {
 		switch_to(cpu, next, now);
 		return;
@@ -672,18 +702,47 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	timer_update(cpu);
 }
 
-/* Every CPU that runs one of the threads has to program its timer again. The others do so when they
- * are told to check their queues. */
-void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns)
+/* Of the other CPUs, those that run a thread of the process with these shares. One that begins to
+ * do so has not been seen, or sees what was written before this: it names the thread current by an
+ * exchange, and then reads. */
+static uint64_t serving_cpus(const struct share *shares)
 {
-	struct percpu *cpu = percpu();
-	account(cpu, clock_now_ns());
+	unsigned self = percpu()->id;
+	uint64_t online = cpus_online(), serving = 0;
+	for (unsigned id = cpu_next(online, self); id != self; id = cpu_next(online, id)) {
+		const struct percpu *cpu = &percpus[id];
+		if (__atomic_load_n(&cpu->run.served, __ATOMIC_SEQ_CST) == &shares[id] &&
+			__atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) != cpu->idle)
+			serving |= 1ul << id;
+	}
+	return serving;
+}
+
+/* Whether QUIET_NS have passed since other CPUs were last told; if so, they are told now. */
+static bool may_tell(struct shared_profile *profile)
+{
+	uint64_t now = clock_now_ns(), told = __atomic_load_n(&profile->told_ns, __ATOMIC_RELAXED);
+	return now >= told + QUIET_NS &&
+		__atomic_compare_exchange_n(
+			&profile->told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* A CPU that runs one of the threads has to program its timer again if that comes too late now. */
+void sched_set_shared_profile(uint64_t interval_ns)
+{
+	struct thread *thread = thread_current();
+	struct shared_profile *profile = thread->profile;
+	account(percpu(), clock_now_ns());
 	__atomic_store_n(&profile->used_ns, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&profile->interval_ns, interval_ns, __ATOMIC_SEQ_CST);
-	timer_update(cpu);
-	uint64_t online = cpus_online();
-	for (unsigned id = cpu_next(online, cpu->id); id != cpu->id; id = cpu_next(online, id))
-		kick_cpu(id);
+	uint64_t before = __atomic_exchange_n(&profile->interval_ns, interval_ns, __ATOMIC_SEQ_CST);
+	timer_update(percpu());
+	if (!interval_ns || (before && before <= interval_ns))
+		return;
+	uint64_t serving;
+	while ((serving = serving_cpus(thread->shares)) != 0 && !may_tell(profile))
+		sched_preemption_point();
+	for (; serving; serving &= serving - 1)
+		kick_cpu((unsigned)__builtin_ctzl(serving));
 }
 
 /* A suspender may wait for this thread to leave user mode, and it is about to wait for something
@@ -754,7 +813,7 @@ static void reschedule(bool yields)
 	 * a slice running, so that slice must have an end. */
 	if (!cpu->run.count && allowed) {
 		cpu->resched = 0;
-		cpu->slice_end_ns = UINT64_MAX;
+		cpu->slice_end_ns = slice_end(cpu, now, false);
 		spin_unlock(&cpu->run.lock);
 		timer_update(cpu);
 		return;

@@ -19,6 +19,7 @@ struct trap_frame;
 struct shared_profile {
 	uint64_t interval_ns; /* 0: no ticks */
 	uint64_t used_ns;     /* CPU time since the last tick */
+	uint64_t told_ns;     /* when other CPUs were last interrupted for a new interval */
 };
 
 extern struct shared_profile kernel_profile; /* of the kernel's own threads */
@@ -53,8 +54,8 @@ uint64_t sched_timer_late_ns(void);
 
 /* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
-/* The same for the CPU time of all threads that share the profile. */
-void sched_set_shared_profile(struct shared_profile *profile, uint64_t interval_ns);
+/* The same for the CPU time of all threads that have the current one's shared profile. */
+void sched_set_shared_profile(uint64_t interval_ns);
 
 /* This CPU's time since it last charged a share was spent on behalf of the process with these
  * shares (by CPU), whoever runs. Not for the time in which the current thread ran user code. */

@@ -391,6 +391,7 @@ static void a_share_of_the_cpu_is_kept(void)
 			phase->roam ? " on all CPUs" : "", (unsigned long long)share[i],
 			(unsigned long long)due, (unsigned long long)interrupted[i]);
 		CHECK(!exact || percent >= 90);
+		CHECK(!exact || are_few_interrupts(interrupted[i], phase->window_ns));
 		kept += percent;
 	}
 	CHECK(kept / PHASES >= 75);
