@@ -292,7 +292,7 @@ var kernelMistakes = []struct{ name, reason, function string }{
 		"copy_from_user"},
 	{"frame-use-after-free", "KASAN: use of a free frame: read of 1 bytes",
 		"frame_use_after_free"},
-	{"frame-double-free", "is not an allocated block of order 0", "frame_free"},
+	{"frame-double-free", "is not an allocated block of order 0", "frame_give"},
 	{"global-behind", "KASAN: access behind a global variable: read of 1 bytes",
 		"global_behind"},
 	{"user-access", "KASAN: user memory without the functions for it: read of 1 bytes at 10000",
