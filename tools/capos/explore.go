@@ -16,6 +16,7 @@ import (
 
 	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
@@ -37,7 +38,8 @@ type exploreFlags struct {
 	maxPause      time.Duration
 	timeout       time.Duration
 	program, json bool
-	replay        seedRange
+	replay        replayFlag
+	noShrink      bool
 	jobs          int
 	memory        string
 	kernel        string
@@ -54,6 +56,7 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&e.program, "program", false, "")
 	fs.BoolVar(&e.json, "json", false, "")
 	fs.Var(&e.replay, "replay", "")
+	fs.BoolVar(&e.noShrink, "no-shrink", false, "")
 	fs.IntVar(&e.jobs, "j", runtime.NumCPU(), "")
 	fs.StringVar(&e.memory, "m", defaultMemory, "")
 	fs.StringVar(&e.kernel, "kernel", "release", "")
@@ -86,6 +89,26 @@ func (r *seedRange) Set(value string) (err error) {
 	}
 	r.set = true
 	return nil
+}
+
+// replayFlag is the same, and a seed may have a list of disturbances behind a colon, which then
+// alone take place.
+type replayFlag struct {
+	seedRange
+	forced *string // what the runtime is told; nil: the seed decides
+}
+
+func (r *replayFlag) Set(value string) error {
+	seeds, list, forced := strings.Cut(value, ":")
+	if err := r.seedRange.Set(seeds); err != nil || !forced {
+		return err
+	}
+	if r.from != r.to {
+		return errors.New("a list of disturbances belongs to one seed")
+	}
+	text, err := explore.ForcedVariable(list)
+	r.forced = &text
+	return err
 }
 
 // defaultRuns is how many seeds are tried when nothing else is said.
@@ -326,17 +349,17 @@ func (x *explorer) launch(t *target) (*launch, error) {
 	return l, nil
 }
 
-// instance is the target with a seed. The environment is not the caller's, because a seed is to
-// mean the same everywhere.
-func (x *explorer) instance(t *target, seed, points uint64) bootimage.Program {
+// instance is the target with a seed, and with what ForcedVariable gives or nothing. The
+// environment is not the caller's, because a seed is to mean the same everywhere.
+func (x *explorer) instance(t *target, seed, points uint64, forced string) bootimage.Program {
 	program := 0
 	if x.flags.program {
 		program = 1
 	}
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d", seed,
-		x.flags.maxPause.Microseconds(), points, program))
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d%s", seed,
+		x.flags.maxPause.Microseconds(), points, program, forced))
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

@@ -21,6 +21,7 @@ import (
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 	"capos.dev/tools/internal/report"
 )
 
@@ -38,6 +39,7 @@ type session struct {
 	x      *explorer
 	t      *target
 	launch *launch
+	source explore.Source
 	points uint64 // decision points of the undisturbed run; 0: not known
 
 	mu       sync.Mutex // guards all below
@@ -47,6 +49,7 @@ type session struct {
 	attempts map[*explore.Found]int
 	broken   error // the machine failed
 	start    time.Time
+	took     time.Duration // for all seeds; 0 while they run
 }
 
 var errEnough = errors.New("enough failures")
@@ -84,11 +87,12 @@ func (x *explorer) explore(packages, rest []string) int {
 func (x *explorer) session(t *target) (*session, error) {
 	l, err := x.launch(t)
 	return &session{x: x, t: t, launch: l, attempts: map[*explore.Found]int{},
-		start: time.Now()}, err
+		source: explore.Source{Goroot: x.goroot, Dir: t.dir}, start: time.Now()}, err
 }
 
 // run tries the seeds.
-func (s *session) run(ctx context.Context) error {
+func (s *session) run(whole context.Context) error {
+	ctx := whole
 	seeds := s.x.flags.rangeOfSeeds()
 	if err := s.measure(ctx, seeds.from == 0); ctx.Err() != nil {
 		return nil // interrupted
@@ -110,20 +114,21 @@ func (s *session) run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
 	s.showProgress(done)
-	s.settle()
+	s.took = time.Since(s.start)
+	s.settle(whole)
 	return s.broken
 }
 
 // measure runs seed 0, which disturbs nothing and counts the decision points.
 func (s *session) measure(ctx context.Context, counts bool) error {
-	err := s.machine(ctx, []uint64{0}, func(r *explore.Run) {
+	err := s.machine(ctx, []uint64{0}, "", func(r *explore.Run) {
 		if stats, ok := r.Statistics(); ok {
 			s.points = stats.Points
 		}
 		if !counts {
 			return
 		}
-		if found, _ := s.summary.Add(r, s.x.goroot); found != nil {
+		if found, _ := s.summary.Add(r, s.source); found != nil {
 			found.Replay = s.command("0")
 			s.announce(r.Seed, found)
 		}
@@ -144,7 +149,7 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 			return
 		}
 		var suspects []*explore.Run
-		err := s.machine(ctx, seeds, func(r *explore.Run) {
+		err := s.machine(ctx, seeds, "", func(r *explore.Run) {
 			if ctx.Err() == nil && s.add(r) {
 				suspects = append(suspects, r)
 			}
@@ -166,7 +171,7 @@ func (s *session) add(r *explore.Run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest = r.Seed
-	found, isNew := s.summary.Add(r, s.x.goroot)
+	found, isNew := s.summary.Add(r, s.source)
 	if found == nil {
 		return false
 	}
@@ -194,7 +199,7 @@ func (s *session) breaks(err error) {
 
 // confirm tries a failure on a machine of its own and notes how it is replayed.
 func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint64) {
-	wanted := r.Judge(s.x.goroot).Signature()
+	wanted := r.Judge(s.source).Signature()
 	same := s.repeats(ctx, r.Seed, wanted)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,26 +218,76 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 }
 
 // repeats tells whether a seed fails in the same way on a machine of its own.
-func (s *session) repeats(ctx context.Context, seed uint64, signature string) (same bool) {
-	err := s.machine(ctx, []uint64{seed}, func(r *explore.Run) {
-		f := r.Judge(s.x.goroot)
-		same = f != nil && f.Signature() == signature
+func (s *session) repeats(ctx context.Context, seed uint64, signature string) bool {
+	_, same := s.try(ctx, seed, "", signature)
+	return same
+}
+
+// try runs a seed on a machine of its own and tells whether it fails in the way that the signature
+// stands for.
+func (s *session) try(ctx context.Context, seed uint64, forced, signature string) (run *explore.Run,
+	same bool) {
+	err := s.machine(ctx, []uint64{seed}, forced, func(r *explore.Run) {
+		f := r.Judge(s.source)
+		run, same = r, f != nil && f.Signature() == signature
 	})
 	if err != nil {
 		s.breaks(err)
 	}
-	return same
+	return run, same
 }
 
-// settle has every failure replayed by the quickest seed that shows it on a machine of its own.
-func (s *session) settle() {
+// settle finds for every failure the simplest way to have it on a machine of its own.
+func (s *session) settle(ctx context.Context) {
 	for _, f := range s.summary.Found {
-		if f.Shared == nil && f.Quickest != f.Seed &&
-			s.repeats(context.Background(), f.Quickest, f.Signature()) {
-			f.Seed = f.Quickest
+		if f.Shared != nil || f.Seed == 0 {
+			continue
+		}
+		if f.Simplest != f.Seed && s.repeats(ctx, f.Simplest, f.Signature()) {
+			f.Seed = f.Simplest
 			f.Replay = s.command(strconv.FormatUint(f.Seed, 10))
 		}
+		if !s.x.flags.noShrink && ctx.Err() == nil {
+			s.shrink(ctx, f)
+		}
 	}
+}
+
+// shrinkRuns bounds how many runs go into leaving out what a failure does not need.
+const shrinkRuns = 60
+
+// shrink leaves out disturbances. What remains is forced in the replay, whatever the seed would do.
+func (s *session) shrink(ctx context.Context, f *explore.Found) {
+	defer repo.Progress(fmt.Sprintf("shrinking seed %d", f.Seed))()
+	signature := f.Signature()
+	r, same := s.try(ctx, f.Seed, "", signature)
+	if !same {
+		return
+	}
+	all, told := r.Disturbances(s.source)
+	if !told {
+		return
+	}
+	var last *explore.Run
+	fails := func(list []explore.Disturbance) bool {
+		forced, err := explore.ForcedVariable(explore.Forced(list))
+		if err != nil || ctx.Err() != nil {
+			return false
+		}
+		run, same := s.try(ctx, f.Seed, forced, signature)
+		if same {
+			last = run
+		}
+		return same
+	}
+	if !fails(all) {
+		f.Story, f.Of = all, len(all)
+		return // forced, it is another run
+	}
+	needed := explore.Shrink(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, fails)
+	f.Of = len(all)
+	f.Story, _ = last.Disturbances(s.source)
+	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
 }
 
 // command is the line that replays a seed.
@@ -256,8 +311,10 @@ func (s *session) command(seed string) string {
 	return machine.ShellCommand("./capos", append(words, s.t.words...))
 }
 
-// machine runs seeds one after the other. Its own seed is the first of them.
-func (s *session) machine(ctx context.Context, seeds []uint64, result func(*explore.Run)) error {
+// machine runs seeds one after the other, all with the same forced disturbances, if any. Its own
+// seed is the first of them.
+func (s *session) machine(ctx context.Context, seeds []uint64, forced string,
+	result func(*explore.Run)) error {
 	config := *s.x.config
 	config.Seed = &machine.Seed{Number: seeds[0], Date: s.x.config.Seed.Date}
 	programs := make([]batch.Program, len(seeds))
@@ -267,7 +324,7 @@ func (s *session) machine(ctx context.Context, seeds []uint64, result func(*expl
 	image := func(left []batch.Program) (*os.File, error) {
 		var list []bootimage.Program
 		for _, seed := range seeds[len(seeds)-len(left):] {
-			list = append(list, s.x.instance(s.t, seed, s.points))
+			list = append(list, s.x.instance(s.t, seed, s.points, forced))
 		}
 		return bootimage.Temporary(s.launch.tree, list)
 	}
@@ -277,7 +334,7 @@ func (s *session) machine(ctx context.Context, seeds []uint64, result func(*expl
 			s.breaks(fmt.Errorf("seed %d: %s", seeds[at], strings.TrimSpace(r.Report)))
 		}
 		result(&explore.Run{Seed: seeds[at], Status: r.Status, Output: r.Stdout + r.Stderr,
-			Report: r.Report, Ledger: r.Leak, CPU: r.CPUTimeNS})
+			Report: r.Report, Ledger: r.Leak})
 		at++
 	})
 }
@@ -317,7 +374,11 @@ func (s *session) numbers() string {
 }
 
 func (s *session) rate() float64 {
-	return float64(s.summary.Runs) / time.Since(s.start).Seconds()
+	took := s.took
+	if took == 0 {
+		took = time.Since(s.start)
+	}
+	return float64(s.summary.Runs) / took.Seconds()
 }
 
 func (s *session) announce(seed uint64, f *explore.Found) {
@@ -388,7 +449,11 @@ func (s *session) replayAlone() int {
 	config := *s.x.config
 	config.Seed = &machine.Seed{Number: seed, Date: s.x.config.Seed.Date}
 	s.launch.config, s.launch.flags.timeout = &config, s.x.flags.timeout
-	s.launch.program = s.x.instance(s.t, seed, s.points)
+	forced := ""
+	if s.x.flags.replay.forced != nil {
+		forced = *s.x.flags.replay.forced
+	}
+	s.launch.program = s.x.instance(s.t, seed, s.points, forced)
 	var said bytes.Buffer
 	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
 		Stderr: io.MultiWriter(os.Stderr, &said), Notes: os.Stderr})
@@ -398,7 +463,7 @@ func (s *session) replayAlone() int {
 	}
 	status := s.launch.explain(outcome)
 	run := explore.Run{Seed: seed, Status: status, Output: said.String()}
-	if status == 0 && run.Judge(s.x.goroot) != nil {
+	if status == 0 && run.Judge(s.source) != nil {
 		return 1
 	}
 	return status
@@ -411,13 +476,13 @@ func (s *session) replayShared() int {
 		seeds = append(seeds, seed)
 	}
 	var last *explore.Run
-	err := s.machine(context.Background(), seeds, func(r *explore.Run) { last = r })
+	err := s.machine(context.Background(), seeds, "", func(r *explore.Run) { last = r })
 	if err = errors.Join(err, s.broken); err != nil {
 		cli.Fail(err)
 		return exploreBroken
 	}
 	fmt.Print(last.Output, last.Report)
-	if last.Status == 0 && last.Judge(s.x.goroot) != nil {
+	if last.Status == 0 && last.Judge(s.source) != nil {
 		return 1
 	}
 	return last.Status

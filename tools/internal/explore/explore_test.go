@@ -1,13 +1,14 @@
 package explore
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"capos.dev/tools/internal/report"
 )
 
-const goroot = "/go"
+var source = Source{Goroot: "/go", Dir: "/src/y"}
 
 const statisticsLine = "capos explore: points 31, interleaving 0xcd12b00805c666fc, leaked 0\n"
 
@@ -84,9 +85,20 @@ var judged = []struct {
 		"9: frame leak: 3 free frames before, 2 after", ""},
 }
 
+// TestLibrary explores a package of the standard library, whose frames are then the program's.
+func TestLibrary(t *testing.T) {
+	r := Run{Status: 2, Output: "capos explore: deadlock\n" +
+		blocked("8", "sync.Mutex.Lock (leaked)", "0x12", "17")}
+	f := r.Judge(Source{Goroot: "/go", Dir: "/go/src/internal/sync"})
+	const frame = "internal/sync.(*Mutex).lockSlow mutex.go:149"
+	if len(f.Stacks) != 1 || f.Stacks[0].Frames[0] != frame {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	for _, test := range judged {
-		f := test.run.Judge(goroot)
+		f := test.run.Judge(source)
 		if f == nil {
 			if test.kind != "" {
 				t.Errorf("%s: no failure", test.name)
@@ -104,22 +116,112 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// disturbed is what the runtime prints of a disturbance.
+func disturbed(goroutine, point, what, line string) string {
+	return "capos explore: disturbed " + goroutine + " " + point + " " + what + ` 0 8
+capos explore: at sync.(*Mutex).Lock /go/src/sync/mutex.go:46
+capos explore: at x/y.transfer /src/y/y_test.go:` + line + `
+capos explore: at x/y.TestTransfers /src/y/y_test.go:26
+capos explore: at testing.tRunner /go/src/testing/testing.go:2037
+`
+}
+
+func TestDisturbances(t *testing.T) {
+	r := Run{Output: disturbed("1", "4", "1000000", "17") + disturbed("2", "3", "1", "18") +
+		"capos explore: disturbed 2 5 2 20 9\ncapos explore: at runtime.newproc " +
+		"/go/src/runtime/proc.go:5309\ncapos explore: at x/y.f /src/y/y.go:3\n"}
+	list, told := r.Disturbances(source)
+	var got []string
+	for _, d := range list {
+		got = append(got, d.Text)
+	}
+	want := []string{
+		"goroutine 8 paused for 1ms at sync.(*Mutex).Lock, x/y.transfer y_test.go:17",
+		"goroutine 8 stepped back at sync.(*Mutex).Lock, x/y.transfer y_test.go:18",
+		"goroutine 9 ran the collector at go, x/y.f y.go:3"}
+	if !told || !slices.Equal(got, want) {
+		t.Errorf("told %v: %q", told, got)
+	}
+	forced := Forced(list)
+	variable, err := ForcedVariable(forced)
+	if forced != "1.4.1000000,2.3.1,2.5.2" || err != nil ||
+		variable != ";1,4,1000000;2,3,1;2,5,2" {
+		t.Errorf("forced %q, variable %q, %v", forced, variable, err)
+	}
+	if none, err := ForcedVariable(""); none != ";" || err != nil {
+		t.Errorf("an empty list is %q, %v", none, err)
+	}
+	for _, wrong := range []string{"1", "1.2", "1.2.x", "1.2.3.4", "1.2.3,", "-1.2.3"} {
+		if _, err := ForcedVariable(wrong); err == nil {
+			t.Errorf("%q is taken for a list", wrong)
+		}
+	}
+	r.Output = "capos explore: disturbed too often to be told\n"
+	if list, told := r.Disturbances(source); told || len(list) != 0 {
+		t.Errorf("told %v: %+v", told, list)
+	}
+}
+
+func TestShrink(t *testing.T) {
+	var list []Disturbance
+	for i := range uint64(20) {
+		list = append(list, Disturbance{Goroutine: i, What: 50e6})
+	}
+	calls := 0
+	fails := func(list []Disturbance) bool {
+		calls++
+		found := map[uint64]int64{}
+		for _, d := range list {
+			found[d.Goroutine] = d.What
+		}
+		return found[3] >= 2e6 && found[17] >= 1
+	}
+	const pauseMax = 100e6
+	got := Shrink(list, pauseMax, 100, fails)
+	if len(got) != 2 || got[0].Goroutine != 3 || got[1].Goroutine != 17 || calls > 100 ||
+		got[0].What < 2e6 || got[0].What > 3e6 || got[1].What != stepBack {
+		t.Errorf("%d calls: %s", calls, Forced(got))
+	}
+	if got := Shrink(list, pauseMax, 0, fails); len(got) != 20 {
+		t.Errorf("without calls: %d", len(got))
+	}
+	always := func([]Disturbance) bool { return true }
+	if got := Shrink(list, pauseMax, 100, always); len(got) != 0 {
+		t.Errorf("needs none: %d", len(got))
+	}
+	for i := range list {
+		list[i].What = 1e6
+	}
+	late := func(list []Disturbance) bool { // any pauses that add up
+		sum := int64(0)
+		for _, d := range list {
+			sum += d.What
+		}
+		return sum >= 15e6
+	}
+	if got := Shrink(list, pauseMax, 100, late); len(got) != 1 || got[0].What < 15e6 ||
+		got[0].What > 20e6 {
+		t.Errorf("a sum: %s", Forced(got))
+	}
+}
+
 func TestSummary(t *testing.T) {
-	deadlock := func(seed, cpu uint64, goroutine, address, line string) *Run {
-		return &Run{Seed: seed, Status: 2, CPU: cpu, Output: "capos explore: deadlock\n" +
-			blocked(goroutine, "sync.Mutex.Lock (leaked)", address, line)}
+	deadlock := func(seed uint64, count int, goroutine, address, line string) *Run {
+		return &Run{Seed: seed, Status: 2, Output: "capos explore: deadlock\n" +
+			blocked(goroutine, "sync.Mutex.Lock (leaked)", address, line) +
+			strings.Repeat(disturbed("1", "4", "1000", "17"), count)}
 	}
 	var s Summary
-	s.Add(&Run{Seed: 0, Output: statisticsLine}, goroot)
-	s.Add(&Run{Seed: 1, Output: statisticsLine}, goroot)
-	_, first := s.Add(deadlock(9, 50, "8", "0x12", "17"), goroot)
-	same, second := s.Add(deadlock(5, 70, "33", "0x34", "17"), goroot)
-	s.Add(deadlock(7, 40, "8", "0x12", "17"), goroot)
-	_, third := s.Add(deadlock(8, 40, "8", "0x12", "18"), goroot)
+	s.Add(&Run{Seed: 0, Output: statisticsLine}, source)
+	s.Add(&Run{Seed: 1, Output: statisticsLine}, source)
+	_, first := s.Add(deadlock(9, 5, "8", "0x12", "17"), source)
+	same, second := s.Add(deadlock(5, 7, "33", "0x34", "17"), source)
+	s.Add(deadlock(7, 4, "8", "0x12", "17"), source)
+	_, third := s.Add(deadlock(8, 4, "8", "0x12", "18"), source)
 	if !first || second || !third || len(s.Found) != 2 {
 		t.Errorf("%d different failures", len(s.Found))
 	}
-	if same.Count != 3 || same.Lowest != 5 || same.Quickest != 7 || same.Seed != 9 {
+	if same.Count != 3 || same.Lowest != 5 || same.Simplest != 7 || same.Seed != 9 {
 		t.Errorf("%+v", same)
 	}
 	if s.Runs != 6 || s.Failed != 4 || len(s.Varied) != 1 || s.Late != 1 {

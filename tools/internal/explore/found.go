@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -13,14 +14,20 @@ type Found struct {
 	Seed   uint64 `json:"seed"` // the one to replay
 	Replay string `json:"replay"`
 
-	// Quickest is the seed whose run took the least virtual CPU time.
-	Quickest uint64 `json:"-"`
+	// Story is what the seed decided, as far as the failure needs it.
+	Story []Disturbance `json:"story,omitempty"`
+	// Of is how many disturbances there were before those that are not needed were left out; 0:
+	// it was not tried.
+	Of int `json:"of,omitempty"`
+
+	// Simplest is the seed whose run had the fewest disturbances.
+	Simplest uint64 `json:"-"`
 
 	// Shared is the first seed of the machine in which it was seen, when a machine of its own
 	// did not show it.
 	Shared *uint64 `json:"shared_from,omitempty"`
 
-	cpu uint64
+	disturbances int
 }
 
 // Summary gathers the runs of a program.
@@ -37,10 +44,10 @@ type Summary struct {
 const LateRuns = 100
 
 // Add takes a run and returns its failure, if any, and whether it is the first of its kind.
-func (s *Summary) Add(r *Run, goroot string) (found *Found, isNew bool) {
+func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	s.Runs++
 	s.count(r)
-	f := r.Judge(goroot)
+	f := r.Judge(source)
 	if f == nil {
 		return nil, false
 	}
@@ -49,16 +56,25 @@ func (s *Summary) Add(r *Run, goroot string) (found *Found, isNew bool) {
 		if known.Signature() == f.Signature() {
 			known.Count++
 			known.Lowest = min(known.Lowest, r.Seed)
-			if r.CPU < known.cpu {
-				known.Quickest, known.cpu = r.Seed, r.CPU
+			if n := r.weight(source); n < known.disturbances {
+				known.Simplest, known.disturbances = r.Seed, n
 			}
 			return known, false
 		}
 	}
-	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed, Quickest: r.Seed,
-		cpu: r.CPU}
+	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed, Simplest: r.Seed,
+		disturbances: r.weight(source)}
 	s.Found = append(s.Found, found)
 	return found, true
+}
+
+// weight is how many disturbances a failed run had.
+func (r *Run) weight(source Source) int {
+	list, told := r.Disturbances(source)
+	if !told {
+		return math.MaxInt
+	}
+	return len(list)
 }
 
 // count keeps what tells how much the runs differ.
@@ -119,6 +135,12 @@ func (f *Found) String() string {
 	fmt.Fprintf(&b, "  seen in %d runs, the lowest seed is %d\n", f.Count, f.Lowest)
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")
+	}
+	if f.Of > 0 {
+		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
+	}
+	for _, d := range f.Story {
+		fmt.Fprintf(&b, "      %s\n", d.Text)
 	}
 	fmt.Fprintf(&b, "  replay: %s\n", f.Replay)
 	return b.String()

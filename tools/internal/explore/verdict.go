@@ -20,7 +20,6 @@ type Run struct {
 	Output string // standard output and error
 	Report string // why it ended, when it did not simply exit
 	Ledger string // what the kernel did not get back
-	CPU    uint64 // ns of virtual time
 }
 
 // Kinds of failures.
@@ -96,10 +95,19 @@ func (r *Run) Statistics() (s Statistics, ok bool) {
 	return s, true
 }
 
-// Judge finds what went wrong; nil when nothing did. goroot is where the files of the standard
-// library are: its frames are not the program's.
-func (r *Run) Judge(goroot string) *Failure {
-	stacks := parseStacks(r.Output, goroot)
+// Source tells the program's files from those of the standard library.
+type Source struct {
+	Goroot string // the library's directory
+	Dir    string // of the package that is explored; it may be the library's
+}
+
+func (s Source) isLibrary(file string) bool {
+	return strings.HasPrefix(file, s.Goroot+"/") && !strings.HasPrefix(file, s.Dir+"/")
+}
+
+// Judge finds what went wrong; nil when nothing did. Frames of the library are left out.
+func (r *Run) Judge(source Source) *Failure {
+	stacks := parseStacks(r.Output, source)
 	stats, _ := r.Statistics()
 	f := r.judgeText(stacks)
 	switch {
@@ -212,7 +220,7 @@ func testOf(stacks []Stack) string {
 
 // parseStacks reads the goroutines that the runtime prints. Frames of the standard library are left
 // out, and so are goroutines that have no others.
-func parseStacks(output, goroot string) (stacks []Stack) {
+func parseStacks(output string, source Source) (stacks []Stack) {
 	var current *Stack
 	lines := strings.Split(output, "\n")
 	for i, line := range lines {
@@ -231,7 +239,7 @@ func parseStacks(output, goroot string) (stacks []Stack) {
 			!strings.HasPrefix(lines[i+1], "\t") {
 			continue
 		}
-		current.addFrame(line, strings.TrimSpace(lines[i+1]), goroot)
+		current.addFrame(line, strings.TrimSpace(lines[i+1]), source)
 	}
 	return slices.DeleteFunc(stacks, func(s Stack) bool { return len(s.Frames) == 0 })
 }
@@ -244,9 +252,9 @@ func cutLeaked(state string) (short string, leaked bool) {
 
 var inGoroutine = regexp.MustCompile(` in goroutine \d+$`)
 
-func (s *Stack) addFrame(function, place, goroot string) {
+func (s *Stack) addFrame(function, place string, source Source) {
 	file, _, _ := strings.Cut(place, " +0x")
-	if strings.HasPrefix(file, goroot+"/") || strings.HasPrefix(file, "_testmain.go:") {
+	if source.isLibrary(file) || strings.HasPrefix(file, "_testmain.go:") {
 		return
 	}
 	name, created := strings.CutPrefix(function, "created by ")

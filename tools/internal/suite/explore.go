@@ -37,6 +37,9 @@ const (
 	// exploreQuietSeeds is how many seeds must find nothing in the corrected versions.
 	exploreQuietSeeds = "50"
 
+	// exploreStory is to how many disturbances each must shrink.
+	exploreStory = 3
+
 	exploreLimit = 10 * time.Minute
 )
 
@@ -50,6 +53,7 @@ type explored struct {
 	Kind    string  `json:"kind"`
 	Replay  string  `json:"replay"`
 	Shared  *uint64 `json:"shared_from"`
+	Story   []any   `json:"story"`
 	Runs    int     `json:"runs"`
 	Failed  int     `json:"failed"`
 }
@@ -154,6 +158,10 @@ func (s *suite) exploredCase(ctx context.Context, f explored, kind string) error
 	}
 	if f.Shared != nil {
 		return errors.New("a machine of its own does not show it")
+	}
+	if n := len(f.Story); n == 0 || n > exploreStory {
+		return fmt.Errorf("%d disturbances are left, expected 1 to %d: %s", n, exploreStory,
+			f.Replay)
 	}
 	var said [2]string
 	for i := range said {

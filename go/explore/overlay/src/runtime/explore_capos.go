@@ -41,10 +41,41 @@ const (
 // exploreG is what a run knows of a goroutine.
 type exploreG struct {
 	number  uint64 // in the order of creation since the first test
+	points  uint64 // of this goroutine so far
 	pause   int64  // in ns, at each of its points; strategy exploreSlow
 	inside  bool   // it is at a decision point now
 	harness bool   // it is the runtime's or package testing's, and not to be disturbed
 }
+
+// exploreForced is a disturbance that the host asks for, by goroutine and point of this goroutine.
+type exploreForced struct {
+	goroutine, point uint64
+	what             int64 // ns, or one of the constants below
+}
+
+// What a disturbance is, when it is no pause.
+const (
+	exploreStepBack = 0
+	exploreCollect  = -1
+)
+
+// exploreDone is a disturbance that has taken place.
+type exploreDone struct {
+	goroutine, point uint64
+	what             int64
+	operation        uint8
+	id               uint64 // as in stacks
+	stack            [24]uintptr
+}
+
+// exploreKept is how many disturbances can be told and forced; a run with more is not shrunk.
+const exploreKept = 256
+
+var (
+	exploreForcedOnes [exploreKept]exploreForced
+	exploreDoneOnes   [exploreKept]exploreDone
+	exploreDoneCount  atomic.Uint32
+)
 
 var explore struct {
 	armed     bool // there is a seed
@@ -53,11 +84,13 @@ var explore struct {
 	program   bool // it is no test: disturbed from the beginning of main
 	strategy  uint8
 	probable  uint64 // exploreMany: one point in so many
+	thinned   uint64 // exploreSlow: one point in so many
 	cpus      int32
-	main      *g        // runs main.main of a test, or nil
-	pauseMax  int64     // ns: the longest that the seed uses
-	few       [3]uint64 // exploreFew, exploreSlow: the points that matter
-	collect   [2]uint64 // points at which the collector runs; 0: none
+	main      *g              // runs main.main of a test, or nil
+	pauseMax  int64           // ns: the longest that the seed uses
+	forced    []exploreForced // instead of what the seed would do
+	few       [3]uint64       // exploreFew, exploreSlow: the points that matter
+	collect   [2]uint64       // points at which the collector runs; 0: none
 	stream    atomic.Uint64
 	random    atomic.Uint64 // the program's own stream
 	points    atomic.Uint64
@@ -73,9 +106,11 @@ const explorePauseDefault = 100_000 // us
 // once for a run is chosen here.
 func exploreInit() {
 	var numbers [4]uint64 // seed, longest pause in us, points, 1 for a program that is no test
-	if !exploreNumbers(exploreVariable(), numbers[:]) {
+	text, list := exploreCut(exploreVariable(), ';')
+	if !exploreNumbers(text, numbers[:]) {
 		return
 	}
+	exploreForce(list)
 	explore.program = numbers[3] != 0
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
 	explore.armed = true
@@ -94,6 +129,7 @@ func exploreInit() {
 		exploreMany, exploreMany, exploreMany, exploreSlow}[exploreRandom64()%8]
 	explore.cpus = 1 << (exploreRandom64() % 3)
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
+	explore.thinned = 1 + points/exploreKept
 	explore.pauseMax = pause * 1000
 	if explore.strategy != exploreFew {
 		explore.pauseMax = exploreLogUniform(10, pause) * 1000
@@ -118,6 +154,38 @@ func exploreVariable() string {
 		}
 	}
 	return ""
+}
+
+// exploreCut gives what is before the first mark, and what is behind it with the mark.
+func exploreCut(text string, mark byte) (before, rest string) {
+	for i := range len(text) {
+		if text[i] == mark {
+			return text[:i], text[i:]
+		}
+	}
+	return text, ""
+}
+
+// exploreForce reads disturbances: each a mark, goroutine, point and pause in ns, or 1 for a step
+// back and 2 for a collection.
+func exploreForce(list string) {
+	if list == "" {
+		return
+	}
+	explore.forced = exploreForcedOnes[:0]
+	for list != "" && len(explore.forced) < exploreKept {
+		var entry string
+		var numbers [3]uint64
+		entry, list = exploreCut(list[1:], ';')
+		if exploreNumbers(entry, numbers[:]) {
+			what := int64(numbers[2])
+			if what <= 2 {
+				what = 1 - what
+			}
+			explore.forced = append(explore.forced,
+				exploreForced{numbers[0], numbers[1], what})
+		}
+	}
 }
 
 // exploreNumbers reads decimal numbers with commas between them. Those that are missing stay 0.
@@ -213,7 +281,7 @@ func exploreMain(main func()) {
 	}
 	explore.main = getg()
 	main()
-	exploreEnd()
+	exploreEnd(0)
 }
 
 // exploreTest tells that the goroutine enters or leaves the function of a test. Disturbances begin
@@ -247,6 +315,7 @@ func exploreWatch() {
 		if main := explore.main; main != nil && readgstatus(main) == _Gleaked {
 			print("capos explore: deadlock\n")
 			exploreLeaks()
+			exploreTell()
 			exit(2)
 		}
 	}
@@ -260,7 +329,7 @@ func exploreNew(gp *g) {
 	}
 	gp.explore.number = explore.created.Add(1)
 	if explore.strategy == exploreSlow && exploreRandom64()%2 == 0 {
-		gp.explore.pause = exploreLogUniform(1, explore.pauseMax/1000) * 1000
+		gp.explore.pause = explorePauseTime()
 	}
 }
 
@@ -282,45 +351,110 @@ func explorePoint(operation uint8) {
 	}
 	gp.explore.inside = true
 	point := explore.points.Add(1)
+	gp.explore.points++
 	explore.signature = exploreMix(explore.signature ^ gp.explore.number<<8 ^ uint64(operation))
-	exploreDecide(gp, point)
+	exploreDecide(gp, point, operation)
 	gp.explore.inside = false
 }
 
 // exploreDecide is the decision at one point.
-func exploreDecide(gp *g, point uint64) {
+func exploreDecide(gp *g, point uint64, operation uint8) {
+	if explore.forced != nil {
+		for _, f := range explore.forced {
+			if f.goroutine == gp.explore.number && f.point == gp.explore.points {
+				exploreDisturb(gp, operation, f.what)
+			}
+		}
+		return
+	}
 	if point == explore.collect[0] || point == explore.collect[1] {
-		GC()
+		exploreDisturb(gp, operation, exploreCollect)
 	}
 	switch explore.strategy {
 	case exploreFew:
 		for _, chosen := range explore.few {
 			if point == chosen {
-				explorePauseOrYield(gp, exploreRandom64()%4 == 0)
+				exploreDisturb(gp, operation, exploreWhat(4))
 			}
 		}
 	case exploreMany:
 		if exploreRandom64()%explore.probable == 0 {
-			explorePauseOrYield(gp, exploreRandom64()%2 == 0)
+			exploreDisturb(gp, operation, exploreWhat(2))
 		}
 	case exploreSlow:
 		for _, chosen := range explore.few {
 			if point == chosen {
-				gp.explore.pause = exploreLogUniform(1, explore.pauseMax/1000) *
-					1000
+				gp.explore.pause = explorePauseTime()
 			}
 		}
-		if gp.explore.pause != 0 {
-			explorePause(gp, gp.explore.pause)
+		if gp.explore.pause != 0 && exploreRandom64()%explore.thinned == 0 {
+			exploreDisturb(gp, operation, gp.explore.pause)
 		}
 	}
 }
 
-func explorePauseOrYield(gp *g, yield bool) {
-	if yield {
+// exploreWhat is a step back once in so many times, and a pause otherwise.
+func exploreWhat(stepsBack uint64) int64 {
+	if exploreRandom64()%stepsBack == 0 {
+		return exploreStepBack
+	}
+	return explorePauseTime()
+}
+
+func explorePauseTime() int64 { return exploreLogUniform(1, explore.pauseMax/1000) * 1000 }
+
+// exploreDisturb does what was decided, and keeps it to be told.
+func exploreDisturb(gp *g, operation uint8, what int64) {
+	if i := exploreDoneCount.Add(1) - 1; i < exploreKept {
+		done := &exploreDoneOnes[i]
+		*done = exploreDone{goroutine: gp.explore.number, point: gp.explore.points,
+			what: what, operation: operation, id: gp.goid}
+		callers(3, done.stack[:])
+	}
+	switch what {
+	case exploreCollect:
+		GC()
+	case exploreStepBack:
 		Gosched()
-	} else {
-		explorePause(gp, exploreLogUniform(1, explore.pauseMax/1000)*1000)
+	default:
+		explorePause(gp, what)
+	}
+}
+
+// exploreTell prints the disturbances, each with goroutine, point, kind or pause, operation and id
+// of the goroutine, and then the places in its stack.
+func exploreTell() {
+	count := exploreDoneCount.Load()
+	if !explore.armed {
+		return
+	}
+	if count > exploreKept {
+		print("capos explore: disturbed too often to be told\n")
+		return
+	}
+	for i := range count {
+		done := &exploreDoneOnes[i]
+		what := done.what
+		if what <= 0 {
+			what = 1 - what
+		}
+		print("capos explore: disturbed ", done.goroutine, " ", done.point, " ", what, " ",
+			done.operation, " ", done.id, "\n")
+		for _, pc := range done.stack {
+			explorePlaces(pc)
+		}
+	}
+}
+
+// explorePlaces prints the functions that are at a return address, inlined ones too.
+func explorePlaces(pc uintptr) {
+	f := findfunc(pc)
+	if pc == 0 || !f.valid() {
+		return
+	}
+	for u, frame := newInlineUnwinder(f, pc-1); frame.valid(); frame = u.next(frame) {
+		file, line := u.fileLine(frame)
+		print("capos explore: at ", u.srcFunc(frame).name(), " ", file, ":", line, "\n")
 	}
 }
 
@@ -341,7 +475,7 @@ const exploreSettle = 10_000_000 // ns
 
 // exploreEnd is called when the program exits. Goroutines that were paused go on, and then those
 // that can never run again are named. It ends with a line for the host.
-func exploreEnd() {
+func exploreEnd(status int) {
 	if !explore.on {
 		return
 	}
@@ -352,6 +486,9 @@ func exploreEnd() {
 	timeSleep(exploreSettle)
 	goroutineLeakGC()
 	leaked := exploreLeaks()
+	if status != 0 || leaked != 0 {
+		exploreTell()
+	}
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",
 		hex(explore.signature), ", leaked ", leaked, "\n")
 }

@@ -1,0 +1,245 @@
+package explore
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Disturbance is one decision of a seed: at a point of a goroutine, counted by the goroutine, it
+// paused, stepped back or ran the collector.
+type Disturbance struct {
+	Goroutine uint64 `json:"goroutine"` // in the order of creation
+	Point     uint64 `json:"point"`
+	What      int64  `json:"what"` // the pause in ns, or one of the constants below
+	Text      string `json:"text"` // for people
+}
+
+// What a disturbance is when it is no pause; see go/explore/overlay/src/runtime.
+const (
+	stepBack = 1
+	collect  = 2
+)
+
+const saidByRuntime = "capos explore: "
+
+// Disturbances are what a failed run tells of its seed's decisions; told is false when there were
+// too many.
+func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
+	var places []string // of the current one
+	told = true
+	finish := func() {
+		if len(list) > 0 {
+			list[len(list)-1].finish(places, source)
+		}
+		places = nil
+	}
+	for line := range strings.Lines(r.Output) {
+		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
+		if !ok {
+			continue
+		}
+		switch word, rest, _ := strings.Cut(rest, " "); word {
+		case "at":
+			places = append(places, rest)
+		case "disturbed":
+			finish()
+			var d Disturbance
+			var id int
+			if n, _ := fmt.Sscan(rest, &d.Goroutine, &d.Point, &d.What, new(int),
+				&id); n != 5 {
+				told = false
+				continue
+			}
+			d.Text = fmt.Sprintf("goroutine %d", id)
+			list = append(list, d)
+		}
+	}
+	finish()
+	return list, told
+}
+
+// operations are the names of what the compiler calls for statements.
+var operations = map[string]string{"runtime.newproc": "go", "runtime.chansend1": "a send",
+	"runtime.selectnbsend": "a send", "runtime.chanrecv1": "a receive",
+	"runtime.chanrecv2": "a receive", "runtime.selectnbrecv": "a receive",
+	"runtime.closechan": "close", "runtime.selectgo": "select"}
+
+// finish says what happened and where: the function of the library that the program was in, and the
+// program's own place.
+func (d *Disturbance) finish(places []string, source Source) {
+	innermost, library, own := "", "", ""
+	for _, place := range places {
+		name, file, _ := strings.Cut(place, " ")
+		if !source.isLibrary(file) {
+			own = name + " " + filepath.Base(file)
+			break
+		}
+		if library = name; innermost == "" {
+			innermost = name
+		}
+	}
+	if own == "" {
+		library = innermost
+	}
+	switch d.What {
+	case stepBack:
+		d.Text += " stepped back"
+	case collect:
+		d.Text += " ran the collector"
+	default:
+		d.Text += fmt.Sprintf(" paused for %v", time.Duration(d.What))
+	}
+	if name := operations[library]; name != "" {
+		library = name
+	}
+	if library != "" {
+		d.Text += " at " + library
+	}
+	if own != "" {
+		d.Text += ", " + own
+	}
+}
+
+// Forced is a list of disturbances as --replay takes it.
+func Forced(list []Disturbance) string {
+	var words []string
+	for _, d := range list {
+		words = append(words, fmt.Sprintf("%d.%d.%d", d.Goroutine, d.Point, d.What))
+	}
+	return strings.Join(words, ",")
+}
+
+// ForcedVariable turns such a list into what the runtime reads behind its numbers.
+func ForcedVariable(forced string) (string, error) {
+	var b strings.Builder
+	b.WriteString(";")
+	for i, entry := range strings.Split(forced, ",") {
+		if forced == "" {
+			break
+		}
+		words := strings.Split(entry, ".")
+		wrong := len(words) != 3
+		for _, word := range words {
+			_, err := strconv.ParseUint(word, 10, 63)
+			wrong = wrong || err != nil
+		}
+		if wrong {
+			return "", fmt.Errorf("%q is no list of disturbances", forced)
+		}
+		if i > 0 {
+			b.WriteString(";")
+		}
+		b.WriteString(strings.Join(words, ","))
+	}
+	return b.String(), nil
+}
+
+// shrinking is the state of Shrink.
+type shrinking struct {
+	list  []Disturbance // fails
+	calls int           // that are left
+	fails func([]Disturbance) bool
+}
+
+// Shrink leaves out disturbances as long as the run still fails, and then makes pauses as short as
+// they can be. pauseMax, in ns, bounds a pause that stands for several. It calls fails at most so
+// many times.
+func Shrink(list []Disturbance, pauseMax int64, calls int,
+	fails func([]Disturbance) bool) []Disturbance {
+	s := &shrinking{list, calls * 2 / 3, fails}
+	s.leaveOut()
+	s.calls += calls - calls*2/3
+	s.merge(pauseMax)
+	for i := range s.list {
+		s.shorten(i)
+	}
+	return s.list
+}
+
+func (s *shrinking) try(candidate []Disturbance) bool {
+	if s.calls == 0 {
+		return false
+	}
+	s.calls--
+	if !s.fails(candidate) {
+		return false
+	}
+	s.list = candidate
+	return true
+}
+
+// leaveOut tries the list without a half of it, then without smaller parts.
+func (s *shrinking) leaveOut() {
+	for size := max(1, len(s.list)/2); len(s.list) > 0 && s.calls > 0; size = max(1, size/2) {
+		smaller := false
+		for i := 0; i < len(s.list); {
+			end := min(i+size, len(s.list))
+			if s.try(slices.Concat(s.list[:i:i], s.list[end:])) {
+				smaller = true
+			} else {
+				i = end
+			}
+		}
+		if size == 1 && !smaller {
+			return
+		}
+	}
+}
+
+// merges is in how many places one pause is tried instead of several.
+const merges = 6
+
+// merge tries one pause instead of many that add up.
+func (s *shrinking) merge(pauseMax int64) {
+	sum, all := int64(0), s.list
+	for _, d := range all {
+		if d.What > collect {
+			sum += d.What
+		}
+	}
+	if len(all) < 2 || sum == 0 {
+		return
+	}
+	for i := 0; i < len(all); i += max(1, len(all)/merges) {
+		one := all[i]
+		one.What = min(sum, pauseMax)
+		if s.try([]Disturbance{one}) {
+			return
+		}
+	}
+}
+
+// shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
+func (s *shrinking) shorten(i int) {
+	whole := s.list[i].What
+	if whole <= collect {
+		return
+	}
+	with := func(what int64) bool {
+		shorter := slices.Clone(s.list)
+		shorter[i].What = what
+		return s.try(shorter)
+	}
+	low := int64(stepBack)
+	for _, what := range []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9} {
+		if what >= whole || with(what) {
+			break
+		}
+		low = what
+	}
+	const refinements = 3
+	for range refinements {
+		high := s.list[i].What
+		middle := (low + high) / 2
+		if high < 10e3 { // a decade is good enough for short ones
+			break
+		}
+		if middle -= middle % 1000; !with(middle) {
+			low = middle
+		}
+	}
+}
