@@ -17,8 +17,8 @@ void tlb_serve(void);
 /* Makes the space current on this CPU (NULL: the kernel's own). */
 void aspace_activate(struct aspace *space);
 
-/* Returns when no CPU has the space loaded: CPUs keep the last one while they idle. No thread of it
- * may run any more; aspace_destroy calls it before the tables go. */
+/* Returns when no CPU has the space loaded: CPUs keep the last one while they run kernel threads.
+ * No thread of it may run any more; aspace_destroy calls it before the tables go. */
 void tlb_evict(struct aspace *space);
 
 #endif

@@ -15,6 +15,7 @@
 #include "dev/channel.h"
 #include "dev/command_line.h"
 #include "kernel/methods.h"
+#include "machine/cpus.h"
 #include "mm/frame.h"
 #include "proc/process.h"
 #include "machine/clock.h"
@@ -270,6 +271,10 @@ void call_stats_send(const struct process *process)
 	channel_printf(CAPOS_HOST_MESSAGE_STATS,
 		"process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id,
 		process->name, process->cpu_time_ns / 1000, process->peak_pages);
+	if (cpus_online_count() > 1)
+		channel_printf(CAPOS_HOST_MESSAGE_STATS,
+			"process %lu %s: %lu interrupts of other CPUs for its pages\n", process->id,
+			process->name, process->interrupts);
 	channel_printf(CAPOS_HOST_MESSAGE_STATS, "machine: %zu of %zu frames free, %lu objects\n",
 		frames_free(), frames_total(), object_count());
 	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)

@@ -39,6 +39,7 @@ struct aspace {
 	/* Atomic. */
 	uint64_t cpus; /* whose TLB may hold entries; set when loaded, cleared by the TLB code */
 	uint32_t park_waiters; /* threads of the process that park or are about to */
+	uint64_t interrupts;   /* of CPUs, sent by the TLB code: for --stats */
 
 	struct park_queue parked; /* on private words, by address */
 

@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "machine/cpus.h"
-#include "mm/kmem.h"
+#include "mm/ledger.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
@@ -23,6 +23,44 @@ static uint64_t next_id = 1; /* atomic */
 static struct spinlock foreground_lock = SPINLOCK_INIT(PROCESS);
 static struct process *foreground; /* guarded by foreground_lock */
 
+/* When all threads end, unmapping the ring of each would interrupt the CPUs that run the others.
+ * These rings go with the address space. */
+struct left_ring {
+	struct left_ring *next;
+	paddr_t ring;
+};
+
+bool process_is_exiting(struct process *process)
+{
+	spin_lock(&process->lock);
+	bool exiting = process->exiting;
+	spin_unlock(&process->lock);
+	return exiting;
+}
+
+void process_leave_ring(struct process *process, paddr_t ring, void *block, uint64_t pages)
+{
+	struct left_ring *left = block;
+
+	spin_lock(&process->lock);
+	*left = (struct left_ring){ .next = process->left_rings, .ring = ring };
+	process->left_rings = left;
+	process->left_pages += pages;
+	spin_unlock(&process->lock);
+}
+
+static void free_left_rings(struct process *process)
+{
+	struct left_ring *left;
+
+	while ((left = process->left_rings) != NULL) {
+		process->left_rings = left->next;
+		frame_free(PREPAID, left->ring, 0);
+		kmem_free(PREPAID, left);
+		sched_preemption_point();
+	}
+}
+
 /* Gives back what the process owns. Harmless when that is gone already. */
 static void process_release_resources(struct process *process)
 {
@@ -31,9 +69,12 @@ static void process_release_resources(struct process *process)
 		struct capos_memory_usage usage;
 		aspace_usage(process->space, &usage);
 		process->peak_pages = usage.peak_committed;
+		process->interrupts = process->space->interrupts;
+		ledger_uncharge(process->space->ledger, process->left_pages, 0);
 		aspace_destroy(process->space);
 		process->space = NULL;
 	}
+	free_left_rings(process);
 	if (process->capset_frame) {
 		frame_free(KERNEL_PAYS, process->capset_frame, 0);
 		process->capset_frame = 0;

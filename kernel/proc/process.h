@@ -46,6 +46,8 @@ struct process {
 	int32_t exit_code;
 	bool ended; /* last thread gone, capabilities dropped */
 	struct wait_queue exit_waiters;
+	struct left_ring *left_rings; /* of threads that ended with the process */
+	uint64_t left_pages;          /* charged for them */
 
 	struct list_node reap_node; /* guarded by the reaper's lock */
 
@@ -54,6 +56,7 @@ struct process {
 	struct shared_profile profile; /* of its threads */
 	uint64_t cpu_time_ns;          /* of ended threads */
 	uint64_t peak_pages;           /* set when it has ended */
+	uint64_t interrupts;           /* of CPUs, for its pages; likewise */
 
 	struct share shares[]; /* by CPU */
 };
@@ -79,6 +82,13 @@ bool process_remove_thread(struct process *process, struct thread *thread);
 
 /* Delivers a console key's kind to the process as docs/abi.md says. */
 void process_notify(struct process *process, uint32_t kind);
+
+/* Whether all threads end. It stays so. */
+bool process_is_exiting(struct process *process);
+/* Keeps the ring frame of an ended thread, which is still mapped, until the address space of the
+ * exiting process is gone. block: PREPAID kernel memory of that thread, kept as well, for a record.
+ * pages: of both, which stay charged until then. */
+void process_leave_ring(struct process *process, paddr_t ring, void *block, uint64_t pages);
 
 /* A thread. Waits until the process has ended and all that it owned is given back. Not for threads
  * of the process itself. */

@@ -93,9 +93,26 @@ static void free_ring(struct thread *thread)
 	thread->ring = NULL;
 }
 
-/* Everything but the record itself. */
+/* For a thread that ended with its process: ring and vector state stay until the address space
+ * goes. Returns how many pages that are charged for the thread they take. */
+static uint64_t leave_ring(struct thread *thread)
+{
+	const uint64_t pages = 2;
+
+	process_leave_ring(
+		thread->process, virt_to_phys(thread->ring), thread->context.vectors, pages);
+	thread->ring = NULL;
+	thread->context.vectors = NULL;
+	return pages;
+}
+
+/* Everything but the record itself, after the thread has ended or before it has begun. */
 static void free_parts(struct thread *thread)
 {
+	uint64_t charged = PARTS_PAGES;
+
+	if (thread->ring)
+		charged -= leave_ring(thread);
 	if (thread->stack)
 		frame_free(PREPAID, virt_to_phys(thread->stack), KERNEL_STACK_ORDER);
 	if (thread->context.vectors)
@@ -103,7 +120,7 @@ static void free_parts(struct thread *thread)
 	if (thread->scratch)
 		kmem_free(thread->scratch_payer, thread->scratch);
 	if (thread->ledger)
-		ledger_uncharge(thread->ledger, PARTS_PAGES, 0);
+		ledger_uncharge(thread->ledger, charged, 0);
 }
 
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),
@@ -151,7 +168,7 @@ void thread_exit(int32_t code)
 {
 	struct thread *thread = thread_current();
 	struct process *process = thread->process;
-	if (process)
+	if (process && !process_is_exiting(process))
 		free_ring(thread);
 	spin_lock(&thread->lock);
 	thread->exit_code = code;

@@ -64,6 +64,7 @@ static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 		unsigned target = (unsigned)__builtin_ctzl(left);
 		__atomic_or_fetch(&percpus[target].tlb_senders, 1ul << cpu->id, __ATOMIC_SEQ_CST);
 		cpu_interrupt(target, CPU_INTERRUPT_TLB);
+		__atomic_fetch_add(&space->interrupts, 1, __ATOMIC_RELAXED);
 	}
 	while (__atomic_load_n(&cpu->tlb.waiting, __ATOMIC_SEQ_CST)) {
 		tlb_serve();

@@ -28,7 +28,43 @@ func (s *suite) observeSteps() []step {
 			run: func(ctx context.Context) []check {
 				return s.debuggerChecks(ctx, observed)
 			}},
+		{name: "tool/interrupts", cpus: 2,
+			run: func(ctx context.Context) []check {
+				program, err := programs.build(ctx, filepath.Join(s.root, "tests",
+					"run", "interrupts.c"))
+				if err != nil {
+					return single("program", err, "")
+				}
+				return s.interruptChecks(ctx, program)
+			}},
 	}
+}
+
+var interruptsLine = regexp.MustCompile(`(?m): (\d+) interrupts of other CPUs for its pages$`)
+
+// interruptsMax is how often the other CPU may be interrupted while interrupts.c does a thing a
+// thousand times: it also runs threads of the process now and then.
+const interruptsMax = 50
+
+func (s *suite) interruptChecks(ctx context.Context, program string) []check {
+	ctx, cancel := context.WithTimeout(ctx, toolLimit)
+	defer cancel()
+	var checks []check
+	for _, kernel := range []string{"release", "debug"} {
+		for _, what := range []string{"end"} {
+			text, err := s.tool(ctx, "run", "--accel", "tcg", "--cpus", "2", "--kernel",
+				kernel, "--stats", program, what).CombinedOutput()
+			count := interruptsMax + 1
+			if m := interruptsLine.FindSubmatch(text); m != nil {
+				fmt.Sscan(string(m[1]), &count)
+			}
+			if err == nil && count > interruptsMax {
+				err = fmt.Errorf("the other CPU was interrupted %d times", count)
+			}
+			checks = append(checks, single(kernel+"-"+what, err, string(text))...)
+		}
+	}
+	return checks
 }
 
 // tracedCalls are the calls of observed.c in their order, as --trace shows them after time, process
