@@ -5,16 +5,16 @@
  *         kernel/core/lock.c: spin_lock_slow (waiting for a lock serves requests)
  *         kernel/mm/aspace.c: zap (hide, flush, free), aspace_destroy
  *         kernel/arch/x86_64/paging.c: hide_entry (no flush for an entry never used)
- *         kernel/sched/sched.c: load_thread (idle and kernel threads keep
- *         the last space loaded)
+ *         kernel/sched/sched.c: load_thread (kernel threads keep the last space
+ *         loaded), sched_idle (leaves it)
  *
  * Bounds: two spaces of one page each; the pages never have the same frame at the same time. CPUS
  * processors make STEPS steps of their choice: switch to a thread of a space or to a kernel thread,
- * unmap the page and free its frame, map it again with the accessed bit set or clear, or destroy a
- * space in which no thread runs. The processors' page walkers run independently. At any time they
- * may fill a TLB from the loaded tables, and set the accessed bit in the same step. A CPU answers
- * requests only between its steps (interrupts on), while it spins for a lock, and while it waits
- * for answers.
+ * be idle, unmap the page and free its frame, map it again with the accessed bit set or clear, or
+ * destroy a space in which no thread runs. The processors' page walkers run independently. At any
+ * time they may fill a TLB from the loaded tables, and set the accessed bit in the same step. A CPU
+ * answers requests only between its steps (interrupts on), while it spins for a lock, and while it
+ * waits for answers.
  *
  * Claims: when a frame is freed no TLB holds it, and when tables are freed no CPU has them loaded;
  * neither changes later. A freed space's mask is not touched. All CPUs reach their end (no invalid
@@ -168,13 +168,14 @@ proctype processor(byte me)
 	bool used;
 
 	do
-	/* A thread of a space, or a kernel thread, which leaves the old space loaded. */
+	/* A thread of a space, a kernel thread, which leaves the old space loaded, or none. */
 	:: steps < STEPS ->
 		steps++;
 		if
 		:: atomic { MAY_RUN(0) -> runs[me] = 0 }; aspace_activate(0)
 		:: atomic { MAY_RUN(1) -> runs[me] = 1 }; aspace_activate(1)
 		:: runs[me] != NO_SPACE -> runs[me] = NO_SPACE
+		:: space[me] != NO_SPACE -> runs[me] = NO_SPACE; aspace_activate(NO_SPACE)
 		fi
 
 	/* The program unmaps its page, or maps it. */

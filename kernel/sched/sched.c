@@ -889,6 +889,10 @@ void sched_idle(void)
 			continue;
 		}
 		timer_update_exactly(cpu);
+		/* Other CPUs need not interrupt this one for changes of a space that it has left.
+		 * With one CPU the next thread often finds its space still loaded. */
+		if (cpu->space && cpus_online_count() > 1)
+			aspace_activate(NULL);
 		cpu_wait_for_interrupt();
 	}
 }

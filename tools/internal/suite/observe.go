@@ -51,7 +51,7 @@ func (s *suite) interruptChecks(ctx context.Context, program string) []check {
 	defer cancel()
 	var checks []check
 	for _, kernel := range []string{"release", "debug"} {
-		for _, what := range []string{"end"} {
+		for _, what := range []string{"end", "idle"} {
 			text, err := s.tool(ctx, "run", "--accel", "tcg", "--cpus", "2", "--kernel",
 				kernel, "--stats", program, what).CombinedOutput()
 			count := interruptsMax + 1
