@@ -119,10 +119,11 @@ static void records_of_regions(void)
 	check_given_back();
 }
 
+static capos_cap_t made[MANY];
+
 /* Small objects, the tables of their frames, and the capabilities to them. */
 static void objects(void)
 {
-	static capos_cap_t made[MANY];
 	begin();
 	uint64_t count = 0;
 	int64_t status = 0;
@@ -143,9 +144,21 @@ static void objects(void)
 #define MESSAGE_BYTES 65536u
 #define CALLERS 300
 
+/* A program that has reached its limit ends when it touches a new page, so callers start while
+ * there is more left than a thread and its message take. */
+#define LEFT_PAGES 100u
+
 static uint8_t message[MESSAGE_BYTES] __attribute__((aligned(8)));
+static struct capos_thread *callers[CALLERS];
 static capos_cap_t awaited;
-static uint32_t failed, callers_gone;
+
+static void make_message(void)
+{
+	const uint32_t framing[2] = { 0, (MESSAGE_BYTES - 8) / 8 };
+	const uint64_t words[2] = { 1ull << 32, UINT64_MAX }; /* a struct of one word of data */
+	memcpy(message, framing, sizeof framing);
+	memcpy(message + 8, words, sizeof words);
+}
 
 /* ThreadHandle.join without end, in a message that is larger than it has to be. */
 static int64_t join_at_length(void *unused)
@@ -158,41 +171,48 @@ static int64_t join_at_length(void *unused)
 			(uintptr_t)message, sizeof message, (uintptr_t)results, sizeof results } };
 	struct capos_completion completion = { 0 };
 	(void)unused;
-	if (capos_ring_do(&submission, &completion) == CAPOS_E(NO_MEMORY))
-		__atomic_fetch_add(&failed, 1, __ATOMIC_SEQ_CST);
-	__atomic_fetch_add(&callers_gone, 1, __ATOMIC_SEQ_CST);
-	return 0;
+	return capos_ring_do(&submission, &completion);
 }
 
-static unsigned start_callers(struct capos_thread **callers)
+static uint64_t pages_left(void)
+{
+	struct capos_memory_usage now = vm_usage();
+	return now.committed_limit - now.committed_pages;
+}
+
+static unsigned start_callers(void)
 {
 	struct capos_thread_options options = { .stack_size_bytes = 16384 };
 	unsigned count = 0;
-	while (count < CALLERS && !__atomic_load_n(&failed, __ATOMIC_SEQ_CST) &&
-		capos_thread_start(&callers[count], join_at_length, NULL, &options) == 0) {
-		count++;
-		capos_sleep_ns(MS_NS);
+	while (count < CALLERS && pages_left() > LEFT_PAGES) {
+		OK(capos_thread_start(&callers[count++], join_at_length, NULL, &options));
+		capos_sleep_ns(5 * MS_NS); /* so that most of them wait by now */
 	}
 	return count;
 }
 
+static void a_further_message_is_refused(void)
+{
+	uint64_t size = (pages_left() - 20) * PAGE, filler = vm_map(size, WRITE);
+	CHECK_EQUAL(join_at_length(NULL), CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
+	OK(vm_unmap(filler, size));
+}
+
 static void messages(void)
 {
-	static struct capos_thread *callers[CALLERS];
-	const uint32_t framing[2] = { 0, (MESSAGE_BYTES - 8) / 8 };
-	const uint64_t words[2] = { 1ull << 32, UINT64_MAX }; /* a struct of one word of data */
-	memcpy(message, framing, sizeof framing);
-	memcpy(message + 8, words, sizeof words);
 	begin();
 	uint32_t word = 0;
 	awaited = raw_spawn(raw_park, (uint64_t)&word, 0);
-	unsigned count = start_callers(callers);
+	unsigned count = start_callers();
 	CHECK(count > 20 && count < CALLERS);
 	check_charged();
+	a_further_message_is_refused();
 	raw_wake(&word);
-	for (unsigned i = 0; i < count; i++)
-		OK(capos_thread_join(callers[i], NULL));
-	CHECK_EQUAL(callers_gone, count);
+	for (unsigned i = 0; i < count; i++) {
+		int64_t result = -1;
+		OK(capos_thread_join(callers[i], &result));
+		CHECK(result >= 0);
+	}
 	CHECK_EQUAL(raw_join(awaited), 0);
 	wait_for_threads(1);
 	check_charged();
@@ -211,8 +231,20 @@ static void the_limit_is_for_all(void)
 	check_given_back();
 }
 
+/* A process at its limit can touch no new page, of its own data and stack neither. */
+static void touch_own_pages(void)
+{
+	volatile char stack[32768];
+	for (unsigned i = 0; i < sizeof stack; i += 1024)
+		stack[i] = 0;
+	memset(made, 1, sizeof made);
+	memset(callers, 1, sizeof callers);
+	make_message();
+}
+
 int main(void)
 {
+	touch_own_pages();
 	if (capos_notification_set_handler(record_fault) < 0)
 		return 1;
 	RUN(page_tables);
