@@ -587,19 +587,19 @@ struct hide {
 	struct walk walk;
 	size_t covered[LEVELS + 1]; /* entries in use of the table being walked, per level, that the
 	                               range takes away */
-	bool flush;
+	uint64_t hidden;            /* the bits of all entries that were present */
 };
 
-/* The processor sets the accessed bit in one step with its check that the entry is present, and its
- * TLB holds no entry whose bit is clear (Intel SDM, volume 3, section 4.10.2.3). models/tlb.pml
- * models this. */
-static void hide_entry(struct hide *hide, uint64_t *entry)
+/* Returns what the entry was, if it was present. The processor sets the accessed bit in one step
+ * with its check that the entry is present, and its TLB holds no entry whose bit is clear (Intel
+ * SDM, volume 3, section 4.10.2.3). models/tlb.pml models this. */
+static uint64_t hide_entry(uint64_t *entry)
 {
 	uint64_t old = *entry;
 
-	if (old & PAGING_PRESENT &&
-		__atomic_exchange_n(entry, old & ~PAGING_PRESENT, __ATOMIC_SEQ_CST) & ACCESSED)
-		hide->flush = true;
+	if (!(old & PAGING_PRESENT))
+		return 0;
+	return __atomic_exchange_n(entry, old & ~PAGING_PRESENT, __ATOMIC_SEQ_CST);
 }
 
 static size_t count_used(const uint64_t *table, unsigned first, unsigned last)
@@ -623,8 +623,10 @@ static void hide_entries(
 	hide->covered[level] += used;
 	if (level == 1 && used == table_count(*slot))
 		return;
+	uint64_t hidden = 0;
 	for (unsigned i = first; i <= last; i++)
-		hide_entry(hide, &table[i]);
+		hidden |= hide_entry(&table[i]);
+	hide->hidden |= hidden;
 }
 
 static void hide_table(struct walk *walk, uint64_t *slot, uint64_t *child, unsigned level)
@@ -634,7 +636,7 @@ static void hide_table(struct walk *walk, uint64_t *slot, uint64_t *child, unsig
 	(void)slot;
 	if (hide->covered[level - 1] == table_count(*child)) {
 		hide->covered[level]++;
-		hide_entry(hide, child);
+		hide->hidden |= hide_entry(child);
 	}
 	hide->covered[level - 1] = 0;
 	tlb_serve();
@@ -646,7 +648,7 @@ static void hide_whole_table(struct walk *walk, uint64_t *slot, uint64_t *child)
 
 	(void)slot;
 	hide->covered[2]++;
-	hide_entry(hide, child);
+	hide->hidden |= hide_entry(child);
 	tlb_serve();
 }
 
@@ -656,7 +658,7 @@ static void hide_path(struct hide *hide, const struct path *path, size_t covered
 	for (unsigned level = 2; level <= LEVELS; level++, covered = 1) {
 		if (table_count(*path->slots[level]) != covered)
 			return;
-		hide_entry(hide, path->slots[level]);
+		hide->hidden |= hide_entry(path->slots[level]);
 	}
 }
 
@@ -672,7 +674,7 @@ bool paging_hide(paddr_t root, uint64_t start, uint64_t end)
 	} else {
 		walk_range(&hide.walk, root, start, end);
 	}
-	return hide.flush;
+	return hide.hidden & ACCESSED;
 }
 
 struct clear {
