@@ -43,7 +43,7 @@ func listenWith(t *testing.T, network string, backlog int) (l net.Listener, addr
 	return l, l.Addr().String()
 }
 
-// Who connects to a listener with a full queue waits, and is served in turn.
+// A caller that connects to a listener with a full queue waits, and is served in turn.
 func TestFullBacklogMakesDialsWait(t *testing.T) {
 	for _, network := range []string{"tcp", "unix", "unixpacket"} {
 		const backlog, dials = 3, 40
@@ -81,7 +81,7 @@ func TestFullBacklogMakesDialsWait(t *testing.T) {
 	}
 }
 
-// A dial that waits ends with its deadline, or with the listener, and leaves nothing behind.
+// A dial that waits ends at its deadline, or when the listener closes, and leaves nothing behind.
 func TestWaitingDialsEnd(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		l, address := listenWith(t, network, 0)

@@ -14,7 +14,7 @@ import (
 	"capos.dev/tests/system/internal/abi"
 )
 
-// connection returns the two ends of one, both with a deadline.
+// connection returns the two ends of a connection, both with a deadline.
 func connection(t *testing.T, network string) (client, server net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -32,7 +32,7 @@ func connection(t *testing.T, network string) (client, server net.Conn) {
 	return client, server
 }
 
-// capacity returns how many bytes a connection takes that nobody reads from.
+// capacity returns how many bytes a connection takes while its other end does not read.
 func capacity(t *testing.T, c net.Conn) (total int) {
 	t.Helper()
 	raw := must[syscall.RawConn](t)(c.(syscall.Conn).SyscallConn())
@@ -52,7 +52,7 @@ func capacity(t *testing.T, c net.Conn) (total int) {
 	return total
 }
 
-// Both ends may write what Linux has room for before either reads.
+// Both ends may write as much as Linux has room for before either reads.
 func TestBothEndsWriteFirst(t *testing.T) {
 	for network, size := range map[string]int{"tcp": 1 << 20, "unix": 200 << 10} {
 		client, server := connection(t, network)
@@ -121,7 +121,7 @@ func TestBufferSizes(t *testing.T) {
 	}
 }
 
-// What waits in all connections together has a bound, and each can still hold some.
+// The bytes that wait in all connections together have a bound, and each can still hold some.
 func TestBuffersHaveATotal(t *testing.T) {
 	const connections, least = 100, 64 << 10
 	eighth := int(ledger().MachinePages) * abi.PageSize / 8

@@ -37,8 +37,8 @@ func TestTimersStopAndReset(t *testing.T) {
 	}
 }
 
-// A sleeping machine wakes on time: never early, and as late as starting a thread on a halted CPU
-// takes.
+// A sleeping machine wakes on time. It is never early, and late at most by the time that starting a
+// thread on a halted CPU takes.
 func TestSleepWakesOnTime(t *testing.T) {
 	var late times
 	for i := range 60 {
@@ -53,8 +53,8 @@ func TestSleepWakesOnTime(t *testing.T) {
 	late.check(t, "wake of an idle machine", time.Millisecond, 2*time.Millisecond)
 }
 
-// A program that only sleeps uses less than 0.5 % of a CPU by the kernel's accounting, as does the
-// machine by the host's: that is tested from outside. Waking up once is part of it.
+// A program that only sleeps uses less than 0.5 % of a CPU by the kernel's accounting, with one
+// wakeup. A test from outside holds the machine to the same share of the host's CPU.
 func TestSleepUsesNoCPU(t *testing.T) {
 	runtime.GC()
 	time.Sleep(100 * time.Millisecond) // the collector's workers and the monitor come to rest
@@ -73,8 +73,8 @@ func TestSleepUsesNoCPU(t *testing.T) {
 	}
 }
 
-// The monotonic clock never runs backwards, on any CPU: each of a million readings is compared with
-// the last one any goroutine made.
+// The monotonic clock never runs backwards on any CPU. Each of a million readings is compared with
+// the last one that any goroutine made.
 func TestClockAcrossCPUs(t *testing.T) {
 	const readers, readings = 8, 125_000
 	origin := time.Now()
@@ -104,7 +104,7 @@ func TestClockAcrossCPUs(t *testing.T) {
 	}
 }
 
-// Wall clock and monotonic clock advance together: both are readings of one counter.
+// Wall clock and monotonic clock advance together, because both are readings of one counter.
 func TestWallClock(t *testing.T) {
 	start := time.Now()
 	if start.Year() < 2024 {
@@ -142,8 +142,8 @@ func TestTimeZones(t *testing.T) {
 	}
 }
 
-// Random bytes are there from the first instruction on; no block of them comes twice, and bits are
-// even within six standard deviations.
+// Random bytes are there from the first instruction on. No block of them comes twice, and the
+// number of ones is half of the bits within six standard deviations.
 func TestEntropy(t *testing.T) {
 	const size = 1 << 20
 	data := make([]byte, size)

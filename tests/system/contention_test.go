@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Counts come out right whatever the order in which threads get their locks: more goroutines than
-// CPUs, most of the time inside.
+// Counts are right in whatever order threads get their locks. There are more goroutines than CPUs,
+// and they hold the locks most of the time.
 const contenders = 8
 
 func rounds() int {

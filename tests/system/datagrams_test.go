@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Datagrams are as large as on Linux, and larger ones are refused.
+// Datagrams are as large as on Linux, and sending larger ones fails.
 func TestDatagramSizes(t *testing.T) {
 	server, unix := unixgram(t)
 	udp := func(network, address string) (from, to net.Conn) {
@@ -66,7 +66,7 @@ func TestDatagramsGrowWithTheBuffer(t *testing.T) {
 	}
 }
 
-// A name of a socket has its length, too.
+// The name of a socket has a limit, too.
 func TestSocketNamesHaveAnEnd(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, want := range map[string]error{

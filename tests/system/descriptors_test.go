@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// openMany opens a file so often and returns the descriptors, which the caller closes.
+// openMany opens a file several times and returns the descriptors, which the caller closes.
 func openMany(t *testing.T, count int) []int {
 	t.Helper()
 	fds := make([]int, count)
@@ -71,7 +71,7 @@ func TestLowestDescriptor(t *testing.T) {
 	}
 }
 
-// Numbers have an end, and what is refused one leaves nothing open.
+// Descriptors have a limit, and a call that gets none leaves nothing open.
 func TestDescriptorsEnd(t *testing.T) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -113,8 +113,8 @@ func TestDescriptorsEnd(t *testing.T) {
 	}
 }
 
-// The path of a directory is refused when it is longer than paths may be. Neither asking for it nor
-// renaming files costs more the deeper the directory is.
+// Asking for the path of a directory fails when it is longer than paths may be. Neither asking for
+// it nor renaming files costs more the deeper the directory is.
 func TestDeepDirectories(t *testing.T) {
 	const depth, many = 10000, 500
 	top := t.TempDir()
@@ -160,7 +160,7 @@ func TestDeepDirectories(t *testing.T) {
 	}
 }
 
-// fastest returns the shortest time that f takes: a busy host can only make it longer.
+// fastest returns the shortest time that f takes, because a busy host can only make it longer.
 func fastest(times int, f func()) time.Duration {
 	least := time.Duration(1<<63 - 1)
 	for range times {

@@ -64,8 +64,8 @@ func wide(depth int, f func(*big) int) int {
 	return deep(depth-1, f) + int(pad[depth%1000])
 }
 
-// recovered runs f at a depth and returns the panic's error and the function that the runtime takes
-// for its origin: the first frame below those of the runtime.
+// recovered runs f at a depth and returns the panic's error and the function of the first frame
+// outside the runtime, where the panic came from.
 func recovered(depth int, f func(*big) int) (err runtime.Error, origin string) {
 	defer func() {
 		err, _ = recover().(runtime.Error)
@@ -87,7 +87,7 @@ func recovered(depth int, f func(*big) int) (err runtime.Error, origin string) {
 }
 
 // Faults are panics that can be recovered from, at any depth and alignment of a stack that has just
-// grown, and are told to come from where they did.
+// grown. Their trace begins with the function that faulted.
 func TestFaultsAreRecovered(t *testing.T) {
 	for _, c := range []struct {
 		name, origin, text string
@@ -115,8 +115,8 @@ func TestFaultsAreRecovered(t *testing.T) {
 	}
 }
 
-// A bad address is fatal unless the goroutine asks for a panic; the panic tells the address. What
-// happens otherwise is tested from outside.
+// A bad address is fatal unless the goroutine asks for a panic, which then has the address. The
+// fatal end is tested from outside.
 func TestPanicOnFault(t *testing.T) {
 	address := vmCall("reserve", abi.VirtualMemoryReserve, 0, abi.PageSize, 0)
 	defer vmCall("unmap", abi.VirtualMemoryUnmap, address, abi.PageSize, 0)

@@ -23,7 +23,7 @@ func create(t *testing.T, name string) *os.File {
 	return f
 }
 
-// What files hold is neither on the heap nor anywhere else once they are gone.
+// The bytes of files are not on the heap, and their memory is free once the files are gone.
 func TestFilesAreNotHeap(t *testing.T) {
 	const size = 64 << 20
 	const slack = size / 8 // what the test itself takes and gives back meanwhile
@@ -56,7 +56,7 @@ func TestFilesAreNotHeap(t *testing.T) {
 	}
 }
 
-// Writing, cutting and growing at random leaves the bytes that a plain slice has.
+// A file that is written, cut and grown at random has the same bytes as a slice treated likewise.
 func TestRandomFileContents(t *testing.T) {
 	const sizeMax = 300 << 10 // some chunks
 	f := create(t, "random")

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// A node is part of a tree whose shape changes all the time and whose contents are redundant: sum
-// covers everything below.
+// A node is part of a tree whose shape changes all the time. sum covers everything below it, so
+// that damage shows.
 type node struct {
 	left, right *node
 	text        []byte
@@ -104,7 +104,7 @@ func (c *churner) step() error {
 	return c.trees[i].check()
 }
 
-// The collector at its most eager, under goroutines on every CPU that rearrange what it looks at.
+// The collector runs as often as it can beside goroutines on every CPU that rearrange its objects.
 // Run with GODEBUG=gccheckmark=1,clobberfree=1 each mark is verified and each freed object
 // overwritten.
 func TestCollectorStress(t *testing.T) {

@@ -2,9 +2,8 @@
 // preemption, memory, clocks. They run on capOS (./capos go test ./...); the tests in host/ start
 // machines from outside and look at what they do.
 //
-// This file lets tests ask the kernel itself, by the calls that package syscall is made of: what
-// the runtime says about memory and threads is not enough where the runtime's own conduct is the
-// question.
+// This file lets tests ask the kernel itself, by the calls of which package syscall is made. The
+// runtime's own figures about memory and threads are not enough for tests of the runtime.
 
 //go:build capos
 
@@ -17,7 +16,7 @@ import (
 	"capos.dev/tests/system/internal/abi"
 )
 
-// capabilities returns the CapIds of what the program was started with, by abi.GrantX.
+// capabilities returns the CapIds with which the program was started, by abi.GrantX.
 //
 //go:linkname capabilities syscall.runtime_capabilities
 func capabilities() *[abi.GrantCount]uint32
@@ -28,7 +27,7 @@ func capabilities() *[abi.GrantCount]uint32
 //go:linkname capCall syscall.capCall
 func capCall(capID uint32, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
-// The kernel writes here: globals do not move.
+// The kernel writes here, because globals do not move.
 var (
 	usageBuffer abi.MemoryUsage
 	infoBuffer  abi.ProcessInfo

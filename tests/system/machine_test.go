@@ -26,8 +26,8 @@ const (
 	stressVar = "SYSTEM_TEST_STRESS"
 )
 
-// What bounds include on a machine whose CPUs are threads of a host with other work: over some time
-// it gives them a quarter of what they ask for, and a single time may meet one of them standing
+// Bounds allow for a machine whose CPUs are threads of a host with other work. Over some time the
+// host gives them a quarter of what they ask for. A single measurement may meet a CPU that stands
 // still.
 const (
 	hostShare = 4
@@ -60,8 +60,8 @@ func (d times) check(t *testing.T, what string, median, worst time.Duration) {
 	}
 }
 
-// machineCPUs is the number of CPUs there are by what started the machine, or else by the kernel's
-// word.
+// machineCPUs is the number of CPUs that the starter of the machine gave it, or else the number
+// that the kernel reports.
 func machineCPUs() int {
 	if n, err := strconv.Atoi(os.Getenv(cpusVar)); err == nil {
 		return n
@@ -75,7 +75,7 @@ func setProcs(t *testing.T, n int) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
 }
 
-// spin calls nothing until it is told to stop: only a notification gets its thread's attention.
+// spin makes no calls until it is told to stop, so that only a notification interrupts it.
 //
 //go:noinline
 func spin(stop *atomic.Bool) (rounds uint64) {
@@ -85,7 +85,7 @@ func spin(stop *atomic.Bool) (rounds uint64) {
 	return rounds
 }
 
-// startHogs has n goroutines spin, and returns when all of them have begun.
+// startHogs makes n goroutines spin, and returns when all of them have begun.
 func startHogs(n int) (stop func()) {
 	var flag atomic.Bool
 	var begun atomic.Int32

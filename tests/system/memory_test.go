@@ -30,8 +30,8 @@ func fill(pieces int) [][]byte {
 	return kept
 }
 
-// Memory given back by the heap falls out of the process's charge and becomes the machine's free
-// frames again, each time. The slack of 4 MiB is one step of the heap's growth.
+// Memory that the heap gives back is uncharged, and its frames are free again, each time. The slack
+// of 4 MiB is one step of the heap's growth.
 func TestFreeOSMemory(t *testing.T) {
 	const pieces, slack = 48, 4 * mib / abi.PageSize
 	fill(pieces)
@@ -67,8 +67,8 @@ func TestFreeOSMemory(t *testing.T) {
 	}
 }
 
-// A heap of which every other page or two die, as in any long run: giving the holes back takes no
-// memory of the kernel's and has no limit, and the heap stays one region of the address space.
+// Every other page or two of a heap die, as in any long run. Giving the holes back takes no kernel
+// memory and has no limit, and the heap stays one region of the address space.
 func TestFragmentedHeap(t *testing.T) {
 	const objects, size = 34000, 2 * abi.PageSize
 	keep, drop := make([][]byte, objects), make([][]byte, objects)
@@ -108,7 +108,7 @@ func (r *region) write(i int, mark uint64) {
 	}
 }
 
-// wrong counts pages that do not hold what they should: their marks, or zeroes throughout.
+// wrong counts pages that hold neither their mark nor, if they came back, only zeroes.
 func (r *region) wrong() (pages int) {
 	for i, mark := range r.mark {
 		bad := false
@@ -128,7 +128,7 @@ func (r *region) wrong() (pages int) {
 }
 
 // Several goroutines take pages out of the middle of their regions and put them back, beside a heap
-// in motion that takes the frames: pages that come back read zero, all others keep what they hold.
+// that takes the frames. Pages that come back read zero, and all others keep their contents.
 func TestDecommitKeepsTheRest(t *testing.T) {
 	const pages = 192
 	rounds := 150
@@ -180,7 +180,7 @@ func TestDecommitKeepsTheRest(t *testing.T) {
 	load.Wait()
 }
 
-// heldBytes is what the runtime counts against its limit.
+// heldBytes returns the bytes that the runtime counts against its limit.
 func heldBytes() uint64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/released:bytes"}}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What portable code calls and a process without privileges may not do fails as on Linux.
+// Calls that a process without privileges may not make fail as on Linux.
 func TestPrivilegedCalls(t *testing.T) {
 	fd := must[int](t)(syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0))
 	defer syscall.Close(fd)
@@ -214,7 +214,7 @@ func checkSendfile(t *testing.T, f *os.File, sent []byte) {
 	}
 }
 
-// checkStatfs writes a file, which takes of what is free.
+// checkStatfs writes a file, which leaves less space free.
 func checkStatfs(t *testing.T, dir string, f *os.File) {
 	var before, after syscall.Statfs_t
 	if err := syscall.Statfs(dir, &before); err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // Bounds of scheduling. The runtime lets a goroutine run for slice before it asks it to yield, and
-// its monitor may take as long again to notice; the kernel adds at most a time slice of its own for
-// each thread that is ahead.
+// its monitor may take as long again to notice. The kernel adds at most a slice of its own for each
+// thread that is ahead.
 const (
 	slice        = 10 * time.Millisecond
 	kernelMargin = 5 * time.Millisecond
@@ -38,7 +38,7 @@ func stoppingTimes() map[time.Duration]uint64 {
 	return counts
 }
 
-// Loops without calls on every CPU: each yields to a collection that another goroutine asks for. A
+// Loops without calls on every CPU yield to a collection that another goroutine asks for. A
 // collection stops the world twice.
 func TestCollectionStopsLoops(t *testing.T) {
 	procsMax := 4
@@ -71,7 +71,7 @@ func TestCollectionStopsLoops(t *testing.T) {
 	}
 }
 
-// With one P a goroutine that lets others go first has the loops before it, one slice each.
+// With one P a goroutine that yields waits for one slice of each loop.
 func TestLoopsAreInterrupted(t *testing.T) {
 	setProcs(t, 1)
 	stop := startHogs(1)
@@ -85,8 +85,8 @@ func TestLoopsAreInterrupted(t *testing.T) {
 	waits.check(t, "turn after a loop", 2*slice+kernelMargin, 2*slice+2*kernelMargin)
 }
 
-// A timer fires while every CPU is in a loop: when one of them next yields, after one slice and the
-// monitor's delay.
+// A timer fires while every CPU is in a loop. It does so when one of them yields, after one slice
+// and the monitor's delay.
 func TestTimersBesideLoops(t *testing.T) {
 	procs := runtime.GOMAXPROCS(0)
 	stop := startHogs(procs)
@@ -105,9 +105,9 @@ func TestTimersBesideLoops(t *testing.T) {
 	late.check(t, "timer beside loops", 2*slice+kernelMargin, 3*slice+2*kernelMargin)
 }
 
-// Here the runtime has a P for every goroutine, and the kernel has to choose: threads in loops,
-// twice as many as CPUs, beside one that sleeps and wakes. A woken thread goes before threads that
-// have used up their share, so what is left of one slice is the bound.
+// Here the runtime has a P for every goroutine, and the kernel has to choose. There are twice as
+// many threads in loops as CPUs, beside one that sleeps and wakes. A woken thread goes before
+// threads that have used up their share, so the bound is the rest of one slice.
 func TestLoopsDoNotStarveWakers(t *testing.T) {
 	setProcs(t, 2*machineCPUs()+2)
 	stop := startHogs(2 * machineCPUs())
@@ -128,9 +128,9 @@ func TestLoopsDoNotStarveWakers(t *testing.T) {
 	late.check(t, "waking beside loops", slice, 3*slice+2*kernelMargin)
 }
 
-// Random bytes come from the kernel in pieces, so that many of them do not keep those waiting who
-// stop the world, as the collector does. (A whole collection takes several turns on one CPU, and
-// may rightly last as long as the reading.)
+// Random bytes come from the kernel in pieces, so that reading many of them does not delay stopping
+// the world, as the collector does. (A whole collection takes several turns on one CPU, and may
+// last as long as the reading.)
 func TestRandomBytesArePreempted(t *testing.T) {
 	for name, read := range map[string]func([]byte){
 		"crypto/rand": func(b []byte) { rand.Read(b) },

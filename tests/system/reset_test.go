@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// What came before a reset is still read; then the reader is told, once, and then it is the end.
+// Bytes that came before a reset are still read. Then the reader gets the error once, and after
+// that the end.
 func TestResetKeepsWhatCame(t *testing.T) {
 	client, server := connection(t, "tcp")
 	sent := bytes.Repeat([]byte("sent"), 1000)
@@ -33,7 +34,7 @@ func TestResetKeepsWhatCame(t *testing.T) {
 	}
 }
 
-// A write that comes first is told of the reset, once.
+// A write that comes before any read gets the error of the reset, once.
 func TestResetTellsWriters(t *testing.T) {
 	client, server := connection(t, "tcp")
 	client.(*net.TCPConn).SetLinger(0)
@@ -48,7 +49,7 @@ func TestResetTellsWriters(t *testing.T) {
 	}
 }
 
-// An end that is closed with input that nobody read resets the connection.
+// An end that is closed with input that was not read resets the connection.
 func TestUnreadInputResets(t *testing.T) {
 	for _, network := range []string{"tcp", "unix", "unixpacket"} {
 		client, server := connection(t, network)
@@ -72,7 +73,8 @@ func TestUnreadInputResets(t *testing.T) {
 	}
 }
 
-// One that read everything just ends, and so does one whose other end had ended its part before.
+// An end that has read everything closes without a reset, and so does one whose other end has
+// stopped sending before.
 func TestReadInputDoesNotReset(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		client, server := connection(t, network)

@@ -12,7 +12,7 @@ import (
 )
 
 // A program that is notified of SIGPIPE gets it for any descriptor whose other end is gone, and
-// goes on; one that ignores it sees the error, on standard output, too.
+// goes on. A program that ignores it gets the error, on standard output, too.
 func TestBrokenPipesAreSignalled(t *testing.T) {
 	pipe := func() *os.File {
 		r, w, err := os.Pipe()

@@ -70,7 +70,7 @@ func TestUnixgramSenderWaitsForRoom(t *testing.T) {
 	}
 }
 
-// It hears of it when the receiver is closed instead.
+// Its send fails when the receiver is closed instead.
 func TestUnixgramSenderLearnsOfTheEnd(t *testing.T) {
 	server, client := unixgram(t)
 	ended := make(chan error)
@@ -122,7 +122,8 @@ func TestUnixpacketCloseWrite(t *testing.T) {
 	}
 }
 
-// A side that reads no more from a TCP connection sees its end; the other side can go on writing.
+// A side that reads no more from a TCP connection finds its end, and the other side can go on
+// writing.
 func TestTCPCloseRead(t *testing.T) {
 	listener := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	defer listener.Close()
@@ -214,7 +215,7 @@ func TestFilesStayWithTheirMessage(t *testing.T) {
 		sendWith(t, a, "one")
 		sendWith(t, a, "two")
 		expectWith(t, b, 100, "none")
-		// the rest of a datagram is lost, its files are not
+		// the rest of a datagram is lost, and its files are not
 		expectWith(t, b, 2, "on", "one")
 		expectWith(t, b, 100, "two", "two")
 	}
@@ -315,7 +316,7 @@ func TestDescriptorNumbersAreBounded(t *testing.T) {
 	syscall.Close(1000)
 }
 
-// A descriptor that gets the number another is giving up keeps its place with the poller.
+// A descriptor that gets the number of one that is being closed stays registered with the poller.
 func TestCloseAndReuse(t *testing.T) {
 	a, b := pairOf(t, syscall.SOCK_STREAM)
 	var stop atomic.Bool

@@ -27,7 +27,7 @@ func TestNumCPU(t *testing.T) {
 }
 
 // Busy goroutines get as many CPUs as GOMAXPROCS says and the machine has. CPU time is the guest's
-// own accounting, which does not see what the host takes away; a tenth is left for the other
+// own accounting, which does not see what the host takes away. A tenth is left for the other
 // threads of the runtime and for starting and stopping.
 func TestParallelism(t *testing.T) {
 	for procs := 1; procs <= machineCPUs(); procs *= 2 {
@@ -44,8 +44,8 @@ func TestParallelism(t *testing.T) {
 	}
 }
 
-// A thousand goroutines with a thread each exist at the same time and all go on: as many as
-// services with one thread a client have, and a quarter of what the kernel allows a process.
+// A thousand goroutines with a thread each exist at the same time, and all go on. That is as many
+// as services with one thread a client have, and a quarter of what the kernel allows a process.
 func TestThousandLockedThreads(t *testing.T) {
 	const threads, rounds = 1000, 5
 	var arrived atomic.Int32
@@ -58,7 +58,7 @@ func TestThousandLockedThreads(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range threads {
 		all.Go(func() {
-			// and never unlock: the thread ends with the goroutine
+			// without unlocking, so that the thread ends with the goroutine
 			runtime.LockOSThread()
 			arrived.Add(1)
 			<-open
@@ -93,12 +93,12 @@ func TestThousandLockedThreads(t *testing.T) {
 }
 
 // Threads end when a goroutine that is locked to one returns. Ten thousand of them leave neither
-// threads nor memory: at most the few threads the runtime keeps and 4 MiB that its own lists may
-// have grown by (a thread has more than 64 KiB).
+// threads nor memory. Only the few threads that the runtime keeps may be left, and 4 MiB by which
+// its own lists may have grown (a thread has more than 64 KiB).
 func TestThreadsComeAndGo(t *testing.T) {
 	const wave, few = 50, 24
 	waves := 200
-	// each end of a thread waits for all CPUs: slow where the host has other work
+	// so many threads take long where the host has other work
 	if testing.Short() && !exact() {
 		waves = 10
 	}
@@ -135,8 +135,8 @@ func TestThreadsComeAndGo(t *testing.T) {
 	}
 }
 
-// Threads that wait for something do not occupy what others run on: with one P, a hundred of them
-// blocked, a thousand rounds of another goroutine and its timers go on.
+// Threads that wait do not keep others from running. With one P and a hundred blocked threads, a
+// thousand rounds of another goroutine and its timers go on.
 func TestBlockedThreadsBlockNobody(t *testing.T) {
 	setProcs(t, 1)
 	release := make(chan bool)
@@ -176,8 +176,7 @@ func TestBlockedThreadsBlockNobody(t *testing.T) {
 }
 
 // A signal to the process arrives although threads end all the time. On one CPU Go's scheduler
-// takes its time to let the signal's goroutine run beside two that wake each other: a
-// second there, on Linux too.
+// takes up to a second to run the signal's goroutine beside two that wake each other, on Linux too.
 func TestSignalsAmongEndingThreads(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)

@@ -49,9 +49,9 @@ func cpuTime(t *testing.T, pid int) (total time.Duration) {
 	return total
 }
 
-// A machine whose only program sleeps halts its CPUs: the emulator uses under 0.5 % of one of the
-// host's, and as much again is left for what the emulator does by itself. The program wakes on
-// time: never early, and not later than a busy host may make it.
+// A machine whose only program sleeps halts its CPUs. The emulator then uses under 0.5 % of one of
+// the host's, and as much again is left for the emulator's own work. The program is never woken
+// early, and not later than a busy host may make it.
 func TestIdle(t *testing.T) {
 	window := 20 * time.Second
 	if testing.Short() {
@@ -80,10 +80,10 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// A second CPU that the host cannot run at the same time costs a program of many threads little:
-// starting and ending a thread waits for no other CPU. Each such wait would last until the host
-// runs the other one, which is some milliseconds. The best of several runs counts, because the host
-// may have more to do.
+// A second CPU that the host cannot run at the same time costs a program of many threads little,
+// because starting and ending a thread waits for no other CPU. Each such wait would last until the
+// host runs the other one, which is some milliseconds. The best of several runs counts, because the
+// host may have more to do.
 func TestThreadsOnOneCoreOfTheHost(t *testing.T) {
 	const runs, times = 3, 5
 	best := func(cpus string) time.Duration {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What is fatal in Go ends the program with Go's own words and status, and leaves the machine as it
+// Fatal errors of Go end the program with Go's own text and status, and leave the machine as it
 // was.
 func TestEnds(t *testing.T) {
 	cases := []ending{
@@ -86,7 +86,7 @@ func (c *ending) judge(t *testing.T, r *result) {
 // A request for more memory than there is fails with Go's error, as on Linux, however large it is.
 // The error says what there is.
 func TestTooLargeRequests(t *testing.T) {
-	// The machine has 512 MiB. What it has at all but not free is refused to the runtime later.
+	// The machine has 512 MiB. A request that is smaller but exceeds what is free fails later.
 	bits := []int{29, 30, 34, 38, 40, 42, 43, 44, 46, 47, 48}
 	var programs []program
 	for _, n := range bits {
@@ -126,7 +126,7 @@ func TestQuitKey(t *testing.T) {
 	}
 }
 
-// Interrupt and terminate reach os/signal; without a handler they end the program.
+// Interrupt and terminate reach os/signal. Without a handler they end the program.
 func TestInterruptKeys(t *testing.T) {
 	for _, c := range []struct {
 		mode   string
@@ -150,8 +150,8 @@ func TestInterruptKeys(t *testing.T) {
 	}
 }
 
-// A goroutine that waits for standard input lets others run on the only P: input comes after twenty
-// ticks were seen.
+// A goroutine that waits for standard input lets others run on the only P. The input comes after
+// twenty ticks were seen.
 func TestInputBlocksNobody(t *testing.T) {
 	s := start(t, "--cpus", "1", mustProbe(t), "stdin")
 	s.expect(t, "20 ticks")
@@ -164,7 +164,7 @@ func TestInputBlocksNobody(t *testing.T) {
 	}
 }
 
-// Processes start and end without leaving anything: frames and kernel objects are the same before
+// Processes leave nothing behind. The counts of free frames and kernel objects are the same before
 // and after each of them.
 func TestCycles(t *testing.T) {
 	cycles := map[string]int{"release": 500, "debug": 500}
@@ -194,9 +194,8 @@ func TestCycles(t *testing.T) {
 	}
 }
 
-// Little machines run Go programs that use more memory over time than there is: the collector and
-// the memory that it gives back see to that, with a limit told to the runtime. 16 MiB is the least
-// capOS asks for.
+// Small machines run Go programs that use more memory over time than there is, because the
+// collector gives memory back when the runtime has a limit. capOS needs at least 16 MiB.
 func TestLittleMemory(t *testing.T) {
 	for _, c := range []struct{ memory, limit string }{{"16M", "6MiB"}, {"32M", "16MiB"}} {
 		greedy := 8 // programs; where each of them finds that there is no more differs
@@ -227,8 +226,8 @@ func TestLittleMemory(t *testing.T) {
 	}
 }
 
-// Files in memory have an end that programs survive: a write that there is no room for is refused
-// when they have half of the memory, or all but a sixteenth is taken. There is one to names, too.
+// Files in memory have a limit that programs survive. A write fails when files have half of the
+// memory, or when all but a sixteenth is taken. The number of names has a limit, too.
 func TestFullFiles(t *testing.T) {
 	for memory, cpus := range map[int]string{16: "1", 64: "2"} {
 		r := runBatch(t, []program{{ELF: mustProbe(t), Args: []string{"fill"}}}, "-m",
@@ -251,8 +250,8 @@ func TestFullFiles(t *testing.T) {
 	}
 }
 
-// The first random bytes of a program differ from run to run and wait for a seed: with the CPU's
-// generator and a device, with each of them alone.
+// The first random bytes of a program differ from run to run and wait for a seed. The machine has
+// the CPU's generator and a device, or only one of them.
 func TestFirstRandomBytes(t *testing.T) {
 	seen := map[string]bool{}
 	withoutDevice := func() string {
@@ -283,7 +282,7 @@ func TestFirstRandomBytes(t *testing.T) {
 	}
 }
 
-// shell runs a printed command; its output is the framed host channel.
+// shell runs a printed command. Its output is the host channel.
 func shell(t *testing.T, command string) string {
 	cmd := capos(t)
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", command}
@@ -291,8 +290,8 @@ func shell(t *testing.T, command string) string {
 	return string(out)
 }
 
-// The collector's stress with its own checks on: each mark is made twice and compared, freed
-// objects are overwritten, and a collection begins with every few kilobytes.
+// The collector's stress runs with the collector's own checks. Each mark is made twice and
+// compared, freed objects are overwritten, and a collection begins with every few kilobytes.
 func TestCollectorChecked(t *testing.T) {
 	type row struct{ cpus, kernel string }
 	rows, duration := []row{{"2", "release"}, {"2", "debug"}, {"4", "release"},
@@ -320,8 +319,8 @@ func TestCollectorChecked(t *testing.T) {
 	}
 }
 
-// Files come to the host however they got their names and contents. Directories above the one they
-// come from stay read-only.
+// The host gets files however they got their names and contents. Directories above the exported one
+// stay read-only.
 func TestExport(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, "-o", "/deep/out/:"+dir+"/", mustProbe(t), "export", "/deep/out")
@@ -342,7 +341,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// A program can keep the report of its crash: in a file that standard error was made, or that it
+// A program can keep the report of its crash in a file that standard error was made, or that it
 // named as the crash output. The host has the file although nothing closed it.
 func TestCrashLog(t *testing.T) {
 	for _, c := range []struct {

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// patience ends a machine that hangs. What is timed in these tests has bounds of its own.
+// patience ends a machine that hangs. Measured times have bounds of their own.
 const patience = 5 * time.Minute
 
 // root is the repository: the directory above that has ./capos.
@@ -45,7 +45,8 @@ func capos(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// environment leaves out what the go command that runs these tests tells its children.
+// environment leaves out the variables that the go command which runs these tests sets for its
+// children.
 func environment() (env []string) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")

@@ -1,5 +1,5 @@
-// Command probe does one thing that is looked at from outside: it ends in some way, waits for input
-// or a key, sleeps, or reports what it finds. The first argument says which.
+// Command probe does one thing that tests look at from outside. It ends in some way, waits for
+// input or a key, sleeps, or reports what it finds. The first argument says which.
 package main
 
 import (
@@ -103,7 +103,7 @@ func exitInGoroutine([]string) {
 	}
 }
 
-// readWhileOthersRun has one P: the read of standard input must not keep it.
+// readWhileOthersRun has one P, which the read of standard input must not keep.
 func readWhileOthersRun([]string) {
 	runtime.GOMAXPROCS(1)
 	lines := make(chan string)
@@ -168,7 +168,7 @@ func sleep(args []string) {
 	fmt.Println("late by", int64(time.Since(start)-duration))
 }
 
-// random prints what the first use of the generator gives.
+// random prints the first bytes of the generator.
 func random([]string) {
 	var b [16]byte
 	rand.Read(b[:])
@@ -200,8 +200,7 @@ func churn(args []string) {
 	fmt.Println("churned")
 }
 
-// export gives files below a directory whose files go to the host, by every way there is besides
-// writing and closing them.
+// export gives the host files in every way besides writing and closing them.
 func export(args []string) {
 	dir := args[0]
 	outside := func(name string) string { return filepath.Join(os.TempDir(), name) }
@@ -256,8 +255,8 @@ func must(err error) {
 	}
 }
 
-// fill writes a file until there is no memory for more, then makes names until there is none for
-// those, and reports how many bytes and names there were, each time twice.
+// fill writes a file until there is no memory for more, and then makes names until there is none
+// for those. It does both twice and reports how many bytes and names there were.
 func fill([]string) {
 	dir := must1(os.MkdirTemp("", "fill"))
 	for range 2 {
@@ -316,7 +315,7 @@ func makeBytes(args []string) {
 
 var made []byte
 
-// lockedThreads has so many threads at once, which all block and then end, and prints how long that
+// lockedThreads has that many threads at once, which all block and then end, and prints how long it
 // took.
 func lockedThreads(args []string) {
 	threads := must1(strconv.Atoi(args[0]))
@@ -337,9 +336,8 @@ func lockedThreads(args []string) {
 	fmt.Println(time.Since(begin))
 }
 
-// crashLog ends in the way that the third argument says, after it made a file the place for the
-// report: standard error itself, or the crash output. What is written and printed before belongs
-// to standard error.
+// crashLog makes a file standard error itself, or the crash output, and then ends in the way that
+// the third argument says. Text that it writes and prints before belongs to standard error.
 func crashLog(args []string) {
 	path, place, end := args[0], args[1], args[2]
 	f := file(os.Create(path))

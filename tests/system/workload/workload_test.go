@@ -1,5 +1,5 @@
-// Package workload is what the tests of profiles measure: it computes most of the time, allocates,
-// and waits for a lock.
+// Package workload is the program that the tests of profiles measure. It computes most of the time,
+// allocates, and waits for a lock.
 package workload
 
 import (
