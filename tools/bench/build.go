@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// tools lists the programs and files that a comparison needs beside what ./capos sees to itself,
-// and Debian's packages that have them.
+// tools lists the programs and files that a comparison needs and ./capos does not install, with the
+// packages of Debian that have them.
 var tools = []struct{ name, debian string }{
 	{"qemu-system-x86_64", "qemu-system-x86"},
 	{"gcc", "gcc"},
@@ -113,7 +113,7 @@ func (s *session) writeInitialFiles(r *run) error {
 	return os.WriteFile(s.initialFiles(r), files.Bytes(), 0o644)
 }
 
-// command runs a program in bench/ and, when it fails, makes what it said the error.
+// command runs a program in bench/. When the program fails, its output is the error.
 func (s *session) command(environment []string, name string, args ...string) error {
 	c := exec.Command(name, args...)
 	c.Dir = filepath.Join(s.root, "bench")

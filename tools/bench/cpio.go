@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// archive writes the "newc" cpio format, which the Linux kernel unpacks into its first file system:
-// per file a header of thirteen 8-digit hexadecimal numbers after a magic, the name, the data, each
-// padded to four bytes.
+// archive writes the "newc" cpio format, which the Linux kernel unpacks into its first file system.
+// A file is a header, the name and the data, each padded to four bytes. The header is a magic and
+// thirteen hexadecimal numbers of 8 digits.
 type archive struct {
 	w      io.Writer
 	inode  int

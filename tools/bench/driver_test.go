@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestRowsAreTheGuests holds the table against the sources of the guest programs: every row that
-// one of them measures is in the table, and nothing else is.
+// TestRowsAreTheGuests compares the table with the sources of the guest programs. Every row that
+// one of them measures is in the table, and no other row is.
 func TestRowsAreTheGuests(t *testing.T) {
 	inSource := map[string]bool{}
 	names := regexp.MustCompile(

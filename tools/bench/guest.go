@@ -32,19 +32,19 @@ type run struct {
 	machine string
 }
 
-// Both settings of the Linux guest do without mitigations. The first is otherwise what Debian
-// ships. The second takes away what else is not needed, or misleads here: clearing memory when it
-// is allocated, one byte per instruction where the processor claims that this is fast (the guest
-// then counts 4096 instructions for a page), and small pages on a machine that the kernel finds too
-// small for large ones.
+// Both settings of the Linux guest do without mitigations. The first is otherwise Debian's. The
+// second also changes what is not needed or misleads here. It does not clear memory when it is
+// allocated. It does not use the instructions that clear or copy byte by byte, which the processor
+// claims to be fast, because the guest counts 4096 of them for a page. It has large pages, which
+// the kernel leaves out on small machines.
 const (
 	asShipped = ""
 	tuned     = "init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always"
 )
 
-// plannedRuns lists all machines, in the order they run. Wall times come last, close together, on
-// the machine type in which both systems find a second CPU; with them the gain that the host itself
-// has from a second CPU, which no guest can exceed.
+// plannedRuns lists all machines in the order in which they run. Wall times come last, close
+// together, on the machine type in which both systems find a second CPU. The gain that the host
+// itself has from a second CPU comes with them, because no guest can exceed it.
 func plannedRuns() []run {
 	var runs []run
 	for _, program := range []string{rawProgram, goProgram} {
@@ -87,8 +87,8 @@ func (r *run) file() string {
 	return r.program
 }
 
-// machineFlags are what ./capos run gets to make the machine; the Linux guest's QEMU command is
-// derived from it.
+// machineFlags are the flags of ./capos run that make the machine. The Linux guest's QEMU command
+// is derived from its command.
 func (s *session) machineFlags(r *run) []string {
 	flags := []string{"--accel", "tcg", "--machine", r.machine, "--cpus", strconv.Itoa(r.cpus),
 		"-m", s.options.memory}
@@ -112,11 +112,11 @@ func (s *session) runGuest(r *run) (*output, error) {
 		command = exec.CommandContext(ctx, filepath.Join(s.root, "capos"),
 			append(args, r.arguments(s.options.only)...)...)
 	}
-	// ./capos has a machine of its own to end, and does so when asked politely.
+	// ./capos ends its machine when it is interrupted.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
-	// Both guests' words come by one pipe: Linux speaks on its serial port, which QEMU connects
-	// to standard error.
+	// The output of both guests comes by one pipe, because QEMU connects Linux's serial port to
+	// standard error.
 	out := &output{command: words}
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -138,8 +138,8 @@ func (s *session) runGuest(r *run) (*output, error) {
 	return out, out.judge(r, err)
 }
 
-// hostCommand gives the words of the command that makes the machine: what ./capos would start, with
-// kernel, first file system and kernel command line exchanged for Linux.
+// hostCommand returns the command that makes the machine. For Linux it is the one that ./capos
+// would start, with another kernel, first file system and kernel command line.
 func (s *session) hostCommand(r *run) ([]string, error) {
 	if r.system == hostName {
 		return append([]string{s.program(&run{system: linuxName, program: r.program})},
@@ -171,8 +171,8 @@ func (s *session) hostCommand(r *run) ([]string, error) {
 	return words, nil
 }
 
-// commandLine is the Linux kernel's. What follows "--" goes to init; a second "--" ends it, because
-// QEMU appends words.
+// commandLine is that of the Linux kernel. The words after "--" go to init. A second "--" ends
+// them, because QEMU appends words.
 func (r *run) commandLine(only []string) string {
 	words := []string{"console=ttyS0 quiet mitigations=off rdinit=/init panic=-1 reboot=t",
 		r.kernel, "-- /" + r.file()}
@@ -181,7 +181,7 @@ func (r *run) commandLine(only []string) string {
 		" ")
 }
 
-// splitShellWords undoes the quoting of a printed command: words that are plain or in single
+// splitShellWords undoes the quoting of a printed command, whose words are plain or in single
 // quotes.
 func splitShellWords(text string) ([]string, error) {
 	var words []string
@@ -218,7 +218,7 @@ func splitShellWords(text string) ([]string, error) {
 	return words, nil
 }
 
-// output is what a guest said.
+// output is the output of a guest.
 type output struct {
 	command  []string
 	rows     map[string]measured
@@ -274,7 +274,7 @@ func (o *output) parseLine(line string) {
 	}
 }
 
-// judge tells why a run does not count as complete, nil when it does.
+// judge returns why a run does not count as complete, or nil when it does.
 func (o *output) judge(r *run, ended error) error {
 	switch {
 	case len(o.failures) > 0:

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// The Linux kernel that capOS is compared with: Debian 12's for virtual machines, one release of
-// it, so that figures of different days can be compared.
+// The Linux kernel with which capOS is compared. It is one release of Debian 12's kernel for
+// virtual machines, so that figures of different days can be compared.
 const (
 	pinnedPackage = "linux-image-6.1.0-50-cloud-amd64"
 	pinnedVersion = "6.1.176-1"
 	pinnedSHA256  = "efe19f605b6f54a8352e68d85a629abb2d30b72a085faef603a9152590baa791"
 
-	// followPackage depends on the newest release; its answer is used, and said, when the
+	// followPackage depends on the newest release. That one is used, with a message, when the
 	// archive has dropped the pinned one.
 	followPackage = "linux-image-cloud-amd64"
 )
@@ -52,7 +52,7 @@ func (s *session) fetchLinux() (*linuxKernel, error) {
 	return other, nil
 }
 
-// fetchKernel downloads and unpacks one package unless the cache has it; it sets kernel.image. An
+// fetchKernel downloads and unpacks one package unless the cache has it, and sets kernel.image. An
 // empty digest checks nothing beyond what apt-get did.
 func (s *session) fetchKernel(kernel *linuxKernel, digest string) error {
 	dir := filepath.Join(s.cache, kernel.name+"_"+kernel.version)
@@ -90,7 +90,7 @@ func (s *session) fetchKernel(kernel *linuxKernel, digest string) error {
 		unpacked).CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot unpack %s: %w\n%s", kernel.name, err, said)
 	}
-	// Modules are not used; the kernel alone is kept.
+	// Modules are not used, so the kernel alone is kept.
 	if err := os.RemoveAll(filepath.Join(unpacked, "lib")); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *session) fetchKernel(kernel *linuxKernel, digest string) error {
 	return os.Rename(unpacked, dir)
 }
 
-// newestKernel asks the package lists what followPackage depends on.
+// newestKernel looks up in the package lists what followPackage depends on.
 func newestKernel() (*linuxKernel, error) {
 	text, err := exec.Command("apt-cache", "show", "--no-all-versions", followPackage).Output()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Command bench compares capOS with a Linux guest: it builds the benchmark programs for both, runs
+// Command bench compares capOS with a Linux guest. It builds the benchmark programs for both, runs
 // them in machines that QEMU makes with the same flags, and prints the results side by side.
-// docs/benchmarks.md tells the method.
+// docs/benchmarks.md describes the method.
 package main
 
 import (
@@ -24,7 +24,7 @@ build/bench/partial.json and partial.md.
 
 `
 
-// options are what the command line asks for.
+// options are those of the command line.
 type options struct {
 	only    list
 	systems string
@@ -160,7 +160,7 @@ func (s *session) prepare() error {
 		if !s.isWanted(&r) {
 			continue
 		}
-		// Commands of Linux machines are derived from capOS's, which name its program; the
+		// Commands of Linux machines are derived from capOS's, which name its program. The
 		// host runs a Linux program.
 		if file := r.file(); !built[file] {
 			built[file] = true
@@ -190,8 +190,8 @@ func (s *session) isWanted(r *run) bool {
 	})
 }
 
-// measure makes one machine run one program. A machine that does not get to the end is a failure of
-// the comparison, but the others still run, and what it had measured by then counts.
+// measure makes one machine run one program. The comparison fails if a machine does not get to the
+// end. The others still run, and the values that it had measured by then count.
 func (s *session) measure(r *run) error {
 	say("%s", r.describe())
 	start := time.Now()
@@ -211,7 +211,7 @@ func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
 }
 
-// hostText says what the machines ran on.
+// hostText describes the host of the machines.
 func hostText() string {
 	model := "unknown processor"
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -33,7 +33,7 @@ const (
 // wall times to count.
 const quietHost = 1.8
 
-// result is everything a comparison found, and results.json.
+// result holds all values of a comparison, and is what results.json has.
 type result struct {
 	Taken    string              `json:"taken"`
 	Source   string              `json:"source"` // revision of the repository
@@ -42,7 +42,7 @@ type result struct {
 	Machines map[string]string   `json:"machines"` // QEMU commands
 	Notes    map[string][]string `json:"notes"`
 	Rows     []resultRow         `json:"rows"`
-	// what a reader of the table has to know
+	// remarks for the readers of the table
 	Remarks  []string `json:"remarks,omitempty"`
 	Failures []string `json:"failures"`
 
@@ -51,7 +51,7 @@ type result struct {
 	checks map[string]map[string]string   // by row and column
 }
 
-// resultRow is a line of the table. What was not measured is absent.
+// resultRow is a line of the table. Values that were not measured are absent.
 type resultRow struct {
 	rowInfo
 	Unit       string   `json:"unit"`
@@ -96,7 +96,7 @@ func (r *result) fail(format string, args ...any) {
 	r.Failures = append(r.Failures, text)
 }
 
-// add takes in what a guest said.
+// add takes in the output of a guest.
 func (r *result) add(run *run, o *output) {
 	r.Machines[run.describe()] = shellText(o.command)
 	r.Notes[run.describe()] = o.notes
@@ -120,8 +120,8 @@ func (r *result) add(run *run, o *output) {
 	}
 }
 
-// finish makes the table's rows out of all that was taken in, and finds what is missing or
-// contradicts itself.
+// finish makes the table's rows of all that was taken in, and finds missing and contradicting
+// values.
 func (r *result) finish(only []string) {
 	for _, info := range allRows {
 		if len(only) > 0 && !matchesAny(only, info.Name) {
@@ -151,7 +151,7 @@ func (r *result) finish(only []string) {
 // spare.
 func (row *resultRow) hostWasBusy() bool { return row.OfHost != nil && *row.OfHost < quietHost }
 
-// remarkHost says what a second CPU was worth on the host at the time.
+// remarkHost remarks what the host itself gained from a second CPU at the time.
 func (r *result) remarkHost(row *resultRow) {
 	text := fmt.Sprintf("%s on the host itself: %s", row.Name, formatValue(*row.OfHost))
 	if row.hostWasBusy() {
@@ -178,7 +178,7 @@ func (r *result) compareToolchains() {
 }
 
 // fillIn takes columns that were not measured from the last whole comparison. Instruction counts
-// repeat, so that they can be compared across time; wall times cannot and are left out.
+// repeat, so they can be compared across time. Wall times cannot, and are left out.
 func (r *result) fillIn(dir string, only []string) {
 	data, err := os.ReadFile(filepath.Join(dir, wholeName+".json"))
 	if err != nil {
@@ -218,7 +218,7 @@ func (r *result) put(column, row string, value measured) {
 	r.values[column][row] = value
 }
 
-// value finds a row's value in a column, and complains when the program ran and did not give it.
+// value finds a row's value in a column. It is an error if the program ran and did not give it.
 func (r *result) value(column string, row *resultRow) *float64 {
 	found, is := r.values[column][row.Name]
 	if is {

@@ -136,7 +136,7 @@ func matchesAny(patterns []string, name string) bool {
 	})
 }
 
-// checkRows refuses patterns that name nothing, or that would not survive a kernel command line.
+// checkRows fails for patterns that name nothing, or that a kernel command line cannot hold.
 func checkRows(patterns []string) error {
 	for _, pattern := range patterns {
 		known := slices.ContainsFunc(allRows,

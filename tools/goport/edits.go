@@ -1,8 +1,8 @@
 package main
 
-// The edits to files of the Go release are data: go/edits.txt. An entry names a file, how to find
+// The edits to files of the Go release are data in go/edits.txt. An entry names a file, how to find
 // one line in it, and what to do there. An entry whose line is missing or not unique is an error,
-// so a release that moved things is noticed at once.
+// so that a release that moved the line is noticed.
 //
 // The language, one keyword a line, "#" for comments:
 //
@@ -124,7 +124,7 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 	return false, fmt.Errorf("unknown keyword %q", keyword)
 }
 
-// findLines takes a keyword that says which lines an entry is about.
+// findLines takes a keyword that says which lines an entry concerns.
 func (e *edit) findLines(keyword, rest string) (err error) {
 	e.action = keyword
 	if keyword == "after" {
@@ -168,7 +168,7 @@ func planEdits(tree string, edits []edit, report io.Writer) (map[string]string, 
 	return contents, nil
 }
 
-// find returns the index of the one line the entry is about.
+// find returns the index of the one line that the entry concerns.
 func (e *edit) find(lines []string) (int, error) {
 	first, last := 0, len(lines)
 	if e.within != nil {
@@ -245,8 +245,8 @@ func mixes(expression, operator string) bool {
 	return strings.Contains(expression, "&&")
 }
 
-// writeEdits makes the planned contents real. A file is replaced, not written through: it may be a
-// hard link into another layer.
+// writeEdits writes the planned contents. It replaces files, because one that it wrote in place
+// could be a hard link into another layer.
 func writeEdits(tree string, contents map[string]string) error {
 	for file, text := range contents {
 		if err := replaceFile(filepath.Join(tree, file), []byte(text)); err != nil {

@@ -92,7 +92,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 // The release's own go command compiles the host programs in a tree that already has the overlay's
-// files beside its own; what keeps them out is the constraint.
+// files beside its own. The constraint keeps them out.
 func TestOverlayConstraints(t *testing.T) {
 	dir := filepath.Join(repository, "go", "overlay")
 	files, err := listFiles(dir)

@@ -1,6 +1,6 @@
 package main
 
-// The two layers of the toolchain, and the Go release below them.
+// The layers of the toolchain, and the Go release below them.
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ const (
 
 var (
 	hostPrograms = []string{"cmd/go", "cmd/compile", "cmd/asm", "cmd/link"}
-	// What a release carries and building programs does not need.
+	// Parts of a release that building programs does not need.
 	leftOut = map[string]bool{"api": true, "doc": true, "misc": true, "lib/wasm": true,
 		".git": true, "pkg/obj": true}
 	// Files the schema compiler generates, by their place in the tree.
@@ -41,7 +41,7 @@ func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "goport: "+format+"\n", args...)
 }
 
-// inputs is everything the toolchain is made of.
+// inputs are all files of which the toolchain is made.
 type inputs struct {
 	base        string // Go root of the unmodified release
 	baseVersion string
@@ -136,8 +136,8 @@ func (in *inputs) gatherOverlay(root string) (err error) {
 	return nil
 }
 
-// findBase returns the root of the release: the installed Go when it is that very version, else the
-// one the go command fetches as a toolchain module.
+// findBase returns the root of the release. It is the installed Go if that has the version, and
+// otherwise the one that the go command fetches as a toolchain module.
 func findBase(baseVersion string) (string, error) {
 	installed, err := goCommand("", "env", "GOROOT", "GOVERSION")
 	if err != nil {
@@ -174,9 +174,9 @@ func findBase(baseVersion string) (string, error) {
 	return download.Dir, nil
 }
 
-// goCommand runs the installed go command and returns what it printed. What go env -w keeps counts
-// where the environment is empty, so nothing is: the user's proxy is wanted, his flags and targets
-// are not.
+// goCommand runs the installed go command and returns its output. Settings of go env -w apply where
+// a variable is empty, so none is left empty. The user's proxy is used, and the user's flags and
+// targets are not.
 func goCommand(dir string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
@@ -232,8 +232,8 @@ func buildToolchain(root, baseVersion string, explore bool) (string, error) {
 	return wanted, pruneLayers(cache)
 }
 
-// markUsed notes the time in the stamps of layers, by which pruneLayers goes. Failing to is no
-// reason to fail.
+// markUsed sets the time of the layers' stamps, which pruneLayers looks at. Errors are ignored,
+// because a toolchain works without.
 func markUsed(layers ...string) {
 	now := time.Now()
 	for _, dir := range layers {
@@ -274,7 +274,7 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// lockFile keeps two builds of the same cache apart. The lock goes with the process.
+// lockFile keeps two builds of the same cache apart. The lock ends with the process.
 func lockFile(path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -321,8 +321,8 @@ func makeLayer(dir string, build func(dir string) error) error {
 }
 
 // makeTools copies the release, applies the edits of the tools layer and rebuilds the four host
-// programs that know the list of operating systems. A release fetched as a module has lost the
-// permission to run its programs; they get it back.
+// programs that know the list of operating systems. The programs of a release that was fetched as a
+// module have lost the permission to run, and get it back.
 func (in *inputs) makeTools(dir string) error {
 	progress("copying %s", in.baseVersion)
 	skip := func(relative string) bool { return leftOut[filepath.ToSlash(relative)] }
@@ -348,9 +348,9 @@ func (in *inputs) makeTools(dir string) error {
 }
 
 // installPrograms builds the host programs with the release's own compiler. The linker would stamp
-// them with the version of the release; the flag gives them the version of the port, which the go
-// command and the build cache go by. Settings of the user, in the environment or kept by go env -w,
-// make no difference to them.
+// them with the version of the release. The flag gives them the version of the port, by which the
+// go command and the build cache tell them apart. Settings of the user, in the environment or by go
+// env -w, have no effect on them.
 func installPrograms(dir string) error {
 	version, err := os.ReadFile(filepath.Join(dir, "VERSION"))
 	if err != nil {

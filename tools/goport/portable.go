@@ -156,7 +156,7 @@ func isExported(name string) bool {
 	return true
 }
 
-// A portableSet is the portable names of linux/amd64 beside what the port has.
+// A portableSet is the portable names, with what linux/amd64 and the port declare.
 type portableSet struct {
 	names        []string
 	linux, capos *syscallAPI
@@ -267,7 +267,7 @@ func (g *portableGenerator) declare(name string) error {
 	return g.declareUsed(expression)
 }
 
-// declareUsed declares the names of the package in an expression; names of fields are none.
+// declareUsed declares the names of the package in an expression, without names of fields.
 func (g *portableGenerator) declareUsed(expression ast.Expr) (err error) {
 	ast.Inspect(expression, func(n ast.Node) bool {
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 	"slices"
 )
 
-// hasher sums named contents; the name and the length keep neighbouring contents apart.
+// hasher sums named contents. The name and the length keep neighbouring contents apart.
 type hasher struct{ sum hash.Hash }
 
 func newHasher() hasher { return hasher{sha256.New()} }
