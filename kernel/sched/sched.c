@@ -196,9 +196,10 @@ static void timer_update_exactly(struct percpu *cpu)
 	timer_program(next);
 }
 
-/* Timer queue lock held. */
+/* The queue's lock is held. */
 static void note_first_deadline(struct timer_queue *timers)
 {
+	assert_held(&timers->lock);
 	struct rbnode *node = rbtree_first(&timers->threads);
 	uint64_t first = node ? container_of(node, struct thread, timer_node)->timer_deadline_ns
 			      : UINT64_MAX;
@@ -345,16 +346,18 @@ bool sched_is_off_cpu(const struct thread *thread)
 
 static __attribute__((noinline)) void begin_share(struct percpu *cpu, struct share *share)
 {
+	assert_held(&cpu->run.lock);
 	bool busy = is_busy(cpu);
 	if (busy)
 		share_charge(&cpu->run, clock_now_ns());
 	share_begin(&cpu->run, share, busy);
 }
 
-/* Queue lock held. */
+/* The queue's lock is held. */
 static __attribute__((always_inline)) inline void enqueue(
 	struct percpu *cpu, struct share *share, struct thread *thread)
 {
+	assert_held(&cpu->run.lock);
 	thread->state = THREAD_READY;
 	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
 	rbtree_insert(&share->threads, &thread->run_node, runs_before);
@@ -365,6 +368,7 @@ static __attribute__((always_inline)) inline void enqueue(
 
 static void dequeue(struct percpu *cpu, struct share *share, struct thread *thread)
 {
+	assert_held(&cpu->run.lock);
 	rbtree_remove(&share->threads, &thread->run_node);
 	cpu->run.count--;
 	share->count--;
@@ -412,6 +416,7 @@ static void place(struct thread *thread, const struct share *from, const struct 
  * lock of a thread's CPU may rely on the field. */
 static void assign_cpu(struct thread *thread)
 {
+	assert_held(&percpus[thread->cpu].run.lock);
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
@@ -455,6 +460,7 @@ static uint64_t slice_end(const struct percpu *cpu, uint64_t now, bool competing
 static void make_runnable_locked(
 	struct thread *thread, const struct share *from, struct percpu *cpu)
 {
+	assert_held(&cpu->run.lock);
 	struct share *share = &thread->shares[cpu->id];
 	place(thread, from, share);
 	enqueue(cpu, share, thread);
@@ -514,7 +520,8 @@ void sched_start(struct thread *thread)
 	thread->cpu = cpu->id;
 	thread->vruntime_ns = share->least_vruntime_ns;
 	thread->state = THREAD_READY;
-	assign_cpu(thread);
+	/* No other CPU changes the field: the thread is on no queue and in no wait. */
+	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 	make_runnable(thread, share);
 }
 
@@ -523,6 +530,7 @@ void sched_start(struct thread *thread)
 /* The next thread of the share to serve, off the queue; NULL: none waits. Queue lock held. */
 static struct thread *take_next(struct percpu *cpu, uint64_t now, bool turn_over)
 {
+	assert_held(&cpu->run.lock);
 	struct run_queue *run = &cpu->run;
 	if (!rbtree_empty(&run->shares))
 		share_choose(run, now, turn_over);
@@ -553,6 +561,7 @@ static struct thread *find_in_share(const struct share *share, uint64_t cpus)
 /* A waiting thread that may run on one of the CPUs; queue lock held. */
 static struct thread *find_thread(const struct run_queue *run, uint64_t cpus)
 {
+	assert_held(&run->lock);
 	for (struct rbnode *node = rbtree_first(&run->shares); node; node = rbtree_next(node)) {
 		struct thread *thread = find_in_share(container_of(node, struct share, node), cpus);
 		if (thread)
@@ -584,8 +593,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	return thread;
 }
 
-/* Takes a thread from another CPU's queue: READY, on no queue, assigned to this CPU under the
- * victim's lock. A late waker finds it READY and does nothing. */
+/* Takes a thread from another CPU's queue: READY, on no queue, assigned to this CPU before the
+ * victim's queue is unlocked. A late waker finds it READY and does nothing. */
 static struct thread *steal(struct percpu *cpu)
 {
 	uint64_t online = cpus_online();
@@ -630,6 +639,7 @@ static void save_thread(struct thread *thread)
  * run it at once. */
 static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 {
+	assert_held(&cpu->run.lock);
 	struct thread *previous = cpu->current;
 	next->state = THREAD_RUNNING;
 	next->run_started_ns = now;
@@ -655,6 +665,7 @@ static void check_affinity(struct percpu *cpu)
 
 void sched_switched(void)
 {
+	assert_held(&percpu()->run.lock);
 	struct percpu *cpu = percpu();
 	struct thread *previous = cpu->previous;
 	check_affinity(cpu);
@@ -676,6 +687,7 @@ void sched_switched(void)
  * state and queueing are settled. */
 static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 {
+	assert_held(&cpu->run.lock);
 	struct thread *next = take_next(cpu, now, turn_over);
 	if (!next)
 		next = cpu->idle;
@@ -848,6 +860,7 @@ void sched_yield(void)
 
 void sched_preemption_point(void)
 {
+	assert_none_held();
 	cpu_take_interrupts();
 	if (percpu()->resched)
 		sched_preempt();

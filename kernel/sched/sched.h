@@ -27,26 +27,28 @@ extern struct shared_profile kernel_profile; /* of the kernel's own threads */
 void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
 _Noreturn void sched_idle(void);
 
-/* Gives up the CPU while the current thread's wait is active (wait.c); returns when it runs again.
+/* A thread. Gives up the CPU while the current thread's wait is active (wait.c); returns when it
+ * runs again.
  */
 void sched_block(void);
-/* The thread's wait has been decided: makes it runnable unless it never stopped running. */
+/* The thread's wait has been decided: makes it runnable unless it never stopped running. Any
+ * context that may take the RUN_QUEUE lock. */
 void sched_wake(struct thread *thread);
-/* Lets others run first. */
+/* A thread. Lets others run first. */
 void sched_yield(void);
-/* Lets others run if they have had less. */
+/* A thread. Lets others run if they have had less. */
 void sched_preempt(void);
 /* A preemption point of long work, with no lock held: waiting interrupts are taken, and another
  * thread runs if it is its turn. */
 void sched_preemption_point(void);
 /* Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
-/* Puts a new, never run thread on a queue. */
+/* Puts a new, never run thread on a queue. Any context that may take the RUN_QUEUE lock. */
 void sched_start(struct thread *thread);
-/* Moves the thread to a CPU its affinity allows, at its next switch. */
+/* Moves the thread to a CPU its affinity allows, at its next switch. Any context. */
 void sched_affinity_changed(struct thread *thread);
 
-/* Timer interrupt: expired deadlines, end of slice, profile ticks. */
+/* The timer's interrupt: expired deadlines, end of slice, profile ticks. */
 void sched_timer(void);
 /* How late a timer interrupt has come at worst on any CPU: the longest time that the kernel is
  * known to have had interrupts off. */
@@ -63,19 +65,19 @@ void sched_bill(struct share *shares);
 /* The shares' last thread is gone: no CPU may remember them. */
 void sched_forget(struct share *shares);
 
-/* Deadlines of waits, on this CPU's timer. */
+/* Deadlines of waits, on this CPU's timer. Any context that may take the TIMER lock. */
 void timer_arm(struct thread *thread, uint64_t deadline_ns);
 void timer_cancel(struct thread *thread);
 
 /* Whether no CPU runs the thread, so that its registers are saved. The caller must make sure that
- * it does not run again meanwhile. */
+ * it does not run again meanwhile. Any context. */
 bool sched_is_off_cpu(const struct thread *thread);
 
 /* After the last switch away from an ended thread: frees what it could not free itself, and may
  * free the record. Provided by proc/thread.c, which made them. */
 void thread_reclaim(struct thread *thread);
 
-/* Makes a running thread check its exit work soon, on any CPU. */
+/* Makes a running thread check its exit work soon, on any CPU. Any context. */
 void sched_kick(struct thread *thread);
 
 #endif
