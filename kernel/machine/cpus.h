@@ -5,6 +5,12 @@
 
 #include <stdint.h>
 
+/* A CPU's bit in a set of CPUs. */
+static inline uint64_t cpu_bit(unsigned id)
+{
+	return 1ul << id;
+}
+
 /* The CPUs that run threads, a bit for each id. The ids need not be contiguous: a CPU that did not
  * start in time is left out for good. Changes once, at boot, before there are processes. */
 uint64_t cpus_online(void);

@@ -380,23 +380,34 @@ static struct thread *first_thread(const struct share *share)
 	return node ? container_of(node, struct thread, run_node) : NULL;
 }
 
+static bool may_run_on(const struct thread *thread, unsigned id)
+{
+	return __atomic_load_n(&thread->affinity, __ATOMIC_SEQ_CST) & cpu_bit(id);
+}
+
 /* An idle CPU is claimed for one thread only, and says again that it is idle when it is. So several
  * threads woken in a row wake several CPUs. */
 static bool claim_idle(unsigned id)
 {
-	return __atomic_fetch_and(&idle_cpus, ~(1ul << id), __ATOMIC_SEQ_CST) & 1ul << id;
+	return __atomic_fetch_and(&idle_cpus, ~cpu_bit(id), __ATOMIC_SEQ_CST) & cpu_bit(id);
+}
+
+/* The CPU itself if it is one of the set, else the first of the set. */
+static unsigned cpu_preferred(uint64_t cpus, unsigned id)
+{
+	return cpus & cpu_bit(id) ? id : (unsigned)__builtin_ctzl(cpus);
 }
 
 static unsigned choose_cpu(const struct thread *thread)
 {
-	uint64_t idle, last = 1ul << thread->cpu;
+	uint64_t idle;
 	while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & thread->affinity) != 0) {
-		unsigned choice = idle & last ? thread->cpu : (unsigned)__builtin_ctzl(idle);
+		unsigned choice = cpu_preferred(idle, thread->cpu);
 		if (claim_idle(choice))
 			return choice;
 	}
 	uint64_t allowed = thread->affinity & cpus_online();
-	return !allowed || allowed & last ? thread->cpu : (unsigned)__builtin_ctzl(allowed);
+	return allowed ? cpu_preferred(allowed, thread->cpu) : thread->cpu;
 }
 
 /* Run times compare only within a share: a thread that changes CPUs keeps its distance from the
@@ -580,7 +591,7 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
 		return NULL;
 	spin_lock(&victim->run.lock);
-	struct thread *thread = find_thread(&victim->run, 1ul << cpu->id);
+	struct thread *thread = find_thread(&victim->run, cpu_bit(cpu->id));
 	if (thread) {
 		struct share *share = &thread->shares[victim->id];
 		dequeue(victim, share, thread);
@@ -658,8 +669,7 @@ static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
 static void check_affinity(struct percpu *cpu)
 {
 	const struct thread *current = cpu->current;
-	if (current != cpu->idle &&
-		!(__atomic_load_n(&current->affinity, __ATOMIC_SEQ_CST) & 1ul << cpu->id))
+	if (current != cpu->idle && !may_run_on(current, cpu->id))
 		cpu->resched |= RESCHED_LOOK;
 }
 
@@ -725,7 +735,7 @@ static uint64_t serving_cpus(const struct share *shares)
 		const struct percpu *cpu = &percpus[id];
 		if (__atomic_load_n(&cpu->run.served, __ATOMIC_SEQ_CST) == &shares[id] &&
 			__atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) != cpu->idle)
-			serving |= 1ul << id;
+			serving |= cpu_bit(id);
 	}
 	return serving;
 }
@@ -790,12 +800,12 @@ void sched_block(void)
 static void push_balance(struct percpu *cpu, uint64_t now)
 {
 	uint64_t online = cpus_online();
-	uint64_t takers = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
+	uint64_t takers = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & ~cpu_bit(cpu->id);
 	if (!takers && cpu->run.count > 1 && now >= cpu->push_ns) {
 		for (unsigned id = cpu_next(online, cpu->id); id != cpu->id;
 			id = cpu_next(online, id))
 			if (!__atomic_load_n(&percpus[id].run.count, __ATOMIC_RELAXED))
-				takers |= 1ul << id;
+				takers |= cpu_bit(id);
 		cpu->push_ns = now + SLICE_NS;
 	}
 	if (!takers)
@@ -814,7 +824,7 @@ static void reschedule(bool yields)
 	struct thread *current = cpu->current;
 	struct share *share = &current->shares[cpu->id];
 	uint32_t why = cpu->resched;
-	bool allowed = current->affinity & 1ul << cpu->id;
+	bool allowed = may_run_on(current, cpu->id);
 	struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
 	uint64_t now = clock_now_ns();
 	account(cpu, now);
@@ -889,10 +899,10 @@ void sched_idle(void)
 {
 	struct percpu *cpu = percpu();
 	for (;;) {
-		__atomic_or_fetch(&idle_cpus, 1ul << cpu->id, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&idle_cpus, cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 		struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
 		if (stolen || cpu->run.count) {
-			__atomic_and_fetch(&idle_cpus, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);
+			__atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 			spin_lock(&cpu->run.lock);
 			if (stolen)
 				enqueue_stolen(cpu, stolen);

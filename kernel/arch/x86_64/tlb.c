@@ -10,6 +10,7 @@
 
 #include "arch/cpu.h"
 #include "core/percpu.h"
+#include "machine/cpus.h"
 #include "machine/interrupts.h"
 #include "arch/x86_64/arch.h"
 #include "mm/aspace.h"
@@ -46,14 +47,14 @@ void tlb_serve(void)
 	for (; senders; senders &= senders - 1) {
 		struct tlb_request *request = &percpus[__builtin_ctzl(senders)].tlb;
 		serve_request(cpu, request);
-		__atomic_and_fetch(&request->waiting, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(&request->waiting, ~cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 	}
 }
 
 static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 {
 	struct percpu *cpu = percpu();
-	uint64_t others = __atomic_load_n(&space->cpus, __ATOMIC_SEQ_CST) & ~(1ul << cpu->id);
+	uint64_t others = __atomic_load_n(&space->cpus, __ATOMIC_SEQ_CST) & ~cpu_bit(cpu->id);
 	if (!others)
 		return;
 	cpu->tlb.space = space;
@@ -62,7 +63,7 @@ static void request_others(struct aspace *space, uint64_t start, uint64_t end)
 	__atomic_store_n(&cpu->tlb.waiting, others, __ATOMIC_SEQ_CST);
 	for (uint64_t left = others; left; left &= left - 1) {
 		unsigned target = (unsigned)__builtin_ctzl(left);
-		__atomic_or_fetch(&percpus[target].tlb_senders, 1ul << cpu->id, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&percpus[target].tlb_senders, cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 		cpu_interrupt(target, CPU_INTERRUPT_TLB);
 		__atomic_fetch_add(&space->interrupts, 1, __ATOMIC_RELAXED);
 	}
@@ -96,10 +97,10 @@ void aspace_activate(struct aspace *space)
 	if (old == space)
 		return;
 	if (space)
-		__atomic_or_fetch(&space->cpus, 1ul << cpu->id, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&space->cpus, cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 	cpu->space = space;
 	uint64_t root = space ? space->root : image_to_phys(kernel_pml4);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(root) : "memory");
 	if (old)
-		__atomic_and_fetch(&old->cpus, ~(1ul << cpu->id), __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(&old->cpus, ~cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 }

@@ -173,7 +173,7 @@ static uint64_t admit_cpus(unsigned count)
 		stamp_counter();
 	for (unsigned id = 1; id < count; id++)
 		if (!stage_replace(id, STAGE_STARTING, STAGE_LEFT_OUT))
-			ready |= 1ul << id;
+			ready |= cpu_bit(id);
 	if (!counters_disagree || clock_distrust_tsc("the CPUs' time-stamp counters disagree"))
 		return ready;
 	log_printf("capos: running on one CPU");
