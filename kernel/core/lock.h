@@ -11,7 +11,7 @@
  * it holds. Debug kernels check each acquisition.
  *
  * A function that relies on its caller's lock says so by its name, which ends in _locked, or in its
- * comment, and asserts it. Debug kernels check that too. */
+ * comment, and asserts it. Debug kernels check that too, and tidy that the assertion is there. */
 #ifndef CAPOS_CORE_LOCK_H
 #define CAPOS_CORE_LOCK_H
 

@@ -95,8 +95,9 @@ func (s *suite) tidySteps() []step {
 		{name: "tidy/format", cpus: 1, run: s.formatSources}}
 }
 
-// tidy checks every tracked file against every rule, models against code, and the kernel's includes
-// against the order of its folders; each rule is one check.
+// tidy checks every tracked file against every rule, models against code, the kernel's includes
+// against the order of its folders, and what its functions say of locks against what they assert;
+// each rule is one check.
 func (s *suite) tidy(ctx context.Context) []check {
 	names, err := s.sourceFiles(ctx)
 	if err != nil {
@@ -112,10 +113,11 @@ func (s *suite) tidy(ctx context.Context) []check {
 	tree.found["models"] = tree.links.complaints()
 	tree.layers.lookGenerated(s.root)
 	tree.found["layers"] = tree.layers.result()
+	tree.found["locks"] = tree.locks.complaints()
 	tree.found["layout"] = layoutComplaints(tree.readme, names)
 	var checks []check
 	for _, name := range append([]string{"file-size", "binaries", "models", "layers",
-		"layout"},
+		"locks", "layout"},
 		ruleNames()...) {
 		c := check{name, passed, ""}
 		if list := tree.found[name]; len(list) > 0 {
@@ -131,6 +133,7 @@ type treeComplaints struct {
 	found  map[string][]string
 	links  modelLinks
 	layers layering
+	locks  lockClaims
 	readme []string // the lines of README.md
 }
 
@@ -158,6 +161,7 @@ func (t *treeComplaints) look(root, name string) error {
 	}
 	t.links.look(name, lines)
 	t.layers.look(name, lines)
+	t.locks.look(name, lines)
 	for _, rule := range tidyRules() {
 		if rule.applies(name) {
 			for _, complaint := range rule.find(name, lines) {

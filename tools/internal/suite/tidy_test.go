@@ -194,3 +194,41 @@ func TestFormatters(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A function that says what locks are held asserts it, wherever it says so.
+func TestLockClaims(t *testing.T) {
+	const body = "{\n\tx();\n}"
+	for _, c := range []struct {
+		name, header, code, want string
+	}{
+		{"asserted", "", "static int f_locked(void)\n{\n\tassert_held(&l);\n}", ""},
+		{"by its name", "", "static int f_locked(\n\tint x)\n" + body,
+			"kernel/a.c:1: f_locked"},
+		{"by its comment", "", "/* Queue lock held. */\nint f(void)\n" + body,
+			"kernel/a.c:2: f"},
+		{"with an attribute", "", "/* The lock is held. */\n__attribute__((f(1, 2))) int " +
+			"g(void)\n" + body, "kernel/a.c:2: g"},
+		{"in a header", "/* Wakes.\n * The lock is held. */\nvoid f(int x,\n\tint y);",
+			"void f(int x,\n\tint y)\n" + body, "kernel/a.h:3: f"},
+		{"no lock", "", "/* With no lock held. */\nvoid f(void)\n" + body,
+			"kernel/a.c:2: f"},
+		{"any lock", "", "/* Any lock may be held. */\nvoid f(void)\n" + body, ""},
+		{"no claim", "", "/* Takes the lock. It is held\n * long. */\nvoid f(void)\n" +
+			body, ""},
+		{"another's", "", "/* The lock is held. */\nstatic int x;\n\nvoid f(void)\n" +
+			body, ""},
+		{"only declared", "/* The lock is held. */\nvoid f(void);", "", ""},
+	} {
+		var locks lockClaims
+		locks.look("kernel/a.h", strings.Split(c.header, "\n"))
+		locks.look("kernel/a.c", strings.Split(c.code, "\n"))
+		locks.look("lib/a.c", []string{"int f_locked(void)", "{", "}"})
+		got := strings.Join(locks.complaints(), "\n")
+		if c.want != "" {
+			c.want += " says what locks are held and does not assert it"
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, expected %q", c.name, got, c.want)
+		}
+	}
+}
