@@ -1,5 +1,5 @@
 /* Copying and filling memory in the way that is cheapest on this processor. core/string.h has the
- * functions for everyone, which check what they touch; these check nothing. Any context. */
+ * functions for other code, which check what they touch; these check nothing. Any context. */
 #ifndef CAPOS_ARCH_MEMORY_H
 #define CAPOS_ARCH_MEMORY_H
 

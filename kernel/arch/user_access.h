@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Around accesses: elsewhere the processor refuses the kernel's to user pages, if it can. */
+/* Around accesses. Elsewhere the processor stops the kernel's accesses to user pages, if it can. */
 static inline void user_access_begin(void);
 static inline void user_access_end(void);
 

@@ -60,7 +60,8 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns);
 void sched_set_shared_profile(uint64_t interval_ns);
 
 /* This CPU's time since it last charged a share was spent on behalf of the process with these
- * shares (by CPU), whoever runs. Not for the time in which the current thread ran user code. */
+ * shares (by CPU), whatever thread runs. Not for the time in which the current thread ran user
+ * code. Any context that may take the RUN_QUEUE lock, like the next. */
 void sched_bill(struct share *shares);
 /* The shares' last thread is gone: no CPU may remember them. */
 void sched_forget(struct share *shares);

@@ -255,7 +255,7 @@ func (g *gate) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A machine whose output nobody reads is not held up, takes keys, and has written no more than its
+// A machine whose output is not read is not held up, takes keys, and has written no more than its
 // window.
 func TestKeysPassUnreadOutput(t *testing.T) {
 	keys := make(chan uint8, 1)
