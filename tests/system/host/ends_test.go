@@ -108,6 +108,17 @@ func TestTooLargeRequests(t *testing.T) {
 	}
 }
 
+// A process has a limit of threads. The error at it says so in words.
+func TestTooManyThreads(t *testing.T) {
+	r := runBatch(t, []program{{ELF: mustProbe(t), Args: []string{"locked", "5000"}}}, "-m",
+		"512M", "--cpus", "1")[0]
+	want := ending{mode: "5000 threads", status: 2, stderr: []string{
+		"runtime: failed to create a thread (have 40",
+		"already): the process holds as many capabilities as it may",
+		"fatal error: newosproc"}}
+	want.judge(t, &r)
+}
+
 // The quit key prints every goroutine, also when loops keep all CPUs busy, and ends the program
 // with Go's status 2.
 func TestQuitKey(t *testing.T) {

@@ -232,12 +232,34 @@ func newosproc(mp *m) {
 	handle := capCall(caps.threadSpawner, abiThreadSpawnerSpawn,
 		uintptr(noescape(unsafe.Pointer(&arguments))), 0, 0, 0, 0)
 	if err := capError(handle); err != 0 {
-		print("runtime: failed to create a thread (have ", mcount(), " already; error ",
-			err, ")\n")
+		print("runtime: failed to create a thread (have ", mcount(), " already): ",
+			whyNoThread(err), "\n")
+		if err == errorNumber(abiErrorNoMemory) {
+			usage := memoryUsage()
+			usage.explain(threadCost)
+		}
 		throw("newosproc")
 	}
 	capCall(uint32(handle), abiThreadHandleDetach, 0, 0, 0, 0, 0)
 	offerHandle(mp, uint32(handle))
+}
+
+// threadCost is what the kernel charges for a thread, in bytes, without page tables.
+const threadCost = 6 * abiPageSize
+
+// whyNoThread says in words what an error of ThreadSpawner.spawn means.
+func whyNoThread(err uintptr) string {
+	switch err {
+	case errorNumber(abiErrorNoMemory):
+		return "no memory for its kernel stack, ring and record"
+	case errorNumber(abiErrorLimitReached):
+		return "the process has as many as it may"
+	case errorNumber(abiErrorNoSlots):
+		return "the process holds as many capabilities as it may, one for each thread"
+	case errorNumber(abiErrorNoReservation):
+		return "no address is left for its ring"
+	}
+	return "unexpected error"
 }
 
 // newosproc0 and libpreinit are for Go code built as a C library, which capOS does not have.
