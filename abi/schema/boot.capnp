@@ -65,7 +65,9 @@ interface BootImage @0xdc6e7f80192a3b45 $C.grants([(name = "boot", bit = 11)]) {
   # outOfRange: offset is above the tables' size
   # badAddress: data cannot be written
   map @2 () -> (addr :UInt64);
-  # Maps the whole image, read-only; once per process, later calls give the same address.
+  # Maps the whole image, read-only; once per process, later calls give the same address. It holds
+  # the arguments and environments of all its programs, because they and the files come from one
+  # caller of ./capos. What others must not know of belongs in an image of its own.
   # addr: where it begins
   # noReservation: reservedLimit is reached, or there is no gap of that size
   # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or
