@@ -431,39 +431,41 @@ static void assign_cpu(struct thread *thread)
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
-/* Whether a thread that has come to the queue runs before the current one goes on. */
-static bool takes_cpu(
-	const struct percpu *cpu, const struct share *share, const struct thread *thread)
+/* A thread of the share has come to the queue of a CPU that runs another process. Whether the CPU
+ * is told, if the thread takes it or no slice has an end yet; the share's process pays for that. In
+ * its quiet the CPU is not told if its slice has an end, which comes before that of the quiet. */
+static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share, bool take)
 {
-	const struct thread *running = cpu->current;
-	if (running == cpu->idle)
-		return true;
-	if (share != cpu->run.served)
-		return share_takes(&cpu->run, share);
-	return (int64_t)(running->vruntime_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
-}
-
-/* Whether a CPU that runs another process is told that a thread of the share waits; the share's
- * process pays for that. In its quiet the CPU is not told if its slice has an end, which comes
- * before that of the quiet. */
-static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share)
-{
+	bool slice_ends = cpu->slice_end_ns != UINT64_MAX;
+	if (slice_ends && !take)
+		return false;
 	if (cpu == percpu())
 		return true;
 	uint64_t now = clock_now_ns();
-	if (cpu->slice_end_ns != UINT64_MAX && now < cpu->run.quiet_ns)
+	if (slice_ends && now < cpu->run.quiet_ns)
 		return false;
 	__atomic_store_n(&cpu->run.quiet_ns, now + QUIET_NS, __ATOMIC_RELAXED);
 	share_compensate(&cpu->run, share, DISTURBANCE_NS);
 	return true;
 }
 
-/* When the slice that begins now ends. competing: threads wait. A quiet makes it shorter, because
- * threads that came meanwhile waited for that. */
-static uint64_t slice_end(const struct percpu *cpu, uint64_t now, bool competing)
+/* A slice that ends with the quiet, if that is earlier, because threads that come meanwhile wait
+ * for it. A quiet that is over is forgotten. */
+static __attribute__((noinline)) uint64_t end_with_quiet(
+	struct percpu *cpu, uint64_t now, uint64_t end)
 {
-	uint64_t end = competing ? now + SLICE_NS : UINT64_MAX, quiet = cpu->run.quiet_ns;
-	return now < quiet && quiet < end ? quiet : end;
+	uint64_t quiet = cpu->run.quiet_ns;
+	if (now < quiet)
+		return quiet < end ? quiet : end;
+	__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
+	return end;
+}
+
+/* When the slice that begins now ends. competing: threads wait. */
+static inline uint64_t slice_end(struct percpu *cpu, uint64_t now, bool competing)
+{
+	uint64_t end = competing ? now + SLICE_NS : UINT64_MAX;
+	return __builtin_expect(cpu->run.quiet_ns == 0, 1) ? end : end_with_quiet(cpu, now, end);
 }
 
 /* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
@@ -475,11 +477,18 @@ static void make_runnable_locked(
 	struct share *share = &thread->shares[cpu->id];
 	place(thread, from, share);
 	enqueue(cpu, share, thread);
-	bool take = takes_cpu(cpu, share, thread);
-	if (!take && cpu->slice_end_ns != UINT64_MAX)
-		return;
-	if (share != cpu->run.served && is_busy(cpu) && !disturb(cpu, share))
-		return;
+	const struct thread *running = cpu->current;
+	bool take = running == cpu->idle;
+	if (!take && share == cpu->run.served) {
+		take = (int64_t)(running->vruntime_ns - thread->vruntime_ns) >
+			(int64_t)WAKE_MARGIN_NS;
+		if (!take && cpu->slice_end_ns != UINT64_MAX)
+			return;
+	} else if (!take) {
+		take = share_takes(&cpu->run, share);
+		if (!disturb(cpu, share, take))
+			return;
+	}
 	if (!take && cpu == percpu()) {
 		cpu->slice_end_ns = slice_end(cpu, clock_now_ns(), true);
 		timer_bring_forward(cpu, cpu->slice_end_ns);
@@ -702,8 +711,6 @@ static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 	if (!next)
 		next = cpu->idle;
 	cpu->resched = 0;
-	if (next == cpu->idle)
-		__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
 	cpu->slice_end_ns = slice_end(cpu, now, cpu->run.count && next != cpu->idle);
 	if (next != cpu->current) {
 		switch_to(cpu, next, now);
@@ -911,6 +918,8 @@ void sched_idle(void)
 			schedule_locked(cpu, now, false);
 			continue;
 		}
+		__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
+		cpu->slice_end_ns = UINT64_MAX;
 		timer_update_exactly(cpu);
 		/* Other CPUs need not interrupt this one for changes of a space that it has left.
 		 * With one CPU the next thread often finds its space still loaded. */
