@@ -85,7 +85,7 @@ func TestIdle(t *testing.T) {
 // host runs the other one, which is some milliseconds. The best of several runs counts, because the
 // host may have more to do.
 func TestThreadsOnOneCoreOfTheHost(t *testing.T) {
-	const runs, times = 3, 5
+	const runs, times = 5, 5
 	best := func(cpus string) time.Duration {
 		least := patience
 		for range runs {
