@@ -209,6 +209,7 @@ func testArguments(flags []string) (build, binary []string) {
 // target is one binary to explore.
 type target struct {
 	name, dir string // import path and directory
+	module    string // its path; "" in the standard library
 	elf       string
 	args      []string
 	words     []string // the command line that explores it, after the flags
@@ -260,10 +261,11 @@ func (x *explorer) goCommand(args ...string) (*exec.Cmd, error) {
 
 // list finds the packages that have something to run.
 func (x *explorer) list(packages []string) ([]target, error) {
-	format := "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Dir}}{{end}}"
+	format := "{{if or .TestGoFiles .XTestGoFiles}}"
 	if x.flags.program {
-		format = "{{if eq .Name \"main\"}}{{.ImportPath}}\t{{.Dir}}{{end}}"
+		format = "{{if eq .Name \"main\"}}"
 	}
+	format += "{{.ImportPath}}\t{{.Dir}}\t{{if .Module}}{{.Module.Path}}{{end}}{{end}}"
 	cmd, err := x.goCommand(append([]string{"list", "-f", format, "--"}, packages...)...)
 	if err != nil {
 		return nil, err
@@ -274,8 +276,10 @@ func (x *explorer) list(packages []string) ([]target, error) {
 	}
 	var targets []target
 	for line := range strings.Lines(string(out)) {
-		if name, dir, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
-			targets = append(targets, target{name: name, dir: dir})
+		line = strings.TrimSuffix(line, "\n")
+		if words := strings.Split(line, "\t"); len(words) == 3 {
+			targets = append(targets, target{name: words[0], dir: words[1],
+				module: words[2]})
 		}
 	}
 	if len(targets) == 0 {
@@ -311,6 +315,10 @@ func (x *explorer) build(packages, rest []string) ([]target, error) {
 		if !x.flags.program {
 			t.elf += ".test"
 			verb = []string{"test", "-c", "-vet=off", "-o", t.elf}
+		}
+		if t.module != "" {
+			// Calls of the functions of sync/atomic stay calls: decision points.
+			verb = append(verb, "-gcflags="+t.module+"/...=-d=ssa/intrinsics/off")
 		}
 		cmd, err := x.goCommand(slices.Concat(verb, buildFlags, []string{"."})...)
 		if err != nil {

@@ -254,7 +254,7 @@ func (s *session) settle(ctx context.Context) {
 }
 
 // shrinkRuns bounds how many runs go into leaving out what a failure does not need.
-const shrinkRuns = 60
+const shrinkRuns = 90
 
 // shrink leaves out disturbances. What remains is forced in the replay, whatever the seed would do.
 func (s *session) shrink(ctx context.Context, f *explore.Found) {
@@ -280,11 +280,15 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		}
 		return same
 	}
+	how := explore.Shrink
 	if !fails(all) {
-		f.Story, f.Of = all, len(all)
-		return // forced, it is another run
+		how = explore.ShrinkOther
 	}
-	needed := explore.Shrink(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, fails)
+	needed := how(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, fails)
+	if last == nil {
+		f.Story, f.Of = all, len(all)
+		return
+	}
 	f.Of = len(all)
 	f.Story, _ = last.Disturbances(s.source)
 	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))

@@ -12,7 +12,8 @@ package main
 //	within REGEXP         confine the next entry to the lines from this one to the next that
 //	                      starts with "}" or ")"
 //	after REGEXP          find the line ...
-//	insert TEXT           ... and put TEXT on a line of its own behind it ("\t" is a tab)
+//	insert TEXT           ... and put TEXT on a line of its own behind it; in all TEXTs "\t" is
+//	                      a tab and "\n" begins a new line
 //	change REGEXP         find the line ...
 //	to TEXT               ... and replace what matched; $1 refers to a group
 //	every REGEXP          find all lines, at least one ...
@@ -111,7 +112,7 @@ func (e *edit) accept(keyword, rest string) (complete bool, err error) {
 		if e.anchor == nil || e.action == "insert" != (keyword == "insert") {
 			return false, fmt.Errorf("%q does not follow its anchor", keyword)
 		}
-		e.text = strings.ReplaceAll(rest, `\t`, "\t")
+		e.text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(rest)
 		return true, nil
 	case "constraint":
 		how, tag, _ := strings.Cut(rest, " ")

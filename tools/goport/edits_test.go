@@ -41,6 +41,7 @@ func TestApply(t *testing.T) {
 		{"insert at the end", "after ^c$\ninsert x", "a\nb\nc", "a\nb\nc\nx"},
 		{"change", "change ^(b)=1$\nto ${1}=2", "a\nb=1\nc", "a\nb=2\nc"},
 		{"every", "every ^b(.)$\nto ${1}b", "a\nb1\nc\nb2", "a\n1b\nc\n2b"},
+		{"lines", "change ^(b)$\nto $1\\n\\t$1", "a\nb\nc", "a\nb\n\tb\nc"},
 		{"within", "within ^B\nafter ^x$\ninsert y", "A {\nx\n}\nB {\nx\n}",
 			"A {\nx\n}\nB {\nx\ny\n}"},
 		{"constraint or", "constraint or capos", "//go:build a || b",

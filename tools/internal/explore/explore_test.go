@@ -205,6 +205,38 @@ func TestShrink(t *testing.T) {
 	}
 }
 
+func TestShrinkTurns(t *testing.T) {
+	var list []Disturbance
+	for i := range uint64(12) {
+		list = append(list, Disturbance{Goroutine: i, What: stepBack})
+	}
+	turns := func(list []Disturbance) bool { // four steps back by turns, or two pauses
+		found := map[uint64]int64{}
+		for _, d := range list {
+			found[d.Goroutine] = d.What
+		}
+		return found[2] == 1 && found[5] == 1 && found[6] == 1 && found[7] == 1 ||
+			found[2] >= 1e4 && found[7] >= 1e4
+	}
+	if got := Forced(Shrink(list, 100e6, 100, turns)); got != "2.0.10000,7.0.10000" {
+		t.Errorf("by turns: %s", got)
+	}
+}
+
+func TestShrinkOther(t *testing.T) {
+	list := []Disturbance{{Goroutine: 1, What: 12e6}, {Goroutine: 2, What: 9e6}}
+	long := func(list []Disturbance) bool {
+		return len(list) == 1 && list[0].Goroutine == 2 && list[0].What >= 20e6
+	}
+	if got := ShrinkOther(list, 100e6, 50, long); len(got) != 1 || got[0].What > 30e6 {
+		t.Errorf("one pause would do: %s", Forced(got))
+	}
+	never := func([]Disturbance) bool { return false }
+	if got := ShrinkOther(list, 100e6, 50, never); got != nil {
+		t.Errorf("nothing fails: %s", Forced(got))
+	}
+}
+
 func TestSummary(t *testing.T) {
 	deadlock := func(seed uint64, count int, goroutine, address, line string) *Run {
 		return &Run{Seed: seed, Status: 2, Output: "capos explore: deadlock\n" +

@@ -56,7 +56,8 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 		if known.Signature() == f.Signature() {
 			known.Count++
 			known.Lowest = min(known.Lowest, r.Seed)
-			if n := r.weight(source); n < known.disturbances {
+			if n := r.weight(source); n < known.disturbances ||
+				n == known.disturbances && r.Seed < known.Simplest {
 				known.Simplest, known.disturbances = r.Seed, n
 			}
 			return known, false

@@ -154,10 +154,27 @@ func Shrink(list []Disturbance, pauseMax int64, calls int,
 	s.leaveOut()
 	s.calls += calls - calls*2/3
 	s.merge(pauseMax)
+	s.strengthen(pauseMax)
+	s.shortenAll()
+	return s.list
+}
+
+// ShrinkOther is for a list whose run does not fail when it is forced, because its exact times
+// matter. One or two of the disturbances may do, as pauses; nil when they do not.
+func ShrinkOther(list []Disturbance, pauseMax int64, calls int,
+	fails func([]Disturbance) bool) []Disturbance {
+	s := &shrinking{list, calls, fails}
+	if !s.strengthen(pauseMax) {
+		return nil
+	}
+	s.shortenAll()
+	return s.list
+}
+
+func (s *shrinking) shortenAll() {
 	for i := range s.list {
 		s.shorten(i)
 	}
-	return s.list
 }
 
 func (s *shrinking) try(candidate []Disturbance) bool {
@@ -213,16 +230,58 @@ func (s *shrinking) merge(pauseMax int64) {
 	}
 }
 
-// shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
-func (s *shrinking) shorten(i int) {
-	whole := s.list[i].What
-	if whole <= collect {
-		return
+const (
+	strengthened = 8   // of how many disturbances one or two alone are tried
+	strongPause  = 1e6 // ns: others get done with much in it
+)
+
+// strengthen tries one or two disturbances alone, as pauses. Where goroutines step back by turns, a
+// pause of one of them has the same effect. The second of two pauses is ten times as long, so that
+// what the first goroutine does then is over before it ends.
+func (s *shrinking) strengthen(pauseMax int64) (done bool) {
+	var strong []Disturbance
+	for _, d := range s.list[:min(len(s.list), strengthened)] {
+		if d.What <= collect {
+			d.What = strongPause
+		}
+		strong = append(strong, d)
 	}
+	if len(s.list) < 2 {
+		return false
+	}
+	for _, what := range []int64{strongPause, pauseMax} {
+		for _, d := range strong {
+			d.What = max(d.What, what)
+			if s.try([]Disturbance{d}) {
+				return true
+			}
+		}
+	}
+	for i := range strong {
+		for _, d := range strong[i+1:] {
+			d.What = max(d.What, 10*strongPause)
+			if s.try([]Disturbance{strong[i], d}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
+// Instead of the collector, which takes time too, it tries a step back and a pause.
+func (s *shrinking) shorten(i int) {
 	with := func(what int64) bool {
 		shorter := slices.Clone(s.list)
 		shorter[i].What = what
 		return s.try(shorter)
+	}
+	if s.list[i].What == collect && !with(stepBack) {
+		with(strongPause)
+	}
+	whole := s.list[i].What
+	if whole <= collect {
+		return
 	}
 	low := int64(stepBack)
 	for _, what := range []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9} {
