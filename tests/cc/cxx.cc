@@ -4,7 +4,8 @@
 
 #include <capos/capos.h>
 
-namespace {
+namespace
+{
 
 struct Named {
 	explicit Named(const char *text) : name(text)
@@ -59,7 +60,7 @@ int main()
 		sum += result;
 	}
 	Shape *shape = new Square(7);
-	int *numbers = new int[3]{1, 2, 3};
+	int *numbers = new int[3]{ 1, 2, 3 };
 	printf("%d %d %d\n", (int)sum, shape->area(), numbers[2]);
 	delete[] numbers;
 	delete shape;

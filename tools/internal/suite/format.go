@@ -26,7 +26,7 @@ type formatter struct {
 func formatters() []formatter {
 	return []formatter{
 		{name: "clang-format", program: "clang-format-19", debian: "clang-format-19",
-			suffixes:  []string{".c", ".h"},
+			suffixes:  []string{".c", ".cc", ".h"},
 			arguments: []string{"--dry-run", "-Werror"}},
 		{name: "gofmt", program: "gofmt", debian: "golang-go", suffixes: []string{".go"},
 			arguments: []string{"-l"}, lists: true},

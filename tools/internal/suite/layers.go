@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,7 @@ type layering struct {
 	rank       map[string]int
 	generated  []generatedHeader
 	includes   []layerInclude
+	upward     int // of the includes; set by result()
 }
 
 // generatedHeader is a header that is made at build time, and the folder that it counts as part of.
@@ -47,7 +49,7 @@ func (l *layering) look(name string, lines []string) {
 		return
 	}
 	from, inside := strings.CutPrefix(name, "kernel/")
-	if !inside || !strings.Contains(from, "/") {
+	if !inside || !slices.Contains([]string{".c", ".h", ".S"}, path.Ext(name)) {
 		return
 	}
 	if match := includeFolder.FindStringSubmatch(from); match != nil {
@@ -117,6 +119,11 @@ func (l *layering) layer(name string) (rank int, known bool) {
 	return rank, known
 }
 
+// summary is what result() has counted.
+func (l *layering) summary() string {
+	return fmt.Sprintf("%d of %d includes run upward", l.upward, len(l.includes))
+}
+
 // result lists the includes that break the order.
 func (l *layering) result() []string {
 	if l.rank == nil {
@@ -136,6 +143,7 @@ func (l *layering) result() []string {
 			found = append(found, fmt.Sprintf("%s:%d: includes %s, which %s does not "+
 				"know", in.file, in.line, in.to, layersFile))
 		case known && to > from:
+			l.upward++
 			found = append(found, fmt.Sprintf("%s:%d: includes %s, which is in a "+
 				"layer above it", in.file, in.line, in.to))
 		}

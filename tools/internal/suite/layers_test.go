@@ -28,6 +28,8 @@ func TestLayering(t *testing.T) {
 			[]string{"kernel/core/log.c:1: includes arch/cpu.h, " + above}},
 		{"unknown folder", testOrder, "kernel/new/x.c", "#include \"core/log.h\"",
 			[]string{"kernel/new/x.c: its folder is not in kernel/layers.def"}},
+		{"no folder", testOrder, "kernel/x.c", "#include \"core/log.h\"",
+			[]string{"kernel/x.c: its folder is not in kernel/layers.def"}},
 		{"unknown header", testOrder, "kernel/sched/sched.c", "#include \"gen/x.h\"",
 			[]string{"kernel/sched/sched.c:1: includes gen/x.h, which " +
 				"kernel/layers.def does not know"}},
@@ -57,9 +59,26 @@ func TestLayering(t *testing.T) {
 			t.Errorf("%s: %q, expected %q", c.name, got, c.want)
 		}
 	}
+}
+
+func TestNoLayers(t *testing.T) {
 	var missing layering
 	if got := missing.result(); len(got) != 1 {
 		t.Errorf("without an order: %q", got)
+	}
+}
+
+// The includes are counted, and those that run upward.
+func TestLayersAreCounted(t *testing.T) {
+	var layers layering
+	layers.look(layersFile, strings.Split(testOrder, "\n"))
+	layers.look("kernel/core/log.c", strings.Split("#include \"core/log.h\"\n"+
+		"#include \"arch/cpu.h\"\n#include \"sched/sched.h\"", "\n"))
+	if got := layers.result(); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	if got, want := layers.summary(), "2 of 3 includes run upward"; got != want {
+		t.Errorf("%q, expected %q", got, want)
 	}
 }
 

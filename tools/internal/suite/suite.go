@@ -385,7 +385,8 @@ func (s *suite) printStep(n, total int, r *StepResult) {
 		r.Step, counts, r.Seconds)
 	for _, c := range r.Checks {
 		excused := c.Verdict == skipped && r.Step == provokedStep
-		if c.Verdict == failed || excused || s.verbose {
+		counted := c.Verdict == passed && c.Why != ""
+		if c.Verdict == failed || excused || counted || s.verbose {
 			fmt.Printf("          %-4s %s%s\n", c.Verdict, c.Name, indentWhy(c.Why))
 		}
 	}

@@ -31,8 +31,8 @@ type tidyRule struct {
 
 func isSource(name string) bool {
 	switch filepath.Ext(name) {
-	case ".c", ".h", ".S", ".s", ".go", ".sh", ".capnp", ".mk", ".pml", ".py", ".def", ".ld",
-		".awk":
+	case ".c", ".cc", ".h", ".S", ".s", ".go", ".sh", ".capnp", ".mk", ".pml", ".py", ".def",
+		".ld", ".awk":
 		return true
 	}
 	return slices.Contains([]string{"capos", ".ci/run", "Makefile", "bench/run",
@@ -44,8 +44,10 @@ func isSource(name string) bool {
 func isText(name string) bool { return isSource(name) || path.Ext(name) == ".md" }
 
 func isCode(name string) bool {
-	return strings.HasSuffix(name, ".c") || strings.HasSuffix(name, ".go")
+	return isC(name) || strings.HasSuffix(name, ".go")
 }
+
+func isC(name string) bool { return slices.Contains([]string{".c", ".cc", ".h"}, path.Ext(name)) }
 
 // Words that must not be found are put together from halves, or this file would find itself.
 var (
@@ -60,7 +62,8 @@ var (
 // and tables of x86. Words that mean something else too ("cli", "esp") are not in the list, nor are
 // names of the ABI.
 var hardwareWords = regexp.MustCompile(`#\s*include\s+["<](?:arch|machine)/[^">]*/` +
-	`|\b(?:__asm__|__asm|asm\s*(?:volatile)?\s*\(|x86(?:[-_]64)?|i386|amd64)` +
+	`|\b(?:__asm__|__asm|asm(?:\s+(?:volatile|goto|inline))*\s*\(|__builtin_ia32_` +
+	`|\w+mmintrin|x86(?:[-_]64)?|i386|amd64)` +
 	`|(?i)\b(?:` + strings.Join([]string{
 	"cr[02348]", "[er]flags", "efer", "mxcsr", "[re][abcd]x", "[re][sd]i", "[re]bp", "[re]ip",
 	"rsp", "r(?:[89]|1[0-5])", "[lsig]dt", "[ls][ig]dt", "tss", "ltr", "msrs?", "rdmsr",
@@ -120,9 +123,14 @@ func (s *suite) tidy(ctx context.Context) []check {
 		"locks", "layout"},
 		ruleNames()...) {
 		c := check{name, passed, ""}
-		if list := tree.found[name]; len(list) > 0 {
-			c = check{name, failed, strings.Join(list, "\n")}
+		list := tree.found[name]
+		if len(list) > 0 {
+			c.Verdict = failed
 		}
+		if name == "layers" {
+			list = append(list, tree.layers.summary())
+		}
+		c.Why = strings.Join(list, "\n")
 		checks = append(checks, c)
 	}
 	return checks
@@ -375,8 +383,8 @@ func longFunctions(name string, lines []string) (found []string) {
 	for i, line := range lines {
 		goFunction := strings.HasSuffix(name, ".go") && strings.HasPrefix(line, "func ") &&
 			!strings.HasSuffix(line, "}")
-		cFunction := strings.HasSuffix(name, ".c") && line == "{"
-		cOneLine := strings.HasSuffix(name, ".c") && strings.HasSuffix(line, ") {") &&
+		cFunction := isC(name) && line == "{"
+		cOneLine := isC(name) && strings.HasSuffix(line, ") {") &&
 			line[0] != ' ' && line[0] != '\t' && line[0] != '#'
 		switch {
 		case goFunction || cFunction || cOneLine:
