@@ -48,7 +48,6 @@ var ccCases = []ccCase{
 		mistake: "capos-cc: <math.h> is not there yet; docs/status.md lists"},
 	{name: "has-include", sources: []string{"has_header.c"}, flags: []string{"-c"}},
 	{name: "c++", sources: []string{"cxx.cc"},
-		flags: []string{"-fno-exceptions", "-fno-rtti"},
 		stdout: "make first\nmake second\nmake local\n432 49 3\n" +
 			"unmake local\nunmake second\nunmake first\n"},
 	{name: "stack-overflow", sources: []string{"stack_overflow.c"},
