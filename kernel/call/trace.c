@@ -32,7 +32,7 @@ struct line {
 	size_t length;
 };
 
-static uint64_t method_counts[METHOD_COUNT], method_refusals[METHOD_COUNT]; /* atomic */
+static uint64_t method_counts[METHOD_COUNT], method_failures[METHOD_COUNT]; /* atomic */
 static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                 /* atomic */
 
 /* A digest of all calls so far, in order. Two runs that differ in a call differ here. */
@@ -166,7 +166,7 @@ static void count_method(const struct call *call, const struct method_desc *meth
 	size_t number = interface->first_method + (size_t)(method - interface->methods);
 	__atomic_fetch_add(&method_counts[number], 1, __ATOMIC_RELAXED);
 	if (status != STATUS_OK)
-		__atomic_fetch_add(&method_refusals[number], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&method_failures[number], 1, __ATOMIC_RELAXED);
 }
 
 void call_observe(const struct call *call, const struct method_desc *method, const void *params,
@@ -247,7 +247,7 @@ void call_observe_exit(int32_t code, uint64_t scope)
 void call_stats_begin(void)
 {
 	memset(method_counts, 0, sizeof method_counts);
-	memset(method_refusals, 0, sizeof method_refusals);
+	memset(method_failures, 0, sizeof method_failures);
 	memset(operation_counts, 0, sizeof operation_counts);
 	order_digest = FNV_BASIS;
 }
@@ -260,7 +260,7 @@ static void send_interface_counts(uint32_t index)
 		if (method_counts[number])
 			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s.%s, %lu failed\n",
 				method_counts[number], interface->name, interface->methods[i].name,
-				method_refusals[number]);
+				method_failures[number]);
 	}
 }
 

@@ -80,7 +80,8 @@ struct run {
 	struct process *process; /* NULL: not started */
 };
 
-static void refuse_program(struct capos_exit_record *record, status_t status, const char *reason)
+static void report_not_started(
+	struct capos_exit_record *record, status_t status, const char *reason)
 {
 	record->kind = CAPOS_EXIT_KIND_NOT_STARTED;
 	record->code = STATUS_IS_ERROR(status) ? (int32_t)STATUS_ERROR_CODE(status) : 0;
@@ -100,12 +101,12 @@ static void start_program(struct run *run)
 		status = process_create(
 			program_name(&program), run->record.program, program.limit_pages, &process);
 	if (status != STATUS_OK) {
-		refuse_program(&run->record, status, reason);
+		report_not_started(&run->record, status, reason);
 		return;
 	}
 	status = process_load(process, &program, &thread, &reason);
 	if (status != STATUS_OK) {
-		refuse_program(&run->record, status, reason);
+		report_not_started(&run->record, status, reason);
 		object_release(&process->object);
 		return;
 	}

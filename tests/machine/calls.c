@@ -151,7 +151,7 @@ static void capability_table_fills_up(void)
 	CHECK_EQUAL(capos_release(held[0]), 0);
 }
 
-static void console_refusals(void)
+static void console_errors(void)
 {
 	char byte;
 	CHECK_FAILS(
@@ -377,7 +377,7 @@ int main(void)
 	RUN(narrow_arguments_are_checked);
 	RUN(released_ids_stay_dead);
 	RUN(capability_table_fills_up);
-	RUN(console_refusals);
+	RUN(console_errors);
 	RUN(console_writes);
 	RUN(console_reads_the_end);
 	RUN(timer_runs);

@@ -74,7 +74,7 @@ static bool denied(uint32_t kind)
 }
 
 /* Some emulators read the stack of a far return with the kernel's rights, which SMAP forbids. */
-static bool return_refused(uint32_t kind)
+static bool return_fails(uint32_t kind)
 {
 	return denied(kind) || kind == KIND(PAGE_FAULT);
 }
@@ -222,7 +222,7 @@ static void far_transfers_stay_in_64_bit_code(void)
 			(uint64_t)code); /* the transfer faulted, not the code at its target */
 		CHECK(denied(run_bytes(call_far, sizeof call_far, (uint64_t)&target)));
 		CHECK_EQUAL(seen_rip, (uint64_t)code);
-		CHECK(return_refused(run_bytes(far_return, sizeof far_return, (uint64_t)&frame)));
+		CHECK(return_fails(run_bytes(far_return, sizeof far_return, (uint64_t)&frame)));
 		CHECK_EQUAL(seen_rip, (uint64_t)code + 5);
 	}
 }
@@ -237,13 +237,13 @@ static void returns_from_interrupts_stay_in_user_mode(void)
 	uint64_t frame[5] = { (uint64_t)code + 64, 0, 0x202, back_rsp, 0x23 };
 	for (unsigned i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
 		frame[1] = selectors[i];
-		CHECK(return_refused(run_bytes(bytes, sizeof bytes, (uint64_t)frame)));
+		CHECK(return_fails(run_bytes(bytes, sizeof bytes, (uint64_t)frame)));
 	}
 	frame[1] = 0x2b;
 	for (unsigned i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
 		frame[4] = selectors[i];
 		if (selectors[i] != 0x23)
-			CHECK(return_refused(run_bytes(bytes, sizeof bytes, (uint64_t)frame)));
+			CHECK(return_fails(run_bytes(bytes, sizeof bytes, (uint64_t)frame)));
 	}
 	frame[4] = 0x23;
 	frame[2] = ~0ull & ~0x40100ull; /* IOPL 3, NT, VM and all: ignored by the processor */

@@ -123,7 +123,7 @@ static void try_pointer(const struct pointer_case *c, uint64_t address)
 			(long long)over_ring, (long long)c->status);
 }
 
-static void bad_pointers_are_refused(void)
+static void bad_pointers_are_rejected(void)
 {
 	struct pointer_case cases[24];
 	uint64_t list[16], flag = 0;
@@ -142,7 +142,7 @@ static void bad_pointers_are_refused(void)
 		if (cases[i].output) {
 			try_pointer(&cases[i], read_only);
 			try_pointer(
-				&cases[i], (uint64_t)bad_pointers_are_refused); /* our own text */
+				&cases[i], (uint64_t)bad_pointers_are_rejected); /* our own text */
 			try_pointer(&cases[i], (uint64_t)capos_cap_set());
 		}
 	}
@@ -211,7 +211,7 @@ static void notification_addresses_are_checked(void)
 }
 
 /* Lengths with a good address, past the end of the mapping, of the user half, and of 64 bits. */
-static void bad_lengths_are_refused(void)
+static void bad_lengths_are_rejected(void)
 {
 	static const uint64_t lengths[] = { 1ull << 32, 1ull << 47, ~0ull >> 1, ~0ull - 4096,
 		~0ull };
@@ -274,7 +274,7 @@ static void message_buffers_are_checked(void)
 }
 
 /* A message of random words must fail or have a meaning. */
-static void garbage_messages_are_refused(void)
+static void garbage_messages_are_rejected(void)
 {
 	static uint64_t message[64];
 	uint64_t seed = 0x5eed5eed5eed5eed;
@@ -327,7 +327,7 @@ static void forged_generations_name_nothing(void)
 }
 
 /* Every CapSet id with every method number: there is none past the last method. */
-static void methods_past_the_last_are_refused(void)
+static void methods_past_the_last_are_rejected(void)
 {
 	for (unsigned i = 0; i < capos_cap_set()->count; i++)
 		for (uint32_t method = 16; method < 0x10000; method = method * 3 / 2)
@@ -366,14 +366,14 @@ int main(void)
 	hole = pages + PAGE;
 	edge = hole - 4;
 	read_only = pages + 2 * PAGE;
-	RUN(bad_pointers_are_refused);
+	RUN(bad_pointers_are_rejected);
 	RUN(reading_into_bad_pointers);
 	RUN(notification_addresses_are_checked);
-	RUN(bad_lengths_are_refused);
+	RUN(bad_lengths_are_rejected);
 	RUN(message_buffers_are_checked);
-	RUN(garbage_messages_are_refused);
+	RUN(garbage_messages_are_rejected);
 	RUN(forged_generations_name_nothing);
-	RUN(methods_past_the_last_are_refused);
+	RUN(methods_past_the_last_are_rejected);
 	RUN(numbers_and_opcodes_are_checked);
 	return check_result();
 }

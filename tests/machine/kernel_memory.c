@@ -191,7 +191,7 @@ static unsigned start_callers(void)
 	return count;
 }
 
-static void a_further_message_is_refused(void)
+static void a_further_message_fails(void)
 {
 	uint64_t size = (pages_left() - 20) * PAGE, filler = vm_map(size, WRITE);
 	CHECK_EQUAL(join_at_length(NULL), CAPOS_TRANSPORT_E(INVALID_PARAMS_BUFFER));
@@ -206,7 +206,7 @@ static void messages(void)
 	unsigned count = start_callers();
 	CHECK(count > 20 && count < CALLERS);
 	check_charged();
-	a_further_message_is_refused();
+	a_further_message_fails();
 	raw_wake(&word);
 	for (unsigned i = 0; i < count; i++) {
 		int64_t result = -1;

@@ -93,7 +93,7 @@ static void mappings_outlive_the_capability(void)
 	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
 }
 
-static void map_refuses(void)
+static void map_fails(void)
 {
 	capos_cap_t object = create(4 * PAGE);
 	const struct {
@@ -217,7 +217,7 @@ int main(void)
 	RUN(objects_are_made_and_charged);
 	RUN(mappings_share_contents);
 	RUN(mappings_outlive_the_capability);
-	RUN(map_refuses);
+	RUN(map_fails);
 	RUN(unmap_and_protect_take_only_own_mappings);
 	RUN(decommit_leaves_a_reservation);
 	RUN(many_mappings_come_and_go);

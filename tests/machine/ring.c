@@ -79,7 +79,7 @@ static void ring_stops_when_completions_are_full(void)
 	CHECK_EQUAL(pop().user_data, 99);
 }
 
-static void ring_refuses_a_wild_tail(void)
+static void ring_rejects_a_wild_tail(void)
 {
 	uint32_t tail = ring->submission_tail, completions = ring->completion_tail;
 	ring->submission_tail = tail + CAPOS_RING_SUBMISSIONS + 1;
@@ -91,7 +91,7 @@ static void ring_refuses_a_wild_tail(void)
 	CHECK_EQUAL(ring->completion_tail, completions);
 }
 
-static void ring_refuses_a_wild_completion_head(void)
+static void ring_rejects_a_wild_completion_head(void)
 {
 	uint32_t head = ring->completion_head;
 	ring->completion_head = head + 1;
@@ -150,7 +150,7 @@ static void ring_reserved_fields_must_be_zero(void)
 	CHECK_FAILS(OPCODE_UNPARK, INVALID_REQUEST, perform(unpark).result);
 }
 
-static void ring_refuses_unknown_opcodes(void)
+static void ring_rejects_unknown_opcodes(void)
 {
 	const uint8_t unsupported[] = { 9, 128, 255 };
 	struct capos_submission recv = { .opcode = CAPOS_OPCODE_RECV },
@@ -164,7 +164,7 @@ static void ring_refuses_unknown_opcodes(void)
 			CAPOS_TRANSPORT_E(UNSUPPORTED_OPCODE));
 }
 
-static void ring_refuses_forged_capabilities(void)
+static void ring_rejects_forged_capabilities(void)
 {
 	const uint32_t forged[] = { 0, 1, 0xffffffff, 0x0001ffff, capos_caps.timer ^ 0x10000,
 		capos_caps.timer + 64 };
@@ -277,7 +277,7 @@ static uint64_t exception_code(const uint64_t *result)
 	return result[2] >> 16 & 0xffff;
 }
 
-static void ring_refusals_are_exceptions(void)
+static void ring_errors_are_exceptions(void)
 {
 	uint64_t result[64];
 	struct message reserve = message_of(2); /* size 0 */
@@ -384,17 +384,17 @@ int main(void)
 	RUN(ring_nop_echoes_user_data);
 	RUN(ring_takes_all_in_order);
 	RUN(ring_stops_when_completions_are_full);
-	RUN(ring_refuses_a_wild_tail);
-	RUN(ring_refuses_a_wild_completion_head);
+	RUN(ring_rejects_a_wild_tail);
+	RUN(ring_rejects_a_wild_completion_head);
 	RUN(ring_keeps_its_own_indices);
 	RUN(ring_indices_wrap);
 	RUN(ring_reserved_fields_must_be_zero);
-	RUN(ring_refuses_unknown_opcodes);
-	RUN(ring_refuses_forged_capabilities);
+	RUN(ring_rejects_unknown_opcodes);
+	RUN(ring_rejects_forged_capabilities);
 	RUN(ring_compact_calls);
 	RUN(ring_returns_capabilities);
 	RUN(ring_message_calls);
-	RUN(ring_refusals_are_exceptions);
+	RUN(ring_errors_are_exceptions);
 	RUN(ring_message_buffers_are_checked);
 	RUN(ring_undelivered_capability_is_dropped);
 	RUN(ring_large_messages);

@@ -35,7 +35,7 @@ static void threads_are_charged(void)
 	CHECK_EQUAL(committed(), before);
 }
 
-static void refused_threads_are_not(void)
+static void failed_threads_are_not(void)
 {
 	capos_cap_t handle = 0;
 	uint64_t before = committed();
@@ -48,6 +48,6 @@ static void refused_threads_are_not(void)
 int main(void)
 {
 	RUN(threads_are_charged);
-	RUN(refused_threads_are_not);
+	RUN(failed_threads_are_not);
 	return check_result();
 }

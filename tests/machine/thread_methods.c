@@ -19,7 +19,7 @@ static void threads_start_with_the_stated_registers(void)
 		CHECK_EQUAL(zero[i], 0);
 }
 
-static void spawn_refuses(void)
+static void spawn_fails(void)
 {
 	const uint64_t entry = (uint64_t)raw_exit, top = CAPOS_USER_TOP;
 	static const char long_name[] = "a name of exactly 32 characters!";
@@ -78,7 +78,7 @@ static void both_forms_spawn(void)
 	OK(capos_release(handle));
 }
 
-static void join_waits_and_refuses(void)
+static void join_waits_and_fails(void)
 {
 	uint32_t word = 0;
 	int64_t code = 0;
@@ -201,7 +201,7 @@ static void detached_threads_are_freed(void)
 	wait_for_threads(1);
 }
 
-static void what_needs_a_living_thread_is_refused_after_its_end(void)
+static void what_needs_a_living_thread_fails_after_its_end(void)
 {
 	struct capos_thread_state state = { .rip = 0x10000 };
 	capos_cap_t handle = raw_spawn(raw_exit, 0, 0);
@@ -416,13 +416,13 @@ static void threads_are_limited(void)
 int main(void)
 {
 	RUN(threads_start_with_the_stated_registers);
-	RUN(spawn_refuses);
+	RUN(spawn_fails);
 	RUN(both_forms_spawn);
-	RUN(join_waits_and_refuses);
+	RUN(join_waits_and_fails);
 	RUN(many_join_one);
 	RUN(threads_exit_by_method);
 	RUN(detached_threads_are_freed);
-	RUN(what_needs_a_living_thread_is_refused_after_its_end);
+	RUN(what_needs_a_living_thread_fails_after_its_end);
 	RUN(arguments_of_handle_methods_are_checked);
 	RUN(fs_base_is_kept);
 	RUN(masks_add_and_remove);

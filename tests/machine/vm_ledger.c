@@ -125,7 +125,7 @@ static void reservation_ledger_is_bounded(void)
 
 /* A commit of more than there is fails as a whole, changes nothing, and is never granted in
  * part. */
-static void too_much_is_refused_whole(void)
+static void too_much_fails_as_a_whole(void)
 {
 	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address;
@@ -199,7 +199,7 @@ int main(void)
 	RUN(modes_are_kept);
 	RUN(unmapping_several_regions_gives_back_each);
 	RUN(reservation_ledger_is_bounded);
-	RUN(too_much_is_refused_whole);
+	RUN(too_much_fails_as_a_whole);
 	RUN(every_committed_page_gets_its_frame);
 	RUN(decommitting_page_by_page_gives_memory_back);
 	return check_result();

@@ -50,7 +50,7 @@ static void empty_regions(void)
 }
 
 /* What would need a region more: the middle of three pages. */
-static void cutting_is_refused(capos_cap_t object, uint64_t own, uint64_t mapped)
+static void cutting_fails(capos_cap_t object, uint64_t own, uint64_t mapped)
 {
 	capos_cap_t vm = capos_caps.vm;
 	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap(vm, own, PAGE));
@@ -86,7 +86,7 @@ static void the_rest_needs_no_region(capos_cap_t object, uint64_t own, uint64_t 
 	OK(capos_memory_object_protect_message(object, mapped, PAGE, WRITE));
 }
 
-static void adding_is_refused(capos_cap_t object, int64_t status)
+static void adding_fails(capos_cap_t object, int64_t status)
 {
 	uint64_t address = 0;
 	CHECK_FAILS_WITH(VIRTUAL_MEMORY_RESERVE, status,
@@ -120,8 +120,8 @@ static void regions_are_limited(void)
 	*(volatile uint64_t *)(mapped + PAGE) = 99;
 	fill_regions();
 	struct capos_memory_usage full = program_usage();
-	cutting_is_refused(object, own + PAGE, mapped + PAGE);
-	adding_is_refused(object, CAPOS_E(NO_MEMORY));
+	cutting_fails(object, own + PAGE, mapped + PAGE);
+	adding_fails(object, CAPOS_E(NO_MEMORY));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
 		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
@@ -161,7 +161,7 @@ static void addresses_run_out(void)
 	capos_cap_t object = 0;
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
 	unsigned count = take_all_addresses(starts, sizes);
-	adding_is_refused(object, CAPOS_E(NO_RESERVATION));
+	adding_fails(object, CAPOS_E(NO_RESERVATION));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_RESERVATION,
 		capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_exit, 0, 0, 0,
 			0, "", &object)); /* its ring page */
@@ -184,7 +184,7 @@ static uint64_t take_all_memory(uint64_t size)
 }
 
 /* With all memory taken, handles are given while the capability table has room. */
-static void a_larger_table_is_refused(void)
+static void a_larger_table_fails(void)
 {
 	static capos_cap_t made[CAPOS_CAP_SLOTS_MAX];
 	const capos_cap_t control = capos_caps.thread_control;
@@ -233,7 +233,7 @@ static void memory_runs_out(void)
 		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
 		capos_thread_spawner_spawn_message(spawner, entry, 0, 0, 0, 0, "", &handle));
-	a_larger_table_is_refused();
+	a_larger_table_fails();
 	CHECK_EQUAL(thread_count(), 1);
 	OK(vm_unmap(huge, HUGE));
 	OK(vm_unmap(range, size));

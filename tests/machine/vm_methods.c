@@ -56,7 +56,7 @@ static const struct bad_range {
 	{ 0x700000000000, 1, CAPOS_E(NOT_RESERVED), true },
 };
 
-static void bad_ranges_are_refused(void)
+static void bad_ranges_are_rejected(void)
 {
 	for (unsigned i = 0; i < sizeof bad_ranges / sizeof bad_ranges[0]; i++) {
 		const struct bad_range *bad = &bad_ranges[i];
@@ -78,7 +78,7 @@ static void bad_ranges_are_refused(void)
 	}
 }
 
-static void bad_protections_are_refused(void)
+static void bad_protections_are_rejected(void)
 {
 	static const struct {
 		uint32_t prot;
@@ -367,8 +367,8 @@ static void run_all(const char *name, const struct form *form)
 {
 	vm = form;
 	printf("# %s form\n", name);
-	RUN(bad_ranges_are_refused);
-	RUN(bad_protections_are_refused);
+	RUN(bad_ranges_are_rejected);
+	RUN(bad_protections_are_rejected);
 	RUN(hints_are_taken_or_ignored);
 	RUN(sizes_are_rounded_up);
 	RUN(what_is_not_committed_cannot_be_touched);

@@ -46,7 +46,7 @@ func splitEntries(doc string) (description string, entries []entry) {
 	return strings.TrimSpace(strings.Join(lines, "\n")), entries
 }
 
-// describe gives fields and errors their texts. It refuses a field without one, and an entry that
+// describe gives fields and errors their texts. It rejects a field without one, and an entry that
 // is about neither a field nor an error or has no text.
 func (s *schema) describe(entries []entry, fields []*field) (fails []fail, err error) {
 	seen := map[string]bool{}

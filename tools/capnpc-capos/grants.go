@@ -27,7 +27,7 @@ func (l *loader) grantsOf(node object, it *iface) error {
 	return err
 }
 
-// orderGrants sorts the grants by bit and refuses bits and names that are not one for each object.
+// orderGrants sorts the grants by bit and rejects bits and names that are not one for each object.
 func (s *schema) orderGrants() error {
 	sort.Slice(s.grants, func(i, j int) bool { return s.grants[i].bit < s.grants[j].bit })
 	names := map[string]bool{}

@@ -48,7 +48,7 @@ func enumPrefix(e *enum) string {
 // methodName is console_write_line: the stem of everything generated for a method.
 func methodName(it *iface, m *method) string { return snake(it.name) + "_" + snake(m.name) }
 
-// checkNames refuses two declarations that would get one name in C or in Go.
+// checkNames rejects two declarations that would get one name in C or in Go.
 func checkNames(s *schema) error {
 	seen := map[string]string{}
 	add := func(name, what string) error {

@@ -417,7 +417,7 @@ func (l *loader) method(m object, ordinal int) (*method, error) {
 	return md, err
 }
 
-// checkMethod refuses what neither codec nor compact form has a rule for.
+// checkMethod rejects what neither codec nor compact form has a rule for.
 func checkMethod(m *method) error {
 	for _, f := range m.params.fields {
 		if !f.scalar() && !f.bytes() {
@@ -517,7 +517,7 @@ func (m *method) capResult() bool {
 	return len(m.results.fields) == 1 && m.results.fields[0].kind == typeInterface
 }
 
-// layOutFixed computes C offsets and refuses a layout that any compiler would pad.
+// layOutFixed computes C offsets and rejects a layout that any compiler would pad.
 func layOutFixed(s *structure) error {
 	offset := 0
 	s.align = 1

@@ -166,9 +166,9 @@ static const char *read_information(struct bytes *info)
 	uint8_t *exact = malloc(info->size);
 	memcpy(exact, info->data, info->size);
 	boot = (struct boot_info){ 0 };
-	const char *refusal = multiboot_read(exact, info->size, &boot);
+	const char *reason = multiboot_read(exact, info->size, &boot);
 	free(exact);
-	return refusal;
+	return reason;
 }
 
 static void multiboot_good(void)
@@ -204,7 +204,7 @@ static void multiboot_cut_short(void)
 }
 
 /* Each adds one bad tag to an otherwise good sequence. */
-static bool refused(void (*add)(struct bytes *))
+static bool rejected(void (*add)(struct bytes *))
 {
 	struct bytes info = good_information(24);
 	info.size -= 8;
@@ -278,14 +278,14 @@ static void long_line(struct bytes *info)
 	text_tag(info, 1, text);
 }
 
-static void multiboot_refusals(void)
+static void multiboot_rejections(void)
 {
-	CHECK(refused(second_boot_image) && refused(backward_module) && refused(nameless_module) &&
-		refused(endless_module));
-	CHECK(refused(endless_line) && refused(empty_line) && refused(long_line));
-	CHECK(refused(tiny_tag) && refused(zero_tag) && refused(huge_tag) &&
-		refused(headless_map) && refused(small_entries));
-	CHECK(!refused(unknown_tag) && !refused(empty_map) && !refused(odd_screen));
+	CHECK(rejected(second_boot_image) && rejected(backward_module) &&
+		rejected(nameless_module) && rejected(endless_module));
+	CHECK(rejected(endless_line) && rejected(empty_line) && rejected(long_line));
+	CHECK(rejected(tiny_tag) && rejected(zero_tag) && rejected(huge_tag) &&
+		rejected(headless_map) && rejected(small_entries));
+	CHECK(!rejected(unknown_tag) && !rejected(empty_map) && !rejected(odd_screen));
 	struct bytes empty = { .size = 8 };
 	tag_begin(&empty, 0, 8);
 	CHECK(read_information(&empty) != NULL); /* no memory */
@@ -481,7 +481,7 @@ static void screen_pixels(void)
 	}
 }
 
-static void screen_refusals(void)
+static void screen_rejections(void)
 {
 	static uint8_t font[SCREEN_FONT_BYTES];
 	const struct screen_info good = { .kind = SCREEN_PIXELS,
@@ -519,12 +519,12 @@ int main(void)
 	RUN(pages_taken);
 	RUN(multiboot_good);
 	RUN(multiboot_cut_short);
-	RUN(multiboot_refusals);
+	RUN(multiboot_rejections);
 	RUN(pvh);
 	RUN(typing_lines);
 	RUN(typing_too_much);
 	RUN(screen_text);
 	RUN(screen_pixels);
-	RUN(screen_refusals);
+	RUN(screen_rejections);
 	return check_failures != 0;
 }

@@ -141,7 +141,7 @@ static void bytes_for_a_bad_address_are_kept(void)
 	teardown();
 }
 
-static void refusals_take_nothing(void)
+static void errors_take_nothing(void)
 {
 	begin("abcdef", STATUS_OK);
 	CHECK(read_in_registers(output, 4, USER_BASE, 100) == STATUS(NO_RIGHTS));
@@ -218,7 +218,7 @@ int main(void)
 	RUN(bytes_are_read);
 	RUN(interrupted_reads_say_so);
 	RUN(bytes_for_a_bad_address_are_kept);
-	RUN(refusals_take_nothing);
+	RUN(errors_take_nothing);
 	RUN(without_memory_nothing_is_read);
 	RUN(host_writes_need_memory_and_a_channel);
 	provoked_print();

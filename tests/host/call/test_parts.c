@@ -61,10 +61,10 @@ static void command_line_words(void)
 		command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 4096 && device.size == 1024 && device.gsi == 3);
 	CHECK(!command_line_next(&at, "virtio_mmio.device", &value, &length));
-	static const char *const refused[] = { "", "512", "512@", "512@1", "512@1:", "@1:1",
+	static const char *const rejected[] = { "", "512", "512@", "512@1", "512@1:", "@1:1",
 		"512@1:256", "512@99999999999999999999:1", "x@1:1" };
-	for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
-		CHECK(!command_line_mmio_device(refused[i], strlen(refused[i]), &device));
+	for (unsigned i = 0; i < sizeof rejected / sizeof rejected[0]; i++)
+		CHECK(!command_line_mmio_device(rejected[i], strlen(rejected[i]), &device));
 }
 
 static void rtc_registers(void)
@@ -210,7 +210,7 @@ static void elf_good(void)
 }
 
 /* Programs that were built before: for version 1, without a mark, and for any later version. */
-static void elf_of_another_version_is_refused(void)
+static void elf_of_another_version_is_rejected(void)
 {
 	struct elf_image image;
 	const char *reason;
@@ -275,7 +275,7 @@ static const struct elf_mistake elf_mistakes[] = {
 	{ PHDR(2, offset), 0x40, 8, STATUS(OUT_OF_RANGE) },      /* other bytes than those loaded */
 };
 
-static void elf_mistakes_are_refused(void)
+static void elf_mistakes_are_rejected(void)
 {
 	for (unsigned i = 0; i < sizeof elf_mistakes / sizeof elf_mistakes[0]; i++) {
 		struct test_elf elf = elf_sample();
@@ -319,7 +319,7 @@ static void boot_image_good(void)
 	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
 }
 
-static void boot_image_mistakes_are_refused(void)
+static void boot_image_mistakes_are_rejected(void)
 {
 	static const struct {
 		size_t offset;
@@ -375,9 +375,9 @@ int main(void)
 	RUN(channel_put_back_loses_nothing);
 	RUN(channel_stream);
 	RUN(elf_good);
-	RUN(elf_of_another_version_is_refused);
-	RUN(elf_mistakes_are_refused);
+	RUN(elf_of_another_version_is_rejected);
+	RUN(elf_mistakes_are_rejected);
 	RUN(boot_image_good);
-	RUN(boot_image_mistakes_are_refused);
+	RUN(boot_image_mistakes_are_rejected);
 	return check_failures != 0;
 }

@@ -50,7 +50,7 @@ static void compact_forms(void)
 	teardown();
 }
 
-static void refused_capability_gives_its_slot_back(void)
+static void unsent_capability_gives_its_slot_back(void)
 {
 	setup();
 	uint32_t before = cap_table_count(&process.caps);
@@ -267,7 +267,7 @@ static void hostile_ring(void)
 int main(void)
 {
 	RUN(compact_forms);
-	RUN(refused_capability_gives_its_slot_back);
+	RUN(unsent_capability_gives_its_slot_back);
 	RUN(register_forms);
 	RUN(signed_results);
 	RUN(watched_calls_answer_alike);

@@ -98,7 +98,7 @@ static void stale_ids_stay_dead(void)
 	cap_table_destroy(&table);
 }
 
-static void allocation_failure_refuses(void)
+static void allocation_failure_is_an_error(void)
 {
 	struct cap_table table;
 	cap_id_t cap;
@@ -205,7 +205,7 @@ int main(void)
 	RUN(table_basics);
 	RUN(table_fills_and_empties);
 	RUN(stale_ids_stay_dead);
-	RUN(allocation_failure_refuses);
+	RUN(allocation_failure_is_an_error);
 	RUN(table_follows_the_model);
 	return check_failures != 0;
 }

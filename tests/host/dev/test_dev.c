@@ -130,7 +130,7 @@ static void chain_in_a_circle(void)
 }
 
 /* offset of a capability's byte and its new value, which make the kernel reject the device */
-static void refused_capabilities(void)
+static void rejected_capabilities(void)
 {
 	static const struct {
 		unsigned at;
@@ -163,7 +163,7 @@ static void refused_capabilities(void)
 	}
 }
 
-static void refused_queues(void)
+static void rejected_queues(void)
 {
 	struct virtqueue queue;
 	machine_reset();
@@ -217,8 +217,8 @@ int main(void)
 	RUN(bridges);
 	RUN(no_pci);
 	RUN(chain_in_a_circle);
-	RUN(refused_capabilities);
-	RUN(refused_queues);
+	RUN(rejected_capabilities);
+	RUN(rejected_queues);
 	RUN(lying_used_ring);
 	return check_failures != 0;
 }

@@ -19,7 +19,7 @@ void capos_free(void *block);
 struct capos_caps capos_caps;
 static uint64_t mapped_bytes;
 static uint64_t limit_bytes = UINT64_MAX;
-static bool unmap_refused;
+static bool unmap_fails;
 static jmp_buf failed;
 
 int64_t capos_virtual_memory_map(
@@ -41,7 +41,7 @@ int64_t capos_virtual_memory_map(
 int64_t capos_virtual_memory_unmap(capos_cap_t cap, uint64_t addr, uint64_t size)
 {
 	(void)cap;
-	if (unmap_refused)
+	if (unmap_fails)
 		return CAPOS_E(NO_MEMORY);
 	mapped_bytes -= size;
 	return munmap((void *)addr, size);
@@ -218,7 +218,7 @@ static bool test_pressure(void)
 
 /* The system may be unable to take a mapping back. The heap then uses it again, cleared where that
  * is asked for, and gives it back later. */
-static bool test_unmap_refused(void)
+static bool test_unmap_fails(void)
 {
 	uint64_t before = mapped_bytes, most;
 	unsigned char *large = capos_malloc(500000), *small = capos_malloc(100000), *block;
@@ -228,7 +228,7 @@ static bool test_unmap_refused(void)
 	memset(small, 0xff, 100000);
 	if (setjmp(failed) != 0)
 		return false;
-	unmap_refused = true;
+	unmap_fails = true;
 	capos_free(large);
 	capos_free(small);
 	most = mapped_bytes;
@@ -237,7 +237,7 @@ static bool test_unmap_refused(void)
 	capos_free(block);
 	block = capos_malloc(200000);
 	good &= block == large && mapped_bytes == most;
-	unmap_refused = false;
+	unmap_fails = false;
 	capos_free(block);
 	return good && mapped_bytes == before;
 }
@@ -259,10 +259,10 @@ static bool test_misuse(void)
 	char *aligned = capos_aligned_alloc(1024, 100);
 
 	good &= caught(aligned, aligned);
-	unmap_refused = true;
+	unmap_fails = true;
 	block = capos_malloc(100000);
 	good &= caught(block, block);
-	unmap_refused = false;
+	unmap_fails = false;
 	good &= caught(NULL, not_a_block + 4);
 	block = capos_malloc(100);
 	good &= caught(NULL, block + 16) && caught(NULL, block + 8);
@@ -279,7 +279,7 @@ int main(void)
 	report("calloc", test_calloc());
 	report("heap exhaustion", test_exhaustion());
 	report("heap under pressure", test_pressure());
-	report("heap when a block cannot be unmapped", test_unmap_refused());
+	report("heap when a block cannot be unmapped", test_unmap_fails());
 	report("heap misuse is found", test_misuse());
 	return failures != 0;
 }

@@ -53,7 +53,7 @@ void host_memory(size_t size, const struct memory_range *taken, unsigned taken_c
 	frames_init(&usable, 1, taken, taken_count);
 }
 
-/* ---- refusals ---- */
+/* ---- failures ---- */
 
 paddr_t frame_take_real(unsigned order, unsigned flags);
 void frame_give_real(paddr_t frame, unsigned order);

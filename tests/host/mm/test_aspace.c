@@ -12,8 +12,8 @@ int main(int count, char **arguments)
 		{ "mm-aspace-model", { .steps = 6000, .check_every = 20 } },
 		{ "mm-aspace-limit",
 			{ .steps = 6000, .check_every = 20, .committed_limit = 2500 } },
-		{ "mm-aspace-refusals", { .steps = 12000, .check_every = 20, .fail_percent = 50 } },
-		{ "mm-aspace-refusals-each-checked",
+		{ "mm-aspace-failures", { .steps = 12000, .check_every = 20, .fail_percent = 50 } },
+		{ "mm-aspace-failures-each-checked",
 			{ .steps = 2500, .check_every = 2, .fail_percent = 80 } },
 		{ "mm-aspace-scarce", { .steps = 10000, .check_every = 20, .scarce = true } },
 	};

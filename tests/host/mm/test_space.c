@@ -265,12 +265,12 @@ static void test_objects(void)
 	end(other);
 }
 
-/* Each allocation of a creation is refused in turn; nothing stays behind. */
-static void test_creation_refused(void)
+/* Each allocation of a creation fails in turn; nothing stays behind. */
+static void test_creation_fails(void)
 {
 	struct aspace *space = begin("mm-space-creation-fails", 0), *second;
 	struct memory_object *object;
-	unsigned refused = 0;
+	unsigned failures = 0;
 
 	for (unsigned n = 1;; n++) {
 		size_t before = (kmem_trim(KERNEL_PAYS), frames_free()),
@@ -284,10 +284,10 @@ static void test_creation_refused(void)
 		CHECK(frames_free() == before && frames_available() == available);
 		if (!host_failed())
 			break;
-		refused++;
+		failures++;
 	}
-	CHECK(refused >= 3);
-	refused = 0;
+	CHECK(failures >= 3);
+	failures = 0;
 	for (unsigned n = 1;; n++) {
 		size_t before = (kmem_trim(KERNEL_PAYS), frames_free()),
 		       available = frames_available();
@@ -302,9 +302,9 @@ static void test_creation_refused(void)
 			program_pages(space->ledger) == 0);
 		if (!host_failed())
 			break;
-		refused++;
+		failures++;
 	}
-	CHECK(refused >= 5);
+	CHECK(failures >= 5);
 	host_fail(0);
 	end(space);
 }
@@ -512,7 +512,7 @@ int main(void)
 	test_committed_memory_is_there();
 	test_tables_counted_once();
 	test_objects();
-	test_creation_refused();
+	test_creation_fails();
 	test_region_bound();
 	test_changes_in_steps();
 	test_pinned();

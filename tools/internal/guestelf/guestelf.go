@@ -1,5 +1,5 @@
 // Package guestelf tells capOS programs from everything else before a machine is started for them,
-// so that a wrong file is refused in one sentence on the host rather than by a fault in the guest.
+// so that a wrong file is rejected in one sentence on the host rather than by a fault in the guest.
 package guestelf
 
 import (
@@ -36,7 +36,7 @@ const (
 	noteSection = ".note.capos"
 )
 
-// Error is a refusal; its text is a whole sentence about the file.
+// Error is a rejection; its text is a whole sentence about the file.
 type Error struct{ Path, Reason string }
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
@@ -92,7 +92,7 @@ func inspect(r io.ReaderAt, size int64) (language Language, reason string) {
 	return language, checkVersion(file, language)
 }
 
-// checkVersion refuses a program that was built for another version of the interface: its numbers
+// checkVersion rejects a program that was built for another version of the interface: its numbers
 // and structures have other meanings here.
 func checkVersion(file *elf.File, language Language) string {
 	version := abiVersion(file)

@@ -308,7 +308,7 @@ func knownEnd(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (sta
 			fmt.Sprintf("capos: the program and its files do not fit into a machine "+
 				"of %d MiB; -m gives it more\n", c.MemoryMiB)
 	case o.QEMUStatus == 1 && qemuRefusesCPU.MatchString(emulatorSays):
-		return StatusNoBoot, fmt.Sprintf("capos: QEMU refuses the CPU model %s: %s\n",
+		return StatusNoBoot, fmt.Sprintf("capos: QEMU rejects the CPU model %s: %s\n",
 			c.CPU, emulatorSays)
 	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
 		return StatusFailed, fmt.Sprintf("capos: QEMU could not run the machine: %s\n",

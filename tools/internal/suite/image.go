@@ -349,7 +349,7 @@ func (q *qmp) execute(command string, arguments map[string]any) (json.RawMessage
 			return nil, err
 		}
 		if answer.Error != nil {
-			return nil, fmt.Errorf("QEMU refuses %s: %s", command, answer.Error)
+			return nil, fmt.Errorf("QEMU rejects %s: %s", command, answer.Error)
 		}
 		if answer.Return != nil {
 			return answer.Return, nil // anything else is an event

@@ -188,7 +188,7 @@ func (c command) exchange(conn io.Writer, lines *bufio.Reader) error {
 			return err
 		}
 		if answer["error"] != nil {
-			return fmt.Errorf("QEMU refuses %s: %s", c.Execute, answer["error"])
+			return fmt.Errorf("QEMU rejects %s: %s", c.Execute, answer["error"])
 		}
 		if answer["return"] != nil { // anything else is an event
 			return nil
