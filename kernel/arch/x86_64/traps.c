@@ -90,7 +90,9 @@ static uint64_t fault_address(void)
 
 static enum fault_access access_of(uint64_t error)
 {
-	return error & PF_FETCH ? FAULT_EXEC : error & PF_WRITE ? FAULT_WRITE : FAULT_READ;
+	if (error & PF_FETCH)
+		return FAULT_EXEC;
+	return error & PF_WRITE ? FAULT_WRITE : FAULT_READ;
 }
 
 static void page_fault_from_user(struct trap_frame *frame)
