@@ -114,8 +114,16 @@ class Cpus(gdb.Command):
                 int(cpu["run"]["count"])))
 
 
+def waiting_shares(run):
+    """The shares of a run queue: that of the running thread is not in the order of the others."""
+    if address(run["served"]) != 0:
+        yield run["served"].dereference()
+    for node in tree_nodes(run["shares"]["root"]):
+        yield container(node, "share", "node")
+
+
 class Queues(gdb.Command):
-    """The threads waiting to run on each CPU, and for a time."""
+    """The threads waiting to run on each CPU, process by process, and for a time."""
 
     def __init__(self):
         super().__init__("capos queues", gdb.COMMAND_STATUS)
@@ -123,10 +131,12 @@ class Queues(gdb.Command):
     def invoke(self, argument, from_tty):
         for cpu in cpus():
             print("CPU %d" % int(cpu["id"]))
-            for node in tree_nodes(cpu["run"]["threads"]["root"]):
-                thread = container(node, "thread", "run_node")
-                print("  runnable: thread %d, virtual time %d ns" % (
-                    int(thread["id"]), int(thread["vruntime_ns"])))
+            for share in waiting_shares(cpu["run"]):
+                print("  a process that has had %d ns" % int(share["had_ns"]))
+                for node in tree_nodes(share["threads"]["root"]):
+                    thread = container(node, "thread", "run_node")
+                    print("  runnable: thread %d, virtual time %d ns" % (
+                        int(thread["id"]), int(thread["vruntime_ns"])))
             for node in tree_nodes(cpu["timers"]["threads"]["root"]):
                 thread = container(node, "thread", "timer_node")
                 print("  until %d ns: thread %d" % (

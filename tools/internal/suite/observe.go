@@ -200,6 +200,7 @@ const (
 var helperOutput = []struct{ command, lines string }{
 	{"cpus", `CPU 0: thread \d+ "observed", 1 waiting to run`},
 	{"queues", `CPU 0
+  a process that has had \d+ ns
   runnable: thread \d+, virtual time \d+ ns
   until [1-9]\d{12} ns: thread \d+`},
 	{"threads", `thread \d+ +running  ` + stateInHelper + `observed capos_\w+` +
