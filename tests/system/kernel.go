@@ -33,10 +33,10 @@ var (
 	infoBuffer  abi.ProcessInfo
 )
 
-func refused(answer uintptr) bool { return answer > ^uintptr(4095) }
+func failed(answer uintptr) bool { return answer > ^uintptr(4095) }
 
 func mustCall(what string, answer uintptr) uintptr {
-	if refused(answer) {
+	if failed(answer) {
 		panic(fmt.Sprintf("%s: the kernel answers %d", what, int(answer)))
 	}
 	return answer

@@ -59,12 +59,12 @@ func TestLayoutIsChecked(t *testing.T) {
 		"defaults":       "struct S $C.fixed(8) { a @0 :UInt64 = 5; }",
 	}
 	for want, text := range cases {
-		refusal(t, want, text)
+		rejection(t, want, text)
 	}
 }
 
-// refusal checks that declarations are taken, want "", or refused with an error that says want.
-func refusal(t *testing.T, want, text string) {
+// rejection checks that declarations are taken, want "", or rejected with an error that says want.
+func rejection(t *testing.T, want, text string) {
 	t.Helper()
 	err := declare(t, text)
 	if want == "" && err != nil {
@@ -92,7 +92,7 @@ func TestMethodsAreChecked(t *testing.T) {
 		{"defaults", "interface I { m @0 (a :UInt32 = 7) -> ()" + does + "# a: x\n}"},
 		{"inheritance", "interface J {} interface I extends(J) {}"},
 	} {
-		refusal(t, c[0], c[1])
+		rejection(t, c[0], c[1])
 	}
 }
 
@@ -113,7 +113,7 @@ func TestDescriptionsAreChecked(t *testing.T) {
 		{"Opcode.go: toBad", "enum Opcode { go @0; # Goes.\n# toBad: always\n}"},
 		{"sysGo: toBad", "const sysGo :UInt32 = 1; # Goes.\n# toBad: always\n"},
 	} {
-		refusal(t, c[0], c[1])
+		rejection(t, c[0], c[1])
 	}
 }
 
@@ -337,6 +337,6 @@ func TestGrantsAreChecked(t *testing.T) {
 		"not a name": "interface J $C.grants([(name = \"a b\", bit = 0)]) {}",
 	}
 	for want, text := range cases {
-		refusal(t, want, text)
+		rejection(t, want, text)
 	}
 }

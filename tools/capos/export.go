@@ -16,7 +16,7 @@ import (
 // or by a link.
 type exports struct {
 	mappings []mapping
-	refused  bool // one message is enough for a program that keeps trying
+	failed   bool // one message is enough for a program that keeps trying
 }
 
 // mapping takes a file, or a directory with everything below it, from the guest's tree to the
@@ -92,8 +92,8 @@ func (e *exports) env() []string {
 
 // receive stores one piece of a file.
 func (e *exports) receive(w hostchannel.FileWrite) {
-	if err := e.store(w); err != nil && !e.refused {
-		e.refused = true
+	if err := e.store(w); err != nil && !e.failed {
+		e.failed = true
 		fmt.Fprintf(os.Stderr, "capos: a file of the program's was not written: %v\n", err)
 	}
 }

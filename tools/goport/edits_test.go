@@ -60,7 +60,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-func TestApplyRefuses(t *testing.T) {
+func TestApplyRejects(t *testing.T) {
 	for _, test := range []struct{ name, entry, before string }{
 		{"anchor missing", "after ^z$\ninsert x", "a\nb"},
 		{"anchor twice", "after ^a$\ninsert x", "a\nb\na"},
@@ -74,7 +74,7 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
-func TestReadRefuses(t *testing.T) {
+func TestReadRejects(t *testing.T) {
 	for _, text := range []string{
 		"file a.go",
 		"layer none",

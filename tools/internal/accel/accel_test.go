@@ -54,7 +54,7 @@ func TestAccelerator(t *testing.T) {
 	for _, c := range []accelCase{
 		{name: "works", answer: "kvm", says: "machines run with KVM\n"},
 		{name: "hangs", script: "exec sleep 60", answer: "tcg", says: "more than 300ms"},
-		{name: "refuses", script: "echo 'failed to initialize kvm' >&2; exit 1",
+		{name: "fails", script: "echo 'failed to initialize kvm' >&2; exit 1",
 			answer: "tcg", says: "failed to initialize kvm"},
 		{name: "ends at once", script: "exit 0", answer: "tcg", says: "ended at once"},
 		{name: "no device", noDevice: true, answer: "tcg", says: "no such file"},

@@ -155,7 +155,7 @@ func TestProgramSharesItsFile(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	tree := NewTree()
 	tree.AddData("/file", nil, 0o644, time.Time{})
 	tree.AddDir("/dir")

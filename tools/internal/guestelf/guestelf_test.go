@@ -67,7 +67,7 @@ func TestAcceptsItsOwn(t *testing.T) {
 }
 
 // Programs of the past and of the future: those for version 1 had code where there is a mark now.
-func TestRefusesOtherVersions(t *testing.T) {
+func TestRejectsOtherVersions(t *testing.T) {
 	for version := uint32(1); version < abi.AbiVersion+3; version++ {
 		data := image("capOS")
 		binary.LittleEndian.PutUint32(data[markAt+8:], version)
@@ -99,7 +99,7 @@ func TestMarkIsCut(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	with := func(at int, bytes ...byte) []byte {
 		data := image("capOS")
 		copy(data[at:], bytes)
@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // The test binary is a Go program for this host.
-func TestRefusesHostProgram(t *testing.T) {
+func TestRejectsHostProgram(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func GDBAddress() (string, error) {
 // Types are the machine types that can be asked for.
 var Types = []string{"microvm", "q35", "pc"}
 
-// Validate finds settings that QEMU would refuse with a message of its own, or silently do
+// Validate finds settings that QEMU would reject with a message of its own, or silently do
 // something else about.
 func (c *Config) Validate() error {
 	if err := c.validateSeed(); err != nil {

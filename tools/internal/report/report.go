@@ -292,9 +292,9 @@ func knownEnd(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (sta
 		}
 	}
 	switch {
-	case o.Panicked && refusedCPU(o.Log) != "":
+	case o.Panicked && rejectedCPU(o.Log) != "":
 		return StatusNoBoot, fmt.Sprintf("capos: capOS does not run on the CPU model %s: "+
-			"%s\n", c.CPU, refusedCPU(o.Log))
+			"%s\n", c.CPU, rejectedCPU(o.Log))
 	case o.Panicked:
 		text = "capos: the kernel panicked (this is a defect of capOS)\n"
 		for _, line := range panicLines(o.Log) {
@@ -307,7 +307,7 @@ func knownEnd(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (sta
 		return StatusNoBoot,
 			fmt.Sprintf("capos: the program and its files do not fit into a machine "+
 				"of %d MiB; -m gives it more\n", c.MemoryMiB)
-	case o.QEMUStatus == 1 && qemuRefusesCPU.MatchString(emulatorSays):
+	case o.QEMUStatus == 1 && qemuRejectsCPU.MatchString(emulatorSays):
 		return StatusNoBoot, fmt.Sprintf("capos: QEMU rejects the CPU model %s: %s\n",
 			c.CPU, emulatorSays)
 	case o.QEMUStatus == 1 && emulatorSays != "" && len(o.Programs) == 0:
@@ -318,16 +318,16 @@ func knownEnd(o *machine.Outcome, c *machine.Config, kernel *symbols.Table) (sta
 }
 
 // What QEMU says of a model that it does not know, cannot make or finds misspelt.
-var qemuRefusesCPU = regexp.MustCompile(`unable to find CPU model|[Hh]ost doesn't support ` +
+var qemuRejectsCPU = regexp.MustCompile(`unable to find CPU model|[Hh]ost doesn't support ` +
 	`requested features|Property '[^']*-cpu\.`)
 
-// cpuRefusal begins what the kernel says when it panics because of the processor
+// cpuRejection begins what the kernel says when it panics because of the processor
 // (kernel/init/main.c).
-const cpuRefusal = "capos: kernel panic: this CPU cannot run capOS: "
+const cpuRejection = "capos: kernel panic: this CPU cannot run capOS: "
 
-func refusedCPU(log []string) string {
+func rejectedCPU(log []string) string {
 	for _, line := range log {
-		if why, found := strings.CutPrefix(line, cpuRefusal); found {
+		if why, found := strings.CutPrefix(line, cpuRejection); found {
 			return why
 		}
 	}

@@ -41,7 +41,7 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 		checks = append(checks, single(c.name, s.compilerCheck(ctx, filepath.Join(dir,
 			c.name), c.variable, c.mark), "")...)
 	}
-	checks = append(checks, single("cc-refuses", s.compilerRefusal(ctx, dir), "")...)
+	checks = append(checks, single("cc-rejects", s.compilerRejection(ctx, dir), "")...)
 	checks = append(checks, single("image-directory", s.bootFilesCheck(ctx, filepath.Join(dir,
 		"image"), probe), "")...)
 	return append(checks, single("default-working-directory", s.workingDirCheck(ctx, dir,
@@ -199,7 +199,7 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 	return nil
 }
 
-func (s *suite) compilerRefusal(ctx context.Context, dir string) error {
+func (s *suite) compilerRejection(ctx context.Context, dir string) error {
 	source, program := filepath.Join(dir, "wrong.c"), filepath.Join(dir, "wrong")
 	if err := os.WriteFile(source, []byte("int main(void) { return no_such_name; }\n"),
 		0o644); err != nil {

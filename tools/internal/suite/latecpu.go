@@ -24,10 +24,10 @@ func (s *suite) lateCPUStep() step {
 	cases := []toolCase{
 		{name: "in-time", flags: flags("microvm", "late-cpu=500"),
 			args: []string{"cpus"}, stdout: "3: 0 1 2\n3: 0 1 2\n"},
-		{name: "refused", flags: flags("microvm", "late-cpu=4000"),
+		{name: "left-out", flags: flags("microvm", "late-cpu=4000"),
 			args: []string{"cpus", "4000"}, stdout: "2: 0 2\n2: 0 2\n",
 			inErr: []string{"capos: 2 of 3 CPUs started"}},
-		{name: "refused-q35", flags: flags("q35", "late-cpu=4000"),
+		{name: "left-out-q35", flags: flags("q35", "late-cpu=4000"),
 			args: []string{"cpus", "4000"}, stdout: "2: 0 2\n2: 0 2\n",
 			inErr: []string{"capos: 2 of 3 CPUs started"}},
 		// The late one has no gate yet for the interrupt that stops the others.

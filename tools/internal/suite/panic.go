@@ -334,8 +334,8 @@ var kernelMistakes = []struct{ name, reason, function string }{
 var processorGuards = []struct{ name, feature string }{{"user-page-read", "smap"},
 	{"user-page-call", "smep"}, {"data-call", "nx"}}
 
-// refusedProcessors lack what the kernel cannot do without.
-var refusedProcessors = []struct{ cpu, reason string }{
+// unsupportedProcessors lack what the kernel cannot do without.
+var unsupportedProcessors = []struct{ cpu, reason string }{
 	{"qemu64,-syscall", "this processor lacks SYSCALL or long mode"},
 	{"max,-fxsr", "this processor lacks FXSAVE or SSE2, which Go code needs"},
 	{"max,-sse2", "this processor lacks FXSAVE or SSE2, which Go code needs"},
@@ -355,8 +355,8 @@ func (s *suite) selftestChecks(ctx context.Context, build func(context.Context) 
 			"--qemu-arg", "channel=virtio selftest=" + name}
 	}
 	var cases []toolCase
-	for _, c := range refusedProcessors {
-		cases = append(cases, toolCase{name: "refuses-" + c.cpu,
+	for _, c := range unsupportedProcessors {
+		cases = append(cases, toolCase{name: "rejects-" + c.cpu,
 			flags: []string{"--cpu", c.cpu}, args: []string{"exit", "0"},
 			status: report.StatusNoBoot, inErr: []string{"capos: capOS does not run " +
 				"on the CPU model " + c.cpu + ": " + c.reason + "\n"}})

@@ -56,10 +56,10 @@ func (s *suite) toolSteps() ([]step, error) {
 			run: func(ctx context.Context) []check {
 				return s.runToolCases(ctx, probe, passThroughCases())
 			}},
-		{name: "tool/refusals", cpus: 1,
+		{name: "tool/rejections", cpus: 1,
 			run: func(ctx context.Context) []check {
 				return s.runToolCases(ctx, probe,
-					append(s.refusalCases(), wrongFlagCases()...))
+					append(s.rejectionCases(), wrongFlagCases()...))
 			}},
 		{name: "tool/faults", cpus: 1,
 			run: func(ctx context.Context) []check {
@@ -168,7 +168,7 @@ func machineTypeCases() []toolCase {
 	}
 }
 
-func (s *suite) refusalCases() []toolCase {
+func (s *suite) rejectionCases() []toolCase {
 	self, _ := os.Executable()
 	return []toolCase{
 		{name: "linux-program", args: []string{probeFlag + self}, status: 126,
@@ -195,13 +195,13 @@ func (s *suite) refusalCases() []toolCase {
 		{name: "cpu-unknown", flags: []string{"--cpu", "no-such-model"},
 			args: []string{"exit", "0"}, status: 122, inErr: []string{"no-such-model"},
 			line: true},
-		{name: "cpu-refused", flags: []string{"--cpu", "max,-sse2"},
+		{name: "cpu-rejected", flags: []string{"--cpu", "max,-sse2"},
 			args: []string{"exit", "0"}, status: 122, inErr: []string{"SSE2"},
 			line: true},
 		{name: "qemu-missing", exec: true, env: []string{"PATH=/nonexistent"},
 			args: []string{"exit", "0"}, status: 125,
 			inErr: []string{"not installed"}},
-		{name: "qemu-refuses", flags: []string{"--qemu-arg", "-no-such-option"},
+		{name: "qemu-rejects", flags: []string{"--qemu-arg", "-no-such-option"},
 			args: []string{"exit", "0"}, status: 125, inErr: []string{"QEMU"}},
 	}
 }
@@ -564,7 +564,7 @@ func goProgramCases(dir, probe string) []toolCase {
 			inErr: []string{"panic: on purpose", "main.throw"}},
 		{name: "go-export", flags: []string{"-o", "/out/:" + dir + "/out"},
 			args: []string{"export", "/out/a", "/out/b"}, silent: true},
-		{name: "go-export-refused", args: []string{"export", "/etc/passwd"}, status: 1},
+		{name: "go-export-rejected", args: []string{"export", "/etc/passwd"}, status: 1},
 	}
 }
 
