@@ -53,6 +53,9 @@ func (l *launch) run() int {
 	if err := l.config.CheckKernel(); err != nil {
 		return cli.Fail(err)
 	}
+	if err := l.config.CheckMemory(); err != nil {
+		return cli.Fail(cli.WithStatus(report.StatusNoBoot, err))
+	}
 	if err := machine.CheckQEMU(); err != nil {
 		return cli.Fail(err)
 	}

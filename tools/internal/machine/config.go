@@ -4,6 +4,7 @@
 package machine
 
 import (
+	"debug/elf"
 	"fmt"
 	"net"
 	"os"
@@ -252,6 +253,24 @@ func QEMUVersion() string {
 func (c *Config) CheckKernel() error {
 	if _, err := os.Stat(c.Kernel); err != nil {
 		return fmt.Errorf("there is no kernel at %s; make kernel builds it", c.Kernel)
+	}
+	return nil
+}
+
+// CheckMemory tells a machine that has no memory where the kernel goes: what its firmware does then
+// is not defined, and it may hang.
+func (c *Config) CheckMemory() error {
+	kernel, err := elf.Open(c.Kernel)
+	if err != nil {
+		return err
+	}
+	defer kernel.Close()
+	for _, segment := range kernel.Progs {
+		end := segment.Paddr + segment.Memsz
+		if segment.Type == elf.PT_LOAD && end > uint64(c.MemoryMiB)<<20 {
+			return fmt.Errorf("a machine of %d MiB has no memory for the kernel; -m "+
+				"gives it more", c.MemoryMiB)
+		}
 	}
 	return nil
 }
