@@ -238,9 +238,9 @@ func TestLittleMemory(t *testing.T) {
 }
 
 // Files in memory have a limit that programs survive. A write fails when files have half of the
-// memory, or when all but a sixteenth is taken. The number of names has a limit, too. On machines of
-// less than 32 MiB the other half is not enough for a heap that the collector lets grow to several
-// times what is in use.
+// memory, or when all but a sixteenth is taken. The number of names has a limit, too. On machines
+// of less than 32 MiB the other half is not enough for a heap that the collector lets grow to
+// several times what is in use.
 func TestFullFiles(t *testing.T) {
 	for memory, cpus := range map[int]string{32: "1", 64: "2"} {
 		r := runBatch(t, []program{{ELF: mustProbe(t), Args: []string{"fill"}}}, "-m",
