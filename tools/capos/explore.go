@@ -114,7 +114,7 @@ func (r *replayFlag) Set(value string) error {
 // defaultRuns is how many seeds are tried when nothing else is said.
 const defaultRuns = 1000
 
-// range is the seeds to try. Seed 0 disturbs nothing, so it comes first.
+// rangeOfSeeds is the seeds to try. Seed 0 disturbs nothing, so it comes first.
 func (e *exploreFlags) rangeOfSeeds() seedRange {
 	switch {
 	case e.seeds.set:

@@ -105,9 +105,8 @@ func renderStatus(claims []claim, resultsFile string) (string, error) {
 	}
 	var page strings.Builder
 	page.WriteString("# Status\n\nWhat capOS does, and how that is known: **proven** by " +
-		"steps of `./capos test`, **expected** " +
-		"to work but not shown\nby a test, **missing**. Made by `./capos status` of " +
-		"`docs/status.in` and of a test run.\n")
+		"steps of `./capos test`, **expected** to work\nbut not shown by a test, " +
+		"**missing**. Made by `./capos status` of `docs/status.in` and of a test\nrun.\n")
 	area := ""
 	for _, c := range claims {
 		if c.area != area {

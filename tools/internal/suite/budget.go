@@ -127,11 +127,11 @@ func (s *suite) testBinaryCost(ctx context.Context) check {
 	if err != nil {
 		return check{name, failed, err.Error()}
 	}
-	dir, err := os.MkdirTemp("", "capos-test-")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return check{name, failed, err.Error()}
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	binary := filepath.Join(dir, "errors.test")
 	build := hostCommand(ctx, s.root, filepath.Join(goroot, "bin", "go"), "test", "-c", "-o",
 		binary, "errors")

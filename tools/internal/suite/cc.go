@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,11 +75,11 @@ func (s *suite) ccSteps() ([]step, error) {
 
 // ccChecks compiles every program and runs those that came of it on one machine.
 func (s *suite) ccChecks(ctx context.Context, compiler string) []check {
-	dir, err := os.MkdirTemp("", "capos-cc-*")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return single("scratch", err, "")
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	var checks []check
 	var cases []*ccCase
 	var programs []batch.Program

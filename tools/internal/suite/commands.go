@@ -26,14 +26,11 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 	if err != nil {
 		return single("probe", err, "")
 	}
-	dir, err := os.MkdirTemp("", "capos-test-")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return single("scratch", err, "")
 	}
-	defer os.RemoveAll(dir)
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return single("scratch", err, "")
-	}
+	defer remove()
 	checks := append(s.helpChecks(ctx), s.scriptChecks(ctx, dir)...)
 	checks = append(checks, single("doctor", s.doctorCheck(ctx), "")...)
 	for _, c := range []struct{ name, variable, mark string }{{"cc", "", "clang"},

@@ -61,11 +61,11 @@ func (s *suite) recordSteps() ([]step, error) {
 }
 
 func (s *suite) recordChecks(ctx context.Context, goProbe, probe string) []check {
-	dir, err := os.MkdirTemp("", "capos-record-")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return single("scratch", err, "")
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	var checks []check
 	for _, c := range recordCases {
 		command := []string{goProbe}

@@ -263,20 +263,30 @@ func (s *suite) tool(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// makeScratch makes a directory, named without symbolic links, as the tool names where it runs.
+func makeScratch() (dir string, remove func(), err error) {
+	made, err := os.MkdirTemp("", "capos-test-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { os.RemoveAll(made) }
+	if dir, err = filepath.EvalSymlinks(made); err != nil {
+		remove()
+	}
+	return dir, remove, err
+}
+
 func (s *suite) runToolCases(ctx context.Context, build func(context.Context) (string, error),
 	cases []toolCase) []check {
 	probe, err := build(ctx)
 	if err != nil {
 		return single("probe", err, "")
 	}
-	dir, err := os.MkdirTemp("", "capos-test-")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return single("scratch", err, "")
 	}
-	defer os.RemoveAll(dir)
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return single("scratch", err, "")
-	}
+	defer remove()
 	if err := errors.Join(makeWrongPrograms(probe, dir), makeOddFiles(probe, dir)); err != nil {
 		return single("wrong programs", err, "")
 	}
@@ -511,14 +521,11 @@ func running(pid int) bool {
 
 // goCases are about Go programs: what they see, and the go command with its wrapper.
 func (s *suite) goCases(ctx context.Context, build func(context.Context) (string, error)) []check {
-	dir, err := os.MkdirTemp("", "capos-test-")
+	dir, remove, err := makeScratch()
 	if err != nil {
 		return single("scratch", err, "")
 	}
-	defer os.RemoveAll(dir)
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return single("scratch", err, "")
-	}
+	defer remove()
 	os.WriteFile(filepath.Join(dir, "in.txt"), []byte("given\n"), 0o644)
 	checks := s.runToolCases(ctx, build, goProgramCases(dir, s.goProbeDir()))
 	for _, name := range []string{"a", "b"} {
