@@ -15,9 +15,11 @@ static int64_t look_all_the_time(void *argument)
 {
 	(void)argument;
 	while (!__atomic_load_n(&finished, __ATOMIC_SEQ_CST)) {
-		capos_sleep_ns(20000);
-		if (!__atomic_load_n(&unmapping, __ATOMIC_SEQ_CST))
+		if (!__atomic_load_n(&unmapping, __ATOMIC_SEQ_CST)) {
+			capos_sleep_ns(MS_NS); /* the pages are touched without a disturbance */
 			continue;
+		}
+		capos_sleep_ns(20000);
 		uint64_t left = program_usage().resident_pages - resident;
 		if (left < FEW || left >= tables)
 			continue; /* the call has not begun, or is done */
