@@ -8,6 +8,9 @@
 static uint64_t live_objects;    /* atomic */
 static uint64_t next_serial = 1; /* atomic */
 
+/* Objects without references that wait for the reaper; a stack. Atomic. */
+static struct object *waiting;
+
 void object_init(
 	struct object *object, const struct interface_desc *interface, const struct object_ops *ops)
 {
@@ -27,6 +30,23 @@ void object_retain_counted(struct object *object)
 	VERIFY(before != 0 && before != UINT32_MAX);
 }
 
+static void destroy(struct object *object)
+{
+	__atomic_fetch_sub(&live_objects, 1, __ATOMIC_RELAXED);
+	object->ops->destroy(object);
+}
+
+/* Only the reaper takes objects out, all at once, so an address that comes back does no harm. */
+static void destroy_later(struct object *object)
+{
+	struct object *next = __atomic_load_n(&waiting, __ATOMIC_RELAXED);
+	do
+		object->next = next;
+	while (!__atomic_compare_exchange_n(
+		&waiting, &next, object, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	object_destroy_later();
+}
+
 void object_release_counted(struct object *object)
 {
 	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
@@ -35,8 +55,23 @@ void object_release_counted(struct object *object)
 	VERIFY(before != 0);
 	if (before != 1)
 		return;
-	__atomic_fetch_sub(&live_objects, 1, __ATOMIC_RELAXED);
-	object->ops->destroy(object);
+	if (object->ops->traits & OBJECT_HOLDS)
+		destroy_later(object);
+	else
+		destroy(object);
+}
+
+void object_destroy_waiting(void (*after)(void))
+{
+	struct object *object;
+	while ((object = __atomic_exchange_n(&waiting, NULL, __ATOMIC_ACQUIRE)) != NULL) {
+		while (object) {
+			struct object *next = object->next;
+			destroy(object);
+			after();
+			object = next;
+		}
+	}
 }
 
 uint64_t object_count(void)

@@ -2,18 +2,30 @@
  * references. Dropping the last one runs the type's destroy hook. Objects that live as long as the
  * kernel (markers such as ParkSpace) are statically allocated with OBJECT_STATIC and never reach
  * zero. models/captable.pml models references. Any context, except that the last reference is
- * dropped by a thread, because a destroy hook may take long and any lock. */
+ * dropped by a thread that holds no lock, because a destroy hook may take long and any lock.
+ *
+ * docs/decisions/0012-objects-between-processes.md says who may hold whom. */
 #ifndef CAPOS_CORE_OBJECT_H
 #define CAPOS_CORE_OBJECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct interface_desc; /* generated; call/decode.h */
 struct object;
 
+enum object_trait {
+	/* Holds objects of any kind, as a queue of messages does. Destroyed by the reaper and not
+	 * where its last reference is dropped, so that no chain of objects recurses. */
+	OBJECT_HOLDS = 1,
+	/* Means something in the process that got it only: no other process gets a copy. */
+	OBJECT_STAYS = 2,
+};
+
 struct object_ops {
 	void (*destroy)(struct object *object); /* NULL: static object */
+	unsigned traits;                        /* enum object_trait */
 };
 
 struct object {
@@ -21,7 +33,10 @@ struct object {
 	const struct object_ops *ops;
 	uint32_t references;
 	uint32_t reserved;
-	uint64_t serial; /* for people: unique since boot */
+	union {
+		uint64_t serial;     /* for people: unique since boot */
+		struct object *next; /* without references: in the list of those to destroy */
+	};
 };
 
 /* Initialiser of an object that lives as long as the kernel: references to it are not counted. */
@@ -47,6 +62,18 @@ static inline void object_release(struct object *object)
 	if (object->ops)
 		object_release_counted(object);
 }
+
+/* Whether other processes may get a copy. */
+static inline bool object_may_leave(const struct object *object)
+{
+	return !object->ops || !(object->ops->traits & OBJECT_STAYS);
+}
+
+/* The reaper (proc/reaper.c): an object waits to be destroyed. The context of object_release. */
+void object_destroy_later(void);
+/* The reaper: destroys those that wait, and those that these drop, one after the other. after:
+ * called behind each, so that others run meanwhile. */
+void object_destroy_waiting(void (*after)(void));
 
 /* Live objects that were initialised with object_init. */
 uint64_t object_count(void);

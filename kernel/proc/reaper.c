@@ -1,16 +1,18 @@
-/* The reaper: waits for processes whose last thread has gone and takes them apart in a kernel
- * thread's context. */
+/* The reaper: waits for processes whose last thread has gone, and for objects that hold others, and
+ * takes them apart in a kernel thread's context. */
 #include "proc/reaper.h"
 
 #include "core/list.h"
 #include "core/log.h"
 #include "proc/process.h"
 #include "proc/thread.h"
+#include "sched/sched.h"
 #include "sched/wait.h"
 
 static struct spinlock reaper_lock = SPINLOCK_INIT(WAIT);
 static struct wait_queue reaper_queue = { .threads = LIST_INIT(reaper_queue.threads) };
 static struct list ended = LIST_INIT(ended);
+static bool objects_wait; /* since the reaper looked; guarded by reaper_lock */
 
 void reaper_add(struct process *process)
 {
@@ -20,21 +22,39 @@ void reaper_add(struct process *process)
 	spin_unlock(&reaper_lock);
 }
 
+void object_destroy_later(void)
+{
+	spin_lock(&reaper_lock);
+	objects_wait = true;
+	wait_queue_wake(&reaper_queue, 1);
+	spin_unlock(&reaper_lock);
+}
+
+/* The next process whose threads are gone; NULL: there may be objects to destroy. */
+static struct process *await_work(void)
+{
+	spin_lock(&reaper_lock);
+	while (list_empty(&ended) && !objects_wait) {
+		status_t status =
+			wait_queue_wait(&reaper_queue, &reaper_lock, DEADLINE_NONE, false);
+		VERIFY(status == STATUS_OK);
+	}
+	struct list_node *node = objects_wait ? NULL : list_pop_front(&ended);
+	objects_wait = false;
+	spin_unlock(&reaper_lock);
+	return node ? container_of(node, struct process, reap_node) : NULL;
+}
+
 static void reaper_run(void *unused)
 {
 	(void)unused;
 	for (;;) {
-		spin_lock(&reaper_lock);
-		while (list_empty(&ended)) {
-			status_t status =
-				wait_queue_wait(&reaper_queue, &reaper_lock, DEADLINE_NONE, false);
-			VERIFY(status == STATUS_OK);
+		struct process *process = await_work();
+		if (process) {
+			process_threads_gone(process);
+			object_release(&process->object);
 		}
-		struct list_node *node = list_pop_front(&ended);
-		spin_unlock(&reaper_lock);
-		struct process *process = container_of(node, struct process, reap_node);
-		process_threads_gone(process);
-		object_release(&process->object);
+		object_destroy_waiting(sched_preemption_point);
 	}
 }
 

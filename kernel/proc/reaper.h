@@ -1,5 +1,6 @@
 /* A kernel thread that takes processes apart after their last thread has gone, because no thread
- * can free the stack on which it runs. */
+ * can free the stack on which it runs. It also destroys the objects that hold others, so that these
+ * are destroyed with a stack of known depth (core/object.h). */
 #ifndef CAPOS_PROC_REAPER_H
 #define CAPOS_PROC_REAPER_H
 

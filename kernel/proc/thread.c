@@ -32,7 +32,8 @@ static void thread_destroy(struct object *object)
 	kmem_free(PREPAID, thread);
 }
 
-static const struct object_ops thread_ops = { thread_destroy };
+/* The record names its process without a reference. */
+static const struct object_ops thread_ops = { .destroy = thread_destroy, .traits = OBJECT_STAYS };
 
 static bool charge(struct thread *thread)
 {

@@ -14,7 +14,13 @@
 
 long kmem_live;
 long kmem_fail_after = -1;
+unsigned later_calls;
 uint8_t user_memory[USER_BYTES];
+
+void object_destroy_later(void)
+{
+	later_calls++;
+}
 
 void *kmem_alloc(struct ledger *payer, size_t size)
 {

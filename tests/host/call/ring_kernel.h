@@ -84,7 +84,7 @@ static void object_gone(struct object *object)
 	kmem_free(KERNEL_PAYS, object);
 }
 
-static const struct object_ops memory_ops = { object_gone };
+static const struct object_ops memory_ops = { .destroy = object_gone };
 
 status_t method_memory_allocator_create(struct call *call,
 	const struct memory_allocator_create_params *in,

@@ -18,7 +18,7 @@ static void object_gone(struct object *object)
 	free(object);
 }
 
-static const struct object_ops counted_ops = { object_gone };
+static const struct object_ops counted_ops = { .destroy = object_gone };
 /* The table never reads an interface. */
 static char interface_bytes;
 #define ANY_INTERFACE ((const struct interface_desc *)&interface_bytes)
@@ -200,6 +200,56 @@ static void table_follows_the_model(void)
 	CHECK(kmem_live == 0);
 }
 
+/* An object that holds the next one of a chain. */
+struct link {
+	struct object object;
+	struct object *held;
+};
+
+static int depth, deepest;
+
+static void link_gone(struct object *object)
+{
+	struct link *link = (struct link *)object;
+	if (++depth > deepest)
+		deepest = depth;
+	if (link->held)
+		object_release(link->held);
+	depth--;
+	object_gone(object);
+}
+
+static const struct object_ops link_ops = { link_gone, OBJECT_HOLDS };
+
+static void nothing(void)
+{
+}
+
+static void chains_are_destroyed_without_recursion(void)
+{
+	struct object *last = NULL;
+	uint64_t live = object_count();
+	int before = destroyed, links = 100000;
+	for (int i = 0; i < links; i++) {
+		struct link *link = aligned_alloc(16, (sizeof *link + 15) & ~15ul);
+		object_init(&link->object, ANY_INTERFACE, &link_ops);
+		link->held = last;
+		last = &link->object;
+	}
+	object_release(last);
+	CHECK(destroyed == before && later_calls == 1);
+	object_destroy_waiting(nothing);
+	CHECK(destroyed == before + links && object_count() == live);
+	CHECK(deepest == 1 && later_calls == (unsigned)links);
+	static const struct object_ops bound_ops = { object_gone, OBJECT_STAYS };
+	struct object bound;
+	object_init(&bound, ANY_INTERFACE, &bound_ops);
+	CHECK(!object_may_leave(&bound));
+	struct object *free_object = new_object();
+	CHECK(object_may_leave(free_object) && object_may_leave(&static_object));
+	object_release(free_object);
+}
+
 int main(void)
 {
 	RUN(table_basics);
@@ -207,5 +257,6 @@ int main(void)
 	RUN(stale_ids_stay_dead);
 	RUN(allocation_failure_is_an_error);
 	RUN(table_follows_the_model);
+	RUN(chains_are_destroyed_without_recursion);
 	return check_failures != 0;
 }
