@@ -71,7 +71,7 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	status_t status = decode_arguments(method, arguments, count, &params, &results, &place);
 	if (status != STATUS_OK) {
 		if (trace_enabled && method->flags & METHOD_PLAIN)
-			call_observe(call, method, arguments, &results, status, 0);
+			trace_method(call, method, arguments, &results, status, 0);
 		return status;
 	}
 	if (method->flags & METHOD_RETURNS_CAP) {
@@ -89,7 +89,7 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	if (status == STATUS_OK)
 		status = results_to_word(method, &results, &place, cap, &result->word);
 	if (__builtin_expect(trace_enabled, 0))
-		call_observe(call, method, &params, &results, status, cap);
+		trace_method(call, method, &params, &results, status, cap);
 	return status;
 }
 
@@ -148,7 +148,7 @@ static __attribute__((noinline)) int64_t park_traced(struct process *process, ca
 	struct user_ptr word, uint64_t expected, uint64_t deadline_ns)
 {
 	int64_t result = park(process, cap, word, expected, deadline_ns);
-	call_observe_operation(CAPOS_OPCODE_PARK, cap, word.address, expected, result);
+	trace_operation(CAPOS_OPCODE_PARK, cap, word.address, expected, result);
 	return result;
 }
 
@@ -156,7 +156,7 @@ static __attribute__((noinline)) int64_t unpark_traced(
 	struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count)
 {
 	int64_t result = unpark(process, cap, word, count);
-	call_observe_operation(CAPOS_OPCODE_UNPARK, cap, word.address, count, result);
+	trace_operation(CAPOS_OPCODE_UNPARK, cap, word.address, count, result);
 	return result;
 }
 
@@ -180,7 +180,7 @@ int64_t call_release(struct process *process, cap_id_t cap)
 	int64_t result =
 		cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
 	if (__builtin_expect(trace_enabled, 0))
-		call_observe_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
+		trace_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
 	return result;
 }
 
@@ -194,7 +194,7 @@ HOT static inline int64_t register_compact(
 		interface_method(object->interface, (uint32_t)(target >> 32));
 	if (__builtin_expect(!method, 0)) {
 		if (trace_enabled)
-			call_observe_miss(cap, (uint32_t)(target >> 32));
+			trace_miss(cap, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
 	struct call call = {
@@ -214,7 +214,7 @@ static __attribute__((noinline)) int64_t register_compact_counted(const struct t
 	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)target);
 	if (!object) {
 		if (trace_enabled)
-			call_observe_miss((cap_id_t)target, (uint32_t)(target >> 32));
+			trace_miss((cap_id_t)target, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
 	int64_t value = register_compact(frame, thread, object);
@@ -228,7 +228,7 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	if (scope != CAPOS_EXIT_SCOPE_THREAD && scope != CAPOS_EXIT_SCOPE_PROCESS)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (__builtin_expect(trace_enabled, 0))
-		call_observe_exit((int32_t)code, scope);
+		trace_exit((int32_t)code, scope);
 	if (scope == CAPOS_EXIT_SCOPE_PROCESS)
 		process_exit(thread->process, CAPOS_EXIT_KIND_EXITED, (int32_t)code);
 	thread_exit((int32_t)code);

@@ -80,7 +80,7 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 		cap_table_abandon(caps, cap);
 	}
 	if (__builtin_expect(trace_enabled, 0))
-		call_observe(call, method, &params, &results, status, cap);
+		trace_method(call, method, &params, &results, status, cap);
 	if (status == STATUS_OK)
 		*size = results_end_message(method, &results, message->result);
 	return status;
@@ -157,7 +157,7 @@ static void execute_method(
 		object ? interface_method(object->interface, submission->method) : NULL;
 	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
 	if (!method && __builtin_expect(trace_enabled, 0))
-		call_observe_miss(submission->cap, submission->method);
+		trace_miss(submission->cap, submission->method);
 	if (!object)
 		return;
 	struct call call = {

@@ -43,7 +43,7 @@ static struct spinlock order_lock = SPINLOCK_INIT(OBJECT);
 #define FNV_PRIME 0x100000001b3ul
 #define FNV_BASIS 0xcbf29ce484222325ul
 
-void call_trace_init(const char *command_line)
+void trace_init(const char *command_line)
 {
 	tracing = command_line_has(command_line, "trace", NULL);
 	counting = command_line_has(command_line, "stats", NULL);
@@ -169,7 +169,7 @@ static void count_method(const struct call *call, const struct method_desc *meth
 		__atomic_fetch_add(&method_failures[number], 1, __ATOMIC_RELAXED);
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap)
 {
 	if (counting) {
@@ -191,7 +191,7 @@ void call_observe(const struct call *call, const struct method_desc *method, con
 	line_send(&line);
 }
 
-void call_observe_miss(cap_id_t cap, uint32_t ordinal)
+void trace_miss(cap_id_t cap, uint32_t ordinal)
 {
 	if (counting)
 		note_order(cap, ordinal, (uint64_t)STATUS_TRANSPORT(INVOKE_FAILED));
@@ -209,7 +209,7 @@ static void line_add_park_result(struct line *line, int64_t result)
 		line_add(line, "%s", park_result_names[result]);
 }
 
-void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
+void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
 {
 	if (counting) {
 		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
@@ -233,7 +233,7 @@ void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t 
 	line_send(&line);
 }
 
-void call_observe_exit(int32_t code, uint64_t scope)
+void trace_exit(int32_t code, uint64_t scope)
 {
 	if (!tracing)
 		return;
@@ -244,7 +244,7 @@ void call_observe_exit(int32_t code, uint64_t scope)
 	line_send(&line);
 }
 
-void call_stats_begin(void)
+void trace_stats_begin(void)
 {
 	memset(method_counts, 0, sizeof method_counts);
 	memset(method_failures, 0, sizeof method_failures);
@@ -264,7 +264,7 @@ static void send_interface_counts(uint32_t index)
 	}
 }
 
-void call_stats_send(const struct process *process)
+void trace_stats_send(const struct process *process)
 {
 	if (!counting)
 		return;

@@ -17,23 +17,23 @@ struct process;
 /* Are calls traced or counted? Set once at boot. */
 extern bool trace_enabled;
 
-void call_trace_init(const char *command_line);
+void trace_init(const char *command_line);
 
 /* A method has returned. params and results are its own structures; results are valid when status
  * is OK. */
-void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap);
 /* A call named a capability that the process does not hold, or a method that the interface does not
  * have. */
-void call_observe_miss(cap_id_t cap, uint32_t ordinal);
+void trace_miss(cap_id_t cap, uint32_t ordinal);
 /* park, unpark or release has returned; a and b are its arguments. */
-void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
+void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
 /* A thread is about to leave by exit. */
-void call_observe_exit(int32_t code, uint64_t scope);
+void trace_exit(int32_t code, uint64_t scope);
 
 /* Between programs: zeroes the counts; sends them, with the ledgers of the process that has ended.
  */
-void call_stats_begin(void);
-void call_stats_send(const struct process *process);
+void trace_stats_begin(void);
+void trace_stats_send(const struct process *process);
 
 #endif

@@ -128,7 +128,7 @@ static void await_program(struct run *run)
 	run->record.code = process->exit_code;
 	run->record.peak_committed = process->peak_pages;
 	run->record.cpu_time_ns = process->cpu_time_ns;
-	call_stats_send(process);
+	trace_stats_send(process);
 	object_release(&process->object);
 }
 
@@ -150,7 +150,7 @@ static void run_together(uint32_t index, uint32_t count)
 {
 	static struct run runs[CAPOS_BOOT_TOGETHER_MAX];
 	struct capos_exit_record counted = { 0 };
-	call_stats_begin();
+	trace_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);
 	for (uint32_t i = 0; i < count; i++) {
 		runs[i].process = NULL;
@@ -176,7 +176,7 @@ static void run_together(uint32_t index, uint32_t count)
 _Noreturn void run_programs(const void *bytes, size_t size, const char *command_line)
 {
 	const char *reason = "no boot image";
-	call_trace_init(command_line);
+	trace_init(command_line);
 	linger_s = command_line_number(command_line, "linger", 0);
 	status_t status = STATUS(INVALID_ARGUMENT);
 	if (bytes && (uintptr_t)bytes % PAGE_SIZE == 0)

@@ -34,23 +34,23 @@ struct thread *thread_current(void)
 	return &thread;
 }
 
-void call_observe(const struct call *call, const struct method_desc *method, const void *params,
+void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap)
 {
 	(void)call, (void)method, (void)params, (void)results, (void)status, (void)cap;
 }
 
-void call_observe_miss(cap_id_t cap, uint32_t ordinal)
+void trace_miss(cap_id_t cap, uint32_t ordinal)
 {
 	(void)cap, (void)ordinal;
 }
 
-void call_observe_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
+void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
 {
 	(void)opcode, (void)cap, (void)a, (void)b, (void)result;
 }
 
-void call_observe_exit(int32_t code, uint64_t scope)
+void trace_exit(int32_t code, uint64_t scope)
 {
 	(void)code, (void)scope;
 }
