@@ -4,7 +4,7 @@
  * The architecture gives the numbers: PAGE_SHIFT; LARGE_PAGE_ORDER, of the blocks that one entry of
  * a page directory maps; DIRECT_MAP_BASE, from where all RAM is mapped; IMAGE_BASE, from where the
  * kernel's image is, at physical address 0 and up. Above KERNEL_START everything is the kernel's.
- */
+ * Any context. */
 #ifndef CAPOS_ARCH_ADDRESS_H
 #define CAPOS_ARCH_ADDRESS_H
 

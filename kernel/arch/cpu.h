@@ -5,28 +5,28 @@
 
 struct percpu;
 
-/* In a loop that polls. */
+/* Any context. In a loop that polls. */
 static inline void cpu_relax(void);
-/* Interrupts that wait come in, and are off again. */
+/* A thread: interrupts that wait come in, and are off again. */
 static inline void cpu_take_interrupts(void);
-/* The same, after the processor has waited for one. No interrupt is lost between the caller's last
- * look, with interrupts off, and the wait. */
+/* A thread: the same, after the processor has waited for one. No interrupt is lost between the
+ * caller's last look, with interrupts off, and the wait. */
 static inline void cpu_wait_for_interrupt(void);
-/* Nothing runs here any more. */
+/* Any context. Nothing runs here any more. */
 static inline _Noreturn void cpu_stop(void);
 
 /* ---- bringing up, in this order ---- */
 
-/* CPU 0, first of all: percpu() and thread_current() work from here on. cpu_setup() does it on the
- * other CPUs. */
+/* Boot, on CPU 0, first of all: percpu() and thread_current() work from here on. cpu_setup() does
+ * it on the other CPUs. */
 void cpu_begin(struct percpu *cpu);
-/* CPU 0, once: what the processor can do. */
+/* Boot, on CPU 0, once: what the processor can do. */
 void cpu_detect(void);
-/* Why the kernel cannot run here; NULL when it can. */
+/* Boot. Why the kernel cannot run here; NULL when it can. */
 const char *cpu_unsupported(void);
-/* A CPU's memory, allocated by CPU 0. */
+/* Boot, on CPU 0: allocates a CPU's memory. */
 void cpu_prepare(struct percpu *cpu);
-/* On the CPU itself: its registers, and its ways into the kernel. Takes no lock and allocates
+/* Boot, on the CPU itself: its registers, and its ways into the kernel. Takes no lock and allocates
  * nothing. */
 void cpu_setup(struct percpu *cpu);
 void traps_init(void);

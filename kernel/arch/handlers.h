@@ -1,8 +1,9 @@
 /* What the architecture calls: the other direction of the contract. entry.S and its like come here
- * from user mode, and from the kernel's own accesses to user memory. Interrupts are off, and the
- * current thread holds no lock but in kernel_page_fault(). Interrupts of devices and of other CPUs
- * go to machine_interrupt() (machine/interrupts.h), other exceptions of the kernel to panic_begin()
- * (core/panic.h). */
+ * from user mode, and from the kernel's own accesses to user memory. Interrupts of devices and of
+ * other CPUs go to machine_interrupt() (machine/interrupts.h), other exceptions of the kernel to
+ * panic_begin() (core/panic.h).
+ *
+ * A thread, the current one, with interrupts off and no lock held, unless said otherwise. */
 #ifndef CAPOS_ARCH_HANDLERS_H
 #define CAPOS_ARCH_HANDLERS_H
 
@@ -22,8 +23,8 @@ void user_page_fault(struct trap_frame *frame, uint64_t address, enum fault_acce
 /* Another exception in the program: kind is a NotificationKind. Delivers it at once, or ends the
  * process with a report, which may block. */
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address);
-/* An access of the kernel's own to user memory (arch/user_access.h) found none. Whether it can be
- * repeated. */
+/* An access of the kernel's own to user memory (arch/user_access.h) found none: the locks that it
+ * allows may be held. Whether it can be repeated. */
 bool kernel_page_fault(uint64_t address, enum fault_access access);
 
 /* On the way to user mode, when resched of the CPU or exit_work of the thread is set. When it

@@ -8,11 +8,11 @@
 
 #include "arch/address.h"
 
-/* CPU 0, once, in place of the boot tables: maps RAM up to ram_end directly, and the device. Takes
- * kernel_map_pages() pages from `pages` on. */
+/* Boot, on CPU 0, once, in place of the boot tables: maps RAM up to ram_end directly, and the
+ * device. Takes kernel_map_pages() pages from `pages` on. */
 size_t kernel_map_pages(uint64_t ram_end, struct memory_range device);
 void kernel_map_init(uint64_t ram_end, struct memory_range device, paddr_t pages);
-/* On each CPU: these tables are in use from here on. */
+/* Boot, on each CPU, once: these tables are in use from here on. Takes no lock. */
 void kernel_map_activate(void);
 /* Maps device registers, uncached, for good: NULL when there is no more room or no such address.
  * Boot only, on CPU 0. */

@@ -24,7 +24,9 @@
  * have a frame, of 2 MiB. Callers that add entries bring the other tables along in a pool. So
  * nothing here fails halfway, and removal and protection need memory for bare blocks only.
  *
- * Callers hold the space's lock. Ranges are page-aligned and in the user half. */
+ * Callers hold the space's lock, unless said otherwise, and their thread is the only one that uses
+ * the tables until they release it. Nothing here blocks or lets other threads run; a long walk is
+ * cut into steps by the caller (paging_step). Ranges are page-aligned and in the user half. */
 #ifndef CAPOS_ARCH_PAGING_H
 #define CAPOS_ARCH_PAGING_H
 
@@ -48,6 +50,7 @@ enum paging_kind {
 	PAGING_DEMAND_ZERO,
 };
 
+/* Pure, like all functions of an entry alone. */
 static inline enum paging_kind paging_kind(uint64_t entry);
 static inline bool paging_has_frame(uint64_t entry)
 {
@@ -65,7 +68,7 @@ struct table_pool {
 	size_t count;
 };
 
-/* All or nothing. */
+/* All or nothing. Any context that may take the FRAMES lock, like the next one. */
 bool table_pool_fill(struct table_pool *pool, size_t count) MUST_CHECK;
 void table_pool_drain(struct table_pool *pool);
 
@@ -79,9 +82,11 @@ uint64_t paging_fixed_entry(paddr_t frame, uint32_t prot);
 /* The entry that a block stands for at each of its pages. */
 uint64_t paging_page_entry(uint64_t entry);
 
-/* A new top-level table with the kernel's half in it; 0 when memory is short. */
+/* A new top-level table with the kernel's half in it; 0 when memory is short. Any context that may
+ * take the KMEM lock. */
 paddr_t paging_create(struct ledger *payer) MUST_CHECK;
-/* The user half must be empty. */
+/* The user half must be empty. Any context that may take the FRAMES lock, when no CPU has the
+ * tables loaded. */
 void paging_destroy(struct ledger *payer, paddr_t root);
 
 /* What a change of a range would find and need; each call adds to it. */

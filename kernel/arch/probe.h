@@ -1,5 +1,5 @@
 /* Accesses that the compiler does not see and does not check: for the deliberate mistakes of the
- * debug kernel (init/selftest.c). */
+ * debug kernel (init/selftest.c). Any context. */
 #ifndef CAPOS_ARCH_PROBE_H
 #define CAPOS_ARCH_PROBE_H
 

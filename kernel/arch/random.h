@@ -10,8 +10,8 @@
 bool cpu_seed_word(uint64_t *word);
 /* From a generator in the processor. False: it has none, or it fails. */
 bool cpu_random_word(uint64_t *word);
-/* For the stack guard, after cpu_detect() and before anything else works: where the processor has
- * no generator, a number that an attacker may guess. */
+/* Boot, for the stack guard, after cpu_detect() and before anything else works: where the processor
+ * has no generator, a number that an attacker may guess. */
 uint64_t cpu_boot_random(void);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * The bytes of a Data or Text parameter are either part of the message, which the kernel has copied
  * already, or, in compact form, still at a user address. A method need not know which. It reads
- * parameters through buffer_read and writes results through buffer_write, in a context in which
- * user memory may be touched (mm/user.h). */
+ * parameters through buffer_read and writes results through buffer_write. Any context of a user
+ * thread that may take the ASPACE lock, because an access to user memory may fault (mm/user.h). */
 #ifndef CALL_BUFFER_H
 #define CALL_BUFFER_H
 

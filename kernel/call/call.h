@@ -8,7 +8,9 @@
  * The call layer keeps the object alive until the handler returns, so a handler may block without a
  * reference of its own. A handler may also not come back at all (exit, resume): nothing the call
  * layer holds then may need giving back. That is so because those methods' objects are static, and
- * because message buffers hang on the thread. All functions are the calling thread's own. */
+ * because message buffers hang on the thread.
+ *
+ * A thread, for a call of its own, because methods may block. */
 #ifndef CAPOS_CALL_CALL_H
 #define CAPOS_CALL_CALL_H
 

@@ -11,7 +11,10 @@
  * it holds. Debug kernels check each acquisition.
  *
  * A function that relies on its caller's lock says so by its name, which ends in _locked, or in its
- * comment, and asserts it. Debug kernels check that too, and tidy that the assertion is there. */
+ * comment, and asserts it. Debug kernels check that too, and tidy that the assertion is there.
+ *
+ * Any context, with interrupts off: no handler can then ask for a lock that its own CPU has. A
+ * thread does not block and does not reach a preemption point while it holds one. */
 #ifndef CAPOS_CORE_LOCK_H
 #define CAPOS_CORE_LOCK_H
 

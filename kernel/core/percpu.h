@@ -77,7 +77,7 @@ struct percpu {
 
 extern struct percpu percpus[CAPOS_CPUS_MAX];
 
-/* This CPU, below cpus_possible(). */
+/* This CPU, below cpus_possible(). Any context. */
 static inline unsigned cpu_id(void)
 {
 	return percpu()->id;

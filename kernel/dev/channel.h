@@ -37,8 +37,8 @@ bool channel_present(void);
  * has taken nothing for a while. */
 void channel_drain(void);
 
-/* Before programs run: from now on input is taken from this memory, which stays. It holds whole
- * messages, then input is at its end. The device is not read again. */
+/* Boot, before programs run: from now on input is taken from this memory, which stays. It holds
+ * whole messages, then input is at its end. The device is not read again. */
 void channel_preset_input(const void *messages, size_t size);
 /* Interrupt: moves received bytes into the input buffer, handles keys and grants, sends on. */
 void channel_interrupt(void);

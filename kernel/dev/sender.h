@@ -34,13 +34,13 @@ status_t sender_send(const struct sender_piece *pieces, unsigned count, bool bul
 void sender_send_now(const void *bytes, size_t size);
 /* The host takes so many bytes of bulk output more. Any context that may take the WAIT lock. */
 void sender_grant(uint32_t bytes);
-/* The transport's interrupt, or a thread. */
+/* Interrupt, the transport's, or a thread. */
 void sender_interrupt(void);
 /* Before power-off, in a thread: returns when everything has left the machine, or the device has
  * taken nothing for a while. */
 void sender_drain(void);
-/* After a panic has begun: sends what waits, as far as the device takes it in a bounded time. Needs
- * no lock, because the other CPUs have stopped. */
+/* Any context after a panic has begun: sends what waits, as far as the device takes it in a bounded
+ * time. Needs no lock, because the other CPUs have stopped. */
 void sender_drain_alone(void);
 
 #endif

@@ -24,8 +24,8 @@ void terminal_write(const char *text, size_t size);
  * on, and what is typed, if that is wanted, arrives as the messages of a host channel would. The
  * handler is the transport's interrupt. */
 void terminal_open(struct transport *transport, void (*handler)(void), bool listen);
-/* A message of the host channel in words: output as it is, the ends of programs and notes as lines,
- * others not at all. After terminal_open(); like sender_send(). */
+/* A thread, after terminal_open(). A message of the host channel in words: output as it is, the
+ * ends of programs and notes as lines, others not at all. Blocks and fails like sender_send(). */
 status_t terminal_message(uint32_t type, const void *head, size_t head_size, const void *body,
 	size_t body_size) MUST_CHECK;
 

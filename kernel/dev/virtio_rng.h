@@ -8,12 +8,12 @@
 
 #include "dev/virtio.h"
 
-/* Takes over the device. receive gets delivered bytes, in the interrupt. */
+/* Boot, once. Takes over the device. receive gets delivered bytes, in the interrupt. */
 bool virtio_rng_init(
 	struct virtio_device *device, void (*receive)(const void *bytes, size_t size)) MUST_CHECK;
 /* Asks for a seed unless a request is pending. Any context that may take an OBJECT lock. */
 void virtio_rng_request(void);
-/* During boot, without interrupts: takes a seed that has arrived. */
+/* Boot, without interrupts: takes a seed that has arrived. */
 void virtio_rng_poll(void);
 
 #endif

@@ -17,7 +17,8 @@ enum cpu_interrupt {
 /* Interrupts another online CPU; returns at once. Everything this CPU has written before is seen by
  * the handler. Any context. */
 void cpu_interrupt(unsigned cpu, enum cpu_interrupt why);
-/* Panic: every other CPU comes to panic_stop_cpu(), also one whose interrupts are off. */
+/* Any context, in a panic: every other CPU comes to panic_stop_cpu(), also one whose interrupts are
+ * off. */
 void cpus_interrupt_to_stop(void);
 
 /* The architecture's entry calls this for every interrupt, with interrupts off: it tells the
@@ -34,7 +35,7 @@ void machine_interrupt(unsigned vector);
  * interrupt. False when the line does not exist or has too many. Boot only. */
 bool interrupt_register(unsigned line, bool level, void (*handler)(void));
 /* The same for one of the 16 lines of the old PC, where and how the machine's tables say that it
- * arrives. False on a machine without them. */
+ * arrives. False on a machine without them. Boot only. */
 bool isa_interrupt_register(unsigned line, void (*handler)(void));
 
 /* The memory write that raises an interrupt, for devices that use such writes (MSI). */

@@ -35,11 +35,13 @@ struct memory_object {
 
 #define MEMORY_OBJECT_CHUNK (PAGE_SIZE / sizeof(paddr_t))
 
+/* Pure. */
 static inline struct object *memory_object_header(struct memory_object *object)
 {
 	return &object->object;
 }
 
+/* Pure. */
 static inline struct memory_object *memory_object_from(struct object *object)
 {
 	return (struct memory_object *)object;

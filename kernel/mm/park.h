@@ -1,5 +1,5 @@
 /* Waiting on a word of memory: the only way to wait on memory. See park.c for the protocol and
- * models/park.pml for its model. The first two are for a thread. */
+ * models/park.pml for its model. */
 #ifndef CAPOS_MM_PARK_H
 #define CAPOS_MM_PARK_H
 
@@ -11,12 +11,12 @@
 
 struct aspace;
 
-/* Returns an enum capos_park_result or an error. */
+/* A thread, which blocks until the wait ends. Returns an enum capos_park_result or an error. */
 int64_t park_wait(bool shared, struct user_ptr word, uint32_t expected, uint64_t deadline_ns);
-/* Returns the number of threads woken, or an error. */
+/* A thread. Returns the number of threads woken, or an error. */
 int64_t park_wake(bool shared, struct user_ptr word, uint32_t count);
-/* Ends waits on private words of [start, end) with drained, and returns whether more are left.
- * Called after the mapping is gone and the TLBs are flushed, with the lock of the space. */
+/* Ends waits on private words of [start, end) with drained, and returns whether more are left. The
+ * lock of the space is held, the mapping is gone and the TLBs are flushed. */
 bool park_drain(struct aspace *space, uint64_t start, uint64_t end) MUST_CHECK;
 
 #endif

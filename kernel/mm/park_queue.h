@@ -22,6 +22,7 @@ struct park_queue {
 	uint64_t arrivals; /* threads that have ever parked */
 };
 
+/* Any context, before others know of the queue. */
 static inline void park_queue_init(struct park_queue *queue)
 {
 	spin_init(&queue->lock, LOCK_RANK_PARK);

@@ -1,7 +1,7 @@
 /* The regions of an address space: disjoint ranges in a tree ordered by address. A region is memory
  * that was reserved, of which the page tables say what is committed, or a mapping of frames that
- * belong to another owner. Neighbours with equal properties are one region. The space's lock guards
- * the tree, and its callers in aspace.c and populate.c assert it. Page tables are not used. */
+ * belong to another owner. Neighbours with equal properties are one region. Page tables are not
+ * used. Callers hold the space's lock, which those in aspace.c and populate.c assert. */
 #ifndef CAPOS_MM_REGION_H
 #define CAPOS_MM_REGION_H
 

@@ -1,6 +1,8 @@
 /* The only functions that touch user memory. They act on the current thread's address space, check
  * the range against the user half and fault pages in. A bad address is an error, never a crash.
- * Callers of all but the last hold no lock of rank ASPACE or above, because an access may fault. */
+ *
+ * Any context of a user thread that may take the ASPACE lock, because an access may fault, unless
+ * said otherwise. */
 #ifndef CAPOS_MM_USER_H
 #define CAPOS_MM_USER_H
 
@@ -19,7 +21,7 @@ status_t copy_to_user(struct user_ptr to, const void *from, size_t size) MUST_CH
 /* Reads a 4-aligned word without faulting pages in; false when it cannot be read right now. Any
  * lock may be held. */
 bool user_read_u32_nofault(struct user_ptr from, uint32_t *value) MUST_CHECK;
-/* Faults the page of a user address in, for reading. The rule of copies applies. */
+/* Faults the page of a user address in, for reading. */
 status_t user_touch(struct user_ptr byte) MUST_CHECK;
 
 #endif

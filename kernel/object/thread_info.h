@@ -6,6 +6,7 @@
 
 struct thread;
 
+/* A thread. */
 status_t thread_info_write(struct thread *thread, struct buffer_out *out) MUST_CHECK;
 
 #endif

@@ -7,8 +7,8 @@
 struct thread;
 struct trap_frame;
 
-/* Sends the fault message: kind, place, registers, and the words on the user stack. The calling
- * thread is the one that faulted; it may block. */
+/* A thread, the one that faulted, because it may block. Sends the fault message: kind,
+ * place, registers, and the words on the user stack. */
 void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
 	uint32_t code, uint64_t address);
 

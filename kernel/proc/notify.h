@@ -11,7 +11,8 @@
 struct thread;
 struct trap_frame;
 
-/* Continues from a ThreadState in user memory: replaces the frame of the current entry. */
+/* A thread, the current one. Continues from a ThreadState in user memory:
+ * replaces the frame of the current entry. */
 status_t notify_resume(
 	struct thread *thread, struct trap_frame *frame, struct user_ptr from) MUST_CHECK;
 

@@ -70,8 +70,8 @@ status_t process_create(const char *name, uint32_t program, uint64_t limit_pages
  * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* A kernel thread, the reaper, when the last thread is gone: drops
- * capabilities and address space, and wakes waiters. */
+/* A kernel thread, the reaper, when the last thread is gone: drops capabilities and address space,
+ * and wakes waiters. */
 void process_threads_gone(struct process *process);
 
 /* The list process->threads, for thread.c. add fails with WRONG_STATE when the process is exiting,

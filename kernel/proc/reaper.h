@@ -6,6 +6,7 @@
 
 struct process;
 
+/* Boot, once, when threads can be made. */
 void reaper_init(void);
 /* The last thread of the process is gone. Takes over one reference to the process. Any context that
  * may take the WAIT lock. */

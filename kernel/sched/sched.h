@@ -24,7 +24,9 @@ struct shared_profile {
 
 extern struct shared_profile kernel_profile; /* of the kernel's own threads */
 
-void sched_init_cpu(struct percpu *cpu); /* its idle thread becomes current */
+/* Boot, on the CPU itself, once: its idle thread becomes current. */
+void sched_init_cpu(struct percpu *cpu);
+/* A thread, the CPU's idle one: runs what is runnable, and waits for interrupts between. */
 _Noreturn void sched_idle(void);
 
 /* A thread. Gives up the CPU while the current thread's wait is active (wait.c); returns when it
@@ -38,32 +40,35 @@ void sched_wake(struct thread *thread);
 void sched_yield(void);
 /* A thread. Lets others run if they have had less. */
 void sched_preempt(void);
-/* A preemption point of long work, with no lock held: waiting interrupts are taken, and another
- * thread runs if it is its turn. */
+/* A thread, with no lock held. A preemption point of long work: waiting interrupts are taken, and
+ * another thread runs if it is its turn. */
 void sched_preemption_point(void);
-/* Ends the current thread's life on this CPU. */
+/* A thread. Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
 /* Puts a new, never run thread on a queue. Any context that may take the RUN_QUEUE lock. */
 void sched_start(struct thread *thread);
 /* Moves the thread to a CPU its affinity allows, at its next switch. Any context. */
 void sched_affinity_changed(struct thread *thread);
 
-/* The timer's interrupt: expired deadlines, end of slice, profile ticks. */
+/* Interrupt: expired deadlines, end of slice, profile ticks. */
 void sched_timer(void);
 /* How late a timer interrupt has come at worst on any CPU: the longest time that the kernel is
  * known to have had interrupts off. */
 uint64_t sched_timer_late_ns(void);
 
-/* A profileTick for the current thread every so many ns of its CPU time; 0: none. */
+/* A thread, which is the current one. A profileTick for it every so many ns of its CPU time; 0:
+ * none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
-/* The same for the CPU time of all threads that have the current one's shared profile. */
+/* A thread, because others may run meanwhile. The same for the CPU time of all
+ * threads that have the current one's shared profile. */
 void sched_set_shared_profile(uint64_t interval_ns);
 
 /* This CPU's time since it last charged a share was spent on behalf of the process with these
  * shares (by CPU), whatever thread runs. Not for the time in which the current thread ran user
- * code. Any context that may take the RUN_QUEUE lock, like the next. */
+ * code. Any context that may take the RUN_QUEUE lock. */
 void sched_bill(struct share *shares);
-/* The shares' last thread is gone: no CPU may remember them. */
+/* The shares' last thread is gone: no CPU may remember them. Any context that may take the
+ * RUN_QUEUE lock. */
 void sched_forget(struct share *shares);
 
 /* Deadlines of waits, on this CPU's timer. Any context that may take the TIMER lock. */
@@ -74,8 +79,9 @@ void timer_cancel(struct thread *thread);
  * it does not run again meanwhile. Any context. */
 bool sched_is_off_cpu(const struct thread *thread);
 
-/* After the last switch away from an ended thread: frees what it could not free itself, and may
- * free the record. Provided by proc/thread.c, which made them. */
+/* Interrupts are off. After the last switch away from an ended thread, in the thread switched to,
+ * which must not block here: frees what the ended one could not free itself, and may free the
+ * record. Provided by proc/thread.c, which made them. */
 void thread_reclaim(struct thread *thread);
 
 /* Makes a running thread check its exit work soon, on any CPU. Any context. */

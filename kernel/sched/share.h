@@ -14,8 +14,8 @@
  * least time stands still for so long: a process that has used less than its part meanwhile is
  * still behind every other when it wakes.
  *
- * No function here knows a clock or a CPU: tests/host/sched tests them. All are called with the
- * queue's lock held. */
+ * No function here knows a clock or a CPU: tests/host/sched tests them. Callers hold the queue's
+ * lock. */
 #ifndef CAPOS_SCHED_SHARE_H
 #define CAPOS_SCHED_SHARE_H
 

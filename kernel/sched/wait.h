@@ -27,6 +27,7 @@ struct wait_queue {
 
 #define DEADLINE_NONE UINT64_MAX
 
+/* Any context, before others know of the queue. */
 static inline void wait_queue_init(struct wait_queue *queue)
 {
 	*queue = (struct wait_queue){ .threads = LIST_INIT(queue->threads) };

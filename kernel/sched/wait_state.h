@@ -20,20 +20,22 @@ enum wait_state {
 	WAIT_DRAINED,
 };
 
+/* Any context. */
 static inline bool wait_is_active(const struct thread *thread)
 {
 	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
 	return state == WAIT_ACTIVE || state == WAIT_ACTIVE_INTERRUPTIBLE;
 }
 
-/* Tries to decide the wait; true if this call did. */
+/* Any context. Tries to decide the wait; true if this call did. */
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
-/* Waits and returns the outcome. The caller has queued itself, under the lock, where wakers find
- * it, and takes itself out if no waker has. The lock is released meanwhile and held on return. */
+/* A thread. Waits and returns the outcome. The caller has queued itself, under the lock, where
+ * wakers find it, and takes itself out if no waker has. The lock is released meanwhile and held on
+ * return. */
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 
-/* The same, queued in the order of arrival. */
+/* A thread. The same, queued in the order of arrival. */
 enum wait_state wait_on(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 

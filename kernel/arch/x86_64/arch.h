@@ -1,4 +1,4 @@
-/* What the files of arch/x86_64 have of each other. */
+/* What the files of arch/x86_64 have of each other. Any context for the function in C. */
 #ifndef CAPOS_ARCH_X86_64_ARCH_H
 #define CAPOS_ARCH_X86_64_ARCH_H
 
@@ -10,7 +10,7 @@ void machine_check_print(void);
 /* kernel_map.c: the kernel's own tables; other spaces copy the upper half. */
 extern uint64_t kernel_pml4[512];
 
-/* entry.S */
+/* entry.S: places, to which the processor or a switch goes with interrupts off. */
 void thread_begin(void);
 void entry_syscall(void);
 

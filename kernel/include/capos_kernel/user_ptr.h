@@ -2,7 +2,7 @@
  * that the compiler converts neither to a pointer nor to a number, so that neither can be taken for
  * the other by mistake. The functions of mm/user.h and mm/aspace.h that take one check it, because
  * a program may give any number. Where addresses are only compared or handed on, as in regions and
- * fault reports, they are numbers. */
+ * fault reports, they are numbers. Pure. */
 #ifndef CAPOS_KERNEL_USER_PTR_H
 #define CAPOS_KERNEL_USER_PTR_H
 

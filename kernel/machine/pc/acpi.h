@@ -36,16 +36,17 @@ struct acpi_machine {
  * what is memory. */
 typedef const void *acpi_reach(uint64_t address, size_t size);
 
-/* `rsdp` is the physical address of the root pointer, 0 if the loader knew none. Tables that cannot
- * be read count as missing. */
+/* Pure, but for what reach does. `rsdp` is the physical address of the root pointer, 0 if the
+ * loader knew none. Tables that cannot be read count as missing. */
 void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine);
 
 extern struct acpi_machine acpi;
 
-/* The same for this machine, into `acpi`. The direct map must exist. */
+/* Boot, once: the same for this machine, into `acpi`. The direct map must exist. */
 void acpi_init(uint64_t rsdp, uint64_t ram_end);
 
-/* Switches off. Returns if the machine does not switch off that way. */
+/* A thread. Switches off, with interrupts off and polling for up to two MODE_CHANGE_NS (acpi.c).
+ * Returns if the machine does not switch off that way. */
 void acpi_power_off(void);
 
 #endif

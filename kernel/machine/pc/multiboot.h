@@ -11,8 +11,8 @@
 #ifndef __ASSEMBLER__
 #include "core/boot_info.h"
 
-/* Reads the boot information, of which reach bytes can be accessed. Returns why it cannot be used,
- * or NULL. */
+/* Boot. Reads the boot information, of which reach bytes can be accessed. Returns why it cannot be
+ * used, or NULL. */
 const char *multiboot_read(const void *info, uint64_t reach, struct boot_info *boot);
 #endif
 

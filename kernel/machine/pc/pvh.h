@@ -5,7 +5,7 @@
 
 #include "core/boot_info.h"
 
-/* Reads the hvm_start_info at a physical address, with everything it points to, below reach.
+/* Boot. Reads the hvm_start_info at a physical address, with everything it points to, below reach.
  * Returns why it cannot be used, or NULL. */
 const char *pvh_read(paddr_t start_info, uint64_t reach, struct boot_info *boot);
 

@@ -90,6 +90,7 @@ func tidyRules() []tidyRule {
 		{"work-marks", isSource, matching(workMarks, "a mark of unfinished work")},
 		{"whitespace", isSource, looseWhitespace},
 		{"hardware-words", isPortable, matching(hardwareWords, "a word of one processor")},
+		{"context", isKernelHeader, missingContext},
 	}
 }
 

@@ -55,7 +55,7 @@ func TestModelLinks(t *testing.T) {
 // Every rule finds what breaks it, in every kind of file that it is for, and nothing in what does
 // not.
 func TestTidyRules(t *testing.T) {
-	for _, k := range tidyCases() {
+	for _, k := range slices.Concat(tidyCases(), contextCases()) {
 		for _, rule := range tidyRules() {
 			if rule.name != k.rule {
 				continue

@@ -1,4 +1,5 @@
-/* In kernel mode GS leads to the record of the CPU; entry.S swaps it on the way in and out. */
+/* See arch/current.h. In kernel mode GS leads to the record of the CPU; entry.S swaps it on the way
+ * in and out. */
 #ifndef CAPOS_ARCH_IMPL_CURRENT_H
 #define CAPOS_ARCH_IMPL_CURRENT_H
 

@@ -1,5 +1,5 @@
 /* What the implementation of the contract, and machine/pc, know of the processor: its features and
- * its own registers. */
+ * its own registers. Any context. */
 #ifndef CAPOS_ARCH_IMPL_X86_H
 #define CAPOS_ARCH_IMPL_X86_H
 
