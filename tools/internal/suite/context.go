@@ -7,8 +7,8 @@ import (
 )
 
 // contextTerms are the words by which a header says where its functions may be called
-// (docs/glossary.md, Context), contextLocks those by which a function's comment names the locks that
-// its caller holds. A header that repeats another one's functions may send its readers there.
+// (docs/glossary.md, Context), contextLocks those by which a function's comment names the locks
+// that its caller holds. A header that repeats another one's functions may send its readers there.
 var (
 	contextTerms = regexp.MustCompile(`(?i)\bany context\b|` +
 		`(^|[.:;,] )((for|in) )?a( kernel)? thread([,.:;]| with\b)|\bowner thread\b|` +
@@ -56,14 +56,15 @@ func missingContext(_ string, lines []string) (found []string) {
 			i++
 		}
 		name := functionName(lines[head : i+1])
-		if name == "" || strings.HasPrefix(line, "typedef") || strings.HasPrefix(line, "_Static") {
+		if name == "" || strings.HasPrefix(line, "typedef") ||
+			strings.HasPrefix(line, "_Static") {
 			continue
 		}
 		said[name] = said[name] || contextTerms.MatchString(opening) ||
 			contextTerms.MatchString(comment) || contextLocks.MatchString(comment)
 		if !said[name] {
-			found = append(found, fmt.Sprintf("%d: nothing says in which context %s may be called",
-				head+1, name))
+			found = append(found, fmt.Sprintf("%d: nothing says in which context %s "+
+				"may be called", head+1, name))
 		}
 	}
 	return found
