@@ -113,6 +113,26 @@ build/host/mm/%/kernel/mm/frame.o: HOST_FILE_FLAGS := -Dframe_take=frame_take_re
 	-Dframe_give=frame_give_real -Dframes_reserve=frames_reserve_real
 build/host/mm/%/kernel/mm/kmem.o: HOST_FILE_FLAGS := -Dkmem_alloc=kmem_alloc_real
 
+# Mistakes that must not compile with the kernel's flags. The file's conditions name them. Each must
+# give errors in the line below its condition and in no other; without a mistake there is none.
+host_mistake_flags = $(KERNEL_FLAGS) -Wno-unused-parameter -fsyntax-only
+host-test-mm: host-run-wrong_user_ptr
+.PHONY: host-run-wrong_user_ptr
+host-run-wrong_user_ptr: tests/host/mm/wrong_user_ptr.c | $(SCHEMA_STAMP)
+	@mkdir -p build/host/mm; log=build/host/mm/wrong_user_ptr.log; status=0; \
+	compile() { LC_ALL=C $(KERNEL_CC) $(host_mistake_flags) -DWRONG=$$1 $< >$$log 2>&1; }; \
+	if compile 0; then echo "ok mm user_ptr_used_rightly"; \
+	else cat $$log >&2; echo "FAIL mm user_ptr_used_rightly"; status=1; fi; \
+	mistakes=$$(sed -n 's,^#\(el\)*if WRONG == \([0-9]*\) /\* \(.*\) \*/$$,\2:\3,p' $<); \
+	for mistake in $${mistakes:-0:no_mistake_found}; do \
+		number=$${mistake%%:*}; name=$${mistake#*:}; \
+		line=$$(($$(grep -n "WRONG == $$number " $< | cut -d: -f1) + 1)); \
+		if compile $$number; then echo "FAIL mm $$name: it compiles"; status=1; \
+		elif grep ': error: ' $$log | grep -qv "^$<:$$line:"; then \
+			cat $$log >&2; echo "FAIL mm $$name: another error"; status=1; \
+		else echo "ok mm $$name"; fi; \
+	done; exit $$status
+
 # Shares of a CPU.
 host_sched_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) -Itests/host/call
 host_sched_TESTS        := test_share
