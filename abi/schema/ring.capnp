@@ -30,15 +30,15 @@ enum Opcode {
   # result address, result length. What the method answers itself comes as an applicationException.
   # invalidRequest: flags or an argument after the fourth is not zero
   # invokeFailed: the process holds no capability cap, or its interface has no such method
-  # invalidParamsBuffer: the parameters cannot be read, are longer than messageBytesMax, or find no
-  #   memory for the kernel's copy
+  # invalidParamsBuffer: the parameters cannot be read, or are longer than messageBytesMax
   # invalidResultBuffer: the result buffer has no room for any result, and the method has not acted;
   #   or it cannot be written, and the method has: then a capability is released again, and bytes
   #   read from a Console wait for the next reader
   # malformedMessage: the parameters are no well-formed message, or a field has another type than
   #   the method's
   # applicationException: the method or the call layer answers an ErrorCode, which is in the
-  #   CapException that the result buffer holds
+  #   CapException that the result buffer holds. It is noMemory when there is no memory for the
+  #   kernel's copy of the message
   # exceptionTruncated: likewise, and the result buffer has no room for the CapException
   recv @2;
   # Reserved for endpoints.

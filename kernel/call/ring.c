@@ -86,6 +86,17 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 	return status;
 }
 
+/* There is no kernel copy, so the exception is made on the stack. */
+static __attribute__((noinline)) int32_t deliver_no_memory(
+	const struct call *call, struct message_call *message)
+{
+	uint8_t few[RESULT_BYTES_SMALL];
+	message->result = few;
+	if (message->result_capacity > sizeof few)
+		message->result_capacity = sizeof few;
+	return deliver_exception(call, message, STATUS(NO_MEMORY));
+}
+
 /* Fetches the parameters, invokes, delivers the results. */
 static int32_t execute_message(
 	struct call *call, const struct method_desc *method, struct message_call *message)
@@ -99,7 +110,7 @@ static int32_t execute_message(
 	size_t result_offset = (message->params_size + 7) & ~7ul;
 	message->params = call_buffer(call->thread, result_offset + message->result_capacity + 8);
 	if (!message->params)
-		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+		return deliver_no_memory(call, message);
 	message->result = (uint8_t *)message->params + result_offset;
 	if (copy_from_user(message->params, message->user_params, message->params_size) !=
 		STATUS_OK)
