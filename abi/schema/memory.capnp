@@ -35,7 +35,9 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   #   address space, or as many of these as there may be
   unmap @1 (addr :UInt64, size :UInt64) -> ();
   # Gives back range, frames and charges. The range may be any part of a reservation, or parts of
-  # several.
+  # several. Frames and charges go back in any case. The addresses stay reserved when the range
+  # is in the middle of a reservation or mapping and there is no memory for the kernel's record of
+  # the second part, or as many records as there may be; and when an edge is as decommit describes.
   # addr: where the range begins
   # size: bytes, rounded up to pages
   # invalidArgument: size is 0
@@ -43,8 +45,6 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range (ring, CapSet, clock, boot image)
-  # noMemory: the range is in the middle of a reservation or mapping, and there is no memory for the
-  #   kernel's record of the second part, or as many records as there may be; or as for decommit
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Changes what the program may do with committed pages. With prot 0 contents and frames stay; a
   # later protect shows them again.
@@ -86,7 +86,9 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # noMemory: less can be charged or reserved than the range needs, no memory for the kernel's
   #   records of the address space, or as many of these as there may be
   decommit @5 (addr :UInt64, size :UInt64) -> ();
-  # Frees frames and charges; the range stays reserved. Pages not committed are left alone.
+  # Frees frames and charges; the range stays reserved. Pages not committed are left alone. So is an
+  # edge of the range in a part, never touched, of a whole GiB that was committed demand-zero at
+  # once, when there is no memory for a page table: these pages hold nothing, and read zero.
   # addr: where the range begins
   # size: bytes, rounded up to pages
   # invalidArgument: size is 0
@@ -94,8 +96,6 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range
-  # noMemory: the range begins or ends inside a mapping of a MemoryObject, which is cut, and there
-  #   is no memory for the kernel's records of the address space; or as for protect
   query @6 (addr :UInt64) -> (info :Data);
   # Tells what an address is for.
   # addr: any address of the user half
@@ -176,15 +176,14 @@ interface MemoryObject @0xd4e6f8010c3d5e7f {
   # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or
   #   as many of these as there may be
   unmap @2 (addr :UInt64, size :UInt64) -> ();
-  # Takes mappings of this object away.
+  # Takes mappings of this object away. The addresses stay reserved in the same cases as with
+  # VirtualMemory.unmap.
   # addr: where the range begins
   # size: bytes, rounded up to pages
   # invalidArgument: size is 0
   # misaligned: addr is no multiple of pageSize
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is no mapping of this object, or another thread is taking it away
-  # noMemory: the range cuts a mapping, and there is no memory for the kernel's records of the
-  #   address space, or as many of these as there may be
   protect @3 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Changes what the program may do with mappings of this object.
   # addr: where the range begins

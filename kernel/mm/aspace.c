@@ -4,7 +4,8 @@
  * from change_begin to change_end, the whole range is checked; then everything that the change
  * needs is obtained (region nodes, charges, reserved frames, page tables); and only then is
  * anything changed. From there on nothing can fail. Decommit and protect need none of these in
- * reserved memory. References to memory objects are dropped after the lock.
+ * reserved memory. Where unmap and decommit find no memory, they give back what the range holds and
+ * leave undone only what needs memory. References to memory objects are dropped after the lock.
  *
  * Ranges may be large, so each walk goes in steps, with the lock free in between. Meanwhile the
  * change is known to the space (struct change), and other changes of the range fail or wait.
@@ -190,8 +191,6 @@ struct wanted {
 struct extent {
 	struct region *first, *last;
 	bool foreign; /* some are another owner's */
-	struct region
-		*upper[2]; /* nodes for cutting at start and end; NULL: no region is cut there */
 };
 
 static status_t region_check(const struct region *region, const struct wanted *wanted)
@@ -235,48 +234,33 @@ static status_t extent_check(
 	return STATUS_OK;
 }
 
-/* Obtains the nodes for cutting foreign regions at the edges, which become reserved memory. */
-static bool extent_prepare(const struct change *change, struct extent *extent)
+/* A node for the second half of a region, or NULL. */
+static struct region *node_for_cut(const struct aspace *space)
 {
-	const bool crossed[2] = {
-		change->start > extent->first->start && extent->first->foreign,
-		extent->last->end > change->end && extent->last->foreign,
-	};
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (!crossed[i])
-			continue;
-		if (change->space->region_count + 2 <= REGIONS_MAX)
-			extent->upper[i] = kmem_alloc(change->space->ledger, sizeof(struct region));
-		if (!extent->upper[i]) {
-			kmem_free(change->space->ledger, extent->upper[0]);
-			return false;
-		}
-	}
-	return true;
+	assert_held(&space->lock);
+	return space->region_count < REGIONS_MAX ? kmem_alloc(space->ledger, sizeof(struct region))
+						 : NULL;
 }
 
-static void extent_cancel(const struct change *change, struct extent *extent)
-{
-	kmem_free(change->space->ledger, extent->upper[0]);
-	kmem_free(change->space->ledger, extent->upper[1]);
-}
-
-/* Cuts where nodes were obtained for it. */
+/* Cuts foreign regions at the edges, because the part in the range becomes reserved memory. Without
+ * memory for it a region stays one: its pages in the range are without entries all the same. */
 static void extent_cut(const struct change *change, struct extent *extent)
 {
 	struct aspace *space = change->space;
+	bool at_start = change->start > extent->first->start && extent->first->foreign,
+	     at_end = extent->last->end > change->end && extent->last->foreign;
+	struct region *upper;
 
 	assert_held(&space->lock);
-	if (extent->upper[0]) {
-		region_split(&space->regions, extent->first, change->start, extent->upper[0]);
+	if (at_start && (upper = node_for_cut(space)) != NULL) {
+		region_split(&space->regions, extent->first, change->start, upper);
 		if (extent->last == extent->first)
-			extent->last = extent->upper[0];
-		extent->first = extent->upper[0];
+			extent->last = upper;
+		extent->first = upper;
 		space->region_count++;
 	}
-	if (extent->upper[1]) {
-		region_split(&space->regions, extent->last, change->end, extent->upper[1]);
+	if (at_end && (upper = node_for_cut(space)) != NULL) {
+		region_split(&space->regions, extent->last, change->end, upper);
 		space->region_count++;
 	}
 }
@@ -325,8 +309,9 @@ static bool split_edges(const struct change *change, uint32_t prot)
 		if (level == 1)
 			return true;
 	}
-	return split_edge(change->space, change->start, prot) &&
-		(change->end == CAPOS_USER_TOP || split_edge(change->space, change->end, prot));
+	bool start = split_edge(change->space, change->start, prot);
+	return (change->end == CAPOS_USER_TOP || split_edge(change->space, change->end, prot)) &&
+		start;
 }
 
 /* ---- providing for pages that are about to get entries ---- */
@@ -491,19 +476,65 @@ static void drain_waiters(struct change *change, uint64_t start, uint64_t end)
 			change_pause(change);
 }
 
-static void zap_range(struct change *change)
+static void zap_range(struct change *change, uint64_t start, uint64_t end)
 {
 	assert_held(&change->space->lock);
-	if (paging_empty(change->space->root, change->start, change->end))
+	if (paging_empty(change->space->root, start, end))
 		return;
-	for (uint64_t address = change->start, stop;; address = stop) {
-		stop = paging_step(change->space->root, address, change->end, STEP_TABLES);
+	for (uint64_t address = start, stop;; address = stop) {
+		stop = paging_step(change->space->root, address, end, STEP_TABLES);
 		zap(change->space, address, stop);
 		drain_waiters(change, address, stop);
-		if (stop == change->end)
+		if (stop == end)
 			return;
 		change_pause(change);
 	}
+}
+
+/* The block that crosses the address; size 0: none does. */
+static uint64_t crossing_block(const struct aspace *space, uint64_t address, uint64_t *size)
+{
+	unsigned level;
+	uint64_t entry = *paging_find(space->root, address, &level);
+	uint64_t block = PAGE_SIZE << 9 * (level - 1), base = address & ~(block - 1);
+
+	*size = level > 1 && entry && base != address ? block : 0;
+	return base;
+}
+
+/* A block still crosses an edge of the range, because there is no memory for a table. It is a bare
+ * one, none of whose pages was touched, so it holds nothing, and it stays. */
+static void zap_between_blocks(struct change *change)
+{
+	uint64_t start = change->start, end = change->end, size;
+	uint64_t base = crossing_block(change->space, start, &size);
+
+	if (size)
+		start = base + size;
+	if (end < CAPOS_USER_TOP) {
+		base = crossing_block(change->space, end, &size);
+		if (size)
+			end = base;
+	}
+	if (start < end)
+		zap_range(change, start, end);
+}
+
+/* Takes away all that the range holds. False: a bare block, which holds nothing, crosses an edge
+ * and stays as it is. */
+static bool zap_all(struct change *change)
+{
+	bool whole = split_edges(change, PROT_NONE_AT_ALL);
+
+	if (!whole) {
+		zap_between_blocks(change);
+		whole = split_edges(change, PROT_NONE_AT_ALL); /* what went may be enough now */
+	}
+	if (whole)
+		zap_range(change, change->start, change->end);
+	else
+		zap_between_blocks(change);
+	return whole;
 }
 
 /* All whole regions that begin in [first, change->end) become one. For other threads the addresses
@@ -574,6 +605,46 @@ static void regions_remove(struct change *change, struct extent *extent, struct 
 	space->reserved_pages -= pages;
 }
 
+/* The foreign regions that lie in the range, whose pages are gone, become reserved memory. */
+static void regions_uncommit(struct change *change)
+{
+	struct rbtree *regions = &change->space->regions;
+	struct region *region;
+	unsigned seen = 0;
+
+	assert_held(&change->space->lock);
+	for (uint64_t address = change->start; address < change->end; address = region->end) {
+		if (change->release_count == RELEASES_MAX || ++seen % STEP_REGIONS == 0)
+			change_pause(change);
+		region = region_at(regions, address);
+		if (!region->foreign || region->start < change->start || region->end > change->end)
+			continue;
+		change_release(change, region);
+		region->foreign = region->leaving = false;
+		region->prot_max = PROT_MASK;
+		region->backing = 0;
+		region_join(change->space, region);
+		region = region_at(regions, address);
+	}
+}
+
+/* After a removal for which there was not memory enough: the addresses stay reserved. */
+static void regions_keep(struct change *change, bool foreign)
+{
+	const struct rbtree *regions = &change->space->regions;
+	struct region *last = region_at(regions, change->end - 1);
+
+	assert_held(&change->space->lock);
+	region_at(regions, change->start)->leaving = last->leaving = false;
+	if (foreign)
+		regions_uncommit(change);
+	if (!change->listed)
+		return;
+	/* They may have got neighbours of their kind meanwhile. */
+	region_join(change->space, region_at(regions, change->start));
+	region_join(change->space, region_at(regions, change->end - 1));
+}
+
 static status_t unmap(
 	struct aspace *space, uint64_t address, uint64_t size, const struct wanted *wanted)
 {
@@ -589,23 +660,21 @@ static status_t unmap(
 		status = extent_check(&change, wanted, &extent);
 	if (status != STATUS_OK)
 		goto out;
-	status = STATUS(NO_MEMORY);
-	if (extent.first->start < change.start && extent.first->end > change.end) {
-		if (space->region_count < REGIONS_MAX)
-			upper = kmem_alloc(space->ledger, sizeof(*upper));
-		if (!upper)
-			goto out;
-	}
-	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
-		kmem_free(space->ledger, upper);
-		goto out;
-	}
+	bool middle = extent.first->start < change.start && extent.first->end > change.end;
+	if (middle)
+		upper = node_for_cut(space);
 	extent.first->leaving = extent.last->leaving = true; /* nothing joins them */
-	zap_range(&change);
-	regions_remove(&change, &extent, upper);
-	if (space->search_hint == change.end)
-		space->search_hint = change.start;
-	status = STATUS_OK;
+	bool possible = zap_all(&change);
+	if (middle && !upper) /* what went may be enough now */
+		upper = node_for_cut(space);
+	if (possible && (upper || !middle)) {
+		regions_remove(&change, &extent, upper);
+		if (space->search_hint == change.end)
+			space->search_hint = change.start;
+	} else {
+		kmem_free(space->ledger, upper);
+		regions_keep(&change, extent.foreign);
+	}
 out:
 	change_end(&change);
 	return status;
@@ -627,30 +696,6 @@ status_t aspace_unmap_object(
 	return unmap(space, address, size, &(struct wanted){ .object = object });
 }
 
-/* The foreign regions of the range, which are cut and whose pages are gone, become reserved
- * memory. */
-static void regions_uncommit(struct change *change)
-{
-	struct rbtree *regions = &change->space->regions;
-	struct region *region;
-	unsigned seen = 0;
-
-	assert_held(&change->space->lock);
-	for (uint64_t address = change->start; address < change->end; address = region->end) {
-		if (change->release_count == RELEASES_MAX || ++seen % STEP_REGIONS == 0)
-			change_pause(change);
-		region = region_at(regions, address);
-		if (!region->foreign)
-			continue;
-		change_release(change, region);
-		region->foreign = region->leaving = false;
-		region->prot_max = PROT_MASK;
-		region->backing = 0;
-		region_join(change->space, region);
-		region = region_at(regions, address);
-	}
-}
-
 status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 {
 	struct change change;
@@ -664,20 +709,12 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 		status = extent_check(&change, &(struct wanted){ .kernel = false }, &extent);
 	if (status != STATUS_OK)
 		goto out;
-	status = STATUS(NO_MEMORY);
-	if (!extent_prepare(&change, &extent))
-		goto out;
-	if (!split_edges(&change, PROT_NONE_AT_ALL)) {
-		extent_cancel(&change, &extent);
-		goto out;
-	}
 	extent_cut(&change, &extent);
 	extent.first->leaving = extent.first->foreign;
 	extent.last->leaving = extent.last->foreign;
-	zap_range(&change);
+	zap_all(&change);
 	if (extent.foreign)
-		regions_uncommit(&change);
-	status = STATUS_OK;
+		regions_keep(&change, true);
 out:
 	change_end(&change);
 	return status;
@@ -950,7 +987,10 @@ bool aspace_lookup_object(
 
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
-	bool found = region && region->object && !aspace_leaving(space, address);
+	unsigned level;
+	enum paging_kind kind = paging_kind(*paging_find(space->root, address, &level));
+	bool found = region && region->object && !aspace_leaving(space, address) &&
+		(kind == PAGING_FOREIGN || kind == PAGING_FOREIGN_PENDING);
 	if (found) {
 		object_retain(memory_object_header(region->object));
 		*object = region->object;
@@ -1057,7 +1097,7 @@ void aspace_destroy(struct aspace *space)
 	tlb_evict(space);
 	status_t status = change_begin(&change, space, 0, CAPOS_USER_TOP, true);
 	VERIFY(status == STATUS_OK);
-	zap_range(&change);
+	zap_range(&change, 0, CAPOS_USER_TOP);
 	first = region_of(rbtree_first(&space->regions));
 	if (first)
 		regions_absorb(&change, first);

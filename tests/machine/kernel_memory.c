@@ -223,13 +223,62 @@ static void messages(void)
 	check_charged();
 }
 
+/* Commits page by page until the limit is reached; returns the end. */
+static uint64_t commit_to_the_limit(uint64_t range)
+{
+	while (vm_commit(range, PAGE, WRITE) == 0)
+		range += PAGE;
+	return range;
+}
+
+/* Reserves until no record is left. */
+static uint64_t use_up_records(void)
+{
+	uint64_t address, count = 0;
+	while (capos_virtual_memory_reserve(
+		       capos_caps.vm, BASE + 2 * count * PAGE, PAGE, &address) == 0)
+		count++;
+	return count;
+}
+
+/* Unmaps and decommits that need memory, with not a page left: what is held goes back. */
+static void giving_back_at_the_limit(void)
+{
+	begin();
+	uint64_t huge = 0, block = 2 * BASE + GIB; /* which takes two tables to cut */
+	OK(capos_virtual_memory_map(capos_caps.vm, 2 * BASE, 4 * GIB, WRITE | DEMAND_ZERO, &huge));
+	CHECK_EQUAL(huge, 2 * BASE);
+	uint64_t bare = vm_reserve(3 * PAGE), own = vm_map(3 * PAGE, WRITE);
+	*(volatile char *)(block - PAGE) = 1;
+	*(volatile char *)own = 1;
+	uint64_t range = vm_reserve(MANY * PAGE);
+	commit_to_the_limit(range);
+	uint64_t records = use_up_records(), charged = vm_usage().committed_pages;
+	CHECK_EQUAL(charged, vm_usage().committed_limit);
+	OK(vm_unmap(bare + PAGE, PAGE)); /* nothing goes that could pay for a record */
+	CHECK_EQUAL(vm_query(bare + PAGE).state, CAPOS_REGION_STATE_RESERVED);
+	CHECK_EQUAL(vm_usage().committed_pages, charged);
+	OK(vm_unmap(own + PAGE, PAGE)); /* the page pays */
+	CHECK_EQUAL(vm_query(own + PAGE).state, CAPOS_REGION_STATE_FREE);
+	commit_to_the_limit(range);
+	OK(vm_decommit(block - PAGE, 100 * PAGE)); /* to the middle of a block without a table */
+	CHECK_EQUAL(vm_query(block - PAGE).state, CAPOS_REGION_STATE_RESERVED);
+	CHECK_EQUAL(vm_query(block).state, CAPOS_REGION_STATE_DEMAND_ZERO);
+	for (uint64_t i = 0; i < records; i++)
+		OK(vm_unmap(BASE + 2 * i * PAGE, PAGE));
+	OK(vm_unmap(bare, 3 * PAGE));
+	OK(vm_unmap(own, PAGE));
+	OK(vm_unmap(own + 2 * PAGE, PAGE));
+	OK(vm_unmap(range, MANY * PAGE));
+	OK(vm_unmap(huge, 4 * GIB));
+	check_given_back();
+}
+
 /* After all that the rest of the limit is the program's. */
 static void the_limit_is_for_all(void)
 {
 	begin();
-	uint64_t size = MANY * PAGE, range = vm_reserve(size), at = range;
-	while (vm_commit(at, PAGE, WRITE) == 0)
-		at += PAGE;
+	uint64_t size = MANY * PAGE, range = vm_reserve(size), at = commit_to_the_limit(range);
 	check_full(1);
 	CHECK((at - range) / PAGE * 10 >= (before.committed_limit - before.committed_pages) * 9);
 	OK(vm_unmap(range, size));
@@ -258,6 +307,7 @@ int main(void)
 	RUN(records_of_regions);
 	RUN(objects);
 	RUN(messages);
+	RUN(giving_back_at_the_limit);
 	RUN(the_limit_is_for_all);
 	return check_result();
 }

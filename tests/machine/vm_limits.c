@@ -27,9 +27,12 @@ static uint64_t holes;
 static void fill_regions(void)
 {
 	filler = vm_reserve(FILLER_PAGES * PAGE);
-	for (holes = 0; 2 * holes + 1 < FILLER_PAGES; holes++)
-		if (vm_unmap(filler + (2 * holes + 1) * PAGE, PAGE) != 0)
+	for (holes = 0; 2 * holes + 1 < FILLER_PAGES; holes++) {
+		uint64_t hole = filler + (2 * holes + 1) * PAGE;
+		OK(vm_unmap(hole, PAGE));
+		if (vm_query(hole).state != CAPOS_REGION_STATE_FREE)
 			break;
+	}
 	CHECK(2 * holes + 1 < FILLER_PAGES);
 	CHECK(holes > 1000);
 	extra_count = 0;
@@ -49,21 +52,50 @@ static void empty_regions(void)
 		OK(vm_unmap(extra[i], PAGE));
 }
 
-/* What would need a region more: the middle of three pages. */
-static void cutting_fails(capos_cap_t object, uint64_t own, uint64_t mapped)
+/* The page in the middle of a region has gone, and its address is still reserved. */
+static void check_kept(uint64_t page, uint64_t committed)
 {
-	capos_cap_t vm = capos_caps.vm;
-	CHECK_FAILS(VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap(vm, own, PAGE));
-	CHECK_FAILS(
-		VIRTUAL_MEMORY_UNMAP, NO_MEMORY, capos_virtual_memory_unmap_message(vm, own, PAGE));
-	CHECK_FAILS(
-		MEMORY_OBJECT_UNMAP, NO_MEMORY, capos_memory_object_unmap(object, mapped, PAGE));
-	CHECK_FAILS(MEMORY_OBJECT_UNMAP, NO_MEMORY,
-		capos_memory_object_unmap_message(object, mapped, PAGE));
-	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
-		capos_virtual_memory_decommit(vm, mapped, PAGE));
-	CHECK_FAILS(VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY,
-		capos_virtual_memory_decommit_message(vm, mapped, PAGE));
+	struct capos_region_info info = vm_query(page);
+	CHECK_EQUAL(info.state, CAPOS_REGION_STATE_RESERVED);
+	CHECK(info.start == page && info.size == PAGE);
+	CHECK(try_read(page) == CAPOS_NOTIFICATION_KIND_PAGE_FAULT && fault.code == 1);
+	CHECK_EQUAL(vm_usage().committed_pages, committed);
+}
+
+/* An unmap that would need a region more gives back the page. */
+static void unmap_in_the_middle(uint64_t page)
+{
+	uint64_t committed = vm_usage().committed_pages;
+	OK(capos_virtual_memory_unmap(capos_caps.vm, page, PAGE));
+	check_kept(page, committed - 1);
+	OK(vm_commit(page, PAGE, WRITE));
+	OK(capos_virtual_memory_unmap_message(capos_caps.vm, page, PAGE));
+	check_kept(page, committed - 1);
+	OK(vm_commit(page, PAGE, WRITE));
+	CHECK_EQUAL(*(volatile uint8_t *)page, 0);
+	memset((void *)page, 0x5a, PAGE);
+}
+
+/* The same for the second and the fourth page of five of an object. */
+static void object_in_the_middle(capos_cap_t object, uint64_t mapped)
+{
+	uint64_t committed = vm_usage().committed_pages, page = mapped + PAGE;
+	OK(capos_memory_object_unmap(object, page, PAGE));
+	check_kept(page, committed);
+	OK(capos_memory_object_unmap_message(object, page, PAGE));
+	OK(vm_decommit(page, PAGE));
+	OK(vm_commit(page, PAGE, WRITE)); /* memory of the process's own */
+	CHECK_EQUAL(*(volatile uint64_t *)page, 0);
+	CHECK_EQUAL(vm_query(page).state, CAPOS_REGION_STATE_COMMITTED);
+	CHECK_EQUAL(vm_usage().committed_pages, committed + 1);
+	OK(vm_decommit(page, PAGE));
+	check_kept(page, committed);
+	page = mapped + 3 * PAGE;
+	OK(vm_decommit(page, PAGE));
+	OK(capos_virtual_memory_decommit_message(capos_caps.vm, page, PAGE));
+	check_kept(page, committed);
+	CHECK_EQUAL(*(volatile uint64_t *)(mapped + 2 * PAGE), 99);
+	CHECK_EQUAL(vm_query(mapped + 4 * PAGE).state, CAPOS_REGION_STATE_OBJECT);
 }
 
 /* Holes and protections are no regions. */
@@ -113,14 +145,18 @@ static void regions_are_limited(void)
 {
 	struct capos_memory_usage before = program_usage();
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
-	uint64_t own = vm_map(3 * PAGE, WRITE), mapped = 0, entry = (uint64_t)raw_exit;
+	uint64_t own = 0, mapped = 0, entry = (uint64_t)raw_exit;
+	OK(capos_virtual_memory_map(capos_caps.vm, 0x500000000000, 3 * PAGE, WRITE, &own));
 	memset((void *)own, 0x5a, 3 * PAGE);
-	OK(capos_memory_allocator_create(capos_caps.memory_allocator, 3 * PAGE, &object));
-	OK(capos_memory_object_map(object, 0, 0, 3 * PAGE, WRITE, &mapped));
-	*(volatile uint64_t *)(mapped + PAGE) = 99;
+	OK(capos_memory_allocator_create(capos_caps.memory_allocator, 8 * PAGE, &object));
+	OK(capos_memory_object_map(object, 0, 0, 8 * PAGE, WRITE, &mapped));
+	*(volatile uint64_t *)(mapped + 2 * PAGE) = 99;
 	fill_regions();
+	if (vm_usage().machine_free_pages > 100) { /* else the page that goes pays for a region */
+		unmap_in_the_middle(own + PAGE);
+		object_in_the_middle(object, mapped);
+	}
 	struct capos_memory_usage full = program_usage();
-	cutting_fails(object, own + PAGE, mapped + PAGE);
 	adding_fails(object, CAPOS_E(NO_MEMORY));
 	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_MEMORY,
 		capos_thread_spawner_spawn(spawner, entry, 0, 0, 0, 0, "", &handle));
@@ -130,13 +166,13 @@ static void regions_are_limited(void)
 	check_as_before(&full);
 	CHECK(vm_query(own + PAGE).size == 3 * PAGE && vm_query(own + PAGE).prot == WRITE);
 	CHECK_EQUAL(*(volatile uint8_t *)(own + PAGE), 0x5a);
-	CHECK_EQUAL(*(volatile uint64_t *)(mapped + PAGE), 99);
-	the_rest_needs_no_region(object, own + PAGE, mapped + PAGE);
+	CHECK_EQUAL(*(volatile uint64_t *)(mapped + 2 * PAGE), 99);
+	the_rest_needs_no_region(object, own + PAGE, mapped + 5 * PAGE);
 	OK(vm_protect(own, 3 * PAGE, READ)); /* neither do the edges of regions */
 	OK(vm_decommit(own, 3 * PAGE));
 	OK(vm_unmap(own, 3 * PAGE));
-	OK(capos_memory_object_protect(object, mapped, 3 * PAGE, READ));
-	OK(capos_memory_object_unmap(object, mapped, 3 * PAGE));
+	OK(capos_memory_object_protect(object, mapped + 4 * PAGE, 4 * PAGE, READ));
+	OK(capos_memory_object_unmap(object, mapped, 8 * PAGE));
 	empty_regions();
 	OK(capos_release(object));
 	check_as_before(&before);
@@ -206,8 +242,9 @@ static void parts_of_huge_ranges_need_tables(uint64_t part)
 		capos_virtual_memory_protect(vm, part, PAGE, READ));
 	CHECK_FAILS(VIRTUAL_MEMORY_PROTECT, NO_MEMORY,
 		capos_virtual_memory_protect_message(vm, part, PAGE, READ));
-	CHECK_FAILS(
-		VIRTUAL_MEMORY_DECOMMIT, NO_MEMORY, capos_virtual_memory_decommit(vm, part, PAGE));
+	OK(capos_virtual_memory_decommit(vm, part, PAGE));
+	OK(capos_virtual_memory_unmap(vm, part, PAGE));
+	CHECK_EQUAL(vm_query(part).state, CAPOS_REGION_STATE_DEMAND_ZERO);
 	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
 		capos_virtual_memory_commit(vm, part, PAGE, READ));
 	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
@@ -302,6 +339,8 @@ static void the_boot_image_is_mapped_at_last(void)
 
 int main(void)
 {
+	if (capos_notification_set_handler(record_fault) < 0)
+		return 1;
 	volatile char stack[16384];
 	for (unsigned i = 0; i < sizeof stack;
 		i += 1024) /* frames for the stack while there are some */
