@@ -26,7 +26,7 @@ type Program struct {
 	ELF     string   `json:"elf"`
 	Args    []string `json:"args"` // after argv[0]
 	Env     []string `json:"env"`
-	Timeout string   `json:"timeout"` // a duration; 60s when empty
+	Timeout string   `json:"timeout"` // a duration; defaultTimeout when empty
 
 	// Together: it starts with the program before it, and they run at the same time. What they
 	// write is taken for the first one's.
@@ -54,7 +54,9 @@ func (r *Result) OK() bool { return r.Status == 0 && r.Leak == "" }
 var errTimeout = errors.New("timeout")
 
 const (
+	// A machine that counts instructions takes longer for the same work: see countedTimeout.
 	defaultTimeout = 60 * time.Second
+	countedTimeout = 5 * time.Minute
 
 	// outputMax bounds what is kept of one program's output; a program that writes more is
 	// cut off there.
@@ -120,7 +122,8 @@ type collector struct {
 	timer    *time.Timer
 	result   func(Result)
 
-	memoryMiB int // of the machine
+	memoryMiB int  // of the machine
+	counted   bool // it counts instructions
 }
 
 type limitedBuffer struct{ bytes.Buffer }
@@ -144,7 +147,7 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	k := &collector{programs: programs, result: result, started: time.Now(),
-		memoryMiB: c.MemoryMiB}
+		memoryMiB: c.MemoryMiB, counted: c.ICount}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
 	guest := machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes,
@@ -164,6 +167,9 @@ func (k *collector) limit() time.Duration {
 		if d, err := time.ParseDuration(k.programs[k.current].Timeout); err == nil {
 			return d
 		}
+	}
+	if k.counted {
+		return countedTimeout
 	}
 	return defaultTimeout
 }
