@@ -34,13 +34,13 @@ type exploreFlags struct {
 	runs          uint64
 	time          time.Duration
 	seeds         seedRange
-	maxFailures   int
+	maxFailures   cli.Count
 	maxPause      time.Duration
 	timeout       time.Duration
 	program, json bool
 	replay        replayFlag
 	noShrink      bool
-	jobs          int
+	jobs          cli.Count
 	memory        string
 	kernel        string
 	env           cli.List
@@ -50,14 +50,15 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.Uint64Var(&e.runs, "runs", 0, "")
 	fs.DurationVar(&e.time, "time", 0, "")
 	fs.Var(&e.seeds, "seeds", "")
-	fs.IntVar(&e.maxFailures, "max-failures", 10, "")
+	fs.Var(&e.maxFailures, "max-failures", "")
 	fs.DurationVar(&e.maxPause, "max-pause", 100*time.Millisecond, "")
 	fs.DurationVar(&e.timeout, "timeout", time.Minute, "")
 	fs.BoolVar(&e.program, "program", false, "")
 	fs.BoolVar(&e.json, "json", false, "")
 	fs.Var(&e.replay, "replay", "")
 	fs.BoolVar(&e.noShrink, "no-shrink", false, "")
-	fs.IntVar(&e.jobs, "j", runtime.NumCPU(), "")
+	e.jobs, e.maxFailures = cli.Count(runtime.NumCPU()), 10
+	fs.Var(&e.jobs, "j", "")
 	fs.StringVar(&e.memory, "m", defaultMemory, "")
 	fs.StringVar(&e.kernel, "kernel", "release", "")
 	fs.Var(&e.env, "e", "")
@@ -131,10 +132,6 @@ func (e *exploreFlags) validate() error {
 	switch {
 	case e.seeds.set && e.runs > 0:
 		return errors.New("--runs and --seeds both say how many seeds are tried")
-	case e.jobs < 1:
-		return errors.New("-j takes at least 1")
-	case e.maxFailures < 1:
-		return errors.New("--max-failures takes at least 1")
 	case e.maxPause < 10*time.Microsecond || e.maxPause > time.Hour:
 		return errors.New("--max-pause takes 10us to 1h")
 	}

@@ -188,7 +188,7 @@ func (s *session) add(r *explore.Run) bool {
 func (s *session) isEnough() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken != nil || len(s.summary.Found) >= s.x.flags.maxFailures
+	return s.broken != nil || len(s.summary.Found) >= int(s.x.flags.maxFailures)
 }
 
 func (s *session) breaks(err error) {

@@ -20,7 +20,7 @@ import (
 type machineFlags struct {
 	memory, machine, cpu, accel, kernel        string
 	seed, date, record                         string
-	cpus                                       int
+	cpus                                       cli.Count // 0: not given
 	icount, trace, stats, gdb, dryRun, verbose bool
 
 	// the program's output is compared: nothing is printed that need not be
@@ -36,7 +36,7 @@ const defaultMemory = "512M"
 
 func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 	fs.StringVar(&m.memory, "m", memory, "")
-	fs.IntVar(&m.cpus, "cpus", 0, "")
+	fs.Var(&m.cpus, "cpus", "")
 	fs.StringVar(&m.machine, "machine", "microvm", "")
 	fs.StringVar(&m.cpu, "cpu", "max", "")
 	fs.StringVar(&m.accel, "accel", "tcg", "")
@@ -97,7 +97,7 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 		return nil, err
 	}
 	c := &machine.Config{Machine: m.machine, CPU: m.cpu, Accel: m.accel, MemoryMiB: memory,
-		CPUs: m.cpus, ICount: m.icount || seed != nil || m.record != "", Seed: seed,
+		CPUs: int(m.cpus), ICount: m.icount || seed != nil || m.record != "", Seed: seed,
 		Kernel: repo.Kernel(root, m.kernel), Trace: m.trace, Stats: m.stats,
 		KernelParameters: m.kernelArgs, Extra: m.qemuArgs}
 	if m.gdb {
@@ -122,6 +122,9 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	}
 	if !slices.Contains([]string{"kvm", "tcg", "auto"}, c.Accel) {
 		return nil, fmt.Errorf("no accelerator %q; there are kvm, tcg and auto", c.Accel)
+	}
+	if m.timeout < 0 {
+		return nil, fmt.Errorf("--timeout %v has passed already", m.timeout)
 	}
 	if m.batch != "" && c.Seed != nil {
 		return nil, errors.New("--seed does not go with --batch")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capos.dev/tools/internal/report"
@@ -118,6 +119,20 @@ func (c Checked) Set(value string) error {
 		return err
 	}
 	return c.List.Set(value)
+}
+
+// Count is a flag whose value is a number of things, of which there is at least one.
+type Count int
+
+func (c *Count) String() string { return strconv.Itoa(int(*c)) }
+
+func (c *Count) Set(value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		return errors.New("it is not a number of at least 1")
+	}
+	*c = Count(n)
+	return nil
 }
 
 // Pair checks a value of the form NAME[:NAME].

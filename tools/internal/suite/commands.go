@@ -39,6 +39,7 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 			c.name), c.variable, c.mark), "")...)
 	}
 	checks = append(checks, single("cc-rejects", s.compilerRejection(ctx, dir), "")...)
+	checks = append(checks, single("cc-missing", s.missingCompiler(ctx, dir), "")...)
 	checks = append(checks, single("image-directory", s.bootFilesCheck(ctx, filepath.Join(dir,
 		"image"), probe), "")...)
 	return append(checks, single("default-working-directory", s.workingDirCheck(ctx, dir,
@@ -192,6 +193,18 @@ func (s *suite) compilerCheck(ctx context.Context, base, variable, mark string) 
 	if status := cmd.ProcessState.ExitCode(); status != 3 ||
 		withoutRemarks(string(out)) != "2 arguments, the last is b c, 7 16\n" {
 		return fmt.Errorf("status %d, output %q", status, out)
+	}
+	return nil
+}
+
+// missingCompiler asks for a compiler that is not installed: one sentence names it.
+func (s *suite) missingCompiler(ctx context.Context, dir string) error {
+	cmd := s.tool(ctx, "cc", filepath.Join(dir, "any.c"), "-o", filepath.Join(dir, "any"))
+	cmd.Env = append(repo.Without(cmd.Env, "CAPOS_CC"), "CAPOS_CC=no-such-cc")
+	out, err := cmd.CombinedOutput()
+	if said := withoutRemarks(string(out)); err == nil || strings.Count(said, "\n") != 1 ||
+		!strings.Contains(said, "there is no program no-such-cc") {
+		return fmt.Errorf("a compiler that is missing: %v, %q", err, out)
 	}
 	return nil
 }

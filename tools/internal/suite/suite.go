@@ -80,9 +80,9 @@ type suite struct {
 	root    string
 	all     bool
 	verbose bool
-	partial bool // only some steps were asked for: the results of the others are kept
-	times   int  // how often each step is run, builds apart
-	update  bool // rewrite the counts in tests/go/packages.txt
+	partial bool      // only some steps were asked for: the results of the others are kept
+	times   cli.Count // how often each step is run, builds apart
+	update  bool      // rewrite the counts in tests/go/packages.txt
 
 	toolchains toolchains
 	commands   []Command
@@ -101,10 +101,12 @@ func Main(args []string, commands []Command) int {
 	flags := cli.NewFlags("test")
 	flags.Var(&only, "only", "")
 	listOnly := flags.Bool("list", false, "")
-	jobs := flags.Int("j", runtime.NumCPU(), "")
+	jobs := cli.Count(runtime.NumCPU())
+	flags.Var(&jobs, "j", "")
 	flags.BoolVar(&s.all, "all", false, "")
 	flags.BoolVar(&s.verbose, "v", false, "")
-	flags.IntVar(&s.times, "times", 1, "")
+	s.times = 1
+	flags.Var(&s.times, "times", "")
 	flags.BoolVar(&s.update, "update-go", false, "")
 	s.explainFlags("test", flags)
 	if status, ok := cli.Parse(flags, args); !ok {
@@ -121,7 +123,7 @@ func Main(args []string, commands []Command) int {
 	if steps, err = s.choose(steps, only); err != nil {
 		return cli.Fail(err)
 	}
-	steps = repeatSteps(steps, s.times)
+	steps = repeatSteps(steps, int(s.times))
 	if *listOnly {
 		for _, st := range steps {
 			fmt.Println(st.name)
@@ -131,7 +133,7 @@ func Main(args []string, commands []Command) int {
 	s.partial = len(only) > 0
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return s.conclude(s.runAll(ctx, steps, max(1, *jobs)))
+	return s.conclude(s.runAll(ctx, steps, int(jobs)))
 }
 
 // explainFlags adds the flags of a command to those that its help must explain.

@@ -215,6 +215,8 @@ func wrongFlagCases() (cases []toolCase) {
 	}{
 		{"bad-flag", []string{"--no-such-flag"}, "no-such-flag"},
 		{"bad-number", []string{"--cpus", "some"}, "some"},
+		{"no-cpu", []string{"--cpus", "0"}, "at least 1"},
+		{"bad-time", []string{"--timeout", "-1s"}, "-1s"},
 		{"bad-memory", []string{"-m", "lots"}, "size"},
 		{"bad-limit", []string{"--limit", "wit=3"}, "wit"},
 		{"bad-kernel", []string{"--kernel", "best"}, "best"},
