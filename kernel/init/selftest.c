@@ -166,9 +166,9 @@ static void bad_bool(void)
 static void stack_overrun(void)
 {
 	uint8_t bytes[16];
-	uint8_t *volatile at = bytes;
+	uint8_t *volatile place = bytes;
 	for (count = 0; count < 64; count++)
-		at[count] = 0;
+		place[count] = 0;
 	taken = bytes[3];
 }
 

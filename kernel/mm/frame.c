@@ -44,9 +44,9 @@ static size_t total_count, free_count, reserved_count;
 #ifdef CAPOS_DEBUG
 #define POISON 0xdeadf4a3deadf4a3ul
 
-static void poison(void *from, size_t bytes)
+static void poison(void *start, size_t bytes)
 {
-	words_fill(from, POISON, bytes / 8);
+	words_fill(start, POISON, bytes / 8);
 }
 
 static void poison_check(paddr_t frame, unsigned order)
@@ -58,9 +58,9 @@ static void poison_check(paddr_t frame, unsigned order)
 				frame + i * 8, i % 512, words[i]);
 }
 #else
-static void poison(void *from, size_t bytes)
+static void poison(void *start, size_t bytes)
 {
-	(void)from, (void)bytes;
+	(void)start, (void)bytes;
 }
 
 static void poison_check(paddr_t frame, unsigned order)
@@ -246,68 +246,69 @@ static size_t frame_up(paddr_t address)
 	return (address + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
-/* Frees [from, to) in the largest aligned blocks; touches nothing inside them but their first
+/* Frees [first, limit) in the largest aligned blocks; touches nothing inside them but their first
  * bytes. */
-static void add_frames(size_t from, size_t to)
+static void add_frames(size_t first, size_t limit)
 {
-	if (from == 0)
-		from = 1; /* address 0 means "none" */
-	if (from >= to)
+	if (first == 0)
+		first = 1; /* address 0 means "none" */
+	if (first >= limit)
 		return;
-	total_count += to - from;
-	free_count += to - from;
+	total_count += limit - first;
+	free_count += limit - first;
 #ifdef CAPOS_DEBUG
-	poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
-	kasan_poison(phys_to_virt(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT, KASAN_FREE_FRAME);
+	poison(phys_to_virt(first << PAGE_SHIFT), (limit - first) << PAGE_SHIFT);
+	kasan_poison(
+		phys_to_virt(first << PAGE_SHIFT), (limit - first) << PAGE_SHIFT, KASAN_FREE_FRAME);
 #endif
-	while (from < to) {
-		unsigned order = (unsigned)__builtin_ctzl(from | BLOCK_FRAMES_MAX);
-		while (from + (1ul << order) > to)
+	while (first < limit) {
+		unsigned order = (unsigned)__builtin_ctzl(first | BLOCK_FRAMES_MAX);
+		while (first + (1ul << order) > limit)
 			order--;
-		block_merge(from, order);
-		from += 1ul << order;
+		block_merge(first, order);
+		first += 1ul << order;
 	}
 }
 
 void frames_add(paddr_t start, paddr_t end)
 {
-	size_t from = frame_up(start), to = end >> PAGE_SHIFT;
+	size_t first = frame_up(start), limit = end >> PAGE_SHIFT;
 
-	VERIFY(from >= first_frame && to <= frame_limit);
+	VERIFY(first >= first_frame && limit <= frame_limit);
 	spin_lock(&frames_lock);
-	add_frames(from, to);
+	add_frames(first, limit);
 	spin_unlock(&frames_lock);
 }
 
 /* The taken ranges as frame numbers, sorted by start; the table's own place becomes one of them. */
 struct taken_frames {
-	size_t from, to;
+	size_t first, limit;
 };
 static struct taken_frames taken_frames[TAKEN_MAX + 3]; /* with the tables' own places */
 static unsigned taken_frames_count;
 
-static void taken_insert(size_t from, size_t to)
+static void taken_insert(size_t first, size_t limit)
 {
 	unsigned i = taken_frames_count++;
 
 	VERIFY(i < sizeof(taken_frames) / sizeof(taken_frames[0]));
-	for (; i > 0 && taken_frames[i - 1].from > from; i--)
+	for (; i > 0 && taken_frames[i - 1].first > first; i--)
 		taken_frames[i] = taken_frames[i - 1];
-	taken_frames[i] = (struct taken_frames){ from, to };
+	taken_frames[i] = (struct taken_frames){ first, limit };
 }
 
-/* The next stretch of [*from, to) that is not taken: sets *from to its start and returns its end; 0
- * when none is left. */
-static size_t untaken_next(size_t *from, size_t to)
+/* The next stretch of [*first, limit) that is not taken: sets *first to its start and returns its
+ * end; 0 when none is left. */
+static size_t untaken_next(size_t *first, size_t limit)
 {
-	for (unsigned i = 0; i < taken_frames_count && *from < to; i++) {
-		if (taken_frames[i].to <= *from)
+	for (unsigned i = 0; i < taken_frames_count && *first < limit; i++) {
+		if (taken_frames[i].limit <= *first)
 			continue;
-		if (taken_frames[i].from > *from)
-			return taken_frames[i].from < to ? taken_frames[i].from : to;
-		*from = taken_frames[i].to;
+		if (taken_frames[i].first > *first)
+			return taken_frames[i].first < limit ? taken_frames[i].first : limit;
+		*first = taken_frames[i].limit;
 	}
-	return *from < to ? to : 0;
+	return *first < limit ? limit : 0;
 }
 
 /* Takes the first stretch that has room for that many bytes. */
@@ -316,15 +317,15 @@ static void *place_table(const struct memory_range *usable, unsigned usable_coun
 	size_t frames = frame_up(bytes);
 
 	for (unsigned i = 0; i < usable_count; i++) {
-		size_t from = frame_up(usable[i].start), end;
-		if (from == 0)
-			from = 1;
-		while ((end = untaken_next(&from, usable[i].end >> PAGE_SHIFT)) != 0) {
-			if (end - from >= frames) {
-				taken_insert(from, from + frames);
-				return phys_to_virt(from << PAGE_SHIFT);
+		size_t first = frame_up(usable[i].start), end;
+		if (first == 0)
+			first = 1;
+		while ((end = untaken_next(&first, usable[i].end >> PAGE_SHIFT)) != 0) {
+			if (end - first >= frames) {
+				taken_insert(first, first + frames);
+				return phys_to_virt(first << PAGE_SHIFT);
 			}
-			from = end;
+			first = end;
 		}
 	}
 	panic("no room for a memory table of %zu frames", frames);
@@ -354,11 +355,11 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 {
 	first_frame = SIZE_MAX;
 	for (unsigned i = 0; i < usable_count; i++) {
-		size_t from = frame_up(usable[i].start), to = usable[i].end >> PAGE_SHIFT;
-		if (from >= to)
+		size_t first = frame_up(usable[i].start), limit = usable[i].end >> PAGE_SHIFT;
+		if (first >= limit)
 			continue;
-		first_frame = from < first_frame ? from : first_frame;
-		frame_limit = to > frame_limit ? to : frame_limit;
+		first_frame = first < first_frame ? first : first_frame;
+		frame_limit = limit > frame_limit ? limit : frame_limit;
 	}
 	VERIFY(first_frame < frame_limit);
 	first_frame &= ~(BLOCK_FRAMES_MAX - 1);
@@ -376,17 +377,17 @@ void frames_init(const struct memory_range *usable, unsigned usable_count,
 	/* Only entries of maximal blocks that hold RAM are ever read: big holes cost no clearing.
 	 * All are cleared before any is set. */
 	for (unsigned i = 0; i < usable_count; i++) {
-		size_t from = frame_up(usable[i].start) & ~(BLOCK_FRAMES_MAX - 1);
-		size_t to = ((usable[i].end >> PAGE_SHIFT) + BLOCK_FRAMES_MAX - 1) &
+		size_t first = frame_up(usable[i].start) & ~(BLOCK_FRAMES_MAX - 1);
+		size_t limit = ((usable[i].end >> PAGE_SHIFT) + BLOCK_FRAMES_MAX - 1) &
 			~(BLOCK_FRAMES_MAX - 1);
-		if (from < to)
-			words_fill(&heads[from - first_frame], 0, (to - from) / 8);
+		if (first < limit)
+			words_fill(&heads[first - first_frame], 0, (limit - first) / 8);
 	}
 	for (unsigned i = 0; i < usable_count; i++) {
-		size_t from = frame_up(usable[i].start), end;
-		while ((end = untaken_next(&from, usable[i].end >> PAGE_SHIFT)) != 0) {
-			add_frames(from, end);
-			from = end;
+		size_t first = frame_up(usable[i].start), end;
+		while ((end = untaken_next(&first, usable[i].end >> PAGE_SHIFT)) != 0) {
+			add_frames(first, end);
+			first = end;
 		}
 	}
 }

@@ -168,10 +168,11 @@ static status_t load_vectors(struct thread *thread, struct user_ptr area)
 	return status;
 }
 
-status_t notify_resume(struct thread *thread, struct trap_frame *frame, struct user_ptr from)
+status_t notify_resume(
+	struct thread *thread, struct trap_frame *frame, struct user_ptr state_address)
 {
 	struct capos_thread_state state;
-	if (copy_from_user(&state, from, sizeof state) != STATUS_OK)
+	if (copy_from_user(&state, state_address, sizeof state) != STATUS_OK)
 		return STATUS(BAD_ADDRESS);
 	if (!user_state_is_loadable(&state))
 		return STATUS(INVALID_ARGUMENT);

@@ -14,7 +14,7 @@ struct trap_frame;
 /* A thread, the current one. Continues from a ThreadState in user memory:
  * replaces the frame of the current entry. */
 status_t notify_resume(
-	struct thread *thread, struct trap_frame *frame, struct user_ptr from) MUST_CHECK;
+	struct thread *thread, struct trap_frame *frame, struct user_ptr state_address) MUST_CHECK;
 
 /* Converts the registers of a thread that does not run to and from the form of the ABI; its lock is
  * held. write fails for addresses outside the user half. */

@@ -412,14 +412,14 @@ static unsigned choose_cpu(const struct thread *thread)
 
 /* Run times compare only within a share: a thread that changes CPUs keeps its distance from the
  * least advanced of its process, within bounds. */
-static void place(struct thread *thread, const struct share *from, const struct share *to)
+static void place(struct thread *thread, const struct share *old, const struct share *share)
 {
-	int64_t ahead = (int64_t)(thread->vruntime_ns - from->least_vruntime_ns);
+	int64_t ahead = (int64_t)(thread->vruntime_ns - old->least_vruntime_ns);
 	if (ahead > (int64_t)SLICE_NS)
 		ahead = SLICE_NS;
 	if (ahead < -(int64_t)WAKE_CREDIT_NS)
 		ahead = -(int64_t)WAKE_CREDIT_NS;
-	thread->vruntime_ns = to->least_vruntime_ns + (uint64_t)ahead;
+	thread->vruntime_ns = share->least_vruntime_ns + (uint64_t)ahead;
 }
 
 /* With the lock of thread->cpu held and the thread READY on no queue: sets the CPU to which it
@@ -469,13 +469,12 @@ static inline uint64_t slice_end(struct percpu *cpu, uint64_t now, bool competin
 }
 
 /* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
- * lock is held; from: the share it was of before. */
-static void make_runnable_locked(
-	struct thread *thread, const struct share *from, struct percpu *cpu)
+ * lock is held; old: the share it was of before. */
+static void make_runnable_locked(struct thread *thread, const struct share *old, struct percpu *cpu)
 {
 	assert_held(&cpu->run.lock);
 	struct share *share = &thread->shares[cpu->id];
-	place(thread, from, share);
+	place(thread, old, share);
 	enqueue(cpu, share, thread);
 	const struct thread *running = cpu->current;
 	bool take = running == cpu->idle;
@@ -497,11 +496,11 @@ static void make_runnable_locked(
 	}
 }
 
-static void make_runnable(struct thread *thread, const struct share *from)
+static void make_runnable(struct thread *thread, const struct share *old)
 {
 	struct percpu *cpu = &percpus[thread->cpu];
 	spin_lock(&cpu->run.lock);
-	make_runnable_locked(thread, from, cpu);
+	make_runnable_locked(thread, old, cpu);
 	spin_unlock(&cpu->run.lock);
 }
 

@@ -35,12 +35,12 @@ static void use(capos_cap_t cap)
 static void exchange_once(uint32_t *state)
 {
 	capos_cap_t cap = 0;
-	uint32_t at = next_random(state) % SHARED;
+	uint32_t index = next_random(state) % SHARED;
 	if (capos_memory_allocator_create(
 		    capos_caps.memory_allocator, 4096 * (1 + next_random(state) % 3), &cap) != 0)
 		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
 	use(cap);
-	capos_cap_t old = __atomic_exchange_n(&shared[at], cap, __ATOMIC_SEQ_CST);
+	capos_cap_t old = __atomic_exchange_n(&shared[index], cap, __ATOMIC_SEQ_CST);
 	use(__atomic_load_n(&shared[next_random(state) % SHARED], __ATOMIC_SEQ_CST));
 	if (old && capos_release(old) != 0)
 		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);

@@ -97,17 +97,17 @@ static void calls_survive_unmapping(void)
 	for (uint64_t i = 0; i < 4; i++)
 		OK(capos_thread_start(&threads[i], use_range, (void *)i, NULL));
 	for (uint64_t i = 0; i < 8 || capos_now_ns() < end; i++) {
-		uint64_t at = range + i % RANGE_PAGES * PAGE, size = (i / 3 % 4 + 1) * PAGE,
+		uint64_t start = range + i % RANGE_PAGES * PAGE, size = (i / 3 % 4 + 1) * PAGE,
 			 address = 0;
 		switch (i % 4) {
 		case 0:
 			OK(vm_commit(range, RANGE_PAGES * PAGE, WRITE | (i % 8 ? DEMAND_ZERO : 0)));
 			break;
 		case 1:
-			OK(vm_decommit(at, size));
+			OK(vm_decommit(start, size));
 			break;
 		case 2:
-			OK(vm_commit(at, size, i % 3 ? READ : 0));
+			OK(vm_commit(start, size, i % 3 ? READ : 0));
 			break;
 		default:
 			OK(vm_unmap(range, RANGE_PAGES * PAGE));
@@ -215,17 +215,18 @@ static int64_t fill_and_drop(void *argument)
 	if (capos_virtual_memory_reserve(capos_caps.vm, 0, size, &base) < 0)
 		return -1;
 	while (capos_now_ns() < end) {
-		uint64_t at = base + random_next(&seed) % (size / PAGE / 2) * PAGE;
+		uint64_t start = base + random_next(&seed) % (size / PAGE / 2) * PAGE;
 		uint64_t length = (random_next(&seed) % (size / PAGE / 2) + 1) * PAGE;
-		if (vm_commit(at, length, WRITE | (random_next(&seed) % 2 ? DEMAND_ZERO : 0)) < 0)
+		uint32_t prot = WRITE | (random_next(&seed) % 2 ? DEMAND_ZERO : 0);
+		if (vm_commit(start, length, prot) < 0)
 			return -2;
-		for (uint64_t page = at; page < at + length; page += PAGE) {
+		for (uint64_t page = start; page < start + length; page += PAGE) {
 			dirty += *(volatile uint64_t *)page ||
 				*(volatile uint64_t *)(page + PAGE - 8);
 			*(volatile uint64_t *)page = *(volatile uint64_t *)(page + PAGE - 8) =
 				~0ull;
 		}
-		if (vm_decommit(at, length) < 0)
+		if (vm_decommit(start, length) < 0)
 			return -3;
 	}
 	return vm_unmap(base, size) < 0 ? -4 : (int64_t)dirty;

@@ -278,9 +278,9 @@ static void giving_back_at_the_limit(void)
 static void the_limit_is_for_all(void)
 {
 	begin();
-	uint64_t size = MANY * PAGE, range = vm_reserve(size), at = commit_to_the_limit(range);
+	uint64_t size = MANY * PAGE, range = vm_reserve(size), end = commit_to_the_limit(range);
 	check_full(1);
-	CHECK((at - range) / PAGE * 10 >= (before.committed_limit - before.committed_pages) * 9);
+	CHECK((end - range) / PAGE * 10 >= (before.committed_limit - before.committed_pages) * 9);
 	OK(vm_unmap(range, size));
 	check_given_back();
 }

@@ -149,23 +149,23 @@ static void too_much_fails_as_a_whole(void)
 static void every_committed_page_gets_its_frame(void)
 {
 	struct capos_memory_usage before = program_usage();
-	uint64_t range = vm_reserve((before.machine_pages + 1) * PAGE), at = range, step = LARGE;
+	uint64_t range = vm_reserve((before.machine_pages + 1) * PAGE), end = range, step = LARGE;
 	while (step >= PAGE) {
-		if (vm_commit(at, step, WRITE) == 0)
-			at += step;
+		if (vm_commit(end, step, WRITE) == 0)
+			end += step;
 		else
 			step /= 2;
 	}
-	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY, vm_commit(at, PAGE, WRITE));
-	CHECK((at - range) / PAGE > before.machine_free_pages * 9 / 10);
-	CHECK((at - range) / PAGE <= before.machine_free_pages);
-	for (uint64_t page = range; page < at; page += PAGE)
+	CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY, vm_commit(end, PAGE, WRITE));
+	CHECK((end - range) / PAGE > before.machine_free_pages * 9 / 10);
+	CHECK((end - range) / PAGE <= before.machine_free_pages);
+	for (uint64_t page = range; page < end; page += PAGE)
 		*(volatile uint64_t *)page = page;
 	uint64_t wrong = 0;
-	for (uint64_t page = range; page < at; page += PAGE)
+	for (uint64_t page = range; page < end; page += PAGE)
 		wrong += *(volatile uint64_t *)page != page;
 	CHECK_EQUAL(wrong, 0);
-	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages, (at - range) / PAGE);
+	CHECK_EQUAL(program_usage().committed_pages - before.committed_pages, (end - range) / PAGE);
 	OK(vm_unmap(range, (before.machine_pages + 1) * PAGE));
 	CHECK_LEDGER(0, 0);
 	CHECK_EQUAL(program_usage().machine_free_pages, before.machine_free_pages);

@@ -210,10 +210,10 @@ static void addresses_run_out(void)
 /* Commits all memory; the pages stay untouched. */
 static uint64_t take_all_memory(uint64_t size)
 {
-	uint64_t range = vm_reserve(size), at = range;
+	uint64_t range = vm_reserve(size), end = range;
 	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(at, step, WRITE) == 0)
-			at += step;
+		if (vm_commit(end, step, WRITE) == 0)
+			end += step;
 		else
 			step /= 2;
 	return range;

@@ -166,8 +166,8 @@ static int exhaust(int argc, char **argv)
 	if (capos_virtual_memory_map(capos_caps.vm, 0, size,
 		    CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_COMMIT_DEMAND_ZERO, &address) < 0)
 		return 3;
-	for (uint64_t at = 0; at < size; at += page)
-		*(volatile char *)(address + at) = 1;
+	for (uint64_t offset = 0; offset < size; offset += page)
+		*(volatile char *)(address + offset) = 1;
 	return 0;
 }
 

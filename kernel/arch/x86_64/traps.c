@@ -176,7 +176,7 @@ static _Noreturn void trap_panic(const struct trap_frame *frame, const char *wha
 
 /* The accesses of usercopy.S that may fault. */
 struct exception_entry {
-	uint64_t from, to, nofault;
+	uint64_t access, fixup, nofault;
 };
 extern const struct exception_entry __ex_table_start[], __ex_table_end[];
 
@@ -186,9 +186,9 @@ static uint64_t user_access_fixup(uint64_t rip, bool *nofault)
 {
 	for (const struct exception_entry *entry = __ex_table_start; entry < __ex_table_end;
 		entry++) {
-		if (entry->from == rip) {
+		if (entry->access == rip) {
 			*nofault = entry->nofault;
-			return entry->to;
+			return entry->fixup;
 		}
 	}
 	return 0;

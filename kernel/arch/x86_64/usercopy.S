@@ -3,10 +3,10 @@
  * user_access_fixup() in traps.c searches it. The string instructions keep their progress in
  * registers, so that they simply continue after a resolved fault. */
 
-.macro user_access at, fixup, nofault=0
+.macro user_access access, fixup, nofault=0
 	.pushsection __ex_table, "a"
 	.balign 8
-	.quad \at, \fixup, \nofault
+	.quad \access, \fixup, \nofault
 	.popsection
 .endm
 

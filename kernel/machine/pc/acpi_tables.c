@@ -180,8 +180,8 @@ void acpi_read(acpi_reach *reach, uint64_t rsdp, struct acpi_machine *machine)
 		machine->isa[line].gsi = line;
 	if (!rsdp || !open_root(reach, rsdp, &root, &width))
 		return;
-	for (uint32_t i = 0, at = HEADER_SIZE; i < TABLES_MAX && root.size - at >= width;
-		i++, at += width)
-		if (open_table(reach, field(&root, at, width), &table))
+	for (uint32_t i = 0, offset = HEADER_SIZE; i < TABLES_MAX && root.size - offset >= width;
+		i++, offset += width)
+		if (open_table(reach, field(&root, offset, width), &table))
 			read_table(reach, &table, machine);
 }

@@ -62,10 +62,10 @@ unsigned cpus_possible(void)
 }
 
 /* True for the side that decides. */
-static bool stage_replace(unsigned id, uint32_t from, enum stage to)
+static bool stage_replace(unsigned id, uint32_t current, enum stage next)
 {
 	return __atomic_compare_exchange_n(
-		&stages[id], &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		&stages[id], &current, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static uint8_t fw_cfg_byte(void)

@@ -310,15 +310,15 @@ static void pvh(void)
 	CHECK(strcmp(boot.command_line, "channel=com2") == 0 && !boot.has_root_pointer);
 	/* Every field with an address out of reach. */
 	const struct {
-		unsigned at;
+		unsigned offset;
 		uint64_t value;
 	} lies[] = { { 0, 0 }, { 4, 0 }, { 16, 0x1ff0 }, { 16, UINT64_MAX }, { 24, 0x2000 },
 		{ 24, UINT64_MAX }, { 40, 0x1fff }, { 40, UINT64_MAX }, { 48, 4097 },
 		{ 48, UINT32_MAX } };
 	for (unsigned i = 0; i < sizeof lies / sizeof lies[0]; i++) {
 		memcpy(memory + 0x100, info, sizeof info);
-		memcpy(memory + 0x100 + lies[i].at, &lies[i].value,
-			lies[i].at < 16 || lies[i].at == 48 ? 4 : 8);
+		memcpy(memory + 0x100 + lies[i].offset, &lies[i].value,
+			lies[i].offset < 16 || lies[i].offset == 48 ? 4 : 8);
 		boot = (struct boot_info){ 0 };
 		CHECK(pvh_read(0x100, 0x2000, &boot) != NULL);
 	}
@@ -338,10 +338,10 @@ static char shown[4096];
 
 static void type(const char *text, size_t size)
 {
-	size_t at = strlen(shown);
-	for (size_t i = 0; i < size && at < sizeof shown - LINE_ECHO_MAX; i++)
-		at += line_input_type(&typed, (uint8_t)text[i], shown + at);
-	shown[at] = '\0';
+	size_t end = strlen(shown);
+	for (size_t i = 0; i < size && end < sizeof shown - LINE_ECHO_MAX; i++)
+		end += line_input_type(&typed, (uint8_t)text[i], shown + end);
+	shown[end] = '\0';
 }
 
 static bool next_message(uint8_t kind, const char *payload, size_t size)

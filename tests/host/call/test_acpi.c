@@ -26,26 +26,26 @@ static const void *reach(uint64_t address, size_t size)
 		: NULL;
 }
 
-static void put(uint32_t at, uint64_t value, unsigned width)
+static void put(uint32_t start, uint64_t value, unsigned width)
 {
 	for (unsigned i = 0; i < width; i++)
-		memory[at + i] = (uint8_t)(value >> (8 * i));
+		memory[start + i] = (uint8_t)(value >> (8 * i));
 }
 
-static void seal(uint32_t at, uint32_t size, uint32_t sum_at)
+static void seal(uint32_t start, uint32_t size, uint32_t sum_offset)
 {
 	uint8_t sum = 0;
-	memory[at + sum_at] = 0;
+	memory[start + sum_offset] = 0;
 	for (uint32_t i = 0; i < size; i++)
-		sum = (uint8_t)(sum + memory[at + i]);
-	memory[at + sum_at] = (uint8_t)-sum;
+		sum = (uint8_t)(sum + memory[start + i]);
+	memory[start + sum_offset] = (uint8_t)-sum;
 }
 
-static void finish(uint32_t at, const char *signature, uint32_t size)
+static void finish(uint32_t start, const char *signature, uint32_t size)
 {
-	memcpy(memory + at, signature, 4);
-	put(at + 4, size, 4);
-	seal(at, size, 9);
+	memcpy(memory + start, signature, 4);
+	put(start + 4, size, 4);
+	seal(start, size, 9);
 }
 
 static void put_madt(void)
@@ -135,9 +135,9 @@ static void acpi_no_tables(void)
 static void acpi_wrong_sums(void)
 {
 	struct acpi_machine machine;
-	for (uint32_t at = MADT; at < MADT + 44; at++) {
+	for (uint32_t address = MADT; address < MADT + 44; address++) {
 		make_machine(true);
-		memory[at] ^= 0x41;
+		memory[address] ^= 0x41;
 		acpi_read(reach, RSDP, &machine);
 		CHECK(!machine.cpu_count && machine.can_power_off);
 	}
@@ -149,19 +149,19 @@ static void acpi_hostile_values(void)
 {
 	static const uint8_t values[] = { 0, 1, 2, 7, 35, 36, 0x7f, 0x80, 0xff };
 	static const struct {
-		uint32_t at, size;
+		uint32_t start, size;
 	} tables[] = { { XSDT, 60 }, { MADT, 120 }, { FADT, 244 }, { DSDT, 54 },
 		{ EVENT_TIMER, 56 } };
 	struct acpi_machine machine;
 	for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
-		for (uint32_t at = 4; at < tables[t].size; at++)
+		for (uint32_t offset = 4; offset < tables[t].size; offset++)
 			for (unsigned v = 0; v < sizeof values; v++) {
 				make_machine(true);
-				memory[tables[t].at + at] = values[v];
-				uint32_t size = (uint32_t)memory[tables[t].at + 4] |
-					(uint32_t)memory[tables[t].at + 5] << 8;
-				if (size >= 36 && size <= SIZE - tables[t].at)
-					seal(tables[t].at, size, 9);
+				memory[tables[t].start + offset] = values[v];
+				uint32_t size = (uint32_t)memory[tables[t].start + 4] |
+					(uint32_t)memory[tables[t].start + 5] << 8;
+				if (size >= 36 && size <= SIZE - tables[t].start)
+					seal(tables[t].start, size, 9);
 				acpi_read(reach, RSDP, &machine);
 				CHECK(machine.cpu_count <= CAPOS_CPUS_MAX);
 			}

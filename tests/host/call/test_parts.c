@@ -45,7 +45,7 @@ static void command_line_words(void)
 {
 	const char *line = "  trace channel=com2 tracer=1 virtio_mmio.device=512@0xfeb00e00:12"
 			   " virtio_mmio.device=1K@4096:3 stats=";
-	const char *at = line, *value;
+	const char *rest = line, *value;
 	size_t length;
 	struct mmio_device_parameter device;
 	CHECK(command_line_has(line, "trace", NULL) && !command_line_has(line, "race", NULL) &&
@@ -54,13 +54,13 @@ static void command_line_words(void)
 		!command_line_has(line, "channel", "com") &&
 		!command_line_has(line, "channel", "com22"));
 	CHECK(command_line_has(line, "stats", NULL) && command_line_has(line, "stats", ""));
-	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) &&
+	CHECK(command_line_next(&rest, "virtio_mmio.device", &value, &length) &&
 		command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 0xfeb00e00 && device.size == 512 && device.gsi == 12);
-	CHECK(command_line_next(&at, "virtio_mmio.device", &value, &length) &&
+	CHECK(command_line_next(&rest, "virtio_mmio.device", &value, &length) &&
 		command_line_mmio_device(value, length, &device));
 	CHECK(device.base == 4096 && device.size == 1024 && device.gsi == 3);
-	CHECK(!command_line_next(&at, "virtio_mmio.device", &value, &length));
+	CHECK(!command_line_next(&rest, "virtio_mmio.device", &value, &length));
 	static const char *const rejected[] = { "", "512", "512@", "512@1", "512@1:", "@1:1",
 		"512@1:256", "512@99999999999999999999:1", "x@1:1" };
 	for (unsigned i = 0; i < sizeof rejected / sizeof rejected[0]; i++)

@@ -144,15 +144,15 @@ static void model_remove(struct cap_table *table)
 {
 	if (!model_count)
 		return;
-	uint32_t at = random_below(model_count);
-	struct model_entry entry = model[at];
+	uint32_t index = random_below(model_count);
+	struct model_entry entry = model[index];
 	int before = destroyed;
 	if (!entry.object && random_below(2)) {
-		model[at].object = new_object();
-		cap_table_commit(table, entry.cap, model[at].object);
+		model[index].object = new_object();
+		cap_table_commit(table, entry.cap, model[index].object);
 		return;
 	}
-	model[at] = model[--model_count];
+	model[index] = model[--model_count];
 	stale[random_below(MODEL_MAX)] = entry.cap;
 	if (!entry.object) {
 		cap_table_abandon(table, entry.cap);

@@ -63,20 +63,20 @@ struct fake_function *console_add(uint8_t bus, uint8_t number)
 	f->config[PCI_CAPABILITIES] = 0x40;
 	f->config[PCI_INTERRUPT_LINE] = 11;
 	static const struct {
-		uint8_t at, next, type;
+		uint8_t start, next, type;
 		uint32_t offset, length;
 	} capabilities[] = { { 0x40, 0x54, 1, COMMON, 0x1000 }, { 0x54, 0x68, 3, ISR, 0x1000 },
 		{ 0x68, 0x7c, 2, NOTIFY, 0x1000 } };
 	for (unsigned i = 0; i < 3; i++) {
-		uint8_t *c = f->config + capabilities[i].at;
+		uint8_t *c = f->config + capabilities[i].start;
 		c[0] = PCI_CAPABILITY_VENDOR;
 		c[1] = capabilities[i].next;
 		c[2] = 20;
 		c[3] = capabilities[i].type;
 		c[4] = 4;
-		config_set32(f, capabilities[i].at + 8u, capabilities[i].offset);
-		config_set32(f, capabilities[i].at + 12u, capabilities[i].length);
-		config_set32(f, capabilities[i].at + 16u, 4);
+		config_set32(f, capabilities[i].start + 8u, capabilities[i].offset);
+		config_set32(f, capabilities[i].start + 12u, capabilities[i].length);
+		config_set32(f, capabilities[i].start + 16u, 4);
 	}
 	f->config[0x7c] = PCI_CAPABILITY_MSIX;
 	config_set32(f, 0x7c + 4, 1 | 0x800); /* BAR 1, offset 0x800 */

@@ -133,7 +133,7 @@ static void chain_in_a_circle(void)
 static void rejected_capabilities(void)
 {
 	static const struct {
-		unsigned at;
+		unsigned offset;
 		uint32_t value;
 	} wrong[] = {
 		{ 0x40 + 4, 6 },          /* no such BAR */
@@ -156,7 +156,7 @@ static void rejected_capabilities(void)
 	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		machine_reset();
 		struct fake_function *f = console_add(0, 3);
-		config_set32(f, wrong[i].at, wrong[i].value);
+		config_set32(f, wrong[i].offset, wrong[i].value);
 		CHECK(!found());
 		if (check_why[0])
 			snprintf(check_why, sizeof check_why, "case %u was taken", i);

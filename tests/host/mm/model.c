@@ -510,7 +510,7 @@ static void do_clear(unsigned first, unsigned count)
 /* Arguments that are invalid by themselves. */
 static void do_nonsense(unsigned first, unsigned count)
 {
-	uint64_t address = address_of(first), size = count * PAGE_SIZE, at;
+	uint64_t address = address_of(first), size = count * PAGE_SIZE, placed;
 
 	CHECK(aspace_commit(space, address, size, 8) == STATUS(INVALID_ARGUMENT));
 	CHECK(aspace_commit(space, address, size, 6) == STATUS(PROTECTION_DENIED));
@@ -522,11 +522,11 @@ static void do_nonsense(unsigned first, unsigned count)
 	CHECK(aspace_decommit(space, CAPOS_USER_TOP - PAGE_SIZE, 2 * PAGE_SIZE) ==
 		STATUS(OUT_OF_RANGE));
 	CHECK(aspace_decommit(space, 0 - PAGE_SIZE, size) == STATUS(OUT_OF_RANGE));
-	CHECK(aspace_reserve(space, 0, ~0ul, &at) == STATUS(OUT_OF_RANGE));
-	CHECK(aspace_reserve(space, address + 1, size, &at) == STATUS(MISALIGNED));
-	CHECK(aspace_map(space, CAPOS_USER_TOP, size, 3, &at) == STATUS(OUT_OF_RANGE));
-	CHECK(aspace_reserve(space, 0, CAPOS_USER_TOP, &at) == STATUS(NO_RESERVATION));
-	CHECK(aspace_map(space, 0, 1ul << 46, 3, &at) == STATUS(NO_MEMORY));
+	CHECK(aspace_reserve(space, 0, ~0ul, &placed) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_reserve(space, address + 1, size, &placed) == STATUS(MISALIGNED));
+	CHECK(aspace_map(space, CAPOS_USER_TOP, size, 3, &placed) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_reserve(space, 0, CAPOS_USER_TOP, &placed) == STATUS(NO_RESERVATION));
+	CHECK(aspace_map(space, 0, 1ul << 46, 3, &placed) == STATUS(NO_MEMORY));
 	CHECK(aspace_unmap(space, CAPOS_USER_TOP - PAGE_SIZE, PAGE_SIZE) == STATUS(NOT_RESERVED));
 	successes++;
 }

@@ -106,27 +106,27 @@ static void test_gaps(void)
 		unsigned count = 0;
 		rbtree_init(&tree);
 		memset(used, 0, sizeof(used));
-		for (unsigned at = 0; at < 400 && count < 200;) {
+		for (unsigned page = 0; page < 400 && count < 200;) {
 			unsigned skip = (unsigned)host_below(9), size = 1 + (unsigned)host_below(9);
-			if (at + skip + size > 400)
+			if (page + skip + size > 400)
 				break;
-			at += skip;
-			regions[count] = (struct region){ .start = at * PAGE_SIZE,
-				.end = (at + size) * PAGE_SIZE };
+			page += skip;
+			regions[count] = (struct region){ .start = page * PAGE_SIZE,
+				.end = (page + size) * PAGE_SIZE };
 			region_insert(&tree, &regions[count++]);
-			memset(&used[at], 1, size);
-			at += size;
+			memset(&used[page], 1, size);
+			page += size;
 		}
 		unsigned size = 1 + (unsigned)host_below(10), alignment = 1u << host_below(4);
-		unsigned from = 1 + (unsigned)host_below(400), expected = 0;
-		for (unsigned at = from; at + size <= 400 && !expected; at++) {
+		unsigned lowest = 1 + (unsigned)host_below(400), expected = 0;
+		for (unsigned page = lowest; page + size <= 400 && !expected; page++) {
 			unsigned run = 0;
-			while (run < size && !used[at + run])
+			while (run < size && !used[page + run])
 				run++;
-			if (run == size && at % alignment == 0)
-				expected = at;
+			if (run == size && page % alignment == 0)
+				expected = page;
 		}
-		CHECK(region_gap(&tree, size * PAGE_SIZE, alignment * PAGE_SIZE, from * PAGE_SIZE,
+		CHECK(region_gap(&tree, size * PAGE_SIZE, alignment * PAGE_SIZE, lowest * PAGE_SIZE,
 			      400 * PAGE_SIZE) == expected * PAGE_SIZE);
 	}
 	printf("ok %s\n", test_name);
