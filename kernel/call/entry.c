@@ -206,13 +206,15 @@ HOT static inline int64_t register_compact(
 	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)result.word : status;
 }
 
-/* For a counted object, or an id that names nothing. */
-static __attribute__((noinline)) int64_t register_compact_counted(const struct trap_frame *frame)
+/* For a counted object, or an id that names nothing. slot: the id's, NULL: it has none. */
+HOT static __attribute__((noinline)) int64_t register_compact_counted(
+	const struct trap_frame *frame, const uint64_t *slot)
 {
 	struct thread *thread = thread_current();
 	uint64_t target = trap_frame_target(frame);
-	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)target);
-	if (!object) {
+	struct object *object =
+		slot ? cap_slot_retain(&thread->process->caps, slot, (cap_id_t)target) : NULL;
+	if (__builtin_expect(!object, 0)) {
 		if (trace_enabled)
 			trace_miss((cap_id_t)target, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
@@ -278,9 +280,13 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 	uint64_t target = trap_frame_target(frame);
 	if (__builtin_expect(target >> 48, 0))
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	struct object *object = cap_table_lookup_static(&thread->process->caps, (cap_id_t)target);
+	const uint64_t *slot = cap_slot_find(&thread->process->caps, (cap_id_t)target);
+	struct object *object = NULL;
+	if (__builtin_expect(slot != NULL, 1))
+		object = cap_slot_match(
+			__atomic_load_n(slot, __ATOMIC_ACQUIRE), (cap_id_t)target, CAP_SLOT_STATIC);
 	if (__builtin_expect(!object, 0))
-		return register_compact_counted(frame);
+		return register_compact_counted(frame, slot);
 	return register_compact(frame, thread, object);
 }
 

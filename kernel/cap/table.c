@@ -30,15 +30,6 @@ static uint16_t word_generation(uint64_t word)
 	return (uint16_t)(word >> 48);
 }
 
-/* The slot's word, or NULL when no such slot exists yet. Needs no lock. */
-static uint64_t *slot_address(struct cap_table *table, uint32_t slot)
-{
-	if (slot >= CAPOS_CAP_SLOTS_MAX)
-		return NULL;
-	uint64_t *chunk = __atomic_load_n(&table->chunks[slot / CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
-	return chunk ? &chunk[slot % CAP_CHUNK_SLOTS] : NULL;
-}
-
 static uint64_t word_load(const uint64_t *address)
 {
 	return __atomic_load_n(address, __ATOMIC_ACQUIRE);
@@ -55,13 +46,20 @@ void cap_table_init(struct cap_table *table, struct ledger *payer)
 	spin_init(&table->lock, LOCK_RANK_CAP_TABLE);
 }
 
+/* A capability is gone. A thread without locks: the object's hooks take their own. */
+static void drop(struct object *object)
+{
+	object_unname(object);
+	object_release(object);
+}
+
 void cap_table_destroy(struct cap_table *table)
 {
 	for (uint32_t i = 0; i < table->slots / CAP_CHUNK_SLOTS; i++) {
 		uint64_t *chunk = table->chunks[i];
 		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
 			if (word_kind(chunk[j]) == CAP_SLOT_COUNTED)
-				object_release(cap_slot_object(chunk[j]));
+				drop(cap_slot_object(chunk[j]));
 		kmem_free(table->payer, chunk);
 		table->chunks[i] = NULL;
 	}
@@ -71,9 +69,9 @@ void cap_table_destroy(struct cap_table *table)
 static void free_queue_push_locked(struct cap_table *table, uint32_t slot, uint16_t generation)
 {
 	assert_held(&table->lock);
-	word_store(slot_address(table, slot), free_word(generation, 0));
+	word_store(cap_slot_find(table, slot), free_word(generation, 0));
 	if (table->free_tail) {
-		uint64_t *tail = slot_address(table, table->free_tail);
+		uint64_t *tail = cap_slot_find(table, table->free_tail);
 		word_store(tail, free_word(word_generation(*tail), slot));
 	} else {
 		table->free_head = slot;
@@ -106,7 +104,7 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 		status = table_grow_locked(table);
 	if (status == STATUS_OK) {
 		uint32_t slot = table->free_head;
-		uint64_t *address = slot_address(table, slot);
+		uint64_t *address = cap_slot_find(table, slot);
 		uint16_t generation = word_generation(*address);
 		table->free_head = (uint32_t)((*address & PAYLOAD_MASK) >> 4);
 		if (!table->free_head)
@@ -121,7 +119,8 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object)
 {
-	uint64_t *address = slot_address(table, cap & 0xffff);
+	uint64_t *address = cap_slot_find(table, cap & 0xffff);
+	object_name(object);
 	spin_lock(&table->lock);
 	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED &&
 		word_generation(*address) == cap >> 16);
@@ -135,7 +134,7 @@ void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *obje
 static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 {
 	assert_held(&table->lock);
-	uint16_t generation = (uint16_t)(word_generation(*slot_address(table, slot)) + 1);
+	uint16_t generation = (uint16_t)(word_generation(*cap_slot_find(table, slot)) + 1);
 	free_queue_push_locked(table, slot, generation ? generation : 1);
 	table->used--;
 }
@@ -143,7 +142,7 @@ static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 void cap_table_abandon(struct cap_table *table, cap_id_t cap)
 {
 	spin_lock(&table->lock);
-	ASSERT(word_kind(*slot_address(table, cap & 0xffff)) == CAP_SLOT_RESERVED);
+	ASSERT(word_kind(*cap_slot_find(table, cap & 0xffff)) == CAP_SLOT_RESERVED);
 	slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 }
@@ -159,7 +158,7 @@ status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id
 /* The word of a capability the id names, or a word of another kind when it names none. */
 static uint64_t table_word(struct cap_table *table, cap_id_t cap, uint64_t **address)
 {
-	*address = slot_address(table, cap & 0xffff);
+	*address = cap_slot_find(table, cap & 0xffff);
 	if (!*address)
 		return CAP_SLOT_FREE;
 	uint64_t word = word_load(*address);
@@ -176,26 +175,15 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 		slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 	if (word_kind(word) == CAP_SLOT_COUNTED)
-		object_release(
-			cap_slot_object(word)); /* after the lock: a destroy hook takes its own */
+		drop(cap_slot_object(word));
 	return held;
 }
 
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 {
 	struct object *object = cap_table_lookup_static(table, cap);
-	if (object)
-		return object;
-	uint64_t *address, word = table_word(table, cap, &address);
-	if (word_kind(word) != CAP_SLOT_COUNTED)
-		return NULL;
-	spin_lock(&table->lock);
-	if (word_load(address) == word) { /* the object exists: the slot holds a reference */
-		object = cap_slot_object(word);
-		object_retain(object);
-	}
-	spin_unlock(&table->lock);
-	return object;
+	const uint64_t *slot = object ? NULL : cap_slot_find(table, cap);
+	return slot ? cap_slot_retain(table, slot, cap) : object;
 }
 
 uint32_t cap_table_count(struct cap_table *table)

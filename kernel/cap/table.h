@@ -83,25 +83,50 @@ static inline struct object *cap_slot_object(uint64_t word)
 		~CAP_SLOT_KIND_MASK);
 }
 
-/* The object, when it is one that needs no reference. NULL when the id names nothing or another
- * kind. For the hottest path. */
-static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
+/* The object in the slot's word, when that has the id's generation and is of the kind. */
+static inline struct object *cap_slot_match(uint64_t word, cap_id_t cap, enum cap_slot_kind kind)
 {
-	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;
-	if (__builtin_expect(chunk_index >= CAP_CHUNKS_MAX, 0))
-		return NULL;
-	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
-	if (__builtin_expect(!chunk, 0))
-		return NULL;
 	/* When generation and kind are the wanted ones, this clears both and leaves the address
 	 * without its upper bits. */
-	uint64_t word = __atomic_load_n(&chunk[cap % CAP_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
-	word ^= (uint64_t)(cap >> 16) << 48 | CAP_SLOT_STATIC;
+	word ^= (uint64_t)(cap >> 16) << 48 | kind;
 	if (__builtin_expect(word & (0xffffull << 48 | CAP_SLOT_KIND_MASK), 0))
 		return NULL;
 	struct object *object = cap_slot_object(word);
 	if (!object)
 		__builtin_unreachable(); /* a filled slot holds an object */
+	return object;
+}
+
+/* The slot's word, or NULL when no such slot exists yet. */
+static inline uint64_t *cap_slot_find(struct cap_table *table, cap_id_t cap)
+{
+	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;
+	if (__builtin_expect(chunk_index >= CAP_CHUNKS_MAX, 0))
+		return NULL;
+	uint64_t *chunk = __atomic_load_n(&table->chunks[chunk_index], __ATOMIC_ACQUIRE);
+	return __builtin_expect(!chunk, 0) ? NULL : &chunk[cap % CAP_CHUNK_SLOTS];
+}
+
+/* The object, when it is one that needs no reference. NULL when the id names nothing or another
+ * kind. For the hottest path. */
+static inline struct object *cap_table_lookup_static(struct cap_table *table, cap_id_t cap)
+{
+	uint64_t *slot = cap_slot_find(table, cap);
+	if (__builtin_expect(!slot, 0))
+		return NULL;
+	return cap_slot_match(__atomic_load_n(slot, __ATOMIC_ACQUIRE), cap, CAP_SLOT_STATIC);
+}
+
+/* The object in the slot, when it is counted, kept alive until the caller's object_release. NULL
+ * when the id names nothing or another kind. */
+static inline struct object *cap_slot_retain(
+	struct cap_table *table, const uint64_t *slot, cap_id_t cap)
+{
+	spin_lock(&table->lock);
+	struct object *object = cap_slot_match(*slot, cap, CAP_SLOT_COUNTED);
+	if (__builtin_expect(object != NULL, 1))
+		object_retain(object); /* it exists: the slot holds a reference */
+	spin_unlock(&table->lock);
 	return object;
 }
 

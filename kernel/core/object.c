@@ -24,10 +24,9 @@ void object_init(
 	__atomic_fetch_add(&live_objects, 1, __ATOMIC_RELAXED);
 }
 
-void object_retain_counted(struct object *object)
+void object_retain_wrong(uint32_t before)
 {
-	uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
-	VERIFY(before != 0 && before != UINT32_MAX);
+	panic("a reference to an object that has %u", before);
 }
 
 static void destroy(struct object *object)
@@ -47,14 +46,9 @@ static void destroy_later(struct object *object)
 	object_destroy_later();
 }
 
-void object_release_counted(struct object *object)
+void object_release_last(struct object *object, uint32_t before)
 {
-	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
-	 * of them. */
-	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
-	VERIFY(before != 0);
-	if (before != 1)
-		return;
+	VERIFY(before == 1);
 	if (object->ops->traits & OBJECT_HOLDS)
 		destroy_later(object);
 	else
@@ -72,6 +66,16 @@ void object_destroy_waiting(void (*after)(void))
 			object = next;
 		}
 	}
+}
+
+void object_unname(struct object *object)
+{
+	if (!object->ops)
+		return;
+	uint32_t before = __atomic_fetch_sub(&object->names, 1, __ATOMIC_ACQ_REL);
+	VERIFY(before != 0);
+	if (before == 1 && object->ops->unnamed)
+		object->ops->unnamed(object);
 }
 
 uint64_t object_count(void)

@@ -26,13 +26,16 @@ enum object_trait {
 struct object_ops {
 	void (*destroy)(struct object *object); /* NULL: static object */
 	unsigned traits;                        /* enum object_trait */
+	/* The last capability for it is gone: no program can call it any more. Calls in progress
+	 * may still hold references. NULL: nothing to do. A thread; the caller has a reference. */
+	void (*unnamed)(struct object *object);
 };
 
 struct object {
 	const struct interface_desc *interface; /* NULL: no capability may name it (yet) */
 	const struct object_ops *ops;
 	uint32_t references;
-	uint32_t reserved;
+	uint32_t names; /* capabilities for it, of all processes; atomic */
 	union {
 		uint64_t serial;     /* for people: unique since boot */
 		struct object *next; /* without references: in the list of those to destroy */
@@ -46,21 +49,30 @@ struct object {
 /* References 1; counted in object_count(). */
 void object_init(struct object *object, const struct interface_desc *interface,
 	const struct object_ops *ops);
-void object_retain_counted(struct object *object);
-void object_release_counted(struct object *object);
+/* The rare ends of the two below; before: references until then. */
+void object_retain_wrong(uint32_t before);
+void object_release_last(struct object *object, uint32_t before);
 
 /* Adds a reference to an object to which the caller has one already, directly or through a lock. */
 static inline void object_retain(struct object *object)
 {
-	if (object->ops)
-		object_retain_counted(object);
+	if (!object->ops)
+		return;
+	uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+	if (__builtin_expect(before + 1 <= 1, 0))
+		object_retain_wrong(before);
 }
 
 /* Drops a reference; the last one destroys the object. */
 static inline void object_release(struct object *object)
 {
-	if (object->ops)
-		object_release_counted(object);
+	if (!object->ops)
+		return;
+	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
+	 * of them. */
+	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
+	if (__builtin_expect(before <= 1, 0))
+		object_release_last(object, before);
 }
 
 /* Whether other processes may get a copy. */
@@ -74,6 +86,15 @@ void object_destroy_later(void);
 /* The reaper: destroys those that wait, and those that these drop, one after the other. after:
  * called behind each, so that others run meanwhile. */
 void object_destroy_waiting(void (*after)(void));
+
+/* A capability for the object comes or goes. The holder of a capability has a reference too. Unname
+ * as release: a thread. */
+static inline void object_name(struct object *object)
+{
+	if (object->ops)
+		__atomic_fetch_add(&object->names, 1, __ATOMIC_RELAXED);
+}
+void object_unname(struct object *object);
 
 /* Live objects that were initialised with object_init. */
 uint64_t object_count(void);

@@ -219,7 +219,7 @@ static void link_gone(struct object *object)
 	object_gone(object);
 }
 
-static const struct object_ops link_ops = { link_gone, OBJECT_HOLDS };
+static const struct object_ops link_ops = { .destroy = link_gone, .traits = OBJECT_HOLDS };
 
 static void nothing(void)
 {
@@ -241,7 +241,8 @@ static void chains_are_destroyed_without_recursion(void)
 	object_destroy_waiting(nothing);
 	CHECK(destroyed == before + links && object_count() == live);
 	CHECK(deepest == 1 && later_calls == (unsigned)links);
-	static const struct object_ops bound_ops = { object_gone, OBJECT_STAYS };
+	static const struct object_ops bound_ops = { .destroy = object_gone,
+		.traits = OBJECT_STAYS };
 	struct object bound;
 	object_init(&bound, ANY_INTERFACE, &bound_ops);
 	CHECK(!object_may_leave(&bound));
