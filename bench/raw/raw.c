@@ -109,6 +109,32 @@ static void thread_switches(uint64_t count)
 	system_thread_join(&partner);
 }
 
+/* ---- the same by events (capOS) and event counters (Linux) ---- */
+
+static uint64_t event_rounds;
+
+static void answer_events(void)
+{
+	for (uint64_t i = 0; i < event_rounds; i++) {
+		system_event_wait(1);
+		system_event_signal(0);
+	}
+}
+
+/* One operation is a signal to a thread that waits, until that thread has it. */
+static void event_signals(uint64_t count)
+{
+	system_thread_t partner;
+
+	event_rounds = count / 2;
+	system_thread_start(&partner, answer_events);
+	for (uint64_t i = 0; i < event_rounds; i++) {
+		system_event_signal(1);
+		system_event_wait(0);
+	}
+	system_thread_join(&partner);
+}
+
 /* ---- threads and memory ---- */
 
 static uint64_t threads_ran;
@@ -162,6 +188,7 @@ static const struct row {
 	{ "raw.clock", clock_reads, 20000 },
 	{ "raw.empty_wake", empty_wakes, 20000 },
 	{ "raw.thread_switch", thread_switches, 10000 },
+	{ "raw.event", event_signals, 10000 },
 	{ "raw.thread", threads, 500 },
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },

@@ -19,11 +19,16 @@ static inline void system_fail(const char *what)
 	exit(1);
 }
 
+static capos_cap_t system_events[2];
+
 static inline void system_start(void)
 {
 	if (!capos_caps.vm || !capos_caps.park || !capos_caps.timer || !capos_caps.thread_spawner ||
 		!capos_caps.thread_control)
 		system_fail("a capability is missing");
+	for (int i = 0; i < 2; i++)
+		if (capos_event_factory_create(capos_caps.event_factory, &system_events[i]) != 0)
+			system_fail("no event");
 }
 
 static inline void system_null(void)
@@ -52,6 +57,19 @@ static inline void system_park(volatile uint32_t *word, uint32_t expected)
 static inline uint64_t system_unpark(volatile uint32_t *word)
 {
 	return (uint64_t)capos_unpark_in(capos_caps.park, word, 1);
+}
+
+static inline void system_event_signal(int event)
+{
+	capos_event_signal(system_events[event], 1);
+}
+
+static inline void system_event_wait(int event)
+{
+	uint64_t bits;
+
+	if (capos_event_wait(system_events[event], 1, CAPOS_WAIT_FOREVER, &bits) != 0)
+		system_fail("a wait ended without its bit");
 }
 
 static inline int64_t system_thread_run(void *argument)

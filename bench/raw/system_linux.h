@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -25,8 +26,15 @@ static inline void system_fail(const char *what)
 	exit(1);
 }
 
+static int system_events[2];
+
 static inline void system_start(void)
 {
+	for (int i = 0; i < 2; i++) {
+		system_events[i] = eventfd(0, 0);
+		if (system_events[i] < 0)
+			system_fail("no eventfd");
+	}
 }
 
 static inline int64_t system_call(
@@ -70,6 +78,22 @@ static inline void system_park(volatile uint32_t *word, uint32_t expected)
 static inline uint64_t system_unpark(volatile uint32_t *word)
 {
 	return (uint64_t)system_call(SYS_futex, (uintptr_t)word, FUTEX_WAKE_PRIVATE, 1, 0);
+}
+
+static inline void system_event_signal(int event)
+{
+	uint64_t one = 1;
+
+	system_call(SYS_write, (uint64_t)system_events[event], (uintptr_t)&one, sizeof(one), 0);
+}
+
+static inline void system_event_wait(int event)
+{
+	uint64_t count = 0;
+
+	system_call(SYS_read, (uint64_t)system_events[event], (uintptr_t)&count, sizeof(count), 0);
+	if (count != 1)
+		system_fail("a wait ended without its event");
 }
 
 static inline void *system_thread_run(void *argument)

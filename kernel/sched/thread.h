@@ -120,13 +120,13 @@ struct thread {
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
 	struct rbnode run_node;
 
-	/* Wait in progress: see wait.c. */
+	/* Wait in progress: see wait.c. An Event uses the fields of parking (object/event.c). */
 	struct list_node wait_node; /* guarded by the wait queue's lock */
 	struct rbnode
 		timer_node; /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	struct rbnode park_node; /* this and the two below: guarded by the park queue's lock */
+	struct rbnode park_node; /* this and the two below: guarded by the lock of what waits use */
 	uint64_t park_word;
 	uint64_t park_arrival;
 

@@ -36,6 +36,8 @@ var allRows = []rowInfo{
 		program: rawProgram},
 	{Name: "raw.thread_switch", About: "thread switch between two C threads, one way",
 		Goal: 1000, program: rawProgram},
+	{Name: "raw.event", About: "event (eventfd) to a waiting C thread, one way", Goal: 1000,
+		program: rawProgram},
 	{Name: "raw.thread", About: "C thread: create, run, join", program: rawProgram},
 	{Name: "raw.map_unmap", About: "map and unmap one page, untouched", program: rawProgram},
 	{Name: "raw.map_touch", About: "map 8 MiB, write, unmap; per page", program: rawProgram},

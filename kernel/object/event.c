@@ -1,0 +1,240 @@
+/* Event: 64 flag bits that threads set and wait for.
+ *
+ * Under the lock no thread waits for a bit that is set, except for bits that a signal in progress
+ * has set and not yet offered to all who wait. A waiter is in the queue with its mask; the signal
+ * that ends its wait takes the bits for it, and leaves them in its record. So a bit has one taker,
+ * and a wait that ended for another reason has taken nothing.
+ *
+ * A signal looks at those who wait a batch at a time, because there may be any number and most may
+ * wait for other bits. It does not look at those who come meanwhile: they have seen its bits. */
+#include "call/call.h"
+#include "core/log.h"
+#include "core/rbtree.h"
+#include "kernel/methods.h"
+#include "mm/ledger.h"
+#include "proc/process.h"
+#include "sched/sched.h"
+#include "sched/wait_state.h"
+
+/* Threads looked at with interrupts off: some ten thousand instructions if all are woken. */
+#define BATCH 32u
+
+struct event {
+	struct object object;
+	struct ledger *ledger; /* charged for this record; referenced */
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	bool closed; /* no capability is left */
+	uint64_t bits;
+	struct rbtree waiters; /* threads by park_arrival; park_word is the mask */
+	uint64_t arrivals;     /* threads that have ever waited */
+};
+
+static struct event *event_from(struct object *object)
+{
+	return container_of(object, struct event, object);
+}
+
+static uint64_t arrival_of(const struct rbnode *node)
+{
+	return container_of(node, const struct thread, park_node)->park_arrival;
+}
+
+static bool came_before(const struct rbnode *a, const struct rbnode *b)
+{
+	return arrival_of(a) < arrival_of(b);
+}
+
+/* Mostly one thread waits at a time. */
+static void queue_add_locked(struct event *event, struct thread *thread)
+{
+	assert_held(&event->lock);
+	if (rbtree_empty(&event->waiters))
+		rbtree_insert_only(&event->waiters, &thread->park_node);
+	else
+		rbtree_insert(&event->waiters, &thread->park_node, came_before);
+}
+
+static void queue_remove_locked(struct event *event, struct thread *thread)
+{
+	assert_held(&event->lock);
+	if (rbtree_is_only(&event->waiters, &thread->park_node))
+		rbtree_remove_only(&event->waiters, &thread->park_node);
+	else
+		rbtree_remove(&event->waiters, &thread->park_node);
+}
+
+/* The bits that a wait for the mask takes: no result word lies among the errors. */
+static uint64_t takeable(uint64_t bits, uint64_t mask)
+{
+	uint64_t taken = bits & mask;
+	return taken > UINT64_MAX - 4095 ? taken & ~(1ull << 63) : taken;
+}
+
+/* What ends the wait of a thread in the queue. taken: of the event's bits. */
+static void end_wait_locked(
+	struct event *event, struct thread *thread, enum wait_state outcome, uint64_t taken)
+{
+	assert_held(&event->lock);
+	queue_remove_locked(event, thread);
+	if (!wait_decide(thread, outcome))
+		return; /* its deadline or a notification was first */
+	event->bits &= ~taken;
+	thread->park_word = taken;
+	sched_wake(thread);
+}
+
+/* Offers the bits to a batch of those who wait, from *arrival on. True: there may be more, of whom
+ * *arrival is the first. */
+static bool offer_locked(struct event *event, uint64_t bits, uint64_t *arrival, uint64_t end)
+{
+	assert_held(&event->lock);
+	struct rbnode *node = rbtree_lower_bound(&event->waiters, *arrival, arrival_of), *next;
+	for (uint32_t seen = 0; node && event->bits & bits; seen++, node = next) {
+		struct thread *thread = container_of(node, struct thread, park_node);
+		*arrival = thread->park_arrival;
+		if (*arrival >= end)
+			return false;
+		if (seen == BATCH)
+			return true;
+		next = rbtree_next(node);
+		uint64_t taken = takeable(event->bits, thread->park_word);
+		if (taken)
+			end_wait_locked(event, thread, WAIT_WOKEN, taken);
+	}
+	return false;
+}
+
+/* Offers the bits to all who wait. The lock is held, and released at the end. */
+static __attribute__((noinline)) void offer_to_all(struct event *event, uint64_t bits)
+{
+	assert_held(&event->lock);
+	uint64_t first = 0, end = event->arrivals;
+	while (offer_locked(event, bits, &first, end)) {
+		spin_unlock(&event->lock);
+		sched_preemption_point();
+		spin_lock(&event->lock);
+	}
+	spin_unlock(&event->lock);
+}
+
+static inline void event_signal(struct event *event, uint64_t bits)
+{
+	spin_lock(&event->lock);
+	event->bits |= bits;
+	struct rbnode *first = rbtree_first(&event->waiters);
+	if (first && !rbtree_is_only(&event->waiters, first)) {
+		offer_to_all(event, bits);
+		return;
+	}
+	if (first) { /* as mostly */
+		struct thread *thread = container_of(first, struct thread, park_node);
+		uint64_t taken = takeable(event->bits, thread->park_word);
+		if (taken)
+			end_wait_locked(event, thread, WAIT_WOKEN, taken);
+	}
+	spin_unlock(&event->lock);
+}
+
+static status_t wait_locked(
+	struct event *event, uint64_t mask, uint64_t deadline_ns, uint64_t *taken)
+{
+	assert_held(&event->lock);
+	struct thread *thread = thread_current();
+	thread->park_word = mask;
+	thread->park_arrival = event->arrivals++;
+	queue_add_locked(event, thread);
+	enum wait_state outcome = wait_block(&event->lock, deadline_ns, true);
+	if (rbnode_linked(&thread->park_node))
+		queue_remove_locked(event, thread);
+	switch (outcome) {
+	case WAIT_WOKEN:
+		*taken = thread->park_word;
+		return STATUS_OK;
+	case WAIT_TIMED_OUT:
+		return STATUS(TIMED_OUT);
+	case WAIT_DRAINED:
+		return STATUS(DISCONNECTED);
+	default:
+		return STATUS(INTERRUPTED);
+	}
+}
+
+static status_t event_wait(
+	struct event *event, uint64_t mask, uint64_t deadline_ns, uint64_t *taken)
+{
+	if (!mask)
+		return STATUS(INVALID_ARGUMENT);
+	status_t status = STATUS_OK;
+	spin_lock(&event->lock);
+	*taken = takeable(event->bits, mask);
+	event->bits &= ~*taken;
+	if (!*taken && event->closed)
+		status = STATUS(DISCONNECTED);
+	else if (!*taken)
+		status = wait_locked(event, mask, deadline_ns, taken);
+	spin_unlock(&event->lock);
+	return status;
+}
+
+/* No thread can signal it any more. Those who wait hold references through their calls. */
+static void event_unnamed(struct object *object)
+{
+	struct event *event = event_from(object);
+	assert_none_held();
+	spin_lock(&event->lock);
+	event->closed = true;
+	struct rbnode *node;
+	for (uint32_t ended = 1; (node = rbtree_first(&event->waiters)) != NULL; ended++) {
+		end_wait_locked(
+			event, container_of(node, struct thread, park_node), WAIT_DRAINED, 0);
+		if (ended % BATCH)
+			continue;
+		spin_unlock(&event->lock);
+		sched_preemption_point();
+		spin_lock(&event->lock);
+	}
+	spin_unlock(&event->lock);
+}
+
+static void event_destroy(struct object *object)
+{
+	struct event *event = event_from(object);
+	ASSERT(rbtree_empty(&event->waiters));
+	struct ledger *ledger = event->ledger;
+	kmem_free(ledger, event);
+	ledger_release(ledger);
+}
+
+static const struct object_ops event_ops = { .destroy = event_destroy, .unnamed = event_unnamed };
+
+status_t method_event_factory_create(struct call *call,
+	const struct event_factory_create_params *in, struct event_factory_create_results *out)
+{
+	(void)in;
+	struct ledger *ledger = call->process->space->ledger;
+	struct event *event = kmem_alloc(ledger, sizeof *event);
+	if (!event)
+		return STATUS(NO_MEMORY);
+	event->ledger = ledger_retain(ledger);
+	spin_init(&event->lock, LOCK_RANK_OBJECT);
+	rbtree_init(&event->waiters);
+	object_init(&event->object, &interface_descs[INTERFACE_EVENT], &event_ops);
+	out->event = &event->object;
+	return STATUS_OK;
+}
+
+status_t method_event_signal(
+	struct call *call, const struct event_signal_params *in, struct event_signal_results *out)
+{
+	(void)out;
+	event_signal(event_from(call->object), in->bits);
+	return STATUS_OK;
+}
+
+status_t method_event_wait(
+	struct call *call, const struct event_wait_params *in, struct event_wait_results *out)
+{
+	return event_wait(event_from(call->object), in->mask, in->deadline_ns, &out->bits);
+}
