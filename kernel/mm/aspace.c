@@ -84,8 +84,8 @@ static status_t check_prot(uint32_t *prot, uint32_t flags)
 struct change {
 	struct aspace *space;
 	uint64_t start, end;
-	bool removal;          /* for other threads the range is not reserved from the start */
-	bool listed;           /* it has paused */
+	bool removal; /* of a checked range, which for other threads is not reserved from then on */
+	bool listed;  /* it has paused */
 	struct list_node node; /* on space->changes, once listed */
 	struct memory_object *releases[RELEASES_MAX];
 	unsigned release_count;
@@ -110,15 +110,31 @@ bool aspace_leaving(const struct aspace *space, uint64_t address)
 	return change && change->removal;
 }
 
+/* Until a change has ended, perhaps. The waits of a thread that has to die end at once, but it must
+ * not give up: its caller may rely on the change that it is about to make. So it lets others run,
+ * among them the thread that changes the space. */
+static void wait_for_changes(struct aspace *space)
+{
+	assert_held(&space->lock);
+	status_t status =
+		wait_queue_wait(&space->change_waiters, &space->lock, DEADLINE_NONE, false);
+	if (status == STATUS_OK)
+		return;
+	spin_unlock(&space->lock);
+	sched_preemption_point();
+	sched_yield();
+	spin_lock(&space->lock);
+}
+
 /* Takes the lock, which change_end releases. NOT_RESERVED: the range is being taken away. */
 static status_t change_begin(
-	struct change *change, struct aspace *space, uint64_t start, uint64_t end, bool removal)
+	struct change *change, struct aspace *space, uint64_t start, uint64_t end)
 {
 	assert_none_held();
 	change->space = space;
 	change->start = start;
 	change->end = end;
-	change->removal = removal;
+	change->removal = false;
 	change->listed = false;
 	change->release_count = 0;
 	spin_lock(&space->lock);
@@ -128,9 +144,7 @@ static status_t change_begin(
 	while ((other = change_within(space, start, end)) != NULL) {
 		if (other->removal)
 			return STATUS(NOT_RESERVED);
-		status_t status =
-			wait_queue_wait(&space->change_waiters, &space->lock, DEADLINE_NONE, false);
-		VERIFY(status == STATUS_OK);
+		wait_for_changes(space);
 	}
 	return STATUS_OK;
 }
@@ -655,11 +669,12 @@ static status_t unmap(
 	if (status != STATUS_OK)
 		return status;
 
-	status = change_begin(&change, space, address, address + size, true);
+	status = change_begin(&change, space, address, address + size);
 	if (status == STATUS_OK)
 		status = extent_check(&change, wanted, &extent);
 	if (status != STATUS_OK)
 		goto out;
+	change.removal = true;
 	bool middle = extent.first->start < change.start && extent.first->end > change.end;
 	if (middle)
 		upper = node_for_cut(space);
@@ -704,11 +719,12 @@ status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size)
 	if (status != STATUS_OK)
 		return status;
 
-	status = change_begin(&change, space, address, address + size, true);
+	status = change_begin(&change, space, address, address + size);
 	if (status == STATUS_OK)
 		status = extent_check(&change, &(struct wanted){ .kernel = false }, &extent);
 	if (status != STATUS_OK)
 		goto out;
+	change.removal = true;
 	extent_cut(&change, &extent);
 	extent.first->leaving = extent.first->foreign;
 	extent.last->leaving = extent.last->foreign;
@@ -735,7 +751,7 @@ static status_t protect(
 		return status;
 
 	wanted->prot = prot;
-	status = change_begin(&change, space, address, address + size, false);
+	status = change_begin(&change, space, address, address + size);
 	if (status == STATUS_OK)
 		status = extent_check(&change, wanted, &extent);
 	if (status != STATUS_OK)
@@ -799,7 +815,7 @@ static const struct region reserved_template = { .prot_max = PROT_MASK };
 /* A change of a range that is chosen meanwhile. */
 static void change_begin_new(struct change *change, struct aspace *space)
 {
-	status_t status = change_begin(change, space, 0, 0, false);
+	status_t status = change_begin(change, space, 0, 0);
 
 	VERIFY(status == STATUS_OK);
 }
@@ -859,7 +875,7 @@ status_t aspace_commit(struct aspace *space, uint64_t address, uint64_t size, ui
 	if (status != STATUS_OK)
 		return status;
 
-	status = change_begin(&change, space, address, address + size, false);
+	status = change_begin(&change, space, address, address + size);
 	if (status == STATUS_OK)
 		status = extent_check(
 			&change, &(struct wanted){ .prot = prot & PROT_MASK }, &extent);
@@ -1095,7 +1111,7 @@ void aspace_destroy(struct aspace *space)
 	struct region *first;
 
 	tlb_evict(space);
-	status_t status = change_begin(&change, space, 0, CAPOS_USER_TOP, true);
+	status_t status = change_begin(&change, space, 0, CAPOS_USER_TOP);
 	VERIFY(status == STATUS_OK);
 	zap_range(&change, 0, CAPOS_USER_TOP);
 	first = region_of(rbtree_first(&space->regions));

@@ -35,6 +35,8 @@
  * // test: case exit-while-spawning 7
  * // test: case exit-while-suspended 7
  * // test: case exit-while-unmapping 7
+ * // test: case exit-while-waiting 7
+ * // test: case threads-end-while-unmapping 7
  */
 #include "raw_thread.h"
 
@@ -354,6 +356,51 @@ static void exit_while_unmapping(void)
 	capos_park(&word, 0, CAPOS_WAIT_FOREVER);
 }
 
+#define LARGE_PAGES 256
+
+static int64_t protect_without_end(void *argument)
+{
+	for (uint64_t i = (uint64_t)argument;; i++)
+		vm_protect(shared_range, LARGE_PAGES * LARGE, i % 2 ? READ : WRITE);
+}
+
+/* A change in steps has been interrupted, and threads wait for it to end. */
+static void exit_while_waiting(void)
+{
+	shared_range = vm_reserve(LARGE_PAGES * LARGE);
+	vm_commit(shared_range, LARGE_PAGES * LARGE, WRITE | DEMAND_ZERO);
+	for (uint64_t i = 0; i < LARGE_PAGES; i++)
+		*(volatile char *)(shared_range + i * LARGE) = 1;
+	for (uint64_t i = 0; i < 6; i++)
+		start(protect_without_end, (void *)i);
+	start(exit_with_seven, (void *)(50 * MS_NS));
+	capos_park(&word, 0, CAPOS_WAIT_FOREVER);
+}
+
+#define MANY_REGIONS 3000
+
+static int64_t unmap_without_end(void *argument)
+{
+	for (;;)
+		vm_unmap((uint64_t)argument, CAPOS_USER_TOP - PAGE - (uint64_t)argument);
+}
+
+/* An attempt to unmap everything takes steps before it fails. Threads begin and end meanwhile, with
+ * their rings and stacks in that range. */
+static void threads_end_while_unmapping(void)
+{
+	capos_cap_t object = 0;
+	uint64_t base = 0x8000000, address = 0;
+	capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object);
+	for (uint64_t i = 0; i < MANY_REGIONS; i++)
+		if (capos_memory_object_map(object, base + i * PAGE, 0, PAGE, READ, &address) < 0 ||
+			address != base + i * PAGE)
+			capos_exit(98, CAPOS_EXIT_SCOPE_PROCESS);
+	start(unmap_without_end, (void *)base);
+	start(exit_with_seven, (void *)(100 * MS_NS));
+	spawn_without_end(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -389,6 +436,8 @@ int main(int argc, char **argv)
 		{ "exit-while-spawning", exit_while_spawning },
 		{ "exit-while-suspended", exit_while_suspended },
 		{ "exit-while-unmapping", exit_while_unmapping },
+		{ "exit-while-waiting", exit_while_waiting },
+		{ "threads-end-while-unmapping", threads_end_while_unmapping },
 	};
 	for (unsigned i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
 		if (strcmp(argv[1], cases[i].name) == 0)

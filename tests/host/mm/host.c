@@ -205,6 +205,10 @@ void sched_preemption_point(void)
 		host_others();
 }
 
+void sched_yield(void)
+{
+}
+
 /* Nothing else would end the wait. */
 status_t wait_queue_wait(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
