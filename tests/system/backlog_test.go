@@ -18,19 +18,19 @@ import (
 func listenWith(t *testing.T, network string, backlog int) (l net.Listener, address string) {
 	t.Helper()
 	var fd int
-	var at syscall.Sockaddr
+	var local syscall.Sockaddr
 	if network == "tcp" {
 		fd = must[int](t)(syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0))
-		at = &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+		local = &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 	} else {
 		kind := syscall.SOCK_STREAM
 		if network == "unixpacket" {
 			kind = syscall.SOCK_SEQPACKET
 		}
 		fd = must[int](t)(syscall.Socket(syscall.AF_UNIX, kind, 0))
-		at = &syscall.SockaddrUnix{Name: filepath.Join(t.TempDir(), "socket")}
+		local = &syscall.SockaddrUnix{Name: filepath.Join(t.TempDir(), "socket")}
 	}
-	for _, err := range []error{syscall.Bind(fd, at), syscall.Listen(fd, backlog),
+	for _, err := range []error{syscall.Bind(fd, local), syscall.Listen(fd, backlog),
 		syscall.SetNonblock(fd, true)} {
 		if err != nil {
 			t.Fatal(err)
@@ -113,22 +113,22 @@ func TestWaitingDialsEnd(t *testing.T) {
 // A connect that may block waits by itself.
 func TestBlockingConnectWaits(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "socket")
-	at := &syscall.SockaddrUnix{Name: name}
+	address := &syscall.SockaddrUnix{Name: name}
 	socket := func() int {
 		fd := must[int](t)(syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0))
 		t.Cleanup(func() { syscall.Close(fd) })
 		return fd
 	}
 	l := socket()
-	if err := errors.Join(syscall.Bind(l, at), syscall.Listen(l, 0)); err != nil {
+	if err := errors.Join(syscall.Bind(l, address), syscall.Listen(l, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Connect(socket(), at); err != nil {
+	if err := syscall.Connect(socket(), address); err != nil {
 		t.Fatal(err)
 	}
 	second := socket()
 	connected := make(chan error)
-	go func() { connected <- syscall.Connect(second, at) }()
+	go func() { connected <- syscall.Connect(second, address) }()
 	select {
 	case err := <-connected:
 		t.Fatal("it does not wait:", err)

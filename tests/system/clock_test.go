@@ -152,8 +152,8 @@ func TestEntropy(t *testing.T) {
 	}
 	seen := map[[16]byte]bool{}
 	ones := 0
-	for at := 0; at < size; at += 16 {
-		block := [16]byte(data[at:])
+	for offset := 0; offset < size; offset += 16 {
+		block := [16]byte(data[offset:])
 		if seen[block] {
 			t.Fatalf("16 bytes come twice: %x", block)
 		}

@@ -68,27 +68,27 @@ func TestRandomFileContents(t *testing.T) {
 		}
 	}
 	for step := range 2000 {
-		at := random.IntN(sizeMax)
+		offset := random.IntN(sizeMax)
 		switch random.IntN(4) {
 		case 0:
-			if err := f.Truncate(int64(at)); err != nil {
+			if err := f.Truncate(int64(offset)); err != nil {
 				t.Fatal(err)
 			}
-			grow(at)
-			model = model[:at]
+			grow(offset)
+			model = model[:offset]
 		case 1, 2:
 			b := bytes.Repeat([]byte{byte(step)}, random.IntN(9000))
-			must[int](t)(f.WriteAt(b, int64(at)))
+			must[int](t)(f.WriteAt(b, int64(offset)))
 			if len(b) > 0 {
-				grow(at + len(b))
-				copy(model[at:], b)
+				grow(offset + len(b))
+				copy(model[offset:], b)
 			}
 		case 3:
 			b := make([]byte, 70000)
-			n, _ := f.ReadAt(b, int64(at))
-			if want := model[min(at, len(model)):]; !bytes.Equal(b[:n],
+			n, _ := f.ReadAt(b, int64(offset))
+			if want := model[min(offset, len(model)):]; !bytes.Equal(b[:n],
 				want[:min(len(want), len(b))]) {
-				t.Fatalf("step %d: other bytes at %d", step, at)
+				t.Fatalf("step %d: other bytes at %d", step, offset)
 			}
 		}
 	}
@@ -149,10 +149,10 @@ func TestNoHolesInTheBootImage(t *testing.T) {
 	if n := info.Sys().(*syscall.Stat_t).Blocks; n != (info.Size()+511)/512 {
 		t.Errorf("%d blocks of %d bytes", n, info.Size())
 	}
-	if at, err := f.Seek(10, seekData); at != 10 || err != nil {
-		t.Error(at, err)
+	if offset, err := f.Seek(10, seekData); offset != 10 || err != nil {
+		t.Error(offset, err)
 	}
-	if at, err := f.Seek(10, seekHole); at != info.Size() || err != nil {
-		t.Error(at, info.Size(), err)
+	if offset, err := f.Seek(10, seekHole); offset != info.Size() || err != nil {
+		t.Error(offset, info.Size(), err)
 	}
 }

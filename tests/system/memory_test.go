@@ -23,8 +23,8 @@ func fill(pieces int) [][]byte {
 	kept := make([][]byte, pieces)
 	for i := range kept {
 		kept[i] = make([]byte, mib)
-		for at := 0; at < mib; at += abi.PageSize {
-			kept[i][at] = byte(at>>12) | 1
+		for offset := 0; offset < mib; offset += abi.PageSize {
+			kept[i][offset] = byte(offset>>12) | 1
 		}
 	}
 	return kept
@@ -103,8 +103,8 @@ func (r *region) page(i int) *[abi.PageSize / 8]uint64 {
 
 func (r *region) write(i int, mark uint64) {
 	r.mark[i] = mark
-	for at := 0; at < abi.PageSize/8; at += 73 {
-		r.page(i)[at] = mark + uint64(at)
+	for word := 0; word < abi.PageSize/8; word += 73 {
+		r.page(i)[word] = mark + uint64(word)
 	}
 }
 
@@ -112,12 +112,12 @@ func (r *region) write(i int, mark uint64) {
 func (r *region) wrong() (pages int) {
 	for i, mark := range r.mark {
 		bad := false
-		for at := 0; at < abi.PageSize/8; at++ {
+		for word := 0; word < abi.PageSize/8; word++ {
 			switch {
 			case mark == 0:
-				bad = bad || r.page(i)[at] != 0
-			case at%73 == 0:
-				bad = bad || r.page(i)[at] != mark+uint64(at)
+				bad = bad || r.page(i)[word] != 0
+			case word%73 == 0:
+				bad = bad || r.page(i)[word] != mark+uint64(word)
 			}
 		}
 		if bad {

@@ -124,8 +124,9 @@ func TestPortableCalls(t *testing.T) {
 	if err := syscall.Futimes(int(f.Fd()), times); err != nil {
 		t.Error(err)
 	}
-	if at := must[os.FileInfo](t)(f.Stat()).ModTime(); !at.Equal(time.Unix(2000, 500000)) {
-		t.Error(at)
+	modified := must[os.FileInfo](t)(f.Stat()).ModTime()
+	if !modified.Equal(time.Unix(2000, 500000)) {
+		t.Error(modified)
 	}
 
 	checkSendfile(t, f, sent)
@@ -209,8 +210,8 @@ func checkSendfile(t *testing.T, f *os.File, sent []byte) {
 	if got, err := io.ReadAll(r); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes arrive: %v", len(got), err)
 	}
-	if at, err := f.Seek(0, io.SeekCurrent); at != 104 {
-		t.Error(at, err)
+	if offset, err := f.Seek(0, io.SeekCurrent); offset != 104 {
+		t.Error(offset, err)
 	}
 }
 

@@ -33,10 +33,10 @@ func must[T any](t *testing.T) func(T, error) T {
 // unixgram returns a server and a client that is connected to it. The server has no peer: it
 // receives from any sender.
 func unixgram(t *testing.T) (server, client *net.UnixConn) {
-	at := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixgram"}
-	server = must[*net.UnixConn](t)(net.ListenUnixgram("unixgram", at))
+	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixgram"}
+	server = must[*net.UnixConn](t)(net.ListenUnixgram("unixgram", address))
 	t.Cleanup(func() { server.Close() })
-	client = must[*net.UnixConn](t)(net.DialUnix("unixgram", nil, at))
+	client = must[*net.UnixConn](t)(net.DialUnix("unixgram", nil, address))
 	t.Cleanup(func() { client.Close() })
 	client.SetDeadline(soon())
 	server.SetDeadline(soon())
@@ -108,10 +108,10 @@ func TestEmptyDatagramsHaveABound(t *testing.T) {
 
 // The end of what one side writes is reported to the other, which may be waiting for it.
 func TestUnixpacketCloseWrite(t *testing.T) {
-	at := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixpacket"}
-	listener := must[*net.UnixListener](t)(net.ListenUnix("unixpacket", at))
+	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unixpacket"}
+	listener := must[*net.UnixListener](t)(net.ListenUnix("unixpacket", address))
 	defer listener.Close()
-	client := must[*net.UnixConn](t)(net.DialUnix("unixpacket", nil, at))
+	client := must[*net.UnixConn](t)(net.DialUnix("unixpacket", nil, address))
 	defer client.Close()
 	server := must[net.Conn](t)(listener.Accept())
 	defer server.Close()

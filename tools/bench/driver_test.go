@@ -81,10 +81,10 @@ func TestArchive(t *testing.T) {
 	}
 	header := string(data[:110])
 	// magic, mode, sizes
-	for at, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002",
+	for offset, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002",
 		94: "00000005"} {
-		if got := header[at : at+len(want)]; got != want {
-			t.Errorf("header %q has %q at %d, not %q", header, got, at, want)
+		if got := header[offset : offset+len(want)]; got != want {
+			t.Errorf("header %q has %q at %d, not %q", header, got, offset, want)
 		}
 	}
 	if string(data[110:118]) != "init\x00\x00#!" || !bytes.Contains(data[120:],

@@ -162,11 +162,11 @@ func (s *session) hostCommand(r *run) ([]string, error) {
 	exchanged := map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r),
 		"-append": r.commandLine(s.options.only)}
 	for option, value := range exchanged {
-		at := slices.Index(words, option)
-		if at < 0 || at+1 >= len(words) {
+		index := slices.Index(words, option)
+		if index < 0 || index+1 >= len(words) {
 			return nil, fmt.Errorf("%s has no %s in its QEMU command", command, option)
 		}
-		words[at+1] = value
+		words[index+1] = value
 	}
 	return words, nil
 }

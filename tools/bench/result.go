@@ -387,8 +387,8 @@ func formatValue(value float64) string {
 		return strconv.FormatFloat(value, 'f', 1, 64)
 	}
 	digits := strconv.FormatFloat(value, 'f', 0, 64)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + " " + digits[at:]
+	for index := len(digits) - 3; index > 0; index -= 3 {
+		digits = digits[:index] + " " + digits[index:]
 	}
 	return digits
 }

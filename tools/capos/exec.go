@@ -238,7 +238,7 @@ func goTree(root, dir, goroot string, test bool) (*bootimage.Tree, error) {
 func addWorkingDir(tree *bootimage.Tree, dir string) error {
 	entries, size := 0, int64(0)
 	tooMuch := errors.New("too much")
-	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return tooMuch // unreadable somewhere: no attempt at all of it
 		}
@@ -279,11 +279,11 @@ func readable(name string) bool {
 // addParents adds go.mod, go.sum, go.work and testdata of the directories above, up to the module's
 // root or, in the standard library, to GOROOT/src.
 func addParents(tree *bootimage.Tree, dir, standard string) error {
-	for at := dir; ; at = filepath.Dir(at) {
+	for parent := dir; ; parent = filepath.Dir(parent) {
 		module := false
 		for _, name := range []string{"go.mod", "go.sum", "go.work", "testdata"} {
-			file := filepath.Join(at, name)
-			if _, err := os.Stat(file); err != nil || at == dir {
+			file := filepath.Join(parent, name)
+			if _, err := os.Stat(file); err != nil || parent == dir {
 				module = module || err == nil && name == "go.mod"
 				continue
 			}
@@ -292,7 +292,7 @@ func addParents(tree *bootimage.Tree, dir, standard string) error {
 				return err
 			}
 		}
-		if module || at == standard || at == filepath.Dir(at) {
+		if module || parent == standard || parent == filepath.Dir(parent) {
 			return nil
 		}
 	}

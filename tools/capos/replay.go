@@ -176,8 +176,8 @@ func (c *comparison) end() {
 
 const differenceBytes = 32
 
-func around(payload []byte, at int) []byte {
-	return payload[max(0, at-differenceBytes):min(len(payload), at+differenceBytes)]
+func around(payload []byte, index int) []byte {
+	return payload[max(0, index-differenceBytes):min(len(payload), index+differenceBytes)]
 }
 
 func describeMessage(f hostchannel.Message) string {

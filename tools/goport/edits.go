@@ -152,18 +152,18 @@ func planEdits(tree string, edits []edit, report io.Writer) (map[string]string, 
 			old = string(data)
 		}
 		lines := strings.Split(old, "\n")
-		at, err := e.find(lines)
+		index, err := e.find(lines)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", e.position, e.file, err)
 		}
-		was := lines[at]
-		lines = e.apply(lines, at)
+		was := lines[index]
+		lines = e.apply(lines, index)
 		contents[e.file] = strings.Join(lines, "\n")
 		if e.action == "insert" {
-			fmt.Fprintf(report, "%s:%d: + %s\n", e.file, at+2,
-				strings.TrimSpace(lines[at+1]))
+			fmt.Fprintf(report, "%s:%d: + %s\n", e.file, index+2,
+				strings.TrimSpace(lines[index+1]))
 		} else {
-			fmt.Fprintf(report, "%s:%d: %s -> %s\n", e.file, at+1, was, lines[at])
+			fmt.Fprintf(report, "%s:%d: %s -> %s\n", e.file, index+1, was, lines[index])
 		}
 	}
 	return contents, nil
@@ -213,19 +213,19 @@ func matchOne(lines []string, first, last int, pattern *regexp.Regexp) (int, err
 	return found, nil
 }
 
-func (e *edit) apply(lines []string, at int) []string {
+func (e *edit) apply(lines []string, index int) []string {
 	switch e.action {
 	case "insert":
-		rest := append([]string{e.text}, lines[at+1:]...)
-		return append(lines[:at+1:at+1], rest...)
+		rest := append([]string{e.text}, lines[index+1:]...)
+		return append(lines[:index+1:index+1], rest...)
 	case "change":
-		lines[at] = e.anchor.ReplaceAllString(lines[at], e.text)
+		lines[index] = e.anchor.ReplaceAllString(lines[index], e.text)
 	case "every":
-		for i := at; i < len(lines); i++ {
+		for i := index; i < len(lines); i++ {
 			lines[i] = e.anchor.ReplaceAllString(lines[i], e.text)
 		}
 	default:
-		expression := constraintLine.FindStringSubmatch(lines[at])[1]
+		expression := constraintLine.FindStringSubmatch(lines[index])[1]
 		operator, operand := " || ", e.text
 		if e.action == "constraint not" {
 			operator, operand = " && ", "!"+e.text
@@ -233,7 +233,7 @@ func (e *edit) apply(lines []string, at int) []string {
 		if mixes(expression, operator) {
 			expression = "(" + expression + ")"
 		}
-		lines[at] = "//go:build " + expression + operator + operand
+		lines[index] = "//go:build " + expression + operator + operand
 	}
 	return lines
 }

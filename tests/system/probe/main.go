@@ -184,8 +184,8 @@ func churn(args []string) {
 	var kept [16][]byte
 	for i := range total * 16 {
 		piece := make([]byte, 64<<10)
-		for at := range piece {
-			piece[at] = byte(i)
+		for index := range piece {
+			piece[index] = byte(i)
 		}
 		kept[i%len(kept)] = piece
 	}

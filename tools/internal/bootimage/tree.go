@@ -109,36 +109,36 @@ func (t *Tree) place(p string, n *node) error {
 }
 
 func (t *Tree) makeDirs(p string) (*node, error) {
-	at := t.root
+	dir := t.root
 	for _, name := range strings.Split(p, "/") {
 		if name == "" {
 			continue
 		}
-		next := at.children[name]
+		next := dir.children[name]
 		if next == nil {
 			next = newDir(name, 0o755, time.Time{})
-			at.children[name] = next
+			dir.children[name] = next
 		}
 		if !next.isDir() {
 			return nil, fmt.Errorf("%s: %s is not a directory", p, name)
 		}
-		at = next
+		dir = next
 	}
-	return at, nil
+	return dir, nil
 }
 
 // lookup gives the node at an absolute path, nil when there is none. Links are not followed.
 func (t *Tree) lookup(p string) *node {
-	at := t.root
+	found := t.root
 	for _, name := range strings.Split(path.Clean("/"+p), "/") {
 		if name == "" {
 			continue
 		}
-		if at = at.children[name]; at == nil {
+		if found = found.children[name]; found == nil {
 			return nil
 		}
 	}
-	return at
+	return found
 }
 
 // AddDir makes a directory and its parents; one that exists is left as it is.
@@ -178,11 +178,11 @@ func (t *Tree) AddHostTree(host, p string, skip func(rel string, d fs.DirEntry) 
 	} else if !info.IsDir() {
 		return t.AddHostFile(host, p)
 	}
-	return filepath.WalkDir(host, func(at string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(host, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(host, at)
+		rel, err := filepath.Rel(host, file)
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func (t *Tree) AddHostTree(host, p string, skip func(rel string, d fs.DirEntry) 
 			}
 			return nil
 		}
-		return t.addEntry(at, path.Join(p, filepath.ToSlash(rel)), d, rel == ".")
+		return t.addEntry(file, path.Join(p, filepath.ToSlash(rel)), d, rel == ".")
 	})
 }
 

@@ -60,17 +60,17 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 	if _, err = out.Write(meta); err != nil {
 		return 0, err
 	}
-	at := uint64(len(meta))
+	written := uint64(len(meta))
 	for _, n := range l.contents {
-		if err = pad(out, n.dataOffset-at); err != nil {
+		if err = pad(out, n.dataOffset-written); err != nil {
 			return 0, err
 		}
 		if err = copyContents(out, n); err != nil {
 			return 0, err
 		}
-		at = n.dataOffset + uint64(n.bytes())
+		written = n.dataOffset + uint64(n.bytes())
 	}
-	if err = pad(out, l.contentsEnd-at); err != nil {
+	if err = pad(out, l.contentsEnd-written); err != nil {
 		return 0, err
 	}
 	if _, err = out.Write(tree.Input); err != nil {
@@ -226,18 +226,18 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 
 // placeContents gives every file its pages, after all records and strings. Empty files need none.
 func (l *layout) placeContents(nodes []*node) {
-	at := alignUp(l.stringsOffset + uint64(len(l.strings)))
+	end := alignUp(l.stringsOffset + uint64(len(l.strings)))
 	for _, n := range nodes {
 		if n.mode&0o170000 != ModeRegular {
 			continue
 		}
-		n.dataOffset = at
+		n.dataOffset = end
 		if n.bytes() > 0 {
 			l.contents = append(l.contents, n)
-			at = alignUp(at + uint64(n.bytes()))
+			end = alignUp(end + uint64(n.bytes()))
 		}
 	}
-	l.contentsEnd, l.end = at, at
+	l.contentsEnd, l.end = end, end
 }
 
 // placeInput puts the host's frames behind all files.

@@ -118,9 +118,9 @@ func abiVersion(file *elf.File) uint32 {
 			file.Entry-segment.Vaddr > segment.Filesz {
 			continue
 		}
-		at := io.NewSectionReader(segment, int64(file.Entry-segment.Vaddr),
+		entry := io.NewSectionReader(segment, int64(file.Entry-segment.Vaddr),
 			abi.ProgramMarkSize)
-		if binary.Read(at, binary.LittleEndian, &mark) == nil &&
+		if binary.Read(entry, binary.LittleEndian, &mark) == nil &&
 			mark.Jump == abi.ProgramMarkJump &&
 			string(mark.Name[:]) == noteOwner+"\x00" {
 			return mark.Version

@@ -18,9 +18,9 @@ const markAt = 512
 func image(owner string) []byte {
 	b := make([]byte, 4096)
 	copy(b, "\x7fELF\x02\x01\x01")
-	put16 := func(at int, v uint16) { binary.LittleEndian.PutUint16(b[at:], v) }
-	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
-	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
+	put16 := func(offset int, v uint16) { binary.LittleEndian.PutUint16(b[offset:], v) }
+	put32 := func(offset int, v uint32) { binary.LittleEndian.PutUint32(b[offset:], v) }
+	put64 := func(offset int, v uint64) { binary.LittleEndian.PutUint64(b[offset:], v) }
 	put16(16, 2)  // ET_EXEC
 	put16(18, 62) // x86-64
 	put32(20, 1)  // version
@@ -29,13 +29,13 @@ func image(owner string) []byte {
 	put16(52, 64) // header size
 	put16(54, 56) // program header size
 	put16(56, 2)  // two of them
-	segment := func(at int, kind uint32, offset, size uint64) {
-		put32(at, kind)
-		put32(at+4, 5)
-		put64(at+8, offset)
-		put64(at+16, 0x400000+offset)
-		put64(at+32, size)
-		put64(at+40, size)
+	segment := func(header int, kind uint32, offset, size uint64) {
+		put32(header, kind)
+		put32(header+4, 5)
+		put64(header+8, offset)
+		put64(header+16, 0x400000+offset)
+		put64(header+32, size)
+		put64(header+40, size)
 	}
 	segment(64, 1, 0, 4096)
 	segment(64+56, 4, 256, 32)
@@ -100,9 +100,9 @@ func TestMarkIsCut(t *testing.T) {
 }
 
 func TestRejections(t *testing.T) {
-	with := func(at int, bytes ...byte) []byte {
+	with := func(offset int, bytes ...byte) []byte {
 		data := image("capOS")
-		copy(data[at:], bytes)
+		copy(data[offset:], bytes)
 		return data
 	}
 	for _, c := range []struct {

@@ -184,12 +184,12 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 // DecodeFault reads a fault message's payload: a fixed part and a sample of the stack.
 func DecodeFault(payload []byte) (Fault, error) {
 	var f Fault
-	at, err := binary.Decode(payload, binary.LittleEndian, &f.FaultRecord)
+	used, err := binary.Decode(payload, binary.LittleEndian, &f.FaultRecord)
 	if err != nil {
 		return Fault{}, fmt.Errorf("fault message of %d bytes", len(payload))
 	}
-	for ; at+8 <= len(payload); at += 8 {
-		f.Stack = append(f.Stack, binary.LittleEndian.Uint64(payload[at:]))
+	for ; used+8 <= len(payload); used += 8 {
+		f.Stack = append(f.Stack, binary.LittleEndian.Uint64(payload[used:]))
 	}
 	frames := min(int(f.FrameCount), len(f.Stack))
 	f.Frames, f.Stack = f.Stack[:frames], f.Stack[frames:]

@@ -84,7 +84,9 @@ func (f *pff2) draw(lines []byte, offset uint64, ascent int) error {
 		return errors.New("it lies beyond the end")
 	}
 	header, bits := f.file[offset:][:glyphHeaderSize], f.file[offset+glyphHeaderSize:]
-	number := func(at int) int { return int(int16(binary.BigEndian.Uint16(header[at:]))) }
+	number := func(offset int) int {
+		return int(int16(binary.BigEndian.Uint16(header[offset:])))
+	}
 	width, height, left, bottom := number(0), number(2), number(4), number(6)
 	if width < 0 || height < 0 || (width*height+7)/8 > len(bits) {
 		return errors.New("it reaches beyond the end")

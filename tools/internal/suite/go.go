@@ -545,11 +545,12 @@ func rewriteGoPackage(file string, p *goPackage) error {
 			out.WriteString(strings.TrimRight(fmt.Sprintf("%-32s %4d %s", p.name,
 				p.passes, strings.Join(words[2:], " ")), " ") + "\n")
 			for _, e := range p.tests {
-				at := ""
+				cpus := ""
 				if e.cpus != 0 {
-					at = fmt.Sprintf("@%d", e.cpus)
+					cpus = fmt.Sprintf("@%d", e.cpus)
 				}
-				fmt.Fprintf(&out, "    %s%s %s: %s\n", e.kind, at, e.test, e.reason)
+				fmt.Fprintf(&out, "    %s%s %s: %s\n", e.kind, cpus, e.test,
+					e.reason)
 			}
 		case inside && len(words) > 0 && (line[0] == ' ' || line[0] == '\t'):
 		default:

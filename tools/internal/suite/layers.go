@@ -38,7 +38,8 @@ type generatedHeader struct{ name, folder string }
 type layerInclude struct {
 	file     string // as a complaint names it
 	line     int
-	from, to string
+	includer string
+	included string
 	system   bool // in angle brackets: may be a header of the compiler
 }
 
@@ -48,21 +49,21 @@ func (l *layering) look(name string, lines []string) {
 		l.readOrder(lines)
 		return
 	}
-	from, inside := strings.CutPrefix(name, "kernel/")
+	includer, inside := strings.CutPrefix(name, "kernel/")
 	if !inside || !slices.Contains([]string{".c", ".h", ".S"}, path.Ext(name)) {
 		return
 	}
-	if match := includeFolder.FindStringSubmatch(from); match != nil {
-		from = match[1]
+	if match := includeFolder.FindStringSubmatch(includer); match != nil {
+		includer = match[1]
 	}
-	l.readIncludes(name, from, lines)
+	l.readIncludes(name, includer, lines)
 }
 
-func (l *layering) readIncludes(file, from string, lines []string) {
+func (l *layering) readIncludes(file, includer string, lines []string) {
 	for i, line := range lines {
 		if match := includeLine.FindStringSubmatch(line); match != nil {
-			l.includes = append(l.includes, layerInclude{file, i + 1, from, match[2],
-				match[1] == "<"})
+			l.includes = append(l.includes, layerInclude{file, i + 1, includer,
+				match[2], match[1] == "<"})
 		}
 	}
 }
@@ -131,21 +132,21 @@ func (l *layering) result() []string {
 	}
 	found := l.complaints
 	for _, in := range l.includes {
-		from, known := l.layer(in.from)
+		own, known := l.layer(in.includer)
 		if !known {
 			found = append(found, fmt.Sprintf("%s: its folder is not in %s", in.file,
 				layersFile))
 			continue
 		}
-		to, known := l.layer(in.to)
+		other, known := l.layer(in.included)
 		switch {
 		case !known && !in.system:
 			found = append(found, fmt.Sprintf("%s:%d: includes %s, which %s does not "+
-				"know", in.file, in.line, in.to, layersFile))
-		case known && to > from:
+				"know", in.file, in.line, in.included, layersFile))
+		case known && other > own:
 			l.upward++
 			found = append(found, fmt.Sprintf("%s:%d: includes %s, which is in a "+
-				"layer above it", in.file, in.line, in.to))
+				"layer above it", in.file, in.line, in.included))
 		}
 	}
 	return found

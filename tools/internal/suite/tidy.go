@@ -191,11 +191,11 @@ func (s *suite) sourceFiles(ctx context.Context) (names []string, err error) {
 	}
 	built := map[string]bool{"build": true, ".git": true, "tools/internal/abi": true,
 		"tests/system/internal/abi": true}
-	err = filepath.WalkDir(s.root, func(at string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(s.root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(s.root, at)
+		name, err := filepath.Rel(s.root, file)
 		if err == nil && built[name] {
 			return fs.SkipDir
 		}
@@ -308,18 +308,18 @@ func (l *modelLinks) complaints() (found []string) {
 		has[pair{link.model, link.file, link.byCode}] = true
 	}
 	for _, link := range l.links {
-		from, to := link.model, link.file
+		naming, named := link.model, link.file
 		if link.byCode {
-			from, to = to, from
+			naming, named = named, naming
 		}
 		switch {
-		case !l.code[to]:
+		case !l.code[named]:
 			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not exist",
-				from, link.line, to))
+				naming, link.line, named))
 		case !has[pair{link.model, link.file, !link.byCode}] &&
-			!(link.byCode && path.Ext(from) == ".h"):
+			!(link.byCode && path.Ext(naming) == ".h"):
 			found = append(found, fmt.Sprintf("%s:%d: names %s, which does not name it",
-				from, link.line, to))
+				naming, link.line, named))
 		}
 	}
 	return found

@@ -408,12 +408,12 @@ func withoutProgress(stderr string) string { return progressLine.ReplaceAllStrin
 
 // difference describes where two texts part.
 func difference(got, want string) string {
-	at := 0
-	for at < len(got) && at < len(want) && got[at] == want[at] {
-		at++
+	same := 0
+	for same < len(got) && same < len(want) && got[same] == want[same] {
+		same++
 	}
 	return fmt.Sprintf("%d bytes, expected %d; they differ from byte %d on: %.40q, expected "+
-		"%.40q", len(got), len(want), at, got[at:], want[at:])
+		"%.40q", len(got), len(want), same, got[same:], want[same:])
 }
 
 // signalCases are about what the tool does with signals, and about what it leaves behind.

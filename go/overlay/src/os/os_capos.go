@@ -88,11 +88,11 @@ func direntNamlen(buf []byte) (uint64, bool) {
 
 func direntType(buf []byte) FileMode {
 	const unknown = ^FileMode(0)
-	at := unsafe.Offsetof(syscall.Dirent{}.Type)
-	if at >= uintptr(len(buf)) {
+	offset := unsafe.Offsetof(syscall.Dirent{}.Type)
+	if offset >= uintptr(len(buf)) {
 		return unknown
 	}
-	if mode, ok := modeOfType[uint32(buf[at])<<12]; ok {
+	if mode, ok := modeOfType[uint32(buf[offset])<<12]; ok {
 		return mode
 	}
 	return unknown

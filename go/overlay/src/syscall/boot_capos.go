@@ -168,9 +168,9 @@ var buildTree = sync.OnceFunc(func() {
 	addDevices(tree.root.lookup("dev"))
 	addDatabases()
 	tree.cwd = tree.root
-	if at, err := walk(tree.root, startEnvironment("PWD"), true); err == 0 && at.node != nil &&
-		at.node.isDir() {
-		tree.cwd = at.node
+	start, err := walk(tree.root, startEnvironment("PWD"), true)
+	if err == 0 && start.node != nil && start.node.isDir() {
+		tree.cwd = start.node
 	}
 })
 
@@ -178,7 +178,7 @@ var buildTree = sync.OnceFunc(func() {
 // does not follow symbolic links, and it replaces files in the way, because the starter of the
 // program chose these paths.
 func makePath(path string) *node {
-	at, sofar := tree.root, "/"
+	dir, sofar := tree.root, "/"
 	for len(path) > 0 {
 		var name string
 		name, path = cutName(path)
@@ -186,18 +186,18 @@ func makePath(path string) *node {
 			continue
 		}
 		sofar = join(sofar, name)
-		next := at.lookup(name)
+		next := dir.lookup(name)
 		if next == nil || !next.isDir() {
 			if next != nil {
-				at.remove(name)
+				dir.remove(name)
 			}
 			next = newNode(S_IFDIR | 0o755)
 			next.fixed = !isListed(sofar, tree.writable)
-			at.add(name, next)
+			dir.add(name, next)
 		}
-		at = next
+		dir = next
 	}
-	return at
+	return dir
 }
 
 // addDatabases adds the files in which programs look up users and the names of the machine, where

@@ -65,12 +65,12 @@ func (c *content) readAt(b []byte, offset int64) int {
 	}
 	b = b[:min(int64(len(b)), c.size-offset)]
 	for done := 0; done < len(b); {
-		at := offset + int64(done)
-		piece := b[done:min(len(b), done+chunkSize-int(at%chunkSize))]
-		if i, found := c.find(at / chunkSize); found {
-			c.readChunk(&c.chunks[i], piece, int(at%chunkSize))
+		start := offset + int64(done)
+		piece := b[done:min(len(b), done+chunkSize-int(start%chunkSize))]
+		if i, found := c.find(start / chunkSize); found {
+			c.readChunk(&c.chunks[i], piece, int(start%chunkSize))
 		} else {
-			c.readBacking(piece, at)
+			c.readBacking(piece, start)
 		}
 		done += len(piece)
 	}
@@ -115,9 +115,9 @@ func (c *content) readBacking(b []byte, offset int64) {
 // writeAt stores b, growing the file as needed, and returns how much there was memory for.
 func (c *content) writeAt(b []byte, offset int64) (done int) {
 	for done < len(b) {
-		at := offset + int64(done)
-		piece := b[done:min(len(b), done+chunkSize-int(at%chunkSize))]
-		n := c.writeChunk(piece, at/chunkSize, int(at%chunkSize))
+		start := offset + int64(done)
+		piece := b[done:min(len(b), done+chunkSize-int(start%chunkSize))]
+		n := c.writeChunk(piece, start/chunkSize, int(start%chunkSize))
 		done += n
 		if n < len(piece) {
 			break

@@ -75,9 +75,9 @@ func exportOpenFiles() {
 	}
 	writeBackMappings()
 	for _, f := range openTreeFiles(0) {
-		if f.at.use.TryLock() {
+		if f.position.use.TryLock() {
 			f.exportNow()
-			f.at.use.Unlock()
+			f.position.use.Unlock()
 		}
 	}
 }
@@ -133,9 +133,9 @@ func exportAll(files []*treeFile) (first Errno) {
 	for _, named := range files {
 		for _, f := range openTreeFiles(O_WRONLY) {
 			if f.node == named.node {
-				f.at.use.Lock()
+				f.position.use.Lock()
 				f.export = named.export
-				f.at.use.Unlock()
+				f.position.use.Unlock()
 				republishText(f)
 			}
 		}

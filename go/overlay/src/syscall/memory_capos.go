@@ -101,9 +101,9 @@ func Munmap(data []byte) error {
 	}
 	var lost Errno
 	if m.file != nil {
-		m.file.at.use.Lock()
+		m.file.position.use.Lock()
 		lost = m.writeBack(data)
-		m.file.at.use.Unlock()
+		m.file.position.use.Unlock()
 		if err := letGo(m.held); lost == 0 {
 			lost = err
 		}
@@ -125,10 +125,10 @@ func writeBackMappings() {
 	}
 	defer mappings.Unlock()
 	for address, m := range mappings.byAddress {
-		if m.file != nil && m.file.at.use.TryLock() {
+		if m.file != nil && m.file.position.use.TryLock() {
 			m.writeBack(unsafe.Slice(address, m.length))
 			m.file.exportNow()
-			m.file.at.use.Unlock()
+			m.file.position.use.Unlock()
 		}
 	}
 }

@@ -179,7 +179,7 @@ type openSocket interface {
 	openFile
 	domain() int
 	sendsDatagrams() bool
-	bind(at endpoint) Errno
+	bind(local endpoint) Errno
 	// connect waits for room in the queue of the listener, or fails with EINPROGRESS. The
 	// connection is then made when the socket is writable.
 	connect(to endpoint, block bool) Errno
@@ -267,9 +267,9 @@ func Bind(fd int, sa Sockaddr) error {
 	if e != 0 {
 		return e
 	}
-	at, e := endpointOf(s.domain(), sa)
+	local, e := endpointOf(s.domain(), sa)
 	if e == 0 {
-		e = s.bind(at)
+		e = s.bind(local)
 	}
 	return result(e)
 }
@@ -442,9 +442,9 @@ func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int)
 }
 
 func Recvfrom(fd int, p []byte, flags int) (n int, from Sockaddr, err error) {
-	n, at, family, _, err := receive(fd, p, flags)
-	if err == nil && at != (endpoint{}) {
-		from = at.sockaddr(family)
+	n, sender, family, _, err := receive(fd, p, flags)
+	if err == nil && sender != (endpoint{}) {
+		from = sender.sockaddr(family)
 	}
 	return n, from, err
 }
@@ -561,33 +561,33 @@ func receiveRights(files []*description, oob []byte) (oobn int, complete bool) {
 
 //go:linkname recvfromInet4
 func recvfromInet4(fd int, p []byte, flags int, from *SockaddrInet4) (int, error) {
-	n, at, _, _, err := receive(fd, p, flags)
-	from.Port = at.port
-	copy(from.Addr[:], at.addr[12:])
+	n, sender, _, _, err := receive(fd, p, flags)
+	from.Port = sender.port
+	copy(from.Addr[:], sender.addr[12:])
 	return n, err
 }
 
 //go:linkname recvfromInet6
 func recvfromInet6(fd int, p []byte, flags int, from *SockaddrInet6) (int, error) {
-	n, at, _, _, err := receive(fd, p, flags)
-	from.Port, from.Addr = at.port, at.addr
+	n, sender, _, _, err := receive(fd, p, flags)
+	from.Port, from.Addr = sender.port, sender.addr
 	return n, err
 }
 
 //go:linkname recvmsgInet4
 func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oobn, recvflags int,
 	err error) {
-	n, at, _, recvflags, err := receive(fd, p, flags)
-	from.Port = at.port
-	copy(from.Addr[:], at.addr[12:])
+	n, sender, _, recvflags, err := receive(fd, p, flags)
+	from.Port = sender.port
+	copy(from.Addr[:], sender.addr[12:])
 	return n, 0, recvflags, err
 }
 
 //go:linkname recvmsgInet6
 func recvmsgInet6(fd int, p, oob []byte, flags int, from *SockaddrInet6) (n, oobn, recvflags int,
 	err error) {
-	n, at, _, recvflags, err := receive(fd, p, flags)
-	from.Port, from.Addr = at.port, at.addr
+	n, sender, _, recvflags, err := receive(fd, p, flags)
+	from.Port, from.Addr = sender.port, sender.addr
 	return n, 0, recvflags, err
 }
 

@@ -230,18 +230,18 @@ func (n *node) path() (string, Errno) {
 		return "/", 0
 	}
 	size := 0
-	for at := n; at != tree.root; at = at.dir.parent {
-		if at.dir.parent == nil {
+	for ancestor := n; ancestor != tree.root; ancestor = ancestor.dir.parent {
+		if ancestor.dir.parent == nil {
 			return "", ENOENT
 		}
-		if size += 1 + len(at.dir.name); size >= pathMax {
+		if size += 1 + len(ancestor.dir.name); size >= pathMax {
 			return "", ENAMETOOLONG
 		}
 	}
 	text := make([]byte, size)
-	for at := n; at != tree.root; at = at.dir.parent {
-		size -= len(at.dir.name)
-		copy(text[size:], at.dir.name)
+	for ancestor := n; ancestor != tree.root; ancestor = ancestor.dir.parent {
+		size -= len(ancestor.dir.name)
+		copy(text[size:], ancestor.dir.name)
 		size--
 		text[size] = '/'
 	}

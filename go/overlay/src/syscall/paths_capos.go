@@ -575,12 +575,12 @@ func utimensat(dirfd int, path string, times *[2]Timespec, flags int) error {
 	})
 }
 
-func setTime(at *int64, ts Timespec) {
+func setTime(stamp *int64, ts Timespec) {
 	switch ts.Nsec {
 	case _UTIME_OMIT:
 	case _UTIME_NOW:
-		*at = nowNs()
+		*stamp = nowNs()
 	default:
-		*at = ts.Nano()
+		*stamp = ts.Nano()
 	}
 }

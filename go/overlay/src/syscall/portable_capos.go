@@ -218,14 +218,14 @@ func Sendfile(outfd, infd int, offset *int64, count int) (written int, err error
 	if e != 0 {
 		return -1, e
 	}
-	at := offset
-	if at == nil {
-		at = new(int64)
-		*at, _ = from.seek(0, 1)
+	cursor := offset
+	if cursor == nil {
+		cursor = new(int64)
+		*cursor, _ = from.seek(0, 1)
 	}
 	buffer := make([]byte, min(max(count, 0), chunkSize))
 	for written < count {
-		n, _ := from.pread(buffer[:min(len(buffer), count-written)], *at)
+		n, _ := from.pread(buffer[:min(len(buffer), count-written)], *cursor)
 		if n == 0 {
 			break
 		}
@@ -233,10 +233,10 @@ func Sendfile(outfd, infd int, offset *int64, count int) (written int, err error
 			break
 		}
 		written += n
-		*at += int64(n)
+		*cursor += int64(n)
 	}
 	if offset == nil {
-		from.seek(*at, 0)
+		from.seek(*cursor, 0)
 	}
 	if written > 0 || err == nil {
 		return written, nil

@@ -87,24 +87,24 @@ func (s *socket) overlaps(other *socket) bool {
 	return s.receives(other.local) || other.receives(s.local)
 }
 
-func (s *socket) bind(at endpoint) Errno {
+func (s *socket) bind(local endpoint) Errno {
 	network.Lock()
 	defer network.Unlock()
 	switch {
 	case s.bound || s.connected:
 		return EINVAL
 	case s.family == AF_UNIX:
-		return s.bindName(at.name)
-	case !at.isWildcard() && !at.isLoopback(), at.isMapped() && s.v6only():
+		return s.bindName(local.name)
+	case !local.isWildcard() && !local.isLoopback(), local.isMapped() && s.v6only():
 		return EADDRNOTAVAIL
 	}
-	return s.bindPort(at)
+	return s.bindPort(local)
 }
 
 // bindPort enters the socket into the table, under an unused port when none is given.
-func (s *socket) bindPort(at endpoint) Errno {
-	s.local = at
-	if at.port != 0 {
+func (s *socket) bindPort(local endpoint) Errno {
+	s.local = local
+	if local.port != 0 {
 		if s.portTaken() {
 			s.local = endpoint{}
 			return EADDRINUSE

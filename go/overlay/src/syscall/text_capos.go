@@ -74,12 +74,12 @@ func republishText(f *treeFile) {
 // passOnAll hands the file to the host, if it is one that the host gets. Every later write is then
 // passed on.
 func (f *treeFile) passOnAll(flags int) *textFile {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	if f.export == "" || granted.host == 0 || flags&O_ACCMODE == O_RDONLY {
 		return nil
 	}
-	text := &textFile{name: f.export[1:], offset: uint64(f.at.offset)}
+	text := &textFile{name: f.export[1:], offset: uint64(f.position.offset)}
 	lockTree()
 	if flags&O_APPEND != 0 {
 		text.offset = uint64(f.node.content.size)

@@ -16,13 +16,13 @@ type position struct {
 }
 
 // seek is the call of that name for a node.
-func (at *position) seek(n *node, offset int64, whence int) (int64, Errno) {
-	at.use.Lock()
-	defer at.use.Unlock()
+func (p *position) seek(n *node, offset int64, whence int) (int64, Errno) {
+	p.use.Lock()
+	defer p.use.Unlock()
 	switch whence {
 	case 0:
 	case 1:
-		offset += at.offset
+		offset += p.offset
 	case 2:
 		lockTree()
 		offset += n.size()
@@ -33,7 +33,7 @@ func (at *position) seek(n *node, offset int64, whence int) (int64, Errno) {
 	if offset < 0 {
 		return -1, EINVAL
 	}
-	at.offset = offset
+	p.offset = offset
 	return offset, 0
 }
 
@@ -50,18 +50,18 @@ func (n *node) statLocked(st *Stat_t) {
 // A treeFile is an open regular file.
 type treeFile struct {
 	fileDefaults
-	node *node
-	at   position // at.use guards what follows, too
+	node     *node
+	position position // position.use guards what follows, too
 
 	export string // path under which the host gets the file
 	dirty  bool   // the host has not got what was written
 }
 
 func (f *treeFile) read(p []byte, flags int) (int, Errno) {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
-	n, err := f.pread(p, f.at.offset)
-	f.at.offset += int64(n)
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
+	n, err := f.pread(p, f.position.offset)
+	f.position.offset += int64(n)
 	return n, err
 }
 
@@ -72,10 +72,10 @@ func (f *treeFile) pread(p []byte, offset int64) (int, Errno) {
 }
 
 func (f *treeFile) write(p []byte, flags int) (int, Errno) {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
-	n, end, err := f.writeContent(p, f.at.offset, flags)
-	f.at.offset = end
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
+	n, end, err := f.writeContent(p, f.position.offset, flags)
+	f.position.offset = end
 	if err == 0 {
 		err = f.passOn(p[:n], end)
 	}
@@ -83,8 +83,8 @@ func (f *treeFile) write(p []byte, flags int) (int, Errno) {
 }
 
 func (f *treeFile) pwrite(p []byte, offset int64, flags int) (int, Errno) {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	n, end, err := f.writeContent(p, offset, flags)
 	if err == 0 {
 		err = f.passOn(p[:n], end)
@@ -93,7 +93,7 @@ func (f *treeFile) pwrite(p []byte, offset int64, flags int) (int, Errno) {
 }
 
 // writeContent writes at the offset, or with O_APPEND at the end of the file, and returns where it
-// stopped. at.use is held.
+// stopped. position.use is held.
 func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end int64, err Errno) {
 	lockTree()
 	defer tree.Unlock()
@@ -118,8 +118,8 @@ func (f *treeFile) truncate(length int64) Errno {
 	if length > fileSizeMax {
 		return EFBIG
 	}
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	lockTree()
 	f.node.content.truncate(length)
 	f.node.touch()
@@ -141,13 +141,13 @@ func (f *treeFile) seek(offset int64, whence int) (int64, Errno) {
 	if whence == seekData || whence == seekHole {
 		return f.seekStored(offset, whence)
 	}
-	return f.at.seek(f.node, offset, whence)
+	return f.position.seek(f.node, offset, whence)
 }
 
 // seekStored goes to the next bytes from an offset on that are stored, or to the next hole.
 func (f *treeFile) seekStored(offset int64, whence int) (int64, Errno) {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	lockTree()
 	defer tree.Unlock()
 	c := f.node.content
@@ -159,7 +159,7 @@ func (f *treeFile) seekStored(offset int64, whence int) (int64, Errno) {
 	} else if offset = c.nextData(offset); offset == c.size {
 		return 0, ENXIO
 	}
-	f.at.offset = offset
+	f.position.offset = offset
 	return offset, 0
 }
 
@@ -168,8 +168,8 @@ func (f *treeFile) stat(st *Stat_t) { f.node.statLocked(st) }
 func (f *treeFile) treeNode() *node { return f.node }
 
 func (f *treeFile) close(access int) Errno {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	err := f.exportNow()
 	f.node.closed()
 	return err
@@ -189,8 +189,8 @@ func (n *node) closed() {
 // A treeDirectory is an open directory. Its offset is the cookie of the entry read last.
 type treeDirectory struct {
 	fileDefaults
-	node *node
-	at   position
+	node     *node
+	position position
 }
 
 func (f *treeDirectory) read(p []byte, flags int) (int, Errno)     { return 0, EISDIR }
@@ -201,17 +201,17 @@ func (f *treeDirectory) stat(st *Stat_t)                           { f.node.stat
 func (f *treeDirectory) treeNode() *node                           { return f.node }
 
 func (f *treeDirectory) seek(offset int64, whence int) (int64, Errno) {
-	return f.at.seek(f.node, offset, whence)
+	return f.position.seek(f.node, offset, whence)
 }
 
 // readDirents makes of each entry a Dirent shortened to its name and a NUL and padded to eight
 // bytes. It leaves out the entries "." and "..", because no caller wants them.
 func (f *treeDirectory) readDirents(p []byte) (n int, err Errno) {
-	f.at.use.Lock()
-	defer f.at.use.Unlock()
+	f.position.use.Lock()
+	defer f.position.use.Unlock()
 	lockTree()
 	defer tree.Unlock()
-	for _, e := range f.node.after(f.at.offset) {
+	for _, e := range f.node.after(f.position.offset) {
 		if e.node == nil {
 			continue
 		}
@@ -224,7 +224,7 @@ func (f *treeDirectory) readDirents(p []byte) (n int, err Errno) {
 		}
 		e.putDirent(p[n : n+length])
 		n += length
-		f.at.offset = e.cookie
+		f.position.offset = e.cookie
 	}
 	return n, 0
 }

@@ -21,7 +21,7 @@ func (p *place) special() bool { return p.name == "" || p.name == "." || p.name 
 // walk follows a path from a directory. It follows a symbolic link at the end if the caller asks
 // for that, or if a slash comes after it. It is no error if only the last component is missing. The
 // tree must be locked.
-func walk(at *node, path string, follow bool) (place, Errno) {
+func walk(dir *node, path string, follow bool) (place, Errno) {
 	if path == "" {
 		return place{}, ENOENT
 	}
@@ -29,20 +29,20 @@ func walk(at *node, path string, follow bool) (place, Errno) {
 		return place{}, ENAMETOOLONG
 	}
 	if path[0] == '/' {
-		at = tree.root
+		dir = tree.root
 	}
 	for links := 0; ; {
 		path = trimSlashes(path)
 		if path == "" {
-			return place{dir: at, node: at, slash: true}, 0
+			return place{dir: dir, node: dir, slash: true}, 0
 		}
 		name, rest := cutName(path)
 		last := trimSlashes(rest) == ""
-		next, err := step(at, name)
+		next, err := step(dir, name)
 		if err != 0 {
 			return place{}, err
 		}
-		found := place{dir: at, name: name, node: next, slash: last && rest != ""}
+		found := place{dir: dir, name: name, node: next, slash: last && rest != ""}
 		switch {
 		case next == nil && last:
 			return found, 0
@@ -56,7 +56,7 @@ func walk(at *node, path string, follow bool) (place, Errno) {
 				return place{}, ENOENT
 			}
 			if path = next.target + rest; path[0] == '/' {
-				at = tree.root
+				dir = tree.root
 			}
 			continue
 		case last && found.slash && !next.isDir():
@@ -64,27 +64,27 @@ func walk(at *node, path string, follow bool) (place, Errno) {
 		case last:
 			return found, 0
 		}
-		at, path = next, rest
+		dir, path = next, rest
 	}
 }
 
 // step returns the entry of a directory, nil if there is none.
-func step(at *node, name string) (*node, Errno) {
+func step(dir *node, name string) (*node, Errno) {
 	switch {
-	case !at.isDir():
+	case !dir.isDir():
 		return nil, ENOTDIR
-	case !at.allows(mayExecute):
+	case !dir.allows(mayExecute):
 		return nil, EACCES
 	case len(name) > nameMax:
 		return nil, ENAMETOOLONG
 	case name == ".":
-		return at, 0
+		return dir, 0
 	case name != "..":
-		return at.lookup(name), 0
-	case at.dir.parent == nil:
+		return dir.lookup(name), 0
+	case dir.dir.parent == nil:
 		return nil, ENOENT
 	}
-	return at.dir.parent, 0
+	return dir.dir.parent, 0
 }
 
 func trimSlashes(path string) string {
@@ -130,11 +130,11 @@ func walkAt(dirfd int, path string, follow bool) (place, Errno) {
 			return place{}, EINVAL
 		}
 	}
-	at, err := startOf(dirfd, path)
+	dir, err := startOf(dirfd, path)
 	if err != 0 {
 		return place{}, err
 	}
-	return walk(at, path, follow)
+	return walk(dir, path, follow)
 }
 
 // walkExistingAt is walkAt for a path that must exist.
