@@ -12,6 +12,7 @@ import (
 
 	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/guestelf"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
@@ -213,7 +214,9 @@ func goTree(root, dir, goroot string, test bool) (*bootimage.Tree, error) {
 	if !test {
 		return tree, addWorkingDir(tree, dir)
 	}
-	if err := tree.AddHostTree(dir, dir, nil); err != nil {
+	// What ./capos explore keeps is no input of the tests, or a seed would change with it.
+	kept := func(rel string, _ fs.DirEntry) bool { return rel == explore.FileDir }
+	if err := tree.AddHostTree(dir, dir, kept); err != nil {
 		return nil, err
 	}
 	standard, rel := "", ""

@@ -41,6 +41,7 @@ type exploreFlags struct {
 	replay        replayFlag
 	noShrink      bool
 	jobs          cli.Count
+	failures      string
 	memory        string
 	kernel        string
 	env           cli.List
@@ -59,6 +60,7 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&e.noShrink, "no-shrink", false, "")
 	e.jobs, e.maxFailures = cli.Count(runtime.NumCPU()), 10
 	fs.Var(&e.jobs, "j", "")
+	fs.StringVar(&e.failures, "failures", "", "")
 	fs.StringVar(&e.memory, "m", defaultMemory, "")
 	fs.StringVar(&e.kernel, "kernel", "release", "")
 	fs.Var(&e.env, "e", "")
@@ -150,6 +152,9 @@ func exploreCommand(args []string) int {
 		cli.Wrong("explore", err)
 		return exploreMisused
 	}
+	if e.failures != "" && e.failures != keepNothing {
+		e.failures, _ = filepath.Abs(e.failures)
+	}
 	root, err := repo.Root()
 	if err != nil {
 		cli.Fail(err)
@@ -210,6 +215,7 @@ type target struct {
 	elf       string
 	args      []string
 	words     []string // the command line that explores it, after the flags
+	failures  string   // where its failures are kept; "": nowhere
 }
 
 // explorer is one run of the command.
@@ -329,6 +335,7 @@ func (x *explorer) build(packages, rest []string) ([]target, error) {
 			return nil, fmt.Errorf("building %s failed: %w", t.name, err)
 		}
 		t.words = append([]string{t.word(packages)}, rest...)
+		t.failures = x.failuresOf(t)
 	}
 	return targets, nil
 }
@@ -354,17 +361,17 @@ func (x *explorer) launch(t *target) (*launch, error) {
 	return l, nil
 }
 
-// instance is the target with a seed, and with what ForcedVariable gives or nothing. The
-// environment is not the caller's, because a seed is to mean the same everywhere.
-func (x *explorer) instance(t *target, seed, points uint64, forced string) bootimage.Program {
+// instance is the target as an attempt runs it. The environment is not the caller's, because a seed
+// is to mean the same everywhere.
+func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	program := 0
 	if x.flags.program {
 		program = 1
 	}
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d%s", seed,
-		x.flags.maxPause.Microseconds(), points, program, forced))
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d%s", a.seed,
+		x.flags.maxPause.Microseconds(), a.points, program, a.forced))
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

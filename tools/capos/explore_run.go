@@ -42,14 +42,14 @@ type session struct {
 	source explore.Source
 	points uint64 // decision points of the undisturbed run; 0: not known
 
-	mu       sync.Mutex // guards all below
-	summary  explore.Summary
-	next     uint64
-	latest   uint64
-	attempts map[*explore.Found]int
-	broken   error // the machine failed
-	start    time.Time
-	took     time.Duration // for all seeds; 0 while they run
+	mu      sync.Mutex // guards all below
+	summary explore.Summary
+	next    uint64
+	latest  uint64
+	tries   map[*explore.Found]int
+	broken  error // the machine failed
+	start   time.Time
+	took    time.Duration // for all seeds; 0 while they run
 }
 
 var errEnough = errors.New("enough failures")
@@ -86,7 +86,7 @@ func (x *explorer) explore(packages, rest []string) int {
 
 func (x *explorer) session(t *target) (*session, error) {
 	l, err := x.launch(t)
-	return &session{x: x, t: t, launch: l, attempts: map[*explore.Found]int{},
+	return &session{x: x, t: t, launch: l, tries: map[*explore.Found]int{},
 		source: explore.Source{Goroot: x.goroot, Dir: t.dir}, start: time.Now()}, err
 }
 
@@ -94,7 +94,11 @@ func (x *explorer) session(t *target) (*session, error) {
 func (s *session) run(whole context.Context) error {
 	ctx := whole
 	seeds := s.x.flags.rangeOfSeeds()
-	if err := s.measure(ctx, seeds.from == 0); ctx.Err() != nil {
+	err := s.measure(ctx, seeds.from == 0)
+	if err == nil {
+		err = s.tryKept(ctx)
+	}
+	if ctx.Err() != nil {
 		return nil // interrupted
 	} else if err != nil {
 		return err
@@ -121,7 +125,7 @@ func (s *session) run(whole context.Context) error {
 
 // measure runs seed 0, which disturbs nothing and counts the decision points.
 func (s *session) measure(ctx context.Context, counts bool) error {
-	err := s.machine(ctx, []uint64{0}, "", func(r *explore.Run) {
+	err := s.machine(ctx, s.attempts(0), func(r *explore.Run) {
 		if stats, ok := r.Statistics(); ok {
 			s.points = stats.Points
 		}
@@ -149,7 +153,7 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 			return
 		}
 		var suspects []*explore.Run
-		err := s.machine(ctx, seeds, "", func(r *explore.Run) {
+		err := s.machine(ctx, s.attempts(seeds...), func(r *explore.Run) {
 			if ctx.Err() == nil && s.add(r) {
 				suspects = append(suspects, r)
 			}
@@ -178,10 +182,10 @@ func (s *session) add(r *explore.Run) bool {
 	if isNew {
 		s.announce(r.Seed, found)
 	}
-	if found.Replay != "" && found.Shared == nil || s.attempts[found] == confirmations {
+	if found.Replay != "" && found.Shared == nil || s.tries[found] == confirmations {
 		return false
 	}
-	s.attempts[found]++
+	s.tries[found]++
 	return true
 }
 
@@ -219,15 +223,29 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 
 // repeats tells whether a seed fails in the same way on a machine of its own.
 func (s *session) repeats(ctx context.Context, seed uint64, signature string) bool {
-	_, same := s.try(ctx, seed, "", signature)
+	_, same := s.try(ctx, attempt{seed: seed, points: s.points}, signature)
 	return same
 }
 
-// try runs a seed on a machine of its own and tells whether it fails in the way that the signature
-// stands for.
-func (s *session) try(ctx context.Context, seed uint64, forced, signature string) (run *explore.Run,
+// attempt is a seed to run, with what ForcedVariable gives or nothing.
+type attempt struct {
+	seed, points uint64
+	forced       string
+}
+
+// attempts are seeds that nothing is forced on.
+func (s *session) attempts(seeds ...uint64) (list []attempt) {
+	for _, seed := range seeds {
+		list = append(list, attempt{seed: seed, points: s.points})
+	}
+	return list
+}
+
+// try makes an attempt on a machine of its own and tells whether it fails in the way that the
+// signature stands for.
+func (s *session) try(ctx context.Context, a attempt, signature string) (run *explore.Run,
 	same bool) {
-	err := s.machine(ctx, []uint64{seed}, forced, func(r *explore.Run) {
+	err := s.machine(ctx, []attempt{a}, func(r *explore.Run) {
 		f := r.Judge(s.source)
 		run, same = r, f != nil && f.Signature() == signature
 	})
@@ -240,7 +258,7 @@ func (s *session) try(ctx context.Context, seed uint64, forced, signature string
 // settle finds for every failure the simplest way to have it on a machine of its own.
 func (s *session) settle(ctx context.Context) {
 	for _, f := range s.summary.Found {
-		if f.Shared != nil || f.Seed == 0 {
+		if f.Shared != nil || f.Seed == 0 || f.File != "" {
 			continue
 		}
 		if f.Simplest != f.Seed && s.repeats(ctx, f.Simplest, f.Signature()) {
@@ -249,6 +267,7 @@ func (s *session) settle(ctx context.Context) {
 		}
 		if !s.x.flags.noShrink && ctx.Err() == nil {
 			s.shrink(ctx, f)
+			s.keep(ctx, f)
 		}
 	}
 }
@@ -260,7 +279,7 @@ const shrinkRuns = 90
 func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	defer repo.Progress(fmt.Sprintf("shrinking seed %d", f.Seed))()
 	signature := f.Signature()
-	r, same := s.try(ctx, f.Seed, "", signature)
+	r, same := s.try(ctx, attempt{seed: f.Seed, points: s.points}, signature)
 	if !same {
 		return
 	}
@@ -274,7 +293,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		if err != nil || ctx.Err() != nil {
 			return false
 		}
-		run, same := s.try(ctx, f.Seed, forced, signature)
+		run, same := s.try(ctx, attempt{f.Seed, s.points, forced}, signature)
 		if same {
 			last = run
 		}
@@ -315,29 +334,29 @@ func (s *session) command(seed string) string {
 	return machine.ShellCommand("./capos", append(words, s.t.words...))
 }
 
-// machine runs seeds one after the other, all with the same forced disturbances, if any. Its own
-// seed is the first of them.
-func (s *session) machine(ctx context.Context, seeds []uint64, forced string,
+// machine makes attempts one after the other. Its own seed is that of the first.
+func (s *session) machine(ctx context.Context, attempts []attempt,
 	result func(*explore.Run)) error {
 	config := *s.x.config
-	config.Seed = &machine.Seed{Number: seeds[0], Date: s.x.config.Seed.Date}
-	programs := make([]batch.Program, len(seeds))
-	for i := range seeds {
+	config.Seed = &machine.Seed{Number: attempts[0].seed, Date: s.x.config.Seed.Date}
+	programs := make([]batch.Program, len(attempts))
+	for i := range attempts {
 		programs[i] = batch.Program{ELF: s.t.elf, Timeout: s.x.flags.timeout.String()}
 	}
 	image := func(left []batch.Program) (*os.File, error) {
 		var list []bootimage.Program
-		for _, seed := range seeds[len(seeds)-len(left):] {
-			list = append(list, s.x.instance(s.t, seed, s.points, forced))
+		for _, a := range attempts[len(attempts)-len(left):] {
+			list = append(list, s.x.instance(s.t, a))
 		}
 		return bootimage.Temporary(s.launch.tree, list)
 	}
 	at := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
+		seed := attempts[at].seed
 		if machineFailed(&r) && ctx.Err() == nil {
-			s.breaks(fmt.Errorf("seed %d: %s", seeds[at], strings.TrimSpace(r.Report)))
+			s.breaks(fmt.Errorf("seed %d: %s", seed, strings.TrimSpace(r.Report)))
 		}
-		result(&explore.Run{Seed: seeds[at], Status: r.Status, Output: r.Stdout + r.Stderr,
+		result(&explore.Run{Seed: seed, Status: r.Status, Output: r.Stdout + r.Stderr,
 			Report: r.Report, Ledger: r.Leak})
 		at++
 	})
@@ -386,11 +405,7 @@ func (s *session) rate() float64 {
 }
 
 func (s *session) announce(seed uint64, f *explore.Found) {
-	in := ""
-	if f.Test != "" {
-		in = " in " + f.Test
-	}
-	fmt.Fprintf(os.Stderr, "capos: seed %d: %s%s: %s\n", seed, f.Kind, in, f.Text)
+	fmt.Fprintf(os.Stderr, "capos: seed %d: %s\n", seed, f.Title())
 }
 
 // report says what was found.
@@ -457,7 +472,7 @@ func (s *session) replayAlone() int {
 	if s.x.flags.replay.forced != nil {
 		forced = *s.x.flags.replay.forced
 	}
-	s.launch.program = s.x.instance(s.t, seed, s.points, forced)
+	s.launch.program = s.x.instance(s.t, attempt{seed, s.points, forced})
 	var said bytes.Buffer
 	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
 		Stderr: io.MultiWriter(os.Stderr, &said), Notes: os.Stderr})
@@ -480,7 +495,8 @@ func (s *session) replayShared() int {
 		seeds = append(seeds, seed)
 	}
 	var last *explore.Run
-	err := s.machine(context.Background(), seeds, "", func(r *explore.Run) { last = r })
+	err := s.machine(context.Background(), s.attempts(seeds...),
+		func(r *explore.Run) { last = r })
 	if err = errors.Join(err, s.broken); err != nil {
 		cli.Fail(err)
 		return exploreBroken

@@ -12,6 +12,7 @@ import (
 
 	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
@@ -38,6 +39,9 @@ func replayCommand(args []string) int {
 	root, err := repo.Root()
 	if err != nil {
 		return cli.Fail(err)
+	}
+	if r.machineFlags.seed == "" && flags.NArg() == 1 && explore.IsFile(flags.Arg(0)) {
+		return replayFile(root, flags.Arg(0), r.timeout)
 	}
 	if r.machineFlags.seed == "" && flags.NArg() == 1 {
 		if flag := recordedFlag(flags); flag != "" {

@@ -13,6 +13,7 @@ type Found struct {
 	Lowest uint64 `json:"lowest_seed"`
 	Seed   uint64 `json:"seed"` // the one to replay
 	Replay string `json:"replay"`
+	File   string `json:"file,omitempty"` // the failure is kept in
 
 	// Story is what the seed decided, as far as the failure needs it.
 	Story []Disturbance `json:"story,omitempty"`
@@ -110,11 +111,7 @@ const (
 // String is the report of one failure.
 func (f *Found) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s", f.Kind)
-	if f.Test != "" {
-		fmt.Fprintf(&b, " in %s", f.Test)
-	}
-	fmt.Fprintf(&b, ": %s\n", f.Text)
+	fmt.Fprintf(&b, "%s\n", f.Title())
 	for i, s := range f.Stacks {
 		if i == stacksShown {
 			fmt.Fprintf(&b, "  and %d more goroutines\n", len(f.Stacks)-i)
@@ -137,12 +134,49 @@ func (f *Found) String() string {
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")
 	}
-	if f.Of > 0 {
-		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
-	}
-	for _, d := range f.Story {
-		fmt.Fprintf(&b, "      %s\n", d.Text)
-	}
+	f.tell(&b)
 	fmt.Fprintf(&b, "  replay: %s\n", f.Replay)
 	return b.String()
+}
+
+// Tale is the story alone.
+func (f *Found) Tale() string {
+	var b strings.Builder
+	f.tell(&b)
+	return b.String()
+}
+
+const stepsShown = 6
+
+func (s Step) String() string {
+	if s.Source == "" {
+		return s.Text
+	}
+	return s.Text + " | " + s.Source
+}
+
+// tell writes the story: who was held up where, and what ran meanwhile.
+func (f *Found) tell(b *strings.Builder) {
+	if f.Of > 0 {
+		fmt.Fprintf(b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
+	}
+	for _, d := range f.Story {
+		fmt.Fprintf(b, "      %s\n", d.Text)
+		if d.Source != "" {
+			fmt.Fprintf(b, "          | %s\n", d.Source)
+		}
+		if d.Created != "" {
+			fmt.Fprintf(b, "          created at %s\n", d.Created)
+		}
+		for i, step := range d.Meanwhile {
+			if i == stepsShown {
+				fmt.Fprintf(b, "          and so on\n")
+				break
+			}
+			fmt.Fprintf(b, "          meanwhile %s\n", step)
+		}
+	}
+	if len(f.Story) > 0 {
+		fmt.Fprintf(b, "      then: %s\n", f.Text)
+	}
 }

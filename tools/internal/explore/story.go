@@ -2,107 +2,10 @@ package explore
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// Disturbance is one decision of a seed: at a point of a goroutine, counted by the goroutine, it
-// paused, stepped back or ran the collector.
-type Disturbance struct {
-	Goroutine uint64 `json:"goroutine"` // in the order of creation
-	Point     uint64 `json:"point"`
-	What      int64  `json:"what"` // the pause in ns, or one of the constants below
-	Text      string `json:"text"` // for people
-}
-
-// What a disturbance is when it is no pause; see go/explore/overlay/src/runtime.
-const (
-	stepBack = 1
-	collect  = 2
-)
-
-const saidByRuntime = "capos explore: "
-
-// Disturbances are what a failed run tells of its seed's decisions; told is false when there were
-// too many.
-func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
-	var places []string // of the current one
-	told = true
-	finish := func() {
-		if len(list) > 0 {
-			list[len(list)-1].finish(places, source)
-		}
-		places = nil
-	}
-	for line := range strings.Lines(r.Output) {
-		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
-		if !ok {
-			continue
-		}
-		switch word, rest, _ := strings.Cut(rest, " "); word {
-		case "at":
-			places = append(places, rest)
-		case "disturbed":
-			finish()
-			var d Disturbance
-			var id int
-			if n, _ := fmt.Sscan(rest, &d.Goroutine, &d.Point, &d.What, new(int),
-				&id); n != 5 {
-				told = false
-				continue
-			}
-			d.Text = fmt.Sprintf("goroutine %d", id)
-			list = append(list, d)
-		}
-	}
-	finish()
-	return list, told
-}
-
-// operations are the names of what the compiler calls for statements.
-var operations = map[string]string{"runtime.newproc": "go", "runtime.chansend1": "a send",
-	"runtime.selectnbsend": "a send", "runtime.chanrecv1": "a receive",
-	"runtime.chanrecv2": "a receive", "runtime.selectnbrecv": "a receive",
-	"runtime.closechan": "close", "runtime.selectgo": "select"}
-
-// finish says what happened and where: the function of the library that the program was in, and the
-// program's own place.
-func (d *Disturbance) finish(places []string, source Source) {
-	innermost, library, own := "", "", ""
-	for _, place := range places {
-		name, file, _ := strings.Cut(place, " ")
-		if !source.isLibrary(file) {
-			own = name + " " + filepath.Base(file)
-			break
-		}
-		if library = name; innermost == "" {
-			innermost = name
-		}
-	}
-	if own == "" {
-		library = innermost
-	}
-	switch d.What {
-	case stepBack:
-		d.Text += " stepped back"
-	case collect:
-		d.Text += " ran the collector"
-	default:
-		d.Text += fmt.Sprintf(" paused for %v", time.Duration(d.What))
-	}
-	if name := operations[library]; name != "" {
-		library = name
-	}
-	if library != "" {
-		d.Text += " at " + library
-	}
-	if own != "" {
-		d.Text += ", " + own
-	}
-}
 
 // Forced is a list of disturbances as --replay takes it.
 func Forced(list []Disturbance) string {
@@ -134,6 +37,27 @@ func ForcedVariable(forced string) (string, error) {
 			b.WriteString(";")
 		}
 		b.WriteString(strings.Join(words, ","))
+	}
+	return b.String(), nil
+}
+
+// NamedVariable is the same for disturbances by name, with pauses so many times as long.
+func NamedVariable(list []Disturbance, longer int64) (string, error) {
+	var b strings.Builder
+	b.WriteString(";")
+	for i, d := range list {
+		name, err := strconv.ParseUint(d.Name, 16, 64)
+		if err != nil {
+			return "", fmt.Errorf("%q is no name of a decision", d.Name)
+		}
+		if i > 0 {
+			b.WriteString(";")
+		}
+		what := d.What
+		if what > collect {
+			what *= longer
+		}
+		fmt.Fprintf(&b, "%d,%d,%d,1", name, d.Nth, what)
 	}
 	return b.String(), nil
 }

@@ -66,6 +66,18 @@ func (f *Failure) Signature() string {
 		places...), "\n")
 }
 
+// Loose is the signature without lines of source, for a program that has changed meanwhile.
+func (f *Failure) Loose() string { return numbers.ReplaceAllString(f.Signature(), "#") }
+
+// Title is the failure in one line.
+func (f *Failure) Title() string {
+	in := ""
+	if f.Test != "" {
+		in = " in " + f.Test
+	}
+	return fmt.Sprintf("%s%s: %s", f.Kind, in, f.Text)
+}
+
 var (
 	numbers    = regexp.MustCompile(`\b(0x[0-9a-f]+|\d+)\b`)
 	statistics = regexp.MustCompile(`(?m)^capos explore: points (\d+), ` +

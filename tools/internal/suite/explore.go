@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,7 @@ type explored struct {
 	Package string  `json:"package"`
 	Kind    string  `json:"kind"`
 	Replay  string  `json:"replay"`
+	File    string  `json:"file"`
 	Shared  *uint64 `json:"shared_from"`
 	Story   []any   `json:"story"`
 	Runs    int     `json:"runs"`
@@ -64,13 +66,22 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
 	defer cancel()
 	checks := single("ordinary-builds", s.ordinaryBuild(), "")
-	found, _, err := s.explored(ctx, 1, "--runs", exploreSeeds, "./cases/...")
+	scratch, remove, err := makeScratch()
+	if err != nil {
+		return single("scratch", err, "")
+	}
+	defer remove()
+	found, _, err := s.explored(ctx, 1, "--runs", exploreSeeds, "--failures",
+		filepath.Join(scratch, "kept"), "./cases/...")
 	checks = append(checks, single("status-found", err, "")...)
 	for name, kind := range exploreCases {
 		err := s.exploredCase(ctx, found["explore/cases/"+name], kind)
 		checks = append(checks, single("finds-"+name, err, "")...)
 	}
-	found, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "./fixed/...")
+	checks = append(checks, s.exploreChanges(ctx, found["explore/cases/lockorder"].File,
+		scratch)...)
+	found, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures", "none",
+		"./fixed/...")
 	checks = append(checks, single("status-quiet", err, "")...)
 	for name, sum := range sums {
 		var err error
@@ -166,17 +177,63 @@ func (s *suite) exploredCase(ctx context.Context, f explored, kind string) error
 	}
 	var said [2]string
 	for i := range said {
-		words := strings.Fields(strings.TrimPrefix(f.Replay, "./capos explore "))
-		cmd := s.exploreCommand(ctx, words...)
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err == nil {
-			return fmt.Errorf("%s does not fail", f.Replay)
+		var err error
+		if said[i], err = s.replayed(ctx, f.File, "reproduced: "); err != nil {
+			return err
 		}
-		said[i] = stdout.String() + withoutRemarks(stderr.String())
 	}
 	if said[0] != said[1] || said[0] == "" {
-		return fmt.Errorf("%s prints %q, then %q", f.Replay, said[0], said[1])
+		return fmt.Errorf("%s prints %q, then %q", f.File, said[0], said[1])
 	}
 	return nil
+}
+
+// replayed repeats a failure from its file and gives what is printed.
+func (s *suite) replayed(ctx context.Context, file, verdict string) (string, error) {
+	cmd := s.tool(ctx, "replay", file)
+	cmd.Dir = filepath.Join(s.root, "tests", "explore")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if !strings.Contains(stderr.String(), "\ncapos: "+verdict) {
+		return "", fmt.Errorf("./capos replay %s: %v, and not %q: %s", file, err, verdict,
+			report.LastLines(stderr.String(), 8))
+	}
+	return stdout.String() + withoutRemarks(stderr.String()), nil
+}
+
+// exploreEdits are changes of a program, each with what a replay of its failure then says.
+var exploreEdits = []struct{ name, old, new, verdict string }{
+	{"println", "\tfrom.mu.Lock()", "\tprintln(1)\n\tfmt.Println(2)\n\tfrom.mu.Lock()",
+		"reproduced: deadlock in TestTransfers"},
+	{"renamed", "transfer(", "move(", "not reproduced, 0 of 1 decisions applied"},
+	{"corrected", "transfer(b, a, 2)", "transfer(a, b, 2)", "not reproduced, "},
+}
+
+// exploreChanges replays a failure of lockorder after changes of its source.
+func (s *suite) exploreChanges(ctx context.Context, file, scratch string) (checks []check) {
+	const name = "lockorder"
+	source, err := os.ReadFile(filepath.Join(s.root, "tests", "explore", "cases", name,
+		"x_test.go"))
+	kept, err2 := os.ReadFile(file)
+	if err = errors.Join(err, err2); err != nil {
+		return single("changed", err, "")
+	}
+	dir := filepath.Join(scratch, "cases", name)
+	moved := filepath.Join(dir, "testdata", "explore", filepath.Base(file))
+	for _, edit := range exploreEdits {
+		changed := strings.ReplaceAll(string(source), edit.old, edit.new)
+		changed = strings.Replace(changed, "import (", "import (\n\t\"fmt\"", 1) +
+			"\nvar _ = fmt.Sprint\n"
+		err := errors.Join(os.MkdirAll(filepath.Dir(moved), 0o755),
+			os.WriteFile(filepath.Join(scratch, "go.mod"),
+				[]byte("module explore\n\ngo 1.26\n"), 0o644),
+			os.WriteFile(filepath.Join(dir, "x_test.go"), []byte(changed), 0o644),
+			os.WriteFile(moved, kept, 0o644))
+		if err == nil {
+			_, err = s.replayed(ctx, moved, edit.verdict)
+		}
+		checks = append(checks, single("changed-"+edit.name, err, "")...)
+	}
+	return checks
 }

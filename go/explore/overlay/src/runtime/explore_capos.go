@@ -7,9 +7,11 @@
 // of the program.
 //
 // CAPOS_EXPLORE holds the seed, the longest pause in microseconds, about how many points a run has,
-// and 1 for a program that is no test, with commas between. Without it, or before the first test,
-// nothing is disturbed; with seed 0 points are only counted. Decisions come from one stream and
-// what the program sees as random from another, so neither shifts the other.
+// and 1 for a program that is no test, with commas between. Two more numbers are a point of the run
+// and the seed that decides what comes after it, and a third one has the stacks printed there.
+// Without the variable, or before the first test, nothing is disturbed; with seed 0 points are only
+// counted. Decisions come from one stream and what the program sees as random from another, so
+// neither shifts the other.
 
 //go:build capos
 
@@ -45,12 +47,17 @@ type exploreG struct {
 	pause   int64  // in ns, at each of its points; strategy exploreSlow
 	inside  bool   // it is at a decision point now
 	harness bool   // it is the runtime's or package testing's, and not to be disturbed
+	name    uint64 // when disturbances are forced; see explore_names_capos.go
+	child   uint64 // what the next goroutine is named after
+	childAt uint16 // where it is made, as an index of exploreStacksKnown
 }
 
-// exploreForced is a disturbance that the host asks for, by goroutine and point of this goroutine.
+// exploreForced is a disturbance that the host asks for, by goroutine and point of this goroutine,
+// or by name and how often it has occurred.
 type exploreForced struct {
 	goroutine, point uint64
 	what             int64 // ns, or one of the constants below
+	named            bool
 }
 
 // What a disturbance is, when it is no pause.
@@ -65,6 +72,8 @@ type exploreDone struct {
 	what             int64
 	operation        uint8
 	id               uint64 // as in stacks
+	name, nth        uint64 // 0 unless disturbances are forced
+	from, to         uint64 // points of the run when it began and ended; to is 0 before
 	stack            [24]uintptr
 }
 
@@ -89,6 +98,9 @@ var explore struct {
 	main      *g              // runs main.main of a test, or nil
 	pauseMax  int64           // ns: the longest that the seed uses
 	forced    []exploreForced // instead of what the seed would do
+	until     uint64          // at this point of the run another seed takes over; 0: never
+	reseed    uint64          // that seed
+	stacks    bool            // stacks are printed then
 	few       [3]uint64       // exploreFew, exploreSlow: the points that matter
 	collect   [2]uint64       // points at which the collector runs; 0: none
 	stream    atomic.Uint64
@@ -105,13 +117,14 @@ const explorePauseDefault = 100_000 // us
 // exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
 // once for a run is chosen here.
 func exploreInit() {
-	var numbers [4]uint64 // seed, longest pause in us, points, 1 for a program that is no test
-	text, list := exploreCut(exploreVariable(), ';')
+	var numbers [7]uint64 // see above
+	text, list := exploreCut(exploreVariable("CAPOS_EXPLORE="), ';')
 	if !exploreNumbers(text, numbers[:]) {
 		return
 	}
 	exploreForce(list)
 	explore.program = numbers[3] != 0
+	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
 	explore.armed = true
 	explore.stream.Store(exploreMix(seed + 1))
@@ -125,9 +138,17 @@ func exploreInit() {
 	if points == 0 { // not known: the range that matters is guessed
 		points = 16 << (exploreRandom64() % 10)
 	}
+	exploreChoose(pause, 0, points)
+}
+
+// exploreChoose chooses a strategy and where it disturbs: among so many points after the first of
+// them. pause is the longest one, in us.
+func exploreChoose(pause int64, first, points uint64) {
 	explore.strategy = [...]uint8{exploreUndisturbed, exploreFew, exploreFew, exploreFew,
 		exploreMany, exploreMany, exploreMany, exploreSlow}[exploreRandom64()%8]
-	explore.cpus = 1 << (exploreRandom64() % 3)
+	if cpus := int32(1) << (exploreRandom64() % 3); explore.cpus == 0 {
+		explore.cpus = cpus
+	}
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
 	explore.thinned = 1 + points/exploreKept
 	explore.pauseMax = pause * 1000
@@ -135,18 +156,31 @@ func exploreInit() {
 		explore.pauseMax = exploreLogUniform(10, pause) * 1000
 	}
 	for i := range 1 + exploreRandom64()%uint64(len(explore.few)) {
-		explore.few[i] = 1 + exploreRandom64()%points
+		explore.few[i] = first + 1 + exploreRandom64()%points
 	}
 	if exploreRandom64()%4 == 0 {
 		for i := range explore.collect {
-			explore.collect[i] = 1 + exploreRandom64()%points
+			explore.collect[i] = first + 1 + exploreRandom64()%points
 		}
 	}
 }
 
-// exploreVariable is the value of CAPOS_EXPLORE, from where the kernel has put it.
-func exploreVariable() string {
-	const name = "CAPOS_EXPLORE="
+// exploreReseed has another seed decide what comes after this point. Seed 0 disturbs nothing.
+func exploreReseed(point uint64) {
+	if explore.stacks {
+		exploreStacks()
+	}
+	explore.forced, explore.strategy = exploreForcedOnes[:0], exploreUndisturbed
+	if explore.reseed != 0 {
+		explore.stream.Store(exploreMix(explore.reseed + 1))
+		explore.forced = nil
+		exploreChoose(explorePauseDefault, point, max(16, point))
+	}
+}
+
+// exploreVariable is the value of a variable, from where the kernel has put it. The name ends in an
+// equals sign.
+func exploreVariable(name string) string {
 	for i := argc + 1; argv_index(argv, i) != nil; i++ {
 		entry := gostringnocopy(argv_index(argv, i))
 		if len(entry) > len(name) && entry[:len(name)] == name {
@@ -167,15 +201,16 @@ func exploreCut(text string, mark byte) (before, rest string) {
 }
 
 // exploreForce reads disturbances: each a mark, goroutine, point and pause in ns, or 1 for a step
-// back and 2 for a collection.
+// back and 2 for a collection. With a further 1, goroutine and point are a name and its count.
 func exploreForce(list string) {
 	if list == "" {
 		return
 	}
+	exploreNamed = true
 	explore.forced = exploreForcedOnes[:0]
 	for list != "" && len(explore.forced) < exploreKept {
 		var entry string
-		var numbers [3]uint64
+		var numbers [4]uint64
 		entry, list = exploreCut(list[1:], ';')
 		if exploreNumbers(entry, numbers[:]) {
 			what := int64(numbers[2])
@@ -183,7 +218,7 @@ func exploreForce(list string) {
 				what = 1 - what
 			}
 			explore.forced = append(explore.forced,
-				exploreForced{numbers[0], numbers[1], what})
+				exploreForced{numbers[0], numbers[1], what, numbers[3] != 0})
 		}
 	}
 }
@@ -322,12 +357,13 @@ func exploreWatch() {
 }
 
 // exploreNew chooses what a new goroutine is like.
-func exploreNew(gp *g) {
+func exploreNew(gp, creator *g) {
 	gp.explore = exploreG{harness: isSystemGoroutine(gp, false)}
 	if !explore.on {
 		return
 	}
 	gp.explore.number = explore.created.Add(1)
+	exploreBorn(gp, creator)
 	if explore.strategy == exploreSlow && exploreRandom64()%2 == 0 {
 		gp.explore.pause = explorePauseTime()
 	}
@@ -359,27 +395,36 @@ func explorePoint(operation uint8) {
 
 // exploreDecide is the decision at one point.
 func exploreDecide(gp *g, point uint64, operation uint8) {
+	var name, nth uint64
+	if exploreNamed {
+		name, nth = exploreName(gp, point)
+	}
+	if point == explore.until {
+		exploreReseed(point)
+	}
 	if explore.forced != nil {
 		for _, f := range explore.forced {
-			if f.goroutine == gp.explore.number && f.point == gp.explore.points {
-				exploreDisturb(gp, operation, f.what)
+			byNumber := f.goroutine == gp.explore.number && f.point == gp.explore.points
+			byName := f.goroutine == name && f.point == nth
+			if f.named && byName || !f.named && byNumber {
+				exploreDisturb(gp, operation, f.what, name, nth)
 			}
 		}
 		return
 	}
 	if point == explore.collect[0] || point == explore.collect[1] {
-		exploreDisturb(gp, operation, exploreCollect)
+		exploreDisturb(gp, operation, exploreCollect, 0, 0)
 	}
 	switch explore.strategy {
 	case exploreFew:
 		for _, chosen := range explore.few {
 			if point == chosen {
-				exploreDisturb(gp, operation, exploreWhat(4))
+				exploreDisturb(gp, operation, exploreWhat(4), 0, 0)
 			}
 		}
 	case exploreMany:
 		if exploreRandom64()%explore.probable == 0 {
-			exploreDisturb(gp, operation, exploreWhat(2))
+			exploreDisturb(gp, operation, exploreWhat(2), 0, 0)
 		}
 	case exploreSlow:
 		for _, chosen := range explore.few {
@@ -388,7 +433,7 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 			}
 		}
 		if gp.explore.pause != 0 && exploreRandom64()%explore.thinned == 0 {
-			exploreDisturb(gp, operation, gp.explore.pause)
+			exploreDisturb(gp, operation, gp.explore.pause, 0, 0)
 		}
 	}
 }
@@ -404,12 +449,14 @@ func exploreWhat(stepsBack uint64) int64 {
 func explorePauseTime() int64 { return exploreLogUniform(1, explore.pauseMax/1000) * 1000 }
 
 // exploreDisturb does what was decided, and keeps it to be told.
-func exploreDisturb(gp *g, operation uint8, what int64) {
+func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
 	if i := exploreDoneCount.Add(1) - 1; i < exploreKept {
 		done := &exploreDoneOnes[i]
 		*done = exploreDone{goroutine: gp.explore.number, point: gp.explore.points,
-			what: what, operation: operation, id: gp.goid}
+			what: what, operation: operation, id: gp.goid, name: name, nth: nth,
+			from: explore.points.Load()}
 		callers(3, done.stack[:])
+		defer exploreOver(done)
 	}
 	switch what {
 	case exploreCollect:
@@ -421,8 +468,11 @@ func exploreDisturb(gp *g, operation uint8, what int64) {
 	}
 }
 
-// exploreTell prints the disturbances, each with goroutine, point, kind or pause, operation and id
-// of the goroutine, and then the places in its stack.
+// exploreOver notes that a disturbance is over.
+func exploreOver(done *exploreDone) { done.to = explore.points.Load() }
+
+// exploreTell prints the disturbances, each with goroutine, point, kind or pause, operation, id of
+// the goroutine, name and count, then the places in its stack, and then what ran meanwhile.
 func exploreTell() {
 	count := exploreDoneCount.Load()
 	if !explore.armed {
@@ -439,11 +489,13 @@ func exploreTell() {
 			what = 1 - what
 		}
 		print("capos explore: disturbed ", done.goroutine, " ", done.point, " ", what, " ",
-			done.operation, " ", done.id, "\n")
+			done.operation, " ", done.id, " ", done.name, " ", done.nth, "\n")
 		for _, pc := range done.stack {
 			explorePlaces(pc)
 		}
+		exploreMeanwhile(done)
 	}
+	exploreBirths()
 }
 
 // explorePlaces prints the functions that are at a return address, inlined ones too.
@@ -486,7 +538,7 @@ func exploreEnd(status int) {
 	timeSleep(exploreSettle)
 	goroutineLeakGC()
 	leaked := exploreLeaks()
-	if status != 0 || leaked != 0 {
+	if status != 0 || leaked != 0 || exploreNamed {
 		exploreTell()
 	}
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",

@@ -11,6 +11,11 @@ import _ "unsafe" // for go:linkname
 //go:linkname exploreTest runtime.exploreTest
 func exploreTest(enters bool)
 
+// exploreNameTest names the goroutine after its test.
+//
+//go:linkname exploreNameTest runtime.exploreNameTest
+func exploreNameTest(name string)
+
 // exploreTimedOut is called when the tests took too long, before they are told so.
 //
 //go:linkname exploreTimedOut runtime.exploreTimedOut

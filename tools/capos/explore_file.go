@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/report"
+)
+
+// keepNothing is the value of --failures that keeps no file.
+const keepNothing = "none"
+
+// failuresOf is where a target's failures are kept: beside its test, or for a package of the
+// library in the build directory, because the library's own is shared.
+func (x *explorer) failuresOf(t *target) string {
+	underBuild := filepath.Join(x.root, "build", "explore", "failures")
+	switch {
+	case x.flags.failures == keepNothing:
+		return ""
+	case x.flags.failures != "":
+		underBuild = x.flags.failures
+	case t.module != "":
+		return filepath.Join(t.dir, filepath.FromSlash(explore.FileDir))
+	}
+	return filepath.Join(underBuild, strings.Trim(notInFileNames.ReplaceAllString(t.name, "-"),
+		"-"))
+}
+
+// digest is what tells whether the program is the one that a file was made with.
+func (t *target) digest() (string, error) {
+	f, err := os.Open(t.elf)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// keep writes a failure that was shrunk to a file, after a run that the file's names force.
+func (s *session) keep(ctx context.Context, f *explore.Found) {
+	if s.t.failures == "" || f.Of == 0 {
+		return
+	}
+	digest, err := s.t.digest()
+	if err != nil {
+		cli.Fail(err)
+		return
+	}
+	flags := s.x.flags
+	file := &explore.File{Package: s.t.name, Program: flags.program, Failure: f.Failure,
+		Seed: f.Seed, Points: s.points, MaxPause: flags.maxPause.String(),
+		Memory: flags.memory, Flags: s.t.words[1:], Env: flags.env, Digest: digest,
+		Decisions: f.Story}
+	if forced, err := file.Forced(1); err != nil {
+		file.Counted = true
+	} else {
+		a := attempt{f.Seed, s.points, forced}
+		_, same := s.try(ctx, a, f.Signature())
+		file.Counted = !same
+	}
+	path, err := file.Write(s.t.failures)
+	if err != nil {
+		cli.Fail(fmt.Errorf("the failure is not kept: %w", err))
+		return
+	}
+	f.File = shortPath(path)
+	if !strings.ContainsAny(f.File, " '\"$\\") {
+		f.Replay = "./capos replay " + f.File
+	}
+}
+
+// shortPath is relative to the working directory when it is below it.
+func shortPath(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// tryKept tries the failures of earlier runs first.
+func (s *session) tryKept(ctx context.Context) error {
+	if s.t.failures == "" {
+		return nil
+	}
+	paths, files, err := explore.Files(s.t.failures)
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	var list []attempt
+	for _, f := range files {
+		forced, err := f.Forced(1)
+		if err != nil {
+			return err
+		}
+		list = append(list, attempt{f.Seed, f.Points, forced})
+	}
+	at := 0
+	err = s.machine(ctx, list, func(r *explore.Run) {
+		path, file := shortPath(paths[at]), files[at]
+		at++
+		fmt.Fprintf(os.Stderr, "capos: %s: %s\n", path, file.Verdict(r, s.source))
+		if found, _ := s.summary.Add(r, s.source); found != nil {
+			found.File, found.Replay = path, "./capos replay "+path
+			found.Seed = file.Seed
+			found.Story, _ = r.Disturbances(s.source)
+			found.Of = len(found.Story)
+		}
+	})
+	return errors.Join(err, s.broken)
+}
+
+// replayFile repeats a failure that is kept in a file.
+func replayFile(root, path string, timeout time.Duration) int {
+	file, err := explore.ReadFile(path)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	s, err := openFailure(root, path, file, timeout)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	run, err := s.reproduce(file)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	fmt.Print(withoutTelling(run.Output))
+	fmt.Fprint(os.Stderr, run.Report)
+	found := &explore.Found{Failure: file.Failure, Of: len(file.Decisions)}
+	found.Story, _ = run.Disturbances(s.source)
+	digest, err := s.t.digest()
+	if err == nil && digest != file.Digest {
+		fmt.Fprintln(os.Stderr, "capos: the program has changed since the file was made")
+	}
+	if file.Fails(run, s.source) {
+		fmt.Fprint(os.Stderr, found.Tale())
+	}
+	fmt.Fprintf(os.Stderr, "capos: %s\n", file.Verdict(run, s.source))
+	switch {
+	case run.Status != 0:
+		return run.Status
+	case run.Judge(s.source) != nil:
+		return 1
+	case len(file.Missing(run, s.source)) > 0:
+		return report.StatusFailed
+	}
+	return 0
+}
+
+// openFailure builds the program of a file.
+func openFailure(root, path string, file *explore.File, timeout time.Duration) (*session, error) {
+	var e exploreFlags
+	e.register(cli.NewFlags("explore"))
+	e.program, e.memory, e.env = file.Program, file.Memory, file.Env
+	if timeout != 0 {
+		e.timeout = timeout
+	}
+	var err error
+	if e.maxPause, err = time.ParseDuration(file.MaxPause); err == nil {
+		err = e.validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	name := file.Package
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if dir, beside := strings.CutSuffix(filepath.ToSlash(filepath.Dir(whole)),
+		"/"+explore.FileDir); beside {
+		if err := os.Chdir(dir); err != nil {
+			return nil, err
+		}
+		name = "."
+	}
+	x := &explorer{flags: &e, root: root}
+	targets, err := x.prepare([]string{name}, file.Flags)
+	if err != nil {
+		return nil, err
+	}
+	s, err := x.session(&targets[0])
+	if err == nil {
+		s.points = file.Points
+	}
+	return s, err
+}
+
+// reproduce runs what the file says and, when that does not fail, the same with longer pauses and
+// other random numbers. It gives the run that fails, or the first.
+func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
+	var list []attempt
+	for _, longer := range []int64{1, 2, 10} {
+		forced, err := file.Forced(longer)
+		if err != nil {
+			return nil, err
+		}
+		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
+			list = append(list, attempt{seed, file.Points, forced})
+		}
+	}
+	ctx := context.Background()
+	for _, part := range [][]attempt{list[:1], list[1:]} {
+		err := s.machine(ctx, part, func(r *explore.Run) {
+			if run == nil || !file.Fails(run, s.source) && file.Fails(r, s.source) {
+				run = r
+			}
+		})
+		if err = errors.Join(err, s.broken); err != nil || file.Fails(run, s.source) {
+			return run, err
+		}
+	}
+	return run, nil
+}
+
+// withoutTelling leaves out what the runtime tells the tool.
+func withoutTelling(output string) string {
+	lines := slices.Collect(strings.Lines(output))
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		return strings.HasPrefix(line, "capos explore: ")
+	})
+	return strings.Join(lines, "")
+}

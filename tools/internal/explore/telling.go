@@ -1,0 +1,224 @@
+package explore
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Disturbance is one decision of a seed: at a point of a goroutine it paused, stepped back or ran
+// the collector. The point is counted by the goroutine. A run with forced disturbances also gives
+// it a name that holds when the program has changed, and says what happened meanwhile.
+type Disturbance struct {
+	Goroutine uint64 `json:"goroutine"` // in the order of creation
+	Point     uint64 `json:"point"`
+	What      int64  `json:"what"` // the pause in ns, or one of the constants below
+	Name      string `json:"name,omitempty"`
+	Nth       uint64 `json:"nth,omitempty"` // of the points with this name
+	Text      string `json:"text"`          // for people
+	Created   string `json:"created,omitempty"`
+	Source    string `json:"source,omitempty"` // the line of the program
+	Meanwhile []Step `json:"meanwhile,omitempty"`
+
+	id int // of the goroutine, as in stacks
+}
+
+// Step is what another goroutine came to meanwhile.
+type Step struct {
+	Text   string `json:"text"`
+	Source string `json:"source,omitempty"`
+}
+
+// What a disturbance is when it is no pause; see go/explore/overlay/src/runtime.
+const (
+	stepBack = 1
+	collect  = 2
+)
+
+const saidByRuntime = "capos explore: "
+
+// teller reads what a run tells, which is a list of entries with places of a stack behind each.
+type teller struct {
+	source  Source
+	list    []Disturbance
+	created map[int]string // by goroutine
+	told    bool
+	word    string   // of the entry that places belong to
+	id      int      // of its goroutine
+	places  []string // so far
+}
+
+// Disturbances are what a failed run tells of its seed's decisions; told is false when there were
+// too many.
+func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
+	t := teller{source: source, created: map[int]string{}, told: true}
+	for line := range strings.Lines(r.Output) {
+		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
+		if !ok {
+			continue
+		}
+		word, rest, _ := strings.Cut(rest, " ")
+		t.line(word, rest)
+	}
+	t.finish()
+	for i := range t.list {
+		t.list[i].Created = t.created[t.list[i].id]
+	}
+	return t.list, t.told
+}
+
+func (t *teller) line(word, rest string) {
+	if word == "at" {
+		t.places = append(t.places, rest)
+		return
+	}
+	t.finish()
+	switch word {
+	case "disturbed":
+		var d Disturbance
+		var name uint64
+		n, _ := fmt.Sscan(rest, &d.Goroutine, &d.Point, &d.What, new(int), &d.id, &name,
+			&d.Nth)
+		if n < 5 {
+			t.told = false
+			return
+		}
+		if name != 0 {
+			d.Name = strconv.FormatUint(name, 16)
+		}
+		t.list = append(t.list, d)
+	case "meanwhile", "created":
+		fmt.Sscan(rest, &t.id)
+	case "more":
+		if len(t.list) > 0 {
+			d := &t.list[len(t.list)-1]
+			d.Meanwhile = append(d.Meanwhile, Step{Text: "and " + rest + " more steps"})
+		}
+		return
+	default:
+		return
+	}
+	t.word = word
+}
+
+// finish takes the entry whose places are complete.
+func (t *teller) finish() {
+	p := t.source.place(t.places)
+	word := t.word
+	t.word, t.places = "", nil
+	if word == "created" {
+		t.created[t.id] = p.own
+	}
+	if len(t.list) == 0 {
+		return
+	}
+	d := &t.list[len(t.list)-1]
+	switch word {
+	case "disturbed":
+		d.Source = p.source
+		d.Text = d.text(p)
+	case "meanwhile":
+		step := Step{Source: p.source, Text: fmt.Sprintf("goroutine %d came to %s", t.id,
+			p.line())}
+		if n := len(d.Meanwhile); n == 0 || d.Meanwhile[n-1] != step {
+			d.Meanwhile = append(d.Meanwhile, step)
+		}
+	}
+}
+
+// operations are the names of what the compiler calls for statements.
+var operations = map[string]string{"runtime.newproc": "go", "runtime.chansend1": "a send",
+	"runtime.selectnbsend": "a send", "runtime.chanrecv1": "a receive",
+	"runtime.chanrecv2": "a receive", "runtime.selectnbrecv": "a receive",
+	"runtime.closechan": "close", "runtime.selectgo": "select"}
+
+// place is where a goroutine was.
+type place struct {
+	operation string // the function of the library, or a statement
+	own       string // function, file and line of the program
+	source    string // that line
+}
+
+func (p place) String() string {
+	if p.operation == "" || p.own == "" {
+		return p.operation + p.own
+	}
+	return p.operation + ", " + p.own
+}
+
+// line is the place in the program, or for want of one the operation.
+func (p place) line() string {
+	if at := strings.LastIndexByte(p.own, ' '); at >= 0 {
+		return p.own[at+1:]
+	}
+	return p.operation
+}
+
+// place finds the function of the library that the program was in, and the program's own place. The
+// runtime names points in the same way (explorePlace).
+func (s Source) place(stack []string) (p place) {
+	innermost := ""
+	for _, entry := range stack {
+		name, file, _ := strings.Cut(entry, " ")
+		if !s.isLibrary(file) {
+			p.own = name + " " + filepath.Base(file)
+			p.source = sourceLine(file)
+			break
+		}
+		if p.operation = name; innermost == "" {
+			innermost = name
+		}
+	}
+	if p.own == "" {
+		p.operation = innermost
+	}
+	if name := operations[p.operation]; name != "" {
+		p.operation = name
+	}
+	return p
+}
+
+// text says what happened and where.
+func (d *Disturbance) text(p place) string {
+	text := fmt.Sprintf("goroutine %d", d.id)
+	switch d.What {
+	case stepBack:
+		text += " stepped back"
+	case collect:
+		text += " ran the collector"
+	default:
+		text += fmt.Sprintf(" paused for %v", time.Duration(d.What))
+	}
+	if where := p.String(); where != "" {
+		text += " at " + where
+	}
+	return text
+}
+
+const sourceShown = 80 // bytes of a line
+
+// sourceLine reads the line that FILE:LINE names; nothing when there is none.
+func sourceLine(place string) string {
+	file, number, _ := strings.Cut(place, ":")
+	line, err := strconv.Atoi(number)
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	in := bufio.NewScanner(f)
+	for ; line > 0 && in.Scan(); line-- {
+	}
+	text := strings.TrimSpace(in.Text())
+	if line > 0 {
+		return ""
+	}
+	return text[:min(len(text), sourceShown)]
+}
