@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,4 +260,51 @@ func TestInputAndDate(t *testing.T) {
 	if v := pack(t, NewTree()); v.header.InputOffset != 0 || v.header.InputSize != 0 {
 		t.Errorf("an image without input: %+v", v.header)
 	}
+}
+
+// Each of several images that are written at once has its own programs and the files' places.
+func TestImagesOfOneTree(t *testing.T) {
+	tree := NewTree()
+	for i := range 50 {
+		name := fmt.Sprintf("/bin/%c%d", 'a'+i%26, i)
+		data := bytes.Repeat([]byte{byte(i)}, 5000)
+		if err := tree.AddData(name, data, 0o755, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			arguments := []string{strings.Repeat("x", 3000*i)}
+			program := Program{Path: "/bin/a0", Args: arguments}
+			for range 50 {
+				var image bytes.Buffer
+				if _, err := Write(&limited{&image, 1 << 20}, tree,
+					[]Program{program}); err != nil {
+					t.Error(err)
+					return
+				}
+				v := &view{t: t, bytes: image.Bytes()}
+				v.decode(0, &v.header)
+				if got := v.header.TotalSize; got != uint64(image.Len()) {
+					t.Errorf("%d bytes, says %d", image.Len(), got)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// limited fails at a size, because a wrong image may be endless.
+type limited struct {
+	image *bytes.Buffer
+	left  int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, fmt.Errorf("the image is too long")
+	}
+	return l.image.Write(p)
 }

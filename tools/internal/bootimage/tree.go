@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -44,6 +45,9 @@ type node struct {
 // method.
 type Tree struct {
 	root *node
+
+	// writing is held by Write, because the places of an image are kept in the nodes.
+	writing sync.Mutex
 
 	// Input is what the host says to the machine, as messages of the host channel; nil: it says
 	// it while the machine runs.

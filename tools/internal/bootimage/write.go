@@ -43,8 +43,11 @@ const (
 	fileBytes    = 64
 )
 
-// Write writes the image with the given tree and programs and returns its size in bytes.
+// Write writes the image with the given tree and programs and returns its size in bytes. Several
+// images of one tree may be written at once.
 func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
+	tree.writing.Lock()
+	defer tree.writing.Unlock()
 	l, err := arrange(tree, programs)
 	if err != nil {
 		return 0, err
