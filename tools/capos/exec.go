@@ -77,6 +77,7 @@ func (l *launch) prepareExec(args []string) error {
 	inside := func(name string) string { return name }
 	if l.config.Seed != nil {
 		inside = withoutNumber
+		l.counted = isTest(elf, args[1:])
 	}
 	if err := l.tree.AddHostFile(elf, inside(elf)); err != nil {
 		return err

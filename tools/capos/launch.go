@@ -33,6 +33,8 @@ type launch struct {
 	// the run that is repeated; nil: none
 	recorded *recordedRun
 	exports  *exports
+	// counted says that a benchmark's nanoseconds are instructions
+	counted bool
 }
 
 var (
@@ -69,6 +71,11 @@ func (l *launch) run() int {
 	sum := newDigest()
 	summed := l.config.Seed != nil && l.flags.stats
 	guest := l.guest()
+	if l.counted {
+		out := &instructionWriter{out: os.Stdout}
+		defer out.Flush()
+		guest.Stdout = out
+	}
 	if summed {
 		guest.Message = sum.add
 	}
