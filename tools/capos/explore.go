@@ -38,6 +38,7 @@ type exploreFlags struct {
 	maxPause      time.Duration
 	timeout       time.Duration
 	program, json bool
+	untilDry      bool
 	replay        replayFlag
 	noShrink      bool
 	jobs          cli.Count
@@ -56,6 +57,7 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.DurationVar(&e.timeout, "timeout", time.Minute, "")
 	fs.BoolVar(&e.program, "program", false, "")
 	fs.BoolVar(&e.json, "json", false, "")
+	fs.BoolVar(&e.untilDry, "until-dry", false, "")
 	fs.Var(&e.replay, "replay", "")
 	fs.BoolVar(&e.noShrink, "no-shrink", false, "")
 	e.jobs, e.maxFailures = cli.Count(runtime.NumCPU()), 10
@@ -124,7 +126,7 @@ func (e *exploreFlags) rangeOfSeeds() seedRange {
 		return e.seeds
 	case e.runs > 0:
 		return seedRange{to: e.runs - 1}
-	case e.time > 0:
+	case e.time > 0 || e.untilDry:
 		return seedRange{to: 1<<63 - 1}
 	}
 	return seedRange{to: defaultRuns - 1}

@@ -192,7 +192,8 @@ func (s *session) add(r *explore.Run) bool {
 func (s *session) isEnough() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken != nil || len(s.summary.Found) >= int(s.x.flags.maxFailures)
+	return s.broken != nil || len(s.summary.Found) >= int(s.x.flags.maxFailures) ||
+		s.x.flags.untilDry && s.summary.Dry()
 }
 
 func (s *session) breaks(err error) {

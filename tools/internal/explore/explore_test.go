@@ -237,6 +237,19 @@ func TestShrinkOther(t *testing.T) {
 	}
 }
 
+func TestDry(t *testing.T) {
+	var s Summary
+	for i := range LateRuns + 1 {
+		if s.Dry() {
+			t.Fatalf("dry after %d runs", i)
+		}
+		s.Add(&Run{Output: statisticsLine}, source)
+	}
+	if !s.Dry() {
+		t.Errorf("not dry with %d new ones of the last %d", s.Late, LateRuns)
+	}
+}
+
 func TestSummary(t *testing.T) {
 	deadlock := func(seed uint64, count int, goroutine, address, line string) *Run {
 		return &Run{Seed: seed, Status: 2, Output: "capos explore: deadlock\n" +

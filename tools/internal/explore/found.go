@@ -44,6 +44,9 @@ type Summary struct {
 // LateRuns is over how many runs it is told whether there still were new interleavings.
 const LateRuns = 100
 
+// Dry tells whether none of the last LateRuns runs showed a new interleaving.
+func (s *Summary) Dry() bool { return len(s.recently) == LateRuns && s.Late == 0 }
+
 // Add takes a run and returns its failure, if any, and whether it is the first of its kind.
 func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	s.Runs++
