@@ -23,6 +23,14 @@ KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address \
 	--param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 \
 	--param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
 	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+# Code that runs at boot, for a person or in a panic is compiled for its size.
+KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info core/format \
+	core/log debug/panic debug/symbols dev/command_line dev/devices dev/entropy dev/line_input \
+	dev/pci dev/rtc dev/rtc_time dev/screen dev/terminal dev/uart dev/virtio_mmio \
+	dev/virtio_pci dev/virtio_rng init/elf init/loader init/main init/run init/selftest \
+	machine/pc/acpi machine/pc/acpi_tables machine/pc/hpet machine/pc/machine \
+	machine/pc/multiboot machine/pc/pvh machine/pc/smp object/boot_image object/host_name \
+	object/host_share object/system_info proc/boot_image proc/fault proc/reaper
 # The checks themselves, what runs while free memory is worked on, and what checks whole ranges.
 KERNEL_UNCHECKED := core/kasan core/ubsan core/string mm/frame mm/kmem
 KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
@@ -65,6 +73,7 @@ endef
 $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
 
+$(KERNEL_SMALL:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := -Os
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 
 .PHONY: kernel kernel-debug
