@@ -350,10 +350,10 @@ static void events_are_charged(void)
 /* Takes what the limit leaves, in pages. */
 static uint64_t take_all(uint64_t size)
 {
-	uint64_t range = vm_reserve(size), at = range;
+	uint64_t range = vm_reserve(size), end = range;
 	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(at, step, WRITE) == 0)
-			at += step;
+		if (vm_commit(end, step, WRITE) == 0)
+			end += step;
 		else
 			step /= 2;
 	return range;
