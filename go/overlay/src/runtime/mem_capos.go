@@ -14,7 +14,10 @@
 
 package runtime
 
-import "unsafe"
+import (
+	"internal/runtime/atomic"
+	"unsafe"
+)
 
 // demandZeroAbove is the size up to which sysAlloc's memory is charged at once. Smaller pieces are
 // filled soon.
@@ -153,6 +156,54 @@ func exceedsMemory(n uintptr) bool {
 	}
 	return true
 }
+
+// ---- the heap beside the memory of files
+// ------------------------------------------------------------------------------------------
+
+// Files in memory, other processes and the kernel take memory that the heap cannot have, and the
+// collector knows nothing of them. So its goal stays within the heap's share: what the heap has and
+// what is free. An eighth of that is for parts of spans that are not used. A sixteenth of all
+// memory, and at least 1 MiB, is for everything else, such as threads and the collector's tables.
+//
+// A goroutine that allocates can take 10 MiB and more until the scheduler gives the collector its
+// turn, after 10 ms. Where less than shortBelow is free, no goroutine runs while it marks.
+const shortBelow = 32 << 20
+
+var heapShare atomic.Uint64 // 0: not known yet
+
+func heapInit() {
+	heapGoalWithin = heapShareGoal
+	memoryIsShort = updateHeapShare
+}
+
+// heapShareGoal leaves a little beyond what the last collection found, so that the collector does
+// not run all the time where nothing helps.
+func heapShareGoal(marked uint64) uint64 {
+	share := heapShare.Load()
+	if share == 0 {
+		return ^uint64(0)
+	}
+	return max(share, marked+marked/8+256<<10)
+}
+
+// updateHeapShare reports whether memory is short.
+func updateHeapShare() bool {
+	usage := memoryUsage()
+	left := usage.committedLimit - min(usage.committedLimit, usage.committedPages)
+	free := min(left, usage.machineFreePages) * abiPageSize
+	share := heapBytes() + free
+	share -= min(share, max(1<<20, usage.committedLimit*abiPageSize/16))
+	heapShare.Store(max(1, share-share/8))
+	return free < shortBelow
+}
+
+//go:linkname heapBytes syscall.runtime_heapBytes
+func heapBytes() uint64 {
+	return gcController.heapInUse.load() + gcController.heapFree.load()
+}
+
+//go:linkname syscall_memoryTaken syscall.runtime_memoryTaken
+func syscall_memoryTaken() { updateHeapShare() }
 
 // ---- mmap
 // ------------------------------------------------------------------------------------------

@@ -106,6 +106,7 @@ func osinit() {
 	requireCapability(caps.timer, "timer")
 	numCPUStartup = getCPUCount()
 	physPageSize = abiPageSize
+	heapInit()
 }
 
 func requireCapability(capID uint32, name string) {

@@ -6,7 +6,8 @@
 // Address space is reserved in arenas, cut into slots of one chunk each. The pages of a slot are
 // committed as they are written and decommitted when the file gives them up. The address space is
 // kept. Files may have half of the memory of the machine, or of the limit of the process. They
-// leave a sixteenth free for everything else.
+// leave a sixteenth free for everything else, at least 1 MiB, and 4 MiB to the heap, with what it
+// has. The runtime hears of what they take, and keeps the heap's goal within the rest.
 
 //go:build capos
 
@@ -24,8 +25,10 @@ const (
 
 	shareOfFiles   = 2
 	shareLeftFree  = 16
+	pagesLeftFree  = 256
+	pagesOfHeap    = 1024
 	allowancePages = 256 // may be committed before the memory of the machine is looked at again
-	pagesPerNode   = 2   // of the machine; bounds the nodes, which are on the heap
+	pagesPerNode   = 2   // of the process's memory; bounds the nodes, which are on the heap
 )
 
 // fileMemory is guarded by the lock of the tree.
@@ -60,13 +63,22 @@ func memoryForFiles() int {
 	usage := memoryUsage()
 	total := int(usage.committedLimit)
 	free := min(int(usage.machineFreePages), total-int(usage.committedPages))
-	return max(0, min(total/shareOfFiles-fileMemory.pages, free-total/shareLeftFree))
+	heap := int(runtime_heapBytes() / abiPageSize)
+	free -= max(total/shareLeftFree, pagesLeftFree, pagesOfHeap-heap)
+	return max(0, min(total/shareOfFiles-fileMemory.pages, free))
 }
+
+// runtime_heapBytes returns what is committed for the heap.
+func runtime_heapBytes() uint64
+
+// runtime_memoryTaken tells the runtime that the heap may have less.
+func runtime_memoryTaken()
 
 // allowPages returns how many of the pages may be committed, at least one or none.
 func allowPages(wanted int) int {
 	if fileMemory.allowance < wanted {
 		fileMemory.allowance = min(allowancePages, memoryForFiles())
+		runtime_memoryTaken()
 	}
 	return min(wanted, fileMemory.allowance)
 }
@@ -75,7 +87,7 @@ func allowPages(wanted int) int {
 func nodesMax() int {
 	m := &fileMemory
 	if m.nodesMax == 0 {
-		m.nodesMax = max(1024, int(memoryUsage().machinePages)/pagesPerNode)
+		m.nodesMax = max(1024, int(memoryUsage().committedLimit)/pagesPerNode)
 	}
 	return m.nodesMax
 }
