@@ -75,6 +75,18 @@ static inline void object_release(struct object *object)
 		object_release_last(object, before);
 }
 
+/* Drops a reference when it is not the last one; any lock may be held. */
+static inline bool object_release_unless_last(struct object *object)
+{
+	uint32_t references = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+	do
+		if (references == 1)
+			return false;
+	while (!__atomic_compare_exchange_n(&object->references, &references, references - 1, true,
+		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	return true;
+}
+
 /* Whether other processes may get a copy. */
 static inline bool object_may_leave(const struct object *object)
 {

@@ -14,8 +14,9 @@
 #include "machine/machine.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
+#include "mm/ledger.h"
 #include "object/boot_image.h"
-#include "init/loader.h"
+#include "object/process_load.h"
 #include "proc/boot_image.h"
 #include "proc/process.h"
 #include "proc/thread.h"
@@ -62,18 +63,6 @@ static void count_resources_after(struct capos_exit_record *record)
 	}
 }
 
-/* The name of the process in texts: the last component of argv[0]. */
-static const char *program_name(const struct boot_image_program *program)
-{
-	if (!program->args.count)
-		return "program";
-	const char *name = program->args.bytes;
-	for (const char *letter = name; *letter; letter++)
-		if (*letter == '/' && letter[1])
-			name = letter + 1;
-	return name;
-}
-
 /* A program of the boot image that is being run. */
 struct run {
 	struct capos_exit_record record;
@@ -90,27 +79,53 @@ static void report_not_started(
 	log_printf("capos: program %u not started: %s", record->program, reason);
 }
 
+/* The objects of which the bits are set. Returns how many. */
+static uint32_t list_grants(uint64_t bits, struct grant *list)
+{
+	uint32_t count = 0;
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++)
+		if (bits >> i & 1)
+			list[count++] = grants[i];
+	return count;
+}
+
+static status_t make_process(struct run *run, const struct boot_image_program *entry,
+	struct thread **thread, const char **reason)
+{
+	struct grant list[CAPOS_GRANT_COUNT];
+	const struct program program = {
+		.elf = { entry->elf_size, elf_bytes_at, entry->elf },
+		.mappable = true,
+		.args = entry->args,
+		.env = entry->env,
+		.grants = list,
+		.grant_count = list_grants(entry->grants, list),
+	};
+	*reason = "no memory for a process";
+	status_t status = process_create(program_name(&entry->args), run->record.program,
+		ledger_create(entry->limit_pages), NULL, &run->process);
+	if (status != STATUS_OK)
+		return status;
+	status = process_load(run->process, &program, thread, reason);
+	if (status != STATUS_OK) {
+		process_discard(run->process);
+		run->process = NULL;
+	}
+	return status;
+}
+
 static void start_program(struct run *run)
 {
-	struct boot_image_program program;
-	struct process *process;
+	struct boot_image_program entry;
 	struct thread *thread;
-	const char *reason = "no memory for a process";
-	status_t status = boot_image_program(&image, run->record.program, &program, &reason);
+	const char *reason;
+	status_t status = boot_image_program(&image, run->record.program, &entry, &reason);
 	if (status == STATUS_OK)
-		status = process_create(
-			program_name(&program), run->record.program, program.limit_pages, &process);
+		status = make_process(run, &entry, &thread, &reason);
 	if (status != STATUS_OK) {
 		report_not_started(&run->record, status, reason);
 		return;
 	}
-	status = process_load(process, &program, &thread, &reason);
-	if (status != STATUS_OK) {
-		report_not_started(&run->record, status, reason);
-		object_release(&process->object);
-		return;
-	}
-	run->process = process;
 	thread_start(thread);
 	object_release(&thread->object);
 }
@@ -122,7 +137,8 @@ static void await_program(struct run *run)
 	if (!process)
 		return;
 	process_set_foreground(process);
-	process_wait(process);
+	status_t status = process_wait(process, DEADLINE_NONE, false);
+	VERIFY(status == STATUS_OK); /* no one ends the kernel's own threads */
 	process_set_foreground(NULL);
 	run->record.kind = process->exit_kind;
 	run->record.code = process->exit_code;

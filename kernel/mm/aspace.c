@@ -1081,20 +1081,19 @@ void aspace_usage(struct aspace *space, struct capos_memory_usage *usage)
 
 /* ---- life ---- */
 
-struct aspace *aspace_create(uint64_t limit_pages)
+struct aspace *aspace_create(struct ledger *ledger)
 {
-	struct aspace *space = kmem_alloc(KERNEL_PAYS, sizeof(*space));
-	if (!space)
+	if (!ledger)
 		return NULL;
-
-	space->ledger = ledger_create(limit_pages);
-	space->root = space->ledger ? paging_create(space->ledger) : 0;
-	if (!space->root) {
-		if (space->ledger)
-			ledger_release(space->ledger);
-		kmem_free(KERNEL_PAYS, space);
+	struct aspace *space = kmem_alloc(ledger_of_records(ledger), sizeof(*space));
+	paddr_t root = space ? paging_create(ledger) : 0;
+	if (!root) {
+		kmem_free(ledger_of_records(ledger), space);
+		ledger_release(ledger);
 		return NULL;
 	}
+	space->ledger = ledger;
+	space->root = root;
 	spin_init(&space->lock, LOCK_RANK_ASPACE);
 	park_queue_init(&space->parked);
 	rbtree_init(&space->regions);
@@ -1122,7 +1121,8 @@ void aspace_destroy(struct aspace *space)
 	VERIFY(space->region_count == (first != NULL) && !space->resident_pages &&
 		!space->table_frames);
 	change_end(&change);
-	paging_destroy(space->ledger, space->root);
-	ledger_release(space->ledger);
-	kmem_free(KERNEL_PAYS, space);
+	struct ledger *ledger = space->ledger;
+	paging_destroy(ledger, space->root);
+	kmem_free(ledger_of_records(ledger), space);
+	ledger_release(ledger);
 }

@@ -63,8 +63,9 @@ enum fault_outcome {
 };
 
 /* References: one for the process; destroyed by aspace_destroy when no thread of it can run any
- * more. */
-struct aspace *aspace_create(uint64_t limit_pages) MUST_CHECK;
+ * more. ledger: the caller's reference goes to the space, also when there is no memory for one;
+ * NULL fails. */
+struct aspace *aspace_create(struct ledger *ledger) MUST_CHECK;
 void aspace_destroy(struct aspace *space);
 
 /* A user address faulted. The thread holds no lock of rank ASPACE or above. */

@@ -16,6 +16,13 @@ void boot_image_set(const struct boot_image *loaded)
 	image = loaded;
 }
 
+const void *boot_image_range(uint64_t offset, uint64_t size)
+{
+	if (offset > image->size || size > image->size - offset)
+		return NULL;
+	return image->bytes + offset;
+}
+
 status_t method_boot_image_manifest_size(struct call *call,
 	const struct boot_image_manifest_size_params *in,
 	struct boot_image_manifest_size_results *out)

@@ -91,8 +91,12 @@ static bool deliver(struct thread *thread, struct trap_frame *frame, uint32_t ki
 static void end_faulted(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
 	uint32_t code, uint64_t address)
 {
+	const struct process_fault fault = { .code = code,
+		.address = address,
+		.place = trap_frame_instruction(frame),
+		.thread_id = thread->id };
 	fault_report(thread, frame, kind, code, address);
-	process_exit(thread->process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind);
+	process_exit_faulted(thread->process, kind, &fault);
 }
 
 void fault_deliver(struct trap_frame *frame, uint32_t kind, uint32_t code, uint64_t address)

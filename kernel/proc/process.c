@@ -1,13 +1,14 @@
 /* Processes: creation, the list of threads, the ways to end.
  *
- *     process_create           empty     discarded when its last reference is dropped
+ *     process_create           empty     or process_discard
  *     process_add_thread       running   the first thread
  *     process_exit             exiting   no new threads; all threads are told to die
  *     process_remove_thread    exiting   the last thread
- *     process_threads_gone     ended     called by the reaper; waiters are woken
+ *     process_threads_gone     emptied   called by the reaper; children are told to end
+ *                              ended     when there are none; waiters are woken
  *
- * The process is referenced by its creator and by each of its threads; the last thread's reference
- * passes to the reaper. */
+ * The process is referenced by its creator, by each of its threads and by capabilities; the last
+ * thread's reference passes to the reaper. */
 #include "proc/process.h"
 
 #include "core/log.h"
@@ -61,8 +62,8 @@ static void free_left_rings(struct process *process)
 	}
 }
 
-/* Gives back what the process owns. Harmless when that is gone already. */
-static void process_release_resources(struct process *process)
+/* Gives back what the process owns. */
+static void release_resources(struct process *process)
 {
 	cap_table_destroy(&process->caps);
 	if (process->space) {
@@ -70,52 +71,94 @@ static void process_release_resources(struct process *process)
 		aspace_usage(process->space, &usage);
 		process->peak_pages = usage.peak_committed;
 		process->interrupts = process->space->interrupts;
-		ledger_uncharge(process->space->ledger, process->left_pages, 0);
+		ledger_uncharge(process->ledger, process->left_pages, 0);
 		aspace_destroy(process->space);
 		process->space = NULL;
 	}
 	free_left_rings(process);
 	if (process->capset_frame) {
-		frame_free(KERNEL_PAYS, process->capset_frame, 0);
+		frame_free(ledger_of_records(process->ledger), process->capset_frame, 0);
 		process->capset_frame = 0;
 	}
 }
 
+/* The record is all that is left when the last reference goes. */
 static void process_destroy(struct object *object)
 {
 	struct process *process = container_of(object, struct process, object);
-	ASSERT(process->thread_count == 0);
-	process_release_resources(process);
-	kmem_free(KERNEL_PAYS, process);
+	struct ledger *ledger = process->ledger;
+	VERIFY(!process->thread_count && !process->space && !process->parent);
+	kmem_free(ledger_of_records(ledger), process);
+	ledger_release(ledger);
 }
 
-/* No interface: there is no capability to a process yet, only the kernel's own references. */
 static const struct object_ops process_ops = { .destroy = process_destroy };
 
-status_t process_create(
-	const char *name, uint32_t program, uint64_t limit_pages, struct process **result)
+static void init_record(struct process *process, const char *name, uint32_t program)
 {
-	struct process *process = kmem_alloc(
-		KERNEL_PAYS, sizeof *process + cpus_possible() * sizeof process->shares[0]);
-	if (!process)
-		return STATUS(NO_MEMORY);
-	process->space = aspace_create(limit_pages);
-	if (!process->space) {
-		kmem_free(KERNEL_PAYS, process);
-		return STATUS(NO_MEMORY);
-	}
 	object_init(&process->object, NULL, &process_ops);
 	process->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
 	process->program = program;
 	process->started_ns = clock_now_ns();
 	text_copy(process->name, name, sizeof process->name);
-	cap_table_init(&process->caps, process->space->ledger);
+	cap_table_init(&process->caps, process->ledger);
 	spin_init(&process->lock, LOCK_RANK_PROCESS);
 	list_init(&process->threads);
+	list_init(&process->children);
+	list_init(&process->dying);
 	list_node_init(&process->reap_node);
+	list_node_init(&process->sibling_node);
 	wait_queue_init(&process->exit_waiters);
+}
+
+status_t process_create(const char *name, uint32_t program, struct ledger *ledger,
+	struct process *parent, struct process **result)
+{
+	if (!ledger)
+		return STATUS(NO_MEMORY);
+	struct ledger *payer = ledger_of_records(ledger);
+	struct process *process =
+		kmem_alloc(payer, sizeof *process + cpus_possible() * sizeof process->shares[0]);
+	struct aspace *space = process ? aspace_create(ledger_retain(ledger)) : NULL;
+	if (!space) {
+		kmem_free(payer, process);
+		ledger_release(ledger);
+		return STATUS(NO_MEMORY);
+	}
+	process->ledger = ledger;
+	process->space = space;
+	init_record(process, name, program);
+	if (parent) {
+		process->parent = parent;
+		spin_lock(&parent->lock);
+		list_push_back(&parent->children, &process->sibling_node);
+		spin_unlock(&parent->lock);
+	}
 	*result = process;
 	return STATUS_OK;
+}
+
+/* Returns the parent when it has waited for its last child. */
+static struct process *leave_parent(struct process *process)
+{
+	struct process *parent = process->parent;
+	if (!parent)
+		return NULL;
+	spin_lock(&parent->lock);
+	list_remove(&process->sibling_node);
+	bool last = list_empty(&parent->children) && list_empty(&parent->dying);
+	spin_unlock(&parent->lock);
+	process->parent = NULL;
+	return last && parent->emptied ? parent : NULL;
+}
+
+/* The parent is alive, because its thread does this. */
+void process_discard(struct process *process)
+{
+	struct process *parent = leave_parent(process);
+	VERIFY(!parent);
+	release_resources(process);
+	object_release(&process->object);
 }
 
 status_t process_add_thread(struct process *process, struct thread *thread)
@@ -128,6 +171,7 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 		status = STATUS(LIMIT_REACHED);
 	} else {
 		process->thread_count++;
+		__atomic_fetch_add(&process->thread_records, 1, __ATOMIC_RELAXED);
 		list_push_back(&process->threads, &thread->process_node);
 	}
 	spin_unlock(&process->lock);
@@ -182,7 +226,7 @@ static void pass_on_notifications_locked(struct process *process, const struct t
 	}
 }
 
-bool process_remove_thread(struct process *process, struct thread *thread)
+void process_remove_thread(struct process *process, struct thread *thread)
 {
 	spin_lock(&process->lock);
 	list_remove(&thread->process_node);
@@ -195,42 +239,126 @@ bool process_remove_thread(struct process *process, struct thread *thread)
 		process->exit_code = thread->exit_code;
 	}
 	spin_unlock(&process->lock);
-	return last;
 }
 
-void process_exit(struct process *process, uint32_t kind, int32_t code)
+bool process_forget_thread(struct process *process)
+{
+	return __atomic_sub_fetch(&process->thread_records, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+static void end_threads(
+	struct process *process, uint32_t kind, int32_t code, const struct process_fault *fault)
 {
 	spin_lock(&process->lock);
 	if (!process->exiting) {
 		process->exiting = true;
 		process->exit_kind = kind;
 		process->exit_code = code;
+		if (fault)
+			process->fault = *fault;
 		list_for_each (node, &process->threads)
 			thread_kill(container_of(node, struct thread, process_node));
 	}
 	spin_unlock(&process->lock);
 }
 
-void process_threads_gone(struct process *process)
+void process_exit(struct process *process, uint32_t kind, int32_t code)
 {
-	sched_forget(process->shares);
-	process_release_resources(process);
+	end_threads(process, kind, code, NULL);
+}
+
+void process_exit_faulted(struct process *process, uint32_t kind, const struct process_fault *fault)
+{
+	end_threads(process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind, fault);
+}
+
+/* A child stays on one of the lists until the reaper, which this is, takes note of its end. */
+static void end_children(struct process *process)
+{
+	for (;;) {
+		spin_lock(&process->lock);
+		struct list_node *node = list_pop_front(&process->children);
+		if (node)
+			list_push_back(&process->dying, node);
+		spin_unlock(&process->lock);
+		if (!node)
+			return;
+		process_exit(container_of(node, struct process, sibling_node),
+			CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
+		sched_preemption_point();
+	}
+}
+
+/* Of a process without threads and resources. Returns its parent when that has now ended too. No
+ * reference is left when a waiter runs, so that what a process was charged for this one has come
+ * back when it has waited and released the capability. */
+static struct process *try_end(struct process *process)
+{
+	spin_lock(&process->lock);
+	bool childless = list_empty(&process->children) && list_empty(&process->dying);
+	spin_unlock(&process->lock);
+	if (!childless)
+		return NULL;
+	struct process *parent = leave_parent(process);
 	spin_lock(&process->lock);
 	process->ended = true;
 	wait_queue_wake(&process->exit_waiters, UINT32_MAX);
+	bool dropped = object_release_unless_last(&process->object);
+	spin_unlock(&process->lock);
+	if (!dropped)
+		object_release(&process->object);
+	return parent;
+}
+
+void process_threads_gone(struct process *process)
+{
+	sched_forget(process->shares);
+	end_children(process);
+	release_resources(process);
+	process->emptied = true;
+	while (process)
+		process = try_end(process);
+}
+
+status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible)
+{
+	status_t status = STATUS_OK;
+	spin_lock(&process->lock);
+	while (!process->ended && status == STATUS_OK)
+		status = wait_queue_wait(
+			&process->exit_waiters, &process->lock, deadline_ns, interruptible);
+	if (process->ended)
+		status = STATUS_OK;
+	spin_unlock(&process->lock);
+	return status;
+}
+
+void process_end(struct process *process, struct capos_process_end *end)
+{
+	memset(end, 0, sizeof *end);
+	spin_lock(&process->lock);
+	end->process_id = process->id;
+	end->kind = process->exit_kind;
+	end->code = process->exit_code;
+	end->fault_code = process->fault.code;
+	end->fault_address = process->fault.address;
+	end->fault_place = process->fault.place;
+	end->fault_thread = process->fault.thread_id;
 	spin_unlock(&process->lock);
 }
 
-void process_wait(struct process *process)
+void process_usage(struct process *process, struct capos_process_resources *usage)
 {
-	spin_lock(&process->lock);
-	while (!process->ended) {
-		status_t status = wait_queue_wait(
-			&process->exit_waiters, &process->lock, DEADLINE_NONE, false);
-		ASSERT(status == STATUS_OK);
-		(void)status;
-	}
-	spin_unlock(&process->lock);
+	const struct ledger *ledger = process->ledger;
+	memset(usage, 0, sizeof *usage);
+	usage->process_id = process->id;
+	usage->cpu_time_ns = process_cpu_time_ns(process);
+	usage->committed_pages = __atomic_load_n(&ledger->charged_pages, __ATOMIC_RELAXED);
+	usage->peak_pages = __atomic_load_n(&ledger->peak_pages, __ATOMIC_RELAXED);
+	usage->limit_pages = ledger->limit_pages;
+	usage->started_ns = process->started_ns;
+	usage->threads = __atomic_load_n(&process->thread_count, __ATOMIC_RELAXED);
+	usage->capabilities = cap_table_count(&process->caps);
 }
 
 uint64_t process_cpu_time_ns(struct process *process)

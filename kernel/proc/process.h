@@ -1,6 +1,8 @@
 /* Processes: the owners of address space, capability table, ledgers and threads. A process ends
- * when its last thread has ended; process_exit makes all of them end. Any context that may take the
- * PROCESS lock, unless said otherwise. */
+ * when its last thread has ended; process_exit makes all of them end. The processes that it started
+ * end with it. Any context that may take the PROCESS lock, unless said otherwise.
+ *
+ * docs/decisions/0012-objects-between-processes.md has the reasons. */
 #ifndef CAPOS_PROC_PROCESS_H
 #define CAPOS_PROC_PROCESS_H
 
@@ -17,7 +19,17 @@
 #include "sched/share.h"
 #include "sched/wait.h"
 
+struct ledger;
 struct thread;
+
+#define PROCESS_NAME_BYTES 64u
+#define PROGRAM_NONE UINT32_MAX
+
+/* Where a fault was that ended a process. */
+struct process_fault {
+	uint32_t code;
+	uint64_t address, place, thread_id;
+};
 
 struct process {
 	struct object object;
@@ -25,9 +37,13 @@ struct process {
 	/* Set at creation, never changed. */
 	uint64_t id;
 	struct aspace *space;
-	char name[64];
-	uint32_t program; /* index in the boot image */
+	struct ledger *ledger; /* referenced */
+	char name[PROCESS_NAME_BYTES];
+	uint32_t program; /* index in the boot image; PROGRAM_NONE: started by another process */
 	uint64_t started_ns;
+	/* The process that started it; NULL: the kernel did, or the parent has taken note of the
+	 * end. It does not end before, so this is no reference. */
+	struct process *parent;
 
 	struct cap_table caps; /* own lock */
 
@@ -44,14 +60,19 @@ struct process {
 	bool handler_registered; /* some thread has had a notification handler */
 	uint32_t exit_kind;      /* enum capos_exit_kind */
 	int32_t exit_code;
-	bool ended; /* last thread gone, capabilities dropped */
+	struct process_fault fault;  /* of exit_kind faulted */
+	bool ended;                  /* last thread gone, capabilities dropped, children ended */
+	struct list children, dying; /* started by it and not ended; dying: told to end */
 	struct wait_queue exit_waiters;
 	struct left_ring *left_rings; /* of threads that ended with the process */
 	uint64_t left_pages;          /* charged for them */
 
-	struct list_node reap_node; /* guarded by the reaper's lock */
+	struct list_node reap_node;    /* guarded by the reaper's lock */
+	struct list_node sibling_node; /* guarded by parent's lock */
+	bool emptied;                  /* nothing is left but children; the reaper's own */
 
 	/* Atomic. */
+	uint32_t thread_records;       /* of threads that were added and not forgotten */
 	uint64_t boot_address;         /* where the boot image is mapped; 0: not yet */
 	struct shared_profile profile; /* of its threads */
 	uint64_t cpu_time_ns;          /* of ended threads */
@@ -61,24 +82,34 @@ struct process {
 	struct share shares[]; /* by CPU */
 };
 
-/* A thread. An empty process with an address space and no thread, for a program of the boot image.
- * One reference, the caller's; every thread holds another. */
-status_t process_create(const char *name, uint32_t program, uint64_t limit_pages,
-	struct process **process) MUST_CHECK;
+/* A thread. An empty process with an address space and no thread. One reference, the caller's;
+ * every thread holds another. ledger: the caller's reference goes to the process, also when there
+ * is no memory for one; NULL fails. parent: the caller's process; NULL: none. */
+status_t process_create(const char *name, uint32_t program, struct ledger *ledger,
+	struct process *parent, struct process **process) MUST_CHECK;
+/* Gives back a process that has had no thread, with the caller's reference. */
+void process_discard(struct process *process);
 
 /* Ends every thread of the process. The kind and code of the first call count. Returns; a calling
  * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* A kernel thread, the reaper, when the last thread is gone: drops capabilities and address space,
- * and wakes waiters. */
+/* The same by a fault. */
+void process_exit_faulted(
+	struct process *process, uint32_t kind, const struct process_fault *fault);
+
+/* The reaper, when the last thread is gone: tells the children to end, drops capabilities and
+ * address space, and wakes waiters when there are no children, or else when the last of these has
+ * ended. Takes over one reference. */
 void process_threads_gone(struct process *process);
 
 /* The list process->threads, for thread.c. add fails with WRONG_STATE when the process is exiting,
  * with LIMIT_REACHED above threadsMax. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
-/* Returns true when it was the last one. */
-bool process_remove_thread(struct process *process, struct thread *thread);
+void process_remove_thread(struct process *process, struct thread *thread);
+/* Of a thread that was removed, and whose record the process does not need any more. Returns true
+ * when there is no other: the process can be taken apart. */
+bool process_forget_thread(struct process *process) MUST_CHECK;
 
 /* Delivers a console key's kind to the process as docs/abi.md says. */
 void process_notify(struct process *process, uint32_t kind);
@@ -90,9 +121,13 @@ bool process_is_exiting(struct process *process);
  * pages: of both, which stay charged until then. */
 void process_leave_ring(struct process *process, paddr_t ring, void *block, uint64_t pages);
 
-/* A thread. Waits until the process has ended and all that it owned is given back. Not for threads
- * of the process itself. */
-void process_wait(struct process *process);
+/* A thread. Waits until the process and all that it started have ended, and what they owned is
+ * given back. Not for threads of the process itself. Fails as wait_queue_wait does. */
+status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible) MUST_CHECK;
+
+/* Of a process that may have ended. */
+void process_end(struct process *process, struct capos_process_end *end);
+void process_usage(struct process *process, struct capos_process_resources *usage);
 
 /* CPU time used by all its threads so far. */
 uint64_t process_cpu_time_ns(struct process *process);

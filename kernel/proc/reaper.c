@@ -50,10 +50,8 @@ static void reaper_run(void *unused)
 	(void)unused;
 	for (;;) {
 		struct process *process = await_work();
-		if (process) {
+		if (process)
 			process_threads_gone(process);
-			object_release(&process->object);
-		}
 		object_destroy_waiting(sched_preemption_point);
 	}
 }

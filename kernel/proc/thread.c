@@ -179,23 +179,25 @@ void thread_exit(int32_t code)
 	sched_end();
 }
 
-/* The process counts the thread until here, so that nothing of the threads is left when the last
- * one is gone. */
+/* The process remembers the thread until the end of this, so that nothing of the threads is left
+ * when it is taken apart. */
 void thread_reclaim(struct thread *thread)
 {
 	struct process *process = thread->process;
 	free_parts(thread);
 	thread->space = NULL;
-	bool last = process && process_remove_thread(process, thread);
+	if (process)
+		process_remove_thread(process, thread);
 	spin_lock(&thread->lock);
 	thread->gone = true;
 	wait_queue_wake(&thread->joiners, UINT32_MAX);
 	spin_unlock(&thread->lock);
 	object_release(&thread->object);
-	if (process)
-		sched_bill(process->shares);
-	if (last)
+	if (!process)
+		return;
+	sched_bill(process->shares);
+	if (process_forget_thread(process))
 		reaper_add(process);
-	else if (process)
+	else
 		object_release(&process->object);
 }

@@ -34,7 +34,7 @@ host_call_FLAGS   := -fno-builtin-strlen -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_
 host_call_TESTS   := test_table test_parts test_ring test_console test_vector test_acpi
 host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
-	kernel/dev/channel_input.c kernel/init/elf.c kernel/proc/boot_image.c \
+	kernel/dev/channel_input.c kernel/proc/elf.c kernel/proc/boot_image.c \
 	kernel/machine/pc/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \

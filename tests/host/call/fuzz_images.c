@@ -10,7 +10,6 @@
 #include "dev/channel_input.h"
 #include "dev/command_line.h"
 #include "images.h"
-#include "init/elf.h"
 #include "proc/boot_image.h"
 
 #define MUST(condition)           \
@@ -23,7 +22,7 @@ static void check_elf(const uint8_t *bytes, size_t size)
 {
 	struct elf_image image;
 	const char *reason;
-	if (elf_parse(bytes, size, &image, &reason) != STATUS_OK) {
+	if (parse_bytes(bytes, size, &image, &reason) != STATUS_OK) {
 		MUST(reason[0]);
 		return;
 	}

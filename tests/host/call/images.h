@@ -8,6 +8,8 @@
 
 #include <capos/abi.h>
 
+#include "proc/elf.h"
+
 struct test_phdr {
 	uint32_t type, flags;
 	uint64_t offset, address, physical, file_size, memory_size, align;
@@ -119,6 +121,22 @@ static inline struct test_boot_image boot_image_sample(void)
 		.elf = elf_sample(),
 	};
 	return image;
+}
+
+/* In pieces of a few bytes, as where a program's pages are apart. */
+static inline const void *piece_at(
+	const struct elf_source *source, uint64_t offset, uint64_t *length)
+{
+	uint64_t left = source->size - offset, piece = 37 - offset % 37;
+	*length = piece < left ? piece : left;
+	return (const uint8_t *)source->bytes + offset;
+}
+
+static inline status_t parse_bytes(
+	const void *bytes, size_t size, struct elf_image *image, const char **reason)
+{
+	const struct elf_source source = { size, piece_at, bytes };
+	return elf_parse(&source, image, reason);
 }
 
 #endif

@@ -10,7 +10,6 @@
 #include "dev/rtc.h"
 #include "images.h"
 #include "object/host_share.h"
-#include "init/elf.h"
 #include "proc/boot_image.h"
 
 static void chacha_rfc8439_2_3_2(void)
@@ -201,7 +200,9 @@ static void elf_good(void)
 	struct test_elf elf = elf_sample();
 	struct elf_image image;
 	const char *reason;
-	CHECK(elf_parse(&elf, sizeof elf, &image, &reason) == STATUS_OK);
+	const struct elf_source whole = { sizeof elf, elf_bytes_at, &elf };
+	CHECK(elf_parse(&whole, &image, &reason) == STATUS_OK && image.segment_count == 2);
+	CHECK(parse_bytes(&elf, sizeof elf, &image, &reason) == STATUS_OK);
 	CHECK(image.segment_count == 2 && image.entry == 0x201000 && image.tls.memory_size == 0x20);
 	CHECK(image.headers_address == 0x200040 && image.header_count == 3);
 	CHECK(elf_tls_size(&image.tls) == 0x20);
@@ -220,12 +221,12 @@ static void elf_of_another_version_is_rejected(void)
 		if (version == 1) /* code, where the mark would be */
 			memset(&elf.mark, 0x90, sizeof elf.mark);
 		status_t wanted = version == CAPOS_ABI_VERSION ? STATUS_OK : STATUS(WRONG_STATE);
-		CHECK(elf_parse(&elf, sizeof elf, &image, &reason) == wanted);
+		CHECK(parse_bytes(&elf, sizeof elf, &image, &reason) == wanted);
 		CHECK(image.abi_version == version);
 	}
 	struct test_elf cut = elf_sample();
 	cut.entry = 0x201000 + 0x20 - 8; /* no room for a mark */
-	CHECK(elf_parse(&cut, sizeof cut, &image, &reason) == STATUS(WRONG_STATE));
+	CHECK(parse_bytes(&cut, sizeof cut, &image, &reason) == STATUS(WRONG_STATE));
 	CHECK(image.abi_version == 1);
 }
 
@@ -283,7 +284,7 @@ static void elf_mistakes_are_rejected(void)
 		const char *reason;
 		memcpy((char *)&elf + elf_mistakes[i].offset, &elf_mistakes[i].value,
 			elf_mistakes[i].size);
-		status_t status = elf_parse(&elf, sizeof elf, &image, &reason);
+		status_t status = parse_bytes(&elf, sizeof elf, &image, &reason);
 		if (status != elf_mistakes[i].status && !check_why[0])
 			snprintf(check_why, sizeof check_why, "mistake %u: status %d, not %d (%s)",
 				i, status, elf_mistakes[i].status, reason);

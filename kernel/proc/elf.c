@@ -1,6 +1,6 @@
 /* ELF validation: see elf.h. Structures and numbers are those of the ELF specification, generic ABI
  * chapters 4 and 5. */
-#include "init/elf.h"
+#include "proc/elf.h"
 
 #include <stdbool.h>
 
@@ -42,10 +42,27 @@ enum {
 #define PAGE_MASK (CAPOS_PAGE_SIZE - 1ull)
 
 struct parse {
-	const uint8_t *bytes;
-	size_t size;
+	const struct elf_source *source;
+	uint64_t size;
 	const char *reason;
 };
+
+const void *elf_bytes_at(const struct elf_source *source, uint64_t offset, uint64_t *length)
+{
+	*length = source->size - offset;
+	return (const uint8_t *)source->bytes + offset;
+}
+
+/* Copies bytes that lie inside, once. */
+static void source_read(struct parse *parse, uint64_t offset, void *to, uint64_t size)
+{
+	for (uint64_t done = 0, length; done < size; done += length) {
+		const void *from = parse->source->at(parse->source, offset + done, &length);
+		if (length > size - done)
+			length = size - done;
+		memcpy((uint8_t *)to + done, from, length);
+	}
+}
 
 static status_t reject(struct parse *parse, status_t status, const char *reason)
 {
@@ -63,7 +80,7 @@ static status_t check_header(struct parse *parse, struct elf_header *header)
 	if (parse->size < sizeof *header)
 		return reject(
 			parse, STATUS(INVALID_ARGUMENT), "the file is shorter than an ELF header");
-	memcpy(header, parse->bytes, sizeof *header);
+	source_read(parse, 0, header, sizeof *header);
 	if (memcmp(header->ident, "\177ELF", 4) != 0)
 		return reject(parse, STATUS(INVALID_ARGUMENT), "not an ELF file");
 	if (header->ident[4] != CLASS_64 || header->ident[5] != DATA_LITTLE ||
@@ -203,7 +220,7 @@ static status_t check_version(
 	struct capos_program_mark mark = { .jump = 0 };
 	uint64_t offset = image->entry - text->address;
 	if (range_inside(offset, sizeof mark, text->file_size))
-		memcpy(&mark, parse->bytes + text->offset + offset, sizeof mark);
+		source_read(parse, text->offset + offset, &mark, sizeof mark);
 	bool marked = mark.jump == CAPOS_PROGRAM_MARK_JUMP &&
 		memcmp(mark.name, "capOS", sizeof mark.name) == 0;
 	image->abi_version = marked ? mark.version : UNMARKED_VERSION;
@@ -243,7 +260,7 @@ static status_t parse_image(struct parse *parse, struct elf_image *image)
 		return status;
 	for (uint32_t i = 0; i < header.program_count && status == STATUS_OK; i++) {
 		struct elf_program_header program;
-		memcpy(&program, parse->bytes + header.program_offset + i * sizeof program,
+		source_read(parse, header.program_offset + i * sizeof program, &program,
 			sizeof program);
 		if (program.type == SEGMENT_LOAD)
 			status = add_segment(parse, &program, image);
@@ -261,9 +278,9 @@ static status_t parse_image(struct parse *parse, struct elf_image *image)
 	return check_whole(parse, image);
 }
 
-status_t elf_parse(const void *bytes, size_t size, struct elf_image *image, const char **reason)
+status_t elf_parse(const struct elf_source *source, struct elf_image *image, const char **reason)
 {
-	struct parse parse = { .bytes = bytes, .size = size, .reason = "" };
+	struct parse parse = { .source = source, .size = source->size, .reason = "" };
 	status_t status = parse_image(&parse, image);
 	*reason = parse.reason;
 	return status;

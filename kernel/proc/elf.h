@@ -1,7 +1,7 @@
 /* Reading an executable: static ELF64 for this processor, as docs/abi.md describes it. Pure. It
  * uses no number that it has not checked. */
-#ifndef CAPOS_INIT_ELF_H
-#define CAPOS_INIT_ELF_H
+#ifndef CAPOS_PROC_ELF_H
+#define CAPOS_PROC_ELF_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,11 +38,24 @@ struct elf_image {
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 };
 
+/* Where an executable's bytes are: pieces, each in one place of the kernel's memory. They may
+ * change while they are read, because a program can share them. */
+struct elf_source {
+	uint64_t size;
+	/* The bytes from an offset below size on; *length: how many are in one place, at least one
+	 * and at most what is left. Any context. */
+	const void *(*at)(const struct elf_source *source, uint64_t offset, uint64_t *length);
+	const void *bytes; /* for elf_bytes_at, all of them; for others what they need */
+};
+
+/* For elf_source.at: all bytes in one place. */
+const void *elf_bytes_at(const struct elf_source *source, uint64_t offset, uint64_t *length);
+
 /* Checks the image and describes it. On failure (INVALID_ARGUMENT, OUT_OF_RANGE, OVERLAP,
  * PROTECTION_DENIED, LIMIT_REACHED, WRONG_STATE) *reason is a text that says why. WRONG_STATE: the
  * program is for another version of the interface, image->abi_version. */
 status_t elf_parse(
-	const void *bytes, size_t size, struct elf_image *image, const char **reason) MUST_CHECK;
+	const struct elf_source *source, struct elf_image *image, const char **reason) MUST_CHECK;
 
 /* From the start of a TLS block to the thread pointer behind it: variant II, as linkers compute
  * local-exec offsets. */

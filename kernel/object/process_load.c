@@ -2,22 +2,21 @@
  *
  * Pages of read-only segments that lie wholly inside the program's bytes are mapped from the boot
  * image, because a machine of 16 MiB has no room for a second copy. Other pages are committed and
- * written: partial pages at the end, because other bytes follow them in the image, and all writable
- * pages. Large zero areas are demand-zero.
+ * written: partial pages at the end, because other bytes follow them in the image, all writable
+ * pages, and all pages of a program that is in a MemoryObject, because who holds that can change
+ * it. Large zero areas are demand-zero.
  *
  * After loading the segments are at their own addresses. TLS block, stack with unmapped pages below
  * it, ring page, CapSet page and clock page are wherever the address space put them. */
-#include "init/loader.h"
+#include "object/process_load.h"
 
 #include "call/call.h"
 #include "core/log.h"
 #include "core/string.h"
-#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/kmem.h"
+#include "mm/ledger.h"
 #include "dev/entropy.h"
-#include "init/elf.h"
-#include "proc/boot_image.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "arch/trap_frame.h"
@@ -31,6 +30,7 @@
 #define THREAD_CONTROL_BLOCK_BYTES 64u
 #define RANDOM_BYTES 16u
 #define STACK_BATCH_WORDS 16u
+#define COPY_BYTES (64ul << 10) /* written before others may run */
 
 enum auxiliary_type {
 	AUX_NULL = 0,
@@ -48,7 +48,7 @@ enum auxiliary_type {
 struct loading {
 	struct process *process;
 	struct aspace *space;
-	const struct boot_image_program *program;
+	const struct program *program;
 	struct elf_image image;
 	uint64_t thread_pointer; /* 0 without TLS */
 	uint64_t stack_pointer;
@@ -57,8 +57,9 @@ struct loading {
 };
 
 _Static_assert(sizeof(struct capos_cap_set_header) +
-			CAPOS_GRANT_COUNT * sizeof(struct capos_cap_set_entry) <=
-		PAGE_SIZE,
+				CAPOS_SPAWN_GRANTS_MAX * sizeof(struct capos_cap_set_entry) <=
+			PAGE_SIZE &&
+		CAPOS_GRANT_COUNT <= CAPOS_SPAWN_GRANTS_MAX,
 	"the CapSet is one page");
 
 static uint64_t page_down(uint64_t address)
@@ -86,14 +87,32 @@ static uint64_t shared_end(const struct loading *loading, const struct elf_segme
 {
 	uint64_t start = page_down(segment->address),
 		 file_end = segment->address + segment->file_size;
-	if (segment->prot & CAPOS_PROT_WRITE)
+	if (segment->prot & CAPOS_PROT_WRITE || !loading->program->mappable)
 		return start;
 	uint64_t tail_in_file =
 		segment->offset + segment->file_size + (page_up(file_end) - file_end);
 	if (segment->file_size == segment->memory_size &&
-		tail_in_file <= loading->program->elf_size)
+		tail_in_file <= loading->program->elf.size)
 		return page_up(file_end);
 	return page_down(file_end) > start ? page_down(file_end) : start;
+}
+
+/* Writes bytes of the executable to an address of the process. */
+static status_t write_bytes(
+	struct loading *loading, uint64_t address, uint64_t offset, uint64_t size)
+{
+	const struct elf_source *elf = &loading->program->elf;
+	status_t status = STATUS_OK;
+	for (uint64_t done = 0, length; done < size && status == STATUS_OK; done += length) {
+		const void *from = elf->at(elf, offset + done, &length);
+		if (length > size - done)
+			length = size - done;
+		if (length > COPY_BYTES)
+			length = COPY_BYTES;
+		status = aspace_write(loading->space, user_ptr(address + done), from, length);
+		sched_preemption_point();
+	}
+	return status;
 }
 
 /* Commits [start, end) and copies the part of it that is in the file. */
@@ -114,8 +133,7 @@ static status_t load_private(
 	}
 	uint64_t first = start > segment->address ? start : segment->address;
 	if (status == STATUS_OK && file_end > first)
-		status = aspace_write(loading->space, user_ptr(first),
-			loading->program->elf + segment->offset + (first - segment->address),
+		status = write_bytes(loading, first, segment->offset + (first - segment->address),
 			file_end - first);
 	return status;
 }
@@ -128,7 +146,8 @@ static status_t load_segment(struct loading *loading, const struct elf_segment *
 	status_t status = STATUS_OK;
 	if (shared > start)
 		status = aspace_map_frames(loading->space, start, true,
-			virt_to_phys(loading->program->elf + page_down(segment->offset)),
+			virt_to_phys((const uint8_t *)loading->program->elf.bytes +
+				page_down(segment->offset)),
 			shared - start, segment->prot, false, &address);
 	if (status == STATUS_OK && end > shared)
 		status = load_private(loading, segment, shared, end);
@@ -151,8 +170,7 @@ static status_t load_tls(struct loading *loading)
 		loading->thread_pointer = pointer;
 		status = aspace_write(loading->space, user_ptr(pointer), &pointer, sizeof pointer);
 		if (status == STATUS_OK && tls->file_size)
-			status = aspace_write(loading->space, user_ptr(pointer - size),
-				loading->program->elf + tls->offset, tls->file_size);
+			status = write_bytes(loading, pointer - size, tls->offset, tls->file_size);
 	}
 	return explain(loading, status, "no memory for the TLS block");
 }
@@ -266,9 +284,17 @@ static status_t load_stack(struct loading *loading)
 
 /* ---- capabilities ---- */
 
+static bool has_timer(const struct program *program)
+{
+	for (uint32_t i = 0; i < program->grant_count; i++)
+		if (program->grants[i].object == &object_timer)
+			return true;
+	return false;
+}
+
 static status_t load_clock_page(struct loading *loading)
 {
-	if (!(loading->program->grants >> CAPOS_GRANT_TIMER & 1))
+	if (!has_timer(loading->program))
 		return STATUS_OK;
 	status_t status = aspace_map_frames(loading->space, 0, false, clock_page_frame(), PAGE_SIZE,
 		CAPOS_PROT_READ, true, &loading->clock_address);
@@ -278,16 +304,16 @@ static status_t load_clock_page(struct loading *loading)
 static status_t grant_capabilities(struct loading *loading, struct capos_cap_set_header *header)
 {
 	struct capos_cap_set_entry *entry = (struct capos_cap_set_entry *)(header + 1);
-	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++) {
-		if (!(loading->program->grants >> i & 1))
-			continue;
+	for (uint32_t i = 0; i < loading->program->grant_count; i++) {
+		const struct grant *grant = &loading->program->grants[i];
 		cap_id_t cap;
-		status_t status = cap_table_insert(&loading->process->caps, grants[i].object, &cap);
+		status_t status = cap_table_insert(&loading->process->caps, grant->object, &cap);
 		if (status != STATUS_OK)
 			return status;
+		object_retain(grant->object); /* the caller's own kept it so far */
 		entry->cap = cap;
-		entry->interface_id = grants[i].object->interface->id;
-		text_copy((char *)entry->name, grants[i].name, sizeof entry->name);
+		entry->interface_id = grant->object->interface->id;
+		text_copy((char *)entry->name, grant->name, sizeof entry->name);
 		entry++;
 		header->count++;
 	}
@@ -298,7 +324,7 @@ static status_t grant_capabilities(struct loading *loading, struct capos_cap_set
 static status_t load_capset(struct loading *loading)
 {
 	struct process *process = loading->process;
-	process->capset_frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
+	process->capset_frame = frame_alloc(ledger_of_records(process->ledger), 0, FRAME_ZERO);
 	if (!process->capset_frame)
 		return explain(loading, STATUS(NO_MEMORY), "no memory for the CapSet page");
 	struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
@@ -349,8 +375,7 @@ const char *version_reason(uint32_t version)
 
 static status_t load_steps(struct loading *loading, struct thread **thread)
 {
-	status_t status = elf_parse(loading->program->elf, loading->program->elf_size,
-		&loading->image, &loading->reason);
+	status_t status = elf_parse(&loading->program->elf, &loading->image, &loading->reason);
 	if (status == STATUS(WRONG_STATE))
 		loading->reason = version_reason(loading->image.abi_version);
 	for (uint32_t i = 0; i < loading->image.segment_count && status == STATUS_OK; i++)
@@ -368,11 +393,12 @@ static status_t load_steps(struct loading *loading, struct thread **thread)
 	return status;
 }
 
-status_t process_load(struct process *process, const struct boot_image_program *program,
+status_t process_load(struct process *process, const struct program *program,
 	struct thread **thread, const char **reason)
 {
+	struct ledger *payer = ledger_of_records(process->ledger);
 	struct loading *loading =
-		kmem_alloc(KERNEL_PAYS, sizeof *loading); /* too large for a kernel stack */
+		kmem_alloc(payer, sizeof *loading); /* too large for a kernel stack */
 	*reason = "no memory to load a program";
 	if (!loading)
 		return STATUS(NO_MEMORY);
@@ -381,6 +407,17 @@ status_t process_load(struct process *process, const struct boot_image_program *
 	loading->program = program;
 	status_t status = load_steps(loading, thread);
 	*reason = loading->reason;
-	kmem_free(KERNEL_PAYS, loading);
+	kmem_free(payer, loading);
 	return status;
+}
+
+const char *program_name(const struct boot_image_strings *args)
+{
+	if (!args->count)
+		return "program";
+	const char *name = args->bytes;
+	for (const char *letter = name; *letter; letter++)
+		if (*letter == '/' && letter[1])
+			name = letter + 1;
+	return name;
 }

@@ -1,0 +1,102 @@
+@0xab625b6b9bb590d9;
+# Processes: starting one, waiting for it, ending it. What a process shares with those that it
+# starts is in docs/decisions/0012-objects-between-processes.md.
+
+using C = import "annotations.capnp";
+
+const processDepthMax :UInt32 = 16;        # a program of the boot image has none above it
+const spawnGrantsMax :UInt32 = 63;         # what the CapSet page holds
+const spawnGrantNameMax :UInt32 = 47;
+const spawnStringsMax :UInt32 = 262144;    # bytes of arguments and environment together
+
+const spawnShared :UInt32 = 1;
+# The child's memory is charged to the caller as it is used, and memoryPages is only a ceiling.
+
+struct SpawnGrant $C.fixed(64) {
+  # A copy of a capability that the caller holds, under a name in the child's CapSet.
+  cap @0 :UInt32;
+  reserved @1 :UInt32;
+  reserved2 @2 :UInt64;
+  name @3 :Data $C.length(48);   # 1 to spawnGrantNameMax bytes, then NUL
+}
+
+interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner", bit = 15)]) {
+  # Starts processes on behalf of the caller, which pays for them and which they do not outlive.
+  spawn @0 (image :UInt32, offset :UInt64, size :UInt64, args :Data, env :Data, grants :Data,
+      memoryPages :UInt64, flags :UInt32) -> (process :Process);
+  # Starts a program in a process of its own. It begins as docs/abi.md says, with the capabilities
+  # that grants names and no others. vm, park and their like act on the process that calls them, so
+  # a copy of them is the child's own.
+  # image: where the executable is: the CapId of a MemoryObject, which is copied, or of the
+  #   BootImage, of which files and programs are
+  # offset: of the executable's first byte, a multiple of pageSize
+  # size: of the executable, in bytes
+  # args: NUL-terminated strings, one after the other; the first one's last component names the
+  #   process in texts
+  # env: likewise
+  # grants: SpawnGrant, one after the other
+  # memoryPages: what the child may be charged; taken out of what the caller may be charged until
+  #   nothing of the child is left, or with spawnShared a ceiling, where 0 is none
+  # flags: spawnShared, or 0
+  # process: the new process
+  # invalidArgument: image is neither a MemoryObject nor the BootImage; it holds no program there
+  #   that docs/abi.md allows; args, env or grants is not a whole number of what it holds; a grant
+  #   has no name, one without NUL, a second one's, or a reserved field that is not zero; flags has
+  #   an unknown bit; or memoryPages is 0 without spawnShared
+  # misaligned: offset is no multiple of pageSize
+  # outOfRange: the executable ends above image's end
+  # badAddress: args, env or grants cannot be read
+  # notFound: the caller does not hold image or a capability of grants
+  # noRights: a capability of grants cannot be handed on: a ThreadHandle
+  # wrongState: the program was built for another version of the interface
+  # limitReached: args and env are longer than spawnStringsMax, there are more than spawnGrantsMax
+  #   grants, or the caller has processDepthMax processes above it
+  # noMemory: less than memoryPages can be charged to the caller, or no memory or charge for the
+  #   child or the kernel's records of it
+  # noSlots: the caller holds as many capabilities as it may
+}
+
+interface Process @0xe74f3485a2e5f85a {
+  # A process, running or ended. Releasing the capability does not end it.
+  wait @0 (timeoutNs :UInt64) -> (end :Data) $C.blocks;
+  # Waits until the process has ended, with all processes that it started. Any number of threads and
+  # holders may wait.
+  # timeoutNs: how long to wait; waitForever: without end
+  # end: ProcessEnd
+  # timedOut: the process has not ended in that time
+  # interrupted: a notification came first
+  # wrongState: the process is the caller's own
+  # badAddress: end cannot be written
+  kill @1 () -> ();
+  # Ends the process, as killed, with all processes that it started. It may go on for a moment. One
+  # that has ended is left as it is.
+  usage @2 () -> (usage :Data);
+  # Tells what the process uses or has used.
+  # usage: ProcessResources
+  # badAddress: usage cannot be written
+}
+
+struct ProcessEnd $C.fixed(64) {
+  # How a process ended.
+  processId @0 :UInt64;
+  kind @1 :UInt32;            # ExitKind
+  code @2 :Int32;             # as in ExitRecord
+  faultCode @3 :UInt32;       # of a page fault: faultMapping or faultProtection
+  reserved @4 :UInt32;
+  faultAddress @5 :UInt64;    # that the program accessed, where the kind has one
+  faultPlace @6 :UInt64;     # of the instruction
+  faultThread @7 :UInt64;     # id
+  reserved2 @8 :Data $C.length(16);
+}
+
+struct ProcessResources $C.fixed(64) {
+  processId @0 :UInt64;
+  cpuTimeNs @1 :UInt64;
+  committedPages @2 :UInt64;  # as in MemoryUsage, and what its shared children are charged
+  peakPages @3 :UInt64;
+  limitPages @4 :UInt64;      # 0: none of its own
+  startedNs @5 :UInt64;
+  threads @6 :UInt32;
+  capabilities @7 :UInt32;
+  reserved @8 :UInt64;
+}

@@ -1,0 +1,46 @@
+/* Process: what a holder of its handle can do to a process, running or ended. */
+#include "proc/process.h"
+
+#include "call/call.h"
+#include "kernel/methods.h"
+#include "machine/clock.h"
+
+static struct process *target_of(const struct call *call)
+{
+	return container_of(call->object, struct process, object);
+}
+
+status_t method_process_wait(
+	struct call *call, const struct process_wait_params *in, struct process_wait_results *out)
+{
+	struct process *process = target_of(call);
+	struct capos_process_end result;
+	uint64_t deadline = DEADLINE_NONE;
+	if (process == call->process)
+		return STATUS(WRONG_STATE);
+	if (in->timeout_ns != CAPOS_WAIT_FOREVER &&
+		__builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
+		deadline = DEADLINE_NONE;
+	status_t status = process_wait(process, deadline, true);
+	if (status != STATUS_OK)
+		return status;
+	process_end(process, &result);
+	return buffer_write(&out->end, &result, sizeof result);
+}
+
+status_t method_process_kill(
+	struct call *call, const struct process_kill_params *in, struct process_kill_results *out)
+{
+	(void)in, (void)out;
+	process_exit(target_of(call), CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
+	return STATUS_OK;
+}
+
+status_t method_process_usage(
+	struct call *call, const struct process_usage_params *in, struct process_usage_results *out)
+{
+	(void)in;
+	struct capos_process_resources usage;
+	process_usage(target_of(call), &usage);
+	return buffer_write(&out->usage, &usage, sizeof usage);
+}

@@ -1,0 +1,265 @@
+/* ProcessSpawner: starts a process with what its caller names and pays for.
+ *
+ * Everything that the caller says is copied into one block first, which the caller is charged, and
+ * checked there. The objects to be granted are looked up, which keeps them. Then the child is made:
+ * its ledger out of the caller's, the empty process, and by process_load what is in it. A step that
+ * fails takes back those before it. */
+#include "call/call.h"
+#include "core/string.h"
+#include "kernel/grants.h"
+#include "kernel/methods.h"
+#include "mm/kmem.h"
+#include "mm/ledger.h"
+#include "mm/memory_object.h"
+#include "object/boot_image.h"
+#include "object/process_load.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sched/sched.h"
+#include "sched/thread.h"
+
+#define GRANTS_AT_ONCE 16u /* compared with others before other threads may run */
+
+/* Where an executable in a MemoryObject is. */
+struct object_place {
+	struct memory_object *object;
+	uint64_t start;
+};
+
+/* A request being carried out. */
+struct spawning {
+	struct call *call;
+	struct process *process; /* the caller's */
+	struct object *image;    /* looked up; NULL: not yet */
+	struct object_place place;
+	struct program program;
+	uint32_t count; /* of grants */
+	uint32_t held;  /* of these are looked up */
+	/* In the same block, behind this: the caller's words, copied. */
+	struct capos_spawn_grant *grants;
+	struct grant *list;
+	char *args, *env;
+};
+
+/* ---- the request ---- */
+
+static status_t read_strings(
+	const struct buffer_in *from, char *to, struct boot_image_strings *strings)
+{
+	status_t status = buffer_read(from, 0, to, from->length);
+	if (status != STATUS_OK)
+		return status;
+	if (from->length && to[from->length - 1])
+		return STATUS(INVALID_ARGUMENT);
+	*strings = (struct boot_image_strings){ .bytes = to, .size = from->length };
+	for (size_t i = 0; i < from->length; i++)
+		strings->count += !to[i];
+	return STATUS_OK;
+}
+
+static bool grant_is_good(const struct capos_spawn_grant *grant)
+{
+	return !grant->reserved && !grant->reserved2 && grant->name[0] &&
+		!grant->name[CAPOS_SPAWN_GRANT_NAME_MAX];
+}
+
+static status_t check_grants(struct spawning *spawning)
+{
+	for (uint32_t i = 0; i < spawning->count; i++) {
+		const char *name = (const char *)spawning->grants[i].name;
+		spawning->call->detail = i;
+		if (!grant_is_good(&spawning->grants[i]))
+			return STATUS(INVALID_ARGUMENT);
+		for (uint32_t other = 0; other < i; other++)
+			if (strcmp(name, spawning->list[other].name) == 0)
+				return STATUS(INVALID_ARGUMENT);
+		spawning->list[i].name = name;
+		if (i % GRANTS_AT_ONCE == GRANTS_AT_ONCE - 1)
+			sched_preemption_point();
+	}
+	return STATUS_OK;
+}
+
+/* Looks up what is to be granted, and keeps it. */
+static status_t hold_grants(struct spawning *spawning)
+{
+	for (uint32_t i = 0; i < spawning->count; i++) {
+		struct object *object =
+			cap_table_lookup(&spawning->process->caps, spawning->grants[i].cap);
+		spawning->call->detail = i;
+		if (!object)
+			return STATUS(NOT_FOUND);
+		spawning->list[i].object = object;
+		spawning->held++;
+		if (!object_may_leave(object))
+			return STATUS(NO_RIGHTS);
+	}
+	spawning->call->detail = 0;
+	return STATUS_OK;
+}
+
+static status_t read_request(
+	struct spawning *spawning, const struct process_spawner_spawn_params *in)
+{
+	struct program *program = &spawning->program;
+	status_t status = read_strings(&in->args, spawning->args, &program->args);
+	if (status == STATUS_OK)
+		status = read_strings(&in->env, spawning->env, &program->env);
+	if (status == STATUS_OK)
+		status = buffer_read(&in->grants, 0, spawning->grants, in->grants.length);
+	if (status == STATUS_OK)
+		status = check_grants(spawning);
+	if (status == STATUS_OK)
+		status = hold_grants(spawning);
+	program->grants = spawning->list;
+	program->grant_count = spawning->count;
+	return status;
+}
+
+static status_t check_sizes(const struct process_spawner_spawn_params *in)
+{
+	if (in->flags & ~(uint64_t)CAPOS_SPAWN_SHARED ||
+		(!in->memory_pages && !(in->flags & CAPOS_SPAWN_SHARED)) ||
+		in->grants.length % sizeof(struct capos_spawn_grant))
+		return STATUS(INVALID_ARGUMENT);
+	if (in->args.length > CAPOS_SPAWN_STRINGS_MAX ||
+		in->env.length > CAPOS_SPAWN_STRINGS_MAX - in->args.length ||
+		in->grants.length / sizeof(struct capos_spawn_grant) > CAPOS_SPAWN_GRANTS_MAX)
+		return STATUS(LIMIT_REACHED);
+	return STATUS_OK;
+}
+
+static struct spawning *spawning_create(
+	struct call *call, const struct process_spawner_spawn_params *in)
+{
+	uint32_t count = (uint32_t)(in->grants.length / sizeof(struct capos_spawn_grant));
+	size_t lists = count * (sizeof(struct capos_spawn_grant) + sizeof(struct grant));
+	struct spawning *spawning = kmem_alloc(
+		call->process->ledger, sizeof *spawning + lists + in->args.length + in->env.length);
+	if (!spawning)
+		return NULL;
+	spawning->call = call;
+	spawning->process = call->process;
+	spawning->count = count;
+	spawning->grants = (struct capos_spawn_grant *)(spawning + 1);
+	spawning->list = (struct grant *)(spawning->grants + count);
+	spawning->args = (char *)(spawning->list + count);
+	spawning->env = spawning->args + in->args.length;
+	return spawning;
+}
+
+static void spawning_destroy(struct spawning *spawning)
+{
+	for (uint32_t i = 0; i < spawning->held; i++)
+		object_release(spawning->list[i].object);
+	if (spawning->image)
+		object_release(spawning->image);
+	kmem_free(spawning->process->ledger, spawning);
+}
+
+/* ---- the executable ---- */
+
+static const void *memory_object_at(
+	const struct elf_source *source, uint64_t offset, uint64_t *length)
+{
+	const struct object_place *place = source->bytes;
+	uint64_t position = place->start + offset, left = source->size - offset;
+	uint64_t in_page = PAGE_SIZE - position % PAGE_SIZE;
+	*length = in_page < left ? in_page : left;
+	const uint8_t *frame =
+		phys_to_virt(memory_object_frame(place->object, position / PAGE_SIZE));
+	return frame + position % PAGE_SIZE;
+}
+
+/* In a MemoryObject. */
+static status_t use_object(struct spawning *spawning, uint64_t offset, uint64_t size)
+{
+	struct memory_object *object = memory_object_from(spawning->image);
+	uint64_t whole = object->pages * PAGE_SIZE;
+	if (offset > whole || size > whole - offset)
+		return STATUS(OUT_OF_RANGE);
+	spawning->place = (struct object_place){ .object = object, .start = offset };
+	spawning->program.elf = (struct elf_source){ size, memory_object_at, &spawning->place };
+	return STATUS_OK;
+}
+
+static status_t use_boot_image(struct spawning *spawning, uint64_t offset, uint64_t size)
+{
+	const void *bytes = boot_image_range(offset, size);
+	if (!bytes)
+		return STATUS(OUT_OF_RANGE);
+	spawning->program.elf = (struct elf_source){ size, elf_bytes_at, bytes };
+	spawning->program.mappable = true;
+	return STATUS_OK;
+}
+
+static status_t use_image(struct spawning *spawning, const struct process_spawner_spawn_params *in)
+{
+	spawning->image = cap_table_lookup(&spawning->process->caps, (cap_id_t)in->image);
+	if (!spawning->image)
+		return STATUS(NOT_FOUND);
+	if (in->offset % PAGE_SIZE)
+		return STATUS(MISALIGNED);
+	if (spawning->image == &object_boot)
+		return use_boot_image(spawning, in->offset, in->size);
+	if (spawning->image->interface == &interface_descs[INTERFACE_MEMORY_OBJECT])
+		return use_object(spawning, in->offset, in->size);
+	return STATUS(INVALID_ARGUMENT);
+}
+
+/* ---- the child ---- */
+
+/* What process_load says of an executable that is none. */
+static status_t load_status(status_t status)
+{
+	if (status == STATUS(NO_MEMORY) || status == STATUS(WRONG_STATE) || status == STATUS_OK)
+		return status;
+	return STATUS(INVALID_ARGUMENT);
+}
+
+static status_t make_child(struct spawning *spawning, const struct process_spawner_spawn_params *in,
+	struct process **child)
+{
+	struct ledger *ledger;
+	struct thread *thread;
+	const char *reason;
+	if (in->memory_pages > frames_total() && !(in->flags & CAPOS_SPAWN_SHARED))
+		return STATUS(NO_MEMORY); /* for a caller without a limit too */
+	status_t status = ledger_create_child(spawning->process->ledger, in->memory_pages,
+		in->flags & CAPOS_SPAWN_SHARED, &ledger);
+	if (status == STATUS_OK)
+		status = process_create(program_name(&spawning->program.args), PROGRAM_NONE, ledger,
+			spawning->process, child);
+	if (status != STATUS_OK)
+		return status;
+	status = load_status(process_load(*child, &spawning->program, &thread, &reason));
+	if (status != STATUS_OK) {
+		process_discard(*child);
+		return status;
+	}
+	(*child)->object.interface = &interface_descs[INTERFACE_PROCESS];
+	thread_start(thread);
+	object_release(&thread->object);
+	return STATUS_OK;
+}
+
+status_t method_process_spawner_spawn(struct call *call,
+	const struct process_spawner_spawn_params *in, struct process_spawner_spawn_results *out)
+{
+	struct process *child;
+	status_t status = check_sizes(in);
+	if (status != STATUS_OK)
+		return status;
+	struct spawning *spawning = spawning_create(call, in);
+	if (!spawning)
+		return STATUS(NO_MEMORY);
+	status = read_request(spawning, in);
+	if (status == STATUS_OK)
+		status = use_image(spawning, in);
+	if (status == STATUS_OK)
+		status = make_child(spawning, in, &child);
+	if (status == STATUS_OK)
+		out->process = &child->object;
+	spawning_destroy(spawning);
+	return status;
+}
