@@ -132,7 +132,7 @@ struct MemoryUsage $C.fixed(128) {
   reservedLimit @1 :UInt64;
   committedPages @2 :UInt64;
   # charged: committed pages, demand-zero pages touched, pages of memory objects it made, what its
-  # threads cost, and kernelPages
+  # threads cost, kernelPages, and for processes that it started their limits or what they use
   committedLimit @3 :UInt64;   # 0: none but the machine's
   residentPages @4 :UInt64;
   peakCommitted @5 :UInt64;

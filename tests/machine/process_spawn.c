@@ -150,6 +150,34 @@ static void a_child_comes_from_a_memory_object(void)
 	OK(capos_release(object));
 }
 
+/* ---- the library's functions ---- */
+
+static void the_library_starts_files(void)
+{
+	const char *const argv[] = { own.path, "exit", "11", NULL };
+	struct capos_spawn request = { .path = own.path, .argv = argv };
+	struct capos_process_end end;
+	capos_cap_t process = 0;
+	OK(capos_spawn(&request, &process));
+	OK(capos_process_finish(process, &end));
+	CHECK(end.kind == CAPOS_EXIT_KIND_EXITED && end.code == 11);
+	request.path = "/no/such/file";
+	CHECK_EQUAL(capos_spawn(&request, &process), CAPOS_E(NOT_FOUND));
+	request.path = "/";
+	CHECK_EQUAL(capos_spawn(&request, &process), CAPOS_E(NOT_FOUND));
+	char long_name[CAPOS_SPAWN_GRANT_NAME_MAX + 2];
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[sizeof long_name - 1] = '\0';
+	const struct capos_grant grants[] = { { long_name, capos_caps.vm } };
+	request = (struct capos_spawn){ .image = capos_caps.boot,
+		.offset = own.offset,
+		.size = own.size,
+		.argv = argv,
+		.grants = grants,
+		.grant_count = 1 };
+	CHECK_FAILS(PROCESS_SPAWNER_SPAWN, INVALID_ARGUMENT, capos_spawn(&request, &process));
+}
+
 /* ---- the end ---- */
 
 static void a_fault_is_told(void)
@@ -303,6 +331,7 @@ int main(int argc, char **argv)
 	RUN(a_child_runs_and_ends);
 	RUN(a_child_gets_what_is_named);
 	RUN(a_child_comes_from_a_memory_object);
+	RUN(the_library_starts_files);
 	RUN(a_fault_is_told);
 	RUN(many_wait_and_one_kills);
 	RUN(waits_are_interrupted);

@@ -6,6 +6,7 @@
 #include <capos/call.h>
 #include <capos/caps.h>
 #include <capos/notification.h>
+#include <capos/process.h>
 #include <capos/random.h>
 #include <capos/stubs.h>
 #include <capos/thread.h>
