@@ -51,7 +51,7 @@ func isC(name string) bool { return slices.Contains([]string{".c", ".cc", ".h"},
 
 // Words that must not be found are put together from halves, or this file would find itself.
 var (
-	machinePaths = regexp.MustCompile(`/wo` + `rk/|/ro` + `ot/|/ho` + `me/[a-z]`)
+	machinePaths = regexp.MustCompile(`(^|\W)(/wo` + `rk/|/ro` + `ot/|/ho` + `me/[a-z])`)
 	registries   = regexp.MustCompile(`proxy\.golang\` + `.org|sum\.golang\` +
 		`.org|deb\.debian\` + `.org|registry\.npmjs\` + `.org|pypi\` + `.org`)
 	workMarks = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
