@@ -25,8 +25,8 @@ const usage = `usage:
   goport build -o DIR          the same, and put a copy at DIR
   goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and
                                change nothing
-  goport names                 list the names of package syscall that portable code uses and the
-                               port lacks
+  goport names                 list the names of package syscall that programs use and the port
+                               lacks
 path and build take -explore for the toolchain of explore builds.
 path, build and names take -base VERSION to try another Go release than ` + defaultBase + `
 `

@@ -1,14 +1,14 @@
 package main
 
-// The names of package syscall that portable code uses.
+// The names of package syscall that programs use.
 //
-// Code with the constraint "unix" is written for systems whose package syscall is generated from
-// their headers, so it takes names for granted that the port has no other use for. A name is
-// portable here if linux/amd64 has it and most of four other systems do, in package syscall or in
-// golang.org/x/sys/unix, its successor. The release holds a copy of the latter for its tools.
-// Constants and types that the port does not declare come from linux/amd64, whose numbers the port
-// uses. Functions, methods, variables and fields of structures have to be written by hand, and
-// "goport names" says which are missing.
+// Packages outside the Go root see the build tags linux and unix, so they take every name for
+// granted that linux/amd64 has. Code with the constraint "unix" is written for systems whose
+// package syscall is generated from their headers, so it also takes names for granted that
+// linux/amd64 and most of four other systems have in golang.org/x/sys/unix, its successor. The
+// release holds a copy of the latter for its tools. Constants and types that the port does not
+// declare come from linux/amd64, whose numbers the port uses. Functions, methods, variables and
+// fields of structures have to be written by hand, and "goport names" says which are missing.
 
 import (
 	"bytes"
@@ -172,6 +172,11 @@ func readPortable(goroot string) (*portableSet, error) {
 		return nil, err
 	}
 	set := &portableSet{linux: linux, capos: capos}
+	for name := range linux.kinds {
+		if isExported(name) {
+			set.names = append(set.names, name)
+		}
+	}
 	for _, path := range []string{packageSyscall, packageUnix} {
 		names, err := portableNames(goroot, path)
 		if err != nil {

@@ -39,6 +39,9 @@ func syscall_walltime() (sec int64, nsec int32) {
 	return walltime()
 }
 
+//go:linkname syscall_nanotime syscall.runtime_nanotime
+func syscall_nanotime() int64 { return nanotime() }
+
 // syscall_raise sends a signal to this process, by its first thread, which never ends.
 //
 //go:linkname syscall_raise syscall.runtime_raise

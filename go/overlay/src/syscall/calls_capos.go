@@ -28,6 +28,7 @@ func callBlocking(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
 func runtime_walltime() (sec int64, nsec int32)
+func runtime_nanotime() int64
 func runtime_raise(sig uint32)
 func runtime_brokenPipe()
 func runtime_sleep(ns int64)
@@ -210,6 +211,18 @@ type SysProcAttr struct {
 	Ctty       int
 	Foreground bool
 	Pgid       int
+
+	// What only linux has.
+	Pdeathsig                  Signal
+	Cloneflags                 uintptr
+	Unshareflags               uintptr
+	UidMappings                []SysProcIDMap
+	GidMappings                []SysProcIDMap
+	GidMappingsEnableSetgroups bool
+	AmbientCaps                []uintptr
+	UseCgroupFD                bool
+	CgroupFD                   int
+	PidFD                      *int
 }
 
 type Credential struct {
@@ -266,25 +279,6 @@ func (w WaitStatus) Signal() Signal {
 
 // ---- what does not exist
 // ------------------------------------------------------------------------------------------
-
-// There are no system calls by number. As on other systems, a pointer that is converted to uintptr
-// in a call of Syscall stays alive until it returns.
-//
-//go:uintptrkeepalive
-//go:nosplit
-//go:noinline
-func Syscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
-
-func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
-	return 0, 0,
-		ENOSYS
-}
-
-func RawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) { return 0, 0, ENOSYS }
-
-func RawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
-	return 0, 0, ENOSYS
-}
 
 func Getpriority(which, who int) (prio int, err error) { return 0, ENOSYS }
 func Setpriority(which, who, prio int) error           { return ENOSYS }

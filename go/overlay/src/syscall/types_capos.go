@@ -33,7 +33,7 @@ type Stat_t struct {
 	Mode    uint32
 	Uid     uint32
 	Gid     uint32
-	_       uint32
+	X__pad0 int32
 	Rdev    uint64
 	Size    int64
 	Blksize int64
@@ -41,6 +41,8 @@ type Stat_t struct {
 	Atim    Timespec
 	Mtim    Timespec
 	Ctim    Timespec
+
+	X__unused [3]int64
 }
 
 // A Dirent is the head of a record that ReadDirent makes; Name extends to Reclen and is padded with
@@ -50,7 +52,9 @@ type Dirent struct {
 	Off    int64
 	Reclen uint16
 	Type   uint8
-	Name   [256]byte
+	Name   [256]int8
+
+	Pad_cgo_0 [5]byte
 }
 
 type Iovec struct {
@@ -85,11 +89,13 @@ type Rlimit struct {
 }
 
 type Flock_t struct {
-	Type   int16
-	Whence int16
-	Start  int64
-	Len    int64
-	Pid    int32
+	Type      int16
+	Whence    int16
+	Pad_cgo_0 [4]byte
+	Start     int64
+	Len       int64
+	Pid       int32
+	Pad_cgo_1 [4]byte
 }
 
 const (
