@@ -23,7 +23,7 @@ const (
 	// recipe changes when this program starts to build layers differently from the same inputs.
 	recipe = "1"
 	// portRecipe is the same for the port layer alone.
-	portRecipe = "1"
+	portRecipe = "2"
 	// exploreRecipe is the same for the explore layer alone.
 	exploreRecipe = "1"
 )
@@ -47,7 +47,8 @@ type inputs struct {
 	baseVersion string
 	toolEdits   []edit
 	portEdits   []edit
-	overlay     map[string]string // source file by place in the tree
+	hostOverlay map[string]string // source file by place in the tree, for the tools layer
+	overlay     map[string]string // the same for the port layer
 	toolsLayer  string            // hash
 	portLayer   string            // hash
 
@@ -76,6 +77,12 @@ func gatherInputs(root, baseVersion string) (*inputs, error) {
 			in.portEdits = append(in.portEdits, e)
 		}
 		h.addEdit(e)
+	}
+	if in.hostOverlay, err = overlayFiles(filepath.Join(root, "go", "host")); err != nil {
+		return nil, err
+	}
+	if err := tools.addOverlay(in.hostOverlay); err != nil {
+		return nil, err
 	}
 	in.toolsLayer = tools.String()
 	if err := in.gatherOverlay(root); err != nil {
@@ -341,7 +348,7 @@ func (in *inputs) makeTools(dir string) error {
 			}
 		}
 	}
-	if err := applyEdits(dir, in.toolEdits); err != nil {
+	if err := in.layFiles(dir, in.toolEdits, in.hostOverlay); err != nil {
 		return err
 	}
 	return installPrograms(dir)
@@ -389,6 +396,11 @@ func (in *inputs) layOver(below, dir string, edits []edit, overlay map[string]st
 	if err := copyTree(below, dir, linkFile, skip); err != nil {
 		return err
 	}
+	return in.layFiles(dir, edits, overlay)
+}
+
+// layFiles applies edits to the tree of a layer and adds new files.
+func (in *inputs) layFiles(dir string, edits []edit, overlay map[string]string) error {
 	if err := applyEdits(dir, edits); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && !capos
 
 // Package host starts machines with the programs of this module and looks at them from outside: how
 // they end, what they print, which keys they take, what they cost the host. It runs on the host: go

@@ -103,8 +103,8 @@ func (s *suite) hostGroup(ctx context.Context, group string) []check {
 		"host-test-"+group)
 }
 
-// testPort builds the whole standard library for capOS, and has vet compare the overlay's assembly
-// with its Go declarations.
+// testPort builds the whole standard library for capOS, has vet compare the overlay's assembly with
+// its Go declarations, and looks at the build tags of packages outside the Go root and inside.
 func (s *suite) testPort(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -117,7 +117,7 @@ func (s *suite) testPort(ctx context.Context) []check {
 		out, err := s.tool(ctx, append([]string{"go"}, c.args...)...).CombinedOutput()
 		checks = append(checks, single(c.name, err, string(out))...)
 	}
-	return checks
+	return append(checks, single("tags", s.testOutside(ctx), "")...)
 }
 
 // missing is a step for a part that should be there.
