@@ -17,8 +17,8 @@ HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=o
 -include tests/host/host.mk
 -include bench/bench.mk
 
-.PHONY: help run test test-go test-system kernel kernel-debug lib schema tools bench models \
-	host-tests clean
+.PHONY: help run test test-go test-modules test-system kernel kernel-debug lib schema tools bench \
+	models host-tests clean
 
 help: ## list the goals
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -32,6 +32,9 @@ test: ## run everything that must hold and fits continuous integration
 
 test-go: ## run all of Go's own tests that tests/go/packages.txt lists
 	@./capos test --all --only "go*/*"
+
+test-modules: ## build the published programs and modules of tests/modules.txt for capOS
+	@./capos test --all --only "modules/*"
 
 test-system: ## run all system tests, the long ones too
 	@./capos test --all --only system

@@ -18,8 +18,11 @@ import (
 )
 
 // Name gives what a program is called in the machine: its file's or directory's name without a
-// suffix for sources.
+// suffix for sources. A Go command of a module has the name that go install gives it.
 func Name(given string) string {
+	if path, _, ok := moduleVersion(given); ok {
+		return moduleName(path)
+	}
 	name := filepath.Base(given)
 	if name == "." || name == ".." {
 		if abs, err := filepath.Abs(given); err == nil {
@@ -32,6 +35,9 @@ func Name(given string) string {
 // Find gives the ELF file for what was named, building it when it is source.
 func Find(root, given string) (string, error) {
 	info, err := os.Stat(given)
+	if path, version, ok := moduleVersion(given); ok && err != nil {
+		return buildModule(root, path, version)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", cli.WithStatus(report.StatusNotFound,
 			fmt.Errorf("there is no file or directory %s", given))
