@@ -129,13 +129,13 @@ struct RegionInfo $C.fixed(64) {
 
 struct MemoryUsage $C.fixed(128) {
   reservedPages @0 :UInt64;
-  reservedLimit @1 :UInt64;
+  reservedLimit @1 :UInt64;    # pages
   committedPages @2 :UInt64;
   # charged: committed pages, demand-zero pages touched, pages of memory objects it made, what its
   # threads cost, kernelPages, and for processes that it started their limits or what they use
-  committedLimit @3 :UInt64;   # 0: none but the machine's
+  committedLimit @3 :UInt64;   # pages; 0: none but the machine's
   residentPages @4 :UInt64;
-  peakCommitted @5 :UInt64;
+  peakCommitted @5 :UInt64;    # pages: the most that committedPages has been
   machineFreePages @6 :UInt64; # neither in use nor reserved
   machinePages @7 :UInt64;
   kernelPages @8 :UInt64;
