@@ -15,6 +15,7 @@
 #include "kernel/methods.h"
 #include "mm/user.h"
 #include "proc/process.h"
+#include "sched/sched.h"
 #include "sched/thread.h"
 
 #define RESULT_BYTES_SMALL 512u /* for methods without a Data result, and for exceptions */
@@ -288,13 +289,14 @@ static bool execute_next(struct thread *thread)
 	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED);
 }
 
-/* At most what was pending at entry. */
+/* At most what was pending at entry. Interrupts wait for one call, not for all. */
 static __attribute__((noinline)) void execute_until(struct thread *thread, uint32_t tail)
 {
-	while (thread->submission_head != tail &&
-		completions_pending(thread) < CAPOS_RING_COMPLETIONS)
-		if (!execute_next(thread))
+	while (completions_pending(thread) < CAPOS_RING_COMPLETIONS) {
+		if (!execute_next(thread) || thread->submission_head == tail)
 			return;
+		sched_preemption_point();
+	}
 }
 
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)

@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "mm/kmem.h"
+#include "sched/sched.h"
 
 #define PAYLOAD_MASK 0x0000fffffffffff0ull
 
@@ -62,6 +63,7 @@ void cap_table_destroy(struct cap_table *table)
 				drop(cap_slot_object(chunk[j]));
 		kmem_free(table->payer, chunk);
 		table->chunks[i] = NULL;
+		sched_preemption_point();
 	}
 	table->slots = table->used = table->free_head = table->free_tail = 0;
 }

@@ -70,6 +70,16 @@ static inline void list_remove(struct list_node *node)
 	list_node_init(node);
 }
 
+/* The nodes of one list become those of another, which is empty. */
+static inline void list_move_all(struct list *to, struct list *from)
+{
+	if (from->head.next == &from->head)
+		return;
+	to->head = from->head;
+	to->head.next->prev = to->head.prev->next = &to->head;
+	list_node_init(&from->head);
+}
+
 static inline struct list_node *list_first(struct list *list)
 {
 	return list_empty(list) ? NULL : list->head.next;

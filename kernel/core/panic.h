@@ -15,6 +15,8 @@ _Noreturn void panic_end(void);
 /* Prints the calls that led to an instruction, by the frame pointers from base on (their form is
  * that of trap_frame_base() in arch/trap_frame.h). */
 void backtrace_print(uint64_t place, uint64_t base);
+/* The same calls as numbers, from the caller's caller on; 0 behind the last. */
+void backtrace_take(uint64_t *calls, unsigned count);
 /* Whether a CPU has called panic_begin(). Locks then do not count, and checks pass. */
 bool panic_begun(void);
 /* Another CPU's panic stops this one. */

@@ -33,6 +33,17 @@ enum resched {
 	RESCHED_TURN_OVER = 2, /* the slice has ended */
 };
 
+/* The calls that are kept of the latest timer interrupt. */
+#define LATE_CALLS 8
+
+/* The timer interrupt that has come latest after it was due, for `capos late` of the debugger. */
+struct late_interrupt {
+	uint64_t ns, came_ns;       /* how late, and when; the first is atomic */
+	uint64_t thread_id;         /* of the thread that ran */
+	uint64_t instruction;       /* with which its program went on, or goes on after the call */
+	uint64_t calls[LATE_CALLS]; /* in the kernel, innermost first; 0: none */
+};
+
 /* Threads waiting for a time on this CPU. */
 struct timer_queue {
 	struct spinlock lock;
@@ -61,9 +72,10 @@ struct percpu {
 	struct run_queue run;
 	struct timer_queue timers;
 	uint64_t timer_programmed_ns; /* what timer_program() was asked for; UINT64_MAX: off */
+	uint64_t timer_due_ns;        /* when the interrupt has been due since; UINT64_MAX: off */
 	uint64_t slice_end_ns;
-	uint64_t timer_late_ns; /* how late the timer interrupt has come at worst */
-	uint64_t push_ns;       /* not before then does it push threads to a busy CPU */
+	uint64_t push_ns; /* not before then does it push threads to a busy CPU */
+	struct late_interrupt late;
 
 	struct tlb_request tlb;
 	uint64_t tlb_senders; /* CPUs whose request this one must serve; atomic */

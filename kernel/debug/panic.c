@@ -53,6 +53,17 @@ void backtrace_print(uint64_t place, uint64_t base)
 	}
 }
 
+void backtrace_take(uint64_t *calls, unsigned count)
+{
+	uint64_t base = *(uint64_t *)__builtin_frame_address(0);
+	for (unsigned i = 0; i < count; i++) {
+		bool known = is_kernel_address(base) && base % 8 == 0;
+		const uint64_t *frame = (const uint64_t *)base;
+		calls[i] = known && is_kernel_address(frame[1]) ? frame[1] - 1 : 0;
+		base = calls[i] && frame[0] > base ? frame[0] : 0;
+	}
+}
+
 void panic_stop_cpu(uint64_t place)
 {
 	struct percpu *cpu = percpu();

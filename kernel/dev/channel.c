@@ -135,7 +135,16 @@ void channel_drain(void)
 	sender_drain();
 }
 
-/* Moves received bytes into the input buffer, as far as it has room, and wakes readers. */
+/* There may be any number of readers. One that leaves something wakes the next; the end of the
+ * input is left by all. */
+static void wake_reader_locked(void)
+{
+	assert_held(&input_lock);
+	if (input.count || input.ended)
+		wait_queue_wake(&input_readers, 1);
+}
+
+/* Moves received bytes into the input buffer, as far as it has room, and wakes a reader. */
 static void pump_locked(void)
 {
 	assert_held(&input_lock);
@@ -146,8 +155,7 @@ static void pump_locked(void)
 	transport.receive_done();
 	if (transport.keys)
 		input.keys |= transport.keys();
-	if (input.count || input.ended)
-		wait_queue_wake(&input_readers, UINT32_MAX);
+	wake_reader_locked();
 }
 
 static void deliver_keys(uint64_t keys)
@@ -218,6 +226,7 @@ status_t channel_read(void *buffer, size_t size, size_t *got)
 	if (status == STATUS_OK)
 		*got = channel_input_take(
 			&input, buffer, size < CHANNEL_READ_MAX ? size : CHANNEL_READ_MAX);
+	wake_reader_locked();
 	spin_unlock(&input_lock);
 	return status;
 }
@@ -234,7 +243,7 @@ void channel_read_done(const void *buffer, size_t size, bool delivered)
 		grantable += (uint32_t)size;
 	} else {
 		channel_input_put_back(&input, buffer, size);
-		wait_queue_wake(&input_readers, UINT32_MAX);
+		wake_reader_locked();
 	}
 	if (present && grantable >= GRANT_BYTES) {
 		grant = grantable;

@@ -87,6 +87,8 @@ static void progress_locked(void)
 		push_locked(); /* the device may have finished before it knew */
 }
 
+/* Few wait: of bulk writers the one whose turn it is; of others, threads that grant input to the
+ * host, which has only so much of it to be granted, and the kernel's own. */
 static void wake_waiters(void)
 {
 	spin_lock(&waiters_lock);

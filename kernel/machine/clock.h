@@ -21,8 +21,8 @@ int64_t clock_wall_offset_ns(void);
 void clock_set_wall(int64_t unix_ns);
 
 /* Requests an interrupt on this CPU, which calls sched_timer() at deadline_ns or a little later, or
- * up to a second earlier when it is far away; UINT64_MAX: none. Replaces the request before. With
- * interrupts off. */
-void timer_program(uint64_t deadline_ns);
+ * up to a second earlier when it is far away; UINT64_MAX: none. Replaces the request before.
+ * Returns when it is due, which is now for a deadline that has passed. With interrupts off. */
+uint64_t timer_program(uint64_t deadline_ns);
 
 #endif

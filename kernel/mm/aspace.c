@@ -180,7 +180,7 @@ static void change_end(struct change *change)
 	assert_held(&space->lock);
 	if (change->listed) {
 		list_remove(&change->node);
-		wait_queue_wake(&space->change_waiters, UINT32_MAX);
+		wait_queue_wake_all(&space->change_waiters, &space->lock);
 	}
 	change_unlock(change);
 }

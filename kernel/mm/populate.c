@@ -10,6 +10,7 @@
 #include "mm/ledger.h"
 #include "mm/region.h"
 #include "mm/memory_object.h"
+#include "sched/sched.h"
 
 /* The largest block of reserved frames for at most count pages. Order 0 cannot fail. */
 static paddr_t reserved_block(size_t count, unsigned *order)
@@ -220,11 +221,14 @@ static status_t byte_at_locked(struct aspace *space, uint64_t address, char **by
 	return STATUS_OK;
 }
 
+/* Written with interrupts off. A first page may be a zeroed one of 2 MiB. */
+#define WRITE_STEP_PAGES 16u
+
 /* from NULL: zero bytes. */
 static status_t write_bytes(
 	struct aspace *space, struct user_ptr to, const char *from, uint64_t size)
 {
-	uint64_t address = to.address;
+	uint64_t address = to.address, pages = 0;
 
 	if (address > CAPOS_USER_TOP || size > CAPOS_USER_TOP - address)
 		return STATUS(BAD_ADDRESS);
@@ -243,6 +247,8 @@ static status_t write_bytes(
 		spin_unlock(&space->lock);
 		if (status != STATUS_OK)
 			return status;
+		if (++pages % WRITE_STEP_PAGES == 0)
+			sched_preemption_point();
 	}
 	return STATUS_OK;
 }

@@ -8,6 +8,9 @@
 #include "mm/aspace.h"
 #include "proc/boot_image.h"
 #include "proc/process.h"
+#include "sched/sched.h"
+
+#define STEP_BYTES (64ul << 10) /* copied with interrupts off */
 
 static const struct boot_image *image; /* set once at boot */
 
@@ -41,9 +44,17 @@ status_t method_boot_image_read_manifest(struct call *call,
 		call->detail = image->manifest_size;
 		return STATUS(OUT_OF_RANGE);
 	}
-	uint64_t left = image->manifest_size - in->offset;
-	return buffer_write(
-		&out->data, image->bytes + in->offset, left < in->max_bytes ? left : in->max_bytes);
+	uint64_t size = image->manifest_size - in->offset;
+	if (size > in->max_bytes)
+		size = in->max_bytes;
+	status_t status = STATUS_OK;
+	for (uint64_t done = 0; done < size && status == STATUS_OK; done += STEP_BYTES) {
+		uint64_t left = size - done;
+		status = buffer_write(&out->data, image->bytes + in->offset + done,
+			left < STEP_BYTES ? left : STEP_BYTES);
+		sched_preemption_point();
+	}
+	return status;
 }
 
 /* Another thread may map the image at the same time, because no lock is kept over the steps of a

@@ -22,7 +22,7 @@ static bool output_type(const struct object *object, uint32_t *type)
  * stops. */
 static bool may_continue(struct thread *thread)
 {
-	sched_preempt();
+	sched_preemption_point();
 	return !(__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) & EXIT_WORK_DIE);
 }
 

@@ -3,8 +3,10 @@
 #include "core/string.h"
 #include "dev/entropy.h"
 #include "kernel/methods.h"
+#include "sched/sched.h"
 
 #define FILL_BYTES_MAX 65536u
+#define STEP_BYTES 4096u /* made with interrupts off */
 
 status_t method_entropy_source_fill(struct call *call, const struct entropy_source_fill_params *in,
 	struct entropy_source_fill_results *out)
@@ -23,6 +25,8 @@ status_t method_entropy_source_fill(struct call *call, const struct entropy_sour
 		size_t left = in->length - out->data.length;
 		entropy_next(&stream, block);
 		status = buffer_write(&out->data, block, left < sizeof block ? left : sizeof block);
+		if (out->data.length % STEP_BYTES == 0)
+			sched_preemption_point();
 	}
 	entropy_end(&stream);
 	memory_wipe(block, sizeof block);

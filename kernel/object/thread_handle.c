@@ -37,6 +37,7 @@ status_t method_thread_handle_join(struct call *call, const struct thread_handle
 	if (thread->gone) {
 		out->exit_code = thread->exit_code;
 		status = STATUS_OK;
+		wait_queue_wake(&thread->joiners, 1);
 	}
 	spin_unlock(&thread->lock);
 	return status;
@@ -98,6 +99,8 @@ status_t method_thread_handle_suspend(struct call *call,
 	sched_kick(thread);
 	while (!is_quiet(thread) && status == STATUS_OK)
 		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
+	if (is_quiet(thread))
+		wait_queue_wake(&thread->suspenders, 1);
 	/* Needed for the next step too: the thread may run in the kernel again before it stops. */
 	if (status == STATUS_OK)
 		thread->acknowledged = true;

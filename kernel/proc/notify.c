@@ -128,7 +128,7 @@ static void stop_here(struct thread *thread)
 	thread->stopped_thread_pointer = thread_pointer_read();
 	while (thread->suspend_count && !(thread->exit_work & EXIT_WORK_DIE)) {
 		thread->acknowledged = true;
-		wait_queue_wake(&thread->suspenders, UINT32_MAX);
+		wait_queue_wake(&thread->suspenders, 1);
 		wait_on(&thread->suspended, &thread->lock, DEADLINE_NONE, false);
 	}
 	thread->stopped = false;

@@ -19,6 +19,9 @@
 #include "sched/thread.h"
 #include "sched/wait_state.h"
 
+/* Threads told to die with interrupts off: some ten thousand instructions. */
+#define KILL_BATCH 32u
+
 static uint64_t next_id = 1; /* atomic */
 
 static struct spinlock foreground_lock = SPINLOCK_INIT(PROCESS);
@@ -226,10 +229,25 @@ static void pass_on_notifications_locked(struct process *process, const struct t
 	}
 }
 
+/* Tells a batch of the threads to die. Each of them tells another when it is gone. */
+static void kill_batch_locked(struct process *process)
+{
+	assert_held(&process->lock);
+	for (uint32_t i = 0; i < KILL_BATCH && process->threads_untold; i++) {
+		struct list_node *node = list_pop_front(&process->threads);
+		process->threads_untold--;
+		if (!node)
+			continue;
+		list_push_back(&process->threads, node);
+		thread_kill(container_of(node, struct thread, process_node));
+	}
+}
+
 void process_remove_thread(struct process *process, struct thread *thread)
 {
 	spin_lock(&process->lock);
 	list_remove(&thread->process_node);
+	kill_batch_locked(process);
 	pass_on_notifications_locked(process, thread);
 	__atomic_fetch_add(&process->cpu_time_ns, thread_cpu_time_ns(thread), __ATOMIC_RELAXED);
 	bool last = --process->thread_count == 0;
@@ -256,8 +274,8 @@ static void end_threads(
 		process->exit_code = code;
 		if (fault)
 			process->fault = *fault;
-		list_for_each (node, &process->threads)
-			thread_kill(container_of(node, struct thread, process_node));
+		process->threads_untold = process->thread_count;
+		kill_batch_locked(process);
 	}
 	spin_unlock(&process->lock);
 }
@@ -302,7 +320,7 @@ static struct process *try_end(struct process *process)
 	struct process *parent = leave_parent(process);
 	spin_lock(&process->lock);
 	process->ended = true;
-	wait_queue_wake(&process->exit_waiters, UINT32_MAX);
+	wait_queue_wake(&process->exit_waiters, 1); /* which wakes the next */
 	bool dropped = object_release_unless_last(&process->object);
 	spin_unlock(&process->lock);
 	if (!dropped)
@@ -327,8 +345,10 @@ status_t process_wait(struct process *process, uint64_t deadline_ns, bool interr
 	while (!process->ended && status == STATUS_OK)
 		status = wait_queue_wait(
 			&process->exit_waiters, &process->lock, deadline_ns, interruptible);
-	if (process->ended)
+	if (process->ended) {
 		status = STATUS_OK;
+		wait_queue_wake(&process->exit_waiters, 1);
+	}
 	spin_unlock(&process->lock);
 	return status;
 }

@@ -56,6 +56,7 @@ struct process {
 	struct spinlock lock;
 	struct list threads;
 	uint32_t thread_count;   /* live */
+	uint32_t threads_untold; /* at the front of the list; they are to die and not told yet */
 	bool exiting;            /* no thread may be added */
 	bool handler_registered; /* some thread has had a notification handler */
 	uint32_t exit_kind;      /* enum capos_exit_kind */

@@ -174,7 +174,7 @@ void thread_exit(int32_t code)
 	spin_lock(&thread->lock);
 	thread->exit_code = code;
 	thread->ended = true;
-	wait_queue_wake(&thread->suspenders, UINT32_MAX);
+	wait_queue_wake(&thread->suspenders, 1); /* which wakes the next */
 	spin_unlock(&thread->lock);
 	sched_end();
 }
@@ -190,7 +190,7 @@ void thread_reclaim(struct thread *thread)
 		process_remove_thread(process, thread);
 	spin_lock(&thread->lock);
 	thread->gone = true;
-	wait_queue_wake(&thread->joiners, UINT32_MAX);
+	wait_queue_wake(&thread->joiners, 1); /* which wakes the next */
 	spin_unlock(&thread->lock);
 	object_release(&thread->object);
 	if (!process)

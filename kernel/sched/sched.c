@@ -27,7 +27,9 @@
 #include "machine/cpus.h"
 #include "machine/interrupts.h"
 #include "arch/tlb.h"
+#include "arch/trap_frame.h"
 #include "core/log.h"
+#include "core/panic.h"
 #include "machine/clock.h"
 #include "sched/share.h"
 #include "sched/thread.h"
@@ -45,6 +47,9 @@
 /* So many waiting threads of each process are looked at for one that another CPU may take: a search
  * is bounded, whatever CPUs the threads of others are kept to. */
 #define SEARCH_MAX 8
+
+/* Deadlines that end in one interrupt: some ten thousand instructions. */
+#define EXPIRE_BATCH 32u
 
 /* A CPU that runs one process is interrupted for threads of others no more often than this, and a
  * process's other CPUs are told of a new profile interval no more often. */
@@ -78,7 +83,7 @@ void sched_init_cpu(struct percpu *cpu)
 	cpu->run.served = &idle_shares[cpu->id];
 	rbtree_init(&cpu->timers.threads);
 	cpu->timers.first_ns = UINT64_MAX;
-	cpu->timer_programmed_ns = UINT64_MAX;
+	cpu->timer_programmed_ns = cpu->timer_due_ns = UINT64_MAX;
 	cpu->slice_end_ns = UINT64_MAX;
 	struct thread *idle = &idle_threads[cpu->id];
 	text_format(idle->name, sizeof idle->name, "idle/%u", cpu->id);
@@ -178,7 +183,10 @@ static void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
 	if (event_ns >= cpu->timer_programmed_ns)
 		return;
 	cpu->timer_programmed_ns = event_ns;
-	timer_program(event_ns);
+	uint64_t due = timer_program(event_ns);
+	/* One that is due already and waits for interrupts to be on stays due. */
+	if (due < cpu->timer_due_ns)
+		cpu->timer_due_ns = due;
 }
 
 static void timer_update(struct percpu *cpu)
@@ -193,7 +201,7 @@ static void timer_update_exactly(struct percpu *cpu)
 	if (next == cpu->timer_programmed_ns)
 		return;
 	cpu->timer_programmed_ns = next;
-	timer_program(next);
+	cpu->timer_due_ns = timer_program(next);
 }
 
 /* The queue's lock is held. */
@@ -232,22 +240,26 @@ void timer_cancel(struct thread *thread)
 	spin_unlock(&timers->lock);
 }
 
-/* The thread cannot be freed meanwhile: it leaves its wait only through timer_cancel, which takes
- * this lock. */
+/* A batch of those that have passed; the timer is then due at once for the rest. The thread cannot
+ * be freed meanwhile: it leaves its wait only through timer_cancel, which takes this lock. */
 static void expire_deadlines(struct percpu *cpu, uint64_t now)
 {
 	if (__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) > now)
 		return;
 	charge_served(cpu, now);
 	spin_lock(&cpu->timers.lock);
-	for (bool first = true;; first = false) {
+	for (uint32_t ended = 0;; ended++) {
 		struct rbnode *node = rbtree_first(&cpu->timers.threads);
 		if (!node)
 			break;
 		struct thread *thread = container_of(node, struct thread, timer_node);
 		if (thread->timer_deadline_ns > now)
 			break;
-		if (first)
+		if (ended == EXPIRE_BATCH) {
+			timer_bring_forward(cpu, now);
+			break;
+		}
+		if (!ended)
 			compensate(cpu, thread, now + QUIET_NS);
 		rbtree_remove(&cpu->timers.threads, node);
 		if (wait_decide(thread, WAIT_TIMED_OUT))
@@ -289,15 +301,27 @@ static void account(struct percpu *cpu, uint64_t now)
 	}
 }
 
+/* The kernel had interrupts off for at least so long. */
+static __attribute__((noinline)) void note_late(struct percpu *cpu, uint64_t now)
+{
+	struct late_interrupt *late = &cpu->late;
+	const struct thread *thread = cpu->current;
+	const struct trap_frame *frame =
+		(const struct trap_frame *)((uint64_t)thread->stack + KERNEL_STACK_SIZE) - 1;
+	__atomic_store_n(&late->ns, now - cpu->timer_due_ns, __ATOMIC_RELAXED);
+	late->came_ns = now;
+	late->thread_id = thread->id;
+	late->instruction = thread->process ? trap_frame_instruction(frame) : 0;
+	backtrace_take(late->calls, LATE_CALLS);
+}
+
 void sched_timer(void)
 {
 	struct percpu *cpu = percpu();
 	uint64_t now = clock_now_ns();
-	/* The kernel had interrupts off for at least so long. */
-	if (now > cpu->timer_programmed_ns && now - cpu->timer_programmed_ns > cpu->timer_late_ns)
-		__atomic_store_n(
-			&cpu->timer_late_ns, now - cpu->timer_programmed_ns, __ATOMIC_RELAXED);
-	cpu->timer_programmed_ns = UINT64_MAX;
+	if (now > cpu->timer_due_ns && now - cpu->timer_due_ns > cpu->late.ns)
+		note_late(cpu, now);
+	cpu->timer_programmed_ns = cpu->timer_due_ns = UINT64_MAX;
 	expire_deadlines(cpu, now);
 	account(cpu, now);
 	if (now >= cpu->slice_end_ns) {
@@ -311,7 +335,7 @@ uint64_t sched_timer_late_ns(void)
 {
 	uint64_t worst = 0;
 	for (unsigned id = 0; id < CAPOS_CPUS_MAX; id++) {
-		uint64_t late = __atomic_load_n(&percpus[id].timer_late_ns, __ATOMIC_RELAXED);
+		uint64_t late = __atomic_load_n(&percpus[id].late.ns, __ATOMIC_RELAXED);
 		worst = late > worst ? late : worst;
 	}
 	return worst;
@@ -705,6 +729,8 @@ void sched_switched(void)
 		make_runnable(moving, &moving->shares[cpu->id]);
 	if (ended)
 		thread_reclaim(previous);
+	/* Threads that all wait again, or end, without having been in user mode may be many. */
+	cpu_take_interrupts();
 }
 
 /* Chooses and runs the next thread; the run queue lock is held and released. The current thread's
@@ -787,7 +813,7 @@ static void acknowledge_suspension(struct thread *thread)
 		return;
 	spin_lock(&thread->lock);
 	thread->acknowledged = true;
-	wait_queue_wake(&thread->suspenders, UINT32_MAX);
+	wait_queue_wake(&thread->suspenders, 1);
 	spin_unlock(&thread->lock);
 }
 

@@ -103,6 +103,7 @@ struct thread {
 	bool ended;
 	bool gone; /* ended, and nothing is left but this record: joiners wait for it */
 	int32_t exit_code;
+	/* There may be any number of these. Each that was woken for good wakes the next. */
 	struct wait_queue joiners;
 	struct wait_queue suspenders; /* suspend callers waiting until it has stopped */
 	struct wait_queue suspended;  /* the thread itself */

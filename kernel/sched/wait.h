@@ -41,6 +41,9 @@ status_t wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64
 	bool interruptible) MUST_CHECK;
 /* Wakes up to count threads in arrival order; returns how many. The guarding lock is held. */
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count);
+/* A thread. Wakes all that wait now, in steps. The lock is the guarding one, and the only one that
+ * is held; it is free in between. */
+void wait_queue_wake_all(struct wait_queue *queue, struct spinlock *lock);
 
 /* A thread. Sleeps until the deadline. */
 status_t thread_sleep_until(uint64_t deadline_ns, bool interruptible) MUST_CHECK;

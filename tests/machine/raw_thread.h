@@ -17,6 +17,17 @@ void raw_spin(void);   /* spins while *(uint64_t *)argument is 0, then ends with
 void raw_record(void); /* stores its registers in *(struct entry_registers *)argument and ends with
                           code 77 */
 
+/* Makes the calls of an array, the argument, that ends with an operation of 0; then ends. */
+void raw_calls(void);
+
+/* A register call, in the order of the registers. */
+struct raw_call {
+	uint64_t operation, target, words[5];
+};
+
+#define RAW_OPERATION(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
+#define RAW_METHOD(cap, method) ((uint64_t)(method) << 32 | (cap))
+
 /* exit (system call 0): RDI code, RSI 0 for the thread. cap_enter is 1; opcode park is 6 in bits 8
  * to 15. */
 __asm__(".text\n"
@@ -30,6 +41,14 @@ __asm__(".text\n"
 	"cmpl $0, (%rbx)\n\tje 1b\n\txorl %edi, %edi\n\tjmp raw_exit\n"
 	"raw_spin:\n\t"
 	"pause\n\tcmpq $0, (%rdi)\n\tje raw_spin\n\txorl %edi, %edi\n\tjmp raw_exit\n"
+	".globl raw_calls\n"
+	"raw_calls:\n\t"
+	"movq %rdi, %rbx\n"
+	"1:\tmovq (%rbx), %rax\n\ttestq %rax, %rax\n\tjz 2f\n\t"
+	"movq 8(%rbx), %rdi\n\tmovq 16(%rbx), %rsi\n\tmovq 24(%rbx), %rdx\n\t"
+	"movq 32(%rbx), %r10\n\tmovq 40(%rbx), %r8\n\tmovq 48(%rbx), %r9\n\t"
+	"addq $56, %rbx\n\tsyscall\n\tjmp 1b\n"
+	"2:\txorl %edi, %edi\n\tjmp raw_exit\n"
 	"raw_record:\n\t"
 	"movq %rax, (%rdi)\n\tmovq %rbx, 8(%rdi)\n\tmovq %rcx, 16(%rdi)\n\t"
 	"movq %rdx, 24(%rdi)\n\tmovq %rsi, 32(%rdi)\n\t"

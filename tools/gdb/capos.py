@@ -12,7 +12,7 @@ import gdb
 
 
 class CaposCommand(gdb.Command):
-    """Look at capOS: capos cpus, capos threads, capos caps, capos regions, capos queues."""
+    """Look at capOS: capos cpus, threads, caps, regions, queues, late."""
 
     def __init__(self):
         super().__init__("capos", gdb.COMMAND_STATUS, gdb.COMPLETE_NONE, True)
@@ -112,6 +112,24 @@ class Cpus(gdb.Command):
             print("CPU %d: thread %d \"%s\", %d waiting to run" % (
                 int(cpu["id"]), int(thread["id"]), text(thread["name"]),
                 int(cpu["run"]["count"])))
+
+
+class Late(gdb.Command):
+    """The timer interrupt of each CPU that came latest, and the calls in which it came."""
+
+    def __init__(self):
+        super().__init__("capos late", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        for cpu in cpus():
+            late = cpu["late"]
+            print("CPU %d: %d ns late at %d ns, thread %d, its program at %#x" % (
+                int(cpu["id"]), int(late["ns"]), int(late["came_ns"]),
+                int(late["thread_id"]), int(late["instruction"])))
+            calls = late["calls"]
+            for i in range(calls.type.range()[1] + 1):
+                if int(calls[i]):
+                    print("  %s" % symbol(int(calls[i])))
 
 
 def waiting_shares(run):
@@ -254,6 +272,7 @@ class Regions(gdb.Command):
 CaposCommand()
 Cpus()
 Queues()
+Late()
 Threads()
 Caps()
 Regions()

@@ -253,21 +253,22 @@ void clock_init(const char *command_line)
 		clock_distrust_tsc("the time-stamp counter's rate may change");
 }
 
-void timer_program(uint64_t deadline_ns)
+uint64_t timer_program(uint64_t deadline_ns)
 {
 	if (deadline_ns == UINT64_MAX) {
 		cpu_features.tsc_deadline ? apic_timer_deadline(0) : apic_timer_start(0);
-		return;
+		return deadline_ns;
 	}
-	uint64_t now = clock_now_ns();
-	uint64_t wait_ns = deadline_ns > now ? deadline_ns - now : 0;
+	uint64_t now = clock_now_ns(), due = deadline_ns > now ? deadline_ns : now;
+	uint64_t wait_ns = due - now;
 	if (wait_ns > NS_PER_S)
 		/* The counter has 32 bits, and a program's deadline may be any number. */
 		wait_ns = NS_PER_S;
 	if (cpu_features.tsc_deadline) {
 		apic_timer_deadline(rdtsc() + scale(wait_ns, ticks_per_ns) + 1);
-		return;
+		return due;
 	}
 	uint64_t count = wait_ns * (apic_hz / 1000) / 1000000 + 1;
 	apic_timer_start((uint32_t)(count > UINT32_MAX ? UINT32_MAX : count));
+	return due;
 }

@@ -11,6 +11,7 @@
 #include "core/object.h"
 #include "mm/kmem.h"
 #include "mm/user.h"
+#include "sched/sched.h"
 
 long kmem_live;
 long kmem_fail_after = -1;
@@ -20,6 +21,10 @@ uint8_t user_memory[USER_BYTES];
 void object_destroy_later(void)
 {
 	later_calls++;
+}
+
+void sched_preemption_point(void)
+{
 }
 
 void *kmem_alloc(struct ledger *payer, size_t size)

@@ -53,10 +53,6 @@ void channel_read_done(const void *buffer, size_t size, bool delivered)
 	put_back += size;
 }
 
-void sched_preempt(void)
-{
-}
-
 static void begin(const char *bytes, status_t status)
 {
 	setup();

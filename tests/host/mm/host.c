@@ -224,6 +224,11 @@ uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count)
 	return 0;
 }
 
+void wait_queue_wake_all(struct wait_queue *queue, struct spinlock *lock)
+{
+	(void)queue, (void)lock;
+}
+
 void tlb_evict(struct aspace *space)
 {
 	(void)space;
