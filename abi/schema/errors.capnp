@@ -51,6 +51,7 @@ enum ErrorCode {
   interrupted @20;         # a notification ended the wait
   unimplemented @21;       # the interface declares the method; this kernel does not have it
   noRights @22;            # the object exists but was handed out without this
+  cancelled @23;           # the caller has given the call up
 }
 
 const errorBase :UInt32 = 16;

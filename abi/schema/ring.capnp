@@ -79,6 +79,54 @@ enum Opcode {
   # invalidResultBuffer: the array of results cannot be written; the method has acted
   # invalidArgument: a word is too wide for its parameter's type: bits above it are set, or it is
   #   not the sign extension
+  endpointCall @9;
+  # Calls a facet and waits for the answer: docs/abi.md. In registers only, like the five below. A
+  # server may answer with any ErrorCode of its own.
+  # invokeFailed: the process holds no facet cap
+  # invalidRequest: RDI has bits above the CapId
+  # busy: the thread has a call of which it has not seen the end
+  # limitReached: as many calls wait as the endpoint lets
+  # disconnected: the endpoint or the facet is closed, or the thread that received the call ended
+  # timedOut: the deadline came first
+  # unsupportedOpcode: in the ring
+  receive @10;
+  # Waits for a call to an endpoint, or for the end of a facet. RAX = ReceiveResult.
+  # invokeFailed: the process holds no endpoint cap
+  # invalidRequest: RDI has bits above the CapId
+  # wrongState: the thread has received a call that it has not answered
+  # disconnected: the last capability for the endpoint is gone
+  # timedOut: the deadline came first
+  # interrupted: a notification came first
+  # unsupportedOpcode: in the ring
+  reply @11;
+  # Answers the call that the thread has received. RAX = 1: the caller gets it; 0: it has gone.
+  # invalidRequest: RDI is not 0
+  # wrongState: the thread has no call to answer
+  # invalidArgument: R15 is no ErrorCode
+  # unsupportedOpcode: in the ring
+  replyReceive @12;
+  # Both in one step. The call is answered unless the error is one of the first four.
+  # invokeFailed: the process holds no endpoint cap
+  # invalidRequest: RDI has bits above the CapId
+  # wrongState: the thread has no call to answer
+  # invalidArgument: R15 is no ErrorCode
+  # timedOut: the deadline came first
+  # interrupted: a notification came first
+  # disconnected: the last capability for the endpoint is gone
+  # unsupportedOpcode: in the ring
+  await @13;
+  # Goes on waiting for the answer to the thread's call: what a call that a notification has
+  # interrupted does by itself when the handler resumes it. Ends as endpointCall does.
+  # wrongState: the thread has no call
+  # disconnected: as for endpointCall
+  # timedOut: as for endpointCall
+  # cancelled: the thread has cancelled it
+  # unsupportedOpcode: in the ring
+  cancel @14;
+  # Gives up the thread's call, which a notification has interrupted. RAX = 0. Its await then says
+  # so.
+  # wrongState: the thread has no call
+  # unsupportedOpcode: in the ring
 }
 
 struct Submission $C.fixed(64) {

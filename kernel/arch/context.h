@@ -21,6 +21,9 @@ uint64_t context_prepare(struct trap_frame *frame, void (*function)(void *), voi
 /* Goes to user mode by the frame at the top of the current stack, with every register from there.
  * What is on the stack is abandoned. */
 _Noreturn void exception_return(struct trap_frame *frame);
+/* The same for a frame of a system call that is as it came, but for registers of the message and
+ * the results (arch/trap_frame.h). */
+_Noreturn void message_return(struct trap_frame *frame);
 
 /* ---- user mode beyond the frame ---- */
 

@@ -24,6 +24,25 @@ static inline uint64_t trap_frame_target(const struct trap_frame *frame);
  * method. */
 static inline const uint64_t *trap_frame_words(const struct trap_frame *frame);
 
+/* ---- a message in registers ---- */
+
+/* Words of a message: 64 bytes. */
+#define MESSAGE_WORDS 8u
+
+/* The eight words. Three of them are in registers that a call keeps otherwise, so the way out has
+ * to be message_return() (arch/handlers.h) or exception_return(). */
+static inline void trap_frame_get_message(const struct trap_frame *frame, uint64_t *words);
+static inline void trap_frame_set_message(struct trap_frame *frame, const uint64_t *words);
+static inline void trap_frame_copy_message(struct trap_frame *to, const struct trap_frame *from);
+/* Two more words: a deadline, and a status. */
+static inline uint64_t trap_frame_deadline(const struct trap_frame *frame);
+static inline uint64_t trap_frame_status(const struct trap_frame *frame);
+/* What comes with a message: the result of the call, a word that tells from whom, a capability. */
+static inline void trap_frame_set_results(
+	struct trap_frame *frame, int64_t result, uint64_t target, uint64_t cap);
+/* Makes the program enter the kernel again at once, with the same words for another operation. */
+static inline void trap_frame_repeat(struct trap_frame *frame, uint64_t operation);
+
 /* ---- places, all of them any number ---- */
 
 /* The instruction with which the program goes on. */

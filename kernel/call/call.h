@@ -26,6 +26,7 @@
 struct method_desc;
 struct process;
 struct thread;
+struct trap_frame;
 
 struct call {
 	struct thread *thread;   /* the caller, running */
@@ -59,6 +60,10 @@ int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, u
 	uint64_t deadline_ns);
 int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count);
 int64_t call_release(struct process *process, cap_id_t cap);
+
+/* The operations of endpoints, which exist in registers only (object/endpoint.c). Returns errors
+ * and single results; leaves by message_return() else. */
+int64_t endpoint_enter(struct trap_frame *frame);
 
 /* A buffer of at least size bytes that belongs to the thread. It is valid until the next
  * call_buffer of the same thread and freed with the thread. NULL when memory is short. A buffer

@@ -257,7 +257,7 @@ static inline int64_t enter_unpark(const struct trap_frame *frame)
 }
 
 /* The rare operations. */
-static __attribute__((noinline)) int64_t enter_other(const struct trap_frame *frame)
+static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
 {
 	uint64_t operation = trap_frame_operation(frame), opcode = operation >> 8;
 	uint64_t target = trap_frame_target(frame);
@@ -265,8 +265,10 @@ static __attribute__((noinline)) int64_t enter_other(const struct trap_frame *fr
 		return enter_exit(target, trap_frame_words(frame)[0]);
 	if ((operation & 0xff) != CAPOS_SYS_CAP_ENTER || opcode > 0xff)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (opcode > CAPOS_OPCODE_COMPACT)
+	if (opcode > CAPOS_OPCODE_CANCEL)
 		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	if (opcode > CAPOS_OPCODE_COMPACT)
+		return endpoint_enter(frame);
 	if (target > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (opcode == CAPOS_OPCODE_RELEASE)

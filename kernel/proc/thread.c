@@ -58,6 +58,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	wait_queue_init(&thread->suspended);
 	list_node_init(&thread->wait_node);
 	list_node_init(&thread->process_node);
+	list_node_init(&thread->call.node);
 	thread->state = THREAD_BLOCKED;
 	thread->affinity = UINT64_MAX;
 }
@@ -169,6 +170,7 @@ void thread_exit(int32_t code)
 {
 	struct thread *thread = thread_current();
 	struct process *process = thread->process;
+	thread_leave_calls(thread);
 	if (process && !process_is_exiting(process))
 		free_ring(thread);
 	spin_lock(&thread->lock);

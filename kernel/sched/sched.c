@@ -662,6 +662,10 @@ static __attribute__((noinline)) void load_space(
 {
 	struct share *share = &previous->shares[cpu->id];
 	aspace_activate(next->space);
+	if (cpu->hands_over) {
+		cpu->hands_over = false;
+		return;
+	}
 	if (share != cpu->run.served && (previous->state != THREAD_READY || cpu->moving))
 		share_bill(&cpu->run, share, clock_now_ns());
 }
@@ -686,7 +690,8 @@ static void save_thread(struct thread *thread)
 /* With the queue lock held and next off the queue. The lock stays held until sched_switched has
  * left the old stack, so a CPU that sees the previous thread in its new state under that lock may
  * run it at once. */
-static void switch_to(struct percpu *cpu, struct thread *next, uint64_t now)
+static inline __attribute__((always_inline)) void switch_to(
+	struct percpu *cpu, struct thread *next, uint64_t now)
 {
 	assert_held(&cpu->run.lock);
 	struct thread *previous = cpu->current;
@@ -807,7 +812,7 @@ void sched_set_shared_profile(uint64_t interval_ns)
 
 /* A suspender may wait for this thread to leave user mode, and it is about to wait for something
  * else in the kernel. */
-static void acknowledge_suspension(struct thread *thread)
+static inline __attribute__((always_inline)) void acknowledge_suspension(struct thread *thread)
 {
 	if (!(__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_SUSPEND))
 		return;
@@ -830,6 +835,44 @@ void sched_block(void)
 	}
 	cpu->current->state = THREAD_BLOCKED;
 	schedule_locked(cpu, now, false);
+}
+
+/* Both processes of a hand-over have had their time charged to threads; the share served stays. */
+void sched_block_to(struct thread *next)
+{
+	acknowledge_suspension(thread_current());
+	struct percpu *cpu = percpu();
+	uint64_t now = clock_now_ns();
+	account(cpu, now);
+	spin_lock(&cpu->run.lock);
+	if (__builtin_expect(!wait_is_active(cpu->current), 0)) {
+		spin_unlock(&cpu->run.lock);
+		sched_give(next);
+		return;
+	}
+	cpu->current->state = THREAD_BLOCKED;
+	cpu->hands_over = next->space != cpu->space;
+	switch_to(cpu, next, now);
+}
+
+bool sched_take(struct thread *thread, const struct share *shares)
+{
+	struct percpu *cpu = percpu();
+	if (__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) != cpu->id)
+		return false;
+	spin_lock(&cpu->run.lock);
+	bool taken = thread->cpu == cpu->id && thread->state == THREAD_BLOCKED &&
+		!wait_is_active(thread) && may_run_on(thread, cpu->id) &&
+		(!shares || cpu->run.served == &shares[cpu->id]);
+	if (taken)
+		thread->state = THREAD_READY;
+	spin_unlock(&cpu->run.lock);
+	return taken;
+}
+
+void sched_give(struct thread *thread)
+{
+	make_runnable(thread, &thread->shares[thread->cpu]);
 }
 
 /* When more threads wait here than elsewhere: tells an idle CPU, or else, once a slice, one on

@@ -33,6 +33,17 @@ _Noreturn void sched_idle(void);
  * runs again.
  */
 void sched_block(void);
+/* A thread. As sched_block, but the CPU goes to a thread that sched_take has given: no queue is
+ * asked, the slice goes on, and the process that has paid for this CPU's time goes on paying. A
+ * wait that is not active any more does not stop; the other thread is then queued. */
+void sched_block_to(struct thread *next);
+/* The thread's wait has been decided by the caller, and it has stopped on this CPU: takes it for
+ * sched_block_to or sched_give, one of which must come before the caller blocks or leaves the
+ * kernel. shares: only while the process with these shares pays for this CPU's time; NULL: whoever
+ * does. False: sched_wake is to be called instead. Any context that may take the RUN_QUEUE lock. */
+bool sched_take(struct thread *thread, const struct share *shares);
+/* Queues a thread that was taken. Any context that may take the RUN_QUEUE lock. */
+void sched_give(struct thread *thread);
 /* The thread's wait has been decided: makes it runnable unless it never stopped running. Any
  * context that may take the RUN_QUEUE lock. */
 void sched_wake(struct thread *thread);

@@ -18,6 +18,7 @@
 
 #include "arch/context.h"
 #include "arch/current.h"
+#include "arch/trap_frame.h"
 #include "capos_kernel/status.h"
 #include "capos_kernel/user_ptr.h"
 #include "core/list.h"
@@ -56,6 +57,30 @@ static inline uint64_t notify_bit(uint32_t kind)
 }
 
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
+
+/* A call to an endpoint in registers: what the caller's thread keeps of it (object/endpoint.c). */
+struct thread_call {
+	struct object *facet; /* NULL: no call; referenced. Owner thread only */
+
+	/* Guarded by the thread's lock. */
+	uint64_t sequence;     /* of its calls */
+	struct thread *server; /* that has received it; NULL: none, or it is over */
+	bool open;             /* it is neither answered nor given up */
+	bool away;             /* the thread does not wait: it may be in its handler */
+	bool saved;            /* words holds the message; after the answer, that */
+	int64_t status;        /* of the answer */
+	uint64_t words[MESSAGE_WORDS];
+
+	struct list_node node; /* guarded by the lock of the endpoint */
+};
+
+/* What a thread keeps of a call that it has received. Owner thread only, and the thread that hands
+ * it the call while it waits for one. */
+struct thread_service {
+	struct thread *caller; /* NULL: none; referenced */
+	uint64_t sequence;     /* of the caller's call */
+	uint64_t tag;
+};
 
 struct thread {
 	struct object object;
@@ -121,6 +146,9 @@ struct thread {
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
 	struct rbnode run_node;
 
+	struct thread_call call;
+	struct thread_service service;
+
 	/* Wait in progress: see wait.c. An Event uses the fields of parking (object/event.c). */
 	struct list_node wait_node; /* guarded by the wait queue's lock */
 	struct rbnode
@@ -151,6 +179,10 @@ static inline bool notify_due(const struct thread *thread)
 /* Makes the thread end at its next return to user mode, soon. Any context that may take the THREAD
  * lock. */
 void thread_kill(struct thread *thread);
+
+/* The thread, which is the current one, ends: gives up its call, and answers the one that it has
+ * received with disconnected. With no lock held. Provided by object/endpoint.c. */
+void thread_leave_calls(struct thread *thread);
 
 /* CPU time used so far. Any context. */
 uint64_t thread_cpu_time_ns(struct thread *thread);

@@ -32,7 +32,9 @@ bool wait_decide(struct thread *thread, enum wait_state outcome)
 	return false;
 }
 
-enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+/* next: the thread that gets the CPU; NULL: the scheduler chooses. */
+static inline __attribute__((always_inline)) enum wait_state block(
+	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next)
 {
 	assert_held(lock);
 	struct thread *thread = thread_current();
@@ -51,13 +53,29 @@ enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool int
 		timer_arm(thread, deadline_ns);
 	spin_unlock(lock);
 	assert_none_held();
-	sched_block();
+	if (next)
+		sched_block_to(next);
+	else
+		sched_block();
 	if (timed)
 		timer_cancel(thread);
 	spin_lock(lock);
 	uint32_t outcome = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&thread->wait_state, WAIT_NONE, __ATOMIC_SEQ_CST);
 	return outcome;
+}
+
+enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
+{
+	assert_held(lock);
+	return block(lock, deadline_ns, interruptible, NULL);
+}
+
+enum wait_state wait_block_to(
+	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next)
+{
+	assert_held(lock);
+	return block(lock, deadline_ns, interruptible, next);
 }
 
 /* The queue's lock is held: that with which threads wait, or any lock as long as none has. */

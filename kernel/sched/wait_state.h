@@ -35,7 +35,11 @@ bool wait_decide(struct thread *thread, enum wait_state outcome);
  * return. */
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 
-/* A thread. The same, queued in the order of arrival. */
+/* A thread. The same, and the CPU goes to next, which sched_take has given. */
+enum wait_state wait_block_to(
+	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next);
+
+/* A thread. The same as wait_block, queued in the order of arrival. */
 enum wait_state wait_on(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 

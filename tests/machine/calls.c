@@ -19,7 +19,7 @@ static void syscall_numbers_are_checked(void)
 		0x100, 0x10000 };
 	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		CHECK_FAILS(SYS_CAP_ENTER, INVALID_REQUEST, raw(wrong[i], 0, 0));
-	for (uint64_t opcode = 9; opcode < 256; opcode++)
+	for (uint64_t opcode = CAPOS_OPCODE_CANCEL + 1; opcode < 256; opcode++)
 		CHECK_FAILS(SYS_CAP_ENTER, UNSUPPORTED_OPCODE,
 			raw(CAPOS_SYS_CAP_ENTER | opcode << 8, 0, 0));
 	CHECK_FAILS(SYS_CAP_ENTER, UNSUPPORTED_OPCODE,

@@ -93,6 +93,38 @@ FUNCTION(entry_syscall)
 	jmp return_frame
 END(entry_syscall)
 
+/* _Noreturn void message_return(struct trap_frame *frame): the end of a system call that has
+ * results in registers that C keeps. The frame is as SYSCALL made it but for general registers, and
+ * RIP at most one instruction earlier. */
+FUNCTION(message_return)
+	movq %rdi, %rsp
+	movq %gs:PERCPU_CURRENT, %rdx
+	movl %gs:PERCPU_RESCHED, %ecx
+	orl THREAD_EXIT_WORK(%rdx), %ecx
+	jnz 1f
+	movq FRAME_R15(%rsp), %r15
+	movq FRAME_R14(%rsp), %r14
+	movq FRAME_R13(%rsp), %r13
+	movq FRAME_R12(%rsp), %r12
+	movq FRAME_RBX(%rsp), %rbx
+	movq FRAME_RBP(%rsp), %rbp
+	movq FRAME_RDI(%rsp), %rdi
+	movq FRAME_RSI(%rsp), %rsi
+	movq FRAME_RDX(%rsp), %rdx
+	movq FRAME_R10(%rsp), %r10
+	movq FRAME_R8(%rsp), %r8
+	movq FRAME_R9(%rsp), %r9
+	movq FRAME_RAX(%rsp), %rax
+	movq FRAME_RIP(%rsp), %rcx
+	movq FRAME_RFLAGS(%rsp), %r11
+	movq FRAME_RSP(%rsp), %rsp
+	swapgs
+	sysretq
+1:	movq %rsp, %rdi
+	call return_to_user
+	jmp return_frame
+END(message_return)
+
 /* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as
  * SYSCALL made it. */
 FUNCTION(return_frame)

@@ -16,6 +16,11 @@ void offsets(void)
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
 	OFFSET(CPUS_MAX, CAPOS_CPUS_MAX);
+	OFFSET(FRAME_R15, offsetof(struct trap_frame, r15));
+	OFFSET(FRAME_R14, offsetof(struct trap_frame, r14));
+	OFFSET(FRAME_R13, offsetof(struct trap_frame, r13));
+	OFFSET(FRAME_R12, offsetof(struct trap_frame, r12));
+	OFFSET(FRAME_RBX, offsetof(struct trap_frame, rbx));
 	OFFSET(FRAME_RBP, offsetof(struct trap_frame, rbp));
 	OFFSET(FRAME_RDI, offsetof(struct trap_frame, rdi));
 	OFFSET(FRAME_RSI, offsetof(struct trap_frame, rsi));

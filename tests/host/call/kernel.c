@@ -79,3 +79,13 @@ status_t copy_to_user(struct user_ptr to, const void *from, size_t size)
 	memcpy(user_memory + (to.address - USER_BASE), from, size);
 	return STATUS_OK;
 }
+
+/* Endpoints need threads. */
+struct trap_frame;
+int64_t endpoint_enter(struct trap_frame *frame);
+
+int64_t endpoint_enter(struct trap_frame *frame)
+{
+	(void)frame;
+	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+}

@@ -38,6 +38,67 @@ static inline const uint64_t *trap_frame_words(const struct trap_frame *frame)
 	return (const uint64_t *)((const char *)frame + offsetof(struct trap_frame, rsi));
 }
 
+static inline void trap_frame_get_message(const struct trap_frame *frame, uint64_t *words)
+{
+	words[0] = frame->rsi;
+	words[1] = frame->rdx;
+	words[2] = frame->r10;
+	words[3] = frame->r8;
+	words[4] = frame->r9;
+	words[5] = frame->rbx;
+	words[6] = frame->r12;
+	words[7] = frame->r13;
+}
+
+static inline void trap_frame_set_message(struct trap_frame *frame, const uint64_t *words)
+{
+	frame->rsi = words[0];
+	frame->rdx = words[1];
+	frame->r10 = words[2];
+	frame->r8 = words[3];
+	frame->r9 = words[4];
+	frame->rbx = words[5];
+	frame->r12 = words[6];
+	frame->r13 = words[7];
+}
+
+static inline void trap_frame_copy_message(struct trap_frame *to, const struct trap_frame *from)
+{
+	to->rsi = from->rsi;
+	to->rdx = from->rdx;
+	to->r10 = from->r10;
+	to->r8 = from->r8;
+	to->r9 = from->r9;
+	to->rbx = from->rbx;
+	to->r12 = from->r12;
+	to->r13 = from->r13;
+}
+
+static inline uint64_t trap_frame_deadline(const struct trap_frame *frame)
+{
+	return frame->r14;
+}
+
+static inline uint64_t trap_frame_status(const struct trap_frame *frame)
+{
+	return frame->r15;
+}
+
+static inline void trap_frame_set_results(
+	struct trap_frame *frame, int64_t result, uint64_t target, uint64_t cap)
+{
+	frame->rax = (uint64_t)result;
+	frame->rdi = target;
+	frame->r14 = cap;
+}
+
+/* SYSCALL has two bytes. */
+static inline void trap_frame_repeat(struct trap_frame *frame, uint64_t operation)
+{
+	frame->rip -= 2;
+	frame->rax = operation;
+}
+
 static inline uint64_t trap_frame_instruction(const struct trap_frame *frame)
 {
 	return frame->rip;

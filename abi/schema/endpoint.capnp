@@ -1,0 +1,49 @@
+@0xc3f18a6e5b2d9704;
+# Endpoints: where the threads of a server receive calls of other threads. docs/abi.md says how a
+# call travels in registers.
+
+using C = import "annotations.capnp";
+
+const endpointCallsMax :UInt32 = 1024;
+
+interface EndpointFactory @0xe7a9054c1f3b62d8 $C.grants([(name = "endpoint_factory", bit = 16)]) {
+  create @0 (callsMax :UInt32) -> (endpoint :Endpoint);
+  # Makes an endpoint, which is charged to the caller until its last holder releases it.
+  # callsMax: how many calls may wait for a thread that receives them, 1 to endpointCallsMax
+  # endpoint: the owner's capability: its holders receive
+  # invalidArgument: callsMax is 0 or above endpointCallsMax
+  # noMemory: no memory for the kernel's record of it, or no charge is left
+  # noSlots: the process holds as many capabilities as it may
+}
+
+interface Endpoint @0xf4062bd79e815ca3 {
+  # The owner's side. When the last capability for it is gone the endpoint is closed: calls that no
+  # thread has received end with disconnected.
+  makeFacet @0 (tag :UInt64) -> (facet :Facet);
+  # Makes an object by which others call. It is charged to the process that made the endpoint. When
+  # the last holder has released it and its last call has ended, a receive tells so once.
+  # tag: what each receive of one of its calls tells; those who call neither see nor change it
+  # facet: the new facet
+  # noMemory: no memory for the kernel's record of it, or no charge is left
+  # noSlots: the process holds as many capabilities as it may
+  revoke @1 (facet :UInt32) -> ();
+  # Closes a facet: its calls answer disconnected from now on, whoever holds it, and so do those
+  # that no thread has received yet.
+  # facet: a CapId of the caller's
+  # notFound: the caller holds no such capability, or it is no facet of this endpoint
+  revokeTag @2 (tag :UInt64) -> (facets :UInt64);
+  # Closes all facets that were made with the tag.
+  # tag: which
+  # facets: how many there were that still had holders and were not closed
+}
+
+interface Facet @0x86b5d32e0fa7c941 {}
+# An endpoint as those see it who call: marker, since calls are an opcode and no method.
+
+enum ReceiveResult {
+  # What a receive got.
+  call @0;
+  # words: the message; RDI the tag; R14 a capability that came, or 0. The thread has to answer.
+  facetGone @1;
+  # RDI: the tag of a facet that has no holder any more
+}

@@ -1,0 +1,680 @@
+/* Endpoint and Facet: synchronous calls in registers.
+ *
+ *     caller                                     server
+ *     endpoint_call: takes a waiting receiver    endpoint_receive: takes the first call of the
+ *     and hands it the message, or queues        queue, or waits among the receivers
+ *     the call, and waits                        ...
+ *     await_answer: woken, late or killed        answer_call: looks whether it is still the same
+ *                                                call, writes the answer, wakes
+ *
+ * A call is open from endpoint_call until it is answered or its thread gives it up; both happen
+ * under the lock of that thread, so it ends in one way. A server finds the call it has received by
+ * thread and sequence, and holds a reference to the thread's record for that, so a late answer
+ * reaches nothing. Messages go from one thread's trap frame to the other's.
+ *
+ * A notification does not end a call. The thread goes away to its handler with the call open, and
+ * comes back by await; an answer that comes meanwhile is kept in its record.
+ *
+ * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
+ * caller's process goes on paying for it. models/endpoint.pml is the model. */
+#include "arch/context.h"
+#include "arch/trap_frame.h"
+#include "call/call.h"
+#include "core/list.h"
+#include "core/log.h"
+#include "core/rbtree.h"
+#include "kernel/methods.h"
+#include "mm/ledger.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sched/sched.h"
+#include "sched/wait_state.h"
+
+/* Calls ended with interrupts off: some ten thousand instructions. */
+#define BATCH 32u
+
+#define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
+
+struct endpoint {
+	struct object object;
+
+	/* Set at creation, never changed. */
+	struct ledger *ledger; /* charged for this record and those of facets; referenced */
+	uint32_t calls_max;
+
+	/* Guarded by lock. */
+	struct spinlock lock;
+	bool closed;           /* no capability is left */
+	struct list calls;     /* thread_call.node, by arrival */
+	uint32_t call_count;   /* in calls */
+	struct list receivers; /* wait_node of threads, by arrival */
+	struct list gone;      /* records of facets that have no holder, to be told */
+	struct rbtree facets;  /* not closed, by tag */
+};
+
+struct facet {
+	struct object object;
+
+	/* Set at creation, never changed. */
+	struct endpoint *endpoint; /* referenced */
+	uint64_t tag;
+
+	/* Guarded by the endpoint's lock. */
+	bool closed;
+	struct rbnode node;
+	struct list_node gone_node;
+};
+
+static struct endpoint *endpoint_from(struct object *object)
+{
+	return container_of(object, struct endpoint, object);
+}
+
+static struct facet *facet_from(struct object *object)
+{
+	return container_of(object, struct facet, object);
+}
+
+/* The object of that kind, kept alive until the caller's object_release; NULL: none. */
+static inline struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
+{
+	struct cap_table *caps = &thread->process->caps;
+	const uint64_t *slot = cap_slot_find(caps, (cap_id_t)cap);
+	struct object *object = slot ? cap_slot_retain(caps, slot, (cap_id_t)cap) : NULL;
+	if (!object || object->interface == &interface_descs[interface])
+		return object;
+	object_release(object);
+	return NULL;
+}
+
+/* ---- one call ---- */
+
+/* The lock of the endpoint is held, that of the caller too. The server is the current thread, or
+ * waits and has been decided. */
+static void deliver_locked(struct thread *caller, struct thread *server)
+{
+	struct thread_call *call = &caller->call;
+	assert_held(&caller->lock);
+	call->server = server;
+	object_retain(&caller->object);
+	server->service.caller = caller;
+	server->service.sequence = call->sequence;
+	server->service.tag = facet_from(call->facet)->tag;
+	if (__builtin_expect(call->saved, 0))
+		trap_frame_set_message(thread_frame(server), call->words);
+	else
+		trap_frame_copy_message(thread_frame(server), thread_frame(caller));
+	call->saved = false;
+}
+
+/* Ends the open call. frame: of the server, with the answer; NULL: there are no words. False: the
+ * thread has just given it up. woken: it has waited, and is to run. */
+static bool settle_locked(
+	struct thread *caller, int64_t status, const struct trap_frame *frame, bool *woken)
+{
+	struct thread_call *call = &caller->call;
+	assert_held(&caller->lock);
+	*woken = !call->away && wait_decide(caller, WAIT_WOKEN);
+	bool leaves = call->away ||
+		__atomic_load_n(&caller->wait_state, __ATOMIC_SEQ_CST) == WAIT_INTERRUPTED;
+	if (!*woken && !leaves)
+		return false;
+	call->open = false;
+	call->server = NULL;
+	call->status = status;
+	call->saved = !*woken && frame;
+	if (*woken && frame)
+		trap_frame_copy_message(thread_frame(caller), frame);
+	else if (frame)
+		trap_frame_get_message(frame, call->words);
+	return true;
+}
+
+/* Ends the call that the thread has received. next: where the caller goes if it is to have this
+ * CPU; NULL: it is queued as any thread. False: it has gone. */
+static bool answer_call(
+	struct thread *thread, int64_t status, const struct trap_frame *frame, struct thread **next)
+{
+	struct thread_service *service = &thread->service;
+	struct thread *caller = service->caller;
+	bool woken = false, answered = false;
+	spin_lock(&caller->lock);
+	if (caller->call.open && caller->call.server == thread &&
+		caller->call.sequence == service->sequence)
+		answered = settle_locked(caller, status, frame, &woken);
+	if (woken && next && sched_take(caller, caller->shares))
+		*next = caller;
+	else if (woken)
+		sched_wake(caller);
+	spin_unlock(&caller->lock);
+	service->caller = NULL;
+	object_release(&caller->object);
+	return answered;
+}
+
+/* ---- the caller ---- */
+
+/* The call is not open any more. */
+static void leave_call(struct thread *thread)
+{
+	struct thread_call *call = &thread->call;
+	struct object *facet = call->facet;
+	struct endpoint *endpoint = facet_from(facet)->endpoint;
+	spin_lock(&endpoint->lock);
+	if (list_linked(&call->node)) {
+		list_remove(&call->node);
+		endpoint->call_count--;
+	}
+	spin_unlock(&endpoint->lock);
+	call->facet = NULL;
+	object_release(facet);
+}
+
+/* The thread's lock is held, and released. Does not return where the call ends, or where the
+ * handler of a notification has to run first. next: as in wait_block_to, or NULL. */
+static _Noreturn void await_answer(
+	struct thread *thread, struct trap_frame *frame, struct thread *next)
+{
+	struct thread_call *call = &thread->call;
+	uint64_t deadline_ns = trap_frame_deadline(frame);
+	assert_held(&thread->lock);
+	enum wait_state outcome = next ? wait_block_to(&thread->lock, deadline_ns, true, next)
+				       : wait_block(&thread->lock, deadline_ns, true);
+	if (__builtin_expect(call->open && outcome == WAIT_INTERRUPTED, 0)) {
+		if (!call->server && !call->saved) {
+			trap_frame_get_message(frame, call->words);
+			call->saved = true;
+		}
+		call->away = true;
+		spin_unlock(&thread->lock);
+		trap_frame_repeat(frame, REGISTER_CALL(AWAIT));
+		message_return(frame);
+	}
+	int64_t status = call->status;
+	bool answered = !call->open;
+	if (!answered)
+		status = outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(CANCELLED);
+	else if (call->saved)
+		trap_frame_set_message(frame, call->words);
+	call->open = false;
+	call->server = NULL;
+	spin_unlock(&thread->lock);
+	if (!answered) {
+		leave_call(thread);
+	} else { /* it has left the queue before */
+		struct object *facet = call->facet;
+		call->facet = NULL;
+		object_release(facet);
+	}
+	trap_frame_set_results(frame, status, 0, 0);
+	message_return(frame);
+}
+
+/* A thread that waits to receive, whose wait the caller has decided; it has to wake it before it
+ * leaves the lock. NULL: none. */
+static struct thread *take_receiver_locked(struct endpoint *endpoint)
+{
+	assert_held(&endpoint->lock);
+	struct list_node *node;
+	while ((node = list_pop_front(&endpoint->receivers)) != NULL) {
+		struct thread *thread = container_of(node, struct thread, wait_node);
+		if (wait_decide(thread, WAIT_WOKEN))
+			return thread;
+	}
+	return NULL;
+}
+
+/* On success the call is open, and the caller of this has to leave the thread's lock. */
+static status_t begin_call(struct thread *thread, struct facet *facet, struct thread **next)
+{
+	struct endpoint *endpoint = facet->endpoint;
+	struct thread_call *call = &thread->call;
+	status_t status = STATUS_OK;
+	spin_lock(&endpoint->lock);
+	if (endpoint->closed || facet->closed)
+		status = STATUS(DISCONNECTED);
+	else if (endpoint->call_count == endpoint->calls_max && list_empty(&endpoint->receivers))
+		status = STATUS(LIMIT_REACHED);
+	if (__builtin_expect(status != STATUS_OK, 0)) {
+		spin_unlock(&endpoint->lock);
+		return status;
+	}
+	spin_lock(&thread->lock);
+	call->facet = &facet->object;
+	call->sequence++;
+	call->open = true;
+	call->away = call->saved = false;
+	struct thread *receiver = take_receiver_locked(endpoint);
+	if (!receiver) {
+		list_push_back(&endpoint->calls, &call->node);
+		endpoint->call_count++;
+	} else {
+		deliver_locked(thread, receiver);
+		if (sched_take(receiver, NULL))
+			*next = receiver;
+		else
+			sched_wake(receiver);
+	}
+	spin_unlock(&endpoint->lock);
+	return STATUS_OK;
+}
+
+static int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
+{
+	struct thread *next = NULL;
+	if (__builtin_expect(thread->call.facet != NULL, 0))
+		return STATUS(BUSY);
+	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
+	if (__builtin_expect(!object, 0))
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	status_t status = begin_call(thread, facet_from(object), &next);
+	if (__builtin_expect(status == STATUS_OK, 1))
+		await_answer(thread, frame, next);
+	object_release(object);
+	return status;
+}
+
+static int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
+{
+	if (!thread->call.facet)
+		return STATUS(WRONG_STATE);
+	spin_lock(&thread->lock);
+	thread->call.away = false;
+	if (thread->call.open)
+		await_answer(thread, frame, NULL);
+	int64_t status = thread->call.status;
+	if (thread->call.saved)
+		trap_frame_set_message(frame, thread->call.words);
+	spin_unlock(&thread->lock);
+	leave_call(thread);
+	trap_frame_set_results(frame, status, 0, 0);
+	message_return(frame);
+}
+
+static int64_t endpoint_cancel(struct thread *thread)
+{
+	struct thread_call *call = &thread->call;
+	if (!call->facet)
+		return STATUS(WRONG_STATE);
+	spin_lock(&thread->lock);
+	if (call->open) {
+		call->open = call->saved = false;
+		call->server = NULL;
+		call->status = STATUS(CANCELLED);
+	}
+	spin_unlock(&thread->lock);
+	return 0;
+}
+
+/* ---- the server ---- */
+
+/* The first call of the queue whose thread has not given it up. */
+static bool receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
+{
+	assert_held(&endpoint->lock);
+	struct list_node *node;
+	bool received = false;
+	while (!received && (node = list_pop_front(&endpoint->calls)) != NULL) {
+		struct thread *caller = container_of(node, struct thread, call.node);
+		endpoint->call_count--;
+		spin_lock(&caller->lock);
+		received = caller->call.open;
+		if (received)
+			deliver_locked(caller, thread);
+		spin_unlock(&caller->lock);
+	}
+	return received;
+}
+
+/* Waits until a thread hands over a call, or there is another reason to look again. */
+static status_t wait_for_call_locked(
+	struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns, struct thread *next)
+{
+	assert_held(&endpoint->lock);
+	list_push_back(&endpoint->receivers, &thread->wait_node);
+	enum wait_state outcome = next ? wait_block_to(&endpoint->lock, deadline_ns, true, next)
+				       : wait_block(&endpoint->lock, deadline_ns, true);
+	if (list_linked(&thread->wait_node))
+		list_remove(&thread->wait_node);
+	if (outcome == WAIT_WOKEN)
+		return STATUS_OK;
+	return outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(INTERRUPTED);
+}
+
+/* next: a thread that has been taken for this CPU, or NULL. gone: the record of a facet whose end
+ * is to be told, for the caller to free. */
+static status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns,
+	struct thread *next, struct facet **gone)
+{
+	status_t status = STATUS_OK;
+	spin_lock(&endpoint->lock);
+	while (status == STATUS_OK && !thread->service.caller) {
+		struct list_node *node = list_pop_front(&endpoint->gone);
+		if (node) {
+			*gone = container_of(node, struct facet, gone_node);
+			break;
+		}
+		if (receive_queued_locked(endpoint, thread))
+			break;
+		if (endpoint->closed) {
+			status = STATUS(DISCONNECTED);
+		} else {
+			status = wait_for_call_locked(endpoint, thread, deadline_ns, next);
+			next = NULL;
+		}
+	}
+	spin_unlock(&endpoint->lock);
+	if (next)
+		sched_give(next);
+	return status;
+}
+
+static int64_t receive(
+	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
+{
+	struct endpoint *endpoint = endpoint_from(object);
+	struct facet *gone = NULL;
+	status_t status = receive_next(endpoint, thread, trap_frame_deadline(frame), next, &gone);
+	uint64_t tag = thread->service.tag;
+	if (__builtin_expect(gone != NULL, 0)) {
+		tag = gone->tag;
+		kmem_free(endpoint->ledger, gone);
+	}
+	object_release(object);
+	if (__builtin_expect(status != STATUS_OK, 0))
+		return status;
+	trap_frame_set_results(
+		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag, 0);
+	message_return(frame);
+}
+
+static int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
+{
+	if (thread->service.caller)
+		return STATUS(WRONG_STATE);
+	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (!object)
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	return receive(thread, frame, object, NULL);
+}
+
+/* Whether the thread has a call to answer and the frame a status to answer with, which it gives. */
+static inline status_t check_answer(
+	const struct thread *thread, const struct trap_frame *frame, int64_t *status)
+{
+	uint64_t code = trap_frame_status(frame);
+	if (!thread->service.caller)
+		return STATUS(WRONG_STATE);
+	if (code >= error_text_count)
+		return STATUS(INVALID_ARGUMENT);
+	*status = code ? -(int64_t)(CAPOS_ERROR_BASE + code) : 0;
+	return STATUS_OK;
+}
+
+static int64_t endpoint_reply(struct thread *thread, const struct trap_frame *frame)
+{
+	int64_t answer;
+	status_t status = check_answer(thread, frame, &answer);
+	return status == STATUS_OK ? answer_call(thread, answer, frame, NULL) : status;
+}
+
+static int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *frame)
+{
+	int64_t answer;
+	struct thread *next = NULL;
+	status_t status = check_answer(thread, frame, &answer);
+	if (__builtin_expect(status != STATUS_OK, 0))
+		return status;
+	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (__builtin_expect(!object, 0))
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	answer_call(thread, answer, frame, &next);
+	return receive(thread, frame, object, next);
+}
+
+int64_t endpoint_enter(struct trap_frame *frame)
+{
+	struct thread *thread = thread_current();
+	uint64_t operation = trap_frame_operation(frame), target = trap_frame_target(frame);
+	if (target > UINT32_MAX)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	if (operation == REGISTER_CALL(ENDPOINT_CALL))
+		return endpoint_call(thread, frame);
+	if (operation == REGISTER_CALL(REPLY_RECEIVE))
+		return endpoint_reply_receive(thread, frame);
+	if (operation == REGISTER_CALL(RECEIVE))
+		return endpoint_receive(thread, frame);
+	if (operation == REGISTER_CALL(AWAIT))
+		return endpoint_await(thread, frame);
+	if (operation == REGISTER_CALL(CANCEL))
+		return endpoint_cancel(thread);
+	return target ? STATUS_TRANSPORT(INVALID_REQUEST) : endpoint_reply(thread, frame);
+}
+
+void thread_leave_calls(struct thread *thread)
+{
+	assert_none_held();
+	if (thread->call.facet) {
+		spin_lock(&thread->lock);
+		thread->call.open = false;
+		thread->call.server = NULL;
+		spin_unlock(&thread->lock);
+		leave_call(thread);
+	}
+	if (thread->service.caller)
+		answer_call(thread, STATUS(DISCONNECTED), NULL, NULL);
+}
+
+/* ---- ends of endpoints and facets ---- */
+
+/* Ends up to a batch of the calls that wait: those of the facet, or (NULL) all. True: there may be
+ * more. */
+static bool disconnect_batch_locked(struct endpoint *endpoint, const struct facet *facet)
+{
+	assert_held(&endpoint->lock);
+	uint32_t ended = 0;
+	list_for_each_safe (node, &endpoint->calls) {
+		struct thread *caller = container_of(node, struct thread, call.node);
+		if (facet && caller->call.facet != &facet->object)
+			continue;
+		if (ended++ == BATCH)
+			return true;
+		bool woken = false;
+		list_remove(node);
+		endpoint->call_count--;
+		spin_lock(&caller->lock);
+		if (caller->call.open)
+			settle_locked(caller, STATUS(DISCONNECTED), NULL, &woken);
+		if (woken)
+			sched_wake(caller);
+		spin_unlock(&caller->lock);
+	}
+	return false;
+}
+
+/* The lock is held, and is left between batches. */
+static void disconnect_all(struct endpoint *endpoint, const struct facet *facet)
+{
+	assert_held(&endpoint->lock);
+	while (disconnect_batch_locked(endpoint, facet)) {
+		spin_unlock(&endpoint->lock);
+		sched_preemption_point();
+		spin_lock(&endpoint->lock);
+	}
+}
+
+static void endpoint_close(struct object *object)
+{
+	struct endpoint *endpoint = endpoint_from(object);
+	struct thread *receiver;
+	struct list_node *node;
+	assert_none_held();
+	spin_lock(&endpoint->lock);
+	endpoint->closed = true;
+	disconnect_all(endpoint, NULL);
+	for (uint32_t ended = 1; (receiver = take_receiver_locked(endpoint)) != NULL; ended++) {
+		sched_wake(receiver);
+		if (ended % BATCH)
+			continue;
+		spin_unlock(&endpoint->lock);
+		sched_preemption_point();
+		spin_lock(&endpoint->lock);
+	}
+	while ((node = list_pop_front(&endpoint->gone)) != NULL)
+		kmem_free(endpoint->ledger, container_of(node, struct facet, gone_node));
+	spin_unlock(&endpoint->lock);
+}
+
+static void endpoint_destroy(struct object *object)
+{
+	struct endpoint *endpoint = endpoint_from(object);
+	struct ledger *ledger = endpoint->ledger;
+	ASSERT(list_empty(&endpoint->calls) && rbtree_empty(&endpoint->facets));
+	kmem_free(ledger, endpoint);
+	ledger_release(ledger);
+}
+
+static const struct object_ops endpoint_ops = { .destroy = endpoint_destroy,
+	.unnamed = endpoint_close };
+
+/* The record stays until a receive has told of it, or the endpoint is closed. */
+static void facet_destroy(struct object *object)
+{
+	struct facet *facet = facet_from(object);
+	struct endpoint *endpoint = facet->endpoint;
+	spin_lock(&endpoint->lock);
+	bool told = !endpoint->closed;
+	if (rbnode_linked(&facet->node))
+		rbtree_remove(&endpoint->facets, &facet->node);
+	struct thread *receiver = told ? take_receiver_locked(endpoint) : NULL;
+	if (told)
+		list_push_back(&endpoint->gone, &facet->gone_node);
+	if (receiver)
+		sched_wake(receiver);
+	spin_unlock(&endpoint->lock);
+	if (!told)
+		kmem_free(endpoint->ledger, facet);
+	object_release(&endpoint->object);
+}
+
+static const struct object_ops facet_ops = { .destroy = facet_destroy };
+
+/* ---- methods ---- */
+
+status_t method_endpoint_factory_create(struct call *call,
+	const struct endpoint_factory_create_params *in,
+	struct endpoint_factory_create_results *out)
+{
+	struct ledger *ledger = call->process->space->ledger;
+	if (!in->calls_max || in->calls_max > CAPOS_ENDPOINT_CALLS_MAX)
+		return STATUS(INVALID_ARGUMENT);
+	struct endpoint *endpoint = kmem_alloc(ledger, sizeof *endpoint);
+	if (!endpoint)
+		return STATUS(NO_MEMORY);
+	endpoint->ledger = ledger_retain(ledger);
+	endpoint->calls_max = (uint32_t)in->calls_max;
+	spin_init(&endpoint->lock, LOCK_RANK_OBJECT);
+	list_init(&endpoint->calls);
+	list_init(&endpoint->receivers);
+	list_init(&endpoint->gone);
+	rbtree_init(&endpoint->facets);
+	object_init(&endpoint->object, &interface_descs[INTERFACE_ENDPOINT], &endpoint_ops);
+	out->endpoint = &endpoint->object;
+	return STATUS_OK;
+}
+
+static uint64_t tag_of(const struct rbnode *node)
+{
+	return container_of(node, const struct facet, node)->tag;
+}
+
+static bool tag_before(const struct rbnode *a, const struct rbnode *b)
+{
+	return tag_of(a) < tag_of(b);
+}
+
+status_t method_endpoint_make_facet(struct call *call, const struct endpoint_make_facet_params *in,
+	struct endpoint_make_facet_results *out)
+{
+	struct endpoint *endpoint = endpoint_from(call->object);
+	struct facet *facet = kmem_alloc(endpoint->ledger, sizeof *facet);
+	if (!facet)
+		return STATUS(NO_MEMORY);
+	object_retain(&endpoint->object);
+	facet->endpoint = endpoint;
+	facet->tag = in->tag;
+	object_init(&facet->object, &interface_descs[INTERFACE_FACET], &facet_ops);
+	spin_lock(&endpoint->lock);
+	rbtree_insert(&endpoint->facets, &facet->node, tag_before);
+	spin_unlock(&endpoint->lock);
+	out->facet = &facet->object;
+	return STATUS_OK;
+}
+
+/* The lock is held, and is left between batches. The facet must not go meanwhile. */
+static void close_facet(struct endpoint *endpoint, struct facet *facet)
+{
+	assert_held(&endpoint->lock);
+	facet->closed = true;
+	rbtree_remove(&endpoint->facets, &facet->node);
+	disconnect_all(endpoint, facet);
+}
+
+status_t method_endpoint_revoke(struct call *call, const struct endpoint_revoke_params *in,
+	struct endpoint_revoke_results *out)
+{
+	(void)out;
+	struct endpoint *endpoint = endpoint_from(call->object);
+	struct object *object = find(call->thread, in->facet, INTERFACE_FACET);
+	status_t status = STATUS(NOT_FOUND);
+	if (!object)
+		return status;
+	if (facet_from(object)->endpoint == endpoint) {
+		spin_lock(&endpoint->lock);
+		if (!facet_from(object)->closed)
+			close_facet(endpoint, facet_from(object));
+		spin_unlock(&endpoint->lock);
+		status = STATUS_OK;
+	}
+	object_release(object);
+	return status;
+}
+
+/* A facet in the tree may be losing its last reference, and then it is closed without one: none of
+ * its calls waits any more. */
+static bool retain_unless_gone(struct object *object)
+{
+	uint32_t references = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+	while (references)
+		if (__atomic_compare_exchange_n(&object->references, &references, references + 1,
+			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+status_t method_endpoint_revoke_tag(struct call *call, const struct endpoint_revoke_tag_params *in,
+	struct endpoint_revoke_tag_results *out)
+{
+	struct endpoint *endpoint = endpoint_from(call->object);
+	struct rbnode *node;
+	out->facets = 0;
+	for (;;) {
+		spin_lock(&endpoint->lock);
+		node = rbtree_lower_bound(&endpoint->facets, in->tag, tag_of);
+		if (!node || tag_of(node) != in->tag)
+			break;
+		struct facet *facet = container_of(node, struct facet, node);
+		bool lives = retain_unless_gone(&facet->object);
+		if (lives)
+			close_facet(endpoint, facet);
+		else
+			rbtree_remove(&endpoint->facets, node);
+		spin_unlock(&endpoint->lock);
+		if (lives)
+			object_release(&facet->object);
+		out->facets += lives;
+		sched_preemption_point();
+	}
+	spin_unlock(&endpoint->lock);
+	return STATUS_OK;
+}
