@@ -171,14 +171,14 @@ func exploreCommand(args []string) int {
 
 // splitArguments tells packages from the flags behind them.
 func splitArguments(args []string) (packages, rest []string) {
-	at := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
-	if at < 0 {
-		at = len(args)
+	first := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if first < 0 {
+		first = len(args)
 	}
-	if packages = args[:at]; at == 0 {
+	if packages = args[:first]; first == 0 {
 		packages = []string{"."}
 	}
-	return packages, args[at:]
+	return packages, args[first:]
 }
 
 // testFlags are those of go test that are about running a test binary; all others are about

@@ -111,10 +111,10 @@ func (s *session) tryKept(ctx context.Context) error {
 		}
 		list = append(list, attempt{f.Seed, f.Points, forced})
 	}
-	at := 0
+	index := 0
 	err = s.machine(ctx, list, func(r *explore.Run) {
-		path, file := shortPath(paths[at]), files[at]
-		at++
+		path, file := shortPath(paths[index]), files[index]
+		index++
 		fmt.Fprintf(os.Stderr, "capos: %s: %s\n", path, file.Verdict(r, s.source))
 		if found, _ := s.summary.Add(r, s.source); found != nil {
 			found.File, found.Replay = path, "./capos replay "+path

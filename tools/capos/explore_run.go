@@ -351,15 +351,15 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 		}
 		return bootimage.Temporary(s.launch.tree, list)
 	}
-	at := 0
+	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
-		seed := attempts[at].seed
+		seed := attempts[index].seed
 		if machineFailed(&r) && ctx.Err() == nil {
 			s.breaks(fmt.Errorf("seed %d: %s", seed, strings.TrimSpace(r.Report)))
 		}
 		result(&explore.Run{Seed: seed, Status: r.Status, Output: r.Stdout + r.Stderr,
 			Report: r.Report, Ledger: r.Leak})
-		at++
+		index++
 	})
 }
 

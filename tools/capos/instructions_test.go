@@ -14,8 +14,8 @@ func TestInstructionWriter(t *testing.T) {
 	for size := 1; size <= len(in); size++ {
 		var out strings.Builder
 		w := instructionWriter{out: &out}
-		for at := 0; at < len(in); at += size {
-			part := in[at:min(at+size, len(in))]
+		for start := 0; start < len(in); start += size {
+			part := in[start:min(start+size, len(in))]
 			if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
 				t.Fatal(n, err)
 			}

@@ -152,8 +152,8 @@ func (p place) String() string {
 
 // line is the place in the program, or for want of one the operation.
 func (p place) line() string {
-	if at := strings.LastIndexByte(p.own, ' '); at >= 0 {
-		return p.own[at+1:]
+	if space := strings.LastIndexByte(p.own, ' '); space >= 0 {
+		return p.own[space+1:]
 	}
 	return p.operation
 }

@@ -226,8 +226,8 @@ func exploreForce(list string) {
 // exploreNumbers reads decimal numbers with commas between them. Those that are missing stay 0.
 func exploreNumbers(text string, numbers []uint64) bool {
 	i := 0
-	for at := range len(text) {
-		switch c := text[at]; {
+	for index := range len(text) {
+		switch c := text[index]; {
 		case c == ',' && i+1 < len(numbers):
 			i++
 		case '0' <= c && c <= '9':

@@ -113,18 +113,18 @@ func exploreLookUp(stack []uintptr) (name uint64, index uint16) {
 		hash = exploreMix(hash ^ uint64(pc))
 	}
 	for i := range uint64(exploreProbes) {
-		at := (hash + i) % exploreKnownMax
-		entry := &exploreStacksKnown[at]
+		index := (hash + i) % exploreKnownMax
+		entry := &exploreStacksKnown[index]
 		if entry.stack.Load() == hash {
 			if name = entry.name.Load(); name != 0 {
-				return name, uint16(at)
+				return name, uint16(index)
 			}
 			break
 		}
 		if entry.stack.CompareAndSwap(0, hash) {
 			name, entry.pcs = explorePlace(stack)
 			entry.name.Store(name)
-			return name, uint16(at)
+			return name, uint16(index)
 		}
 	}
 	name, _ = explorePlace(stack)
@@ -182,8 +182,8 @@ func exploreCreates(fn *funcval) {
 		return
 	}
 	var buffer [exploreStackMax]uintptr
-	place, at := exploreLookUp(exploreCallers(buffer[:]))
-	gp.explore.childAt = at
+	place, known := exploreLookUp(exploreCallers(buffer[:]))
+	gp.explore.childAt = known
 	gp.explore.child = exploreHash(exploreMix(gp.explore.name^place), funcname(findfunc(fn.fn)))
 }
 
@@ -197,8 +197,8 @@ func exploreBorn(gp, creator *g) {
 	if gp.explore.number < exploreBirthMax {
 		birth := &exploreBorns[gp.explore.number]
 		birth.id, birth.creator = gp.goid, creator.goid
-		if at := creator.explore.childAt; at < exploreKnownMax {
-			birth.pcs = exploreStacksKnown[at].pcs
+		if known := creator.explore.childAt; known < exploreKnownMax {
+			birth.pcs = exploreStacksKnown[known].pcs
 		}
 	}
 }
