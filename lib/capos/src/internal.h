@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <capos/call.h>
+#include <capos/endpoint.h>
 #include <capos/grants.h>
 
 /* The ring of the calling thread. Set before any other code of the thread runs. */
@@ -24,6 +25,14 @@ extern uint64_t first_stack_top;
 /* The value that guards the stacks of all threads, and where a thread's is. */
 extern uint64_t __stack_chk_guard;
 void capos_set_stack_guard(uint64_t thread_pointer, uint64_t guard);
+
+/* The registers of an operation on an endpoint, before and after; entry.S knows the offsets. */
+struct endpoint_registers {
+	uint64_t rax, rdi;
+	struct capos_message message;
+	uint64_t r14, r15;
+};
+void capos_endpoint_enter(struct endpoint_registers *registers);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {

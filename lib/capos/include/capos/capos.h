@@ -5,6 +5,7 @@
 #include <capos/abi.h>
 #include <capos/call.h>
 #include <capos/caps.h>
+#include <capos/endpoint.h>
 #include <capos/notification.h>
 #include <capos/process.h>
 #include <capos/random.h>

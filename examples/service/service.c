@@ -1,0 +1,108 @@
+/* A service in a process of its own: it keeps a sum, and its only client adds to it. The child is
+ * the service; it holds the endpoint, and no other capability that reaches beyond itself. The
+ * parent is the client; it holds a facet, by which it can call and do nothing else. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <capos/capos.h>
+
+/* The service's interface: word 0 is the operation, word 1 what is added, or the sum. */
+enum { ADD = 1, SUM = 2 };
+
+static uint32_t handle(void *context, uint64_t tag, struct capos_message *message)
+{
+	uint64_t *sum = context;
+
+	(void)tag;
+	switch (message->words[0]) {
+	case ADD:
+		*sum += message->words[1];
+		return 0;
+	case SUM:
+		message->words[1] = *sum;
+		return 0;
+	default:
+		return CAPOS_ERROR_UNIMPLEMENTED;
+	}
+}
+
+/* Serves until the client is gone. */
+static int serve(void)
+{
+	uint64_t sum = 0, tag;
+	int64_t end = capos_endpoint_serve(capos_cap("endpoint"), handle, &sum, &tag);
+
+	return end == CAPOS_RECEIVE_RESULT_FACET_GONE ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int64_t call(capos_cap_t facet, uint64_t operation, uint64_t *number)
+{
+	struct capos_message message = { .words = { operation, *number } };
+	int64_t status = capos_endpoint_call(facet, &message, CAPOS_WAIT_FOREVER);
+
+	*number = message.words[1];
+	return status;
+}
+
+static int use(capos_cap_t facet)
+{
+	uint64_t sum = 0;
+	int64_t status = 0;
+
+	for (uint64_t number = 1; number <= 100 && status == 0; number++) {
+		uint64_t added = number;
+		status = call(facet, ADD, &added);
+	}
+	if (status == 0)
+		status = call(facet, SUM, &sum);
+	if (status < 0)
+		printf("client: %s\n", capos_error_name(status));
+	else
+		printf("client: hello; the sum of 1 to 100 is %" PRIu64 "\n", sum);
+	printf("client: another operation fails: %s\n", capos_error_name(call(facet, 3, &sum)));
+	return status == 0 && sum == 5050 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int64_t start_service(const char *path, capos_cap_t endpoint, capos_cap_t *process)
+{
+	const struct capos_grant grants[] = {
+		{ "endpoint", endpoint },
+		{ "vm", capos_caps.vm },
+		{ "thread_control", capos_caps.thread_control },
+	};
+	const char *const arguments[] = { path, "serve", NULL };
+	const struct capos_spawn program = {
+		.path = path,
+		.argv = arguments,
+		.grants = grants,
+		.grant_count = sizeof(grants) / sizeof(grants[0]),
+		.memory_pages = 512,
+	};
+
+	return capos_spawn(&program, process);
+}
+
+int main(int argc, char **argv)
+{
+	capos_cap_t endpoint = 0, facet = 0, process = 0;
+	struct capos_process_end end = { 0 };
+	int64_t status;
+
+	if (argc > 1)
+		return serve();
+	status = capos_endpoint_factory_create(capos_caps.endpoint_factory, 8, &endpoint);
+	if (status == 0)
+		status = capos_endpoint_make_facet(endpoint, 1, &facet);
+	if (status == 0)
+		status = start_service(argv[0], endpoint, &process);
+	if (status < 0) {
+		printf("client: no service: %s\n", capos_error_name(status));
+		return EXIT_FAILURE;
+	}
+	capos_release(endpoint); /* only the service holds it now: its end ends every call */
+	int result = use(facet);
+	capos_release(facet); /* the last one: the service is told */
+	status = capos_process_finish(process, &end);
+	return status == 0 && end.code == EXIT_SUCCESS ? result : EXIT_FAILURE;
+}
