@@ -178,6 +178,64 @@ static void untouched_maps(uint64_t count)
 		system_unmap(system_map(PAGE_SIZE), PAGE_SIZE);
 }
 
+/* ---- other processes: this program again, told its role ---- */
+
+/* From the request for a process, which ends at once, until its end is known. */
+static void spawns(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		system_process_t child;
+
+		system_process_start(&child, "exit");
+		system_process_wait(&child);
+	}
+}
+
+/* 64 bytes to a server in another process, and 64 bytes back. */
+static void process_calls(uint64_t count)
+{
+	system_server_start();
+	for (uint64_t i = 0; i < count; i++)
+		if (system_server_call(i) != i + 1)
+			system_fail("the server answered something else");
+	system_server_end();
+}
+
+#define RIVALS 16
+#define SLEEPS 100
+#define SLEEP_NS 4000000u
+
+/* How late a thread that sleeps most of the time runs at worst, beside processes that compute. */
+static void measure_sleeper(void)
+{
+	static system_process_t rivals[RIVALS];
+	uint64_t worst_ns = 0;
+
+	for (int i = 0; i < RIVALS; i++)
+		system_process_start(&rivals[i], "compute");
+	for (int i = -20; i < SLEEPS; i++) { /* the first ones let the rivals start */
+		uint64_t deadline_ns = system_now_ns() + SLEEP_NS, late_ns;
+
+		system_sleep_until(deadline_ns);
+		late_ns = system_now_ns() - deadline_ns;
+		if (i >= 0 && late_ns > worst_ns)
+			worst_ns = late_ns;
+	}
+	for (int i = 0; i < RIVALS; i++)
+		system_process_kill(&rivals[i]);
+	printf("row raw.sleeper_late %llu.00 ns\n", (unsigned long long)worst_ns);
+}
+
+static int play_role(const char *role)
+{
+	if (strcmp(role, "serve") == 0)
+		system_serve();
+	else if (strcmp(role, "compute") == 0)
+		for (volatile uint64_t i = 0;; i++)
+			;
+	return 0;
+}
+
 static const struct row {
 	const char *name;
 	row_function_t run;
@@ -192,6 +250,8 @@ static const struct row {
 	{ "raw.thread", threads, 500 },
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },
+	{ "raw.process_call", process_calls, 5000 },
+	{ "raw.spawn", spawns, 50 },
 };
 
 static void measure(const struct row *row)
@@ -231,13 +291,17 @@ int main(int argc, char **argv)
 {
 	unsigned long long at_main = ticks();
 
-	system_start();
+	if (argc == 3 && strcmp(argv[1], "-role") == 0)
+		return play_role(argv[2]);
+	system_start(argv[0]);
 	if (is_wanted("boot.c_main", argc - 1, argv + 1))
 		printf("row boot.c_main %llu.%02llu M-instructions\n", at_main / 1000000,
 			at_main % 1000000 / 10000);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (is_wanted(rows[i].name, argc - 1, argv + 1))
 			measure(&rows[i]);
+	if (is_wanted("raw.sleeper_late", argc - 1, argv + 1))
+		measure_sleeper();
 	printf("end\n");
 	fflush(stdout);
 	return 0;

@@ -20,9 +20,11 @@ static inline void system_fail(const char *what)
 }
 
 static capos_cap_t system_events[2];
+static const char *system_program;
 
-static inline void system_start(void)
+static inline void system_start(const char *program)
 {
+	system_program = program;
 	if (!capos_caps.vm || !capos_caps.park || !capos_caps.timer || !capos_caps.thread_spawner ||
 		!capos_caps.thread_control)
 		system_fail("a capability is missing");
@@ -107,6 +109,99 @@ static inline void system_unmap(void *block, size_t size_bytes)
 {
 	if (capos_virtual_memory_unmap(capos_caps.vm, (uintptr_t)block, size_bytes) != 0)
 		system_fail("cannot unmap");
+}
+
+/* ---- other processes ---- */
+
+typedef struct {
+	capos_cap_t process;
+} system_process_t;
+
+/* endpoint: for a server; 0: none. */
+static inline void system_process_start_with(
+	system_process_t *process, const char *role, capos_cap_t endpoint)
+{
+	const struct capos_grant grants[] = { { "vm", capos_caps.vm },
+		{ "thread_control", capos_caps.thread_control }, { "endpoint", endpoint } };
+	const char *const arguments[] = { system_program, "-role", role, NULL };
+	const struct capos_spawn request = { .path = system_program,
+		.argv = arguments,
+		.grants = grants,
+		.grant_count = endpoint ? 3 : 2 };
+
+	if (capos_spawn(&request, &process->process) != 0)
+		system_fail("no process");
+}
+
+static inline void system_process_start(system_process_t *process, const char *role)
+{
+	system_process_start_with(process, role, 0);
+}
+
+static inline void system_process_wait(system_process_t *process)
+{
+	struct capos_process_end end;
+
+	if (capos_process_finish(process->process, &end) != 0 ||
+		end.kind != CAPOS_EXIT_KIND_EXITED || end.code != 0)
+		system_fail("a process ended otherwise");
+}
+
+static inline void system_process_kill(system_process_t *process)
+{
+	struct capos_process_end end;
+
+	capos_process_kill(process->process);
+	if (capos_process_finish(process->process, &end) != 0)
+		system_fail("a process did not end");
+}
+
+static capos_cap_t system_facet;
+static system_process_t system_server;
+
+static inline void system_server_start(void)
+{
+	capos_cap_t endpoint;
+
+	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint) != 0 ||
+		capos_endpoint_make_facet(endpoint, 0, &system_facet) != 0)
+		system_fail("no endpoint");
+	system_process_start_with(&system_server, "serve", endpoint);
+	capos_release(endpoint);
+}
+
+static inline uint64_t system_server_call(uint64_t number)
+{
+	struct capos_message message = { .words = { number } };
+
+	if (capos_endpoint_call(system_facet, &message, CAPOS_WAIT_FOREVER) != 0)
+		system_fail("a call failed");
+	return message.words[0];
+}
+
+static inline void system_server_end(void)
+{
+	capos_release(system_facet);
+	system_process_wait(&system_server);
+}
+
+static inline uint32_t system_handle(void *context, uint64_t tag, struct capos_message *message)
+{
+	(void)context, (void)tag;
+	message->words[0]++;
+	return 0;
+}
+
+static inline void system_serve(void)
+{
+	uint64_t tag;
+
+	capos_endpoint_serve(capos_cap("endpoint"), system_handle, NULL, &tag);
+}
+
+static inline void system_sleep_until(uint64_t deadline_ns)
+{
+	capos_sleep_until_ns(deadline_ns);
 }
 
 #endif

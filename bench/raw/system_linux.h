@@ -4,8 +4,11 @@
 #define BENCH_SYSTEM_LINUX_H
 
 #include <asm/prctl.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +16,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
 	pthread_t id;
@@ -27,9 +32,11 @@ static inline void system_fail(const char *what)
 }
 
 static int system_events[2];
+static const char *system_program;
 
-static inline void system_start(void)
+static inline void system_start(const char *program)
 {
+	system_program = program;
 	for (int i = 0; i < 2; i++) {
 		system_events[i] = eventfd(0, 0);
 		if (system_events[i] < 0)
@@ -131,6 +138,104 @@ static inline void system_unmap(void *block, size_t size_bytes)
 {
 	if (munmap(block, size_bytes) != 0)
 		system_fail("cannot unmap");
+}
+
+/* ---- other processes ---- */
+
+typedef struct {
+	pid_t id;
+} system_process_t;
+
+static inline void system_process_start(system_process_t *process, const char *role)
+{
+	char *arguments[] = { (char *)system_program, (char *)"-role", (char *)role, NULL };
+	char *environment[] = { NULL };
+
+	fflush(stdout);
+	if (posix_spawn(&process->id, system_program, NULL, NULL, arguments, environment) != 0)
+		system_fail("no process");
+}
+
+static inline int system_process_end(system_process_t *process)
+{
+	int status = 0;
+
+	if (waitpid(process->id, &status, 0) != process->id)
+		system_fail("a process did not end");
+	return status;
+}
+
+static inline void system_process_wait(system_process_t *process)
+{
+	if (system_process_end(process) != 0)
+		system_fail("a process ended otherwise");
+}
+
+static inline void system_process_kill(system_process_t *process)
+{
+	kill(process->id, SIGKILL);
+	system_process_end(process);
+}
+
+/* Two pipes, of which the server has its ends as these descriptors. */
+#define SYSTEM_SERVER_IN 20
+#define SYSTEM_SERVER_OUT 21
+
+static int system_server_pipes[2];
+static system_process_t system_server;
+
+static inline void system_server_start(void)
+{
+	int calls[2], answers[2];
+
+	if (pipe(calls) != 0 || pipe(answers) != 0 || dup2(calls[0], SYSTEM_SERVER_IN) < 0 ||
+		dup2(answers[1], SYSTEM_SERVER_OUT) < 0)
+		system_fail("no pipes");
+	close(calls[0]);
+	close(answers[1]);
+	system_server_pipes[0] = calls[1];
+	system_server_pipes[1] = answers[0];
+	fcntl(calls[1], F_SETFD, FD_CLOEXEC);
+	fcntl(answers[0], F_SETFD, FD_CLOEXEC);
+	system_process_start(&system_server, "serve");
+	close(SYSTEM_SERVER_IN);
+	close(SYSTEM_SERVER_OUT);
+}
+
+static inline uint64_t system_server_call(uint64_t number)
+{
+	uint64_t words[8] = { number };
+
+	if (write(system_server_pipes[0], words, sizeof(words)) != sizeof(words) ||
+		read(system_server_pipes[1], words, sizeof(words)) != sizeof(words))
+		system_fail("a call failed");
+	return words[0];
+}
+
+static inline void system_server_end(void)
+{
+	close(system_server_pipes[0]);
+	close(system_server_pipes[1]);
+	system_process_wait(&system_server);
+}
+
+static inline void system_serve(void)
+{
+	uint64_t words[8];
+
+	while (read(SYSTEM_SERVER_IN, words, sizeof(words)) == sizeof(words)) {
+		words[0]++;
+		if (write(SYSTEM_SERVER_OUT, words, sizeof(words)) != sizeof(words))
+			system_fail("an answer was not taken");
+	}
+}
+
+static inline void system_sleep_until(uint64_t deadline_ns)
+{
+	struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / 1000000000u),
+		.tv_nsec = (long)(deadline_ns % 1000000000u) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
 }
 
 #endif

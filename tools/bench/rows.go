@@ -41,6 +41,12 @@ var allRows = []rowInfo{
 	{Name: "raw.thread", About: "C thread: create, run, join", program: rawProgram},
 	{Name: "raw.map_unmap", About: "map and unmap one page, untouched", program: rawProgram},
 	{Name: "raw.map_touch", About: "map 8 MiB, write, unmap; per page", program: rawProgram},
+	{Name: "raw.process_call", About: "64 bytes to another process and back (pipes)",
+		Goal: 700, program: rawProgram},
+	{Name: "raw.spawn", About: "C program: spawn, run, wait", Goal: 100000,
+		program: rawProgram},
+	{Name: "raw.sleeper_late", About: "sleep beside 16 busy processes: ns too late, worst",
+		Goal: 100000, program: rawProgram},
 
 	{Name: "mem.first_touch", About: "allocate and write new heap memory, per page", Goal: 2500,
 		program: goProgram},
