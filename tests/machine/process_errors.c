@@ -1,4 +1,4 @@
-/* What ProcessSpawner and Process refuse, in both forms: nothing is left of a child that was not
+/* Errors of ProcessSpawner and Process, in both forms: nothing is left of a child that was not
  * made.
  *
  * // test: limit 32M
@@ -49,8 +49,8 @@ static int64_t message(const struct request *r)
 		r->pages, r->flags, &child);
 }
 
-/* Each in both forms. */
-#define REFUSED(error, request)                                                 \
+/* The call fails in both forms. */
+#define BOTH_FAIL(error, request)                                               \
 	do {                                                                    \
 		CHECK_FAILS(PROCESS_SPAWNER_SPAWN, error, compact(&(request))); \
 		CHECK_FAILS(PROCESS_SPAWNER_SPAWN, error, message(&(request))); \
@@ -60,31 +60,31 @@ static void images_are_checked(void)
 {
 	struct request r = good();
 	r.image = capos_caps.vm;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r.image = 0;
-	REFUSED(NOT_FOUND, r);
+	BOTH_FAIL(NOT_FOUND, r);
 	r.image = capos_caps.boot ^ 0x10000; /* another generation */
-	REFUSED(NOT_FOUND, r);
+	BOTH_FAIL(NOT_FOUND, r);
 	r.image = 0xffffffff;
-	REFUSED(NOT_FOUND, r);
+	BOTH_FAIL(NOT_FOUND, r);
 	r = good();
 	r.offset += 8;
-	REFUSED(MISALIGNED, r);
+	BOTH_FAIL(MISALIGNED, r);
 	r.offset = 1ull << 60;
-	REFUSED(OUT_OF_RANGE, r);
+	BOTH_FAIL(OUT_OF_RANGE, r);
 	r.offset = ~0ull << 12;
-	REFUSED(OUT_OF_RANGE, r);
+	BOTH_FAIL(OUT_OF_RANGE, r);
 	r = good();
 	r.size = ~0ull;
-	REFUSED(OUT_OF_RANGE, r);
+	BOTH_FAIL(OUT_OF_RANGE, r);
 	r.size = 0;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r.size = PAGE; /* segments end after it */
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	r.offset = 0; /* the image's own header */
 	r.size = PAGE;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 }
 
 static void objects_are_checked(void)
@@ -94,13 +94,13 @@ static void objects_are_checked(void)
 	OK(capos_memory_allocator_create(capos_caps.memory_allocator, own.size, &r.image));
 	OK(capos_memory_object_map(r.image, 0, 0, own.size, WRITE, &address));
 	r.offset = 0;
-	REFUSED(INVALID_ARGUMENT, r); /* zeroes */
+	BOTH_FAIL(INVALID_ARGUMENT, r); /* zeroes */
 	memcpy((void *)address, own.bytes, own.size);
 	r.size = (own.size + PAGE - 1) / PAGE * PAGE + 1;
-	REFUSED(OUT_OF_RANGE, r);
+	BOTH_FAIL(OUT_OF_RANGE, r);
 	r.size = own.size;
 	r.offset = (own.size + 2 * PAGE - 1) / PAGE * PAGE;
-	REFUSED(OUT_OF_RANGE, r);
+	BOTH_FAIL(OUT_OF_RANGE, r);
 	r.offset = 0;
 	/* The entry point is at the beginning of the first page with code. */
 	for (uint64_t place = 0; place + 16 < own.size; place += 16) {
@@ -108,9 +108,9 @@ static void objects_are_checked(void)
 		if (mark->jump == CAPOS_PROGRAM_MARK_JUMP && memcmp(mark->name, "capOS", 6) == 0)
 			mark->version++;
 	}
-	REFUSED(WRONG_STATE, r);
+	BOTH_FAIL(WRONG_STATE, r);
 	((uint8_t *)address)[18] ^= 1; /* the machine */
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	OK(capos_memory_object_unmap(r.image, address, own.size));
 	OK(capos_release(r.image));
 }
@@ -120,11 +120,11 @@ static void strings_are_checked(void)
 	static char large[CAPOS_SPAWN_STRINGS_MAX + 1];
 	struct request r = good();
 	r.args_size--; /* no NUL at the end */
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	r.env = "A=1";
 	r.env_size = 3;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r.env = large;
 	r.env_size = CAPOS_SPAWN_STRINGS_MAX - r.args_size + 1;
 	CHECK_FAILS(PROCESS_SPAWNER_SPAWN, LIMIT_REACHED, compact(&r));
@@ -151,85 +151,85 @@ static void grants_are_checked(void)
 	struct request r = good();
 	capos_cap_t self = 0;
 	r.grants_size -= 8;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	grants.list[0].name[0] = '\0';
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	memset(grants.list[3].name, 'x', sizeof grants.list[3].name);
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	memcpy(grants.list[4].name, grants.list[1].name, sizeof grants.list[1].name);
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	grants.list[2].reserved = 1;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	grants.list[2].reserved2 = 1ull << 63;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r = good();
 	grants.list[5].cap = 0;
-	REFUSED(NOT_FOUND, r);
+	BOTH_FAIL(NOT_FOUND, r);
 	grants.list[5].cap = 0x7fff0fff;
-	REFUSED(NOT_FOUND, r);
+	BOTH_FAIL(NOT_FOUND, r);
 	r = good();
 	OK(capos_thread_control_self(capos_caps.thread_control, &self));
 	grants.list[5].cap = self;
-	REFUSED(NO_RIGHTS, r);
+	BOTH_FAIL(NO_RIGHTS, r);
 	OK(capos_release(self));
-	REFUSED(NOT_FOUND, r); /* held a moment ago */
+	BOTH_FAIL(NOT_FOUND, r); /* held a moment ago */
 	r = good();
 	r.grants_size = (CAPOS_SPAWN_GRANTS_MAX + 1) * sizeof grants.list[0];
-	REFUSED(LIMIT_REACHED, r);
+	BOTH_FAIL(LIMIT_REACHED, r);
 }
 
 static void charges_are_checked(void)
 {
 	struct request r = good();
 	r.flags = 2 | CAPOS_SPAWN_SHARED;
-	REFUSED(INVALID_ARGUMENT, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r.flags = 0;
-	REFUSED(INVALID_ARGUMENT, r); /* no limit */
-	r.pages = 32 * 256;           /* the parent's own, of which some is used */
-	REFUSED(NO_MEMORY, r);
+	BOTH_FAIL(INVALID_ARGUMENT, r); /* no limit */
+	r.pages = 32 * 256;             /* the parent's own, of which some is used */
+	BOTH_FAIL(NO_MEMORY, r);
 	r.pages = ~0ull;
-	REFUSED(NO_MEMORY, r);
+	BOTH_FAIL(NO_MEMORY, r);
 	for (r.pages = 1; r.pages < 16; r.pages++)
-		REFUSED(NO_MEMORY, r);
+		BOTH_FAIL(NO_MEMORY, r);
 	r.flags = CAPOS_SPAWN_SHARED; /* a ceiling */
 	for (r.pages = 1; r.pages < 16; r.pages++)
-		REFUSED(NO_MEMORY, r);
+		BOTH_FAIL(NO_MEMORY, r);
 }
 
 /* At the parent's limit, page by page: each step of a spawn finds none left once. */
-static void a_parent_at_its_limit_is_refused(void)
+static void a_child_beyond_the_limit_fails(void)
 {
 	struct request r = good();
 	uint64_t first = vm_reserve(64ull << 20), taken = 0;
-	bool refused = false;
+	bool failed = false;
 	while (vm_commit(first + taken * PAGE, PAGE, WRITE) == 0)
 		taken++;
 	CHECK_FAILS(PROCESS_SPAWNER_SPAWN, NO_MEMORY, compact(&r));
 	for (int64_t status = CAPOS_E(NO_MEMORY); status != 0 && taken && !check_why[0];) {
 		status = compact(&r);
-		refused |= status == CAPOS_E(NO_MEMORY);
+		failed |= status == CAPOS_E(NO_MEMORY);
 		CHECK(status == 0 || status == CAPOS_E(NO_MEMORY));
 		if (status != 0)
 			OK(vm_decommit(first + --taken * PAGE, PAGE));
 	}
-	CHECK(refused && taken > 0);
+	CHECK(failed && taken > 0);
 	finish(child);
 	OK(vm_unmap(first, 64ull << 20));
 }
 
-static void a_full_table_is_refused(void)
+static void a_full_table_fails(void)
 {
 	static capos_cap_t caps[CAPOS_CAP_SLOTS_MAX];
 	struct request r = good();
 	unsigned count = 0;
 	while (capos_thread_control_self(capos_caps.thread_control, &caps[count]) == 0)
 		count++;
-	REFUSED(NO_SLOTS, r);
+	BOTH_FAIL(NO_SLOTS, r);
 	for (unsigned i = 0; i < count; i++)
 		OK(capos_release(caps[i]));
 }
@@ -258,8 +258,8 @@ static void run_all(void)
 	strings_are_checked();
 	grants_are_checked();
 	charges_are_checked();
-	a_parent_at_its_limit_is_refused();
-	a_full_table_is_refused();
+	a_child_beyond_the_limit_fails();
+	a_full_table_fails();
 }
 
 static void nothing_is_left(void)
@@ -281,8 +281,8 @@ int main(int argc, char **argv)
 	RUN(strings_are_checked);
 	RUN(grants_are_checked);
 	RUN(charges_are_checked);
-	RUN(a_parent_at_its_limit_is_refused);
-	RUN(a_full_table_is_refused);
+	RUN(a_child_beyond_the_limit_fails);
+	RUN(a_full_table_fails);
 	RUN(handles_are_checked);
 	RUN(nothing_is_left);
 	return check_result();
