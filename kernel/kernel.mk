@@ -74,6 +74,9 @@ endef
 $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
 
+# A name without its file would choose nothing, and the flags would be lost when a file moves.
+$(foreach name,$(KERNEL_SMALL) $(KERNEL_UNCHECKED),$(if $(wildcard kernel/$(name).c),,\
+	$(error kernel/kernel.mk names kernel/$(name).c, which is not there)))
 $(KERNEL_SMALL:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := -Os
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 
