@@ -376,7 +376,8 @@ const char *version_reason(uint32_t version)
 static status_t load_steps(struct loading *loading, struct thread **thread)
 {
 	status_t status = elf_parse(&loading->program->elf, &loading->image, &loading->reason);
-	if (status == STATUS(WRONG_STATE))
+	/* A spawn shows no reason, and several at once would write the text together. */
+	if (status == STATUS(WRONG_STATE) && !loading->process->parent)
 		loading->reason = version_reason(loading->image.abi_version);
 	for (uint32_t i = 0; i < loading->image.segment_count && status == STATUS_OK; i++)
 		status = load_segment(loading, &loading->image.segments[i]);
