@@ -32,8 +32,8 @@ struct line {
 	size_t length;
 };
 
-static uint64_t method_counts[METHOD_COUNT], method_failures[METHOD_COUNT]; /* atomic */
-static uint64_t operation_counts[CAPOS_OPCODE_COMPACT + 1];                 /* atomic */
+static uint64_t method_counts[METHOD_COUNT], method_failures[METHOD_COUNT];     /* atomic */
+static uint64_t operation_counts[sizeof opcode_names / sizeof opcode_names[0]]; /* atomic */
 
 /* A digest of all calls so far, in order. Two runs that differ in a call differ here. */
 static uint64_t order_digest; /* guarded by order_lock */
@@ -233,6 +233,27 @@ void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int6
 	line_send(&line);
 }
 
+void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result)
+{
+	if (counting) {
+		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
+		note_order(cap, (uint64_t)opcode << 32, (uint64_t)result);
+	}
+	if (!tracing)
+		return;
+	bool receives = opcode == CAPOS_OPCODE_RECEIVE || opcode == CAPOS_OPCODE_REPLY_RECEIVE;
+	struct line line;
+	line_begin(&line, cap, cap != 0);
+	line_add(&line, "%s() = ", opcode_names[opcode]);
+	if (result < 0)
+		line_add_status(&line, result);
+	else if (receives)
+		line_add(&line, "%s, tag=0x%lx", receive_result_names[result], tag);
+	else
+		line_add(&line, "%ld", result);
+	line_send(&line);
+}
+
 void trace_exit(int32_t code, uint64_t scope)
 {
 	if (!tracing)
@@ -279,7 +300,7 @@ void trace_stats_send(const struct process *process)
 		frames_free(), frames_total(), object_count());
 	for (uint32_t i = 0; i < INTERFACE_COUNT; i++)
 		send_interface_counts(i);
-	for (uint32_t opcode = 0; opcode <= CAPOS_OPCODE_COMPACT; opcode++)
+	for (uint32_t opcode = 0; opcode < sizeof opcode_names / sizeof opcode_names[0]; opcode++)
 		if (operation_counts[opcode])
 			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s\n",
 				operation_counts[opcode], opcode_names[opcode]);

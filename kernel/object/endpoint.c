@@ -20,6 +20,7 @@
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
+#include "call/trace.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "core/rbtree.h"
@@ -85,6 +86,23 @@ static inline struct object *find(struct thread *thread, uint64_t cap, unsigned 
 		return object;
 	object_release(object);
 	return NULL;
+}
+
+static __attribute__((noinline)) void trace(
+	const struct trap_frame *frame, int64_t result, uint64_t tag)
+{
+	trace_message((uint32_t)trap_frame_operation(frame) >> 8,
+		(cap_id_t)trap_frame_target(frame), tag, result);
+}
+
+/* Leaves to user mode with the message that is in the frame. No lock is held. */
+static _Noreturn inline void return_message(struct trap_frame *frame, int64_t result, uint64_t tag)
+{
+	assert_none_held();
+	if (__builtin_expect(trace_enabled, 0))
+		trace(frame, result, tag);
+	trap_frame_set_results(frame, result, tag, 0);
+	message_return(frame);
 }
 
 /* ---- one call ---- */
@@ -206,8 +224,7 @@ static _Noreturn void await_answer(
 		call->facet = NULL;
 		object_release(facet);
 	}
-	trap_frame_set_results(frame, status, 0, 0);
-	message_return(frame);
+	return_message(frame, status, 0);
 }
 
 /* A thread that waits to receive, whose wait the caller has decided; it has to wake it before it
@@ -287,8 +304,7 @@ static int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
 		trap_frame_set_message(frame, thread->call.words);
 	spin_unlock(&thread->lock);
 	leave_call(thread);
-	trap_frame_set_results(frame, status, 0, 0);
-	message_return(frame);
+	return_message(frame, status, 0);
 }
 
 static int64_t endpoint_cancel(struct thread *thread)
@@ -383,9 +399,8 @@ static int64_t receive(
 	object_release(object);
 	if (__builtin_expect(status != STATUS_OK, 0))
 		return status;
-	trap_frame_set_results(
-		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag, 0);
-	message_return(frame);
+	return_message(
+		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag);
 }
 
 static int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
@@ -432,7 +447,7 @@ static int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *
 	return receive(thread, frame, object, next);
 }
 
-int64_t endpoint_enter(struct trap_frame *frame)
+static inline int64_t enter(struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
 	uint64_t operation = trap_frame_operation(frame), target = trap_frame_target(frame);
@@ -449,6 +464,14 @@ int64_t endpoint_enter(struct trap_frame *frame)
 	if (operation == REGISTER_CALL(CANCEL))
 		return endpoint_cancel(thread);
 	return target ? STATUS_TRANSPORT(INVALID_REQUEST) : endpoint_reply(thread, frame);
+}
+
+int64_t endpoint_enter(struct trap_frame *frame)
+{
+	int64_t result = enter(frame);
+	if (__builtin_expect(trace_enabled, 0))
+		trace(frame, result, 0);
+	return result;
 }
 
 void thread_leave_calls(struct thread *thread)

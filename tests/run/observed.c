@@ -20,6 +20,30 @@ static int wrong(const char *what, int64_t status)
 	return 1;
 }
 
+static int endpoint_calls(void)
+{
+	capos_cap_t endpoint, facet;
+	struct capos_message message = { 0 };
+	uint64_t tag = 0;
+	int64_t status;
+
+	if ((status = capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint)) < 0)
+		return wrong("create", status);
+	if ((status = capos_endpoint_make_facet(endpoint, 7, &facet)) < 0)
+		return wrong("makeFacet", status);
+	if ((status = capos_endpoint_call(facet, &message, 0)) >= 0)
+		return wrong("a call that no thread receives", status);
+	if ((status = capos_endpoint_reply(&message, 0)) >= 0)
+		return wrong("an answer to no call", status);
+	if ((status = capos_release(facet)) < 0)
+		return wrong("release", status);
+	if ((status = capos_endpoint_receive(endpoint, &message, &tag, 0)) !=
+			CAPOS_RECEIVE_RESULT_FACET_GONE ||
+		tag != 7)
+		return wrong("receive", status);
+	return 0;
+}
+
 /* In the order of the lines that suite/observe.go expects. */
 static int calls(void)
 {
@@ -50,6 +74,8 @@ static int calls(void)
 		return wrong("a method that is not there", status);
 	if ((status = capos_call(NO_CAP, 0, 0, 0, 0, 0, 0)) >= 0)
 		return wrong("a capability that is not there", status);
+	if (endpoint_calls() != 0)
+		return 1;
 	for (int i = 0; i < 3; i++)
 		if ((status = capos_timer_sleep(capos_caps.timer, 1000)) < 0)
 			return wrong("sleep", status);

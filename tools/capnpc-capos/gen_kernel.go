@@ -60,7 +60,7 @@ func generateMethods(s *schema) ([]byte, error) {
 func (s *schema) namedEnums() (named []*enum) {
 	for _, e := range s.enums {
 		switch e.name {
-		case "TransportError", "ParkResult", "Opcode":
+		case "TransportError", "ParkResult", "ReceiveResult", "Opcode":
 			named = append(named, e)
 		}
 	}

@@ -80,6 +80,12 @@ var tracedCalls = []string{
 	`park unpark\(address=0x[0-9a-f]+, count=3\) = 0`,
 	`vm method 1000 = invokeFailed`,
 	`#ffff0fff method 0 = invokeFailed`,
+	`endpoint_factory EndpointFactory\.create\(callsMax=0x1\) = #[12][0-9a-f]{4}`,
+	`#[12][0-9a-f]{4} Endpoint\.makeFacet\(tag=0x7\) = #[12][0-9a-f]{4}`,
+	`#[12][0-9a-f]{4} endpointCall\(\) = timedOut`,
+	`reply\(\) = wrongState`,
+	`#[12][0-9a-f]{4} release\(\) = 0`,
+	`#[12][0-9a-f]{4} receive\(\) = facetGone, tag=0x7`,
 	`timer Timer\.sleep\(durationNs=0x3e8\) = ok`,
 	`timer Timer\.sleep\(durationNs=0x3e8\) = ok`,
 	`timer Timer\.sleep\(durationNs=0x3e8\) = ok`,
@@ -91,7 +97,9 @@ var tracedCalls = []string{
 var countedCalls = []string{"1  Console.write, 0 failed", "1  VirtualMemory.reserve, 0 failed",
 	"1  VirtualMemory.commit, 0 failed",
 	"2  VirtualMemory.unmap, 1 failed", "1  MemoryAllocator.create, 0 failed", "3  " +
-		"Timer.sleep, 0 failed", "1  release", "1  park", "1  unpark"}
+		"Timer.sleep, 0 failed", "2  release", "1  park", "1  unpark",
+	"1  EndpointFactory.create, 0 failed", "1  Endpoint.makeFacet, 0 failed",
+	"1  endpointCall", "1  reply", "1  receive"}
 
 var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)
