@@ -1,5 +1,8 @@
 @0x8e1d2c3b4a596877;
-# The boot image: the programs and files with which the machine starts.
+# The boot image: the programs and files with which the machine starts. Programs see its first
+# BootImageHeader.totalSize bytes, which are whole pages: header, tables, names and files. What lies
+# behind is for the kernel alone: the host's input, and the arguments and environments of all
+# programs.
 
 using C = import "annotations.capnp";
 
@@ -65,9 +68,9 @@ interface BootImage @0xdc6e7f80192a3b45 $C.grants([(name = "boot", bit = 11)]) {
   # outOfRange: offset is above the tables' size
   # badAddress: data cannot be written
   map @2 () -> (addr :UInt64);
-  # Maps the whole image, read-only; once per process, later calls give the same address. It holds
-  # the arguments and environments of all its programs, because they and the files come from one
-  # caller of ./capos. What others must not know of belongs in an image of its own.
+  # Maps the image, read-only; once per process, later calls give the same address. The host's
+  # input and the arguments and environments of its programs are not in the mapping; the sizes of
+  # these and the files of all programs are.
   # addr: where it begins
   # noReservation: reservedLimit is reached, or there is no gap of that size
   # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or

@@ -1,5 +1,6 @@
-/* BootImage: the image's tables, and the whole image mapped read-only. The mapping uses the frames
- * into which the image was loaded, so nothing is copied, however many programs map it. */
+/* BootImage: the image's tables, and what programs see of the image mapped read-only. The mapping
+ * uses the frames into which the image was loaded, so nothing is copied, however many programs map
+ * it. */
 #include "object/boot_image.h"
 
 #include "call/call.h"

@@ -8,7 +8,7 @@ struct boot_image;
 
 /* Boot, once, before the first program: the image, which stays where it is. */
 void boot_image_set(const struct boot_image *image);
-/* The bytes of a range; NULL when it is not inside the image. Any context. */
+/* The bytes of a range; NULL when it is not inside what programs see of the image. Any context. */
 const void *boot_image_range(uint64_t offset, uint64_t size);
 
 #endif

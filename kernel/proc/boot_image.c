@@ -23,6 +23,8 @@ static const char *header_mistake(const struct capos_boot_image_header *header, 
 {
 	if (header->total_size < sizeof *header || header->total_size > size)
 		return "truncated";
+	if (header->total_size < size && header->total_size % CAPOS_PAGE_SIZE)
+		return "what programs see ends within a page";
 	if (header->program_count > PROGRAMS_MAX)
 		return "too many programs";
 	if (header->programs_offset % 8 || header->files_offset % 8)
@@ -33,7 +35,7 @@ static const char *header_mistake(const struct capos_boot_image_header *header, 
 	if (!table_inside(header->files_offset, header->file_count, sizeof(struct capos_boot_file),
 		    header->total_size))
 		return "file table outside the image";
-	if (!table_inside(header->input_offset, header->input_size, 1, header->total_size))
+	if (!table_inside(header->input_offset, header->input_size, 1, size))
 		return "input outside the image";
 	return "";
 }
@@ -60,6 +62,7 @@ status_t boot_image_open(
 		.version = header.version,
 		.bytes = bytes,
 		.size = header.total_size,
+		.loaded_size = size,
 		.program_count = header.program_count,
 		.programs_offset = header.programs_offset,
 		.input = header.input_offset ? (const uint8_t *)bytes + header.input_offset : NULL,
@@ -76,8 +79,8 @@ status_t boot_image_open(
 static bool open_strings(const struct boot_image *image, uint64_t offset, uint64_t size,
 	uint32_t count, struct boot_image_strings *strings)
 {
-	if (!table_inside(offset, size, 1, image->size) || size > PROGRAM_STRINGS_BYTES_MAX ||
-		count > PROGRAM_STRINGS_MAX)
+	if (!table_inside(offset, size, 1, image->loaded_size) ||
+		size > PROGRAM_STRINGS_BYTES_MAX || count > PROGRAM_STRINGS_MAX)
 		return false;
 	const char *bytes = (const char *)image->bytes + offset;
 	uint32_t found = 0;

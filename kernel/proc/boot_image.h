@@ -18,7 +18,8 @@
 struct boot_image {
 	uint32_t version; /* of the interface it was made for */
 	const uint8_t *bytes;
-	uint64_t size; /* as the header says: at most what was loaded */
+	uint64_t size;        /* of what programs see, as the header says: at most loaded_size */
+	uint64_t loaded_size; /* with the input, arguments and environments behind that */
 	uint32_t program_count;
 	uint64_t programs_offset;
 	const uint8_t *input; /* messages from the host; NULL: they come over the channel */

@@ -1,7 +1,9 @@
 /* Register calls and the small objects: system call numbers, capability ids, Console, Timer,
  * EntropySource, BootImage, SystemInfo, HostShare, each method with its errors, in compact and in
  * message form. */
+// test: env CALLS_VARIABLE=what others must not read
 #include <capos/capos.h>
+#include <stdlib.h>
 
 #include "check.h"
 
@@ -300,6 +302,35 @@ static void boot_image_is_mapped(void)
 		capos_virtual_memory_unmap(capos_caps.vm, first, 4096));
 }
 
+/* The variable is this program's own, which is in the boot image like those of others; the text is
+ * not in the executable, of which a comment is no part. */
+static void boot_image_shows_no_arguments(void)
+{
+	struct capos_boot_image_header header;
+	struct capos_region_info info = { 0 };
+	uint64_t address = 0;
+	const char *variable = getenv("CALLS_VARIABLE");
+	CHECK(variable != NULL);
+	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &address), 0);
+	memcpy(&header, (const void *)address, sizeof header);
+	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, &info, sizeof info),
+		sizeof info);
+	CHECK(info.size >= header.total_size);
+	if (check_why[0])
+		return;
+	const char *bytes = (const char *)address;
+	size_t size = strlen(variable) + 1;
+	for (uint64_t i = 0; i + size <= info.size; i++) {
+		if (bytes[i] == variable[0] && memcmp(bytes + i, variable, size) == 0)
+			CHECK_EQUAL(i, -1); /* the image shows it there */
+	}
+	const struct capos_boot_program *programs = (const void *)(bytes + header.programs_offset);
+	for (uint32_t i = 0; i < header.program_count; i++) {
+		CHECK(programs[i].args_offset >= header.total_size);
+		CHECK(programs[i].env_offset >= header.total_size);
+	}
+}
+
 static void system_info_tells(void)
 {
 	struct capos_process_info info = { 0 }, in_message = { 0 };
@@ -383,6 +414,7 @@ int main(void)
 	RUN(timer_runs);
 	RUN(entropy_fills);
 	RUN(boot_image_is_mapped);
+	RUN(boot_image_shows_no_arguments);
 	RUN(system_info_tells);
 	RUN(host_share_names_are_checked);
 	RUN(capset_is_read_only);

@@ -56,6 +56,15 @@ static int64_t message(const struct request *r)
 		CHECK_FAILS(PROCESS_SPAWNER_SPAWN, error, message(&(request))); \
 	} while (0)
 
+static uint64_t image_end(void)
+{
+	struct capos_boot_image_header header;
+	CHECK_EQUAL(capos_boot_image_read_manifest(
+			    capos_caps.boot, 0, sizeof header, &header, sizeof header),
+		sizeof header);
+	return header.total_size;
+}
+
 static void images_are_checked(void)
 {
 	struct request r = good();
@@ -85,6 +94,8 @@ static void images_are_checked(void)
 	r.offset = 0; /* the image's own header */
 	r.size = PAGE;
 	BOTH_FAIL(INVALID_ARGUMENT, r);
+	r.offset = image_end(); /* arguments and environments */
+	BOTH_FAIL(OUT_OF_RANGE, r);
 }
 
 static void objects_are_checked(void)

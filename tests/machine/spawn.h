@@ -7,7 +7,7 @@
 
 /* Where this program is in the boot image. */
 static struct {
-	const char *path; /* argv[0], by which it is found */
+	const char *path; /* argv[0], whose last part names its file, and no other */
 	uint64_t offset, size;
 	const uint8_t *bytes; /* mapped */
 } own;
@@ -18,13 +18,15 @@ __attribute__((unused)) static void find_own_program(const char *path)
 	OK(capos_boot_image_map(capos_caps.boot, &address));
 	const uint8_t *image = (const uint8_t *)address;
 	const struct capos_boot_image_header *header = (const void *)image;
-	const struct capos_boot_program *program = (const void *)(image + header->programs_offset);
+	const struct capos_boot_file *file = (const void *)(image + header->files_offset);
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	own.path = path;
-	for (uint32_t i = 0; i < header->program_count; i++, program++) {
-		if (strcmp((const char *)image + program->args_offset, path) != 0)
+	for (uint64_t i = 0; i < header->file_count; i++, file++) {
+		if (file->mode >> 12 != 010 || file->name_size != strlen(name) ||
+			memcmp(image + file->name_offset, name, file->name_size) != 0)
 			continue;
-		own.offset = program->elf_offset;
-		own.size = program->elf_size;
+		own.offset = file->data_offset;
+		own.size = file->size;
 		own.bytes = image + own.offset;
 	}
 	CHECK(own.size != 0);

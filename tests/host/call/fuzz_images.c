@@ -56,7 +56,7 @@ static void check_strings(const struct boot_image *image, const struct boot_imag
 	for (uint32_t i = 0; i < strings->count; i++)
 		cursor += strlen(cursor) + 1;
 	MUST(cursor == strings->bytes + strings->size);
-	MUST((const uint8_t *)cursor <= image->bytes + image->size);
+	MUST((const uint8_t *)cursor <= image->bytes + image->loaded_size);
 }
 
 static void check_boot_image(const uint8_t *bytes, size_t size)
@@ -67,7 +67,8 @@ static void check_boot_image(const uint8_t *bytes, size_t size)
 		MUST(reason[0]);
 		return;
 	}
-	MUST(image.size <= size && image.manifest_size <= image.size);
+	MUST(image.loaded_size == size && image.size <= size && image.manifest_size <= image.size);
+	MUST(image.size % CAPOS_PAGE_SIZE == 0 || image.size == size);
 	for (uint32_t i = 0; i < image.program_count && i < 64; i++) {
 		struct boot_image_program program;
 		if (boot_image_program(&image, i, &program, &reason) != STATUS_OK)

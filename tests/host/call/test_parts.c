@@ -320,6 +320,43 @@ static void boot_image_good(void)
 	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
 }
 
+/* What programs do not see lies behind the end that the header names, inside what was loaded. */
+static void boot_image_private_part(void)
+{
+	struct {
+		struct test_boot_image shared;
+		uint8_t rest[2 * 4096 - sizeof(struct test_boot_image) % 4096];
+	} bytes = { .shared = boot_image_sample() };
+	const uint64_t end = sizeof bytes - 4096;
+	struct boot_image image;
+	struct boot_image_program program;
+	const char *reason;
+	memcpy((char *)&bytes + end, "in\0pro\0", 8);
+	bytes.shared.header.total_size = end;
+	bytes.shared.header.input_offset = end;
+	bytes.shared.header.input_size = 2;
+	bytes.shared.program.args_offset = end + 3;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) == STATUS_OK);
+	CHECK(image.size == end && image.input_size == 2 && memcmp(image.input, "in", 2) == 0);
+	CHECK(boot_image_program(&image, 0, &program, &reason) == STATUS_OK);
+	CHECK(program.args.count == 2 && strcmp(program.args.bytes, "pro") == 0);
+	bytes.shared.program.args_offset = sizeof bytes - 4;
+	CHECK(boot_image_program(&image, 0, &program, &reason) != STATUS_OK);
+	bytes.shared.program.args_offset = end + 3;
+	/* An executable there would be mapped. */
+	bytes.shared.program.elf_offset = end;
+	bytes.shared.program.elf_size = 1;
+	CHECK(boot_image_program(&image, 0, &program, &reason) != STATUS_OK);
+	bytes.shared.header.input_size = sizeof bytes - end + 1;
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
+	bytes.shared.header.input_size = 2;
+	bytes.shared.header.total_size = end + 3; /* the page would show what is private */
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
+	bytes.shared.header.total_size = end;
+	bytes.shared.header.files_offset = end; /* a table for programs that they would not see */
+	CHECK(boot_image_open(&bytes, sizeof bytes, &image, &reason) != STATUS_OK);
+}
+
 static void boot_image_mistakes_are_rejected(void)
 {
 	static const struct {
@@ -379,6 +416,7 @@ int main(void)
 	RUN(elf_of_another_version_is_rejected);
 	RUN(elf_mistakes_are_rejected);
 	RUN(boot_image_good);
+	RUN(boot_image_private_part);
 	RUN(boot_image_mistakes_are_rejected);
 	return check_failures != 0;
 }

@@ -35,8 +35,8 @@ func pack(t *testing.T, tree *Tree, programs ...Program) *view {
 		t.Fatalf("Write says %d bytes and wrote %d", size, buf.Len())
 	}
 	v.decode(0, &v.header)
-	if v.header.Magic != abi.BootImageMagic || v.header.TotalSize != uint64(size) ||
-		size%4096 != 0 {
+	if v.header.Magic != abi.BootImageMagic || v.header.TotalSize > uint64(size) ||
+		v.header.TotalSize%4096 != 0 || size%4096 != 0 {
 		t.Fatalf("header %+v of an image of %d bytes", v.header, size)
 	}
 	v.files = make([]abi.BootFile, v.header.FileCount)
@@ -151,8 +151,8 @@ func TestProgramSharesItsFile(t *testing.T) {
 		v.progs[0].ElfOffset != v.files[1].DataOffset {
 		t.Errorf("bytes stored more than once: %+v %+v", v.progs, v.files[1])
 	}
-	if len(v.bytes) != 4*4096 {
-		t.Errorf("image of %d bytes, want 4 pages", len(v.bytes))
+	if len(v.bytes) != 5*4096 { // tables, three of the file, arguments
+		t.Errorf("image of %d bytes, want 5 pages", len(v.bytes))
 	}
 }
 
@@ -262,6 +262,21 @@ func TestInputAndDate(t *testing.T) {
 	}
 }
 
+// What programs see holds neither input nor arguments nor environments.
+func TestPrivatePart(t *testing.T) {
+	tree := NewTree()
+	tree.Input = []byte("the host's input")
+	tree.AddData("/p", []byte("\x7fELF"), 0o755, time.Time{})
+	v := pack(t, tree, Program{Path: "/p", Args: []string{"p", "an argument"}},
+		Program{Path: "/p", Env: []string{"SECRET=a variable"}})
+	shared, private := v.bytes[:v.header.TotalSize], v.bytes[v.header.TotalSize:]
+	for _, text := range []string{"the host's input", "an argument", "a variable"} {
+		if bytes.Contains(shared, []byte(text)) || !bytes.Contains(private, []byte(text)) {
+			t.Errorf("%q: programs see it, or it is nowhere", text)
+		}
+	}
+}
+
 // Each of several images that are written at once has its own programs and the files' places.
 func TestImagesOfOneTree(t *testing.T) {
 	tree := NewTree()
@@ -286,7 +301,11 @@ func TestImagesOfOneTree(t *testing.T) {
 				}
 				v := &view{t: t, bytes: image.Bytes()}
 				v.decode(0, &v.header)
-				if got := v.header.TotalSize; got != uint64(image.Len()) {
+				v.progs = make([]abi.BootProgram, 1)
+				v.decode(v.header.ProgramsOffset, v.progs)
+				p := v.progs[0]
+				if got := alignUp(p.EnvOffset + p.EnvSize); got != uint64(
+					image.Len()) || p.ArgsOffset != v.header.TotalSize {
 					t.Errorf("%d bytes, says %d", image.Len(), got)
 					return
 				}

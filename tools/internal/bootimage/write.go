@@ -29,10 +29,9 @@ type layout struct {
 	header   abi.BootImageHeader
 	programs []abi.BootProgram
 	files    []abi.BootFile
-	strings  []byte // names, link targets, arguments, environments; begins at stringsOffset
+	strings  []byte // names and link targets; begins at stringsOffset
 	contents []*node
-
-	contentsEnd, end uint64
+	private  []byte // host's input, arguments, environments; begins at header.TotalSize
 
 	stringsOffset uint64
 }
@@ -73,16 +72,18 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 		}
 		written = n.dataOffset + uint64(n.bytes())
 	}
-	if err = pad(out, l.contentsEnd-written); err != nil {
+	if err = pad(out, l.header.TotalSize-written); err != nil {
 		return 0, err
 	}
-	if _, err = out.Write(tree.Input); err != nil {
+	if _, err = out.Write(l.private); err != nil {
 		return 0, err
 	}
-	if err = pad(out, l.end-l.contentsEnd-uint64(len(tree.Input))); err != nil {
+	written = l.header.TotalSize + uint64(len(l.private))
+	end := alignUp(written)
+	if err = pad(out, end-written); err != nil {
 		return 0, err
 	}
-	return int64(l.end), out.Flush()
+	return int64(end), out.Flush()
 }
 
 var zeroes [4096]byte
@@ -136,13 +137,6 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 			programBytes*uint64(len(programs)),
 	}
 	l.stringsOffset = l.header.FilesOffset + fileBytes*uint64(len(nodes))
-	for _, p := range programs {
-		record, err := l.describeProgram(tree, p)
-		if err != nil {
-			return nil, err
-		}
-		l.programs = append(l.programs, record)
-	}
 	for _, n := range nodes {
 		n.nameOffset = l.addString(n.name)
 		if n.mode&0o170000 == ModeLink {
@@ -150,12 +144,15 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 		}
 	}
 	l.placeContents(nodes)
-	l.placeInput(tree.Input)
 	l.describeFiles(nodes, firstChild, tree.Date)
-	for i, p := range programs {
-		l.programs[i].ElfOffset = tree.lookup(p.Path).dataOffset
+	l.placeInput(tree.Input)
+	for _, p := range programs {
+		record, err := l.describeProgram(tree, p)
+		if err != nil {
+			return nil, err
+		}
+		l.programs = append(l.programs, record)
 	}
-	l.header.TotalSize = l.end
 	return l, nil
 }
 
@@ -195,13 +192,14 @@ func (l *layout) addString(s string) uint64 {
 	return offset
 }
 
-func (l *layout) addStrings(list []string) (offset, size uint64, err error) {
-	offset = l.stringsOffset + uint64(len(l.strings))
+// addPrivate adds strings that only the kernel reads. All contents have their places before.
+func (l *layout) addPrivate(list []string) (offset, size uint64, err error) {
+	offset = l.header.TotalSize + uint64(len(l.private))
 	for _, s := range list {
 		if strings.IndexByte(s, 0) >= 0 {
 			return 0, 0, fmt.Errorf("argument or variable with a zero byte: %q", s)
 		}
-		l.strings = append(append(l.strings, s...), 0)
+		l.private = append(append(l.private, s...), 0)
 		size += uint64(len(s)) + 1
 	}
 	return offset, size, nil
@@ -213,21 +211,22 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 		return record, fmt.Errorf("program %s is not a file of the boot image", p.Path)
 	}
 	record = abi.BootProgram{
-		ElfSize: uint64(n.bytes()), ArgsCount: uint32(len(p.Args)), EnvCount: uint32(
-			len(p.Env)),
+		ElfOffset: n.dataOffset, ElfSize: uint64(n.bytes()),
+		ArgsCount: uint32(len(p.Args)), EnvCount: uint32(len(p.Env)),
 		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
 	}
 	if p.Together {
 		record.Flags = uint32(abi.BootProgramTogether)
 	}
-	if record.ArgsOffset, record.ArgsSize, err = l.addStrings(p.Args); err != nil {
+	if record.ArgsOffset, record.ArgsSize, err = l.addPrivate(p.Args); err != nil {
 		return record, err
 	}
-	record.EnvOffset, record.EnvSize, err = l.addStrings(p.Env)
+	record.EnvOffset, record.EnvSize, err = l.addPrivate(p.Env)
 	return record, err
 }
 
-// placeContents gives every file its pages, after all records and strings. Empty files need none.
+// placeContents gives every file its pages, after all records and names. Empty files need none.
+// Programs see no more than these.
 func (l *layout) placeContents(nodes []*node) {
 	end := alignUp(l.stringsOffset + uint64(len(l.strings)))
 	for _, n := range nodes {
@@ -240,16 +239,16 @@ func (l *layout) placeContents(nodes []*node) {
 			end = alignUp(end + uint64(n.bytes()))
 		}
 	}
-	l.contentsEnd, l.end = end, end
+	l.header.TotalSize = end
 }
 
-// placeInput puts the host's frames behind all files.
+// placeInput puts the host's frames behind all that programs see.
 func (l *layout) placeInput(input []byte) {
 	if input == nil {
 		return
 	}
-	l.header.InputOffset, l.header.InputSize = l.end, uint64(len(input))
-	l.end = alignUp(l.end + uint64(len(input)))
+	l.header.InputOffset, l.header.InputSize = l.header.TotalSize, uint64(len(input))
+	l.private = append(l.private, input...)
 }
 
 func (l *layout) describeFiles(nodes []*node, firstChild map[*node]int,
