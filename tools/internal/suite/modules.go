@@ -79,7 +79,7 @@ func (s *suite) buildModule(ctx context.Context, name string, m published) []che
 	if err != nil {
 		return single(name, err, "")
 	}
-	out, err := s.modulesGo(ctx, goroot, dir, "get", m.packages()+"@"+m.version)
+	out, err := s.modulesGo(ctx, goroot, dir, "get", m.path+"@"+m.version)
 	if why, ok := unreachable(out); ok && err != nil {
 		return []check{{name, skipped, "no module proxy can be reached: " + why}}
 	}
