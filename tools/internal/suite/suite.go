@@ -184,7 +184,7 @@ func (s *suite) choose(steps []step, only []string) ([]step, error) {
 			st.name)) {
 			chosen = append(chosen, st)
 			boots = boots || !slices.Contains([]string{"build", "tidy", "host",
-				"models"}, st.group())
+				"models", "modules"}, st.group())
 		} else if st.group() == "build" {
 			builds = append(builds, st)
 		}
