@@ -27,7 +27,7 @@ interface Endpoint @0xf4062bd79e815ca3 {
   # noMemory: no memory for the kernel's record of it, or no charge is left
   # noSlots: the process holds as many capabilities as it may
   revoke @1 (facet :UInt32) -> ();
-  # Closes a facet: its calls answer disconnected from now on, whoever holds it, and so do those
+  # Closes a facet, for all its holders. Its calls answer disconnected from now on, and so do those
   # that no thread has received yet.
   # facet: a CapId of the caller's
   # notFound: the caller holds no such capability, or it is no facet of this endpoint

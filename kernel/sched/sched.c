@@ -837,7 +837,7 @@ void sched_block(void)
 	schedule_locked(cpu, now, false);
 }
 
-/* Both processes of a hand-over have had their time charged to threads; the share served stays. */
+/* Both processes of the switch have had their time charged to threads; the share served stays. */
 void sched_block_to(struct thread *next)
 {
 	acknowledge_suspension(thread_current());

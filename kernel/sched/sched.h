@@ -39,8 +39,8 @@ void sched_block(void);
 void sched_block_to(struct thread *next);
 /* The thread's wait has been decided by the caller, and it has stopped on this CPU: takes it for
  * sched_block_to or sched_give, one of which must come before the caller blocks or leaves the
- * kernel. shares: only while the process with these shares pays for this CPU's time; NULL: whoever
- * does. False: sched_wake is to be called instead. Any context that may take the RUN_QUEUE lock. */
+ * kernel. shares: only while the process with these shares pays for this CPU's time; NULL: any may
+ * pay. False: sched_wake is to be called instead. Any context that may take the RUN_QUEUE lock. */
 bool sched_take(struct thread *thread, const struct share *shares);
 /* Queues a thread that was taken. Any context that may take the RUN_QUEUE lock. */
 void sched_give(struct thread *thread);

@@ -9,7 +9,7 @@
 // test: beside ticks 0
 // test: beside yield 0
 // test: beside wake 0
-// test: beside poke 0
+// test: beside kick 0
 #include "raw_thread.h"
 
 #define FIRST_NS (300 * MS_NS)
@@ -17,13 +17,13 @@
 #define MARGIN_NS (100 * MS_NS) /* they do not start at the same time */
 #define WINDOW_NS (PHASE_NS - 2 * MARGIN_NS)
 #define INTERRUPTS_MAX 10
-#define POKE_NS (QUIET_NS / 5)
+#define KICK_NS (QUIET_NS / 5)
 #define THREADS 4
 #define STACK_SIZE 4096
 
 static uint64_t started_ns, end_ns;
-static const char *const attacks[] = { "nothing", "profile", "ticks", "yield", "wake", "poke" };
-enum { POKE = 5 };
+static const char *const attacks[] = { "nothing", "profile", "ticks", "yield", "wake", "kick" };
+enum { KICK = 5 };
 #define ATTACKS (int)(sizeof attacks / sizeof attacks[0])
 
 static uint64_t phase_begin(int number)
@@ -81,7 +81,7 @@ static int64_t wake_in_turn(void *argument)
 }
 
 /* A thread on CPU 0 waits again as soon as it is woken. */
-static int64_t be_poked(void *unused)
+static int64_t be_kicked(void *unused)
 {
 	(void)unused;
 	while (!over())
@@ -89,14 +89,14 @@ static int64_t be_poked(void *unused)
 	return 0;
 }
 
-static void poke(void)
+static void kick(void)
 {
 	struct capos_thread *thread;
-	OK(capos_thread_start(&thread, be_poked, NULL, NULL));
+	OK(capos_thread_start(&thread, be_kicked, NULL, NULL));
 	OK(capos_thread_handle_set_affinity(capos_thread_handle(thread), 1));
 	while (!over()) {
 		capos_unpark(&turn, 1);
-		for (uint64_t end = capos_now_ns() + POKE_NS; capos_now_ns() < end;)
+		for (uint64_t end = capos_now_ns() + KICK_NS; capos_now_ns() < end;)
 			;
 	}
 	OK(capos_thread_join(thread, NULL));
@@ -127,8 +127,8 @@ static int attacker_main(const char *attack)
 			change_profile();
 		else if (strcmp(attack, "yield") == 0)
 			in_threads(yield_in_turn);
-		else if (strcmp(attack, "poke") == 0)
-			poke();
+		else if (strcmp(attack, "kick") == 0)
+			kick();
 		else
 			in_threads(wake_in_turn);
 	}
@@ -158,7 +158,7 @@ static void a_process_is_interrupted_only_for_what_its_cpu_runs(void)
 	for (int i = 0; i < ATTACKS; i++) {
 		printf("# beside %s: interrupted %llu times\n", attacks[i],
 			(unsigned long long)count[i]);
-		CHECK(i == POKE ? are_few_interrupts(count[i], WINDOW_NS)
+		CHECK(i == KICK ? are_few_interrupts(count[i], WINDOW_NS)
 				: count[i] <= INTERRUPTS_MAX);
 	}
 }
