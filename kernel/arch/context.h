@@ -45,8 +45,8 @@ static inline void thread_pointer_write(uint64_t address);
  * VECTOR_ALIGNMENT. */
 uint32_t vector_size(void);
 void vector_init_area(void *area);
-void vector_save(void *area);
-void vector_load(const void *area);
+static inline void vector_save(void *area);
+static inline void vector_load(const void *area);
 /* Makes an area that came from a program safe to load; false when that is impossible. */
 bool vector_sanitize(void *area) __attribute__((warn_unused_result));
 

@@ -68,7 +68,6 @@ struct percpu {
 	struct thread *idle;
 	struct thread *previous; /* during a switch: the thread that is left */
 	struct thread *moving;   /* the same, when its affinity sends it elsewhere */
-	bool hands_over;         /* during a switch to another space: its share goes on paying */
 	struct aspace *space;    /* whose page tables are loaded; NULL: the kernel's own */
 	struct run_queue run;
 	struct timer_queue timers;

@@ -155,7 +155,7 @@ void sched_forget(struct share *shares)
 
 /* ---- the timer ---- */
 
-static uint64_t next_event(const struct percpu *cpu)
+static inline __attribute__((always_inline)) uint64_t next_event(const struct percpu *cpu)
 {
 	uint64_t next = __atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED);
 	uint64_t quiet = __atomic_load_n(&cpu->run.quiet_ns, __ATOMIC_RELAXED);
@@ -178,15 +178,19 @@ static uint64_t next_event(const struct percpu *cpu)
 
 /* Reprograms the timer only when it would fire too late, because an interrupt without work costs
  * less than two programmings a switch. */
-static void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
+static __attribute__((noinline)) void timer_advance(struct percpu *cpu, uint64_t event_ns)
 {
-	if (event_ns >= cpu->timer_programmed_ns)
-		return;
 	cpu->timer_programmed_ns = event_ns;
 	uint64_t due = timer_program(event_ns);
 	/* One that is due already and waits for interrupts to be on stays due. */
 	if (due < cpu->timer_due_ns)
 		cpu->timer_due_ns = due;
+}
+
+static inline void timer_bring_forward(struct percpu *cpu, uint64_t event_ns)
+{
+	if (event_ns < cpu->timer_programmed_ns)
+		timer_advance(cpu, event_ns);
 }
 
 static void timer_update(struct percpu *cpu)
@@ -285,20 +289,28 @@ static void account_shared(struct thread *thread, uint64_t ran_ns)
 	}
 }
 
-/* Charges the running thread for the time since it was last charged. */
-static void account(struct percpu *cpu, uint64_t now)
+/* The thread, or its process, is profiled. */
+static __attribute__((noinline)) void account_ticks(struct thread *thread, uint64_t ran)
 {
-	struct thread *thread = cpu->current;
-	uint64_t ran = now - thread->run_started_ns;
-	thread->run_started_ns = now;
-	thread->cpu_time_ns += ran;
-	thread->vruntime_ns += ran;
 	if (__atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED))
 		account_shared(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
 		thread->profile_next_ns = thread->cpu_time_ns + thread->profile_interval_ns;
 		thread_notify(thread, CAPOS_NOTIFICATION_KIND_PROFILE_TICK, 0);
 	}
+}
+
+/* Charges the running thread for the time since it was last charged. */
+static inline __attribute__((always_inline)) void account(struct percpu *cpu, uint64_t now)
+{
+	struct thread *thread = cpu->current;
+	uint64_t ran = now - thread->run_started_ns;
+	thread->run_started_ns = now;
+	thread->cpu_time_ns += ran;
+	thread->vruntime_ns += ran;
+	uint64_t interval = __atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED);
+	if (__builtin_expect(interval | thread->profile_interval_ns, 0))
+		account_ticks(thread, ran);
 }
 
 /* The kernel had interrupts off for at least so long. */
@@ -657,26 +669,23 @@ static struct thread *steal(struct percpu *cpu)
 
 /* From one process to another: one that leaves the CPU of its own accord pays for the switch, else
  * the one that comes. */
-static __attribute__((noinline)) void load_space(
-	struct percpu *cpu, const struct thread *previous, const struct thread *next)
+static __attribute__((noinline)) void bill_switch(struct percpu *cpu, const struct thread *previous)
 {
 	struct share *share = &previous->shares[cpu->id];
-	aspace_activate(next->space);
-	if (cpu->hands_over) {
-		cpu->hands_over = false;
-		return;
-	}
 	if (share != cpu->run.served && (previous->state != THREAD_READY || cpu->moving))
 		share_bill(&cpu->run, share, clock_now_ns());
 }
 
-static void load_thread(
-	struct percpu *cpu, const struct thread *previous, const struct thread *next)
+static inline __attribute__((always_inline)) void load_thread(struct percpu *cpu,
+	const struct thread *previous, const struct thread *next, bool hands_over)
 {
 	if (next->space) {
 		cpu_set_kernel_stack(&cpu->arch, (uint64_t)next->stack + KERNEL_STACK_SIZE);
-		if (cpu->space != next->space)
-			load_space(cpu, previous, next);
+		if (cpu->space != next->space) {
+			aspace_activate(next->space);
+			if (!hands_over)
+				bill_switch(cpu, previous);
+		}
 		user_context_load(&next->context);
 	}
 }
@@ -689,9 +698,9 @@ static void save_thread(struct thread *thread)
 
 /* With the queue lock held and next off the queue. The lock stays held until sched_switched has
  * left the old stack, so a CPU that sees the previous thread in its new state under that lock may
- * run it at once. */
+ * run it at once. hands_over: the share served goes on paying, for the switch too. */
 static inline __attribute__((always_inline)) void switch_to(
-	struct percpu *cpu, struct thread *next, uint64_t now)
+	struct percpu *cpu, struct thread *next, uint64_t now, bool hands_over)
 {
 	assert_held(&cpu->run.lock);
 	struct thread *previous = cpu->current;
@@ -702,7 +711,7 @@ static inline __attribute__((always_inline)) void switch_to(
 	save_thread(previous);
 	cpu->previous = previous;
 	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
-	load_thread(cpu, previous, next);
+	load_thread(cpu, previous, next, hands_over);
 	switch_context(&previous->stack_pointer, next->stack_pointer);
 	sched_switched();
 }
@@ -716,12 +725,12 @@ static void check_affinity(struct percpu *cpu)
 		cpu->resched |= RESCHED_LOOK;
 }
 
-void sched_switched(void)
+/* The thread that was left has ended, or goes to another CPU. The queue's lock is held, and
+ * released. */
+static __attribute__((noinline)) void send_off(struct percpu *cpu)
 {
-	assert_held(&percpu()->run.lock);
-	struct percpu *cpu = percpu();
+	assert_held(&cpu->run.lock);
 	struct thread *previous = cpu->previous;
-	check_affinity(cpu);
 	struct thread *moving = cpu->moving;
 	bool ended = previous->state == THREAD_ENDED;
 	if (moving) {
@@ -734,6 +743,19 @@ void sched_switched(void)
 		make_runnable(moving, &moving->shares[cpu->id]);
 	if (ended)
 		thread_reclaim(previous);
+}
+
+void sched_switched(void)
+{
+	assert_held(&percpu()->run.lock);
+	struct percpu *cpu = percpu();
+	check_affinity(cpu);
+	if (__builtin_expect(cpu->moving || cpu->previous->state == THREAD_ENDED, 0)) {
+		send_off(cpu);
+	} else {
+		spin_unlock(&cpu->run.lock);
+		timer_update(cpu);
+	}
 	/* Threads that all wait again, or end, without having been in user mode may be many. */
 	cpu_take_interrupts();
 }
@@ -749,7 +771,7 @@ static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 	cpu->resched = 0;
 	cpu->slice_end_ns = slice_end(cpu, now, cpu->run.count && next != cpu->idle);
 	if (next != cpu->current) {
-		switch_to(cpu, next, now);
+		switch_to(cpu, next, now, false);
 		return;
 	}
 	next->state = THREAD_RUNNING;
@@ -851,8 +873,7 @@ void sched_block_to(struct thread *next)
 		return;
 	}
 	cpu->current->state = THREAD_BLOCKED;
-	cpu->hands_over = next->space != cpu->space;
-	switch_to(cpu, next, now);
+	switch_to(cpu, next, now, true);
 }
 
 bool sched_take(struct thread *thread, const struct share *shares)

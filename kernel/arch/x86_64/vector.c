@@ -26,22 +26,6 @@ void vector_init_area(void *area)
 			3; /* x87 and SSE as above, the rest initial */
 }
 
-void vector_save(void *area)
-{
-	if (cpu_features.xsave)
-		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
-	else
-		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-}
-
-void vector_load(const void *area)
-{
-	if (cpu_features.xsave)
-		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
-	else
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
-}
-
 /* XRSTOR faults on reserved MXCSR bits, unknown components, and a header that is not zero beyond
  * the first word (SDM 13.8.1). */
 bool vector_sanitize(void *area)

@@ -30,6 +30,22 @@ static inline void thread_pointer_write(uint64_t address)
 		wrmsr(MSR_FS_BASE, address);
 }
 
+static inline void vector_save(void *area)
+{
+	if (cpu_features.xsave)
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static inline void vector_load(const void *area)
+{
+	if (cpu_features.xsave)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
 static inline void user_context_save(struct user_context *context)
 {
 	context->thread_pointer = thread_pointer_read();
