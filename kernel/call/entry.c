@@ -265,10 +265,8 @@ static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
 		return enter_exit(target, trap_frame_words(frame)[0]);
 	if ((operation & 0xff) != CAPOS_SYS_CAP_ENTER || opcode > 0xff)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (opcode > CAPOS_OPCODE_CANCEL)
-		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 	if (opcode > CAPOS_OPCODE_COMPACT)
-		return endpoint_enter(frame);
+		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 	if (target > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (opcode == CAPOS_OPCODE_RELEASE)
@@ -305,5 +303,7 @@ HOT int64_t syscall_entry(struct trap_frame *frame)
 		return enter_park(frame);
 	if (operation == CAPOS_SYS_CAP_ENTER)
 		return ring_enter(trap_frame_target(frame), trap_frame_words(frame)[0]);
+	if (operation >= REGISTER_CALL(ENDPOINT_CALL) && operation <= REGISTER_CALL(CANCEL))
+		return endpoint_enter(frame);
 	return enter_other(frame);
 }

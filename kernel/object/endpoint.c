@@ -34,6 +34,10 @@
 /* Calls ended with interrupts off: some ten thousand instructions. */
 #define BATCH 32u
 
+/* For what is on the path of a call that is handed over; the rest is kept out of it. */
+#define HOT static inline __attribute__((always_inline))
+#define RARE static __attribute__((noinline))
+
 #define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
 
 struct endpoint {
@@ -77,7 +81,7 @@ static struct facet *facet_from(struct object *object)
 }
 
 /* The object of that kind, kept alive until the caller's object_release; NULL: none. */
-static inline struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
+HOT struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
 {
 	struct cap_table *caps = &thread->process->caps;
 	const uint64_t *slot = cap_slot_find(caps, (cap_id_t)cap);
@@ -109,7 +113,7 @@ static _Noreturn inline void return_message(struct trap_frame *frame, int64_t re
 
 /* The lock of the endpoint is held, that of the caller too. The server is the current thread, or
  * waits and has been decided. */
-static void deliver_locked(struct thread *caller, struct thread *server)
+HOT void deliver_locked(struct thread *caller, struct thread *server)
 {
 	struct thread_call *call = &caller->call;
 	assert_held(&caller->lock);
@@ -127,7 +131,7 @@ static void deliver_locked(struct thread *caller, struct thread *server)
 
 /* Ends the open call. frame: of the server, with the answer; NULL: there are no words. False: the
  * thread has just given it up. woken: it has waited, and is to run. */
-static bool settle_locked(
+HOT bool settle_locked(
 	struct thread *caller, int64_t status, const struct trap_frame *frame, bool *woken)
 {
 	struct thread_call *call = &caller->call;
@@ -150,7 +154,7 @@ static bool settle_locked(
 
 /* Ends the call that the thread has received. next: where the caller goes if it is to have this
  * CPU; NULL: it is queued as any thread. False: it has gone. */
-static bool answer_call(
+HOT bool answer_call(
 	struct thread *thread, int64_t status, const struct trap_frame *frame, struct thread **next)
 {
 	struct thread_service *service = &thread->service;
@@ -173,7 +177,7 @@ static bool answer_call(
 /* ---- the caller ---- */
 
 /* The call is not open any more. */
-static void leave_call(struct thread *thread)
+RARE void leave_call(struct thread *thread)
 {
 	struct thread_call *call = &thread->call;
 	struct object *facet = call->facet;
@@ -190,13 +194,13 @@ static void leave_call(struct thread *thread)
 
 /* The thread's lock is held, and released. Does not return where the call ends, or where the
  * handler of a notification has to run first. next: as in wait_block_to, or NULL. */
-static _Noreturn void await_answer(
+HOT _Noreturn void await_answer(
 	struct thread *thread, struct trap_frame *frame, struct thread *next)
 {
 	struct thread_call *call = &thread->call;
 	uint64_t deadline_ns = trap_frame_deadline(frame);
 	assert_held(&thread->lock);
-	enum wait_state outcome = next ? wait_block_to(&thread->lock, deadline_ns, true, next)
+	enum wait_state outcome = next ? wait_block_to(&thread->lock, deadline_ns, next)
 				       : wait_block(&thread->lock, deadline_ns, true);
 	if (__builtin_expect(call->open && outcome == WAIT_INTERRUPTED, 0)) {
 		if (!call->server && !call->saved) {
@@ -229,7 +233,7 @@ static _Noreturn void await_answer(
 
 /* A thread that waits to receive, whose wait the caller has decided; it has to wake it before it
  * leaves the lock. NULL: none. */
-static struct thread *take_receiver_locked(struct endpoint *endpoint)
+HOT struct thread *take_receiver_locked(struct endpoint *endpoint)
 {
 	assert_held(&endpoint->lock);
 	struct list_node *node;
@@ -242,7 +246,7 @@ static struct thread *take_receiver_locked(struct endpoint *endpoint)
 }
 
 /* On success the call is open, and the caller of this has to leave the thread's lock. */
-static status_t begin_call(struct thread *thread, struct facet *facet, struct thread **next)
+HOT status_t begin_call(struct thread *thread, struct facet *facet, struct thread **next)
 {
 	struct endpoint *endpoint = facet->endpoint;
 	struct thread_call *call = &thread->call;
@@ -276,7 +280,7 @@ static status_t begin_call(struct thread *thread, struct facet *facet, struct th
 	return STATUS_OK;
 }
 
-static int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
+HOT int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 {
 	struct thread *next = NULL;
 	if (__builtin_expect(thread->call.facet != NULL, 0))
@@ -291,7 +295,7 @@ static int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 	return status;
 }
 
-static int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
+RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
 {
 	if (!thread->call.facet)
 		return STATUS(WRONG_STATE);
@@ -307,7 +311,7 @@ static int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
 	return_message(frame, status, 0);
 }
 
-static int64_t endpoint_cancel(struct thread *thread)
+RARE int64_t endpoint_cancel(struct thread *thread)
 {
 	struct thread_call *call = &thread->call;
 	if (!call->facet)
@@ -325,7 +329,7 @@ static int64_t endpoint_cancel(struct thread *thread)
 /* ---- the server ---- */
 
 /* The first call of the queue whose thread has not given it up. */
-static bool receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
+RARE bool receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
 {
 	assert_held(&endpoint->lock);
 	struct list_node *node;
@@ -343,12 +347,12 @@ static bool receive_queued_locked(struct endpoint *endpoint, struct thread *thre
 }
 
 /* Waits until a thread hands over a call, or there is another reason to look again. */
-static status_t wait_for_call_locked(
+HOT status_t wait_for_call_locked(
 	struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns, struct thread *next)
 {
 	assert_held(&endpoint->lock);
 	list_push_back(&endpoint->receivers, &thread->wait_node);
-	enum wait_state outcome = next ? wait_block_to(&endpoint->lock, deadline_ns, true, next)
+	enum wait_state outcome = next ? wait_block_to(&endpoint->lock, deadline_ns, next)
 				       : wait_block(&endpoint->lock, deadline_ns, true);
 	if (list_linked(&thread->wait_node))
 		list_remove(&thread->wait_node);
@@ -359,7 +363,7 @@ static status_t wait_for_call_locked(
 
 /* next: a thread that has been taken for this CPU, or NULL. gone: the record of a facet whose end
  * is to be told, for the caller to free. */
-static status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns,
+HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns,
 	struct thread *next, struct facet **gone)
 {
 	status_t status = STATUS_OK;
@@ -370,7 +374,7 @@ static status_t receive_next(struct endpoint *endpoint, struct thread *thread, u
 			*gone = container_of(node, struct facet, gone_node);
 			break;
 		}
-		if (receive_queued_locked(endpoint, thread))
+		if (!list_empty(&endpoint->calls) && receive_queued_locked(endpoint, thread))
 			break;
 		if (endpoint->closed) {
 			status = STATUS(DISCONNECTED);
@@ -385,7 +389,7 @@ static status_t receive_next(struct endpoint *endpoint, struct thread *thread, u
 	return status;
 }
 
-static int64_t receive(
+HOT int64_t receive(
 	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
 {
 	struct endpoint *endpoint = endpoint_from(object);
@@ -403,7 +407,7 @@ static int64_t receive(
 		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag);
 }
 
-static int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
+RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 {
 	if (thread->service.caller)
 		return STATUS(WRONG_STATE);
@@ -414,7 +418,7 @@ static int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 }
 
 /* Whether the thread has a call to answer and the frame a status to answer with, which it gives. */
-static inline status_t check_answer(
+HOT status_t check_answer(
 	const struct thread *thread, const struct trap_frame *frame, int64_t *status)
 {
 	uint64_t code = trap_frame_status(frame);
@@ -426,14 +430,14 @@ static inline status_t check_answer(
 	return STATUS_OK;
 }
 
-static int64_t endpoint_reply(struct thread *thread, const struct trap_frame *frame)
+RARE int64_t endpoint_reply(struct thread *thread, const struct trap_frame *frame)
 {
 	int64_t answer;
 	status_t status = check_answer(thread, frame, &answer);
 	return status == STATUS_OK ? answer_call(thread, answer, frame, NULL) : status;
 }
 
-static int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *frame)
+HOT int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *frame)
 {
 	int64_t answer;
 	struct thread *next = NULL;
@@ -463,7 +467,9 @@ static inline int64_t enter(struct trap_frame *frame)
 		return endpoint_await(thread, frame);
 	if (operation == REGISTER_CALL(CANCEL))
 		return endpoint_cancel(thread);
-	return target ? STATUS_TRANSPORT(INVALID_REQUEST) : endpoint_reply(thread, frame);
+	if (operation == REGISTER_CALL(REPLY) && !target)
+		return endpoint_reply(thread, frame);
+	return STATUS_TRANSPORT(INVALID_REQUEST);
 }
 
 int64_t endpoint_enter(struct trap_frame *frame)

@@ -156,11 +156,6 @@ fail:
 	return status;
 }
 
-struct trap_frame *thread_frame(struct thread *thread)
-{
-	return (struct trap_frame *)((uint64_t)thread->stack + KERNEL_STACK_SIZE) - 1;
-}
-
 void thread_start(struct thread *thread)
 {
 	sched_start(thread);

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "arch/trap_frame.h"
+#include "sched/thread.h"
 
 struct process;
-struct thread;
-struct trap_frame;
 
 /* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
  * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
@@ -18,8 +18,13 @@ struct trap_frame;
  * name it. One reference, the caller's; running holds another. Fails as process_add_thread does. */
 status_t thread_create(struct process *process, const char *name, void (*function)(void *),
 	void *argument, struct thread **thread) MUST_CHECK;
-struct trap_frame *thread_frame(struct thread *thread);
 void thread_start(struct thread *thread);
+
+/* Of a user thread: at the top of its kernel stack. */
+static inline struct trap_frame *thread_frame(const struct thread *thread)
+{
+	return (struct trap_frame *)((uint64_t)thread->stack + KERNEL_STACK_SIZE) - 1;
+}
 
 /* Ends the calling thread. The stack, ring and records go when the CPU has left them. */
 _Noreturn void thread_exit(int32_t code);

@@ -879,12 +879,13 @@ void sched_block_to(struct thread *next)
 bool sched_take(struct thread *thread, const struct share *shares)
 {
 	struct percpu *cpu = percpu();
-	if (__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) != cpu->id)
+	unsigned id = cpu->id;
+	if (__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) != id)
 		return false;
 	spin_lock(&cpu->run.lock);
-	bool taken = thread->cpu == cpu->id && thread->state == THREAD_BLOCKED &&
-		!wait_is_active(thread) && may_run_on(thread, cpu->id) &&
-		(!shares || cpu->run.served == &shares[cpu->id]);
+	bool taken = thread->cpu == id && thread->state == THREAD_BLOCKED &&
+		!wait_is_active(thread) && may_run_on(thread, id) &&
+		(!shares || cpu->run.served == &shares[id]);
 	if (taken)
 		thread->state = THREAD_READY;
 	spin_unlock(&cpu->run.lock);

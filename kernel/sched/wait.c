@@ -71,11 +71,10 @@ enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool int
 	return block(lock, deadline_ns, interruptible, NULL);
 }
 
-enum wait_state wait_block_to(
-	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next)
+enum wait_state wait_block_to(struct spinlock *lock, uint64_t deadline_ns, struct thread *next)
 {
 	assert_held(lock);
-	return block(lock, deadline_ns, interruptible, next);
+	return block(lock, deadline_ns, true, next);
 }
 
 /* The queue's lock is held: that with which threads wait, or any lock as long as none has. */

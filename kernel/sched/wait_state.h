@@ -35,9 +35,9 @@ bool wait_decide(struct thread *thread, enum wait_state outcome);
  * return. */
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
 
-/* A thread. The same, and the CPU goes to next, which sched_take has given. */
-enum wait_state wait_block_to(
-	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next);
+/* A thread. The same for an interruptible wait, and the CPU goes to next, which sched_take has
+ * given. */
+enum wait_state wait_block_to(struct spinlock *lock, uint64_t deadline_ns, struct thread *next);
 
 /* A thread. The same as wait_block, queued in the order of arrival. */
 enum wait_state wait_on(
