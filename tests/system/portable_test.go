@@ -60,8 +60,14 @@ func TestPrivilegedCalls(t *testing.T) {
 			t.Errorf("%s: %v, not %v", name, c.err, c.want)
 		}
 	}
-	if _, _, err := syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0); err != syscall.ENOSYS {
-		t.Error("a system call by number:", err)
+	if id, _, err := syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0); int(id) != pid || err != 0 {
+		t.Error("getpid by number:", id, err)
+	}
+	if _, _, err := syscall.Syscall(syscall.SYS_REBOOT, 0, 0, 0); err != syscall.EPERM {
+		t.Error("reboot by number:", err)
+	}
+	if _, _, err := syscall.Syscall(1<<20, 0, 0, 0); err != syscall.ENOSYS {
+		t.Error("a number of no system call:", err)
 	}
 }
 
