@@ -212,9 +212,11 @@ static void walk_table(
 	}
 	uint64_t *table = table_at(*slot);
 	uint64_t base = start & ~(level_size(level + 1) - 1);
-	for (unsigned i = first; i <= last; i++) {
+	size_t left = table_count(*slot);
+	for (unsigned i = first; i <= last && left; i++) {
 		if (!table[i])
 			continue;
+		left--;
 		if (paging_kind(table[i]) != PAGING_TABLE) {
 			walk->entries(walk, slot, level, i, i);
 			continue;
@@ -566,6 +568,21 @@ bool paging_split_entry(uint64_t *slot, unsigned level, struct ledger *payer)
 
 /* ---- removal ---- */
 
+/* Where the entries of a table that are empty from the slot on end. The slot is the address's. */
+static uint64_t empty_end(const uint64_t *slot, uint64_t address, uint64_t end, unsigned level)
+{
+	uint64_t size = level_size(level), table_end = (address | (level_size(level + 1) - 1)) + 1;
+
+	if (end > table_end)
+		end = table_end;
+	address &= ~(size - 1);
+	do {
+		address += size;
+		slot++;
+	} while (address < end && !*slot);
+	return address;
+}
+
 uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables)
 {
 	uint64_t address = start;
@@ -576,8 +593,11 @@ uint64_t paging_step(paddr_t root, uint64_t start, uint64_t end, unsigned tables
 		unsigned level;
 		const uint64_t *slot = paging_find(root, address, &level);
 		uint64_t size = level_size(level > 2 ? level : 2);
-		if (level == 1 || *slot)
-			tables--;
+		if (level > 1 && !*slot) {
+			address = empty_end(slot, address, end, level);
+			continue;
+		}
+		tables--;
 		address = (address & ~(size - 1)) + size;
 	}
 	return address < end ? address : end;
@@ -758,14 +778,16 @@ static void clear_table(struct walk *walk, uint64_t *slot, uint64_t *child, unsi
 	free_table(container_of(walk, struct clear, walk), slot, child);
 }
 
-/* The entries of a table that goes with all of them need not be written. Where they are known to be
- * alike, those without a frame need not be looked at either. */
+/* The entries of a table that goes with all of them need not be written, and only those in use are
+ * looked at. Where they are known to be alike, those without a frame need not be looked at either.
+ */
 static void clear_whole_table(struct walk *walk, uint64_t *slot, uint64_t *child)
 {
 	struct clear *clear = container_of(walk, struct clear, walk);
 	const uint64_t *table = table_at(*child);
 	uint16_t note = *table_note(*child);
-	size_t resident = note & NOTE_RESIDENT, left = note & NOTE_ALIKE ? resident : ENTRIES;
+	size_t resident = note & NOTE_RESIDENT;
+	size_t left = note & NOTE_ALIKE ? resident : table_count(*child);
 	enum paging_kind kind = paging_kind(table[0]);
 
 	clear->cleared->resident += resident;
@@ -776,10 +798,11 @@ static void clear_whole_table(struct walk *walk, uint64_t *slot, uint64_t *child
 	if (note & NOTE_ALIKE && kind >= PAGING_FOREIGN_PENDING && kind <= PAGING_FOREIGN)
 		left = 0;
 	for (const uint64_t *entry = table; left; entry++) {
-		if (note & NOTE_ALIKE && !paging_has_frame(*entry))
+		if (note & NOTE_ALIKE ? !paging_has_frame(*entry) : !*entry)
 			continue;
 		left--;
-		clear_entry(clear, *entry, 1);
+		if (paging_kind(*entry) != PAGING_DEMAND_ZERO_PENDING)
+			clear_entry(clear, *entry, 1);
 	}
 	entry_write(child, *child & ~COUNT_MASK);
 	free_table(clear, slot, child);
