@@ -1027,11 +1027,8 @@ static void query_run(struct aspace *space, const struct region *region, uint64_
 
 	assert_held(&space->lock);
 	paging_run_begin(space->root, address, &run);
-	while (!paging_run_extend(space->root, low, high, STEP_PIECES, &run)) {
-		spin_unlock(&space->lock);
-		sched_preemption_point();
-		spin_lock(&space->lock);
-	}
+	while (!paging_run_extend(space->root, low, high, STEP_PIECES, &run))
+		sched_pause_locked(&space->lock);
 	info->start = run.start;
 	info->size = run.end - run.start;
 	info->state = run.state;

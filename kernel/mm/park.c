@@ -15,9 +15,6 @@
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
-/* Threads woken with interrupts off: some ten thousand instructions. */
-#define WAKE_BATCH 32u
-
 static uint64_t word_of(const struct rbnode *node)
 {
 	return container_of(node, const struct thread, park_node)->park_word;
@@ -176,11 +173,8 @@ static __attribute__((noinline)) int64_t wake_batches(
 	uint64_t arrivals = queue->arrivals;
 	uint32_t woken = 0;
 	uint64_t first = word;
-	while (end_waits(queue, &first, word, arrivals, WAIT_WOKEN, count, &woken)) {
-		spin_unlock(&queue->lock);
-		sched_preemption_point();
-		spin_lock(&queue->lock);
-	}
+	while (end_waits(queue, &first, word, arrivals, WAIT_WOKEN, count, &woken))
+		sched_pause_locked(&queue->lock);
 	spin_unlock(&queue->lock);
 	return woken;
 }

@@ -31,9 +31,6 @@
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
-/* Calls ended with interrupts off: some ten thousand instructions. */
-#define BATCH 32u
-
 /* For what is on the path of a call that is handed over; the rest is kept out of it. */
 #define HOT static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline))
@@ -506,7 +503,7 @@ static bool disconnect_batch_locked(struct endpoint *endpoint, const struct face
 		struct thread *caller = container_of(node, struct thread, call.node);
 		if (facet && caller->call.facet != &facet->object)
 			continue;
-		if (ended++ == BATCH)
+		if (ended++ == WAKE_BATCH)
 			return true;
 		bool woken = false;
 		list_remove(node);
@@ -525,11 +522,8 @@ static bool disconnect_batch_locked(struct endpoint *endpoint, const struct face
 static void disconnect_all(struct endpoint *endpoint, const struct facet *facet)
 {
 	assert_held(&endpoint->lock);
-	while (disconnect_batch_locked(endpoint, facet)) {
-		spin_unlock(&endpoint->lock);
-		sched_preemption_point();
-		spin_lock(&endpoint->lock);
-	}
+	while (disconnect_batch_locked(endpoint, facet))
+		sched_pause_locked(&endpoint->lock);
 }
 
 static void endpoint_close(struct object *object)
@@ -543,11 +537,8 @@ static void endpoint_close(struct object *object)
 	disconnect_all(endpoint, NULL);
 	for (uint32_t ended = 1; (receiver = take_receiver_locked(endpoint)) != NULL; ended++) {
 		sched_wake(receiver);
-		if (ended % BATCH)
-			continue;
-		spin_unlock(&endpoint->lock);
-		sched_preemption_point();
-		spin_lock(&endpoint->lock);
+		if (ended % WAKE_BATCH == 0)
+			sched_pause_locked(&endpoint->lock);
 	}
 	while ((node = list_pop_front(&endpoint->gone)) != NULL)
 		kmem_free(endpoint->ledger, container_of(node, struct facet, gone_node));

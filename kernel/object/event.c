@@ -16,9 +16,6 @@
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
-/* Threads looked at with interrupts off: some ten thousand instructions if all are woken. */
-#define BATCH 32u
-
 struct event {
 	struct object object;
 	struct ledger *ledger; /* charged for this record; referenced */
@@ -96,7 +93,7 @@ static bool offer_locked(struct event *event, uint64_t bits, uint64_t *arrival, 
 		*arrival = thread->park_arrival;
 		if (*arrival >= end)
 			return false;
-		if (seen == BATCH)
+		if (seen == WAKE_BATCH)
 			return true;
 		next = rbtree_next(node);
 		uint64_t taken = takeable(event->bits, thread->park_word);
@@ -111,11 +108,8 @@ static __attribute__((noinline)) void offer_to_all(struct event *event, uint64_t
 {
 	assert_held(&event->lock);
 	uint64_t first = 0, end = event->arrivals;
-	while (offer_locked(event, bits, &first, end)) {
-		spin_unlock(&event->lock);
-		sched_preemption_point();
-		spin_lock(&event->lock);
-	}
+	while (offer_locked(event, bits, &first, end))
+		sched_pause_locked(&event->lock);
 	spin_unlock(&event->lock);
 }
 
@@ -189,11 +183,8 @@ static void event_unnamed(struct object *object)
 	for (uint32_t ended = 1; (node = rbtree_first(&event->waiters)) != NULL; ended++) {
 		end_wait_locked(
 			event, container_of(node, struct thread, park_node), WAIT_DRAINED, 0);
-		if (ended % BATCH)
-			continue;
-		spin_unlock(&event->lock);
-		sched_preemption_point();
-		spin_lock(&event->lock);
+		if (ended % WAKE_BATCH == 0)
+			sched_pause_locked(&event->lock);
 	}
 	spin_unlock(&event->lock);
 }

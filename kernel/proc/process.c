@@ -19,9 +19,6 @@
 #include "sched/thread.h"
 #include "sched/wait_state.h"
 
-/* Threads told to die with interrupts off: some ten thousand instructions. */
-#define KILL_BATCH 32u
-
 static uint64_t next_id = 1; /* atomic */
 
 static struct spinlock foreground_lock = SPINLOCK_INIT(PROCESS);
@@ -233,7 +230,7 @@ static void pass_on_notifications_locked(struct process *process, const struct t
 static void kill_batch_locked(struct process *process)
 {
 	assert_held(&process->lock);
-	for (uint32_t i = 0; i < KILL_BATCH && process->threads_untold; i++) {
+	for (uint32_t i = 0; i < WAKE_BATCH && process->threads_untold; i++) {
 		struct list_node *node = list_pop_front(&process->threads);
 		process->threads_untold--;
 		if (!node)

@@ -48,9 +48,6 @@
  * is bounded, whatever CPUs the threads of others are kept to. */
 #define SEARCH_MAX 8
 
-/* Deadlines that end in one interrupt: some ten thousand instructions. */
-#define EXPIRE_BATCH 32u
-
 /* A CPU that runs one process is interrupted for threads of others no more often than this, and a
  * process's other CPUs are told of a new profile interval no more often. */
 #define QUIET_NS 100000ul
@@ -259,7 +256,7 @@ static void expire_deadlines(struct percpu *cpu, uint64_t now)
 		struct thread *thread = container_of(node, struct thread, timer_node);
 		if (thread->timer_deadline_ns > now)
 			break;
-		if (ended == EXPIRE_BATCH) {
+		if (ended == WAKE_BATCH) {
 			timer_bring_forward(cpu, now);
 			break;
 		}

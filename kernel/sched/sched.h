@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/lock.h"
+
 struct percpu;
 struct share;
 struct thread;
@@ -54,6 +56,15 @@ void sched_preempt(void);
 /* A thread, with no lock held. A preemption point of long work: waiting interrupts are taken, and
  * another thread runs if it is its turn. */
 void sched_preemption_point(void);
+/* A thread. The same between the steps of what is done under a lock, which is held, is the only
+ * one, and is free meanwhile. */
+static inline void sched_pause_locked(struct spinlock *lock)
+{
+	assert_held(lock);
+	spin_unlock(lock);
+	sched_preemption_point();
+	spin_lock(lock);
+}
 /* A thread. Ends the current thread's life on this CPU. */
 _Noreturn void sched_end(void);
 /* Puts a new, never run thread on a queue. Any context that may take the RUN_QUEUE lock. */

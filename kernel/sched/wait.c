@@ -18,9 +18,6 @@
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
-/* Threads woken with interrupts off: some ten thousand instructions. */
-#define WAKE_BATCH 32u
-
 bool wait_decide(struct thread *thread, enum wait_state outcome)
 {
 	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
@@ -152,11 +149,8 @@ void wait_queue_wake_all(struct wait_queue *queue, struct spinlock *lock)
 	struct wait_queue waiting = { .threads = LIST_INIT(waiting.threads) };
 	assert_queue_held(queue);
 	list_move_all(&waiting.threads, &queue->threads);
-	while (wait_queue_wake(&waiting, WAKE_BATCH) == WAKE_BATCH) {
-		spin_unlock(lock);
-		sched_preemption_point();
-		spin_lock(lock);
-	}
+	while (wait_queue_wake(&waiting, WAKE_BATCH) == WAKE_BATCH)
+		sched_pause_locked(lock);
 }
 
 status_t thread_sleep_until(uint64_t deadline_ns, bool interruptible)

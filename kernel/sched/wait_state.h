@@ -20,6 +20,9 @@ enum wait_state {
 	WAIT_DRAINED,
 };
 
+/* Waits that may be ended with interrupts off: some ten thousand instructions. */
+#define WAKE_BATCH 32u
+
 /* Any context. */
 static inline bool wait_is_active(const struct thread *thread)
 {
