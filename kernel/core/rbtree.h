@@ -99,6 +99,24 @@ static inline __attribute__((always_inline)) void rbtree_insert(struct rbtree *t
 	rbtree_link(tree, parent, side, node, leftmost);
 }
 
+/* The same for trees that mostly hold one node. */
+static inline __attribute__((always_inline)) void rbtree_insert_few(struct rbtree *tree,
+	struct rbnode *node, bool (*less)(const struct rbnode *, const struct rbnode *))
+{
+	if (rbtree_empty(tree))
+		rbtree_insert_only(tree, node);
+	else
+		rbtree_insert(tree, node, less);
+}
+
+static inline void rbtree_remove_few(struct rbtree *tree, struct rbnode *node)
+{
+	if (rbtree_is_only(tree, node))
+		rbtree_remove_only(tree, node);
+	else
+		rbtree_remove(tree, node);
+}
+
 /* Puts the node directly behind another, for callers that know its place. */
 static inline void rbtree_insert_after(
 	struct rbtree *tree, struct rbnode *before, struct rbnode *node)

@@ -29,19 +29,13 @@ static bool word_before(const struct rbnode *a, const struct rbnode *b)
 static inline void queue_add(struct park_queue *queue, struct thread *thread)
 {
 	assert_held(&queue->lock);
-	if (rbtree_empty(&queue->threads))
-		rbtree_insert_only(&queue->threads, &thread->park_node);
-	else
-		rbtree_insert(&queue->threads, &thread->park_node, word_before);
+	rbtree_insert_few(&queue->threads, &thread->park_node, word_before);
 }
 
 static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 {
 	assert_held(&queue->lock);
-	if (rbtree_is_only(&queue->threads, &thread->park_node))
-		rbtree_remove_only(&queue->threads, &thread->park_node);
-	else
-		rbtree_remove(&queue->threads, &thread->park_node);
+	rbtree_remove_few(&queue->threads, &thread->park_node);
 }
 
 /* The queue of a word in a mapped object, where the offset stands for the word, and the object,

@@ -47,19 +47,13 @@ static bool came_before(const struct rbnode *a, const struct rbnode *b)
 static void queue_add_locked(struct event *event, struct thread *thread)
 {
 	assert_held(&event->lock);
-	if (rbtree_empty(&event->waiters))
-		rbtree_insert_only(&event->waiters, &thread->park_node);
-	else
-		rbtree_insert(&event->waiters, &thread->park_node, came_before);
+	rbtree_insert_few(&event->waiters, &thread->park_node, came_before);
 }
 
 static void queue_remove_locked(struct event *event, struct thread *thread)
 {
 	assert_held(&event->lock);
-	if (rbtree_is_only(&event->waiters, &thread->park_node))
-		rbtree_remove_only(&event->waiters, &thread->park_node);
-	else
-		rbtree_remove(&event->waiters, &thread->park_node);
+	rbtree_remove_few(&event->waiters, &thread->park_node);
 }
 
 /* The bits that a wait for the mask takes: no result word lies among the errors. */

@@ -393,10 +393,7 @@ static __attribute__((always_inline)) inline void enqueue(
 	assert_held(&cpu->run.lock);
 	thread->state = THREAD_READY;
 	__atomic_store_n(&thread->cpu, cpu->id, __ATOMIC_SEQ_CST);
-	if (rbtree_empty(&share->threads)) /* as mostly */
-		rbtree_insert_only(&share->threads, &thread->run_node);
-	else
-		rbtree_insert(&share->threads, &thread->run_node, runs_before);
+	rbtree_insert_few(&share->threads, &thread->run_node, runs_before);
 	cpu->run.count++;
 	if (!share->count++ && share != cpu->run.served)
 		begin_share(cpu, share);
@@ -405,10 +402,7 @@ static __attribute__((always_inline)) inline void enqueue(
 static void dequeue(struct percpu *cpu, struct share *share, struct thread *thread)
 {
 	assert_held(&cpu->run.lock);
-	if (rbtree_is_only(&share->threads, &thread->run_node))
-		rbtree_remove_only(&share->threads, &thread->run_node);
-	else
-		rbtree_remove(&share->threads, &thread->run_node);
+	rbtree_remove_few(&share->threads, &thread->run_node);
 	cpu->run.count--;
 	share->count--;
 }
