@@ -28,6 +28,9 @@ struct process;
 struct thread;
 struct trap_frame;
 
+/* The operation that a register call names (trap_frame_operation). */
+#define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
+
 struct call {
 	struct thread *thread;   /* the caller, running */
 	struct process *process; /* its process */

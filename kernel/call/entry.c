@@ -290,8 +290,6 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 	return register_compact(frame, thread, object);
 }
 
-#define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
-
 HOT int64_t syscall_entry(struct trap_frame *frame)
 {
 	uint64_t operation = trap_frame_operation(frame);

@@ -184,8 +184,7 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 {
 	struct object *object = cap_table_lookup_static(table, cap);
-	const uint64_t *slot = object ? NULL : cap_slot_find(table, cap);
-	return slot ? cap_slot_retain(table, slot, cap) : object;
+	return object ? object : cap_table_lookup_counted(table, cap);
 }
 
 uint32_t cap_table_count(struct cap_table *table)

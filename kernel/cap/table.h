@@ -130,6 +130,13 @@ static inline struct object *cap_slot_retain(
 	return object;
 }
 
+/* The same for an id, whose object cannot be static. */
+static inline struct object *cap_table_lookup_counted(struct cap_table *table, cap_id_t cap)
+{
+	const uint64_t *slot = cap_slot_find(table, cap);
+	return slot ? cap_slot_retain(table, slot, cap) : NULL;
+}
+
 /* The object, kept alive until the caller's object_release; NULL when the id names nothing. */
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap);
 /* Capabilities held. */

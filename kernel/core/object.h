@@ -63,6 +63,18 @@ static inline void object_retain(struct object *object)
 		object_retain_wrong(before);
 }
 
+/* Adds a reference to an object that may just have lost its last one, and is not freed meanwhile
+ * because its destroy hook waits for a lock of the caller's. False: it has. */
+static inline bool object_retain_unless_gone(struct object *object)
+{
+	uint32_t references = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+	while (references)
+		if (__atomic_compare_exchange_n(&object->references, &references, references + 1,
+			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 /* Drops a reference; the last one destroys the object. */
 static inline void object_release(struct object *object)
 {

@@ -35,8 +35,6 @@
 #define HOT static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline))
 
-#define REGISTER_CALL(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
-
 struct endpoint {
 	struct object object;
 
@@ -80,9 +78,7 @@ static struct facet *facet_from(struct object *object)
 /* The object of that kind, kept alive until the caller's object_release; NULL: none. */
 HOT struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
 {
-	struct cap_table *caps = &thread->process->caps;
-	const uint64_t *slot = cap_slot_find(caps, (cap_id_t)cap);
-	struct object *object = slot ? cap_slot_retain(caps, slot, (cap_id_t)cap) : NULL;
+	struct object *object = cap_table_lookup_counted(&thread->process->caps, (cap_id_t)cap);
 	if (!object || object->interface == &interface_descs[interface])
 		return object;
 	object_release(object);
@@ -353,9 +349,7 @@ HOT status_t wait_for_call_locked(
 				       : wait_block(&endpoint->lock, deadline_ns, true);
 	if (list_linked(&thread->wait_node))
 		list_remove(&thread->wait_node);
-	if (outcome == WAIT_WOKEN)
-		return STATUS_OK;
-	return outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(INTERRUPTED);
+	return wait_status(outcome);
 }
 
 /* next: a thread that has been taken for this CPU, or NULL. gone: the record of a facet whose end
@@ -662,16 +656,6 @@ status_t method_endpoint_revoke(struct call *call, const struct endpoint_revoke_
 
 /* A facet in the tree may be losing its last reference, and then it is closed without one: none of
  * its calls waits any more. */
-static bool retain_unless_gone(struct object *object)
-{
-	uint32_t references = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
-	while (references)
-		if (__atomic_compare_exchange_n(&object->references, &references, references + 1,
-			    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return true;
-	return false;
-}
-
 status_t method_endpoint_revoke_tag(struct call *call, const struct endpoint_revoke_tag_params *in,
 	struct endpoint_revoke_tag_results *out)
 {
@@ -684,7 +668,7 @@ status_t method_endpoint_revoke_tag(struct call *call, const struct endpoint_rev
 		if (!node || tag_of(node) != in->tag)
 			break;
 		struct facet *facet = container_of(node, struct facet, node);
-		bool lives = retain_unless_gone(&facet->object);
+		bool lives = object_retain_unless_gone(&facet->object);
 		if (lives)
 			close_facet(endpoint, facet);
 		else

@@ -136,17 +136,9 @@ static status_t wait_locked(
 	enum wait_state outcome = wait_block(&event->lock, deadline_ns, true);
 	if (rbnode_linked(&thread->park_node))
 		queue_remove_locked(event, thread);
-	switch (outcome) {
-	case WAIT_WOKEN:
+	if (outcome == WAIT_WOKEN)
 		*taken = thread->park_word;
-		return STATUS_OK;
-	case WAIT_TIMED_OUT:
-		return STATUS(TIMED_OUT);
-	case WAIT_DRAINED:
-		return STATUS(DISCONNECTED);
-	default:
-		return STATUS(INTERRUPTED);
-	}
+	return wait_status(outcome);
 }
 
 static status_t event_wait(

@@ -3,7 +3,6 @@
 
 #include "call/call.h"
 #include "kernel/methods.h"
-#include "machine/clock.h"
 
 static struct process *target_of(const struct call *call)
 {
@@ -15,13 +14,9 @@ status_t method_process_wait(
 {
 	struct process *process = target_of(call);
 	struct capos_process_end result;
-	uint64_t deadline = DEADLINE_NONE;
 	if (process == call->process)
 		return STATUS(WRONG_STATE);
-	if (in->timeout_ns != CAPOS_WAIT_FOREVER &&
-		__builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
-		deadline = DEADLINE_NONE;
-	status_t status = process_wait(process, deadline, true);
+	status_t status = process_wait(process, deadline_after(in->timeout_ns), true);
 	if (status != STATUS_OK)
 		return status;
 	process_end(process, &result);

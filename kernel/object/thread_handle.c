@@ -7,7 +7,6 @@
 #include "machine/cpus.h"
 #include "object/thread_info.h"
 #include "proc/process.h"
-#include "machine/clock.h"
 #include "proc/notify.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
@@ -26,10 +25,7 @@ status_t method_thread_handle_join(struct call *call, const struct thread_handle
 	struct thread *thread = target_of(call);
 	if (thread == call->thread)
 		return STATUS(WRONG_STATE);
-	uint64_t deadline = DEADLINE_NONE;
-	if (in->timeout_ns != CAPOS_WAIT_FOREVER &&
-		__builtin_add_overflow(clock_now_ns(), in->timeout_ns, &deadline))
-		deadline = DEADLINE_NONE;
+	uint64_t deadline = deadline_after(in->timeout_ns);
 	status_t status = STATUS_OK;
 	spin_lock(&thread->lock);
 	while (!thread->gone && status == STATUS_OK)

@@ -116,15 +116,7 @@ status_t wait_queue_wait(
 	struct wait_queue *queue, struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	assert_held(lock);
-	switch (wait_on(queue, lock, deadline_ns, interruptible)) {
-	case WAIT_TIMED_OUT:
-		return STATUS(TIMED_OUT);
-	case WAIT_INTERRUPTED:
-	case WAIT_KILLED:
-		return STATUS(INTERRUPTED);
-	default:
-		return STATUS_OK;
-	}
+	return wait_status(wait_on(queue, lock, deadline_ns, interruptible));
 }
 
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count)
@@ -151,6 +143,15 @@ void wait_queue_wake_all(struct wait_queue *queue, struct spinlock *lock)
 	list_move_all(&waiting.threads, &queue->threads);
 	while (wait_queue_wake(&waiting, WAKE_BATCH) == WAKE_BATCH)
 		sched_pause_locked(lock);
+}
+
+uint64_t deadline_after(uint64_t timeout_ns)
+{
+	uint64_t deadline_ns;
+	if (timeout_ns == CAPOS_WAIT_FOREVER ||
+		__builtin_add_overflow(clock_now_ns(), timeout_ns, &deadline_ns))
+		return DEADLINE_NONE;
+	return deadline_ns;
 }
 
 status_t thread_sleep_until(uint64_t deadline_ns, bool interruptible)

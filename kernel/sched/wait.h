@@ -27,6 +27,10 @@ struct wait_queue {
 
 #define DEADLINE_NONE UINT64_MAX
 
+/* Any context. The deadline of a wait that begins now; CAPOS_WAIT_FOREVER, or a time that no clock
+ * reaches: DEADLINE_NONE. */
+uint64_t deadline_after(uint64_t timeout_ns);
+
 /* Any context, before others know of the queue. */
 static inline void wait_queue_init(struct wait_queue *queue)
 {

@@ -30,6 +30,21 @@ static inline bool wait_is_active(const struct thread *thread)
 	return state == WAIT_ACTIVE || state == WAIT_ACTIVE_INTERRUPTIBLE;
 }
 
+/* Any context. What a call answers whose wait has ended so. */
+static inline status_t wait_status(enum wait_state outcome)
+{
+	switch (outcome) {
+	case WAIT_WOKEN:
+		return STATUS_OK;
+	case WAIT_TIMED_OUT:
+		return STATUS(TIMED_OUT);
+	case WAIT_DRAINED:
+		return STATUS(DISCONNECTED);
+	default:
+		return STATUS(INTERRUPTED);
+	}
+}
+
 /* Any context. Tries to decide the wait; true if this call did. */
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
