@@ -534,8 +534,11 @@ static void endpoint_close(struct object *object)
 		if (ended % WAKE_BATCH == 0)
 			sched_pause_locked(&endpoint->lock);
 	}
-	while ((node = list_pop_front(&endpoint->gone)) != NULL)
+	for (uint32_t freed = 1; (node = list_pop_front(&endpoint->gone)) != NULL; freed++) {
 		kmem_free(endpoint->ledger, container_of(node, struct facet, gone_node));
+		if (freed % WAKE_BATCH == 0)
+			sched_pause_locked(&endpoint->lock);
+	}
 	spin_unlock(&endpoint->lock);
 }
 

@@ -8,6 +8,7 @@
 #define SIZE (64ull << 20)
 #define REGIONS 20000ull
 #define SLEEPERS 1000u
+#define FACETS 20000u
 
 static void touch(uint64_t address, uint64_t size, uint64_t step)
 {
@@ -134,6 +135,20 @@ static void random_bytes(void)
 	late_check("a ring full of EntropySource.fill");
 }
 
+/* Of facets that have no holder records stay until they are told of. */
+static void facets_without_holders(void)
+{
+	capos_cap_t endpoint = 0, facet = 0;
+	OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint));
+	for (unsigned i = 0; i < FACETS; i++) {
+		OK(capos_endpoint_make_facet(endpoint, i, &facet));
+		OK(capos_release(facet));
+	}
+	late_check("release of many facets");
+	OK(capos_release(endpoint));
+	late_check("release of an endpoint with records of many facets");
+}
+
 int main(void)
 {
 	struct capos_thread *watcher;
@@ -145,6 +160,7 @@ int main(void)
 	RUN(many_regions);
 	RUN(many_waiters);
 	RUN(random_bytes);
+	RUN(facets_without_holders);
 	late_watch_end(watcher);
 	return check_result();
 }
