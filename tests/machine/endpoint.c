@@ -370,25 +370,13 @@ static int64_t make_all(bool facets, unsigned *count)
 	return status;
 }
 
-/* Commits what the limit leaves. */
-static uint64_t take_all(uint64_t size)
-{
-	uint64_t range = vm_reserve(size), at = range;
-	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(at, step, WRITE) == 0)
-			at += step;
-		else
-			step /= 2;
-	return range;
-}
-
 static void memory_and_slots_run_out(void)
 {
 	struct capos_memory_usage before = program_usage();
 	make(1, 2);
 	for (int facets = 0; facets < 2; facets++) {
 		unsigned count = 0;
-		uint64_t size = 1ull << 30, range = take_all(size);
+		uint64_t size = 1ull << 30, range = commit_all(size);
 		int64_t status = make_all(facets, &count);
 		if (facets)
 			CHECK_FAILS(ENDPOINT_MAKE_FACET, NO_MEMORY, status);

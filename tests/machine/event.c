@@ -347,22 +347,10 @@ static void events_are_charged(void)
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages - before.kernel_pages);
 }
 
-/* Takes what the limit leaves, in pages. */
-static uint64_t take_all(uint64_t size)
-{
-	uint64_t range = vm_reserve(size), end = range;
-	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(end, step, WRITE) == 0)
-			end += step;
-		else
-			step /= 2;
-	return range;
-}
-
 static void memory_runs_out(void)
 {
 	struct capos_memory_usage before = program_usage();
-	uint64_t size = 1ull << 30, range = take_all(size);
+	uint64_t size = 1ull << 30, range = commit_all(size);
 	unsigned count = 0;
 	int64_t status = 0;
 	while (count < CAPOS_CAP_SLOTS_MAX &&

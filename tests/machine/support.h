@@ -165,4 +165,16 @@ __attribute__((unused)) static uint32_t try_call(uint64_t address)
 	return fault.kind;
 }
 
+/* Commits all memory that is left, in a new range of the size; the pages stay untouched. */
+__attribute__((unused)) static uint64_t commit_all(uint64_t size)
+{
+	uint64_t range = vm_reserve(size), end = range;
+	for (uint64_t step = LARGE; step >= PAGE;)
+		if (vm_commit(end, step, WRITE) == 0)
+			end += step;
+		else
+			step /= 2;
+	return range;
+}
+
 #endif

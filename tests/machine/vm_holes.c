@@ -11,13 +11,7 @@ static uint64_t taken, taken_size;
 static void take_all_memory(void)
 {
 	taken_size = (program_usage().machine_pages + 1) * PAGE;
-	taken = vm_reserve(taken_size);
-	uint64_t address = taken;
-	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(address, step, WRITE) == 0)
-			address += step;
-		else
-			step /= 2;
+	taken = commit_all(taken_size);
 }
 
 static void many_holes_are_one_region(void)

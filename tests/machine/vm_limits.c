@@ -207,18 +207,6 @@ static void addresses_run_out(void)
 	check_as_before(&before);
 }
 
-/* Commits all memory; the pages stay untouched. */
-static uint64_t take_all_memory(uint64_t size)
-{
-	uint64_t range = vm_reserve(size), end = range;
-	for (uint64_t step = LARGE; step >= PAGE;)
-		if (vm_commit(end, step, WRITE) == 0)
-			end += step;
-		else
-			step /= 2;
-	return range;
-}
-
 /* With all memory taken, handles are given while the capability table has room. */
 static void a_larger_table_fails(void)
 {
@@ -256,7 +244,7 @@ static void memory_runs_out(void)
 	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE, address, entry = (uint64_t)raw_exit;
 	capos_cap_t object = 0, handle = 0, spawner = capos_caps.thread_spawner;
-	uint64_t huge = vm_map(HUGE, WRITE | DEMAND_ZERO), range = take_all_memory(size);
+	uint64_t huge = vm_map(HUGE, WRITE | DEMAND_ZERO), range = commit_all(size);
 	parts_of_huge_ranges_need_tables(huge + HUGE / 2);
 	CHECK_FAILS(VIRTUAL_MEMORY_MAP, NO_MEMORY,
 		capos_virtual_memory_map(capos_caps.vm, 0, PAGE, WRITE, &address));
@@ -317,7 +305,7 @@ static void threads_end_when_memory_has_run_out(void)
 	struct capos_memory_usage before = program_usage();
 	uint64_t size = (before.machine_pages + 1) * PAGE;
 	spawn_parked();
-	uint64_t range = take_all_memory(size);
+	uint64_t range = commit_all(size);
 	extra_count = 0; /* and what the kernel's heap has left of whole pages */
 	while (extra_count < EXTRA_MAX &&
 		capos_virtual_memory_reserve(capos_caps.vm, 0x600000000000 + 2 * extra_count * PAGE,
