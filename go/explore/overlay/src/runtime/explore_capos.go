@@ -207,6 +207,7 @@ func exploreForce(list string) {
 		return
 	}
 	exploreNamed = true
+	exploreDirectory = exploreVariable("PWD=")
 	explore.forced = exploreForcedOnes[:0]
 	for list != "" && len(explore.forced) < exploreKept {
 		var entry string

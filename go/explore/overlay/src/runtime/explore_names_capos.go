@@ -160,9 +160,6 @@ func exploreIsLibrary(file string) bool {
 	const here = "src/runtime/explore_names_capos.go"
 	root := exploreThisFile()
 	root = root[:len(root)-len(here)]
-	if exploreDirectory == "" {
-		exploreDirectory = exploreVariable("PWD=")
-	}
 	own := exploreDirectory
 	inside := len(file) > len(own) && file[:len(own)] == own && file[len(own)] == '/'
 	return len(file) > len(root) && file[:len(root)] == root && !inside
