@@ -106,7 +106,7 @@ func rawSyscallNoError(trap, a1, a2, a3 uintptr) (r1, r2 uintptr) {
 
 //go:linkname gettimeofday
 func gettimeofday(tv *Timeval) (err Errno) {
-	*tv = NsecToTimeval(nowNs())
+	Gettimeofday(tv)
 	return 0
 }
 
@@ -162,6 +162,15 @@ func needed[T any](a *numberArgs, i int) (*T, error) {
 	return p, nil
 }
 
+// with calls a function of a structure that cannot be left out.
+func with[T any](a *numberArgs, i int, call func(*T) error) (uintptr, error) {
+	p, err := needed[T](a, i)
+	if err != nil {
+		return 0, err
+	}
+	return 0, call(p)
+}
+
 // text returns the string that an argument points to.
 func (a *numberArgs) text(i int) string {
 	if a[i] == 0 {
@@ -180,6 +189,9 @@ func number[T ~int | ~int64](n T, err error) (uintptr, error) { return uintptr(n
 
 // nothing makes a numbered call's result of an error alone.
 func nothing(err error) (uintptr, error) { return 0, err }
+
+// numberedDenied serves the calls that only privileged processes may make.
+func numberedDenied(*numberArgs) (uintptr, error) { return 0, EPERM }
 
 // vectors are the buffers of readv and writev.
 func (a *numberArgs) vectors(first, count int) (buffers [][]byte) {
@@ -246,16 +258,14 @@ var numberedFiles = [numbersEnd]numberedCall{
 			return Pwrite(a.fd(0), p, int64(a[3])+int64(done))
 		})
 	},
-	SYS_FSYNC:     func(a *numberArgs) (uintptr, error) { return nothing(Fsync(a.fd(0))) },
-	SYS_FDATASYNC: func(a *numberArgs) (uintptr, error) { return nothing(Fsync(a.fd(0))) },
-	sysSyncfs:     func(a *numberArgs) (uintptr, error) { return nothing(Fsync(a.fd(0))) },
+	SYS_FSYNC:     numberedFsync,
+	SYS_FDATASYNC: numberedFsync,
+	sysSyncfs:     numberedFsync,
 	SYS_SYNC: func(a *numberArgs) (uintptr, error) {
 		Sync()
 		return 0, nil
 	},
-	SYS_SYNC_FILE_RANGE: func(a *numberArgs) (uintptr, error) {
-		return nothing(Fsync(a.fd(0)))
-	},
+	SYS_SYNC_FILE_RANGE: numberedFsync,
 	SYS_FTRUNCATE: func(a *numberArgs) (uintptr, error) {
 		return nothing(Ftruncate(a.fd(0), int64(a[1])))
 	},
@@ -263,18 +273,10 @@ var numberedFiles = [numbersEnd]numberedCall{
 		return nothing(Fallocate(a.fd(0), uint32(a[1]), int64(a[2]), int64(a[3])))
 	},
 	SYS_FSTAT: func(a *numberArgs) (uintptr, error) {
-		st, err := needed[Stat_t](a, 1)
-		if err == nil {
-			err = Fstat(a.fd(0), st)
-		}
-		return 0, err
+		return with(a, 1, func(st *Stat_t) error { return Fstat(a.fd(0), st) })
 	},
 	SYS_FSTATFS: func(a *numberArgs) (uintptr, error) {
-		st, err := needed[Statfs_t](a, 1)
-		if err == nil {
-			err = Fstatfs(a.fd(0), st)
-		}
-		return 0, err
+		return with(a, 1, func(st *Statfs_t) error { return Fstatfs(a.fd(0), st) })
 	},
 	SYS_GETDENTS64: func(a *numberArgs) (uintptr, error) {
 		return number(ReadDirent(a.fd(0), a.bytes(1, 2)))
@@ -308,14 +310,16 @@ var numberedFiles = [numbersEnd]numberedCall{
 	},
 }
 
+// numberedFsync serves the calls for data, a range and a file system, too, because none of them has
+// more to do.
+func numberedFsync(a *numberArgs) (uintptr, error) { return nothing(Fsync(a.fd(0))) }
+
 func numberedFcntl(a *numberArgs) (uintptr, error) {
 	switch command := int(a[1]); command {
 	case F_GETLK, F_SETLK, F_SETLKW:
-		lock, err := needed[Flock_t](a, 2)
-		if err == nil {
-			err = FcntlFlock(uintptr(a.fd(0)), command, lock)
-		}
-		return 0, err
+		return with(a, 2, func(lock *Flock_t) error {
+			return FcntlFlock(uintptr(a.fd(0)), command, lock)
+		})
 	default:
 		n, e := control(a.fd(0), command, int(a[2]))
 		return uintptr(n), result(e)
@@ -357,11 +361,7 @@ var numberedPaths = [numbersEnd]numberedCall{
 	},
 	sysStatx: numberedStatx,
 	SYS_STATFS: func(a *numberArgs) (uintptr, error) {
-		st, err := needed[Statfs_t](a, 1)
-		if err == nil {
-			err = Statfs(a.text(0), st)
-		}
-		return 0, err
+		return with(a, 1, func(st *Statfs_t) error { return Statfs(a.text(0), st) })
 	},
 	SYS_ACCESS: func(a *numberArgs) (uintptr, error) {
 		return nothing(Access(a.text(0), uint32(a[1])))
@@ -451,11 +451,9 @@ var numberedPaths = [numbersEnd]numberedCall{
 		return nothing(Utimes(a.text(0), times[:]))
 	},
 	SYS_FUTIMESAT: func(a *numberArgs) (uintptr, error) {
-		times, err := needed[[2]Timeval](a, 2)
-		if err == nil {
-			err = Futimesat(a.fd(0), a.text(1), times[:])
-		}
-		return 0, err
+		return with(a, 2, func(times *[2]Timeval) error {
+			return Futimesat(a.fd(0), a.text(1), times[:])
+		})
 	},
 	SYS_UTIMENSAT: numberedUtimensat,
 	SYS_LISTXATTR: func(a *numberArgs) (uintptr, error) {
@@ -470,23 +468,24 @@ var numberedPaths = [numbersEnd]numberedCall{
 	SYS_REMOVEXATTR: func(a *numberArgs) (uintptr, error) {
 		return nothing(Removexattr(a.text(0), a.text(1)))
 	},
-	SYS_CHROOT:  func(a *numberArgs) (uintptr, error) { return 0, EPERM },
-	SYS_MOUNT:   func(a *numberArgs) (uintptr, error) { return 0, EPERM },
-	SYS_UMOUNT2: func(a *numberArgs) (uintptr, error) { return 0, EPERM },
+	SYS_CHROOT:  numberedDenied,
+	SYS_MOUNT:   numberedDenied,
+	SYS_UMOUNT2: numberedDenied,
 }
 
 const atEmptyPath = 0x1000
 
+// stat takes the path at one argument.
+func (a *numberArgs) stat(st *Stat_t, dirfd, path, flags int) error {
+	if flags&atEmptyPath != 0 && a.text(path) == "" {
+		return Fstat(dirfd, st)
+	}
+	return Fstatat(dirfd, a.text(path), st, flags&AT_SYMLINK_NOFOLLOW)
+}
+
 // numberedStat takes the path at one argument and the structure behind it.
 func numberedStat(a *numberArgs, dirfd, path, flags int) (uintptr, error) {
-	st, err := needed[Stat_t](a, path+1)
-	if err != nil {
-		return 0, err
-	}
-	if flags&atEmptyPath != 0 && a.text(path) == "" {
-		return 0, Fstat(dirfd, st)
-	}
-	return 0, Fstatat(dirfd, a.text(path), st, flags&AT_SYMLINK_NOFOLLOW)
+	return with(a, path+1, func(st *Stat_t) error { return a.stat(st, dirfd, path, flags) })
 }
 
 // A statxTimestamp and a statxResult have the layout of Linux, whose newer programs use no other.
@@ -518,12 +517,7 @@ func numberedStatx(a *numberArgs) (uintptr, error) {
 		return 0, err
 	}
 	st := new(Stat_t)
-	if int(a[2])&atEmptyPath != 0 && a.text(1) == "" {
-		err = Fstat(a.fd(0), st)
-	} else {
-		err = Fstatat(a.fd(0), a.text(1), st, int(a[2])&AT_SYMLINK_NOFOLLOW)
-	}
-	if err != nil {
+	if err := a.stat(st, a.fd(0), 1, int(a[2])); err != nil {
 		return 0, err
 	}
 	moment := func(t Timespec) statxTimestamp {
@@ -597,29 +591,19 @@ var numberedProcess = [numbersEnd]numberedCall{
 	},
 	SYS_WAIT4: func(a *numberArgs) (uintptr, error) { return 0, ECHILD },
 	SYS_UNAME: func(a *numberArgs) (uintptr, error) {
-		buf, err := needed[Utsname](a, 0)
-		if err == nil {
-			err = Uname(buf)
-		}
-		return 0, err
+		return with(a, 0, Uname)
 	},
 	SYS_GETTIMEOFDAY: func(a *numberArgs) (uintptr, error) {
-		tv, err := needed[Timeval](a, 0)
-		if err == nil {
-			err = Gettimeofday(tv)
-		}
-		return 0, err
+		return with(a, 0, Gettimeofday)
 	},
 	SYS_CLOCK_GETTIME: numberedClock,
 	SYS_TIME: func(a *numberArgs) (uintptr, error) {
 		return number(Time(argument[Time_t](a, 0)))
 	},
 	SYS_NANOSLEEP: func(a *numberArgs) (uintptr, error) {
-		time, err := needed[Timespec](a, 0)
-		if err == nil {
-			err = Nanosleep(time, argument[Timespec](a, 1))
-		}
-		return 0, err
+		return with(a, 0, func(time *Timespec) error {
+			return Nanosleep(time, argument[Timespec](a, 1))
+		})
 	},
 	SYS_SCHED_YIELD: func(a *numberArgs) (uintptr, error) {
 		runtime_sleep(0)
@@ -636,18 +620,10 @@ var numberedProcess = [numbersEnd]numberedCall{
 			argument[Rlimit](a, 3)))
 	},
 	SYS_GETRUSAGE: func(a *numberArgs) (uintptr, error) {
-		usage, err := needed[Rusage](a, 1)
-		if err == nil {
-			err = Getrusage(a.fd(0), usage)
-		}
-		return 0, err
+		return with(a, 1, func(usage *Rusage) error { return Getrusage(a.fd(0), usage) })
 	},
 	SYS_SYSINFO: func(a *numberArgs) (uintptr, error) {
-		info, err := needed[Sysinfo_t](a, 0)
-		if err == nil {
-			err = Sysinfo(info)
-		}
-		return 0, err
+		return with(a, 0, Sysinfo)
 	},
 	sysGetrandom: func(a *numberArgs) (uintptr, error) {
 		if b := a.bytes(0, 1); !runtime_fillRandom(b) {
@@ -658,10 +634,10 @@ var numberedProcess = [numbersEnd]numberedCall{
 	SYS_UMASK: func(a *numberArgs) (uintptr, error) {
 		return uintptr(Umask(int(a[0]))), nil
 	},
-	SYS_PTRACE:      func(a *numberArgs) (uintptr, error) { return 0, EPERM },
-	SYS_SETHOSTNAME: func(a *numberArgs) (uintptr, error) { return 0, EPERM },
-	SYS_REBOOT:      func(a *numberArgs) (uintptr, error) { return 0, EPERM },
-	SYS_UNSHARE:     func(a *numberArgs) (uintptr, error) { return 0, EPERM },
+	SYS_PTRACE:      numberedDenied,
+	SYS_SETHOSTNAME: numberedDenied,
+	SYS_REBOOT:      numberedDenied,
+	SYS_UNSHARE:     numberedDenied,
 }
 
 // numberedClock knows the clock of the day and the one that only goes forward.
@@ -694,8 +670,7 @@ func numberedClock(a *numberArgs) (uintptr, error) {
 
 var numberedMemory = [numbersEnd]numberedCall{
 	SYS_MMAP: func(a *numberArgs) (uintptr, error) {
-		const fixed = MAP_FIXED
-		if a[3]&fixed != 0 {
+		if a[3]&MAP_FIXED != 0 {
 			return 0, ENOMEM // no mapping replaces another
 		}
 		b, err := Mmap(a.fd(4), int64(a[5]), int(a[1]), int(a[2]), int(a[3]))
