@@ -202,10 +202,7 @@ func SetsockoptIPMreqn(fd, level, opt int, mreq *IPMreqn) error { return unsuppo
 
 // UnixCredentials makes a control message, which sendmsg does not take.
 func UnixCredentials(ucred *Ucred) []byte {
-	b := make([]byte, CmsgSpace(SizeofUcred))
-	head := (*Cmsghdr)(unsafe.Pointer(&b[0]))
-	head.Level, head.Type = SOL_SOCKET, SCM_CREDENTIALS
-	head.SetLen(CmsgLen(SizeofUcred))
+	b := controlMessage(SCM_CREDENTIALS, SizeofUcred)
 	*(*Ucred)(unsafe.Pointer(&b[CmsgLen(0)])) = *ucred
 	return b
 }

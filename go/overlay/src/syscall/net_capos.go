@@ -642,12 +642,18 @@ func CmsgLen(datalen int) int { return cmsgHeaderSize + datalen }
 
 func CmsgSpace(datalen int) int { return cmsgHeaderSize + cmsgAlign(datalen) }
 
+// controlMessage makes a message about sockets with size bytes of data, which are zero.
+func controlMessage(kind uint64, size int) []byte {
+	b := make([]byte, CmsgSpace(size))
+	putInt(b, uint64(CmsgLen(size)), 8)
+	putInt(b[8:], SOL_SOCKET, 4)
+	putInt(b[12:], kind, 4)
+	return b
+}
+
 // UnixRights makes the message that carries descriptors.
 func UnixRights(fds ...int) []byte {
-	b := make([]byte, CmsgSpace(4*len(fds)))
-	putInt(b, uint64(CmsgLen(4*len(fds))), 8)
-	putInt(b[8:], SOL_SOCKET, 4)
-	putInt(b[12:], SCM_RIGHTS, 4)
+	b := controlMessage(SCM_RIGHTS, 4*len(fds))
 	for i, fd := range fds {
 		putInt(b[cmsgHeaderSize+4*i:], uint64(fd), 4)
 	}

@@ -541,11 +541,7 @@ func numberedUtimensat(a *numberArgs) (uintptr, error) {
 	if a[1] != 0 {
 		return 0, utimensat(a.fd(0), a.text(1), times, int(a[3]))
 	}
-	return 0, changeOpen(a.fd(0), func(n *node) Errno {
-		setTime(&n.accessed, times[0])
-		setTime(&n.modified, times[1])
-		return 0
-	})
+	return 0, changeOpen(a.fd(0), setTimes(times))
 }
 
 // ---- the process

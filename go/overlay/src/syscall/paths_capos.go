@@ -558,21 +558,20 @@ func UtimesNano(path string, ts []Timespec) error {
 	return utimensat(AT_FDCWD, path, (*[2]Timespec)(ts), 0)
 }
 
-func Utimes(path string, tv []Timeval) error {
-	if len(tv) != 2 {
-		return EINVAL
-	}
-	return utimensat(AT_FDCWD, path, &[2]Timespec{NsecToTimespec(tv[0].Nano()),
-		NsecToTimespec(tv[1].Nano())}, 0)
-}
+func Utimes(path string, tv []Timeval) error { return Futimesat(AT_FDCWD, path, tv) }
 
 //go:linkname utimensat
 func utimensat(dirfd int, path string, times *[2]Timespec, flags int) error {
-	return change(dirfd, path, flags, func(n *node) Errno {
+	return change(dirfd, path, flags, setTimes(times))
+}
+
+// setTimes sets the time of the last access and that of the last change.
+func setTimes(times *[2]Timespec) func(*node) Errno {
+	return func(n *node) Errno {
 		setTime(&n.accessed, times[0])
 		setTime(&n.modified, times[1])
 		return 0
-	})
+	}
 }
 
 func setTime(stamp *int64, ts Timespec) {
