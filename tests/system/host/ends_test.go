@@ -240,13 +240,12 @@ func TestLittleMemory(t *testing.T) {
 // Files in memory have a limit that programs survive. A write fails when files have half of the
 // memory, or when only what a small heap takes is left. The number of names has a limit, too.
 func TestFullFiles(t *testing.T) {
-	for memory, cpus := range map[int]string{12: "2", 16: "1", 64: "2"} {
-		least := memory << 20 / 4
-		if memory == 12 {
-			least = 1 << 20
-		}
+	for memory, c := range map[int]struct {
+		cpus  string
+		least int // bytes
+	}{12: {"2", 1 << 20}, 16: {"1", 4 << 20}, 64: {"2", 16 << 20}} {
 		r := runBatch(t, []program{{ELF: mustProbe(t), Args: []string{"fill"}}}, "-m",
-			fmt.Sprint(memory, "M"), "--cpus", cpus)[0]
+			fmt.Sprint(memory, "M"), "--cpus", c.cpus)[0]
 		var bytes, names [2]int
 		n, _ := fmt.Sscanf(r.Stdout, "bytes %d\nnames %d\nbytes %d\nnames %d\n", &bytes[0],
 			&names[0], &bytes[1], &names[1])
@@ -255,7 +254,7 @@ func TestFullFiles(t *testing.T) {
 				r.Report)
 		}
 		for i := range bytes {
-			if bytes[i] < least || bytes[i] > memory<<20/2 {
+			if bytes[i] < c.least || bytes[i] > memory<<20/2 {
 				t.Errorf("%d bytes fitted into %d MiB", bytes[i], memory)
 			}
 			if names[i] < memory<<20/4096/4 || names[i] > memory<<20/4096 {

@@ -6,8 +6,8 @@
 // Address space is reserved in arenas, cut into slots of one chunk each. The pages of a slot are
 // committed as they are written and decommitted when the file gives them up. The address space is
 // kept. Files may have half of the memory of the machine, or of the limit of the process. They
-// leave a sixteenth free for everything else, at least 1 MiB, and 4 MiB to the heap, with what it
-// has. The runtime hears of what they take, and keeps the heap's goal within the rest.
+// leave the greatest of these free: a sixteenth, 1 MiB, and what the heap lacks of 4 MiB. The
+// runtime hears of what they take, and keeps the heap's goal within the rest.
 
 //go:build capos
 
