@@ -211,8 +211,10 @@ var helperOutput = []struct{ command, lines string }{
   a process that has had \d+ ns
   runnable: thread \d+, virtual time \d+ ns
   until [1-9]\d{12} ns: thread \d+`},
-	{"threads", `thread \d+ +running  ` + stateInHelper + `observed capos_\w+` +
-		placeInHelper + `
+	// The place of a running thread is where it entered the kernel last: its sleep, or an
+	// interrupt after it.
+	{"threads", `thread \d+ +running  ` + stateInHelper +
+		`observed (capos_\w+|main|all_there)` + placeInHelper + `
 thread \d+ +blocked  ` + stateInHelper + `sleeper capos_\w+` + placeInHelper + `
 thread \d+ +ready    ` + stateInHelper + `spinner spinner` + placeInHelper},
 	{"caps", `cap 0x00010001  Console          object #\d+, [1-9]\d* references
