@@ -3,12 +3,9 @@ package main
 // The names of package syscall that programs use.
 //
 // Packages outside the Go root see the build tags linux and unix, so they take every name for
-// granted that linux/amd64 has. Code with the constraint "unix" is written for systems whose
-// package syscall is generated from their headers, so it also takes names for granted that
-// linux/amd64 and most of four other systems have in golang.org/x/sys/unix, its successor. The
-// release holds a copy of the latter for its tools. Constants and types that the port does not
-// declare come from linux/amd64, whose numbers the port uses. Functions, methods, variables and
-// fields of structures have to be written by hand, and "goport names" says which are missing.
+// granted that linux/amd64 has. Constants and types that the port does not declare come from
+// linux/amd64, whose numbers the port uses. Functions, methods, variables and fields of structures
+// have to be written by hand, and "goport names" says which are missing.
 
 import (
 	"bytes"
@@ -27,21 +24,9 @@ import (
 	"strings"
 )
 
-const (
-	portableFile = "src/syscall/zportable_capos.go"
-	// portableMin is how many of otherSystems must have a name that is called portable.
-	portableMin = 3
-)
+const portableFile = "src/syscall/zportable_capos.go"
 
-// The packages by which names are found portable, below src.
-var (
-	packageSyscall = "syscall"
-	packageUnix    = filepath.Join("cmd", "vendor", "golang.org", "x", "sys", "unix")
-)
-
-var otherSystems = []string{"darwin", "freebsd", "netbsd", "openbsd"}
-
-// A syscallAPI is what a package declares on one system, exported or not. Methods and fields
+// A syscallAPI is what the package declares on one system, exported or not. Methods and fields
 // are named with their type: "Stat_t.Size".
 type syscallAPI struct {
 	kinds   map[string]string // "const", "type", "var", "func", "method", "field"
@@ -49,12 +34,12 @@ type syscallAPI struct {
 	sources map[string]ast.Node
 }
 
-// readSyscallAPI reads a package as it is built for amd64.
-func readSyscallAPI(goroot, system, path string) (*syscallAPI, error) {
+// readSyscallAPI reads the package as it is built for amd64.
+func readSyscallAPI(goroot, system string) (*syscallAPI, error) {
 	context := build.Default
 	context.GOROOT, context.GOOS, context.GOARCH = goroot, system, "amd64"
 	context.CgoEnabled, context.BuildTags = false, []string{"unix"}
-	dir := filepath.Join(goroot, "src", path)
+	dir := filepath.Join(goroot, "src", "syscall")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -73,7 +58,7 @@ func readSyscallAPI(goroot, system, path string) (*syscallAPI, error) {
 		if err != nil {
 			return nil, err
 		}
-		if file.Name.Name == filepath.Base(path) {
+		if file.Name.Name == "syscall" {
 			api.addFile(file)
 		}
 	}
@@ -156,18 +141,18 @@ func isExported(name string) bool {
 	return true
 }
 
-// A portableSet is the portable names, with what linux/amd64 and the port declare.
+// A portableSet is the names that linux/amd64 exports, with what it and the port declare.
 type portableSet struct {
 	names        []string
 	linux, capos *syscallAPI
 }
 
 func readPortable(goroot string) (*portableSet, error) {
-	linux, err := readSyscallAPI(goroot, "linux", packageSyscall)
+	linux, err := readSyscallAPI(goroot, "linux")
 	if err != nil {
 		return nil, err
 	}
-	capos, err := readSyscallAPI(goroot, "capos", packageSyscall)
+	capos, err := readSyscallAPI(goroot, "capos")
 	if err != nil {
 		return nil, err
 	}
@@ -177,42 +162,8 @@ func readPortable(goroot string) (*portableSet, error) {
 			set.names = append(set.names, name)
 		}
 	}
-	for _, path := range []string{packageSyscall, packageUnix} {
-		names, err := portableNames(goroot, path)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if linux.kinds[name] != "" {
-				set.names = append(set.names, name)
-			}
-		}
-	}
 	slices.Sort(set.names)
-	set.names = slices.Compact(set.names)
 	return set, nil
-}
-
-// portableNames returns what a package exports on linux and on enough of the other systems.
-func portableNames(goroot, path string) (names []string, err error) {
-	have := map[string]int{}
-	for _, system := range append([]string{"linux"}, otherSystems...) {
-		api, err := readSyscallAPI(goroot, system, path)
-		if err != nil {
-			return nil, err
-		}
-		for name := range api.kinds {
-			if system == "linux" || have[name] > 0 {
-				have[name]++
-			}
-		}
-	}
-	for name, systems := range have {
-		if systems > portableMin && isExported(name) {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }
 
 // generatePortable makes the file of constants and types that the port lacks, in the tree of a
