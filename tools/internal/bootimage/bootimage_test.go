@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -277,42 +279,62 @@ func TestPrivatePart(t *testing.T) {
 	}
 }
 
-// Each of several images that are written at once has its own programs and the files' places.
+// Each of several images that are written at once has its own programs, and places of the files
+// that depend on how many these are.
 func TestImagesOfOneTree(t *testing.T) {
 	tree := NewTree()
+	want := map[string]string{"/": "40755", "/bin/": "40755"}
 	for i := range 50 {
 		name := fmt.Sprintf("/bin/%c%d", 'a'+i%26, i)
-		data := bytes.Repeat([]byte{byte(i)}, 5000)
-		if err := tree.AddData(name, data, 0o755, time.Time{}); err != nil {
+		want[name] = strings.Repeat(string(rune('0'+i)), 5000)
+		if err := tree.AddData(name, []byte(want[name]), 0o755, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			arguments := []string{strings.Repeat("x", 3000*i)}
-			program := Program{Path: "/bin/a0", Args: arguments}
+			arguments := []string{strings.Repeat("x", 100*i)}
+			programs := slices.Repeat([]Program{{Path: "/bin/a0", Args: arguments}},
+				1+32*i)
 			for range 50 {
-				var image bytes.Buffer
-				if _, err := Write(&limited{&image, 1 << 20}, tree,
-					[]Program{program}); err != nil {
-					t.Error(err)
-					return
-				}
-				v := &view{t: t, bytes: image.Bytes()}
-				v.decode(0, &v.header)
-				v.progs = make([]abi.BootProgram, 1)
-				v.decode(v.header.ProgramsOffset, v.progs)
-				p := v.progs[0]
-				if got := alignUp(p.EnvOffset + p.EnvSize); got != uint64(
-					image.Len()) || p.ArgsOffset != v.header.TotalSize {
-					t.Errorf("%d bytes, says %d", image.Len(), got)
+				if err := checkImage(t, tree, programs, want); err != nil {
+					t.Errorf("%d programs: %v", len(programs), err)
 					return
 				}
 			}
 		})
 	}
 	all.Wait()
+}
+
+// checkImage writes an image and looks at its size, its programs and all its files.
+func checkImage(t *testing.T, tree *Tree, programs []Program, want map[string]string) error {
+	var image bytes.Buffer
+	if _, err := Write(&limited{&image, 1 << 20}, tree, programs); err != nil {
+		return err
+	}
+	v := &view{t: t, bytes: image.Bytes()}
+	v.decode(0, &v.header)
+	v.files = make([]abi.BootFile, v.header.FileCount)
+	v.progs = make([]abi.BootProgram, v.header.ProgramCount)
+	v.decode(v.header.FilesOffset, v.files)
+	v.decode(v.header.ProgramsOffset, v.progs)
+	last := v.progs[len(programs)-1]
+	if end := alignUp(last.EnvOffset + last.EnvSize); end != uint64(image.Len()) ||
+		v.progs[0].ArgsOffset != v.header.TotalSize {
+		return fmt.Errorf("%d bytes, says %d", image.Len(), end)
+	}
+	for _, p := range v.progs {
+		if v.at(p.ElfOffset, p.ElfSize) != want["/bin/a0"] {
+			return fmt.Errorf("a program lies elsewhere than %#x", p.ElfOffset)
+		}
+	}
+	got := map[string]string{}
+	if v.list(0, "", got); !maps.Equal(got, want) {
+		return fmt.Errorf("files lie elsewhere than their records say")
+	}
+	return nil
 }
 
 // limited fails at a size, because a wrong image may be endless.

@@ -46,8 +46,9 @@ type node struct {
 type Tree struct {
 	root *node
 
-	// writing is held by Write, because the places of an image are kept in the nodes.
-	writing sync.Mutex
+	// arranging is held while an image is laid out, because its places are kept in the nodes
+	// until its records have them.
+	arranging sync.Mutex
 
 	// Input is what the host says to the machine, as messages of the host channel; nil: it says
 	// it while the machine runs.

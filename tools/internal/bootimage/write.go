@@ -30,10 +30,16 @@ type layout struct {
 	programs []abi.BootProgram
 	files    []abi.BootFile
 	strings  []byte // names and link targets; begins at stringsOffset
-	contents []*node
+	contents []content
 	private  []byte // host's input, arguments, environments; begins at header.TotalSize
 
 	stringsOffset uint64
+}
+
+// content is a file that has bytes, and where they lie in this image.
+type content struct {
+	*node
+	offset uint64
 }
 
 const (
@@ -45,8 +51,6 @@ const (
 // Write writes the image with the given tree and programs and returns its size in bytes. Several
 // images of one tree may be written at once.
 func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
-	tree.writing.Lock()
-	defer tree.writing.Unlock()
 	l, err := arrange(tree, programs)
 	if err != nil {
 		return 0, err
@@ -63,14 +67,14 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 		return 0, err
 	}
 	written := uint64(len(meta))
-	for _, n := range l.contents {
-		if err = pad(out, n.dataOffset-written); err != nil {
+	for _, c := range l.contents {
+		if err = pad(out, c.offset-written); err != nil {
 			return 0, err
 		}
-		if err = copyContents(out, n); err != nil {
+		if err = copyContents(out, c.node); err != nil {
 			return 0, err
 		}
-		written = n.dataOffset + uint64(n.bytes())
+		written = c.offset + uint64(c.bytes())
 	}
 	if err = pad(out, l.header.TotalSize-written); err != nil {
 		return 0, err
@@ -129,6 +133,8 @@ func arrange(tree *Tree, programs []Program) (*layout, error) {
 	if err := checkGroups(programs); err != nil {
 		return nil, err
 	}
+	tree.arranging.Lock()
+	defer tree.arranging.Unlock()
 	nodes, firstChild := flatten(tree)
 	l.header = abi.BootImageHeader{
 		Magic: abi.BootImageMagic, Version: uint32(abi.AbiVersion),
@@ -235,7 +241,7 @@ func (l *layout) placeContents(nodes []*node) {
 		}
 		n.dataOffset = end
 		if n.bytes() > 0 {
-			l.contents = append(l.contents, n)
+			l.contents = append(l.contents, content{n, end})
 			end = alignUp(end + uint64(n.bytes()))
 		}
 	}
