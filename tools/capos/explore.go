@@ -296,6 +296,11 @@ func (x *explorer) list(packages []string) ([]target, error) {
 
 var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9.]+`)
 
+// fileName is the target's name, as a file may be called.
+func (t *target) fileName() string {
+	return strings.Trim(notInFileNames.ReplaceAllString(t.name, "-"), "-")
+}
+
 // build makes the binaries, once each.
 func (x *explorer) build(packages, rest []string) ([]target, error) {
 	targets, err := x.list(packages)
@@ -314,8 +319,7 @@ func (x *explorer) build(packages, rest []string) ([]target, error) {
 	for i := range targets {
 		t := &targets[i]
 		t.args = args
-		t.elf = filepath.Join(x.root, "build", "explore",
-			strings.Trim(notInFileNames.ReplaceAllString(t.name, "-"), "-"))
+		t.elf = filepath.Join(x.root, "build", "explore", t.fileName())
 		verb := []string{"build", "-o", t.elf}
 		if !x.flags.program {
 			t.elf += ".test"

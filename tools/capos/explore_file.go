@@ -33,8 +33,7 @@ func (x *explorer) failuresOf(t *target) string {
 	case t.module != "":
 		return filepath.Join(t.dir, filepath.FromSlash(explore.FileDir))
 	}
-	return filepath.Join(underBuild, strings.Trim(notInFileNames.ReplaceAllString(t.name, "-"),
-		"-"))
+	return filepath.Join(underBuild, t.fileName())
 }
 
 // digest is what tells whether the program is the one that a file was made with.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call/call.h"
 #include "core/log.h"
 #include "core/object.h"
 #include "mm/kmem.h"
@@ -81,9 +82,6 @@ status_t copy_to_user(struct user_ptr to, const void *from, size_t size)
 }
 
 /* Endpoints need threads. */
-struct trap_frame;
-int64_t endpoint_enter(struct trap_frame *frame);
-
 int64_t endpoint_enter(struct trap_frame *frame)
 {
 	(void)frame;

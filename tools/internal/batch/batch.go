@@ -121,9 +121,7 @@ type collector struct {
 	started  time.Time
 	timer    *time.Timer
 	result   func(Result)
-
-	memoryMiB int  // of the machine
-	counted   bool // it counts instructions
+	config   *machine.Config
 }
 
 type limitedBuffer struct{ bytes.Buffer }
@@ -146,8 +144,7 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	defer boot.Close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	k := &collector{programs: programs, result: result, started: time.Now(),
-		memoryMiB: c.MemoryMiB, counted: c.ICount}
+	k := &collector{programs: programs, result: result, started: time.Now(), config: c}
 	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
 	defer k.timer.Stop()
 	guest := machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes,
@@ -157,7 +154,7 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 		return 0, err
 	}
 	if k.current < len(programs) {
-		k.lost(outcome, c)
+		k.lost(outcome)
 	}
 	return k.current, nil
 }
@@ -168,7 +165,7 @@ func (k *collector) limit() time.Duration {
 			return d
 		}
 	}
-	if k.counted {
+	if k.config.ICount {
 		return countedTimeout
 	}
 	return defaultTimeout
@@ -185,22 +182,22 @@ func (k *collector) ended(end machine.ProgramEnd) {
 		table, _ = symbols.Open(p.ELF)
 	}
 	status, text := report.Program(&end, p.name(), table, report.Memory{
-		MachineMiB: k.memoryMiB, LimitPages: p.CommittedLimit})
+		MachineMiB: k.config.MemoryMiB, LimitPages: p.CommittedLimit})
 	k.finish(Result{Status: status, Report: text, Leak: report.LeakText(&end, p.name()),
 		CPUTimeNS: end.CpuTimeNs})
 	k.timer.Reset(k.limit())
 }
 
 // lost gives the current program a result when the machine is gone.
-func (k *collector) lost(o *machine.Outcome, c *machine.Config) {
+func (k *collector) lost(o *machine.Outcome) {
 	if errors.Is(o.Stopped, errTimeout) {
 		text := fmt.Sprintf("capos: %s did not end within %v\n",
 			k.programs[k.current].name(), k.limit())
 		k.finish(Result{Status: report.StatusTimeout, Report: text + report.LastLog(o.Log)})
 		return
 	}
-	kernel, _ := symbols.Open(c.Kernel)
-	status, text := report.Machine(o, c, kernel)
+	kernel, _ := symbols.Open(k.config.Kernel)
+	status, text := report.Machine(o, k.config, kernel)
 	k.finish(Result{Status: status, Report: text})
 }
 

@@ -3,6 +3,8 @@ package batch
 import (
 	"testing"
 	"time"
+
+	"capos.dev/tools/internal/machine"
 )
 
 // A machine that counts instructions is given longer, unless the program says how long.
@@ -17,7 +19,8 @@ func TestLimit(t *testing.T) {
 		{"7s", false, 7 * time.Second},
 		{"7s", true, 7 * time.Second},
 	} {
-		k := &collector{programs: []Program{{Timeout: c.timeout}}, counted: c.counted}
+		k := &collector{programs: []Program{{Timeout: c.timeout}},
+			config: &machine.Config{ICount: c.counted}}
 		if got := k.limit(); got != c.want {
 			t.Errorf("timeout %q, counted %v: %v, expected %v", c.timeout, c.counted,
 				got, c.want)

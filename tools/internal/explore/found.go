@@ -137,15 +137,8 @@ func (f *Found) String() string {
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")
 	}
-	f.tell(&b)
+	b.WriteString(f.Tale())
 	fmt.Fprintf(&b, "  replay: %s\n", f.Replay)
-	return b.String()
-}
-
-// Tale is the story alone.
-func (f *Found) Tale() string {
-	var b strings.Builder
-	f.tell(&b)
 	return b.String()
 }
 
@@ -158,28 +151,30 @@ func (s Step) String() string {
 	return s.Text + " | " + s.Source
 }
 
-// tell writes the story: who was held up where, and what ran meanwhile.
-func (f *Found) tell(b *strings.Builder) {
+// Tale is the story alone: who was held up where, and what ran meanwhile.
+func (f *Found) Tale() string {
+	var b strings.Builder
 	if f.Of > 0 {
-		fmt.Fprintf(b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
+		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
 	}
 	for _, d := range f.Story {
-		fmt.Fprintf(b, "      %s\n", d.Text)
+		fmt.Fprintf(&b, "      %s\n", d.Text)
 		if d.Source != "" {
-			fmt.Fprintf(b, "          | %s\n", d.Source)
+			fmt.Fprintf(&b, "          | %s\n", d.Source)
 		}
 		if d.Created != "" {
-			fmt.Fprintf(b, "          created at %s\n", d.Created)
+			fmt.Fprintf(&b, "          created at %s\n", d.Created)
 		}
 		for i, step := range d.Meanwhile {
 			if i == stepsShown {
-				fmt.Fprintf(b, "          and so on\n")
+				fmt.Fprintf(&b, "          and so on\n")
 				break
 			}
-			fmt.Fprintf(b, "          meanwhile %s\n", step)
+			fmt.Fprintf(&b, "          meanwhile %s\n", step)
 		}
 	}
 	if len(f.Story) > 0 {
-		fmt.Fprintf(b, "      then: %s\n", f.Text)
+		fmt.Fprintf(&b, "      then: %s\n", f.Text)
 	}
+	return b.String()
 }

@@ -35,9 +35,7 @@ func missingContext(_ string, lines []string) (found []string) {
 		switch {
 		case strings.HasPrefix(line, "/*"):
 			first := i
-			for i+1 < len(lines) && !strings.Contains(lines[i], "*/") {
-				i++
-			}
+			i = commentEnd(lines, i)
 			comment = commentText(lines[first : i+1])
 			if opening == "" {
 				opening = comment

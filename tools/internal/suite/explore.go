@@ -10,10 +10,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/program"
 	"capos.dev/tools/internal/report"
 )
@@ -219,19 +221,19 @@ func (s *suite) exploreChanges(ctx context.Context, file, scratch string) (check
 	if err = errors.Join(err, err2); err != nil {
 		return single("changed", err, "")
 	}
-	dir := filepath.Join(scratch, "cases", name)
-	moved := filepath.Join(dir, "testdata", "explore", filepath.Base(file))
+	dir := path.Join("cases", name)
+	moved := path.Join(dir, explore.FileDir, filepath.Base(file))
 	for _, edit := range exploreEdits {
 		changed := strings.ReplaceAll(string(source), edit.old, edit.new)
 		changed = strings.Replace(changed, "import (", "import (\n\t\"fmt\"", 1) +
 			"\nvar _ = fmt.Sprint\n"
-		err := errors.Join(os.MkdirAll(filepath.Dir(moved), 0o755),
-			os.WriteFile(filepath.Join(scratch, "go.mod"),
-				[]byte("module explore\n\ngo 1.26\n"), 0o644),
-			os.WriteFile(filepath.Join(dir, "x_test.go"), []byte(changed), 0o644),
-			os.WriteFile(moved, kept, 0o644))
+		err := writeTexts(scratch, map[string]string{
+			"go.mod":                    "module explore\n\ngo 1.26\n",
+			path.Join(dir, "x_test.go"): changed,
+			moved:                       string(kept),
+		})
 		if err == nil {
-			_, err = s.replayed(ctx, moved, edit.verdict)
+			_, err = s.replayed(ctx, filepath.Join(scratch, moved), edit.verdict)
 		}
 		checks = append(checks, single("changed-"+edit.name, err, "")...)
 	}

@@ -280,14 +280,12 @@ func (s *suite) goTest(ctx context.Context, goroot string, p *goPackage, cpus in
 // is not an event.
 func (s *suite) portedGoTest(ctx context.Context, goroot, dir, flags string, env,
 	args []string) (results []goTest, output string) {
-	cache, err := repo.CacheDir()
+	cmd, err := s.portedGo(ctx, goroot, dir,
+		append([]string{"test", "-json", "-count=1"}, args...)...)
 	if err != nil {
 		return nil, err.Error()
 	}
-	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"),
-		append([]string{"test", "-json", "-count=1"}, args...)...)
-	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOFLAGS=", "GOWORK=off",
-		repo.StrictVar+"=1",
+	cmd.Env = append(cmd.Env, "GOFLAGS=", repo.StrictVar+"=1",
 		repo.RunFlagsVar+"="+os.Getenv(repo.RunFlagsVar)+" "+flags)
 	cmd.Env = append(cmd.Env, env...)
 	return goTestResults(cmd)

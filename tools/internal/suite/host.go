@@ -33,6 +33,18 @@ func hostCommand(ctx context.Context, dir, program string, args ...string) *exec
 	return cmd
 }
 
+// portedGo makes a command of the ported Go toolchain, which builds for capOS.
+func (s *suite) portedGo(ctx context.Context, goroot, dir string, args ...string) (*exec.Cmd,
+	error) {
+	cache, err := repo.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"), args...)
+	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOWORK=off")
+	return cmd, nil
+}
+
 // single is the result of a step that is one check.
 func single(name string, err error, output string) []check {
 	if err == nil {

@@ -43,6 +43,14 @@ func claimsLock(comment string) bool {
 	return false
 }
 
+// commentEnd gives the last line of a comment that begins in line i.
+func commentEnd(lines []string, i int) int {
+	for i+1 < len(lines) && !strings.Contains(lines[i], "*/") {
+		i++
+	}
+	return i
+}
+
 // look takes in one file, in the layout that the formatter gives it: what a function is begins in
 // column one, and so do its braces.
 func (l *lockClaims) look(name string, lines []string) {
@@ -56,9 +64,7 @@ func (l *lockClaims) look(name string, lines []string) {
 		switch {
 		case strings.HasPrefix(line, "/*"):
 			first := i
-			for i+1 < len(lines) && !strings.Contains(lines[i], "*/") {
-				i++
-			}
+			i = commentEnd(lines, i)
 			comment = strings.Join(lines[first:i+1], " ")
 			continue
 		case line == "" || strings.ContainsAny(line[:1], " \t#}"):

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"capos.dev/tools/internal/repo"
 )
 
 // modulesFile names programs and modules that are built unchanged; its head says how.
@@ -106,12 +104,11 @@ func (m published) packages() string {
 }
 
 func (s *suite) modulesGo(ctx context.Context, goroot, dir string, args ...string) (string, error) {
-	cache, err := repo.CacheDir()
+	cmd, err := s.portedGo(ctx, goroot, dir, args...)
 	if err != nil {
 		return "", err
 	}
-	cmd := hostCommand(ctx, dir, filepath.Join(goroot, "bin", "go"), args...)
-	cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOWORK=off", "GOFLAGS=-mod=mod")
+	cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"capos.dev/tools/internal/repo"
 )
 
 // The build tags that packages see for capOS: linux outside the Go root, in a main module and in
@@ -45,10 +43,6 @@ func (s *suite) testOutside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cache, err := repo.CacheDir()
-	if err != nil {
-		return err
-	}
 	dir, remove, err := makeScratch()
 	if err != nil {
 		return err
@@ -63,10 +57,12 @@ func (s *suite) testOutside(ctx context.Context) error {
 		return err
 	}
 	run := func(args ...string) (string, error) {
-		cmd := hostCommand(ctx, main, filepath.Join(goroot, "bin", "go"), args...)
-		cmd.Env = append(repo.GoEnv(s.root, goroot, cache), "GOWORK=off", "GOSUMDB=off",
-			"GOFLAGS=-mod=mod -modcacherw", "GOPROXY=file://"+proxy,
-			"GOMODCACHE="+filepath.Join(dir, "cache"))
+		cmd, err := s.portedGo(ctx, goroot, main, args...)
+		if err != nil {
+			return "", err
+		}
+		cmd.Env = append(cmd.Env, "GOSUMDB=off", "GOFLAGS=-mod=mod -modcacherw",
+			"GOPROXY=file://"+proxy, "GOMODCACHE="+filepath.Join(dir, "cache"))
 		var messages strings.Builder
 		cmd.Stderr = &messages
 		out, err := cmd.Output()
