@@ -211,7 +211,10 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 			return nil, err
 		}
 		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
-			list = append(list, attempt{seed, file.Points, forced})
+			a := attempt{seed, file.Points, forced}
+			if !slices.Contains(list, a) {
+				list = append(list, a)
+			}
 		}
 	}
 	ctx := context.Background()
