@@ -116,7 +116,8 @@ func (s *suite) hostGroup(ctx context.Context, group string) []check {
 }
 
 // testPort builds the whole standard library for capOS, has vet compare the overlay's assembly with
-// its Go declarations, and looks at the build tags of packages outside the Go root and inside.
+// its Go declarations, and looks at the build tags of packages outside the Go root and inside, and
+// at what ./capos run does for a command of a module.
 func (s *suite) testPort(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -129,7 +130,8 @@ func (s *suite) testPort(ctx context.Context) []check {
 		out, err := s.tool(ctx, append([]string{"go"}, c.args...)...).CombinedOutput()
 		checks = append(checks, single(c.name, err, string(out))...)
 	}
-	return append(checks, single("tags", s.testOutside(ctx), "")...)
+	checks = append(checks, single("tags", s.testOutside(ctx), "")...)
+	return append(checks, single("module-built-once", s.testBuiltOnce(ctx), "")...)
 }
 
 // missing is a step for a part that should be there.

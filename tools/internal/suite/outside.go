@@ -53,7 +53,7 @@ func (s *suite) testOutside(ctx context.Context) error {
 		return err
 	}
 	proxy := filepath.Join(dir, "proxy")
-	if err := writeProxy(filepath.Join(proxy, "probe.example", "dep", "@v")); err != nil {
+	if err := writeProxy(proxy, "probe.example/dep", outsideModule); err != nil {
 		return err
 	}
 	run := func(args ...string) (string, error) {
@@ -113,12 +113,13 @@ func writeTexts(dir string, texts map[string]string) error {
 	return nil
 }
 
-// writeProxy makes what a module proxy serves of version v1.0.0 of outsideModule.
-func writeProxy(dir string) error {
+// writeProxy makes what a module proxy serves of version v1.0.0 of a module.
+func writeProxy(proxy, module string, texts map[string]string) error {
+	dir := filepath.Join(proxy, module, "@v")
 	if err := writeTexts(dir, map[string]string{
 		"list":        "v1.0.0\n",
 		"v1.0.0.info": `{"Version": "v1.0.0"}`,
-		"v1.0.0.mod":  outsideModule["go.mod"],
+		"v1.0.0.mod":  texts["go.mod"],
 	}); err != nil {
 		return err
 	}
@@ -128,8 +129,8 @@ func writeProxy(dir string) error {
 	}
 	defer file.Close()
 	archive := zip.NewWriter(file)
-	for name, text := range outsideModule {
-		w, err := archive.Create("probe.example/dep@v1.0.0/" + name)
+	for name, text := range texts {
+		w, err := archive.Create(module + "@v1.0.0/" + name)
 		if err != nil {
 			return err
 		}
