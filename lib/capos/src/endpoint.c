@@ -3,52 +3,42 @@
 
 #include "internal.h"
 
-static int64_t enter(struct endpoint_registers *registers, uint64_t opcode, uint64_t target,
-	struct capos_message *message)
+#define OPERATION(opcode) (CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_##opcode << 8)
+
+/* tag: written where the operation has received something. */
+static inline int64_t received(struct endpoint_result result, uint64_t *tag)
 {
-	registers->rax = CAPOS_SYS_CAP_ENTER | opcode << 8;
-	registers->rdi = target;
-	registers->message = *message;
-	capos_endpoint_enter(registers);
-	*message = registers->message;
-	return (int64_t)registers->rax;
+	if (result.result >= 0)
+		*tag = result.tag;
+	return result.result;
 }
 
 int64_t capos_endpoint_call(capos_cap_t facet, struct capos_message *message, uint64_t deadline_ns)
 {
-	struct endpoint_registers registers = { .r14 = deadline_ns };
-
-	return enter(&registers, CAPOS_OPCODE_ENDPOINT_CALL, facet, message);
+	return capos_endpoint_enter(OPERATION(ENDPOINT_CALL), facet, message, deadline_ns, 0)
+		.result;
 }
 
 int64_t capos_endpoint_receive(
 	capos_cap_t endpoint, struct capos_message *message, uint64_t *tag, uint64_t deadline_ns)
 {
-	struct endpoint_registers registers = { .r14 = deadline_ns };
-	int64_t result = enter(&registers, CAPOS_OPCODE_RECEIVE, endpoint, message);
-
-	if (result >= 0)
-		*tag = registers.rdi;
-	return result;
+	return received(
+		capos_endpoint_enter(OPERATION(RECEIVE), endpoint, message, deadline_ns, 0), tag);
 }
 
 int64_t capos_endpoint_reply(const struct capos_message *answer, uint32_t error)
 {
-	struct endpoint_registers registers = { .r15 = error };
 	struct capos_message message = *answer;
 
-	return enter(&registers, CAPOS_OPCODE_REPLY, 0, &message);
+	return capos_endpoint_enter(OPERATION(REPLY), 0, &message, 0, error).result;
 }
 
 int64_t capos_endpoint_reply_receive(capos_cap_t endpoint, struct capos_message *message,
 	uint32_t error, uint64_t *tag, uint64_t deadline_ns)
 {
-	struct endpoint_registers registers = { .r14 = deadline_ns, .r15 = error };
-	int64_t result = enter(&registers, CAPOS_OPCODE_REPLY_RECEIVE, endpoint, message);
-
-	if (result >= 0)
-		*tag = registers.rdi;
-	return result;
+	return received(capos_endpoint_enter(
+				OPERATION(REPLY_RECEIVE), endpoint, message, deadline_ns, error),
+		tag);
 }
 
 int64_t capos_endpoint_serve(

@@ -85,10 +85,11 @@ capos_notification_entry:
 	ud2					/* the handler left what cannot be resumed */
 	.size	capos_notification_entry, . - capos_notification_entry
 
-/* void capos_endpoint_enter(struct endpoint_registers *registers)
+/* struct endpoint_result capos_endpoint_enter(uint64_t operation, uint64_t target,
+ *         struct capos_message *message, uint64_t deadline_ns, uint64_t status)
  *
  * More registers than a C function can name: RBX, RBP and R12 to R15 are the caller's. RBP keeps
- * the structure's address through the system call. */
+ * the message's address through the system call. */
 	.globl	capos_endpoint_enter
 	.type	capos_endpoint_enter, @function
 capos_endpoint_enter:
@@ -98,30 +99,29 @@ capos_endpoint_enter:
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset \register, 0
 	.endr
-	movq	%rdi, %rbp
-	movq	0(%rbp), %rax
-	movq	8(%rbp), %rdi
-	movq	16(%rbp), %rsi
-	movq	24(%rbp), %rdx
-	movq	32(%rbp), %r10
-	movq	40(%rbp), %r8
-	movq	48(%rbp), %r9
-	movq	56(%rbp), %rbx
-	movq	64(%rbp), %r12
-	movq	72(%rbp), %r13
-	movq	80(%rbp), %r14
-	movq	88(%rbp), %r15
+	movq	%rdx, %rbp
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rcx, %r14
+	movq	%r8, %r15
+	movq	0(%rbp), %rsi
+	movq	8(%rbp), %rdx
+	movq	16(%rbp), %r10
+	movq	24(%rbp), %r8
+	movq	32(%rbp), %r9
+	movq	40(%rbp), %rbx
+	movq	48(%rbp), %r12
+	movq	56(%rbp), %r13
 	syscall
-	movq	%rax, 0(%rbp)
-	movq	%rdi, 8(%rbp)
-	movq	%rsi, 16(%rbp)
-	movq	%rdx, 24(%rbp)
-	movq	%r10, 32(%rbp)
-	movq	%r8, 40(%rbp)
-	movq	%r9, 48(%rbp)
-	movq	%rbx, 56(%rbp)
-	movq	%r12, 64(%rbp)
-	movq	%r13, 72(%rbp)
+	movq	%rsi, 0(%rbp)
+	movq	%rdx, 8(%rbp)
+	movq	%r10, 16(%rbp)
+	movq	%r8, 24(%rbp)
+	movq	%r9, 32(%rbp)
+	movq	%rbx, 40(%rbp)
+	movq	%r12, 48(%rbp)
+	movq	%r13, 56(%rbp)
+	movq	%rdi, %rdx
 	.irp	register, r15, r14, r13, r12, rbx, rbp
 	popq	%\register
 	.cfi_adjust_cfa_offset -8

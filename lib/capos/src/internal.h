@@ -26,13 +26,14 @@ extern uint64_t first_stack_top;
 extern uint64_t __stack_chk_guard;
 void capos_set_stack_guard(uint64_t thread_pointer, uint64_t guard);
 
-/* The registers of an operation on an endpoint, before and after; entry.S knows the offsets. */
-struct endpoint_registers {
-	uint64_t rax, rdi;
-	struct capos_message message;
-	uint64_t r14, r15;
+/* An operation on an endpoint: what RAX and RDI have after it. The message is read before and
+ * written after. */
+struct endpoint_result {
+	int64_t result;
+	uint64_t tag;
 };
-void capos_endpoint_enter(struct endpoint_registers *registers);
+struct endpoint_result capos_endpoint_enter(uint64_t operation, uint64_t target,
+	struct capos_message *message, uint64_t deadline_ns, uint64_t status);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {
