@@ -35,7 +35,7 @@ func commands() []command {
 		{"replay", replayCommand, new(replayFlags).register},
 		{"image", imageCommand, new(imageFlags).register},
 		{"test", testCommand, nil},
-		{"status", statusCommand, none},
+		{"status", statusCommand, new(statusFlags).register},
 		{"doctor", doctorCommand, none},
 		{"exec", execCommand, new(execFlags).register},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path"
@@ -18,13 +19,25 @@ type claim struct {
 	area, text, kind, detail string
 }
 
+type statusFlags struct{ programs bool }
+
+func (f *statusFlags) register(fs *flag.FlagSet) {
+	fs.BoolVar(&f.programs, "programs", false, "")
+}
+
 func statusCommand(args []string) int {
-	if status, ok := cli.Parse(cli.NewFlags("status"), args); !ok {
+	var f statusFlags
+	flags := cli.NewFlags("status")
+	f.register(flags)
+	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
 	root, err := repo.Root()
 	if err != nil {
 		return cli.Failf("%v", err)
+	}
+	if f.programs {
+		return writePrograms(root)
 	}
 	claims, err := readClaims(filepath.Join(root, "docs", "status.in"))
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+
+	"capos.dev/tools/internal/program"
 )
 
 // modulesFile names programs and modules that are built unchanged; its head says how.
@@ -50,34 +53,57 @@ func (s *suite) moduleSteps() ([]step, error) {
 	}
 	var steps []step
 	for _, m := range entries {
-		name := strings.ReplaceAll(m.path, "/", ":")
-		steps = append(steps, step{name: "modules/" + name, cpus: 2, full: !m.ci,
+		steps = append(steps, step{name: "modules/" + m.name(), cpus: 2, full: !m.ci,
 			run: func(ctx context.Context) []check {
-				return s.buildModule(ctx, name, m)
+				ctx, cancel := context.WithTimeout(ctx, stepLimit)
+				defer cancel()
+				return s.buildModule(ctx, m)
 			}})
 	}
 	return steps, nil
 }
 
-// buildModule builds an entry in a module of its own that requires it. A stamp remembers with which
-// toolchain that succeeded.
-func (s *suite) buildModule(ctx context.Context, name string, m published) []check {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
-	defer cancel()
+// buildModule builds an entry for capOS.
+func (s *suite) buildModule(ctx context.Context, m published) []check {
 	goroot, err := s.toolchain("")
 	if err != nil {
-		return single(name, err, "")
+		return single(m.name(), err, "")
 	}
-	dir := filepath.Join(s.root, "build", "modules", name)
-	stamp, done := filepath.Join(dir, "built"), m.version+" "+filepath.Base(goroot)
+	return s.buildPublished(m, "", filepath.Base(goroot), func(dir string,
+		args ...string) (string, error) {
+		return s.modulesGo(ctx, goroot, dir, args...)
+	})
+}
+
+// linuxSuffix tells the directory of what is built for Linux from that for capOS.
+const linuxSuffix = ".linux"
+
+// buildForLinux builds an entry with the Go that this tool was built with.
+func (s *suite) buildForLinux(ctx context.Context, m published) []check {
+	return s.buildPublished(m, linuxSuffix, runtime.Version(), func(dir string,
+		args ...string) (string, error) {
+		cmd := s.hostGo(ctx, dir, args...)
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOFLAGS=-mod=mod")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	})
+}
+
+// buildPublished builds an entry in a module of its own that requires it. A stamp remembers with
+// which toolchain that succeeded.
+func (s *suite) buildPublished(m published, suffix, toolchain string,
+	goCommand func(dir string, args ...string) (string, error)) []check {
+	name := m.name()
+	dir := s.modulesDir(m, suffix)
+	stamp, done := filepath.Join(dir, "built"), m.version+" "+toolchain
 	if old, err := os.ReadFile(stamp); err == nil && string(old) == done && !m.ci {
 		return []check{{name, passed, "built before"}}
 	}
-	err = writeTexts(dir, map[string]string{"go.mod": "module capos.dev/build\n"})
-	if err != nil {
+	if err := writeTexts(dir, map[string]string{"go.mod": "module capos.dev/build\n"}); err !=
+		nil {
 		return single(name, err, "")
 	}
-	out, err := s.modulesGo(ctx, goroot, dir, "get", m.path+"@"+m.version)
+	out, err := goCommand(dir, "get", m.path+"@"+m.version)
 	if why, ok := unreachable(out); ok && err != nil {
 		return []check{{name, skipped, "no module proxy can be reached: " + why}}
 	}
@@ -86,13 +112,25 @@ func (s *suite) buildModule(ctx context.Context, name string, m published) []che
 	}
 	args := []string{"build"}
 	if m.program {
-		args = append(args, "-o", filepath.Join(dir, "program"))
+		args = append(args, "-o", s.builtProgram(m, suffix))
 	}
-	out, err = s.modulesGo(ctx, goroot, dir, append(args, m.packages())...)
-	if err == nil {
+	if out, err = goCommand(dir, append(args, m.packages())...); err == nil {
 		err = os.WriteFile(stamp, []byte(done), 0o644)
 	}
 	return single(name, err, out)
+}
+
+// name is how it is called in the names of steps and directories.
+func (m published) name() string { return strings.ReplaceAll(m.path, "/", ":") }
+
+func (s *suite) modulesDir(m published, suffix string) string {
+	return filepath.Join(s.root, "build", "modules", m.name()+suffix)
+}
+
+// builtProgram is where the command of an entry is built to: under its own name, which is also what
+// it is called in the machine.
+func (s *suite) builtProgram(m published, suffix string) string {
+	return filepath.Join(s.modulesDir(m, suffix), "bin", program.Name(m.path+"@"+m.version))
 }
 
 // packages is what is built of it.

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/suite"
+)
+
+const programsHead = `# Programs
+
+Published programs on capOS, built as their authors released them and compared with the same
+programs on Linux. Made by %s of %s and of what
+%s has found.
+
+Each task ran on capOS and on Linux with the same files. Standard output, standard error, exit
+status and all files afterwards were compared byte by byte, apart from what the data file masks
+because it differs between two runs on Linux too. On capOS the machine had one CPU, and an
+instruction took a nanosecond. Size is that of the program's file. Memory is the most that
+it had committed during the task, and instructions are those of all its commands, in the program and
+in the kernel for it.
+
+| program | version | task | result | size, MiB | memory, MiB | instructions, M |
+| --- | --- | --- | --- | --: | --: | --: |
+`
+
+// programsPage makes docs/programs.md of the tasks and their results.
+func programsPage(root string) (string, error) {
+	tasks, without, err := suite.ReadTasks(root)
+	if err != nil {
+		return "", err
+	}
+	var page, differences strings.Builder
+	fmt.Fprintf(&page, programsHead, "`./capos status --programs`", "`"+suite.TasksFile+"`",
+		"`make test-modules`")
+	for _, t := range tasks {
+		r, err := taskResult(root, t)
+		if err != nil {
+			return "", err
+		}
+		verdict := "same"
+		if !r.Same {
+			verdict = "differs"
+			fmt.Fprintf(&differences, "\nTask `%s`, %s\n\n", t.Name,
+				indented(r.Why))
+		}
+		fmt.Fprintf(&page, "| %s | %s | %s | %s | %.1f | %.1f | %.1f |\n",
+			suite.ProgramName(t), t.Version, t.What, verdict, mib(r.Size),
+			mib(r.PeakPages*pageSize), float64(r.Instructions)/1000)
+	}
+	if differences.Len() > 0 {
+		page.WriteString("\n## Differences\n" + differences.String())
+	}
+	if len(without) > 0 {
+		page.WriteString("\n## What does not work\n\n| program | version | what, and why |\n" +
+			"| --- | --- | --- |\n")
+	}
+	for _, w := range without {
+		fmt.Fprintf(&page, "| %s | %s | %s |\n", suite.ProgramName(&suite.Task{
+			Package: w.Package, Version: w.Version}), w.Version, w.Why)
+	}
+	return page.String(), nil
+}
+
+const pageSize = 4096
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+// indented makes a code block of a text that follows a sentence.
+func indented(text string) string {
+	first, rest, _ := strings.Cut(text, "\n")
+	return first + "\n\n    " + strings.ReplaceAll(strings.TrimSpace(rest), "\n", "\n    ")
+}
+
+// taskResult is what the last run of a task has left, if that was of the version that counts.
+func taskResult(root string, t *suite.Task) (r suite.TaskResult, err error) {
+	text, err := os.ReadFile(suite.ResultFile(root, t.Name))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err == nil && r.Version != t.Version {
+		err = fmt.Errorf("it ran with version %s", r.Version)
+	}
+	if err != nil {
+		err = fmt.Errorf("task %s was not run, or not to its end: run make test-modules "+
+			"first: %w", t.Name, err)
+	}
+	return r, err
+}
+
+func writePrograms(root string) int {
+	page, err := programsPage(root)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, "docs", "programs.md"), []byte(page), 0o644)
+	}
+	if err != nil {
+		return cli.Fail(err)
+	}
+	fmt.Println("docs/programs.md is written")
+	return 0
+}
