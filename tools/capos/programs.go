@@ -56,8 +56,8 @@ func programsPage(root string) (string, error) {
 		page.WriteString("\n## Differences\n" + differences.String())
 	}
 	if len(without) > 0 {
-		page.WriteString("\n## What does not work\n\n| program | version | what, and why |\n" +
-			"| --- | --- | --- |\n")
+		page.WriteString("\n## What does not work\n\n" +
+			"| program | version | what, and why |\n| --- | --- | --- |\n")
 	}
 	for _, w := range without {
 		fmt.Fprintf(&page, "| %s | %s | %s |\n", suite.ProgramName(&suite.Task{

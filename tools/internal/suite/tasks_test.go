@@ -66,7 +66,8 @@ func TestFirstDifference(t *testing.T) {
 	if err := firstDifference("a\nb\n", "a\nb\n"); err != nil {
 		t.Error(err)
 	}
-	for _, c := range [][2]string{{"a\nb", "a\nc"}, {"a\nb", "a"}, {"a", "a\nb"}, {"a\n", "a"}} {
+	for _, c := range [][2]string{{"a\nb", "a\nc"}, {"a\nb", "a"}, {"a", "a\nb"},
+		{"a\n", "a"}} {
 		err := firstDifference(c[0], c[1])
 		if err == nil || !strings.HasPrefix(err.Error(), "line 2 differs") {
 			t.Errorf("%q: %v", c, err)
