@@ -11,7 +11,7 @@ KERNEL_SOURCES := $(filter-out $(KERNEL_ARCH)/offsets.c,$(wildcard kernel/*/*.c 
 	$(KERNEL_ARCH)/*.[cS] $(KERNEL_MACHINE)/*.[cS]))
 KERNEL_FLAGS := -std=gnu17 -O2 -g -ffreestanding -fno-pic $(KERNEL_ARCH_FLAGS) \
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fstack-protector-strong -Wall -Wextra -Werror \
+	-fstack-protector-strong -fcallgraph-info=su -Wall -Wextra -Werror \
 	-Ikernel -I$(KERNEL_ARCH)/include -Ikernel/include -Ibuild/gen/include \
 	-Ibuild/gen -Ibuild/gen/kernel
 KERNEL_LD_FLAGS := -nostdlib -static -no-pie -Wl,-T,$(KERNEL_ARCH)/linker.ld \
@@ -32,8 +32,10 @@ KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info
 	machine/pc/multiboot machine/pc/pvh machine/pc/smp object/boot_image object/host_name \
 	object/host_share object/system_info object/process_load proc/boot_image proc/elf \
 	proc/fault proc/reaper
-# The checks themselves, what runs while free memory is worked on, and what checks whole ranges.
-KERNEL_UNCHECKED := core/kasan core/ubsan core/string mm/frame mm/kmem
+# What runs while free memory is worked on, and what checks whole ranges.
+KERNEL_UNCHECKED := core/string mm/frame mm/kmem
+# A check that fails in what reports would call itself.
+KERNEL_CHECKERS := core/kasan core/ubsan
 KERNEL_GENERATED := build/gen/include/capos/abi.h build/gen/kernel/dispatch.c
 
 # $(1): output directory, $(2): further flags
@@ -75,10 +77,12 @@ $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
 
 # A name without its file would choose nothing, and the flags would be lost when a file moves.
-$(foreach name,$(KERNEL_SMALL) $(KERNEL_UNCHECKED),$(if $(wildcard kernel/$(name).c),,\
+$(foreach name,$(KERNEL_SMALL) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
+	$(if $(wildcard kernel/$(name).c),,\
 	$(error kernel/kernel.mk names kernel/$(name).c, which is not there)))
 $(KERNEL_SMALL:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := -Os
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
+$(KERNEL_CHECKERS:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=all
 
 .PHONY: kernel kernel-debug
 kernel: build/kernel/capos.elf

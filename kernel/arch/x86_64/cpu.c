@@ -150,7 +150,7 @@ void cpu_begin(struct percpu *cpu)
 	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 }
 
-/* One page each for the exceptions that need a known good stack; its top word is the per-CPU
+/* Two pages each for the exceptions that need a known good stack; its top word is the per-CPU
  * pointer (entry.S). */
 void cpu_prepare(struct percpu *cpu)
 {

@@ -33,4 +33,5 @@ void offsets(void)
 	OFFSET(FRAME_RFLAGS, offsetof(struct trap_frame, rflags));
 	OFFSET(FRAME_RSP, offsetof(struct trap_frame, rsp));
 	OFFSET(FRAME_SIZE, sizeof(struct trap_frame));
+	OFFSET(KERNEL_STACK_SIZE, KERNEL_STACK_SIZE); /* for stack.def */
 }

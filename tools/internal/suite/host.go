@@ -90,7 +90,8 @@ func (s *suite) hostSteps() ([]step, error) {
 		return nil, err
 	}
 	steps := []step{{name: "host/tools", cpus: 2, run: s.testTools},
-		{name: "host/go-port", cpus: 2, run: s.testPort}}
+		{name: "host/go-port", cpus: 2, run: s.testPort},
+		{name: "host/stacks", cpus: 1, run: s.stackDepths}}
 	var groups []string
 	for _, program := range programs {
 		groups = append(groups, filepath.Base(filepath.Dir(program)))
