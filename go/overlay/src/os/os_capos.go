@@ -14,9 +14,15 @@ import (
 
 func hostname() (name string, err error) { return "capos", nil }
 
-// executable returns the path by which the program was started, which is absolute and in the first
-// argument.
+//go:linkname startExecutable syscall.startExecutable
+func startExecutable() string
+
+// executable returns the path that the starter of the program tells. For a program of the boot
+// image that is its first argument, which is absolute.
 func executable() (string, error) {
+	if path := startExecutable(); path != "" {
+		return path, nil
+	}
 	if len(Args) == 0 || Args[0] == "" || Args[0][0] != '/' {
 		return "",
 			errors.New("os: the program was started without its absolute path as " +

@@ -123,8 +123,22 @@ func getCPUCount() int32 {
 	return int32(max(1, (*abiClockPage)(unsafe.Pointer(clockPage)).cpuCount))
 }
 
+// startRecords are strings that the starter of the program put into the environment for package
+// syscall.
+var startRecords []string
+
 func goenvs() {
 	goenvs_unix()
+	const prefix = "CAPOS_START_"
+	kept := envs[:0]
+	for _, variable := range envs {
+		if len(variable) >= len(prefix) && variable[:len(prefix)] == prefix {
+			startRecords = append(startRecords, variable)
+		} else {
+			kept = append(kept, variable)
+		}
+	}
+	envs = kept
 }
 
 // readRandom fills r and returns how much it filled, which is 0 without an EntropySource. It waits

@@ -29,6 +29,27 @@ func syscall_capCallBlocking(capID uint32, method, a0, a1, a2, a3, a4 uintptr) u
 //go:linkname syscall_capabilities syscall.runtime_capabilities
 func syscall_capabilities() *abiCapabilities { return &caps }
 
+//go:linkname syscall_startRecords syscall.runtime_startRecords
+func syscall_startRecords() []string { return startRecords }
+
+// syscall_startCapability returns the CapId under a name in the CapSet, 0 if there is none.
+//
+//go:linkname syscall_startCapability syscall.runtime_startCapability
+func syscall_startCapability(name string) uint32 {
+	header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
+	for i := uintptr(0); i < uintptr(header.count); i++ {
+		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) +
+			i*unsafe.Sizeof(abiCapSetEntry{})))
+		if len(name) < len(entry.name) && nameIs(&entry.name, name) {
+			return entry.cap
+		}
+	}
+	return 0
+}
+
+//go:linkname syscall_release syscall.runtime_release
+func syscall_release(capID uint32) { releaseCapability(capID) }
+
 //go:linkname syscall_processID syscall.runtime_processID
 func syscall_processID() uint64 {
 	return (*abiCapSetHeader)(unsafe.Pointer(capSetAddress)).processId

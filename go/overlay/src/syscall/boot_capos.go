@@ -153,6 +153,7 @@ var buildTree = sync.OnceFunc(func() {
 	for _, name := range [...]string{"TMPDIR", "GOTMPDIR", "HOME", "CAPOS_WRITABLE"} {
 		tree.writable = append(tree.writable, splitPrefixes(startEnvironment(name))...)
 	}
+	tree.writable = append(tree.writable, start.writable...)
 	tree.exported = splitPrefixes(startEnvironment("CAPOS_EXPORT"))
 	if len(tree.boot.files) != 0 && tree.boot.files[0].mode&S_IFMT == S_IFDIR {
 		tree.root = tree.boot.makeNode(&tree.boot.files[0])
@@ -167,12 +168,21 @@ var buildTree = sync.OnceFunc(func() {
 	tree.root.lookup("tmp").mode |= 0o777 | S_ISVTX
 	addDevices(tree.root.lookup("dev"))
 	addDatabases()
-	tree.cwd = tree.root
-	start, err := walk(tree.root, startEnvironment("PWD"), true)
-	if err == 0 && start.node != nil && start.node.isDir() {
-		tree.cwd = start.node
-	}
+	tree.cwd = startDirectory()
 })
+
+// startDirectory is $PWD for a program of the boot image, and for another one what its starter
+// says. A directory that the starter has in its memory is empty here.
+func startDirectory() *node {
+	if start.told {
+		return makePath(start.directory)
+	}
+	p, err := walk(tree.root, startEnvironment("PWD"), true)
+	if err == 0 && p.node != nil && p.node.isDir() {
+		return p.node
+	}
+	return tree.root
+}
 
 // makePath returns the directory at an absolute path and makes those that the boot image lacks. It
 // does not follow symbolic links, and it replaces files in the way, because the starter of the

@@ -27,6 +27,9 @@ func callBlocking(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 
 func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
+func runtime_startRecords() []string
+func runtime_startCapability(name string) uint32
+func runtime_release(c capability)
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_nanotime() int64
 func runtime_raise(sig uint32)
@@ -113,7 +116,7 @@ const (
 )
 
 func Getpid() int  { return int(runtime_processID()) }
-func Getppid() int { return 0 }
+func Getppid() int { return start.parent }
 func Getuid() int  { return ownerUid }
 func Geteuid() int { return ownerUid }
 func Getgid() int  { return ownerGid }
@@ -129,13 +132,13 @@ func Getpgid(pid int) (int, error) {
 	return Getpid(), nil
 }
 
-// Kill sends a signal to this process. No program has a capability for another process.
+// Kill sends a signal to this process or to a child. No other process has a name here.
 func Kill(pid int, sig Signal) error {
-	if pid != 0 && pid != Getpid() && pid != -Getpid() {
-		return ESRCH
-	}
 	if sig < 0 || sig >= Signal(len(signalText)) {
 		return EINVAL
+	}
+	if pid != 0 && pid != Getpid() && pid != -Getpid() {
+		return result(signalOther(pid, sig))
 	}
 	if sig != 0 {
 		runtime_raise(uint32(sig))
@@ -149,6 +152,7 @@ func Getrusage(who int, rusage *Rusage) error {
 	switch who {
 	case RUSAGE_SELF:
 	case RUSAGE_CHILDREN:
+		*rusage = usageOfChildren()
 		return nil
 	default:
 		return EINVAL
@@ -194,88 +198,6 @@ var origRlimitNofile atomic.Pointer[Rlimit]
 func setTimespec(sec, nsec int64) Timespec { return Timespec{Sec: sec, Nsec: nsec} }
 
 func setTimeval(sec, usec int64) Timeval { return Timeval{Sec: sec, Usec: usec} }
-
-// ---- other processes
-// ------------------------------------------------------------------------------------------
-
-// There is no capability for starting processes yet.
-
-type SysProcAttr struct {
-	Chroot     string
-	Credential *Credential
-	Ptrace     bool
-	Setsid     bool
-	Setpgid    bool
-	Setctty    bool
-	Noctty     bool
-	Ctty       int
-	Foreground bool
-	Pgid       int
-
-	// What only linux has.
-	Pdeathsig                  Signal
-	Cloneflags                 uintptr
-	Unshareflags               uintptr
-	UidMappings                []SysProcIDMap
-	GidMappings                []SysProcIDMap
-	GidMappingsEnableSetgroups bool
-	AmbientCaps                []uintptr
-	UseCgroupFD                bool
-	CgroupFD                   int
-	PidFD                      *int
-}
-
-type Credential struct {
-	Uid         uint32
-	Gid         uint32
-	Groups      []uint32
-	NoSetGroups bool
-}
-
-type ProcAttr struct {
-	Dir   string
-	Env   []string
-	Files []uintptr
-	Sys   *SysProcAttr
-}
-
-func StartProcess(argv0 string, argv []string, attr *ProcAttr) (pid int, handle uintptr,
-	err error) {
-	return 0, 0, ENOSYS
-}
-
-func ForkExec(argv0 string, argv []string, attr *ProcAttr) (pid int, err error) { return 0, ENOSYS }
-
-func Exec(argv0 string, argv []string, envv []string) error { return ENOSYS }
-
-func Wait4(pid int, wstatus *WaitStatus, options int, rusage *Rusage) (wpid int, err error) {
-	return 0, ECHILD
-}
-
-// A WaitStatus is an exit code, or a signal in the low seven bits.
-type WaitStatus uint32
-
-func (w WaitStatus) Exited() bool       { return w&0x7f == 0 }
-func (w WaitStatus) Signaled() bool     { return w&0x7f != 0 }
-func (w WaitStatus) Stopped() bool      { return false }
-func (w WaitStatus) Continued() bool    { return false }
-func (w WaitStatus) CoreDump() bool     { return false }
-func (w WaitStatus) StopSignal() Signal { return -1 }
-func (w WaitStatus) TrapCause() int     { return -1 }
-
-func (w WaitStatus) ExitStatus() int {
-	if !w.Exited() {
-		return -1
-	}
-	return int(w>>8) & 0xff
-}
-
-func (w WaitStatus) Signal() Signal {
-	if !w.Signaled() {
-		return -1
-	}
-	return Signal(w & 0x7f)
-}
 
 // ---- what does not exist
 // ------------------------------------------------------------------------------------------

@@ -37,11 +37,22 @@ type descriptorEntry struct {
 	closeOnExec bool
 }
 
-// The console's streams are open from the start, as far as the process was given them.
+// A program of the boot image begins with the console's streams, as far as it was given them,
+// another one with what its starter gave it.
 func init() {
 	d := &descriptors
 	d.table = make([]descriptorEntry, 3, 16)
 	d.limit = Rlimit{Cur: descriptorsMax, Max: descriptorsMax}
+	if !start.told {
+		openConsoles()
+	}
+	runtime_setPollOpenHook(pollOpen)
+	runtime_setCrashOutputHook(setCrashOutput)
+	openStartFiles()
+}
+
+func openConsoles() {
+	d := &descriptors
 	for fd, stream := range [...]capability{granted.stdin, granted.stdout, granted.stderr} {
 		if stream == 0 {
 			continue
@@ -54,8 +65,6 @@ func init() {
 		d.table[fd].description = &description{file: stream, flags: flags, holders: 1}
 		d.used.add(fd)
 	}
-	runtime_setPollOpenHook(pollOpen)
-	runtime_setCrashOutputHook(setCrashOutput)
 }
 
 // descriptor returns the description and its flags, or nil when there is none. Another descriptor

@@ -585,7 +585,10 @@ var numberedProcess = [numbersEnd]numberedCall{
 		Exit(a.fd(0))
 		return 0, nil
 	},
-	SYS_WAIT4: func(a *numberArgs) (uintptr, error) { return 0, ECHILD },
+	SYS_WAIT4: func(a *numberArgs) (uintptr, error) {
+		return number(Wait4(a.fd(0), (*WaitStatus)(pointerTo(a[1])), int(a[2]),
+			(*Rusage)(pointerTo(a[3]))))
+	},
 	SYS_UNAME: func(a *numberArgs) (uintptr, error) {
 		return with(a, 0, Uname)
 	},

@@ -34,6 +34,9 @@ type openFile interface {
 	// forget is its opposite and comes before the number is free.
 	watch(access int, target pollTarget) bool
 	forget(fd int)
+	// handOn gives the file to a child, and returns the words by which it learns what its
+	// descriptor fd refers to (started_capos.go).
+	handOn(s *starting, fd, flags int) (kind string, err Errno)
 	// close is the end of the opening, which no descriptor refers to any more.
 	close(access int) Errno
 }

@@ -1,0 +1,236 @@
+//go:build capos
+
+package system
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The children of these tests are this program again. What they are to do is in their environment.
+const childVariable = "SYSTEM_TEST_CHILD"
+
+func init() {
+	what, argument, _ := strings.Cut(os.Getenv(childVariable), " ")
+	switch what {
+	case "":
+		return
+	case "exit":
+		code, _ := strconv.Atoi(argument)
+		os.Exit(code)
+	case "panic":
+		panic("on purpose")
+	case "sleep":
+		time.Sleep(time.Hour)
+	case "look":
+		look(argument)
+	case "capabilities":
+		lookForCapabilities()
+	}
+	os.Exit(0)
+}
+
+// inChild ends a child when something is not as it should be. The text is on the console.
+func inChild(ok bool, what ...any) {
+	if !ok {
+		println("child of TestChildSees:", what[0].(string))
+		os.Exit(1)
+	}
+}
+
+func child(t *testing.T, what string) *exec.Cmd {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "one", "", "two words")
+	cmd.Env = []string{childVariable + "=" + what}
+	return cmd
+}
+
+func TestChildEnds(t *testing.T) {
+	for what, want := range map[string]string{"exit 0": "exit status 0",
+		"exit 7": "exit status 7", "exit 256": "exit status 0", "panic": "exit status 2"} {
+		cmd := child(t, what)
+		cmd.Run()
+		if got := cmd.ProcessState.String(); got != want {
+			t.Errorf("%s: %s", what, got)
+		}
+		if cmd.ProcessState.UserTime() <= 0 {
+			t.Error(what, "took no time")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	sleeping := child(t, "sleep")
+	killed := exec.CommandContext(ctx, sleeping.Path)
+	killed.Env = sleeping.Env
+	if err := killed.Run(); err == nil || killed.ProcessState.String() != "signal: killed" {
+		t.Error(err, killed.ProcessState)
+	}
+	usage := new(syscall.Rusage)
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, usage); err != nil ||
+		usage.Utime.Nano() <= 0 || usage.Maxrss <= 0 {
+		t.Error(err, *usage)
+	}
+}
+
+// Waiting for any child finds each once, and then there are none.
+func TestWaitForAnyChild(t *testing.T) {
+	var running, found []int
+	for code := range 3 {
+		cmd := child(t, "exit "+strconv.Itoa(code))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, cmd.Process.Pid)
+	}
+	for range running {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		if err != nil || slices.Index(running, pid) != status.ExitStatus() {
+			t.Error(pid, err, status)
+		}
+		found = append(found, pid)
+	}
+	if slices.Sort(found); !slices.Equal(found, running) {
+		t.Errorf("%v of %v", found, running)
+	}
+	for _, pid := range []int{-1, running[0], os.Getpid()} {
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.ECHILD {
+			t.Error(pid, err)
+		}
+	}
+}
+
+func TestSignalsToChildren(t *testing.T) {
+	cmd := child(t, "sleep")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := syscall.Wait4(cmd.Process.Pid, nil, syscall.WNOHANG, nil); pid != 0 ||
+		err != nil {
+		t.Error(pid, err)
+	}
+	if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
+		t.Error(err)
+	}
+	if err := cmd.Process.Kill(); err != os.ErrProcessDone {
+		t.Error(err)
+	}
+	if err := syscall.Kill(cmd.Process.Pid, 0); err != syscall.ESRCH {
+		t.Error(err)
+	}
+}
+
+func TestChildSees(t *testing.T) {
+	dir := t.TempDir()
+	image, err := os.Open("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	image.Seek(3, 0)
+	cmd := child(t, "look "+dir)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	cmd.ExtraFiles = []*os.File{image, nil, image}
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(dir+"/copy", must[[]byte](t)(os.ReadFile(cmd.Path)),
+		0o700); err != nil {
+		t.Fatal(err)
+	}
+	copied := exec.Command("./copy")
+	copied.Dir, copied.Env = dir, []string{childVariable + "=exit 9"}
+	if copied.Run(); copied.ProcessState.ExitCode() != 9 {
+		t.Error(copied.ProcessState)
+	}
+}
+
+// look is the child of TestChildSees.
+func look(dir string) {
+	path, err := os.Executable()
+	inChild(err == nil && os.Args[0] == path, "executable", path)
+	inChild(slices.Equal(os.Args[1:], []string{"one", "", "two words"}), "arguments")
+	inChild(len(os.Environ()) == 1, "environment")
+	at, err := os.Getwd()
+	inChild(err == nil && at == dir, "directory", at)
+	inChild(os.Getppid() > 0 && syscall.Kill(os.Getppid(), 0) == nil &&
+		syscall.Kill(os.Getppid(), syscall.SIGKILL) == syscall.EPERM, "parent")
+	inChild(os.WriteFile("mine", nil, 0o600) == nil, "writing")
+	n, err := os.Stdin.Read(make([]byte, 1))
+	inChild(n == 0 && err != nil, "standard input is not empty")
+	buf := make([]byte, 4)
+	n, err = os.NewFile(3, "").Read(buf)
+	inChild(err == nil && string(buf[:n]) == "ule ", "file of the boot image")
+	n, err = os.NewFile(5, "").Read(buf)
+	inChild(err == nil && string(buf[:n]) == "capo", "the same file again")
+	_, err = os.NewFile(4, "").Stat()
+	inChild(errors.Is(err, syscall.EBADF), "descriptor 4")
+}
+
+func TestChildCapabilities(t *testing.T) {
+	cmd := child(t, "capabilities")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Grants: map[string]uint32{
+		"system_test": syscall.Capability("timer"), "endpoint_factory": 0}}
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
+	}
+	cmd = child(t, "exit 0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Grants: map[string]uint32{"other": 1}}
+	if err := cmd.Run(); !errors.Is(err, syscall.EINVAL) {
+		t.Error(err)
+	}
+}
+
+func lookForCapabilities() {
+	for name, expected := range map[string]bool{"vm": true, "boot": true, "system_test": true,
+		"host": false, "endpoint_factory": false, "stdin": false, "stdout": false} {
+		inChild(syscall.Capability(name) != 0 == expected, name)
+	}
+}
+
+func TestProgramsThatDoNotStart(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"text": 0o700, "denied": 0o600} {
+		if err := os.WriteFile(dir+"/"+name, []byte("no program"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]error{dir + "/text": syscall.ENOEXEC,
+		dir + "/denied": syscall.EACCES, dir: syscall.EACCES,
+		dir + "/nothing": syscall.ENOENT, dir + "/text/below": syscall.ENOTDIR} {
+		if _, err := os.StartProcess(path, []string{path}, &os.ProcAttr{}); !errors.Is(err,
+			want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	cmd := child(t, "exit 0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Run(); !errors.Is(err, syscall.ENOSYS) {
+		t.Error(err)
+	}
+	if err := syscall.Exec(cmd.Path, nil, nil); err != syscall.ENOSYS {
+		t.Error(err)
+	}
+}
