@@ -24,6 +24,9 @@ void cpu_begin(struct percpu *cpu);
 void cpu_detect(void);
 /* Boot. Why the kernel cannot run here; NULL when it can. */
 const char *cpu_unsupported(void);
+/* Boot, after cpu_detect(). What programs can read of the kernel and of each other by a known fault
+ * of the processor, in its public names; NULL when the processor says that it has none. */
+const char *cpu_leaks(void);
 /* Boot, on CPU 0: allocates a CPU's memory. */
 void cpu_prepare(struct percpu *cpu);
 /* Boot, on the CPU itself: its registers, and its ways into the kernel. Takes no lock and allocates

@@ -76,9 +76,19 @@ static void init_memory(void)
 	frames_init(boot.usable, boot.usable_count, boot.taken, boot.taken_count);
 }
 
+static void warn_of_leaks(void)
+{
+	const char *leaks = cpu_leaks();
+	if (leaks)
+		log_printf("capos: programs can read the kernel's memory on this CPU (%s); run "
+			   "only programs on it that trust each other",
+			leaks);
+}
+
 static void run(void *unused)
 {
 	(void)unused;
+	warn_of_leaks();
 	cpus_start(boot.command_line);
 	channel_on_key(process_key);
 	devices_init(boot.command_line);

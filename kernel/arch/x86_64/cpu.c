@@ -44,6 +44,10 @@ _Static_assert(offsetof(struct percpu, self) == PERCPU_SELF_OFFSET &&
 /* x87, SSE, AVX, and the three AVX-512 components, where the CPU has them (SDM 13.1). */
 #define XSAVE_COMPONENTS 0xe7ul
 
+#define MSR_ARCH_CAPABILITIES 0x10au
+#define RDCL_NO 0x1ul
+#define MDS_NO 0x20ul
+
 static void detect_xsave(void)
 {
 	uint32_t r[4];
@@ -97,6 +101,25 @@ void cpu_detect(void)
 	cpu_features.xsave_size = 512;
 	if (cpu_features.xsave)
 		detect_xsave();
+}
+
+/* Only Intel's processors had these faults. Those without them say so in a register of SDM volume
+ * 4, table 2-2, which leaf 7 announces; hypervisors pass on both. */
+const char *cpu_leaks(void)
+{
+	uint32_t r[4];
+	uint64_t capabilities = 0;
+	cpuid(0, 0, r);
+	if (r[1] != 0x756e6547 || r[3] != 0x49656e69 || r[2] != 0x6c65746e) /* "GenuineIntel" */
+		return NULL;
+	if (r[0] >= 7) {
+		cpuid(7, 0, r);
+		if (r[3] >> 29 & 1)
+			capabilities = rdmsr(MSR_ARCH_CAPABILITIES);
+	}
+	if (!(capabilities & RDCL_NO))
+		return capabilities & MDS_NO ? "Meltdown" : "Meltdown, MDS";
+	return capabilities & MDS_NO ? NULL : "MDS";
 }
 
 const char *cpu_unsupported(void)

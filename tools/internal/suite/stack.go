@@ -1,7 +1,7 @@
 package suite
 
 // How deep the kernel's stacks get at most, from the call graph and the frame sizes that the
-// compiler writes beside each object file (-fcallgraph-info=su). What the compiler cannot know is in
+// compiler writes beside each object file (-fcallgraph-info=su). What it cannot know is in
 // kernel/stack.def: functions in assembly, calls through pointers, and how often a function can be
 // active at once. The step fails where a stack may overflow and where the file is incomplete.
 
@@ -31,12 +31,12 @@ const (
 	returnAddress = 8
 )
 
-// callGraph has functions by their names in the graph: a static function's has its file and a colon
-// in front. Rules name functions as the source does, and mean all of that name.
+// callGraph has functions by their names in the graph: a static function's has its file and a
+// colon in front. Rules name functions as the source does, and mean all of that name.
 type callGraph struct {
 	frames   map[string]int
 	calls    map[string]map[string]bool
-	pointers map[string]map[string]bool // functions with calls through pointers: the files of these
+	pointers map[string]map[string]bool // the files of a function's calls through pointers
 }
 
 // stackRule is a line of stack.def.
@@ -64,8 +64,10 @@ type stackPath struct {
 }
 
 var (
-	graphNode  = regexp.MustCompile(`^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([^)]+)\)`)
-	graphCall  = regexp.MustCompile(`^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)" label: "([^":]*)`)
+	graphNode = regexp.MustCompile(
+		`^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([^)]+)\)`)
+	graphCall = regexp.MustCompile(
+		`^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)" label: "([^":]*)`)
 	graphClone = regexp.MustCompile(`\.(isra|part|constprop|cold)\.[.\w]*$`)
 )
 
@@ -144,7 +146,8 @@ func readStackRules(file string, constants map[string]int) (rules []*stackRule, 
 
 func newStackWalk(g *callGraph, rules []*stackRule) *stackWalk {
 	w := &stackWalk{callGraph: g, rules: rules, limits: map[string]int{},
-		active: map[string]int{}, known: map[string]stackPath{}, problems: map[string]bool{}}
+		active: map[string]int{}, known: map[string]stackPath{},
+		problems: map[string]bool{}}
 	for _, r := range rules {
 		if r.kind == "frame" {
 			g.frames[r.name] = r.value
@@ -197,8 +200,8 @@ func (w *stackWalk) callees(name string) []string {
 	}
 	for file := range w.pointers[name] {
 		if !w.pointedTo(sourceName(name), all) && !w.pointedTo(file, all) {
-			w.problems[fmt.Sprintf("%s calls through a pointer, in %s: no line for it", name,
-				file)] = true
+			w.problems[fmt.Sprintf("%s calls through a pointer, in %s: no line for it",
+				name, file)] = true
 		}
 	}
 	return slices.Sorted(func(yield func(string) bool) {
@@ -242,7 +245,8 @@ func (w *stackWalk) deepest(name string) stackPath {
 	}
 	// The same with another count of a function that has a limit is no circle.
 	if i := slices.Index(w.onPath, key); i >= 0 {
-		w.problems["without a limit: "+circle(append(slices.Clone(w.onPath[i:]), key))] = true
+		keys := append(slices.Clone(w.onPath[i:]), key)
+		w.problems["without a limit: "+circle(keys)] = true
 		return stackPath{}
 	}
 	w.onPath = append(w.onPath, key)
@@ -262,8 +266,8 @@ func (w *stackWalk) deepest(name string) stackPath {
 		delete(w.active, name)
 	}
 	w.onPath = w.onPath[:len(w.onPath)-1]
-	p := stackPath{frame + returnAddress + most.bytes, append([]string{fmt.Sprintf("%s %d", name,
-		frame)}, most.calls...)}
+	p := stackPath{frame + returnAddress + most.bytes,
+		append([]string{fmt.Sprintf("%s %d", name, frame)}, most.calls...)}
 	w.known[key] = p
 	return p
 }
@@ -329,7 +333,7 @@ func constantsOf(file string) (map[string]int, error) {
 	return constants, err
 }
 
-// admitsInterrupts finds functions that let interrupts in, which the compiler puts into their callers.
+// admitsInterrupts finds what lets interrupts in, which the compiler puts into its callers.
 var admitsInterrupts = regexp.MustCompile(`\bcpu_(take_interrupts|wait_for_interrupt)\(\);`)
 
 // interruptible are the functions of the kernel's sources that let interrupts in.

@@ -1,36 +1,37 @@
 package suite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-const graphOfTwo = `graph: { title: "kernel/a/one.c"
-node: { title: "enter" label: "enter\nkernel/a/one.c:1:6\n100 bytes (static)" }
-node: { title: "kernel/a/one.c:walk" label: "walk\nkernel/a/one.c:9:6\n50 bytes (static)" }
-node: { title: "kernel/a/one.c:leaf.isra.0" label: "leaf\nkernel/a/one.c:9:6\n8 bytes (dynamic,bounded)" }
-edge: { sourcename: "enter" targetname: "kernel/a/one.c:walk" label: "kernel/a/one.c:3:2" }
-edge: { sourcename: "kernel/a/one.c:walk" targetname: "kernel/a/one.c:walk" label: "kernel/a/one.c:5:2" }
-edge: { sourcename: "kernel/a/one.c:walk" targetname: "__indirect_call" label: "kernel/a/one.c:6:2" }
-edge: { sourcename: "enter" targetname: "kernel/a/one.c:leaf.isra.0" label: "kernel/a/one.c:4:2" }
+const graphOfTwo = `graph: { title: "kernel/a.c"
+node: { title: "enter" label: "enter\nkernel/a.c:1:6\n100 bytes (static)" }
+node: { title: "kernel/a.c:walk" label: "walk\nkernel/a.c:9:6\n50 bytes (static)" }
+node: { title: "kernel/a.c:leaf.isra.0" label: "leaf\nkernel/a.c:9:6\n8 bytes (dynamic,bounded)" }
+edge: { sourcename: "enter" targetname: "kernel/a.c:walk" label: "kernel/a.c:3:2" }
+edge: { sourcename: "kernel/a.c:walk" targetname: "kernel/a.c:walk" label: "kernel/a.c:5:2" }
+edge: { sourcename: "kernel/a.c:walk" targetname: "__indirect_call" label: "kernel/a.c:6:2" }
+edge: { sourcename: "enter" targetname: "kernel/a.c:leaf.isra.0" label: "kernel/a.c:4:2" }
 }
 `
 
 // Return addresses count 8 bytes each.
 func TestStackDepths(t *testing.T) {
-	const rules = "stack s SIZE enter\npointer kernel/a/one.c leaf\nlimit walk 3 # levels\n"
+	const rules = "stack s SIZE enter\npointer kernel/a.c leaf\nlimit walk 3 # levels\n"
 	for _, c := range []struct{ name, graph, rules, want string }{
 		{"deep", graphOfTwo, rules, "k-s ok at most 298 of 298 bytes"},
 		{"too deep", graphOfTwo, strings.Replace(rules, "3", "4", 1),
 			"k-s FAIL at most 356 of 298 bytes"},
 		{"a circle", graphOfTwo, strings.Replace(rules, "limit", "#", 1),
-			"k-graph FAIL without a limit: kernel/a/one.c:walk > kernel/a/one.c:walk"},
+			"k-graph FAIL without a limit: kernel/a.c:walk > kernel/a.c:walk"},
 		{"a pointer", graphOfTwo, strings.Replace(rules, "pointer", "#", 1),
-			"k-graph FAIL kernel/a/one.c:walk calls through a pointer"},
+			"k-graph FAIL kernel/a.c:walk calls through a pointer"},
 		{"a pointer of a function", graphOfTwo,
-			strings.Replace(rules, "kernel/a/one.c", "walk", 1), "k-s ok"},
+			strings.Replace(rules, "kernel/a.c", "walk", 1), "k-s ok"},
 		{"a wrong name", graphOfTwo, strings.Replace(rules, "leaf", "lead", 1),
 			"k-graph FAIL no function is named lead"},
 		{"assembly", graphOfTwo, "frame enter 90 walk more\nframe more 500\n" + rules,
@@ -41,16 +42,16 @@ func TestStackDepths(t *testing.T) {
 			"k-graph FAIL no function is named gone"},
 		{"interrupts", graphOfTwo, "calls enter leaf\n" + rules,
 			"k-graph FAIL no line says that enter is interrupted"},
-		{"no bound", strings.Replace(graphOfTwo, "50 bytes (static)", "50 bytes (dynamic)", 1),
-			rules, "kernel/a/one.c:walk: its frame has no bound"},
+		{"no bound", strings.Replace(graphOfTwo, "50 bytes (static)",
+			"50 bytes (dynamic)", 1), rules, "kernel/a.c:walk: its frame has no bound"},
 		{"a kind", graphOfTwo, rules + "heap enter 3\n", "heap is no kind of line"},
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "rules")
-		for name, text := range map[string]string{"a.ci": c.graph, "rules": c.rules} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
+		if err := errors.Join(os.WriteFile(file, []byte(c.rules), 0o644),
+			os.WriteFile(filepath.Join(dir, "a.ci"), []byte(c.graph), 0o644),
+		); err != nil {
+			t.Fatal(err)
 		}
 		got := stackText(dir, file, c.name == "interrupts")
 		if !strings.Contains(got, c.want) {

@@ -30,7 +30,8 @@ type toolCase struct {
 	status int
 	stdout string // exactly
 	inErr  []string
-	silent bool // nothing on standard error but that something takes its time
+	notErr string // not in it, if not empty
+	silent bool   // nothing on standard error but that something takes its time
 	env    []string
 	exec   bool // ./capos exec instead of ./capos run
 	line   bool // one line on standard error and no more
@@ -147,7 +148,20 @@ func passThroughCases() []toolCase {
 				"special/socket: it is a socket"}},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"}, args: []string{"both"},
 			stdout: "to stdout\n"},
-	}, machineTypeCases()...)
+	}, append(leakCases(), machineTypeCases()...)...)
+}
+
+// leakCases are a CPU that admits to programs reading the kernel's memory, and one that does not.
+func leakCases() []toolCase {
+	return []toolCase{
+		{name: "cpu-that-leaks", flags: []string{"-v", "--cpu",
+			"qemu64,vendor=GenuineIntel"}, args: []string{"both"},
+			stdout: "to stdout\n",
+			inErr:  []string{"on this CPU (Meltdown, MDS); run only programs"}},
+		{name: "cpu-that-does-not", flags: []string{"-v", "--cpu",
+			"qemu64,vendor=AuthenticAMD"}, args: []string{"both"},
+			stdout: "to stdout\n", notErr: "on this CPU"},
+	}
 }
 
 // machineTypeCases pass what is typed through machines of other types, where interrupts come by
@@ -380,6 +394,9 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 		if !strings.Contains(stderr.String(), text) {
 			wrong = append(wrong, fmt.Sprintf("standard error lacks %q", text))
 		}
+	}
+	if c.notErr != "" && strings.Contains(stderr.String(), c.notErr) {
+		wrong = append(wrong, fmt.Sprintf("standard error has %q", c.notErr))
 	}
 	if c.line && strings.Count(withoutProgress(stderr.String()), "\n") != 1 {
 		wrong = append(wrong, "standard error is not one line")
