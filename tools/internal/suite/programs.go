@@ -57,6 +57,9 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 			return single(t.Name, err, "")
 		}
 		results[i] = text
+		if err := os.WriteFile(dir+".txt", []byte(text), 0o644); err != nil {
+			return single(t.Name, err, "")
+		}
 	}
 	err := firstDifference(results[0], results[1])
 	if err := s.remember(t, runner, here, err); err != nil {
@@ -106,6 +109,9 @@ func (r *taskRunner) all(ctx context.Context, source, dir, program string,
 			return "", err
 		}
 	}
+	if err := r.buildForWASI(ctx, dir); err != nil {
+		return "", err
+	}
 	var all strings.Builder
 	for i := range r.task.runs {
 		text, err := run(ctx, dir, program, &r.task.runs[i])
@@ -120,6 +126,18 @@ func (r *taskRunner) all(ctx context.Context, source, dir, program string,
 	}
 	files, err := r.describeFiles(dir)
 	return text + files, err
+}
+
+// buildForWASI makes the programs that the task's program is to run.
+func (r *taskRunner) buildForWASI(ctx context.Context, dir string) error {
+	for _, name := range r.task.wasip1 {
+		cmd := r.s.hostGo(ctx, dir, "build", "-trimpath", "-o", name+".wasm", name+".go")
+		cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
 }
 
 // describeFiles gives names and contents of the files that the task has made or changed.

@@ -20,7 +20,8 @@ type Task struct {
 	What string // in the words of docs/programs.md
 
 	ci     bool
-	memory string // of the machine
+	memory string   // of the machine
+	wasip1 []string // Go programs that are made for wasip1 first, without suffix
 	runs   []taskRun
 	masks  []taskMask
 	ignore []string // globs of files that are not compared
@@ -133,6 +134,8 @@ func (t *Task) add(word, rest string) error {
 		t.What = rest
 	case "memory":
 		t.memory = rest
+	case "wasip1":
+		t.wasip1 = append(t.wasip1, strings.Fields(rest)...)
 	case "ignore":
 		t.ignore = append(t.ignore, strings.Fields(rest)...)
 	case "run":
