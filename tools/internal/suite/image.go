@@ -324,6 +324,9 @@ func dialQMP(socket string) (*qmp, error) {
 	if _, err = q.lines.ReadString('\n'); err == nil {
 		_, err = q.execute("qmp_capabilities", nil)
 	}
+	if err != nil {
+		conn.Close()
+	}
 	return q, err
 }
 
