@@ -376,8 +376,9 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	}
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d%s", a.seed,
-		x.flags.maxPause.Microseconds(), a.points, program, a.forced))
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d%s", a.seed,
+		x.flags.maxPause.Microseconds(), a.points, program, a.until, a.reseed, a.stacks,
+		a.forced))
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

@@ -66,7 +66,7 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
-		a := attempt{f.Seed, s.points, forced}
+		a := attempt{seed: f.Seed, points: s.points, forced: forced}
 		_, same := s.try(ctx, a, f.Signature())
 		file.Counted = !same
 	}
@@ -108,7 +108,7 @@ func (s *session) tryKept(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, attempt{f.Seed, f.Points, forced})
+		list = append(list, attempt{seed: f.Seed, points: f.Points, forced: forced})
 	}
 	index := 0
 	err = s.machine(ctx, list, func(r *explore.Run) {
@@ -211,7 +211,7 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 			return nil, err
 		}
 		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
-			a := attempt{seed, file.Points, forced}
+			a := attempt{seed: seed, points: file.Points, forced: forced}
 			if !slices.Contains(list, a) {
 				list = append(list, a)
 			}

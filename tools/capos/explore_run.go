@@ -232,6 +232,10 @@ func (s *session) repeats(ctx context.Context, seed uint64, signature string) bo
 type attempt struct {
 	seed, points uint64
 	forced       string
+
+	// At a point of the run, if that is not 0, another seed takes over, and stacks are printed
+	// if stacks is 1.
+	until, reseed, stacks uint64
 }
 
 // attempts are seeds that nothing is forced on.
@@ -294,7 +298,8 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		if err != nil || ctx.Err() != nil {
 			return false
 		}
-		run, same := s.try(ctx, attempt{f.Seed, s.points, forced}, signature)
+		a := attempt{seed: f.Seed, points: s.points, forced: forced}
+		run, same := s.try(ctx, a, signature)
 		if same {
 			last = run
 		}
@@ -473,7 +478,7 @@ func (s *session) replayAlone() int {
 	if s.x.flags.replay.forced != nil {
 		forced = *s.x.flags.replay.forced
 	}
-	s.launch.program = s.x.instance(s.t, attempt{seed, s.points, forced})
+	s.launch.program = s.x.instance(s.t, attempt{seed: seed, points: s.points, forced: forced})
 	var said bytes.Buffer
 	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
 		Stderr: io.MultiWriter(os.Stderr, &said), Notes: os.Stderr})

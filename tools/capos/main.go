@@ -33,6 +33,7 @@ func commands() []command {
 		{"cc", ccCommand, nil},
 		{"explore", exploreCommand, new(exploreFlags).register},
 		{"replay", replayCommand, new(replayFlags).register},
+		{"why", whyCommand, new(whyFlags).register},
 		{"image", imageCommand, new(imageFlags).register},
 		{"test", testCommand, nil},
 		{"status", statusCommand, new(statusFlags).register},

@@ -111,6 +111,22 @@ const (
 	framesShown = 5
 )
 
+// write is the goroutine in a report.
+func (s *Stack) write(b *strings.Builder) {
+	fmt.Fprintf(b, "  goroutine %d, %s", s.Goroutine, s.State)
+	if s.Created != "" {
+		fmt.Fprintf(b, ", created by %s", s.Created)
+	}
+	b.WriteString("\n")
+	for i, frame := range s.Frames {
+		if i == framesShown {
+			b.WriteString("      ...\n")
+			break
+		}
+		fmt.Fprintf(b, "      %s\n", frame)
+	}
+}
+
 // String is the report of one failure.
 func (f *Found) String() string {
 	var b strings.Builder
@@ -120,18 +136,7 @@ func (f *Found) String() string {
 			fmt.Fprintf(&b, "  and %d more goroutines\n", len(f.Stacks)-i)
 			break
 		}
-		fmt.Fprintf(&b, "  goroutine %d, %s", s.Goroutine, s.State)
-		if s.Created != "" {
-			fmt.Fprintf(&b, ", created by %s", s.Created)
-		}
-		b.WriteString("\n")
-		for j, frame := range s.Frames {
-			if j == framesShown {
-				b.WriteString("      ...\n")
-				break
-			}
-			fmt.Fprintf(&b, "      %s\n", frame)
-		}
+		s.write(&b)
 	}
 	fmt.Fprintf(&b, "  seen in %d runs, the lowest seed is %d\n", f.Count, f.Lowest)
 	if f.Shared != nil {

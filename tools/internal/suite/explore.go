@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -80,8 +81,9 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 		err := s.exploredCase(ctx, found["explore/cases/"+name], kind)
 		checks = append(checks, single("finds-"+name, err, "")...)
 	}
-	checks = append(checks, s.exploreChanges(ctx, found["explore/cases/lockorder"].File,
-		scratch)...)
+	lockorder := found["explore/cases/lockorder"].File
+	checks = append(checks, s.exploreChanges(ctx, lockorder, scratch)...)
+	checks = append(checks, single("why-lockorder", s.exploreWhy(ctx, lockorder), "")...)
 	found, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures", "none",
 		"./fixed/...")
 	checks = append(checks, single("status-quiet", err, "")...)
@@ -203,6 +205,30 @@ func (s *suite) replayed(ctx context.Context, file, verdict string) (string, err
 	}
 	return stdout.String() + withoutRemarks(stderr.String()), nil
 }
+
+// exploreWhy looks for the point of no return of a deadlock of two locks: a goroutine holds the one
+// and another takes the other.
+func (s *suite) exploreWhy(ctx context.Context, file string) error {
+	cmd := s.tool(ctx, "why", "--seeds", "12", file)
+	cmd.Dir = filepath.Join(s.root, "tests", "explore")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, report.LastLines(stderr.String(), 8))
+	}
+	if !lockorderTurn.Match(out) {
+		return fmt.Errorf("it prints\n%s", out)
+	}
+	return nil
+}
+
+// lockorderTurn has the step that takes the second lock of a goroutine's, and where the other one
+// is then.
+var lockorderTurn = regexp.MustCompile(`(?s)it can still pass: .*` +
+	`goroutine \d+, running\n +\S+/lockorder\.transfer x_test\.go:15\n.*` +
+	`it fails with each of 12; .*goroutine \d+, running\n +\S+/lockorder\.transfer ` +
+	`x_test\.go:17\n.*goroutine \d+, runnable\n +\S+/lockorder\.transfer x_test\.go:17\n`)
 
 // exploreEdits are changes of a program, each with what a replay of its failure then says.
 var exploreEdits = []struct{ name, old, new, verdict string }{

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/repo"
+	"capos.dev/tools/internal/report"
+)
+
+type whyFlags struct {
+	seeds   cli.Count
+	timeout time.Duration
+}
+
+func (w *whyFlags) register(fs *flag.FlagSet) {
+	w.seeds = 20
+	fs.Var(&w.seeds, "seeds", "")
+	fs.DurationVar(&w.timeout, "timeout", time.Minute, "")
+}
+
+// whyCommand finds the point of no return of a failure that is kept in a file.
+func whyCommand(args []string) int {
+	var w whyFlags
+	flags := cli.NewFlags("why")
+	w.register(flags)
+	if status, ok := cli.Parse(flags, args); !ok {
+		return status
+	}
+	if flags.NArg() != 1 {
+		return cli.Failf("why what? ./capos why FILE, which ./capos explore has kept")
+	}
+	root, err := repo.Root()
+	if err != nil {
+		return cli.Fail(err)
+	}
+	path := flags.Arg(0)
+	file, err := explore.ReadFile(path)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	s, err := openFailure(root, path, file, w.timeout)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	forced, err := file.Forced(1)
+	if err != nil {
+		return cli.Fail(err)
+	}
+	q := &question{session: s, file: file, seeds: int(w.seeds),
+		attempt: attempt{seed: file.Seed, points: file.Points, forced: forced}}
+	return q.answer(context.Background())
+}
+
+// question is why a run fails: from which point on it had to.
+type question struct {
+	*session
+	file    *explore.File
+	attempt attempt // the run that fails
+	seeds   int     // how many decide what comes after a point
+}
+
+// answer finds the point and shows the goroutines at the one before it, where it could still pass.
+func (q *question) answer(ctx context.Context) int {
+	run := q.once(ctx, q.attempt)
+	if q.broken != nil {
+		return cli.Fail(q.broken)
+	}
+	if !q.file.Fails(run, q.source) {
+		fmt.Printf("%s\n", q.file.Verdict(run, q.source))
+		return report.StatusFailed
+	}
+	fmt.Printf("%s\n", q.file.Failure.Title())
+	done := repo.Progress("looking for the point of no return")
+	last := explore.LastPoint(func(point uint64) bool {
+		_, found := q.stacks(ctx, point)
+		return found
+	})
+	turn := explore.Turning(last, func(point uint64) bool {
+		return q.passes(ctx, point, true) == 0
+	})
+	done()
+	if q.broken == nil {
+		q.tell(ctx, last, turn)
+	}
+	if q.broken != nil {
+		return cli.Fail(q.broken)
+	}
+	return 0
+}
+
+func (q *question) tell(ctx context.Context, last, turn uint64) {
+	if turn == 1 {
+		fmt.Printf("  it fails from its first decision point on, with each of %d seeds\n",
+			q.seeds)
+		return
+	}
+	before := q.moment(ctx, turn-1)
+	fmt.Printf("  at point %d of %d it can still pass: %d of %d seeds do; goroutine %d runs\n",
+		before.Point, last, before.Passed, before.Tried, before.Running())
+	fmt.Print(before)
+	if turn > last {
+		return
+	}
+	after := q.moment(ctx, turn)
+	fmt.Printf("  at point %d it fails with each of %d; goroutine %d runs\n", after.Point,
+		after.Tried, after.Running())
+	fmt.Print(after)
+}
+
+// moment is what there is to say of a point.
+func (q *question) moment(ctx context.Context, point uint64) *explore.Moment {
+	stacks, _ := q.stacks(ctx, point)
+	return &explore.Moment{Point: point, Passed: q.passes(ctx, point, false), Tried: q.seeds,
+		Stacks: stacks}
+}
+
+// stacks are the goroutines at a point of the run.
+func (q *question) stacks(ctx context.Context, point uint64) ([]explore.Stack, bool) {
+	a := q.attempt
+	a.until, a.stacks = point, 1
+	run := q.once(ctx, a)
+	if run == nil {
+		return nil, false
+	}
+	return run.StacksAt(q.source)
+}
+
+// once makes an attempt on a machine of its own; nil when that is not to be had.
+func (q *question) once(ctx context.Context, a attempt) (run *explore.Run) {
+	if err := q.machine(ctx, []attempt{a}, func(r *explore.Run) { run = r }); err != nil {
+		q.breaks(err)
+	}
+	return run
+}
+
+// passes counts the seeds with which the run passes when they decide what comes after a point.
+// Seed 0 is one of them and disturbs nothing. It stops at the first such seed when one is enough.
+func (q *question) passes(ctx context.Context, point uint64, one bool) (passed int) {
+	var mu sync.Mutex
+	for first := 0; first < q.seeds && !(one && passed > 0); first += runtime.NumCPU() {
+		var runs sync.WaitGroup
+		for seed := first; seed < min(first+runtime.NumCPU(), q.seeds); seed++ {
+			a := q.attempt
+			a.until, a.reseed = point, uint64(seed)
+			runs.Go(func() {
+				r := q.once(ctx, a)
+				mu.Lock()
+				defer mu.Unlock()
+				if r != nil && !q.file.Fails(r, q.source) {
+					passed++
+				}
+			})
+		}
+		runs.Wait()
+		if q.broken != nil {
+			break
+		}
+	}
+	return passed
+}

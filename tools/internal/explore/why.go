@@ -1,0 +1,65 @@
+package explore
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Turning finds the first point from which on a failure cannot be avoided any more, among the
+// points 1 to last; last+1 when it can be avoided at each. fails tells whether all that was tried
+// after a point fails. It is taken to stay so after each later point.
+func Turning(last uint64, fails func(point uint64) bool) uint64 {
+	return 1 + uint64(sort.Search(int(last), func(i int) bool { return fails(uint64(i) + 1) }))
+}
+
+// LastPoint is the last point that a run comes to.
+func LastPoint(reaches func(point uint64) bool) uint64 {
+	beyond := 1
+	for reaches(uint64(beyond)) {
+		beyond *= 2
+	}
+	return uint64(sort.Search(beyond, func(i int) bool { return !reaches(uint64(i) + 1) }))
+}
+
+const (
+	stacksBegin = saidByRuntime + "stacks\n"
+	stacksEnd   = saidByRuntime + "end of stacks\n"
+)
+
+// StacksAt are the goroutines as the runtime has printed them at a point, the one that came to it
+// first; found is false when the run did not come to it.
+func (r *Run) StacksAt(source Source) (stacks []Stack, found bool) {
+	_, rest, begins := strings.Cut(r.Output, stacksBegin)
+	text, _, ends := strings.Cut(rest, stacksEnd)
+	return parseStacks(text, source), begins && ends
+}
+
+// Moment is a point of a run, and what came of it with other seeds after it.
+type Moment struct {
+	Point  uint64
+	Passed int // of Tried
+	Tried  int
+	Stacks []Stack
+}
+
+// Running is the goroutine that is at the point, 0 if it is not one of the program's.
+func (m *Moment) Running() int {
+	if len(m.Stacks) > 0 && m.Stacks[0].State == "running" {
+		return m.Stacks[0].Goroutine
+	}
+	return 0
+}
+
+// String shows the goroutines, the one that is at the point first.
+func (m *Moment) String() string {
+	var b strings.Builder
+	for i, s := range m.Stacks {
+		if i == stacksShown {
+			fmt.Fprintf(&b, "  and %d more goroutines\n", len(m.Stacks)-i)
+			break
+		}
+		s.write(&b)
+	}
+	return b.String()
+}
