@@ -326,8 +326,9 @@ func (x *explorer) build(packages, rest []string) ([]target, error) {
 			verb = []string{"test", "-c", "-vet=off", "-o", t.elf}
 		}
 		if t.module != "" {
-			// Calls of the functions of sync/atomic stay calls: decision points.
-			verb = append(verb, "-gcflags="+t.module+"/...=-d=ssa/intrinsics/off")
+			// Calls of the functions of sync/atomic stay calls: decision points. Memory
+			// accesses are told to the runtime's race detector.
+			verb = append(verb, "-gcflags="+t.module+"/...=-race -d=ssa/intrinsics/off")
 		}
 		cmd, err := x.goCommand(slices.Concat(verb, buildFlags, []string{"."})...)
 		if err != nil {
@@ -376,9 +377,9 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	}
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d%s", a.seed,
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d%s", a.seed,
 		x.flags.maxPause.Microseconds(), a.points, program, a.until, a.reseed, a.stacks,
-		a.forced))
+		explore.LooksForRaces(a.seed), a.forced))
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

@@ -50,7 +50,7 @@ func (t *target) digest() (string, error) {
 
 // keep writes a failure that was shrunk to a file, after a run that the file's names force.
 func (s *session) keep(ctx context.Context, f *explore.Found) {
-	if s.t.failures == "" || f.Of == 0 {
+	if s.t.failures == "" || !f.Shrunk {
 		return
 	}
 	digest, err := s.t.digest()

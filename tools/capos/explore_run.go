@@ -263,18 +263,34 @@ func (s *session) try(ctx context.Context, a attempt, signature string) (run *ex
 // settle finds for every failure the simplest way to have it on a machine of its own.
 func (s *session) settle(ctx context.Context) {
 	for _, f := range s.summary.Found {
-		if f.Shared != nil || f.Seed == 0 || f.File != "" {
+		if f.Shared != nil || f.File != "" {
 			continue
 		}
-		if f.Simplest != f.Seed && s.repeats(ctx, f.Simplest, f.Signature()) {
-			f.Seed = f.Simplest
-			f.Replay = s.command(strconv.FormatUint(f.Seed, 10))
+		for _, c := range f.Simplest {
+			if ctx.Err() != nil || s.simplify(ctx, f, c.Seed) {
+				break
+			}
 		}
-		if !s.x.flags.noShrink && ctx.Err() == nil {
-			s.shrink(ctx, f)
-			s.keep(ctx, f)
-		}
+		s.keep(ctx, f)
 	}
+}
+
+// simplify tries to have the failure with a seed, and with as little of it as it takes. It tells
+// whether it could; if not, the failure stays as it was, or has the disturbances of this seed where
+// none were known.
+func (s *session) simplify(ctx context.Context, f *explore.Found, seed uint64) bool {
+	if seed != f.Seed && !s.repeats(ctx, seed, f.Signature()) {
+		return false
+	}
+	tried := *f
+	tried.Seed, tried.Replay = seed, s.command(strconv.FormatUint(seed, 10))
+	if !s.x.flags.noShrink {
+		s.shrink(ctx, &tried)
+	}
+	if tried.Shrunk || s.x.flags.noShrink || f.Story == nil {
+		*f = tried
+	}
+	return tried.Shrunk || s.x.flags.noShrink
 }
 
 // shrinkRuns bounds how many runs go into leaving out what a failure does not need.
@@ -314,7 +330,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		f.Story, f.Of = all, len(all)
 		return
 	}
-	f.Of = len(all)
+	f.Of, f.Shrunk = len(all), true
 	f.Story, _ = last.Disturbances(s.source)
 	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
 }

@@ -85,6 +85,39 @@ var judged = []struct {
 		"9: frame leak: 3 free frames before, 2 after", ""},
 }
 
+// raced is what the runtime prints of one access of a race.
+func raced(number, kind, function, line string) string {
+	return "capos explore: raced " + number + " " + kind + "\n" +
+		"capos explore: at runtime.raceAccesses /go/src/runtime/race.go:290\n" +
+		"capos explore: at x/y." + function + " /src/y/y_test.go:" + line + "\n"
+}
+
+func TestRace(t *testing.T) {
+	read, write := raced("20", "read", "TestR", "20"), raced("5", "write", "TestR.func1", "18")
+	const failed = "--- FAIL: TestR (0.00s)\n    testing.go:1712: " + raceText + "\nFAIL\n"
+	judge := func(output string, status int) *Failure {
+		r := Run{Status: status, Output: "capos explore: race\n" + output}
+		f := r.Judge(source)
+		if f == nil {
+			t.Fatalf("nothing failed in %q", output)
+		}
+		return f
+	}
+	f, other := judge(read+write+failed, 1), judge(write+read, 0)
+	if f.Kind != KindRace || f.Test != "TestR" || len(f.Stacks) != 2 ||
+		f.Stacks[1].Frames[0] != "x/y.TestR.func1 y_test.go:18" ||
+		f.Stacks[1].State != "write" {
+		t.Errorf("%+v", f)
+	}
+	if f.Signature() != other.Signature() {
+		t.Errorf("the order counts: %q, %q", f.Signature(), other.Signature())
+	}
+	own := strings.Replace(failed, "testing.go:1712: "+raceText, "y_test.go:3: text is a", 1)
+	if f := judge(read+write+own, 1); f.Kind != KindTest {
+		t.Errorf("the test fails of itself: %+v", f)
+	}
+}
+
 // TestLibrary explores a package of the standard library, whose frames are then the program's.
 func TestLibrary(t *testing.T) {
 	r := Run{Status: 2, Output: "capos explore: deadlock\n" +
@@ -266,7 +299,7 @@ func TestSummary(t *testing.T) {
 	if !first || second || !third || len(s.Found) != 2 {
 		t.Errorf("%d different failures", len(s.Found))
 	}
-	if same.Count != 3 || same.Lowest != 5 || same.Simplest != 7 || same.Seed != 9 {
+	if same.Count != 3 || same.Lowest != 5 || same.Simplest[0].Seed != 7 || same.Seed != 9 {
 		t.Errorf("%+v", same)
 	}
 	if s.Runs != 6 || s.Failed != 4 || len(s.Varied) != 1 || s.Late != 1 {

@@ -1,8 +1,10 @@
 package explore
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -21,14 +23,32 @@ type Found struct {
 	// it was not tried.
 	Of int `json:"of,omitempty"`
 
-	// Simplest is the seed whose run had the fewest disturbances.
-	Simplest uint64 `json:"-"`
+	// Shrunk says that disturbances were left out as far as the failure does not need them.
+	Shrunk bool `json:"-"`
+
+	// Simplest are seeds whose runs had few disturbances, the fewest first.
+	Simplest []Candidate `json:"-"`
 
 	// Shared is the first seed of the machine in which it was seen, when a machine of its own
 	// did not show it.
 	Shared *uint64 `json:"shared_from,omitempty"`
+}
 
-	disturbances int
+// Candidate is a seed that failed, and how many disturbances its run had.
+type Candidate struct {
+	Seed   uint64
+	Weight int
+}
+
+const candidatesKept = 4
+
+// offer takes a seed among the simplest if it is one of them.
+func (f *Found) offer(c Candidate) {
+	f.Simplest = append(f.Simplest, c)
+	slices.SortStableFunc(f.Simplest, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(a.Weight, b.Weight), cmp.Compare(a.Seed, b.Seed))
+	})
+	f.Simplest = f.Simplest[:min(len(f.Simplest), candidatesKept)]
 }
 
 // Summary gathers the runs of a program.
@@ -60,23 +80,33 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 		if known.Signature() == f.Signature() {
 			known.Count++
 			known.Lowest = min(known.Lowest, r.Seed)
-			if n := r.weight(source); n < known.disturbances ||
-				n == known.disturbances && r.Seed < known.Simplest {
-				known.Simplest, known.disturbances = r.Seed, n
-			}
+			known.offer(Candidate{r.Seed, r.weight(f, source)})
 			return known, false
 		}
 	}
-	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed, Simplest: r.Seed,
-		disturbances: r.weight(source)}
+	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed}
+	found.offer(Candidate{r.Seed, r.weight(f, source)})
 	s.Found = append(s.Found, found)
 	return found, true
 }
 
-// weight is how many disturbances a failed run had.
-func (r *Run) weight(source Source) int {
+// raceShare: one seed in so many looks for data races too.
+const raceShare = 8
+
+// LooksForRaces is 1 for a seed that looks for data races, besides what all do.
+func LooksForRaces(seed uint64) int {
+	if seed%raceShare == 0 {
+		return 1
+	}
+	return 0
+}
+
+// weight is how many disturbances a failed run had. A run that looks for races and finds another
+// failure counts as the heaviest, because the detector's locks move threads, and what is left when
+// disturbances are taken away often runs otherwise.
+func (r *Run) weight(f *Failure, source Source) int {
 	list, told := r.Disturbances(source)
-	if !told {
+	if !told || LooksForRaces(r.Seed) == 1 && f.Kind != KindRace {
 		return math.MaxInt
 	}
 	return len(list)
@@ -159,7 +189,9 @@ func (s Step) String() string {
 // Tale is the story alone: who was held up where, and what ran meanwhile.
 func (f *Found) Tale() string {
 	var b strings.Builder
-	if f.Of > 0 {
+	if f.Shrunk && len(f.Story) == 0 {
+		b.WriteString("  it takes no disturbance\n")
+	} else if f.Of > 0 {
 		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
 	}
 	for _, d := range f.Story {

@@ -31,6 +31,7 @@ const (
 	KindPanic    = "panic"
 	KindFatal    = "fatal error"
 	KindTest     = "test failure"
+	KindRace     = "data race"
 	KindCrash    = "crash"
 	KindStatus   = "exit status"
 	KindLedger   = "kernel ledger"
@@ -122,6 +123,14 @@ func (r *Run) Judge(source Source) *Failure {
 	stacks := parseStacks(r.Output, source)
 	stats, _ := r.Statistics()
 	f := r.judgeText(stacks)
+	race := r.race(source)
+	if race != nil && (f == nil || strings.HasSuffix(f.Text, raceText)) {
+		race.Test = testOf(race.Stacks)
+		if f != nil && f.Test != "" {
+			race.Test = f.Test
+		}
+		return race
+	}
 	switch {
 	case f != nil:
 	case r.Status == report.StatusPanic:
@@ -144,6 +153,43 @@ func (r *Run) Judge(source Source) *Failure {
 		f.Test = testOf(f.Stacks)
 	}
 	return f
+}
+
+// raceText is what package testing says when there was a race and nothing else.
+const raceText = "race detected during execution of test"
+
+// race is the first data race that the runtime tells. Which of the two accesses came first does not
+// matter.
+func (r *Run) race(source Source) *Failure {
+	_, told, found := strings.Cut(r.Output, saidByRuntime+"race\n")
+	if !found {
+		return nil
+	}
+	var list []Stack
+	for line := range strings.Lines(told) {
+		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
+		word, rest, _ := strings.Cut(rest, " ")
+		if word == "raced" && ok {
+			var s Stack
+			fmt.Sscan(rest, &s.Goroutine, &s.State)
+			list = append(list, s)
+			continue
+		}
+		if word != "at" || !ok || len(list) == 0 {
+			break
+		}
+		last := &list[len(list)-1]
+		name, file, _ := strings.Cut(rest, " ")
+		if !source.isLibrary(file) {
+			last.Frames = append(last.Frames, name+" "+filepath.Base(file))
+		}
+	}
+	list = slices.DeleteFunc(list, func(s Stack) bool { return len(s.Frames) == 0 })
+	slices.SortFunc(list, func(a, b Stack) int {
+		return strings.Compare(a.Frames[0]+a.State, b.Frames[0]+b.State)
+	})
+	return &Failure{Kind: KindRace, Text: "nothing orders two accesses of the same memory",
+		Stacks: list}
 }
 
 const deadlockText = "goroutines wait for each other and can never run again"

@@ -8,7 +8,8 @@
 //
 // CAPOS_EXPLORE holds the seed, the longest pause in microseconds, about how many points a run has,
 // and 1 for a program that is no test, with commas between. Two more numbers are a point of the run
-// and the seed that decides what comes after it, and a third one has the stacks printed there.
+// and the seed that decides what comes after it, a third one has the stacks printed there, and with
+// a fourth one data races are looked for.
 // Without the variable, or before the first test, nothing is disturbed; with seed 0 points are only
 // counted. Decisions come from one stream and what the program sees as random from another, so
 // neither shifts the other.
@@ -117,7 +118,7 @@ const explorePauseDefault = 100_000 // us
 // exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
 // once for a run is chosen here.
 func exploreInit() {
-	var numbers [7]uint64 // see above
+	var numbers [8]uint64 // see above
 	text, list := exploreCut(exploreVariable("CAPOS_EXPLORE="), ';')
 	if !exploreNumbers(text, numbers[:]) {
 		return
@@ -125,6 +126,7 @@ func exploreInit() {
 	exploreForce(list)
 	explore.program = numbers[3] != 0
 	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
+	raceenabled = numbers[7] != 0
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
 	explore.armed = true
 	explore.stream.Store(exploreMix(seed + 1))
