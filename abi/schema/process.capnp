@@ -7,6 +7,7 @@ using C = import "annotations.capnp";
 const processDepthMax :UInt32 = 16;        # a program of the boot image has none above it
 const spawnGrantsMax :UInt32 = 63;         # what the CapSet page holds
 const spawnGrantNameMax :UInt32 = 47;
+const processBindingsMax :UInt32 = 64;     # events bound to the end of one process
 const spawnStringsMax :UInt32 = 262144;    # bytes of arguments and environment together
 
 const spawnShared :UInt32 = 1;
@@ -74,6 +75,15 @@ interface Process @0xe74f3485a2e5f85a {
   # Tells what the process uses or has used.
   # usage: ProcessResources
   # badAddress: usage cannot be written
+  bind @3 (event :UInt32, bits :UInt64) -> ();
+  # Binds an event to the end of the process: the bits are set when wait would return, and at once
+  # if the process has ended. A second call for the same event changes the bits. The kernel's record
+  # is charged as the event is, until the process has ended or the event has no capability any more.
+  # event: the CapId of an Event
+  # bits: those to set; 0: the event is not bound any more
+  # notFound: the caller does not hold an Event there
+  # limitReached: processBindingsMax other events are bound
+  # noMemory: no memory for the kernel's record, or no charge is left
 }
 
 struct ProcessEnd $C.fixed(64) {

@@ -6,32 +6,17 @@
  * and a wait that ended for another reason has taken nothing.
  *
  * A signal looks at those who wait a batch at a time, because there may be any number and most may
- * wait for other bits. It does not look at those who come meanwhile: they have seen its bits. */
+ * wait for other bits. It does not look at those who come meanwhile: they have seen its bits.
+ * models/binding.pml models the end of an event. */
 #include "call/call.h"
 #include "core/log.h"
-#include "core/rbtree.h"
 #include "kernel/methods.h"
 #include "mm/ledger.h"
+#include "object/event.h"
+#include "proc/binding.h"
 #include "proc/process.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
-
-struct event {
-	struct object object;
-	struct ledger *ledger; /* charged for this record; referenced */
-
-	/* Guarded by lock. */
-	struct spinlock lock;
-	bool closed; /* no capability is left */
-	uint64_t bits;
-	struct rbtree waiters; /* threads by park_arrival; park_word is the mask */
-	uint64_t arrivals;     /* threads that have ever waited */
-};
-
-static struct event *event_from(struct object *object)
-{
-	return container_of(object, struct event, object);
-}
 
 static uint64_t arrival_of(const struct rbnode *node)
 {
@@ -97,24 +82,26 @@ static bool offer_locked(struct event *event, uint64_t bits, uint64_t *arrival, 
 	return false;
 }
 
-/* Offers the bits to all who wait. The lock is held, and released at the end. */
+/* Offers the bits to all who wait. The lock is held, and is left between batches. */
 static __attribute__((noinline)) void offer_to_all(struct event *event, uint64_t bits)
 {
 	assert_held(&event->lock);
 	uint64_t first = 0, end = event->arrivals;
 	while (offer_locked(event, bits, &first, end))
 		sched_pause_locked(&event->lock);
-	spin_unlock(&event->lock);
 }
 
-static inline void event_signal(struct event *event, uint64_t bits)
+/* Leaves the lock. release: drops the caller's reference too, before a thread that has been woken
+ * runs on, so that who waits and then releases the capability finds the charge gone. */
+static inline void signal(struct event *event, uint64_t bits, bool release)
 {
+	bool kept = release;
 	spin_lock(&event->lock);
 	event->bits |= bits;
 	struct rbnode *first = rbtree_first(&event->waiters);
 	if (first && !rbtree_is_only(&event->waiters, first)) {
 		offer_to_all(event, bits);
-		return;
+		first = NULL;
 	}
 	if (first) { /* as mostly */
 		struct thread *thread = container_of(first, struct thread, park_node);
@@ -122,7 +109,18 @@ static inline void event_signal(struct event *event, uint64_t bits)
 		if (taken)
 			end_wait_locked(event, thread, WAIT_WOKEN, taken);
 	}
+	if (release)
+		kept = !object_release_unless_last(&event->object);
 	spin_unlock(&event->lock);
+	if (kept)
+		object_release(&event->object);
+}
+
+void event_signal_send(struct event_signal due)
+{
+	assert_none_held();
+	if (due.event)
+		signal(event_from(due.event), due.bits, true);
 }
 
 static status_t wait_locked(
@@ -173,12 +171,16 @@ static void event_unnamed(struct object *object)
 			sched_pause_locked(&event->lock);
 	}
 	spin_unlock(&event->lock);
+	event_leave_bindings(event);
 }
 
 static void event_destroy(struct object *object)
 {
 	struct event *event = event_from(object);
-	ASSERT(rbtree_empty(&event->waiters));
+	/* The thread that dropped the reference before this may not have left the lock. */
+	spin_lock(&event->lock);
+	ASSERT(rbtree_empty(&event->waiters) && list_empty(&event->bindings));
+	spin_unlock(&event->lock);
 	struct ledger *ledger = event->ledger;
 	kmem_free(ledger, event);
 	ledger_release(ledger);
@@ -195,8 +197,9 @@ status_t method_event_factory_create(struct call *call,
 	if (!event)
 		return STATUS(NO_MEMORY);
 	event->ledger = ledger_retain(ledger);
-	spin_init(&event->lock, LOCK_RANK_OBJECT);
+	spin_init(&event->lock, LOCK_RANK_EVENT);
 	rbtree_init(&event->waiters);
+	list_init(&event->bindings);
 	object_init(&event->object, &interface_descs[INTERFACE_EVENT], &event_ops);
 	out->event = &event->object;
 	return STATUS_OK;
@@ -206,7 +209,7 @@ status_t method_event_signal(
 	struct call *call, const struct event_signal_params *in, struct event_signal_results *out)
 {
 	(void)out;
-	event_signal(event_from(call->object), in->bits);
+	signal(event_from(call->object), in->bits, false);
 	return STATUS_OK;
 }
 

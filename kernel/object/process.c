@@ -3,6 +3,7 @@
 
 #include "call/call.h"
 #include "kernel/methods.h"
+#include "proc/binding.h"
 
 static struct process *target_of(const struct call *call)
 {
@@ -38,4 +39,16 @@ status_t method_process_usage(
 	struct capos_process_resources usage;
 	process_usage(target_of(call), &usage);
 	return buffer_write(&out->usage, &usage, sizeof usage);
+}
+
+status_t method_process_bind(
+	struct call *call, const struct process_bind_params *in, struct process_bind_results *out)
+{
+	(void)out;
+	struct object *event = event_find(call->process, in->event);
+	if (!event)
+		return STATUS(NOT_FOUND);
+	status_t status = process_bind(target_of(call), event, in->bits);
+	object_release(event);
+	return status;
 }

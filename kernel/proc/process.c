@@ -87,7 +87,11 @@ static void process_destroy(struct object *object)
 {
 	struct process *process = container_of(object, struct process, object);
 	struct ledger *ledger = process->ledger;
-	VERIFY(!process->thread_count && !process->space && !process->parent);
+	/* The thread that dropped the reference before this may not have left the lock. */
+	spin_lock(&process->lock);
+	VERIFY(!process->thread_count && !process->space && !process->parent &&
+		!process->binding_count);
+	spin_unlock(&process->lock);
 	kmem_free(ledger_of_records(ledger), process);
 	ledger_release(ledger);
 }
@@ -106,6 +110,7 @@ static void init_record(struct process *process, const char *name, uint32_t prog
 	list_init(&process->threads);
 	list_init(&process->children);
 	list_init(&process->dying);
+	list_init(&process->bindings);
 	list_node_init(&process->reap_node);
 	list_node_init(&process->sibling_node);
 	wait_queue_init(&process->exit_waiters);
@@ -309,6 +314,7 @@ static void end_children(struct process *process)
  * back when it has waited and released the capability. */
 static struct process *try_end(struct process *process)
 {
+	struct list bindings = LIST_INIT(bindings);
 	spin_lock(&process->lock);
 	bool childless = list_empty(&process->children) && list_empty(&process->dying);
 	spin_unlock(&process->lock);
@@ -318,10 +324,12 @@ static struct process *try_end(struct process *process)
 	spin_lock(&process->lock);
 	process->ended = true;
 	wait_queue_wake(&process->exit_waiters, 1); /* which wakes the next */
+	process_take_bindings_locked(process, &bindings);
 	bool dropped = object_release_unless_last(&process->object);
 	spin_unlock(&process->lock);
 	if (!dropped)
 		object_release(&process->object);
+	process_signal_end(&bindings);
 	return parent;
 }
 

@@ -65,6 +65,8 @@ struct process {
 	bool ended;                  /* last thread gone, capabilities dropped, children ended */
 	struct list children, dying; /* started by it and not ended; dying: told to end */
 	struct wait_queue exit_waiters;
+	struct list bindings; /* of events to its end (process_bind.c) */
+	uint32_t binding_count;
 	struct left_ring *left_rings; /* of threads that ended with the process */
 	uint64_t left_pages;          /* charged for them */
 
@@ -125,6 +127,15 @@ void process_leave_ring(struct process *process, paddr_t ring, void *block, uint
 /* A thread. Waits until the process and all that it started have ended, and what they owned is
  * given back. Not for threads of the process itself. Fails as wait_queue_wait does. */
 status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible) MUST_CHECK;
+
+/* A thread without locks. Sets the bits of the event when the process has ended, as for
+ * process_wait, and at once if it has; bits 0: not any more. Fails with NO_MEMORY, and with
+ * LIMIT_REACHED above processBindingsMax events. */
+status_t process_bind(struct process *process, struct object *event, uint64_t bits) MUST_CHECK;
+/* The process has ended, and its lock is held: takes its bindings out. Without locks: signals what
+ * is in that list. */
+void process_take_bindings_locked(struct process *process, struct list *taken);
+void process_signal_end(struct list *taken);
 
 /* Of a process that may have ended. */
 void process_end(struct process *process, struct capos_process_end *end);
