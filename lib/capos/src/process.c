@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <capos/boot.h>
 #include <capos/caps.h>
 #include <capos/stubs.h>
 
@@ -67,56 +68,6 @@ static bool list_grants(const struct capos_spawn *spawn, struct lists *lists)
 	return true;
 }
 
-/* ---- a file of the boot image ---- */
-
-static const struct capos_boot_file *file_named(const uint8_t *image,
-	const struct capos_boot_file *directory, const char *name, size_t length)
-{
-	const struct capos_boot_image_header *header = (const void *)image;
-	const struct capos_boot_file *files = (const void *)(image + header->files_offset);
-	const struct capos_boot_file *child = files + directory->data_offset;
-
-	for (uint64_t i = 0; i < directory->size; i++, child++) {
-		if (child->name_size == length &&
-			memcmp(image + child->name_offset, name, length) == 0)
-			return child;
-	}
-	return NULL;
-}
-
-#define FILE_TYPE_MASK 0170000u
-#define FILE_TYPE_DIRECTORY 0040000u
-#define FILE_TYPE_REGULAR 0100000u
-
-/* Links are not followed. */
-static int64_t find_file(const char *path, uint64_t *offset, uint64_t *size)
-{
-	uint64_t address;
-	int64_t status = capos_boot_image_map(capos_caps.boot, &address);
-
-	if (status < 0)
-		return status;
-	const uint8_t *image = (const uint8_t *)address;
-	const struct capos_boot_image_header *header = (const void *)image;
-	const struct capos_boot_file *file = (const void *)(image + header->files_offset);
-	while (*path != '\0') {
-		size_t length = strcspn(path, "/");
-
-		if (length != 0 && (file->mode & FILE_TYPE_MASK) != FILE_TYPE_DIRECTORY)
-			return CAPOS_E(NOT_FOUND);
-		if (length != 0)
-			file = file_named(image, file, path, length);
-		if (file == NULL)
-			return CAPOS_E(NOT_FOUND);
-		path += length + (path[length] == '/');
-	}
-	if ((file->mode & FILE_TYPE_MASK) != FILE_TYPE_REGULAR)
-		return CAPOS_E(NOT_FOUND);
-	*offset = file->data_offset;
-	*size = file->size;
-	return 0;
-}
-
 /* ---- the call ---- */
 
 int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
@@ -128,7 +79,7 @@ int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
 
 	if (image == 0) {
 		image = capos_caps.boot;
-		int64_t found = find_file(spawn->path, &offset, &size);
+		int64_t found = capos_boot_find(spawn->path, &offset, &size);
 		if (found < 0)
 			return found;
 	}

@@ -3,6 +3,7 @@
 #define CAPOS_CAPOS_H
 
 #include <capos/abi.h>
+#include <capos/boot.h>
 #include <capos/call.h>
 #include <capos/caps.h>
 #include <capos/endpoint.h>
