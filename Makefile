@@ -11,14 +11,16 @@ HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=o
 	$(GO)
 
 -include tools/schema.mk
+-include tools/manifest.mk
 -include kernel/kernel.mk
 -include lib/lib.mk
+-include services/services.mk
 -include models/models.mk
 -include tests/host/host.mk
 -include bench/bench.mk
 
-.PHONY: help run test test-go test-modules test-system kernel kernel-debug lib schema tools bench \
-	models host-tests clean
+.PHONY: help run test test-go test-modules test-system kernel kernel-debug lib services schema \
+	tools bench models host-tests clean
 
 help: ## list the goals
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -42,6 +44,7 @@ test-system: ## run all system tests, the long ones too
 kernel: ## build build/kernel/capos.elf
 kernel-debug: ## the same with assertions and poisoning: build/kernel-debug/capos.elf
 lib: ## build the C libraries in build/lib
+services: ## build init in build/services
 schema: ## generate everything that abi/schema declares, in build/gen
 bench: ## compare with a Linux guest, instruction-exact
 models: ## check the models of the racy protocols

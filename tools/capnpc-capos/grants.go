@@ -159,6 +159,11 @@ func goHostGrants(o *out, s *schema) {
 	}
 	o.p("GrantCount = %d", len(s.grants))
 	o.p(")\n")
+	o.p("// GrantNames are the names in the CapSet, by bit.\nvar GrantNames = [...]string{")
+	for _, g := range s.grants {
+		o.p("\t%q,", g.name)
+	}
+	o.p("}\n")
 }
 
 func referenceGrants(o *out, s *schema) {

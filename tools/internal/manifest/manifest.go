@@ -1,0 +1,80 @@
+// Package manifest has the manifest of a system after it was checked: what the program manifest
+// (tools/manifest), which evaluates CUE, hands to ./capos, and the packed form that init reads.
+// Layouts are those of abi/schema/manifest.capnp. docs/manifest.md is about the manifest as it is
+// written.
+package manifest
+
+import (
+	"capos.dev/tools/internal/abi"
+)
+
+// Manifest is a checked manifest. Names in it name something, and services stand in an order in
+// which they can be started.
+type Manifest struct {
+	// Binaries are the programs by name: what ./capos run takes, from the manifest's directory.
+	Binaries     map[string]string `json:"binaries"`
+	InitGrants   []string          `json:"initGrants"`
+	Services     []Service         `json:"services"`
+	KernelParams []string          `json:"kernelParams"`
+}
+
+// Service is a program that init starts.
+type Service struct {
+	Name       string   `json:"name"`
+	Binary     string   `json:"binary"`
+	Args       []string `json:"args"` // after the program's own name
+	Env        []string `json:"env"`
+	Grants     []string `json:"grants"`
+	Serves     []Serve  `json:"serves"`
+	Uses       []Use    `json:"uses"`
+	After      []int    `json:"after"` // indices of the services that it depends on
+	Memory     uint64   `json:"memory"`
+	Foreground bool     `json:"foreground"`
+	Essential  bool     `json:"essential"`
+	Ready      bool     `json:"ready"` // says by an event that it is
+	ReadyMs    uint32   `json:"readyMs"`
+	Restart    string   `json:"restart"` // a name of abi.ManifestRestartNames
+	Limit      uint32   `json:"limit"`
+	DelayMs    uint32   `json:"delayMs"`
+	DelayMaxMs uint32   `json:"delayMaxMs"`
+	SteadyMs   uint32   `json:"steadyMs"`
+}
+
+// Serve is an endpoint that a service receives at.
+type Serve struct {
+	Name       string `json:"name"` // of the endpoint, and in the service's CapSet
+	Calls      uint32 `json:"calls"`
+	Persistent bool   `json:"persistent"`
+}
+
+// Use is a facet of an endpoint that a service calls.
+type Use struct {
+	Name     string `json:"name"` // in the service's CapSet
+	Endpoint string `json:"endpoint"`
+	Tag      uint64 `json:"tag"`
+}
+
+// ReadyName is the event's name in the CapSet of a service that says when it is ready.
+const ReadyName = "ready"
+
+// Foreground is the service whose end is the system's; nil: there is none.
+func (m *Manifest) Foreground() *Service {
+	for i := range m.Services {
+		if m.Services[i].Foreground {
+			return &m.Services[i]
+		}
+	}
+	return nil
+}
+
+// GrantBits are init's grants as a mask for the boot image.
+func (m *Manifest) GrantBits() (bits uint64) {
+	for bit, name := range abi.GrantNames {
+		for _, granted := range m.InitGrants {
+			if name == granted {
+				bits |= 1 << bit
+			}
+		}
+	}
+	return bits
+}

@@ -1,0 +1,73 @@
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"capos.dev/tools/internal/abi"
+)
+
+// ServiceName makes the name of a service of a program's name.
+func ServiceName(program string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '_'
+	}, program)
+	if name == "" || name[0] < 'a' || name[0] > 'z' {
+		name = "p" + name
+	}
+	return name[:min(len(name), len(abi.ManifestService{}.Name)-1)]
+}
+
+// Print writes the manifest of a system that is one service, which holds everything, as CUE.
+// binary is what ./capos run is given.
+func Print(w io.Writer, s Service, binary string) error {
+	var failed error
+	quote := func(text string) string {
+		quoted, err := json.Marshal(text) // a string of JSON is one of CUE
+		if err == nil && !utf8.ValidString(text) {
+			err = fmt.Errorf("%q is not UTF-8, as all text of a manifest is", text)
+		}
+		if failed == nil {
+			failed = err
+		}
+		return string(quoted)
+	}
+	list := func(texts []string) string {
+		quoted := make([]string, len(texts))
+		for i, text := range texts {
+			quoted[i] = "\t\t\t" + quote(text) + ",\n"
+		}
+		return "[\n" + strings.Join(quoted, "") + "\t\t]"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "schemaVersion: 1\nbinaries: %s: %s\n", quote(s.Name), quote(binary))
+	fmt.Fprintf(&b, "initConfig: services: [\n\t{\n\t\tname:   %s\n\t\tbinary: %s\n",
+		quote(s.Name), quote(s.Name))
+	if len(s.Args) > 0 {
+		fmt.Fprintf(&b, "\t\targs: %s\n", list(s.Args))
+	}
+	b.WriteString("\t\tenv: {\n")
+	for _, entry := range s.Env {
+		name, value, _ := strings.Cut(entry, "=")
+		fmt.Fprintf(&b, "\t\t\t%s: %s\n", quote(name), quote(value))
+	}
+	fmt.Fprintf(&b, "\t\t}\n\t\tgrants: %s\n", list(abi.GrantNames[:]))
+	if s.Memory != 0 {
+		fmt.Fprintf(&b, "\t\tmemory: \"%dK\"\n", s.Memory>>10)
+	}
+	b.WriteString("\t\tforeground: true\n\t},\n]\n")
+	if failed != nil {
+		return failed
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
