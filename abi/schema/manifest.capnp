@@ -1,7 +1,7 @@
 @0xd5a1c9e07b3f4268;
 # The packed manifest of a system: what init reads to know which services there are. It is a file of
 # the boot image, which init's argument names. docs/manifest.md is about the manifest as it is
-# written; docs/decisions/0014-manifest.md says why the packed one consists of fixed structures.
+# written; docs/decisions/0017-manifest.md says why the packed one consists of fixed structures.
 #
 # All offsets are from the start of the file. Services stand in an order in which they can be
 # started: each after those that it depends on.

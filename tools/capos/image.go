@@ -82,7 +82,7 @@ func (i *imageFlags) write(args []string) error {
 	boot := filepath.Join(i.output, iso.BootImageName)
 	kernel := filepath.Join(i.output, iso.KernelName)
 	c := machine.Config{Machine: "microvm", CPU: "max", Accel: "tcg", MemoryMiB: 512, CPUs: 1,
-		Kernel: kernel}
+		Kernel: kernel, KernelParameters: l.parameters}
 	fmt.Printf("%s and %s are written. To start them:\n  %s\n", kernel, boot,
 		machine.ShellCommand(machine.DefaultQEMU, c.Args(boot)))
 	fmt.Println("Standard input and output of that command are the framed host channel " +
@@ -118,7 +118,8 @@ func copyFile(from, to string) error {
 
 func (i *imageFlags) writeISO(l *launch) error {
 	parameters := append([]string{"channel=plain",
-		fmt.Sprintf("linger=%.0f", i.linger.Seconds())}, i.kernelArgs...)
+		fmt.Sprintf("linger=%.0f", i.linger.Seconds())},
+		append(l.parameters, i.kernelArgs...)...)
 	err := iso.Write(i.output, strings.Join(parameters, " "), func(dir string) error {
 		return writeBootFiles(l, repo.Kernel(l.root, i.kernel), dir)
 	})

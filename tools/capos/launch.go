@@ -33,6 +33,8 @@ type launch struct {
 	// the run that is repeated; nil: none
 	recorded *recordedRun
 	exports  *exports
+	// kernel parameters of a manifest
+	parameters []string
 	// counted says that a benchmark's nanoseconds are instructions
 	counted bool
 }

@@ -28,7 +28,7 @@ type command struct {
 func commands() []command {
 	none := func(*flag.FlagSet) {}
 	return []command{
-		{"run", runCommand, new(runFlags).register},
+		{"run", runCommand, new(runFlags).registerRun},
 		{"go", goCommand, nil},
 		{"cc", ccCommand, nil},
 		{"explore", exploreCommand, new(exploreFlags).register},

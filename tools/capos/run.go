@@ -18,6 +18,7 @@ type runFlags struct {
 	machineFlags
 	env, files, out cli.List
 	dir             string
+	manifest        bool
 }
 
 func (r *runFlags) register(fs *flag.FlagSet) {
@@ -29,10 +30,16 @@ func (r *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&r.dir, "w", "", "")
 }
 
+// registerRun adds what only ./capos run has.
+func (r *runFlags) registerRun(fs *flag.FlagSet) {
+	r.register(fs)
+	fs.BoolVar(&r.manifest, "manifest", false, "")
+}
+
 func runCommand(args []string) int {
 	var r runFlags
 	flags := cli.NewFlags("run")
-	r.register(flags)
+	r.registerRun(flags)
 	if status, ok := cli.Parse(flags, args); !ok {
 		return status
 	}
@@ -43,6 +50,9 @@ func runCommand(args []string) int {
 	root, err := repo.Root()
 	if err != nil {
 		return cli.Fail(err)
+	}
+	if r.manifest && flags.NArg() > 0 {
+		return r.printManifest(flags.Args())
 	}
 	config, err := r.config(root)
 	if err != nil {
@@ -70,16 +80,13 @@ func (r *runFlags) prepare(root string, config *machine.Config, args []string) (
 	if r.batch != "" {
 		return l, nil
 	}
-	return l, l.prepareRun(r, args)
+	err := l.prepareRun(r, args)
+	config.KernelParameters = append(config.KernelParameters, l.parameters...)
+	return l, err
 }
 
-// prepareRun fills in the program and what it sees.
+// prepareRun fills in the program, or the system, and what it sees.
 func (l *launch) prepareRun(r *runFlags, args []string) error {
-	elf, err := program.Find(l.root, args[0])
-	if err != nil {
-		return err
-	}
-	l.host = elf
 	dir, err := r.workingDir()
 	if err != nil {
 		return err
@@ -96,6 +103,19 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 		}
 	}
 	l.exports = &exports{}
+	if isManifest(args[0]) {
+		return l.prepareSystem(r, dir, args)
+	}
+	return l.prepareProgram(r, dir, args)
+}
+
+// prepareProgram fills in one program.
+func (l *launch) prepareProgram(r *runFlags, dir string, args []string) error {
+	elf, err := program.Find(l.root, args[0])
+	if err != nil {
+		return err
+	}
+	l.host = elf
 	for _, text := range r.out {
 		if err := l.exports.addFlag(text, dir); err != nil {
 			return err
@@ -108,11 +128,15 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 	if err := addZones(l.tree, elf); err != nil {
 		return err
 	}
-	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + dir}
-	env = append(append(env, l.exports.env()...), r.environment()...)
+	env := append(append(plainEnv(dir), l.exports.env()...), r.environment()...)
 	l.program = bootimage.Program{Path: name, Args: append([]string{name}, args[1:]...),
 		Env: bootimage.LastWins(env), CommittedLimit: r.limits.memory}
 	return nil
+}
+
+// plainEnv is what the environment of every program begins with.
+func plainEnv(dir string) []string {
+	return []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + dir}
 }
 
 // workingDir is the program's: the name of the current directory, or what -w says from there.

@@ -151,7 +151,8 @@ func TestNoFile(t *testing.T) {
 
 func TestDefaultsAndOrder(t *testing.T) {
 	m, mistakes := readText(t, services(
-		service("late", "uses: there: {endpoint: \"s\", tag: 7}"), service("first", ""), service("server", "serves: s: {}, memory: \"2M\"")))
+		service("late", "uses: there: {endpoint: \"s\", tag: 7}"), service("first", ""),
+		service("server", "serves: s: {}, memory: \"2M\"")))
 	if mistakes != "" {
 		t.Fatal(mistakes)
 	}

@@ -152,9 +152,9 @@ func (s *suite) explainFlags(command string, flags *flag.FlagSet) {
 func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
-		s.toolSteps, s.recordSteps, s.seedSteps, s.exploreSteps, s.ccSteps, s.panicSteps,
-		s.imageSteps, s.systemSteps, s.goSteps, s.moduleSteps, s.programSteps,
-		s.testdirSteps, s.provokedSteps} {
+		s.toolSteps, s.recordSteps, s.seedSteps, s.manifestSteps, s.exploreSteps,
+		s.ccSteps, s.panicSteps, s.imageSteps, s.systemSteps, s.goSteps, s.moduleSteps,
+		s.programSteps, s.testdirSteps, s.provokedSteps} {
 		list, err := more()
 		if err != nil {
 			return nil, err

@@ -1,0 +1,27 @@
+/* The endpoints of the manifest. init holds the owner's side of each while its server may run, so
+ * that it can make facets, and so that one that is persistent outlives a server that is started
+ * again. The caller holds the lock of service.c. */
+#ifndef INIT_ENDPOINTS_H
+#define INIT_ENDPOINTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <capos/call.h>
+
+#include "manifest.h"
+
+void endpoints_init(const struct manifest *manifest);
+
+/* The owner's side, which stays init's. The endpoint is made when it is first asked for. 0 or an
+ * error. */
+int64_t endpoint_owner(uint32_t index, capos_cap_t *owner);
+
+/* A new facet, for the caller to release. 0 or an error. */
+int64_t endpoint_facet(uint32_t index, uint64_t tag, capos_cap_t *facet);
+
+/* A server has ended: calls at its endpoints end with disconnected. Where it will be started again,
+ * those at endpoints that are persistent wait for that instead. */
+void endpoints_server_ended(uint32_t server, bool again);
+
+#endif

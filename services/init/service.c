@@ -1,0 +1,321 @@
+/* Lives of services: see service.h. */
+#include "service.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <capos/caps.h>
+#include <capos/stubs.h>
+#include <capos/thread.h>
+#include <capos/time.h>
+
+#include "end.h"
+#include "endpoints.h"
+#include "log.h"
+#include "spawn.h"
+
+#define NS_PER_MS 1000000ull
+#define STACK_BYTES (16 * 1024)
+#define STATUS_NOT_STARTED 126 /* of ./capos run for what cannot be started */
+
+/* Bits of the event of a service that says when it is ready. */
+#define BIT_READY 1ull
+#define BIT_OVER 2ull /* init's own: so that nothing waits for a service that is over */
+
+static const struct manifest *manifest;
+static struct service services[CAPOS_MANIFEST_SERVICES_MAX];
+
+static struct capos_mutex lock = CAPOS_MUTEX_INITIALIZER;
+static struct capos_cond changed = CAPOS_COND_INITIALIZER; /* a state, or stopping */
+static bool stopping;
+static int exit_status; /* of stopping */
+
+void services_init(const struct manifest *opened)
+{
+	manifest = opened;
+	endpoints_init(opened);
+	for (uint32_t i = 0; i < manifest->service_count; i++)
+		services[i].entry = &manifest->services[i];
+}
+
+static const char *name_of(const struct service *service)
+{
+	return (const char *)service->entry->name;
+}
+
+static bool has(const struct service *service, uint32_t flag)
+{
+	return (service->entry->flags & flag) != 0;
+}
+
+/* ---- with the lock held ---- */
+
+static void set_state(struct service *service, enum service_state state)
+{
+	service->state = state;
+	capos_cond_broadcast(&changed);
+}
+
+/* A service has ended for good. That may be the end of the system. */
+static void set_over(struct service *service, int status)
+{
+	service->status = status;
+	set_state(service, SERVICE_OVER);
+	endpoints_server_ended((uint32_t)(service - services), false);
+	if (service->ready_event != 0)
+		capos_event_signal(service->ready_event, BIT_OVER);
+	if (stopping)
+		return;
+	if (has(service, CAPOS_MANIFEST_FOREGROUND) ||
+		(has(service, CAPOS_MANIFEST_ESSENTIAL) && status != 0)) {
+		stopping = true;
+		exit_status = status;
+	}
+}
+
+/* A client that starts when its server is over for good has a facet of an endpoint that was made
+ * for it. Its calls are to end, not to wait. */
+static void close_unserved(void)
+{
+	for (uint32_t i = 0; i < manifest->endpoint_count; i++) {
+		uint32_t server = manifest->endpoints[i].server;
+
+		if (services[server].state == SERVICE_OVER)
+			endpoints_server_ended(server, false);
+	}
+}
+
+/* Starts a process for the service. */
+static int64_t run(struct service *service)
+{
+	const char *what = "";
+	int64_t status = 0;
+
+	if (has(service, CAPOS_MANIFEST_SIGNALS_READY) && service->ready_event == 0) {
+		what = "ready";
+		status =
+			capos_event_factory_create(capos_caps.event_factory, &service->ready_event);
+	}
+	if (status == 0)
+		status = spawn_service(
+			manifest, service->entry, service->ready_event, &service->process, &what);
+	close_unserved();
+	if (status < 0) {
+		log_line("%s: not started: %s: %s", name_of(service), what,
+			capos_error_name(status));
+		return status;
+	}
+	service->started_ns = capos_now_ns();
+	service->started = true;
+	if (!has(service, CAPOS_MANIFEST_SIGNALS_READY))
+		service->ready = true;
+	log_line("%s: started", name_of(service));
+	set_state(service, SERVICE_RUNNING);
+	return 0;
+}
+
+/* The delay before the next restart, of which there has been one at least. */
+static uint64_t delay_ms(const struct service *service)
+{
+	uint64_t delay = service->entry->delay_ms;
+
+	for (uint32_t i = 1; i < service->restarts && delay < service->entry->delay_max_ms; i++)
+		delay *= 2;
+	return delay < service->entry->delay_max_ms ? delay : service->entry->delay_max_ms;
+}
+
+/* Whether a service that has ended is to be started again, which is logged. text says how it
+ * ended. */
+static bool wants_restart(struct service *service, bool failed, const char *text)
+{
+	const struct capos_manifest_service *entry = service->entry;
+	uint64_t lived_ns = capos_now_ns() - service->started_ns;
+
+	if (stopping) {
+		log_line("%s: stopped", name_of(service));
+		return false;
+	}
+	if (entry->restart == CAPOS_MANIFEST_RESTART_NEVER ||
+		(entry->restart == CAPOS_MANIFEST_RESTART_ON_FAILURE && !failed)) {
+		log_line("%s: %s", name_of(service), text);
+		return false;
+	}
+	if (service->started && lived_ns >= entry->steady_ms * NS_PER_MS)
+		service->restarts = 0;
+	if (service->restarts >= entry->restart_limit) {
+		log_line("%s: %s; given up after %" PRIu32 " restart%s", name_of(service), text,
+			service->restarts, service->restarts == 1 ? "" : "s");
+		return false;
+	}
+	service->restarts++;
+	log_line("%s: %s; restart %" PRIu32 " of %" PRIu32 " in %" PRIu64 " ms", name_of(service),
+		text, service->restarts, entry->restart_limit, delay_ms(service));
+	return true;
+}
+
+/* Waits for the time of the next start. False when the system ends first. */
+static bool pause(struct service *service)
+{
+	uint64_t until_ns = capos_deadline_ns(delay_ms(service) * NS_PER_MS);
+
+	set_state(service, SERVICE_PAUSED);
+	endpoints_server_ended((uint32_t)(service - services), true);
+	while (!stopping && capos_cond_wait_until(&changed, &lock, until_ns))
+		;
+	return !stopping;
+}
+
+/* ---- the thread of a service ---- */
+
+/* Runs the process to its end, or finds that there is none. */
+static void live(struct service *service, struct capos_process_end *end)
+{
+	*end = (struct capos_process_end){ .kind = CAPOS_EXIT_KIND_NOT_STARTED };
+	if (run(service) < 0)
+		return;
+	capos_cap_t process = service->process;
+	int64_t status;
+	capos_mutex_unlock(&lock);
+	do
+		status = capos_process_wait(process, CAPOS_WAIT_FOREVER, end, sizeof(*end));
+	while (status == CAPOS_E(INTERRUPTED));
+	capos_mutex_lock(&lock);
+	capos_release(process);
+	service->process = 0;
+	if (status < 0) { /* it is not known how it ended */
+		log_line("%s: %s", name_of(service), capos_error_name(status));
+		end->kind = CAPOS_EXIT_KIND_NOT_STARTED;
+	}
+}
+
+static int64_t serve(void *argument)
+{
+	struct service *service = argument;
+	struct capos_process_end end;
+	char text[128];
+	int status = STATUS_NOT_STARTED;
+	bool again;
+
+	capos_mutex_lock(&lock);
+	do {
+		live(service, &end);
+		if (end.kind == CAPOS_EXIT_KIND_NOT_STARTED) {
+			snprintf(text, sizeof(text), "not started");
+			status = STATUS_NOT_STARTED;
+		} else {
+			end_text(&end, text, sizeof(text));
+			status = end_status(&end);
+		}
+		again = wants_restart(service, status != 0, text) && pause(service);
+	} while (again);
+	set_over(service, status);
+	capos_mutex_unlock(&lock);
+	return 0;
+}
+
+/* ---- starting ---- */
+
+/* Waits for a service to be ready; the lock is held, and left meanwhile. */
+static bool is_ready(struct service *service)
+{
+	uint64_t deadline_ns = capos_deadline_ns(service->entry->ready_ms * NS_PER_MS);
+	uint64_t bits = 0;
+	int64_t status = 0;
+
+	while (!stopping && !service->started && service->state != SERVICE_OVER &&
+		capos_cond_wait_until(&changed, &lock, deadline_ns))
+		;
+	if (!service->started || service->ready)
+		return service->started;
+	if (service->state == SERVICE_OVER)
+		deadline_ns = 0; /* what it has said is all there is */
+	capos_mutex_unlock(&lock);
+	do
+		status = capos_event_wait(
+			service->ready_event, BIT_READY | BIT_OVER, deadline_ns, &bits);
+	while (status == CAPOS_E(INTERRUPTED));
+	capos_mutex_lock(&lock);
+	service->ready = status == 0 && bits & BIT_READY;
+	if (service->ready)
+		log_line("%s: ready", name_of(service));
+	return service->ready;
+}
+
+/* The lock is held. */
+static bool dependencies_ready(struct service *service)
+{
+	const struct capos_manifest_service *entry = service->entry;
+
+	for (uint32_t i = 0; i < entry->dependency_count; i++) {
+		struct service *other =
+			&services[manifest->dependencies[entry->first_dependency + i]];
+		if (!is_ready(other)) {
+			if (!stopping)
+				log_line("%s: not started: %s is not ready", name_of(service),
+					name_of(other));
+			return false;
+		}
+	}
+	return !stopping;
+}
+
+void service_start(uint32_t index)
+{
+	static const struct capos_thread_options options = { .stack_size_bytes = STACK_BYTES,
+		.name = "service" };
+	struct service *service = &services[index];
+	struct capos_thread *thread;
+
+	capos_mutex_lock(&lock);
+	if (stopping || !dependencies_ready(service)) {
+		set_over(service, STATUS_NOT_STARTED);
+	} else {
+		capos_mutex_unlock(&lock);
+		int64_t status = capos_thread_start(&thread, serve, service, &options);
+		if (status == 0)
+			(void)capos_thread_detach(thread); /* its stack stays if that fails */
+		capos_mutex_lock(&lock);
+		if (status < 0) {
+			log_line("%s: not started: %s", name_of(service), capos_error_name(status));
+			set_over(service, STATUS_NOT_STARTED);
+		}
+		while (service->state == SERVICE_IDLE)
+			capos_cond_wait(&changed, &lock);
+	}
+	capos_mutex_unlock(&lock);
+}
+
+/* ---- the end ---- */
+
+static bool all_over(void)
+{
+	for (uint32_t i = 0; i < manifest->service_count; i++)
+		if (services[i].state != SERVICE_OVER)
+			return false;
+	return true;
+}
+
+int services_wait(void)
+{
+	capos_mutex_lock(&lock);
+	while (!stopping && !all_over())
+		capos_cond_wait(&changed, &lock);
+	stopping = true;
+	capos_cond_broadcast(&changed); /* those that pause */
+	capos_mutex_unlock(&lock);
+	return exit_status;
+}
+
+void services_stop(void)
+{
+	capos_mutex_lock(&lock);
+	for (uint32_t i = manifest->service_count; i-- > 0;) {
+		struct service *service = &services[i];
+
+		if (service->state == SERVICE_RUNNING)
+			capos_process_kill(service->process);
+		while (service->state != SERVICE_OVER && service->state != SERVICE_IDLE)
+			capos_cond_wait(&changed, &lock);
+	}
+	capos_mutex_unlock(&lock);
+}

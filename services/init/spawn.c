@@ -1,0 +1,88 @@
+/* Arguments and environment lie in the manifest as the kernel wants them, so nothing is copied but
+ * the list of grants, which is in static memory: init does not grow. */
+#include "spawn.h"
+
+#include <string.h>
+
+#include <capos/boot.h>
+#include <capos/caps.h>
+#include <capos/stubs.h>
+
+#include "endpoints.h"
+
+static struct capos_spawn_grant grants[CAPOS_SPAWN_GRANTS_MAX];
+static uint32_t grant_count;
+
+static void add_grant(const uint8_t *name, size_t size, capos_cap_t cap)
+{
+	struct capos_spawn_grant *grant = &grants[grant_count++];
+
+	memset(grant, 0, sizeof(*grant));
+	grant->cap = cap;
+	memcpy(grant->name, name, size);
+}
+
+static int64_t find_capability(const struct capos_manifest_grant *grant, capos_cap_t *cap)
+{
+	switch (grant->kind) {
+	case CAPOS_MANIFEST_GRANT_KIND_SERVE:
+		return endpoint_owner(grant->endpoint, cap);
+	case CAPOS_MANIFEST_GRANT_KIND_USE:
+		return endpoint_facet(grant->endpoint, grant->tag, cap);
+	default:
+		*cap = capos_cap((const char *)grant->name);
+		return *cap != 0 ? 0 : CAPOS_E(NOT_FOUND);
+	}
+}
+
+static int64_t list_grants(const struct manifest *manifest,
+	const struct capos_manifest_service *entry, capos_cap_t ready_event, const char **what)
+{
+	static const uint8_t ready[] = "ready";
+
+	grant_count = 0;
+	if (ready_event != 0)
+		add_grant(ready, sizeof(ready), ready_event);
+	for (uint32_t i = 0; i < entry->grant_count; i++) {
+		const struct capos_manifest_grant *grant =
+			&manifest->grants[entry->first_grant + i];
+		capos_cap_t cap = 0;
+		int64_t status = find_capability(grant, &cap);
+
+		*what = (const char *)grant->name;
+		if (status < 0)
+			return status;
+		add_grant(grant->name, sizeof(grant->name), cap);
+	}
+	return 0;
+}
+
+/* The service has its own copies now. A facet that init kept would hide from the server that its
+ * client is gone. The event, where there is one, is the first of the list. */
+static void release_facets(const struct capos_manifest_grant *entry, uint32_t first)
+{
+	for (uint32_t i = first; i < grant_count; i++, entry++) {
+		if (entry->kind == CAPOS_MANIFEST_GRANT_KIND_USE)
+			capos_release(grants[i].cap);
+	}
+}
+
+int64_t spawn_service(const struct manifest *manifest, const struct capos_manifest_service *entry,
+	capos_cap_t ready_event, capos_cap_t *process, const char **what)
+{
+	uint64_t offset, size;
+	int64_t status = list_grants(manifest, entry, ready_event, what);
+
+	if (status == 0) {
+		*what = (const char *)manifest->bytes + entry->path_offset;
+		status = capos_boot_find(*what, &offset, &size);
+	}
+	if (status == 0)
+		status = capos_process_spawner_spawn(capos_caps.process_spawner, capos_caps.boot,
+			offset, size, manifest->bytes + entry->args_offset, entry->args_size,
+			manifest->bytes + entry->env_offset, entry->env_size, grants,
+			grant_count * sizeof(grants[0]), entry->memory_pages,
+			entry->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, process);
+	release_facets(&manifest->grants[entry->first_grant], ready_event != 0);
+	return status;
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"capos.dev/tools/internal/bootimage"
+	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/manifest"
+	"capos.dev/tools/internal/program"
+	"capos.dev/tools/internal/repo"
+)
+
+// Places in the boot image of a system.
+const (
+	initPath     = "/bin/init"
+	manifestPath = "/etc/manifest"
+)
+
+// isManifest tells the manifest of a system from a program.
+func isManifest(name string) bool { return filepath.Ext(name) == ".cue" }
+
+// prepareSystem fills in init and the services of a manifest.
+func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
+	if len(r.env)+len(r.out) > 0 {
+		return errors.New("-e and -o are for one program; a manifest says what each " +
+			"service has")
+	}
+	m, err := readManifest(l.root, args[0])
+	if err != nil {
+		return err
+	}
+	if len(args) > 1 {
+		foreground := m.Foreground()
+		if foreground == nil {
+			return fmt.Errorf("%s has no foreground service, which could have "+
+				"arguments", args[0])
+		}
+		foreground.Args = append(foreground.Args, args[1:]...)
+	}
+	if err := l.addBinaries(m, filepath.Dir(args[0])); err != nil {
+		return err
+	}
+	packed, err := manifest.Pack(m, binaryPath, plainEnv(dir))
+	if err != nil {
+		return err
+	}
+	if err := l.tree.AddData(manifestPath, packed, 0o444, time.Time{}); err != nil {
+		return err
+	}
+	if err := repo.Make(l.root, "services"); err != nil {
+		return err
+	}
+	l.host = filepath.Join(l.root, "build", "services", "init")
+	if err := l.tree.AddHostFile(l.host, initPath); err != nil {
+		return err
+	}
+	l.parameters = m.KernelParams
+	l.program = bootimage.Program{Path: initPath, Args: []string{initPath, manifestPath},
+		Grants: m.GrantBits(), CommittedLimit: r.limits.memory}
+	return nil
+}
+
+func binaryPath(binary string) string { return "/bin/" + binary }
+
+// addBinaries builds the programs that services are made of.
+func (l *launch) addBinaries(m *manifest.Manifest, dir string) error {
+	done := map[string]bool{}
+	for _, s := range m.Services {
+		if done[s.Binary] {
+			continue
+		}
+		done[s.Binary] = true
+		name := m.Binaries[s.Binary]
+		if beside := filepath.Join(dir, name); !filepath.IsAbs(name) && exists(beside) {
+			name = beside
+		}
+		elf, err := program.Find(l.root, name)
+		if err != nil {
+			return fmt.Errorf("binary %s: %w", s.Binary, err)
+		}
+		if err := l.tree.AddHostFile(elf, binaryPath(s.Binary)); err != nil {
+			return err
+		}
+		if err := addZones(l.tree, elf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// readManifest has the tool for manifests evaluate and check one. The tool says itself what is
+// wrong with it.
+func readManifest(root, file string) (*manifest.Manifest, error) {
+	if os.Getenv("CAPOS_NO_INSTALL") != "" {
+		os.Setenv("GOPROXY", "off") // what was fetched before is found all the same
+	}
+	tool := filepath.Join("build", "tools", "manifest")
+	if err := repo.Make(root, tool); err != nil {
+		return nil, fmt.Errorf("the tool for manifests could not be built, which needs "+
+			"the CUE library from the Go module proxy: %w", err)
+	}
+	cmd := exec.Command(filepath.Join(root, tool), file)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); errors.As(err, &exit) {
+		return nil, fmt.Errorf("%s is no manifest of a system", file)
+	} else if err != nil {
+		return nil, err
+	}
+	m := &manifest.Manifest{}
+	return m, json.Unmarshal(out.Bytes(), m)
+}
+
+// printManifest prints the manifest that a run of one program stands for.
+func (r *runFlags) printManifest(args []string) int {
+	dir, err := r.workingDir()
+	if err != nil {
+		return cli.Fail(err)
+	}
+	if isManifest(args[0]) {
+		return cli.Failf("%s is a manifest; --manifest prints that of a program", args[0])
+	}
+	name := program.Name(args[0])
+	service := manifest.Service{Name: manifest.ServiceName(name), Args: args[1:],
+		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
+		Memory: r.limits.memory, Foreground: true}
+	if err := manifest.Print(os.Stdout, service, args[0]); err != nil {
+		return cli.Fail(err)
+	}
+	return 0
+}

@@ -1,0 +1,145 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	manifestTool   = "build/tools/manifest"
+	manifestModule = "tools/manifest"
+
+	exampleSystem   = "examples/system/system.cue"
+	essentialSystem = "tests/run/essential/system.cue"
+)
+
+// manifestSteps test the tool for manifests on the host, and systems of several services under
+// init.
+func (s *suite) manifestSteps() ([]step, error) {
+	return []step{
+		{name: "host/manifest", cpus: 2, run: s.testManifests},
+		{name: "init/system", cpus: 1, run: func(ctx context.Context) []check {
+			if skip := s.buildManifestTool(ctx); skip != nil {
+				return skip
+			}
+			return s.runToolCases(ctx, s.buildSystems, s.systemCases())
+		}},
+		{name: "init/printed", cpus: 1, run: s.printedManifest},
+	}, nil
+}
+
+// buildManifestTool gives checks only where there is no tool: that it does not build, or that
+// nothing can be downloaded of which it is made.
+func (s *suite) buildManifestTool(ctx context.Context) []check {
+	out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
+		manifestTool).CombinedOutput()
+	if why, ok := unreachable(string(out)); ok && err != nil {
+		return []check{{"tool", skipped, "the CUE library cannot be downloaded: " + why}}
+	}
+	if err != nil {
+		return single("tool", err, string(out))
+	}
+	return nil
+}
+
+// testManifests runs vet and the tests of the tool's module.
+func (s *suite) testManifests(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	if skip := s.buildManifestTool(ctx); skip != nil {
+		return skip
+	}
+	dir := filepath.Join(s.root, manifestModule)
+	out, err := s.hostGo(ctx, dir, "vet", "./...").CombinedOutput()
+	results, _ := goTestResults(s.hostGo(ctx, dir, "test", "-json", "-count=1",
+		"-buildvcs=false", "./..."))
+	return append(single("vet", err, string(out)), plainChecks(results,
+		"capos.dev/tools/")...)
+}
+
+// buildSystems builds what the cases start, so that none of their time goes into it, and gives a
+// program.
+func (s *suite) buildSystems(ctx context.Context) (string, error) {
+	for _, file := range []string{exampleSystem, essentialSystem} {
+		out, err := s.tool(ctx, "run", "--dry-run",
+			filepath.Join(s.root, file)).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("%s: %w\n%s", file, err, out)
+		}
+	}
+	return filepath.Join(s.root, "build", "services", "init"), nil
+}
+
+func (s *suite) systemCases() []toolCase {
+	example := probeFlag + filepath.Join(s.root, exampleSystem)
+	essential := probeFlag + filepath.Join(s.root, essentialSystem)
+	crash := "init: flaky: was ended by a fault: page fault, address 0x8, "
+	return []toolCase{
+		{name: "example", args: []string{example},
+			stdout: "client: the sum of 1 to 100 is 5050\n",
+			inErr: []string{"init: sum: started\ninit: sum: ready\n",
+				"init: flaky: started\n", "init: client: started\n",
+				"; restart 1 of 2 in 10 ms\n", "; restart 2 of 2 in 20 ms\n",
+				"init: client: ended with status 0\n",
+				"init: sum: stopped\ninit: the system ends with status 0\n"},
+			notErr: "leak"},
+		{name: "arguments-and-status", args: []string{example, "much"}, status: 2,
+			inErr: []string{"parsing \"much\"", "init: client: ended with status 2\n",
+				"init: the system ends with status 2\n"}, notErr: "leak"},
+		{name: "debug-kernel", flags: []string{"--kernel", "debug"},
+			args: []string{essential}, status: 139,
+			inErr: []string{"init: sum: started\ninit: sum: ready\n" +
+				"init: flaky: started\n" + crash, "; restart 1 of 1 in 1 ms\n",
+				"; given up after 1 restart\ninit: sum: stopped\n" +
+					"init: the system ends with status 139\n"}, notErr: "leak"},
+		{name: "little-memory", flags: []string{"--limit", "300K"},
+			args: []string{essential}, status: 126, notErr: "leak",
+			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
+		{name: "flags-of-one-program", flags: []string{"-e", "A=1"},
+			args: []string{example}, status: 125, line: true},
+	}
+}
+
+func sortedLines(text []byte) []string {
+	return slices.Sorted(strings.SplitSeq(strings.TrimSpace(string(text)), "\n"))
+}
+
+// printedManifest runs a program alone, and by the manifest that is printed for it.
+func (s *suite) printedManifest(ctx context.Context) []check {
+	if skip := s.buildManifestTool(ctx); skip != nil {
+		return skip
+	}
+	programs := &programBuilder{root: s.root}
+	probe, err := programs.build(ctx, filepath.Join(s.root, "tests", "run", "probe.c"))
+	if err != nil {
+		return single("probe", err, "")
+	}
+	dir, remove, err := makeScratch()
+	if err != nil {
+		return single("scratch", err, "")
+	}
+	defer remove()
+	words := []string{"-e", "A=b c", probe, "env"}
+	printed, err := s.tool(ctx, append([]string{"run", "--manifest"}, words...)...).Output()
+	if err != nil {
+		return single("printed", err, string(printed))
+	}
+	file := filepath.Join(dir, "system.cue")
+	if err := os.WriteFile(file, printed, 0o644); err != nil {
+		return single("printed", err, "")
+	}
+	plain, err := s.tool(ctx, append([]string{"run"}, words...)...).Output()
+	if err != nil {
+		return single("plain", err, string(plain))
+	}
+	system, err := s.tool(ctx, "run", file).Output()
+	alone, beside := sortedLines(plain), sortedLines(system)
+	if err == nil && (!slices.Equal(alone, beside) || !slices.Contains(alone, "A=b c")) {
+		err = fmt.Errorf("the program alone sees\n%q\nand as a system\n%q", alone, beside)
+	}
+	return single("same", err, string(printed))
+}
