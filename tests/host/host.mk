@@ -14,7 +14,7 @@ HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
 HOST_KERNEL     := -Ikernel -Ikernel/arch/x86_64/include -Ikernel/include \
 	-Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
-HOST_GROUPS     := boot call codec dev libcapos mm sched
+HOST_GROUPS     := boot call codec dev libcapos mm object sched
 
 # What the loaders say, typed lines, the screen.
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
@@ -132,6 +132,16 @@ host-run-wrong_user_ptr: tests/host/mm/wrong_user_ptr.c | $(SCHEMA_STAMP)
 			cat $$log >&2; echo "FAIL mm $$name: another error"; status=1; \
 		else echo "ok mm $$name"; fi; \
 	done; exit $$status
+
+# The ring of bytes of a pipe.
+host_object_FLAGS   := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) -Itests/host/call
+host_object_TESTS   := test_pipe_ring
+host_object_FUZZERS := fuzz_pipe_ring
+host_test_pipe_ring_SOURCES := tests/host/call/kernel.c
+host_fuzz_pipe_ring_SOURCES := tests/host/call/kernel.c
+$(foreach p,$(host_object_TESTS) $(host_object_FUZZERS),\
+	$(eval host_$p_RUN := ASAN_OPTIONS=detect_leaks=0))
+host_fuzz_pipe_ring_LIMITS := 200000 20 512
 
 # Shares of a CPU.
 host_sched_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) -Itests/host/call
