@@ -84,6 +84,13 @@ interface Process @0xe74f3485a2e5f85a {
   # notFound: the caller does not hold an Event there
   # limitReached: processBindingsMax other events are bound
   # noMemory: no memory for the kernel's record, or no charge is left
+  notify @4 (kind :UInt32) -> ();
+  # Sends a notification to the process, of which one thread takes it, as docs/abi.md says.
+  # Coalesced per kind. Without a thread that ever had a handler, interrupt, quit and terminate end
+  # the process as killed. One that has ended is left as it is.
+  # kind: interrupt, quit, terminate, or notifyUserFirst to notifyUserLast
+  # invalidArgument: kind is another
+  # wrongState: kind is notifyUserFirst or above, and no thread of the process ever had a handler
 }
 
 struct ProcessEnd $C.fixed(64) {

@@ -32,6 +32,17 @@ status_t method_process_kill(
 	return STATUS_OK;
 }
 
+status_t method_process_notify(struct call *call, const struct process_notify_params *in,
+	struct process_notify_results *out)
+{
+	(void)out;
+	bool is_key = in->kind >= CAPOS_NOTIFICATION_KIND_INTERRUPT &&
+		in->kind <= CAPOS_NOTIFICATION_KIND_TERMINATE;
+	if (!is_key && (in->kind < CAPOS_NOTIFY_USER_FIRST || in->kind > CAPOS_NOTIFY_USER_LAST))
+		return STATUS(INVALID_ARGUMENT);
+	return process_notify(target_of(call), (uint32_t)in->kind);
+}
+
 status_t method_process_usage(
 	struct call *call, const struct process_usage_params *in, struct process_usage_results *out)
 {

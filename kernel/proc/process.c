@@ -214,20 +214,29 @@ static struct thread *notification_target_locked(struct process *process, uint32
 	return first ? container_of(first, struct thread, process_node) : NULL;
 }
 
+/* Sends a kind that is meant for the process. */
+static void notify_locked(struct thread *target, uint32_t kind)
+{
+	assert_held(&target->process->lock);
+	if (kind >= CAPOS_NOTIFY_USER_FIRST)
+		target->notify_shared |= notify_bit(kind);
+	thread_notify(target, kind, 0);
+}
+
 /* A kind meant for the process that found this thread at its end goes on to another thread. */
 static void pass_on_notifications_locked(struct process *process, const struct thread *ended)
 {
-	static const uint32_t kinds[] = { CAPOS_NOTIFICATION_KIND_INTERRUPT,
-		CAPOS_NOTIFICATION_KIND_QUIT, CAPOS_NOTIFICATION_KIND_TERMINATE };
+	uint64_t shared = ended->notify_shared | notify_bit(CAPOS_NOTIFICATION_KIND_INTERRUPT) |
+		notify_bit(CAPOS_NOTIFICATION_KIND_QUIT) |
+		notify_bit(CAPOS_NOTIFICATION_KIND_TERMINATE);
+	uint64_t left = __atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) & shared;
 
 	assert_held(&process->lock);
-	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (!(__atomic_load_n(&ended->notify_pending, __ATOMIC_RELAXED) &
-			    notify_bit(kinds[i])))
-			continue;
-		struct thread *target = notification_target_locked(process, kinds[i]);
+	for (; left; left &= left - 1) {
+		uint32_t kind = (uint32_t)__builtin_ctzll(left);
+		struct thread *target = notification_target_locked(process, kind);
 		if (target)
-			thread_notify(target, kinds[i], 0);
+			notify_locked(target, kind);
 	}
 }
 
@@ -396,16 +405,20 @@ uint64_t process_cpu_time_ns(struct process *process)
 	return total;
 }
 
-void process_notify(struct process *process, uint32_t kind)
+status_t process_notify(struct process *process, uint32_t kind)
 {
 	spin_lock(&process->lock);
 	bool handled = process->handler_registered;
 	struct thread *target = handled ? notification_target_locked(process, kind) : NULL;
 	if (target)
-		thread_notify(target, kind, 0);
+		notify_locked(target, kind);
 	spin_unlock(&process->lock);
-	if (!handled)
-		process_exit(process, CAPOS_EXIT_KIND_KILLED, (int32_t)kind);
+	if (handled)
+		return STATUS_OK;
+	if (kind >= CAPOS_NOTIFY_USER_FIRST)
+		return STATUS(WRONG_STATE);
+	process_exit(process, CAPOS_EXIT_KIND_KILLED, (int32_t)kind);
+	return STATUS_OK;
 }
 
 static struct process *foreground_retained(void)
@@ -423,7 +436,7 @@ void process_key(uint32_t kind)
 	struct process *process = foreground_retained();
 	if (!process)
 		return;
-	process_notify(process, kind);
+	(void)process_notify(process, kind); /* a key's kind does not fail */
 	object_release(&process->object);
 }
 

@@ -114,8 +114,9 @@ void process_remove_thread(struct process *process, struct thread *thread);
  * when there is no other: the process can be taken apart. */
 bool process_forget_thread(struct process *process) MUST_CHECK;
 
-/* Delivers a console key's kind to the process as docs/abi.md says. */
-void process_notify(struct process *process, uint32_t kind);
+/* Delivers a kind that is meant for the process, not for one of its threads, as docs/abi.md says.
+ * Fails with WRONG_STATE for a user's kind when no thread has ever had a handler. */
+status_t process_notify(struct process *process, uint32_t kind);
 
 /* Whether all threads end. It stays so. */
 bool process_is_exiting(struct process *process);

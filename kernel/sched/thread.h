@@ -118,6 +118,9 @@ struct thread {
 	uint64_t notify_stack_size;
 	uint32_t wait_state; /* enum wait_state: see wait.c */
 
+	/* Kinds of users that were meant for the process. Guarded by the process's lock. */
+	uint64_t notify_shared;
+
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t suspend_count;

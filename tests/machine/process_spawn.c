@@ -96,9 +96,50 @@ static int role_deeper(int argc, char **argv)
 	return end.code + 1;
 }
 
-static const struct role roles[] = { { "exit", role_exit }, { "inspect", role_inspect },
-	{ "other-names", role_other_names }, { "sleep", role_sleep }, { "fault", role_fault },
-	{ "eat", role_eat }, { "deeper", role_deeper } };
+static volatile uint64_t noted;
+
+static void note(uint32_t kind, struct capos_thread_state *state)
+{
+	(void)state;
+	noted |= 1ull << kind;
+}
+
+static bool has_noted(uint32_t kind)
+{
+	while (!(noted >> kind & 1))
+		capos_sleep_ns(MS_NS);
+	return true;
+}
+
+#define FIRST_KIND CAPOS_NOTIFY_USER_FIRST
+#define LAST_KIND CAPOS_NOTIFY_USER_LAST
+
+static int64_t mask_first_until_last(void *argument)
+{
+	(void)argument;
+	OK(capos_notification_mask(1ull << FIRST_KIND, 0, NULL));
+	OK(capos_notification_set_handler(note));
+	has_noted(LAST_KIND);
+	return 0;
+}
+
+/* A thread that masks a kind ends while that is pending. The other thread gets it. */
+static int role_note(int argc, char **argv)
+{
+	struct capos_thread *thread;
+	int64_t result = 1;
+	(void)argc, (void)argv;
+	OK(capos_thread_start(&thread, mask_first_until_last, NULL, NULL));
+	OK(capos_thread_join(thread, &result));
+	OK(capos_notification_set_handler(note));
+	has_noted(FIRST_KIND);
+	has_noted(CAPOS_NOTIFICATION_KIND_QUIT);
+	return 6;
+}
+
+static const struct role roles[] = { { "note", role_note }, { "exit", role_exit },
+	{ "inspect", role_inspect }, { "other-names", role_other_names }, { "sleep", role_sleep },
+	{ "fault", role_fault }, { "eat", role_eat }, { "deeper", role_deeper } };
 
 /* ---- what a child starts with ---- */
 
@@ -264,6 +305,31 @@ static void waits_are_interrupted(void)
 	OK(capos_release(process));
 }
 
+static void notifications_reach_a_process(void)
+{
+	static const uint32_t wrong[] = { 0, 9, 13, FIRST_KIND - 1, LAST_KIND + 1, 1u << 31 };
+	capos_cap_t process = spawn("sleep", NULL);
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		CHECK_FAILS(
+			PROCESS_NOTIFY, INVALID_ARGUMENT, capos_process_notify(process, wrong[i]));
+	CHECK_FAILS(PROCESS_NOTIFY, INVALID_ARGUMENT, capos_process_notify_message(process, 0));
+	CHECK_FAILS(PROCESS_NOTIFY, WRONG_STATE, capos_process_notify(process, FIRST_KIND));
+	CHECK_FAILS(PROCESS_NOTIFY, WRONG_STATE, capos_process_notify_message(process, LAST_KIND));
+	OK(capos_process_notify(process, CAPOS_NOTIFICATION_KIND_INTERRUPT));
+	finishes(process, CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_INTERRUPT);
+
+	process = spawn("note", NULL);
+	while (capos_process_notify(process, FIRST_KIND) == CAPOS_E(WRONG_STATE))
+		capos_sleep_ns(MS_NS);
+	OK(capos_process_notify_message(process, LAST_KIND));
+	OK(capos_process_notify(process, CAPOS_NOTIFICATION_KIND_QUIT));
+	struct capos_process_end end;
+	CHECK_EQUAL(capos_process_wait(process, CAPOS_WAIT_FOREVER, &end, sizeof end), sizeof end);
+	CHECK_EQUAL(end.code, 6);
+	OK(capos_process_notify(process, FIRST_KIND)); /* no harm */
+	OK(capos_release(process));
+}
+
 /* ---- who pays ---- */
 
 static void a_limit_is_taken_out_of_the_parents(void)
@@ -335,6 +401,7 @@ int main(int argc, char **argv)
 	RUN(a_fault_is_told);
 	RUN(many_wait_and_one_kills);
 	RUN(waits_are_interrupted);
+	RUN(notifications_reach_a_process);
 	RUN(a_limit_is_taken_out_of_the_parents);
 	RUN(a_shared_child_is_charged_along);
 	RUN(depth_is_limited);
