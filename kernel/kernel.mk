@@ -32,6 +32,11 @@ KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info
 	machine/pc/multiboot machine/pc/pvh machine/pc/smp object/boot_image object/host_name \
 	object/host_share object/system_info object/process_load proc/boot_image proc/elf \
 	proc/fault proc/reaper
+# The path of a call between processes does not return: it need not keep registers for its callers.
+# RBP stays 0 there, where a backtrace ends.
+KERNEL_LEAVES := object/endpoint_direct arch/x86_64/hand_over
+KERNEL_LEAVES_FLAGS := -fomit-frame-pointer -ffixed-rbp -fcall-used-rbx -fcall-used-r12 \
+	-fcall-used-r13 -fcall-used-r14 -fcall-used-r15
 # What runs while free memory is worked on, and what checks whole ranges.
 KERNEL_UNCHECKED := core/string mm/frame mm/kmem
 # A check that fails in what reports would call itself.
@@ -77,10 +82,11 @@ $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
 
 # A name without its file would choose nothing, and the flags would be lost when a file moves.
-$(foreach name,$(KERNEL_SMALL) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
+$(foreach name,$(KERNEL_SMALL) $(KERNEL_LEAVES) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
 	$(if $(wildcard kernel/$(name).c),,\
 	$(error kernel/kernel.mk names kernel/$(name).c, which is not there)))
 $(KERNEL_SMALL:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := -Os
+$(KERNEL_LEAVES:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := $(KERNEL_LEAVES_FLAGS)
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 $(KERNEL_CHECKERS:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=all
 

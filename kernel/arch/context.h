@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct percpu;
+struct thread;
 struct trap_frame;
 
 /* ---- kernel stacks ---- */
@@ -24,6 +26,16 @@ _Noreturn void exception_return(struct trap_frame *frame);
 /* The same for a frame of a system call that is as it came, but for registers of the message and
  * the results (arch/trap_frame.h). */
 _Noreturn void message_return(struct trap_frame *frame);
+
+/* Whether the processor has what context_hand_over() needs. */
+bool context_hands_over(void);
+/* Goes from the current thread to another user thread that does not run, and to user mode: by the
+ * frame at the top of that one's stack, but with the message of the current thread's frame and
+ * these results. Both threads are in a system call, and what is on their stacks is abandoned. A
+ * switch to the current thread later on begins with sched_switched() and message_resume(). The lock
+ * of the run queue is held, and released when the current thread is left. */
+_Noreturn void context_hand_over(
+	struct percpu *cpu, struct thread *next, int64_t result, uint64_t target);
 
 /* ---- user mode beyond the frame ---- */
 

@@ -32,8 +32,14 @@ bool kernel_page_fault(uint64_t address, enum fault_access access);
  * meanwhile. */
 void return_to_user(struct trap_frame *frame);
 
+/* A thread that context_hand_over() left runs again, because its wait has ended otherwise than by a
+ * hand-over back. Ends the system call. Provided by object/. */
+_Noreturn void message_resume(void);
+
 /* The first thing a thread does after a switch to it, with the run queue's lock held, which it
  * releases. Provided by sched/. */
 void sched_switched(void);
+/* Debug kernels: the last step of context_hand_over(), which releases that lock. */
+void sched_left(void);
 
 #endif

@@ -40,6 +40,8 @@ static inline uint64_t trap_frame_status(const struct trap_frame *frame);
 /* What comes with a message: the result of the call, a word that tells from whom, a capability. */
 static inline void trap_frame_set_results(
 	struct trap_frame *frame, int64_t result, uint64_t target, uint64_t cap);
+/* The result alone. */
+static inline void trap_frame_set_result(struct trap_frame *frame, int64_t result);
 /* Makes the program enter the kernel again at once, with the same words for another operation. */
 static inline void trap_frame_repeat(struct trap_frame *frame, uint64_t operation);
 

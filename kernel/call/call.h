@@ -64,8 +64,9 @@ int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, u
 int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count);
 int64_t call_release(struct process *process, cap_id_t cap);
 
-/* The operations of endpoints, which exist in registers only (object/endpoint.c). Returns errors
- * and single results; leaves by message_return() else. */
+/* The operations of endpoints, which exist in registers only (object/endpoint_direct.c). Does not
+ * return, but leaves by message_return() or context_hand_over(). With a result, because a compiler
+ * makes a jump of a call at the end of a function only if it may return. */
 int64_t endpoint_enter(struct trap_frame *frame);
 
 /* A buffer of at least size bytes that belongs to the thread. It is valid until the next

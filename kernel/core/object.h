@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/log.h"
+
 struct interface_desc; /* generated; call/decode.h */
 struct object;
 
@@ -85,6 +87,30 @@ static inline void object_release(struct object *object)
 	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
 	if (__builtin_expect(before <= 1, 0))
 		object_release_last(object, before);
+}
+
+/* The same for an object that counts its references. */
+static inline void object_retain_counted(struct object *object)
+{
+	ASSERT(object->references);
+	__atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+}
+
+/* Drops a reference beside which the caller knows of another; any lock may be held. */
+static inline void object_release_other(struct object *object)
+{
+	ASSERT(object->references > 1);
+	__atomic_fetch_sub(&object->references, 1, __ATOMIC_RELEASE);
+}
+
+/* Drops a reference when it is not the last one; any lock may be held, and must be one that keeps
+ * object_retain_unless_gone() away. */
+static inline bool object_release_but_last(struct object *object)
+{
+	if (__builtin_expect(__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL) != 0, 1))
+		return true;
+	__atomic_store_n(&object->references, 1, __ATOMIC_RELAXED);
+	return false;
 }
 
 /* Drops a reference when it is not the last one; any lock may be held. */

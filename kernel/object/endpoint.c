@@ -16,16 +16,16 @@
  * comes back by await; an answer that comes meanwhile is kept in its record.
  *
  * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
- * caller's process goes on paying for it. models/endpoint.pml is the model. */
+ * caller's process goes on paying for it. endpoint_direct.c does so for what is common; this file
+ * does everything. models/endpoint.pml and models/handover.pml are the models. */
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
 #include "call/trace.h"
-#include "core/list.h"
 #include "core/log.h"
-#include "core/rbtree.h"
 #include "kernel/methods.h"
 #include "mm/ledger.h"
+#include "object/endpoint.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sched/sched.h"
@@ -34,46 +34,6 @@
 /* For what is on the path of a call that is handed over; the rest is kept out of it. */
 #define HOT static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline))
-
-struct endpoint {
-	struct object object;
-
-	/* Set at creation, never changed. */
-	struct ledger *ledger; /* charged for this record and those of facets; referenced */
-	uint32_t calls_max;
-
-	/* Guarded by lock. */
-	struct spinlock lock;
-	bool closed;           /* no capability is left */
-	struct list calls;     /* thread_call.node, by arrival */
-	uint32_t call_count;   /* in calls */
-	struct list receivers; /* wait_node of threads, by arrival */
-	struct list gone;      /* records of facets that have no holder, to be told */
-	struct rbtree facets;  /* not closed, by tag */
-};
-
-struct facet {
-	struct object object;
-
-	/* Set at creation, never changed. */
-	struct endpoint *endpoint; /* referenced */
-	uint64_t tag;
-
-	/* Guarded by the endpoint's lock. */
-	bool closed;
-	struct rbnode node;
-	struct list_node gone_node;
-};
-
-static struct endpoint *endpoint_from(struct object *object)
-{
-	return container_of(object, struct endpoint, object);
-}
-
-static struct facet *facet_from(struct object *object)
-{
-	return container_of(object, struct facet, object);
-}
 
 /* The object of that kind, kept alive until the caller's object_release; NULL: none. */
 HOT struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
@@ -185,16 +145,13 @@ RARE void leave_call(struct thread *thread)
 	object_release(facet);
 }
 
-/* The thread's lock is held, and released. Does not return where the call ends, or where the
- * handler of a notification has to run first. next: as in wait_block_to, or NULL. */
-HOT _Noreturn void await_answer(
-	struct thread *thread, struct trap_frame *frame, struct thread *next)
+/* The wait for the answer has ended so. The thread's lock is held, and released. Does not return
+ * where the call ends, or where the handler of a notification has to run first. */
+HOT _Noreturn void end_wait(
+	struct thread *thread, struct trap_frame *frame, enum wait_state outcome)
 {
 	struct thread_call *call = &thread->call;
-	uint64_t deadline_ns = trap_frame_deadline(frame);
 	assert_held(&thread->lock);
-	enum wait_state outcome = next ? wait_block_to(&thread->lock, deadline_ns, next)
-				       : wait_block(&thread->lock, deadline_ns, true);
 	if (__builtin_expect(call->open && outcome == WAIT_INTERRUPTED, 0)) {
 		if (!call->server && !call->saved) {
 			trap_frame_get_message(frame, call->words);
@@ -222,6 +179,26 @@ HOT _Noreturn void await_answer(
 		object_release(facet);
 	}
 	return_message(frame, status, 0);
+}
+
+/* The wait that follows needs nothing of the stack if it has no deadline. */
+HOT void mark_plain(struct thread *thread, uint64_t deadline_ns, enum plain_wait wait)
+{
+	if (deadline_ns == DEADLINE_NONE)
+		thread->plain_wait = wait;
+}
+
+/* The thread's lock is held, and released. Does not return. next: as in wait_block_to, or NULL. */
+HOT _Noreturn void await_answer(
+	struct thread *thread, struct trap_frame *frame, struct thread *next)
+{
+	uint64_t deadline_ns = trap_frame_deadline(frame);
+	assert_held(&thread->lock);
+	mark_plain(thread, deadline_ns, PLAIN_ANSWER);
+	enum wait_state outcome = next ? wait_block_to(&thread->lock, deadline_ns, next)
+				       : wait_block(&thread->lock, deadline_ns, true);
+	thread->plain_wait = PLAIN_NONE;
+	end_wait(thread, frame, outcome);
 }
 
 /* A thread that waits to receive, whose wait the caller has decided; it has to wake it before it
@@ -345,20 +322,22 @@ HOT status_t wait_for_call_locked(
 {
 	assert_held(&endpoint->lock);
 	list_push_back(&endpoint->receivers, &thread->wait_node);
+	mark_plain(thread, deadline_ns, PLAIN_CALL);
 	enum wait_state outcome = next ? wait_block_to(&endpoint->lock, deadline_ns, next)
 				       : wait_block(&endpoint->lock, deadline_ns, true);
+	thread->plain_wait = PLAIN_NONE;
 	if (list_linked(&thread->wait_node))
 		list_remove(&thread->wait_node);
 	return wait_status(outcome);
 }
 
-/* next: a thread that has been taken for this CPU, or NULL. gone: the record of a facet whose end
- * is to be told, for the caller to free. */
+/* The lock is held, and released. next: a thread that has been taken for this CPU, or NULL. gone:
+ * the record of a facet whose end is to be told, for the caller to free. */
 HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint64_t deadline_ns,
 	struct thread *next, struct facet **gone)
 {
 	status_t status = STATUS_OK;
-	spin_lock(&endpoint->lock);
+	assert_held(&endpoint->lock);
 	while (status == STATUS_OK && !thread->service.caller) {
 		struct list_node *node = list_pop_front(&endpoint->gone);
 		if (node) {
@@ -380,11 +359,13 @@ HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint
 	return status;
 }
 
-HOT int64_t receive(
+/* The lock of the endpoint is held, and released. */
+HOT int64_t receive_locked(
 	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
 {
 	struct endpoint *endpoint = endpoint_from(object);
 	struct facet *gone = NULL;
+	assert_held(&endpoint->lock);
 	status_t status = receive_next(endpoint, thread, trap_frame_deadline(frame), next, &gone);
 	uint64_t tag = thread->service.tag;
 	if (__builtin_expect(gone != NULL, 0)) {
@@ -396,6 +377,49 @@ HOT int64_t receive(
 		return status;
 	return_message(
 		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag);
+}
+
+HOT int64_t receive(
+	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
+{
+	spin_lock(&endpoint_from(object)->lock);
+	return receive_locked(thread, frame, object, next);
+}
+
+int64_t endpoint_receive_after(
+	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
+{
+	assert_none_held();
+	return receive(thread, frame, object, next);
+}
+
+/* The wait for a call has ended, and the thread has no stack that goes on. */
+static int64_t receive_resumed(struct thread *thread, struct trap_frame *frame)
+{
+	struct endpoint *endpoint = thread->service.endpoint;
+	spin_lock(&endpoint->lock);
+	status_t status = wait_status(wait_end(thread));
+	if (list_linked(&thread->wait_node))
+		list_remove(&thread->wait_node);
+	if (status == STATUS_OK)
+		return receive_locked(thread, frame, &endpoint->object, NULL);
+	spin_unlock(&endpoint->lock);
+	object_release(&endpoint->object);
+	return status;
+}
+
+void message_resume(void)
+{
+	struct thread *thread = thread_current();
+	struct trap_frame *frame = thread_frame(thread);
+	enum plain_wait wait = thread->plain_wait;
+	thread->plain_wait = PLAIN_NONE;
+	if (wait == PLAIN_ANSWER) {
+		spin_lock(&thread->lock);
+		end_wait(thread, frame, wait_end(thread));
+	}
+	trap_frame_set_result(frame, receive_resumed(thread, frame));
+	message_return(frame);
 }
 
 RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
@@ -463,8 +487,9 @@ static inline int64_t enter(struct trap_frame *frame)
 	return STATUS_TRANSPORT(INVALID_REQUEST);
 }
 
-int64_t endpoint_enter(struct trap_frame *frame)
+int64_t endpoint_enter_any(struct trap_frame *frame)
 {
+	assert_none_held();
 	int64_t result = enter(frame);
 	if (__builtin_expect(trace_enabled, 0))
 		trace(frame, result, 0);
@@ -588,6 +613,7 @@ status_t method_endpoint_factory_create(struct call *call,
 	struct endpoint *endpoint = kmem_alloc(ledger, sizeof *endpoint);
 	if (!endpoint)
 		return STATUS(NO_MEMORY);
+	endpoint_direct_init();
 	endpoint->ledger = ledger_retain(ledger);
 	endpoint->calls_max = (uint32_t)in->calls_max;
 	spin_init(&endpoint->lock, LOCK_RANK_OBJECT);

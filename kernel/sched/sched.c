@@ -16,8 +16,8 @@
  * A CPU with nothing to do takes the least advanced waiting thread of another, and so does one with
  * an empty queue when it is told, at the end of a slice, that more wait elsewhere. An idle CPU
  * halts; its timer is programmed for the next deadline only. models/sched.pml models stealing and
- * waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces.
- */
+ * waking, models/park.pml deadlines, models/notify.pml suspension, models/tlb.pml address spaces,
+ * models/handover.pml a CPU that goes straight to a thread that waited. */
 #include "sched/sched.h"
 
 #include "arch/context.h"
@@ -750,6 +750,15 @@ void sched_switched(void)
 	/* Threads that all wait again, or end, without having been in user mode may be many. */
 	cpu_take_interrupts();
 }
+
+#ifdef CAPOS_DEBUG
+void sched_left(void)
+{
+	struct percpu *cpu = percpu();
+	assert_held(&cpu->run.lock);
+	spin_unlock(&cpu->run.lock);
+}
+#endif
 
 /* Chooses and runs the next thread; the run queue lock is held and released. The current thread's
  * state and queueing are settled. */

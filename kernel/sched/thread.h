@@ -56,6 +56,14 @@ static inline uint64_t notify_bit(uint32_t kind)
 	return 1ul << kind;
 }
 
+/* A wait without a deadline in a system call that needs nothing of the thread's kernel stack any
+ * more. The CPU that ends it may send the thread to user mode itself (object/endpoint_direct.c). */
+enum plain_wait {
+	PLAIN_NONE,
+	PLAIN_CALL,   /* for a call that it is to receive */
+	PLAIN_ANSWER, /* for the answer to its call */
+};
+
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
 
 /* A call to an endpoint in registers: what the caller's thread keeps of it (object/endpoint.c). */
@@ -80,6 +88,7 @@ struct thread_service {
 	struct thread *caller; /* NULL: none; referenced */
 	uint64_t sequence;     /* of the caller's call */
 	uint64_t tag;
+	struct endpoint *endpoint; /* of a plain wait that has left its stack; referenced */
 };
 
 struct thread {
@@ -151,6 +160,7 @@ struct thread {
 
 	struct thread_call call;
 	struct thread_service service;
+	uint32_t plain_wait; /* enum plain_wait; by the owner, and the CPU that ends it */
 
 	/* Wait in progress: see wait.c. An Event uses the fields of parking (object/event.c). */
 	struct list_node wait_node; /* guarded by the wait queue's lock */

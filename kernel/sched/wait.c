@@ -57,9 +57,7 @@ static inline __attribute__((always_inline)) enum wait_state block(
 	if (timed)
 		timer_cancel(thread);
 	spin_lock(lock);
-	uint32_t outcome = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&thread->wait_state, WAIT_NONE, __ATOMIC_SEQ_CST);
-	return outcome;
+	return wait_end(thread);
 }
 
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)

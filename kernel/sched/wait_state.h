@@ -48,6 +48,14 @@ static inline status_t wait_status(enum wait_state outcome)
 /* Any context. Tries to decide the wait; true if this call did. */
 bool wait_decide(struct thread *thread, enum wait_state outcome);
 
+/* A thread, the current one. Its wait is over: returns the outcome. */
+static inline enum wait_state wait_end(struct thread *thread)
+{
+	uint32_t outcome = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&thread->wait_state, WAIT_NONE, __ATOMIC_SEQ_CST);
+	return outcome;
+}
+
 /* A thread. Waits and returns the outcome. The caller has queued itself, under the lock, where
  * wakers find it, and takes itself out if no waker has. The lock is released meanwhile and held on
  * return. */

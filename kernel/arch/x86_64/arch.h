@@ -14,4 +14,13 @@ extern uint64_t kernel_pml4[512];
 void thread_begin(void);
 void entry_syscall(void);
 
+/* What switch_context pops: six registers that a function keeps, and the return address. */
+#define SWITCH_WORDS 7
+
+struct trap_frame;
+
+/* entry.S: the end of context_hand_over(). */
+_Noreturn void leave_to(
+	struct trap_frame *frame, struct trap_frame *left, int64_t result, uint64_t target);
+
 #endif

@@ -5,10 +5,9 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/asm.h"
 
-/* What switch_context pops: six registers that a function keeps, and the return address. */
 uint64_t context_prepare(struct trap_frame *frame, void (*function)(void *), void *argument)
 {
-	uint64_t *stack = (uint64_t *)frame - 7;
+	uint64_t *stack = (uint64_t *)frame - SWITCH_WORDS;
 	stack[0] = stack[1] = stack[2] = 0; /* r15, r14, r13 */
 	stack[3] = (uint64_t)argument;      /* r12 */
 	stack[4] = (uint64_t)function;      /* rbx */

@@ -125,6 +125,60 @@ FUNCTION(message_return)
 	jmp return_frame
 END(message_return)
 
+/* _Noreturn void leave_to(struct trap_frame *frame, struct trap_frame *left, int64_t result,
+ *                         uint64_t target)
+ *
+ * Below the frame of the thread that is left goes what the next switch to it pops: context.c. The
+ * message is in registers before the lock is released, because that thread may run then. */
+FUNCTION(leave_to)
+	movq %rdi, %rsp
+	movq $thread_begin, -8(%rsi)
+	movq $0, -16(%rsi)                      /* RBP */
+	movq $message_resume, -24(%rsi)         /* RBX */
+	movq %rdx, %rax
+	movq %rcx, %rdi
+	movq FRAME_RDX(%rsi), %rdx
+	movq FRAME_R10(%rsi), %r10
+	movq FRAME_R8(%rsi), %r8
+	movq FRAME_R9(%rsi), %r9
+	movq FRAME_RBX(%rsi), %rbx
+	movq FRAME_R12(%rsi), %r12
+	movq FRAME_R13(%rsi), %r13
+	movq FRAME_RSI(%rsi), %rsi
+#ifndef CAPOS_DEBUG
+	movw $0, %gs:PERCPU_RUN_LOCKED
+	movq %gs:PERCPU_CURRENT, %rcx
+	movl %gs:PERCPU_RESCHED, %r11d
+	orl THREAD_EXIT_WORK(%rcx), %r11d
+	jnz 1f
+	xorl %r14d, %r14d
+	movq FRAME_R15(%rsp), %r15
+	movq FRAME_RBP(%rsp), %rbp
+	movq FRAME_RIP(%rsp), %rcx
+	movq FRAME_RFLAGS(%rsp), %r11
+	movq FRAME_RSP(%rsp), %rsp
+	swapgs
+	sysretq
+#endif
+1:	movq %rax, FRAME_RAX(%rsp)
+	movq %rdi, FRAME_RDI(%rsp)
+	movq %rsi, FRAME_RSI(%rsp)
+	movq %rdx, FRAME_RDX(%rsp)
+	movq %r10, FRAME_R10(%rsp)
+	movq %r8, FRAME_R8(%rsp)
+	movq %r9, FRAME_R9(%rsp)
+	movq %rbx, FRAME_RBX(%rsp)
+	movq %r12, FRAME_R12(%rsp)
+	movq %r13, FRAME_R13(%rsp)
+	movq $0, FRAME_R14(%rsp)
+	xorl %ebp, %ebp
+#ifdef CAPOS_DEBUG
+	call sched_left
+#endif
+	movq %rsp, %rdi
+	jmp message_return
+END(leave_to)
+
 /* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as
  * SYSCALL made it. */
 FUNCTION(return_frame)

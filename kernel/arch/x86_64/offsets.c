@@ -14,6 +14,7 @@ void offsets(void)
 	OFFSET(PERCPU_KERNEL_STACK, offsetof(struct percpu, arch.kernel_stack));
 	OFFSET(PERCPU_USER_STACK, offsetof(struct percpu, arch.user_stack));
 	OFFSET(PERCPU_RESCHED, offsetof(struct percpu, resched));
+	OFFSET(PERCPU_RUN_LOCKED, offsetof(struct percpu, run.lock.locked));
 	OFFSET(THREAD_EXIT_WORK, offsetof(struct thread, exit_work));
 	OFFSET(CPUS_MAX, CAPOS_CPUS_MAX);
 	OFFSET(FRAME_R15, offsetof(struct trap_frame, r15));

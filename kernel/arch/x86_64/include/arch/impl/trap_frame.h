@@ -92,6 +92,11 @@ static inline void trap_frame_set_results(
 	frame->r14 = cap;
 }
 
+static inline void trap_frame_set_result(struct trap_frame *frame, int64_t result)
+{
+	frame->rax = (uint64_t)result;
+}
+
 /* SYSCALL has two bytes. */
 static inline void trap_frame_repeat(struct trap_frame *frame, uint64_t operation)
 {

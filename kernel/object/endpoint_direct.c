@@ -1,0 +1,236 @@
+/* Calls between two threads that take turns on a CPU: endpoint.c's operations call and
+ * replyReceive, where the other side waits on the same CPU, and neither has a deadline or anything
+ * else to do.
+ *
+ * Then all that can fail is looked at first, under the locks of the endpoint and of the run queue.
+ * After that the CPU goes straight to user mode of the other thread, with the message still in the
+ * registers of this one. Nothing is left on the kernel stacks of the two. A thread that ended up so
+ * goes on in message_resume() if something else ends its wait. In all other cases nothing has been
+ * changed, and endpoint.c does the whole operation.
+ *
+ * The lock of the caller's thread is not taken. The lock of the run queue has its place: under it,
+ * a thread that has stopped on this CPU stays so, and while it waits its record does not change.
+ * models/handover.pml is the model. */
+#include "arch/context.h"
+#include "arch/trap_frame.h"
+#include "call/call.h"
+#include "call/trace.h"
+#include "core/percpu.h"
+#include "kernel/methods.h"
+#include "object/endpoint.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sched/hand_over.h"
+#include "sched/sched.h"
+#include "sched/share.h"
+
+#define HOT static inline __attribute__((always_inline))
+
+/* Whether the thread's operation has nothing out of the common: no deadline, no status, no ticks.
+ */
+HOT bool is_common(const struct thread *thread, const struct trap_frame *frame)
+{
+	return trap_frame_deadline(frame) == DEADLINE_NONE && !trap_frame_status(frame) &&
+		!(trap_frame_target(frame) >> 32) && !hand_over_ticks(thread);
+}
+
+/* The object of that kind, and takes the lock of the table. NULL: none, and nothing is taken. */
+HOT struct object *find_and_lock(struct cap_table *table, cap_id_t cap, unsigned interface)
+{
+	const uint64_t *slot = cap_slot_find(table, cap);
+	if (__builtin_expect(!slot, 0))
+		return NULL;
+	spin_lock(&table->lock);
+	struct object *object = cap_slot_match(*slot, cap, CAP_SLOT_COUNTED);
+	if (__builtin_expect(object && object->interface == &interface_descs[interface], 1))
+		return object;
+	spin_unlock(&table->lock);
+	return NULL;
+}
+
+/* ---- the call ---- */
+
+/* The locks of endpoint and run queue are held. The thread that is to receive, whose wait has
+ * ended; NULL: none can at once, and nothing has changed. */
+HOT struct thread *take_receiver(
+	const struct percpu *cpu, struct endpoint *endpoint, struct thread *thread)
+{
+	assert_held(&endpoint->lock);
+	struct list_node *node = endpoint->receivers.head.next;
+	struct thread *receiver = container_of(node, struct thread, wait_node);
+	if (!hand_over_stands(cpu, receiver, PLAIN_CALL))
+		return NULL;
+	if (!hand_over_begin(thread) || !hand_over_take(receiver)) {
+		wait_end(thread);
+		return NULL;
+	}
+	list_remove(node);
+	return receiver;
+}
+
+HOT void open_call(struct thread *thread, struct facet *facet, struct thread *receiver)
+{
+	struct thread_call *call = &thread->call;
+	object_retain_counted(&facet->object);
+	call->facet = &facet->object;
+	call->open = true;
+	call->away = call->saved = false;
+	call->server = receiver;
+	object_retain_counted(&thread->object);
+	receiver->service.caller = thread;
+	receiver->service.sequence = ++call->sequence;
+	receiver->service.tag = facet->tag;
+}
+
+/* Returns where it cannot be done so. */
+HOT void call_direct(struct thread *thread, struct trap_frame *frame)
+{
+	struct percpu *cpu = percpu();
+	struct cap_table *table = &thread->process->caps;
+	if (thread->call.facet || !is_common(thread, frame))
+		return;
+	struct object *object =
+		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_FACET);
+	if (!object)
+		return;
+	struct facet *facet = facet_from(object);
+	struct endpoint *endpoint = facet->endpoint;
+	spin_lock(&endpoint->lock);
+	if (!endpoint->closed && !facet->closed && !list_empty(&endpoint->receivers)) {
+		spin_lock(&cpu->run.lock);
+		struct thread *receiver = take_receiver(cpu, endpoint, thread);
+		if (__builtin_expect(receiver != NULL, 1)) {
+			open_call(thread, facet, receiver);
+			object_release_other(&endpoint->object); /* the receiver's */
+			spin_unlock(&table->lock);
+			spin_unlock(&endpoint->lock);
+			hand_over_account(thread, receiver, PLAIN_ANSWER);
+			context_hand_over(cpu, receiver, CAPOS_RECEIVE_RESULT_CALL, facet->tag);
+		}
+		spin_unlock(&cpu->run.lock);
+	}
+	spin_unlock(&endpoint->lock);
+	spin_unlock(&table->lock);
+}
+
+/* ---- the answer ---- */
+
+/* The lock of the run queue is held. Whether the caller waits for the answer, and its process pays
+ * for this CPU. */
+HOT bool awaits_answer(
+	const struct percpu *cpu, const struct thread *caller, const struct thread *thread)
+{
+	const struct thread_call *call = &caller->call;
+	assert_held(&cpu->run.lock);
+	return hand_over_stands(cpu, caller, PLAIN_ANSWER) && call->server == thread &&
+		call->sequence == thread->service.sequence && !call->saved &&
+		cpu->run.served == &caller->shares[cpu->id];
+}
+
+/* The caller has the last reference to its facet, whose end takes long and is for its own thread:
+ * it goes on in the kernel, as after any wait. The locks are held, and released. */
+static __attribute__((noinline)) int64_t answer_last(struct percpu *cpu, struct endpoint *endpoint,
+	struct thread *thread, struct trap_frame *frame)
+{
+	struct thread *caller = thread->service.caller;
+	assert_held(&cpu->run.lock);
+	caller->call.status = STATUS_OK;
+	trap_frame_copy_message(thread_frame(caller), frame);
+	__atomic_store_n(&caller->wait_state, WAIT_WOKEN, __ATOMIC_SEQ_CST);
+	caller->state = THREAD_READY;
+	wait_end(thread);
+	spin_unlock(&cpu->run.lock);
+	spin_unlock(&endpoint->lock);
+	thread->service.caller = NULL;
+	object_release(&caller->object);
+	return endpoint_receive_after(thread, frame, &endpoint->object, caller);
+}
+
+/* The wait of the caller has ended, and that of the thread has begun. False: the caller has the
+ * last reference to its facet. */
+HOT bool close_call(struct endpoint *endpoint, struct thread *thread, struct thread *caller)
+{
+	struct thread_call *call = &caller->call;
+	assert_held(&endpoint->lock);
+	call->open = false;
+	call->server = NULL;
+	if (!object_release_but_last(call->facet))
+		return false;
+	call->facet = NULL;
+	thread->service.caller = NULL;
+	thread->service.endpoint = endpoint;
+	object_release_other(&caller->object); /* that it runs is another */
+	list_push_back(&endpoint->receivers, &thread->wait_node);
+	return true;
+}
+
+/* The reference to the endpoint goes to the wait. False: it cannot be done so, and the reference is
+ * the caller's. */
+HOT bool answer_direct(
+	struct endpoint *endpoint, struct thread *thread, struct trap_frame *frame, int64_t *result)
+{
+	struct percpu *cpu = percpu();
+	struct thread *caller = thread->service.caller;
+	spin_lock(&endpoint->lock);
+	if (!endpoint->closed && list_empty(&endpoint->gone) && list_empty(&endpoint->calls)) {
+		spin_lock(&cpu->run.lock);
+		if (awaits_answer(cpu, caller, thread)) {
+			if (hand_over_begin(thread) && hand_over_take(caller)) {
+				if (!close_call(endpoint, thread, caller)) {
+					*result = answer_last(cpu, endpoint, thread, frame);
+					return true;
+				}
+				spin_unlock(&endpoint->lock);
+				hand_over_account(thread, caller, PLAIN_CALL);
+				context_hand_over(cpu, caller, 0, 0);
+			}
+			wait_end(thread);
+		}
+		spin_unlock(&cpu->run.lock);
+	}
+	spin_unlock(&endpoint->lock);
+	return false;
+}
+
+HOT bool reply_receive_direct(struct thread *thread, struct trap_frame *frame, int64_t *result)
+{
+	struct cap_table *table = &thread->process->caps;
+	if (!thread->service.caller || !is_common(thread, frame))
+		return false;
+	struct object *object =
+		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (!object)
+		return false;
+	object_retain_counted(object);
+	spin_unlock(&table->lock);
+	if (answer_direct(endpoint_from(object), thread, frame, result))
+		return true;
+	object_release(object);
+	return false;
+}
+
+/* ---- the entry ---- */
+
+/* Set with the first endpoint and never changed. */
+static bool direct;
+
+void endpoint_direct_init(void)
+{
+	direct = !trace_enabled && context_hands_over();
+}
+
+int64_t endpoint_enter(struct trap_frame *frame)
+{
+	struct thread *thread = thread_current();
+	uint64_t operation = trap_frame_operation(frame);
+	bool done = false;
+	int64_t result;
+	if (direct && operation == REGISTER_CALL(ENDPOINT_CALL))
+		call_direct(thread, frame);
+	else if (direct && operation == REGISTER_CALL(REPLY_RECEIVE))
+		done = reply_receive_direct(thread, frame, &result);
+	if (!done)
+		result = endpoint_enter_any(frame);
+	trap_frame_set_result(frame, result);
+	message_return(frame);
+}
