@@ -167,6 +167,7 @@ var buildTree = sync.OnceFunc(func() {
 	}
 	tree.root.lookup("tmp").mode |= 0o777 | S_ISVTX
 	addDevices(tree.root.lookup("dev"))
+	addProcess(tree.root.lookup("dev"))
 	addDatabases()
 	tree.cwd = startDirectory()
 })

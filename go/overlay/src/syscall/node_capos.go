@@ -35,6 +35,9 @@ type node struct {
 	device  device     // S_IFCHR
 	pipe    *pipe      // S_IFIFO
 	socket  *socket    // S_IFSOCK
+
+	made       func() string // S_IFREG: makes its text for each opening
+	descriptor int           // and one: a link of /proc/self/fd, or what such a link leads to
 }
 
 func newNode(mode uint32) *node {
@@ -137,7 +140,8 @@ type directory struct {
 	index   map[string]int
 	cookies int64
 
-	pending bootRange // entries of the boot image that are not here yet
+	pending bootRange   // entries of the boot image that are not here yet
+	refresh func(*node) // brings the entries up to date before each use
 }
 
 type entry struct {
@@ -163,6 +167,9 @@ func (n *node) loaded() *directory {
 		pending := d.pending
 		d.pending = bootRange{}
 		tree.boot.load(n, pending)
+	}
+	if d.refresh != nil {
+		d.refresh(n)
 	}
 	return d
 }

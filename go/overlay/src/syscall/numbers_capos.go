@@ -266,6 +266,15 @@ var numberedFiles = [numbersEnd]numberedCall{
 		return 0, nil
 	},
 	SYS_SYNC_FILE_RANGE: numberedFsync,
+	SYS_FADVISE64: func(a *numberArgs) (uintptr, error) {
+		switch d, _ := descriptor(a.fd(0)); {
+		case d == nil:
+			return 0, EBADF
+		case d.file.treeNode() == nil:
+			return 0, ESPIPE
+		}
+		return 0, nil // all bytes are in memory, so no advice changes anything
+	},
 	SYS_FTRUNCATE: func(a *numberArgs) (uintptr, error) {
 		return nothing(Ftruncate(a.fd(0), int64(a[1])))
 	},

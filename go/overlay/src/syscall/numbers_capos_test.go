@@ -118,6 +118,8 @@ func openFiles(n *numbers) {
 		n.fails(EBADF, flush, 99)
 	}
 	n.must(SYS_SYNC)
+	n.must(SYS_FADVISE64, fd, 0, 0, 4)
+	n.fails(EBADF, SYS_FADVISE64, 99, 0, 0, 4)
 	n.must(SYS_FTRUNCATE, fd, 3)
 	n.fails(EOPNOTSUPP, SYS_FALLOCATE, fd, 0, 0, 10)
 	st := new(Stat_t)

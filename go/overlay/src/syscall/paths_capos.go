@@ -19,6 +19,9 @@ func Openat(dirfd int, path string, flags int, perm uint32) (fd int, err error) 
 	if e != 0 {
 		return -1, result(e)
 	}
+	if again, ok := f.(descriptorFile); ok {
+		return again.open(flags)
+	}
 	if end, ok := f.(*pipeEnd); ok {
 		if e := end.pipe.open(flags&O_ACCMODE, flags&O_NONBLOCK == 0); e != 0 {
 			return -1, e
@@ -51,6 +54,10 @@ func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) 
 		return &pipeEnd{pipe: n.pipe, node: n}, 0
 	case n.device != 0:
 		return &deviceFile{node: n}, 0
+	case n.descriptor != 0:
+		return descriptorFile{fd: n.descriptor - 1}, 0
+	case n.made != nil:
+		return &madeFile{node: n, text: n.made()}, 0
 	}
 	return p.openContent(flags, created), 0
 }

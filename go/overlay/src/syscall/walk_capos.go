@@ -42,7 +42,11 @@ func walk(dir *node, path string, follow bool) (place, Errno) {
 		if err != 0 {
 			return place{}, err
 		}
-		found := place{dir: dir, name: name, node: next, slash: last && rest != ""}
+		slash := last && rest != ""
+		if next != nil && next.descriptor != 0 && (!last || follow || slash) {
+			next = next.opened()
+		}
+		found := place{dir: dir, name: name, node: next, slash: slash}
 		switch {
 		case next == nil && last:
 			return found, 0

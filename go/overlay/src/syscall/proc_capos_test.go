@@ -1,0 +1,158 @@
+//go:build capos
+
+package syscall_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	. "syscall"
+	"testing"
+)
+
+func TestProcSelf(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.Readlink("/proc/self/exe"); got != executable {
+		t.Errorf("exe is %q, %v", got, err)
+	}
+	text, err := os.ReadFile("/proc/self/cmdline")
+	if want := strings.Join(os.Args, "\x00") + "\x00"; string(text) != want {
+		t.Errorf("cmdline is %q, %v", text, err)
+	}
+	text, err = os.ReadFile(fmt.Sprintf("/proc/%d/stat", os.Getpid()))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest) // from the third on
+	if err != nil || len(fields) != 50 || fields[0] != "R" || fields[17] == "0" ||
+		fields[21] == "0" {
+		t.Errorf("stat is %q, %v", text, err)
+	}
+	var total, free int
+	text, err = os.ReadFile("/proc/meminfo")
+	if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB\nMemFree: %d kB", &total,
+		&free); err != nil || free <= 0 || free >= total {
+		t.Errorf("meminfo is %q, %v", text, err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProcIsFixed(t *testing.T) {
+	for _, name := range []string{"/proc/meminfo", "/proc/self/stat", "/proc/self/fd/0"} {
+		if err := os.Remove(name); err == nil {
+			t.Errorf("%s can be removed", name)
+		}
+	}
+	for _, name := range []string{"/proc/meminfo", "/proc/new", "/proc/self/fd/99"} {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err == nil {
+			f.Close()
+			t.Errorf("%s can be written", name)
+		}
+	}
+	if _, err := os.Stat("/proc/cpuinfo"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("cpuinfo: %v", err)
+	}
+}
+
+func TestProcDescriptors(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	file.WriteString("text")
+	number := fmt.Sprint(file.Fd())
+	count := func() (n int, there bool) {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			there = there || e.Name() == number
+		}
+		return len(entries), there
+	}
+	before, there := count()
+	if !there {
+		t.Errorf("descriptor %s is not listed", number)
+	}
+	// A file of the tree is opened anew, from its start.
+	got, err := os.ReadFile("/proc/self/fd/" + number)
+	if string(got) != "text" || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+	one, _ := os.Stat("/dev/fd/" + number)
+	two, _ := file.Stat()
+	if !os.SameFile(one, two) {
+		t.Error("the link leads to another file")
+	}
+	file.Close()
+	if after, _ := count(); after != before-1 {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+	if _, err := os.Stat("/proc/self/fd/" + number); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a closed descriptor: %v", err)
+	}
+}
+
+func TestProcDirectory(t *testing.T) {
+	dir := t.TempDir()
+	open, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	link := fmt.Sprint("/proc/self/fd/", open.Fd())
+	if got, err := os.Readlink(link); got != dir {
+		t.Errorf("the link of %s is %s, %v", dir, got, err)
+	}
+	if err := os.Mkdir(link+"/below", 0o755); err != nil {
+		t.Error(err)
+	}
+}
+
+// A pipe and a console have no name: what opens them by descriptor gets a duplicate.
+func TestProcDuplicates(t *testing.T) {
+	var ends [2]int
+	if err := Pipe(ends[:]); err != nil {
+		t.Fatal(err)
+	}
+	defer Close(ends[0])
+	name := fmt.Sprint("/dev/fd/", ends[1])
+	if _, err := Open(name, O_RDONLY, 0); err != EACCES {
+		t.Errorf("the writing end opened for reading: %v", err)
+	}
+	fd, err := Open(name, O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Close(ends[1])
+	if n, err := Write(fd, []byte("through")); n != 7 {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	Close(fd)
+	var got [20]byte
+	if n, err := Read(ends[0], got[:]); string(got[:n]) != "through" {
+		t.Errorf("read %q, %v", got[:n], err)
+	}
+	if n, err := Read(ends[0], got[:]); n != 0 || err != nil {
+		t.Errorf("after the last writer: %d, %v", n, err)
+	}
+	out, err := os.OpenFile("/dev/stdout", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	one, _ := out.Stat()
+	two, _ := os.Stdout.Stat()
+	if !os.SameFile(one, two) {
+		t.Error("/dev/stdout is another file")
+	}
+}
