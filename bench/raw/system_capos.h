@@ -117,17 +117,17 @@ typedef struct {
 	capos_cap_t process;
 } system_process_t;
 
-/* endpoint: for a server; 0: none. */
-static inline void system_process_start_with(
-	system_process_t *process, const char *role, capos_cap_t endpoint)
+/* one, other: what a server has besides; a cap of 0 is none. */
+static inline void system_process_start_with(system_process_t *process, const char *role,
+	struct capos_grant one, struct capos_grant other)
 {
 	const struct capos_grant grants[] = { { "vm", capos_caps.vm },
-		{ "thread_control", capos_caps.thread_control }, { "endpoint", endpoint } };
+		{ "thread_control", capos_caps.thread_control }, one, other };
 	const char *const arguments[] = { system_program, "-role", role, NULL };
 	const struct capos_spawn request = { .path = system_program,
 		.argv = arguments,
 		.grants = grants,
-		.grant_count = endpoint ? 3 : 2 };
+		.grant_count = 2 + (one.cap != 0) + (other.cap != 0) };
 
 	if (capos_spawn(&request, &process->process) != 0)
 		system_fail("no process");
@@ -135,7 +135,9 @@ static inline void system_process_start_with(
 
 static inline void system_process_start(system_process_t *process, const char *role)
 {
-	system_process_start_with(process, role, 0);
+	const struct capos_grant none = { .cap = 0 };
+
+	system_process_start_with(process, role, none, none);
 }
 
 static inline void system_process_wait(system_process_t *process)
@@ -166,7 +168,8 @@ static inline void system_server_start(void)
 	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint) != 0 ||
 		capos_endpoint_make_facet(endpoint, 0, &system_facet) != 0)
 		system_fail("no endpoint");
-	system_process_start_with(&system_server, "serve", endpoint);
+	system_process_start_with(&system_server, "serve",
+		(struct capos_grant){ "endpoint", endpoint }, (struct capos_grant){ .cap = 0 });
 	capos_release(endpoint);
 }
 
@@ -197,6 +200,67 @@ static inline void system_serve(void)
 	uint64_t tag;
 
 	capos_endpoint_serve(capos_cap("endpoint"), system_handle, NULL, &tag);
+}
+
+/* The same by two pipes. */
+static capos_cap_t system_pipe_out, system_pipe_in;
+
+static inline void system_pipe_server_start(void)
+{
+	struct capos_pipe_ends calls, answers;
+	capos_cap_t factory = capos_caps.pipe_factory;
+
+	if (capos_pipe_factory_create(factory, 65536, &calls, sizeof(calls)) < 0 ||
+		capos_pipe_factory_create(factory, 65536, &answers, sizeof(answers)) < 0)
+		system_fail("no pipes");
+	system_pipe_out = calls.writer;
+	system_pipe_in = answers.reader;
+	system_process_start_with(&system_server, "serve-pipe",
+		(struct capos_grant){ "in", calls.reader },
+		(struct capos_grant){ "out", answers.writer });
+	capos_release(calls.reader);
+	capos_release(answers.writer);
+}
+
+static inline int system_pipe_read(capos_cap_t in, uint64_t *words)
+{
+	return capos_pipe_reader_read(in, 64, CAPOS_WAIT_FOREVER, words, 64) == 64;
+}
+
+static inline int system_pipe_write(capos_cap_t out, const uint64_t *words)
+{
+	uint64_t count;
+
+	return capos_pipe_writer_write(out, words, 64, CAPOS_WAIT_FOREVER, &count) == 0 &&
+		count == 64;
+}
+
+static inline uint64_t system_pipe_server_call(uint64_t number)
+{
+	uint64_t words[8] = { number };
+
+	if (!system_pipe_write(system_pipe_out, words) || !system_pipe_read(system_pipe_in, words))
+		system_fail("a call failed");
+	return words[0];
+}
+
+static inline void system_pipe_server_end(void)
+{
+	capos_release(system_pipe_out);
+	capos_release(system_pipe_in);
+	system_process_wait(&system_server);
+}
+
+static inline void system_pipe_serve(void)
+{
+	capos_cap_t in = capos_cap("in"), out = capos_cap("out");
+	uint64_t words[8];
+
+	while (system_pipe_read(in, words)) {
+		words[0]++;
+		if (!system_pipe_write(out, words))
+			system_fail("an answer was not taken");
+	}
 }
 
 static inline void system_sleep_until(uint64_t deadline_ns)

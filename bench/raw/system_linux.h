@@ -230,6 +230,12 @@ static inline void system_serve(void)
 	}
 }
 
+/* The server is one by pipes already. */
+#define system_pipe_server_start system_server_start
+#define system_pipe_server_call system_server_call
+#define system_pipe_server_end system_server_end
+#define system_pipe_serve system_serve
+
 static inline void system_sleep_until(uint64_t deadline_ns)
 {
 	struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / 1000000000u),
