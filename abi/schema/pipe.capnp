@@ -5,6 +5,7 @@ using C = import "annotations.capnp";
 
 const pipeBytesMax :UInt32 = 1048576;
 const pipeWriteWhole :UInt32 = 4096;   # bytes of one write that come and wait as a whole
+const pipeBindingsMax :UInt32 = 4;     # events bound to one end
 
 struct PipeEnds $C.fixed(8) {
   # The two capabilities for a pipe.
@@ -37,6 +38,14 @@ interface PipeReader @0xe1b47c92f06d5a83 {
   # badAddress: data cannot be written; its bytes wait for the next read
   # timedOut: no byte came in that time, or others were reading
   # interrupted: a notification came before a byte
+  bind @1 (event :UInt32, bits :UInt64) -> ();
+  # Binds an event to the end: the bits are set when a read would not have to wait, at once if that
+  # is so now, and after that once for each time that reads have ended with timedOut. A second call
+  # for the same event changes the bits.
+  # event: the CapId of an Event
+  # bits: those to set; 0: the event is not bound any more
+  # notFound: the caller does not hold an Event there
+  # limitReached: pipeBindingsMax other events are bound
 }
 
 interface PipeWriter @0x8f6a21d5c4e3907b {
@@ -53,4 +62,11 @@ interface PipeWriter @0x8f6a21d5c4e3907b {
   # disconnected: no end to read from is left; nothing was written
   # timedOut: there was no room for the bytes, or for pipeWriteWhole of them, in that time
   # interrupted: a notification came before such room
+  bind @1 (event :UInt32, bits :UInt64) -> ();
+  # As PipeReader.bind. The bits are set when there is room for pipeWriteWhole bytes, or no end to
+  # read from is left.
+  # event: the CapId of an Event
+  # bits: those to set; 0: the event is not bound any more
+  # notFound: the caller does not hold an Event there
+  # limitReached: pipeBindingsMax other events are bound
 }

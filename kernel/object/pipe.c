@@ -17,6 +17,10 @@
  * side. A thread that has the turn gives it back whatever ends its wait; no lock is held for longer
  * than a few stores and the wake of one thread. models/pipe.pml is the model.
  *
+ * Events are bound to an end for those who wait for many things at once. They are signalled when
+ * the end has become ready, once for each time that a call has found it not so (end->missed). So
+ * bytes for which no call has come too early cost no signal.
+ *
  * An end is an object, and lives until its last reference is gone; a call in progress and a message
  * that carries it count. The record and the buffer live until both ends are gone. */
 #include "call/call.h"
@@ -25,6 +29,7 @@
 #include "mm/ledger.h"
 #include "mm/memory_object.h"
 #include "object/pipe_ring.h"
+#include "proc/binding.h"
 #include "proc/process.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
@@ -48,6 +53,8 @@ struct pipe_end {
 	struct turn turn;
 	struct wait_queue ready; /* the thread that has the turn, until the other side moves */
 	uint32_t wanted;         /* bytes or room for which it waits */
+	bool missed;             /* the events are to be signalled when the end is ready */
+	struct binding events[CAPOS_PIPE_BINDINGS_MAX];
 };
 
 struct pipe {
@@ -129,12 +136,50 @@ static status_t wait_ready_locked(struct pipe_end *end, uint32_t wanted, uint64_
 	return status;
 }
 
+/* Signals to be sent when the lock has been left. */
+struct due {
+	uint32_t count;
+	struct event_signal signals[CAPOS_PIPE_BINDINGS_MAX];
+};
+
+/* Calls have found the end not ready, or the other side has moved. */
+static void signal_ready_locked(struct pipe_end *end, struct due *due)
+{
+	uint32_t wanted = end == &end->pipe->reader ? 1 : CAPOS_PIPE_WRITE_WHOLE;
+	assert_held(&end->pipe->lock);
+	if (!end->missed || (amount_locked(end) < wanted && !other_end(end)->gone))
+		return;
+	end->missed = false;
+	for (uint32_t i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++) {
+		struct event_signal signal = binding_due_locked(&end->events[i]);
+		if (signal.event)
+			due->signals[due->count++] = signal;
+	}
+}
+
+static void send_due(struct due *due)
+{
+	while (due->count)
+		event_signal_send(due->signals[--due->count]);
+}
+
+/* A call has ended so. */
+static void note_end_locked(struct pipe_end *end, status_t status, struct due *due)
+{
+	assert_held(&end->pipe->lock);
+	if (status != STATUS(TIMED_OUT))
+		return;
+	end->missed = true;
+	signal_ready_locked(end, due);
+}
+
 /* The other side has moved, or is gone. */
-static void wake_ready_locked(struct pipe_end *end)
+static void wake_ready_locked(struct pipe_end *end, struct due *due)
 {
 	assert_held(&end->pipe->lock);
 	if (amount_locked(end) >= end->wanted || other_end(end)->gone)
 		wait_queue_wake(&end->ready, 1);
+	signal_ready_locked(end, due);
 }
 
 /* ---- copies ---- */
@@ -184,12 +229,14 @@ static status_t copy_out(struct pipe *pipe, struct buffer_out *data, uint32_t le
 /* The bytes have reached the reader, or (0) none have. */
 static void end_read(struct pipe *pipe, uint32_t length)
 {
+	struct due due = { .count = 0 };
 	spin_lock(&pipe->lock);
 	pipe_ring_take(&pipe->ring, length);
 	turn_give_locked(&pipe->reader);
 	if (length)
-		wake_ready_locked(&pipe->writer);
+		wake_ready_locked(&pipe->writer, &due);
 	spin_unlock(&pipe->lock);
+	send_due(&due);
 }
 
 /* Of a message: the call's object, an end, is the bytes' place. */
@@ -203,6 +250,7 @@ static void read_settled(const void *end, size_t length, bool delivered)
 static status_t begin_read(struct pipe *pipe, uint64_t most, uint64_t deadline_ns, uint32_t *length)
 {
 	struct pipe_end *end = &pipe->reader;
+	struct due due = { .count = 0 };
 	spin_lock(&pipe->lock);
 	status_t status = turn_take_locked(end, deadline_ns);
 	if (status == STATUS_OK) {
@@ -212,7 +260,9 @@ static status_t begin_read(struct pipe *pipe, uint64_t most, uint64_t deadline_n
 		if (status != STATUS_OK || !count)
 			turn_give_locked(end);
 	}
+	note_end_locked(end, status, &due);
 	spin_unlock(&pipe->lock);
+	send_due(&due);
 	return status;
 }
 
@@ -246,6 +296,7 @@ status_t method_pipe_reader_read(struct call *call, const struct pipe_reader_rea
 static status_t write_next_locked(
 	struct pipe *pipe, const struct buffer_in *data, uint64_t deadline_ns, uint64_t *written)
 {
+	struct due due = { .count = 0 };
 	uint64_t left = data->length - *written;
 	uint32_t wanted = left < CAPOS_PIPE_WRITE_WHOLE ? (uint32_t)left : CAPOS_PIPE_WRITE_WHOLE;
 	assert_held(&pipe->lock);
@@ -263,7 +314,12 @@ static status_t write_next_locked(
 		return status;
 	pipe_ring_put(&pipe->ring, length);
 	*written += length;
-	wake_ready_locked(&pipe->reader);
+	wake_ready_locked(&pipe->reader, &due);
+	if (due.count) { /* before this waits for the reader, who may wait for the event */
+		spin_unlock(&pipe->lock);
+		send_due(&due);
+		spin_lock(&pipe->lock);
+	}
 	return STATUS_OK;
 }
 
@@ -272,6 +328,7 @@ status_t method_pipe_writer_write(struct call *call, const struct pipe_writer_wr
 {
 	struct pipe *pipe = end_from(call->object)->pipe;
 	uint64_t deadline_ns = deadline_of(in->timeout_ns), written = 0;
+	struct due due = { .count = 0 };
 	spin_lock(&pipe->lock);
 	status_t status = turn_take_locked(&pipe->writer, deadline_ns);
 	if (status == STATUS_OK) {
@@ -280,9 +337,72 @@ status_t method_pipe_writer_write(struct call *call, const struct pipe_writer_wr
 		while (status == STATUS_OK && written < in->data.length);
 		turn_give_locked(&pipe->writer);
 	}
+	note_end_locked(&pipe->writer, status, &due);
 	spin_unlock(&pipe->lock);
+	send_due(&due);
 	out->count = written;
 	return written ? STATUS_OK : status;
+}
+
+/* ---- events ---- */
+
+/* Of the event, else one that is free; NULL: there is neither. */
+static struct binding *binding_for_locked(struct pipe_end *end, const struct object *event)
+{
+	struct binding *found = NULL;
+	assert_held(&end->pipe->lock);
+	for (uint32_t i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++) {
+		if (end->events[i].event == event)
+			return &end->events[i];
+		if (!end->events[i].event && !found)
+			found = &end->events[i];
+	}
+	return found;
+}
+
+static status_t end_bind(struct pipe_end *end, struct object *event, uint64_t bits)
+{
+	struct pipe *pipe = end->pipe;
+	struct due due = { .count = 0 };
+	struct object *before = NULL;
+	spin_lock(&pipe->lock);
+	struct binding *binding = binding_for_locked(end, event);
+	if (binding)
+		before = binding_detach_locked(binding);
+	if (binding && bits) {
+		binding_attach_locked(binding, event, bits);
+		end->missed = true;
+		signal_ready_locked(end, &due);
+	}
+	spin_unlock(&pipe->lock);
+	if (before)
+		object_release(before);
+	send_due(&due);
+	return binding || !bits ? STATUS_OK : STATUS(LIMIT_REACHED);
+}
+
+static status_t bind(struct call *call, uint64_t cap, uint64_t bits)
+{
+	struct object *event = event_find(call->process, cap);
+	if (!event)
+		return STATUS(NOT_FOUND);
+	status_t status = end_bind(end_from(call->object), event, bits);
+	object_release(event);
+	return status;
+}
+
+status_t method_pipe_reader_bind(struct call *call, const struct pipe_reader_bind_params *in,
+	struct pipe_reader_bind_results *out)
+{
+	(void)out;
+	return bind(call, in->event, in->bits);
+}
+
+status_t method_pipe_writer_bind(struct call *call, const struct pipe_writer_bind_params *in,
+	struct pipe_writer_bind_results *out)
+{
+	(void)out;
+	return bind(call, in->event, in->bits);
 }
 
 /* ---- life ---- */
@@ -300,13 +420,17 @@ static void end_destroy(struct object *object)
 {
 	struct pipe_end *end = end_from(object), *other = other_end(end);
 	struct pipe *pipe = end->pipe;
+	struct due due = { .count = 0 };
+	for (uint32_t i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++)
+		binding_end(&end->events[i]);
 	spin_lock(&pipe->lock);
 	ASSERT(!end->turn.taken);
 	end->gone = true;
 	bool last = other->gone;
 	if (!last)
-		wake_ready_locked(other);
+		wake_ready_locked(other, &due);
 	spin_unlock(&pipe->lock);
+	send_due(&due);
 	if (last)
 		pipe_free(pipe);
 }
@@ -318,6 +442,8 @@ static void end_init(struct pipe_end *end, struct pipe *pipe, unsigned interface
 	end->pipe = pipe;
 	wait_queue_init(&end->turn.next);
 	wait_queue_init(&end->ready);
+	for (uint32_t i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++)
+		binding_init(&end->events[i], &end->object, &pipe->lock);
 	object_init(&end->object, &interface_descs[interface], &end_ops);
 }
 

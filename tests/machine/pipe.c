@@ -495,6 +495,157 @@ static void each_byte_has_one_reader(void)
 	OK(capos_release(reader));
 }
 
+/* ---- events ---- */
+
+static capos_cap_t event;
+
+static uint64_t signalled(void)
+{
+	uint64_t bits = 0;
+	int64_t status = capos_event_wait(event, ~0ull, 0, &bits);
+	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
+	return status == 0 ? bits : 0;
+}
+
+static void bind_both(void)
+{
+	make(2 * PAGE);
+	OK(capos_event_factory_create(capos_caps.event_factory, &event));
+	OK(capos_pipe_reader_bind(reader, event, 1));
+	OK(capos_pipe_writer_bind_message(writer, event, 2));
+}
+
+/* One signal for each time that a call came too early. */
+static void events_tell_of_bytes_and_room(void)
+{
+	bind_both();
+	CHECK_EQUAL(signalled(), 2); /* there is room */
+	CHECK_EQUAL(put("ab", 2, 0), 2);
+	CHECK_EQUAL(signalled(), 1);
+	CHECK_EQUAL(put("cd", 2, 0), 2);
+	CHECK_EQUAL(signalled(), 0); /* no read has found nothing since */
+	CHECK_EQUAL(get(back, 3, 0), 3);
+	CHECK_EQUAL(get(back, 3, 0), 1);
+	CHECK_EQUAL(put("e", 1, 0), 1);
+	CHECK_EQUAL(signalled(), 0);
+	CHECK_EQUAL(get(back, 3, 0), 1);
+	CHECK_EQUAL(get(back, 3, 0), CAPOS_E(TIMED_OUT));
+	CHECK_EQUAL(signalled(), 0);
+	CHECK_EQUAL(put("f", 1, 0), 1);
+	CHECK_EQUAL(signalled(), 1);
+	CHECK_EQUAL(put(bytes, 2 * PAGE - 1, 0), 2 * PAGE - 1);
+	CHECK_EQUAL(put("x", 1, 0), CAPOS_E(TIMED_OUT));
+	CHECK_EQUAL(get(back, WHOLE - 1, 0), WHOLE - 1);
+	CHECK_EQUAL(signalled(), 0);
+	CHECK_EQUAL(get(back, 1, 0), 1);
+	CHECK_EQUAL(signalled(), 2);
+	CHECK_EQUAL(get(back, 1, 0), 1);
+	CHECK_EQUAL(signalled(), 0);
+	release_both();
+	OK(capos_release(event));
+}
+
+static void events_tell_of_ends(void)
+{
+	bind_both();
+	CHECK_EQUAL(signalled(), 2);
+	OK(capos_release(writer));
+	CHECK_EQUAL(signalled(), 1);
+	CHECK_EQUAL(get(back, 1, 0), 0);
+	OK(capos_release(reader));
+	OK(capos_release(event));
+	bind_both();
+	CHECK_EQUAL(put(bytes, 2 * PAGE, 0), 2 * PAGE);
+	CHECK_EQUAL(put(bytes, 1, 0), CAPOS_E(TIMED_OUT));
+	CHECK_EQUAL(signalled(), 3);
+	OK(capos_release(reader));
+	CHECK_EQUAL(signalled(), 2);
+	OK(capos_release(writer));
+	OK(capos_release(event));
+}
+
+static void bindings_change(void)
+{
+	capos_cap_t others[CAPOS_PIPE_BINDINGS_MAX];
+	bind_both();
+	CHECK_FAILS(PIPE_READER_BIND, NOT_FOUND, capos_pipe_reader_bind(reader, writer, 1));
+	CHECK_FAILS(PIPE_WRITER_BIND, NOT_FOUND, capos_pipe_writer_bind(writer, 0, 1));
+	CHECK_EQUAL(signalled(), 2);
+	OK(capos_pipe_reader_bind(reader, event, 4)); /* in the place of 1 */
+	OK(capos_pipe_writer_bind(writer, event, 0));
+	OK(capos_pipe_writer_bind(writer, event, 0));
+	CHECK_EQUAL(put(bytes, 2 * PAGE, 0), 2 * PAGE);
+	CHECK_EQUAL(put(bytes, 1, 0), CAPOS_E(TIMED_OUT));
+	CHECK_EQUAL(signalled(), 4);
+	CHECK_EQUAL(get(back, 2 * PAGE, 0), 2 * PAGE);
+	CHECK_EQUAL(signalled(), 0);
+	for (unsigned i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++) {
+		OK(capos_event_factory_create(capos_caps.event_factory, &others[i]));
+		OK(capos_pipe_writer_bind(writer, others[i], 1));
+	}
+	CHECK_FAILS(PIPE_WRITER_BIND, LIMIT_REACHED, capos_pipe_writer_bind(writer, event, 1));
+	OK(capos_pipe_writer_bind(writer, event, 0));
+	OK(capos_release(others[0])); /* no program can wait for it */
+	OK(capos_pipe_writer_bind(writer, event, 1));
+	CHECK_EQUAL(signalled(), 1);
+	for (unsigned i = 1; i < CAPOS_PIPE_BINDINGS_MAX; i++) {
+		OK(capos_pipe_reader_bind(reader, others[i], 1));
+		OK(capos_release(others[i]));
+		OK(capos_event_factory_create(capos_caps.event_factory, &others[i]));
+		OK(capos_pipe_reader_bind(reader, others[i], 1));
+	}
+	OK(capos_event_factory_create(capos_caps.event_factory, &others[0]));
+	CHECK_FAILS(PIPE_READER_BIND, LIMIT_REACHED, capos_pipe_reader_bind(reader, others[0], 1));
+	release_both(); /* before the events */
+	for (unsigned i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++)
+		OK(capos_release(others[i]));
+	OK(capos_release(event));
+}
+
+/* Without a thread that waits in a call: until timedOut, and then for the event. */
+static int64_t write_by_event(void *argument)
+{
+	uint64_t sent = 0, bits = 0, seed = 9;
+	capos_cap_t room = (capos_cap_t)(uintptr_t)argument;
+	while (sent < sizeof bytes) {
+		uint64_t part = random_next(&seed) % 9000 + 1;
+		if (part > sizeof bytes - sent)
+			part = sizeof bytes - sent;
+		int64_t got = put(bytes + sent, part, 0);
+		if (got == CAPOS_E(TIMED_OUT))
+			got = capos_event_wait(room, 2, FOREVER, &bits);
+		else if (got > 0)
+			sent += (uint64_t)got;
+		if (got < 0)
+			return got;
+	}
+	return capos_release(writer);
+}
+
+static void no_signal_is_lost(void)
+{
+	struct capos_thread *thread;
+	uint64_t read = 0, bits, seed = 4;
+	int64_t got = 1, result = -1;
+	fill(11);
+	bind_both();
+	OK(capos_thread_start(&thread, write_by_event, (void *)(uintptr_t)event, NULL));
+	while (got > 0) {
+		got = get(back + read, random_next(&seed) % 9000 + 1, 0);
+		if (got > 0)
+			read += (uint64_t)got;
+		else if (got == CAPOS_E(TIMED_OUT))
+			got = capos_event_wait(event, 1, FOREVER, &bits) == 0;
+	}
+	CHECK_EQUAL(got, 0);
+	CHECK_EQUAL(read, sizeof bytes);
+	CHECK(memcmp(bytes, back, sizeof bytes) == 0);
+	OK(capos_thread_join(thread, &result));
+	CHECK_EQUAL(result, 0);
+	OK(capos_release(reader));
+	OK(capos_release(event));
+}
+
 /* ---- processes: what the child got is in its CapSet by name ---- */
 
 #define SENT (300u << 10)
@@ -707,6 +858,10 @@ int main(int argc, char **argv)
 	RUN(notifications_interrupt);
 	RUN(floods_are_not_mixed);
 	RUN(each_byte_has_one_reader);
+	RUN(events_tell_of_bytes_and_room);
+	RUN(events_tell_of_ends);
+	RUN(bindings_change);
+	RUN(no_signal_is_lost);
 	RUN(a_child_echoes);
 	RUN(a_peer_is_killed);
 	RUN(a_pipe_outlives_its_maker);
