@@ -14,7 +14,7 @@ HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
 HOST_KERNEL     := -Ikernel -Ikernel/arch/x86_64/include -Ikernel/include \
 	-Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
-HOST_GROUPS     := boot call codec dev libcapos mm object sched
+HOST_GROUPS     := boot call codec dev init libcapos mm object sched
 
 # What the loaders say, typed lines, the screen.
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
@@ -95,6 +95,13 @@ host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp
 	posix_memalign free
 build/host/libcapos/test/lib/libc-mini/src/%.o: HOST_FILE_FLAGS := \
 	$(foreach n,$(host_libcapos_renamed),-D$n=capos_$n)
+
+# init's look at the packed manifest.
+host_init_FLAGS := -Iservices/init -Ibuild/host/libcapos/include -Ibuild/gen/include \
+	-Ibuild/gen/libcapos
+host_init_TESTS := test_manifest
+host_init_NEEDS := build/host/libcapos/include/capos
+host_test_manifest_SOURCES := services/init/manifest.c
 
 # The kernel's memory management on a simulated machine whose TLB forgets nothing by itself. host.c
 # puts functions of its own in front of the renamed ones.

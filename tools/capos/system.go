@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/manifest"
@@ -136,7 +137,7 @@ func (r *runFlags) printManifest(args []string) int {
 	name := program.Name(args[0])
 	service := manifest.Service{Name: manifest.ServiceName(name), Args: args[1:],
 		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
-		Memory: r.limits.memory, Foreground: true}
+		Memory: r.limits.memory * uint64(abi.PageSize), Foreground: true}
 	if err := manifest.Print(os.Stdout, service, args[0]); err != nil {
 		return cli.Fail(err)
 	}

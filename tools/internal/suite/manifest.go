@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ const (
 
 	exampleSystem   = "examples/system/system.cue"
 	essentialSystem = "tests/run/essential/system.cue"
+	restartsSystem  = "tests/run/restarts/system.cue"
+	unreadySystem   = "tests/run/restarts/unready.cue"
 )
 
 // manifestSteps test the tool for manifests on the host, and systems of several services under
@@ -64,7 +67,8 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // buildSystems builds what the cases start, so that none of their time goes into it, and gives a
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
-	for _, file := range []string{exampleSystem, essentialSystem} {
+	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
+		unreadySystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
@@ -75,8 +79,8 @@ func (s *suite) buildSystems(ctx context.Context) (string, error) {
 }
 
 func (s *suite) systemCases() []toolCase {
-	example := probeFlag + filepath.Join(s.root, exampleSystem)
-	essential := probeFlag + filepath.Join(s.root, essentialSystem)
+	system := func(file string) string { return probeFlag + filepath.Join(s.root, file) }
+	example, essential := system(exampleSystem), system(essentialSystem)
 	crash := "init: flaky: was ended by a fault: page fault, address 0x8, "
 	return []toolCase{
 		{name: "example", args: []string{example},
@@ -99,6 +103,15 @@ func (s *suite) systemCases() []toolCase {
 		{name: "little-memory", flags: []string{"--limit", "300K"},
 			args: []string{essential}, status: 126, notErr: "leak",
 			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
+		{name: "servers-that-end", args: []string{system(restartsSystem)},
+			inErr: []string{
+				"init: kept: ended with status 1; restart 1 of 5 in 20 ms\n",
+				"init: fresh: ended with status 1; restart 1 of 5 in 20 ms\n",
+				"init: gone: ended with status 1\n",
+				"init: client: ended with status 0\n"}, notErr: "leak"},
+		{name: "not-ready", args: []string{system(unreadySystem)}, status: 126,
+			inErr: []string{"init: client: not started: slow is not ready\n" +
+				"init: slow: stopped\n"}, notErr: "leak"},
 		{name: "flags-of-one-program", flags: []string{"-e", "A=1"},
 			args: []string{example}, status: 125, line: true},
 	}
@@ -123,8 +136,11 @@ func (s *suite) printedManifest(ctx context.Context) []check {
 		return single("scratch", err, "")
 	}
 	defer remove()
-	words := []string{"-e", "A=b c", probe, "env"}
+	words := []string{"-e", "A=b c", "--limit", "8M", probe, "env"}
 	printed, err := s.tool(ctx, append([]string{"run", "--manifest"}, words...)...).Output()
+	if err == nil && !strings.Contains(string(printed), "memory: \"8192K\"") {
+		err = errors.New("the limit is not in it")
+	}
 	if err != nil {
 		return single("printed", err, string(printed))
 	}
