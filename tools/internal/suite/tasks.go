@@ -75,10 +75,15 @@ func ReadTasks(root string) ([]*Task, []Without, error) {
 
 func parseTasks(text string, versions map[string]string) (tasks []*Task, without []Without,
 	err error) {
-	n := 0
+	n, begun := 0, ""
 	for line := range strings.Lines(text) {
 		n++
-		line = strings.TrimSpace(line)
+		line = begun + strings.TrimSpace(line)
+		if head, goesOn := strings.CutSuffix(line, "\\"); goesOn {
+			begun = head
+			continue
+		}
+		begun = ""
 		word, rest, _ := strings.Cut(line, " ")
 		rest = strings.TrimSpace(rest)
 		switch {

@@ -16,10 +16,14 @@ input in.txt
 fails 3 stop
 mask [0-9]+ms => TIME
 ignore cache *.log
-without a.b/cmd/c/v2 serving: there is no network
+without a.b/cmd/c/v2 serving: \
+	there is no network
 `, versions)
 	if err != nil || len(tasks) != 1 || len(without) != 1 {
 		t.Fatal(tasks, without, err)
+	}
+	if why := without[0].Why; why != "serving: there is no network" {
+		t.Errorf("a line that goes on is read as %q", why)
 	}
 	one := tasks[0]
 	if one.Version != "v2.1.0" || !one.ci || one.What != "what it does" ||
