@@ -224,8 +224,8 @@ func mdestroy(mp *m) {
 }
 
 //go:nosplit
-func releaseCapability(capID uint32) {
-	enterKernel(abiSysCapEnter|abiOpcodeRelease<<8, uintptr(capID), 0, 0, 0, 0, 0)
+func releaseCapability(capID uint32) uintptr {
+	return enterKernel(abiSysCapEnter|abiOpcodeRelease<<8, uintptr(capID), 0, 0, 0, 0, 0)
 }
 
 // newosproc starts the thread of mp. It begins with every notification masked and unmasks them in

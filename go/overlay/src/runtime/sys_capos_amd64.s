@@ -23,6 +23,38 @@ TEXT runtime·enterKernel<ABIInternal>(SB),NOSPLIT,$0-64
 	SYSCALL
 	RET
 
+// func enterEndpoint(r *endpointRegisters)
+// An operation on an endpoint. It takes and changes nearly every register, among them R14, which
+// callers of this ABI expect to be changed.
+TEXT runtime·enterEndpoint(SB),NOSPLIT,$0-8
+	MOVQ	r+0(FP), CX
+	MOVQ	endpointRegisters_operation(CX), AX
+	MOVQ	endpointRegisters_target(CX), DI
+	MOVQ	(endpointRegisters_words+0)(CX), SI
+	MOVQ	(endpointRegisters_words+8)(CX), DX
+	MOVQ	(endpointRegisters_words+16)(CX), R10
+	MOVQ	(endpointRegisters_words+24)(CX), R8
+	MOVQ	(endpointRegisters_words+32)(CX), R9
+	MOVQ	(endpointRegisters_words+40)(CX), BX
+	MOVQ	(endpointRegisters_words+48)(CX), R12
+	MOVQ	(endpointRegisters_words+56)(CX), R13
+	MOVQ	endpointRegisters_r14(CX), R14
+	MOVQ	endpointRegisters_r15(CX), R15
+	SYSCALL
+	MOVQ	r+0(FP), CX
+	MOVQ	AX, endpointRegisters_operation(CX)
+	MOVQ	DI, endpointRegisters_target(CX)
+	MOVQ	SI, (endpointRegisters_words+0)(CX)
+	MOVQ	DX, (endpointRegisters_words+8)(CX)
+	MOVQ	R10, (endpointRegisters_words+16)(CX)
+	MOVQ	R8, (endpointRegisters_words+24)(CX)
+	MOVQ	R9, (endpointRegisters_words+32)(CX)
+	MOVQ	BX, (endpointRegisters_words+40)(CX)
+	MOVQ	R12, (endpointRegisters_words+48)(CX)
+	MOVQ	R13, (endpointRegisters_words+56)(CX)
+	MOVQ	R14, endpointRegisters_r14(CX)
+	RET
+
 // func exit(code int32)
 TEXT runtime·exit(SB),NOSPLIT|NOFRAME,$0-4
 	MOVL	code+0(FP), DI

@@ -24,6 +24,28 @@ func syscall_capCallBlocking(capID uint32, method, a0, a1, a2, a3, a4 uintptr) u
 	return result
 }
 
+// endpointRegisters are the registers of an operation on an endpoint, before it and after it. See
+// docs/abi.md for what is in them.
+type endpointRegisters struct {
+	operation, target uint64 // RAX and RDI
+	words             [8]uint64
+	r14, r15          uint64
+}
+
+//go:noescape
+func enterEndpoint(r *endpointRegisters)
+
+// syscall_capEndpoint releases the P for the time of the operation. A notification that comes
+// meanwhile needs nothing done here: its handler resumes the thread at an await of the same call.
+//
+//go:linkname syscall_capEndpoint syscall.capEndpoint
+//go:nosplit
+func syscall_capEndpoint(r *endpointRegisters) {
+	entersyscall()
+	enterEndpoint(r)
+	exitsyscall()
+}
+
 // syscall_capabilities returns the CapIds of what the program was started with.
 //
 //go:linkname syscall_capabilities syscall.runtime_capabilities
@@ -48,7 +70,7 @@ func syscall_startCapability(name string) uint32 {
 }
 
 //go:linkname syscall_release syscall.runtime_release
-func syscall_release(capID uint32) { releaseCapability(capID) }
+func syscall_release(capID uint32) uintptr { return releaseCapability(capID) }
 
 //go:linkname syscall_processID syscall.runtime_processID
 func syscall_processID() uint64 {

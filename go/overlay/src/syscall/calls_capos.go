@@ -29,7 +29,7 @@ func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
 func runtime_startRecords() []string
 func runtime_startCapability(name string) uint32
-func runtime_release(c capability)
+func runtime_release(c capability) uintptr
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_nanotime() int64
 func runtime_raise(sig uint32)
