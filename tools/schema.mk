@@ -1,5 +1,5 @@
-# The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen and
-# the packages abi of the tools and of the Go tests up to date.
+# The schema compiler, and everything generated from abi/schema. `make schema` brings build/gen,
+# the packages abi of the tools and of the Go tests, and package capos up to date.
 
 SCHEMA_SOURCES   := $(wildcard abi/schema/*.capnp)
 CAPNPC_SOURCES   := $(filter-out %_test.go,$(wildcard tools/capnpc-capos/*.go)) tools/go.mod
@@ -7,9 +7,10 @@ CAPNPC           := build/tools/capnpc-capos
 SCHEMA_STAMP     := build/gen/.stamp
 TOOLS_ABI        := tools/internal/abi/abi.go
 TESTS_ABI        := tests/system/internal/abi/abi.go
+GO_PACKAGE       := go/capos/zabi.go
 
 .PHONY: schema
-schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI)
+schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI) $(GO_PACKAGE)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
@@ -25,6 +26,9 @@ $(SCHEMA_STAMP): $(SCHEMA_SOURCES) $(CAPNPC)
 $(TOOLS_ABI) $(TESTS_ABI): $(SCHEMA_STAMP)
 	@mkdir -p $(@D)
 	@cmp -s build/gen/go/host/abi.go $@ || cp build/gen/go/host/abi.go $@
+
+$(GO_PACKAGE): $(SCHEMA_STAMP)
+	@cmp -s build/gen/$@ $@ || cp build/gen/$@ $@
 
 # So that a rule can name a generated file as its prerequisite.
 build/gen/include/capos/abi.h build/gen/kernel/methods.h build/gen/kernel/dispatch.c \

@@ -41,12 +41,12 @@ func init() {
 // inChild ends a child when something is not as it should be. The text is on the console.
 func inChild(ok bool, what ...any) {
 	if !ok {
-		println("child of TestChildSees:", what[0].(string))
+		println("child:", what[0].(string))
 		os.Exit(1)
 	}
 }
 
-func child(t *testing.T, what string) *exec.Cmd {
+func child(t testing.TB, what string) *exec.Cmd {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {

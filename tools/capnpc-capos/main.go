@@ -10,6 +10,7 @@
 //	go/runtime, go/syscall        constants and structures for the Go packages that enter the
 //	                              kernel
 //	go/host/abi.go                the same, exported, for the tools that run on the host
+//	go/capos/zabi.go              what the Go package for capabilities has of the schema
 //	docs/reference.md             the interface reference
 //	tests/fails.h                 every error that the tests have to provoke
 package main
@@ -45,6 +46,7 @@ func main() {
 		"go/runtime/zabi_capos.go": generateGoRuntime,
 		"go/syscall/zabi_capos.go": generateGoSyscall,
 		"go/host/abi.go":           generateGoHost,
+		"go/capos/zabi.go":         generateGoPackage,
 		"docs/reference.md":        generateReference,
 		"tests/fails.h":            generateFails,
 	}

@@ -207,7 +207,10 @@ func (s *suite) testTools(ctx context.Context) []check {
 		}
 	}
 	results, _ := goTestResults(goTool(arguments...))
-	return append(checks, plainChecks(results, "capos.dev/tools/")...)
+	checks = append(checks, plainChecks(results, "capos.dev/tools/")...)
+	results, _ = goTestResults(s.hostGo(ctx, filepath.Join(s.root, "go", "capos"), "test",
+		"-json", "-buildvcs=false", "."))
+	return append(checks, plainChecks(results, "capos.dev/")...)
 }
 
 // goTest is the end of one top-level test, example or fuzz target of a Go package.

@@ -1,0 +1,161 @@
+package capos
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// A Message is what a call carries, and its answer. The server's interface gives it a meaning.
+type Message struct {
+	Words [8]uint64
+}
+
+// Bytes are the words as bytes.
+func (m *Message) Bytes() *[64]byte { return (*[64]byte)(unsafe.Pointer(&m.Words)) }
+
+// Call calls the server and waits for its answer, which replaces the message, also when the server
+// answers an error. Other goroutines run meanwhile. Besides the errors of the opcode endpointCall
+// in abi/schema/ring.capnp there are those of the server.
+func (f Facet) Call(m *Message, deadline time.Time) error {
+	r := registers{RDI: uint64(f.id), R14: uint64(deadlineWord(deadline)), Words: m.Words}
+	e := operate(abiOpcodeEndpointCall, &r)
+	m.Words = r.Words
+	return asError(e)
+}
+
+// A Handler answers the calls of facets.
+type Handler interface {
+	// Call answers one call: the message becomes the answer. The tag is that of the facet. With
+	// an error the call fails, with an Error of that code, or with ErrWrongState for an error
+	// that says nothing to other programs. The goroutine is locked to its thread.
+	Call(tag uint64, m *Message) error
+
+	// FacetGone tells of a facet that has no holder any more. Serve ends when it returns false.
+	FacetGone(tag uint64) bool
+}
+
+// A HandlerFunc is a Handler that serves until a facet has no holder any more.
+type HandlerFunc func(tag uint64, m *Message) error
+
+func (f HandlerFunc) Call(tag uint64, m *Message) error { return f(tag, m) }
+func (HandlerFunc) FacetGone(uint64) bool               { return false }
+
+// WakeTag is the tag of facets by which Serve ends its own goroutines. No other facet of an
+// endpoint that is served may have it.
+const WakeTag = ^uint64(0)
+
+// Serve receives calls in so many goroutines and has them handled, until the handler wants no more,
+// or the endpoint is gone. It returns nil or that error when the last goroutine is done with its
+// call. Each goroutine has a thread of its own meanwhile, because the thread that has received a
+// call is the one that can answer it. A goroutine that ends in a handler takes its thread along,
+// and its caller gets ErrDisconnected.
+func (e Endpoint) Serve(h Handler, goroutines int) error {
+	s := &server{endpoint: e, handler: h}
+	for range goroutines - 1 {
+		wake, err := e.MakeFacet(WakeTag)
+		if err != nil {
+			s.closeWakes()
+			return err
+		}
+		s.wakes = append(s.wakes, wake)
+	}
+	var others sync.WaitGroup
+	for range goroutines - 1 {
+		others.Go(s.loop)
+	}
+	s.loop()
+	others.Wait()
+	s.closeWakes()
+	return s.err
+}
+
+type server struct {
+	endpoint Endpoint
+	handler  Handler
+	stopping atomic.Bool
+
+	mu    sync.Mutex
+	wakes []Facet // one for each goroutine but one that has not been told to end
+	err   error
+}
+
+// loop is one goroutine of the server.
+func (s *server) loop() {
+	runtime.LockOSThread()
+	m := new(Message)
+	tag, got, e := s.endpoint.receive(m)
+	for {
+		switch {
+		case e == ErrInterrupted: // a notification is no reason to end
+			tag, got, e = s.endpoint.receive(m)
+		case e != 0:
+			s.fail(e)
+			runtime.UnlockOSThread()
+			return
+		case got == abiReceiveResultCall:
+			tag, got, e = s.endpoint.answer(m, codeOf(s.handler.Call(tag, m)))
+		case s.facetGone(tag):
+			s.wakeNext()
+			runtime.UnlockOSThread()
+			return
+		default:
+			tag, got, e = s.endpoint.receive(m)
+		}
+	}
+}
+
+// facetGone reports whether the goroutine has to end and to pass that on.
+func (s *server) facetGone(tag uint64) bool {
+	if tag == WakeTag {
+		return s.stopping.Load()
+	}
+	return !s.handler.FacetGone(tag) && !s.stopping.Swap(true)
+}
+
+// wakeNext makes one of the other goroutines end, which does the same.
+func (s *server) wakeNext() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.wakes) - 1; last >= 0 {
+		s.wakes[last].Close()
+		s.wakes = s.wakes[:last]
+	}
+}
+
+func (s *server) closeWakes() {
+	for _, wake := range s.wakes {
+		wake.Close()
+	}
+}
+
+func (s *server) fail(e Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = e
+	}
+}
+
+func (e Endpoint) receive(m *Message) (tag, result uint64, err Error) {
+	return e.take(abiOpcodeReceive, m, 0)
+}
+
+// answer answers the call that the thread has received, and receives the next. A handler may have
+// closed the endpoint; then its call is answered still.
+func (e Endpoint) answer(m *Message, code uint64) (tag, result uint64, err Error) {
+	tag, result, err = e.take(abiOpcodeReplyReceive, m, code)
+	if err == ErrInvokeFailed {
+		operate(abiOpcodeReply, &registers{R15: code, Words: m.Words})
+	}
+	return tag, result, err
+}
+
+func (e Endpoint) take(opcode uint8, m *Message, code uint64) (tag, result uint64, err Error) {
+	r := registers{RDI: uint64(e.id), R14: abiWaitForever, R15: code, Words: m.Words}
+	err = operate(opcode, &r)
+	m.Words = r.Words
+	return r.RDI, r.RAX, err
+}

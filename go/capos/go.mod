@@ -1,0 +1,3 @@
+module capos.dev/capos
+
+go 1.26
