@@ -1,14 +1,17 @@
 /* A service in a process of its own: it keeps a sum, and its only client adds to it. The child is
  * the service; it holds the endpoint, and no other capability that reaches beyond itself. The
- * parent is the client; it holds a facet, by which it can call and do nothing else. */
+ * parent is the client; it holds a facet, by which it can call and do nothing else. With an
+ * argument, the program at that path is the service; examples/adder is one in Go. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <capos/capos.h>
 
-/* The service's interface: word 0 is the operation, word 1 what is added, or the sum. */
-enum { ADD = 1, SUM = 2 };
+/* The service's interface: word 0 is the operation, word 1 what is added, or the sum. END ends the
+ * service, without an answer. */
+enum { ADD = 1, SUM = 2, END = 3 };
 
 static uint32_t handle(void *context, uint64_t tag, struct capos_message *message)
 {
@@ -22,6 +25,8 @@ static uint32_t handle(void *context, uint64_t tag, struct capos_message *messag
 	case SUM:
 		message->words[1] = *sum;
 		return 0;
+	case END:
+		exit(EXIT_SUCCESS);
 	default:
 		return CAPOS_ERROR_UNIMPLEMENTED;
 	}
@@ -60,7 +65,9 @@ static int use(capos_cap_t facet)
 		printf("client: %s\n", capos_error_name(status));
 	else
 		printf("client: hello; the sum of 1 to 100 is %" PRIu64 "\n", sum);
-	printf("client: another operation fails: %s\n", capos_error_name(call(facet, 3, &sum)));
+	printf("client: another operation fails: %s\n", capos_error_name(call(facet, 4, &sum)));
+	printf("client: the service ends in a call: %s\n",
+		capos_error_name(call(facet, END, &sum)));
 	return status == 0 && sum == 5050 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -70,6 +77,10 @@ static int64_t start_service(const char *path, capos_cap_t endpoint, capos_cap_t
 		{ "endpoint", endpoint },
 		{ "vm", capos_caps.vm },
 		{ "thread_control", capos_caps.thread_control },
+		/* what a Go program needs besides */
+		{ "thread_spawner", capos_caps.thread_spawner },
+		{ "park", capos_caps.park },
+		{ "timer", capos_caps.timer },
 	};
 	const char *const arguments[] = { path, "serve", NULL };
 	const struct capos_spawn program = {
@@ -77,7 +88,7 @@ static int64_t start_service(const char *path, capos_cap_t endpoint, capos_cap_t
 		.argv = arguments,
 		.grants = grants,
 		.grant_count = sizeof(grants) / sizeof(grants[0]),
-		.memory_pages = 512,
+		.memory_pages = 2048,
 	};
 
 	return capos_spawn(&program, process);
@@ -89,20 +100,20 @@ int main(int argc, char **argv)
 	struct capos_process_end end = { 0 };
 	int64_t status;
 
-	if (argc > 1)
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
 		return serve();
 	status = capos_endpoint_factory_create(capos_caps.endpoint_factory, 8, &endpoint);
 	if (status == 0)
 		status = capos_endpoint_make_facet(endpoint, 1, &facet);
 	if (status == 0)
-		status = start_service(argv[0], endpoint, &process);
+		status = start_service(argc > 1 ? argv[1] : argv[0], endpoint, &process);
 	if (status < 0) {
 		printf("client: no service: %s\n", capos_error_name(status));
 		return EXIT_FAILURE;
 	}
 	capos_release(endpoint); /* only the service holds it now: its end ends every call */
 	int result = use(facet);
-	capos_release(facet); /* the last one: the service is told */
+	capos_release(facet);
 	status = capos_process_finish(process, &end);
 	return status == 0 && end.code == EXIT_SUCCESS ? result : EXIT_FAILURE;
 }

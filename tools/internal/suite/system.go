@@ -27,6 +27,7 @@ func (s *suite) systemSteps() ([]step, error) {
 				return s.runSystemTests(ctx, dir, row)
 			}})
 	}
+	steps = append(steps, s.capabilitySteps()...)
 	return append(steps, step{name: "system/host", cpus: 1 << 10,
 		run: func(ctx context.Context) []check {
 			ctx, cancel := context.WithTimeout(ctx, stepLimit)

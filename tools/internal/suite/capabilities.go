@@ -1,0 +1,100 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"capos.dev/tools/internal/program"
+)
+
+// The Go package for capabilities: the guide as it is written, and services in Go and in C that
+// serve each other.
+
+const goCapabilitiesGuide = "docs/go-capabilities.md"
+
+func (s *suite) capabilitySteps() []step {
+	return []step{
+		{name: "system/services", cpus: 2, run: s.testServices},
+		{name: "system/guide", cpus: 1, run: func(ctx context.Context) []check {
+			return single("guide", s.testGuide(ctx), "")
+		}},
+	}
+}
+
+// testServices runs the client of one language with the service of the other.
+func (s *suite) testServices(ctx context.Context) (checks []check) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	var programs [2]string
+	for i, dir := range []string{"adder", "service"} {
+		elf, err := program.Find(s.root, filepath.Join(s.root, "examples", dir))
+		if err != nil {
+			return single(dir, err, "")
+		}
+		programs[i] = elf
+	}
+	for i, want := range []string{"fails: capos: unimplemented: the interface declares the " +
+		"method; this kernel does not have it\nclient: the service ends in a call: " +
+		"capos: disconnected: ", "fails: unimplemented\nclient: the service ends in a " +
+		"call: disconnected\n"} {
+		for _, cpus := range []string{"1", "2"} {
+			out, err := s.tool(ctx, "run", "--accel", "tcg", "--cpus", cpus, "--files",
+				programs[1-i]+":/bin/other", programs[i], "/bin/other").Output()
+			for _, text := range []string{"the sum of 1 to 100 is 5050\n", want} {
+				if err == nil && !strings.Contains(string(out), text) {
+					err = fmt.Errorf("its output lacks %q", text)
+				}
+			}
+			name := []string{"go-client", "c-client"}[i] + "-" + cpus
+			checks = append(checks, single(name, err, string(out))...)
+		}
+	}
+	return checks
+}
+
+// testGuide makes the module of the guide in a directory elsewhere, by the commands that it tells.
+func (s *suite) testGuide(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	text, err := os.ReadFile(filepath.Join(s.root, goCapabilitiesGuide))
+	if err != nil {
+		return err
+	}
+	dir, remove, err := makeScratch()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	blocks := strings.Split(string(text), "```go\n")[1:]
+	for i := range blocks {
+		code, _, _ := strings.Cut(blocks[i], "```")
+		if i == 0 && strings.Count(code, "\n") > 30 {
+			return fmt.Errorf("the service is longer than promised:\n%s", code)
+		}
+		name := filepath.Join(dir, fmt.Sprintf("part%d.go", i))
+		if err := os.WriteFile(name, []byte(code), 0o644); err != nil {
+			return err
+		}
+	}
+	var out []byte
+	for line := range strings.Lines(string(text)) {
+		command, ok := strings.CutPrefix(line, "    ~/capOS/capos ")
+		if !ok {
+			continue
+		}
+		args := strings.Fields(strings.ReplaceAll(command, "~/capOS", s.root))
+		cmd := s.tool(ctx, args...)
+		cmd.Dir = dir
+		cmd.Env = append(cmd.Env, "GOPROXY=off", "GOFLAGS=")
+		if out, err = cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", command, err, out)
+		}
+	}
+	if !strings.HasSuffix(string(out), "the sum is 40\nthe sum is 42\n") {
+		return fmt.Errorf("the client says %q", out)
+	}
+	return nil
+}
