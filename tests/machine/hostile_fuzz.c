@@ -39,6 +39,7 @@ struct fuzzer {
 };
 
 static capos_cap_t victim; /* a thread that only spins, for all threads to suspend and resume */
+static struct capos_pipe_ends pipe_ends;
 
 static void fill_pool(struct fuzzer *f)
 {
@@ -72,7 +73,8 @@ static capos_cap_t any_cap(struct fuzzer *f)
 	const struct capos_caps *c = &capos_caps;
 	const capos_cap_t held[] = { c->vm, c->vm, c->memory_allocator, c->thread_control, victim,
 		c->park, c->shared_park, c->timer, c->entropy, c->boot, c->system,
-		c->standard_input, f->objects[0], f->objects[1], f->objects[2] };
+		c->standard_input, pipe_ends.reader, pipe_ends.writer, f->objects[0], f->objects[1],
+		f->objects[2] };
 	uint64_t random = random_next(&f->seed);
 	capos_cap_t cap = held[(random >> 16) % (sizeof held / sizeof held[0])];
 	switch (random % 16) {
@@ -102,6 +104,10 @@ static bool tame(capos_cap_t cap, uint32_t method, uint64_t args[6])
 		args[0] = capos_now_ns() + (args[0] & 0xffff);
 	if (cap == victim && method == CAPOS_THREAD_HANDLE_JOIN)
 		args[0] &= 0xffff;
+	if (cap == pipe_ends.reader && method == CAPOS_PIPE_READER_READ)
+		args[1] &= 0xffff;
+	if (cap == pipe_ends.writer && method == CAPOS_PIPE_WRITER_WRITE)
+		args[2] &= 0xffff;
 	if (cap == victim && method == CAPOS_THREAD_HANDLE_WRITE_STATE)
 		args[1] = 255;
 	if (cap == c->thread_control)
@@ -217,6 +223,8 @@ static bool tame_message(struct fuzzer *f, capos_cap_t cap, uint32_t method, uin
 		tame_spawn(f, args);
 		return true;
 	}
+	if (cap == pipe_ends.writer)
+		args[0] &= 0xffff; /* its only number is how long it waits */
 	return tame(cap, method, args) &&
 		(cap != victim || method != CAPOS_THREAD_HANDLE_WRITE_STATE);
 }
@@ -278,7 +286,8 @@ static bool wild_message(struct fuzzer *f, struct capos_submission *s, uint64_t 
 	uint64_t *words = (uint64_t *)s->args;
 	if (s->cap == c->vm || s->cap == c->thread_control || s->cap == c->thread_spawner ||
 		s->cap == c->timer || s->cap == victim || s->cap == c->standard_input ||
-		s->cap == c->memory_allocator)
+		s->cap == c->memory_allocator || s->cap == pipe_ends.reader ||
+		s->cap == pipe_ends.writer)
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (s->cap == f->objects[i] && s->cap && s->method == CAPOS_MEMORY_OBJECT_MAP)
@@ -427,6 +436,9 @@ int main(int argc, char **argv)
 	uint64_t reserved = vm_reserve(3 * ARENA);
 	arena = reserved + ARENA; /* nothing of ours next to it */
 	victim = raw_spawn(raw_park, (uint64_t)&flag, 0);
+	CHECK_EQUAL(capos_pipe_factory_create(
+			    capos_caps.pipe_factory, PAGE, &pipe_ends, sizeof pipe_ends),
+		sizeof pipe_ends);
 	for (unsigned i = 0; i < THREADS; i++) {
 		fuzzers[i].seed = seed + i * 0x9e3779b97f4a7c16ull;
 		OK(capos_thread_start(&fuzzers[i].thread, fuzz, &fuzzers[i], NULL));
