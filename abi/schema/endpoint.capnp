@@ -6,6 +6,13 @@ using C = import "annotations.capnp";
 
 const endpointCallsMax :UInt32 = 1024;
 
+# R15 of a call and of a reply: an ErrorCode in bits 0..15 (of a reply), these bits, and in bits
+# 32..63 a CapId of the sender's, or 0.
+const messageMoves :UInt32 = 65536;
+# the sender gives its capability away, and else a copy of it
+const messageTakes :UInt32 = 131072;
+# of a call: a capability may come with the answer
+
 interface EndpointFactory @0xe7a9054c1f3b62d8 $C.grants([(name = "endpoint_factory", bit = 16)]) {
   create @0 (callsMax :UInt32) -> (endpoint :Endpoint);
   # Makes an endpoint, which is charged to the caller until its last holder releases it.
@@ -35,6 +42,10 @@ interface Endpoint @0xf4062bd79e815ca3 {
   # Closes all facets that were made with the tag.
   # tag: which
   # facets: how many there were that still had holders and were not closed
+  accept @3 (capabilities :UInt32) -> ();
+  # Says whether calls may carry a capability. At first they may not.
+  # capabilities: 1 or 0
+  # invalidArgument: capabilities is neither
 }
 
 interface Facet @0x86b5d32e0fa7c941 {}
@@ -46,4 +57,11 @@ enum ReceiveResult {
   # words: the message; RDI the tag; R14 a capability that came, or 0. The thread has to answer.
   facetGone @1;
   # RDI: the tag of a facet that has no holder any more
+}
+
+enum ReplyResult {
+  # What became of an answer.
+  gone @0;       # nothing gets it: the call has ended before
+  answered @1;   # the caller gets it, with the capability if there is one
+  notTaken @2;   # the caller gets it without the capability, because its call takes none
 }

@@ -85,7 +85,14 @@ enum Opcode {
   # invokeFailed: the process holds no facet cap
   # invalidRequest: RDI has bits above the CapId
   # busy: the thread has a call of which it has not seen the end
-  # limitReached: as many calls wait as the endpoint lets
+  # invalidArgument: R15 has another bit than messageMoves, messageTakes and those of the CapId, or
+  #   messageMoves without a CapId
+  # notFound: the process does not hold the capability that R15 names
+  # noRights: that capability cannot be handed on, as a ThreadHandle; or the endpoint accepts none
+  # noSlots: with messageTakes, the process holds as many capabilities as it may
+  # noMemory: with messageTakes, no memory or charge for another capability
+  # limitReached: as many calls wait as the endpoint lets; or the receiving process has no room for
+  #   the capability
   # disconnected: the endpoint or the facet is closed, or the thread that received the call ended
   # timedOut: the deadline came first
   # unsupportedOpcode: in the ring
@@ -99,17 +106,24 @@ enum Opcode {
   # interrupted: a notification came first
   # unsupportedOpcode: in the ring
   reply @11;
-  # Answers the call that the thread has received. RAX = 1: the caller gets it; 0: it has gone.
+  # Answers the call that the thread has received. RAX = ReplyResult. With messageMoves the
+  # capability leaves the process if it is answered.
   # invalidRequest: RDI is not 0
   # wrongState: the thread has no call to answer
-  # invalidArgument: R15 is no ErrorCode
+  # invalidArgument: R15 has an unknown ErrorCode or another bit than messageMoves and those of the
+  #   CapId, or bits other than the ErrorCode without a CapId
+  # notFound: the process does not hold the capability that R15 names
+  # noRights: that capability cannot be handed on, as a ThreadHandle
   # unsupportedOpcode: in the ring
   replyReceive @12;
-  # Both in one step. The call is answered unless the error is one of the first four.
+  # Both in one step. The call is answered unless the error is one of the first six. With
+  # messageMoves the capability then leaves the process in any case.
   # invokeFailed: the process holds no endpoint cap
   # invalidRequest: RDI has bits above the CapId
   # wrongState: the thread has no call to answer
-  # invalidArgument: R15 is no ErrorCode
+  # invalidArgument: R15 is wrong as for reply
+  # notFound: the process does not hold the capability that R15 names
+  # noRights: that capability cannot be handed on, as a ThreadHandle
   # timedOut: the deadline came first
   # interrupted: a notification came first
   # disconnected: the last capability for the endpoint is gone

@@ -34,7 +34,7 @@ static inline const uint64_t *trap_frame_words(const struct trap_frame *frame);
 static inline void trap_frame_get_message(const struct trap_frame *frame, uint64_t *words);
 static inline void trap_frame_set_message(struct trap_frame *frame, const uint64_t *words);
 static inline void trap_frame_copy_message(struct trap_frame *to, const struct trap_frame *from);
-/* Two more words: a deadline, and a status. */
+/* Two more words: a deadline; and options, of a reply its status. */
 static inline uint64_t trap_frame_deadline(const struct trap_frame *frame);
 static inline uint64_t trap_frame_status(const struct trap_frame *frame);
 /* What comes with a message: the result of the call, a word that tells from whom, a capability. */

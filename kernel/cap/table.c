@@ -1,5 +1,5 @@
 /* Capability table: see table.h for the slot word and the rules of use. models/captable.pml models
- * a slot. */
+ * a slot, models/transfer.pml one whose capability moves. */
 #include "cap/table.h"
 
 #include "core/log.h"
@@ -47,9 +47,9 @@ void cap_table_init(struct cap_table *table, struct ledger *payer)
 	spin_init(&table->lock, LOCK_RANK_CAP_TABLE);
 }
 
-/* A capability is gone. A thread without locks: the object's hooks take their own. */
-static void drop(struct object *object)
+void cap_drop(struct object *object)
 {
+	assert_none_held();
 	object_unname(object);
 	object_release(object);
 }
@@ -60,7 +60,7 @@ void cap_table_destroy(struct cap_table *table)
 		uint64_t *chunk = table->chunks[i];
 		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
 			if (word_kind(chunk[j]) == CAP_SLOT_COUNTED)
-				drop(cap_slot_object(chunk[j]));
+				cap_drop(cap_slot_object(chunk[j]));
 		kmem_free(table->payer, chunk);
 		table->chunks[i] = NULL;
 		sched_preemption_point();
@@ -121,8 +121,13 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object)
 {
-	uint64_t *address = cap_slot_find(table, cap & 0xffff);
 	object_name(object);
+	cap_table_fill(table, cap, object);
+}
+
+void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object)
+{
+	uint64_t *address = cap_slot_find(table, cap & 0xffff);
 	spin_lock(&table->lock);
 	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED &&
 		word_generation(*address) == cap >> 16);
@@ -177,8 +182,39 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 		slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 	if (word_kind(word) == CAP_SLOT_COUNTED)
-		drop(cap_slot_object(word));
+		cap_drop(cap_slot_object(word));
 	return held;
+}
+
+status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **object)
+{
+	uint64_t *address;
+	status_t status = STATUS_OK;
+	spin_lock(&table->lock);
+	uint64_t word = table_word(table, cap, &address);
+	if (word_kind(word) != CAP_SLOT_COUNTED && word_kind(word) != CAP_SLOT_STATIC)
+		status = STATUS(NOT_FOUND);
+	else if (!object_may_leave(cap_slot_object(word)))
+		status = STATUS(NO_RIGHTS);
+	else
+		word_store(address, slot_word(word_generation(word), 0, CAP_SLOT_RESERVED));
+	*object = status == STATUS_OK ? cap_slot_object(word) : NULL;
+	spin_unlock(&table->lock);
+	return status;
+}
+
+status_t cap_table_copy(struct cap_table *table, cap_id_t cap, struct object **object)
+{
+	*object = cap_table_lookup(table, cap);
+	if (!*object)
+		return STATUS(NOT_FOUND);
+	if (!object_may_leave(*object)) {
+		object_release(*object);
+		*object = NULL;
+		return STATUS(NO_RIGHTS);
+	}
+	object_name(*object);
+	return STATUS_OK;
 }
 
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)

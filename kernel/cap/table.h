@@ -62,6 +62,18 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
 void cap_table_abandon(struct cap_table *table, cap_id_t cap);
 
+/* Takes the capability out, with the slot's reference and name, and leaves the slot set aside: fill
+ * takes it back, abandon ends it. NOT_FOUND: the id names nothing; NO_RIGHTS: the object stays in
+ * its process. */
+status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **object) MUST_CHECK;
+/* As commit, and takes over a name too. */
+void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object);
+/* A reference and a name to give another process a copy with: fill takes them over, cap_drop gives
+ * them up. Fails as cap_table_lift does. */
+status_t cap_table_copy(struct cap_table *table, cap_id_t cap, struct object **object) MUST_CHECK;
+/* Gives up a reference and a name. A thread without locks: the object's hooks take their own. */
+void cap_drop(struct object *object);
+
 /* reserve and commit in one step. On failure the reference stays with the caller. */
 status_t cap_table_insert(struct cap_table *table, struct object *object, cap_id_t *cap) MUST_CHECK;
 /* Drops the capability; false when the id names nothing. A thread, because it may run the object's

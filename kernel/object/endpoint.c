@@ -15,6 +15,8 @@
  * A notification does not end a call. The thread goes away to its handler with the call open, and
  * comes back by await; an answer that comes meanwhile is kept in its record.
  *
+ * A capability that goes with a call or its answer is the matter of transfer.c.
+ *
  * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
  * caller's process goes on paying for it. endpoint_direct.c does so for what is common; this file
  * does everything. models/endpoint.pml and models/handover.pml are the models. */
@@ -26,6 +28,7 @@
 #include "kernel/methods.h"
 #include "mm/ledger.h"
 #include "object/endpoint.h"
+#include "object/transfer.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sched/sched.h"
@@ -62,6 +65,17 @@ static _Noreturn inline void return_message(struct trap_frame *frame, int64_t re
 	message_return(frame);
 }
 
+/* The same with a capability that came. */
+RARE _Noreturn void return_capability(
+	struct trap_frame *frame, int64_t result, uint64_t tag, cap_id_t cap)
+{
+	assert_none_held();
+	if (trace_enabled)
+		trace(frame, result, tag);
+	trap_frame_set_results(frame, result, tag, cap);
+	message_return(frame);
+}
+
 /* ---- one call ---- */
 
 /* The lock of the endpoint is held, that of the caller too. The server is the current thread, or
@@ -75,17 +89,19 @@ HOT void deliver_locked(struct thread *caller, struct thread *server)
 	server->service.caller = caller;
 	server->service.sequence = call->sequence;
 	server->service.tag = facet_from(call->facet)->tag;
-	if (__builtin_expect(call->saved, 0))
+	if (__builtin_expect(call->extra & CALL_SAVED, 0)) {
 		trap_frame_set_message(thread_frame(server), call->words);
-	else
+		call->extra &= (uint16_t)~CALL_SAVED;
+	} else {
 		trap_frame_copy_message(thread_frame(server), thread_frame(caller));
-	call->saved = false;
+	}
 }
 
-/* Ends the open call. frame: of the server, with the answer; NULL: there are no words. False: the
- * thread has just given it up. woken: it has waited, and is to run. */
-HOT bool settle_locked(
-	struct thread *caller, int64_t status, const struct trap_frame *frame, bool *woken)
+/* Ends the open call. frame: of the server, with the answer; NULL: there are no words. with: what
+ * comes with them, or NULL. False: the thread has just given it up. woken: it has waited, and is to
+ * run. */
+HOT bool settle_locked(struct thread *caller, int64_t status, const struct trap_frame *frame,
+	struct transfer_answer *with, bool *woken)
 {
 	struct thread_call *call = &caller->call;
 	assert_held(&caller->lock);
@@ -97,18 +113,21 @@ HOT bool settle_locked(
 	call->open = false;
 	call->server = NULL;
 	call->status = status;
-	call->saved = !*woken && frame;
-	if (*woken && frame)
+	if (*woken && frame) {
 		trap_frame_copy_message(thread_frame(caller), frame);
-	else if (frame)
+	} else if (frame) {
 		trap_frame_get_message(frame, call->words);
+		call->extra |= CALL_SAVED;
+	}
+	if (with)
+		transfer_give_locked(caller, with);
 	return true;
 }
 
-/* Ends the call that the thread has received. next: where the caller goes if it is to have this
- * CPU; NULL: it is queued as any thread. False: it has gone. */
-HOT bool answer_call(
-	struct thread *thread, int64_t status, const struct trap_frame *frame, struct thread **next)
+/* Ends the call that the thread has received. with: as in settle_locked. next: where the caller
+ * goes if it is to have this CPU; NULL: it is queued as any thread. False: it has gone. */
+HOT bool answer_call(struct thread *thread, int64_t status, const struct trap_frame *frame,
+	struct transfer_answer *with, struct thread **next)
 {
 	struct thread_service *service = &thread->service;
 	struct thread *caller = service->caller;
@@ -116,7 +135,7 @@ HOT bool answer_call(
 	spin_lock(&caller->lock);
 	if (caller->call.open && caller->call.server == thread &&
 		caller->call.sequence == service->sequence)
-		answered = settle_locked(caller, status, frame, &woken);
+		answered = settle_locked(caller, status, frame, with, &woken);
 	if (woken && next && sched_take(caller, caller->shares))
 		*next = caller;
 	else if (woken)
@@ -145,6 +164,14 @@ RARE void leave_call(struct thread *thread)
 	object_release(facet);
 }
 
+/* The call, which is not open any more, has more than words in registers. */
+RARE _Noreturn void return_extra(struct thread *thread, struct trap_frame *frame, int64_t status)
+{
+	if (thread->call.extra & CALL_SAVED)
+		trap_frame_set_message(frame, thread->call.words);
+	return_capability(frame, status, 0, transfer_end(thread, true));
+}
+
 /* The wait for the answer has ended so. The thread's lock is held, and released. Does not return
  * where the call ends, or where the handler of a notification has to run first. */
 HOT _Noreturn void end_wait(
@@ -153,9 +180,9 @@ HOT _Noreturn void end_wait(
 	struct thread_call *call = &thread->call;
 	assert_held(&thread->lock);
 	if (__builtin_expect(call->open && outcome == WAIT_INTERRUPTED, 0)) {
-		if (!call->server && !call->saved) {
+		if (!call->server && !(call->extra & CALL_SAVED)) {
 			trap_frame_get_message(frame, call->words);
-			call->saved = true;
+			call->extra |= CALL_SAVED;
 		}
 		call->away = true;
 		spin_unlock(&thread->lock);
@@ -166,8 +193,6 @@ HOT _Noreturn void end_wait(
 	bool answered = !call->open;
 	if (!answered)
 		status = outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(CANCELLED);
-	else if (call->saved)
-		trap_frame_set_message(frame, call->words);
 	call->open = false;
 	call->server = NULL;
 	spin_unlock(&thread->lock);
@@ -178,6 +203,8 @@ HOT _Noreturn void end_wait(
 		call->facet = NULL;
 		object_release(facet);
 	}
+	if (__builtin_expect(call->extra != 0, 0))
+		return_extra(thread, frame, status);
 	return_message(frame, status, 0);
 }
 
@@ -215,8 +242,11 @@ HOT struct thread *take_receiver_locked(struct endpoint *endpoint)
 	return NULL;
 }
 
-/* On success the call is open, and the caller of this has to leave the thread's lock. */
-HOT status_t begin_call(struct thread *thread, struct facet *facet, struct thread **next)
+/* On success the call is open, and the caller of this has to leave the thread's lock. A call that
+ * carries a capability goes through the queue, because the server's thread has to make room for
+ * it. */
+HOT status_t begin_call(
+	struct thread *thread, struct facet *facet, uint16_t extra, struct thread **next)
 {
 	struct endpoint *endpoint = facet->endpoint;
 	struct thread_call *call = &thread->call;
@@ -224,7 +254,9 @@ HOT status_t begin_call(struct thread *thread, struct facet *facet, struct threa
 	spin_lock(&endpoint->lock);
 	if (endpoint->closed || facet->closed)
 		status = STATUS(DISCONNECTED);
-	else if (endpoint->call_count == endpoint->calls_max && list_empty(&endpoint->receivers))
+	else if (extra & CALL_CARRIES && !endpoint->accepts)
+		status = STATUS(NO_RIGHTS);
+	else if (endpoint->call_count >= endpoint->calls_max && list_empty(&endpoint->receivers))
 		status = STATUS(LIMIT_REACHED);
 	if (__builtin_expect(status != STATUS_OK, 0)) {
 		spin_unlock(&endpoint->lock);
@@ -234,31 +266,67 @@ HOT status_t begin_call(struct thread *thread, struct facet *facet, struct threa
 	call->facet = &facet->object;
 	call->sequence++;
 	call->open = true;
-	call->away = call->saved = false;
+	call->away = false;
+	call->extra = extra;
 	struct thread *receiver = take_receiver_locked(endpoint);
-	if (!receiver) {
+	if (!receiver || extra & CALL_CARRIES) {
 		list_push_back(&endpoint->calls, &call->node);
 		endpoint->call_count++;
 	} else {
 		deliver_locked(thread, receiver);
-		if (sched_take(receiver, NULL))
-			*next = receiver;
-		else
-			sched_wake(receiver);
 	}
+	if (receiver && sched_take(receiver, NULL))
+		*next = receiver;
+	else if (receiver)
+		sched_wake(receiver);
 	spin_unlock(&endpoint->lock);
 	return STATUS_OK;
+}
+
+static status_t begin_with_capabilities(
+	struct thread *thread, struct trap_frame *frame, struct facet *facet, struct thread **next)
+{
+	uint16_t extra = 0;
+	status_t status = transfer_begin(thread, trap_frame_status(frame), &extra);
+	if (status != STATUS_OK)
+		return status;
+	status = begin_call(thread, facet, extra, next);
+	if (status != STATUS_OK)
+		transfer_end(thread, true);
+	return status;
+}
+
+/* The options say that a capability goes with the call, or may come with the answer. So the result
+ * tells of one in any case. */
+RARE _Noreturn void call_with_capabilities(struct thread *thread, struct trap_frame *frame)
+{
+	struct thread *next = NULL;
+	struct object *object = NULL;
+	status_t status = STATUS_TRANSPORT(INVOKE_FAILED);
+	if (thread->call.facet)
+		status = STATUS(BUSY);
+	else
+		object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
+	if (object) {
+		status = begin_with_capabilities(thread, frame, facet_from(object), &next);
+		if (status == STATUS_OK)
+			await_answer(thread, frame, next);
+		object_release(object);
+	}
+	return_capability(frame, status, trap_frame_target(frame), 0);
 }
 
 HOT int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 {
 	struct thread *next = NULL;
+	if (__builtin_expect(trap_frame_status(frame) != 0, 0))
+		call_with_capabilities(thread, frame);
 	if (__builtin_expect(thread->call.facet != NULL, 0))
 		return STATUS(BUSY);
 	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
 	if (__builtin_expect(!object, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
-	status_t status = begin_call(thread, facet_from(object), &next);
+	status_t status = begin_call(thread, facet_from(object), 0, &next);
 	if (__builtin_expect(status == STATUS_OK, 1))
 		await_answer(thread, frame, next);
 	object_release(object);
@@ -274,11 +342,9 @@ RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
 	if (thread->call.open)
 		await_answer(thread, frame, NULL);
 	int64_t status = thread->call.status;
-	if (thread->call.saved)
-		trap_frame_set_message(frame, thread->call.words);
 	spin_unlock(&thread->lock);
 	leave_call(thread);
-	return_message(frame, status, 0);
+	return_extra(thread, frame, status);
 }
 
 RARE int64_t endpoint_cancel(struct thread *thread)
@@ -288,7 +354,8 @@ RARE int64_t endpoint_cancel(struct thread *thread)
 		return STATUS(WRONG_STATE);
 	spin_lock(&thread->lock);
 	if (call->open) {
-		call->open = call->saved = false;
+		call->open = false;
+		call->extra &= (uint16_t)~CALL_SAVED;
 		call->server = NULL;
 		call->status = STATUS(CANCELLED);
 	}
@@ -298,19 +365,27 @@ RARE int64_t endpoint_cancel(struct thread *thread)
 
 /* ---- the server ---- */
 
+/* The status of receive_next for a call that carries a capability, which the thread has not taken
+ * yet. */
+#define CARRIES 1
+
+enum received { RECEIVED_NONE, RECEIVED_WORDS, RECEIVED_CARRIES };
+
 /* The first call of the queue whose thread has not given it up. */
-RARE bool receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
+RARE enum received receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
 {
 	assert_held(&endpoint->lock);
 	struct list_node *node;
-	bool received = false;
-	while (!received && (node = list_pop_front(&endpoint->calls)) != NULL) {
+	enum received received = RECEIVED_NONE;
+	while (received == RECEIVED_NONE && (node = list_pop_front(&endpoint->calls)) != NULL) {
 		struct thread *caller = container_of(node, struct thread, call.node);
 		endpoint->call_count--;
 		spin_lock(&caller->lock);
-		received = caller->call.open;
-		if (received)
+		if (caller->call.open) {
 			deliver_locked(caller, thread);
+			received = caller->call.extra & CALL_CARRIES ? RECEIVED_CARRIES
+								     : RECEIVED_WORDS;
+		}
 		spin_unlock(&caller->lock);
 	}
 	return received;
@@ -344,8 +419,13 @@ HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint
 			*gone = container_of(node, struct facet, gone_node);
 			break;
 		}
-		if (!list_empty(&endpoint->calls) && receive_queued_locked(endpoint, thread))
-			break;
+		if (!list_empty(&endpoint->calls)) {
+			enum received received = receive_queued_locked(endpoint, thread);
+			if (received == RECEIVED_CARRIES)
+				status = CARRIES;
+			if (received != RECEIVED_NONE)
+				break;
+		}
 		if (endpoint->closed) {
 			status = STATUS(DISCONNECTED);
 		} else {
@@ -359,24 +439,47 @@ HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint
 	return status;
 }
 
+/* The end of a receive that is no call of words only. A call whose capability the thread's process
+ * has no room for ends here, and the server does not notice. */
+RARE int64_t receive_other(struct thread *thread, struct trap_frame *frame, struct object *object,
+	status_t status, struct facet *gone)
+{
+	struct endpoint *endpoint = endpoint_from(object);
+	uint64_t deadline_ns = trap_frame_deadline(frame);
+	cap_id_t cap = 0;
+	while (status == CARRIES) {
+		if (transfer_take(thread, &cap)) {
+			status = STATUS_OK;
+			break;
+		}
+		cap = 0;
+		answer_call(thread, STATUS(LIMIT_REACHED), NULL, NULL, NULL);
+		spin_lock(&endpoint->lock);
+		status = receive_next(endpoint, thread, deadline_ns, NULL, &gone);
+	}
+	uint64_t tag = gone ? gone->tag : thread->service.tag;
+	if (gone)
+		kmem_free(endpoint->ledger, gone);
+	object_release(object);
+	if (status != STATUS_OK)
+		return status;
+	return_capability(frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL,
+		tag, cap);
+}
+
 /* The lock of the endpoint is held, and released. */
 HOT int64_t receive_locked(
 	struct thread *thread, struct trap_frame *frame, struct object *object, struct thread *next)
 {
-	struct endpoint *endpoint = endpoint_from(object);
 	struct facet *gone = NULL;
+	struct endpoint *endpoint = endpoint_from(object);
 	assert_held(&endpoint->lock);
 	status_t status = receive_next(endpoint, thread, trap_frame_deadline(frame), next, &gone);
+	if (__builtin_expect(status != STATUS_OK || gone, 0))
+		return receive_other(thread, frame, object, status, gone);
 	uint64_t tag = thread->service.tag;
-	if (__builtin_expect(gone != NULL, 0)) {
-		tag = gone->tag;
-		kmem_free(endpoint->ledger, gone);
-	}
 	object_release(object);
-	if (__builtin_expect(status != STATUS_OK, 0))
-		return status;
-	return_message(
-		frame, gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL, tag);
+	return_message(frame, CAPOS_RECEIVE_RESULT_CALL, tag);
 }
 
 HOT int64_t receive(
@@ -432,37 +535,76 @@ RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 	return receive(thread, frame, object, NULL);
 }
 
-/* Whether the thread has a call to answer and the frame a status to answer with, which it gives. */
-HOT status_t check_answer(
-	const struct thread *thread, const struct trap_frame *frame, int64_t *status)
+/* Whether the options of a reply are more than an ErrorCode. */
+HOT bool has_options(const struct trap_frame *frame)
 {
-	uint64_t code = trap_frame_status(frame);
-	if (!thread->service.caller)
-		return STATUS(WRONG_STATE);
-	if (code >= error_text_count)
-		return STATUS(INVALID_ARGUMENT);
-	*status = code ? -(int64_t)(CAPOS_ERROR_BASE + code) : 0;
-	return STATUS_OK;
+	return __builtin_expect(trap_frame_status(frame) >= error_text_count, 0);
+}
+
+HOT int64_t answer_status(uint64_t code)
+{
+	return code ? -(int64_t)(CAPOS_ERROR_BASE + code) : 0;
+}
+
+RARE int64_t reply_with_capability(struct thread *thread, const struct trap_frame *frame)
+{
+	struct transfer_answer with;
+	uint32_t code = 0;
+	status_t status = transfer_answer_begin(thread, trap_frame_status(frame), &with, &code);
+	if (status != STATUS_OK)
+		return status;
+	bool answered = answer_call(thread, answer_status(code), frame, &with, NULL);
+	bool given = !with.object;
+	transfer_answer_end(thread, &with, true);
+	if (!answered)
+		return CAPOS_REPLY_RESULT_GONE;
+	return given ? CAPOS_REPLY_RESULT_ANSWERED : CAPOS_REPLY_RESULT_NOT_TAKEN;
 }
 
 RARE int64_t endpoint_reply(struct thread *thread, const struct trap_frame *frame)
 {
-	int64_t answer;
-	status_t status = check_answer(thread, frame, &answer);
-	return status == STATUS_OK ? answer_call(thread, answer, frame, NULL) : status;
+	if (has_options(frame))
+		return reply_with_capability(thread, frame);
+	if (!thread->service.caller)
+		return STATUS(WRONG_STATE);
+	return answer_call(thread, answer_status(trap_frame_status(frame)), frame, NULL, NULL);
+}
+
+/* The caller does not get this CPU at once where a capability is dropped after the answer, because
+ * that may take long. */
+RARE int64_t reply_receive_with_capability(struct thread *thread, struct trap_frame *frame)
+{
+	struct transfer_answer with;
+	struct thread *next = NULL;
+	uint32_t code = 0;
+	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (!object)
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	status_t status = transfer_answer_begin(thread, trap_frame_status(frame), &with, &code);
+	if (status != STATUS_OK) {
+		object_release(object);
+		return status;
+	}
+	answer_call(thread, answer_status(code), frame, &with, with.moves ? NULL : &next);
+	if (with.object && next) {
+		sched_give(next);
+		next = NULL;
+	}
+	transfer_answer_end(thread, &with, false);
+	return receive(thread, frame, object, next);
 }
 
 HOT int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *frame)
 {
-	int64_t answer;
 	struct thread *next = NULL;
-	status_t status = check_answer(thread, frame, &answer);
-	if (__builtin_expect(status != STATUS_OK, 0))
-		return status;
+	if (has_options(frame))
+		return reply_receive_with_capability(thread, frame);
+	if (__builtin_expect(!thread->service.caller, 0))
+		return STATUS(WRONG_STATE);
 	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
 	if (__builtin_expect(!object, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
-	answer_call(thread, answer, frame, &next);
+	answer_call(thread, answer_status(trap_frame_status(frame)), frame, NULL, &next);
 	return receive(thread, frame, object, next);
 }
 
@@ -505,9 +647,10 @@ void thread_leave_calls(struct thread *thread)
 		thread->call.server = NULL;
 		spin_unlock(&thread->lock);
 		leave_call(thread);
+		transfer_end(thread, false);
 	}
 	if (thread->service.caller)
-		answer_call(thread, STATUS(DISCONNECTED), NULL, NULL);
+		answer_call(thread, STATUS(DISCONNECTED), NULL, NULL, NULL);
 }
 
 /* ---- ends of endpoints and facets ---- */
@@ -529,7 +672,7 @@ static bool disconnect_batch_locked(struct endpoint *endpoint, const struct face
 		endpoint->call_count--;
 		spin_lock(&caller->lock);
 		if (caller->call.open)
-			settle_locked(caller, STATUS(DISCONNECTED), NULL, &woken);
+			settle_locked(caller, STATUS(DISCONNECTED), NULL, NULL, &woken);
 		if (woken)
 			sched_wake(caller);
 		spin_unlock(&caller->lock);
@@ -651,6 +794,19 @@ status_t method_endpoint_make_facet(struct call *call, const struct endpoint_mak
 	rbtree_insert(&endpoint->facets, &facet->node, tag_before);
 	spin_unlock(&endpoint->lock);
 	out->facet = &facet->object;
+	return STATUS_OK;
+}
+
+status_t method_endpoint_accept(struct call *call, const struct endpoint_accept_params *in,
+	struct endpoint_accept_results *out)
+{
+	(void)out;
+	struct endpoint *endpoint = endpoint_from(call->object);
+	if (in->capabilities > 1)
+		return STATUS(INVALID_ARGUMENT);
+	spin_lock(&endpoint->lock);
+	endpoint->accepts = in->capabilities;
+	spin_unlock(&endpoint->lock);
 	return STATUS_OK;
 }
 

@@ -25,6 +25,7 @@ struct endpoint {
 	/* Guarded by lock. */
 	struct spinlock lock;
 	bool closed;           /* no capability is left */
+	bool accepts;          /* calls may carry capabilities */
 	struct list calls;     /* thread_call.node, by arrival */
 	uint32_t call_count;   /* in calls */
 	struct list receivers; /* wait_node of threads, by arrival */

@@ -26,7 +26,7 @@
 
 #define HOT static inline __attribute__((always_inline))
 
-/* Whether the thread's operation has nothing out of the common: no deadline, no status, no ticks.
+/* Whether the thread's operation has nothing out of the common: no deadline, no options, no ticks.
  */
 HOT bool is_common(const struct thread *thread, const struct trap_frame *frame)
 {
@@ -74,7 +74,8 @@ HOT void open_call(struct thread *thread, struct facet *facet, struct thread *re
 	object_retain_counted(&facet->object);
 	call->facet = &facet->object;
 	call->open = true;
-	call->away = call->saved = false;
+	call->away = false;
+	call->extra = 0;
 	call->server = receiver;
 	object_retain_counted(&thread->object);
 	receiver->service.caller = thread;
@@ -123,7 +124,7 @@ HOT bool awaits_answer(
 	const struct thread_call *call = &caller->call;
 	assert_held(&cpu->run.lock);
 	return hand_over_stands(cpu, caller, PLAIN_ANSWER) && call->server == thread &&
-		call->sequence == thread->service.sequence && !call->saved &&
+		call->sequence == thread->service.sequence && !call->extra &&
 		cpu->run.served == &caller->shares[cpu->id];
 }
 

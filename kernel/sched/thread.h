@@ -66,6 +66,25 @@ enum plain_wait {
 
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
 
+/* What a call has besides the words in its thread's registers. */
+enum call_extra {
+	CALL_SAVED = 1,   /* words holds the message; after the answer, that */
+	CALL_CARRIES = 2, /* a capability goes with it */
+	CALL_TAKES = 4,   /* a slot is set aside for a capability that comes with the answer */
+};
+
+/* Of capabilities that a call and its answer carry (object/transfer.c). The objects have been given
+ * a reference and a name. */
+struct thread_transfer {
+	/* Guarded by the thread's lock. */
+	struct object *carried; /* goes to the server, which has not taken it yet */
+	struct object *given;   /* has come with the answer */
+
+	/* Owner thread only: CapIds of its process. */
+	uint32_t lifted; /* from which carried was moved; 0: it was copied */
+	uint32_t slot;   /* set aside for given; 0: none */
+};
+
 /* A call to an endpoint in registers: what the caller's thread keeps of it (object/endpoint.c). */
 struct thread_call {
 	struct object *facet; /* NULL: no call; referenced. Owner thread only */
@@ -75,9 +94,10 @@ struct thread_call {
 	struct thread *server; /* that has received it; NULL: none, or it is over */
 	bool open;             /* it is neither answered nor given up */
 	bool away;             /* the thread does not wait: it may be in its handler */
-	bool saved;            /* words holds the message; after the answer, that */
+	uint16_t extra;        /* enum call_extra */
 	int64_t status;        /* of the answer */
 	uint64_t words[MESSAGE_WORDS];
+	struct thread_transfer transfer;
 
 	struct list_node node; /* guarded by the lock of the endpoint */
 };

@@ -131,4 +131,50 @@ capos_endpoint_enter:
 	.cfi_endproc
 	.size	capos_endpoint_enter, . - capos_endpoint_enter
 
+/* void capos_endpoint_enter_operation(struct operation *operation)
+ *
+ * The same, and R14 comes back. */
+	.globl	capos_endpoint_enter_operation
+	.type	capos_endpoint_enter_operation, @function
+capos_endpoint_enter_operation:
+	.cfi_startproc
+	.irp	register, rbp, rbx, r12, r13, r14, r15
+	pushq	%\register
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \register, 0
+	.endr
+	movq	%rdi, %rbp
+	movq	0(%rbp), %rax
+	movq	8(%rbp), %rdi
+	movq	16(%rbp), %rsi
+	movq	24(%rbp), %rdx
+	movq	32(%rbp), %r10
+	movq	40(%rbp), %r8
+	movq	48(%rbp), %r9
+	movq	56(%rbp), %rbx
+	movq	64(%rbp), %r12
+	movq	72(%rbp), %r13
+	movq	80(%rbp), %r14
+	movq	88(%rbp), %r15
+	syscall
+	movq	%rax, 0(%rbp)
+	movq	%rdi, 8(%rbp)
+	movq	%rsi, 16(%rbp)
+	movq	%rdx, 24(%rbp)
+	movq	%r10, 32(%rbp)
+	movq	%r8, 40(%rbp)
+	movq	%r9, 48(%rbp)
+	movq	%rbx, 56(%rbp)
+	movq	%r12, 64(%rbp)
+	movq	%r13, 72(%rbp)
+	movq	%r14, 80(%rbp)
+	.irp	register, r15, r14, r13, r12, rbx, rbp
+	popq	%\register
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore \register
+	.endr
+	ret
+	.cfi_endproc
+	.size	capos_endpoint_enter_operation, . - capos_endpoint_enter_operation
+
 	.section .note.GNU-stack, "", @progbits

@@ -44,6 +44,38 @@ typedef uint32_t (*capos_handler_t)(void *context, uint64_t tag, struct capos_me
 int64_t capos_endpoint_serve(
 	capos_cap_t endpoint, capos_handler_t handle, void *context, uint64_t *tag);
 
+/* ---- with a capability ----
+ *
+ * Likewise, and one capability may go with the words each way. *cap: goes, 0: none; then: has come,
+ * 0: none. A server gets capabilities at an endpoint that accepts them (capos_endpoint_accept). A
+ * capability that has come is the receiver's, which has to release it. */
+
+/* flags: CAPOS_MESSAGE_MOVES: what goes leaves the caller; the caller has it again if the server
+ * has not taken it. CAPOS_MESSAGE_TAKES: one may come. CAPOS_E(LIMIT_REACHED): the server has no
+ * room. */
+int64_t capos_endpoint_call_cap(capos_cap_t facet, struct capos_message *message, capos_cap_t *cap,
+	uint32_t flags, uint64_t deadline_ns);
+
+int64_t capos_endpoint_receive_cap(capos_cap_t endpoint, struct capos_message *message,
+	capos_cap_t *cap, uint64_t *tag, uint64_t deadline_ns);
+
+/* flags: CAPOS_MESSAGE_MOVES or 0. A CAPOS_REPLY_RESULT_x or an error; the server keeps what was
+ * not answered. */
+int64_t capos_endpoint_reply_cap(
+	const struct capos_message *answer, capos_cap_t cap, uint32_t flags, uint32_t error);
+
+/* The server does not learn what has become of the answer, so what moves is gone in any case. */
+int64_t capos_endpoint_reply_receive_cap(capos_cap_t endpoint, struct capos_message *message,
+	capos_cap_t *cap, uint32_t flags, uint32_t error, uint64_t *tag, uint64_t deadline_ns);
+
+/* As capos_handler_t. *cap: has come; then: goes with the answer, and leaves the server. A handler
+ * that keeps what has come, or has released it, sets it to 0. */
+typedef uint32_t (*capos_cap_handler_t)(
+	void *context, uint64_t tag, struct capos_message *message, capos_cap_t *cap);
+
+int64_t capos_endpoint_serve_cap(
+	capos_cap_t endpoint, capos_cap_handler_t handle, void *context, uint64_t *tag);
+
 #ifdef __cplusplus
 }
 #endif
