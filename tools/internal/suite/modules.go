@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"capos.dev/tools/internal/program"
 )
@@ -57,10 +58,20 @@ func (s *suite) moduleSteps() ([]step, error) {
 			run: func(ctx context.Context) []check {
 				ctx, cancel := context.WithTimeout(ctx, stepLimit)
 				defer cancel()
+				defer lockBuilt(m.path)()
 				return s.buildModule(ctx, m)
 			}})
 	}
 	return steps, nil
+}
+
+var builtLocks sync.Map
+
+// lockBuilt keeps the steps apart that build the same entry, or run what was built.
+func lockBuilt(path string) (unlock func()) {
+	lock, _ := builtLocks.LoadOrStore(path, &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	return lock.(*sync.Mutex).Unlock
 }
 
 // buildModule builds an entry for capOS.

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 
 	"capos.dev/tools/internal/report"
 )
@@ -41,6 +40,7 @@ func (s *suite) programSteps() ([]step, error) {
 func (s *suite) doTask(ctx context.Context, t *Task) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
+	defer lockBuilt(t.Package)()
 	here, there, why := s.buildBoth(ctx, t)
 	if why != nil {
 		return why
@@ -68,15 +68,9 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 	return single(t.Name, err, "")
 }
 
-// buildLocks keep two steps from building the same program at once.
-var buildLocks sync.Map
-
 // buildBoth gives the program for capOS and for Linux, or checks that say why there is none.
 func (s *suite) buildBoth(ctx context.Context, t *Task) (here, there string, why []check) {
 	m := published{program: true, path: t.Package, version: t.Version}
-	lock, _ := buildLocks.LoadOrStore(m.path, &sync.Mutex{})
-	lock.(*sync.Mutex).Lock()
-	defer lock.(*sync.Mutex).Unlock()
 	for _, build := range []func(context.Context, published) []check{s.buildModule,
 		s.buildForLinux} {
 		if got := build(ctx, m); got[0].Verdict != passed {
