@@ -211,6 +211,16 @@ static void process_pipes(uint64_t count)
 	system_pipe_server_end();
 }
 
+/* The same, with a copy of a capability (a descriptor), which the server releases. */
+static void process_capabilities(uint64_t count)
+{
+	system_taker_start();
+	for (uint64_t i = 0; i < count; i++)
+		if (system_taker_call(i) != i + 1)
+			system_fail("the server answered something else");
+	system_taker_end();
+}
+
 #define RIVALS 16
 #define SLEEPS 100
 #define SLEEP_NS 4000000u
@@ -240,6 +250,8 @@ static int play_role(const char *role)
 {
 	if (strcmp(role, "serve") == 0)
 		system_serve();
+	else if (strcmp(role, "take") == 0)
+		system_take();
 	else if (strcmp(role, "serve-pipe") == 0)
 		system_pipe_serve();
 	else if (strcmp(role, "compute") == 0)
@@ -263,6 +275,7 @@ static const struct row {
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },
 	{ "raw.process_call", process_calls, 5000 },
+	{ "raw.process_cap", process_capabilities, 5000 },
 	{ "raw.process_pipe", process_pipes, 5000 },
 	{ "raw.spawn", spawns, 50 },
 };

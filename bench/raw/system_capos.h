@@ -161,16 +161,22 @@ static inline void system_process_kill(system_process_t *process)
 static capos_cap_t system_facet;
 static system_process_t system_server;
 
-static inline void system_server_start(void)
+static inline void system_server_start_as(const char *role)
 {
 	capos_cap_t endpoint;
 
 	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint) != 0 ||
-		capos_endpoint_make_facet(endpoint, 0, &system_facet) != 0)
+		capos_endpoint_make_facet(endpoint, 0, &system_facet) != 0 ||
+		capos_endpoint_accept(endpoint, 1) != 0)
 		system_fail("no endpoint");
-	system_process_start_with(&system_server, "serve",
+	system_process_start_with(&system_server, role,
 		(struct capos_grant){ "endpoint", endpoint }, (struct capos_grant){ .cap = 0 });
 	capos_release(endpoint);
+}
+
+static inline void system_server_start(void)
+{
+	system_server_start_as("serve");
 }
 
 static inline uint64_t system_server_call(uint64_t number)
@@ -202,7 +208,47 @@ static inline void system_serve(void)
 	capos_endpoint_serve(capos_cap("endpoint"), system_handle, NULL, &tag);
 }
 
-/* The same by two pipes. */
+/* ---- a server that is given capabilities ---- */
+
+static inline void system_taker_start(void)
+{
+	system_server_start_as("take");
+}
+
+static inline uint64_t system_taker_call(uint64_t number)
+{
+	struct capos_message message = { .words = { number } };
+	capos_cap_t cap = system_facet;
+
+	if (capos_endpoint_call_cap(system_facet, &message, &cap, 0, CAPOS_WAIT_FOREVER) != 0)
+		system_fail("a call failed");
+	return message.words[0];
+}
+
+static inline void system_taker_end(void)
+{
+	system_server_end();
+}
+
+static inline uint32_t system_handle_cap(
+	void *context, uint64_t tag, struct capos_message *message, capos_cap_t *cap)
+{
+	(void)context, (void)tag;
+	if (capos_release(*cap) != 0)
+		system_fail("no capability came");
+	*cap = 0;
+	message->words[0]++;
+	return 0;
+}
+
+static inline void system_take(void)
+{
+	uint64_t tag;
+
+	capos_endpoint_serve_cap(capos_cap("endpoint"), system_handle_cap, NULL, &tag);
+}
+
+/* A server by two pipes. */
 static capos_cap_t system_pipe_out, system_pipe_in;
 
 static inline void system_pipe_server_start(void)

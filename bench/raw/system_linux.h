@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -235,6 +237,79 @@ static inline void system_serve(void)
 #define system_pipe_server_call system_server_call
 #define system_pipe_server_end system_server_end
 #define system_pipe_serve system_serve
+
+/* ---- a server that is given descriptors, by a socket ---- */
+
+static inline void system_taker_start(void)
+{
+	int sockets[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) != 0 ||
+		dup2(sockets[1], SYSTEM_SERVER_IN) < 0)
+		system_fail("no sockets");
+	close(sockets[1]);
+	fcntl(sockets[0], F_SETFD, FD_CLOEXEC);
+	system_server_pipes[0] = sockets[0];
+	system_process_start(&system_server, "take");
+	close(SYSTEM_SERVER_IN);
+}
+
+union system_control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr header;
+};
+
+static inline struct msghdr system_message(
+	struct iovec *vector, uint64_t *words, union system_control *control)
+{
+	*vector = (struct iovec){ .iov_base = words, .iov_len = 64 };
+	return (struct msghdr){ .msg_iov = vector,
+		.msg_iovlen = 1,
+		.msg_control = control->bytes,
+		.msg_controllen = sizeof(control->bytes) };
+}
+
+static inline uint64_t system_taker_call(uint64_t number)
+{
+	uint64_t words[8] = { number };
+	union system_control control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+						 .cmsg_level = SOL_SOCKET,
+						 .cmsg_type = SCM_RIGHTS } };
+	struct iovec vector;
+	struct msghdr message = system_message(&vector, words, &control);
+
+	memcpy(CMSG_DATA(&control.header), &system_server_pipes[0], sizeof(int));
+	if (sendmsg(system_server_pipes[0], &message, 0) != sizeof(words) ||
+		read(system_server_pipes[0], words, sizeof(words)) != sizeof(words))
+		system_fail("a call failed");
+	return words[0];
+}
+
+static inline void system_taker_end(void)
+{
+	close(system_server_pipes[0]);
+	system_process_wait(&system_server);
+}
+
+static inline void system_take(void)
+{
+	uint64_t words[8];
+	union system_control control;
+	struct iovec vector;
+
+	for (;;) {
+		struct msghdr message = system_message(&vector, words, &control);
+		int descriptor;
+
+		if (recvmsg(SYSTEM_SERVER_IN, &message, 0) != sizeof(words))
+			return;
+		memcpy(&descriptor, CMSG_DATA(&control.header), sizeof(int));
+		close(descriptor);
+		words[0]++;
+		if (write(SYSTEM_SERVER_IN, words, sizeof(words)) != sizeof(words))
+			system_fail("an answer was not taken");
+	}
+}
 
 static inline void system_sleep_until(uint64_t deadline_ns)
 {

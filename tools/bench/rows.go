@@ -43,6 +43,8 @@ var allRows = []rowInfo{
 	{Name: "raw.map_touch", About: "map 8 MiB, write, unmap; per page", program: rawProgram},
 	{Name: "raw.process_call", About: "64 bytes to another process and back (pipes)",
 		Goal: 700, program: rawProgram},
+	{Name: "raw.process_cap", About: "the same with a capability, released there (SCM_RIGHTS)",
+		Goal: 2500, program: rawProgram},
 	{Name: "raw.process_pipe", About: "64 bytes to another process and back, by pipes",
 		program: rawProgram},
 	{Name: "raw.spawn", About: "C program: spawn, run, wait", Goal: 100000,
