@@ -477,9 +477,42 @@ var numberedPaths = [numbersEnd]numberedCall{
 	SYS_REMOVEXATTR: func(a *numberArgs) (uintptr, error) {
 		return nothing(Removexattr(a.text(0), a.text(1)))
 	},
-	SYS_CHROOT:  numberedDenied,
-	SYS_MOUNT:   numberedDenied,
-	SYS_UMOUNT2: numberedDenied,
+	SYS_LLISTXATTR:   numberedLinkAttributes,
+	SYS_LGETXATTR:    numberedLinkAttribute,
+	SYS_LSETXATTR:    numberedLinkAttribute,
+	SYS_LREMOVEXATTR: numberedLinkAttribute,
+	SYS_FLISTXATTR:   numberedOpenAttributes,
+	SYS_FGETXATTR:    numberedOpenAttribute,
+	SYS_FSETXATTR:    numberedOpenAttribute,
+	SYS_FREMOVEXATTR: numberedOpenAttribute,
+	SYS_CHROOT:       numberedDenied,
+	SYS_MOUNT:        numberedDenied,
+	SYS_UMOUNT2:      numberedDenied,
+}
+
+// Files have no extended attributes: the list of them is empty. These are the calls that do not
+// follow a symbolic link, and those for a descriptor.
+
+func numberedLinkAttributes(a *numberArgs) (uintptr, error) {
+	return 0, Lstat(a.text(0), new(Stat_t))
+}
+
+func numberedOpenAttributes(a *numberArgs) (uintptr, error) {
+	return 0, Fstat(a.fd(0), new(Stat_t))
+}
+
+func numberedLinkAttribute(a *numberArgs) (uintptr, error) {
+	if err := Lstat(a.text(0), new(Stat_t)); err != nil {
+		return 0, err
+	}
+	return 0, EOPNOTSUPP
+}
+
+func numberedOpenAttribute(a *numberArgs) (uintptr, error) {
+	if err := Fstat(a.fd(0), new(Stat_t)); err != nil {
+		return 0, err
+	}
+	return 0, EOPNOTSUPP
 }
 
 const atEmptyPath = 0x1000

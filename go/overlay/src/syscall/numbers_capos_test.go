@@ -243,6 +243,7 @@ func attributes(n *numbers) {
 	n.fails(EOPNOTSUPP, SYS_GETXATTR, f, name)
 	n.fails(EOPNOTSUPP, SYS_SETXATTR, f, name)
 	n.fails(EOPNOTSUPP, SYS_REMOVEXATTR, f, name)
+	n.otherAttributes(f, name)
 	for _, privileged := range []uintptr{SYS_CHROOT, SYS_MOUNT, SYS_UMOUNT2, SYS_PTRACE,
 		SYS_SETHOSTNAME, SYS_REBOOT, SYS_UNSHARE} {
 		n.fails(EPERM, privileged, text("/"))
@@ -411,5 +412,25 @@ func absent(n *numbers) {
 	for _, trap := range []uintptr{SYS_EPOLL_CREATE1, SYS_INOTIFY_INIT1, SYS_FUTEX, SYS_CLONE,
 		SYS_EXECVE, SYS_PRCTL, SYS_SPLICE, NumbersEnd, ^uintptr(0)} {
 		n.fails(ENOSYS, trap)
+	}
+}
+
+// otherAttributes calls what takes a symbolic link as it is, or a descriptor.
+func (n *numbers) otherAttributes(file, name uintptr) {
+	fd, none := n.must(SYS_OPEN, file, O_RDONLY, 0), n.path("none")
+	defer n.must(SYS_CLOSE, fd)
+	dangling := n.path("dangling")
+	n.must(SYS_SYMLINK, none, dangling)
+	n.must(SYS_LLISTXATTR, dangling, 0, 0)
+	n.must(SYS_FLISTXATTR, fd, 0, 0)
+	n.fails(ENOENT, SYS_LLISTXATTR, none, 0, 0)
+	n.fails(EBADF, SYS_FLISTXATTR, 99, 0, 0)
+	for _, call := range []uintptr{SYS_LGETXATTR, SYS_LSETXATTR, SYS_LREMOVEXATTR} {
+		n.fails(EOPNOTSUPP, call, dangling, name)
+		n.fails(ENOENT, call, none, name)
+	}
+	for _, call := range []uintptr{SYS_FGETXATTR, SYS_FSETXATTR, SYS_FREMOVEXATTR} {
+		n.fails(EOPNOTSUPP, call, fd, name)
+		n.fails(EBADF, call, 99, name)
 	}
 }
