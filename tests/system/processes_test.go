@@ -3,10 +3,13 @@
 package system
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +33,21 @@ func init() {
 		panic("on purpose")
 	case "sleep":
 		time.Sleep(time.Hour)
+	case "cat":
+		if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+			println(err.Error())
+			os.Exit(1)
+		}
+		println("copied")
+	case "relay":
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{childVariable + "=cat"}
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			println(err.Error())
+		}
+	case "signals":
+		takeSignals()
 	case "look":
 		look(argument)
 	case "capabilities":
@@ -124,7 +142,10 @@ func TestSignalsToChildren(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
 		t.Error(err)
 	}
-	if err := cmd.Process.Signal(os.Interrupt); !errors.Is(err, errors.ErrUnsupported) {
+	if err := cmd.Process.Signal(syscall.SIGSTOP); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGWINCH); err != nil { // is ignored
 		t.Error(err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
@@ -149,6 +170,22 @@ func TestChildSees(t *testing.T) {
 	}
 	defer image.Close()
 	image.Seek(3, 0)
+	for name, text := range map[string]string{"given": "by the parent", "gone": ""} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sparse := must[*os.File](t)(os.Create(dir + "/sparse"))
+	defer sparse.Close()
+	sparse.WriteAt([]byte("start"), 0)
+	sparse.WriteAt([]byte("middle"), 1<<20)
+	sparse.Truncate(1 << 40)
+	for _, err := range []error{os.Remove(dir + "/gone"), os.Link(dir+"/given", dir+"/same"),
+		os.Mkdir(dir+"/below", 0o700), os.Symlink("../given", dir+"/below/link")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd := child(t, "look "+dir)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
@@ -187,6 +224,139 @@ func look(dir string) {
 	inChild(err == nil && string(buf[:n]) == "capo", "the same file again")
 	_, err = os.NewFile(4, "").Stat()
 	inChild(errors.Is(err, syscall.EBADF), "descriptor 4")
+	lookAtFiles()
+}
+
+func lookAtFiles() {
+	text, err := os.ReadFile("below/link")
+	inChild(err == nil && string(text) == "by the parent", "file of the parent", string(text))
+	_, err = os.Stat("gone")
+	inChild(os.IsNotExist(err), "removed file")
+	given, err := os.Stat("given")
+	same, err2 := os.Stat("same")
+	inChild(err == nil && err2 == nil && os.SameFile(given, same), "second name")
+	inChild(given.Mode() == 0o640 && time.Since(given.ModTime()) < time.Hour, "metadata")
+	sparse, err := os.Open("sparse")
+	inChild(err == nil, "sparse file")
+	end, err := sparse.Seek(0, io.SeekEnd)
+	inChild(err == nil && end == 1<<40, "its size")
+	buf := make([]byte, 8)
+	for _, piece := range []struct {
+		offset int64
+		text   string
+	}{{0, "start"}, {1 << 19, ""}, {1 << 20, "middle"}} {
+		_, err := sparse.ReadAt(buf, piece.offset)
+		inChild(err == nil && strings.TrimRight(string(buf), "\x00") == piece.text,
+			"its bytes")
+	}
+	inChild(os.WriteFile("given", []byte("changed"), 0) == nil, "writing to it")
+}
+
+func TestPipesOfChildren(t *testing.T) {
+	for _, what := range []string{"cat", "relay"} {
+		cmd := child(t, what)
+		cmd.Stdin = strings.NewReader(strings.Repeat("0123456789", 100_000))
+		out, err := cmd.CombinedOutput()
+		if err != nil || len(out) != 1_000_000+len("copied\n") {
+			t.Errorf("%s: %v, %d bytes", what, err, len(out))
+		}
+	}
+	if out, err := child(t, "panic").CombinedOutput(); err == nil ||
+		!strings.HasPrefix(string(out), "panic: on purpose\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+	path := t.TempDir() + "/file"
+	file := must[*os.File](t)(os.Create(path))
+	defer file.Close()
+	file.WriteString("before, ")
+	cmd := child(t, "cat")
+	cmd.Stdin, cmd.Stdout = strings.NewReader("through a file"), file
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "before, through a file" {
+		t.Errorf("%q", text)
+	}
+}
+
+// The parent's ends of a child's pipes have deadlines, and break when the other end is gone.
+func TestEndsOfPipes(t *testing.T) {
+	in, input, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, "cat")
+	cmd.Stdin = in
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	output := out.(*os.File)
+	output.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	buf := make([]byte, 10)
+	if _, err := output.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	output.SetReadDeadline(time.Time{})
+	input.WriteString("abc")
+	if n, err := output.Read(buf); err != nil || string(buf[:n]) != "abc" {
+		t.Errorf("%v %q", err, buf[:n])
+	}
+	output.Close()
+	for err == nil { // until it finds that nothing reads what it writes
+		_, err = input.WriteString("x")
+		time.Sleep(time.Millisecond)
+		if pid, _ := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid == cmd.Process.Pid {
+			break
+		}
+	}
+	if _, err := input.WriteString("x"); !errors.Is(err, syscall.EPIPE) {
+		t.Error(err)
+	}
+	input.Close()
+}
+
+func TestSignalsThatChildrenTake(t *testing.T) {
+	cmd := child(t, "signals")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	lines.Scan()
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1,
+		syscall.SIGTERM} {
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Error(sig, err)
+		}
+		if lines.Scan(); lines.Text() != sig.String() {
+			t.Errorf("%s: %q", sig, lines.Text())
+		}
+	}
+	cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err == nil || err.Error() != "signal: interrupt" {
+		t.Error(err)
+	}
+}
+
+// takeSignals tells the signals that it gets. After SIGTERM it has no handler for SIGINT.
+func takeSignals() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGTERM)
+	os.Stdout.WriteString("ready\n")
+	for sig := range signals {
+		if sig == syscall.SIGTERM {
+			signal.Reset(syscall.SIGINT)
+		}
+		os.Stdout.WriteString(sig.String() + "\n")
+	}
 }
 
 func TestChildCapabilities(t *testing.T) {

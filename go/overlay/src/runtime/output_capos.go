@@ -23,8 +23,9 @@ var textConsoles [3]uint32
 // set.
 type textFile struct {
 	fd       atomic.Int32 // plus 1; 0: none
-	console  uint32       // a console instead
-	name     *byte        // under which the host has the file
+	stream   uint32       // a console or a pipe to another process instead
+	isPipe   bool
+	name     *byte // under which the host has the file
 	nameSize int
 	offset   *uint64 // of what is written next
 }
@@ -32,12 +33,17 @@ type textFile struct {
 // textFiles are those of standard output and error and of debug.SetCrashOutput, in any order.
 var textFiles [4]textFile
 
-// syscall_setText sets where text for a descriptor goes: to a console or to a file of the host.
-// With neither, only package syscall takes it.
+// syscall_setText sets where text for a descriptor goes: to a stream, which is a console or a pipe,
+// or to a file of the host. With neither, only package syscall takes it.
 //
 //go:linkname syscall_setText syscall.runtime_setText
-func syscall_setText(fd int, console uint32, name *byte, nameSize int, offset *uint64) {
+func syscall_setText(fd int, stream uint32, isPipe bool, name *byte, nameSize int,
+	offset *uint64) {
 	if uint(fd) < uint(len(textConsoles)) {
+		console := stream
+		if isPipe {
+			console = 0
+		}
 		atomic.Store(&textConsoles[fd], console)
 	}
 	var free *textFile
@@ -50,8 +56,8 @@ func syscall_setText(fd int, console uint32, name *byte, nameSize int, offset *u
 			free = f
 		}
 	}
-	if free != nil && (name != nil || console != 0) {
-		free.console, free.offset = console, offset
+	if free != nil && (name != nil || stream != 0) {
+		free.stream, free.isPipe, free.offset = stream, isPipe, offset
 		free.name, free.nameSize = name, nameSize
 		free.fd.Store(int32(fd) + 1)
 	}
@@ -135,7 +141,19 @@ func flushText() {
 	}
 }
 
-// writeAtEnd writes text to the console or the file of the host that belongs to a descriptor, and
+// isTextPipe reports whether text for a descriptor goes to another process.
+//
+//go:nosplit
+func isTextPipe(fd int32) bool {
+	for i := range textFiles {
+		if f := &textFiles[i]; f.fd.Load() == fd+1 {
+			return f.isPipe
+		}
+	}
+	return false
+}
+
+// writeAtEnd writes text to the stream or the file of the host that belongs to a descriptor, and
 // reports whether there is one. It calls the kernel without capCall, because it is at the end of a
 // chain of nosplit functions. That chain has no room for another frame in programs built without
 // optimisation (-N -l).
@@ -143,16 +161,19 @@ func flushText() {
 //go:nosplit
 func writeAtEnd(fd int32, buf unsafe.Pointer, n int32) bool {
 	const compact = abiSysCapEnter | abiOpcodeCompact<<8
-	console := uint32(0)
+	stream, method, timeout := uint32(0), uintptr(abiConsoleWrite), uintptr(0)
 	if fd == 1 || fd == 2 {
-		console = caps.stderr
+		stream = caps.stderr
 	}
 	for i := range textFiles {
 		f := &textFiles[i]
 		if f.fd.Load() != fd+1 {
 			continue
 		}
-		if console = f.console; console == 0 {
+		if stream = f.stream; f.isPipe {
+			method, timeout = abiPipeWriterWrite, abiWaitForever
+		}
+		if stream == 0 {
 			offset := *f.offset
 			*f.offset += uint64(n)
 			enterKernel(compact, uintptr(caps.host)|abiHostShareWrite<<32,
@@ -161,9 +182,9 @@ func writeAtEnd(fd int32, buf unsafe.Pointer, n int32) bool {
 			return true
 		}
 	}
-	if console != 0 {
-		enterKernel(compact, uintptr(console)|abiConsoleWrite<<32, uintptr(buf),
-			uintptr(n), 0, 0, 0)
+	if stream != 0 {
+		enterKernel(compact, uintptr(stream)|method<<32, uintptr(buf), uintptr(n), timeout,
+			0, 0)
 	}
-	return console != 0
+	return stream != 0
 }

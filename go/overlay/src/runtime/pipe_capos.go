@@ -98,7 +98,7 @@ func readDescriptor(fd int32, buf unsafe.Pointer, n int32) int32 {
 //go:nosplit
 func writeDescriptor(fd uintptr, buf unsafe.Pointer, n int32) int32 {
 	if fd < signalPipeFirst && n > 0 {
-		if panicking.Load() > 0 {
+		if panicking.Load() > 0 || isTextPipe(int32(fd)) {
 			return writeReport(int32(fd), buf, n)
 		}
 		return setAside(int32(fd), buf, n)

@@ -328,11 +328,26 @@ func sendSignal(mp *m, sig uint32) {
 	case _SIG_DFL:
 		if sigtable[sig].flags&_SigIgn == 0 {
 			flushText()
-			exit(128 + int32(sig))
+			exitOfSignal(sig)
 		}
 		return
 	}
 	notifyThread(mp, sig)
+}
+
+// endedBySignal in an exit code tells package syscall of the parent that the rest is a signal's.
+const endedBySignal = 1 << 30
+
+// exitOfSignal ends the process with the exit code by which shells know a signal. A parent that is
+// a Go program learns that it was one.
+//
+//go:nosplit
+func exitOfSignal(sig uint32) {
+	code := 128 + int32(sig)
+	if startRecords != nil {
+		code |= endedBySignal
+	}
+	exit(code)
 }
 
 // notifyThread sends a signal to a thread. It fails when the thread has ended.

@@ -90,7 +90,7 @@ func syscall_nanotime() int64 { return nanotime() }
 //go:linkname syscall_raise syscall.runtime_raise
 func syscall_raise(sig uint32) {
 	if sig == _SIGKILL {
-		exit(128 + _SIGKILL)
+		exitOfSignal(_SIGKILL)
 	}
 	sendSignal(&m0, sig)
 }

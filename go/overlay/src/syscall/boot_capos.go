@@ -69,6 +69,7 @@ func (b *bootImage) load(parent *node, r bootRange) {
 		}
 		text := unsafe.String(&name[0], len(name))
 		child := b.makeNode(file)
+		child.source = r.first + uint64(i) + 1
 		child.fixed = parent.fixed && !(child.isDir() && isListed(join(path, text),
 			tree.writable))
 		parent.add(text, child)
@@ -157,6 +158,7 @@ var buildTree = sync.OnceFunc(func() {
 	tree.exported = splitPrefixes(startEnvironment("CAPOS_EXPORT"))
 	if len(tree.boot.files) != 0 && tree.boot.files[0].mode&S_IFMT == S_IFDIR {
 		tree.root = tree.boot.makeNode(&tree.boot.files[0])
+		tree.root.source = 1
 	} else {
 		tree.root = newNode(S_IFDIR | 0o755)
 	}
@@ -169,6 +171,7 @@ var buildTree = sync.OnceFunc(func() {
 	addDevices(tree.root.lookup("dev"))
 	addProcess(tree.root.lookup("dev"))
 	addDatabases()
+	useSnapshot()
 	tree.cwd = startDirectory()
 })
 

@@ -38,7 +38,8 @@ func runtime_sleep(ns int64)
 func runtime_fillRandom(b []byte) bool
 func runtime_hasWrites() bool
 func runtime_takeWrites(take func(fd int, data []byte))
-func runtime_setText(fd int, console capability, name *byte, nameSize int, offset *uint64)
+func runtime_setText(fd int, stream capability, isPipe bool, name *byte, nameSize int,
+	offset *uint64)
 func runtime_setCrashOutputHook(hook func(fd uintptr))
 func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr)
 func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)

@@ -26,6 +26,8 @@ type node struct {
 	fixed bool   // of the boot image and not to be changed
 	added bool   // counted by fileMemory
 
+	source uint64 // index in the boot image plus 1; 0: not of it
+
 	accessed, modified, changed int64 // ns since 1970
 
 	content *content   // S_IFREG

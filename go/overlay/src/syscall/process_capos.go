@@ -14,10 +14,12 @@ import (
 
 // A child is a process that this one started and that nothing has waited for yet.
 type child struct {
-	process capability
-	users   int  // calls that use the capability, and 1 while the child is in the table
-	watched bool // a goroutine waits for its end on behalf of a wait for any child
-	ended   bool
+	process  capability
+	relays   []*relay
+	users    int    // calls that use the capability, and 1 while the child is in the table
+	watched  bool   // a goroutine waits for its end on behalf of a wait for any child
+	ended    bool   // for that goroutine
+	killedBy Signal // the last one that may have killed it
 }
 
 var children struct {
@@ -27,11 +29,8 @@ var children struct {
 	used    Rusage // by those that were waited for
 }
 
-func addChild(process capability) (pid int, err Errno) {
-	usage, err := usageOf(process)
-	if err != 0 {
-		return -1, err
-	}
+func addChild(process capability, relays []*relay) (pid int) {
+	usage, _ := usageOf(process)
 	pid = int(usage.processId)
 	c := &children
 	c.Lock()
@@ -40,8 +39,8 @@ func addChild(process capability) (pid int, err Errno) {
 		c.byPid = map[int]*child{}
 		c.changed.L = &c.Mutex
 	}
-	c.byPid[pid] = &child{process: process, users: 1}
-	return pid, 0
+	c.byPid[pid] = &child{process: process, relays: relays, users: 1}
+	return pid
 }
 
 // drop ends a use of the capability. The table is locked.
@@ -85,9 +84,12 @@ func Wait4(pid int, wstatus *WaitStatus, options int, rusage *Rusage) (wpid int,
 	case e != 0:
 		return -1, e
 	}
-	status, usage, e := reap(pid)
+	status, usage, relays, e := reap(pid)
 	if e != 0 {
 		return -1, e
+	}
+	for _, r := range relays {
+		r.finish()
 	}
 	if wstatus != nil {
 		*wstatus = status
@@ -179,16 +181,16 @@ func (c *child) watch() {
 }
 
 // reap takes a child that has ended out of the table. Of several waits for it, one gets it.
-func reap(pid int) (status WaitStatus, usage Rusage, err Errno) {
+func reap(pid int) (status WaitStatus, usage Rusage, relays []*relay, err Errno) {
 	children.Lock()
 	defer children.Unlock()
 	c := children.byPid[pid]
 	if c == nil {
-		return 0, usage, ECHILD
+		return 0, usage, nil, ECHILD
 	}
 	end, err := c.end(true)
 	if err != 0 {
-		return 0, usage, err
+		return 0, usage, nil, err
 	}
 	if used, err := usageOf(c.process); err == 0 {
 		usage.Utime = NsecToTimeval(int64(used.cpuTimeNs))
@@ -200,7 +202,7 @@ func reap(pid int) (status WaitStatus, usage Rusage, err Errno) {
 	delete(children.byPid, pid)
 	c.drop()
 	children.changed.Broadcast()
-	return statusOf(end), usage, 0
+	return c.statusOf(end), usage, c.relays, 0
 }
 
 // ---- how a process ended
@@ -209,9 +211,12 @@ func reap(pid int) (status WaitStatus, usage Rusage, err Errno) {
 // A WaitStatus is an exit code, or a signal in the low seven bits.
 type WaitStatus uint32
 
-// statusOf translates how a process ended. A process that was killed cannot have had a say in it,
-// so the signal is SIGKILL, unless it is one of the console's keys.
-func statusOf(end *abiProcessEnd) WaitStatus {
+// statusOf translates how a child ended.
+func (c *child) statusOf(end *abiProcessEnd) WaitStatus {
+	const bySignal = 1<<30 | 128 // the runtime's endedBySignal
+	if end.kind == abiExitKindExited && end.code&^0x1f == bySignal {
+		return WaitStatus(end.code & 0x1f)
+	}
 	if end.kind == abiExitKindExited {
 		return WaitStatus(end.code&0xff) << 8
 	}
@@ -230,6 +235,9 @@ func statusOf(end *abiProcessEnd) WaitStatus {
 		return WaitStatus(SIGINT)
 	case abiNotificationKindQuit:
 		return WaitStatus(SIGQUIT)
+	}
+	if c.killedBy != 0 {
+		return WaitStatus(c.killedBy)
 	}
 	return WaitStatus(SIGKILL)
 }
@@ -259,8 +267,9 @@ func (w WaitStatus) Signal() Signal {
 // ---- signals
 // ------------------------------------------------------------------------------------------
 
-// signalOther sends a signal to another process. A child can be ended, and nothing else: there is
-// no capability to notify it. Over the parent a process has no rights.
+// signalOther sends a signal to another process. Over the parent a process has no rights. A program
+// that takes no notifications has no handler for any signal, so what happens by default is done
+// here. A process cannot be stopped.
 func signalOther(pid int, sig Signal) Errno {
 	children.Lock()
 	defer children.Unlock()
@@ -276,7 +285,45 @@ func signalOther(pid int, sig Signal) Errno {
 	case sig == 0:
 		return 0
 	case sig == SIGKILL:
-		return errnoOf(failure(call(c.process, abiProcessKill, 0, 0, 0, 0, 0)))
+		return c.kill(sig)
+	case sig == SIGSTOP:
+		return EOPNOTSUPP
 	}
-	return EOPNOTSUPP
+	if sig == SIGTERM {
+		c.killedBy = sig
+	}
+	answer := call(c.process, abiProcessNotify, kindOf(sig), 0, 0, 0, 0)
+	if failure(answer) == abiErrorBase+abiErrorWrongState {
+		if ignoredByDefault(sig) {
+			return 0
+		}
+		return c.kill(sig)
+	}
+	return errnoOf(failure(answer))
+}
+
+func (c *child) kill(sig Signal) Errno {
+	c.killedBy = sig
+	return errnoOf(failure(call(c.process, abiProcessKill, 0, 0, 0, 0, 0)))
+}
+
+// kindOf is the notification by which a signal comes to a process.
+func kindOf(sig Signal) uintptr {
+	switch sig {
+	case SIGINT:
+		return abiNotificationKindInterrupt
+	case SIGQUIT:
+		return abiNotificationKindQuit
+	case SIGTERM:
+		return abiNotificationKindTerminate
+	}
+	return abiNotifyUserFirst + uintptr(sig) - 1
+}
+
+func ignoredByDefault(sig Signal) bool {
+	switch sig {
+	case SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH:
+		return true
+	}
+	return false
 }

@@ -19,6 +19,10 @@ type SysProcAttr struct {
 	// With 0 the child does not get what it would get under that name.
 	Grants map[string]uint32
 
+	// OwnFiles makes the child see the boot image as it was, without a copy of what this
+	// process has changed.
+	OwnFiles bool
+
 	Chroot     string
 	Credential *Credential
 	Ptrace     bool
@@ -78,6 +82,8 @@ type starting struct {
 	grants                 []abiSpawnGrant
 	files                  []*description // held
 	numbers                []int          // of these in the child
+	relays                 []*relay
+	theirs                 []capability // that only the child is to keep
 }
 
 func StartProcess(argv0 string, argv []string, attr *ProcAttr) (pid int, handle uintptr,
@@ -95,7 +101,7 @@ func ForkExec(argv0 string, argv []string, attr *ProcAttr) (pid int, err error) 
 	defer s.end()
 	for _, step := range [...]func() Errno{
 		func() Errno { return attr.Sys.check() },
-		func() Errno { return s.find(argv0, attr.Dir) },
+		func() Errno { return s.find(argv0, attr.Dir, attr.Sys) },
 		func() Errno { return s.say(argv0, argv, attr.Env) },
 		func() Errno { return s.handOn(attr.Files) },
 		func() Errno { return s.grantAll(attr.Sys) },
@@ -105,13 +111,10 @@ func ForkExec(argv0 string, argv []string, attr *ProcAttr) (pid int, err error) 
 		}
 	}
 	process, e := s.spawn()
-	if e == 0 {
-		pid, e = addChild(process)
-	}
 	if e != 0 {
 		return -1, result(e)
 	}
-	return pid, nil
+	return addChild(process, s.takeRelays()), nil
 }
 
 // Exec would put another program in the place of this one.
@@ -140,7 +143,22 @@ func (sys *SysProcAttr) check() Errno {
 	return 0
 }
 
+// takeRelays lets the relays run. They need this process no longer to end.
+func (s *starting) takeRelays() (running []*relay) {
+	running, s.relays = s.relays, nil
+	for _, r := range running {
+		r.start()
+	}
+	return running
+}
+
 func (s *starting) end() {
+	for _, c := range s.theirs {
+		runtime_release(c)
+	}
+	for _, r := range s.relays {
+		runtime_release(r.ours)
+	}
 	letGoAll(s.files)
 	if s.copied {
 		runtime_release(s.image)
@@ -150,8 +168,9 @@ func (s *starting) end() {
 // ---- the executable
 // ------------------------------------------------------------------------------------------
 
-// find looks the executable up from the directory in which the child is to start.
-func (s *starting) find(path, dir string) Errno {
+// find looks the executable up from the directory in which the child is to start, and tells of the
+// files.
+func (s *starting) find(path, dir string, sys *SysProcAttr) Errno {
 	lockTree()
 	defer tree.Unlock()
 	from := tree.cwd
@@ -190,6 +209,11 @@ func (s *starting) find(path, dir string) Errno {
 	s.record("EXE", join(in, p.name))
 	s.record("DIR", start)
 	s.record("WRITABLE", writablePrefixes())
+	if sys == nil || !sys.OwnFiles {
+		if err := s.snapshotFiles(); err != 0 {
+			return err
+		}
+	}
 	return s.use(p.node.content)
 }
 
@@ -203,20 +227,10 @@ func (s *starting) use(c *content) Errno {
 		s.image, s.offset = granted.boot, offset
 		return 0
 	}
-	object := call(granted.memoryAllocator, abiMemoryAllocatorCreate, uintptr(c.size), 0, 0, 0,
-		0)
-	if number := failure(object); number != 0 {
-		return errnoOf(number)
-	}
-	s.image, s.copied = capability(object), true
-	size := (uintptr(c.size) + abiPageSize - 1) &^ (abiPageSize - 1)
-	address := call(s.image, abiMemoryObjectMap, 0, 0, size, abiProtRead|abiProtWrite, 0)
-	if number := failure(address); number != 0 {
-		return errnoOf(number)
-	}
-	c.readAt(unsafe.Slice((*byte)(unsafe.Pointer(address)), c.size), 0)
-	call(s.image, abiMemoryObjectUnmap, address, size, 0, 0, 0)
-	return 0
+	var err Errno
+	s.image, err = makeObject(c.size, func(into []byte) { c.readAt(into, 0) })
+	s.copied = err == 0
+	return err
 }
 
 // offsetOf returns where the content lies in the boot image, if that has all of it.
@@ -254,7 +268,7 @@ func (s *starting) say(argv0 string, argv, env []string) Errno {
 			s.environment = append(append(s.environment, variable...), 0)
 		}
 	}
-	s.record("PARENT", strconv.Itoa(Getpid()))
+	s.recordNumber("PARENT", Getpid())
 	if len(s.arguments)+len(s.environment) > abiSpawnStringsMax {
 		return E2BIG
 	}
@@ -266,6 +280,8 @@ func (s *starting) record(name, value string) {
 	s.environment = append(append(s.environment, name...), '=')
 	s.environment = append(append(s.environment, value...), 0)
 }
+
+func (s *starting) recordNumber(name string, value int) { s.record(name, strconv.Itoa(value)) }
 
 func hasNUL(text string) bool {
 	for i := 0; i < len(text); i++ {

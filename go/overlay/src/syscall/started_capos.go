@@ -7,8 +7,10 @@
 //	DIR=path         the current directory
 //	PARENT=id        the process id of the starter
 //	WRITABLE=list    prefixes of paths that the starter may change in its own memory
+//	FILES=n          bytes of the list in the snapshot of its files (snapshot_capos.go)
 //	FD=n flags kind  a descriptor, with the flags of the description, and the kind of file:
-//	   console             a Console, under the name that capabilityOf gives
+//	   console             a Console, under the name that consoleGrant gives
+//	   reader, writer      an end of a pipe, under the name that pipeGrant gives
 //	   device k            a device of the tree
 //	   image p m t o s     a file of the boot image: position, mode, time, offset and size there
 //	   same k              what the descriptor k, which came before, refers to
@@ -35,6 +37,7 @@ type startRecords struct {
 	directory  string
 	parent     int
 	writable   []string
+	filesList  int
 	files      []string
 	told       bool // there are records
 }
@@ -52,6 +55,8 @@ func readStart() (s startRecords) {
 			s.parent, _ = strconv.Atoi(value)
 		case "WRITABLE":
 			s.writable = splitPrefixes(value)
+		case "FILES":
+			s.filesList, _ = strconv.Atoi(value)
 		case "FD":
 			s.files = append(s.files, value)
 		}
@@ -81,13 +86,16 @@ func takeNumber(words *string) (n int64) {
 	return n
 }
 
-// capabilityOf is the name under which a child finds what a descriptor refers to.
-func capabilityOf(fd int) string {
+// consoleGrant is the name under which a child finds the console that a descriptor refers to.
+func consoleGrant(fd int) string {
 	if names := [...]string{"stdin", "stdout", "stderr"}; fd < len(names) {
 		return names[fd]
 	}
-	return "fd" + strconv.Itoa(fd)
+	return pipeGrant(fd)
 }
+
+// pipeGrant is the same for an end of a pipe.
+func pipeGrant(fd int) string { return "fd" + strconv.Itoa(fd) }
 
 // openStartFiles opens the descriptors that the starter told of.
 func openStartFiles() {
@@ -97,7 +105,13 @@ func openStartFiles() {
 		var file openFile
 		switch kind {
 		case "console":
-			file = &console{capability: capability(Capability(capabilityOf(fd)))}
+			file = &console{capability: capability(Capability(consoleGrant(fd)))}
+		case "reader", "writer":
+			file = &kernelPipe{capability: capability(Capability(pipeGrant(fd)))}
+			flags = O_RDONLY
+			if kind == "writer" {
+				flags = O_WRONLY
+			}
 		case "device":
 			file = openStartDevice(device(takeNumber(&words)))
 		case "image":
@@ -151,7 +165,7 @@ func writablePrefixes() (list string) {
 func (fileDefaults) handOn(*starting, int, int) (kind string, err Errno) { return "", EOPNOTSUPP }
 
 func (c *console) handOn(s *starting, fd, flags int) (kind string, err Errno) {
-	s.grant(capabilityOf(fd), c.capability)
+	s.grant(consoleGrant(fd), c.capability)
 	return "console", 0
 }
 
@@ -159,7 +173,8 @@ func (f *deviceFile) handOn(s *starting, fd, flags int) (kind string, err Errno)
 	return "device " + strconv.Itoa(int(f.node.device)), 0
 }
 
-// handOn gives a file that is as in the boot image, for reading. The position moves on its own.
+// handOn gives a file that is as in the boot image, for reading, with a position of its own. The
+// bytes of another file go through a pipe.
 func (f *treeFile) handOn(s *starting, fd, flags int) (kind string, err Errno) {
 	f.position.use.Lock()
 	defer f.position.use.Unlock()
@@ -167,7 +182,7 @@ func (f *treeFile) handOn(s *starting, fd, flags int) (kind string, err Errno) {
 	defer tree.Unlock()
 	offset, ok := tree.boot.offsetOf(f.node.content)
 	if !ok || flags&O_ACCMODE != O_RDONLY {
-		return "", EOPNOTSUPP
+		return s.relay(fd, flags)
 	}
 	for _, n := range [...]int64{f.position.offset, int64(f.node.mode), f.node.modified,
 		int64(offset), f.node.content.size} {

@@ -49,17 +49,20 @@ func publishText(fd int) {
 	if d != nil && takesText(fd) {
 		switch f := d.file.(type) {
 		case *console:
-			runtime_setText(fd, f.capability, nil, 0, nil)
+			runtime_setText(fd, f.capability, false, nil, 0, nil)
+			return
+		case *kernelPipe:
+			runtime_setText(fd, f.capability, true, nil, 0, nil)
 			return
 		case *treeFile:
 			if text := f.passOnAll(flags); text != nil {
-				runtime_setText(fd, 0, unsafe.StringData(text.name),
+				runtime_setText(fd, 0, false, unsafe.StringData(text.name),
 					len(text.name), &text.offset)
 				return
 			}
 		}
 	}
-	runtime_setText(fd, 0, nil, 0, nil)
+	runtime_setText(fd, 0, false, nil, 0, nil)
 }
 
 // republishText is for a file that the host gets under another name now.
