@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
+
+	"capos.dev/capos"
 )
 
 // The service's interface, as in examples/system/sum.
@@ -20,36 +21,39 @@ const (
 // crashes is how often the service beside it adds to the sum.
 const crashes = 3
 
-// waitForever is the deadline that never comes.
-const waitForever = ^uint64(0)
-
-// endpointCall calls a facet with eight words, which the answer replaces. It is below zero for an
-// error. call_amd64.s has it.
-//
-//go:noescape
-func endpointCall(facet uint64, words *[8]uint64, deadlineNs uint64) int64
-
-func call(operation, number uint64) uint64 {
-	words := [8]uint64{operation, number}
-	if status := endpointCall(uint64(syscall.Capability("sum")), &words,
-		waitForever); status < 0 {
-		fmt.Fprintf(os.Stderr, "client: the call fails with %d\n", status)
-		os.Exit(1)
-	}
-	return words[1]
-}
-
 func main() {
-	last, err := strconv.ParseUint(os.Args[len(os.Args)-1], 10, 32)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "client:", err)
 		os.Exit(2)
 	}
+}
+
+func run() error {
+	last, err := strconv.ParseUint(os.Args[len(os.Args)-1], 10, 32)
+	if err != nil {
+		return err
+	}
+	facet, err := capos.Granted[capos.Facet]("sum")
+	if err != nil {
+		return err
+	}
 	for n := range last {
-		call(add, n+1)
+		if _, err := call(facet, add, n+1); err != nil {
+			return err
+		}
 	}
-	for call(count, 0) < last+crashes {
-		time.Sleep(time.Millisecond)
+	for done := uint64(0); done < last+crashes; time.Sleep(time.Millisecond) {
+		if done, err = call(facet, count, 0); err != nil {
+			return err
+		}
 	}
-	fmt.Printf("client: the sum of 1 to %d is %d\n", last, call(sum, 0)-1000*crashes)
+	total, err := call(facet, sum, 0)
+	fmt.Printf("client: the sum of 1 to %d is %d\n", last, total-1000*crashes)
+	return err
+}
+
+func call(facet capos.Facet, operation, number uint64) (uint64, error) {
+	m := capos.Message{Words: [8]uint64{operation, number}}
+	err := facet.Call(&m, time.Time{})
+	return m.Words[1], err
 }
