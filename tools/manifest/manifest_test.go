@@ -96,7 +96,7 @@ var mistakes = []struct{ name, text, want string }{
 		"5:47: init cannot give entropy to a, because it does not hold it"},
 	{"init", head + "initConfig: {\n\tinit: grants: [\"vm\"]\n\tservices: [" +
 		service("a", "") + "]\n}\n",
-		"4:8: init itself needs stderr, memory_allocator, thread_control,"},
+		"4:8: init itself needs stderr, thread_control, thread_spawner,"},
 	{"two of a name", services(service("a", "grants: [#C, \"vm\"]")),
 		"4:40: a has a second capability vm"},
 	{"grant and endpoint", services(service("a", "grants: [\"vm\"], serves: vm: {}")),
