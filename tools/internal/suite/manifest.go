@@ -18,6 +18,10 @@ const (
 	essentialSystem = "tests/run/essential/system.cue"
 	restartsSystem  = "tests/run/restarts/system.cue"
 	unreadySystem   = "tests/run/restarts/unready.cue"
+	bootSystem      = "tests/run/boot/system.cue"
+
+	// instructions from power-on to the main of a Go program that init starts
+	initMillionsMax = 5
 )
 
 // manifestSteps test the tool for manifests on the host, and systems of several services under
@@ -29,7 +33,9 @@ func (s *suite) manifestSteps() ([]step, error) {
 			if skip := s.buildManifestTool(ctx); skip != nil {
 				return skip
 			}
-			return s.runToolCases(ctx, s.buildSystems, s.systemCases())
+			return append(s.runToolCases(ctx, s.buildSystems, s.systemCases()),
+				s.bootCost(ctx, "power-on-to-main", initMillionsMax,
+					filepath.Join(s.root, bootSystem)))
 		}},
 		{name: "init/printed", cpus: 1, run: s.printedManifest},
 	}, nil
@@ -68,7 +74,7 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
-		unreadySystem} {
+		unreadySystem, bootSystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
