@@ -696,6 +696,7 @@ static void endpoint_close(struct object *object)
 	assert_none_held();
 	spin_lock(&endpoint->lock);
 	endpoint->closed = true;
+	endpoint->direct = false;
 	disconnect_all(endpoint, NULL);
 	for (uint32_t ended = 1; (receiver = take_receiver_locked(endpoint)) != NULL; ended++) {
 		sched_wake(receiver);
@@ -756,7 +757,7 @@ status_t method_endpoint_factory_create(struct call *call,
 	struct endpoint *endpoint = kmem_alloc(ledger, sizeof *endpoint);
 	if (!endpoint)
 		return STATUS(NO_MEMORY);
-	endpoint_direct_init();
+	endpoint->direct = endpoint_may_be_direct();
 	endpoint->ledger = ledger_retain(ledger);
 	endpoint->calls_max = (uint32_t)in->calls_max;
 	spin_init(&endpoint->lock, LOCK_RANK_OBJECT);

@@ -26,6 +26,7 @@ struct endpoint {
 	struct spinlock lock;
 	bool closed;           /* no capability is left */
 	bool accepts;          /* calls may carry capabilities */
+	bool direct;           /* not closed, and calls may go straight to the other side */
 	struct list calls;     /* thread_call.node, by arrival */
 	uint32_t call_count;   /* in calls */
 	struct list receivers; /* wait_node of threads, by arrival */
@@ -56,8 +57,8 @@ static inline struct facet *facet_from(struct object *object)
 	return container_of(object, struct facet, object);
 }
 
-/* A thread. To be called before there is an endpoint, again or for the first time. */
-void endpoint_direct_init(void);
+/* Any context. Whether calls may go straight to the other side: on this machine, in this run. */
+bool endpoint_may_be_direct(void);
 /* A thread, with no lock held. Any operation of an endpoint. */
 int64_t endpoint_enter_any(struct trap_frame *frame);
 /* A thread, with no lock held, that has answered the call it had received. Receives the next one:

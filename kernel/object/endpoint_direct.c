@@ -17,6 +17,7 @@
 #include "call/trace.h"
 #include "core/percpu.h"
 #include "kernel/methods.h"
+#include "machine/clock.h"
 #include "object/endpoint.h"
 #include "proc/process.h"
 #include "proc/thread.h"
@@ -26,12 +27,11 @@
 
 #define HOT static inline __attribute__((always_inline))
 
-/* Whether the thread's operation has nothing out of the common: no deadline, no options, no ticks.
- */
-HOT bool is_common(const struct thread *thread, const struct trap_frame *frame)
+/* Whether the operation has nothing out of the common: no deadline, no options. */
+HOT bool is_common(const struct trap_frame *frame)
 {
 	return trap_frame_deadline(frame) == DEADLINE_NONE && !trap_frame_status(frame) &&
-		!(trap_frame_target(frame) >> 32) && !hand_over_ticks(thread);
+		!(trap_frame_target(frame) >> 32);
 }
 
 /* The object of that kind, and takes the lock of the table. NULL: none, and nothing is taken. */
@@ -84,11 +84,12 @@ HOT void open_call(struct thread *thread, struct facet *facet, struct thread *re
 }
 
 /* Returns where it cannot be done so. */
-HOT void call_direct(struct thread *thread, struct trap_frame *frame)
+HOT void call_direct(struct trap_frame *frame)
 {
-	struct percpu *cpu = percpu();
+	uint64_t now = clock_now_ns();
+	struct thread *thread = thread_current();
 	struct cap_table *table = &thread->process->caps;
-	if (thread->call.facet || !is_common(thread, frame))
+	if (thread->call.facet || hand_over_ticks(thread))
 		return;
 	struct object *object =
 		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_FACET);
@@ -96,8 +97,9 @@ HOT void call_direct(struct thread *thread, struct trap_frame *frame)
 		return;
 	struct facet *facet = facet_from(object);
 	struct endpoint *endpoint = facet->endpoint;
+	struct percpu *cpu = percpu();
 	spin_lock(&endpoint->lock);
-	if (!endpoint->closed && !facet->closed && !list_empty(&endpoint->receivers)) {
+	if (endpoint->direct && !facet->closed && !list_empty(&endpoint->receivers)) {
 		spin_lock(&cpu->run.lock);
 		struct thread *receiver = take_receiver(cpu, endpoint, thread);
 		if (__builtin_expect(receiver != NULL, 1)) {
@@ -105,7 +107,7 @@ HOT void call_direct(struct thread *thread, struct trap_frame *frame)
 			object_release_other(&endpoint->object); /* the receiver's */
 			spin_unlock(&table->lock);
 			spin_unlock(&endpoint->lock);
-			hand_over_account(thread, receiver, PLAIN_ANSWER);
+			hand_over_account(thread, receiver, PLAIN_ANSWER, now);
 			context_hand_over(cpu, receiver, CAPOS_RECEIVE_RESULT_CALL, facet->tag);
 		}
 		spin_unlock(&cpu->run.lock);
@@ -167,13 +169,13 @@ HOT bool close_call(struct endpoint *endpoint, struct thread *thread, struct thr
 
 /* The reference to the endpoint goes to the wait. False: it cannot be done so, and the reference is
  * the caller's. */
-HOT bool answer_direct(
-	struct endpoint *endpoint, struct thread *thread, struct trap_frame *frame, int64_t *result)
+HOT bool answer_direct(struct endpoint *endpoint, struct thread *thread, struct trap_frame *frame,
+	uint64_t now, int64_t *result)
 {
 	struct percpu *cpu = percpu();
 	struct thread *caller = thread->service.caller;
 	spin_lock(&endpoint->lock);
-	if (!endpoint->closed && list_empty(&endpoint->gone) && list_empty(&endpoint->calls)) {
+	if (endpoint->direct && list_empty(&endpoint->gone) && list_empty(&endpoint->calls)) {
 		spin_lock(&cpu->run.lock);
 		if (awaits_answer(cpu, caller, thread)) {
 			if (hand_over_begin(thread) && hand_over_take(caller)) {
@@ -182,7 +184,7 @@ HOT bool answer_direct(
 					return true;
 				}
 				spin_unlock(&endpoint->lock);
-				hand_over_account(thread, caller, PLAIN_CALL);
+				hand_over_account(thread, caller, PLAIN_CALL, now);
 				context_hand_over(cpu, caller, 0, 0);
 			}
 			wait_end(thread);
@@ -193,10 +195,12 @@ HOT bool answer_direct(
 	return false;
 }
 
-HOT bool reply_receive_direct(struct thread *thread, struct trap_frame *frame, int64_t *result)
+HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 {
+	uint64_t now = clock_now_ns();
+	struct thread *thread = thread_current();
 	struct cap_table *table = &thread->process->caps;
-	if (!thread->service.caller || !is_common(thread, frame))
+	if (!thread->service.caller || hand_over_ticks(thread))
 		return false;
 	struct object *object =
 		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
@@ -204,7 +208,7 @@ HOT bool reply_receive_direct(struct thread *thread, struct trap_frame *frame, i
 		return false;
 	object_retain_counted(object);
 	spin_unlock(&table->lock);
-	if (answer_direct(endpoint_from(object), thread, frame, result))
+	if (answer_direct(endpoint_from(object), thread, frame, now, result))
 		return true;
 	object_release(object);
 	return false;
@@ -212,24 +216,20 @@ HOT bool reply_receive_direct(struct thread *thread, struct trap_frame *frame, i
 
 /* ---- the entry ---- */
 
-/* Set with the first endpoint and never changed. */
-static bool direct;
-
-void endpoint_direct_init(void)
+bool endpoint_may_be_direct(void)
 {
-	direct = !trace_enabled && context_hands_over();
+	return !trace_enabled && context_hands_over();
 }
 
 int64_t endpoint_enter(struct trap_frame *frame)
 {
-	struct thread *thread = thread_current();
 	uint64_t operation = trap_frame_operation(frame);
 	bool done = false;
 	int64_t result;
-	if (direct && operation == REGISTER_CALL(ENDPOINT_CALL))
-		call_direct(thread, frame);
-	else if (direct && operation == REGISTER_CALL(REPLY_RECEIVE))
-		done = reply_receive_direct(thread, frame, &result);
+	if (operation == REGISTER_CALL(ENDPOINT_CALL) && is_common(frame))
+		call_direct(frame);
+	else if (operation == REGISTER_CALL(REPLY_RECEIVE) && is_common(frame))
+		done = reply_receive_direct(frame, &result);
 	if (!done)
 		result = endpoint_enter_any(frame);
 	trap_frame_set_result(frame, result);

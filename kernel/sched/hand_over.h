@@ -6,7 +6,7 @@
  *     hand_over_stands      the other has stopped on this CPU, in a wait of that kind
  *     hand_over_begin       the wait of the current thread begins, unless it has other work
  *     hand_over_take        the wait of the other is decided: from here on nothing can fail
- *     hand_over_account     states and times
+ *     hand_over_account     states and times, with the time before the lock was taken
  *     context_hand_over     leaves to user mode of the other, and the lock with it
  *
  * Under the lock, a thread that has stopped on this CPU stays so, because a waker needs the lock to
@@ -18,7 +18,6 @@
 
 #include "arch/context.h"
 #include "core/percpu.h"
-#include "machine/clock.h"
 #include "machine/cpus.h"
 #include "sched/sched.h"
 #include "sched/share.h"
@@ -56,11 +55,12 @@ HAND_OVER bool hand_over_take(struct thread *thread)
 		&thread->wait_state, &active, WAIT_NONE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* Both threads have their time charged; the share served goes on paying. wait: of the current
- * thread, which begins. */
-HAND_OVER void hand_over_account(struct thread *thread, struct thread *next, enum plain_wait wait)
+/* Both threads have their time charged, up to now; the share served goes on paying. wait: of the
+ * current thread, which begins. */
+HAND_OVER void hand_over_account(
+	struct thread *thread, struct thread *next, enum plain_wait wait, uint64_t now)
 {
-	uint64_t now = clock_now_ns(), ran = now - thread->run_started_ns;
+	uint64_t ran = now - thread->run_started_ns;
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += ran;
 	thread->plain_wait = wait;

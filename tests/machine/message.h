@@ -16,13 +16,13 @@ struct endpoint_result {
 	int64_t result;
 	uint64_t tag;
 };
-struct endpoint_result capos_endpoint_enter(uint64_t operation, uint64_t target, uint64_t *words,
-	uint64_t deadline_ns, uint64_t status);
+struct endpoint_result capos_endpoint_enter(uint64_t target, uint64_t *words, uint64_t deadline_ns,
+	uint64_t operation, uint64_t status);
 
 static int64_t enter(struct registers *r, uint32_t opcode, uint64_t target, uint64_t deadline_ns)
 {
 	struct endpoint_result after = capos_endpoint_enter(
-		CAPOS_SYS_CAP_ENTER | (uint64_t)opcode << 8, target, r->words, deadline_ns, r->r15);
+		target, r->words, deadline_ns, CAPOS_SYS_CAP_ENTER | (uint64_t)opcode << 8, r->r15);
 
 	r->rax = (uint64_t)after.result;
 	r->rdi = after.tag;

@@ -18,9 +18,8 @@ bool context_hands_over(void)
 
 /* What aspace_activate() does, for two spaces of processes. */
 static inline __attribute__((always_inline)) void change_space(
-	struct percpu *cpu, struct aspace *old, struct aspace *space)
+	struct percpu *cpu, struct aspace *old, struct aspace *space, uint64_t bit)
 {
-	uint64_t bit = cpu_bit(cpu->id);
 	__atomic_or_fetch(&space->cpus, bit, __ATOMIC_SEQ_CST);
 	cpu->space = space;
 	__asm__ volatile("mov %0, %%cr3" : : "r"(space->root) : "memory");
@@ -59,16 +58,17 @@ _Noreturn void context_hand_over(
 	uint64_t top = (uint64_t)next->stack + KERNEL_STACK_SIZE;
 	struct trap_frame *frame = frame_below((uint64_t)thread->stack + KERNEL_STACK_SIZE);
 	struct aspace *old = cpu->space;
+	uint64_t bit = cpu_bit(cpu->id);
 	assert_held(&cpu->run.lock);
 	thread->stack_pointer = (uint64_t)((uint64_t *)frame - SWITCH_WORDS);
 	cpu_set_kernel_stack(&cpu->arch, top);
 	change_context(&thread->context, &next->context);
 	if (old != next->space)
-		change_space(cpu, old, next->space);
+		change_space(cpu, old, next->space, bit);
 	/* The one that is left has been saved, and the one that comes has not looked for work: as
 	 * in a switch. */
 	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
-	if (__builtin_expect(!(next->affinity & cpu_bit(cpu->id)), 0))
+	if (__builtin_expect(!(next->affinity & bit), 0))
 		cpu->resched |= RESCHED_LOOK;
 	leave_to(frame_below(top), frame, result, target);
 }

@@ -15,7 +15,7 @@ static inline int64_t received(struct endpoint_result result, uint64_t *tag)
 
 int64_t capos_endpoint_call(capos_cap_t facet, struct capos_message *message, uint64_t deadline_ns)
 {
-	return capos_endpoint_enter(OPERATION(ENDPOINT_CALL), facet, message, deadline_ns, 0)
+	return capos_endpoint_enter(facet, message, deadline_ns, OPERATION(ENDPOINT_CALL), 0)
 		.result;
 }
 
@@ -23,21 +23,21 @@ int64_t capos_endpoint_receive(
 	capos_cap_t endpoint, struct capos_message *message, uint64_t *tag, uint64_t deadline_ns)
 {
 	return received(
-		capos_endpoint_enter(OPERATION(RECEIVE), endpoint, message, deadline_ns, 0), tag);
+		capos_endpoint_enter(endpoint, message, deadline_ns, OPERATION(RECEIVE), 0), tag);
 }
 
 int64_t capos_endpoint_reply(const struct capos_message *answer, uint32_t error)
 {
 	struct capos_message message = *answer;
 
-	return capos_endpoint_enter(OPERATION(REPLY), 0, &message, 0, error).result;
+	return capos_endpoint_enter(0, &message, 0, OPERATION(REPLY), error).result;
 }
 
 int64_t capos_endpoint_reply_receive(capos_cap_t endpoint, struct capos_message *message,
 	uint32_t error, uint64_t *tag, uint64_t deadline_ns)
 {
 	return received(capos_endpoint_enter(
-				OPERATION(REPLY_RECEIVE), endpoint, message, deadline_ns, error),
+				endpoint, message, deadline_ns, OPERATION(REPLY_RECEIVE), error),
 		tag);
 }
 

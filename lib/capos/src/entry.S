@@ -85,8 +85,8 @@ capos_notification_entry:
 	ud2					/* the handler left what cannot be resumed */
 	.size	capos_notification_entry, . - capos_notification_entry
 
-/* struct endpoint_result capos_endpoint_enter(uint64_t operation, uint64_t target,
- *         struct capos_message *message, uint64_t deadline_ns, uint64_t status)
+/* struct endpoint_result capos_endpoint_enter(uint64_t target, struct capos_message *message,
+ *         uint64_t deadline_ns, uint64_t operation, uint64_t status)
  *
  * More registers than a C function can name: RBX, RBP and R12 to R15 are the caller's. RBP keeps
  * the message's address through the system call. */
@@ -99,10 +99,9 @@ capos_endpoint_enter:
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset \register, 0
 	.endr
-	movq	%rdx, %rbp
-	movq	%rdi, %rax
-	movq	%rsi, %rdi
-	movq	%rcx, %r14
+	movq	%rsi, %rbp
+	movq	%rcx, %rax
+	movq	%rdx, %r14
 	movq	%r8, %r15
 	movq	0(%rbp), %rsi
 	movq	8(%rbp), %rdx

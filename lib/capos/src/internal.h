@@ -32,8 +32,8 @@ struct endpoint_result {
 	int64_t result;
 	uint64_t tag;
 };
-struct endpoint_result capos_endpoint_enter(uint64_t operation, uint64_t target,
-	struct capos_message *message, uint64_t deadline_ns, uint64_t status);
+struct endpoint_result capos_endpoint_enter(uint64_t target, struct capos_message *message,
+	uint64_t deadline_ns, uint64_t operation, uint64_t status);
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {
