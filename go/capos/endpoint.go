@@ -11,26 +11,49 @@ import (
 // A Message is what a call carries, and its answer. The server's interface gives it a meaning.
 type Message struct {
 	Words [8]uint64
+
+	// Cap goes with the words, or has come with them. What came is the receiver's to close. The
+	// zero Capability: none.
+	Cap Capability
 }
 
 // Bytes are the words as bytes.
 func (m *Message) Bytes() *[64]byte { return (*[64]byte)(unsafe.Pointer(&m.Words)) }
 
 // Call calls the server and waits for its answer, which replaces the message, also when the server
-// answers an error. Other goroutines run meanwhile. Besides the errors of the opcode endpointCall
-// in abi/schema/ring.capnp there are those of the server.
-func (f Facet) Call(m *Message, deadline time.Time) error {
-	r := registers{RDI: uint64(f.id), R14: uint64(deadlineWord(deadline)), Words: m.Words}
+// answers an error. A copy of m.Cap goes to the server, if its endpoint accepts capabilities, and
+// none comes. Other goroutines run meanwhile. Besides the errors of the opcode endpointCall in
+// abi/schema/ring.capnp there are those of the server.
+func (f Facet) Call(m *Message, deadline time.Time) error { return f.call(m, 0, deadline) }
+
+// CallTaking is Call where a capability may come with the answer. It is in m.Cap then.
+func (f Facet) CallTaking(m *Message, deadline time.Time) error {
+	return f.call(m, abiMessageTakes, deadline)
+}
+
+func (f Facet) call(m *Message, takes uint64, deadline time.Time) error {
+	r := registers{RDI: uint64(f.id), R14: uint64(deadlineWord(deadline)),
+		R15: takes | capWord(m.Cap), Words: m.Words}
 	e := operate(abiOpcodeEndpointCall, &r)
-	m.Words = r.Words
+	m.Words, m.Cap = r.Words, Capability{}
+	if takes != 0 {
+		m.Cap.id = uint32(r.R14)
+	}
 	return asError(e)
 }
+
+// capWord is how R15 names a capability that goes.
+func capWord(c Capability) uint64 { return uint64(c.id) << 32 }
 
 // A Handler answers the calls of facets.
 type Handler interface {
 	// Call answers one call: the message becomes the answer. The tag is that of the facet. With
 	// an error the call fails, with an Error of that code, or with ErrWrongState for an error
 	// that says nothing to other programs. The goroutine is locked to its thread.
+	//
+	// What m.Cap is then goes with the answer and leaves this process, also where the caller
+	// takes none. So a handler that keeps what has come, or has closed it, takes it out of the
+	// message.
 	Call(tag uint64, m *Message) error
 
 	// FacetGone tells of a facet that has no holder any more. Serve ends when it returns false.
@@ -143,11 +166,19 @@ func (e Endpoint) receive(m *Message) (tag, result uint64, err Error) {
 	return e.take(abiOpcodeReceive, m, 0)
 }
 
-// answer answers the call that the thread has received, and receives the next. A handler may have
-// closed the endpoint; then its call is answered still.
+// answer answers the call that the thread has received, and receives the next. Where that cannot be
+// the answer, the caller gets the error: for a capability that this process does not hold, or that
+// cannot be handed on. A handler may also have closed the endpoint, and its call is answered still.
 func (e Endpoint) answer(m *Message, code uint64) (tag, result uint64, err Error) {
+	if m.Cap.id != 0 {
+		code |= capWord(m.Cap) | abiMessageMoves
+	}
+	given := m.Cap.id != 0
 	tag, result, err = e.take(abiOpcodeReplyReceive, m, code)
-	if err == ErrInvokeFailed {
+	switch {
+	case given && (err == ErrNotFound || err == ErrNoRights):
+		return e.take(abiOpcodeReplyReceive, m, uint64(err-abiErrorBase))
+	case err == ErrInvokeFailed:
 		operate(abiOpcodeReply, &registers{R15: code, Words: m.Words})
 	}
 	return tag, result, err
@@ -156,6 +187,9 @@ func (e Endpoint) answer(m *Message, code uint64) (tag, result uint64, err Error
 func (e Endpoint) take(opcode uint8, m *Message, code uint64) (tag, result uint64, err Error) {
 	r := registers{RDI: uint64(e.id), R14: abiWaitForever, R15: code, Words: m.Words}
 	err = operate(opcode, &r)
-	m.Words = r.Words
+	m.Words, m.Cap = r.Words, Capability{}
+	if err == 0 {
+		m.Cap.id = uint32(r.R14)
+	}
 	return r.RDI, r.RAX, err
 }

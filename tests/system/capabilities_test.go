@@ -64,6 +64,21 @@ func heldBesides() int64 {
 	return int64(info.Capabilities) - int64(info.Threads)
 }
 
+// checkHeld compares with what it was before. The handle of a thread and the thread are not counted
+// in one moment.
+func checkHeld(t *testing.T, before int64) {
+	t.Helper()
+	after := heldBesides()
+	for range 100 {
+		if after == before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+		after = heldBesides()
+	}
+	t.Errorf("%d capabilities became %d", before, after)
+}
+
 // Goroutines that call and goroutines that serve, beyond the number of CPUs; what they say arrives
 // whole; and when the last caller has gone the server ends and nothing is left.
 func TestServeGoroutines(t *testing.T) {
@@ -100,16 +115,7 @@ func TestServeGoroutines(t *testing.T) {
 	round()
 	before := heldBesides()
 	round()
-	after := heldBesides()
-	// The handle of a thread and the thread are not counted in one moment.
-	for range 100 {
-		if after == before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-		after = heldBesides()
-	}
-	t.Errorf("%d capabilities became %d", before, after)
+	checkHeld(t, before)
 }
 
 func callEcho(t *testing.T, facet capos.Facet, seed uint64) {
@@ -209,6 +215,52 @@ func TestGoroutinesRunDuringCalls(t *testing.T) {
 	if err := facet.Call(new(capos.Message), time.Now().Add(30*time.Second)); err != nil {
 		t.Error(err)
 	}
+	facet.Close()
+	wait()
+}
+
+// Capabilities go with calls and with answers, and nothing is left of them.
+func TestCapabilitiesInMessages(t *testing.T) {
+	factory := granted[capos.EventFactory](t, "event_factory")
+	endpoint, facet := served(t, 1)
+	if err := facet.Call(&capos.Message{Cap: facet.Capability},
+		time.Now().Add(time.Second)); err != capos.ErrNoRights {
+		t.Error("the endpoint accepts none yet:", err)
+	}
+	if err := endpoint.Accept(1); err != nil {
+		t.Fatal(err)
+	}
+	before := heldBesides()
+	wait := serve(endpoint, capos.HandlerFunc(func(_ uint64, m *capos.Message) error {
+		capos.Of[capos.Event](m.Cap).Signal(m.Words[0])
+		if m.Words[1] == 1 {
+			m.Cap = capos.FromID(0xffff0fff) // which is none
+		}
+		return nil // gives back what has come
+	}), 1)
+	event := must[capos.Event](t)(factory.Create())
+	m := &capos.Message{Words: [8]uint64{5}, Cap: event.Capability}
+	if err := facet.CallTaking(m, time.Time{}); err != nil || m.Cap.ID() == 0 ||
+		m.Cap == event.Capability {
+		t.Error(err, m.Cap)
+	}
+	if bits, err := capos.Of[capos.Event](m.Cap).Wait(7, time.Unix(1, 0)); bits != 5 {
+		t.Error("what came is the same event:", bits, err)
+	}
+	m.Cap.Close()
+	m.Cap = event.Capability
+	if err := facet.Call(m, time.Time{}); err != nil || m.Cap.ID() != 0 {
+		t.Error("a call that takes none:", err, m.Cap)
+	}
+	if err := facet.CallTaking(m, time.Time{}); err != nil || m.Cap.ID() != 0 {
+		t.Error("an answer that has none:", err, m.Cap)
+	}
+	m.Words[1] = 1
+	if err := facet.CallTaking(m, time.Time{}); err != capos.ErrNotFound || m.Cap.ID() != 0 {
+		t.Error("an answer with what the server does not hold:", err, m.Cap)
+	}
+	event.Close()
+	checkHeld(t, before)
 	facet.Close()
 	wait()
 }

@@ -26,8 +26,8 @@ type CapRegisters struct {
 	RAX   uint64 // after: a result, or minus an error number
 	RDI   uint64 // a CapId or 0; after a receive: the tag
 	Words [8]uint64
-	R14   uint64 // the deadline
-	R15   uint64 // of a reply: an ErrorCode or 0
+	R14   uint64 // the deadline; after: a capability that has come
+	R15   uint64 // a capability that goes; of a reply also an ErrorCode
 }
 
 //go:noescape
