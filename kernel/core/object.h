@@ -103,8 +103,8 @@ static inline void object_release_other(struct object *object)
 	__atomic_fetch_sub(&object->references, 1, __ATOMIC_RELEASE);
 }
 
-/* Drops a reference when it is not the last one; any lock may be held, and must be one that keeps
- * object_retain_unless_gone() away. */
+/* Drops a reference when it is not the last one; any lock may be held. When it is the last one,
+ * object_retain_unless_gone() may find the object gone for a moment. */
 static inline bool object_release_but_last(struct object *object)
 {
 	if (__builtin_expect(__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL) != 0, 1))
