@@ -46,6 +46,8 @@ func init() {
 		if err := cmd.Run(); err != nil {
 			println(err.Error())
 		}
+	case "polled":
+		usePolledPipes()
 	case "signals":
 		takeSignals()
 	case "look":
@@ -318,6 +320,53 @@ func TestEndsOfPipes(t *testing.T) {
 		t.Error(err)
 	}
 	input.Close()
+}
+
+// A child that does not block in the calls has deadlines for what it was given.
+func TestPolledPipesOfChildren(t *testing.T) {
+	cmd := child(t, "polled")
+	cmd.Stderr = os.Stderr
+	input := must[io.WriteCloser](t)(cmd.StdinPipe())
+	output := must[io.ReadCloser](t)(cmd.StdoutPipe())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 3)
+	if _, err := io.ReadFull(output, buf); err != nil || string(buf) != "now" {
+		t.Errorf("%v %q", err, buf)
+	}
+	io.WriteString(input, "abc")
+	time.Sleep(20 * time.Millisecond) // the child waits for room
+	rest, err := io.ReadAll(output)
+	if err != nil || len(rest) != 1_000_000+len("abc") {
+		t.Errorf("%v, %d bytes", err, len(rest))
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func usePolledPipes() {
+	inChild(syscall.SetNonblock(0, true) == nil && syscall.SetNonblock(1, true) == nil, "flags")
+	in, out := os.NewFile(0, "in"), os.NewFile(1, "out")
+	buf := make([]byte, 10)
+	inChild(in.SetReadDeadline(time.Now().Add(20*time.Millisecond)) == nil, "deadline")
+	_, err := in.Read(buf)
+	inChild(errors.Is(err, os.ErrDeadlineExceeded), "read without bytes")
+	in.SetReadDeadline(time.Time{})
+	out.WriteString("now")
+	n, err := in.Read(buf)
+	inChild(err == nil && n == 3, "read of three bytes")
+	_, err = out.Write(append(buf[:n], make([]byte, 1_000_000)...))
+	inChild(err == nil, "large write")
+	closed := make(chan error)
+	go func() {
+		_, err := in.Read(buf)
+		closed <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	in.Close()
+	inChild(errors.Is(<-closed, os.ErrClosed), "closing under a read")
 }
 
 func TestSignalsThatChildrenTake(t *testing.T) {

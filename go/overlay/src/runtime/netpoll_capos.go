@@ -1,10 +1,10 @@
 // The network poller.
 //
-// The pipes and sockets of package syscall are inside the process, and there is nothing else to
-// wait for yet. A goroutine that changes the state of one calls pollEvent, which makes the waiting
-// goroutine runnable at once. So netpoll itself waits only for its deadline or for netpollBreak, on
-// a word of memory. Descriptors belong to package syscall. It registers the function by which the
-// poller asks for events of a descriptor.
+// The pipes and sockets of package syscall are inside the process. A goroutine that changes the
+// state of one calls pollEvent, which makes the waiting goroutine runnable at once; for pipes that
+// processes share, a thread of package syscall does so when the kernel tells it. So netpoll itself
+// waits only for its deadline or for netpollBreak, on a word of memory. Descriptors belong to
+// package syscall. It registers the function by which the poller asks for events of a descriptor.
 
 //go:build capos
 

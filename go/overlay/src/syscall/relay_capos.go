@@ -17,10 +17,21 @@ import (
 type kernelPipe struct {
 	fileDefaults
 	capability capability
+
+	// For what waits without a thread (pipe_ready_capos.go); guarded by readiness.
+	ready    chan struct{} // nil: the kernel tells nothing
+	bit      int
+	mode     int32
+	watchers []pollTarget
 }
 
 // read waits for at least one byte. It returns none at the end of the stream.
-func (p *kernelPipe) read(b []byte, flags int) (int, Errno) { return readPipe(p.capability, b) }
+func (p *kernelPipe) read(b []byte, flags int) (int, Errno) {
+	if !blocks(flags) {
+		return p.tryRead(b)
+	}
+	return readPipe(p.capability, b)
+}
 
 func readPipe(from capability, b []byte) (int, Errno) {
 	size := uintptr(min(len(b), 1<<20))
@@ -37,7 +48,12 @@ func readPipe(from capability, b []byte) (int, Errno) {
 	}
 }
 
-func (p *kernelPipe) write(b []byte, flags int) (int, Errno) { return writePipe(p.capability, b) }
+func (p *kernelPipe) write(b []byte, flags int) (int, Errno) {
+	if !blocks(flags) && len(b) > 0 {
+		return p.tryWrite(b)
+	}
+	return writePipe(p.capability, b)
+}
 
 // writePipe writes all, unless there is no reader any more.
 func writePipe(into capability, b []byte) (n int, err Errno) {
@@ -57,8 +73,13 @@ func writePipe(into capability, b []byte) (n int, err Errno) {
 	return n, 0
 }
 
-// settable leaves O_NONBLOCK out, because nothing tells the poller when the pipe is ready.
-func (p *kernelPipe) settable() int { return O_APPEND }
+// settable leaves O_NONBLOCK out where nothing tells the poller when the pipe is ready.
+func (p *kernelPipe) settable() int {
+	if granted.eventFactory == 0 {
+		return O_APPEND
+	}
+	return O_APPEND | O_NONBLOCK
+}
 
 // stat makes each end a file of its own. Inode numbers of other pipes never get this high.
 func (p *kernelPipe) stat(st *Stat_t) {
@@ -67,6 +88,7 @@ func (p *kernelPipe) stat(st *Stat_t) {
 }
 
 func (p *kernelPipe) close(access int) Errno {
+	p.unnotice()
 	runtime_release(p.capability)
 	return 0
 }
@@ -85,7 +107,7 @@ func (p *kernelPipe) handOn(s *starting, fd, flags int) (kind string, err Errno)
 // A relay carries the bytes that a child reads from a file of this process, or writes to it.
 type relay struct {
 	file    *description // held
-	ours    capability   // the end of the pipe that this process has
+	ours    *kernelPipe  // the end of the pipe that this process has
 	reads   bool         // the child reads
 	stopped atomic.Bool  // the child has ended
 	done    chan struct{}
@@ -115,12 +137,14 @@ func (s *starting) relay(fd, flags int) (kind string, err Errno) {
 	access := flags & O_ACCMODE
 	r.reads = access == O_RDONLY || access == O_RDWR && fd == Stdin
 	theirs := capability(ends.writer)
-	r.ours, kind = capability(ends.reader), "writer"
+	ours := capability(ends.reader)
+	kind = "writer"
 	if r.reads {
-		theirs, r.ours, kind = r.ours, theirs, "reader"
+		theirs, ours, kind = ours, theirs, "reader"
 	}
+	r.ours = &kernelPipe{capability: ours}
 	if e, isPipe := r.file.file.(*pipeEnd); isPipe && !r.reads && e.pipe.isBroken() {
-		runtime_release(r.ours) // so that the child finds it broken, too
+		r.ours.close(access) // so that the child finds it broken, too
 	} else {
 		s.relays = append(s.relays, r)
 	}
@@ -146,7 +170,7 @@ func (r *relay) run() {
 			break
 		}
 	}
-	runtime_release(r.ours)
+	r.ours.close(0)
 	letGo(r.file)
 	close(r.done)
 }
@@ -154,7 +178,7 @@ func (r *relay) run() {
 // next returns bytes that the child is to get, or has written.
 func (r *relay) next(buf []byte) (int, Errno) {
 	if !r.reads {
-		return readPipe(r.ours, buf)
+		return r.ours.readAwaited(buf)
 	}
 	if e, ok := r.file.file.(*pipeEnd); ok {
 		return e.pipe.readUnless(&r.stopped, buf)
@@ -164,7 +188,7 @@ func (r *relay) next(buf []byte) (int, Errno) {
 
 func (r *relay) put(b []byte) (err Errno) {
 	if r.reads {
-		_, err = writePipe(r.ours, b)
+		_, err = r.ours.writeAwaited(b)
 		return err
 	}
 	descriptors.RLock()

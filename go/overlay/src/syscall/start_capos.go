@@ -157,7 +157,7 @@ func (s *starting) end() {
 		runtime_release(c)
 	}
 	for _, r := range s.relays {
-		runtime_release(r.ours)
+		r.ours.close(0)
 	}
 	letGoAll(s.files)
 	if s.copied {
