@@ -1,7 +1,7 @@
 /* A call to an endpoint in registers, against all that can end it.
  *
- * Models  kernel/object/endpoint.c: endpoint_call, await_answer, leave_call, endpoint_receive,
- *         deliver_locked, answer_call, endpoint_close, thread_leave_calls
+ * Models  kernel/object/endpoint.c: endpoint_call, signal_and_await, await_answer, leave_call,
+ *         endpoint_receive, deliver_locked, answer_call, endpoint_close, thread_leave_calls
  *
  * Bounds: callers make CALLS calls each; servers receive and answer until the endpoint is closed or
  * they are killed. A deadline may pass, a notification may come, and each thread may be killed, at
@@ -124,7 +124,7 @@ inline answer_call(s, how)
 proctype caller(byte id)
 {
 	byte made, r;
-	bool won;
+	bool won, queued;
 
 	do
 	:: made == CALLS || killed[id] -> break
@@ -148,12 +148,24 @@ proctype caller(byte id)
 				:: won -> deliver_locked(id, r); break
 				:: else
 				fi
-			:: empty(receivers) -> queue ! id; break
+			:: empty(receivers) -> queue ! id; queued = true; break
 			od;
 			r = 0;
 			won = false;
 			endpoint_lock = 0
 		};
+		if
+		:: queued -> /* an event is bound, and is signalled without locks */
+			atomic {
+				queued = false;
+#ifndef BROKEN_9	/* the thread counts as waiting while it signals */
+				wait_state[id] = NONE;
+#endif
+				lock[id] = 0
+			};
+			goto back
+		:: true -> queued = false
+		fi;
 wait:
 		/* wait_block: the lock of the thread is held */
 		atomic {
@@ -170,6 +182,7 @@ wait:
 			:: killed[id] -> TAKE(lock[id]); goto leave
 			:: true
 			fi;
+back:
 #ifdef BROKEN_7	/* the answer is looked for before the lock is taken */
 			atomic { won = (answer[id] != NOT) };
 			TAKE(lock[id]);

@@ -242,11 +242,29 @@ HOT struct thread *take_receiver_locked(struct endpoint *endpoint)
 	return NULL;
 }
 
+RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame);
+
+/* The call is in the queue and an event bound to that: signals it without locks. Meanwhile the
+ * thread is away, as in the handler of a notification. Both locks are held, and left. */
+RARE _Noreturn void signal_and_await(
+	struct endpoint *endpoint, struct thread *thread, struct trap_frame *frame)
+{
+	assert_held(&endpoint->lock);
+	assert_held(&thread->lock);
+	struct event_signal due = binding_due_locked(&endpoint->binding);
+	thread->call.away = true;
+	spin_unlock(&thread->lock);
+	spin_unlock(&endpoint->lock);
+	event_signal_send(due);
+	endpoint_await(thread, frame); /* does not return to a thread with a call */
+	panic("an open call has been lost");
+}
+
 /* On success the call is open, and the caller of this has to leave the thread's lock. A call that
  * carries a capability goes through the queue, because the server's thread has to make room for
  * it. */
-HOT status_t begin_call(
-	struct thread *thread, struct facet *facet, uint16_t extra, struct thread **next)
+HOT status_t begin_call(struct thread *thread, struct trap_frame *frame, struct facet *facet,
+	uint16_t extra, struct thread **next)
 {
 	struct endpoint *endpoint = facet->endpoint;
 	struct thread_call *call = &thread->call;
@@ -272,6 +290,8 @@ HOT status_t begin_call(
 	if (!receiver || extra & CALL_CARRIES) {
 		list_push_back(&endpoint->calls, &call->node);
 		endpoint->call_count++;
+		if (__builtin_expect(!receiver && endpoint->binding.event, 0))
+			signal_and_await(endpoint, thread, frame);
 	} else {
 		deliver_locked(thread, receiver);
 	}
@@ -290,7 +310,7 @@ static status_t begin_with_capabilities(
 	status_t status = transfer_begin(thread, trap_frame_status(frame), &extra);
 	if (status != STATUS_OK)
 		return status;
-	status = begin_call(thread, facet, extra, next);
+	status = begin_call(thread, frame, facet, extra, next);
 	if (status != STATUS_OK)
 		transfer_end(thread, true);
 	return status;
@@ -326,7 +346,7 @@ HOT int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
 	if (__builtin_expect(!object, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
-	status_t status = begin_call(thread, facet_from(object), 0, &next);
+	status_t status = begin_call(thread, frame, facet_from(object), 0, &next);
 	if (__builtin_expect(status == STATUS_OK, 1))
 		await_answer(thread, frame, next);
 	object_release(object);
@@ -716,6 +736,7 @@ static void endpoint_destroy(struct object *object)
 	struct endpoint *endpoint = endpoint_from(object);
 	struct ledger *ledger = endpoint->ledger;
 	ASSERT(list_empty(&endpoint->calls) && rbtree_empty(&endpoint->facets));
+	binding_end(&endpoint->binding);
 	kmem_free(ledger, endpoint);
 	ledger_release(ledger);
 }
@@ -733,13 +754,19 @@ static void facet_destroy(struct object *object)
 	if (rbnode_linked(&facet->node))
 		rbtree_remove(&endpoint->facets, &facet->node);
 	struct thread *receiver = told ? take_receiver_locked(endpoint) : NULL;
+	struct event_signal due = { .event = NULL };
 	if (told)
 		list_push_back(&endpoint->gone, &facet->gone_node);
-	if (receiver)
+	if (receiver) {
 		sched_wake(receiver);
+	} else if (told) {
+		due = binding_due_locked(&endpoint->binding);
+		due.bits = endpoint->gone_bits;
+	}
 	spin_unlock(&endpoint->lock);
 	if (!told)
 		kmem_free(endpoint->ledger, facet);
+	event_signal_send(due);
 	object_release(&endpoint->object);
 }
 
@@ -766,6 +793,7 @@ status_t method_endpoint_factory_create(struct call *call,
 	list_init(&endpoint->gone);
 	rbtree_init(&endpoint->facets);
 	object_init(&endpoint->object, &interface_descs[INTERFACE_ENDPOINT], &endpoint_ops);
+	binding_init(&endpoint->binding, &endpoint->object, &endpoint->lock);
 	out->endpoint = &endpoint->object;
 	return STATUS_OK;
 }

@@ -11,6 +11,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "core/rbtree.h"
+#include "proc/binding.h"
 #include "sched/thread.h"
 
 struct ledger;
@@ -24,14 +25,16 @@ struct endpoint {
 
 	/* Guarded by lock. */
 	struct spinlock lock;
-	bool closed;           /* no capability is left */
-	bool accepts;          /* calls may carry capabilities */
-	bool direct;           /* not closed, and calls may go straight to the other side */
-	struct list calls;     /* thread_call.node, by arrival */
-	uint32_t call_count;   /* in calls */
-	struct list receivers; /* wait_node of threads, by arrival */
-	struct list gone;      /* records of facets that have no holder, to be told */
-	struct rbtree facets;  /* not closed, by tag */
+	bool closed;            /* no capability is left */
+	bool accepts;           /* calls may carry capabilities */
+	bool direct;            /* not closed, and calls may go straight to the other side */
+	struct list calls;      /* thread_call.node, by arrival */
+	uint32_t call_count;    /* in calls */
+	struct list receivers;  /* wait_node of threads, by arrival */
+	struct list gone;       /* records of facets that have no holder, to be told */
+	struct rbtree facets;   /* not closed, by tag */
+	struct binding binding; /* of calls that no thread waits for */
+	uint64_t gone_bits;     /* the bits for records in gone */
 };
 
 struct facet {
