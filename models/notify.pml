@@ -7,7 +7,8 @@
  *         kernel/proc/notify.c: return_to_user, deliver_pending, stop_here, notify_resume
  *         kernel/sched/sched.c: sched_kick, sched_block, acknowledge_suspension, sched_wake,
  *         switch_to
- *         kernel/object/thread_handle.c: is_quiet, suspend, resume
+ *         kernel/object/thread_handle.c: suspend, resume
+ *         kernel/proc/suspend.c: is_quiet, thread_await_quiet_locked
  *         kernel/arch/x86_64/entry.S: the looks at resched and exit work before user mode
  *
  * Bounds: one thread on two CPUs, which makes CALLS calls of its choice (yield, or wait until a

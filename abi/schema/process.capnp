@@ -91,6 +91,14 @@ interface Process @0xe74f3485a2e5f85a {
   # kind: interrupt, quit, terminate, or notifyUserFirst to notifyUserLast
   # invalidArgument: kind is another
   # wrongState: kind is notifyUserFirst or above, and no thread of the process ever had a handler
+  suspend @5 () -> () $C.blocks;
+  # Stops all threads of the process, also those that it gets later, and returns once none of them
+  # runs. It does not count: one resume lets them go on. The processes that it started run on, its
+  # waits and deadlines too, and it can be killed. Threads that are suspended by themselves stay so.
+  # wrongState: the process is the caller's own, or is ending or has ended
+  resume @6 () -> () $C.blocks;
+  # Lets the threads of a suspended process go on; nothing for one that is not.
+  # wrongState: the process is the caller's own, or is ending or has ended
 }
 
 struct ProcessEnd $C.fixed(64) {

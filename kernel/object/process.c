@@ -4,6 +4,7 @@
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "proc/binding.h"
+#include "proc/suspend.h"
 
 static struct process *target_of(const struct call *call)
 {
@@ -62,4 +63,22 @@ status_t method_process_bind(
 	status_t status = process_bind(target_of(call), event, in->bits);
 	object_release(event);
 	return status;
+}
+
+status_t method_process_suspend(struct call *call, const struct process_suspend_params *in,
+	struct process_suspend_results *out)
+{
+	(void)in, (void)out;
+	if (target_of(call) == call->process)
+		return STATUS(WRONG_STATE);
+	return process_hold(target_of(call), true);
+}
+
+status_t method_process_resume(struct call *call, const struct process_resume_params *in,
+	struct process_resume_results *out)
+{
+	(void)in, (void)out;
+	if (target_of(call) == call->process)
+		return STATUS(WRONG_STATE);
+	return process_hold(target_of(call), false);
 }

@@ -1,4 +1,5 @@
-/* ThreadHandle: calls on a thread by a holder of its handle. */
+/* ThreadHandle: calls on a thread by a holder of its handle. models/notify.pml models suspend and
+ * resume. */
 #include "arch/cpu.h"
 #include "arch/tlb.h"
 #include "call/call.h"
@@ -8,6 +9,7 @@
 #include "object/thread_info.h"
 #include "proc/process.h"
 #include "proc/notify.h"
+#include "proc/suspend.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
@@ -61,20 +63,6 @@ status_t method_thread_handle_notify(struct call *call,
 	return STATUS_OK;
 }
 
-/* Whether a suspension has taken effect. The thread runs no user code once it has acknowledged,
- * because it checks the flag before it returns to user mode. A thread that waits counts as stopped
- * from the beginning of its wait, before it is off its CPU: when it has passed its last check, it
- * will stop without acknowledging. A thread that waits only for a CPU does not count, although it
- * runs nothing. It will acknowledge soon, and only then can its registers be written.
- * models/notify.pml is the model. */
-static bool is_quiet(const struct thread *thread)
-{
-	assert_held(&thread->lock);
-	return thread->ended || thread->acknowledged ||
-		__atomic_load_n(&thread->state, __ATOMIC_SEQ_CST) == THREAD_BLOCKED ||
-		__atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST) != WAIT_NONE;
-}
-
 status_t method_thread_handle_suspend(struct call *call,
 	const struct thread_handle_suspend_params *in, struct thread_handle_suspend_results *out)
 {
@@ -89,18 +77,10 @@ status_t method_thread_handle_suspend(struct call *call,
 		spin_unlock(&thread->lock);
 		return status;
 	}
-	if (!thread->suspend_count++)
+	if (!thread->suspend_count++ && !thread->held)
 		thread->acknowledged = false;
-	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_SUSPEND, __ATOMIC_SEQ_CST);
-	sched_kick(thread);
-	while (!is_quiet(thread) && status == STATUS_OK)
-		status = wait_queue_wait(&thread->suspenders, &thread->lock, DEADLINE_NONE, true);
-	if (is_quiet(thread))
-		wait_queue_wake(&thread->suspenders, 1);
-	/* Needed for the next step too: the thread may run in the kernel again before it stops. */
-	if (status == STATUS_OK)
-		thread->acknowledged = true;
-	else if (thread->suspend_count && !--thread->suspend_count)
+	status = thread_await_quiet_locked(thread, true);
+	if (status != STATUS_OK && thread->suspend_count && !--thread->suspend_count)
 		wait_queue_wake(&thread->suspended, 1);
 	if (status == STATUS_OK && thread->ended)
 		status = STATUS(NOT_FOUND);
@@ -130,7 +110,7 @@ static status_t suspended_status(const struct thread *thread)
 {
 	if (thread->ended)
 		return STATUS(NOT_FOUND);
-	if (!thread->suspend_count || !is_quiet(thread))
+	if (!thread->suspend_count || !thread_is_quiet_locked(thread))
 		return STATUS(WRONG_STATE);
 	return STATUS_OK;
 }

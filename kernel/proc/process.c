@@ -114,6 +114,7 @@ static void init_record(struct process *process, const char *name, uint32_t prog
 	list_node_init(&process->reap_node);
 	list_node_init(&process->sibling_node);
 	wait_queue_init(&process->exit_waiters);
+	wait_queue_init(&process->holders);
 }
 
 status_t process_create(const char *name, uint32_t program, struct ledger *ledger,
@@ -176,6 +177,9 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 		status = STATUS(LIMIT_REACHED);
 	} else {
 		process->thread_count++;
+		thread->held = process->held;
+		if (thread->held)
+			thread->exit_work = EXIT_WORK_SUSPEND;
 		__atomic_fetch_add(&process->thread_records, 1, __ATOMIC_RELAXED);
 		list_push_back(&process->threads, &thread->process_node);
 	}

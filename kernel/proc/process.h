@@ -58,6 +58,8 @@ struct process {
 	uint32_t thread_count;   /* live */
 	uint32_t threads_untold; /* at the front of the list; they are to die and not told yet */
 	bool exiting;            /* no thread may be added */
+	bool held;               /* its threads are suspended (suspend.c) */
+	bool holding;            /* a thread tells them that */
 	bool handler_registered; /* some thread has had a notification handler */
 	uint32_t exit_kind;      /* enum capos_exit_kind */
 	int32_t exit_code;
@@ -65,7 +67,8 @@ struct process {
 	bool ended;                  /* last thread gone, capabilities dropped, children ended */
 	struct list children, dying; /* started by it and not ended; dying: told to end */
 	struct wait_queue exit_waiters;
-	struct list bindings; /* of events to its end (process_bind.c) */
+	struct wait_queue holders; /* wait for holding to end */
+	struct list bindings;      /* of events to its end (process_bind.c) */
 	uint32_t binding_count;
 	struct left_ring *left_rings; /* of threads that ended with the process */
 	uint64_t left_pages;          /* charged for them */

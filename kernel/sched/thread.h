@@ -8,7 +8,7 @@
  *                      +------------------ wait -------------------+
  *
  * Suspension is not a state but a count: a thread with suspend_count > 0 parks itself on the way
- * back to user mode.
+ * back to user mode, and so does one of a process that is suspended.
  */
 #ifndef CAPOS_SCHED_THREAD_H
 #define CAPOS_SCHED_THREAD_H
@@ -43,7 +43,7 @@ struct shared_profile;
 
 enum exit_work {
 	EXIT_WORK_DIE = 1,     /* the process is ending or the thread was killed */
-	EXIT_WORK_SUSPEND = 2, /* suspend_count may be above zero */
+	EXIT_WORK_SUSPEND = 2, /* it may be suspended */
 	EXIT_WORK_NOTIFY = 4,  /* a notification may be deliverable */
 };
 
@@ -153,6 +153,7 @@ struct thread {
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t suspend_count;
+	bool held;    /* its process is suspended */
 	bool stopped; /* at the suspension point: registers may be written */
 	/* While stopped: what it goes on with; that in context is what the last switch saved. */
 	uint64_t stopped_thread_pointer;
