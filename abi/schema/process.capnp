@@ -7,6 +7,7 @@ using C = import "annotations.capnp";
 const processDepthMax :UInt32 = 16;        # a program of the boot image has none above it
 const spawnGrantsMax :UInt32 = 63;         # what the CapSet page holds
 const spawnGrantNameMax :UInt32 = 47;
+const crashFramesMax :UInt32 = 24;
 const processBindingsMax :UInt32 = 64;     # events bound to the end of one process
 const spawnStringsMax :UInt32 = 262144;    # bytes of arguments and environment together
 
@@ -99,6 +100,11 @@ interface Process @0xe74f3485a2e5f85a {
   resume @6 () -> () $C.blocks;
   # Lets the threads of a suspended process go on; nothing for one that is not.
   # wrongState: the process is the caller's own, or is ending or has ended
+  crash @7 () -> (crash :Data);
+  # Tells where the thread was whose fault ends or has ended the process.
+  # crash: CrashRecord
+  # notFound: no fault has ended it, or the process had no charge left for the record
+  # badAddress: crash cannot be written
 }
 
 struct ProcessEnd $C.fixed(64) {
@@ -112,6 +118,19 @@ struct ProcessEnd $C.fixed(64) {
   faultPlace @6 :UInt64;     # of the instruction
   faultThread @7 :UInt64;     # id
   reserved2 @8 :Data $C.length(16);
+}
+
+struct CrashRecord $C.fixed(512) {
+  # The fault that ended a process. It is charged to the process until its last handle is gone.
+  processId @0 :UInt64;
+  threadId @1 :UInt64;
+  threadName @2 :Data $C.length(32);
+  frameCount @3 :UInt32;
+  reserved @4 :UInt32;
+  state @5 :Data $C.length(256);    # ThreadState: kind, code, address and registers
+  frames @6 :Data $C.length(192);   # return addresses of 8 bytes, the innermost first, as the
+                                    # frame pointers lead to them; frameCount of them are there
+  reserved2 @7 :UInt64;
 }
 
 struct ProcessResources $C.fixed(64) {

@@ -82,3 +82,13 @@ status_t method_process_resume(struct call *call, const struct process_resume_pa
 		return STATUS(WRONG_STATE);
 	return process_hold(target_of(call), false);
 }
+
+status_t method_process_crash(
+	struct call *call, const struct process_crash_params *in, struct process_crash_results *out)
+{
+	(void)in;
+	const struct capos_crash_record *crash = process_crash(target_of(call));
+	if (!crash)
+		return STATUS(NOT_FOUND);
+	return buffer_write(&out->crash, crash, sizeof *crash);
+}

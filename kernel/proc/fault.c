@@ -7,8 +7,10 @@
 #include "arch/user_state.h"
 #include "core/log.h"
 #include "core/percpu.h"
+#include "core/string.h"
 #include "dev/channel.h"
 #include "mm/kmem.h"
+#include "mm/ledger.h"
 #include "mm/user.h"
 #include "proc/process.h"
 #include "sched/thread.h"
@@ -51,8 +53,35 @@ static uint32_t read_frames(const struct trap_frame *frame, uint64_t *words)
 	return count;
 }
 
-void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_t kind,
-	uint32_t code, uint64_t address)
+/* For who holds the process's handle. It is charged to the process; at its limit there is none. */
+static struct capos_crash_record *make_crash(struct thread *thread, const struct trap_frame *frame,
+	const struct capos_fault_record *report, const uint64_t *frames)
+{
+	struct ledger *payer = ledger_of_records(thread->process->ledger);
+	struct capos_crash_record *crash = kmem_alloc(payer, sizeof *crash);
+	struct capos_thread_state state;
+	uint32_t count = report->frame_count;
+	if (!crash)
+		return NULL;
+	memset(&state, 0, sizeof state);
+	user_state_store(&state, frame, thread_pointer_read());
+	user_state_store_trap(&state, frame);
+	state.kind = report->kind;
+	state.code = report->code;
+	state.address = report->address;
+	state.mask = thread->notify_mask;
+	crash->process_id = thread->process->id;
+	crash->thread_id = thread->id;
+	memcpy(crash->thread_name, thread->name, sizeof crash->thread_name);
+	memcpy(crash->state, &state, sizeof crash->state);
+	crash->frame_count = count < CAPOS_CRASH_FRAMES_MAX ? count : CAPOS_CRASH_FRAMES_MAX;
+	if (frames)
+		memcpy(crash->frames, frames, crash->frame_count * sizeof *frames);
+	return crash;
+}
+
+struct capos_crash_record *fault_report(struct thread *thread, const struct trap_frame *frame,
+	uint32_t kind, uint32_t code, uint64_t address)
 {
 	struct capos_fault_record report = {
 		.kind = kind,
@@ -73,6 +102,7 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 		count = report.frame_count;
 		count += read_stack(&report.stack_address, words + count);
 	}
+	struct capos_crash_record *crash = make_crash(thread, frame, &report, words);
 	status_t status = channel_send(
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	(void)status; /* not sent: the thread had to end for another reason meanwhile */
@@ -80,4 +110,5 @@ void fault_report(struct thread *thread, const struct trap_frame *frame, uint32_
 	log_printf("capos: process %lu %s: fault kind %u code %u address %lx place %lx stack %lx",
 		thread->process->id, thread->process->name, kind, code, address,
 		trap_frame_instruction(frame), trap_frame_stack(frame));
+	return crash;
 }

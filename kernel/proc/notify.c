@@ -94,8 +94,8 @@ static void end_faulted(struct thread *thread, const struct trap_frame *frame, u
 	const struct process_fault fault = { .code = code,
 		.address = address,
 		.place = trap_frame_instruction(frame),
-		.thread_id = thread->id };
-	fault_report(thread, frame, kind, code, address);
+		.thread_id = thread->id,
+		.crash = fault_report(thread, frame, kind, code, address) };
 	process_exit_faulted(thread->process, kind, &fault);
 }
 

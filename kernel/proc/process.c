@@ -92,6 +92,7 @@ static void process_destroy(struct object *object)
 	VERIFY(!process->thread_count && !process->space && !process->parent &&
 		!process->binding_count);
 	spin_unlock(&process->lock);
+	kmem_free(ledger_of_records(ledger), process->fault.crash);
 	kmem_free(ledger_of_records(ledger), process);
 	ledger_release(ledger);
 }
@@ -279,11 +280,13 @@ bool process_forget_thread(struct process *process)
 	return __atomic_sub_fetch(&process->thread_records, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
-static void end_threads(
+/* Whether it was this that ended the process. */
+static bool end_threads(
 	struct process *process, uint32_t kind, int32_t code, const struct process_fault *fault)
 {
 	spin_lock(&process->lock);
-	if (!process->exiting) {
+	bool first = !process->exiting;
+	if (first) {
 		process->exiting = true;
 		process->exit_kind = kind;
 		process->exit_code = code;
@@ -293,6 +296,7 @@ static void end_threads(
 		kill_batch_locked(process);
 	}
 	spin_unlock(&process->lock);
+	return first;
 }
 
 void process_exit(struct process *process, uint32_t kind, int32_t code)
@@ -302,7 +306,8 @@ void process_exit(struct process *process, uint32_t kind, int32_t code)
 
 void process_exit_faulted(struct process *process, uint32_t kind, const struct process_fault *fault)
 {
-	end_threads(process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind, fault);
+	if (!end_threads(process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind, fault))
+		kmem_free(ledger_of_records(process->ledger), fault->crash);
 }
 
 /* A child stays on one of the lists until the reaper, which this is, takes note of its end. */
@@ -383,6 +388,14 @@ void process_end(struct process *process, struct capos_process_end *end)
 	end->fault_place = process->fault.place;
 	end->fault_thread = process->fault.thread_id;
 	spin_unlock(&process->lock);
+}
+
+const struct capos_crash_record *process_crash(struct process *process)
+{
+	spin_lock(&process->lock);
+	const struct capos_crash_record *crash = process->fault.crash;
+	spin_unlock(&process->lock);
+	return crash;
 }
 
 void process_usage(struct process *process, struct capos_process_resources *usage)

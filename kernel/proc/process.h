@@ -19,6 +19,7 @@
 #include "sched/share.h"
 #include "sched/wait.h"
 
+struct capos_crash_record;
 struct ledger;
 struct thread;
 
@@ -29,6 +30,7 @@ struct thread;
 struct process_fault {
 	uint32_t code;
 	uint64_t address, place, thread_id;
+	struct capos_crash_record *crash; /* charged to the process; NULL: none */
 };
 
 struct process {
@@ -100,7 +102,7 @@ void process_discard(struct process *process);
  * thread of the same process ends on its way back to user mode. */
 void process_exit(struct process *process, uint32_t kind, int32_t code);
 
-/* The same by a fault. */
+/* The same by a fault, whose record it takes over. */
 void process_exit_faulted(
 	struct process *process, uint32_t kind, const struct process_fault *fault);
 
@@ -144,6 +146,9 @@ void process_signal_end(struct list *taken);
 /* Of a process that may have ended. */
 void process_end(struct process *process, struct capos_process_end *end);
 void process_usage(struct process *process, struct capos_process_resources *usage);
+/* The record of the fault that ended the process, which stays as long as the process's; NULL:
+ * none. */
+const struct capos_crash_record *process_crash(struct process *process);
 
 /* CPU time used by all its threads so far. */
 uint64_t process_cpu_time_ns(struct process *process);
