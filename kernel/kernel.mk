@@ -53,11 +53,11 @@ $(1)/offsets.h: $(KERNEL_ARCH)/offsets.c $$(KERNEL_GENERATED) \
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -S -o $(1)/offsets.s $$<
 	@sed -n 's/^@define /#define /p' $(1)/offsets.s > $$@
 
-$(1)/%.c.o: kernel/%.c $$(KERNEL_GENERATED)
+$(1)/%.c.o: kernel/%.c kernel/kernel.mk $$(KERNEL_GENERATED)
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) $$(KERNEL_FILE_FLAGS) -MMD -MP -c -o $$@ $$<
 
-$(1)/%.S.o: kernel/%.S $(1)/offsets.h
+$(1)/%.S.o: kernel/%.S kernel/kernel.mk $(1)/offsets.h
 	@mkdir -p $$(@D)
 	@$$(KERNEL_CC) $$(KERNEL_FLAGS) $(2) -I$(1) -MMD -MP -c -o $$@ $$<
 
