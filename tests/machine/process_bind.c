@@ -146,10 +146,20 @@ static void arguments_are_checked(void)
 	kill_and_release(child);
 }
 
+/* A process that takes its limit out of this one's at once, and nothing more while it starts. */
+static capos_cap_t spawn_sleeper(void)
+{
+	struct grants grants = usual_grants();
+	struct strings args = arguments("sleep", NULL);
+	capos_cap_t process = 0;
+	OK(spawn_with(&grants, &args, 300, &process));
+	return process;
+}
+
 /* What was charged for bindings comes back with the event, while the process lives. */
 static void the_event_goes_first(void)
 {
-	capos_cap_t child = spawn("sleep", NULL);
+	capos_cap_t child = spawn_sleeper();
 	struct capos_memory_usage before = vm_usage();
 	for (unsigned round = 0; round < 3; round++) {
 		capos_cap_t events[CAPOS_PROCESS_BINDINGS_MAX];
@@ -169,7 +179,7 @@ static void the_event_goes_first(void)
 /* Nothing of a binder is left while the other process lives: its whole limit has come back. */
 static void the_binder_goes_first(void)
 {
-	capos_cap_t sibling = spawn("sleep", NULL), process = 0;
+	capos_cap_t sibling = spawn_sleeper(), process = 0;
 	for (unsigned round = 0; round < 6; round++) {
 		struct capos_memory_usage before = vm_usage();
 		struct grants grants = usual_grants();
