@@ -318,10 +318,7 @@ func (w *stackWalk) judge(kernel string) (checks []check) {
 	return checks
 }
 
-var (
-	offsetLine    = regexp.MustCompile(`(?m)^#define (\w+) (\d+)$`)
-	functionStart = regexp.MustCompile(`^[a-zA-Z].*?\b(\w+)\(`)
-)
+var offsetLine = regexp.MustCompile(`(?m)^#define (\w+) (\d+)$`)
 
 // constantsOf reads what the build has taken from C for assembly.
 func constantsOf(file string) (map[string]int, error) {
@@ -339,22 +336,28 @@ var admitsInterrupts = regexp.MustCompile(`\bcpu_(take_interrupts|wait_for_inter
 // interruptible are the functions of the kernel's sources that let interrupts in.
 func (s *suite) interruptible() (names []string, err error) {
 	files, err := filepath.Glob(filepath.Join(s.root, "kernel", "*", "*.c"))
-	for _, file := range files {
+	deeper, err2 := filepath.Glob(filepath.Join(s.root, "kernel", "*", "*", "*.c"))
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	for _, file := range append(files, deeper...) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
 		function := ""
 		for line := range strings.Lines(string(text)) {
-			if m := functionStart.FindStringSubmatch(line); m != nil {
-				function = m[1]
+			if strings.IndexAny(line[:1], " \t#}") < 0 {
+				if name := functionName([]string{line}); name != "" {
+					function = name
+				}
 			}
 			if admitsInterrupts.MatchString(line) {
 				names = append(names, function)
 			}
 		}
 	}
-	return names, err
+	return names, nil
 }
 
 // stackDepths is the step: both kernels, each stack one check, and what is wrong with the graph.
