@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -101,28 +100,22 @@ func (q *question) tell(ctx context.Context, last, turn uint64) {
 			q.seeds)
 		return
 	}
-	before := q.moment(ctx, turn-1)
+	passed := q.passes(ctx, turn-1, false)
+	before, _ := q.stacks(ctx, turn-1)
 	fmt.Printf("  at point %d of %d it can still pass: %d of %d seeds do; goroutine %d runs\n",
-		before.Point, last, before.Passed, before.Tried, before.Running())
+		turn-1, last, passed, q.seeds, before.Running())
 	fmt.Print(before)
 	if turn > last {
 		return
 	}
-	after := q.moment(ctx, turn)
-	fmt.Printf("  at point %d it fails with each of %d; goroutine %d runs\n", after.Point,
-		after.Tried, after.Running())
+	after, _ := q.stacks(ctx, turn)
+	fmt.Printf("  at point %d it fails with each of %d; goroutine %d runs\n", turn, q.seeds,
+		after.Running())
 	fmt.Print(after)
 }
 
-// moment is what there is to say of a point.
-func (q *question) moment(ctx context.Context, point uint64) *explore.Moment {
-	stacks, _ := q.stacks(ctx, point)
-	return &explore.Moment{Point: point, Passed: q.passes(ctx, point, false), Tried: q.seeds,
-		Stacks: stacks}
-}
-
 // stacks are the goroutines at a point of the run.
-func (q *question) stacks(ctx context.Context, point uint64) ([]explore.Stack, bool) {
+func (q *question) stacks(ctx context.Context, point uint64) (explore.Moment, bool) {
 	a := q.attempt
 	a.until, a.stacks = point, 1
 	run := q.once(ctx, a)
@@ -144,9 +137,9 @@ func (q *question) once(ctx context.Context, a attempt) (run *explore.Run) {
 // Seed 0 is one of them and disturbs nothing. It stops at the first such seed when one is enough.
 func (q *question) passes(ctx context.Context, point uint64, one bool) (passed int) {
 	var mu sync.Mutex
-	for first := 0; first < q.seeds && !(one && passed > 0); first += runtime.NumCPU() {
+	for first := 0; first < q.seeds && !(one && passed > 0); first += int(q.x.flags.jobs) {
 		var runs sync.WaitGroup
-		for seed := first; seed < min(first+runtime.NumCPU(), q.seeds); seed++ {
+		for seed := first; seed < min(first+int(q.x.flags.jobs), q.seeds); seed++ {
 			a := q.attempt
 			a.until, a.reseed = point, uint64(seed)
 			runs.Go(func() {

@@ -27,36 +27,31 @@ const (
 	stacksEnd   = saidByRuntime + "end of stacks\n"
 )
 
-// StacksAt are the goroutines as the runtime has printed them at a point, the one that came to it
-// first; found is false when the run did not come to it.
-func (r *Run) StacksAt(source Source) (stacks []Stack, found bool) {
+// Moment is the goroutines at a point of a run, the one that came to it first.
+type Moment []Stack
+
+// StacksAt are the goroutines as the runtime has printed them at a point; found is false when the
+// run did not come to it.
+func (r *Run) StacksAt(source Source) (m Moment, found bool) {
 	_, rest, begins := strings.Cut(r.Output, stacksBegin)
 	text, _, ends := strings.Cut(rest, stacksEnd)
 	return parseStacks(text, source), begins && ends
 }
 
-// Moment is a point of a run, and what came of it with other seeds after it.
-type Moment struct {
-	Point  uint64
-	Passed int // of Tried
-	Tried  int
-	Stacks []Stack
-}
-
 // Running is the goroutine that is at the point, 0 if it is not one of the program's.
-func (m *Moment) Running() int {
-	if len(m.Stacks) > 0 && m.Stacks[0].State == "running" {
-		return m.Stacks[0].Goroutine
+func (m Moment) Running() int {
+	if len(m) > 0 && m[0].State == "running" {
+		return m[0].Goroutine
 	}
 	return 0
 }
 
 // String shows the goroutines, the one that is at the point first.
-func (m *Moment) String() string {
+func (m Moment) String() string {
 	var b strings.Builder
-	for i, s := range m.Stacks {
+	for i, s := range m {
 		if i == stacksShown {
-			fmt.Fprintf(&b, "  and %d more goroutines\n", len(m.Stacks)-i)
+			fmt.Fprintf(&b, "  and %d more goroutines\n", len(m)-i)
 			break
 		}
 		s.write(&b)

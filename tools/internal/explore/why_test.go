@@ -39,13 +39,12 @@ func TestStacksAt(t *testing.T) {
 		blocked("8", "running", "0x12", "15"), "[running]", "[running]", 1) + others +
 		"capos explore: end of stacks\n"
 	r := Run{Output: "before\n" + waitingMain + at + blocked("7", "sleep", "0x1", "3")}
-	stacks, found := r.StacksAt(source)
-	if !found || len(stacks) != 2 || stacks[1].Goroutine != 9 {
-		t.Fatalf("found %v: %v", found, stacks)
+	m, found := r.StacksAt(source)
+	if !found || len(m) != 2 || m[1].Goroutine != 9 {
+		t.Fatalf("found %v: %v", found, m)
 	}
-	m := Moment{Stacks: stacks}
 	if m.Running() != 8 || !strings.Contains(m.String(), "x/y.transfer y_test.go:15") {
-		t.Errorf("goroutine %d runs:\n%s", m.Running(), &m)
+		t.Errorf("goroutine %d runs:\n%s", m.Running(), m)
 	}
 	r.Output = strings.Replace(r.Output, "capos explore: stacks", "", 1)
 	if _, found := r.StacksAt(source); found {
