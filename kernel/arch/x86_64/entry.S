@@ -50,6 +50,15 @@
 	popq %rax
 .endm
 
+/* To user mode, by a frame that is as SYSCALL made it. All other registers are the program's. */
+.macro LEAVE_BY_SYSRET
+	movq FRAME_RIP(%rsp), %rcx
+	movq FRAME_RFLAGS(%rsp), %r11
+	movq FRAME_RSP(%rsp), %rsp
+	swapgs
+	sysretq
+.endm
+
 	.text
 
 /* SYSCALL: RCX = user RIP, R11 = user RFLAGS, RSP still the user's. SFMASK has cleared IF, DF, TF,
@@ -82,11 +91,7 @@ FUNCTION(entry_syscall)
 	movq FRAME_R10(%rsp), %r10
 	movq FRAME_R8(%rsp), %r8
 	movq FRAME_R9(%rsp), %r9
-	movq FRAME_RIP(%rsp), %rcx
-	movq FRAME_RFLAGS(%rsp), %r11
-	movq FRAME_RSP(%rsp), %rsp
-	swapgs
-	sysretq
+	LEAVE_BY_SYSRET
 1:	movq %rax, FRAME_RAX(%rsp)
 	movq %rsp, %rdi
 	call return_to_user
@@ -115,11 +120,7 @@ FUNCTION(message_return)
 	movq FRAME_R8(%rsp), %r8
 	movq FRAME_R9(%rsp), %r9
 	movq FRAME_RAX(%rsp), %rax
-	movq FRAME_RIP(%rsp), %rcx
-	movq FRAME_RFLAGS(%rsp), %r11
-	movq FRAME_RSP(%rsp), %rsp
-	swapgs
-	sysretq
+	LEAVE_BY_SYSRET
 1:	movq %rsp, %rdi
 	call return_to_user
 	jmp return_frame
@@ -154,11 +155,7 @@ FUNCTION(leave_to)
 	xorl %r14d, %r14d
 	movq FRAME_R15(%rsp), %r15
 	movq FRAME_RBP(%rsp), %rbp
-	movq FRAME_RIP(%rsp), %rcx
-	movq FRAME_RFLAGS(%rsp), %r11
-	movq FRAME_RSP(%rsp), %rsp
-	swapgs
-	sysretq
+	LEAVE_BY_SYSRET
 #endif
 1:	movq %rax, FRAME_RAX(%rsp)
 	movq %rdi, FRAME_RDI(%rsp)

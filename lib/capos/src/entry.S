@@ -85,6 +85,22 @@ capos_notification_entry:
 	ud2					/* the handler left what cannot be resumed */
 	.size	capos_notification_entry, . - capos_notification_entry
 
+/* The registers that a function keeps for its caller. */
+	.macro	push_kept
+	.irp	register, rbp, rbx, r12, r13, r14, r15
+	pushq	%\register
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \register, 0
+	.endr
+	.endm
+	.macro	pop_kept
+	.irp	register, r15, r14, r13, r12, rbx, rbp
+	popq	%\register
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore \register
+	.endr
+	.endm
+
 /* struct endpoint_result capos_endpoint_enter(uint64_t target, struct capos_message *message,
  *         uint64_t deadline_ns, uint64_t operation, uint64_t status)
  *
@@ -94,11 +110,7 @@ capos_notification_entry:
 	.type	capos_endpoint_enter, @function
 capos_endpoint_enter:
 	.cfi_startproc
-	.irp	register, rbp, rbx, r12, r13, r14, r15
-	pushq	%\register
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset \register, 0
-	.endr
+	push_kept
 	movq	%rsi, %rbp
 	movq	%rcx, %rax
 	movq	%rdx, %r14
@@ -121,11 +133,7 @@ capos_endpoint_enter:
 	movq	%r12, 48(%rbp)
 	movq	%r13, 56(%rbp)
 	movq	%rdi, %rdx
-	.irp	register, r15, r14, r13, r12, rbx, rbp
-	popq	%\register
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore \register
-	.endr
+	pop_kept
 	ret
 	.cfi_endproc
 	.size	capos_endpoint_enter, . - capos_endpoint_enter
@@ -137,11 +145,7 @@ capos_endpoint_enter:
 	.type	capos_endpoint_enter_operation, @function
 capos_endpoint_enter_operation:
 	.cfi_startproc
-	.irp	register, rbp, rbx, r12, r13, r14, r15
-	pushq	%\register
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset \register, 0
-	.endr
+	push_kept
 	movq	%rdi, %rbp
 	movq	0(%rbp), %rax
 	movq	8(%rbp), %rdi
@@ -167,11 +171,7 @@ capos_endpoint_enter_operation:
 	movq	%r12, 64(%rbp)
 	movq	%r13, 72(%rbp)
 	movq	%r14, 80(%rbp)
-	.irp	register, r15, r14, r13, r12, rbx, rbp
-	popq	%\register
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore \register
-	.endr
+	pop_kept
 	ret
 	.cfi_endproc
 	.size	capos_endpoint_enter_operation, . - capos_endpoint_enter_operation
