@@ -9,21 +9,6 @@
 
 #define BIT(n) (1ull << (n))
 
-static capos_cap_t create(void)
-{
-	capos_cap_t event = 0;
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
-	return event;
-}
-
-static uint64_t take(capos_cap_t event, uint64_t deadline_ns)
-{
-	uint64_t bits = 0;
-	int64_t status = capos_event_wait(event, ~0ull, deadline_ns, &bits);
-	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
-	return status == 0 ? bits : 0;
-}
-
 struct server {
 	capos_cap_t endpoint, facet;
 };
@@ -103,16 +88,16 @@ static struct caller callers[8];
 /* One thread serves two endpoints and learns of the ends of their facets. */
 static void one_event_tells_of_several_endpoints(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	struct server servers[2] = { make(1), make(2) };
 	uint64_t calls[2] = { 0 }, gone[2] = { 0 };
 	OK(capos_endpoint_bind(servers[0].endpoint, event, BIT(0), BIT(2)));
 	OK(capos_endpoint_bind_message(servers[1].endpoint, event, BIT(1), BIT(3)));
-	CHECK_EQUAL(take(event, 0), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	for (unsigned i = 0; i < 6; i++)
 		start_caller(&callers[i], servers[i % 2].facet, 200);
 	while (calls[0] + calls[1] < 6 * 200) {
-		uint64_t bits = take(event, FOREVER);
+		uint64_t bits = event_take(event, ~0ull, FOREVER);
 		CHECK(bits && !(bits & ~3ull));
 		for (unsigned i = 0; i < 2; i++)
 			if (bits & BIT(i))
@@ -121,10 +106,10 @@ static void one_event_tells_of_several_endpoints(void)
 	for (unsigned i = 0; i < 6; i++)
 		end_caller(&callers[i], 0);
 	CHECK(calls[0] == 600 && calls[1] == 600 && gone[0] == 0 && gone[1] == 0);
-	take(event, 0);
+	event_take(event, ~0ull, 0);
 	for (unsigned i = 0; i < 2; i++) {
 		OK(capos_release(servers[i].facet));
-		CHECK_EQUAL(take(event, 0), BIT(2 + i));
+		CHECK_EQUAL(event_take(event, ~0ull, 0), BIT(2 + i));
 		CHECK_EQUAL(serve_waiting(servers[i].endpoint, &gone[i]), 0);
 		CHECK_EQUAL(gone[i], 1);
 		servers[i].facet = 0;
@@ -147,7 +132,7 @@ static int64_t receive_once(void *server)
 
 static void a_thread_that_waits_is_served_first(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	struct server server = make(3);
 	struct capos_thread *thread;
 	struct capos_thread_info info;
@@ -159,39 +144,39 @@ static void a_thread_that_waits_is_served_first(void)
 	end_caller(&callers[0], 0);
 	OK(capos_thread_join(thread, &result));
 	CHECK_EQUAL(result, 0);
-	CHECK_EQUAL(take(event, 0), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	unmake(server);
 	OK(capos_release(event));
 }
 
 static void what_waits_when_it_is_bound_counts(void)
 {
-	capos_cap_t event = create(), other = create();
+	capos_cap_t event = event_create(), other = event_create();
 	struct server server = make(4);
 	struct capos_thread_info info;
 	uint64_t gone = 0;
 	start_caller(&callers[0], server.facet, 1);
 	raw_wait_blocked(capos_thread_handle(callers[0].thread), &info);
 	OK(capos_endpoint_bind(server.endpoint, event, 4, 8));
-	CHECK_EQUAL(take(event, 0), 4);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 4);
 	OK(capos_endpoint_bind(server.endpoint, other, 0, 8));
-	CHECK_EQUAL(take(other, 0), 0);
+	CHECK_EQUAL(event_take(other, ~0ull, 0), 0);
 	OK(capos_release(server.facet));
-	CHECK_EQUAL(take(other, 0), 0); /* its call is still open */
+	CHECK_EQUAL(event_take(other, ~0ull, 0), 0); /* its call is still open */
 	CHECK_EQUAL(receive_once(&server), 0);
 	end_caller(&callers[0], 0);
-	CHECK_EQUAL(take(other, 20000 * MS_NS + capos_now_ns()), 8);
+	CHECK_EQUAL(event_take(other, ~0ull, 20000 * MS_NS + capos_now_ns()), 8);
 	OK(capos_endpoint_bind(server.endpoint, 0, ~0ull, ~0ull));
 	OK(capos_endpoint_bind(server.endpoint, event, 16, 32));
-	CHECK_EQUAL(take(event, 0), 32);
-	CHECK_EQUAL(take(other, 0), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 32);
+	CHECK_EQUAL(event_take(other, ~0ull, 0), 0);
 	serve_waiting(server.endpoint, &gone);
 	CHECK_EQUAL(gone, 1);
 	OK(capos_endpoint_make_facet(server.endpoint, 5, &server.facet));
 	OK(capos_endpoint_bind(server.endpoint, 0, 0, 0));
 	start_caller(&callers[0], server.facet, 1);
 	raw_wait_blocked(capos_thread_handle(callers[0].thread), &info);
-	CHECK_EQUAL(take(event, 0), 0); /* nothing is bound */
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0); /* nothing is bound */
 	OK(capos_release(server.endpoint));
 	end_caller(&callers[0], CAPOS_E(DISCONNECTED));
 	OK(capos_release(server.facet));
@@ -201,7 +186,7 @@ static void what_waits_when_it_is_bound_counts(void)
 
 static void arguments_are_checked(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	struct server server = make(6);
 	const capos_cap_t wrong[] = { capos_caps.vm, server.endpoint, server.facet, event ^ 0x10000,
 		0xffffffff };
@@ -235,7 +220,7 @@ static int64_t call_notified(void *argument)
 
 static void notifications_end_no_call(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	struct server server = make(7);
 	uint64_t calls = 0, gone = 0, bits = 0;
 	OK(capos_endpoint_bind(server.endpoint, event, 1, 2));
@@ -320,7 +305,7 @@ int main(void)
 	RUN(ends_meet);
 	/* The process ends with an event bound and a call that waits. */
 	struct server server = make(8);
-	OK(capos_endpoint_bind(server.endpoint, create(), 1, 2));
+	OK(capos_endpoint_bind(server.endpoint, event_create(), 1, 2));
 	start_caller(&callers[0], server.facet, 1);
 	return check_result();
 }

@@ -8,44 +8,29 @@
 #define BIT(n) (1ull << (n))
 #define FOREVER CAPOS_WAIT_FOREVER
 
-static capos_cap_t create(void)
-{
-	capos_cap_t event = 0;
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
-	return event;
-}
-
-static uint64_t take(capos_cap_t event, uint64_t mask)
-{
-	uint64_t bits = 0;
-	int64_t status = capos_event_wait(event, mask, 0, &bits);
-	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
-	return status == 0 ? bits : 0;
-}
-
 static void bits_are_taken_once(void)
 {
 	capos_cap_t event = 0;
 	uint64_t bits = 0;
 	OK(capos_event_factory_create_message(capos_caps.event_factory, &event));
-	CHECK_EQUAL(take(event, ~0ull), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	OK(capos_event_signal(event, 0));
-	CHECK_EQUAL(take(event, ~0ull), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	OK(capos_event_signal(event, BIT(0) | BIT(40)));
 	OK(capos_event_signal_message(event, BIT(40) | BIT(2)));
-	CHECK_EQUAL(take(event, BIT(1)), 0);
-	CHECK_EQUAL(take(event, BIT(40) | BIT(1)), BIT(40));
+	CHECK_EQUAL(event_take(event, BIT(1), 0), 0);
+	CHECK_EQUAL(event_take(event, BIT(40) | BIT(1), 0), BIT(40));
 	OK(capos_event_wait_message(event, BIT(0) | BIT(40), FOREVER, &bits));
 	CHECK_EQUAL(bits, BIT(0));
-	CHECK_EQUAL(take(event, ~0ull), BIT(2));
-	CHECK_EQUAL(take(event, ~0ull), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), BIT(2));
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	OK(capos_release(event));
 }
 
 /* Every set of bits comes through the result word, which is never one of the errors. */
 static void no_bits_look_like_an_error(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	for (uint64_t low = 0; low < 4096; low += low < 2 ? 1 : 511) {
 		uint64_t bits = 0, all = ~0xfffull | low;
 		OK(capos_event_signal(event, all));
@@ -54,14 +39,14 @@ static void no_bits_look_like_an_error(void)
 		else
 			OK(capos_event_wait_message(event, ~0ull, FOREVER, &bits));
 		CHECK_EQUAL(bits, low ? all & ~BIT(63) : all);
-		CHECK_EQUAL(take(event, ~0ull), low ? BIT(63) : 0);
+		CHECK_EQUAL(event_take(event, ~0ull, 0), low ? BIT(63) : 0);
 	}
 	OK(capos_release(event));
 }
 
 static void arguments_are_checked(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	uint64_t bits = 0;
 	OK(capos_event_signal(event, ~0ull));
 	CHECK_FAILS(EVENT_WAIT, INVALID_ARGUMENT, capos_event_wait(event, 0, FOREVER, &bits));
@@ -97,7 +82,7 @@ static void bad_pointers_are_named(void)
 	static const uint64_t bad[] = { 0, 8, CAPOS_USER_TOP, CAPOS_USER_TOP - 8, NON_CANONICAL,
 		KERNEL_HALF, -8ull };
 	uint64_t room[8] = { 0 };
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	OK(capos_event_signal(event, 6));
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CHECK_EQUAL(wait_at(event, bad[i], (uint64_t)room),
@@ -105,11 +90,11 @@ static void bad_pointers_are_named(void)
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		CHECK_EQUAL(wait_at(event, (uint64_t)message, bad[i]),
 			CAPOS_TRANSPORT_E(INVALID_RESULT_BUFFER));
-		CHECK_EQUAL(take(event, 6), 0); /* it was taken */
+		CHECK_EQUAL(event_take(event, 6, 0), 0); /* it was taken */
 		OK(capos_event_signal(event, 6));
 	}
 	CHECK(wait_at(event, (uint64_t)message, (uint64_t)room) > 0);
-	CHECK_EQUAL(take(event, 6), 0);
+	CHECK_EQUAL(event_take(event, 6, 0), 0);
 	OK(capos_release(event));
 }
 
@@ -157,7 +142,7 @@ static void end_waiting(struct caller *caller, int64_t result)
 
 static void each_bit_ends_one_wait_in_order(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	start_waiting(&callers[0], event, BIT(1));
 	start_waiting(&callers[1], event, BIT(0) | BIT(1));
 	start_waiting(&callers[2], event, BIT(0) | BIT(2));
@@ -171,7 +156,7 @@ static void each_bit_ends_one_wait_in_order(void)
 	OK(capos_event_signal(event, BIT(0) | BIT(1)));
 	end_waiting(&callers[0], BIT(1));
 	end_waiting(&callers[3], BIT(0));
-	CHECK_EQUAL(take(event, ~0ull), BIT(3));
+	CHECK_EQUAL(event_take(event, ~0ull, 0), BIT(3));
 	OK(capos_release(event));
 }
 
@@ -179,19 +164,19 @@ static void each_bit_ends_one_wait_in_order(void)
  * goes through them in several batches. Then all bits at once end one wait each. */
 static void many_wait(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	for (unsigned i = 0; i < MANY; i++)
 		start_waiting(&callers[i], event, i < MANY - 1 ? BIT(i % 63) : BIT(63));
 	OK(capos_event_signal(event, BIT(63)));
 	end_waiting(&callers[MANY - 1], INT64_MIN);
-	CHECK_EQUAL(take(event, ~0ull), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	for (unsigned first = 0; first < MANY - 1; first += 63) {
 		OK(capos_event_signal(event, ~0ull));
 		for (unsigned i = first; i < first + 63 && i < MANY - 1; i++)
 			end_waiting(&callers[i], (int64_t)BIT(i % 63));
 		if (first + 63 < MANY - 1) {
 			CHECK_EQUAL(callers[first + 63].result, -1);
-			CHECK_EQUAL(take(event, ~0ull), BIT(63));
+			CHECK_EQUAL(event_take(event, ~0ull, 0), BIT(63));
 		}
 	}
 	OK(capos_release(event));
@@ -199,7 +184,7 @@ static void many_wait(void)
 
 static void deadlines_are_kept(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	for (uint64_t i = 0; i < 8; i++)
 		start_call(&callers[i], event, BIT(i), capos_now_ns() + (30 - 3 * i) * MS_NS);
 	for (uint64_t i = 8; i-- > 0;) {
@@ -207,14 +192,14 @@ static void deadlines_are_kept(void)
 		CHECK(capos_now_ns() >= callers[i].a1);
 	}
 	OK(capos_event_signal(event, 0xff)); /* no thread that has gone takes it */
-	CHECK_EQUAL(take(event, ~0ull), 0xff);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0xff);
 	OK(capos_release(event));
 }
 
 /* While the event is released, threads are in their waits; one would find its bits. */
 static void the_end_of_the_event_ends_waits(void)
 {
-	capos_cap_t event = create();
+	capos_cap_t event = event_create();
 	for (unsigned i = 0; i < MANY; i++)
 		start_waiting(&callers[i], event, BIT(i % 64));
 	OK(capos_release(event));
@@ -263,7 +248,7 @@ static int64_t wait_interrupted(void *argument)
 /* Bits come and notifications too: none of either is lost. */
 static void notifications_interrupt(void)
 {
-	struct interrupted self = { .event = create() };
+	struct interrupted self = { .event = event_create() };
 	struct capos_thread *thread;
 	int64_t result = -1;
 	handled = 0;
@@ -315,7 +300,7 @@ static int64_t take_turns(void *argument)
 static void pairs_share_an_event(void)
 {
 	struct capos_thread *threads[2 * PAIRS];
-	common = create();
+	common = event_create();
 	for (uintptr_t i = 0; i < 2 * PAIRS; i++)
 		OK(capos_thread_start(&threads[i], take_turns, (void *)i, NULL));
 	for (unsigned i = 0; i < PAIRS; i++)
@@ -325,7 +310,7 @@ static void pairs_share_an_event(void)
 		OK(capos_thread_join(threads[i], &result));
 		CHECK_EQUAL(result, 0);
 	}
-	CHECK_EQUAL(take(common, ~0ull), BIT(0) | BIT(2) | BIT(4) | BIT(6));
+	CHECK_EQUAL(event_take(common, ~0ull, 0), BIT(0) | BIT(2) | BIT(4) | BIT(6));
 	OK(capos_release(common));
 }
 
@@ -338,7 +323,7 @@ static void events_are_charged(void)
 	struct capos_memory_usage before = vm_usage();
 	unsigned count = 1000;
 	for (unsigned i = 0; i < count; i++)
-		made[i] = create();
+		made[i] = event_create();
 	CHECK(vm_usage().kernel_pages >= before.kernel_pages + count * 64 / PAGE);
 	while (count)
 		OK(capos_release(made[--count]));
@@ -395,7 +380,7 @@ int main(void)
 	RUN(events_are_charged);
 	RUN(slots_run_out);
 	/* The process ends while threads wait. */
-	common = create();
+	common = event_create();
 	for (unsigned i = 0; i < 10; i++)
 		start_call(&callers[i], common, BIT(i), i % 2 ? FOREVER : FOREVER - 1);
 	capos_sleep_ns(2 * MS_NS);

@@ -501,16 +501,13 @@ static capos_cap_t event;
 
 static uint64_t signalled(void)
 {
-	uint64_t bits = 0;
-	int64_t status = capos_event_wait(event, ~0ull, 0, &bits);
-	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
-	return status == 0 ? bits : 0;
+	return event_take(event, ~0ull, 0);
 }
 
 static void bind_both(void)
 {
 	make(2 * PAGE);
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
+	event = event_create();
 	OK(capos_pipe_reader_bind(reader, event, 1));
 	OK(capos_pipe_writer_bind_message(writer, event, 2));
 }

@@ -41,21 +41,6 @@ static const struct role roles[] = { { "exit", role_exit }, { "sleep", role_slee
 
 /* ---- tests ---- */
 
-static capos_cap_t create(void)
-{
-	capos_cap_t event = 0;
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
-	return event;
-}
-
-static uint64_t take(capos_cap_t event, uint64_t deadline_ns)
-{
-	uint64_t bits = 0;
-	int64_t status = capos_event_wait(event, ~0ull, deadline_ns, &bits);
-	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
-	return status == 0 ? bits : 0;
-}
-
 static void kill_and_release(capos_cap_t process)
 {
 	OK(capos_process_kill(process));
@@ -65,16 +50,16 @@ static void kill_and_release(capos_cap_t process)
 static void one_event_tells_of_many_ends(void)
 {
 	struct capos_memory_usage before = program_usage();
-	capos_cap_t event = create(), children[5];
+	capos_cap_t event = event_create(), children[5];
 	for (unsigned i = 0; i < 5; i++) {
 		children[i] = spawn("sleep", NULL);
 		OK(i % 2 ? capos_process_bind(children[i], event, BIT(i))
 			 : capos_process_bind_message(children[i], event, BIT(i)));
 	}
-	CHECK_EQUAL(take(event, 0), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	for (unsigned i = 5; i-- > 0;) {
 		OK(capos_process_kill(children[i]));
-		CHECK_EQUAL(take(event, FOREVER), BIT(i));
+		CHECK_EQUAL(event_take(event, ~0ull, FOREVER), BIT(i));
 		/* It has ended for those that wait, too. */
 		CHECK_EQUAL(capos_process_wait(children[i], 0, &(struct capos_process_end){ 0 },
 				    sizeof(struct capos_process_end)),
@@ -91,10 +76,10 @@ static void many_events_tell_of_one_end(void)
 {
 	capos_cap_t events[CAPOS_PROCESS_BINDINGS_MAX], child = spawn("sleep", NULL);
 	for (uint64_t i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++) {
-		events[i] = create();
+		events[i] = event_create();
 		OK(capos_process_bind(child, events[i], i + 1));
 	}
-	capos_cap_t more = create();
+	capos_cap_t more = event_create();
 	CHECK_FAILS(PROCESS_BIND, LIMIT_REACHED, capos_process_bind(child, more, 1));
 	CHECK_FAILS(PROCESS_BIND, LIMIT_REACHED, capos_process_bind_message(child, more, 1));
 	OK(capos_process_bind(child, more, 0));
@@ -106,11 +91,11 @@ static void many_events_tell_of_one_end(void)
 	for (uint64_t i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++) {
 		uint64_t bits = i == 7 ? BIT(40) : i + 1;
 		if (i != 8)
-			CHECK_EQUAL(take(events[i], FOREVER), bits);
+			CHECK_EQUAL(event_take(events[i], ~0ull, FOREVER), bits);
 	}
-	CHECK_EQUAL(take(more, FOREVER), 1);
+	CHECK_EQUAL(event_take(more, ~0ull, FOREVER), 1);
 	for (uint64_t i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++) {
-		CHECK_EQUAL(take(events[i], 0), 0);
+		CHECK_EQUAL(event_take(events[i], ~0ull, 0), 0);
 		OK(capos_release(events[i]));
 	}
 	OK(capos_release(more));
@@ -118,14 +103,14 @@ static void many_events_tell_of_one_end(void)
 
 static void an_end_that_was_counts(void)
 {
-	capos_cap_t event = create(), child = spawn("exit", NULL);
+	capos_cap_t event = event_create(), child = spawn("exit", NULL);
 	struct capos_process_end end;
 	CHECK_EQUAL(capos_process_wait(child, FOREVER, &end, sizeof end), sizeof end);
 	OK(capos_process_bind(child, event, 0));
-	CHECK_EQUAL(take(event, 0), 0);
+	CHECK_EQUAL(event_take(event, ~0ull, 0), 0);
 	for (uint64_t i = 1; i < 2 * CAPOS_PROCESS_BINDINGS_MAX; i++) {
 		OK(capos_process_bind(child, event, i));
-		CHECK_EQUAL(take(event, 0), i);
+		CHECK_EQUAL(event_take(event, ~0ull, 0), i);
 	}
 	OK(capos_release(child));
 	OK(capos_release(event));
@@ -133,7 +118,7 @@ static void an_end_that_was_counts(void)
 
 static void arguments_are_checked(void)
 {
-	capos_cap_t event = create(), child = spawn("sleep", NULL);
+	capos_cap_t event = event_create(), child = spawn("sleep", NULL);
 	const capos_cap_t wrong[] = { 0, capos_caps.vm, child, event ^ 0x10000, 0xffffffff };
 	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		CHECK_FAILS(PROCESS_BIND, NOT_FOUND, capos_process_bind(child, wrong[i], 1));
@@ -164,7 +149,7 @@ static void the_event_goes_first(void)
 	for (unsigned round = 0; round < 3; round++) {
 		capos_cap_t events[CAPOS_PROCESS_BINDINGS_MAX];
 		for (unsigned i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++) {
-			events[i] = create();
+			events[i] = event_create();
 			OK(capos_process_bind(child, events[i], 1));
 		}
 		CHECK(vm_usage().kernel_pages > before.kernel_pages);
@@ -204,7 +189,7 @@ static void memory_runs_out(void)
 	capos_cap_t child = spawn("sleep", NULL);
 	uint64_t size = 1ull << 30;
 	for (unsigned i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++)
-		events[i] = create();
+		events[i] = event_create();
 	uint64_t range = commit_all(size);
 	unsigned count = 0;
 	int64_t status = 0;
@@ -217,7 +202,7 @@ static void memory_runs_out(void)
 	OK(capos_process_bind(child, events[count], 1));
 	kill_and_release(child);
 	for (unsigned i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++) {
-		CHECK_EQUAL(take(events[i], i <= count ? FOREVER : 0), i <= count);
+		CHECK_EQUAL(event_take(events[i], ~0ull, i <= count ? FOREVER : 0), i <= count);
 		OK(capos_release(events[i]));
 	}
 }
@@ -258,7 +243,7 @@ static void ends_meet(void)
 	uint64_t seed = 5;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct capos_thread *threads[THREADS];
-		capos_cap_t event = create();
+		capos_cap_t event = event_create();
 		race.child = spawn("sleep", NULL);
 		race.stop = 0;
 		OK(capos_process_bind(race.child, event, 4));
@@ -266,7 +251,7 @@ static void ends_meet(void)
 			OK(capos_thread_start(&threads[i], bind_and_release, (void *)i, NULL));
 		capos_sleep_ns(random_next(&seed) % (MS_NS / 4));
 		OK(capos_process_kill(race.child));
-		CHECK_EQUAL(take(event, FOREVER), 4);
+		CHECK_EQUAL(event_take(event, ~0ull, FOREVER), 4);
 		race.stop = 1;
 		for (unsigned i = 0; i < THREADS; i++) {
 			int64_t result = -1;
@@ -295,6 +280,6 @@ int main(int argc, char **argv)
 	RUN(ends_meet);
 	/* The process ends with bindings to its children. */
 	for (unsigned i = 0; i < 4; i++)
-		OK(capos_process_bind(spawn("sleep", NULL), create(), 1));
+		OK(capos_process_bind(spawn("sleep", NULL), event_create(), 1));
 	return check_result();
 }

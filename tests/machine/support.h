@@ -177,4 +177,23 @@ __attribute__((unused)) static uint64_t commit_all(uint64_t size)
 	return range;
 }
 
+/* ---- events ---- */
+
+__attribute__((unused)) static capos_cap_t event_create(void)
+{
+	capos_cap_t event = 0;
+	OK(capos_event_factory_create(capos_caps.event_factory, &event));
+	return event;
+}
+
+/* 0: none of these bits came before the deadline. */
+__attribute__((unused)) static uint64_t event_take(
+	capos_cap_t event, uint64_t mask, uint64_t deadline_ns)
+{
+	uint64_t bits = 0;
+	int64_t status = capos_event_wait(event, mask, deadline_ns, &bits);
+	CHECK(status == 0 || status == CAPOS_E(TIMED_OUT));
+	return status == 0 ? bits : 0;
+}
+
 #endif

@@ -25,13 +25,6 @@ static void unmake(void)
 	OK(capos_release(endpoint));
 }
 
-static capos_cap_t new_event(void)
-{
-	capos_cap_t event = 0;
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
-	return event;
-}
-
 /* Signals by one capability, and takes the bits by the other. */
 static bool same_event(capos_cap_t one, capos_cap_t other)
 {
@@ -121,7 +114,7 @@ static void copies_go_each_way(void)
 {
 	uint32_t before = slots();
 	struct capos_thread *server = start_server();
-	capos_cap_t event = new_event(), cap = event;
+	capos_cap_t event = event_create(), cap = event;
 	uint64_t bits = 0;
 	OK(send(SIGNAL, event, 0));
 	OK(capos_event_wait(event, 2, 0, &bits));
@@ -151,7 +144,7 @@ static void moves_empty_the_slot(void)
 {
 	uint32_t before = slots();
 	struct capos_thread *server = start_server();
-	capos_cap_t event = new_event(), other = new_event(), cap;
+	capos_cap_t event = event_create(), other = event_create(), cap;
 	for (int round = 0; round < 500; round++) {
 		OK(send(KEEP, event, MOVES));
 		CHECK(!is_held(event));
@@ -177,7 +170,7 @@ static void an_answer_may_bring_none(void)
 {
 	uint32_t before = slots();
 	struct capos_thread *server = start_server();
-	capos_cap_t event = new_event(), cap = 0;
+	capos_cap_t event = event_create(), cap = 0;
 	OK(call(SIGNAL, 0, 0, &cap, TAKES)); /* nothing came, and nothing was signalled */
 	CHECK_EQUAL(cap, 0);
 	OK(call(GIVE, event, 0, &cap, 0));
@@ -259,7 +252,7 @@ static void end_caller(struct caller *caller, int64_t result)
 static void calls_that_are_not_received_change_nothing(void)
 {
 	uint32_t before = slots();
-	capos_cap_t event = new_event();
+	capos_cap_t event = event_create();
 	struct caller caller;
 	for (uint32_t flags = 0; flags <= MOVES; flags += MOVES) {
 		make();
@@ -272,7 +265,7 @@ static void calls_that_are_not_received_change_nothing(void)
 		CHECK_EQUAL(is_held(event), !flags);
 		CHECK_EQUAL(capos_release(event) == 0, !flags);
 		if (!flags)
-			event = new_event();
+			event = event_create();
 		OK(capos_thread_handle_notify(
 			capos_thread_handle(caller.thread), CAPOS_NOTIFY_USER_FIRST, 1));
 		end_caller(&caller, CAPOS_E(CANCELLED));
@@ -297,7 +290,7 @@ static void calls_that_are_not_received_change_nothing(void)
 static void notifications_do_not_end_transfers(void)
 {
 	uint32_t before = slots();
-	capos_cap_t event = new_event(), other = new_event(), cap = 0;
+	capos_cap_t event = event_create(), other = event_create(), cap = 0;
 	struct capos_message m = { { 0 } };
 	struct caller caller;
 	uint64_t tag;
@@ -323,7 +316,7 @@ static void notifications_do_not_end_transfers(void)
 static void answers_that_nothing_gets_are_kept(void)
 {
 	uint32_t before = slots();
-	capos_cap_t event = new_event(), cap = 0;
+	capos_cap_t event = event_create(), cap = 0;
 	struct capos_message m = { { 0 } };
 	struct caller caller;
 	uint64_t tag;
@@ -369,7 +362,7 @@ static void answers_that_nothing_gets_are_kept(void)
 static void what_cannot_go_is_refused(void)
 {
 	uint32_t before = slots();
-	capos_cap_t event = new_event(), stale = new_event(), cap = 0;
+	capos_cap_t event = event_create(), stale = event_create(), cap = 0;
 	struct capos_message m = { { 0 } };
 	struct caller caller;
 	uint64_t tag;
@@ -428,7 +421,7 @@ static void a_full_table_refuses(void)
 	struct capos_memory_usage usage = program_usage();
 	uint32_t before = slots();
 	struct capos_thread *server = start_server();
-	capos_cap_t event = new_event(), cap = 0;
+	capos_cap_t event = event_create(), cap = 0;
 	unsigned count = 0;
 	OK(call(GIVE, event, 0, &cap, TAKES)); /* so that all stacks have what they need */
 	OK(capos_release(cap));
@@ -473,8 +466,8 @@ int main(void)
 	/* The process ends while a capability is in the queue, and one is received. */
 	make();
 	struct caller first, second;
-	start_caller(&first, new_event(), MOVES | TAKES);
-	start_caller(&second, new_event(), TAKES);
+	start_caller(&first, event_create(), MOVES | TAKES);
+	start_caller(&second, event_create(), TAKES);
 	struct capos_message m = { { 0 } };
 	capos_cap_t cap = 0;
 	uint64_t tag;

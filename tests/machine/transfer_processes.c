@@ -11,13 +11,6 @@
 
 static capos_cap_t endpoint, facet;
 
-static capos_cap_t new_event(void)
-{
-	capos_cap_t event = 0;
-	OK(capos_event_factory_create(capos_caps.event_factory, &event));
-	return event;
-}
-
 static bool is_signalled(capos_cap_t event)
 {
 	uint64_t bits = 0;
@@ -176,7 +169,7 @@ static int64_t send(uint64_t what, capos_cap_t cap, uint32_t flags)
 static void capabilities_go_there_and_back(void)
 {
 	uint32_t before = slots();
-	capos_cap_t server = start_server(), event = new_event(), cap;
+	capos_cap_t server = start_server(), event = event_create(), cap;
 	OK(send(SIGNAL, event, 0));
 	CHECK(is_signalled(event));
 	for (int round = 0; round < 300; round++) {
@@ -194,7 +187,7 @@ static void capabilities_go_there_and_back(void)
 static void a_full_server_refuses(void)
 {
 	uint32_t before = slots();
-	capos_cap_t server = start_server(), event = new_event();
+	capos_cap_t server = start_server(), event = event_create();
 	OK(send(FILL, 0, 0));
 	for (uint32_t flags = 0; flags <= MOVES; flags += MOVES) {
 		CHECK_FAILS(OPCODE_ENDPOINT_CALL, LIMIT_REACHED, send(SIGNAL, event, flags));
@@ -210,7 +203,7 @@ static void a_full_server_refuses(void)
 static void a_flood_is_bounded(void)
 {
 	uint32_t before = slots();
-	capos_cap_t server = start_server(), event = new_event();
+	capos_cap_t server = start_server(), event = event_create();
 	capos_cap_t client = start("flood", "facet", facet);
 	for (int round = 0; round < 100; round++) /* a bystander is answered */
 		OK(send(KEEP, 0, 0));
@@ -228,7 +221,7 @@ static void what_is_not_asked_for_is_refused(void)
 	uint32_t before = slots();
 	make();
 	OK(capos_endpoint_accept(endpoint, 0));
-	capos_cap_t server = start("serve", "endpoint", endpoint), event = new_event();
+	capos_cap_t server = start("serve", "endpoint", endpoint), event = event_create();
 	for (int round = 0; round < 100; round++)
 		CHECK_FAILS(OPCODE_ENDPOINT_CALL, NO_RIGHTS, send(KEEP, event, MOVES));
 	CHECK(is_held(event));
@@ -242,11 +235,11 @@ static void what_is_not_asked_for_is_refused(void)
 static void a_server_dies_with_what_it_took(void)
 {
 	uint32_t before = slots();
-	capos_cap_t server = start_server(), event = new_event(), cap = event;
+	capos_cap_t server = start_server(), event = event_create(), cap = event;
 	CHECK_EQUAL(call(LEAVE, &cap, MOVES | TAKES), CAPOS_E(DISCONNECTED));
 	CHECK(cap == 0 && !is_held(event)); /* it was taken before */
 	finishes(server, CAPOS_EXIT_KIND_EXITED, 5);
-	event = new_event(); /* and one that nothing receives comes back */
+	event = event_create(); /* and one that nothing receives comes back */
 	CHECK_EQUAL(send(KEEP, event, MOVES), CAPOS_E(DISCONNECTED));
 	CHECK(is_held(event));
 	OK(capos_release(event));
@@ -259,7 +252,7 @@ static void a_caller_is_killed(void)
 {
 	uint32_t before = slots();
 	for (int received = 0; received < 2; received++) {
-		capos_cap_t client = start_client("send"), cap = 0, event = new_event();
+		capos_cap_t client = start_client("send"), cap = 0, event = event_create();
 		struct capos_message m = { { 0 } };
 		uint64_t tag = 0;
 		if (received)
@@ -306,7 +299,7 @@ static void a_process_gets_its_own_handle(void)
 static int64_t send_in_a_hurry(void *seed)
 {
 	uint64_t random = (uint64_t)(uintptr_t)seed;
-	capos_cap_t event = new_event();
+	capos_cap_t event = event_create();
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t deadline_ns = capos_now_ns() + random_next(&random) % (MS_NS / 5);
 		struct capos_message m = { { RETURN } };
@@ -318,7 +311,7 @@ static int64_t send_in_a_hurry(void *seed)
 			event = cap;
 		if (!is_held(event)) {
 			CHECK_EQUAL(status, CAPOS_E(TIMED_OUT));
-			event = new_event();
+			event = event_create();
 		}
 	}
 	return capos_release(event);
