@@ -11,6 +11,8 @@ const crashFramesMax :UInt32 = 24;
 const processBindingsMax :UInt32 = 64;     # events bound to the end of one process
 const spawnStringsMax :UInt32 = 262144;    # bytes of arguments and environment together
 
+const spawnReasonMax :UInt32 = 160;
+
 const spawnShared :UInt32 = 1;
 # The child's memory is charged to the caller as it is used, and memoryPages is only a ceiling.
 
@@ -56,6 +58,18 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   # noMemory: less than memoryPages can be charged to the caller, or no memory or charge for the
   #   child or the kernel's records of it
   # noSlots: the caller holds as many capabilities as it may
+  explain @1 (image :UInt32, offset :UInt64, size :UInt64) -> (reason :Data);
+  # Tells for people why spawn takes no executable there. Nothing is started.
+  # image: as for spawn
+  # offset: as for spawn
+  # size: as for spawn
+  # reason: a sentence, up to spawnReasonMax bytes; empty: spawn takes the executable
+  # invalidArgument: image is neither a MemoryObject nor the BootImage
+  # misaligned: offset is no multiple of pageSize
+  # outOfRange: the executable ends above image's end
+  # notFound: the caller does not hold image
+  # noMemory: no memory or charge for the kernel's records
+  # badAddress: reason cannot be written
 }
 
 interface Process @0xe74f3485a2e5f85a {
@@ -105,6 +119,35 @@ interface Process @0xe74f3485a2e5f85a {
   # crash: CrashRecord
   # notFound: no fault has ended it, or the process had no charge left for the record
   # badAddress: crash cannot be written
+  capabilities @8 (after :UInt32) -> (list :Data);
+  # Lists what the process holds, in the order of its slots. Capabilities that come and go meanwhile
+  # may be in the list or not.
+  # after: the CapId of the last one of the list before; 0: from the beginning
+  # list: HeldCapability, one after the other, as many as there is room for; none: no more follow,
+  #   or the process has ended
+  # invalidArgument: compact form only: list has no room for one
+  # badAddress: list cannot be written
+  threads @9 (after :UInt64) -> (list :Data);
+  # Lists the threads of the process, in the order of their ids.
+  # after: the id of the last one of the list before; 0: from the beginning
+  # list: ThreadInfo, one after the other, as many as there is room for; none: no more follow
+  # invalidArgument: compact form only: list has no room for one
+  # badAddress: list cannot be written
+  memory @10 () -> (usage :Data);
+  # Tells what memory the process uses, as VirtualMemory.usage tells the process itself.
+  # usage: MemoryUsage; of a process that has ended, what is still charged
+  # badAddress: usage cannot be written
+}
+
+struct HeldCapability $C.fixed(48) {
+  # A capability that a process holds, for those who look into it.
+  cap @0 :UInt32;
+  reserved @1 :UInt32;
+  interfaceId @2 :UInt64;
+  objectId @3 :UInt64;     # the same for all copies, unique since boot; 0: it exists once a machine
+  endpointId @4 :UInt64;   # of a Facet: objectId of its endpoint
+  tag @5 :UInt64;          # of a Facet
+  holders @6 :UInt64;      # capabilities for the object, of all processes
 }
 
 struct ProcessEnd $C.fixed(64) {

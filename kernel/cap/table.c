@@ -223,6 +223,22 @@ struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 	return object ? object : cap_table_lookup_counted(table, cap);
 }
 
+struct object *cap_table_next(struct cap_table *table, cap_id_t *cap)
+{
+	struct object *object = NULL;
+	spin_lock(&table->lock);
+	for (uint32_t slot = (*cap & 0xffff) + 1; slot < table->slots && !object; slot++) {
+		uint64_t word = *cap_slot_find(table, slot);
+		if (word_kind(word) != CAP_SLOT_COUNTED && word_kind(word) != CAP_SLOT_STATIC)
+			continue;
+		object = cap_slot_object(word);
+		object_retain(object); /* it exists: the slot holds a reference */
+		*cap = (cap_id_t)word_generation(word) << 16 | slot;
+	}
+	spin_unlock(&table->lock);
+	return object;
+}
+
 uint32_t cap_table_count(struct cap_table *table)
 {
 	spin_lock(&table->lock);

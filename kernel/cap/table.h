@@ -151,6 +151,9 @@ static inline struct object *cap_table_lookup_counted(struct cap_table *table, c
 
 /* The object, kept alive until the caller's object_release; NULL when the id names nothing. */
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap);
+/* The first capability in a slot behind that of the id, for those who look into a process; NULL:
+ * none follows. *cap becomes its id, and the caller gets a reference. */
+struct object *cap_table_next(struct cap_table *table, cap_id_t *cap);
 /* Capabilities held. */
 uint32_t cap_table_count(struct cap_table *table);
 

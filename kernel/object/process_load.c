@@ -364,12 +364,17 @@ static status_t load_thread(struct loading *loading, struct thread **result)
 	return STATUS_OK;
 }
 
+void version_text(uint32_t version, char *text, size_t size)
+{
+	text_format(text, size,
+		"built for version %u of the interface, this kernel has version %u: build it again",
+		version, (unsigned)CAPOS_ABI_VERSION);
+}
+
 const char *version_reason(uint32_t version)
 {
 	static char text[128];
-	text_format(text, sizeof text,
-		"built for version %u of the interface, this kernel has version %u: build it again",
-		version, (unsigned)CAPOS_ABI_VERSION);
+	version_text(version, text, sizeof text);
 	return text;
 }
 

@@ -35,7 +35,9 @@ status_t process_load(struct process *process, const struct program *program,
 const char *program_name(const struct boot_image_strings *args);
 
 /* The reason, with both numbers, for not taking what was built for another version of the
- * interface. Valid until the next call; the boot runner makes one at a time. */
+ * interface. */
+void version_text(uint32_t version, char *text, size_t size);
+/* The same, valid until the next call; the boot runner makes one at a time. */
 const char *version_reason(uint32_t version);
 
 #endif

@@ -207,6 +207,34 @@ static status_t use_image(struct spawning *spawning, const struct process_spawne
 	return STATUS(INVALID_ARGUMENT);
 }
 
+/* The checks of spawn alone, so it may tell more than spawn's one error for all of them. */
+status_t method_process_spawner_explain(struct call *call,
+	const struct process_spawner_explain_params *in,
+	struct process_spawner_explain_results *out)
+{
+	const struct process_spawner_spawn_params place = {
+		.image = in->image, .offset = in->offset, .size = in->size
+	};
+	const char *reason = "";
+	char version[CAPOS_SPAWN_REASON_MAX];
+	struct spawning *spawning = spawning_create(call, &place);
+	struct elf_image *image = kmem_alloc(call->process->ledger, sizeof *image);
+	status_t status = spawning && image ? use_image(spawning, &place) : STATUS(NO_MEMORY);
+	if (status == STATUS_OK) {
+		status_t parsed = elf_parse(&spawning->program.elf, image, &reason);
+		if (parsed == STATUS(WRONG_STATE)) {
+			version_text(image->abi_version, version, sizeof version);
+			reason = version;
+		}
+		status = buffer_write(
+			&out->reason, reason, parsed == STATUS_OK ? 0 : strlen(reason));
+	}
+	kmem_free(call->process->ledger, image);
+	if (spawning)
+		spawning_destroy(spawning);
+	return status;
+}
+
 /* ---- the child ---- */
 
 /* What process_load says of an executable that is none. */

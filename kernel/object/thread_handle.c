@@ -203,16 +203,21 @@ static uint32_t state_kind(const struct thread *thread)
 	return thread->stopped ? CAPOS_THREAD_STATE_KIND_SUSPENDED : kinds[thread->state];
 }
 
+void thread_info(const struct thread *thread, struct capos_thread_info *info)
+{
+	memset(info, 0, sizeof *info);
+	info->thread_id = thread->id;
+	info->cpu_time_ns = thread_cpu_time_ns(thread);
+	info->cpu = thread->cpu;
+	info->state = state_kind(thread);
+	info->affinity = thread->affinity;
+	memcpy(info->name, thread->name, sizeof info->name);
+}
+
 status_t thread_info_write(struct thread *thread, struct buffer_out *out)
 {
 	struct capos_thread_info info;
-	memset(&info, 0, sizeof info);
-	info.thread_id = thread->id;
-	info.cpu_time_ns = thread_cpu_time_ns(thread);
-	info.cpu = thread->cpu;
-	info.state = state_kind(thread);
-	info.affinity = thread->affinity;
-	memcpy(info.name, thread->name, sizeof info.name);
+	thread_info(thread, &info);
 	return buffer_write(out, &info, sizeof info);
 }
 

@@ -37,7 +37,7 @@ void thread_kill(struct thread *thread)
 	sched_kick(thread);
 }
 
-uint64_t thread_cpu_time_ns(struct thread *thread)
+uint64_t thread_cpu_time_ns(const struct thread *thread)
 {
 	uint64_t origin, now;
 	do {

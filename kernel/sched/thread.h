@@ -219,6 +219,6 @@ void thread_kill(struct thread *thread);
 void thread_leave_calls(struct thread *thread);
 
 /* CPU time used so far. Any context. */
-uint64_t thread_cpu_time_ns(struct thread *thread);
+uint64_t thread_cpu_time_ns(const struct thread *thread);
 
 #endif
