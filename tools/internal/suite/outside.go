@@ -25,8 +25,16 @@ var outsideModule = map[string]string{
 
 // outsideMain is a main module.
 var outsideMain = map[string]string{
-	"go.mod":  "module probe.example/main\n\ngo 1.26\n\nrequire probe.example/dep v1.0.0\n",
-	"main.go": "package main\n\nfunc value() int\n\nfunc main() { println(value()) }\n",
+	"go.mod": "module probe.example/main\n\ngo 1.26\n\nrequire probe.example/dep v1.0.0\n",
+	"main.go": "package main\n\nfunc value() int\n\n" +
+		"func main() { println(value(), options()) }\n",
+	// as golang.org/x/net/internal/socket
+	"g_linux.go": "package main\n\nimport (\n\t_ \"syscall\"\n\t\"unsafe\"\n)\n\n" +
+		"//go:linkname set syscall.setsockopt\n" +
+		"func set(s, level, name int, value unsafe.Pointer, length uintptr) error\n\n" +
+		"//go:linkname get syscall.getsockopt\n" +
+		"func get(s, level, name int, value unsafe.Pointer, length *uint32) error\n\n" +
+		"func options() bool { return set(0, 0, 0, nil, 0) == get(0, 0, 0, nil, nil) }\n",
 	"a_linux_amd64.s": "#include \"textflag.h\"\n\n#ifdef GOOS_linux\n#ifdef GOOS_capos\n" +
 		"TEXT ·value(SB),NOSPLIT,$0-8\n\tMOVQ $1, ret+0(FP)\n\tRET\n#endif\n#endif\n",
 	"b_linux.go":      "package main\n\nimport _ \"probe.example/dep\"\n",
@@ -78,7 +86,8 @@ func (s *suite) testOutside(ctx context.Context) error {
 func checkOutside(run func(args ...string) (string, error)) error {
 	const files = "{{.GoFiles}} {{.SFiles}} {{.TestGoFiles}}"
 	for _, c := range []struct{ what, files string }{
-		{".", "[b_linux.go c_capos.go main.go] [a_linux_amd64.s] [f_linux_test.go]"},
+		{".", "[b_linux.go c_capos.go g_linux.go main.go] [a_linux_amd64.s] " +
+			"[f_linux_test.go]"},
 		{"probe.example/dep", "[dep.go dep_linux.go] [] []"},
 		{"probe.example/dep/inner", "[inner.go] [] []"},
 	} {

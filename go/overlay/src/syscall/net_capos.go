@@ -7,7 +7,7 @@
 
 package syscall
 
-import _ "unsafe" // for linkname
+import "unsafe" // for linkname too
 
 const (
 	AF_UNSPEC = 0
@@ -376,6 +376,37 @@ func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error {
 }
 
 func SetsockoptString(fd, level, opt int, s string) error { return unsupportedOption(fd) }
+
+// setsockopt and getsockopt take options as bytes. golang.org/x/net/internal/socket refers to them
+// by name, as it does on Linux.
+//
+//go:linkname setsockopt
+func setsockopt(fd, level, opt int, value unsafe.Pointer, length uintptr) error {
+	switch {
+	case value == nil || length < 4:
+		return EINVAL
+	case level == SOL_SOCKET && opt == SO_LINGER && length >= SizeofLinger:
+		return SetsockoptLinger(fd, level, opt, (*Linger)(value))
+	case level == SOL_SOCKET && (opt == SO_RCVTIMEO || opt == SO_SNDTIMEO) &&
+		length >= unsafe.Sizeof(Timeval{}):
+		return SetsockoptTimeval(fd, level, opt, (*Timeval)(value))
+	case length == 4:
+		return SetsockoptInt(fd, level, opt, int(*(*int32)(value)))
+	}
+	return unsupportedOption(fd)
+}
+
+//go:linkname getsockopt
+func getsockopt(fd, level, opt int, value unsafe.Pointer, length *uint32) error {
+	if value == nil || length == nil || *length < 4 {
+		return EINVAL
+	}
+	n, err := GetsockoptInt(fd, level, opt)
+	if err == nil {
+		*(*int32)(value), *length = int32(n), 4
+	}
+	return err
+}
 
 // There is no interface with multicast.
 

@@ -785,25 +785,11 @@ var numberedSockets = [numbersEnd]numberedCall{
 		return number(n, err)
 	},
 	SYS_SETSOCKOPT: func(a *numberArgs) (uintptr, error) {
-		value := argument[int32](a, 3)
-		if value == nil || a[4] < 4 {
-			return 0, EINVAL
-		}
-		if linger := argument[Linger](a, 3); a[1] == SOL_SOCKET && a[2] == SO_LINGER {
-			return nothing(SetsockoptLinger(a.fd(0), SOL_SOCKET, SO_LINGER, linger))
-		}
-		return nothing(SetsockoptInt(a.fd(0), int(a[1]), int(a[2]), int(*value)))
+		return nothing(setsockopt(a.fd(0), int(a[1]), int(a[2]), pointerTo(a[3]), a[4]))
 	},
 	SYS_GETSOCKOPT: func(a *numberArgs) (uintptr, error) {
-		to, length := argument[int32](a, 3), argument[uint32](a, 4)
-		if to == nil || length == nil || *length < 4 {
-			return 0, EINVAL
-		}
-		value, err := GetsockoptInt(a.fd(0), int(a[1]), int(a[2]))
-		if err == nil {
-			*to, *length = int32(value), 4
-		}
-		return 0, err
+		return nothing(getsockopt(a.fd(0), int(a[1]), int(a[2]), pointerTo(a[3]),
+			argument[uint32](a, 4)))
 	},
 }
 

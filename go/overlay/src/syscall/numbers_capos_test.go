@@ -352,6 +352,10 @@ func sockets(n *numbers) {
 	listener := n.must(SYS_SOCKET, AF_INET, SOCK_STREAM, 0)
 	n.fails(EAFNOSUPPORT, SYS_SOCKET, AF_NETLINK, SOCK_RAW, 0)
 	n.must(SYS_SETSOCKOPT, listener, SOL_SOCKET, SO_REUSEADDR, at(&[1]int32{1}), 4)
+	n.must(SYS_SETSOCKOPT, listener, SOL_SOCKET, SO_LINGER, at(&Linger{}), SizeofLinger)
+	n.must(SYS_SETSOCKOPT, listener, SOL_SOCKET, SO_RCVTIMEO, at(&Timeval{Sec: 1}), 16)
+	n.fails(ENOPROTOOPT, SYS_SETSOCKOPT, listener, IPPROTO_IP, IP_ADD_MEMBERSHIP,
+		at(&IPMreq{}), SizeofIPMreq)
 	n.must(SYS_BIND, listener, at(addr), size)
 	n.must(SYS_LISTEN, listener, 4)
 	*room = uint32(size)
