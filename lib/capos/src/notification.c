@@ -10,7 +10,7 @@
 #define STACK_BYTES (64 * 1024)
 
 static _Thread_local capos_notification_handler_t current_handler;
-static _Thread_local uint64_t stack_address;
+static _Thread_local uint64_t stack_address, stack_bytes;
 
 extern void capos_notification_entry(void);
 
@@ -36,17 +36,24 @@ int64_t capos_notification_set_handler(capos_notification_handler_t handler)
 			CAPOS_PROT_READ | CAPOS_PROT_WRITE, &stack_address);
 		if (status < 0)
 			return status;
+		stack_bytes = STACK_BYTES;
 	}
 	current_handler = handler;
 	return capos_thread_control_set_notification(capos_caps.thread_control,
-		(uintptr_t)capos_notification_entry, stack_address, STACK_BYTES);
+		(uintptr_t)capos_notification_entry, stack_address, stack_bytes);
+}
+
+void capos_notification_set_stack(uint64_t address, size_t size)
+{
+	stack_address = address;
+	stack_bytes = size;
 }
 
 bool notification_on_stack(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	return stack_address != 0 && here - stack_address < STACK_BYTES;
+	return stack_address != 0 && here - stack_address < stack_bytes;
 }
 
 /* The kernel must have no handler stack any more, or everything must be masked. A handler that
@@ -55,7 +62,7 @@ void notification_free_stack(void)
 {
 	if (stack_address == 0 || notification_on_stack())
 		return;
-	capos_virtual_memory_unmap(capos_caps.vm, stack_address, STACK_BYTES);
+	capos_virtual_memory_unmap(capos_caps.vm, stack_address, stack_bytes);
 	stack_address = 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef CAPOS_NOTIFICATION_H
 #define CAPOS_NOTIFICATION_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <capos/abi.h>
@@ -17,8 +18,13 @@ extern "C" {
 
 typedef void (*capos_notification_handler_t)(uint32_t kind, struct capos_thread_state *state);
 
-/* Sets the calling thread's handler; NULL removes it. 0 or an error. */
+/* Sets the calling thread's handler; NULL removes it. The first one of a thread gets 64 KiB for its
+ * stack, which are committed at once. 0 or an error. */
 int64_t capos_notification_set_handler(capos_notification_handler_t handler);
+
+/* Before the first handler: gives the thread a mapping of whole pages for its handlers' stack,
+ * which goes with the thread. They need 12 KiB for registers, and what they use themselves. */
+void capos_notification_set_stack(uint64_t address, size_t size);
 
 /* New mask = (old | set) & ~clear, bit n for kind n. *previous may be NULL. */
 int64_t capos_notification_mask(uint64_t set, uint64_t clear, uint64_t *previous);
