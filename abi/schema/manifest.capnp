@@ -61,7 +61,9 @@ struct ManifestService $C.fixed(128) {
   delayMaxMs @15 :UInt32;        # and at most this
   steadyMs @16 :UInt32;          # a run of this length ends the counting
   readyMs @17 :UInt32;           # how long others wait for it to be ready
-  reserved @18 :Data $C.length(24);
+  stopMs @18 :UInt32;            # how long it has to end when it is asked to; 0: it is not asked
+  heartbeatMs @19 :UInt32;       # it signals bit 0 of an Event "heartbeat" this often; 0: never
+  reserved @20 :Data $C.length(16);
 }
 
 enum ManifestGrantKind {

@@ -29,11 +29,20 @@ static size_t kind_of(const struct capos_process_end *end)
 	return end->code >= 0 && (size_t)end->code < KIND_COUNT ? (size_t)end->code : 0;
 }
 
-void end_text(const struct capos_process_end *end, char *text, size_t size)
+static bool stopped(const struct capos_process_end *end)
+{
+	return (end->kind == CAPOS_EXIT_KIND_EXITED && end->code == 0) ||
+		(end->kind == CAPOS_EXIT_KIND_KILLED &&
+			end->code == CAPOS_NOTIFICATION_KIND_TERMINATE);
+}
+
+void end_text(const struct capos_process_end *end, bool asked, char *text, size_t size)
 {
 	const char *kind = kinds[kind_of(end)].text;
 
-	if (end->kind == CAPOS_EXIT_KIND_EXITED)
+	if (asked && stopped(end))
+		snprintf(text, size, "stopped");
+	else if (end->kind == CAPOS_EXIT_KIND_EXITED)
 		snprintf(text, size, "ended with status %" PRId32, end->code);
 	else if (end->kind == CAPOS_EXIT_KIND_KILLED)
 		snprintf(text, size, "was ended: %s", kind != NULL ? kind : "unknown");

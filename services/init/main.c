@@ -23,6 +23,9 @@ int main(int argc, char **argv)
 		service_start(i);
 	int status = services_wait();
 	services_stop();
-	log_line("the system ends with status %d", status);
+	if (services_cause() != NULL)
+		log_line("the system ends with status %d, that of %s", status, services_cause());
+	else
+		log_line("the system ends with status %d", status);
 	return status;
 }

@@ -49,7 +49,8 @@ static bool service_good(
 	const struct manifest *manifest, const struct capos_manifest_header *header, uint32_t index)
 {
 	const struct capos_manifest_service *service = &manifest->services[index];
-	/* One grant less than a process can have, because the event for "ready" may come too. */
+	uint32_t events = (service->flags & CAPOS_MANIFEST_SIGNALS_READY ? 1 : 0) +
+		(service->heartbeat_ms != 0 ? 1 : 0);
 	bool good = named(service->name, sizeof(service->name)) &&
 		inside(manifest, service->path_offset, 1, 1) &&
 		memchr(manifest->bytes + service->path_offset, 0,
@@ -59,7 +60,7 @@ static bool service_good(
 		service->restart <= CAPOS_MANIFEST_RESTART_ALWAYS &&
 		service->first_grant <= header->grant_count &&
 		service->grant_count <= header->grant_count - service->first_grant &&
-		service->grant_count < CAPOS_SPAWN_GRANTS_MAX &&
+		service->grant_count <= CAPOS_SPAWN_GRANTS_MAX - events &&
 		service->first_dependency <= header->dependency_count &&
 		service->dependency_count <= header->dependency_count - service->first_dependency;
 

@@ -11,6 +11,7 @@
 
 #include "end.h"
 #include "endpoints.h"
+#include "keys.h"
 #include "log.h"
 #include "spawn.h"
 
@@ -22,17 +23,24 @@
 #define BIT_READY 1ull
 #define BIT_OVER 2ull /* init's own: so that nothing waits for a service that is over */
 
+/* The bit of the event by which a service says that it runs. */
+#define BIT_BEAT 1ull
+
 static const struct manifest *manifest;
 static struct service services[CAPOS_MANIFEST_SERVICES_MAX];
 
 static struct capos_mutex lock = CAPOS_MUTEX_INITIALIZER;
-static struct capos_cond changed = CAPOS_COND_INITIALIZER; /* a state, or stopping */
+static volatile uint32_t changes; /* counts changes of a state and of stopping, and keys */
 static bool stopping;
-static int exit_status; /* of stopping */
+static bool hurried;                 /* while stopping: nothing is asked any more */
+static int exit_status;              /* of stopping */
+static const struct service *cause;  /* whose status that is; NULL: no service's */
+static const struct service *failed; /* the first that has ended for good with a failure */
 
 void services_init(const struct manifest *opened)
 {
 	manifest = opened;
+	keys_handle(&changes);
 	endpoints_init(opened);
 	for (uint32_t i = 0; i < manifest->service_count; i++)
 		services[i].entry = &manifest->services[i];
@@ -50,10 +58,70 @@ static bool has(const struct service *service, uint32_t flag)
 
 /* ---- with the lock held ---- */
 
+static void announce(void)
+{
+	__atomic_add_fetch(&changes, 1, __ATOMIC_RELAXED);
+	capos_unpark(&changes, UINT32_MAX);
+}
+
+/* Waits while the number of changes is this, and leaves the lock meanwhile. False when the deadline
+ * came first. */
+static bool wait_change_since(uint32_t before, uint64_t deadline_ns)
+{
+	capos_mutex_unlock(&lock);
+	int64_t result = capos_park(&changes, before, deadline_ns);
+	capos_mutex_lock(&lock);
+	return result != CAPOS_PARK_RESULT_TIMED_OUT;
+}
+
 static void set_state(struct service *service, enum service_state state)
 {
 	service->state = state;
-	capos_cond_broadcast(&changed);
+	announce();
+}
+
+/* Lets nothing wait for a service to be ready. */
+static void signal_over(const struct service *service)
+{
+	if (service->events.ready != 0)
+		capos_event_signal(service->events.ready, BIT_OVER);
+}
+
+/* From now on nothing is started. */
+static void begin_stop(int status, const struct service *because)
+{
+	stopping = true;
+	exit_status = status;
+	cause = status != 0 ? because : NULL;
+	announce(); /* those that pause */
+	for (uint32_t i = 0; i < manifest->service_count; i++)
+		signal_over(&services[i]);
+}
+
+static bool take_key(void)
+{
+	struct capos_process_end end = { .kind = CAPOS_EXIT_KIND_KILLED };
+	uint32_t kind = keys_take();
+	char text[128];
+
+	if (kind != 0 && stopping) {
+		hurried = true;
+	} else if (kind != 0) {
+		end.code = (int32_t)kind;
+		end_text(&end, false, text, sizeof(text));
+		log_line("the system %s", text);
+		begin_stop(end_status(&end), NULL);
+	}
+	return kind != 0;
+}
+
+/* The wait of the thread that handles keys: also for a key. One that comes after the number was
+ * read changes it. */
+static bool wait_change(uint64_t deadline_ns)
+{
+	uint32_t before = __atomic_load_n(&changes, __ATOMIC_SEQ_CST);
+
+	return take_key() || wait_change_since(before, deadline_ns);
 }
 
 /* A service has ended for good. That may be the end of the system. */
@@ -62,15 +130,13 @@ static void set_over(struct service *service, int status)
 	service->status = status;
 	set_state(service, SERVICE_OVER);
 	endpoints_server_ended((uint32_t)(service - services), false);
-	if (service->ready_event != 0)
-		capos_event_signal(service->ready_event, BIT_OVER);
-	if (stopping)
-		return;
-	if (has(service, CAPOS_MANIFEST_FOREGROUND) ||
-		(has(service, CAPOS_MANIFEST_ESSENTIAL) && status != 0)) {
-		stopping = true;
-		exit_status = status;
-	}
+	signal_over(service);
+	if (!stopping && status != 0 && failed == NULL)
+		failed = service;
+	if (!stopping &&
+		(has(service, CAPOS_MANIFEST_FOREGROUND) ||
+			(has(service, CAPOS_MANIFEST_ESSENTIAL) && status != 0)))
+		begin_stop(status, service);
 }
 
 /* A client that starts when its server is over for good has a facet of an endpoint that was made
@@ -85,20 +151,34 @@ static void close_unserved(void)
 	}
 }
 
+/* Makes an event that the service is to have, once for all its processes. */
+static int64_t make_event(bool wanted, capos_cap_t *event)
+{
+	if (!wanted || *event != 0)
+		return 0;
+	return capos_event_factory_create(capos_caps.event_factory, event);
+}
+
+static bool beats(const struct service *service)
+{
+	uint64_t bits;
+
+	return capos_event_wait(service->events.heartbeat, BIT_BEAT, 0, &bits) == 0;
+}
+
 /* Starts a process for the service. */
 static int64_t run(struct service *service)
 {
-	const char *what = "";
-	int64_t status = 0;
+	const char *what = "an event";
+	struct service_events *events = &service->events;
+	int64_t status = make_event(has(service, CAPOS_MANIFEST_SIGNALS_READY), &events->ready);
 
-	if (has(service, CAPOS_MANIFEST_SIGNALS_READY) && service->ready_event == 0) {
-		what = "ready";
-		status =
-			capos_event_factory_create(capos_caps.event_factory, &service->ready_event);
-	}
 	if (status == 0)
-		status = spawn_service(
-			manifest, service->entry, service->ready_event, &service->process, &what);
+		status = make_event(service->entry->heartbeat_ms != 0, &events->heartbeat);
+	if (status == 0 && events->heartbeat != 0)
+		(void)beats(service); /* what the process before has left */
+	if (status == 0)
+		status = spawn_service(manifest, service->entry, events, &service->process, &what);
 	close_unserved();
 	if (status < 0) {
 		log_line("%s: not started: %s: %s", name_of(service), what,
@@ -132,7 +212,7 @@ static bool wants_restart(struct service *service, bool failed, const char *text
 	uint64_t lived_ns = capos_now_ns() - service->started_ns;
 
 	if (stopping) {
-		log_line("%s: stopped", name_of(service));
+		log_line("%s: %s", name_of(service), text);
 		return false;
 	}
 	if (entry->restart == CAPOS_MANIFEST_RESTART_NEVER ||
@@ -160,12 +240,47 @@ static bool pause(struct service *service)
 
 	set_state(service, SERVICE_PAUSED);
 	endpoints_server_ended((uint32_t)(service - services), true);
-	while (!stopping && capos_cond_wait_until(&changed, &lock, until_ns))
+	while (!stopping && wait_change_since(changes, until_ns))
 		;
 	return !stopping;
 }
 
 /* ---- the thread of a service ---- */
+
+/* A heartbeat is missing, which is a failure unless the service is just asked to end. */
+static void end_silent(struct service *service, capos_cap_t process)
+{
+	capos_mutex_lock(&lock);
+	if (!stopping) {
+		log_line("%s: no heartbeat in %" PRIu32 " ms", name_of(service),
+			service->entry->heartbeat_ms);
+		capos_process_kill(process);
+	}
+	capos_mutex_unlock(&lock);
+}
+
+/* Waits for the end of the process, and meanwhile looks once in each period whether its heart has
+ * beaten. */
+static int64_t await_end(
+	struct service *service, capos_cap_t process, struct capos_process_end *end)
+{
+	bool watched = service->events.heartbeat != 0;
+	int64_t status;
+
+	for (;;) {
+		uint64_t period_ns =
+			watched ? service->entry->heartbeat_ms * NS_PER_MS : CAPOS_WAIT_FOREVER;
+		do
+			status = capos_process_wait(process, period_ns, end, sizeof(*end));
+		while (status == CAPOS_E(INTERRUPTED));
+		if (status != CAPOS_E(TIMED_OUT))
+			return status;
+		if (!beats(service)) {
+			end_silent(service, process);
+			watched = false;
+		}
+	}
+}
 
 /* Runs the process to its end, or finds that there is none. */
 static void live(struct service *service, struct capos_process_end *end)
@@ -174,11 +289,8 @@ static void live(struct service *service, struct capos_process_end *end)
 	if (run(service) < 0)
 		return;
 	capos_cap_t process = service->process;
-	int64_t status;
 	capos_mutex_unlock(&lock);
-	do
-		status = capos_process_wait(process, CAPOS_WAIT_FOREVER, end, sizeof(*end));
-	while (status == CAPOS_E(INTERRUPTED));
+	int64_t status = await_end(service, process, end);
 	capos_mutex_lock(&lock);
 	capos_release(process);
 	service->process = 0;
@@ -203,7 +315,7 @@ static int64_t serve(void *argument)
 			snprintf(text, sizeof(text), "not started");
 			status = STATUS_NOT_STARTED;
 		} else {
-			end_text(&end, text, sizeof(text));
+			end_text(&end, stopping, text, sizeof(text));
 			status = end_status(&end);
 		}
 		again = wants_restart(service, status != 0, text) && pause(service);
@@ -223,18 +335,21 @@ static bool is_ready(struct service *service)
 	int64_t status = 0;
 
 	while (!stopping && !service->started && service->state != SERVICE_OVER &&
-		capos_cond_wait_until(&changed, &lock, deadline_ns))
+		wait_change(deadline_ns))
 		;
 	if (!service->started || service->ready)
 		return service->started;
 	if (service->state == SERVICE_OVER)
 		deadline_ns = 0; /* what it has said is all there is */
+	keys_signal(service->events.ready, BIT_OVER);
+	(void)take_key(); /* that came before; its signal comes from begin_stop */
 	capos_mutex_unlock(&lock);
 	do
 		status = capos_event_wait(
-			service->ready_event, BIT_READY | BIT_OVER, deadline_ns, &bits);
+			service->events.ready, BIT_READY | BIT_OVER, deadline_ns, &bits);
 	while (status == CAPOS_E(INTERRUPTED));
 	capos_mutex_lock(&lock);
+	keys_signal(0, 0);
 	service->ready = status == 0 && bits & BIT_READY;
 	if (service->ready)
 		log_line("%s: ready", name_of(service));
@@ -280,7 +395,7 @@ void service_start(uint32_t index)
 			set_over(service, STATUS_NOT_STARTED);
 		}
 		while (service->state == SERVICE_IDLE)
-			capos_cond_wait(&changed, &lock);
+			wait_change(CAPOS_WAIT_FOREVER);
 	}
 	capos_mutex_unlock(&lock);
 }
@@ -299,11 +414,33 @@ int services_wait(void)
 {
 	capos_mutex_lock(&lock);
 	while (!stopping && !all_over())
-		capos_cond_wait(&changed, &lock);
-	stopping = true;
-	capos_cond_broadcast(&changed); /* those that pause */
+		wait_change(CAPOS_WAIT_FOREVER);
+	if (!stopping)
+		begin_stop(failed != NULL ? failed->status : 0, failed);
 	capos_mutex_unlock(&lock);
 	return exit_status;
+}
+
+const char *services_cause(void)
+{
+	return cause != NULL ? name_of(cause) : NULL;
+}
+
+/* Asks a service to end, and ends it when it does not. The lock is held. */
+static void stop(struct service *service)
+{
+	uint32_t stop_ms = service->entry->stop_ms;
+	uint64_t until_ns = capos_deadline_ns(stop_ms * NS_PER_MS);
+
+	if (stop_ms > 0 && !hurried) {
+		capos_process_notify(service->process, CAPOS_NOTIFICATION_KIND_TERMINATE);
+		while (service->state == SERVICE_RUNNING && !hurried && wait_change(until_ns))
+			;
+		if (service->state == SERVICE_RUNNING && !hurried)
+			log_line("%s: has not ended in %" PRIu32 " ms", name_of(service), stop_ms);
+	}
+	if (service->state == SERVICE_RUNNING)
+		capos_process_kill(service->process);
 }
 
 void services_stop(void)
@@ -313,9 +450,9 @@ void services_stop(void)
 		struct service *service = &services[i];
 
 		if (service->state == SERVICE_RUNNING)
-			capos_process_kill(service->process);
+			stop(service);
 		while (service->state != SERVICE_OVER && service->state != SERVICE_IDLE)
-			capos_cond_wait(&changed, &lock);
+			wait_change(CAPOS_WAIT_FOREVER);
 	}
 	capos_mutex_unlock(&lock);
 }

@@ -12,6 +12,7 @@
 #include <capos/call.h>
 
 #include "manifest.h"
+#include "spawn.h"
 
 enum service_state {
 	SERVICE_IDLE,    /* never started */
@@ -22,17 +23,19 @@ enum service_state {
 
 struct service {
 	const struct capos_manifest_service *entry; /* fixed */
-	capos_cap_t ready_event;                    /* fixed once it is started; 0: it has none */
+	struct service_events events;               /* fixed once it is started */
 	enum service_state state;
 	bool started;      /* at least once */
 	bool ready;        /* has said so, or does not say it and was started */
 	uint32_t restarts; /* one soon after the other */
 	uint64_t started_ns;
-	capos_cap_t process; /* of SERVICE_RUNNING */
+	capos_cap_t process; /* of SERVICE_RUNNING; 0: it has just ended */
 	int status;          /* of SERVICE_OVER, as the machine's exit status */
 };
 
-/* Before all others. */
+/* Before all others, by the thread that calls them. A key of the console ends the system from then
+ * on, with the status that a program ended by it has. While the system ends, one more is the end of
+ * all grace. */
 void services_init(const struct manifest *manifest);
 
 /* Waits until all services that it depends on are ready, starts it and lets a thread wait for it.
@@ -43,7 +46,11 @@ void service_start(uint32_t index);
  * status. From then on nothing is started. */
 int services_wait(void);
 
-/* Ends what still runs, each before those that it depends on. */
+/* After that: the name of the service that failed, and whose status that is; NULL: none. */
+const char *services_cause(void);
+
+/* Asks what still runs to end, each before those that it depends on, and ends what does not do so
+ * in its time. */
 void services_stop(void);
 
 #endif

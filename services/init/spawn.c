@@ -13,7 +13,7 @@
 static struct capos_spawn_grant grants[CAPOS_SPAWN_GRANTS_MAX];
 static uint32_t grant_count;
 
-static void add_grant(const uint8_t *name, size_t size, capos_cap_t cap)
+static void add_grant(const void *name, size_t size, capos_cap_t cap)
 {
 	struct capos_spawn_grant *grant = &grants[grant_count++];
 
@@ -35,14 +35,19 @@ static int64_t find_capability(const struct capos_manifest_grant *grant, capos_c
 	}
 }
 
-static int64_t list_grants(const struct manifest *manifest,
-	const struct capos_manifest_service *entry, capos_cap_t ready_event, const char **what)
+static void add_events(const struct service_events *events)
 {
-	static const uint8_t ready[] = "ready";
+	static const char ready[] = "ready", heartbeat[] = "heartbeat";
 
-	grant_count = 0;
-	if (ready_event != 0)
-		add_grant(ready, sizeof(ready), ready_event);
+	if (events->ready != 0)
+		add_grant(ready, sizeof(ready), events->ready);
+	if (events->heartbeat != 0)
+		add_grant(heartbeat, sizeof(heartbeat), events->heartbeat);
+}
+
+static int64_t list_grants(const struct manifest *manifest,
+	const struct capos_manifest_service *entry, const char **what)
+{
 	for (uint32_t i = 0; i < entry->grant_count; i++) {
 		const struct capos_manifest_grant *grant =
 			&manifest->grants[entry->first_grant + i];
@@ -58,7 +63,7 @@ static int64_t list_grants(const struct manifest *manifest,
 }
 
 /* The service has its own copies now. A facet that init kept would hide from the server that its
- * client is gone. The event, where there is one, is the first of the list. */
+ * client is gone. first: of the list, behind the events. */
 static void release_facets(const struct capos_manifest_grant *entry, uint32_t first)
 {
 	for (uint32_t i = first; i < grant_count; i++, entry++) {
@@ -68,11 +73,14 @@ static void release_facets(const struct capos_manifest_grant *entry, uint32_t fi
 }
 
 int64_t spawn_service(const struct manifest *manifest, const struct capos_manifest_service *entry,
-	capos_cap_t ready_event, capos_cap_t *process, const char **what)
+	const struct service_events *events, capos_cap_t *process, const char **what)
 {
 	uint64_t offset, size;
-	int64_t status = list_grants(manifest, entry, ready_event, what);
 
+	grant_count = 0;
+	add_events(events);
+	uint32_t first = grant_count;
+	int64_t status = list_grants(manifest, entry, what);
 	if (status == 0) {
 		*what = (const char *)manifest->bytes + entry->path_offset;
 		status = capos_boot_find(*what, &offset, &size);
@@ -83,6 +91,6 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 			manifest->bytes + entry->env_offset, entry->env_size, grants,
 			grant_count * sizeof(grants[0]), entry->memory_pages,
 			entry->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, process);
-	release_facets(&manifest->grants[entry->first_grant], ready_event != 0);
+	release_facets(&manifest->grants[entry->first_grant], first);
 	return status;
 }

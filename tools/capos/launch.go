@@ -35,6 +35,8 @@ type launch struct {
 	exports  *exports
 	// kernel parameters of a manifest
 	parameters []string
+	// patience is how long a terminated machine may go on; 0: as long as that of a program
+	patience time.Duration
 	// counted says that a benchmark's nanoseconds are instructions
 	counted bool
 }
@@ -45,9 +47,9 @@ var (
 	errTerminated = errors.New("terminated")
 )
 
-// patience is how long an interrupted machine may go on when it is asked again, and a terminated
-// one at all.
-const patience = 2 * time.Second
+// programPatience is how long an interrupted machine may go on when it is asked again, and that of
+// a terminated program at all.
+const programPatience = 2 * time.Second
 
 // run boots the machine and gives the exit status.
 func (l *launch) run() int {
@@ -147,7 +149,7 @@ func (l *launch) bootFrom(image *os.File, guest machine.Guest) (*machine.Outcome
 		defer timer.Stop()
 	}
 	if l.config.IsLive() {
-		guest.Keys = signalKeys(stop)
+		guest.Keys = signalKeys(stop, max(l.patience, programPatience))
 	} else {
 		endOnSignal(stop)
 	}
@@ -160,7 +162,7 @@ func (l *launch) bootFrom(image *os.File, guest machine.Guest) (*machine.Outcome
 
 // signalKeys turns signals to this process into keys of the machine's console. A second interrupt
 // soon after the first, and a terminate that has no effect, end the machine.
-func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
+func signalKeys(stop context.CancelCauseFunc, patience time.Duration) <-chan uint8 {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
 	keys := make(chan uint8, 4)
@@ -180,7 +182,7 @@ func signalKeys(stop context.CancelCauseFunc) <-chan uint8 {
 				press(uint8(abi.NotificationKindTerminate))
 				time.AfterFunc(patience, func() { stop(errTerminated) })
 			default:
-				if time.Since(interrupted) < patience {
+				if time.Since(interrupted) < programPatience {
 					stop(errInterrupt)
 				}
 				interrupted = time.Now()

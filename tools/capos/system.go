@@ -63,6 +63,10 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 		return err
 	}
 	l.parameters = m.KernelParams
+	l.patience = programPatience
+	for _, s := range m.Services { // init asks one after the other
+		l.patience += time.Duration(s.StopMs) * time.Millisecond
+	}
 	l.program = bootimage.Program{Path: initPath, Args: []string{initPath, manifestPath},
 		Grants: m.GrantBits(), CommittedLimit: r.limits.memory}
 	return nil

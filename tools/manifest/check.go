@@ -42,6 +42,8 @@ type writtenService struct {
 	Essential         bool                  `json:"essential"`
 	Ready             bool                  `json:"ready"`
 	ReadyAfterMs      uint32                `json:"readyAfterMs"`
+	HeartbeatMs       uint32                `json:"heartbeatMs"`
+	StopWithinMs      uint32                `json:"stopWithinMs"`
 	Restart           string                `json:"restart"`
 	RestartLimit      uint32                `json:"restartLimit"`
 	RestartDelayMs    uint32                `json:"restartDelayMs"`
@@ -233,7 +235,8 @@ func (c *checker) service(i int) manifest.Service {
 	w := &c.in.InitConfig.Services[i]
 	s := manifest.Service{Name: w.Name, Binary: w.Binary, Args: w.Args,
 		Foreground: w.Foreground, Essential: w.Essential, Ready: w.Ready,
-		ReadyMs: w.ReadyAfterMs, Restart: w.Restart, Limit: w.RestartLimit,
+		ReadyMs: w.ReadyAfterMs, HeartbeatMs: w.HeartbeatMs, StopMs: w.StopWithinMs,
+		Restart: w.Restart, Limit: w.RestartLimit,
 		DelayMs: w.RestartDelayMs, DelayMaxMs: w.RestartDelayMaxMs,
 		SteadyMs: w.RestartSteadyMs}
 	if _, there := c.in.Binaries[w.Binary]; !there {
@@ -314,6 +317,9 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 	}
 	if w.Ready {
 		take(manifest.ReadyName, c.of(i, "ready"))
+	}
+	if w.HeartbeatMs != 0 {
+		take(manifest.HeartbeatName, c.of(i, "heartbeatMs"))
 	}
 	for _, g := range w.Grants {
 		pos := c.of(i, append([]string{"grants"}, g.path...)...)

@@ -157,7 +157,8 @@ func TestDefaultsAndOrder(t *testing.T) {
 		t.Fatal(mistakes)
 	}
 	plain := manifest.Service{Binary: "p", Args: []string{}, Restart: "never", Limit: 5,
-		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000}
+		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000,
+		StopMs: 1000}
 	first, server, late := plain, plain, plain
 	first.Name, server.Name, late.Name = "first", "server", "late"
 	server.Memory = 2 << 20
@@ -198,7 +199,8 @@ func TestPrinted(t *testing.T) {
 	want := manifest.Service{Name: "a_out", Binary: "a_out", Memory: 64 << 20,
 		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
 		Grants: abi.GrantNames[:], Foreground: true, Restart: "never", Limit: 5,
-		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000}
+		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000,
+		StopMs: 1000}
 	if !reflect.DeepEqual(m.Services, []manifest.Service{want}) ||
 		m.Binaries["a_out"] != "dir/a.out" {
 		t.Errorf("%+v\nwanted\n%+v", m.Services, want)

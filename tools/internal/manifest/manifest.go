@@ -33,11 +33,15 @@ type Service struct {
 	Essential  bool     `json:"essential"`
 	Ready      bool     `json:"ready"` // says by an event that it is
 	ReadyMs    uint32   `json:"readyMs"`
-	Restart    string   `json:"restart"` // a name of abi.ManifestRestartNames
-	Limit      uint32   `json:"limit"`
-	DelayMs    uint32   `json:"delayMs"`
-	DelayMaxMs uint32   `json:"delayMaxMs"`
-	SteadyMs   uint32   `json:"steadyMs"`
+	// HeartbeatMs is how often it signals an event; 0: never.
+	HeartbeatMs uint32 `json:"heartbeatMs"`
+	// StopMs is how long it has to end when it is asked to; 0: it is not asked.
+	StopMs     uint32 `json:"stopMs"`
+	Restart    string `json:"restart"` // a name of abi.ManifestRestartNames
+	Limit      uint32 `json:"limit"`
+	DelayMs    uint32 `json:"delayMs"`
+	DelayMaxMs uint32 `json:"delayMaxMs"`
+	SteadyMs   uint32 `json:"steadyMs"`
 }
 
 // Serve is an endpoint that a service receives at.
@@ -56,6 +60,9 @@ type Use struct {
 
 // ReadyName is the event's name in the CapSet of a service that says when it is ready.
 const ReadyName = "ready"
+
+// HeartbeatName is that of the event of a service that has a heartbeat.
+const HeartbeatName = "heartbeat"
 
 // Foreground is the service whose end is the system's; nil: there is none.
 func (m *Manifest) Foreground() *Service {

@@ -93,7 +93,8 @@ func (p *packing) addService(index int, path string, env []string) error {
 	}
 	record := abi.ManifestService{MemoryPages: s.Memory / uint64(abi.PageSize),
 		Restart: uint32(restart), RestartLimit: s.Limit, DelayMs: s.DelayMs,
-		DelayMaxMs: s.DelayMaxMs, SteadyMs: s.SteadyMs, ReadyMs: s.ReadyMs}
+		DelayMaxMs: s.DelayMaxMs, SteadyMs: s.SteadyMs, ReadyMs: s.ReadyMs,
+		HeartbeatMs: s.HeartbeatMs, StopMs: s.StopMs}
 	copy(record.Name[:], s.Name)
 	for _, flag := range []struct {
 		on  bool

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -37,6 +38,7 @@ func (s *suite) manifestSteps() ([]step, error) {
 				s.bootCost(ctx, "power-on-to-main", initMillionsMax,
 					filepath.Join(s.root, bootSystem)))
 		}},
+		{name: "init/end", cpus: 1, run: s.systemEnds},
 		{name: "init/printed", cpus: 1, run: s.printedManifest},
 	}, nil
 }
@@ -99,13 +101,15 @@ func (s *suite) systemCases() []toolCase {
 			notErr: "leak"},
 		{name: "arguments-and-status", args: []string{example, "much"}, status: 2,
 			inErr: []string{"parsing \"much\"", "init: client: ended with status 2\n",
-				"init: the system ends with status 2\n"}, notErr: "leak"},
+				"init: the system ends with status 2, that of client\n"},
+			notErr: "leak"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"},
 			args: []string{essential}, status: 139,
 			inErr: []string{"init: sum: started\ninit: sum: ready\n" +
 				"init: flaky: started\n" + crash, "; restart 1 of 1 in 1 ms\n",
 				"; given up after 1 restart\ninit: sum: stopped\n" +
-					"init: the system ends with status 139\n"}, notErr: "leak"},
+					"init: the system ends with status 139, " +
+					"that of flaky\n"}, notErr: "leak"},
 		{name: "little-memory", flags: []string{"--limit", "300K"},
 			args: []string{essential}, status: 126, notErr: "leak",
 			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
@@ -121,6 +125,58 @@ func (s *suite) systemCases() []toolCase {
 		{name: "flags-of-one-program", flags: []string{"-e", "A=1"},
 			args: []string{example}, status: 125, line: true},
 	}
+}
+
+// systemEnds ends systems by services that fail, by missing heartbeats and by keys.
+func (s *suite) systemEnds(ctx context.Context) []check {
+	if skip := s.buildManifestTool(ctx); skip != nil {
+		return skip
+	}
+	system := func(name string) string {
+		return filepath.Join(s.root, "tests", "run", "ending", name+".cue")
+	}
+	build := func(ctx context.Context) (string, error) {
+		out, err := s.tool(ctx, "run", "--dry-run", system("heart")).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("%w\n%s", err, out)
+		}
+		return filepath.Join(s.root, "build", "services", "init"), nil
+	}
+	silent := "init: hung: no heartbeat in 50 ms\ninit: hung: was ended: terminate; "
+	stubborn := "init: stubborn: has not ended in 50 ms\ninit: stubborn: stopped\n" +
+		"init: polite: stopped\n"
+	seed := []string{"--seed", "1"}
+	checks := s.runToolCases(ctx, build, []toolCase{
+		{name: "in-order", flags: seed, args: []string{probeFlag + system("system")},
+			status: 3, stdout: "stubborn\npolite: asked\n",
+			inErr: []string{"init: main: ended with status 3\n" +
+				"init: unasked: stopped\n" + stubborn +
+				"init: the system ends with status 3, that of main\n"},
+			notErr: "leak"},
+		{name: "heartbeats", flags: seed, args: []string{probeFlag + system("heart")},
+			status: 143, inErr: []string{silent + "restart 1 of 1 in 10 ms\n",
+				silent + "given up after 1 restart\ninit: steady: stopped\n" +
+					"init: the system ends with status 143, that of hung\n"},
+			notErr: "leak"}})
+	ended := "init: the system was ended: interrupt\n"
+	for _, c := range []struct {
+		name, system string
+		signals      []syscall.Signal
+		text         string
+	}{
+		{"interrupt", "orderly", []syscall.Signal{syscall.SIGINT}, ended +
+			stubborn + "init: the system ends with status 130\n"},
+		{"interrupt-twice", "hurried", []syscall.Signal{syscall.SIGINT, syscall.SIGINT},
+			""},
+		{"interrupt-and-terminate", "hurried", []syscall.Signal{syscall.SIGINT,
+			syscall.SIGTERM}, ended +
+			"init: stubborn: stopped\ninit: polite: stopped\n" +
+			"init: the system ends with status 130\n"},
+	} {
+		checks = append(checks, single(c.name, s.signalCase(ctx, []string{system(c.system)},
+			c.signals, 130, c.text), "")...)
+	}
+	return checks
 }
 
 func sortedLines(text []byte) []string {

@@ -455,8 +455,8 @@ func (s *suite) signalCases(ctx context.Context, build func(context.Context) (st
 		{"terminate-ignored", "deaf", []syscall.Signal{syscall.SIGTERM}, 143},
 		{"killed-leaves-no-machine", "sleep", []syscall.Signal{syscall.SIGKILL}, -1},
 	} {
-		checks = append(checks, single(c.name, s.signalCase(ctx, probe, c.mode, c.signals,
-			c.status), "")...)
+		checks = append(checks, single(c.name, s.signalCase(ctx, []string{probe, c.mode},
+			c.signals, c.status), "")...)
 	}
 	return checks
 }
@@ -464,11 +464,15 @@ func (s *suite) signalCases(ctx context.Context, build func(context.Context) (st
 // signalPause keeps two signals of a kind from becoming one.
 const signalPause = 200 * time.Millisecond
 
-func (s *suite) signalCase(ctx context.Context, probe, mode string, signals []syscall.Signal,
-	status int) error {
+// signalCase sends the signals when the program has written something. The texts are in what it
+// and init have written to standard error.
+func (s *suite) signalCase(ctx context.Context, words []string, signals []syscall.Signal,
+	status int, texts ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
-	cmd := s.tool(ctx, "run", "--accel", "tcg", probe, mode)
+	cmd := s.tool(ctx, append([]string{"run", "--accel", "tcg"}, words...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -498,6 +502,16 @@ func (s *suite) signalCase(ctx context.Context, probe, mode string, signals []sy
 	if len(machines) == 0 {
 		return errors.New("no machine was seen running")
 	}
+	for _, text := range texts {
+		if !strings.Contains(stderr.String(), text) {
+			return fmt.Errorf("standard error lacks %q:\n%s", text, &stderr)
+		}
+	}
+	return gone(machines)
+}
+
+// gone waits for processes to end, for a short time.
+func gone(machines []int) error {
 	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		alive := 0
 		for _, pid := range machines {
