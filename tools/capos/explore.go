@@ -39,6 +39,9 @@ type exploreFlags struct {
 	timeout       time.Duration
 	program, json bool
 	untilDry      bool
+	strict        bool
+	resume        string
+	strategy      explore.Strategy
 	replay        replayFlag
 	noShrink      bool
 	jobs          cli.Count
@@ -58,6 +61,9 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&e.program, "program", false, "")
 	fs.BoolVar(&e.json, "json", false, "")
 	fs.BoolVar(&e.untilDry, "until-dry", false, "")
+	fs.BoolVar(&e.strict, "strict", false, "")
+	fs.StringVar(&e.resume, "resume", "", "")
+	fs.Var(&e.strategy, "strategy", "")
 	fs.Var(&e.replay, "replay", "")
 	fs.BoolVar(&e.noShrink, "no-shrink", false, "")
 	e.jobs, e.maxFailures = cli.Count(runtime.NumCPU()), 10
@@ -156,6 +162,9 @@ func exploreCommand(args []string) int {
 	}
 	if e.failures != "" && e.failures != keepNothing {
 		e.failures, _ = filepath.Abs(e.failures)
+	}
+	if e.resume != "" {
+		e.resume, _ = filepath.Abs(e.resume)
 	}
 	root, err := repo.Root()
 	if err != nil {
@@ -371,15 +380,19 @@ func (x *explorer) launch(t *target) (*launch, error) {
 // instance is the target as an attempt runs it. The environment is not the caller's, because a seed
 // is to mean the same everywhere.
 func (x *explorer) instance(t *target, a attempt) bootimage.Program {
-	program := 0
+	program, strict := 0, 0
 	if x.flags.program {
 		program = 1
 	}
-	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir}
+	if x.flags.strict {
+		strict = 1
+	}
+	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir,
+		explore.AssertionsVariable + "=" + explore.AssertionsFile}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d%s", a.seed,
+	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s", a.seed,
 		x.flags.maxPause.Microseconds(), a.points, program, a.until, a.reseed, a.stacks,
-		explore.LooksForRaces(a.seed), a.forced))
+		explore.LooksForRaces(a.seed), strict, x.flags.strategy, a.forced))
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

@@ -37,8 +37,10 @@ func (x *explorer) failuresOf(t *target) string {
 }
 
 // digest is what tells whether the program is the one that a file was made with.
-func (t *target) digest() (string, error) {
-	f, err := os.Open(t.elf)
+func (t *target) digest() (string, error) { return digestOf(t.elf) }
+
+func digestOf(path string) (string, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
@@ -59,10 +61,10 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 		return
 	}
 	flags := s.x.flags
-	file := &explore.File{Package: s.t.name, Program: flags.program, Failure: f.Failure,
-		Seed: f.Seed, Points: s.points, MaxPause: flags.maxPause.String(),
-		Memory: flags.memory, Flags: s.t.words[1:], Env: flags.env, Digest: digest,
-		Decisions: f.Story}
+	file := &explore.File{Package: s.t.name, Program: flags.program,
+		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Points: s.points,
+		MaxPause: flags.maxPause.String(), Memory: flags.memory, Flags: s.t.words[1:],
+		Env: flags.env, Digest: digest, Decisions: f.Story}
 	if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
@@ -139,7 +141,7 @@ func replayFile(root, path string, timeout time.Duration) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	fmt.Print(withoutTelling(run.Output))
+	fmt.Print(explore.WithoutTelling(run.Output))
 	fmt.Fprint(os.Stderr, run.Report)
 	found := &explore.Found{Failure: file.Failure, Of: len(file.Decisions)}
 	found.Story, _ = run.Disturbances(s.source)
@@ -167,6 +169,7 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 	var e exploreFlags
 	e.register(cli.NewFlags("explore"))
 	e.program, e.memory, e.env = file.Program, file.Memory, file.Env
+	e.strict = file.Strict
 	if timeout != 0 {
 		e.timeout = timeout
 	}
@@ -204,18 +207,9 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 // reproduce runs what the file says and, when that does not fail, the same with longer pauses and
 // other random numbers. It gives the run that fails, or the first.
 func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
-	var list []attempt
-	for _, longer := range []int64{1, 2, 10} {
-		forced, err := file.Forced(longer)
-		if err != nil {
-			return nil, err
-		}
-		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
-			a := attempt{seed: seed, points: file.Points, forced: forced}
-			if !slices.Contains(list, a) {
-				list = append(list, a)
-			}
-		}
+	list, err := s.variants(file)
+	if err != nil {
+		return nil, err
 	}
 	ctx := context.Background()
 	for _, part := range [][]attempt{list[:1], list[1:]} {
@@ -231,11 +225,19 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 	return run, nil
 }
 
-// withoutTelling leaves out what the runtime tells the tool.
-func withoutTelling(output string) string {
-	lines := slices.Collect(strings.Lines(output))
-	lines = slices.DeleteFunc(lines, func(line string) bool {
-		return strings.HasPrefix(line, "capos explore: ")
-	})
-	return strings.Join(lines, "")
+// variants are the run that a file says, and others that may fail when that does not.
+func (s *session) variants(file *explore.File) (list []attempt, err error) {
+	for _, longer := range []int64{1, 2, 10} {
+		forced, err := file.Forced(longer)
+		if err != nil {
+			return nil, err
+		}
+		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
+			a := attempt{seed: seed, points: file.Points, forced: forced}
+			if !slices.Contains(list, a) {
+				list = append(list, a)
+			}
+		}
+	}
+	return list, nil
 }

@@ -49,7 +49,12 @@ type session struct {
 	tries   map[*explore.Found]int
 	broken  error // the machine failed
 	start   time.Time
+	before  time.Duration // that earlier runs took, which this one goes on with
 	took    time.Duration // for all seeds; 0 while they run
+	begun   []uint64      // seeds below next that an earlier run has not finished
+	running map[uint64]bool
+	digest  string // of all that a seed depends on; "": not wanted
+	saved   time.Time
 }
 
 var errEnough = errors.New("enough failures")
@@ -71,10 +76,14 @@ func (x *explorer) explore(packages, rest []string) int {
 		}
 		if err != nil {
 			cli.Fail(err)
+			if errors.Is(err, errOtherState) {
+				return exploreMisused
+			}
 			return exploreBroken
 		}
 		s.report(os.Stdout)
-		if s.summary.Failed > 0 {
+		unseen := s.x.flags.strict && len(s.summary.Asserted.Unseen()) > 0
+		if s.summary.Failed > 0 || unseen {
 			status = exploredFailures
 		}
 		if ctx.Err() != nil {
@@ -87,16 +96,21 @@ func (x *explorer) explore(packages, rest []string) int {
 func (x *explorer) session(t *target) (*session, error) {
 	l, err := x.launch(t)
 	return &session{x: x, t: t, launch: l, tries: map[*explore.Found]int{},
-		source: explore.Source{Goroot: x.goroot, Dir: t.dir}, start: time.Now()}, err
+		running: map[uint64]bool{}, start: time.Now(),
+		source: explore.Source{Goroot: x.goroot, Dir: t.dir}}, err
 }
 
 // run tries the seeds.
 func (s *session) run(whole context.Context) error {
 	ctx := whole
 	seeds := s.x.flags.rangeOfSeeds()
-	err := s.measure(ctx, seeds.from == 0)
-	if err == nil {
-		err = s.tryKept(ctx)
+	s.next = max(seeds.from, 1)
+	resumed, err := s.resume()
+	if err == nil && !resumed {
+		err = s.measure(ctx, seeds.from == 0)
+		if err == nil {
+			err = s.tryKept(ctx)
+		}
 	}
 	if ctx.Err() != nil {
 		return nil // interrupted
@@ -110,7 +124,9 @@ func (s *session) run(whole context.Context) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s.next = max(seeds.from, 1)
+	if s.isEnough() {
+		stop(errEnough)
+	}
 	var workers sync.WaitGroup
 	for range s.x.flags.jobs {
 		workers.Go(func() { s.work(ctx, stop, seeds.to) })
@@ -118,8 +134,10 @@ func (s *session) run(whole context.Context) error {
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
 	s.showProgress(done)
-	s.took = time.Since(s.start)
+	s.took = s.before + time.Since(s.start)
+	s.save()
 	s.settle(whole)
+	s.save()
 	return s.broken
 }
 
@@ -145,8 +163,13 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		var seeds []uint64
+		count := min(len(s.begun), seedsPerMachine)
+		seeds, s.begun = slices.Clone(s.begun[:count]), s.begun[count:]
 		for ; s.next <= last && len(seeds) < seedsPerMachine; s.next++ {
 			seeds = append(seeds, s.next)
+		}
+		for _, seed := range seeds {
+			s.running[seed] = true
 		}
 		s.mu.Unlock()
 		if len(seeds) == 0 {
@@ -154,8 +177,14 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 		}
 		var suspects []*explore.Run
 		err := s.machine(ctx, s.attempts(seeds...), func(r *explore.Run) {
-			if ctx.Err() == nil && s.add(r) {
+			if ctx.Err() != nil {
+				return
+			}
+			if s.add(r) {
 				suspects = append(suspects, r)
+			}
+			if s.isEnough() {
+				stop(errEnough)
 			}
 		})
 		if err != nil && ctx.Err() == nil {
@@ -163,9 +192,6 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 		}
 		for _, r := range suspects {
 			s.confirm(context.WithoutCancel(ctx), r, seeds[0])
-		}
-		if s.isEnough() {
-			stop(errEnough)
 		}
 	}
 }
@@ -175,6 +201,7 @@ func (s *session) add(r *explore.Run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest = r.Seed
+	delete(s.running, r.Seed)
 	found, isNew := s.summary.Add(r, s.source)
 	if found == nil {
 		return false
@@ -341,6 +368,12 @@ func (s *session) command(seed string) string {
 	if s.x.flags.program {
 		words = append(words, "--program")
 	}
+	if s.x.flags.strict {
+		words = append(words, "--strict")
+	}
+	if name := s.x.flags.strategy.String(); name != "" {
+		words = append(words, "--strategy", name)
+	}
 	if pause := s.x.flags.maxPause; pause != 100*time.Millisecond {
 		words = append(words, "--max-pause", pause.String())
 	}
@@ -404,6 +437,7 @@ func (s *session) showProgress(done <-chan struct{}) {
 			s.mu.Lock()
 			fmt.Fprintf(os.Stderr, "capos: seed %d: %s\n", s.latest, s.numbers())
 			s.mu.Unlock()
+			s.saveSometimes()
 		}
 	}
 }
@@ -421,7 +455,7 @@ func (s *session) numbers() string {
 func (s *session) rate() float64 {
 	took := s.took
 	if took == 0 {
-		took = time.Since(s.start)
+		took = s.before + time.Since(s.start)
 	}
 	return float64(s.summary.Runs) / took.Seconds()
 }
@@ -445,6 +479,13 @@ func (s *session) report(out io.Writer) {
 			min(explore.LateRuns, s.summary.Runs))
 	}
 	fmt.Fprintln(out)
+	if s.summary.Left > 0 {
+		fmt.Fprintf(out, "  goroutines that could still run were left in %d runs, which "+
+			"--strict fails\n", s.summary.Left)
+	}
+	for _, text := range s.summary.Asserted.Unseen() {
+		fmt.Fprintf(out, "  never seen: %s\n", text)
+	}
 }
 
 func (s *session) reportJSON(out *json.Encoder) {
@@ -457,7 +498,8 @@ func (s *session) reportJSON(out *json.Encoder) {
 	out.Encode(map[string]any{"package": s.t.name, "runs": s.summary.Runs,
 		"failed": s.summary.Failed, "different": len(s.summary.Found),
 		"interleavings":   len(s.summary.Varied),
-		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate()})
+		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate(),
+		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen()})
 }
 
 // replay shows what one seed does.

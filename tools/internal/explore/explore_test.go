@@ -10,7 +10,8 @@ import (
 
 var source = Source{Goroot: "/go", Dir: "/src/y"}
 
-const statisticsLine = "capos explore: points 31, interleaving 0xcd12b00805c666fc, leaked 0\n"
+const statisticsLine = "capos explore: points 31, interleaving 0xcd12b00805c666fc, " +
+	"leaked 0, left 0\n"
 
 // blocked is what the runtime prints of a goroutine in a test.
 func blocked(number, state, address, line string) string {
@@ -34,6 +35,26 @@ main.main()
 	_testmain.go:46 +0x9b
 
 `
+
+// asserted is what the SDK of Antithesis prints.
+func asserted(kind, holds string) string {
+	return `{"antithesis_assert":{"location":{"function":"F","file":"/src/y.go",` +
+		`"begin_line":3},"assert_type":"` + kind + `","display_type":"Always",` +
+		`"message":"m","id":"m","hit":true,"must_hit":true,"condition":` + holds + "}}\n"
+}
+
+func TestUnseen(t *testing.T) {
+	const want = `Always("m"), F y.go:3`
+	var all Assertions
+	all.add(&Run{Output: asserted("sometimes", "false") + "text\n"})
+	if got := all.Unseen(); len(got) != 1 || got[0] != want {
+		t.Errorf("never seen: %q", got)
+	}
+	all.add(&Run{Output: asserted("sometimes", "true")})
+	if got := all.Unseen(); len(got) != 0 {
+		t.Errorf("seen, and told as never seen: %q", got)
+	}
+}
 
 var judged = []struct {
 	name         string
@@ -73,6 +94,16 @@ var judged = []struct {
 		strings.Replace(statisticsLine, "leaked 0", "leaked 1", 1)}, KindLeak,
 		"TestTransfers", "it ended, and goroutines can never run again",
 		"x/y.transfer y_test.go:17, x/y.TestTransfers.func1 y_test.go:26"},
+	{"left", Run{Output: "PASS\n" + leftHeader + "\n" +
+		blocked("8", "chan receive", "0x12", "17") +
+		strings.Replace(statisticsLine, "left 0", "left 1", 1)}, KindLeft,
+		"TestTransfers", "it ended, and goroutines had not",
+		"x/y.transfer y_test.go:17, x/y.TestTransfers.func1 y_test.go:26"},
+	{name: "left, and not asked for", run: Run{Output: "PASS\n" +
+		strings.Replace(statisticsLine, "left 0", "left 1", 1)}},
+	{"assertion", Run{Output: asserted("always", "true") + asserted("always", "false")},
+		KindAssert, "", `Always("m") does not hold`, "F y.go:3"},
+	{name: "sometimes not", run: Run{Output: asserted("sometimes", "false")}},
 	{"crash", Run{Status: 139, Report: "capos: y.test: page fault\nmore\n"}, KindCrash, "",
 		"y.test: page fault", ""},
 	{"exit status", Run{Status: 7}, KindStatus, "", "status 7", ""},

@@ -19,6 +19,7 @@ type File struct {
 	Help      string        `json:"help"`
 	Package   string        `json:"package"`
 	Program   bool          `json:"program,omitempty"` // it is no test
+	Strict    bool          `json:"strict,omitempty"`  // no goroutine may be left at the end
 	Failure   Failure       `json:"failure"`
 	Seed      uint64        `json:"seed"`
 	Points    uint64        `json:"points"` // decision points of the undisturbed run

@@ -58,21 +58,27 @@ type Summary struct {
 	Found    []*Found
 	Varied   map[uint64]bool // interleavings seen
 	Late     int             // how many of the last LateRuns showed a new one
-	recently []bool
+	Recently []bool          // which of them
+	Left     int             // runs that ended before goroutines that could still run
+	Asserted Assertions
 }
 
 // LateRuns is over how many runs it is told whether there still were new interleavings.
 const LateRuns = 100
 
 // Dry tells whether none of the last LateRuns runs showed a new interleaving.
-func (s *Summary) Dry() bool { return len(s.recently) == LateRuns && s.Late == 0 }
+func (s *Summary) Dry() bool { return len(s.Recently) == LateRuns && s.Late == 0 }
 
 // Add takes a run and returns its failure, if any, and whether it is the first of its kind.
 func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	s.Runs++
 	s.count(r)
+	s.Asserted.add(r)
 	f := r.Judge(source)
 	if f == nil {
+		if stats, _ := r.Statistics(); stats.Left > 0 {
+			s.Left++
+		}
 		return nil, false
 	}
 	s.Failed++
@@ -123,15 +129,15 @@ func (s *Summary) count(r *Run) {
 	}
 	fresh := !s.Varied[stats.Interleaving]
 	s.Varied[stats.Interleaving] = true
-	s.recently = append(s.recently, fresh)
+	s.Recently = append(s.Recently, fresh)
 	if fresh {
 		s.Late++
 	}
-	if len(s.recently) > LateRuns {
-		if s.recently[0] {
+	if len(s.Recently) > LateRuns {
+		if s.Recently[0] {
 			s.Late--
 		}
-		s.recently = s.recently[1:]
+		s.Recently = s.Recently[1:]
 	}
 }
 
@@ -143,11 +149,13 @@ const (
 
 // write is the goroutine in a report.
 func (s *Stack) write(b *strings.Builder) {
-	fmt.Fprintf(b, "  goroutine %d, %s", s.Goroutine, s.State)
-	if s.Created != "" {
-		fmt.Fprintf(b, ", created by %s", s.Created)
+	if s.Goroutine != 0 { // 0: it is not known
+		fmt.Fprintf(b, "  goroutine %d, %s", s.Goroutine, s.State)
+		if s.Created != "" {
+			fmt.Fprintf(b, ", created by %s", s.Created)
+		}
+		b.WriteString("\n")
 	}
-	b.WriteString("\n")
 	for i, frame := range s.Frames {
 		if i == framesShown {
 			b.WriteString("      ...\n")

@@ -36,6 +36,8 @@ const (
 	KindStatus   = "exit status"
 	KindLedger   = "kernel ledger"
 	KindKernel   = "kernel panic"
+	KindLeft     = "goroutines left"
+	KindAssert   = "assertion"
 )
 
 // Stack is one goroutine of a failure.
@@ -82,7 +84,7 @@ func (f *Failure) Title() string {
 var (
 	numbers    = regexp.MustCompile(`\b(0x[0-9a-f]+|\d+)\b`)
 	statistics = regexp.MustCompile(`(?m)^capos explore: points (\d+), ` +
-		`interleaving 0x([0-9a-f]+), leaked (\d+)$`)
+		`interleaving 0x([0-9a-f]+), leaked (\d+), left (\d+)$`)
 	header      = regexp.MustCompile(`^goroutine (\d+)(?: [^\[]*)? \[(.*)\]:$`)
 	testName    = regexp.MustCompile(`\.((?:Test|Fuzz|Example)\w*)(?:\.func[\d.]+)?(?: |$)`)
 	failedTest  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
@@ -93,7 +95,8 @@ var (
 // Statistics is what an explore build says of its run.
 type Statistics struct {
 	Points, Interleaving uint64
-	Leaked               int
+	Leaked               int // goroutines that can never run again
+	Left                 int // those that could
 }
 
 // Statistics finds them in the output; a program that ended in a panic gives none.
@@ -105,6 +108,7 @@ func (r *Run) Statistics() (s Statistics, ok bool) {
 	s.Points, _ = strconv.ParseUint(m[1], 10, 64)
 	s.Interleaving, _ = strconv.ParseUint(m[2], 16, 64)
 	s.Leaked, _ = strconv.Atoi(m[3])
+	s.Left, _ = strconv.Atoi(m[4])
 	return s, true
 }
 
@@ -133,6 +137,8 @@ func (r *Run) Judge(source Source) *Failure {
 	}
 	switch {
 	case f != nil:
+	case r.violated() != nil:
+		return r.violated()
 	case r.Status == report.StatusPanic:
 		return &Failure{Kind: KindKernel, Text: firstLine(r.Report)}
 	case r.Status == report.StatusTimeout:
@@ -144,6 +150,10 @@ func (r *Run) Judge(source Source) *Failure {
 	case stats.Leaked != 0:
 		f = &Failure{Kind: KindLeak, Text: "it ended, and goroutines can never run again",
 			Stacks: leaked(stacks)}
+	case strings.Contains(r.Output, leftHeader):
+		_, told, _ := strings.Cut(r.Output, leftHeader)
+		f = &Failure{Kind: KindLeft, Text: "it ended, and goroutines had not",
+			Stacks: parseStacks(told, source)}
 	case r.Ledger != "":
 		return &Failure{Kind: KindLedger, Text: firstLine(r.Ledger)}
 	default:
@@ -154,6 +164,9 @@ func (r *Run) Judge(source Source) *Failure {
 	}
 	return f
 }
+
+// leftHeader is printed before the goroutines that are left at the end, when they are a failure.
+const leftHeader = saidByRuntime + "these goroutines are left:\n"
 
 // raceText is what package testing says when there was a race and nothing else.
 const raceText = "race detected during execution of test"

@@ -48,10 +48,15 @@ const (
 	exploreStory = 3
 
 	exploreLimit = 10 * time.Minute
+
+	exploreMisused = 2 // its status
 )
 
 func (s *suite) exploreSteps() ([]step, error) {
-	return []step{{name: "explore/cases", cpus: 2, run: s.exploreChecks}}, nil
+	return []step{
+		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
+		{name: "explore/others", cpus: 2, run: s.exploreOthers},
+	}, nil
 }
 
 // explored is one line of ./capos explore --json: a failure, or the sum of a package.
@@ -62,8 +67,16 @@ type explored struct {
 	File    string  `json:"file"`
 	Shared  *uint64 `json:"shared_from"`
 	Story   []any   `json:"story"`
-	Runs    int     `json:"runs"`
-	Failed  int     `json:"failed"`
+	exploredSum
+}
+
+// exploredSum is what a line with the sum has.
+type exploredSum struct {
+	Runs          int      `json:"runs"`
+	Failed        int      `json:"failed"`
+	Interleavings int      `json:"interleavings"`
+	Left          int      `json:"left"`
+	NeverSeen     []string `json:"never_seen"`
 }
 
 func (s *suite) exploreChecks(ctx context.Context) []check {
@@ -98,7 +111,8 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 	}
 	wrong := s.exploreCommand(ctx, "--runs", "1", "--seeds", "1-2", ".")
 	out, _ := wrong.CombinedOutput()
-	return append(checks, single("wrong-use", wantStatus(wrong, 2), string(out))...)
+	return append(checks, single("wrong-use", wantStatus(wrong, exploreMisused),
+		string(out))...)
 }
 
 // ordinaryBuild holds against hooks in programs that are not built for exploring.

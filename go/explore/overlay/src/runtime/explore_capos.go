@@ -8,8 +8,9 @@
 //
 // CAPOS_EXPLORE holds the seed, the longest pause in microseconds, about how many points a run has,
 // and 1 for a program that is no test, with commas between. Two more numbers are a point of the run
-// and the seed that decides what comes after it, a third one has the stacks printed there, and with
-// a fourth one data races are looked for.
+// and the seed that decides what comes after it, a third one has the stacks printed there, with a
+// fourth one data races are looked for, with a fifth one goroutines that are left at the end are
+// named, and a sixth one, if it is not 0, is one more than the strategy.
 // Without the variable, or before the first test, nothing is disturbed; with seed 0 points are only
 // counted. Decisions come from one stream and what the program sees as random from another, so
 // neither shifts the other.
@@ -39,6 +40,11 @@ const (
 	exploreFew         // up to three pauses, anywhere among the first points
 	exploreMany        // each point has the same probability
 	exploreSlow        // some goroutines pause at each of their points
+	explorePCT         // the goroutine of the highest priority runs
+	exploreSampling    // the operation of the highest priority is next
+	exploreFew1        // one, two or three pauses, when the host asks for it
+	exploreFew2
+	exploreFew3
 )
 
 // exploreG is what a run knows of a goroutine.
@@ -46,6 +52,7 @@ type exploreG struct {
 	number  uint64 // in the order of creation since the first test
 	points  uint64 // of this goroutine so far
 	pause   int64  // in ns, at each of its points; strategy exploreSlow
+	weight  uint64 // its priority; strategies explorePCT and exploreSampling
 	inside  bool   // it is at a decision point now
 	harness bool   // it is the runtime's or package testing's, and not to be disturbed
 	name    uint64 // when disturbances are forced; see explore_names_capos.go
@@ -92,6 +99,7 @@ var explore struct {
 	on        bool // points disturb
 	ended     bool // the program exits: no disturbance any more
 	program   bool // it is no test: disturbed from the beginning of main
+	strict    bool // goroutines that are left at the end are named
 	strategy  uint8
 	probable  uint64 // exploreMany: one point in so many
 	thinned   uint64 // exploreSlow: one point in so many
@@ -102,6 +110,7 @@ var explore struct {
 	until     uint64          // at this point of the run another seed takes over; 0: never
 	reseed    uint64          // that seed
 	stacks    bool            // stacks are printed then
+	wanted    uint64          // strategy that the host asks for, and 1; 0: the seed's
 	few       [3]uint64       // exploreFew, exploreSlow: the points that matter
 	collect   [2]uint64       // points at which the collector runs; 0: none
 	stream    atomic.Uint64
@@ -118,7 +127,7 @@ const explorePauseDefault = 100_000 // us
 // exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
 // once for a run is chosen here.
 func exploreInit() {
-	var numbers [8]uint64 // see above
+	var numbers [10]uint64 // see above
 	text, list := exploreCut(exploreVariable("CAPOS_EXPLORE="), ';')
 	if !exploreNumbers(text, numbers[:]) {
 		return
@@ -126,7 +135,8 @@ func exploreInit() {
 	exploreForce(list)
 	explore.program = numbers[3] != 0
 	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
-	raceenabled = numbers[7] != 0
+	raceenabled, explore.strict = numbers[7] != 0, numbers[8] != 0
+	explore.wanted = numbers[9]
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
 	explore.armed = true
 	explore.stream.Store(exploreMix(seed + 1))
@@ -148,16 +158,29 @@ func exploreInit() {
 func exploreChoose(pause int64, first, points uint64) {
 	explore.strategy = [...]uint8{exploreUndisturbed, exploreFew, exploreFew, exploreFew,
 		exploreMany, exploreMany, exploreMany, exploreSlow}[exploreRandom64()%8]
+	if explore.wanted != 0 {
+		explore.strategy = uint8(explore.wanted - 1)
+	}
 	if cpus := int32(1) << (exploreRandom64() % 3); explore.cpus == 0 {
 		explore.cpus = cpus
 	}
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
 	explore.thinned = 1 + points/exploreKept
 	explore.pauseMax = pause * 1000
-	if explore.strategy != exploreFew {
+	exactly := uint64(0)
+	switch explore.strategy {
+	case exploreFew:
+	case exploreFew1, exploreFew2, exploreFew3:
+		exactly = 1 + uint64(explore.strategy-exploreFew1)
+		explore.strategy = exploreFew
+	default:
 		explore.pauseMax = exploreLogUniform(10, pause) * 1000
 	}
-	for i := range 1 + exploreRandom64()%uint64(len(explore.few)) {
+	few := 1 + exploreRandom64()%uint64(len(explore.few))
+	if exactly != 0 {
+		few = exactly
+	}
+	for i := range few {
 		explore.few[i] = first + 1 + exploreRandom64()%points
 	}
 	if exploreRandom64()%4 == 0 {
@@ -418,6 +441,11 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 	if point == explore.collect[0] || point == explore.collect[1] {
 		exploreDisturb(gp, operation, exploreCollect, 0, 0)
 	}
+	exploreChosen(gp, point, operation)
+}
+
+// exploreChosen does what the run's strategy wants at the point.
+func exploreChosen(gp *g, point uint64, operation uint8) {
 	switch explore.strategy {
 	case exploreFew:
 		for _, chosen := range explore.few {
@@ -438,6 +466,16 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 		if gp.explore.pause != 0 && exploreRandom64()%explore.thinned == 0 {
 			exploreDisturb(gp, operation, gp.explore.pause, 0, 0)
 		}
+	case explorePCT:
+		for i, chosen := range explore.few {
+			if point == chosen {
+				gp.explore.weight = 1 + uint64(i)
+			}
+		}
+		exploreGate(gp, point, operation)
+	case exploreSampling:
+		gp.explore.weight = exploreWeight()
+		exploreGate(gp, point, operation)
 	}
 }
 
@@ -453,12 +491,7 @@ func explorePauseTime() int64 { return exploreLogUniform(1, explore.pauseMax/100
 
 // exploreDisturb does what was decided, and keeps it to be told.
 func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
-	if i := exploreDoneCount.Add(1) - 1; i < exploreKept {
-		done := &exploreDoneOnes[i]
-		*done = exploreDone{goroutine: gp.explore.number, point: gp.explore.points,
-			what: what, operation: operation, id: gp.goid, name: name, nth: nth,
-			from: explore.points.Load()}
-		callers(3, done.stack[:])
+	if done := exploreKeep(gp, operation, what, name, nth); done != nil {
 		defer exploreOver(done)
 	}
 	switch what {
@@ -469,6 +502,21 @@ func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
 	default:
 		explorePause(gp, what)
 	}
+}
+
+// exploreKeep keeps a disturbance to be told; nil when there were too many. What calls it is called
+// from exploreChosen.
+func exploreKeep(gp *g, operation uint8, what int64, name, nth uint64) *exploreDone {
+	i := exploreDoneCount.Add(1) - 1
+	if i >= exploreKept {
+		return nil
+	}
+	done := &exploreDoneOnes[i]
+	*done = exploreDone{goroutine: gp.explore.number, point: gp.explore.points, what: what,
+		operation: operation, id: gp.goid, name: name, nth: nth,
+		from: explore.points.Load()}
+	callers(4, done.stack[:])
+	return done
 }
 
 // exploreOver notes that a disturbance is over.
@@ -540,12 +588,12 @@ func exploreEnd(status int) {
 	}
 	timeSleep(exploreSettle)
 	goroutineLeakGC()
-	leaked := exploreLeaks()
+	leaked, left := exploreLeaks(), exploreLeft()
 	if status != 0 || leaked != 0 || exploreNamed {
 		exploreTell()
 	}
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",
-		hex(explore.signature), ", leaked ", leaked, "\n")
+		hex(explore.signature), ", leaked ", leaked, ", left ", left, "\n")
 }
 
 // exploreLeaks prints the goroutines that the last collection has found to wait for ever for
@@ -565,6 +613,42 @@ func exploreLeaks() (count int) {
 		})
 	})
 	if count != 0 {
+		print("\n")
+	}
+	return count
+}
+
+// exploreLeftMax is how many of the goroutines that are left at the end are named.
+const exploreLeftMax = 20
+
+// exploreLeft counts the goroutines of the tests or the program that have not ended and could still
+// run, and names them if that is wanted.
+func exploreLeft() (count int) {
+	own := getg()
+	systemstack(func() {
+		forEachGRace(func(gp *g) {
+			status := readgstatus(gp) &^ _Gscan
+			if gp == own || gp == explore.main || gp.explore.number == 0 ||
+				gp.explore.harness || isSystemGoroutine(gp, false) ||
+				status == _Gdead || status == _Gidle || status == _Gleaked {
+				return
+			}
+			if count++; !explore.strict || count > exploreLeftMax {
+				return
+			}
+			if count == 1 {
+				print("capos explore: these goroutines are left:\n")
+			}
+			print("\n")
+			goroutineheader(gp)
+			if status == _Grunning {
+				printcreatedby(gp)
+			} else {
+				traceback(^uintptr(0), ^uintptr(0), 0, gp)
+			}
+		})
+	})
+	if explore.strict && count != 0 {
 		print("\n")
 	}
 	return count
