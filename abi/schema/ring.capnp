@@ -8,6 +8,8 @@ const ringSubmissions :UInt32 = 16;
 const ringCompletions :UInt32 = 32;
 const ringSubmissionOffset :UInt32 = 1024;
 const ringCompletionOffset :UInt32 = 2048;
+const ringCallsMax :UInt32 = 64;
+# calls to endpoints that a thread may have outstanding
 
 struct RingHeader $C.fixed(64) {
   # At offset 0 of a thread's ring page. Indices run freely over 2^32; entry = index mod size.
@@ -41,18 +43,39 @@ enum Opcode {
   #   kernel's copy of the message
   # exceptionTruncated: likewise, and the result buffer has no room for the CapException
   recv @2;
-  # Reserved for endpoints.
-  # unsupportedOpcode: always
+  # Waits for a call to an endpoint, or for the end of a facet; in the ring only. args: buffer
+  # address, buffer length, deadline_ns (absolute, waitForever for none). result = ReceiveResult,
+  # value = the tag, size = the bytes of the message. A call whose message is longer than the buffer
+  # fails, and the server does not notice.
+  # invalidRequest: flags, method or an argument after the third is not zero
+  # invokeFailed: the process holds no endpoint cap
+  # invalidArgument: the buffer is shorter than 64 bytes
+  # wrongState: the thread has received a call that it has not answered
+  # invalidResultBuffer: the buffer cannot be written; the call has ended with disconnected
+  # disconnected: the last capability for the endpoint is gone
+  # timedOut: the deadline came first
+  # interrupted: a notification came first
+  # unsupportedOpcode: in registers
   return @3;
-  # Reserved for endpoints.
-  # unsupportedOpcode: always
+  # Answers the call that the thread has received; in the ring only. args: message address, message
+  # length, the ErrorCode with which the call fails or 0. value = ReplyResult.
+  # invalidRequest: flags, method, cap or an argument after the third is not zero
+  # wrongState: the thread has no call to answer
+  # invalidArgument: the ErrorCode is unknown
+  # outOfRange: the message is longer than the answer may be: messageBytesMax, or 64 bytes to a call
+  #   in registers
+  # invalidParamsBuffer: the message cannot be read
+  # unsupportedOpcode: in registers
   release @4;
   # Drops the capability.
   # invalidRequest: flags, method or an argument is not zero, or RDI has bits above the CapId
   # invokeFailed: the process holds no capability cap
   finish @5;
-  # Reserved.
-  # unsupportedOpcode: always
+  # Gives up a call that this thread has begun by endpointCall in the ring, which then ends with
+  # cancelled; in the ring only. args: the call's userData. The oldest call that has it is meant.
+  # invalidRequest: flags, method, cap or an argument after the first is not zero
+  # notFound: no call with it is open
+  # unsupportedOpcode: in registers
   park @6;
   # Waits while a 32-bit word holds a value. args: address, expected, deadline_ns (absolute,
   # waitForever for none). value = ParkResult.
@@ -80,24 +103,34 @@ enum Opcode {
   # invalidArgument: a word is too wide for its parameter's type: bits above it are set, or it is
   #   not the sign extension
   endpointCall @9;
-  # Calls a facet and waits for the answer: docs/abi.md. In registers only, like the five below. A
-  # server may answer with any ErrorCode of its own.
+  # Calls a facet: docs/abi.md. In registers it waits for the answer. In the ring it completes when
+  # the call has ended, and others are executed meanwhile. args: message address, message length,
+  # result address, result length, deadline_ns (absolute, waitForever for none). size = the bytes of
+  # the answer. A server may answer with any ErrorCode of its own, and an answer comes with it.
   # invokeFailed: the process holds no facet cap
-  # invalidRequest: RDI has bits above the CapId
+  # invalidRequest: RDI has bits above the CapId; in the ring, flags, method or the last argument is
+  #   not zero
   # busy: the thread has a call of which it has not seen the end
   # invalidArgument: R15 has another bit than messageMoves, messageTakes and those of the CapId, or
   #   messageMoves without a CapId
   # notFound: the process does not hold the capability that R15 names
   # noRights: that capability cannot be handed on, as a ThreadHandle; or the endpoint accepts none
   # noSlots: with messageTakes, the process holds as many capabilities as it may
-  # noMemory: with messageTakes, no memory or charge for another capability
+  # noMemory: with messageTakes, no memory or charge for another capability; in the ring, none for
+  #   the message and its answer
   # limitReached: as many calls wait as the endpoint lets; or the receiving process has no room for
-  #   the capability
+  #   the capability; or the thread has ringCallsMax calls in the ring
+  # outOfRange: in the ring, the message is longer than the server has room for
+  # invalidParamsBuffer: in the ring, the message cannot be read, or is longer than messageBytesMax
+  # invalidResultBuffer: in the ring, the answer is longer than the result buffer, and nothing of it
+  #   has come; or the buffer cannot be written
   # disconnected: the endpoint or the facet is closed, or the thread that received the call ended
   # timedOut: the deadline came first
-  # unsupportedOpcode: in the ring
+  # cancelled: in the ring, finish has named the call
   receive @10;
-  # Waits for a call to an endpoint, or for the end of a facet. RAX = ReceiveResult.
+  # Waits for a call to an endpoint, or for the end of a facet. RAX = ReceiveResult. In registers
+  # only, like the four below. A call of the ring comes here too if its message has at most 64
+  # bytes, and is filled up with zeros.
   # invokeFailed: the process holds no endpoint cap
   # invalidRequest: RDI has bits above the CapId
   # wrongState: the thread has received a call that it has not answered
@@ -151,7 +184,7 @@ struct Submission $C.fixed(64) {
   userData @4 :UInt64;     # echoed in the completion
   args @5 :Data $C.words(6);
   # call: parameters address, parameters length, result address, result length, 0, 0
-  # compact, park, unpark: the argument words
+  # others: as the Opcode says; the rest is zero
 }
 
 struct Completion $C.fixed(32) {
@@ -159,7 +192,7 @@ struct Completion $C.fixed(32) {
   result @1 :Int32;
   # >= 0: success (call: bytes of result message); < 0: -TransportError or -(ErrorCode + errorBase)
   flags @2 :UInt32;
-  value @3 :UInt64;        # compact: the result word
+  value @3 :UInt64;        # compact: the result word; others: as the Opcode says
   cap @4 :UInt32;          # a capability the call returned, or 0
-  reserved @5 :UInt32;
+  size @5 :UInt32;         # endpointCall, recv: bytes of the message that has come
 }

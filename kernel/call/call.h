@@ -69,6 +69,18 @@ int64_t call_release(struct process *process, cap_id_t cap);
  * makes a jump of a call at the end of a function only if it may return. */
 int64_t endpoint_enter(struct trap_frame *frame);
 
+/* The operations of endpoints in the ring (object/ring_call.c): endpointCall, recv, return and
+ * finish. A thread, for its own ring, with no lock held. True: the completion is to be posted;
+ * false: a call is outstanding. */
+bool ring_call_execute(
+	const struct capos_submission *submission, struct capos_completion *completion);
+/* The completion of the call that has ended first, of those that were outstanding. False: none has
+ * ended. */
+bool ring_call_collect(struct thread *thread, struct capos_completion *completion);
+/* Calls are outstanding. Waits until so many have ended, or all; OK: it is worth looking. Fails as
+ * wait_queue_wait. */
+status_t ring_call_wait(struct thread *thread, uint32_t count, uint64_t deadline_ns) MUST_CHECK;
+
 /* A buffer of at least size bytes that belongs to the thread. It is valid until the next
  * call_buffer of the same thread and freed with the thread. NULL when memory is short. A buffer
  * above CALL_SCRATCH_BYTES must be given back with call_buffer_trim, or one large call would cost

@@ -5,7 +5,9 @@
  * thread->completion_tail) and takes the program's as requests. An entry into the kernel handles at
  * most one ring full, and ends early when completions would not fit, when a call was interrupted
  * (the notification is delivered on the way out, and what was not taken waits for the next entry),
- * and when the thread is to die. models/ring.pml is the model. */
+ * and when the thread is to die. Calls to endpoints are outstanding until they end; their
+ * completions are posted here too, by the thread that made them, because only it can write to the
+ * memory of its process. models/ring.pml is the model. */
 #include "call/call.h"
 
 #include "arch/memory.h"
@@ -232,25 +234,32 @@ static void execute_operation(
 	}
 }
 
-static void execute(const struct capos_submission *submission, struct capos_completion *completion)
+/* False: it completes later. */
+static bool execute(const struct capos_submission *submission, struct capos_completion *completion)
 {
 	if (submission->flags) {
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
-		return;
+		return true;
 	}
 	switch (submission->opcode) {
 	case CAPOS_OPCODE_CALL:
 	case CAPOS_OPCODE_COMPACT:
 		execute_method(submission, completion);
-		return;
+		return true;
 	case CAPOS_OPCODE_NOP:
 	case CAPOS_OPCODE_RELEASE:
 	case CAPOS_OPCODE_PARK:
 	case CAPOS_OPCODE_UNPARK:
 		execute_operation(submission, completion);
-		return;
+		return true;
+	case CAPOS_OPCODE_ENDPOINT_CALL:
+	case CAPOS_OPCODE_RECV:
+	case CAPOS_OPCODE_RETURN:
+	case CAPOS_OPCODE_FINISH:
+		return ring_call_execute(submission, completion);
 	default:
 		completion->result = STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+		return true;
 	}
 }
 
@@ -284,8 +293,8 @@ static bool execute_next(struct thread *thread)
 	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 
 	struct capos_completion completion = { .user_data = submission.user_data };
-	execute(&submission, &completion);
-	post(thread, &completion);
+	if (execute(&submission, &completion))
+		post(thread, &completion);
 	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED);
 }
 
@@ -299,12 +308,38 @@ static __attribute__((noinline)) void execute_until(struct thread *thread, uint3
 	}
 }
 
+/* Posts the completions of calls that were outstanding and have ended. */
+static void collect(struct thread *thread)
+{
+	struct capos_completion completion;
+	while (completions_pending(thread) < CAPOS_RING_COMPLETIONS &&
+		ring_call_collect(thread, &completion)) {
+		post(thread, &completion);
+		sched_preemption_point();
+	}
+}
+
+/* Calls are outstanding: waits until there are so many completions, or no call that could give
+ * one. */
+static __attribute__((noinline)) void await_completions(
+	struct thread *thread, uint64_t min_complete, uint64_t timeout_ns)
+{
+	uint64_t deadline_ns = timeout_ns ? deadline_after(timeout_ns) : 0;
+	uint32_t wanted = min_complete < CAPOS_RING_COMPLETIONS ? (uint32_t)min_complete
+								: CAPOS_RING_COMPLETIONS;
+	status_t status = STATUS_OK;
+	for (;;) {
+		collect(thread);
+		uint32_t pending = completions_pending(thread);
+		if (status != STATUS_OK || pending >= wanted || !thread->ring_calls.count ||
+			__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED))
+			return;
+		status = ring_call_wait(thread, wanted - pending, deadline_ns);
+	}
+}
+
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
-	/* No call is outstanding between entries: every call that could complete has completed
-	 * before this returns, so there is nothing to wait for. */
-	(void)min_complete;
-	(void)timeout_ns;
 	struct thread *thread = thread_current();
 	struct capos_ring_header *ring = thread->ring;
 	uint32_t tail = __atomic_load_n(&ring->submission_tail, __ATOMIC_ACQUIRE);
@@ -314,6 +349,8 @@ int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 		(pending && thread->in_handler);
 	if (!invalid && pending)
 		execute_until(thread, tail);
+	if (!invalid && __builtin_expect(thread->ring_calls.count != 0, 0) && !thread->in_handler)
+		await_completions(thread, min_complete, timeout_ns);
 	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
 	return invalid ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);

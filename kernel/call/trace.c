@@ -241,7 +241,8 @@ void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result)
 	}
 	if (!tracing)
 		return;
-	bool receives = opcode == CAPOS_OPCODE_RECEIVE || opcode == CAPOS_OPCODE_REPLY_RECEIVE;
+	bool receives = opcode == CAPOS_OPCODE_RECEIVE || opcode == CAPOS_OPCODE_REPLY_RECEIVE ||
+		opcode == CAPOS_OPCODE_RECV;
 	struct line line;
 	line_begin(&line, cap, cap != 0);
 	line_add(&line, "%s() = ", opcode_names[opcode]);

@@ -15,7 +15,8 @@
  * A notification does not end a call. The thread goes away to its handler with the call open, and
  * comes back by await; an answer that comes meanwhile is kept in its record.
  *
- * A capability that goes with a call or its answer is the matter of transfer.c.
+ * A capability that goes with a call or its answer is the matter of transfer.c, and a call through
+ * the ring that of ring_call.c. All calls to an endpoint are in one queue.
  *
  * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
  * caller's process goes on paying for it. endpoint_direct.c does so for what is common; this file
@@ -25,6 +26,7 @@
 #include "call/call.h"
 #include "call/trace.h"
 #include "core/log.h"
+#include "core/string.h"
 #include "kernel/methods.h"
 #include "mm/ledger.h"
 #include "object/endpoint.h"
@@ -37,16 +39,6 @@
 /* For what is on the path of a call that is handed over; the rest is kept out of it. */
 #define HOT static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline))
-
-/* The object of that kind, kept alive until the caller's object_release; NULL: none. */
-HOT struct object *find(struct thread *thread, uint64_t cap, unsigned interface)
-{
-	struct object *object = cap_table_lookup_counted(&thread->process->caps, (cap_id_t)cap);
-	if (!object || object->interface == &interface_descs[interface])
-		return object;
-	object_release(object);
-	return NULL;
-}
 
 static __attribute__((noinline)) void trace(
 	const struct trap_frame *frame, int64_t result, uint64_t tag)
@@ -80,7 +72,7 @@ RARE _Noreturn void return_capability(
 
 /* The lock of the endpoint is held, that of the caller too. The server is the current thread, or
  * waits and has been decided. */
-HOT void deliver_locked(struct thread *caller, struct thread *server)
+HOT void attach_locked(struct thread *caller, struct thread *server)
 {
 	struct thread_call *call = &caller->call;
 	assert_held(&caller->lock);
@@ -89,6 +81,14 @@ HOT void deliver_locked(struct thread *caller, struct thread *server)
 	server->service.caller = caller;
 	server->service.sequence = call->sequence;
 	server->service.tag = facet_from(call->facet)->tag;
+}
+
+/* The same with the message, to the registers of the server. */
+HOT void deliver_locked(struct thread *caller, struct thread *server)
+{
+	struct thread_call *call = &caller->call;
+	assert_held(&caller->lock);
+	attach_locked(caller, server);
 	if (__builtin_expect(call->extra & CALL_SAVED, 0)) {
 		trap_frame_set_message(thread_frame(server), call->words);
 		call->extra &= (uint16_t)~CALL_SAVED;
@@ -124,6 +124,14 @@ HOT bool settle_locked(struct thread *caller, int64_t status, const struct trap_
 	return true;
 }
 
+/* Whether the caller's call is still the one that the thread has received. */
+HOT bool is_received_by(const struct thread *caller, const struct thread *thread)
+{
+	const struct thread_call *call = &caller->call;
+	assert_held(&caller->lock);
+	return call->open && call->server == thread && call->sequence == thread->service.sequence;
+}
+
 /* Ends the call that the thread has received. with: as in settle_locked. next: where the caller
  * goes if it is to have this CPU; NULL: it is queued as any thread. False: it has gone. */
 HOT bool answer_call(struct thread *thread, int64_t status, const struct trap_frame *frame,
@@ -132,14 +140,37 @@ HOT bool answer_call(struct thread *thread, int64_t status, const struct trap_fr
 	struct thread_service *service = &thread->service;
 	struct thread *caller = service->caller;
 	bool woken = false, answered = false;
+	if (__builtin_expect(service->ring != NULL, 0))
+		return ring_call_answer(thread, status, frame, 0);
 	spin_lock(&caller->lock);
-	if (caller->call.open && caller->call.server == thread &&
-		caller->call.sequence == service->sequence)
+	if (is_received_by(caller, thread))
 		answered = settle_locked(caller, status, frame, with, &woken);
 	if (woken && next && sched_take(caller, caller->shares))
 		*next = caller;
 	else if (woken)
 		sched_wake(caller);
+	spin_unlock(&caller->lock);
+	service->caller = NULL;
+	object_release(&caller->object);
+	return answered;
+}
+
+bool endpoint_answer_words(
+	struct thread *thread, int64_t status, const uint64_t *words, struct transfer_answer *with)
+{
+	struct thread_service *service = &thread->service;
+	struct thread *caller = service->caller;
+	bool woken = false, answered = false;
+	spin_lock(&caller->lock);
+	if (is_received_by(caller, thread))
+		answered = settle_locked(caller, status, NULL, with, &woken);
+	if (woken) {
+		trap_frame_set_message(thread_frame(caller), words);
+		sched_wake(caller);
+	} else if (answered) {
+		memcpy(caller->call.words, words, sizeof caller->call.words);
+		caller->call.extra |= CALL_SAVED;
+	}
 	spin_unlock(&caller->lock);
 	service->caller = NULL;
 	object_release(&caller->object);
@@ -155,8 +186,8 @@ RARE void leave_call(struct thread *thread)
 	struct object *facet = call->facet;
 	struct endpoint *endpoint = facet_from(facet)->endpoint;
 	spin_lock(&endpoint->lock);
-	if (list_linked(&call->node)) {
-		list_remove(&call->node);
+	if (list_linked(&call->queued.node)) {
+		list_remove(&call->queued.node);
 		endpoint->call_count--;
 	}
 	spin_unlock(&endpoint->lock);
@@ -242,6 +273,12 @@ HOT struct thread *take_receiver_locked(struct endpoint *endpoint)
 	return NULL;
 }
 
+struct thread *endpoint_take_receiver_locked(struct endpoint *endpoint)
+{
+	assert_held(&endpoint->lock);
+	return take_receiver_locked(endpoint);
+}
+
 RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame);
 
 /* The call is in the queue and an event bound to that: signals it without locks. Meanwhile the
@@ -262,7 +299,7 @@ RARE _Noreturn void signal_and_await(
 
 /* On success the call is open, and the caller of this has to leave the thread's lock. A call that
  * carries a capability goes through the queue, because the server's thread has to make room for
- * it. */
+ * it; and so does one to a thread that receives through its ring. */
 HOT status_t begin_call(struct thread *thread, struct trap_frame *frame, struct facet *facet,
 	uint16_t extra, struct thread **next)
 {
@@ -287,8 +324,8 @@ HOT status_t begin_call(struct thread *thread, struct trap_frame *frame, struct 
 	call->away = false;
 	call->extra = extra;
 	struct thread *receiver = take_receiver_locked(endpoint);
-	if (!receiver || extra & CALL_CARRIES) {
-		list_push_back(&endpoint->calls, &call->node);
+	if (!receiver || extra & CALL_CARRIES || receiver->service.into) {
+		list_push_back(&endpoint->calls, &call->queued.node);
 		endpoint->call_count++;
 		if (__builtin_expect(!receiver && endpoint->binding.event, 0))
 			signal_and_await(endpoint, thread, frame);
@@ -326,7 +363,7 @@ RARE _Noreturn void call_with_capabilities(struct thread *thread, struct trap_fr
 	if (thread->call.facet)
 		status = STATUS(BUSY);
 	else
-		object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
+		object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_FACET);
 	if (object) {
 		status = begin_with_capabilities(thread, frame, facet_from(object), &next);
 		if (status == STATUS_OK)
@@ -343,7 +380,7 @@ HOT int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 		call_with_capabilities(thread, frame);
 	if (__builtin_expect(thread->call.facet != NULL, 0))
 		return STATUS(BUSY);
-	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_FACET);
+	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_FACET);
 	if (__builtin_expect(!object, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	status_t status = begin_call(thread, frame, facet_from(object), 0, &next);
@@ -391,6 +428,35 @@ RARE int64_t endpoint_cancel(struct thread *thread)
 
 enum received { RECEIVED_NONE, RECEIVED_WORDS, RECEIVED_CARRIES };
 
+/* A call in registers comes to a thread that receives through its ring. */
+RARE void deliver_into_locked(struct thread *caller, struct thread *server)
+{
+	struct thread_call *call = &caller->call;
+	uint64_t *words = server->service.into->words;
+	assert_held(&caller->lock);
+	attach_locked(caller, server);
+	if (call->extra & CALL_SAVED)
+		memcpy(words, call->words, sizeof call->words);
+	else
+		trap_frame_get_message(thread_frame(caller), words);
+	call->extra &= (uint16_t)~CALL_SAVED;
+}
+
+static enum received receive_words(struct thread *caller, struct thread *thread)
+{
+	enum received received = RECEIVED_NONE;
+	spin_lock(&caller->lock);
+	if (caller->call.open) {
+		received = caller->call.extra & CALL_CARRIES ? RECEIVED_CARRIES : RECEIVED_WORDS;
+		if (thread->service.into)
+			deliver_into_locked(caller, thread);
+		else
+			deliver_locked(caller, thread);
+	}
+	spin_unlock(&caller->lock);
+	return received;
+}
+
 /* The first call of the queue whose thread has not given it up. */
 RARE enum received receive_queued_locked(struct endpoint *endpoint, struct thread *thread)
 {
@@ -398,15 +464,13 @@ RARE enum received receive_queued_locked(struct endpoint *endpoint, struct threa
 	struct list_node *node;
 	enum received received = RECEIVED_NONE;
 	while (received == RECEIVED_NONE && (node = list_pop_front(&endpoint->calls)) != NULL) {
-		struct thread *caller = container_of(node, struct thread, call.node);
+		struct queued_call *queued = container_of(node, struct queued_call, node);
 		endpoint->call_count--;
-		spin_lock(&caller->lock);
-		if (caller->call.open) {
-			deliver_locked(caller, thread);
-			received = caller->call.extra & CALL_CARRIES ? RECEIVED_CARRIES
-								     : RECEIVED_WORDS;
-		}
-		spin_unlock(&caller->lock);
+		if (!queued->ring)
+			received = receive_words(
+				container_of(queued, struct thread, call.queued), thread);
+		else if (ring_call_receive(queued->ring, thread))
+			received = RECEIVED_WORDS;
 	}
 	return received;
 }
@@ -417,7 +481,8 @@ HOT status_t wait_for_call_locked(
 {
 	assert_held(&endpoint->lock);
 	list_push_back(&endpoint->receivers, &thread->wait_node);
-	mark_plain(thread, deadline_ns, PLAIN_CALL);
+	if (!thread->service.into)
+		mark_plain(thread, deadline_ns, PLAIN_CALL);
 	enum wait_state outcome = next ? wait_block_to(&endpoint->lock, deadline_ns, next)
 				       : wait_block(&endpoint->lock, deadline_ns, true);
 	thread->plain_wait = PLAIN_NONE;
@@ -459,24 +524,31 @@ HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint
 	return status;
 }
 
-/* The end of a receive that is no call of words only. A call whose capability the thread's process
- * has no room for ends here, and the server does not notice. */
+/* A receive has got a call that carries a capability. A call for whose capability the thread's
+ * process has no room ends here, and the server does not notice. */
+RARE status_t receive_carried(struct thread *thread, struct endpoint *endpoint,
+	uint64_t deadline_ns, struct facet **gone, cap_id_t *cap)
+{
+	status_t status = CARRIES;
+	while (status == CARRIES) {
+		if (!thread->service.into && transfer_take(thread, cap))
+			return STATUS_OK;
+		*cap = 0;
+		answer_call(thread, STATUS(LIMIT_REACHED), NULL, NULL, NULL);
+		spin_lock(&endpoint->lock);
+		status = receive_next(endpoint, thread, deadline_ns, NULL, gone);
+	}
+	return status;
+}
+
+/* The end of a receive that is no call of words only. */
 RARE int64_t receive_other(struct thread *thread, struct trap_frame *frame, struct object *object,
 	status_t status, struct facet *gone)
 {
 	struct endpoint *endpoint = endpoint_from(object);
-	uint64_t deadline_ns = trap_frame_deadline(frame);
 	cap_id_t cap = 0;
-	while (status == CARRIES) {
-		if (transfer_take(thread, &cap)) {
-			status = STATUS_OK;
-			break;
-		}
-		cap = 0;
-		answer_call(thread, STATUS(LIMIT_REACHED), NULL, NULL, NULL);
-		spin_lock(&endpoint->lock);
-		status = receive_next(endpoint, thread, deadline_ns, NULL, &gone);
-	}
+	if (status == CARRIES)
+		status = receive_carried(thread, endpoint, trap_frame_deadline(frame), &gone, &cap);
 	uint64_t tag = gone ? gone->tag : thread->service.tag;
 	if (gone)
 		kmem_free(endpoint->ledger, gone);
@@ -507,6 +579,25 @@ HOT int64_t receive(
 {
 	spin_lock(&endpoint_from(object)->lock);
 	return receive_locked(thread, frame, object, next);
+}
+
+int64_t endpoint_receive_into(struct thread *thread, struct endpoint *endpoint,
+	struct ring_receive *into, uint64_t deadline_ns)
+{
+	struct facet *gone = NULL;
+	cap_id_t cap = 0;
+	thread->service.into = into;
+	spin_lock(&endpoint->lock);
+	status_t status = receive_next(endpoint, thread, deadline_ns, NULL, &gone);
+	if (status == CARRIES)
+		status = receive_carried(thread, endpoint, deadline_ns, &gone, &cap);
+	thread->service.into = NULL;
+	into->tag = gone ? gone->tag : thread->service.tag;
+	if (gone)
+		kmem_free(endpoint->ledger, gone);
+	if (status != STATUS_OK)
+		return status;
+	return gone ? CAPOS_RECEIVE_RESULT_FACET_GONE : CAPOS_RECEIVE_RESULT_CALL;
 }
 
 int64_t endpoint_receive_after(
@@ -549,7 +640,7 @@ RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 {
 	if (thread->service.caller)
 		return STATUS(WRONG_STATE);
-	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
 	if (!object)
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	return receive(thread, frame, object, NULL);
@@ -597,7 +688,7 @@ RARE int64_t reply_receive_with_capability(struct thread *thread, struct trap_fr
 	struct transfer_answer with;
 	struct thread *next = NULL;
 	uint32_t code = 0;
-	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
 	if (!object)
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	status_t status = transfer_answer_begin(thread, trap_frame_status(frame), &with, &code);
@@ -621,7 +712,7 @@ HOT int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *fra
 		return reply_receive_with_capability(thread, frame);
 	if (__builtin_expect(!thread->service.caller, 0))
 		return STATUS(WRONG_STATE);
-	struct object *object = find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
 	if (__builtin_expect(!object, 0))
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	answer_call(thread, answer_status(trap_frame_status(frame)), frame, NULL, &next);
@@ -669,11 +760,32 @@ void thread_leave_calls(struct thread *thread)
 		leave_call(thread);
 		transfer_end(thread, false);
 	}
+	if (thread->ring_calls.count)
+		ring_calls_leave(thread);
 	if (thread->service.caller)
 		answer_call(thread, STATUS(DISCONNECTED), NULL, NULL, NULL);
 }
 
 /* ---- ends of endpoints and facets ---- */
+
+/* The call in registers has left the queue. */
+static void disconnect(struct thread *caller)
+{
+	bool woken = false;
+	spin_lock(&caller->lock);
+	if (caller->call.open)
+		settle_locked(caller, STATUS(DISCONNECTED), NULL, NULL, &woken);
+	if (woken)
+		sched_wake(caller);
+	spin_unlock(&caller->lock);
+}
+
+static const struct object *facet_of_queued(const struct queued_call *queued)
+{
+	if (queued->ring)
+		return ring_call_facet(queued->ring);
+	return container_of(queued, const struct thread, call.queued)->call.facet;
+}
 
 /* Ends up to a batch of the calls that wait: those of the facet, or (NULL) all. True: there may be
  * more. */
@@ -682,20 +794,17 @@ static bool disconnect_batch_locked(struct endpoint *endpoint, const struct face
 	assert_held(&endpoint->lock);
 	uint32_t ended = 0;
 	list_for_each_safe (node, &endpoint->calls) {
-		struct thread *caller = container_of(node, struct thread, call.node);
-		if (facet && caller->call.facet != &facet->object)
+		struct queued_call *queued = container_of(node, struct queued_call, node);
+		if (facet && facet_of_queued(queued) != &facet->object)
 			continue;
 		if (ended++ == WAKE_BATCH)
 			return true;
-		bool woken = false;
 		list_remove(node);
 		endpoint->call_count--;
-		spin_lock(&caller->lock);
-		if (caller->call.open)
-			settle_locked(caller, STATUS(DISCONNECTED), NULL, NULL, &woken);
-		if (woken)
-			sched_wake(caller);
-		spin_unlock(&caller->lock);
+		if (queued->ring)
+			ring_call_disconnect(queued->ring);
+		else
+			disconnect(container_of(queued, struct thread, call.queued));
 	}
 	return false;
 }
@@ -853,7 +962,7 @@ status_t method_endpoint_revoke(struct call *call, const struct endpoint_revoke_
 {
 	(void)out;
 	struct endpoint *endpoint = endpoint_from(call->object);
-	struct object *object = find(call->thread, in->facet, INTERFACE_FACET);
+	struct object *object = endpoint_find(call->thread, in->facet, INTERFACE_FACET);
 	status_t status = STATUS(NOT_FOUND);
 	if (!object)
 		return status;

@@ -11,10 +11,13 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "core/rbtree.h"
+#include "kernel/methods.h"
 #include "proc/binding.h"
+#include "proc/process.h"
 #include "sched/thread.h"
 
 struct ledger;
+struct transfer_answer;
 
 struct endpoint {
 	struct object object;
@@ -28,7 +31,7 @@ struct endpoint {
 	bool closed;            /* no capability is left */
 	bool accepts;           /* calls may carry capabilities */
 	bool direct;            /* not closed, and calls may go straight to the other side */
-	struct list calls;      /* thread_call.node, by arrival */
+	struct list calls;      /* queued_call.node, by arrival */
 	uint32_t call_count;    /* in calls */
 	struct list receivers;  /* wait_node of threads, by arrival */
 	struct list gone;       /* records of facets that have no holder, to be told */
@@ -60,6 +63,24 @@ static inline struct facet *facet_from(struct object *object)
 	return container_of(object, struct facet, object);
 }
 
+/* The object of that kind, kept alive until the caller's object_release; NULL: none. A thread. */
+static inline __attribute__((always_inline)) struct object *endpoint_find(
+	struct thread *thread, uint64_t cap, unsigned interface)
+{
+	struct object *object = cap_table_lookup_counted(&thread->process->caps, (cap_id_t)cap);
+	if (!object || object->interface == &interface_descs[interface])
+		return object;
+	object_release(object);
+	return NULL;
+}
+
+/* A receive through the ring. */
+struct ring_receive {
+	uint32_t capacity;             /* longer messages are refused; at least a message's words */
+	uint64_t words[MESSAGE_WORDS]; /* of a call in registers */
+	uint64_t tag;
+};
+
 /* Any context. Whether calls may go straight to the other side: on this machine, in this run. */
 bool endpoint_may_be_direct(void);
 /* A thread, with no lock held. Any operation of an endpoint. */
@@ -69,5 +90,33 @@ int64_t endpoint_enter_any(struct trap_frame *frame);
  * a thread that has been taken for this CPU. */
 int64_t endpoint_receive_after(struct thread *thread, struct trap_frame *frame,
 	struct object *object, struct thread *next);
+
+/* What endpoint.c and ring_call.c have of each other. A thread; with no lock held, unless said
+ * otherwise. */
+
+/* The current thread has no call to answer, and receives one: a CAPOS_RECEIVE_RESULT_x, or an
+ * error. */
+int64_t endpoint_receive_into(struct thread *thread, struct endpoint *endpoint,
+	struct ring_receive *into, uint64_t deadline_ns);
+/* Ends the call in registers that the thread has received. with: NULL, or what comes with the
+ * words. False: the caller has gone. */
+bool endpoint_answer_words(
+	struct thread *thread, int64_t status, const uint64_t *words, struct transfer_answer *with);
+/* The first thread that waits to receive, which is to be woken; NULL: none. */
+struct thread *endpoint_take_receiver_locked(struct endpoint *endpoint);
+
+/* The call has just been taken out of the endpoint's queue, whose lock is held. True: the thread
+ * has received it. False: it has ended. */
+bool ring_call_receive(struct ring_call *call, struct thread *thread);
+/* Ends the call that the thread has received, which has come through a ring. frame: of the thread,
+ * with the answer; NULL: the size bytes that have been put into the call are. False: it has ended
+ * before. */
+bool ring_call_answer(
+	struct thread *thread, int64_t status, const struct trap_frame *frame, uint32_t size);
+/* The lock of the endpoint is held, which the call has just left: it ends as disconnected. */
+void ring_call_disconnect(struct ring_call *call);
+struct object *ring_call_facet(const struct ring_call *call);
+/* The current thread ends, and gives up all its calls. */
+void ring_calls_leave(struct thread *thread);
 
 #endif

@@ -58,7 +58,10 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	wait_queue_init(&thread->suspended);
 	list_node_init(&thread->wait_node);
 	list_node_init(&thread->process_node);
-	list_node_init(&thread->call.node);
+	list_node_init(&thread->call.queued.node);
+	list_init(&thread->ring_calls.all);
+	list_init(&thread->ring_calls.ended);
+	wait_queue_init(&thread->ring_calls.waiting);
 	thread->state = THREAD_BLOCKED;
 	thread->affinity = UINT64_MAX;
 }

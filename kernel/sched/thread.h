@@ -85,6 +85,15 @@ struct thread_transfer {
 	uint32_t slot;   /* set aside for given; 0: none */
 };
 
+struct ring_call;
+struct ring_receive;
+
+/* What waits in the queue of an endpoint. Guarded by the lock of the endpoint. */
+struct queued_call {
+	struct list_node node;
+	struct ring_call *ring; /* whose part it is; NULL: of a thread_call; never changed */
+};
+
 /* A call to an endpoint in registers: what the caller's thread keeps of it (object/endpoint.c). */
 struct thread_call {
 	struct object *facet; /* NULL: no call; referenced. Owner thread only */
@@ -99,16 +108,32 @@ struct thread_call {
 	uint64_t words[MESSAGE_WORDS];
 	struct thread_transfer transfer;
 
-	struct list_node node; /* guarded by the lock of the endpoint */
+	struct queued_call queued;
+};
+
+/* The calls that a thread has begun through its ring, and of which it has not seen the end
+ * (object/ring_call.c). */
+struct thread_ring_calls {
+	/* Owner thread only. */
+	struct list all; /* ring_call.caller_node, by age */
+	uint32_t count;
+
+	/* Guarded by the thread's lock. */
+	struct list ended; /* ring_call.ended_node, in the order in which they have ended */
+	uint32_t ended_count;
+	uint32_t wanted; /* for how many in ended the thread waits */
+	struct wait_queue waiting;
 };
 
 /* What a thread keeps of a call that it has received. Owner thread only, and the thread that hands
  * it the call while it waits for one. */
 struct thread_service {
-	struct thread *caller; /* NULL: none; referenced */
-	uint64_t sequence;     /* of the caller's call */
+	struct thread *caller;  /* NULL: none; referenced, if only by ring */
+	struct ring_call *ring; /* its call, referenced; NULL: a call in registers */
+	uint64_t sequence;      /* of the caller's call in registers */
 	uint64_t tag;
 	struct endpoint *endpoint; /* of a plain wait that has left its stack; referenced */
+	struct ring_receive *into; /* where a call goes; NULL: to the registers */
 };
 
 struct thread {
@@ -180,6 +205,7 @@ struct thread {
 	struct rbnode run_node;
 
 	struct thread_call call;
+	struct thread_ring_calls ring_calls;
 	struct thread_service service;
 	uint32_t plain_wait; /* enum plain_wait; by the owner, and the CPU that ends it */
 

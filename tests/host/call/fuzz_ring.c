@@ -114,7 +114,7 @@ static void enter_ring(uint8_t flags, uint64_t wild, uint32_t count)
 			&completions()[(tail + k) % CAPOS_RING_COMPLETIONS];
 		MUST(got->user_data ==
 			submissions()[(head + k) % CAPOS_RING_SUBMISSIONS].user_data);
-		MUST(result_known(got->result) && got->flags == 0 && got->reserved == 0);
+		MUST(result_known(got->result) && got->flags == 0 && got->size == 0);
 		MUST(!got->cap || got->result >= 0);
 	}
 }

@@ -81,9 +81,34 @@ status_t copy_to_user(struct user_ptr to, const void *from, size_t size)
 	return STATUS_OK;
 }
 
-/* Endpoints need threads. */
+/* Endpoints need threads, and so do waits. */
 int64_t endpoint_enter(struct trap_frame *frame)
 {
 	(void)frame;
 	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+}
+
+bool ring_call_execute(
+	const struct capos_submission *submission, struct capos_completion *completion)
+{
+	(void)submission;
+	completion->result = STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
+	return true;
+}
+
+bool ring_call_collect(struct thread *thread, struct capos_completion *completion)
+{
+	(void)thread, (void)completion;
+	return false;
+}
+
+uint64_t deadline_after(uint64_t timeout_ns)
+{
+	return timeout_ns;
+}
+
+status_t ring_call_wait(struct thread *thread, uint32_t count, uint64_t deadline_ns)
+{
+	(void)thread, (void)count, (void)deadline_ns;
+	return STATUS_OK;
 }

@@ -244,7 +244,7 @@ static void hostile_ring(void)
 				&completions()[(tail + k) % CAPOS_RING_COMPLETIONS];
 			CHECK(got->user_data ==
 				submissions()[(head + k) % CAPOS_RING_SUBMISSIONS].user_data);
-			CHECK(result_known(got->result) && got->flags == 0 && got->reserved == 0);
+			CHECK(result_known(got->result) && got->flags == 0 && got->size == 0);
 			if (got->cap)
 				CHECK(cap_table_release(&process.caps, got->cap));
 			/* The program may release what it has. It gets that back so that the test
