@@ -27,11 +27,11 @@ KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address \
 KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info core/format \
 	core/log debug/panic debug/symbols dev/command_line dev/devices dev/entropy dev/line_input \
 	dev/pci dev/rtc dev/rtc_time dev/screen dev/terminal dev/uart dev/virtio_mmio \
-	dev/virtio_pci dev/virtio_rng init/main init/run init/selftest \
+	dev/virtio_pci dev/virtio_rng init/look init/main init/run init/selftest \
 	machine/pc/acpi machine/pc/acpi_tables machine/pc/hpet machine/pc/machine \
 	machine/pc/multiboot machine/pc/pvh machine/pc/smp object/boot_image object/host_name \
-	object/host_share object/system_info object/process_load proc/boot_image proc/elf \
-	proc/fault proc/reaper
+	object/host_share object/system_info object/process_load object/process_look \
+	proc/boot_image proc/elf proc/fault proc/reaper
 # The path of a call between processes does not return: it need not keep registers for its callers.
 # RBP stays 0 there, where a backtrace ends.
 KERNEL_LEAVES := object/endpoint_direct arch/x86_64/hand_over

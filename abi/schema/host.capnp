@@ -23,6 +23,36 @@ enum HostMessage {
                       # beyond. The host spends them on stdin, payload only. The first credit from
                       # the guest tells that it listens. Before the first one from the host the
                       # guest has no limit.
+  look @13;           # host to guest: asks what the processes are doing. The answer is messages
+                      # of the next four types, in the order of a walk from each program to those
+                      # that it started.
+  lookedProcess @14;  # guest to host: LookedProcess; what follows is in this process
+  lookedThread @15;   # guest to host: ThreadInfo
+  lookedCapability @16;  # guest to host: LookedCapability
+  lookedEnd @17;      # guest to host: LookedMachine; the answer is complete
+}
+
+struct LookedProcess $C.fixed(272) {
+  parentId @0 :UInt64;        # 0: a program of the boot image
+  reserved @1 :UInt64;
+  name @2 :Data $C.length(64);
+  usage @3 :Data $C.length(64);     # ProcessResources
+  memory @4 :Data $C.length(128);   # MemoryUsage
+}
+
+struct LookedCapability $C.fixed(96) {
+  held @0 :Data $C.length(48);      # HeldCapability
+  name @1 :Data $C.length(48);      # by which the process began with it; empty: it got it later
+}
+
+struct LookedMachine $C.fixed(64) {
+  nowNs @0 :UInt64;           # since the clock's start
+  freeFrames @1 :UInt64;
+  frames @2 :UInt64;
+  objects @3 :UInt64;         # live kernel objects
+  cpus @4 :UInt32;
+  reserved @5 :UInt32;
+  reserved2 @6 :Data $C.length(24);
 }
 
 interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {

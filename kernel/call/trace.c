@@ -72,19 +72,6 @@ __attribute__((format(printf, 2, 3))) static void line_add(
 		line->length = sizeof line->text - 1;
 }
 
-/* The name the process was granted the capability under, or NULL. */
-static const char *granted_name(const struct process *process, cap_id_t cap)
-{
-	if (!process->capset_frame)
-		return NULL;
-	const struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
-	const struct capos_cap_set_entry *entries = (const void *)(header + 1);
-	for (uint32_t i = 0; i < process->capset_count; i++)
-		if (entries[i].cap == cap)
-			return (const char *)entries[i].name;
-	return NULL;
-}
-
 static void line_begin(struct line *line, cap_id_t cap, bool has_cap)
 {
 	const struct thread *thread = thread_current();
@@ -92,7 +79,7 @@ static void line_begin(struct line *line, cap_id_t cap, bool has_cap)
 	line->length = 0;
 	line_add(line, "%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000,
 		thread->process->id, thread->id);
-	const char *name = has_cap ? granted_name(thread->process, cap) : NULL;
+	const char *name = has_cap ? process_granted_name(thread->process, cap) : NULL;
 	if (name)
 		line_add(line, "%s ", name);
 	else if (has_cap)

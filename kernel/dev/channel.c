@@ -35,6 +35,7 @@ static struct transport transport;
 static bool present;   /* messages go out */
 static bool listening; /* messages come in, or the terminal makes them from typing */
 static void (*key_handler)(uint32_t kind); /* set once at boot */
+static void (*look_handler)(void);         /* likewise */
 
 static struct spinlock input_lock = SPINLOCK_INIT(OBJECT);
 static struct channel_input input; /* guarded by input_lock, like the two below */
@@ -90,6 +91,11 @@ void channel_init(const char *command_line, struct virtio_device *console)
 void channel_on_key(void (*handler)(uint32_t kind))
 {
 	key_handler = handler;
+}
+
+void channel_on_look(void (*handler)(void))
+{
+	look_handler = handler;
 }
 
 bool channel_present(void)
@@ -172,13 +178,17 @@ static void pump_and_deliver(void)
 	pump_locked();
 	uint64_t keys = input.keys;
 	uint32_t granted = input.granted;
+	bool look = input.look;
 	input.keys = 0;
+	input.look = false;
 	input.granted = 0;
 	spin_unlock(&input_lock);
 	if (granted)
 		sender_grant(granted);
 	if (keys)
 		deliver_keys(keys);
+	if (look && look_handler)
+		look_handler();
 }
 
 static const uint8_t *preset_receive(size_t room, size_t *got)

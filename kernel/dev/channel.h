@@ -22,6 +22,8 @@ void channel_init(const char *command_line, struct virtio_device *console);
  * keys are lost. The handler runs in the interrupt or in a reader's thread, and may take any lock.
  */
 void channel_on_key(void (*handler)(uint32_t kind));
+/* Boot, once. Sets what is called when the host asks what the processes are doing; as for keys. */
+void channel_on_look(void (*handler)(void));
 /* One message of the concatenation of two pieces (either may be empty, together at most
  * CHANNEL_MESSAGE_MAX); kernel memory. A thread with no lock held, which is blocked while the
  * device or the host takes nothing. Messages are never interleaved. INTERRUPTED: nothing was sent,

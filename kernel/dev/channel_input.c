@@ -34,6 +34,8 @@ static void begin_message(struct channel_input *input)
 	input->number = 0;
 	if (input->type == CAPOS_HOST_MESSAGE_STDIN_END)
 		input->ended = true;
+	else if (input->type == CAPOS_HOST_MESSAGE_LOOK)
+		input->look = true;
 }
 
 static void key_add(struct channel_input *input, uint8_t key)

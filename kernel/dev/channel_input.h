@@ -17,6 +17,8 @@ struct channel_input {
 
 	/* Keys received and not yet handled, a bit for each NotificationKind. */
 	uint64_t keys;
+	/* The host has asked what the processes are doing, and was not yet answered. */
+	bool look;
 	/* What the host has granted and the sending half has not been told. */
 	uint32_t granted;
 

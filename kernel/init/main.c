@@ -13,6 +13,7 @@
 #include "dev/devices.h"
 #include "dev/screen.h"
 #include "dev/terminal.h"
+#include "init/look.h"
 #include "init/run.h"
 #include "init/selftest.h"
 #include "machine/cpus.h"
@@ -91,6 +92,7 @@ static void run(void *unused)
 	warn_of_leaks();
 	cpus_start(boot.command_line);
 	channel_on_key(process_key);
+	channel_on_look(look_wanted);
 	devices_init(boot.command_line);
 	selftest_run(boot.command_line);
 	run_programs(boot.image_size ? phys_to_virt(boot.image) : NULL, boot.image_size,

@@ -11,6 +11,7 @@
 #include "dev/channel.h"
 #include "dev/command_line.h"
 #include "dev/terminal.h"
+#include "init/look.h"
 #include "machine/machine.h"
 #include "mm/frame.h"
 #include "mm/kmem.h"
@@ -130,6 +131,18 @@ static void start_program(struct run *run)
 	object_release(&thread->object);
 }
 
+static struct run runs[CAPOS_BOOT_TOGETHER_MAX];
+
+/* Answers the host's question what the processes are doing. */
+static void answer_look(void)
+{
+	__atomic_store_n(&look_asked, false, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < CAPOS_BOOT_TOGETHER_MAX; i++)
+		if (runs[i].process)
+			look_send(runs[i].process);
+	look_send_end();
+}
+
 /* Console keys go to the program that is being waited for. */
 static void await_program(struct run *run)
 {
@@ -137,14 +150,15 @@ static void await_program(struct run *run)
 	if (!process)
 		return;
 	process_set_foreground(process);
-	status_t status = process_wait(process, DEADLINE_NONE, false);
-	VERIFY(status == STATUS_OK); /* no one ends the kernel's own threads */
+	while (!process_wait_unless(process, &look_asked))
+		answer_look();
 	process_set_foreground(NULL);
 	run->record.kind = process->exit_kind;
 	run->record.code = process->exit_code;
 	run->record.peak_committed = process->peak_pages;
 	run->record.cpu_time_ns = process->cpu_time_ns;
 	trace_stats_send(process);
+	run->process = NULL;
 	object_release(&process->object);
 }
 
@@ -164,7 +178,6 @@ static uint32_t together_with(uint32_t index)
 /* Leaks are found when the last of them is gone, and reported for each. */
 static void run_together(uint32_t index, uint32_t count)
 {
-	static struct run runs[CAPOS_BOOT_TOGETHER_MAX];
 	struct capos_exit_record counted = { 0 };
 	trace_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);

@@ -3,7 +3,7 @@
  * The reaper takes a process apart without locks once its last thread is gone. So its tables are
  * touched only under the process's lock and while it has a thread, because the last one leaves
  * under that lock. The lists are written to the caller in between, since that may fault. */
-#include "proc/process.h"
+#include "object/process_look.h"
 
 #include "call/call.h"
 #include "core/string.h"
@@ -12,8 +12,7 @@
 #include "mm/ledger.h"
 #include "object/endpoint.h"
 #include "object/thread_info.h"
-
-#define THREADS_AT_ONCE 4u /* of one pass through the list, which has threadsMax at most */
+#include "proc/process.h"
 
 static struct process *target_of(const struct call *call)
 {
@@ -22,6 +21,7 @@ static struct process *target_of(const struct call *call)
 
 /* ---- capabilities ---- */
 
+/* With a reference. */
 static struct object *next_capability(struct process *process, cap_id_t *cap)
 {
 	spin_lock(&process->lock);
@@ -30,32 +30,44 @@ static struct object *next_capability(struct process *process, cap_id_t *cap)
 	return object;
 }
 
-static void held_capability(struct object *object, cap_id_t cap, struct capos_held_capability *held)
+bool look_capability(struct process *process, cap_id_t *cap, struct capos_held_capability *held)
 {
+	struct object *object = next_capability(process, cap);
+	if (!object)
+		return false;
 	*held = (struct capos_held_capability){
-		.cap = cap,
+		.cap = *cap,
 		.interface_id = object->interface->id,
 		.object_id = object->ops ? object->serial : 0,
 		.holders = __atomic_load_n(&object->names, __ATOMIC_RELAXED),
 	};
-	if (object->interface != &interface_descs[INTERFACE_FACET])
-		return;
-	held->endpoint_id = facet_from(object)->endpoint->object.serial;
-	held->tag = facet_from(object)->tag;
+	if (object->interface == &interface_descs[INTERFACE_FACET]) {
+		held->endpoint_id = facet_from(object)->endpoint->object.serial;
+		held->tag = facet_from(object)->tag;
+	}
+	object_release(object);
+	return true;
+}
+
+void look_name(struct process *process, cap_id_t cap, char *name)
+{
+	memset(name, 0, sizeof((struct capos_cap_set_entry *)NULL)->name);
+	spin_lock(&process->lock);
+	const char *granted = process->thread_count ? process_granted_name(process, cap) : NULL;
+	if (granted)
+		memcpy(name, granted, sizeof((struct capos_cap_set_entry *)NULL)->name);
+	spin_unlock(&process->lock);
 }
 
 status_t method_process_capabilities(struct call *call,
 	const struct process_capabilities_params *in, struct process_capabilities_results *out)
 {
 	struct capos_held_capability held;
-	struct object *object;
 	cap_id_t cap = (cap_id_t)in->after;
 	if (out->list.capacity < sizeof held)
 		return STATUS(INVALID_ARGUMENT);
 	while (out->list.capacity - out->list.length >= sizeof held &&
-		(object = next_capability(target_of(call), &cap)) != NULL) {
-		held_capability(object, cap, &held);
-		object_release(object);
+		look_capability(target_of(call), &cap, &held)) {
 		status_t status = buffer_write(&out->list, &held, sizeof held);
 		if (status != STATUS_OK)
 			return status;
@@ -69,24 +81,22 @@ status_t method_process_capabilities(struct call *call,
 /* Puts the thread where its id belongs among those that were found. */
 static uint32_t keep_lowest(struct thread **found, uint32_t count, struct thread *thread)
 {
-	uint32_t place = count < THREADS_AT_ONCE ? count++ : THREADS_AT_ONCE - 1;
+	uint32_t place = count < LOOK_THREADS ? count++ : LOOK_THREADS - 1;
 	for (; place && found[place - 1]->id > thread->id; place--)
 		found[place] = found[place - 1];
 	found[place] = thread;
 	return count;
 }
 
-/* The threads with the lowest ids above the last. */
-static uint32_t next_threads(
-	struct process *process, uint64_t last, struct capos_thread_info *infos)
+uint32_t look_threads(struct process *process, uint64_t last, struct capos_thread_info *infos)
 {
-	struct thread *found[THREADS_AT_ONCE];
+	struct thread *found[LOOK_THREADS];
 	uint32_t count = 0;
 	spin_lock(&process->lock);
 	list_for_each (node, &process->threads) {
 		struct thread *thread = container_of(node, struct thread, process_node);
 		if (thread->id > last &&
-			(count < THREADS_AT_ONCE || thread->id < found[count - 1]->id))
+			(count < LOOK_THREADS || thread->id < found[count - 1]->id))
 			count = keep_lowest(found, count, thread);
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -98,13 +108,13 @@ static uint32_t next_threads(
 status_t method_process_threads(struct call *call, const struct process_threads_params *in,
 	struct process_threads_results *out)
 {
-	struct capos_thread_info infos[THREADS_AT_ONCE];
+	struct capos_thread_info infos[LOOK_THREADS];
 	uint64_t last = in->after;
 	size_t room = out->list.capacity / sizeof infos[0];
 	if (!room)
 		return STATUS(INVALID_ARGUMENT);
-	for (uint32_t count = THREADS_AT_ONCE; room && count == THREADS_AT_ONCE;) {
-		count = next_threads(target_of(call), last, infos);
+	for (uint32_t count = LOOK_THREADS; room && count == LOOK_THREADS;) {
+		count = look_threads(target_of(call), last, infos);
 		uint32_t told = count < room ? count : (uint32_t)room;
 		if (!told)
 			break;
@@ -133,17 +143,21 @@ static void charged_memory(const struct ledger *ledger, struct capos_memory_usag
 	};
 }
 
+void look_memory(struct process *process, struct capos_memory_usage *usage)
+{
+	spin_lock(&process->lock);
+	if (process->thread_count)
+		aspace_usage(process->space, usage);
+	else
+		charged_memory(process->ledger, usage);
+	spin_unlock(&process->lock);
+}
+
 status_t method_process_memory(struct call *call, const struct process_memory_params *in,
 	struct process_memory_results *out)
 {
-	struct process *process = target_of(call);
 	struct capos_memory_usage usage;
 	(void)in;
-	spin_lock(&process->lock);
-	if (process->thread_count)
-		aspace_usage(process->space, &usage);
-	else
-		charged_memory(process->ledger, &usage);
-	spin_unlock(&process->lock);
+	look_memory(target_of(call), &usage);
 	return buffer_write(&out->usage, &usage, sizeof usage);
 }

@@ -376,6 +376,48 @@ status_t process_wait(struct process *process, uint64_t deadline_ns, bool interr
 	return status;
 }
 
+bool process_wait_unless(struct process *process, const bool *flag)
+{
+	spin_lock(&process->lock);
+	while (!process->ended && !__atomic_load_n(flag, __ATOMIC_ACQUIRE)) {
+		status_t status = wait_queue_wait(
+			&process->exit_waiters, &process->lock, DEADLINE_NONE, false);
+		VERIFY(status == STATUS_OK); /* no one ends the kernel's own threads */
+	}
+	bool ended = process->ended;
+	wait_queue_wake(&process->exit_waiters, 1);
+	spin_unlock(&process->lock);
+	return ended;
+}
+
+/* A child leaves its list before its reference goes, so those that are found are alive. */
+struct process *process_next_child(struct process *process, uint64_t last)
+{
+	struct process *next = NULL;
+	struct list *lists[] = { &process->children, &process->dying };
+	spin_lock(&process->lock);
+	for (unsigned i = 0; i < 2; i++)
+		list_for_each (node, lists[i]) {
+			struct process *child = container_of(node, struct process, sibling_node);
+			if (child->id > last && (!next || child->id < next->id))
+				next = child;
+		}
+	if (next)
+		object_retain(&next->object);
+	spin_unlock(&process->lock);
+	return next;
+}
+
+const char *process_granted_name(const struct process *process, cap_id_t cap)
+{
+	const struct capos_cap_set_header *header = phys_to_virt(process->capset_frame);
+	const struct capos_cap_set_entry *entries = (const void *)(header + 1);
+	for (uint32_t i = 0; i < process->capset_count; i++)
+		if (entries[i].cap == cap)
+			return (const char *)entries[i].name;
+	return NULL;
+}
+
 void process_end(struct process *process, struct capos_process_end *end)
 {
 	memset(end, 0, sizeof *end);
@@ -454,6 +496,17 @@ void process_key(uint32_t kind)
 	if (!process)
 		return;
 	(void)process_notify(process, kind); /* a key's kind does not fail */
+	object_release(&process->object);
+}
+
+void process_nudge_foreground(void)
+{
+	struct process *process = foreground_retained();
+	if (!process)
+		return;
+	spin_lock(&process->lock);
+	wait_queue_wake(&process->exit_waiters, 1);
+	spin_unlock(&process->lock);
 	object_release(&process->object);
 }
 

@@ -134,6 +134,15 @@ void process_leave_ring(struct process *process, paddr_t ring, void *block, uint
  * given back. Not for threads of the process itself. Fails as wait_queue_wait does. */
 status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible) MUST_CHECK;
 
+/* A thread. The same, not interruptible, until the flag is set and process_nudge_foreground called
+ * while this is the foreground process. False: it has not ended. */
+bool process_wait_unless(struct process *process, const bool *flag) MUST_CHECK;
+/* Wakes the thread that waits for the foreground process, after the flag was set. Any context that
+ * may take the PROCESS lock. */
+void process_nudge_foreground(void);
+/* A thread. The child with the lowest id above the last, with a reference; NULL: none follows. */
+struct process *process_next_child(struct process *process, uint64_t last);
+
 /* A thread without locks. Sets the bits of the event when the process has ended, as for
  * process_wait, and at once if it has; bits 0: not any more. Fails with NO_MEMORY, and with
  * LIMIT_REACHED above processBindingsMax events. */
@@ -142,6 +151,10 @@ status_t process_bind(struct process *process, struct object *event, uint64_t bi
  * is in that list. */
 void process_take_bindings_locked(struct process *process, struct list *taken);
 void process_signal_end(struct list *taken);
+
+/* The name by which the process, which has a thread, began with the capability; NULL: with another.
+ */
+const char *process_granted_name(const struct process *process, cap_id_t cap);
 
 /* Of a process that may have ended. */
 void process_end(struct process *process, struct capos_process_end *end);

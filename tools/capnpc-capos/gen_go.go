@@ -52,6 +52,12 @@ func generateGoHost(s *schema) ([]byte, error) {
 		}
 		o.p("}\n")
 	}
+	o.p("// InterfaceNames are the names of the interfaces, by id.")
+	o.p("var InterfaceNames = map[uint64]string{")
+	for _, it := range s.interfaces {
+		o.p("\t%#x: %q,", it.id, it.name)
+	}
+	o.p("}\n")
 	o.p("// ErrorMeanings say what each error means.\nvar ErrorMeanings = [...]string{")
 	for _, it := range s.errors.items {
 		o.p("\t%q,", strings.Join(strings.Fields(it.doc), " "))

@@ -153,6 +153,7 @@ func (l *launch) bootFrom(image *os.File, guest machine.Guest) (*machine.Outcome
 	} else {
 		endOnSignal(stop)
 	}
+	defer l.lookable(&guest)()
 	outcome, err := machine.Run(ctx, l.config, image, guest)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start QEMU: %w", err)

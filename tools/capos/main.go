@@ -34,6 +34,7 @@ func commands() []command {
 		{"explore", exploreCommand, new(exploreFlags).register},
 		{"replay", replayCommand, new(replayFlags).register},
 		{"why", whyCommand, new(whyFlags).register},
+		{"ps", psCommand, new(psFlags).register},
 		{"image", imageCommand, new(imageFlags).register},
 		{"test", testCommand, nil},
 		{"status", statusCommand, new(statusFlags).register},

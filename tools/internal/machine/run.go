@@ -28,6 +28,7 @@ type Guest struct {
 	Ended          func(ProgramEnd)
 	Message        func(hostchannel.Message) // every message, before it is acted upon
 	Keys           <-chan uint8              // NotificationKinds to press
+	Looks          Looks
 }
 
 // ProgramEnd is how one program of the boot image ended.
@@ -78,8 +79,9 @@ type run struct {
 	read    uint32 // bytes passed on that the machine has not been told of
 	stop    context.CancelCauseFunc
 
-	// guards outcome.Log, outcome.Panicked, outcome.Programs and the timer
+	// guards outcome.Log, outcome.Panicked, outcome.Programs, the timer and looker
 	mu      sync.Mutex
+	looker  looker
 	outcome Outcome
 	timer   *time.Timer
 
@@ -207,9 +209,30 @@ func (r *run) sendInput(ctx context.Context) {
 		select {
 		case kind := <-r.guest.Keys:
 			r.channel.SendKey(kind)
+		case answer := <-r.guest.Looks:
+			r.mu.Lock()
+			asks := r.looker.ask(answer)
+			r.mu.Unlock()
+			if asks {
+				r.channel.Write(uint8(abi.HostMessageLook), nil)
+			}
 		case <-ctx.Done():
+			r.mu.Lock()
+			r.looker.end()
+			r.mu.Unlock()
 			return
 		}
+	}
+}
+
+// looked takes a message of the answer to a look.
+func (r *run) looked(message hostchannel.Message) {
+	r.mu.Lock()
+	again := r.looker.take(message)
+	r.mu.Unlock()
+	if again {
+		// not here: QEMU takes input only as the machine does, and this reads its output
+		go r.channel.Write(uint8(abi.HostMessageLook), nil)
 	}
 }
 
@@ -387,6 +410,9 @@ func (r *run) sort(message hostchannel.Message) error {
 		for line := range strings.Lines(string(message.Payload)) {
 			r.logLine(strings.TrimRight(line, "\r\n"))
 		}
+	case abi.HostMessageLookedProcess, abi.HostMessageLookedThread,
+		abi.HostMessageLookedCapability, abi.HostMessageLookedEnd:
+		r.looked(message)
 	default:
 		r.inbox.put(item{message: message})
 	}

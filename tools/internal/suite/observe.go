@@ -37,6 +37,10 @@ func (s *suite) observeSteps() []step {
 				}
 				return s.interruptChecks(ctx, program)
 			}},
+		{name: "tool/ps", cpus: 2,
+			run: func(ctx context.Context) []check {
+				return s.psStep(ctx, programs)
+			}},
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *suite) stalledKey(ctx context.Context, stdin io.Reader, reads bool, arg
 	}
 	time.Sleep(time.Second) // for everything to fill up
 	cmd.Process.Signal(syscall.SIGINT)
-	for deadline := time.Now().Add(stall); running(machines[0]); time.Sleep(signalPause) {
+	for deadline := time.Now().Add(stall); isRunning(machines[0]); time.Sleep(signalPause) {
 		if time.Now().After(deadline) {
 			return errors.New("the machine still runs")
 		}

@@ -515,7 +515,7 @@ func gone(machines []int) error {
 	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		alive := 0
 		for _, pid := range machines {
-			if running(pid) {
+			if isRunning(pid) {
 				alive++
 			}
 		}
@@ -542,8 +542,8 @@ func childrenOf(pid int) (children []int) {
 	return children
 }
 
-// running is false for processes that are gone or only wait to be reaped.
-func running(pid int) bool {
+// isRunning is false for processes that are gone or only wait to be reaped.
+func isRunning(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
