@@ -22,7 +22,7 @@ status and all files afterwards were compared byte by byte, apart from what the 
 because it differs between two runs on Linux too. On capOS the machine had one CPU, and an
 instruction took a nanosecond. Size is that of the program's file. Memory is the most that
 it had committed during the task, and instructions are those of all its commands, in the program and
-in the kernel for it.
+in the kernel for it. A task that was not run again keeps the row of the last run.
 
 | program | version | task | result | size, MiB | memory, MiB | instructions, M |
 | --- | --- | --- | --- | --: | --: | --: |
@@ -34,14 +34,19 @@ func programsPage(root string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	earlier, err := os.ReadFile(programsFile(root))
+	if err != nil {
+		return "", err
+	}
 	var page, differences strings.Builder
 	fmt.Fprintf(&page, programsHead, "`./capos status --programs`", "`"+suite.TasksFile+"`",
 		"`make test-modules`")
 	for _, t := range tasks {
-		fmt.Fprintf(&page, "| %s | %s | %s | ", suite.ProgramName(t), t.Version, t.What)
+		row := fmt.Sprintf("| %s | %s | %s | ", suite.ProgramName(t), t.Version, t.What)
+		page.WriteString(row)
 		r := taskResult(root, t)
 		if r == nil {
-			page.WriteString("not run | | | |\n")
+			page.WriteString(earlierResult(string(earlier), row))
 			continue
 		}
 		verdict := "same"
@@ -64,6 +69,18 @@ func programsPage(root string) (string, error) {
 			Package: w.Package, Version: w.Version}), w.Version, w.Why)
 	}
 	return page.String(), nil
+}
+
+func programsFile(root string) string { return filepath.Join(root, "docs", "programs.md") }
+
+// earlierResult is the rest of a row, from the page as it is: a task that was not run here keeps
+// what is known of the same version and task.
+func earlierResult(page, row string) string {
+	_, rest, found := strings.Cut(page, "\n"+row)
+	if line, _, _ := strings.Cut(rest, "\n"); found {
+		return line + "\n"
+	}
+	return "not run | | | |\n"
 }
 
 const pageSize = 4096
@@ -89,7 +106,7 @@ func taskResult(root string, t *suite.Task) *suite.TaskResult {
 func writePrograms(root string) int {
 	page, err := programsPage(root)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(root, "docs", "programs.md"), []byte(page), 0o644)
+		err = os.WriteFile(programsFile(root), []byte(page), 0o644)
 	}
 	if err != nil {
 		return cli.Fail(err)

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,8 @@ type published struct {
 	path    string
 	version string
 	ci      bool
+	// in place of a command of path: a directory whose main.go uses its packages
+	source string
 }
 
 func readModules(file string) ([]published, error) {
@@ -41,7 +44,8 @@ func readModules(file string) ([]published, error) {
 			return nil, fmt.Errorf("%s:%d: want program or module, PATH, VERSION, [ci]",
 				file, n)
 		}
-		all = append(all, published{words[0] == "program", words[1], words[2], ci})
+		all = append(all, published{program: words[0] == "program", path: words[1],
+			version: words[2], ci: ci})
 	}
 	return all, nil
 }
@@ -107,16 +111,27 @@ func (s *suite) buildPublished(m published, suffix, toolchain string,
 	name := m.name()
 	dir := s.modulesDir(m, suffix)
 	stamp, done := filepath.Join(dir, "built"), m.version+" "+toolchain
+	texts := map[string]string{"go.mod": "module capos.dev/build\n"}
+	if m.source != "" {
+		main, err := os.ReadFile(filepath.Join(m.source, "main.go"))
+		if err != nil {
+			return single(name, err, "")
+		}
+		texts["main.go"] = string(main)
+		done += fmt.Sprintf(" %x", sha256.Sum256(main))
+	}
 	if old, err := os.ReadFile(stamp); err == nil && string(old) == done && !m.ci {
 		return []check{{name, passed, "built before"}}
 	}
-	if err := writeTexts(dir, map[string]string{"go.mod": "module capos.dev/build\n"}); err !=
-		nil {
+	if err := writeTexts(dir, texts); err != nil {
 		return single(name, err, "")
+	}
+	if _, why := s.fetchPinned(m, dir, goCommand); why != nil {
+		return why
 	}
 	out, err := goCommand(dir, "get", m.path+"@"+m.version)
 	if why, ok := unreachable(out); ok && err != nil {
-		return []check{{name, skipped, "no module proxy can be reached: " + why}}
+		return []check{{name, skipped, noProxy + why}}
 	}
 	if err != nil {
 		return single(name, err, out)
@@ -135,7 +150,11 @@ func (s *suite) buildPublished(m published, suffix, toolchain string,
 func (m published) name() string { return strings.ReplaceAll(m.path, "/", ":") }
 
 func (s *suite) modulesDir(m published, suffix string) string {
-	return filepath.Join(s.root, "build", "modules", m.name()+suffix)
+	name := m.name()
+	if m.source != "" {
+		name += "+" + filepath.Base(m.source)
+	}
+	return filepath.Join(s.root, "build", "modules", name+suffix)
 }
 
 // builtProgram is where the command of an entry is built to: under its own name, which is also what
@@ -146,6 +165,9 @@ func (s *suite) builtProgram(m published, suffix string) string {
 
 // packages is what is built of it.
 func (m published) packages() string {
+	if m.source != "" {
+		return "."
+	}
 	if m.program {
 		return m.path
 	}

@@ -46,7 +46,7 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 		return why
 	}
 	base := filepath.Join(s.root, "build", "programs", t.Name)
-	source := filepath.Join(s.root, filepath.Dir(TasksFile), t.Name)
+	source := s.taskDir(t)
 	runner := &taskRunner{s: s, task: t}
 	var results [2]string
 	for i, run := range []func(context.Context, string, string, *taskRun) (string, error){
@@ -68,9 +68,16 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 	return single(t.Name, err, "")
 }
 
+func (s *suite) taskDir(t *Task) string {
+	return filepath.Join(s.root, filepath.Dir(TasksFile), t.Name)
+}
+
 // buildBoth gives the program for capOS and for Linux, or checks that say why there is none.
 func (s *suite) buildBoth(ctx context.Context, t *Task) (here, there string, why []check) {
 	m := published{program: true, path: t.Package, version: t.Version}
+	if t.source {
+		m.source = s.taskDir(t)
+	}
 	for _, build := range []func(context.Context, published) []check{s.buildModule,
 		s.buildForLinux} {
 		if got := build(ctx, m); got[0].Verdict != passed {

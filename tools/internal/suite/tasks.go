@@ -20,6 +20,7 @@ type Task struct {
 	What string // in the words of docs/programs.md
 
 	ci     bool
+	source bool     // the program is main.go of the task's directory, which uses the package
 	memory string   // of the machine
 	wasip1 []string // Go programs that are made for wasip1 first, without suffix
 	runs   []taskRun
@@ -139,6 +140,8 @@ func (t *Task) add(word, rest string) error {
 		t.What = rest
 	case "memory":
 		t.memory = rest
+	case "source":
+		t.source = true
 	case "wasip1":
 		t.wasip1 = append(t.wasip1, strings.Fields(rest)...)
 	case "ignore":

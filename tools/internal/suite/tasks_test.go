@@ -11,6 +11,7 @@ func TestParseTasks(t *testing.T) {
 	tasks, without, err := parseTasks(`# head
 task one a.b/cmd/c/v2 ci
 shows what it does
+source
 run say 'two words' ''
 input in.txt
 fails 3 stop
@@ -26,7 +27,7 @@ without a.b/cmd/c/v2 serving: \
 		t.Errorf("a line that goes on is read as %q", why)
 	}
 	one := tasks[0]
-	if one.Version != "v2.1.0" || !one.ci || one.What != "what it does" ||
+	if one.Version != "v2.1.0" || !one.ci || !one.source || one.What != "what it does" ||
 		ProgramName(one) != "c" || len(one.runs) != 2 || one.runs[1].status != 3 ||
 		!slices.Equal(one.runs[0].args, []string{"say", "two words", ""}) ||
 		one.runs[0].stdin != "in.txt" || one.masks[0].with != "TIME" {
