@@ -35,8 +35,8 @@ test: ## run everything that must hold and fits continuous integration
 test-go: ## run all of Go's own tests that tests/go/packages.txt lists
 	@./capos test --all --only "go*/*"
 
-test-modules: ## build the programs and modules of tests/modules.txt, compare them with Linux
-	@./capos test --all --only "modules/*" --only "programs/*"
+test-modules: ## published programs and modules: build them, compare them with Linux
+	@./capos test --all --only "modules/*" --only "programs/*" --only "suites/*"
 
 test-system: ## run all system tests, the long ones too
 	@./capos test --all --only system
