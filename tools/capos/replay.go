@@ -22,11 +22,13 @@ import (
 type replayFlags struct {
 	runFlags
 	verify bool
+	at     uint64
 }
 
 func (r *replayFlags) register(fs *flag.FlagSet) {
 	r.runFlags.register(fs)
 	fs.BoolVar(&r.verify, "verify", false, "")
+	fs.Uint64Var(&r.at, "at", 0, "")
 }
 
 func replayCommand(args []string) int {
@@ -41,6 +43,9 @@ func replayCommand(args []string) int {
 		return cli.Fail(err)
 	}
 	if r.machineFlags.seed == "" && flags.NArg() == 1 && explore.IsFile(flags.Arg(0)) {
+		if r.gdb || r.at != 0 {
+			return debugFile(root, flags.Arg(0), r.timeout, r.at)
+		}
 		return replayFile(root, flags.Arg(0), r.timeout)
 	}
 	if r.machineFlags.seed == "" && flags.NArg() == 1 {

@@ -25,6 +25,7 @@ type Config struct {
 	ICount    bool       // one nanosecond is one instruction; needs one CPU and tcg
 	Seed      *Seed      // nil: time, random bytes and the channel are the host's
 	Recording *Recording // nil: nothing is logged
+	Log       *Log       // of a seeded machine; nil: there is none
 	// the host channel is the second serial port, and there is no virtio device: slow, but any
 	// machine has one
 	Serial bool

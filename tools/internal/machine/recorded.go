@@ -25,6 +25,8 @@ const eventsPath = "/dev/fd/4"
 // next event. QEMU (7.2) delivers logged input only when it may sleep.
 func (c *Config) icountArgs() []string {
 	switch {
+	case c.Log != nil:
+		return c.Log.icountArgs()
 	case c.Recording != nil && c.Recording.Replay:
 		return []string{"-icount", "shift=0,sleep=on,rr=replay,rrfile=" + eventsPath}
 	case c.Recording != nil:

@@ -32,6 +32,21 @@ func (s *Seed) args() []string {
 		"-rtc", "base=" + s.Date.UTC().Format("2006-01-02T15:04:05") + ",clock=vm"}
 }
 
+// Log is QEMU's log of a seeded machine. A machine that replays it is the same, and QEMU can stop
+// it at an instruction. Nothing of the outside is in the log, so the machine need not sleep.
+type Log struct {
+	Path   string
+	Replay bool
+}
+
+func (l *Log) icountArgs() []string {
+	mode := "record"
+	if l.Replay {
+		mode = "replay"
+	}
+	return []string{"-icount", "shift=0,sleep=off,rr=" + mode + ",rrfile=" + l.Path}
+}
+
 // validate finds what would let the host in.
 func (c *Config) validateSeed() error {
 	switch {

@@ -283,27 +283,11 @@ func (s *suite) debug(ctx context.Context, kernel, program string) (text string,
 	cmd := s.tool(ctx, "run", "-d", "--cpus", "1", "--kernel", kernel, program, "threads")
 	var stdout strings.Builder
 	cmd.Stdout = &stdout
-	stderr, err := cmd.StderrPipe()
+	command, text, err := awaitDebugger(cmd)
 	if err != nil {
-		return "", err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", err
+		return text, err
 	}
 	defer cancel() // of no effect when the machine has ended by itself
-	lines := bufio.NewReader(stderr)
-	command := ""
-	for command == "" {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return text, errors.New("no gdb command was printed")
-		}
-		text += line
-		if line, found := strings.CutPrefix(line, "  gdb "); found {
-			command = "gdb " + strings.TrimSpace(line)
-		}
-	}
-	go io.Copy(io.Discard, lines)
 	command += " -batch -ex 'hbreak all_there' -ex continue -ex backtrace"
 	for _, c := range helperOutput {
 		command += fmt.Sprintf(` -ex 'echo %s\n' -ex 'capos %s'`, helperMark(c.command),
@@ -326,4 +310,29 @@ func (s *suite) debug(ctx context.Context, kernel, program string) (text string,
 		return text, fmt.Errorf("the program printed %q", stdout.String())
 	}
 	return text, nil
+}
+
+// awaitDebugger starts a command that waits for a debugger and gives the gdb command that it
+// prints, and what it prints before.
+func awaitDebugger(cmd *exec.Cmd) (command, text string, err error) {
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return "", "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", "", err
+	}
+	lines := bufio.NewReader(stderr)
+	for command == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return "", text, errors.New("no gdb command was printed")
+		}
+		text += line
+		if line, found := strings.CutPrefix(line, "  gdb "); found {
+			command = "gdb " + strings.TrimSpace(line)
+		}
+	}
+	go io.Copy(io.Discard, lines)
+	return command, text, nil
 }
