@@ -90,8 +90,8 @@ struct ExitRecord $C.fixed(64) {
   cpuTimeNs @9 :UInt64;
 }
 
-struct FaultRecord $C.fixed(80) {
-  # A fault that ended a program; it comes before the program's ExitRecord. frameCount return
+struct FaultRecord $C.fixed(160) {
+  # A fault that ended a process; a program's comes before its ExitRecord. frameCount return
   # addresses follow, the innermost first, as the frame pointers lead to them, and then words of the
   # stack.
   kind @0 :UInt32;            # NotificationKind
@@ -102,9 +102,12 @@ struct FaultRecord $C.fixed(80) {
   rbp @5 :UInt64;
   threadId @6 :UInt64;
   cpu @7 :UInt32;
-  program @8 :UInt32;         # index in the boot image
+  program @8 :UInt32;         # index in the boot image; 2^32 - 1: a process started it
   errorCode @9 :UInt64;       # the processor's
   stackAddress @10 :UInt64;   # of the first word: rsp, or the next page where rsp's is not there
   frameCount @11 :UInt32;
   reserved @12 :UInt32;
+  processId @13 :UInt64;
+  imageOffset @14 :UInt64;    # of the executable in the boot image; 0: it is not from there
+  name @15 :Data $C.length(64);  # of the process, NUL-padded
 }

@@ -97,6 +97,7 @@ static status_t make_process(struct run *run, const struct boot_image_program *e
 	const struct program program = {
 		.elf = { entry->elf_size, elf_bytes_at, entry->elf },
 		.mappable = true,
+		.image_offset = (uint64_t)(entry->elf - image.bytes),
 		.args = entry->args,
 		.env = entry->env,
 		.grants = list,

@@ -408,6 +408,7 @@ status_t process_load(struct process *process, const struct program *program,
 	*reason = "no memory to load a program";
 	if (!loading)
 		return STATUS(NO_MEMORY);
+	process->image_offset = program->image_offset;
 	loading->process = process;
 	loading->space = process->space;
 	loading->program = program;

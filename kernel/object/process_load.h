@@ -19,6 +19,7 @@ struct program {
 	/* The executable is at elf.bytes, page-aligned in frames of the boot image, which do not
 	 * change: read-only pages are mapped from there. */
 	bool mappable;
+	uint64_t image_offset; /* of it in the boot image; 0: it is not from there */
 	struct boot_image_strings args, env;
 	const struct grant *grants; /* names shorter than a CapSet entry's */
 	uint32_t grant_count;       /* at most CAPOS_SPAWN_GRANTS_MAX */

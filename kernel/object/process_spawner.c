@@ -190,6 +190,7 @@ static status_t use_boot_image(struct spawning *spawning, uint64_t offset, uint6
 		return STATUS(OUT_OF_RANGE);
 	spawning->program.elf = (struct elf_source){ size, elf_bytes_at, bytes };
 	spawning->program.mappable = true;
+	spawning->program.image_offset = offset;
 	return STATUS_OK;
 }
 

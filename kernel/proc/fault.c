@@ -91,7 +91,10 @@ struct capos_crash_record *fault_report(struct thread *thread, const struct trap
 		.cpu = cpu_id(),
 		.program = thread->process->program,
 		.stack_address = trap_frame_stack(frame),
+		.process_id = thread->process->id,
+		.image_offset = thread->process->image_offset,
 	};
+	text_copy((char *)report.name, thread->process->name, sizeof report.name);
 	fault_record_store(&report, frame);
 	/* Without memory the report has no stack. The block is smaller than what the thread's
 	 * charge rounds up, so a process at its limit is reported like others. */

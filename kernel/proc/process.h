@@ -42,6 +42,7 @@ struct process {
 	struct ledger *ledger; /* referenced */
 	char name[PROCESS_NAME_BYTES];
 	uint32_t program; /* index in the boot image; PROGRAM_NONE: started by another process */
+	uint64_t image_offset; /* of the executable in the boot image; 0: it is not from there */
 	uint64_t started_ns;
 	/* The process that started it; NULL: the kernel did, or the parent has taken note of the
 	 * end. It does not end before, so this is no reference. */

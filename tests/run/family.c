@@ -1,11 +1,17 @@
-/* A program for the checks of ./capos ps: a parent that serves, a child that can call it and that
- * holds 40 events, until standard input ends. */
+/* A program for the checks of ./capos ps and of a child's fault: a parent that serves, and a child
+ * that can call it. The child holds 40 events until standard input ends, or with an argument ends
+ * by a fault. */
 #include <stdio.h>
 #include <string.h>
 
 #include <capos/capos.h>
 
 #define CHILD_EVENTS 40
+
+__attribute__((noinline)) static int fall_over(volatile int *where)
+{
+	return *where;
+}
 
 static int child(void)
 {
@@ -25,6 +31,8 @@ int main(int argc, char **argv)
 	struct capos_process_end end;
 	if (argc > 1 && strcmp(argv[1], "child") == 0)
 		return child();
+	if (argc > 1 && strcmp(argv[1], "fault") == 0)
+		return fall_over((volatile int *)16) + 1;
 	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint) < 0 ||
 		capos_endpoint_make_facet(endpoint, 77, &facet) < 0)
 		return 2;
@@ -39,12 +47,12 @@ int main(int argc, char **argv)
 	};
 	const struct capos_spawn spawn = {
 		.path = argv[0],
-		.argv = (const char *const[]){ "child", "child", NULL },
+		.argv = (const char *const[]){ "child", argc > 1 ? "fault" : "child", NULL },
 		.grants = grants,
 		.grant_count = sizeof grants / sizeof grants[0],
 		.memory_pages = 256,
 	};
 	if (capos_spawn(&spawn, &process) < 0 || capos_process_finish(process, &end) < 0)
 		return 3;
-	return end.code;
+	return end.kind == CAPOS_EXIT_KIND_EXITED ? end.code : 50;
 }

@@ -14,6 +14,7 @@ import (
 	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
+	"capos.dev/tools/internal/hostchannel"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
 	"capos.dev/tools/internal/report"
@@ -33,6 +34,7 @@ type launch struct {
 	// the run that is repeated; nil: none
 	recorded *recordedRun
 	exports  *exports
+	system   bool // of several services
 	// kernel parameters of a manifest
 	parameters []string
 	// patience is how long a terminated machine may go on; 0: as long as that of a program
@@ -115,10 +117,24 @@ func (l *launch) guest() machine.Guest {
 	if l.exports != nil {
 		guest.File = l.exports.receive
 	}
+	if l.flags.verbose || l.system {
+		guest.ChildFault = l.reportChild
+	}
 	if l.flags.verbose || l.config.GDB != "" {
 		guest.Log = os.Stderr
 	}
 	return guest
+}
+
+// reportChild prints where a process was that another one started, when it was ended by a fault. Of
+// a program the parent learns of it, and may expect it; in a system it is told in any case.
+func (l *launch) reportChild(f *hostchannel.Fault) {
+	var table *symbols.Table
+	if l.tree != nil && f.ImageOffset != 0 {
+		file := bootimage.SourceAt(l.tree, []bootimage.Program{l.program}, f.ImageOffset)
+		table, _ = symbols.Open(file) // without symbols the report has addresses
+	}
+	io.WriteString(os.Stderr, report.ChildFault(f, table))
 }
 
 // bootImage is given, or made for this machine.

@@ -67,6 +67,7 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 	for _, s := range m.Services { // init asks one after the other
 		l.patience += time.Duration(s.StopMs) * time.Millisecond
 	}
+	l.system = true
 	l.program = bootimage.Program{Path: initPath, Args: []string{initPath, manifestPath},
 		Grants: m.GrantBits(), CommittedLimit: r.limits.memory}
 	return nil

@@ -90,6 +90,21 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 	return int64(end), out.Flush()
 }
 
+// SourceAt gives the host's file of which the bytes at an offset of the image are the first ones;
+// "": it is no file of the host's.
+func SourceAt(tree *Tree, programs []Program, offset uint64) string {
+	l, err := arrange(tree, programs)
+	if err != nil {
+		return ""
+	}
+	for _, c := range l.contents {
+		if c.offset == offset {
+			return c.source
+		}
+	}
+	return ""
+}
+
 var zeroes [4096]byte
 
 func pad(w io.Writer, count uint64) error {

@@ -26,6 +26,7 @@ type Guest struct {
 	Log            io.Writer // the kernel's log as it comes
 	File           func(hostchannel.FileWrite)
 	Ended          func(ProgramEnd)
+	ChildFault     func(*hostchannel.Fault)  // of a process that another one started
 	Message        func(hostchannel.Message) // every message, before it is acted upon
 	Keys           <-chan uint8              // NotificationKinds to press
 	Looks          Looks
@@ -437,7 +438,11 @@ func (r *run) handle(message hostchannel.Message) error {
 		return err
 	case abi.HostMessageFault:
 		fault, err := hostchannel.DecodeFault(message.Payload)
-		if err == nil && r.faults[fault.Program] == nil &&
+		if err == nil && fault.Program == noProgram {
+			if r.guest.ChildFault != nil {
+				r.guest.ChildFault(&fault)
+			}
+		} else if err == nil && r.faults[fault.Program] == nil &&
 			len(r.faults) < abi.BootTogetherMax {
 			r.faults[fault.Program] = &fault
 		}
@@ -448,6 +453,9 @@ func (r *run) handle(message hostchannel.Message) error {
 		return fmt.Errorf("the machine sent a message of unknown type %d", message.Type)
 	}
 }
+
+// noProgram is the index of a process that another one started.
+const noProgram = 1<<32 - 1
 
 func write(w io.Writer, data []byte) error {
 	if w == nil {

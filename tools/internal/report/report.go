@@ -3,6 +3,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -143,6 +144,12 @@ const (
 	pageFaultWrite = 1 << 1
 	pageFaultFetch = 1 << 4
 )
+
+// ChildFault is the text about a process that another one started.
+func ChildFault(f *hostchannel.Fault, table *symbols.Table) string {
+	name, _, _ := bytes.Cut(f.Name[:], []byte{0})
+	return faultText(f, int(f.Kind), fmt.Sprintf("process %d, %q,", f.ProcessId, name), table)
+}
 
 func faultText(f *hostchannel.Fault, kind int, name string, table *symbols.Table) string {
 	if f == nil {

@@ -64,7 +64,12 @@ func (s *suite) toolSteps() ([]step, error) {
 			}},
 		{name: "tool/faults", cpus: 1,
 			run: func(ctx context.Context) []check {
-				return s.runToolCases(ctx, probe, faultCases())
+				family, err := programs.build(ctx, filepath.Join(s.root, "tests",
+					"run", "family.c"))
+				if err != nil {
+					return single("family", err, "")
+				}
+				return s.runToolCases(ctx, probe, faultCases(family))
 			}},
 		{name: "tool/signals", cpus: 1,
 			run: func(ctx context.Context) []check {
@@ -243,7 +248,7 @@ func wrongFlagCases() (cases []toolCase) {
 	return cases
 }
 
-func faultCases() []toolCase {
+func faultCases(family string) []toolCase {
 	return []toolCase{
 		{name: "nil-pointer", args: []string{"read-nil"}, status: 139,
 			inErr: []string{"nil pointer", "read_nil"}},
@@ -266,6 +271,11 @@ func faultCases() []toolCase {
 			args: []string{"both"}, stdout: "to stdout\n"},
 		{name: "out-of-memory", flags: []string{"-m", "32M"}, args: []string{"exhaust"},
 			status: 135, inErr: []string{"out of memory", "at exhaust"}},
+		{name: "of-a-child", flags: []string{"-v"}, args: []string{probeFlag + family,
+			"break"}, status: 50, inErr: []string{`"child", was ended by a fault`,
+			"nil pointer", "at fall_over", "called from main"}},
+		{name: "of-a-child-is-its-parents", args: []string{probeFlag + family, "break"},
+			status: 50, silent: true},
 	}
 }
 
