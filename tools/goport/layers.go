@@ -423,11 +423,10 @@ func (in *inputs) layFiles(dir string, edits []edit, overlay map[string]string) 
 }
 
 func applyEdits(dir string, edits []edit) error {
-	var report strings.Builder
-	contents, err := planEdits(dir, edits, &report)
+	contents, err := planEdits(dir, edits, io.Discard)
 	if err != nil {
 		return err
 	}
-	io.WriteString(os.Stderr, report.String())
+	progress("%d edits in %d files", len(edits), len(contents))
 	return writeEdits(dir, contents)
 }
