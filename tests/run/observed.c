@@ -104,9 +104,14 @@ __attribute__((noinline)) static void all_there(void)
 static int threads(void)
 {
 	struct capos_thread *thread;
+	capos_cap_t endpoint, facet;
 	uint64_t address;
 	int64_t status;
 
+	if ((status = capos_endpoint_factory_create(capos_caps.endpoint_factory, 3, &endpoint)) < 0)
+		return wrong("create", status);
+	if ((status = capos_endpoint_make_facet(endpoint, 9, &facet)) < 0)
+		return wrong("makeFacet", status);
 	if ((status = capos_thread_start(&thread, sleeper, NULL,
 		     &(struct capos_thread_options){ .name = "sleeper" })) < 0)
 		return wrong("start", status);

@@ -12,7 +12,10 @@ import gdb
 
 
 class CaposCommand(gdb.Command):
-    """Look at capOS: capos cpus, threads, caps, regions, queues, late."""
+    """Look at capOS: capos processes, cpus, threads, caps, endpoints, regions, queues, late.
+
+threads, caps and regions are about the program that runs, or about the process of which the id
+follows."""
 
     def __init__(self):
         super().__init__("capos", gdb.COMMAND_STATUS, gdb.COMPLETE_NONE, True)
@@ -61,6 +64,25 @@ def foreground():
     if address(process) == 0:
         raise gdb.GdbError("no program is running")
     return process.dereference()
+
+
+def processes(process=None, depth=0):
+    """The program that runs and those below it, each with its depth."""
+    process = process or foreground()
+    yield process, depth
+    for children in ("children", "dying"):
+        for node in list_nodes(process[children]):
+            yield from processes(container(node, "process", "sibling_node"), depth + 1)
+
+
+def chosen(argument):
+    """The process of that id; without one, the program that runs."""
+    if not argument:
+        return foreground()
+    for process, _ in processes():
+        if int(process["id"]) == int(argument, 0):
+            return process
+    raise gdb.GdbError("there is no process %s; capos processes lists them" % argument)
 
 
 def names(enumeration, prefix):
@@ -162,7 +184,7 @@ class Queues(gdb.Command):
 
 
 class Threads(gdb.Command):
-    """The threads of the running program, with where each left user mode."""
+    """The threads of a process, with where each left user mode."""
 
     def __init__(self):
         super().__init__("capos threads", gdb.COMMAND_STATUS)
@@ -171,7 +193,7 @@ class Threads(gdb.Command):
         frame_type = gdb.lookup_type("struct trap_frame")
         states = names("thread_state", "THREAD_")
         threads = [container(node, "thread", "process_node")
-                   for node in list_nodes(foreground()["threads"])]
+                   for node in list_nodes(chosen(argument)["threads"])]
         stack_size = kernel_stack_size(threads)
         for thread in threads:
             top = address(thread["stack"]) + stack_size
@@ -183,31 +205,89 @@ class Threads(gdb.Command):
                 text(thread["name"]), symbol(rip)))
 
 
+class Processes(gdb.Command):
+    """The program that runs and the processes that it started, with those that they started."""
+
+    def __init__(self):
+        super().__init__("capos processes", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        for process, depth in processes():
+            ledger = process["ledger"]
+            print("%sprocess %d %s: %d threads, %d capabilities, %d pages of %s%s" % (
+                "  " * depth, int(process["id"]), text(process["name"]),
+                int(process["thread_count"]), int(process["caps"]["used"]),
+                int(ledger["charged_pages"]), int(ledger["limit_pages"]) or "any",
+                ", exiting" if process["exiting"] else ""))
+
+
+def held(process):
+    """The capabilities of a process: id, object and name of the interface."""
+    table = process["caps"]
+    slots = int(table["slots"])
+    if slots == 0:
+        return
+    first, last = table["chunks"].type.range()
+    chunk_slots = slots // sum(1 for i in range(first, last + 1) if address(table["chunks"][i]))
+    kinds = names("cap_slot_kind", "CAP_SLOT_")
+    object_pointer = gdb.lookup_type("struct object").pointer()
+    for slot in range(1, slots):
+        # Generation, address and kind in one word, as kernel/cap/table.h shows.
+        word = int(table["chunks"][slot // chunk_slots][slot % chunk_slots])
+        generation, kind = word >> 48, word & 15
+        where = word & 0x0000FFFFFFFFFFF0 | 0xFFFF000000000000
+        if kinds.get(kind) not in ("counted", "static"):
+            continue
+        item = gdb.Value(where).cast(object_pointer).dereference()
+        yield generation << 16 | slot, item, text(item["interface"].dereference()["name"])
+
+
 class Caps(gdb.Command):
-    """The capabilities the running program holds."""
+    """The capabilities that a process holds."""
 
     def __init__(self):
         super().__init__("capos caps", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        table = foreground()["caps"]
-        slots = int(table["slots"])
-        first, last = table["chunks"].type.range()
-        chunk_slots = slots // sum(1 for i in range(first, last + 1) if address(table["chunks"][i]))
-        kinds = names("cap_slot_kind", "CAP_SLOT_")
-        object_pointer = gdb.lookup_type("struct object").pointer()
-        for slot in range(1, slots):
-            # Generation, address and kind in one word, as kernel/cap/table.h shows.
-            word = int(table["chunks"][slot // chunk_slots][slot % chunk_slots])
-            generation, kind = word >> 48, word & 15
-            where = word & 0x0000FFFFFFFFFFF0 | 0xFFFF000000000000
-            if kinds.get(kind) not in ("counted", "static"):
-                continue
-            item = gdb.Value(where).cast(object_pointer).dereference()
-            interface = item["interface"].dereference()
+        for cap, item, interface in held(chosen(argument)):
             print("cap %#010x  %-16s object #%d, %d references" % (
-                generation << 16 | slot, text(interface["name"]), int(item["serial"]),
-                int(item["references"])))
+                cap, interface, int(item["serial"]), int(item["references"])))
+
+
+class Endpoints(gdb.Command):
+    """The endpoints of all processes: calls and receivers that wait, and facets that are held."""
+
+    def __init__(self):
+        super().__init__("capos endpoints", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        holders, seen = {}, {}
+        for process, _ in processes():
+            for _, item, interface in held(process):
+                if interface in ("Endpoint", "Facet"):
+                    holders.setdefault(address(item.address), []).append(int(process["id"]))
+                    seen[address(item.address)] = item, interface
+        for where, (item, interface) in seen.items():
+            if interface == "Endpoint":
+                self.show(item, holders)
+        for where, (item, interface) in seen.items():
+            endpoint = container(item.address, "facet", "object")["endpoint"]
+            if interface == "Facet" and address(endpoint) not in holders:
+                print("facet #%d of endpoint #%d, which no process holds" % (
+                    int(item["serial"]), int(endpoint["object"]["serial"])))
+
+    def show(self, item, holders):
+        endpoint = container(item.address, "endpoint", "object")
+        receivers = sum(1 for _ in list_nodes(endpoint["receivers"]))
+        print("endpoint #%d: %d of %d calls wait, %d receivers, held by process %s" % (
+            int(item["serial"]), int(endpoint["call_count"]), int(endpoint["calls_max"]),
+            receivers, ", ".join(map(str, holders[address(item.address)]))))
+        for node in tree_nodes(endpoint["facets"]["root"]):
+            facet = container(node, "facet", "node")
+            where = holders.get(address(facet.address))
+            print("  facet #%d, tag %d, held by %s" % (
+                int(facet["object"]["serial"]), int(facet["tag"]),
+                "process " + ", ".join(map(str, where)) if where else "none of them"))
 
 
 DIRECT_MAP = 0xFFFF800000000000  # kernel/arch/x86_64/include/arch/impl/layout.h
@@ -250,7 +330,7 @@ def runs(root, start, end):
 
 
 class Regions(gdb.Command):
-    """The address space of the running program."""
+    """The address space of a process."""
 
     def __init__(self):
         super().__init__("capos regions", gdb.COMMAND_STATUS)
@@ -258,7 +338,7 @@ class Regions(gdb.Command):
     def invoke(self, argument, from_tty):
         bits = [(c, abi_constant("CAPOS_PROT_" + name))
                 for c, name in (("r", "READ"), ("w", "WRITE"), ("x", "EXEC"))]
-        space = foreground()["space"].dereference()
+        space = chosen(argument)["space"].dereference()
         for node in tree_nodes(space["regions"]["root"]):
             region = container(node, "region", "node")
             pinned = " pinned" if int(region["pinned"]) else ""
@@ -270,9 +350,11 @@ class Regions(gdb.Command):
 
 
 CaposCommand()
+Processes()
 Cpus()
 Queues()
 Late()
 Threads()
 Caps()
+Endpoints()
 Regions()

@@ -225,6 +225,9 @@ thread \d+ +ready    ` + stateInHelper + `spinner spinner` + placeInHelper},
 cap 0x[0-9a-f]+  VirtualMemory    object #\d+, [1-9]\d* references
 cap 0x[0-9a-f]+  Timer            object #\d+, [1-9]\d* references
 cap 0x[0-9a-f]+  ThreadHandle     object #\d+, [1-9]\d* references`},
+	{"endpoints", `endpoint #\d+: 0 of 3 calls wait, 0 receivers, held by process 1
+  facet #\d+, tag 9, held by process 1`},
+	{"processes", `process 1 observed: 3 threads, \d+ capabilities, \d+ pages of any`},
 	{"regions", `0x00000000200000-0x[0-9a-f]+ +\d+ KiB r-- object
 0x[0-9a-f]+-0x[0-9a-f]+ +\d+ KiB r-x object
 0x[0-9a-f]+-0x[0-9a-f]+ +\d+ KiB rw- demand_zero
