@@ -28,6 +28,7 @@ func (s *suite) systemSteps() ([]step, error) {
 			}})
 	}
 	steps = append(steps, s.capabilitySteps()...)
+	steps = append(steps, step{name: "system/linux", cpus: 2, run: s.compareLinuxCalls})
 	return append(steps, step{name: "system/host", cpus: 1 << 10,
 		run: func(ctx context.Context) []check {
 			ctx, cancel := context.WithTimeout(ctx, stepLimit)
@@ -45,6 +46,25 @@ func (s *suite) systemShare(packages string) []string {
 		return []string{"-timeout=14m", packages}
 	}
 	return []string{"-short", packages}
+}
+
+// compareLinuxCalls runs the tests of tests/linux here and on capOS. What they compare with is what
+// Linux gave, so those that fail here say that it is not what Linux gives.
+func (s *suite) compareLinuxCalls(ctx context.Context) (checks []check) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	dir := filepath.Join(s.root, "tests", "linux")
+	goroot, err := s.toolchain("")
+	if err != nil {
+		return single("linux", err, "")
+	}
+	here, _ := goTestResults(s.hostGo(ctx, dir, "test", "-json", "-count=1",
+		"-buildvcs=false", "."))
+	for i := range here {
+		here[i].test += " (on Linux)"
+	}
+	there, _ := s.portedGoTest(ctx, goroot, dir, "", nil, []string{"."})
+	return plainChecks(append(here, there...), systemModule)
 }
 
 const systemModule = "capos.dev/tests/"

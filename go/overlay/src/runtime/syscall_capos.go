@@ -118,3 +118,20 @@ func sysrand_fill(b []byte) bool {
 func syscall_fillRandom(b []byte) bool {
 	return readRandom(b) == len(b)
 }
+
+// syscall_startTimer runs f in a goroutine of its own when nanotime has reached a time.
+//
+//go:linkname syscall_startTimer syscall.runtime_startTimer
+func syscall_startTimer(when int64, f func()) unsafe.Pointer {
+	t := new(timer)
+	t.init(nil, nil)
+	t.modify(max(when, 1), 0, runTimerFunc, f, 0)
+	return unsafe.Pointer(t)
+}
+
+func runTimerFunc(f any, _ uintptr, _ int64) { go f.(func())() }
+
+// syscall_stopTimer does nothing to a timer that has run.
+//
+//go:linkname syscall_stopTimer syscall.runtime_stopTimer
+func syscall_stopTimer(t unsafe.Pointer) { (*timer)(t).stop() }

@@ -43,6 +43,8 @@ func runtime_setText(fd int, stream capability, isPipe bool, name *byte, nameSiz
 func runtime_setCrashOutputHook(hook func(fd uintptr))
 func runtime_setPollOpenHook(hook func(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr)
 func runtime_pollEvent(pd unsafe.Pointer, tag uintptr, mode int32)
+func runtime_startTimer(when int64, f func()) unsafe.Pointer
+func runtime_stopTimer(timer unsafe.Pointer)
 
 // granted are the capabilities the process began with.
 var granted = *runtime_capabilities()

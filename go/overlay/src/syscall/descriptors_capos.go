@@ -19,6 +19,8 @@ type description struct {
 	flags   int // access mode, O_APPEND, O_NONBLOCK; guarded by descriptors
 	holders int // descriptors and messages that refer to it; guarded by descriptors
 	locked  int // LOCK_SH or LOCK_EX, by Flock; guarded by fileLocks
+
+	items []*epollItem // of the sets that hold it; guarded by descriptors
 }
 
 // descriptorsMax bounds the numbers, because the table is as long as the largest. A program may
@@ -174,6 +176,7 @@ func (f *description) end() Errno {
 	if f.locked != 0 {
 		f.unlock()
 	}
+	f.leaveAll()
 	return f.file.close(f.flags & O_ACCMODE)
 }
 
@@ -301,7 +304,7 @@ func pollOpen(fd uintptr, pd unsafe.Pointer, tag uintptr) uintptr {
 	switch {
 	case f == nil:
 		return uintptr(EBADF)
-	case !f.file.watch(flags&O_ACCMODE, pollTarget{int(fd), pd, tag}):
+	case !f.file.watch(flags&O_ACCMODE, pollTarget{fd: int(fd), pd: pd, tag: tag}):
 		return uintptr(EPERM)
 	}
 	return 0

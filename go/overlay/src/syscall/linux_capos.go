@@ -52,13 +52,6 @@ func Ustat(dev int, buf *Ustat_t) error                              { return EN
 // ---- events
 // ------------------------------------------------------------------------------------------
 
-// What would wait for several descriptors at once does not exist. The runtime's poller does that
-// for goroutines.
-
-func EpollCreate(size int) (fd int, err error)                                { return -1, ENOSYS }
-func EpollCreate1(flag int) (fd int, err error)                               { return -1, ENOSYS }
-func EpollCtl(epfd int, op int, fd int, event *EpollEvent) error              { return ENOSYS }
-func EpollWait(epfd int, events []EpollEvent, msec int) (n int, err error)    { return -1, ENOSYS }
 func InotifyInit() (fd int, err error)                                        { return -1, ENOSYS }
 func InotifyInit1(flags int) (fd int, err error)                              { return -1, ENOSYS }
 func InotifyAddWatch(fd int, path string, mask uint32) (watch int, err error) { return -1, ENOSYS }

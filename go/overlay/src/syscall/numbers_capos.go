@@ -35,6 +35,7 @@ type (
 // numberedCalls are the tables: data that the linker leaves out of programs without Syscall.
 var numberedCalls = [...]*[numbersEnd]numberedCall{
 	&numberedFiles, &numberedPaths, &numberedProcess, &numberedSockets, &numberedMemory,
+	&numberedEvents,
 }
 
 // callOf returns the function of a number, or nil.

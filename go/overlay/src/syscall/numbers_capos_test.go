@@ -84,7 +84,7 @@ func TestNumbers(t *testing.T) {
 	defer func() { kept = nil }()
 	for _, part := range []func(*numbers){openFiles, moreFiles, descriptors, paths, morePaths,
 		attributes, process, identity, clocks, limits, mappings, sockets, datagrams,
-		absent} {
+		eventSets, eventCounters, polls, absent} {
 		part(n)
 	}
 	for i := range uintptr(NumbersEnd) {
@@ -411,9 +411,58 @@ func datagrams(n *numbers) {
 	n.must(SYS_CLOSE, s)
 }
 
+func eventSets(n *numbers) {
+	n.must(SYS_CLOSE, n.must(SYS_EPOLL_CREATE, 1))
+	n.fails(EINVAL, SYS_EPOLL_CREATE, 0)
+	set, fd := n.must(SYS_EPOLL_CREATE1, O_CLOEXEC), n.must(SYS_EVENTFD2, 1, O_NONBLOCK)
+	n.fails(EINVAL, SYS_EPOLL_CREATE1, 1)
+	n.must(SYS_EPOLL_CTL, set, EPOLL_CTL_ADD, fd, at(&EpollEvent{Events: EPOLLIN, Fd: 7}))
+	n.fails(EEXIST, SYS_EPOLL_CTL, set, EPOLL_CTL_ADD, fd, at(&EpollEvent{Events: EPOLLIN}))
+	for _, wait := range []uintptr{SYS_EPOLL_WAIT, SYS_EPOLL_PWAIT, 441} {
+		got := new([2]EpollEvent)
+		n.is(n.must(wait, set, at(&got[0]), 2, 0), 1)
+		if got[0] != (EpollEvent{Events: EPOLLIN, Fd: 7}) {
+			n.Errorf("got %v", got[0])
+		}
+		n.fails(EINVAL, wait, set, at(&got[0]), 0, 0)
+		n.fails(EFAULT, wait, set, 0, 1, 0)
+		n.fails(EBADF, wait, 99, at(&got[0]), 1, 0)
+	}
+	n.must(SYS_CLOSE, set)
+	n.must(SYS_CLOSE, fd)
+}
+
+func eventCounters(n *numbers) {
+	fd, got := n.must(SYS_EVENTFD, 5), new(uint64)
+	n.is(n.must(SYS_READ, fd, at(got), 8), 8)
+	n.is(uintptr(*got), 5)
+	n.must(SYS_CLOSE, fd)
+	n.fails(EINVAL, SYS_EVENTFD2, 0, 2)
+}
+
+func polls(n *numbers) {
+	fd := n.must(SYS_EVENTFD2, 1, O_NONBLOCK)
+	asked := new([2]int32)
+	for _, poll := range []uintptr{SYS_POLL, SYS_PPOLL} {
+		asked[0], asked[1] = int32(fd), EPOLLIN
+		n.is(n.must(poll, at(&asked[0]), 1, 0), 1)
+		n.is(uintptr(asked[1]), EPOLLIN<<16|EPOLLIN)
+		n.fails(EFAULT, poll, 0, 1, 0)
+	}
+	for _, call := range []uintptr{SYS_SELECT, SYS_PSELECT6} {
+		set := new(FdSet)
+		set.Bits[0] = 1 << fd
+		n.is(n.must(call, fd+1, at(set)), 1)
+		n.is(uintptr(set.Bits[0]), 1<<fd)
+		n.fails(EBADF, call, 10, at(&[1]int64{1 << 9}))
+		n.fails(EINVAL, call, ^uintptr(0))
+	}
+	n.must(SYS_CLOSE, fd)
+}
+
 // absent are numbers that fail as on a kernel without them.
 func absent(n *numbers) {
-	for _, trap := range []uintptr{SYS_EPOLL_CREATE1, SYS_INOTIFY_INIT1, SYS_FUTEX, SYS_CLONE,
+	for _, trap := range []uintptr{SYS_INOTIFY_INIT1, SYS_FUTEX, SYS_CLONE,
 		SYS_EXECVE, SYS_PRCTL, SYS_SPLICE, NumbersEnd, ^uintptr(0)} {
 		n.fails(ENOSYS, trap)
 	}

@@ -30,8 +30,12 @@ type openFile interface {
 	treeNode() *node
 	// settable returns which flags can be changed while the file is open.
 	settable() int
-	// watch registers a descriptor with the poller and reports whether the file has events.
-	// forget is its opposite and comes before the number is free.
+	// events returns what a call would find now, for an opening with that access mode. A file
+	// that is not pollable never makes a caller wait, as far as is known.
+	events(access int) uint32
+	pollable() bool
+	// watch registers a target, which hears of changes, and reports whether the file has
+	// events. forget is its opposite and comes before the number is free.
 	watch(access int, target pollTarget) bool
 	forget(fd int)
 	// handOn gives the file to a child, and returns the words by which it learns what its
@@ -53,6 +57,8 @@ func (fileDefaults) sync() Errno                            { return EINVAL }
 func (fileDefaults) readDirents([]byte) (int, Errno)        { return 0, ENOTDIR }
 func (fileDefaults) treeNode() *node                        { return nil }
 func (fileDefaults) settable() int                          { return O_APPEND | O_NONBLOCK }
+func (fileDefaults) events(int) uint32                      { return evAlways }
+func (fileDefaults) pollable() bool                         { return false }
 func (fileDefaults) watch(int, pollTarget) bool             { return false }
 func (fileDefaults) forget(int)                             {}
 func (fileDefaults) close(int) Errno                        { return 0 }

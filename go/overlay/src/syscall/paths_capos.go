@@ -23,7 +23,7 @@ func Openat(dirfd int, path string, flags int, perm uint32) (fd int, err error) 
 		return again.open(flags)
 	}
 	if end, ok := f.(*pipeEnd); ok {
-		if e := end.pipe.open(flags&O_ACCMODE, flags&O_NONBLOCK == 0); e != 0 {
+		if e := end.open(flags&O_ACCMODE, flags&O_NONBLOCK == 0); e != 0 {
 			return -1, e
 		}
 	}

@@ -11,12 +11,17 @@ package syscall
 import (
 	"sync"
 	"sync/atomic"
-	"unsafe"
 )
 
 const (
 	pipeSize   = 64 << 10
 	pipeAtomic = 4 << 10 // writes up to this size happen completely or not at all
+)
+
+const (
+	pipeAlone = iota
+	pipeOfTCP
+	pipeOfUnix
 )
 
 type pipe struct {
@@ -36,16 +41,11 @@ type pipe struct {
 	reset                    bool          // the end of the bytes is that of a connection
 	readerError, writerError *pendingError // of the sockets whose connection this is part of
 
+	kind int // what it is part of
+
 	readers, writers             int // open ends
 	readersOpened, writersOpened int // ever, for one that waits for the other end
 	readWatch, writeWatch        []pollTarget
-}
-
-// A pollTarget is a descriptor of the pipe that the runtime's poller knows.
-type pollTarget struct {
-	fd  int
-	pd  unsafe.Pointer
-	tag uintptr
 }
 
 // sentFiles are open files that go with the bytes [first, end) of all that was ever written. Each
@@ -130,9 +130,14 @@ func (p *pipe) receive(b []byte, peek, block bool) (n int, files []*description,
 	if len(p.files) > 0 && p.files[0].first < first+uint64(n) {
 		files, p.files = p.files[0].files, p.files[1:]
 	}
+	had := p.hasRoom()
 	p.queue.drop(n)
 	p.settle()
-	p.reportAndUnlock(nil, p.writeWatch)
+	news := uint32(0)
+	if !had && p.hasRoom() {
+		news = evWritable
+	}
+	p.reportAndUnlock(nil, p.writeWatch, news)
 	return n, files, 0
 }
 
@@ -171,7 +176,7 @@ func (p *pipe) send(b []byte, files []*description, block bool) (n int, err Errn
 				files})
 		}
 		n += room
-		p.reportAndUnlock(p.readWatch, nil)
+		p.reportAndUnlock(p.readWatch, nil, evReadable)
 		if n == len(b) {
 			return n, 0
 		}
@@ -209,6 +214,19 @@ func (p *pipe) room(size int) int {
 	return room
 }
 
+// hasRoom reports whether the pipe counts as writable. It needs more room than for a byte, so that
+// a writer is not woken for each. These are Linux's bounds: a page of a pipe, a third of a TCP
+// buffer, three quarters of one inside AF_UNIX.
+func (p *pipe) hasRoom() bool {
+	switch p.kind {
+	case pipeOfTCP:
+		return p.queue.count <= p.size-p.size/3 && p.room(1) > 0
+	case pipeOfUnix:
+		return p.queue.count <= p.size/4 && p.room(1) > 0
+	}
+	return p.queue.count+pipeAtomic <= p.size
+}
+
 // settle gives back the part that was borrowed for bytes that have gone.
 func (p *pipe) settle() {
 	if p.borrowed == 0 {
@@ -236,19 +254,15 @@ func (p *pipe) empty() {
 func (p *pipe) resize(size int) {
 	p.Lock()
 	p.size, p.atomic = size, 0
-	p.reportAndUnlock(nil, p.writeWatch)
+	p.reportAndUnlock(nil, p.writeWatch, evAll)
 }
 
-// reportAndUnlock wakes the waiting and tells the poller that the watched descriptors became
+// reportAndUnlock wakes the waiting and tells what watches the descriptors that they became
 // readable or writable.
-func (p *pipe) reportAndUnlock(readable, writable []pollTarget) {
+func (p *pipe) reportAndUnlock(readable, writable []pollTarget, events uint32) {
 	p.changed.Broadcast()
-	for _, target := range readable {
-		runtime_pollEvent(target.pd, target.tag, 'r')
-	}
-	for _, target := range writable {
-		runtime_pollEvent(target.pd, target.tag, 'w')
-	}
+	tellAll(readable, 'r', events)
+	tellAll(writable, 'w', events)
 	p.Unlock()
 }
 
@@ -256,7 +270,8 @@ func (p *pipe) reportAndUnlock(readable, writable []pollTarget) {
 // ------------------------------------------------------------------------------------------
 
 // open adds an end of a named pipe, and waits for the other end if it may block.
-func (p *pipe) open(access int, block bool) Errno {
+func (e *pipeEnd) open(access int, block bool) Errno {
+	p := e.pipe
 	p.Lock()
 	reads, writes := access != O_WRONLY, access != O_RDONLY
 	if access == O_WRONLY && !block && p.readers == 0 {
@@ -270,6 +285,9 @@ func (p *pipe) open(access int, block bool) Errno {
 	if writes {
 		p.writers++
 		p.writersOpened++
+	}
+	if p.writers == 0 {
+		e.before = p.writersOpened + 1
 	}
 	p.changed.Broadcast()
 	seenReaders, seenWriters := p.readersOpened, p.writersOpened
@@ -292,7 +310,7 @@ func (p *pipe) close(access int) {
 	if p.readers == 0 && p.writers == 0 {
 		p.empty()
 	}
-	p.reportAndUnlock(p.readWatch, p.writeWatch)
+	p.reportAndUnlock(p.readWatch, p.writeWatch, evAll)
 }
 
 // watch registers a descriptor with the poller. The present state counts as an event, because it
@@ -310,7 +328,7 @@ func (p *pipe) watch(access int, target pollTarget) {
 		p.writeWatch = append(p.writeWatch, target)
 		writable = []pollTarget{target}
 	}
-	p.reportAndUnlock(readable, writable)
+	p.reportAndUnlock(readable, writable, evAll)
 }
 
 // forget drops a descriptor that is being closed.
@@ -320,21 +338,12 @@ func (p *pipe) forget(fd int) {
 	p.readWatch, p.writeWatch = without(p.readWatch, fd), without(p.writeWatch, fd)
 }
 
-func without(targets []pollTarget, fd int) (kept []pollTarget) {
-	for _, t := range targets {
-		if t.fd != fd {
-			kept = append(kept, t)
-		}
-	}
-	return kept
-}
-
 // ignore makes readers find the end, and writers go on as if there were a reader.
 func (p *pipe) ignore() {
 	p.Lock()
 	p.ignoring = true
 	p.empty()
-	p.reportAndUnlock(p.readWatch, p.writeWatch)
+	p.reportAndUnlock(p.readWatch, p.writeWatch, evAll)
 }
 
 // takeFiles returns the files that will not be received any more.
@@ -370,12 +379,17 @@ type pipeEnd struct {
 	fileDefaults
 	pipe *pipe
 	node *node // of a named pipe
+
+	// For a reader that came first: how many writers had come, and 1. It is not at the end
+	// before there was another.
+	before int
 }
 
 func (e *pipeEnd) read(p []byte, flags int) (int, Errno)  { return e.pipe.read(p, blocks(flags)) }
 func (e *pipeEnd) write(p []byte, flags int) (int, Errno) { return e.pipe.write(p, blocks(flags)) }
 func (e *pipeEnd) treeNode() *node                        { return e.node }
 func (e *pipeEnd) forget(fd int)                          { e.pipe.forget(fd) }
+func (e *pipeEnd) pollable() bool                         { return true }
 
 func (e *pipeEnd) stat(st *Stat_t) {
 	if e.node != nil {
@@ -383,6 +397,29 @@ func (e *pipeEnd) stat(st *Stat_t) {
 	} else {
 		e.pipe.stat(st)
 	}
+}
+
+func (e *pipeEnd) events(access int) (ready uint32) {
+	p := e.pipe
+	p.Lock()
+	defer p.Unlock()
+	if access != O_WRONLY {
+		if p.queue.count > 0 {
+			ready = evReadable
+		}
+		if p.writers == 0 && e.before != p.writersOpened+1 {
+			ready |= evHup
+		}
+	}
+	if access != O_RDONLY {
+		if p.hasRoom() {
+			ready |= evWritable
+		}
+		if p.readers == 0 {
+			ready |= evErr
+		}
+	}
+	return ready
 }
 
 func (e *pipeEnd) watch(access int, target pollTarget) bool {

@@ -99,9 +99,8 @@ func tellPipes(bits uintptr) {
 			case p.ready <- struct{}{}:
 			default:
 			}
-			for _, target := range p.watchers {
-				runtime_pollEvent(target.pd, target.tag, p.mode)
-			}
+			p.blocked = false
+			tellAll(p.watchers, p.mode, evAll)
 		}
 	}
 }
@@ -179,7 +178,7 @@ func (p *kernelPipe) watch(access int, target pollTarget) bool {
 	}
 	p.watchers = append(p.watchers, target)
 	readiness.Unlock()
-	runtime_pollEvent(target.pd, target.tag, p.mode) // it may have become ready before
+	target.tell(p.mode, evAll) // it may have become ready before
 	return true
 }
 
@@ -187,4 +186,59 @@ func (p *kernelPipe) forget(fd int) {
 	readiness.Lock()
 	defer readiness.Unlock()
 	p.watchers = without(p.watchers, fd)
+}
+
+// ---- readiness
+// ------------------------------------------------------------------------------------------
+
+func (p *kernelPipe) pollable() bool { return p.notice() }
+
+// events asks the kernel the one way there is: it reads a byte, which the next read begins with.
+// A writer counts as ready until a write has found no room.
+func (p *kernelPipe) events(access int) (ready uint32) {
+	if access == O_WRONLY {
+		readiness.Lock()
+		defer readiness.Unlock()
+		if !p.blocked {
+			ready = evWritable
+		}
+		return ready
+	}
+	a := &p.ahead
+	a.Lock()
+	defer a.Unlock()
+	if len(a.data) == 0 && !a.ended {
+		b := make([]byte, 1)
+		n, err := p.tryRead(b)
+		a.data, a.ended = b[:n], n == 0 && err == 0
+	}
+	if len(a.data) > 0 {
+		ready = evReadable
+	}
+	if a.ended {
+		ready |= evHup
+	}
+	return ready
+}
+
+// readAhead takes what events has read.
+func (p *kernelPipe) readAhead(b []byte) (n int) {
+	a := &p.ahead
+	a.Lock()
+	defer a.Unlock()
+	n = copy(b, a.data)
+	a.data = a.data[n:]
+	if n > 0 && n < len(b) {
+		more, err := p.tryRead(b[n:])
+		if err == 0 {
+			n += more
+		}
+	}
+	return n
+}
+
+func (p *kernelPipe) isAhead() bool {
+	p.ahead.Lock()
+	defer p.ahead.Unlock()
+	return len(p.ahead.data) > 0
 }

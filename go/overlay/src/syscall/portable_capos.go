@@ -336,11 +336,8 @@ func Uname(buf *Utsname) error {
 	return nil
 }
 
-// ---- events and sockets
+// ---- sockets
 // ------------------------------------------------------------------------------------------
-
-// Select would have to wait in the runtime's poller, which only goroutines can do.
-func Select(nfd int, r, w, e *FdSet, timeout *Timeval) (n int, err error) { return -1, ENOSYS }
 
 // There are neither raw sockets nor multicast.
 

@@ -9,6 +9,7 @@
 package syscall
 
 import (
+	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -23,10 +24,21 @@ type kernelPipe struct {
 	bit      int
 	mode     int32
 	watchers []pollTarget
+	blocked  bool // a write found no room, and there was none since
+
+	// What poll has found by reading it. Later reads begin with it.
+	ahead struct {
+		sync.Mutex
+		data  []byte
+		ended bool
+	}
 }
 
 // read waits for at least one byte. It returns none at the end of the stream.
 func (p *kernelPipe) read(b []byte, flags int) (int, Errno) {
+	if n := p.readAhead(b); n > 0 {
+		return n, 0
+	}
 	if !blocks(flags) {
 		return p.tryRead(b)
 	}
@@ -50,7 +62,13 @@ func readPipe(from capability, b []byte) (int, Errno) {
 
 func (p *kernelPipe) write(b []byte, flags int) (int, Errno) {
 	if !blocks(flags) && len(b) > 0 {
-		return p.tryWrite(b)
+		n, err := p.tryWrite(b)
+		if err == EAGAIN {
+			readiness.Lock()
+			p.blocked = true
+			readiness.Unlock()
+		}
+		return n, err
 	}
 	return writePipe(p.capability, b)
 }
@@ -94,6 +112,9 @@ func (p *kernelPipe) close(access int) Errno {
 }
 
 func (p *kernelPipe) handOn(s *starting, fd, flags int) (kind string, err Errno) {
+	if p.isAhead() {
+		return s.relay(fd, flags) // which begins with what was read
+	}
 	s.grant(pipeGrant(fd), p.capability)
 	if flags&O_ACCMODE == O_RDONLY {
 		return "reader", 0

@@ -27,6 +27,7 @@ type socket struct {
 	listening     bool
 	closed        bool
 	abortive      bool // closing resets the connection
+	refused       bool // no connection came of the last attempt
 	pending       pendingError
 	options       map[option]int
 	buffers       bufferSizes
@@ -104,7 +105,10 @@ func joinSockets(a, b *socket) {
 
 // direct makes the pipe the one from a socket to another.
 func (s *socket) direct(to *socket, p *pipe) {
-	p.readerError = &to.pending
+	p.readerError, p.kind = &to.pending, pipeOfUnix
+	if s.family != AF_UNIX {
+		p.kind = pipeOfTCP
+	}
 	if s.family != AF_UNIX {
 		p.writerError = &s.pending // inside AF_UNIX a writer gets EPIPE only
 	}
@@ -301,7 +305,7 @@ func (s *socket) watch(_ int, target pollTarget) bool {
 	if s.in.Load() != nil {
 		s.watchPipes(target)
 	} else {
-		runtime_pollEvent(target.pd, target.tag, 'r'+'w')
+		target.tell('r'+'w', evAll)
 	}
 	return true
 }
@@ -322,11 +326,11 @@ func (s *socket) forget(fd int) {
 }
 
 // report tells all goroutines that wait for this socket that it changed.
-func (s *socket) report() {
+func (s *socket) report() { s.reportEvents(evAll) }
+
+func (s *socket) reportEvents(events uint32) {
 	s.changed.Broadcast()
-	for _, target := range s.targets {
-		runtime_pollEvent(target.pd, target.tag, 'r'+'w')
-	}
+	tellAll(s.targets, 'r'+'w', events)
 }
 
 // reportPeer tells the other end of a connection.
@@ -339,7 +343,7 @@ func (s *socket) reportPeer() {
 // reportSenders lets senders try again that found the queue full.
 func (s *socket) reportSenders() {
 	for sender := range s.waitingSenders {
-		sender.report()
+		sender.reportEvents(evWritable | evOutBand)
 	}
 	s.waitingSenders = nil
 }

@@ -154,6 +154,6 @@ func (s *socket) take(d datagram, size int) bool {
 	s.spare = nil
 	s.datagrams = append(s.datagrams, d)
 	s.datagramBytes += d.cost()
-	s.report()
+	s.reportEvents(evReadable)
 	return true
 }

@@ -37,6 +37,8 @@ func (s *socket) connect(to endpoint, block bool) Errno {
 		return EALREADY
 	case s.listening:
 		return EINVAL
+	case s.refused && s.pending.isSet():
+		return s.pending.take()
 	}
 	if s.family != AF_UNIX {
 		var err Errno
@@ -65,7 +67,7 @@ func (s *socket) connectStream(to endpoint, block bool) Errno {
 	}
 	switch {
 	case listener == nil || !listener.listening:
-		return ECONNREFUSED
+		return s.refuse(block)
 	case listener.kind != s.kind:
 		return EPROTOTYPE
 	}
@@ -84,6 +86,20 @@ func (s *socket) connectStream(to endpoint, block bool) Errno {
 	return s.pending.take()
 }
 
+// refuse ends an attempt to connect. A caller that does not wait learns of it later.
+func (s *socket) refuse(block bool) Errno {
+	if s.family == AF_UNIX {
+		return ECONNREFUSED
+	}
+	s.refused = true
+	if block {
+		return ECONNREFUSED
+	}
+	s.pending.set(ECONNREFUSED)
+	s.report()
+	return EINPROGRESS
+}
+
 // admit makes connections of sockets that wait for room in the queue, while there is some.
 func (s *socket) admit() {
 	admitted := 0
@@ -93,7 +109,7 @@ func (s *socket) admit() {
 		admitted++
 	}
 	if s.waiting = s.waiting[admitted:]; admitted > 0 {
-		s.report()
+		s.reportEvents(evReadable)
 	}
 }
 
@@ -111,7 +127,7 @@ func (s *socket) establish(from *socket) {
 // rejectWaiting ends the attempts to connect that wait.
 func (s *socket) rejectWaiting() {
 	for _, from := range s.waiting {
-		from.listener = nil
+		from.listener, from.refused = nil, true
 		from.pending.set(ECONNREFUSED)
 		from.report()
 	}

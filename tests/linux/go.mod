@@ -1,0 +1,3 @@
+module capos.dev/tests/linux
+
+go 1.26
