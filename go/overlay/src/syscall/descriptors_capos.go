@@ -288,6 +288,8 @@ func control(fd, command, argument int) (int, Errno) {
 		return 0, 0
 	case F_GETFL:
 		return flags, 0
+	case fAddSeals, fGetSeals:
+		return f.seals(command, argument, flags&O_ACCMODE)
 	case F_SETFL:
 		settable := f.file.settable()
 		d.Lock()

@@ -52,11 +52,6 @@ func Ustat(dev int, buf *Ustat_t) error                              { return EN
 // ---- events
 // ------------------------------------------------------------------------------------------
 
-func InotifyInit() (fd int, err error)                                        { return -1, ENOSYS }
-func InotifyInit1(flags int) (fd int, err error)                              { return -1, ENOSYS }
-func InotifyAddWatch(fd int, path string, mask uint32) (watch int, err error) { return -1, ENOSYS }
-func InotifyRmWatch(fd int, watch uint32) (success int, err error)            { return -1, ENOSYS }
-
 // Pause waits without an end, because a signal is handled by another thread.
 func Pause() error {
 	for {

@@ -82,8 +82,22 @@ func (d *description) mayMap(writtenBack bool) (*treeFile, Errno) {
 		return nil, ENODEV
 	case mode == O_WRONLY || mode == O_RDONLY && writtenBack:
 		return nil, EACCES
+	case writtenBack && f.node.seals&(sealWrite|sealFutureWrite) != 0:
+		return nil, EPERM
 	}
 	return f, 0
+}
+
+// isMappedForWriting reports whether a mapping will be written back to the file.
+func isMappedForWriting(n *node) bool {
+	mappings.Lock()
+	defer mappings.Unlock()
+	for _, m := range mappings.byAddress {
+		if m.file != nil && m.file.node == n {
+			return true
+		}
+	}
+	return false
 }
 
 func Munmap(data []byte) error {

@@ -25,6 +25,7 @@ type node struct {
 	opens uint32 // openings of a regular file
 	fixed bool   // of the boot image and not to be changed
 	added bool   // counted by fileMemory
+	seals uint8  // S_IFREG of memfd_create: what is forbidden
 
 	source uint64 // index in the boot image plus 1; 0: not of it
 
@@ -33,7 +34,7 @@ type node struct {
 	content *content   // S_IFREG
 	text    *textFile  // S_IFREG that the runtime writes to
 	dir     *directory // S_IFDIR
-	target  string     // S_IFLNK
+	target  string     // S_IFLNK; what the link of a file of memfd_create says
 	device  device     // S_IFCHR
 	pipe    *pipe      // S_IFIFO
 	socket  *socket    // S_IFSOCK
@@ -74,6 +75,7 @@ func (n *node) dropIfUnused() {
 	if n.links != 0 || n.opens != 0 {
 		return
 	}
+	n.tellGone()
 	if n.content != nil {
 		n.content.truncate(0)
 	}

@@ -84,7 +84,7 @@ func TestNumbers(t *testing.T) {
 	defer func() { kept = nil }()
 	for _, part := range []func(*numbers){openFiles, moreFiles, descriptors, paths, morePaths,
 		attributes, process, identity, clocks, limits, mappings, sockets, datagrams,
-		eventSets, eventCounters, polls, absent} {
+		eventSets, eventCounters, polls, timers, inMemory, futexes, watches, absent} {
 		part(n)
 	}
 	for i := range uintptr(NumbersEnd) {
@@ -460,9 +460,54 @@ func polls(n *numbers) {
 	n.must(SYS_CLOSE, fd)
 }
 
+func timers(n *numbers) {
+	fd := n.must(SYS_TIMERFD_CREATE, 1, O_NONBLOCK)
+	n.fails(EINVAL, SYS_TIMERFD_CREATE, 99, 0)
+	spec, left := [2]Timespec{{}, {Sec: 100}}, new([2]Timespec)
+	n.must(SYS_TIMERFD_SETTIME, fd, 0, at(&spec), 0)
+	n.must(SYS_TIMERFD_GETTIME, fd, at(left))
+	if left[1].Sec < 50 || left[1].Sec > 100 {
+		n.Errorf("%v are left", left[1])
+	}
+	n.fails(EFAULT, SYS_TIMERFD_SETTIME, fd, 0, 0, 0)
+	n.fails(EFAULT, SYS_TIMERFD_GETTIME, fd, 0)
+	n.must(SYS_CLOSE, fd)
+}
+
+func inMemory(n *numbers) {
+	fd := n.must(319, text("name"), 1)
+	n.fails(EFAULT, 319, 0, 0)
+	n.is(n.must(SYS_WRITE, fd, at(&[1]byte{'a'}), 1), 1)
+	n.is(n.must(SYS_FCNTL, fd, 1034, 0), 1)
+	n.must(SYS_CLOSE, fd)
+}
+
+func futexes(n *numbers) {
+	word := at(new(uint32))
+	n.fails(EAGAIN, SYS_FUTEX, word, 128, 1, 0)
+	n.fails(ETIMEDOUT, SYS_FUTEX, word, 128, 0, at(&Timespec{Nsec: 1}))
+	n.is(n.must(SYS_FUTEX, word, 1|128, 1), 0)
+	n.fails(EFAULT, SYS_FUTEX, 0, 1, 1)
+}
+
+func watches(n *numbers) {
+	n.must(SYS_CLOSE, n.must(SYS_INOTIFY_INIT))
+	n.fails(EINVAL, SYS_INOTIFY_INIT1, 1)
+	fd := n.must(SYS_INOTIFY_INIT1, O_NONBLOCK)
+	w := n.must(SYS_INOTIFY_ADD_WATCH, fd, text(n.dir), IN_CREATE)
+	n.fails(EINVAL, SYS_INOTIFY_ADD_WATCH, fd, text(n.dir), 0)
+	n.must(SYS_MKDIR, n.path("watched"), 0o700)
+	event := new([32]byte)
+	n.is(n.must(SYS_READ, fd, at(event), 32), 32)
+	n.is(uintptr(event[5]), IN_CREATE>>8)
+	n.must(SYS_INOTIFY_RM_WATCH, fd, w)
+	n.fails(EINVAL, SYS_INOTIFY_RM_WATCH, fd, w)
+	n.must(SYS_CLOSE, fd)
+}
+
 // absent are numbers that fail as on a kernel without them.
 func absent(n *numbers) {
-	for _, trap := range []uintptr{SYS_INOTIFY_INIT1, SYS_FUTEX, SYS_CLONE,
+	for _, trap := range []uintptr{SYS_SIGNALFD4, SYS_CLONE,
 		SYS_EXECVE, SYS_PRCTL, SYS_SPLICE, NumbersEnd, ^uintptr(0)} {
 		n.fails(ENOSYS, trap)
 	}

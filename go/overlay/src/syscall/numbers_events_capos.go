@@ -7,7 +7,10 @@ package syscall
 import "unsafe"
 
 // Numbers that linux/amd64's list in this package is too old for.
-const sysEpollPwait2 = 441
+const (
+	sysMemfdCreate = 319
+	sysEpollPwait2 = 441
+)
 
 var numberedEvents = [numbersEnd]numberedCall{
 	SYS_EPOLL_CREATE: func(a *numberArgs) (uintptr, error) {
@@ -34,6 +37,34 @@ var numberedEvents = [numbersEnd]numberedCall{
 	},
 	SYS_EVENTFD:  func(a *numberArgs) (uintptr, error) { return numberedEventFd(a, 0) },
 	SYS_EVENTFD2: func(a *numberArgs) (uintptr, error) { return numberedEventFd(a, a.fd(1)) },
+	SYS_TIMERFD_CREATE: func(a *numberArgs) (uintptr, error) {
+		return number(timerFd(a.fd(0), a.fd(1)))
+	},
+	SYS_TIMERFD_SETTIME: func(a *numberArgs) (uintptr, error) {
+		return with(a, 2, func(to *timerSpec) error {
+			return setTimer(a.fd(0), a.fd(1), to, argument[timerSpec](a, 3))
+		})
+	},
+	SYS_TIMERFD_GETTIME: func(a *numberArgs) (uintptr, error) {
+		return with(a, 1, func(to *timerSpec) error { return getTimer(a.fd(0), to) })
+	},
+	sysMemfdCreate: func(a *numberArgs) (uintptr, error) {
+		if a[0] == 0 {
+			return 0, EFAULT
+		}
+		return number(memfdCreate(a.text(0), uint32(a[1])))
+	},
+	SYS_INOTIFY_INIT: func(a *numberArgs) (uintptr, error) { return number(InotifyInit()) },
+	SYS_INOTIFY_INIT1: func(a *numberArgs) (uintptr, error) {
+		return number(InotifyInit1(a.fd(0)))
+	},
+	SYS_INOTIFY_ADD_WATCH: func(a *numberArgs) (uintptr, error) {
+		return number(InotifyAddWatch(a.fd(0), a.text(1), uint32(a[2])))
+	},
+	SYS_INOTIFY_RM_WATCH: func(a *numberArgs) (uintptr, error) {
+		return number(InotifyRmWatch(a.fd(0), uint32(a[1])))
+	},
+	SYS_FUTEX:    numberedFutex,
 	SYS_POLL:     numberedPoll,
 	SYS_PPOLL:    numberedPpoll,
 	SYS_SELECT:   numberedSelect,

@@ -49,6 +49,7 @@ func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) 
 	}
 	switch n := p.node; {
 	case n.isDir():
+		p.notify(inOpen)
 		return &treeDirectory{node: n}, 0
 	case n.pipe != nil:
 		return &pipeEnd{pipe: n.pipe, node: n}, 0
@@ -64,16 +65,18 @@ func openNode(dirfd int, path string, flags int, perm uint32) (openFile, Errno) 
 
 // openContent opens a regular file.
 func (p *place) openContent(flags int, created bool) *treeFile {
-	f := &treeFile{node: p.node}
+	f := &treeFile{node: p.node, at: location{p.dir, p.name}}
 	p.node.opens++
+	p.notify(inOpen)
 	if flags&O_ACCMODE == O_RDONLY {
 		return f
 	}
 	f.exportAs(*p)
 	f.dirty = created
-	if flags&O_TRUNC != 0 {
+	if flags&O_TRUNC != 0 && !created {
 		p.node.content.truncate(0)
 		p.node.touch()
+		p.notify(inModify)
 		f.dirty = true
 	}
 	return f
@@ -99,6 +102,7 @@ func (p *place) create(flags int, perm uint32) Errno {
 	p.node = n
 	p.dir.add(p.name, p.node)
 	p.dir.touch()
+	p.dir.tellName(inCreate, p.name, p.node, 0)
 	return 0
 }
 
@@ -276,6 +280,7 @@ func makeEntry(dirfd int, path string, mode uint32, target string) error {
 	n.target = target
 	p.dir.add(p.name, n)
 	p.dir.touch()
+	p.dir.tellName(inCreate, p.name, n, 0)
 	return nil
 }
 
@@ -318,6 +323,8 @@ func link(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*treeFi
 	to.dir.touch()
 	to.node.links++
 	to.node.changed = nowNs()
+	to.node.tellSelf(inAttrib)
+	to.dir.tellName(inCreate, to.name, to.node, 0)
 	return to.exported(), 0
 }
 
@@ -337,7 +344,12 @@ func unlinkat(dirfd int, path string, flags int) error {
 	if err := p.mayRemove(flags&AT_REMOVEDIR != 0); err != 0 {
 		return result(err)
 	}
-	p.remove()
+	p.detach()
+	if !p.node.isDir() {
+		p.node.tellSelf(inAttrib)
+	}
+	p.node.dropIfUnused()
+	p.dir.tellName(inDelete, p.name, p.node, 0)
 	return nil
 }
 
@@ -363,8 +375,8 @@ func (p *place) mayRemove(directory bool) Errno {
 	return 0
 }
 
-// remove takes the node out of its directory. An opening keeps it.
-func (p *place) remove() {
+// detach takes the node out of its directory. An opening keeps it.
+func (p *place) detach() {
 	p.dir.remove(p.name)
 	p.dir.touch()
 	p.node.changed = nowNs()
@@ -373,7 +385,6 @@ func (p *place) remove() {
 		p.node.links = 0
 		p.node.dir.parent = nil
 	}
-	p.node.dropIfUnused()
 }
 
 // ---- renaming
@@ -407,8 +418,9 @@ func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*tree
 	if to.node == from.node {
 		return nil, 0
 	}
-	if to.node != nil {
-		to.remove()
+	replaced := to.node
+	if replaced != nil {
+		to.detach()
 	}
 	from.dir.remove(from.name)
 	from.dir.touch()
@@ -416,7 +428,22 @@ func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*tree
 	to.dir.add(to.name, to.node)
 	to.dir.touch()
 	to.node.changed = nowNs()
+	tellMoved(&from, &to, replaced)
+	if replaced != nil {
+		replaced.dropIfUnused()
+	}
 	return to.exported(), 0
+}
+
+// tellMoved tells of a rename. The two names have the same cookie.
+func tellMoved(from, to *place, replaced *node) {
+	inotify.cookie++
+	from.dir.tellName(inMovedFrom, from.name, to.node, inotify.cookie)
+	to.dir.tellName(inMovedTo, to.name, to.node, inotify.cookie)
+	if replaced != nil {
+		replaced.tellSelf(inAttrib)
+	}
+	to.node.tellSelf(inMoveSelf)
 }
 
 func mayRename(from, to *place) Errno {
@@ -457,13 +484,16 @@ func mayRename(from, to *place) Errno {
 // ---- attributes
 // ------------------------------------------------------------------------------------------
 
-// change applies a function to the node at a path, which must not be fixed.
-func change(dirfd int, path string, flags int, apply func(*node) Errno) error {
+// change applies a function to the node at a path, which must not be fixed. The event is for those
+// that watch the file.
+func change(dirfd int, path string, flags int, event uint32, apply func(*node) Errno) error {
 	lockTree()
 	defer tree.Unlock()
 	p, err := walkExistingAt(dirfd, path, flags&AT_SYMLINK_NOFOLLOW == 0)
 	if err == 0 {
-		err = p.node.change(apply)
+		if err = p.node.change(apply); err == 0 {
+			p.notify(event)
+		}
 	}
 	return result(err)
 }
@@ -491,7 +521,15 @@ func changeOpen(fd int, apply func(*node) Errno) error {
 	}
 	lockTree()
 	defer tree.Unlock()
-	return result(n.change(apply))
+	err := n.change(apply)
+	if err == 0 {
+		at := new(location)
+		if f, ok := d.file.(*treeFile); ok {
+			at = &f.at
+		}
+		n.notify(at, inAttrib)
+	}
+	return result(err)
 }
 
 func setMode(mode uint32) func(*node) Errno {
@@ -508,7 +546,7 @@ func Chmod(path string, mode uint32) error { return Fchmodat(AT_FDCWD, path, mod
 func Fchmod(fd int, mode uint32) error     { return changeOpen(fd, setMode(mode)) }
 
 func Fchmodat(dirfd int, path string, mode uint32, flags int) error {
-	return change(dirfd, path, flags, setMode(mode))
+	return change(dirfd, path, flags, inAttrib, setMode(mode))
 }
 
 // setOwner accepts the owner that every file has. -1 leaves one of the two alone.
@@ -528,7 +566,7 @@ func Lchown(path string, uid, gid int) error {
 func Fchown(fd int, uid, gid int) error { return changeOpen(fd, setOwner(uid, gid)) }
 
 func Fchownat(dirfd int, path string, uid, gid int, flags int) error {
-	return change(dirfd, path, flags, setOwner(uid, gid))
+	return change(dirfd, path, flags, inAttrib, setOwner(uid, gid))
 }
 
 func Truncate(path string, length int64) error {
@@ -538,7 +576,7 @@ func Truncate(path string, length int64) error {
 	case length > fileSizeMax:
 		return EFBIG
 	}
-	return change(AT_FDCWD, path, 0, func(n *node) Errno {
+	return change(AT_FDCWD, path, 0, inModify, func(n *node) Errno {
 		switch {
 		case n.isDir():
 			return EISDIR
@@ -546,6 +584,9 @@ func Truncate(path string, length int64) error {
 			return EINVAL
 		case !n.allows(mayWrite):
 			return EACCES
+		}
+		if err := n.maySize(length); err != 0 {
+			return err
 		}
 		n.content.truncate(length)
 		n.touch()
@@ -569,7 +610,7 @@ func Utimes(path string, tv []Timeval) error { return Futimesat(AT_FDCWD, path, 
 
 //go:linkname utimensat
 func utimensat(dirfd int, path string, times *[2]Timespec, flags int) error {
-	return change(dirfd, path, flags, setTimes(times))
+	return change(dirfd, path, flags, inAttrib, setTimes(times))
 }
 
 // setTimes sets the time of the last access and that of the last change.

@@ -160,7 +160,12 @@ func nameOf(f openFile) string {
 				return path
 			}
 		}
+		if n.seals != 0 {
+			return n.target
+		}
 		st.Ino = n.ino
+	} else if a, ok := f.(interface{ anonymous() string }); ok {
+		return "anon_inode:" + a.anonymous()
 	} else {
 		f.stat(st)
 		switch st.Mode & S_IFMT {

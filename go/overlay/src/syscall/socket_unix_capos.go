@@ -51,6 +51,7 @@ func (s *socket) makeFile(path string) Errno {
 	n.socket = s
 	p.dir.add(p.name, n)
 	p.dir.touch()
+	p.dir.tellName(inCreate, p.name, n, 0)
 	return 0
 }
 

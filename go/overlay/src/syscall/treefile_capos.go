@@ -51,6 +51,7 @@ func (n *node) statLocked(st *Stat_t) {
 type treeFile struct {
 	fileDefaults
 	node     *node
+	at       location
 	position position // position.use guards what follows, too
 
 	export string // path under which the host gets the file
@@ -68,7 +69,11 @@ func (f *treeFile) read(p []byte, flags int) (int, Errno) {
 func (f *treeFile) pread(p []byte, offset int64) (int, Errno) {
 	lockTree()
 	defer tree.Unlock()
-	return f.node.content.readAt(p, offset), 0
+	n := f.node.content.readAt(p, offset)
+	if n > 0 {
+		f.node.notify(&f.at, inAccess)
+	}
+	return n, 0
 }
 
 func (f *treeFile) write(p []byte, flags int) (int, Errno) {
@@ -106,10 +111,14 @@ func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end i
 	if len(p) == 0 {
 		return 0, offset, 0
 	}
+	if err := f.node.mayWrite(offset + int64(len(p))); err != 0 {
+		return 0, offset, err
+	}
 	if n = f.node.content.writeAt(p, offset); n == 0 {
 		return 0, offset, ENOSPC
 	}
 	f.node.touch()
+	f.node.notify(&f.at, inModify)
 	f.dirty = true
 	return n, offset + int64(n), 0
 }
@@ -121,8 +130,13 @@ func (f *treeFile) truncate(length int64) Errno {
 	f.position.use.Lock()
 	defer f.position.use.Unlock()
 	lockTree()
+	if err := f.node.maySize(length); err != 0 {
+		tree.Unlock()
+		return err
+	}
 	f.node.content.truncate(length)
 	f.node.touch()
+	f.node.notify(&f.at, inModify)
 	tree.Unlock()
 	f.dirty = true
 	if f.node.text != nil {
@@ -171,16 +185,20 @@ func (f *treeFile) close(access int) Errno {
 	f.position.use.Lock()
 	defer f.position.use.Unlock()
 	err := f.exportNow()
-	f.node.closed()
+	lockTree()
+	defer tree.Unlock()
+	f.node.notify(&f.at, closingEvent(access))
+	f.node.opens--
+	f.node.dropIfUnused()
 	return err
 }
 
-// closed ends an opening.
-func (n *node) closed() {
-	lockTree()
-	defer tree.Unlock()
-	n.opens--
-	n.dropIfUnused()
+// closingEvent is the event of the end of an opening.
+func closingEvent(access int) uint32 {
+	if access == O_RDONLY {
+		return inCloseNoWrite
+	}
+	return inCloseWrite
 }
 
 // ---- directories
@@ -199,6 +217,13 @@ func (f *treeDirectory) write(p []byte, flags int) (int, Errno)    { return 0, E
 func (f *treeDirectory) sync() Errno                               { return 0 }
 func (f *treeDirectory) stat(st *Stat_t)                           { f.node.statLocked(st) }
 func (f *treeDirectory) treeNode() *node                           { return f.node }
+
+func (f *treeDirectory) close(access int) Errno {
+	lockTree()
+	defer tree.Unlock()
+	f.node.notify(&location{}, closingEvent(access))
+	return 0
+}
 
 func (f *treeDirectory) seek(offset int64, whence int) (int64, Errno) {
 	return f.position.seek(f.node, offset, whence)
@@ -225,6 +250,9 @@ func (f *treeDirectory) readDirents(p []byte) (n int, err Errno) {
 		e.putDirent(p[n : n+length])
 		n += length
 		f.position.offset = e.cookie
+	}
+	if n > 0 {
+		f.node.notify(&location{}, inAccess)
 	}
 	return n, 0
 }
