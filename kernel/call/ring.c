@@ -338,20 +338,40 @@ static __attribute__((noinline)) void await_completions(
 	}
 }
 
+/* Lets the program see how far the kernel is. */
+static inline int64_t publish(struct thread *thread)
+{
+	struct capos_ring_header *ring = thread->ring;
+	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
+	return (int64_t)completions_pending(thread);
+}
+
+/* There are submissions, up to tail, or outstanding calls. A function of its own, so that an entry
+ * without either keeps no registers for it. */
+static __attribute__((noinline)) int64_t enter_to_work(
+	struct thread *thread, uint32_t tail, uint64_t min_complete, uint64_t timeout_ns)
+{
+	if (tail != thread->submission_head)
+		execute_until(thread, tail);
+	if (thread->ring_calls.count && !thread->in_handler)
+		await_completions(thread, min_complete, timeout_ns);
+	return publish(thread);
+}
+
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns)
 {
 	struct thread *thread = thread_current();
-	struct capos_ring_header *ring = thread->ring;
-	uint32_t tail = __atomic_load_n(&ring->submission_tail, __ATOMIC_ACQUIRE);
+	uint32_t tail = __atomic_load_n(&thread->ring->submission_tail, __ATOMIC_ACQUIRE);
 	uint32_t pending = tail - thread->submission_head;
 	bool invalid = pending > CAPOS_RING_SUBMISSIONS ||
 		completions_pending(thread) > CAPOS_RING_COMPLETIONS ||
 		(pending && thread->in_handler);
-	if (!invalid && pending)
-		execute_until(thread, tail);
-	if (!invalid && __builtin_expect(thread->ring_calls.count != 0, 0) && !thread->in_handler)
-		await_completions(thread, min_complete, timeout_ns);
-	__atomic_store_n(&ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
-	__atomic_store_n(&ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
-	return invalid ? STATUS_TRANSPORT(INVALID_REQUEST) : (int64_t)completions_pending(thread);
+	if (__builtin_expect(invalid, 0)) {
+		publish(thread);
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	}
+	if (pending || thread->ring_calls.count)
+		return enter_to_work(thread, tail, min_complete, timeout_ns);
+	return publish(thread);
 }
