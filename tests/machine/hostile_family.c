@@ -13,7 +13,6 @@
  * // test: limit 64M
  */
 #include "late.h"
-#include "message.h"
 #include "raw_thread.h"
 #include "spawn.h"
 

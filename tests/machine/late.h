@@ -21,7 +21,7 @@ static void late_set_limit(void)
 }
 
 /* What was called before this has kept interrupts off at most so long. */
-static void late_check(const char *what)
+__attribute__((unused)) static void late_check(const char *what)
 {
 	struct capos_process_info info = { 0 };
 	CHECK_EQUAL(capos_system_info_process(capos_caps.system, &info, sizeof info), sizeof info);

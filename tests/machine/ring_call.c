@@ -217,7 +217,7 @@ static void fill_ring(uint32_t count)
 		call.user_data = i;
 		push_call(&call);
 		if (i % CAPOS_RING_SUBMISSIONS == CAPOS_RING_SUBMISSIONS - 1 || i == count - 1)
-			nothing_completes();
+			CHECK(capos_ring_enter(0, 0) >= 0); /* a server may be quick */
 	}
 }
 
