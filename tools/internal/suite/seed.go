@@ -63,7 +63,8 @@ func (s *suite) seedSteps() ([]step, error) {
 				return single("build", err, "")
 			}
 			return append(s.repeatAll(ctx, seedPrograms(elf)),
-				s.seedChoosesRuns(ctx, elf), s.verifyCase(ctx, elf))
+				s.seedChoosesRuns(ctx, elf), s.verifyCase(ctx, elf),
+				s.exactBenchmarks(ctx))
 		}},
 		{name: "seed/packages", cpus: 2, full: true, run: func(c context.Context) []check {
 			var cases []seedCase
@@ -139,6 +140,32 @@ func (s *suite) verifyCase(ctx context.Context, probe string) check {
 		err = fmt.Errorf("it says %q", out)
 	}
 	return single("replay-verify", err, string(out))[0]
+}
+
+// exactBenchmarks runs a benchmark of the library twice, each time so often and so many times over
+// as it is told. Its lines are to be those that benchstat reads, and equal.
+func (s *suite) exactBenchmarks(ctx context.Context) check {
+	const name, count = "benchmarks", 3
+	line := regexp.MustCompile(`(?m)^BenchmarkSortString1K\S* +\t +20\t +\d+ instructions/op$`)
+	var said [2]string
+	for i := range said {
+		cmd := s.tool(ctx, "go", "test", "-vet=off", "-run=^$", "-bench=SortString1K$",
+			"-benchtime=20x", fmt.Sprint("-count=", count), "sort")
+		cmd.Env = append(cmd.Env, repo.RunFlagsVar+"=--seed 1")
+		out, err := cmd.CombinedOutput()
+		lines := line.FindAllString(string(out), -1)
+		if err != nil || len(lines) != count {
+			err = fmt.Errorf("%d lines in instructions, expected %d: %w", len(lines),
+				count, err)
+			return single(name, err, string(out))[0]
+		}
+		said[i] = strings.Join(lines, "\n")
+	}
+	var err error
+	if said[0] != said[1] {
+		err = fmt.Errorf("%s\nand then\n%s", said[0], said[1])
+	}
+	return single(name, err, "")[0]
 }
 
 var seedDigest = regexp.MustCompile(`(?m)^capos: seed \d+, digest of the run ([0-9a-f]{32})$`)
