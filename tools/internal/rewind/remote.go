@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 )
@@ -13,7 +12,7 @@ import (
 // remote is one side of gdb's remote protocol: packets of the form $DATA#SUM, each acknowledged,
 // and an interrupt outside of packets.
 type remote struct {
-	conn net.Conn
+	conn io.ReadWriteCloser
 	in   *bufio.Reader
 }
 
@@ -22,7 +21,7 @@ const interrupt = "\x03"
 
 var errSum = errors.New("a packet of gdb's protocol has a wrong sum")
 
-func newRemote(conn net.Conn) *remote { return &remote{conn, bufio.NewReader(conn)} }
+func newRemote(conn io.ReadWriteCloser) *remote { return &remote{conn, bufio.NewReader(conn)} }
 
 func checksum(data string) (sum byte) {
 	for i := range len(data) {
