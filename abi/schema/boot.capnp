@@ -36,7 +36,10 @@ struct BootProgram $C.fixed(128) {
   grants @8 :UInt64;           # bit mask of what $C.grants declares; 0 means all
   committedLimit @9 :UInt64;   # pages; 0: no limit but the machine's
   flags @10 :UInt32;           # bootProgramTogether, or 0
-  reserved @11 :Data $C.length(52);
+  threadLimit @11 :UInt32;     # of its budgets: 0: no limit of its own
+  capabilityLimit @12 :UInt32;
+  callLimit @13 :UInt32;
+  reserved @14 :Data $C.length(40);
 }
 
 const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table

@@ -39,9 +39,11 @@ enum ErrorCode {
   wrongState @12;          # the object cannot do this now (a running thread's registers, say)
 
   # A resource is lacking.
-  noMemory @13;            # no physical frame left to reserve or to give
+  noMemory @13;
+  # no physical frame left to reserve or to give, or no memory left in the process's budget
   noReservation @14;       # the reservation ledger is full, or no gap of that size is left
-  noSlots @15;             # the capability table is full
+  noSlots @15;
+  # the capability table is full, or no capability left in the process's budget
   limitReached @16;        # another bound stated in the schema
   notSeeded @17;           # the entropy source has no seed yet: asking again later may succeed
 
@@ -52,6 +54,10 @@ enum ErrorCode {
   unimplemented @21;       # the interface declares the method; this kernel does not have it
   noRights @22;            # the object exists but was handed out without this
   cancelled @23;           # the caller has given the call up
+
+  # A resource is lacking, too.
+  noThreads @24;           # no thread left in the process's budget
+  noCalls @25;             # no outstanding call left in the process's budget
 }
 
 const errorBase :UInt32 = 16;

@@ -44,7 +44,7 @@ const manifestSignalsReady :UInt32 = 4;
 
 struct ManifestService $C.fixed(128) {
   name @0 :Data $C.length(32);   # 1 to 31 bytes, then NUL
-  memoryPages @1 :UInt64;        # taken out of init's; 0: it shares init's
+  memoryPages @1 :UInt64;        # 0: no limit of its own
   pathOffset @2 :UInt32;         # of the program in the boot image, NUL-terminated
   argsOffset @3 :UInt32;         # NUL-terminated strings, one after the other
   argsSize @4 :UInt32;           # bytes
@@ -63,7 +63,10 @@ struct ManifestService $C.fixed(128) {
   readyMs @17 :UInt32;           # how long others wait for it to be ready
   stopMs @18 :UInt32;            # how long it has to end when it is asked to; 0: it is not asked
   heartbeatMs @19 :UInt32;       # it signals bit 0 of an Event "heartbeat" this often; 0: never
-  reserved @20 :Data $C.length(16);
+  threads @20 :UInt32;           # limits as in SpawnLimits
+  capabilities @21 :UInt32;
+  calls @22 :UInt32;
+  shared @23 :UInt32;            # of each Budget that is only a ceiling, bit 1 << ordinal
 }
 
 enum ManifestGrantKind {

@@ -16,6 +16,33 @@ const spawnReasonMax :UInt32 = 160;
 const spawnShared :UInt32 = 1;
 # The child's memory is charged to the caller as it is used, and memoryPages is only a ceiling.
 
+enum Budget {
+  # What a process and all that it started may use. A limit is taken out of what its parent may use
+  # while the process exists, so it has that whatever others do; or it is shared, and only a
+  # ceiling. Without a limit the process shares what its parent may use. docs/budgets.md.
+  memory @0;         # pages, and what the kernel keeps because of the process: noMemory
+  threads @1;        # that have not ended: noThreads
+  capabilities @2;   # held, slots set aside for some, and one that was released last: noSlots
+  calls @3;          # outstanding at endpoints: noCalls
+}
+
+struct SpawnLimits $C.fixed(32) {
+  # Limits of a child beside that of its memory; 0 is none of its own.
+  threads @0 :UInt32;
+  capabilities @1 :UInt32;
+  calls @2 :UInt32;
+  shared @3 :UInt32;   # of each Budget that is only a ceiling, bit 1 << ordinal; not memory's
+  reserved @4 :UInt64;
+  reserved2 @5 :UInt64;
+}
+
+struct BudgetUsage $C.fixed(32) {
+  used @0 :UInt64;      # by the process, and by its children: what they share, or their limits
+  limit @1 :UInt64;     # 0: none of its own
+  peak @2 :UInt64;      # the most that was ever used
+  refused @3 :UInt64;   # how often the limit was in the way
+}
+
 struct SpawnGrant $C.fixed(64) {
   # A copy of a capability that the caller holds, under a name in the child's CapSet.
   cap @0 :UInt32;
@@ -27,7 +54,7 @@ struct SpawnGrant $C.fixed(64) {
 interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner", bit = 15)]) {
   # Starts processes on behalf of the caller, which pays for them and which they do not outlive.
   spawn @0 (image :UInt32, offset :UInt64, size :UInt64, args :Data, env :Data, grants :Data,
-      memoryPages :UInt64, flags :UInt32) -> (process :Process);
+      memoryPages :UInt64, flags :UInt32, limits :Data) -> (process :Process);
   # Starts a program in a process of its own. It begins as docs/abi.md says, with the capabilities
   # that grants names and no others. vm, park and their like act on the process that calls them, so
   # a copy of them is the child's own.
@@ -42,14 +69,16 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   # memoryPages: what the child may be charged; taken out of what the caller may be charged until
   #   nothing of the child is left, or with spawnShared a ceiling, where 0 is none
   # flags: spawnShared, or 0
+  # limits: SpawnLimits, or nothing where the child has no other limits of its own
   # process: the new process
   # invalidArgument: image is neither a MemoryObject nor the BootImage; it holds no program there
   #   that docs/abi.md allows; args, env or grants is not a whole number of what it holds; a grant
   #   has no name, one without NUL, a second one's, or a reserved field that is not zero; flags has
-  #   an unknown bit; or memoryPages is 0 without spawnShared
+  #   an unknown bit; memoryPages is 0 without spawnShared; or limits has another size, a reserved
+  #   field that is not zero, or an unknown bit in shared
   # misaligned: offset is no multiple of pageSize
   # outOfRange: the executable ends above image's end
-  # badAddress: args, env or grants cannot be read
+  # badAddress: args, env, grants or limits cannot be read
   # notFound: the caller does not hold image or a capability of grants
   # noRights: a capability of grants cannot be handed on: a ThreadHandle
   # wrongState: the program was built for another version of the interface
@@ -57,7 +86,10 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   #   grants, or the caller has processDepthMax processes above it
   # noMemory: less than memoryPages can be charged to the caller, or no memory or charge for the
   #   child or the kernel's records of it
-  # noSlots: the caller holds as many capabilities as it may
+  # noSlots: the caller holds as many capabilities as it may, has fewer left than limits says, or
+  #   the child's limit is less than the number of its grants
+  # noThreads: the caller has fewer threads left than limits says, or none for the child to share
+  # noCalls: the caller has fewer calls left than limits says
   explain @1 (image :UInt32, offset :UInt64, size :UInt64) -> (reason :Data);
   # Tells for people why spawn takes no executable there. Nothing is started.
   # image: as for spawn
@@ -136,6 +168,10 @@ interface Process @0xe74f3485a2e5f85a {
   memory @10 () -> (usage :Data);
   # Tells what memory the process uses, as VirtualMemory.usage tells the process itself.
   # usage: MemoryUsage; of a process that has ended, what is still charged
+  # badAddress: usage cannot be written
+  budgets @11 () -> (usage :Data);
+  # Tells what the process uses or has used of each of its budgets.
+  # usage: BudgetUsage, for each Budget in order
   # badAddress: usage cannot be written
 }
 

@@ -120,6 +120,8 @@ enum Opcode {
   #   the message and its answer
   # limitReached: as many calls wait as the endpoint lets; or the receiving process has no room for
   #   the capability; or the thread has ringCallsMax calls in the ring
+  # noCalls: no call is left in the process's budget: of those in the ring, and those that wait for
+  #   a thread to receive them
   # outOfRange: in the ring, the message is longer than the server has room for
   # invalidParamsBuffer: in the ring, the message cannot be read, or is longer than messageBytesMax
   # invalidResultBuffer: in the ring, the answer is longer than the result buffer, and nothing of it

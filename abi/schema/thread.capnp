@@ -77,6 +77,7 @@ interface ThreadSpawner @0xf608192a3b5c7d91 $C.grants([(name = "thread_spawner",
   # noReservation: no address is left for the thread's ring page
   # noSlots: the process holds as many capabilities as it may
   # limitReached: the process has threadsMax threads
+  # noThreads: no thread is left in the process's budget
 }
 
 interface ThreadHandle @0x8719202b3c4d5e6f {

@@ -3,6 +3,7 @@
 #include "cap/table.h"
 
 #include "core/log.h"
+#include "mm/budget.h"
 #include "mm/kmem.h"
 #include "sched/sched.h"
 
@@ -41,9 +42,9 @@ static void word_store(uint64_t *address, uint64_t word)
 	__atomic_store_n(address, word, __ATOMIC_RELEASE);
 }
 
-void cap_table_init(struct cap_table *table, struct ledger *payer)
+void cap_table_init(struct cap_table *table, struct ledger *payer, struct budget *budget)
 {
-	*table = (struct cap_table){ .payer = payer };
+	*table = (struct cap_table){ .payer = payer, .budget = budget };
 	spin_init(&table->lock, LOCK_RANK_CAP_TABLE);
 }
 
@@ -65,6 +66,8 @@ void cap_table_destroy(struct cap_table *table)
 		table->chunks[i] = NULL;
 		sched_preemption_point();
 	}
+	budget_give(table->budget, table->used + table->spare);
+	table->spare = false;
 	table->slots = table->used = table->free_head = table->free_tail = 0;
 }
 
@@ -102,7 +105,11 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 {
 	status_t status = STATUS_OK;
 	spin_lock(&table->lock);
-	if (!table->free_head)
+	if (!table->spare)
+		table->spare = budget_take(table->budget, 1);
+	if (!table->spare)
+		status = STATUS(NO_SLOTS);
+	else if (!table->free_head)
 		status = table_grow_locked(table);
 	if (status == STATUS_OK) {
 		uint32_t slot = table->free_head;
@@ -113,6 +120,7 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap)
 			table->free_tail = 0;
 		word_store(address, slot_word(generation, 0, CAP_SLOT_RESERVED));
 		table->used++;
+		table->spare = false;
 		*cap = (cap_id_t)generation << 16 | slot;
 	}
 	spin_unlock(&table->lock);
@@ -144,6 +152,9 @@ static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 	uint16_t generation = (uint16_t)(word_generation(*cap_slot_find(table, slot)) + 1);
 	free_queue_push_locked(table, slot, generation ? generation : 1);
 	table->used--;
+	if (table->spare)
+		budget_give(table->budget, 1);
+	table->spare = true;
 }
 
 void cap_table_abandon(struct cap_table *table, cap_id_t cap)

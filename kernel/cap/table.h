@@ -28,6 +28,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 
+struct budget;
 struct ledger;
 
 typedef uint32_t cap_id_t;
@@ -40,23 +41,27 @@ struct cap_table {
 	 * cap_table_destroy. */
 	uint64_t *chunks[CAP_CHUNKS_MAX];
 
-	struct ledger *payer; /* of the chunks; set at creation, never changed */
+	/* Set at creation, never changed. */
+	struct ledger *payer;  /* of the chunks */
+	struct budget *budget; /* of the slots that are used */
 
 	/* Guarded by lock. */
 	struct spinlock lock;
 	uint32_t slots;                /* slots that exist: chunk count times CAP_CHUNK_SLOTS */
 	uint32_t used;                 /* slots that hold an object or are set aside for one */
+	bool spare;                    /* one slot more than used is charged, for the next */
 	uint32_t free_head, free_tail; /* queue of free slots, 0: none */
 };
 
-/* payer: charged for what the table needs as it grows; it must last until cap_table_destroy. */
-void cap_table_init(struct cap_table *table, struct ledger *payer);
+/* payer: charged for what the table needs as it grows. budget: for each slot that is used. Both
+ * must last until cap_table_destroy. */
+void cap_table_init(struct cap_table *table, struct ledger *payer, struct budget *budget);
 /* Drops every capability. The table must not be in use any more. A thread. */
 void cap_table_destroy(struct cap_table *table);
 
 /* Sets a slot aside, so that a method which returns a capability cannot fail later for lack of one.
- * The id names nothing until commit. Fails with NO_SLOTS when the table is full, with NO_MEMORY
- * when it cannot grow. */
+ * The id names nothing until commit. Fails with NO_SLOTS when the table is full or the budget used
+ * up, with NO_MEMORY when it cannot grow. */
 status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 /* Gives the slot its object and takes over the caller's reference. */
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);

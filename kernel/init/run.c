@@ -105,7 +105,7 @@ static status_t make_process(struct run *run, const struct boot_image_program *e
 	};
 	*reason = "no memory for a process";
 	status_t status = process_create(program_name(&entry->args), run->record.program,
-		ledger_create(entry->limit_pages), NULL, &run->process);
+		ledger_create(&entry->limits), NULL, &run->process);
 	if (status != STATUS_OK)
 		return status;
 	status = process_load(run->process, &program, thread, reason);

@@ -229,7 +229,8 @@ static const uint8_t return_code[] = PROBE_RETURN;
 /* A page of a program's that could be read and executed, in the address space in use. */
 static void map_user_code(void)
 {
-	struct aspace *space = aspace_create(ledger_create(16 * PAGE_SIZE));
+	struct aspace *space =
+		aspace_create(ledger_create(&(struct ledger_limits){ .pages = 16 * PAGE_SIZE }));
 	uint64_t address = 0;
 	VERIFY(space &&
 		aspace_map(space, USER_PAGE, PAGE_SIZE, CAPOS_PROT_READ | CAPOS_PROT_WRITE,

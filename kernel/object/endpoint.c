@@ -179,6 +179,18 @@ bool endpoint_answer_words(
 
 /* ---- the caller ---- */
 
+/* The call has been taken out of the queue. Its thread may go on as soon as the call has ended. */
+RARE void leave_queue_locked(struct endpoint *endpoint, struct queued_call *queued)
+{
+	struct thread *thread = container_of(queued, struct thread, call.queued);
+	assert_held(&endpoint->lock);
+	endpoint->call_count--;
+	if (queued->ring || !thread->call.charged)
+		return;
+	thread->call.charged = false;
+	process_uncharge_call(thread->process);
+}
+
 /* The call is not open any more. */
 RARE void leave_call(struct thread *thread)
 {
@@ -188,7 +200,7 @@ RARE void leave_call(struct thread *thread)
 	spin_lock(&endpoint->lock);
 	if (list_linked(&call->queued.node)) {
 		list_remove(&call->queued.node);
-		endpoint->call_count--;
+		leave_queue_locked(endpoint, &call->queued);
 	}
 	spin_unlock(&endpoint->lock);
 	call->facet = NULL;
@@ -297,6 +309,16 @@ RARE _Noreturn void signal_and_await(
 	panic("an open call has been lost");
 }
 
+/* The call has to wait, for which there must be room in the endpoint, and a charge. */
+RARE status_t charge_call_locked(const struct endpoint *endpoint, struct thread *thread)
+{
+	assert_held(&endpoint->lock);
+	if (endpoint->call_count >= endpoint->calls_max)
+		return STATUS(LIMIT_REACHED);
+	thread->call.charged = process_charge_call(thread->process);
+	return thread->call.charged ? STATUS_OK : STATUS(NO_CALLS);
+}
+
 /* On success the call is open, and the caller of this has to leave the thread's lock. A call that
  * carries a capability goes through the queue, because the server's thread has to make room for
  * it; and so does one to a thread that receives through its ring. */
@@ -311,8 +333,8 @@ HOT status_t begin_call(struct thread *thread, struct trap_frame *frame, struct 
 		status = STATUS(DISCONNECTED);
 	else if (extra & CALL_CARRIES && !endpoint->accepts)
 		status = STATUS(NO_RIGHTS);
-	else if (endpoint->call_count >= endpoint->calls_max && list_empty(&endpoint->receivers))
-		status = STATUS(LIMIT_REACHED);
+	else if (list_empty(&endpoint->receivers))
+		status = charge_call_locked(endpoint, thread);
 	if (__builtin_expect(status != STATUS_OK, 0)) {
 		spin_unlock(&endpoint->lock);
 		return status;
@@ -465,7 +487,7 @@ RARE enum received receive_queued_locked(struct endpoint *endpoint, struct threa
 	enum received received = RECEIVED_NONE;
 	while (received == RECEIVED_NONE && (node = list_pop_front(&endpoint->calls)) != NULL) {
 		struct queued_call *queued = container_of(node, struct queued_call, node);
-		endpoint->call_count--;
+		leave_queue_locked(endpoint, queued);
 		if (!queued->ring)
 			received = receive_words(
 				container_of(queued, struct thread, call.queued), thread);
@@ -800,7 +822,7 @@ static bool disconnect_batch_locked(struct endpoint *endpoint, const struct face
 		if (ended++ == WAKE_BATCH)
 			return true;
 		list_remove(node);
-		endpoint->call_count--;
+		leave_queue_locked(endpoint, queued);
 		if (queued->ring)
 			ring_call_disconnect(queued->ring);
 		else

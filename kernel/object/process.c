@@ -3,6 +3,7 @@
 
 #include "call/call.h"
 #include "kernel/methods.h"
+#include "mm/ledger.h"
 #include "proc/binding.h"
 #include "proc/suspend.h"
 
@@ -51,6 +52,15 @@ status_t method_process_usage(
 	struct capos_process_resources usage;
 	process_usage(target_of(call), &usage);
 	return buffer_write(&out->usage, &usage, sizeof usage);
+}
+
+status_t method_process_budgets(struct call *call, const struct process_budgets_params *in,
+	struct process_budgets_results *out)
+{
+	(void)in;
+	struct capos_budget_usage usage[BUDGET_COUNT];
+	ledger_usage(target_of(call)->ledger, usage);
+	return buffer_write(&out->usage, usage, sizeof usage);
 }
 
 status_t method_process_bind(

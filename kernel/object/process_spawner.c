@@ -33,6 +33,7 @@ struct spawning {
 	struct object *image;    /* looked up; NULL: not yet */
 	struct object_place place;
 	struct program program;
+	struct ledger_limits limits;
 	uint32_t count; /* of grants */
 	uint32_t held;  /* of these are looked up */
 	/* In the same block, behind this: the caller's words, copied. */
@@ -98,6 +99,31 @@ static status_t hold_grants(struct spawning *spawning)
 	return STATUS_OK;
 }
 
+#define BUDGETS_SHARABLE (((1u << BUDGET_COUNT) - 1) & ~(1u << CAPOS_BUDGET_MEMORY))
+
+static status_t read_limits(
+	struct spawning *spawning, const struct process_spawner_spawn_params *in)
+{
+	struct ledger_limits *limits = &spawning->limits;
+	struct capos_spawn_limits asked = { 0 };
+	limits->pages = in->memory_pages;
+	limits->shared = in->flags & CAPOS_SPAWN_SHARED ? 1u << CAPOS_BUDGET_MEMORY : 0;
+	if (!in->limits.length)
+		return STATUS_OK;
+	if (in->limits.length != sizeof asked)
+		return STATUS(INVALID_ARGUMENT);
+	status_t status = buffer_read(&in->limits, 0, &asked, sizeof asked);
+	if (status != STATUS_OK)
+		return status;
+	if (asked.shared & ~BUDGETS_SHARABLE || asked.reserved || asked.reserved2)
+		return STATUS(INVALID_ARGUMENT);
+	limits->shared |= asked.shared;
+	limits->counts[CAPOS_BUDGET_THREADS - 1] = asked.threads;
+	limits->counts[CAPOS_BUDGET_CAPABILITIES - 1] = asked.capabilities;
+	limits->counts[CAPOS_BUDGET_CALLS - 1] = asked.calls;
+	return STATUS_OK;
+}
+
 static status_t read_request(
 	struct spawning *spawning, const struct process_spawner_spawn_params *in)
 {
@@ -107,6 +133,8 @@ static status_t read_request(
 		status = read_strings(&in->env, spawning->env, &program->env);
 	if (status == STATUS_OK)
 		status = buffer_read(&in->grants, 0, spawning->grants, in->grants.length);
+	if (status == STATUS_OK)
+		status = read_limits(spawning, in);
 	if (status == STATUS_OK)
 		status = check_grants(spawning);
 	if (status == STATUS_OK)
@@ -241,21 +269,27 @@ status_t method_process_spawner_explain(struct call *call,
 /* What process_load says of an executable that is none. */
 static status_t load_status(status_t status)
 {
-	if (status == STATUS(NO_MEMORY) || status == STATUS(WRONG_STATE) || status == STATUS_OK)
+	switch (status) {
+	case STATUS_OK:
+	case STATUS(NO_MEMORY):
+	case STATUS(NO_SLOTS):
+	case STATUS(NO_THREADS):
+	case STATUS(WRONG_STATE):
 		return status;
-	return STATUS(INVALID_ARGUMENT);
+	default:
+		return STATUS(INVALID_ARGUMENT);
+	}
 }
 
-static status_t make_child(struct spawning *spawning, const struct process_spawner_spawn_params *in,
-	struct process **child)
+static status_t make_child(struct spawning *spawning, struct process **child)
 {
+	const struct ledger_limits *limits = &spawning->limits;
 	struct ledger *ledger;
 	struct thread *thread;
 	const char *reason;
-	if (in->memory_pages > frames_total() && !(in->flags & CAPOS_SPAWN_SHARED))
+	if (limits->pages > frames_total() && !(limits->shared & 1u << CAPOS_BUDGET_MEMORY))
 		return STATUS(NO_MEMORY); /* for a caller without a limit too */
-	status_t status = ledger_create_child(spawning->process->ledger, in->memory_pages,
-		in->flags & CAPOS_SPAWN_SHARED, &ledger);
+	status_t status = ledger_create_child(spawning->process->ledger, limits, &ledger);
 	if (status == STATUS_OK)
 		status = process_create(program_name(&spawning->program.args), PROGRAM_NONE, ledger,
 			spawning->process, child);
@@ -286,7 +320,7 @@ status_t method_process_spawner_spawn(struct call *call,
 	if (status == STATUS_OK)
 		status = use_image(spawning, in);
 	if (status == STATUS_OK)
-		status = make_child(spawning, in, &child);
+		status = make_child(spawning, &child);
 	if (status == STATUS_OK)
 		out->process = &child->object;
 	spawning_destroy(spawning);

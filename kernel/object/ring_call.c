@@ -180,6 +180,7 @@ static void leave(struct ring_call *call)
 	}
 	call->facet = NULL;
 	spin_unlock(&endpoint->lock);
+	process_uncharge_call(call->caller->process);
 	object_release(facet);
 	object_release(&call->object);
 }
@@ -259,12 +260,15 @@ static status_t begin(struct thread *thread, const struct capos_submission *subm
 	struct object *facet = endpoint_find(thread, submission->cap, INTERFACE_FACET);
 	if (!facet)
 		return STATUS_TRANSPORT(INVOKE_FAILED);
-	status_t status = make(thread, submission, &call);
+	bool charged = process_charge_call(thread->process);
+	status_t status = charged ? make(thread, submission, &call) : STATUS(NO_CALLS);
 	if (status == STATUS_OK)
 		status = queue(call, facet_from(facet));
 	if (status != STATUS_OK) {
 		if (call)
 			object_release(&call->object);
+		if (charged)
+			process_uncharge_call(thread->process);
 		object_release(facet);
 		return status;
 	}

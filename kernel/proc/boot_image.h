@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "capos_kernel/status.h"
+#include "mm/budget.h"
 
 /* Arguments and environment of one program together. */
 #define PROGRAM_STRINGS_BYTES_MAX (4u << 20)
@@ -40,7 +41,7 @@ struct boot_image_program {
 	uint64_t elf_size;
 	struct boot_image_strings args, env;
 	uint64_t grants; /* mask of CAPOS_GRANT_x; never 0: 0 has become all */
-	uint64_t limit_pages;
+	struct ledger_limits limits;
 	bool together; /* with the program before it */
 };
 

@@ -106,7 +106,8 @@ static void init_record(struct process *process, const char *name, uint32_t prog
 	process->program = program;
 	process->started_ns = clock_now_ns();
 	text_copy(process->name, name, sizeof process->name);
-	cap_table_init(&process->caps, process->ledger);
+	cap_table_init(&process->caps, process->ledger,
+		ledger_budget(process->ledger, CAPOS_BUDGET_CAPABILITIES));
 	spin_init(&process->lock, LOCK_RANK_PROCESS);
 	list_init(&process->threads);
 	list_init(&process->children);
@@ -165,6 +166,7 @@ void process_discard(struct process *process)
 	struct process *parent = leave_parent(process);
 	VERIFY(!parent);
 	release_resources(process);
+	ledger_end(process->ledger);
 	object_release(&process->object);
 }
 
@@ -176,6 +178,8 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 		status = STATUS(WRONG_STATE);
 	} else if (process->thread_count >= CAPOS_THREADS_MAX) {
 		status = STATUS(LIMIT_REACHED);
+	} else if (!budget_take(ledger_budget(process->ledger, CAPOS_BUDGET_THREADS), 1)) {
+		status = STATUS(NO_THREADS);
 	} else {
 		process->thread_count++;
 		thread->held = process->held;
@@ -267,6 +271,7 @@ void process_remove_thread(struct process *process, struct thread *thread)
 	pass_on_notifications_locked(process, thread);
 	__atomic_fetch_add(&process->cpu_time_ns, thread_cpu_time_ns(thread), __ATOMIC_RELAXED);
 	bool last = --process->thread_count == 0;
+	budget_give(ledger_budget(process->ledger, CAPOS_BUDGET_THREADS), 1);
 	if (last && !process->exiting) {
 		process->exiting = true;
 		process->exit_kind = CAPOS_EXIT_KIND_EXITED;
@@ -338,6 +343,7 @@ static struct process *try_end(struct process *process)
 	spin_unlock(&process->lock);
 	if (!childless)
 		return NULL;
+	ledger_end(process->ledger);
 	struct process *parent = leave_parent(process);
 	spin_lock(&process->lock);
 	process->ended = true;
@@ -416,6 +422,16 @@ const char *process_granted_name(const struct process *process, cap_id_t cap)
 		if (entries[i].cap == cap)
 			return (const char *)entries[i].name;
 	return NULL;
+}
+
+bool process_charge_call(struct process *process)
+{
+	return budget_take(ledger_budget(process->ledger, CAPOS_BUDGET_CALLS), 1);
+}
+
+void process_uncharge_call(struct process *process)
+{
+	budget_give(ledger_budget(process->ledger, CAPOS_BUDGET_CALLS), 1);
 }
 
 void process_end(struct process *process, struct capos_process_end *end)

@@ -113,7 +113,7 @@ void process_exit_faulted(
 void process_threads_gone(struct process *process);
 
 /* The list process->threads, for thread.c. add fails with WRONG_STATE when the process is exiting,
- * with LIMIT_REACHED above threadsMax. */
+ * with LIMIT_REACHED above threadsMax, with NO_THREADS when none is left in the budget. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
 void process_remove_thread(struct process *process, struct thread *thread);
 /* Of a thread that was removed, and whose record the process does not need any more. Returns true
@@ -156,6 +156,11 @@ void process_signal_end(struct list *taken);
 /* The name by which the process, which has a thread, began with the capability; NULL: with another.
  */
 const char *process_granted_name(const struct process *process, cap_id_t cap);
+
+/* A call that waits at an endpoint, or is outstanding in a ring, is charged to the caller's budget
+ * of calls. Any context. */
+bool process_charge_call(struct process *process) MUST_CHECK;
+void process_uncharge_call(struct process *process);
 
 /* Of a process that may have ended. */
 void process_end(struct process *process, struct capos_process_end *end);

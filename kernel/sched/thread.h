@@ -108,6 +108,7 @@ struct thread_call {
 	uint64_t words[MESSAGE_WORDS];
 	struct thread_transfer transfer;
 
+	bool charged; /* to its process's budget, because it waits; by the lock of the endpoint */
 	struct queued_call queued;
 };
 

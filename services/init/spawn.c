@@ -72,10 +72,19 @@ static void release_facets(const struct capos_manifest_grant *entry, uint32_t fi
 	}
 }
 
+static bool shares_memory(const struct capos_manifest_service *entry)
+{
+	return entry->memory_pages == 0 || (entry->shared & 1u << CAPOS_BUDGET_MEMORY) != 0;
+}
+
 int64_t spawn_service(const struct manifest *manifest, const struct capos_manifest_service *entry,
 	const struct service_events *events, capos_cap_t *process, const char **what)
 {
 	uint64_t offset, size;
+	const struct capos_spawn_limits limits = { .threads = entry->threads,
+		.capabilities = entry->capabilities,
+		.calls = entry->calls,
+		.shared = entry->shared & ~(1u << CAPOS_BUDGET_MEMORY) };
 
 	grant_count = 0;
 	add_events(events);
@@ -90,7 +99,8 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 			offset, size, manifest->bytes + entry->args_offset, entry->args_size,
 			manifest->bytes + entry->env_offset, entry->env_size, grants,
 			grant_count * sizeof(grants[0]), entry->memory_pages,
-			entry->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, process);
+			shares_memory(entry) ? CAPOS_SPAWN_SHARED : 0, &limits, sizeof(limits),
+			process);
 	release_facets(&manifest->grants[entry->first_grant], first);
 	return status;
 }

@@ -38,8 +38,10 @@ host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/r
 	kernel/machine/pc/acpi_tables.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
 	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
+	kernel/mm/budget.c \
 	build/gen/kernel/dispatch.c build/host/call/methods.c
-host_test_table_SOURCES   := tests/host/call/kernel.c kernel/cap/table.c kernel/core/object.c
+host_test_table_SOURCES   := tests/host/call/kernel.c kernel/cap/table.c kernel/core/object.c \
+	kernel/mm/budget.c
 host_test_parts_SOURCES   := tests/host/call/kernel.c $(host_call_parts) kernel/object/host_name.c
 host_test_ring_SOURCES    := $(host_call_calls)
 host_test_console_SOURCES := $(host_call_calls) kernel/object/console.c \
@@ -109,8 +111,9 @@ host_mm_FLAGS   := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL)
 host_mm_TESTS   := test_rbtree test_frame test_space test_aspace
 host_mm_FUZZERS := fuzz_aspace
 host_mm_parts   := kernel/core/rbtree.c kernel/core/object.c kernel/mm/frame.c kernel/mm/kmem.c \
-	kernel/mm/ledger.c kernel/mm/region.c kernel/mm/aspace.c kernel/mm/populate.c \
-	kernel/arch/x86_64/paging.c kernel/mm/memory_object.c tests/host/mm/host.c
+	kernel/mm/ledger.c kernel/mm/budget.c kernel/mm/region.c kernel/mm/aspace.c \
+	kernel/mm/populate.c kernel/arch/x86_64/paging.c kernel/mm/memory_object.c \
+	tests/host/mm/host.c
 $(foreach p,test_rbtree test_frame test_space,$(eval host_$p_SOURCES := $(host_mm_parts)))
 $(foreach p,test_aspace fuzz_aspace,\
 	$(eval host_$p_SOURCES := $(host_mm_parts) tests/host/mm/model.c))

@@ -15,6 +15,8 @@ struct request {
 	size_t args_size, env_size, grants_size;
 	uint64_t pages;
 	uint32_t flags;
+	const void *limits;
+	size_t limits_size;
 };
 
 static struct grants grants;
@@ -39,14 +41,14 @@ static int64_t compact(const struct request *r)
 {
 	return capos_process_spawner_spawn(capos_caps.process_spawner, r->image, r->offset, r->size,
 		r->args, r->args_size, r->env, r->env_size, r->grants, r->grants_size, r->pages,
-		r->flags, &child);
+		r->flags, r->limits, r->limits_size, &child);
 }
 
 static int64_t message(const struct request *r)
 {
 	return capos_process_spawner_spawn_message(capos_caps.process_spawner, r->image, r->offset,
 		r->size, r->args, r->args_size, r->env, r->env_size, r->grants, r->grants_size,
-		r->pages, r->flags, &child);
+		r->pages, r->flags, r->limits, r->limits_size, &child);
 }
 
 /* The call fails in both forms. */

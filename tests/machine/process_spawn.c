@@ -181,12 +181,13 @@ static void a_child_comes_from_a_memory_object(void)
 	memcpy((void *)(address + PAGE), own.bytes, own.size);
 	OK(capos_process_spawner_spawn(capos_caps.process_spawner, object, PAGE, own.size,
 		args.bytes, args.size, NULL, 0, grants.list, grants.count * sizeof grants.list[0],
-		0, CAPOS_SPAWN_SHARED, &process));
+		0, CAPOS_SPAWN_SHARED, NULL, 0, &process));
 	memset((void *)(address + PAGE), 0, own.size);
 	finishes(process, CAPOS_EXIT_KIND_EXITED, 9);
 	CHECK_FAILS(PROCESS_SPAWNER_SPAWN, INVALID_ARGUMENT,
 		capos_process_spawner_spawn(capos_caps.process_spawner, object, PAGE, own.size,
-			args.bytes, args.size, NULL, 0, NULL, 0, 0, CAPOS_SPAWN_SHARED, &process));
+			args.bytes, args.size, NULL, 0, NULL, 0, 0, CAPOS_SPAWN_SHARED, NULL, 0,
+			&process));
 	OK(capos_memory_object_unmap(object, address, own.size + PAGE));
 	OK(capos_release(object));
 }

@@ -113,8 +113,18 @@ __attribute__((unused)) static int64_t spawn_with(const struct grants *grants,
 {
 	return capos_process_spawner_spawn(capos_caps.process_spawner, capos_caps.boot, own.offset,
 		own.size, args->bytes, args->size, "A=1\0B=", 7, grants->list,
-		grants->count * sizeof grants->list[0], pages, pages ? 0 : CAPOS_SPAWN_SHARED,
-		process);
+		grants->count * sizeof grants->list[0], pages, pages ? 0 : CAPOS_SPAWN_SHARED, NULL,
+		0, process);
+}
+
+/* The same with other limits; its memory is shared. */
+__attribute__((unused)) static int64_t spawn_limited(const struct grants *grants,
+	const struct strings *args, const struct capos_spawn_limits *limits, capos_cap_t *process)
+{
+	return capos_process_spawner_spawn(capos_caps.process_spawner, capos_caps.boot, own.offset,
+		own.size, args->bytes, args->size, NULL, 0, grants->list,
+		grants->count * sizeof grants->list[0], 0, CAPOS_SPAWN_SHARED, limits,
+		sizeof *limits, process);
 }
 
 __attribute__((unused)) static capos_cap_t spawn(const char *role, const char *more)

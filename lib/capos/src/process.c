@@ -88,7 +88,8 @@ int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
 		status = capos_process_spawner_spawn(capos_caps.process_spawner, image, offset,
 			size, lists.args, lists.args_size, lists.env, lists.env_size, lists.grants,
 			lists.grant_count * sizeof(lists.grants[0]), spawn->memory_pages,
-			spawn->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, process);
+			spawn->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, spawn->limits,
+			spawn->limits != NULL ? sizeof(*spawn->limits) : 0, process);
 	free(lists.args);
 	free(lists.env);
 	free(lists.grants);

@@ -14,6 +14,7 @@
 #include "kernel.h"
 #include "kernel/grants.h"
 #include "kernel/methods.h"
+#include "mm/budget.h"
 #include "mm/kmem.h"
 #include "proc/process.h"
 #include "proc/thread.h"
@@ -22,6 +23,7 @@
 
 static struct process process;
 static struct thread thread;
+static struct budget budget = { .limit = BUDGET_UNLIMITED };
 static union {
 	struct capos_ring_header header;
 	uint8_t bytes[4096];
@@ -159,7 +161,7 @@ static void setup(void)
 	memset(&thread, 0, sizeof thread);
 	thread.process = &process;
 	thread.ring = &ring.header;
-	cap_table_init(&process.caps, KERNEL_PAYS);
+	cap_table_init(&process.caps, KERNEL_PAYS, &budget);
 	bool ok = cap_table_insert(&process.caps, &object_timer, &timer) == STATUS_OK &&
 		cap_table_insert(&process.caps, &object_vm, &vm) == STATUS_OK &&
 		cap_table_insert(&process.caps, &object_memory_allocator, &allocator) ==

@@ -7,10 +7,12 @@
 #include "cap/table.h"
 #include "check.h"
 #include "kernel.h"
+#include "mm/budget.h"
 #include "mm/frame.h"
 #include "random.h"
 
 static int destroyed;
+static struct budget budget = { .limit = BUDGET_UNLIMITED };
 
 static void object_gone(struct object *object)
 {
@@ -40,7 +42,7 @@ static void table_basics(void)
 {
 	struct cap_table table;
 	cap_id_t cap, other;
-	cap_table_init(&table, KERNEL_PAYS);
+	cap_table_init(&table, KERNEL_PAYS, &budget);
 	CHECK(!cap_table_lookup(&table, 0));
 	CHECK(!cap_table_lookup(&table, 0x10000));
 	CHECK(cap_table_insert(&table, &static_object, &cap) == STATUS_OK);
@@ -66,7 +68,7 @@ static void table_fills_and_empties(void)
 	static cap_id_t caps[CAPOS_CAP_SLOTS_MAX];
 	struct cap_table table;
 	uint32_t count = 0;
-	cap_table_init(&table, KERNEL_PAYS);
+	cap_table_init(&table, KERNEL_PAYS, &budget);
 	while (cap_table_insert(&table, new_object(), &caps[count]) == STATUS_OK)
 		count++;
 	CHECK(count == CAPOS_CAP_SLOTS_MAX - 1);
@@ -85,7 +87,7 @@ static void stale_ids_stay_dead(void)
 {
 	struct cap_table table;
 	cap_id_t first, cap = 0;
-	cap_table_init(&table, KERNEL_PAYS);
+	cap_table_init(&table, KERNEL_PAYS, &budget);
 	CHECK(cap_table_insert(&table, &static_object, &first) == STATUS_OK);
 	CHECK(cap_table_release(&table, first));
 	for (uint32_t i = 0; i < 63 * 65534u;
@@ -102,7 +104,7 @@ static void allocation_failure_is_an_error(void)
 {
 	struct cap_table table;
 	cap_id_t cap;
-	cap_table_init(&table, KERNEL_PAYS);
+	cap_table_init(&table, KERNEL_PAYS, &budget);
 	kmem_fail_after = 0;
 	CHECK(cap_table_reserve(&table, &cap) == STATUS(NO_MEMORY));
 	kmem_fail_after = -1;
@@ -183,7 +185,7 @@ static void model_look(struct cap_table *table)
 static void table_follows_the_model(void)
 {
 	struct cap_table table;
-	cap_table_init(&table, KERNEL_PAYS);
+	cap_table_init(&table, KERNEL_PAYS, &budget);
 	uint64_t live = object_count();
 	for (int i = 0; i < 300000; i++) {
 		uint32_t grow = i / 20000 % 2 ? 3 : 5;

@@ -822,7 +822,8 @@ void model_run(const struct model_options *with)
 	memset(pages, 0, sizeof(pages));
 	foreign_frames = frame_alloc(KERNEL_PAYS, 4, FRAME_ZERO);
 	CHECK(foreign_frames);
-	space = aspace_create(ledger_create(options->committed_limit));
+	space = aspace_create(
+		ledger_create(&(struct ledger_limits){ .pages = options->committed_limit }));
 	CHECK(space);
 	make_objects();
 	for (unsigned i = 0; i < options->steps && !host_exhausted(); i++) {

@@ -207,7 +207,7 @@ int main(int count, char **arguments)
 	test_blocks();
 	test_reserve();
 	test_kmem("mm-kmem", KERNEL_PAYS);
-	struct ledger *ledger = ledger_create(0);
+	struct ledger *ledger = ledger_create(&(struct ledger_limits){ 0 });
 	test_kmem("mm-kmem-charged", ledger);
 	ledger_release(ledger);
 	return 0;

@@ -18,7 +18,8 @@ static struct aspace *begin(const char *name, uint64_t limit)
 	kmem_trim(KERNEL_PAYS);
 	frames_before = frames_free();
 	available_before = frames_available();
-	struct aspace *space = aspace_create(ledger_create(limit));
+	struct aspace *space =
+		aspace_create(ledger_create(&(struct ledger_limits){ .pages = limit }));
 	CHECK(space);
 	return space;
 }
@@ -222,7 +223,7 @@ static void test_tables_counted_once(void)
 static void test_objects(void)
 {
 	struct aspace *creator = begin("mm-space-objects", 50),
-		      *other = aspace_create(ledger_create(0));
+		      *other = aspace_create(ledger_create(&(struct ledger_limits){ 0 }));
 	struct memory_object *object, *found, *second;
 	uint64_t here, there, offset;
 
@@ -277,7 +278,7 @@ static void test_creation_fails(void)
 		size_t before = (kmem_trim(KERNEL_PAYS), frames_free()),
 		       available = frames_available();
 		host_fail(n);
-		second = aspace_create(ledger_create(0));
+		second = aspace_create(ledger_create(&(struct ledger_limits){ 0 }));
 		CHECK(!second == host_failed());
 		if (second)
 			aspace_destroy(second);

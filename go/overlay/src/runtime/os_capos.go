@@ -271,6 +271,8 @@ func whyNoThread(err uintptr) string {
 		return "the process has as many as it may"
 	case errorNumber(abiErrorNoSlots):
 		return "the process holds as many capabilities as it may, one for each thread"
+	case errorNumber(abiErrorNoThreads):
+		return "its budget of threads is used up"
 	case errorNumber(abiErrorNoReservation):
 		return "no address is left for its ring"
 	}

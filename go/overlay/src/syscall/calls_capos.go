@@ -72,6 +72,8 @@ func errnoOf(number uintptr) Errno {
 	case abiErrorBase + abiErrorNoMemory, abiErrorBase + abiErrorNoReservation,
 		abiErrorBase + abiErrorNoSlots:
 		return ENOMEM
+	case abiErrorBase + abiErrorNoThreads, abiErrorBase + abiErrorNoCalls:
+		return EAGAIN
 	case abiErrorBase + abiErrorInterrupted:
 		return EINTR
 	case abiErrorBase + abiErrorNoRights:

@@ -375,6 +375,8 @@ func (s *starting) spawn() (capability, Errno) {
 		environmentSize        uint64
 		grants                 unsafe.Pointer
 		grantsSize, pages, how uint64
+		limits                 unsafe.Pointer
+		limitsSize             uint64
 	}
 	r := &request{
 		image: uint64(s.image), offset: s.offset, size: s.size,
@@ -393,7 +395,8 @@ func (s *starting) spawn() (capability, Errno) {
 		return capability(answer), 0
 	case abiErrorBase + abiErrorInvalidArgument, abiErrorBase + abiErrorWrongState:
 		return 0, ENOEXEC // the rest was checked
-	case abiErrorBase + abiErrorNoSlots, abiErrorBase + abiErrorLimitReached:
+	case abiErrorBase + abiErrorNoSlots, abiErrorBase + abiErrorLimitReached,
+		abiErrorBase + abiErrorNoThreads:
 		return 0, EAGAIN
 	case abiErrorBase + abiErrorNotFound:
 		return 0, EINVAL // of SysProcAttr.Grants

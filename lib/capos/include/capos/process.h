@@ -33,6 +33,10 @@ struct capos_spawn {
 
 	/* Pages that are taken out of what the caller may use; 0: the child shares that. */
 	uint64_t memory_pages;
+
+	/* Of its threads, capabilities and calls; NULL: it shares what the caller may
+	 * use. docs/budgets.md. */
+	const struct capos_spawn_limits *limits;
 };
 
 /* Starts the program. *process is a capability to wait for it, to end it and to release. 0 or an

@@ -1,0 +1,368 @@
+/* Budgets: a hostile child uses one up, in both forms of a call, and is refused by name, while a
+ * sibling meets its deadlines; when it has ended, all has come back.
+ *
+ * The roles of this file print the reason when they fail, and count as failed checks of the test
+ * that started them. */
+#include "raw_thread.h"
+#include "ring_message.h"
+#include "spawn.h"
+
+#define HOSTILE_NS (60 * MS_NS)
+#define WATCH_ROUNDS 50
+#define LATE_MAX_NS 100000
+
+#define MIDDLE_THREADS 8
+#define MIDDLE_CAPABILITIES 60
+#define MIDDLE_CALLS 6
+
+struct usage {
+	struct capos_budget_usage of[CAPOS_BUDGET_CALLS + 1];
+};
+
+static struct usage usage_of(capos_cap_t process)
+{
+	struct usage usage = { 0 };
+	CHECK_EQUAL(capos_process_budgets(process, &usage, sizeof usage), sizeof usage);
+	return usage;
+}
+
+/* Of a role. */
+static int role_result(const char *role)
+{
+	if (check_why[0])
+		printf("# %s: %s\n", role, check_why);
+	provoked_print();
+	return check_why[0] != 0;
+}
+
+static capos_cap_t spawn_within(
+	const char *role, const char *more, const struct capos_spawn_limits *limits)
+{
+	struct grants grants = usual_grants();
+	struct strings args = arguments(role, more);
+	capos_cap_t process = 0;
+	grant(&grants, "event_factory", capos_caps.event_factory);
+	grant(&grants, "endpoint_factory", capos_caps.endpoint_factory);
+	OK(spawn_limited(&grants, &args, limits, &process));
+	return process;
+}
+
+static void ends_well(capos_cap_t process)
+{
+	finishes(process, CAPOS_EXIT_KIND_EXITED, 0);
+}
+
+/* ---- children ---- */
+
+static int role_hold(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	capos_sleep_ns(CAPOS_WAIT_FOREVER / 2);
+	return 0;
+}
+
+/* Whether sleeps end in time. Where time is not instructions, the host decides that. */
+static int role_watch(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	uint64_t worst_ns = 0;
+	for (int i = 0; i < WATCH_ROUNDS; i++) {
+		uint64_t deadline_ns = capos_now_ns() + MS_NS, late_ns;
+		capos_sleep_until_ns(deadline_ns);
+		late_ns = capos_now_ns() - deadline_ns;
+		worst_ns = late_ns > worst_ns ? late_ns : worst_ns;
+	}
+	printf("# the sibling's sleeps end %llu ns late at worst\n", (unsigned long long)worst_ns);
+	CHECK(!time_is_exact() || worst_ns < LATE_MAX_NS);
+	return role_result("watch");
+}
+
+static int role_threads(int argc, char **argv)
+{
+	(void)argc;
+	static uint32_t word;
+	uint64_t entry = (uint64_t)raw_park, until_ns = capos_now_ns() + HOSTILE_NS;
+	long limit = strtol(argv[2], NULL, 0), count = 1;
+	capos_cap_t handle = 0, spawner = capos_caps.thread_spawner;
+	raw_park_space = capos_caps.park;
+	while (capos_thread_spawner_spawn(spawner, entry, 0, (uint64_t)&word, 0, 0, "", &handle) ==
+			0 &&
+		count <= limit) {
+		OK(capos_release(handle));
+		count++;
+	}
+	CHECK_EQUAL(count, limit);
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_THREADS,
+		capos_thread_spawner_spawn_message(
+			spawner, entry, 0, (uint64_t)&word, 0, 0, "", &handle));
+	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++)
+		CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_THREADS,
+			capos_thread_spawner_spawn(
+				spawner, entry, 0, (uint64_t)&word, 0, 0, "", &handle));
+	raw_wake(&word);
+	wait_for_threads(1);
+	handle = raw_spawn(raw_exit, 5, 0); /* there is one again */
+	CHECK_EQUAL(raw_join(handle), 5);
+	return role_result("threads");
+}
+
+static int role_capabilities(int argc, char **argv)
+{
+	(void)argc;
+	long limit = strtol(argv[2], NULL, 0), held = usual_grants().count + 2;
+	uint64_t until_ns = capos_now_ns() + HOSTILE_NS;
+	capos_cap_t self = 0, event = 0, factory = capos_caps.event_factory;
+	while (capos_thread_control_self(capos_caps.thread_control, &self) == 0 && held <= limit)
+		held++;
+	CHECK_EQUAL(held, limit);
+	CHECK_FAILS(THREAD_CONTROL_SELF, NO_SLOTS,
+		capos_thread_control_self_message(capos_caps.thread_control, &self));
+	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++)
+		CHECK_FAILS(EVENT_FACTORY_CREATE, NO_SLOTS,
+			capos_event_factory_create(factory, &event));
+	OK(capos_release(self));
+	OK(capos_event_factory_create(factory, &event));
+	return role_result("capabilities");
+}
+
+/* The memory that it asks for comes in pages, and as what the kernel keeps of regions. */
+static int role_memory(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	uint64_t until_ns = capos_now_ns() + HOSTILE_NS, first = vm_reserve(16 * LARGE), taken = 0;
+	while (vm_commit(first + taken * PAGE, PAGE, WRITE) == 0)
+		taken++;
+	CHECK(taken > 10 && taken < 16 * LARGE / PAGE);
+	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++)
+		CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
+			vm_commit(first + taken * PAGE, 16 * PAGE, WRITE));
+	return role_result("memory");
+}
+
+static int64_t call_and_wait(void *unused)
+{
+	(void)unused;
+	struct registers r = { 0 };
+	return ENTER(&r, ENDPOINT_CALL, facet, FOREVER);
+}
+
+static void push_one(uint64_t user_data)
+{
+	static char answers[64];
+	const struct sent call = { facet, user_data, FOREVER, "message", 8, answers, 8 };
+	push_call(&call);
+	capos_ring_enter(0, 0);
+}
+
+/* One call waits in registers, the others in the ring. */
+static int role_calls(int argc, char **argv)
+{
+	(void)argc;
+	long limit = strtol(argv[2], NULL, 0);
+	uint64_t until_ns = capos_now_ns() + HOSTILE_NS;
+	struct capos_thread *caller;
+	struct capos_thread_info info;
+	struct registers r = { 0 };
+	int64_t result = 0;
+	make(64, 1);
+	OK(capos_thread_start(&caller, call_and_wait, NULL, NULL));
+	raw_wait_blocked(capos_thread_handle(caller), &info);
+	for (long i = 1; i < limit; i++)
+		push_one((uint64_t)i);
+	CHECK_FAILS(OPCODE_ENDPOINT_CALL, NO_CALLS, ENTER(&r, ENDPOINT_CALL, facet, FOREVER));
+	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++) {
+		push_one(1000);
+		CHECK_EQUAL(next_completion().result, CAPOS_E(NO_CALLS));
+		CHECK_EQUAL(ENTER(&r, ENDPOINT_CALL, facet, FOREVER), CAPOS_E(NO_CALLS));
+	}
+	OK(capos_endpoint_revoke(endpoint, facet));
+	OK(capos_thread_join(caller, &result));
+	CHECK_EQUAL(result, CAPOS_E(DISCONNECTED));
+	for (long i = 1; i < limit; i++)
+		CHECK_EQUAL(next_completion().result, CAPOS_E(DISCONNECTED));
+	make(64, 1); /* there are as many again, and some end with the process */
+	for (long i = 1; i < limit; i++)
+		push_one((uint64_t)i);
+	CHECK_EQUAL(ENTER(&r, ENDPOINT_CALL, facet, capos_now_ns() + MS_NS), CAPOS_E(TIMED_OUT));
+	nothing_completes();
+	return role_result("calls");
+}
+
+/* ---- a process whose own budgets are limited ---- */
+
+#define SPAWN_FAILS(error, ...)                                                \
+	do {                                                                   \
+		const struct capos_spawn_limits limits_ = { __VA_ARGS__ };     \
+		struct grants grants_ = usual_grants();                        \
+		struct strings args_ = arguments("hold", NULL);                \
+		capos_cap_t process_ = 0;                                      \
+		CHECK_FAILS(PROCESS_SPAWNER_SPAWN, error,                      \
+			spawn_limited(&grants_, &args_, &limits_, &process_)); \
+	} while (0)
+
+static void limits_are_taken_out(void)
+{
+	SPAWN_FAILS(NO_THREADS, .threads = MIDDLE_THREADS);
+	SPAWN_FAILS(NO_SLOTS, .capabilities = MIDDLE_CAPABILITIES);
+	SPAWN_FAILS(NO_SLOTS, .capabilities = 3); /* less than its grants */
+	SPAWN_FAILS(NO_CALLS, .threads = 1, .calls = MIDDLE_CALLS + 1);
+	SPAWN_FAILS(INVALID_ARGUMENT, .reserved = 1);
+	SPAWN_FAILS(INVALID_ARGUMENT, .reserved2 = 1);
+	SPAWN_FAILS(INVALID_ARGUMENT, .shared = 1 << CAPOS_BUDGET_MEMORY);
+	SPAWN_FAILS(INVALID_ARGUMENT, .shared = 2 << CAPOS_BUDGET_CALLS);
+}
+
+/* What a child has been given it has, although the parent and another child use all that is left.
+ */
+static void a_sibling_has_what_it_was_given(void)
+{
+	static uint32_t word;
+	const struct capos_spawn_limits given = { .threads = 3 },
+					ceiling = { .threads = 6,
+						.shared = 1 << CAPOS_BUDGET_THREADS };
+	capos_cap_t holder = spawn_within("hold", NULL, &ceiling), handle = 0;
+	capos_cap_t child = spawn_within("threads", "3", &given);
+	int64_t status;
+	unsigned count = 1;
+	raw_park_space = capos_caps.park;
+	while ((status = capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_park,
+			0, (uint64_t)&word, 0, 0, "", &handle)) == 0) {
+		OK(capos_release(handle));
+		count++;
+	}
+	CHECK_FAILS(THREAD_SPAWNER_SPAWN, NO_THREADS, status);
+	CHECK_EQUAL(count, MIDDLE_THREADS - 3 - 1); /* less the child's, and the holder's one */
+	SPAWN_FAILS(NO_THREADS, .threads = 0);      /* nothing to share */
+	ends_well(child);
+	SPAWN_FAILS(NO_THREADS, .threads = 4);
+	child = spawn_within("threads", "2", &(struct capos_spawn_limits){ .threads = 2 });
+	ends_well(child);
+	struct usage usage = usage_of(holder);
+	CHECK_EQUAL(usage.of[CAPOS_BUDGET_THREADS].limit, 6);
+	CHECK_EQUAL(usage.of[CAPOS_BUDGET_THREADS].used, 1);
+	OK(capos_process_kill(holder));
+	finishes(holder, CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
+	raw_wake(&word);
+	wait_for_threads(1);
+}
+
+static int role_middle(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	limits_are_taken_out();
+	a_sibling_has_what_it_was_given();
+	return role_result("middle");
+}
+
+static const struct role roles[] = { { "hold", role_hold }, { "watch", role_watch },
+	{ "threads", role_threads }, { "capabilities", role_capabilities }, { "calls", role_calls },
+	{ "memory", role_memory }, { "middle", role_middle } };
+
+/* ---- tests ---- */
+
+static const struct capos_spawn_limits middle_limits = {
+	.threads = MIDDLE_THREADS, .capabilities = MIDDLE_CAPABILITIES, .calls = MIDDLE_CALLS
+};
+
+static void all_has_come_back(capos_cap_t process)
+{
+	struct capos_process_end end;
+	CHECK_EQUAL(capos_process_wait(process, CAPOS_WAIT_FOREVER, &end, sizeof end), sizeof end);
+	struct usage usage = usage_of(process);
+	for (unsigned i = CAPOS_BUDGET_THREADS; i <= CAPOS_BUDGET_CALLS; i++)
+		CHECK_EQUAL(usage.of[i].used, 0);
+}
+
+static void usage_is_told(void)
+{
+	capos_cap_t process = spawn_within("hold", NULL, &middle_limits);
+	struct usage usage = usage_of(process);
+	const struct capos_budget_usage *threads = &usage.of[CAPOS_BUDGET_THREADS];
+	const struct capos_budget_usage *caps = &usage.of[CAPOS_BUDGET_CAPABILITIES];
+	CHECK(threads->used == 1 && threads->limit == MIDDLE_THREADS && threads->peak == 1 &&
+		threads->refused == 0);
+	CHECK(caps->used == usual_grants().count + 2 && caps->limit == MIDDLE_CAPABILITIES &&
+		caps->peak == caps->used);
+	CHECK(usage.of[CAPOS_BUDGET_CALLS].limit == MIDDLE_CALLS);
+	CHECK(usage.of[CAPOS_BUDGET_MEMORY].used > 10 && usage.of[CAPOS_BUDGET_MEMORY].limit == 0);
+	CHECK_FAILS(PROCESS_BUDGETS, BAD_ADDRESS,
+		capos_process_budgets(process, (void *)16, sizeof usage));
+	CHECK_EQUAL(capos_process_budgets_message(process, &usage, sizeof usage), sizeof usage);
+	OK(capos_process_kill(process));
+	all_has_come_back(process);
+	OK(capos_release(process));
+}
+
+static void budgets_are_made_of_others(void)
+{
+	capos_cap_t process = spawn_within("middle", NULL, &middle_limits);
+	all_has_come_back(process);
+	struct usage usage = usage_of(process);
+	CHECK_EQUAL(usage.of[CAPOS_BUDGET_THREADS].peak, MIDDLE_THREADS);
+	CHECK(usage.of[CAPOS_BUDGET_THREADS].refused >= 3);
+	ends_well(process);
+}
+
+/* A child uses up what it has of a budget, and tries again and again. */
+static void exhaust(enum capos_budget budget, const char *role, const char *limit,
+	const struct capos_spawn_limits *limits)
+{
+	struct capos_memory_usage before = program_usage();
+	capos_cap_t watch = spawn("watch", NULL);
+	capos_cap_t hostile = spawn_within(role, limit, limits);
+	ends_well(watch);
+	all_has_come_back(hostile);
+	struct usage usage = usage_of(hostile);
+	CHECK_EQUAL(usage.of[budget].peak, usage.of[budget].limit);
+	CHECK(usage.of[budget].refused > 1);
+	ends_well(hostile);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+}
+
+static void threads_are_used_up(void)
+{
+	exhaust(CAPOS_BUDGET_THREADS, "threads", "20",
+		&(struct capos_spawn_limits){ .threads = 20 });
+}
+
+static void capabilities_are_used_up(void)
+{
+	exhaust(CAPOS_BUDGET_CAPABILITIES, "capabilities", "200",
+		&(struct capos_spawn_limits){ .capabilities = 200 });
+}
+
+static void calls_are_used_up(void)
+{
+	exhaust(CAPOS_BUDGET_CALLS, "calls", "5", &(struct capos_spawn_limits){ .calls = 5 });
+}
+
+static void memory_is_used_up(void)
+{
+	struct grants grants = usual_grants();
+	struct strings args = arguments("memory", NULL);
+	struct capos_memory_usage before = program_usage();
+	capos_cap_t watch = spawn("watch", NULL), hostile = 0;
+	OK(spawn_with(&grants, &args, 300, &hostile));
+	ends_well(watch);
+	all_has_come_back(hostile);
+	struct usage usage = usage_of(hostile);
+	CHECK(usage.of[CAPOS_BUDGET_MEMORY].peak == 300 &&
+		usage.of[CAPOS_BUDGET_MEMORY].limit == 300 &&
+		usage.of[CAPOS_BUDGET_MEMORY].refused > 1);
+	ends_well(hostile);
+	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+}
+
+int main(int argc, char **argv)
+{
+	int code = PLAY_ROLE(argc, argv);
+	if (code >= 0 || argc > 1)
+		return code;
+	RUN(usage_is_told);
+	RUN(budgets_are_made_of_others);
+	RUN(threads_are_used_up);
+	RUN(capabilities_are_used_up);
+	RUN(calls_are_used_up);
+	RUN(memory_is_used_up);
+	return check_result();
+}
