@@ -22,14 +22,6 @@ func Fdatasync(fd int) error { return Fsync(fd) }
 // SyncFileRange has no more to do than Fsync.
 func SyncFileRange(fd int, off int64, n int64, flags int) error { return Fsync(fd) }
 
-// Fallocate fails as on file systems that reserve nothing ahead of a write.
-func Fallocate(fd int, mode uint32, off int64, size int64) error {
-	if _, _, e := access(fd, O_WRONLY); e != 0 {
-		return e
-	}
-	return EOPNOTSUPP
-}
-
 func Utime(path string, buf *Utimbuf) error {
 	return UtimesNano(path, []Timespec{{Sec: buf.Actime}, {Sec: buf.Modtime}})
 }
@@ -42,12 +34,7 @@ func Futimesat(dirfd int, path string, tv []Timeval) error {
 	return utimensat(dirfd, path, &times, 0)
 }
 
-func Splice(rfd int, roff *int64, wfd int, woff *int64, size int, flags int) (n int64, err error) {
-	return -1, ENOSYS
-}
-
-func Tee(rfd int, wfd int, size int, flags int) (n int64, err error) { return -1, ENOSYS }
-func Ustat(dev int, buf *Ustat_t) error                              { return ENOSYS }
+func Ustat(dev int, buf *Ustat_t) error { return ENOSYS }
 
 // ---- events
 // ------------------------------------------------------------------------------------------

@@ -202,6 +202,7 @@ type message struct {
 	n         int
 	from      endpoint // zero if the sender does not say
 	truncated bool
+	size      int            // of a datagram that was truncated
 	files     []*description // each counts as held
 }
 

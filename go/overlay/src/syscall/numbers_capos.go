@@ -35,7 +35,7 @@ type (
 // numberedCalls are the tables: data that the linker leaves out of programs without Syscall.
 var numberedCalls = [...]*[numbersEnd]numberedCall{
 	&numberedFiles, &numberedPaths, &numberedProcess, &numberedSockets, &numberedMemory,
-	&numberedEvents,
+	&numberedEvents, &numberedMessages, &numberedMore,
 }
 
 // callOf returns the function of a number, or nil.
@@ -682,29 +682,31 @@ var numberedProcess = [numbersEnd]numberedCall{
 	SYS_UNSHARE:     numberedDenied,
 }
 
-// numberedClock knows the clock of the day and the one that only goes forward.
 func numberedClock(a *numberArgs) (uintptr, error) {
-	const (
-		clockRealtime       = 0
-		clockMonotonic      = 1
-		clockMonotonicRaw   = 4
-		clockRealtimeCoarse = 5
-		clockMonoCoarse     = 6
-		clockBoottime       = 7
-	)
-	to, err := needed[Timespec](a, 1)
+	now, err := clockTime(a[0])
 	if err != nil {
 		return 0, err
 	}
-	switch a[0] {
+	return with(a, 1, func(to *Timespec) error {
+		*to = NsecToTimespec(now)
+		return nil
+	})
+}
+
+// clockTime knows the clock of the day and the one that only goes forward.
+func clockTime(clock uintptr) (int64, error) {
+	const (
+		clockMonotonicRaw   = 4
+		clockRealtimeCoarse = 5
+		clockMonoCoarse     = 6
+	)
+	switch clock {
 	case clockRealtime, clockRealtimeCoarse:
-		*to = NsecToTimespec(nowNs())
+		return nowNs(), nil
 	case clockMonotonic, clockMonotonicRaw, clockMonoCoarse, clockBoottime:
-		*to = NsecToTimespec(runtime_nanotime())
-	default:
-		return 0, EINVAL
+		return runtime_nanotime(), nil
 	}
-	return 0, nil
+	return 0, EINVAL
 }
 
 // ---- memory

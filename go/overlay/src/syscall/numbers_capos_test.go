@@ -7,6 +7,7 @@ package syscall_test
 
 import (
 	"path/filepath"
+	"runtime"
 	. "syscall"
 	"testing"
 	"time"
@@ -84,7 +85,8 @@ func TestNumbers(t *testing.T) {
 	defer func() { kept = nil }()
 	for _, part := range []func(*numbers){openFiles, moreFiles, descriptors, paths, morePaths,
 		attributes, process, identity, clocks, limits, mappings, sockets, datagrams,
-		eventSets, eventCounters, polls, timers, inMemory, futexes, watches, absent} {
+		eventSets, eventCounters, polls, timers, inMemory, futexes, watches,
+		messages, copies, threads, moreIdentity, absent} {
 		part(n)
 	}
 	for i := range uintptr(NumbersEnd) {
@@ -121,7 +123,8 @@ func openFiles(n *numbers) {
 	n.must(SYS_FADVISE64, fd, 0, 0, 4)
 	n.fails(EBADF, SYS_FADVISE64, 99, 0, 0, 4)
 	n.must(SYS_FTRUNCATE, fd, 3)
-	n.fails(EOPNOTSUPP, SYS_FALLOCATE, fd, 0, 0, 10)
+	n.must(SYS_FALLOCATE, fd, 1, 0, 10)
+	n.fails(EINVAL, SYS_FALLOCATE, fd, 0, 0, 0)
 	st := new(Stat_t)
 	n.must(SYS_FSTAT, fd, at(st))
 	n.is(uintptr(st.Size), 3)
@@ -505,10 +508,105 @@ func watches(n *numbers) {
 	n.must(SYS_CLOSE, fd)
 }
 
+// withBytes is a message of one buffer.
+func withBytes(b []byte) *Msghdr {
+	return &Msghdr{Iov: &Iovec{Base: &b[0], Len: uint64(len(b))}, Iovlen: 1}
+}
+
+func messages(n *numbers) {
+	pair := new([2]int32)
+	n.must(SYS_SOCKETPAIR, AF_UNIX, SOCK_DGRAM|SOCK_NONBLOCK, 0, at(pair))
+	a, b := uintptr(pair[0]), uintptr(pair[1])
+	type entry struct {
+		head      Msghdr
+		length, _ uint32
+	}
+	got := make([]byte, 4)
+	n.is(n.must(SYS_SENDMSG, a, at(withBytes([]byte("one"))), 0), 3)
+	n.is(n.must(SYS_RECVMSG, b, at(withBytes(got)), 0), 3)
+	out := &entry{head: *withBytes([]byte("two"))}
+	n.is(n.must(307, a, at(out), 1, 0), 1)
+	n.is(uintptr(out.length), 3)
+	in := &entry{head: *withBytes(got)}
+	n.is(n.must(299, b, at(in), 1, 0, 0), 1)
+	if string(got) != "two\x00" || in.length != 3 {
+		n.Errorf("received %q", got)
+	}
+	for _, call := range []uintptr{SYS_SENDMSG, SYS_RECVMSG} {
+		n.fails(EFAULT, call, a, 0, 0)
+	}
+	for _, call := range []uintptr{307, 299} {
+		n.fails(EFAULT, call, a, 0, 1, 0)
+	}
+	n.must(SYS_CLOSE, a)
+	n.must(SYS_CLOSE, b)
+}
+
+func copies(n *numbers) {
+	ends := new([2]int32)
+	n.must(SYS_PIPE2, at(ends), O_NONBLOCK)
+	reader, writer := uintptr(ends[0]), uintptr(ends[1])
+	fd := n.must(SYS_OPEN, n.path("copied"), O_RDWR|O_CREAT, 0o600)
+	n.must(SYS_WRITE, fd, at(&[4]byte{1, 2, 3, 4}), 4)
+	n.is(n.must(SYS_SPLICE, fd, at(new(int64)), writer, 0, 4, 0), 4)
+	n.fails(EINVAL, SYS_SPLICE, fd, 0, fd, 0, 4, 0)
+	n.fails(EINVAL, SYS_TEE, reader, writer, 4, 0)
+	other := n.must(SYS_OPEN, n.path("copy"), O_RDWR|O_CREAT, 0o600)
+	n.is(n.must(326, fd, at(new(int64)), other, 0, 9, 0), 4)
+	n.fails(EINVAL, 326, fd, 0, other, 0, 9, 1)
+	more := new([2]int32)
+	n.must(SYS_PIPE2, at(more), O_NONBLOCK)
+	n.is(n.must(SYS_TEE, reader, uintptr(more[1]), 9, 0), 4)
+	n.must(SYS_CLOSE, uintptr(more[0]))
+	n.must(SYS_CLOSE, uintptr(more[1]))
+	for _, fd := range []uintptr{reader, writer, fd, other} {
+		n.must(SYS_CLOSE, fd)
+	}
+}
+
+func threads(n *numbers) {
+	name := new([16]byte)
+	n.must(SYS_PRCTL, 15, text("named"))
+	n.must(SYS_PRCTL, 16, at(name))
+	if string(name[:6]) != "named\x00" {
+		n.Errorf("the name is %q", name)
+	}
+	n.fails(EINVAL, SYS_PRCTL, 9999)
+	n.fails(EPERM, SYS_PRCTL, 24, 0)
+	mask := new([16]uint64)
+	n.is(n.must(SYS_SCHED_GETAFFINITY, 0, 128, at(mask)), 8)
+	n.is(uintptr(mask[0]), 1<<runtime.NumCPU()-1)
+	n.must(SYS_SCHED_SETAFFINITY, 0, 128, at(mask))
+	n.fails(EINVAL, SYS_SCHED_SETAFFINITY, 0, 128, at(new([16]uint64)))
+	n.must(SYS_CLOCK_GETRES, 1, at(new(Timespec)))
+	n.fails(EINVAL, SYS_CLOCK_GETRES, 99, 0)
+	n.must(SYS_CLOCK_NANOSLEEP, 1, 0, at(&Timespec{Nsec: 1}), 0)
+	n.fails(EFAULT, SYS_CLOCK_NANOSLEEP, 1, 0, 0, 0)
+	n.must(SYS_TIMES, at(new(Tms)))
+}
+
+func moreIdentity(n *numbers) {
+	ids := new([3]uint32)
+	for call, want := range map[uintptr]int{SYS_GETRESUID: Getuid(), SYS_GETRESGID: Getgid()} {
+		n.must(call, at(&ids[0]), at(&ids[1]), at(&ids[2]))
+		if ids[0] != uint32(want) || ids[0] != ids[1] || ids[1] != ids[2] {
+			n.Errorf("%v and not %d", ids, want)
+		}
+		n.fails(EFAULT, call, 0, 0, 0)
+	}
+	n.is(n.must(SYS_GETSID, 0), uintptr(Getpid()))
+	n.is(n.must(SYS_GETPRIORITY, 0, 0), 20)
+	n.fails(EINVAL, SYS_GETPRIORITY, 9, 0)
+	head, all := &[2]uint32{0x20080522}, &[6]uint32{1}
+	n.must(SYS_CAPGET, at(head), at(all))
+	n.is(uintptr(all[0]), 0)
+	n.fails(EPERM, SYS_CAPSET, at(head), at(all))
+}
+
 // absent are numbers that fail as on a kernel without them.
 func absent(n *numbers) {
 	for _, trap := range []uintptr{SYS_SIGNALFD4, SYS_CLONE,
-		SYS_EXECVE, SYS_PRCTL, SYS_SPLICE, NumbersEnd, ^uintptr(0)} {
+		SYS_EXECVE, NumbersEnd, ^uintptr(0)} {
 		n.fails(ENOSYS, trap)
 	}
 }

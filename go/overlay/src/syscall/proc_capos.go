@@ -77,6 +77,18 @@ func ownExecutable() string {
 	return ""
 }
 
+// programName is the last part of it, as short as a thread's name.
+func programName() string {
+	name := ownExecutable()
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] == '/' {
+			name = name[i+1:]
+			break
+		}
+	}
+	return name[:min(len(name), threadNameSize-1)]
+}
+
 func commandLine() (text string) {
 	for _, arg := range runtime_args() {
 		text += arg + "\x00"
@@ -108,17 +120,11 @@ func statusText() string {
 	call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
 		unsafe.Sizeof(*info), 0, 0, 0)
 	usage := memoryUsage()
-	name := ownExecutable()
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '/' {
-			name = name[i+1:]
-			break
-		}
-	}
+	name := programName()
 	fields := map[int]uint64{4: uint64(Getppid()), 5: uint64(Getpgrp()),
 		14: info.cpuTimeNs / tick, 20: uint64(info.threads), 22: info.startedNs / tick,
 		23: usage.reservedPages * abiPageSize, 24: usage.residentPages}
-	text := strconv.Itoa(Getpid()) + " (" + name[:min(len(name), 15)] + ") R"
+	text := strconv.Itoa(Getpid()) + " (" + name + ") R"
 	for i := 4; i <= statFields; i++ {
 		text += " " + strconv.FormatUint(fields[i], 10)
 	}

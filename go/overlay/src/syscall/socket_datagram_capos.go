@@ -56,7 +56,7 @@ func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Err
 	}
 	d := s.datagrams[0]
 	m.n, m.from = copy(p, d.data), d.from
-	m.truncated = m.n < len(d.data)
+	m.truncated, m.size = m.n < len(d.data), len(d.data)
 	if !peek {
 		m.files = d.files
 		last := copy(s.datagrams, s.datagrams[1:])
