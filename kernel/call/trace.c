@@ -17,6 +17,7 @@
 #include "kernel/methods.h"
 #include "machine/cpus.h"
 #include "mm/frame.h"
+#include "mm/ledger.h"
 #include "proc/process.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
@@ -273,6 +274,24 @@ static void send_interface_counts(uint32_t index)
 	}
 }
 
+static void send_budgets(const struct process *process)
+{
+	static const char *const names[] = { [CAPOS_BUDGET_MEMORY] = "memory",
+		[CAPOS_BUDGET_THREADS] = "threads",
+		[CAPOS_BUDGET_CAPABILITIES] = "capabilities",
+		[CAPOS_BUDGET_CALLS] = "calls" };
+	struct capos_budget_usage usage[BUDGET_COUNT];
+	ledger_usage(process->ledger, usage);
+	for (unsigned i = 0; i < BUDGET_COUNT; i++) {
+		const struct capos_budget_usage *budget = &usage[i];
+		channel_printf(CAPOS_HOST_MESSAGE_STATS,
+			"process %lu %s: budget of %s: %lu used, peak %lu, limit %lu%s, "
+			"%lu refused\n",
+			process->id, process->name, names[i], budget->used, budget->peak,
+			budget->limit, budget->limit ? "" : " (none)", budget->refused);
+	}
+}
+
 void trace_stats_send(const struct process *process)
 {
 	if (!counting)
@@ -280,6 +299,7 @@ void trace_stats_send(const struct process *process)
 	channel_printf(CAPOS_HOST_MESSAGE_STATS,
 		"process %lu %s: %lu us CPU, peak %lu pages committed\n", process->id,
 		process->name, process->cpu_time_ns / 1000, process->peak_pages);
+	send_budgets(process);
 	if (cpus_online_count() > 1)
 		channel_printf(CAPOS_HOST_MESSAGE_STATS,
 			"process %lu %s: %lu interrupts of other CPUs for its pages\n", process->id,

@@ -19,6 +19,7 @@ func runBatchFile(root string, c *machine.Config, m *machineFlags, file string) 
 	}
 	for i := range programs {
 		programs[i].CommittedLimit = m.limits.memory
+		programs[i].Counts = m.limits.counts
 	}
 	out := json.NewEncoder(os.Stdout)
 	status := 0

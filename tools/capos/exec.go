@@ -98,7 +98,7 @@ func (l *launch) prepareExec(args []string) error {
 	}
 	l.program = bootimage.Program{Path: words[0], Args: words,
 		Env:            bootimage.LastWins(append(env, l.exports.env()...)),
-		CommittedLimit: l.flags.limits.memory}
+		CommittedLimit: l.flags.limits.memory, Counts: l.flags.limits.counts}
 	return nil
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/accel"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/repo"
@@ -60,6 +62,7 @@ func (m *machineFlags) register(fs *flag.FlagSet, memory string) {
 // limits are what --limit says.
 type limits struct {
 	memory uint64 // pages; 0: none
+	counts bootimage.Counts
 }
 
 func (l *limits) String() string { return "" }
@@ -70,9 +73,20 @@ func (l *limits) Set(value string) error {
 	if !named {
 		name, size = "memory", value
 	}
-	if name != "memory" {
-		return fmt.Errorf("%q cannot be limited; memory can", name)
+	switch name {
+	case "memory":
+		return l.setMemory(size)
+	case "threads":
+		return setCount(&l.counts.Threads, name, size)
+	case "caps":
+		return setCount(&l.counts.Capabilities, name, size)
+	case "calls":
+		return setCount(&l.counts.Calls, name, size)
 	}
+	return fmt.Errorf("%q cannot be limited; memory, threads, caps and calls can", name)
+}
+
+func (l *limits) setMemory(size string) error {
 	bytes, err := machine.ParseSize(size)
 	if err != nil {
 		return err
@@ -80,6 +94,18 @@ func (l *limits) Set(value string) error {
 	if l.memory = bytes / uint64(abi.PageSize); l.memory == 0 {
 		return fmt.Errorf("%q is less than a page", size)
 	}
+	return nil
+}
+
+// countMax is less than what the kernel takes for no limit.
+const countMax = 1_000_000_000
+
+func setCount(count *uint32, name, text string) error {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 || n > countMax {
+		return fmt.Errorf("%q is no number of %s from 1 to %d", text, name, countMax)
+	}
+	*count = uint32(n)
 	return nil
 }
 

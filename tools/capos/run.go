@@ -130,7 +130,8 @@ func (l *launch) prepareProgram(r *runFlags, dir string, args []string) error {
 	}
 	env := append(append(plainEnv(dir), l.exports.env()...), r.environment()...)
 	l.program = bootimage.Program{Path: name, Args: append([]string{name}, args[1:]...),
-		Env: bootimage.LastWins(env), CommittedLimit: r.limits.memory}
+		Env: bootimage.LastWins(env), CommittedLimit: r.limits.memory,
+		Counts: r.limits.counts}
 	return nil
 }
 

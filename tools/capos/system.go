@@ -69,7 +69,8 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 	}
 	l.system = true
 	l.program = bootimage.Program{Path: initPath, Args: []string{initPath, manifestPath},
-		Grants: m.GrantBits(), CommittedLimit: r.limits.memory}
+		Grants: m.GrantBits(), CommittedLimit: r.limits.memory,
+		Counts: r.limits.counts}
 	return nil
 }
 
@@ -142,7 +143,8 @@ func (r *runFlags) printManifest(args []string) int {
 	name := program.Name(args[0])
 	service := manifest.Service{Name: manifest.ServiceName(name), Args: args[1:],
 		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
-		Memory: r.limits.memory * uint64(abi.PageSize), Foreground: true}
+		Memory: r.limits.memory * uint64(abi.PageSize), Counts: r.limits.counts,
+		Foreground: true}
 	if err := manifest.Print(os.Stdout, service, args[0]); err != nil {
 		return cli.Fail(err)
 	}

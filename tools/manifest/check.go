@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/manifest"
 )
 
@@ -38,6 +39,10 @@ type writtenService struct {
 	Uses              map[string]writtenUse `json:"uses"`
 	After             []string              `json:"after"`
 	Memory            string                `json:"memory"`
+	Threads           uint32                `json:"threads"`
+	Caps              uint32                `json:"caps"`
+	Calls             uint32                `json:"calls"`
+	Shared            []string              `json:"shared"`
 	Foreground        bool                  `json:"foreground"`
 	Essential         bool                  `json:"essential"`
 	Ready             bool                  `json:"ready"`
@@ -243,6 +248,8 @@ func (c *checker) service(i int) manifest.Service {
 		c.add(c.of(i, "binary"), "there is no binary %q in binaries", w.Binary)
 	}
 	s.Memory = c.memory(w.Memory, c.of(i, "memory"))
+	s.Counts = bootimage.Counts{Threads: w.Threads, Capabilities: w.Caps, Calls: w.Calls}
+	s.Shared = c.shared(i, &s)
 	c.strings(i, &s)
 	c.capabilities(i, &s)
 	for n, name := range w.After {
@@ -255,6 +262,27 @@ func (c *checker) service(i int) manifest.Service {
 		s.After = addIndex(s.After, other)
 	}
 	return s
+}
+
+// shared gives a bit for each budget that is only a ceiling, and which so has to have a limit.
+func (c *checker) shared(i int, s *manifest.Service) (bits uint32) {
+	for n, name := range c.in.InitConfig.Services[i].Shared {
+		budget, limited := abi.BudgetMemory, s.Memory != 0
+		switch name {
+		case "threads":
+			budget, limited = abi.BudgetThreads, s.Counts.Threads != 0
+		case "caps":
+			budget, limited = abi.BudgetCapabilities, s.Counts.Capabilities != 0
+		case "calls":
+			budget, limited = abi.BudgetCalls, s.Counts.Calls != 0
+		}
+		if !limited {
+			c.add(c.of(i, "shared", strconv.Itoa(n)),
+				"%s has no limit here that could be a ceiling", name)
+		}
+		bits |= 1 << budget
+	}
+	return bits
 }
 
 func addIndex(list []int, index int) []int {

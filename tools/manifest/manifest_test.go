@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/manifest"
 )
 
@@ -68,6 +69,12 @@ var mistakes = []struct{ name, text, want string }{
 		"4:27: 99999999999G is no size that a machine has"},
 	{"little memory", services(service("a", "memory: \"1K\"")),
 		"4:27: 1K is less than a page"},
+	{"no thread", services(service("a", "threads: -1")),
+		"4:27: initConfig.services[0].threads: no alternative fits;"},
+	{"shared nothing", services(service("a", "caps: 9, shared: [\"caps\", \"calls\"]")),
+		"4:53: calls has no limit here that could be a ceiling"},
+	{"shared what", services(service("a", "shared: [\"disks\"]")),
+		"4:36: initConfig.services[0].shared[0]: no alternative fits;"},
 	{"binary", services("{name: \"a\", binary: \"q\"}"),
 		"4:14: there is no binary \"q\" in binaries"},
 	{"two services", services(service("a", ""), service("a", "")),
@@ -152,7 +159,8 @@ func TestNoFile(t *testing.T) {
 func TestDefaultsAndOrder(t *testing.T) {
 	m, mistakes := readText(t, services(
 		service("late", "uses: there: {endpoint: \"s\", tag: 7}"), service("first", ""),
-		service("server", "serves: s: {}, memory: \"2M\"")))
+		service("server", "serves: s: {}, memory: \"2M\", threads: 3, caps: 40, "+
+			"calls: 5, shared: [\"memory\", \"calls\"]")))
 	if mistakes != "" {
 		t.Fatal(mistakes)
 	}
@@ -162,6 +170,8 @@ func TestDefaultsAndOrder(t *testing.T) {
 	first, server, late := plain, plain, plain
 	first.Name, server.Name, late.Name = "first", "server", "late"
 	server.Memory = 2 << 20
+	server.Counts = bootimage.Counts{Threads: 3, Capabilities: 40, Calls: 5}
+	server.Shared = 1<<abi.BudgetMemory | 1<<abi.BudgetCalls
 	server.Serves = []manifest.Serve{{Name: "s", Calls: 16}}
 	late.Uses = []manifest.Use{{Name: "there", Endpoint: "s", Tag: 7}}
 	late.After = []int{1}
@@ -188,7 +198,7 @@ func TestPrinted(t *testing.T) {
 	var out strings.Builder
 	err := manifest.Print(&out, manifest.Service{Name: manifest.ServiceName("A.out"),
 		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
-		Memory: 64 << 20}, "dir/a.out")
+		Memory: 64 << 20, Counts: bootimage.Counts{Threads: 7}}, "dir/a.out")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +207,8 @@ func TestPrinted(t *testing.T) {
 		t.Fatalf("%s\n%s", mistakes, out.String())
 	}
 	want := manifest.Service{Name: "a_out", Binary: "a_out", Memory: 64 << 20,
-		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
+		Counts: bootimage.Counts{Threads: 7},
+		Args:   []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
 		Grants: abi.GrantNames[:], Foreground: true, Restart: "never", Limit: 5,
 		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000,
 		StopMs: 1000}

@@ -34,6 +34,8 @@ type Program struct {
 
 	// CommittedLimit, in pages, is what it can take of the machine; 0: all.
 	CommittedLimit uint64 `json:"-"`
+	// Counts are its other limits.
+	Counts bootimage.Counts `json:"-"`
 }
 
 // Result is one line of a batch's output.
@@ -240,7 +242,7 @@ func writeImage(programs []Program) (*os.File, error) {
 			"PWD=/"}, p.Env...)
 		list = append(list, bootimage.Program{Path: path, Args: append([]string{path},
 			p.Args...), Env: bootimage.LastWins(env), Together: p.Together,
-			CommittedLimit: p.CommittedLimit})
+			CommittedLimit: p.CommittedLimit, Counts: p.Counts})
 	}
 	return bootimage.Temporary(tree, list)
 }

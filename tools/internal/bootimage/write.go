@@ -20,8 +20,12 @@ type Program struct {
 	Env            []string
 	Grants         uint64 // bit mask of abi.Grant*; 0: everything
 	CommittedLimit uint64 // pages; 0: only the machine's limit
-	Together       bool   // starts with the program before it, and they run at the same time
+	Counts         Counts
+	Together       bool // starts with the program before it, and they run at the same time
 }
+
+// Counts are the limits of a program's budgets that are counted; 0 is no limit.
+type Counts struct{ Threads, Capabilities, Calls uint32 }
 
 // layout is an image being laid out: every record with its final offsets, and what is written
 // after them.
@@ -235,6 +239,8 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 		ElfOffset: n.dataOffset, ElfSize: uint64(n.bytes()),
 		ArgsCount: uint32(len(p.Args)), EnvCount: uint32(len(p.Env)),
 		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
+		ThreadLimit: p.Counts.Threads, CapabilityLimit: p.Counts.Capabilities,
+		CallLimit: p.Counts.Calls,
 	}
 	if p.Together {
 		record.Flags = uint32(abi.BootProgramTogether)

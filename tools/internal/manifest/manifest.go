@@ -6,6 +6,7 @@ package manifest
 
 import (
 	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootimage"
 )
 
 // Manifest is a checked manifest. Names in it name something, and services stand in an order in
@@ -20,19 +21,22 @@ type Manifest struct {
 
 // Service is a program that init starts.
 type Service struct {
-	Name       string   `json:"name"`
-	Binary     string   `json:"binary"`
-	Args       []string `json:"args"` // after the program's own name
-	Env        []string `json:"env"`
-	Grants     []string `json:"grants"`
-	Serves     []Serve  `json:"serves"`
-	Uses       []Use    `json:"uses"`
-	After      []int    `json:"after"` // indices of the services that it depends on
-	Memory     uint64   `json:"memory"`
-	Foreground bool     `json:"foreground"`
-	Essential  bool     `json:"essential"`
-	Ready      bool     `json:"ready"` // says by an event that it is
-	ReadyMs    uint32   `json:"readyMs"`
+	Name   string           `json:"name"`
+	Binary string           `json:"binary"`
+	Args   []string         `json:"args"` // after the program's own name
+	Env    []string         `json:"env"`
+	Grants []string         `json:"grants"`
+	Serves []Serve          `json:"serves"`
+	Uses   []Use            `json:"uses"`
+	After  []int            `json:"after"` // indices of the services that it depends on
+	Memory uint64           `json:"memory"`
+	Counts bootimage.Counts `json:"counts"`
+	// Shared has a bit for each budget of which the limit is only a ceiling.
+	Shared     uint32 `json:"shared"`
+	Foreground bool   `json:"foreground"`
+	Essential  bool   `json:"essential"`
+	Ready      bool   `json:"ready"` // says by an event that it is
+	ReadyMs    uint32 `json:"readyMs"`
 	// HeartbeatMs is how often it signals an event; 0: never.
 	HeartbeatMs uint32 `json:"heartbeatMs"`
 	// StopMs is how long it has to end when it is asked to; 0: it is not asked.

@@ -92,6 +92,8 @@ func (p *packing) addService(index int, path string, env []string) error {
 		return fmt.Errorf("service %s: no restart policy %q", s.Name, s.Restart)
 	}
 	record := abi.ManifestService{MemoryPages: s.Memory / uint64(abi.PageSize),
+		Threads: s.Counts.Threads, Capabilities: s.Counts.Capabilities,
+		Calls: s.Counts.Calls, Shared: s.Shared,
 		Restart: uint32(restart), RestartLimit: s.Limit, DelayMs: s.DelayMs,
 		DelayMaxMs: s.DelayMaxMs, SteadyMs: s.SteadyMs, ReadyMs: s.ReadyMs,
 		HeartbeatMs: s.HeartbeatMs, StopMs: s.StopMs}

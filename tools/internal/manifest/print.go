@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"capos.dev/tools/internal/abi"
+	"capos.dev/tools/internal/bootimage"
 )
 
 // ServiceName makes the name of a service of a program's name.
@@ -25,6 +26,18 @@ func ServiceName(program string) string {
 		name = "p" + name
 	}
 	return name[:min(len(name), len(abi.ManifestService{}.Name)-1)]
+}
+
+func printCounts(b *strings.Builder, counts bootimage.Counts) {
+	for _, c := range []struct {
+		name  string
+		count uint32
+	}{{"threads", counts.Threads}, {"caps", counts.Capabilities},
+		{"calls", counts.Calls}} {
+		if c.count != 0 {
+			fmt.Fprintf(b, "\t\t%s: %d\n", c.name, c.count)
+		}
+	}
 }
 
 // Print writes the manifest of a system that is one service, which holds everything, as CUE.
@@ -64,6 +77,7 @@ func Print(w io.Writer, s Service, binary string) error {
 	if s.Memory != 0 {
 		fmt.Fprintf(&b, "\t\tmemory: \"%dK\"\n", s.Memory>>10)
 	}
+	printCounts(&b, s.Counts)
 	b.WriteString("\t\tforeground: true\n\t},\n]\n")
 	if failed != nil {
 		return failed

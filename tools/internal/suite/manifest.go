@@ -20,6 +20,7 @@ const (
 	restartsSystem  = "tests/run/restarts/system.cue"
 	unreadySystem   = "tests/run/restarts/unready.cue"
 	bootSystem      = "tests/run/boot/system.cue"
+	limitedSystem   = "tests/run/limited/system.cue"
 
 	// instructions from power-on to the main of a Go program that init starts
 	initMillionsMax = 5
@@ -76,7 +77,7 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
-		unreadySystem, bootSystem} {
+		unreadySystem, bootSystem, limitedSystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
@@ -113,6 +114,12 @@ func (s *suite) systemCases() []toolCase {
 		{name: "little-memory", flags: []string{"--limit", "300K"},
 			args: []string{essential}, status: 126, notErr: "leak",
 			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
+		{name: "limits", flags: []string{"--limit", "threads=20"},
+			args: []string{system(limitedSystem)},
+			stdout: "greedy: 5 threads, then noThreads; " +
+				"some events, then noSlots\n",
+			inErr: []string{"init: big: not started: /bin/greedy: noThreads\n",
+				"init: greedy: ended with status 0\n"}, notErr: "leak"},
 		{name: "servers-that-end", args: []string{system(restartsSystem)},
 			inErr: []string{
 				"init: kept: ended with status 1; restart 1 of 5 in 20 ms\n",

@@ -109,6 +109,8 @@ var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)
 	ledgerLine = regexp.MustCompile(
 		`^process \d+ observed: [1-9]\d* us CPU, peak [1-9]\d* pages committed$`)
+	budgetLine = regexp.MustCompile(`^process \d+ observed: budget of (memory|threads|` +
+		`capabilities|calls): \d+ used, peak \d+, limit \d+( \(none\))?, \d+ refused$`)
 	freeLine   = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
 	digestLine = regexp.MustCompile(`^calls in order [0-9a-f]{16}, clock at [1-9]\d* ns$`)
 )
@@ -171,8 +173,9 @@ func judgeTrace(lines []string) error {
 // judgeStats wants the process's and the machine's line, exactly the counts of the calls that the
 // program makes, and the digest of their order.
 func judgeStats(lines []string) error {
-	if len(lines) != 3+len(countedCalls) {
-		return fmt.Errorf("%d lines, expected %d", len(lines), 3+len(countedCalls))
+	const budgets = 4
+	if len(lines) != 3+budgets+len(countedCalls) {
+		return fmt.Errorf("%d lines, expected %d", len(lines), 3+budgets+len(countedCalls))
 	}
 	if last := lines[len(lines)-1]; !digestLine.MatchString(last) {
 		return fmt.Errorf("the last line is %q", last)
@@ -180,6 +183,12 @@ func judgeStats(lines []string) error {
 	if !ledgerLine.MatchString(lines[0]) {
 		return fmt.Errorf("the process's line is %q", lines[0])
 	}
+	for _, line := range lines[1 : 1+budgets] {
+		if !budgetLine.MatchString(line) {
+			return fmt.Errorf("a budget's line is %q", line)
+		}
+	}
+	lines = lines[budgets:]
 	var free, all, objects int
 	if m := freeLine.FindStringSubmatch(lines[1]); m == nil {
 		return fmt.Errorf("the machine's line is %q", lines[1])
