@@ -20,6 +20,12 @@ func TestJudgeSuite(t *testing.T) {
 	if len(linux.tests) != 5 {
 		t.Fatalf("it reads %v", linux.tests)
 	}
+	if other := suiteEvents("pass A/0xc1", "pass A/0xc2f"); other.tests["A/0x"] != passed ||
+		len(other.tests) != 1 {
+		t.Errorf("addresses are part of names: %v", other.tests)
+	}
+	broken := linux
+	broken.output = "panic: test timed out"
 	for _, c := range []struct {
 		here   suiteRun
 		listed string
@@ -34,6 +40,7 @@ func TestJudgeSuite(t *testing.T) {
 		{suiteEvents("fail A", "pass A/1", "fail A/2", "skip B", "fail C"), "A", 1,
 			"a.b/c.A skip"},
 		{suiteEvents("pass A", "pass A/1", "skip B", "fail C"), "", 2, "a.b/c.A FAIL"},
+		{broken, "", 3, "a.b/c FAIL"},
 		{suiteEvents(), "", 0, "a.b/c.A FAIL a.b/c.B FAIL a.b/c.C FAIL a.b/c FAIL"},
 	} {
 		p := suitePackage{goPackage: &goPackage{name: "a.b/c", passes: c.passes}}
