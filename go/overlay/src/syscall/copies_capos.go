@@ -306,6 +306,7 @@ func (f *treeFile) allocate(mode uint32, off, size int64) Errno {
 	}
 	if punch {
 		c.punch(off, size)
+		f.node.zeroMapped(off, min(off+size, c.size))
 	} else if err := c.reserve(off, size, keep); err != 0 {
 		return err
 	}

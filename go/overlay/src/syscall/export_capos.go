@@ -35,6 +35,7 @@ func (f *treeFile) exportNow() Errno {
 	for offset := int64(0); ; {
 		lockTree()
 		n := f.node.content.readAt(buf, offset)
+		f.node.fromMappings(buf[:n], offset)
 		tree.Unlock()
 		if n == 0 && offset != 0 {
 			return 0

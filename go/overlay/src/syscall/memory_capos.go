@@ -1,7 +1,8 @@
 // Mmap and its kin, for programs that read or write files through memory.
 //
 // The kernel has no files, so it maps none. A mapping is memory of its own, into which the file's
-// bytes are copied. A writable shared one is copied back when it is unmapped.
+// bytes are copied. A writable shared one is copied back when it is unmapped. A shared mapping and
+// its file are kept the same (mapped_capos.go).
 
 //go:build capos
 
@@ -13,15 +14,21 @@ import (
 )
 
 type mapping struct {
-	length int
-	held   *description // of the file written back to; nil for the others
-	file   *treeFile
-	offset int64
+	address uintptr
+	length  int
+	held    *description // of the file written back to; nil for the others
+	file    *treeFile
+	offset  int64
+
+	node   *node   // of a shared mapping of a file
+	rights []uint8 // of its pages
 }
+
+func (m *mapping) bytes() []byte { return unsafe.Slice((*byte)(pointerTo(m.address)), m.length) }
 
 var mappings struct {
 	sync.Mutex
-	byAddress map[*byte]mapping
+	byAddress map[*byte]*mapping
 }
 
 func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, err error) {
@@ -46,32 +53,49 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 			return nil, e
 		}
 	}
-	size := (uintptr(length) + abiPageSize - 1) &^ (abiPageSize - 1)
+	size := alignedLength(length)
 	address := call(granted.vm, abiVirtualMemoryMap, 0, size, abiProtRead|abiProtWrite, 0, 0)
 	if number := failure(address); number != 0 {
 		return nil, errnoOf(number)
 	}
-	data = unsafe.Slice((*byte)(unsafe.Pointer(address)), length)
-	if f != nil {
-		lockTree()
-		f.node.content.readAt(data, offset)
-		tree.Unlock()
-	}
-	m := mapping{length: length, offset: offset}
+	m := &mapping{address: address, length: length, offset: offset}
 	if writtenBack {
 		m.held, m.file = d, f
 	}
-	if err := Mprotect(data, prot); err != nil {
+	if err := m.fill(f, prot, flags&MAP_SHARED != 0); err != nil {
 		call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)
 		return nil, err
 	}
+	data = m.bytes()
 	mappings.Lock()
 	defer mappings.Unlock()
 	if mappings.byAddress == nil {
-		mappings.byAddress = map[*byte]mapping{}
+		mappings.byAddress = map[*byte]*mapping{}
 	}
 	mappings.byAddress[&data[0]] = m
 	return data, nil
+}
+
+// fill copies the file into the mapping, if it is of one, and sets the rights.
+func (m *mapping) fill(f *treeFile, prot int, shared bool) error {
+	if f != nil {
+		lockTree()
+		f.node.content.readAt(m.bytes(), m.offset)
+		f.node.fromMappings(m.bytes(), m.offset)
+		err := Errno(0)
+		if shared {
+			err = m.share(f.node, PROT_READ|PROT_WRITE)
+		}
+		tree.Unlock()
+		if err != 0 {
+			return err
+		}
+	}
+	err := Mprotect(m.bytes(), prot)
+	if err != nil {
+		m.unshare()
+	}
+	return err
 }
 
 // mayMap returns the file of the tree if the description allows to map it.
@@ -88,18 +112,6 @@ func (d *description) mayMap(writtenBack bool) (*treeFile, Errno) {
 	return f, 0
 }
 
-// isMappedForWriting reports whether a mapping will be written back to the file.
-func isMappedForWriting(n *node) bool {
-	mappings.Lock()
-	defer mappings.Unlock()
-	for _, m := range mappings.byAddress {
-		if m.file != nil && m.file.node == n {
-			return true
-		}
-	}
-	return false
-}
-
 func Munmap(data []byte) error {
 	if len(data) == 0 {
 		return EINVAL
@@ -113,16 +125,17 @@ func Munmap(data []byte) error {
 	if !known || m.length != len(data) {
 		return EINVAL
 	}
+	m.unshare()
 	var lost Errno
 	if m.file != nil {
 		m.file.position.use.Lock()
-		lost = m.writeBack(data)
+		lost = m.writeBack()
 		m.file.position.use.Unlock()
 		if err := letGo(m.held); lost == 0 {
 			lost = err
 		}
 	}
-	size := (uintptr(len(data)) + abiPageSize - 1) &^ (abiPageSize - 1)
+	size := alignedLength(len(data))
 	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
 		0, 0, 0)
 	if number := failure(answer); number != 0 {
@@ -138,9 +151,9 @@ func writeBackMappings() {
 		return
 	}
 	defer mappings.Unlock()
-	for address, m := range mappings.byAddress {
+	for _, m := range mappings.byAddress {
 		if m.file != nil && m.file.position.use.TryLock() {
-			m.writeBack(unsafe.Slice(address, m.length))
+			m.writeBack()
 			m.file.exportNow()
 			m.file.position.use.Unlock()
 		}
@@ -148,21 +161,26 @@ func writeBackMappings() {
 }
 
 // writeBack copies the part that lies in the file, because a mapping never makes its file longer.
-// The program may have taken the right to read away. at.use is held.
-func (m *mapping) writeBack(data []byte) Errno {
-	if Mprotect(data, PROT_READ) != nil {
-		return 0
-	}
+// The program may have taken the right to read away. position.use of the file is held.
+func (m *mapping) writeBack() Errno {
 	lockTree()
 	defer tree.Unlock()
+	return m.writeBackLocked()
+}
+
+func (m *mapping) writeBackLocked() Errno {
 	content := m.file.node.content
-	inside := int(min(int64(len(data)), content.size-m.offset))
+	inside := int(min(int64(m.length), content.size-m.offset))
 	if inside <= 0 {
 		return 0
 	}
+	last := (inside - 1) / abiPageSize
+	m.protect(0, last, func(page int) uint8 { return m.rights[page] | PROT_READ })
+	data := m.bytes()
 	written := content.writeAt(data[:inside], m.offset)
 	m.file.node.touch()
 	m.file.dirty = true
+	m.protect(0, last, func(page int) uint8 { return m.rights[page] })
 	if written < inside {
 		return ENOSPC
 	}
@@ -174,8 +192,13 @@ func Mprotect(b []byte, prot int) error {
 		return nil
 	}
 	// PROT_READ, PROT_WRITE and PROT_EXEC are the kernel's bits.
-	size := (uintptr(len(b)) + abiPageSize - 1) &^ (abiPageSize - 1)
-	answer := call(granted.vm, abiVirtualMemoryProtect, uintptr(unsafe.Pointer(&b[0])), size,
-		uintptr(prot&7), 0, 0)
-	return result(errnoOf(failure(answer)))
+	address, size := uintptr(unsafe.Pointer(&b[0])), alignedLength(len(b))
+	lockTree()
+	defer tree.Unlock()
+	answer := call(granted.vm, abiVirtualMemoryProtect, address, size, uintptr(prot&7), 0, 0)
+	if number := failure(answer); number != 0 {
+		return errnoOf(number)
+	}
+	setRights(address, size, prot)
+	return nil
 }

@@ -732,6 +732,9 @@ var numberedMemory = [numbersEnd]numberedCall{
 	SYS_MADVISE: func(a *numberArgs) (uintptr, error) {
 		return nothing(Madvise(a.bytes(0, 1), int(a[2])))
 	},
+	SYS_MSYNC: func(a *numberArgs) (uintptr, error) {
+		return nothing(msync(a[0], a[1], a.fd(2)))
+	},
 	SYS_MLOCK:    func(a *numberArgs) (uintptr, error) { return 0, nil },
 	SYS_MUNLOCK:  func(a *numberArgs) (uintptr, error) { return 0, nil },
 	SYS_MLOCKALL: func(a *numberArgs) (uintptr, error) { return nothing(Mlockall(int(a[0]))) },

@@ -345,7 +345,10 @@ func mappings(n *numbers) {
 	n.must(SYS_MUNLOCKALL)
 	n.must(SYS_MADVISE, address, size, MADV_WILLNEED)
 	n.must(SYS_MPROTECT, address, size, PROT_READ)
+	n.must(SYS_MSYNC, address, size, 4)
+	n.fails(EINVAL, SYS_MSYNC, address, size, 5)
 	n.must(SYS_MUNMAP, address, size)
+	n.fails(ENOMEM, SYS_MSYNC, address, size, 4)
 	n.fails(EINVAL, SYS_MUNMAP, address, size)
 }
 

@@ -74,7 +74,7 @@ func (p *place) openContent(flags int, created bool) *treeFile {
 	f.exportAs(*p)
 	f.dirty = created
 	if flags&O_TRUNC != 0 && !created {
-		p.node.content.truncate(0)
+		p.node.setSize(0)
 		p.node.touch()
 		p.notify(inModify)
 		f.dirty = true
@@ -588,7 +588,7 @@ func Truncate(path string, length int64) error {
 		if err := n.maySize(length); err != 0 {
 			return err
 		}
-		n.content.truncate(length)
+		n.setSize(length)
 		n.touch()
 		return 0
 	})

@@ -39,6 +39,7 @@ type snapshotPiece struct {
 
 // snapshotFiles gives the child what the tree has that the boot image has not. The tree is locked.
 func (s *starting) snapshotFiles() Errno {
+	writeBackShared()
 	shot := snapshot{names: map[*node]string{}}
 	shot.directory(tree.root, "/", false)
 	if len(shot.list) == 0 {

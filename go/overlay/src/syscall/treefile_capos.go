@@ -71,6 +71,7 @@ func (f *treeFile) pread(p []byte, offset int64) (int, Errno) {
 	defer tree.Unlock()
 	n := f.node.content.readAt(p, offset)
 	if n > 0 {
+		f.node.fromMappings(p[:n], offset)
 		f.node.notify(&f.at, inAccess)
 	}
 	return n, 0
@@ -117,6 +118,7 @@ func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end i
 	if n = f.node.content.writeAt(p, offset); n == 0 {
 		return 0, offset, ENOSPC
 	}
+	f.node.toMappings(p[:n], offset)
 	f.node.touch()
 	f.node.notify(&f.at, inModify)
 	f.dirty = true
@@ -134,7 +136,7 @@ func (f *treeFile) truncate(length int64) Errno {
 		tree.Unlock()
 		return err
 	}
-	f.node.content.truncate(length)
+	f.node.setSize(length)
 	f.node.touch()
 	f.node.notify(&f.at, inModify)
 	tree.Unlock()

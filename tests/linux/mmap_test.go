@@ -1,0 +1,81 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	. "syscall"
+	"testing"
+	"unsafe"
+)
+
+// A mapping and its file show the same bytes, whichever of them was written.
+func TestMmapShared(t *testing.T) {
+	scripted(t, func(s *script) {
+		f, err := os.Create(s.path("file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		f.WriteString("0123456789")
+		fd := int(f.Fd())
+		shown, err := Mmap(fd, 0, 8192, PROT_READ, MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := Mmap(fd, 0, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private[0] = 'p'
+		s.say("%q", shown[:10])
+		f.WriteAt([]byte("abc"), 2)
+		s.say("%q", shown[:10])
+		f.WriteAt([]byte("behind"), 5000)
+		s.say("%q", shown[5000:5006])
+		f.Truncate(4)
+		f.Truncate(6000)
+		s.say("%q, %q", shown[:10], shown[5000:5006])
+		s.say("private: %q", private[:1])
+		Munmap(shown)
+		Munmap(private)
+		b := make([]byte, 10)
+		f.ReadAt(b, 0)
+		s.say("%q", b)
+	})
+}
+
+func TestMmapWritten(t *testing.T) {
+	scripted(t, func(s *script) {
+		f, err := os.Create(s.path("file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		f.WriteString("01ab")
+		f.Truncate(6000)
+		b := make([]byte, 10)
+		written, err := Mmap(int(f.Fd()), 0, 8192, PROT_READ|PROT_WRITE, MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(written[3:], "written")
+		f.ReadAt(b, 0)
+		s.say("%q", b)
+		f.WriteAt([]byte("XY"), 4)
+		s.say("%q", written[:10])
+		address := uintptr(unsafe.Pointer(&written[0]))
+		s.call("protect", SYS_MPROTECT, address, 4096, PROT_NONE)
+		f.WriteAt([]byte("Z"), 0)
+		f.ReadAt(b, 0)
+		s.say("%q", b)
+		s.call("protect", SYS_MPROTECT, address, 4096, PROT_READ)
+		s.say("%q", written[:10])
+		s.call("msync", SYS_MSYNC, address, 8192, 4)
+		s.call("msync both ways", SYS_MSYNC, address, 8192, 5)
+		s.call("msync of no page", SYS_MSYNC, address+1, 10, 4)
+		Munmap(written)
+		text, _ := os.ReadFile(s.path("file"))
+		s.say("%q and %d bytes", text[:10], len(text))
+	})
+}
