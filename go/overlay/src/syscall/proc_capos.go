@@ -1,9 +1,8 @@
 // The part of /proc that programs read, and the names of open files in /dev.
 //
 // Everything here tells of the process itself and is made, when it is looked at, of what the
-// process holds. /proc has self and the process's own number, with exe, cmdline, fd and stat, and
-// meminfo. What else Linux has there is missing, because a program that finds nothing knows what to
-// do.
+// process holds. What else Linux has there is missing, because a program that finds nothing knows
+// what to do. The texts that say nothing of single files are in proc_texts_capos.go.
 
 //go:build capos
 
@@ -27,6 +26,12 @@ func addProcess(dev *node) {
 		proc.fixed = true
 		proc.dir.refresh = fillProc
 		tree.root.add("proc", proc)
+	}
+	if tree.root.lookup("sys") == nil {
+		sys := newNode(S_IFDIR | 0o555)
+		sys.fixed = true
+		sys.dir.refresh = fillControlGroup
+		tree.root.add("sys", sys)
 	}
 	for name, target := range map[string]string{"stdin": "fd/0", "stdout": "fd/1",
 		"stderr": "fd/2", "fd": "fd"} {
@@ -53,10 +58,16 @@ func fillProc(proc *node) {
 	proc.add("self", fixedLink(pid))
 	proc.add(pid, self)
 	proc.addMade("meminfo", memoryText)
+	proc.addMade("stat", machineText)
+	proc.addMade("uptime", uptimeText)
 	self.add("exe", fixedLink(ownExecutable()))
 	self.add("fd", files)
 	self.addMade("cmdline", commandLine)
 	self.addMade("stat", statusText)
+	self.addMade("status", namedStatusText)
+	self.addMade("comm", func() string { return programName() + "\n" })
+	self.addMade("cgroup", func() string { return "0::/\n" })
+	self.addMade("mountinfo", mountsText)
 }
 
 // addMade adds a file whose text is made at each opening. Like on Linux its size is said to be 0.
@@ -116,9 +127,7 @@ const statFields = 52
 // statusText is /proc/self/stat. Times are in hundredths of a second.
 func statusText() string {
 	const tick = 1e9 / 100
-	info := new(abiProcessInfo)
-	call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
-		unsafe.Sizeof(*info), 0, 0, 0)
+	info := processInfo()
 	usage := memoryUsage()
 	name := programName()
 	fields := map[int]uint64{4: uint64(Getppid()), 5: uint64(Getpgrp()),
@@ -129,6 +138,13 @@ func statusText() string {
 		text += " " + strconv.FormatUint(fields[i], 10)
 	}
 	return text + "\n"
+}
+
+func processInfo() *abiProcessInfo {
+	info := new(abiProcessInfo)
+	call(granted.system, abiSystemInfoProcess, uintptr(unsafe.Pointer(info)),
+		unsafe.Sizeof(*info), 0, 0, 0)
+	return info
 }
 
 // ---- descriptors as names

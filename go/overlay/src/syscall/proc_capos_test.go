@@ -11,6 +11,7 @@ import (
 	"strings"
 	. "syscall"
 	"testing"
+	"time"
 )
 
 func TestProcSelf(t *testing.T) {
@@ -40,6 +41,47 @@ func TestProcSelf(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// number reads a number from a file of /proc or /sys, behind a prefix.
+func number(t *testing.T, name, prefix string) (n int) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	_, rest, _ := strings.Cut("\n"+string(text), "\n"+prefix)
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Errorf("%s has no number behind %q: %v", name, prefix, err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+func TestProcTexts(t *testing.T) {
+	if pid := number(t, "/proc/self/status", "Pid:"); pid != os.Getpid() {
+		t.Errorf("the id in status is %d", pid)
+	}
+	if threads := number(t, "/proc/self/status", "Threads:"); threads < 2 {
+		t.Errorf("%d threads", threads)
+	}
+	if pid := number(t, "/sys/fs/cgroup/cgroup.procs", ""); pid != os.Getpid() {
+		t.Errorf("the id in the control group is %d", pid)
+	}
+	used, now := number(t, "/proc/stat", "cpu  "), time.Now().Unix()
+	booted := number(t, "/proc/stat", "btime ")
+	up := number(t, "/proc/uptime", "")
+	if used < 0 || int64(booted+up) < now-2 || int64(booted+up) > now+2 {
+		t.Errorf("booted at %d, up for %d s, and it is %d", booted, up, now)
+	}
+	if number(t, "/sys/fs/cgroup/memory.current", "") == 0 {
+		t.Error("no memory is used")
+	}
+	for name, want := range map[string]string{"/proc/self/cgroup": "0::/\n",
+		"/sys/fs/cgroup/cpu.max": "max 100000\n", "/sys/fs/cgroup/memory.max": "max\n"} {
+		if text, err := os.ReadFile(name); string(text) != want {
+			t.Errorf("%s is %q, %v", name, text, err)
+		}
 	}
 }
 
