@@ -13,6 +13,18 @@ const messageMoves :UInt32 = 65536;
 const messageTakes :UInt32 = 131072;
 # of a call: a capability may come with the answer
 
+const messageCapsMax :UInt32 = 8;
+
+struct MessageCaps $C.fixed(80) {
+  # The capabilities of a message in the ring, each way. The kernel reads it when the message is
+  # sent, and writes it when one has come.
+  count @0 :UInt32;   # how many of caps go; then: how many have come
+  moves @1 :UInt32;   # bit i: caps[i] is given away, and else a copy goes; then: 0
+  takes @2 :UInt32;   # of a call: how many may come with the answer; else 0; then: 0
+  reserved @3 :UInt32;
+  caps @4 :Data $C.words(8);   # CapIds
+}
+
 interface EndpointFactory @0xe7a9054c1f3b62d8 $C.grants([(name = "endpoint_factory", bit = 16)]) {
   create @0 (callsMax :UInt32) -> (endpoint :Endpoint);
   # Makes an endpoint, which is charged to the caller until its last holder releases it.
@@ -43,7 +55,7 @@ interface Endpoint @0xf4062bd79e815ca3 {
   # tag: which
   # facets: how many there were that still had holders and were not closed
   accept @3 (capabilities :UInt32) -> ();
-  # Says whether calls may carry a capability. At first they may not.
+  # Says whether calls may carry capabilities. At first they may not.
   # capabilities: 1 or 0
   # invalidArgument: capabilities is neither
   bind @4 (event :UInt32, callBits :UInt64, goneBits :UInt64) -> ();

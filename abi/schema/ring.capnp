@@ -44,27 +44,32 @@ enum Opcode {
   # exceptionTruncated: likewise, and the result buffer has no room for the CapException
   recv @2;
   # Waits for a call to an endpoint, or for the end of a facet; in the ring only. args: buffer
-  # address, buffer length, deadline_ns (absolute, waitForever for none). result = ReceiveResult,
-  # value = the tag, size = the bytes of the message. A call whose message is longer than the buffer
+  # address, buffer length, deadline_ns (absolute, waitForever for none), address of MessageCaps or
+  # 0. result = ReceiveResult, value = the tag, size = the bytes of the message. A call whose
+  # message is longer than the buffer, or that carries capabilities where there is no MessageCaps,
   # fails, and the server does not notice.
-  # invalidRequest: flags, method or an argument after the third is not zero
+  # invalidRequest: flags, method or an argument after the fourth is not zero
   # invokeFailed: the process holds no endpoint cap
   # invalidArgument: the buffer is shorter than 64 bytes
   # wrongState: the thread has received a call that it has not answered
-  # invalidResultBuffer: the buffer cannot be written; the call has ended with disconnected
+  # invalidResultBuffer: the buffer or the MessageCaps cannot be written; the call has ended with
+  #   disconnected, and what it carried is gone
   # disconnected: the last capability for the endpoint is gone
   # timedOut: the deadline came first
   # interrupted: a notification came first
   # unsupportedOpcode: in registers
   return @3;
   # Answers the call that the thread has received; in the ring only. args: message address, message
-  # length, the ErrorCode with which the call fails or 0. value = ReplyResult.
-  # invalidRequest: flags, method, cap or an argument after the third is not zero
+  # length, the ErrorCode with which the call fails or 0, address of MessageCaps or 0. value =
+  # ReplyResult; capabilities are with the server still unless it is answered.
+  # invalidRequest: flags, method, cap or an argument after the fourth is not zero
   # wrongState: the thread has no call to answer
-  # invalidArgument: the ErrorCode is unknown
+  # invalidArgument: the ErrorCode is unknown, or a field of MessageCaps is wrong
+  # notFound: the process does not hold a capability that MessageCaps names
+  # noRights: one of them cannot be handed on
   # outOfRange: the message is longer than the answer may be: messageBytesMax, or 64 bytes to a call
   #   in registers
-  # invalidParamsBuffer: the message cannot be read
+  # invalidParamsBuffer: the message or the MessageCaps cannot be read
   # unsupportedOpcode: in registers
   release @4;
   # Drops the capability.
@@ -105,27 +110,28 @@ enum Opcode {
   endpointCall @9;
   # Calls a facet: docs/abi.md. In registers it waits for the answer. In the ring it completes when
   # the call has ended, and others are executed meanwhile. args: message address, message length,
-  # result address, result length, deadline_ns (absolute, waitForever for none). size = the bytes of
-  # the answer. A server may answer with any ErrorCode of its own, and an answer comes with it.
+  # result address, result length, deadline_ns (absolute, waitForever for none), address of
+  # MessageCaps or 0. size = the bytes of the answer. A server may answer with any ErrorCode of its
+  # own, and an answer comes with it.
   # invokeFailed: the process holds no facet cap
-  # invalidRequest: RDI has bits above the CapId; in the ring, flags, method or the last argument is
-  #   not zero
+  # invalidRequest: RDI has bits above the CapId; in the ring, flags or method is not zero
   # busy: the thread has a call of which it has not seen the end
   # invalidArgument: R15 has another bit than messageMoves, messageTakes and those of the CapId, or
-  #   messageMoves without a CapId
-  # notFound: the process does not hold the capability that R15 names
+  #   messageMoves without a CapId; or a field of MessageCaps is wrong
+  # notFound: the process does not hold a capability that R15 or MessageCaps names
   # noRights: that capability cannot be handed on, as a ThreadHandle; or the endpoint accepts none
-  # noSlots: with messageTakes, the process holds as many capabilities as it may
-  # noMemory: with messageTakes, no memory or charge for another capability; in the ring, none for
-  #   the message and its answer
+  # noSlots: where the call takes some, the process holds as many capabilities as it may
+  # noMemory: where the call takes some, no memory or charge for another capability; in the ring,
+  #   none for the message and its answer
   # limitReached: as many calls wait as the endpoint lets; or the receiving process has no room for
-  #   the capability; or the thread has ringCallsMax calls in the ring
+  #   the capabilities; or the thread has ringCallsMax calls in the ring
   # noCalls: no call is left in the process's budget: of those in the ring, and those that wait for
   #   a thread to receive them
   # outOfRange: in the ring, the message is longer than the server has room for
-  # invalidParamsBuffer: in the ring, the message cannot be read, or is longer than messageBytesMax
+  # invalidParamsBuffer: in the ring, the message cannot be read, or is longer than
+  #   messageBytesMax; or the MessageCaps cannot be read
   # invalidResultBuffer: in the ring, the answer is longer than the result buffer, and nothing of it
-  #   has come; or the buffer cannot be written
+  #   has come; or the buffer or the MessageCaps cannot be written, and what came is gone
   # disconnected: the endpoint or the facet is closed, or the thread that received the call ended
   # timedOut: the deadline came first
   # cancelled: in the ring, finish has named the call

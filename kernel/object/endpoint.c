@@ -20,7 +20,8 @@
  *
  * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
  * caller's process goes on paying for it. endpoint_direct.c does so for what is common; this file
- * does everything. models/endpoint.pml and models/handover.pml are the models. */
+ * does everything. models/endpoint.pml, models/handover.pml and models/ringcall.pml are the
+ * models. */
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
@@ -141,7 +142,8 @@ HOT bool answer_call(struct thread *thread, int64_t status, const struct trap_fr
 	struct thread *caller = service->caller;
 	bool woken = false, answered = false;
 	if (__builtin_expect(service->ring != NULL, 0))
-		return ring_call_answer(thread, status, frame, 0);
+		return ring_call_answer(
+			thread, status, frame, 0, with ? &with->object : NULL, with != NULL);
 	spin_lock(&caller->lock);
 	if (is_received_by(caller, thread))
 		answered = settle_locked(caller, status, frame, with, &woken);
@@ -448,8 +450,6 @@ RARE int64_t endpoint_cancel(struct thread *thread)
  * yet. */
 #define CARRIES 1
 
-enum received { RECEIVED_NONE, RECEIVED_WORDS, RECEIVED_CARRIES };
-
 /* A call in registers comes to a thread that receives through its ring. */
 RARE void deliver_into_locked(struct thread *caller, struct thread *server)
 {
@@ -464,7 +464,7 @@ RARE void deliver_into_locked(struct thread *caller, struct thread *server)
 	call->extra &= (uint16_t)~CALL_SAVED;
 }
 
-static enum received receive_words(struct thread *caller, struct thread *thread)
+HOT enum received receive_words(struct thread *caller, struct thread *thread)
 {
 	enum received received = RECEIVED_NONE;
 	spin_lock(&caller->lock);
@@ -491,8 +491,8 @@ RARE enum received receive_queued_locked(struct endpoint *endpoint, struct threa
 		if (!queued->ring)
 			received = receive_words(
 				container_of(queued, struct thread, call.queued), thread);
-		else if (ring_call_receive(queued->ring, thread))
-			received = RECEIVED_WORDS;
+		else
+			received = ring_call_receive(queued->ring, thread);
 	}
 	return received;
 }
@@ -546,14 +546,28 @@ HOT status_t receive_next(struct endpoint *endpoint, struct thread *thread, uint
 	return status;
 }
 
+/* What the call carries comes to the thread's process. False: as for transfer_take. */
+HOT bool take_carried(struct thread *thread, cap_id_t *cap)
+{
+	struct ring_receive *into = thread->service.into;
+	uint32_t count = 0;
+	if (thread->service.ring)
+		return ring_call_take(
+			thread, into ? into->caps : cap, into ? &into->cap_count : &count);
+	if (!into)
+		return transfer_take(thread, cap);
+	into->cap_count = into->takes_caps && transfer_take(thread, into->caps);
+	return into->cap_count != 0;
+}
+
 /* A receive has got a call that carries a capability. A call for whose capability the thread's
  * process has no room ends here, and the server does not notice. */
-RARE status_t receive_carried(struct thread *thread, struct endpoint *endpoint,
-	uint64_t deadline_ns, struct facet **gone, cap_id_t *cap)
+HOT status_t receive_carried(struct thread *thread, struct endpoint *endpoint, uint64_t deadline_ns,
+	struct facet **gone, cap_id_t *cap)
 {
 	status_t status = CARRIES;
 	while (status == CARRIES) {
-		if (!thread->service.into && transfer_take(thread, cap))
+		if (take_carried(thread, cap))
 			return STATUS_OK;
 		*cap = 0;
 		answer_call(thread, STATUS(LIMIT_REACHED), NULL, NULL, NULL);

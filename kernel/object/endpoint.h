@@ -11,6 +11,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "core/rbtree.h"
+#include "cap/table.h"
 #include "kernel/methods.h"
 #include "proc/binding.h"
 #include "proc/process.h"
@@ -77,9 +78,15 @@ static inline __attribute__((always_inline)) struct object *endpoint_find(
 /* A receive through the ring. */
 struct ring_receive {
 	uint32_t capacity;             /* longer messages are refused; at least a message's words */
+	bool takes_caps;               /* and else calls that carry some are refused */
 	uint64_t words[MESSAGE_WORDS]; /* of a call in registers */
 	uint64_t tag;
+	uint32_t cap_count;
+	cap_id_t caps[CAPOS_MESSAGE_CAPS_MAX]; /* that have come */
 };
+
+/* What a receive has taken out of the queue: nothing, a call, one that carries capabilities. */
+enum received { RECEIVED_NONE, RECEIVED_WORDS, RECEIVED_CARRIES };
 
 /* Any context. Whether calls may go straight to the other side: on this machine, in this run. */
 bool endpoint_may_be_direct(void);
@@ -105,14 +112,17 @@ bool endpoint_answer_words(
 /* The first thread that waits to receive, which is to be woken; NULL: none. */
 struct thread *endpoint_take_receiver_locked(struct endpoint *endpoint);
 
-/* The call has just been taken out of the endpoint's queue, whose lock is held. True: the thread
- * has received it. False: it has ended. */
-bool ring_call_receive(struct ring_call *call, struct thread *thread);
+/* The call has just been taken out of the endpoint's queue, whose lock is held. RECEIVED_NONE: it
+ * has ended. */
+enum received ring_call_receive(struct ring_call *call, struct thread *thread);
+/* The thread has received a call through a ring that carries capabilities, and takes them. False:
+ * its process has no room for them, or the caller has gone; the call must be ended. */
+bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count) MUST_CHECK;
 /* Ends the call that the thread has received, which has come through a ring. frame: of the thread,
- * with the answer; NULL: the size bytes that have been put into the call are. False: it has ended
- * before. */
-bool ring_call_answer(
-	struct thread *thread, int64_t status, const struct trap_frame *frame, uint32_t size);
+ * with the answer; NULL: the size bytes that have been put into the call are. objects: so many that
+ * come with it; those that are given become NULL. False: it has ended before. */
+bool ring_call_answer(struct thread *thread, int64_t status, const struct trap_frame *frame,
+	uint32_t size, struct object **objects, uint32_t count);
 /* The lock of the endpoint is held, which the call has just left: it ends as disconnected. */
 void ring_call_disconnect(struct ring_call *call);
 struct object *ring_call_facet(const struct ring_call *call);

@@ -21,7 +21,11 @@
  * nothing for a call but its place in the queue. A thread has at most CAPOS_RING_CALLS_MAX of them.
  *
  * There is no timer for a deadline: who looks at the call next ends it, and so the caller's wait
- * ends with its earliest deadline. A call that has not been looked at since is in nobody's way. */
+ * ends with its earliest deadline.
+ *
+ * Capabilities of a call and its answer change hands as those of calls in registers do (cap_set.h).
+ *
+ * models/ringcall.pml is the model. */
 #include "call/call.h"
 #include "call/decode.h"
 #include "call/trace.h"
@@ -31,13 +35,27 @@
 #include "machine/clock.h"
 #include "mm/ledger.h"
 #include "mm/user.h"
+#include "object/cap_set.h"
 #include "object/endpoint.h"
+#include "object/transfer.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
 
 #define WORDS_BYTES (MESSAGE_WORDS * sizeof(uint64_t))
+
+/* The capabilities of a call and its answer. */
+struct ring_transfer {
+	/* Owner thread only. */
+	struct user_ptr place; /* where the program has named them */
+	struct cap_slots slots;
+
+	/* Guarded by the caller's lock while the call is open. */
+	struct cap_set carried;
+	struct object *given[CAPOS_MESSAGE_CAPS_MAX];
+	uint32_t given_count;
+};
 
 struct ring_call {
 	struct object object; /* named by no capability */
@@ -48,8 +66,9 @@ struct ring_call {
 	uint64_t user_data;
 	uint64_t deadline_ns;
 	struct user_ptr result;
-	uint32_t capacity; /* of the caller's result buffer */
-	uint32_t size;     /* of the message */
+	uint32_t capacity;              /* of the caller's result buffer */
+	uint32_t size;                  /* of the message */
+	struct ring_transfer *transfer; /* NULL: it carries and takes no capability */
 
 	/* Referenced by the caller until it completes the call. Read by others under its lock,
 	 * while the call is open. */
@@ -73,6 +92,7 @@ static void ring_call_destroy(struct object *object)
 	struct ring_call *call = container_of(object, struct ring_call, object);
 	struct ledger *ledger = call->ledger;
 	struct thread *caller = call->caller;
+	kmem_free(ledger, call->transfer);
 	kmem_free(ledger, call);
 	ledger_release(ledger);
 	object_release(&caller->object);
@@ -106,16 +126,34 @@ static void settle_locked(struct ring_call *call, int64_t status, uint32_t size)
 
 /* ---- the server ---- */
 
-bool ring_call_receive(struct ring_call *call, struct thread *thread)
+static uint32_t carried_count(const struct ring_call *call)
+{
+	return call->transfer ? call->transfer->carried.count : 0;
+}
+
+/* Why the thread cannot get the open call. */
+static status_t refusal(const struct ring_call *call, const struct thread *thread)
+{
+	const struct ring_receive *into = thread->service.into;
+	uint32_t caps_room = into ? (into->takes_caps ? CAPOS_MESSAGE_CAPS_MAX : 0) : 1;
+	if (is_late(call))
+		return STATUS(TIMED_OUT);
+	if (call->size > (into ? into->capacity : WORDS_BYTES))
+		return STATUS(OUT_OF_RANGE);
+	return carried_count(call) > caps_room ? STATUS(LIMIT_REACHED) : STATUS_OK;
+}
+
+enum received ring_call_receive(struct ring_call *call, struct thread *thread)
 {
 	struct thread_service *service = &thread->service;
 	struct thread *caller = call->caller;
-	uint32_t room = service->into ? service->into->capacity : WORDS_BYTES;
 	assert_held(&facet_from(call->facet)->endpoint->lock);
 	spin_lock(&caller->lock);
-	bool late = call->open && is_late(call);
-	bool takes = call->open && !late && call->size <= room;
-	if (takes) {
+	enum received received = RECEIVED_NONE;
+	status_t status = call->open ? refusal(call, thread) : STATUS_OK;
+	if (status != STATUS_OK) {
+		settle_locked(call, status, 0);
+	} else if (call->open) {
 		object_retain(&call->object);
 		service->caller = caller;
 		service->ring = call;
@@ -123,15 +161,55 @@ bool ring_call_receive(struct ring_call *call, struct thread *thread)
 		service->tag = facet_from(call->facet)->tag;
 		if (!service->into)
 			trap_frame_set_message(thread_frame(thread), call->bytes);
-	} else if (call->open) {
-		settle_locked(call, late ? STATUS(TIMED_OUT) : STATUS(OUT_OF_RANGE), 0);
+		received = carried_count(call) ? RECEIVED_CARRIES : RECEIVED_WORDS;
 	}
 	spin_unlock(&caller->lock);
+	return received;
+}
+
+bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
+{
+	struct ring_call *call = thread->service.ring;
+	struct cap_set *carried = &call->transfer->carried;
+	struct cap_table *table = &thread->process->caps;
+	struct object *objects[CAPOS_MESSAGE_CAPS_MAX];
+	struct cap_slots slots;
+	*count = 0;
+	/* The count is not changed before the caller has seen the end of the call. */
+	spin_lock(&call->caller->lock);
+	uint32_t wanted = call->open ? carried->count : 0;
+	spin_unlock(&call->caller->lock);
+	if (!wanted || cap_slots_reserve(table, wanted, &slots) != STATUS_OK)
+		return false;
+	memcpy(caps, slots.slots, wanted * sizeof *caps);
+	spin_lock(&call->caller->lock);
+	bool takes = call->open;
+	for (uint32_t i = 0; takes && i < wanted; i++) {
+		objects[i] = carried->objects[i];
+		carried->objects[i] = NULL;
+	}
+	spin_unlock(&call->caller->lock);
+	cap_slots_end(table, &slots, objects, takes ? wanted : 0);
+	*count = takes ? wanted : 0;
 	return takes;
 }
 
-bool ring_call_answer(
-	struct thread *thread, int64_t status, const struct trap_frame *frame, uint32_t size)
+/* The call has just been answered. */
+static void give_locked(struct ring_call *call, struct object **objects, uint32_t count)
+{
+	struct ring_transfer *transfer = call->transfer;
+	assert_held(&call->caller->lock);
+	if (!transfer || count > transfer->slots.count)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		transfer->given[i] = objects[i];
+		objects[i] = NULL;
+	}
+	transfer->given_count = count;
+}
+
+bool ring_call_answer(struct thread *thread, int64_t status, const struct trap_frame *frame,
+	uint32_t size, struct object **objects, uint32_t count)
 {
 	struct ring_call *call = thread->service.ring;
 	struct thread *caller = call->caller;
@@ -144,11 +222,13 @@ bool ring_call_answer(
 	spin_lock(&caller->lock);
 	bool late = call->open && is_late(call);
 	bool fits = call->open && !late && size <= call->capacity;
-	if (fits)
+	if (fits) {
 		settle_locked(call, status, size);
-	else if (call->open)
+		give_locked(call, objects, count);
+	} else if (call->open) {
 		settle_locked(call,
 			late ? STATUS(TIMED_OUT) : STATUS_TRANSPORT(INVALID_RESULT_BUFFER), 0);
+	}
 	spin_unlock(&caller->lock);
 	thread->service.caller = NULL;
 	thread->service.ring = NULL;
@@ -166,6 +246,21 @@ void ring_call_disconnect(struct ring_call *call)
 }
 
 /* ---- the caller ---- */
+
+/* What the server has not taken goes back to the caller's table, which gets what has come if the
+ * caller goes on. How many that are. */
+static uint32_t end_transfer(struct ring_call *call, bool stays)
+{
+	struct ring_transfer *transfer = call->transfer;
+	struct cap_table *table = &call->caller->process->caps;
+	uint32_t given = transfer->given_count;
+	cap_set_end(table, &transfer->carried);
+	cap_slots_end(table, &transfer->slots, transfer->given, stays ? given : 0);
+	for (uint32_t i = 0; i < given && !stays; i++)
+		cap_drop(transfer->given[i]);
+	transfer->given_count = 0;
+	return given;
+}
 
 /* The call is not open, and not in any list of the caller's. What a server still holds of it is the
  * record. */
@@ -221,6 +316,26 @@ static status_t make(
 	return STATUS_OK;
 }
 
+/* The call carries or takes capabilities, as the program says at that place. */
+static status_t make_transfer(struct ring_call *call, struct user_ptr place)
+{
+	struct capos_message_caps named;
+	struct cap_table *table = &call->caller->process->caps;
+	if (copy_from_user(&named, place, sizeof named) != STATUS_OK)
+		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+	if (named.takes > CAPOS_MESSAGE_CAPS_MAX || named.reserved)
+		return STATUS(INVALID_ARGUMENT);
+	struct ring_transfer *transfer = kmem_alloc(call->ledger, sizeof *transfer);
+	if (!transfer)
+		return STATUS(NO_MEMORY);
+	transfer->place = place;
+	call->transfer = transfer;
+	status_t status = cap_slots_reserve(table, named.takes, &transfer->slots);
+	if (status == STATUS_OK)
+		status = cap_set_take_out(table, &named, &transfer->carried);
+	return status;
+}
+
 /* Puts the call into the queue. The reference to the facet goes to it on success. */
 static status_t queue(struct ring_call *call, struct facet *facet)
 {
@@ -231,6 +346,8 @@ static status_t queue(struct ring_call *call, struct facet *facet)
 	spin_lock(&endpoint->lock);
 	if (endpoint->closed || facet->closed)
 		status = STATUS(DISCONNECTED);
+	else if (carried_count(call) && !endpoint->accepts)
+		status = STATUS(NO_RIGHTS);
 	else if (endpoint->call_count >= endpoint->calls_max && list_empty(&endpoint->receivers))
 		status = STATUS(LIMIT_REACHED);
 	if (status == STATUS_OK) {
@@ -253,7 +370,7 @@ static status_t begin(struct thread *thread, const struct capos_submission *subm
 {
 	struct thread_ring_calls *calls = &thread->ring_calls;
 	struct ring_call *call = NULL;
-	if (submission->method || submission->args[5])
+	if (submission->method)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (calls->count == CAPOS_RING_CALLS_MAX)
 		return STATUS(LIMIT_REACHED);
@@ -262,9 +379,13 @@ static status_t begin(struct thread *thread, const struct capos_submission *subm
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	bool charged = process_charge_call(thread->process);
 	status_t status = charged ? make(thread, submission, &call) : STATUS(NO_CALLS);
+	if (status == STATUS_OK && submission->args[5])
+		status = make_transfer(call, user_ptr(submission->args[5]));
 	if (status == STATUS_OK)
 		status = queue(call, facet_from(facet));
 	if (status != STATUS_OK) {
+		if (call && call->transfer)
+			end_transfer(call, true);
 		if (call)
 			object_release(&call->object);
 		if (charged)
@@ -316,16 +437,32 @@ status_t ring_call_wait(struct thread *thread, uint32_t count, uint64_t deadline
 	return status;
 }
 
+/* Tells the program which capabilities have come. */
+static status_t tell_caps(struct user_ptr place, const cap_id_t *caps, uint32_t count)
+{
+	struct capos_message_caps told = { .count = count };
+	for (uint32_t i = 0; i < count; i++)
+		told.caps[i] = caps[i];
+	return copy_to_user(place, &told, sizeof told);
+}
+
 /* The answer goes to the caller. */
 static void complete(struct ring_call *call, struct capos_completion *completion)
 {
+	struct ring_transfer *transfer = call->transfer;
+	uint32_t given = transfer ? end_transfer(call, true) : 0;
 	*completion = (struct capos_completion){
 		.user_data = call->user_data,
 		.result = call->status,
 		.size = call->answer_size,
 	};
-	if (copy_to_user(call->result, call->bytes, call->answer_size) == STATUS_OK)
+	status_t status = copy_to_user(call->result, call->bytes, call->answer_size);
+	if (status == STATUS_OK && transfer)
+		status = tell_caps(transfer->place, transfer->slots.slots, given);
+	if (status == STATUS_OK)
 		return;
+	cap_slots_release(
+		&call->caller->process->caps, transfer ? transfer->slots.slots : NULL, given);
 	completion->result = STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
 	completion->size = 0;
 }
@@ -378,6 +515,8 @@ void ring_calls_leave(struct thread *thread)
 		list_remove(&call->ended_node);
 		spin_unlock(&thread->lock);
 		calls->count--;
+		if (call->transfer)
+			end_transfer(call, false);
 		leave(call);
 	}
 }
@@ -386,12 +525,15 @@ void ring_calls_leave(struct thread *thread)
 
 /* The message goes to the server, which is the current thread and has received it. */
 static status_t hand_out(struct thread *thread, const struct ring_receive *into,
-	struct user_ptr buffer, struct capos_completion *completion)
+	const uint64_t *args, struct capos_completion *completion)
 {
 	const struct ring_call *call = thread->service.ring;
 	const uint64_t *bytes = call ? call->bytes : into->words;
 	uint32_t size = call ? call->size : WORDS_BYTES;
-	if (copy_to_user(buffer, bytes, size) != STATUS_OK)
+	status_t status = copy_to_user(user_ptr(args[0]), bytes, size);
+	if (status == STATUS_OK && args[3])
+		status = tell_caps(user_ptr(args[3]), into->caps, into->cap_count);
+	if (status != STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
 	completion->size = size;
 	return STATUS_OK;
@@ -400,7 +542,7 @@ static status_t hand_out(struct thread *thread, const struct ring_receive *into,
 static void answer(struct thread *thread, int64_t status, const uint64_t *words, uint32_t size)
 {
 	if (thread->service.ring)
-		ring_call_answer(thread, status, NULL, size);
+		ring_call_answer(thread, status, NULL, size, NULL, 0);
 	else
 		endpoint_answer_words(thread, status, words, NULL);
 }
@@ -409,8 +551,11 @@ static int64_t receive(struct thread *thread, const struct capos_submission *sub
 	struct capos_completion *completion)
 {
 	const uint64_t *args = submission->args;
-	struct ring_receive into = { .capacity = CAPOS_MESSAGE_BYTES_MAX };
-	if (submission->method || args[3] || args[4] || args[5])
+	struct ring_receive into = {
+		.capacity = CAPOS_MESSAGE_BYTES_MAX,
+		.takes_caps = args[3] != 0,
+	};
+	if (submission->method || args[4] || args[5])
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (args[1] < WORDS_BYTES)
 		return STATUS(INVALID_ARGUMENT);
@@ -427,35 +572,74 @@ static int64_t receive(struct thread *thread, const struct capos_submission *sub
 		completion->value = into.tag;
 	if (result != CAPOS_RECEIVE_RESULT_CALL)
 		return result;
-	status_t status = hand_out(thread, &into, user_ptr(args[0]), completion);
+	status_t status = hand_out(thread, &into, args, completion);
 	if (status == STATUS_OK)
 		return result;
+	cap_slots_release(&thread->process->caps, into.caps, into.cap_count);
 	answer(thread, STATUS(DISCONNECTED), into.words, 0);
 	return status;
+}
+
+/* Of a call in registers, which takes one capability at most. */
+static bool answer_words(
+	struct thread *thread, int64_t status, const uint64_t *words, struct cap_set *set)
+{
+	if (set->count != 1)
+		return endpoint_answer_words(thread, status, words, NULL);
+	struct transfer_answer with = { .object = set->objects[0] };
+	bool answered = endpoint_answer_words(thread, status, words, &with);
+	set->objects[0] = with.object;
+	return answered;
+}
+
+/* Whether all of it has been given; a set of none has. */
+static bool is_given(const struct cap_set *set)
+{
+	return !set->count || !set->objects[0];
+}
+
+static int64_t reply_with(struct thread *thread, const uint64_t *args, struct cap_set *set)
+{
+	struct ring_call *call = thread->service.ring;
+	uint64_t words[MESSAGE_WORDS] = { 0 };
+	uint32_t size = (uint32_t)args[1];
+	int64_t status = args[2] ? -(int64_t)(CAPOS_ERROR_BASE + args[2]) : 0;
+	bool fits = !call || size <= call->capacity;
+	if (fits &&
+		copy_from_user(call ? call->bytes : words, user_ptr(args[0]), size) != STATUS_OK)
+		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
+	bool answered = call
+		? ring_call_answer(thread, status, NULL, size, set->objects, set->count)
+		: answer_words(thread, status, words, set);
+	if (!answered)
+		return CAPOS_REPLY_RESULT_GONE;
+	return is_given(set) ? CAPOS_REPLY_RESULT_ANSWERED : CAPOS_REPLY_RESULT_NOT_TAKEN;
 }
 
 static int64_t reply(struct thread *thread, const struct capos_submission *submission)
 {
 	const uint64_t *args = submission->args;
-	uint64_t words[MESSAGE_WORDS] = { 0 }, code = args[2];
-	struct ring_call *call = thread->service.ring;
-	if (submission->method || submission->cap || args[3] || args[4] || args[5])
+	struct cap_table *table = &thread->process->caps;
+	struct capos_message_caps named = { .count = 0 };
+	struct cap_set set;
+	if (submission->method || submission->cap || args[4] || args[5])
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (!thread->service.caller)
 		return STATUS(WRONG_STATE);
-	if (code >= error_text_count)
+	if (args[2] >= error_text_count)
 		return STATUS(INVALID_ARGUMENT);
-	if (args[1] > (call ? CAPOS_MESSAGE_BYTES_MAX : WORDS_BYTES))
+	if (args[1] > (thread->service.ring ? CAPOS_MESSAGE_BYTES_MAX : WORDS_BYTES))
 		return STATUS(OUT_OF_RANGE);
-	uint32_t size = (uint32_t)args[1];
-	bool fits = !call || size <= call->capacity;
-	if (fits &&
-		copy_from_user(call ? call->bytes : words, user_ptr(args[0]), size) != STATUS_OK)
+	if (args[3] && copy_from_user(&named, user_ptr(args[3]), sizeof named) != STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
-	int64_t status = code ? -(int64_t)(CAPOS_ERROR_BASE + code) : 0;
-	if (call)
-		return ring_call_answer(thread, status, NULL, size);
-	return endpoint_answer_words(thread, status, words, NULL);
+	if (named.takes || named.reserved)
+		return STATUS(INVALID_ARGUMENT);
+	status_t status = cap_set_take_out(table, &named, &set);
+	if (status != STATUS_OK)
+		return status;
+	int64_t result = reply_with(thread, args, &set);
+	cap_set_end(table, &set);
+	return result;
 }
 
 /* ---- the ring ---- */

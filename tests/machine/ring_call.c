@@ -490,11 +490,11 @@ static void errors_are_named(void)
 	for (uint16_t method = 0; method < 2; method++) {
 		unsigned wrong = !method;
 		CHECK_FAILS(OPCODE_ENDPOINT_CALL, INVALID_REQUEST,
-			with_argument(CAPOS_OPCODE_ENDPOINT_CALL, facet, 5 * wrong, method));
+			with_argument(CAPOS_OPCODE_ENDPOINT_CALL, facet, 0, 1));
 		CHECK_FAILS(OPCODE_RECV, INVALID_REQUEST,
-			with_argument(CAPOS_OPCODE_RECV, endpoint, 3 * wrong, method));
+			with_argument(CAPOS_OPCODE_RECV, endpoint, 4 * wrong, method));
 		CHECK_FAILS(OPCODE_RETURN, INVALID_REQUEST,
-			with_argument(CAPOS_OPCODE_RETURN, 0, 3 * wrong, method));
+			with_argument(CAPOS_OPCODE_RETURN, 0, 4 * wrong, method));
 		CHECK_FAILS(OPCODE_FINISH, INVALID_REQUEST,
 			with_argument(CAPOS_OPCODE_FINISH, 0, wrong, method));
 	}
