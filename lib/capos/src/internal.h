@@ -12,6 +12,12 @@
 /* The ring of the calling thread. Set before any other code of the thread runs. */
 extern _Thread_local struct capos_ring_header *thread_ring;
 
+/* Puts one operation into the ring and enters the kernel, which has taken it then, or an error. */
+int64_t capos_ring_submit(const struct capos_submission *submission);
+/* The completion is of a call that was outstanding, and that has ended by this; NULL: it is not. */
+struct capos_ring_call;
+struct capos_ring_call *capos_ring_call_ended(const struct capos_completion *completion);
+
 /* Looks up every capability by its name. Generated in stubs.c; needs the CapSet. */
 void caps_find(struct capos_caps *caps);
 

@@ -39,28 +39,43 @@ bool capos_ring_pop(struct capos_completion *completion)
 	return true;
 }
 
-int64_t capos_ring_do(
-	const struct capos_submission *submission, struct capos_completion *completion)
+int64_t capos_ring_submit(const struct capos_submission *submission)
 {
 	struct capos_ring_header *ring = thread_ring;
 	int64_t entered;
 
-	/* Completions come in order. The program's own operations would have to be taken first,
-	 * which this call must not do. */
-	if (ring->submission_tail != ring->submission_head ||
-		ring->completion_tail != ring->completion_head)
+	/* The program's own operations would have to be taken first, which this must not do. */
+	if (ring->submission_tail != ring->submission_head)
 		return CAPOS_E(BUSY);
 	capos_ring_push(submission);
-	entered = capos_ring_enter(1, CAPOS_WAIT_FOREVER);
-	if (entered < 0) {
-		/* The kernel took nothing. The submission is taken back, or the next call would
-		 * repeat it. */
-		ring->submission_tail = ring->submission_head;
-		return entered;
+	entered = capos_ring_enter(0, 0);
+	if (ring->submission_tail == ring->submission_head)
+		return entered < 0 ? entered : 0;
+	/* The kernel did not take it. It is taken back, or the next call would repeat it. */
+	ring->submission_tail = ring->submission_head;
+	return entered < 0 ? entered : CAPOS_E(BUSY);
+}
+
+int64_t capos_ring_do(
+	const struct capos_submission *submission, struct capos_completion *completion)
+{
+	struct capos_ring_header *ring = thread_ring;
+
+	/* Completions come in order, but for those of calls that were outstanding. */
+	while (ring->completion_tail != ring->completion_head) {
+		*completion = capos_ring_completions(
+			ring)[ring->completion_head % CAPOS_RING_COMPLETIONS];
+		if (!capos_ring_call_ended(completion))
+			return CAPOS_E(BUSY);
+		ring->completion_head++;
 	}
-	if (!capos_ring_pop(completion))
-		return CAPOS_TRANSPORT_E(INVALID_REQUEST);
-	return completion->result;
+	int64_t status = capos_ring_submit(submission);
+	if (status < 0)
+		return status;
+	while (capos_ring_pop(completion))
+		if (!capos_ring_call_ended(completion))
+			return completion->result;
+	return CAPOS_TRANSPORT_E(INVALID_REQUEST);
 }
 
 int64_t capos_ring_compact(
