@@ -26,7 +26,8 @@ const usage = `usage:
   goport edits [--check DIR]   list the edits; with --check try them on the Go tree at DIR and
                                change nothing
   goport names                 list the names of package syscall that programs use and the port
-                               lacks
+                               lacks; with -next DIR, which of them the Go tree at DIR has
+                               that the release has not, or has otherwise
 path and build take -explore for the toolchain of explore builds.
 path, build and names take -base VERSION to try another Go release than ` + defaultBase + `
 `
@@ -50,6 +51,7 @@ func run(args []string) error {
 	base := flags.String("base", defaultBase, "Go release to build from")
 	explore := flags.Bool("explore", false, "of the toolchain for explore builds (path, build)")
 	check := flags.String("check", "", "Go tree to try the edits on (edits)")
+	next := flags.String("next", "", "Go tree to compare names with (names)")
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	flags.Parse(args[1:])
 	if flags.NArg() != 0 {
@@ -61,11 +63,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "path":
-		dir, err := buildToolchain(root, *base, *explore)
-		if err == nil {
-			fmt.Println(dir)
-		}
-		return err
+		return showPath(root, *base, *explore)
 	case "build":
 		if *output == "" {
 			return fmt.Errorf("build needs -o DIR")
@@ -77,14 +75,25 @@ func run(args []string) error {
 		return replaceTree(dir, *output)
 	case "names":
 		dir, err := buildToolchain(root, *base, *explore)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case *next != "":
+			return showNewNames(os.Stdout, dir, *next)
 		}
 		return showNames(os.Stdout, dir)
 	case "edits":
 		return showEdits(root, *check)
 	}
 	return fmt.Errorf("unknown command %q\n%s", args[0], usage)
+}
+
+func showPath(root, base string, explore bool) error {
+	dir, err := buildToolchain(root, base, explore)
+	if err == nil {
+		fmt.Println(dir)
+	}
+	return err
 }
 
 // findRepo returns the nearest directory at or above the starting point that holds the edit list.

@@ -18,6 +18,7 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -270,4 +271,52 @@ func showNames(w io.Writer, goroot string) error {
 		return fmt.Errorf("package syscall lacks portable names")
 	}
 	return nil
+}
+
+// showNewNames prints the names for which a port of the next release has to have something that
+// this one need not: those that linux/amd64 has there and not here, or has with another kind or
+// shape.
+func showNewNames(w io.Writer, goroot, next string) error {
+	now, err := readSyscallAPI(goroot, "linux")
+	if err != nil {
+		return err
+	}
+	then, err := readSyscallAPI(next, "linux")
+	if err != nil {
+		return err
+	}
+	if len(then.kinds) == 0 {
+		return fmt.Errorf("%s has no package syscall", next)
+	}
+	changed := 0
+	private := 0
+	for _, name := range slices.Sorted(maps.Keys(then.kinds)) {
+		kind, shape := then.kinds[name], then.shapes[name]
+		switch {
+		case !isPublic(name):
+			private++
+			continue
+		case now.kinds[name] == "":
+			fmt.Fprintln(w, strings.TrimSpace("new "+kind+" "+name+" "+shape))
+		case now.kinds[name] != kind || now.shapes[name] != shape:
+			fmt.Fprintln(w, "changed", kind, name, shape, "was", now.kinds[name],
+				now.shapes[name])
+		default:
+			continue
+		}
+		changed++
+	}
+	fmt.Fprintf(w, "%d exported names of package syscall, %d new or changed\n",
+		len(then.kinds)-private, changed)
+	return nil
+}
+
+// isPublic reports whether all parts of a name like Stat_t.Size are exported.
+func isPublic(name string) bool {
+	for part := range strings.SplitSeq(name, ".") {
+		if !ast.IsExported(part) {
+			return false
+		}
+	}
+	return true
 }
