@@ -49,13 +49,16 @@ const (
 
 	exploreLimit = 10 * time.Minute
 
-	exploreMisused = 2 // its status
+	// exploreFound and exploreMisused are statuses.
+	exploreFound, exploreMisused = 1, 2
 )
 
 func (s *suite) exploreSteps() ([]step, error) {
 	return []step{
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
+		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
+		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
 	}, nil
 }
 

@@ -1,0 +1,164 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/report"
+)
+
+// Steps that take long and print what docs/explore.md says in figures.
+
+// strategyRuns is how many seeds each strategy has for each case. Figures are for perRuns.
+const (
+	strategyRuns = 200
+	perRuns      = 1000
+)
+
+// exploreStrategies counts the runs that fail, by strategy and case. A strategy that fails none of
+// the cases fails the step.
+func (s *suite) exploreStrategies(ctx context.Context) (checks []check) {
+	for _, strategy := range []string{"none", "few1", "few2", "few3", "many", "slow", "pct",
+		"sampling"} {
+		_, sums, err := s.explored(ctx, exploreFound, "--strategy", strategy, "--runs",
+			fmt.Sprint(strategyRuns), "--max-failures", "1000", "--no-shrink",
+			"--failures", "none", "./cases/...")
+		if err != nil {
+			checks = append(checks, single(strategy, err, "")...)
+			continue
+		}
+		var told []string
+		for name, sum := range sums {
+			if sum.Failed > 0 {
+				told = append(told, fmt.Sprintf("%s %d", path.Base(name),
+					sum.Failed*perRuns/strategyRuns))
+			}
+		}
+		slices.Sort(told)
+		checks = append(checks, check{strategy, passed, fmt.Sprintf(
+			"of %d runs fail: %s", perRuns, strings.Join(told, ", "))})
+	}
+	return checks
+}
+
+const (
+	// goKer is where Go's own source has 63 of the 68 blocking bugs of GoBench's GoKer (Yuan
+	// and others, 2021), real bugs reduced to tests. main runs each by its name.
+	goKer      = "src/runtime/testdata/testgoroutineleakprofile/goker"
+	goKerCount = 63
+	goKerSeeds = 100
+	goKerLimit = 5 * time.Minute // for one bug
+)
+
+// goKerImpossible are bugs that the source has no longer, with the reason.
+var goKerImpossible = map[string]string{
+	"Moby27782": "Go's version of it holds the logger's lock while it follows the log, so " +
+		"the log cannot be closed meanwhile",
+}
+
+// goKerName has the name of a bug.
+var goKerName = regexp.MustCompile(`\tregister\("(\w+)", `)
+
+// exploreGoKer explores each of these bugs until it is found. The source is that of the toolchain,
+// whose release is pinned by its checksum.
+func (s *suite) exploreGoKer(ctx context.Context) []check {
+	goroot, err := s.toolchain("")
+	if err != nil {
+		return single("toolchain", err, "")
+	}
+	scratch, remove, err := makeScratch()
+	if err != nil {
+		return single("scratch", err, "")
+	}
+	defer remove()
+	names, err := copyGoKer(scratch, filepath.Join(goroot, filepath.FromSlash(goKer)))
+	if err == nil && len(names) < goKerCount {
+		err = fmt.Errorf("%d bugs, expected %d", len(names), goKerCount)
+	}
+	if err != nil {
+		return single("source", err, "")
+	}
+	var checks []check
+	for i, name := range names {
+		if why := goKerImpossible[name]; why != "" {
+			checks = append(checks, check{name, skipped, why})
+			continue
+		}
+		first, kind, err := s.exploreBug(ctx, scratch, name)
+		fmt.Printf("          ... %d of %d: %s: %s, seed %d\n", i+1, len(names), name, kind,
+			first)
+		if err != nil {
+			checks = append(checks, single(name, err, "")...)
+			continue
+		}
+		checks = append(checks, check{name, passed,
+			fmt.Sprintf("%s, seed %d", kind, first)})
+	}
+	return checks
+}
+
+// goKerCopies is how many of the programs run a bug many times over, in goroutines.
+var goKerCopies = regexp.MustCompile(`(?m)^\tfor i := 0; i <=? \d+; i\+\+ \{\n` +
+	`((?:\t\t//.*\n)*\t\tgo )`)
+
+// copyGoKer makes a module of the collection, in which each program has its bug once. They print a
+// profile of leaks at the end, of a kind that ordinary builds do not have; explore looks for leaks
+// itself.
+func copyGoKer(dir, from string) (names []string, err error) {
+	files, err := filepath.Glob(filepath.Join(from, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]string{"go.mod": "module goker\n\ngo 1.26\n"}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range goKerName.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, name[1])
+		}
+		once := goKerCopies.ReplaceAllString(string(text),
+			"\tfor i := 0; i < 1; i++ {\n$1")
+		texts[filepath.Base(file)] = strings.ReplaceAll(once,
+			"prof.WriteTo(os.Stdout, 2)", "_, _ = prof, os.Stdout")
+	}
+	return names, writeTexts(dir, texts)
+}
+
+// exploreBug tells with which seed a bug shows first, and as what.
+func (s *suite) exploreBug(ctx context.Context, dir, name string) (first uint64, kind string,
+	err error) {
+	ctx, cancel := context.WithTimeout(ctx, goKerLimit)
+	defer cancel()
+	// One machine at a time, so that the first seed does not depend on the host.
+	cmd := s.tool(ctx, "explore", "--json", "--program", "--runs", fmt.Sprint(goKerSeeds),
+		"-j", "1", "--max-failures", "1", "--no-shrink", "--failures", "none", ".", "--",
+		name)
+	cmd.Dir = dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, _ := cmd.Output()
+	var f struct {
+		Kind   string `json:"kind"`
+		Lowest uint64 `json:"lowest_seed"`
+	}
+	err = json.NewDecoder(strings.NewReader(string(out))).Decode(&f)
+	if f.Kind == explore.KindHang {
+		err = errors.New("a run did not end in time")
+	} else if errors.Is(err, io.EOF) || err == nil && f.Kind == "" {
+		err = fmt.Errorf("not found: %s", report.LastLines(stderr.String(), 2))
+	}
+	return f.Lowest, f.Kind, err
+}
