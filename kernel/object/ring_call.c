@@ -518,6 +518,7 @@ void ring_calls_leave(struct thread *thread)
 		if (call->transfer)
 			end_transfer(call, false);
 		leave(call);
+		sched_preemption_point(); /* each may drop several objects */
 	}
 }
 
