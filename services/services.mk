@@ -1,7 +1,8 @@
-# The programs that systems consist of besides their own services: init. `make services` builds them
+# The programs that systems consist of besides their own services: init, and
+# consoled where several services write to the console. `make services` builds them
 # in build/services.
 
-SERVICES := init
+SERVICES := init consoled
 
 .PHONY: services
 services: $(SERVICES:%=build/services/%)

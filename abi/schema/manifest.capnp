@@ -41,6 +41,10 @@ const manifestEssential :UInt32 = 2;
 # The system ends when the service has ended for good, with a failure.
 const manifestSignalsReady :UInt32 = 4;
 # The service has an Event "ready", and is ready when it signals bit 0 of it.
+const manifestConsole :UInt32 = 8;
+# The service writes what others write to the console: it has the end to read from of each pipe of
+# kind output, by the name of the grant, ":" and the name of the service. One service at most; it
+# does not count where the system ends because no service is left.
 
 struct ManifestService $C.fixed(128) {
   name @0 :Data $C.length(32);   # 1 to 31 bytes, then NUL
@@ -73,6 +77,8 @@ enum ManifestGrantKind {
   kernel @0;   # a capability that init holds under the same name
   serve @1;    # the owner's side of an endpoint
   use @2;      # a facet of an endpoint
+  log @3;      # a facet of init's own endpoint: init.capnp
+  output @4;   # the end to write to of a pipe that the service with manifestConsole reads
 }
 
 struct ManifestGrant $C.fixed(64) {

@@ -1,8 +1,11 @@
 /* init: the first process of a system. It reads the manifest that its argument names, starts the
  * services in the order of their dependencies with exactly what is granted to them, starts again
  * what ends when it should not, and ends the system when its foreground program ends, with that
- * one's status. docs/manifest.md is the manual. */
+ * one's status. A second argument, "log", has it print its log then. docs/manifest.md is the
+ * manual. */
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "manifest.h"
@@ -12,6 +15,7 @@ int main(int argc, char **argv)
 {
 	static struct manifest manifest;
 	const char *path = argc > 1 ? argv[1] : "";
+	bool prints = argc > 2 && strcmp(argv[2], "log") == 0;
 	const char *mistake = manifest_open(&manifest, path);
 
 	if (mistake != NULL) {
@@ -23,6 +27,8 @@ int main(int argc, char **argv)
 		service_start(i);
 	int status = services_wait();
 	services_stop();
+	if (prints)
+		log_print();
 	if (services_cause() != NULL)
 		log_line("the system ends with status %d, that of %s", status, services_cause());
 	else

@@ -14,6 +14,7 @@
 #include "keys.h"
 #include "log.h"
 #include "spawn.h"
+#include "streams.h"
 
 #define NS_PER_MS 1000000ull
 #define STACK_BYTES (16 * 1024)
@@ -42,6 +43,7 @@ void services_init(const struct manifest *opened)
 	manifest = opened;
 	keys_handle(&changes);
 	endpoints_init(opened);
+	streams_init(opened);
 	for (uint32_t i = 0; i < manifest->service_count; i++)
 		services[i].entry = &manifest->services[i];
 }
@@ -50,6 +52,8 @@ static const char *name_of(const struct service *service)
 {
 	return (const char *)service->entry->name;
 }
+
+#define note(service, kind, code) log_event(name_of(service), CAPOS_INIT_EVENT_KIND_##kind, code)
 
 static bool has(const struct service *service, uint32_t flag)
 {
@@ -130,6 +134,7 @@ static void set_over(struct service *service, int status)
 	service->status = status;
 	set_state(service, SERVICE_OVER);
 	endpoints_server_ended((uint32_t)(service - services), false);
+	streams_service_over((uint32_t)(service - services));
 	signal_over(service);
 	if (!stopping && status != 0 && failed == NULL)
 		failed = service;
@@ -183,6 +188,7 @@ static int64_t run(struct service *service)
 	if (status < 0) {
 		log_line("%s: not started: %s: %s", name_of(service), what,
 			capos_error_name(status));
+		note(service, REFUSED, (int32_t)status);
 		return status;
 	}
 	service->started_ns = capos_now_ns();
@@ -190,6 +196,7 @@ static int64_t run(struct service *service)
 	if (!has(service, CAPOS_MANIFEST_SIGNALS_READY))
 		service->ready = true;
 	log_line("%s: started", name_of(service));
+	note(service, STARTED, 0);
 	set_state(service, SERVICE_RUNNING);
 	return 0;
 }
@@ -225,11 +232,13 @@ static bool wants_restart(struct service *service, bool failed, const char *text
 	if (service->restarts >= entry->restart_limit) {
 		log_line("%s: %s; given up after %" PRIu32 " restart%s", name_of(service), text,
 			service->restarts, service->restarts == 1 ? "" : "s");
+		note(service, GAVE_UP, (int32_t)service->restarts);
 		return false;
 	}
 	service->restarts++;
 	log_line("%s: %s; restart %" PRIu32 " of %" PRIu32 " in %" PRIu64 " ms", name_of(service),
 		text, service->restarts, entry->restart_limit, delay_ms(service));
+	note(service, RESTARTING, (int32_t)service->restarts);
 	return true;
 }
 
@@ -254,6 +263,7 @@ static void end_silent(struct service *service, capos_cap_t process)
 	if (!stopping) {
 		log_line("%s: no heartbeat in %" PRIu32 " ms", name_of(service),
 			service->entry->heartbeat_ms);
+		note(service, SILENT, 0);
 		capos_process_kill(process);
 	}
 	capos_mutex_unlock(&lock);
@@ -317,6 +327,7 @@ static int64_t serve(void *argument)
 		} else {
 			end_text(&end, stopping, text, sizeof(text));
 			status = end_status(&end);
+			note(service, ENDED, status);
 		}
 		again = wants_restart(service, status != 0, text) && pause(service);
 	} while (again);
@@ -351,9 +362,17 @@ static bool is_ready(struct service *service)
 	capos_mutex_lock(&lock);
 	keys_signal(0, 0);
 	service->ready = status == 0 && bits & BIT_READY;
-	if (service->ready)
+	if (service->ready) {
 		log_line("%s: ready", name_of(service));
+		note(service, READY, 0);
+	}
 	return service->ready;
+}
+
+static void refuse(const struct service *service, const struct service *other)
+{
+	log_line("%s: not started: %s is not ready", name_of(service), name_of(other));
+	note(service, REFUSED, 0);
 }
 
 /* The lock is held. */
@@ -366,8 +385,7 @@ static bool dependencies_ready(struct service *service)
 			&services[manifest->dependencies[entry->first_dependency + i]];
 		if (!is_ready(other)) {
 			if (!stopping)
-				log_line("%s: not started: %s is not ready", name_of(service),
-					name_of(other));
+				refuse(service, other);
 			return false;
 		}
 	}
@@ -392,6 +410,7 @@ void service_start(uint32_t index)
 		capos_mutex_lock(&lock);
 		if (status < 0) {
 			log_line("%s: not started: %s", name_of(service), capos_error_name(status));
+			note(service, REFUSED, (int32_t)status);
 			set_over(service, STATUS_NOT_STARTED);
 		}
 		while (service->state == SERVICE_IDLE)
@@ -405,7 +424,7 @@ void service_start(uint32_t index)
 static bool all_over(void)
 {
 	for (uint32_t i = 0; i < manifest->service_count; i++)
-		if (services[i].state != SERVICE_OVER)
+		if (services[i].state != SERVICE_OVER && !has(&services[i], CAPOS_MANIFEST_CONSOLE))
 			return false;
 	return true;
 }
@@ -433,14 +452,17 @@ static void stop(struct service *service)
 	uint64_t until_ns = capos_deadline_ns(stop_ms * NS_PER_MS);
 
 	if (stop_ms > 0 && !hurried) {
+		note(service, ASKED, 0);
 		capos_process_notify(service->process, CAPOS_NOTIFICATION_KIND_TERMINATE);
 		while (service->state == SERVICE_RUNNING && !hurried && wait_change(until_ns))
 			;
 		if (service->state == SERVICE_RUNNING && !hurried)
 			log_line("%s: has not ended in %" PRIu32 " ms", name_of(service), stop_ms);
 	}
-	if (service->state == SERVICE_RUNNING)
+	if (service->state == SERVICE_RUNNING) {
+		note(service, FORCED, 0);
 		capos_process_kill(service->process);
+	}
 }
 
 void services_stop(void)

@@ -2,6 +2,7 @@
  * the list of grants, which is in static memory: init does not grow. */
 #include "spawn.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <capos/boot.h>
@@ -9,6 +10,8 @@
 #include <capos/stubs.h>
 
 #include "endpoints.h"
+#include "log.h"
+#include "streams.h"
 
 static struct capos_spawn_grant grants[CAPOS_SPAWN_GRANTS_MAX];
 static uint32_t grant_count;
@@ -22,13 +25,19 @@ static void add_grant(const void *name, size_t size, capos_cap_t cap)
 	memcpy(grant->name, name, size);
 }
 
-static int64_t find_capability(const struct capos_manifest_grant *grant, capos_cap_t *cap)
+static int64_t find_capability(const struct manifest *manifest, uint32_t index, capos_cap_t *cap)
 {
+	const struct capos_manifest_grant *grant = &manifest->grants[index];
+
 	switch (grant->kind) {
 	case CAPOS_MANIFEST_GRANT_KIND_SERVE:
 		return endpoint_owner(grant->endpoint, cap);
 	case CAPOS_MANIFEST_GRANT_KIND_USE:
 		return endpoint_facet(grant->endpoint, grant->tag, cap);
+	case CAPOS_MANIFEST_GRANT_KIND_LOG:
+		return log_facet(cap);
+	case CAPOS_MANIFEST_GRANT_KIND_OUTPUT:
+		return stream_writer(index, cap);
 	default:
 		*cap = capos_cap((const char *)grant->name);
 		return *cap != 0 ? 0 : CAPOS_E(NOT_FOUND);
@@ -45,6 +54,43 @@ static void add_events(const struct service_events *events)
 		add_grant(heartbeat, sizeof(heartbeat), events->heartbeat);
 }
 
+/* What the console's service reads: an end of each pipe of the service. A pipe whose writer is gone
+ * for good is among them, because it may have bytes. */
+static int64_t add_streams(
+	const struct manifest *manifest, const struct capos_manifest_service *entry)
+{
+	for (uint32_t i = 0; i < entry->grant_count; i++) {
+		uint32_t index = entry->first_grant + i;
+		const struct capos_manifest_grant *grant = &manifest->grants[index];
+		char name[sizeof(grant->name)];
+		capos_cap_t reader;
+
+		if (grant->kind != CAPOS_MANIFEST_GRANT_KIND_OUTPUT)
+			continue;
+		int64_t status = stream_reader(index, &reader);
+		if (status < 0)
+			return status;
+		if (grant_count == CAPOS_SPAWN_GRANTS_MAX)
+			return CAPOS_E(LIMIT_REACHED);
+		snprintf(name, sizeof(name), "%s:%s", (const char *)grant->name,
+			(const char *)entry->name);
+		add_grant(name, sizeof(name), reader);
+	}
+	return 0;
+}
+
+static int64_t list_streams(
+	const struct manifest *manifest, const struct capos_manifest_service *console)
+{
+	int64_t status = 0;
+
+	if (!(console->flags & CAPOS_MANIFEST_CONSOLE))
+		return 0;
+	for (uint32_t i = 0; status == 0 && i < manifest->service_count; i++)
+		status = add_streams(manifest, &manifest->services[i]);
+	return status;
+}
+
 static int64_t list_grants(const struct manifest *manifest,
 	const struct capos_manifest_service *entry, const char **what)
 {
@@ -52,23 +98,29 @@ static int64_t list_grants(const struct manifest *manifest,
 		const struct capos_manifest_grant *grant =
 			&manifest->grants[entry->first_grant + i];
 		capos_cap_t cap = 0;
-		int64_t status = find_capability(grant, &cap);
+		int64_t status = find_capability(manifest, entry->first_grant + i, &cap);
 
 		*what = (const char *)grant->name;
 		if (status < 0)
 			return status;
 		add_grant(grant->name, sizeof(grant->name), cap);
 	}
-	return 0;
+	*what = "a pipe";
+	return list_streams(manifest, entry);
 }
 
 /* The service has its own copies now. A facet that init kept would hide from the server that its
  * client is gone. first: of the list, behind the events. */
-static void release_facets(const struct capos_manifest_grant *entry, uint32_t first)
+static void release_facets(
+	const struct manifest *manifest, const struct capos_manifest_service *entry, uint32_t first)
 {
-	for (uint32_t i = first; i < grant_count; i++, entry++) {
-		if (entry->kind == CAPOS_MANIFEST_GRANT_KIND_USE)
-			capos_release(grants[i].cap);
+	const struct capos_manifest_grant *named = &manifest->grants[entry->first_grant];
+
+	for (uint32_t i = 0; i < entry->grant_count && first + i < grant_count; i++) {
+		uint32_t kind = named[i].kind;
+
+		if (kind == CAPOS_MANIFEST_GRANT_KIND_USE || kind == CAPOS_MANIFEST_GRANT_KIND_LOG)
+			capos_release(grants[first + i].cap);
 	}
 }
 
@@ -101,6 +153,6 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 			grant_count * sizeof(grants[0]), entry->memory_pages,
 			shares_memory(entry) ? CAPOS_SPAWN_SHARED : 0, &limits, sizeof(limits),
 			process);
-	release_facets(&manifest->grants[entry->first_grant], first);
+	release_facets(manifest, entry, first);
 	return status;
 }

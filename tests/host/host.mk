@@ -98,10 +98,11 @@ host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp
 build/host/libcapos/test/lib/libc-mini/src/%.o: HOST_FILE_FLAGS := \
 	$(foreach n,$(host_libcapos_renamed),-D$n=capos_$n)
 
-# init's look at the packed manifest.
-host_init_FLAGS := -Iservices/init -Ibuild/host/libcapos/include -Ibuild/gen/include \
-	-Ibuild/gen/libcapos
-host_init_TESTS := test_manifest
+# init's look at the packed manifest, and the lines of consoled.
+host_init_FLAGS := -Iservices/init -Iservices/consoled -Ibuild/host/libcapos/include \
+	-Ibuild/gen/include -Ibuild/gen/libcapos
+host_init_TESTS := test_manifest test_lines
+host_test_lines_SOURCES := services/consoled/lines.c
 host_init_NEEDS := build/host/libcapos/include/capos
 host_test_manifest_SOURCES := services/init/manifest.c
 

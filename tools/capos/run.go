@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ type runFlags struct {
 	env, files, out cli.List
 	dir             string
 	manifest        bool
+	initLog         bool
 }
 
 func (r *runFlags) register(fs *flag.FlagSet) {
@@ -34,6 +36,7 @@ func (r *runFlags) register(fs *flag.FlagSet) {
 func (r *runFlags) registerRun(fs *flag.FlagSet) {
 	r.register(fs)
 	fs.BoolVar(&r.manifest, "manifest", false, "")
+	fs.BoolVar(&r.initLog, "init-log", false, "")
 }
 
 func runCommand(args []string) int {
@@ -105,6 +108,10 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 	l.exports = &exports{}
 	if isManifest(args[0]) {
 		return l.prepareSystem(r, dir, args)
+	}
+	if r.initLog {
+		return errors.New("--init-log is for the manifest of a system; one program runs " +
+			"without init")
 	}
 	return l.prepareProgram(r, dir, args)
 }

@@ -45,6 +45,9 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 		}
 		foreground.Args = append(foreground.Args, args[1:]...)
 	}
+	if err := repo.Make(l.root, "services"); err != nil {
+		return err
+	}
 	if err := l.addBinaries(m, filepath.Dir(args[0])); err != nil {
 		return err
 	}
@@ -55,10 +58,7 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 	if err := l.tree.AddData(manifestPath, packed, 0o444, time.Time{}); err != nil {
 		return err
 	}
-	if err := repo.Make(l.root, "services"); err != nil {
-		return err
-	}
-	l.host = filepath.Join(l.root, "build", "services", "init")
+	l.host = serviceFile(l.root, "init")
 	if err := l.tree.AddHostFile(l.host, initPath); err != nil {
 		return err
 	}
@@ -68,11 +68,18 @@ func (l *launch) prepareSystem(r *runFlags, dir string, args []string) error {
 		l.patience += time.Duration(s.StopMs) * time.Millisecond
 	}
 	l.system = true
-	l.program = bootimage.Program{Path: initPath, Args: []string{initPath, manifestPath},
+	words := []string{initPath, manifestPath}
+	if r.initLog {
+		words = append(words, "log")
+	}
+	l.program = bootimage.Program{Path: initPath, Args: words,
 		Grants: m.GrantBits(), CommittedLimit: r.limits.memory,
 		Counts: r.limits.counts}
 	return nil
 }
+
+// serviceFile is a program of services/.
+func serviceFile(root, name string) string { return filepath.Join(root, "build", "services", name) }
 
 func binaryPath(binary string) string { return "/bin/" + binary }
 
@@ -84,7 +91,14 @@ func (l *launch) addBinaries(m *manifest.Manifest, dir string) error {
 			continue
 		}
 		done[s.Binary] = true
-		name := m.Binaries[s.Binary]
+		name, named := m.Binaries[s.Binary]
+		if s.Console && !named {
+			if err := l.tree.AddHostFile(serviceFile(l.root, s.Binary),
+				binaryPath(s.Binary)); err != nil {
+				return err
+			}
+			continue
+		}
 		if beside := filepath.Join(dir, name); !filepath.IsAbs(name) && exists(beside) {
 			name = beside
 		}

@@ -25,6 +25,7 @@ type written struct {
 			Grants *names `json:"grants"`
 		} `json:"init"`
 		Services []writtenService `json:"services"`
+		Console  string           `json:"console"`
 	} `json:"initConfig"`
 	KernelParams map[string]any `json:"kernelParams"`
 }
@@ -124,6 +125,7 @@ func (s *source) check(v cue.Value) *manifest.Manifest {
 		c.out.Services = append(c.out.Services, c.service(i))
 	}
 	c.checkSingle()
+	c.addConsole()
 	c.order()
 	return c.out
 }
@@ -351,6 +353,11 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 	}
 	for _, g := range w.Grants {
 		pos := c.of(i, append([]string{"grants"}, g.path...)...)
+		if g.name == manifest.LogName {
+			take(g.name, pos)
+			s.Log = true
+			continue
+		}
 		if !c.exists(g.name, pos) {
 			continue
 		}

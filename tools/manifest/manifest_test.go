@@ -121,6 +121,16 @@ var mistakes = []struct{ name, text, want string }{
 		"4:2: arguments and environment of a have 262145 bytes; 258048 are possible"},
 	{"tag", services(service("a", "serves: s: {}"), service("b", "uses: s: tag: -1")),
 		"5:36: initConfig.services[1].uses.s.tag: no alternative fits;"},
+	{"console service", services(service("consoled", "grants: [\"stdout\"]"),
+		service("b", "grants: [\"stderr\"]")),
+		"4:3: consoled is the name of the service that writes to the console"},
+	{"streams", services(writers(29)...),
+		"3:1: 29 services have stdout or stderr, 58 streams together; consoled can " +
+			"read 56"},
+	{"init without pipes", head + "initConfig: {init: grants: [#Init, \"stdout\"]\n" +
+		"console: \"labelled\"\nservices: [" + service("a", "grants: [\"stdout\"]") +
+		"]}\n",
+		"4:1: init cannot give pipe_factory to consoled, because it does not hold it"},
 	{"channel", kernel("channel: \"none\""),
 		"6:15: ./capos run chooses the channel itself"},
 	{"parameter", kernel("x: \"a b\""), "6:15: a parameter has no blanks: \"x=a b\""},
@@ -128,6 +138,42 @@ var mistakes = []struct{ name, text, want string }{
 
 func kernel(parameter string) string {
 	return services(service("a", "")) + "kernelParams: " + parameter + "\n"
+}
+
+// writers are services that all write to the console.
+func writers(count int) (list []string) {
+	for i := range count {
+		list = append(list, service(fmt.Sprint("s", i), "grants: [\"stdout\", \"stderr\"]"))
+	}
+	return list
+}
+
+// TestConsole looks at which services write through consoled, and whether it comes before them.
+func TestConsole(t *testing.T) {
+	two := writers(2)
+	for _, test := range []struct {
+		name, console string
+		services      []string
+		want          bool
+	}{
+		{"two", "", two, true},
+		{"one", "", two[:1], false},
+		{"shared", "console: \"shared\", ", two, false},
+		{"labelled", "console: \"labelled\", ", two[:1], true},
+		{"none", "", []string{service("a", ""), service("b", "grants: [\"init_log\"]")},
+			false},
+	} {
+		m, mistakes := readText(t, head+"initConfig: {"+test.console+"services: ["+
+			strings.Join(test.services, ",")+"]}\n")
+		if mistakes != "" {
+			t.Fatalf("%s: %s", test.name, mistakes)
+		}
+		first := m.Services[0]
+		last := m.Services[len(m.Services)-1]
+		if first.Console != test.want || last.Labelled != test.want {
+			t.Errorf("%s: %+v", test.name, m.Services)
+		}
+	}
 }
 
 func TestMistakes(t *testing.T) {

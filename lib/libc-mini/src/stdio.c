@@ -1,5 +1,5 @@
-/* The three standard streams: a buffer and a lock each, over Console capabilities. A stream whose
- * capability was not granted fails with its error flag set. */
+/* The three standard streams: a buffer and a lock each, over capabilities for a Console or for the
+ * end of a pipe. A stream whose capability was not granted fails with its error flag set. */
 #include <stdio.h>
 
 #include <stdbool.h>
@@ -17,7 +17,8 @@ enum buffering { BUFFER_LINES, BUFFER_NOTHING };
 
 struct capos_stream {
 	struct capos_mutex lock;
-	const capos_cap_t *cap; /* where the console's capability is found */
+	const char *name;       /* of the capability */
+	const capos_cap_t *cap; /* where it is found */
 	bool input;             /* operations that do not fit the stream's direction fail */
 	enum buffering buffering;
 	bool error;
@@ -30,16 +31,19 @@ struct capos_stream {
 static char buffers[3][BUFSIZ];
 
 static struct capos_stream standard_input = {
+	.name = "stdin",
 	.cap = &capos_caps.standard_input,
 	.buffer = buffers[0],
 	.input = true,
 };
 static struct capos_stream standard_output = {
+	.name = "stdout",
 	.cap = &capos_caps.standard_output,
 	.buffer = buffers[1],
 	.buffering = BUFFER_LINES,
 };
 static struct capos_stream standard_error = {
+	.name = "stderr",
 	.cap = &capos_caps.standard_error,
 	.buffer = buffers[2],
 	.buffering = BUFFER_NOTHING,
@@ -51,18 +55,39 @@ FILE *const stderr = &standard_error;
 
 /* ---- output; the caller holds the lock ---- */
 
+static bool is_pipe(const FILE *stream)
+{
+	const struct capos_cap_set_entry *entry = capos_cap_entry(stream->name);
+
+	return entry != NULL && entry->interface_id != CAPOS_INTERFACE_CONSOLE;
+}
+
+/* How many bytes were written, or an error. */
+static int64_t write_some(const FILE *stream, const char *bytes, size_t size)
+{
+	uint64_t count = size;
+	int64_t status = is_pipe(stream)
+		? capos_pipe_writer_write(*stream->cap, bytes, size, CAPOS_WAIT_FOREVER, &count)
+		: capos_console_write(*stream->cap, bytes, size);
+
+	return status < 0 ? status : (int64_t)count;
+}
+
 static bool write_through(FILE *stream, const char *bytes, size_t size)
 {
-	int64_t status;
+	while (size > 0) {
+		int64_t written = write_some(stream, bytes, size);
 
-	if (size == 0)
-		return true;
-	do
-		status = capos_console_write(*stream->cap, bytes, size);
-	while (status == CAPOS_E(INTERRUPTED));
-	if (status < 0)
-		stream->error = true;
-	return status >= 0;
+		if (written == CAPOS_E(INTERRUPTED))
+			continue;
+		if (written < 0) {
+			stream->error = true;
+			return false;
+		}
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return true;
 }
 
 static bool flush_locked(FILE *stream)
@@ -237,6 +262,14 @@ int fprintf(FILE *restrict stream, const char *restrict format, ...)
 
 /* ---- input ---- */
 
+static int64_t read_some(FILE *stream)
+{
+	if (is_pipe(stream))
+		return capos_pipe_reader_read(
+			*stream->cap, BUFSIZ, CAPOS_WAIT_FOREVER, stream->buffer, BUFSIZ);
+	return capos_console_read(*stream->cap, BUFSIZ, stream->buffer, BUFSIZ);
+}
+
 /* More bytes in the buffer; false at the end or on an error. */
 static bool fill_locked(FILE *stream)
 {
@@ -247,7 +280,7 @@ static bool fill_locked(FILE *stream)
 	if (!stream->input || stream->end_of_file)
 		return false;
 	do
-		got = capos_console_read(*stream->cap, BUFSIZ, stream->buffer, BUFSIZ);
+		got = read_some(stream);
 	while (got == CAPOS_E(INTERRUPTED));
 	stream->start = 0;
 	stream->end = got > 0 ? (size_t)got : 0;

@@ -128,7 +128,8 @@ static bool read_service(const struct manifest *manifest, uint32_t index)
 			&manifest->grants[service->first_grant + i];
 		seen += strlen((const char *)grant->name);
 		good = good &&
-			(grant->kind == CAPOS_MANIFEST_GRANT_KIND_KERNEL ||
+			((grant->kind != CAPOS_MANIFEST_GRANT_KIND_SERVE &&
+				 grant->kind != CAPOS_MANIFEST_GRANT_KIND_USE) ||
 				grant->endpoint < manifest->endpoint_count);
 	}
 	return good;

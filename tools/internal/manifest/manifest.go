@@ -21,16 +21,20 @@ type Manifest struct {
 
 // Service is a program that init starts.
 type Service struct {
-	Name   string           `json:"name"`
-	Binary string           `json:"binary"`
-	Args   []string         `json:"args"` // after the program's own name
-	Env    []string         `json:"env"`
-	Grants []string         `json:"grants"`
-	Serves []Serve          `json:"serves"`
-	Uses   []Use            `json:"uses"`
-	After  []int            `json:"after"` // indices of the services that it depends on
-	Memory uint64           `json:"memory"`
-	Counts bootimage.Counts `json:"counts"`
+	Name   string   `json:"name"`
+	Binary string   `json:"binary"`
+	Args   []string `json:"args"` // after the program's own name
+	Env    []string `json:"env"`
+	Grants []string `json:"grants"`
+	Serves []Serve  `json:"serves"`
+	Uses   []Use    `json:"uses"`
+	Log    bool     `json:"log"` // may read that of init
+	// Labelled says that the service that is Console writes what it writes to the console.
+	Labelled bool             `json:"labelled"`
+	Console  bool             `json:"console"`
+	After    []int            `json:"after"` // indices of the services that it depends on
+	Memory   uint64           `json:"memory"`
+	Counts   bootimage.Counts `json:"counts"`
 	// Shared has a bit for each budget of which the limit is only a ceiling.
 	Shared     uint32 `json:"shared"`
 	Foreground bool   `json:"foreground"`
@@ -47,6 +51,15 @@ type Service struct {
 	DelayMaxMs uint32 `json:"delayMaxMs"`
 	SteadyMs   uint32 `json:"steadyMs"`
 }
+
+// ConsoleName is the service, and its program, that writes what others write to the console.
+const ConsoleName = "consoled"
+
+// IsOutput tells a grant that consoled stands for where it runs.
+func IsOutput(grant string) bool { return grant == "stdout" || grant == "stderr" }
+
+// LogName is the name of what reads init's log, as a grant and in the CapSet.
+const LogName = "init_log"
 
 // Serve is an endpoint that a service receives at.
 type Serve struct {

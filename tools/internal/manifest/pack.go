@@ -51,6 +51,9 @@ func (p *packing) layOut() {
 	grants, dependencies := 0, 0
 	for i, s := range p.m.Services {
 		grants += len(s.Grants) + len(s.Serves) + len(s.Uses)
+		if s.Log {
+			grants++
+		}
 		dependencies += len(s.After)
 		for _, serve := range s.Serves {
 			e := abi.ManifestEndpoint{Server: uint32(i), CallsMax: serve.Calls}
@@ -103,6 +106,7 @@ func (p *packing) addService(index int, path string, env []string) error {
 		bit uint32
 	}{{s.Foreground, uint32(abi.ManifestForeground)},
 		{s.Essential, uint32(abi.ManifestEssential)},
+		{s.Console, uint32(abi.ManifestConsole)},
 		{s.Ready, uint32(abi.ManifestSignalsReady)}} {
 		if flag.on {
 			record.Flags |= flag.bit
@@ -127,7 +131,14 @@ func (p *packing) addService(index int, path string, env []string) error {
 
 func (p *packing) addGrants(s *Service) error {
 	for _, name := range s.Grants {
-		p.addGrant(name, abi.ManifestGrantKindKernel, 0, 0)
+		kind := uint32(abi.ManifestGrantKindKernel)
+		if s.Labelled && IsOutput(name) {
+			kind = abi.ManifestGrantKindOutput
+		}
+		p.addGrant(name, kind, 0, 0)
+	}
+	if s.Log {
+		p.addGrant(LogName, abi.ManifestGrantKindLog, 0, 0)
 	}
 	for _, serve := range s.Serves {
 		p.addGrant(serve.Name, abi.ManifestGrantKindServe, p.endpoint(serve.Name), 0)

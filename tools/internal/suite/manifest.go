@@ -29,7 +29,7 @@ const (
 // manifestSteps test the tool for manifests on the host, and systems of several services under
 // init.
 func (s *suite) manifestSteps() ([]step, error) {
-	return []step{
+	return append(s.consoleSteps(), []step{
 		{name: "host/manifest", cpus: 2, run: s.testManifests},
 		{name: "init/system", cpus: 1, run: func(ctx context.Context) []check {
 			if skip := s.buildManifestTool(ctx); skip != nil {
@@ -41,7 +41,7 @@ func (s *suite) manifestSteps() ([]step, error) {
 		}},
 		{name: "init/end", cpus: 1, run: s.systemEnds},
 		{name: "init/printed", cpus: 1, run: s.printedManifest},
-	}, nil
+	}...), nil
 }
 
 // buildManifestTool gives checks only where there is no tool: that it does not build, or that

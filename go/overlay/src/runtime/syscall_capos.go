@@ -54,19 +54,20 @@ func syscall_capabilities() *abiCapabilities { return &caps }
 //go:linkname syscall_startRecords syscall.runtime_startRecords
 func syscall_startRecords() []string { return startRecords }
 
-// syscall_startCapability returns the CapId under a name in the CapSet, 0 if there is none.
+// syscall_startCapability returns the CapId under a name in the CapSet, 0 if there is none, and the
+// id of its interface.
 //
 //go:linkname syscall_startCapability syscall.runtime_startCapability
-func syscall_startCapability(name string) uint32 {
+func syscall_startCapability(name string) (capID uint32, interfaceID uint64) {
 	header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
 	for i := uintptr(0); i < uintptr(header.count); i++ {
 		entry := (*abiCapSetEntry)(unsafe.Pointer(capSetAddress + unsafe.Sizeof(*header) +
 			i*unsafe.Sizeof(abiCapSetEntry{})))
 		if len(name) < len(entry.name) && nameIs(&entry.name, name) {
-			return entry.cap
+			return entry.cap, entry.interfaceId
 		}
 	}
-	return 0
+	return 0, 0
 }
 
 //go:linkname syscall_release syscall.runtime_release

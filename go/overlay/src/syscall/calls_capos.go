@@ -28,7 +28,7 @@ func callBlocking(c capability, method, a0, a1, a2, a3, a4 uintptr) uintptr
 func runtime_capabilities() *abiCapabilities
 func runtime_processID() uint64
 func runtime_startRecords() []string
-func runtime_startCapability(name string) uint32
+func runtime_startCapability(name string) (capID uint32, interfaceID uint64)
 func runtime_release(c capability) uintptr
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_nanotime() int64

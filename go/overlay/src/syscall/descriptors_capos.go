@@ -39,8 +39,8 @@ type descriptorEntry struct {
 	closeOnExec bool
 }
 
-// A program of the boot image begins with the console's streams, as far as it was given them,
-// another one with what its starter gave it.
+// A program of the boot image and a service begin with the console's streams, or pipes that stand
+// for them, as far as they were given them, another one with what its starter gave it.
 func init() {
 	d := &descriptors
 	d.table = make([]descriptorEntry, 3, 16)
@@ -63,9 +63,17 @@ func openConsoles() {
 		if fd == Stdin {
 			flags = O_RDONLY
 		}
-		stream := &console{capability: stream}
-		d.table[fd].description = &description{file: stream, flags: flags, holders: 1}
+		var file openFile = &console{capability: stream}
+		_, id := runtime_startCapability(consoleGrant(fd))
+		isPipe := id == abiInterfacePipeReader || id == abiInterfacePipeWriter
+		if isPipe {
+			file = &kernelPipe{capability: stream}
+		}
+		d.table[fd].description = &description{file: file, flags: flags, holders: 1}
 		d.used.add(fd)
+		if isPipe {
+			publishText(fd)
+		}
 	}
 }
 

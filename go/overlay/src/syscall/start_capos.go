@@ -62,7 +62,10 @@ type ProcAttr struct {
 }
 
 // Capability returns the CapId under a name in the CapSet of this process, 0 if it has none.
-func Capability(name string) uint32 { return runtime_startCapability(name) }
+func Capability(name string) uint32 {
+	capID, _ := runtime_startCapability(name)
+	return capID
+}
 
 // inherited are the names of the capabilities that a child gets if its parent has them. They act on
 // the child itself, tell of the machine, or make objects that the child is charged for. The

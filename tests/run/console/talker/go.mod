@@ -1,0 +1,3 @@
+module capos.dev/tests/run/console/talker
+
+go 1.26
