@@ -39,7 +39,8 @@ struct BootProgram $C.fixed(128) {
   threadLimit @11 :UInt32;     # of its budgets: 0: no limit of its own
   capabilityLimit @12 :UInt32;
   callLimit @13 :UInt32;
-  reserved @14 :Data $C.length(40);
+  cpuLimit @14 :UInt32;
+  reserved @15 :Data $C.length(36);
 }
 
 const bootProgramTogether :UInt32 = 1;   # starts with the program before it in the table

@@ -58,6 +58,7 @@ enum ErrorCode {
   # A resource is lacking, too.
   noThreads @24;           # no thread left in the process's budget
   noCalls @25;             # no outstanding call left in the process's budget
+  noCpu @26;               # not so much CPU time left in the process's budget
 }
 
 const errorBase :UInt32 = 16;

@@ -70,7 +70,8 @@ struct ManifestService $C.fixed(128) {
   threads @20 :UInt32;           # limits as in SpawnLimits
   capabilities @21 :UInt32;
   calls @22 :UInt32;
-  shared @23 :UInt32;            # of each Budget that is only a ceiling, bit 1 << ordinal
+  cpu @23 :UInt16;               # thousandths of a CPU
+  shared @24 :UInt16;            # of each Budget that is only a ceiling, bit 1 << ordinal
 }
 
 enum ManifestGrantKind {

@@ -24,6 +24,7 @@ enum Budget {
   threads @1;        # that have not ended: noThreads
   capabilities @2;   # held, slots set aside for some, and one that was released last: noSlots
   calls @3;          # outstanding at endpoints: noCalls
+  cpu @4;            # thousandths of a CPU: threads wait for more; noCpu where less is left
 }
 
 struct SpawnLimits $C.fixed(32) {
@@ -32,8 +33,9 @@ struct SpawnLimits $C.fixed(32) {
   capabilities @1 :UInt32;
   calls @2 :UInt32;
   shared @3 :UInt32;   # of each Budget that is only a ceiling, bit 1 << ordinal; not memory's
-  reserved @4 :UInt64;
-  reserved2 @5 :UInt64;
+  cpu @4 :UInt32;
+  reserved @5 :UInt32;
+  reserved2 @6 :UInt64;
 }
 
 struct BudgetUsage $C.fixed(32) {
@@ -90,6 +92,7 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   #   the child's limit is less than the number of its grants
   # noThreads: the caller has fewer threads left than limits says, or none for the child to share
   # noCalls: the caller has fewer calls left than limits says
+  # noCpu: the caller has less of a CPU left than limits says
   explain @1 (image :UInt32, offset :UInt64, size :UInt64) -> (reason :Data);
   # Tells for people why spawn takes no executable there. Nothing is started.
   # image: as for spawn

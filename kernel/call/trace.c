@@ -279,7 +279,8 @@ static void send_budgets(const struct process *process)
 	static const char *const names[] = { [CAPOS_BUDGET_MEMORY] = "memory",
 		[CAPOS_BUDGET_THREADS] = "threads",
 		[CAPOS_BUDGET_CAPABILITIES] = "capabilities",
-		[CAPOS_BUDGET_CALLS] = "calls" };
+		[CAPOS_BUDGET_CALLS] = "calls",
+		[CAPOS_BUDGET_CPU] = "cpu" };
 	struct capos_budget_usage usage[BUDGET_COUNT];
 	ledger_usage(process->ledger, usage);
 	for (unsigned i = 0; i < BUDGET_COUNT; i++) {

@@ -1,5 +1,6 @@
-/* Budgets of what is counted: threads, capabilities, calls that are outstanding. A process has one
- * of each in its ledger (mm/ledger.h), which has memory's itself.
+/* Budgets of what is counted: threads, capabilities, calls that are outstanding, and thousandths of
+ * a CPU, which the process's quota uses (sched/quota.h). A process has one of each in its ledger
+ * (mm/ledger.h), which has memory's itself.
  *
  * A budget is made out of that of the parent. Its whole limit is taken there while it exists; or it
  * is shared, with a limit of its own or none, and the parent's is charged along with it. So a chain
@@ -17,7 +18,7 @@
 
 #define BUDGET_UNLIMITED UINT32_MAX
 
-#define BUDGET_COUNT (CAPOS_BUDGET_CALLS + 1u)
+#define BUDGET_COUNT (CAPOS_BUDGET_CPU + 1u)
 #define BUDGETS_COUNTED (BUDGET_COUNT - 1u) /* those but memory's, which is the first */
 
 /* What a ledger is made with (mm/ledger.h). */

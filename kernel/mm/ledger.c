@@ -14,6 +14,8 @@ static struct ledger *create(struct ledger *parent, const struct ledger_limits *
 	kmem_pool_init(&ledger->pool);
 	for (unsigned i = 0; i < BUDGETS_COUNTED; i++)
 		ledger->counted[i].limit = limits->counts[i] ? limits->counts[i] : BUDGET_UNLIMITED;
+	ledger->quota.limit = limits->counts[CAPOS_BUDGET_CPU - CAPOS_BUDGET_THREADS];
+	ledger->quota.given = &ledger_budget(ledger, CAPOS_BUDGET_CPU)->used;
 	return ledger;
 }
 
@@ -44,7 +46,8 @@ static status_t take_counts(struct ledger *parent, const struct ledger_limits *l
 {
 	static const status_t statuses[] = { [CAPOS_BUDGET_THREADS] = STATUS(NO_THREADS),
 		[CAPOS_BUDGET_CAPABILITIES] = STATUS(NO_SLOTS),
-		[CAPOS_BUDGET_CALLS] = STATUS(NO_CALLS) };
+		[CAPOS_BUDGET_CALLS] = STATUS(NO_CALLS),
+		[CAPOS_BUDGET_CPU] = STATUS(NO_CPU) };
 
 	for (unsigned budget = CAPOS_BUDGET_THREADS; budget < BUDGET_COUNT; budget++) {
 		if (is_shared(limits, budget) ||
@@ -78,6 +81,8 @@ static void share(struct ledger *ledger, struct ledger *parent, const struct led
 	for (unsigned budget = CAPOS_BUDGET_THREADS; budget < BUDGET_COUNT; budget++)
 		if (is_shared(limits, budget))
 			ledger_budget(ledger, budget)->along = ledger_budget(parent, budget);
+	if (is_shared(limits, CAPOS_BUDGET_CPU))
+		ledger->quota.along = &parent->quota;
 }
 
 status_t ledger_create_child(
@@ -222,6 +227,7 @@ void ledger_usage(const struct ledger *ledger, struct capos_budget_usage usage[B
 			.refused = __atomic_load_n(&budget->refused, __ATOMIC_RELAXED),
 		};
 	}
+	usage[CAPOS_BUDGET_CPU].refused += __atomic_load_n(&ledger->quota.stops, __ATOMIC_RELAXED);
 }
 
 /* ---- frames with a payer ---- */

@@ -21,6 +21,7 @@
 #include "capos_kernel/status.h"
 #include "mm/budget.h"
 #include "mm/kmem.h"
+#include "sched/quota.h"
 
 #define LEDGER_DEPTH_MAX CAPOS_PROCESS_DEPTH_MAX
 
@@ -39,6 +40,7 @@ struct ledger {
 	uint64_t kernel_pages; /* of charged_pages: the kernel's, without what threads cost */
 	struct kmem_pool pool; /* the records among it */
 	struct budget counted[BUDGETS_COUNTED];
+	struct quota quota; /* of CPU time */
 };
 
 /* Of the ledger; not memory's. */

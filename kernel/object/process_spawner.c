@@ -121,6 +121,7 @@ static status_t read_limits(
 	limits->counts[CAPOS_BUDGET_THREADS - 1] = asked.threads;
 	limits->counts[CAPOS_BUDGET_CAPABILITIES - 1] = asked.capabilities;
 	limits->counts[CAPOS_BUDGET_CALLS - 1] = asked.calls;
+	limits->counts[CAPOS_BUDGET_CPU - 1] = asked.cpu;
 	return STATUS_OK;
 }
 

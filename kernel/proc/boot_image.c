@@ -111,7 +111,8 @@ status_t boot_image_program(const struct boot_image *image, uint32_t index,
 		.limits = { .pages = entry.committed_limit,
 			.counts = { [CAPOS_BUDGET_THREADS - 1] = entry.thread_limit,
 				[CAPOS_BUDGET_CAPABILITIES - 1] = entry.capability_limit,
-				[CAPOS_BUDGET_CALLS - 1] = entry.call_limit } },
+				[CAPOS_BUDGET_CALLS - 1] = entry.call_limit,
+				[CAPOS_BUDGET_CPU - 1] = entry.cpu_limit } },
 		.together = index && entry.flags & CAPOS_BOOT_PROGRAM_TOGETHER,
 	};
 	if (entry.elf_offset % CAPOS_PAGE_SIZE ||

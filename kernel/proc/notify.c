@@ -17,10 +17,12 @@
 #include "core/log.h"
 #include "core/percpu.h"
 #include "core/string.h"
+#include "machine/clock.h"
 #include "mm/user.h"
 #include "proc/fault.h"
 #include "proc/process.h"
 #include "proc/thread.h"
+#include "sched/quota.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
@@ -137,6 +139,18 @@ static void stop_here(struct thread *thread)
 	trap_frame_edited(thread_frame(thread));
 }
 
+/* Its process has no CPU time left. A notification waits for as long, because its handler would use
+ * more of it. */
+static void wait_for_quota(struct thread *thread)
+{
+	struct quota *quota = thread->profile->quota;
+	uint64_t until_ns = quota_stop(quota, clock_now_ns());
+	if (until_ns) {
+		status_t status = thread_sleep_until(until_ns, false);
+		(void)status; /* a thread that is to die sees that next */
+	}
+}
+
 void return_to_user(struct trap_frame *frame)
 {
 	struct thread *thread = thread_current();
@@ -148,6 +162,8 @@ void return_to_user(struct trap_frame *frame)
 			__atomic_or_fetch(&thread->exit_work, EXIT_WORK_DIE, __ATOMIC_SEQ_CST);
 			thread_exit(thread->exit_code);
 		}
+		if (work & EXIT_WORK_QUOTA)
+			wait_for_quota(thread);
 		if (work & EXIT_WORK_SUSPEND)
 			stop_here(thread);
 		if (work & EXIT_WORK_NOTIFY)

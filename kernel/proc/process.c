@@ -135,6 +135,11 @@ status_t process_create(const char *name, uint32_t program, struct ledger *ledge
 	}
 	process->ledger = ledger;
 	process->space = space;
+	if (quota_limited(&ledger->quota)) {
+		process->profile.quota = &ledger->quota;
+		/* What is left is known after the first charge. */
+		process->profile.check_ns = QUOTA_STEP_NS;
+	}
 	init_record(process, name, program);
 	if (parent) {
 		process->parent = parent;

@@ -26,11 +26,11 @@
 
 #define HAND_OVER static inline __attribute__((always_inline))
 
-/* Any context. Its times make ticks, which the scheduler gives. */
+/* Any context. Its times make ticks or use up a quota, which is the scheduler's matter. */
 HAND_OVER bool hand_over_ticks(const struct thread *thread)
 {
 	return (thread->profile_interval_ns |
-		       __atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED)) != 0;
+		       __atomic_load_n(&thread->profile->check_ns, __ATOMIC_RELAXED)) != 0;
 }
 
 /* The lock of the run queue is held, in these four. */

@@ -31,6 +31,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "machine/clock.h"
+#include "sched/quota.h"
 #include "sched/share.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
@@ -167,9 +168,9 @@ static inline __attribute__((always_inline)) uint64_t next_event(const struct pe
 		if (tick < next)
 			next = tick;
 	}
-	uint64_t interval = __atomic_load_n(&current->profile->interval_ns, __ATOMIC_RELAXED);
-	if (interval && current->run_started_ns + interval < next)
-		next = current->run_started_ns + interval;
+	uint64_t check = __atomic_load_n(&current->profile->check_ns, __ATOMIC_RELAXED);
+	if (check && current->run_started_ns + check < next)
+		next = current->run_started_ns + check;
 	return next;
 }
 
@@ -286,9 +287,27 @@ static void account_shared(struct thread *thread, uint64_t ran_ns)
 	}
 }
 
-/* The thread, or its process, is profiled. */
-static __attribute__((noinline)) void account_ticks(struct thread *thread, uint64_t ran)
+/* Of a process that has one. Where nothing is left of it, the thread stops before it enters user
+ * mode, and any other of the process is charged soon after it runs. */
+static void account_quota(struct thread *thread, uint64_t ran_ns, uint64_t now)
 {
+	struct shared_profile *profile = thread->profile;
+	uint64_t left = quota_charge(profile->quota, now, ran_ns);
+	uint64_t interval = __atomic_load_n(&profile->interval_ns, __ATOMIC_RELAXED);
+	if (!left)
+		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_QUOTA, __ATOMIC_SEQ_CST);
+	if (left < QUOTA_STEP_NS)
+		left = QUOTA_STEP_NS;
+	__atomic_store_n(&profile->check_ns, interval && interval < left ? interval : left,
+		__ATOMIC_RELAXED);
+}
+
+/* The thread, or its process, is profiled or has a quota. */
+static __attribute__((noinline)) void account_ticks(
+	struct thread *thread, uint64_t ran, uint64_t now)
+{
+	if (thread->profile->quota)
+		account_quota(thread, ran, now);
 	if (__atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED))
 		account_shared(thread, ran);
 	if (thread->profile_interval_ns && thread->cpu_time_ns >= thread->profile_next_ns) {
@@ -305,9 +324,9 @@ static inline __attribute__((always_inline)) void account(struct percpu *cpu, ui
 	thread->run_started_ns = now;
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += ran;
-	uint64_t interval = __atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED);
-	if (__builtin_expect(interval | thread->profile_interval_ns, 0))
-		account_ticks(thread, ran);
+	uint64_t check = __atomic_load_n(&thread->profile->check_ns, __ATOMIC_RELAXED);
+	if (__builtin_expect(check | thread->profile_interval_ns, 0))
+		account_ticks(thread, ran, now);
 }
 
 /* The kernel had interrupts off for at least so long. */
@@ -822,6 +841,8 @@ void sched_set_shared_profile(uint64_t interval_ns)
 	account(percpu(), clock_now_ns());
 	__atomic_store_n(&profile->used_ns, 0, __ATOMIC_RELAXED);
 	uint64_t before = __atomic_exchange_n(&profile->interval_ns, interval_ns, __ATOMIC_SEQ_CST);
+	__atomic_store_n(
+		&profile->check_ns, profile->quota ? QUOTA_STEP_NS : interval_ns, __ATOMIC_SEQ_CST);
 	timer_update(percpu());
 	if (!interval_ns || (before && before <= interval_ns))
 		return;

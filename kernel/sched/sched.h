@@ -13,15 +13,19 @@
 #include "core/lock.h"
 
 struct percpu;
+struct quota;
 struct share;
 struct thread;
 struct trap_frame;
 
-/* Ticks by the CPU time of several threads together. Atomic. */
+/* What the CPU time of several threads together is watched for: ticks, and a quota. Atomic. */
 struct shared_profile {
+	uint64_t check_ns; /* a thread that runs is charged after so long at most; 0: when it stops
+	                    */
 	uint64_t interval_ns; /* 0: no ticks */
 	uint64_t used_ns;     /* CPU time since the last tick */
 	uint64_t told_ns;     /* when other CPUs were last interrupted for a new interval */
+	struct quota *quota;  /* NULL: no limit; set before the first thread runs */
 };
 
 extern struct shared_profile kernel_profile; /* of the kernel's own threads */

@@ -45,6 +45,7 @@ enum exit_work {
 	EXIT_WORK_DIE = 1,     /* the process is ending or the thread was killed */
 	EXIT_WORK_SUSPEND = 2, /* it may be suspended */
 	EXIT_WORK_NOTIFY = 4,  /* a notification may be deliverable */
+	EXIT_WORK_QUOTA = 8,   /* its process may have used up its CPU time */
 };
 
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */

@@ -136,6 +136,7 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 	const struct capos_spawn_limits limits = { .threads = entry->threads,
 		.capabilities = entry->capabilities,
 		.calls = entry->calls,
+		.cpu = entry->cpu,
 		.shared = entry->shared & ~(1u << CAPOS_BUDGET_MEMORY) };
 
 	grant_count = 0;

@@ -14,9 +14,12 @@
 #define MIDDLE_THREADS 8
 #define MIDDLE_CAPABILITIES 60
 #define MIDDLE_CALLS 6
+#define MIDDLE_CPU 3000
+
+#define SPIN_NS (300 * MS_NS)
 
 struct usage {
-	struct capos_budget_usage of[CAPOS_BUDGET_CALLS + 1];
+	struct capos_budget_usage of[CAPOS_BUDGET_CPU + 1];
 };
 
 static struct usage usage_of(capos_cap_t process)
@@ -188,6 +191,23 @@ static int role_calls(int argc, char **argv)
 	return role_result("calls");
 }
 
+/* Computes with more threads than there are CPUs. */
+static int role_spin(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	static uint64_t stop;
+	uint64_t until_ns = capos_now_ns() + SPIN_NS;
+	capos_cap_t handles[4];
+	for (unsigned i = 0; i < 4; i++)
+		handles[i] = raw_spawn(raw_spin, (uint64_t)&stop, 0);
+	while (capos_now_ns() < until_ns)
+		;
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQUAL(raw_join(handles[i]), 0);
+	return role_result("spin");
+}
+
 /* ---- a process whose own budgets are limited ---- */
 
 #define SPAWN_FAILS(error, ...)                                                \
@@ -206,10 +226,11 @@ static void limits_are_taken_out(void)
 	SPAWN_FAILS(NO_SLOTS, .capabilities = MIDDLE_CAPABILITIES);
 	SPAWN_FAILS(NO_SLOTS, .capabilities = 3); /* less than its grants */
 	SPAWN_FAILS(NO_CALLS, .threads = 1, .calls = MIDDLE_CALLS + 1);
+	SPAWN_FAILS(NO_CPU, .threads = 1, .calls = 1, .cpu = MIDDLE_CPU + 1);
 	SPAWN_FAILS(INVALID_ARGUMENT, .reserved = 1);
 	SPAWN_FAILS(INVALID_ARGUMENT, .reserved2 = 1);
 	SPAWN_FAILS(INVALID_ARGUMENT, .shared = 1 << CAPOS_BUDGET_MEMORY);
-	SPAWN_FAILS(INVALID_ARGUMENT, .shared = 2 << CAPOS_BUDGET_CALLS);
+	SPAWN_FAILS(INVALID_ARGUMENT, .shared = 2 << CAPOS_BUDGET_CPU);
 }
 
 /* What a child has been given it has, although the parent and another child use all that is left.
@@ -256,20 +277,21 @@ static int role_middle(int argc, char **argv)
 
 static const struct role roles[] = { { "hold", role_hold }, { "watch", role_watch },
 	{ "threads", role_threads }, { "capabilities", role_capabilities }, { "calls", role_calls },
-	{ "memory", role_memory }, { "middle", role_middle } };
+	{ "spin", role_spin }, { "memory", role_memory }, { "middle", role_middle } };
 
 /* ---- tests ---- */
 
-static const struct capos_spawn_limits middle_limits = {
-	.threads = MIDDLE_THREADS, .capabilities = MIDDLE_CAPABILITIES, .calls = MIDDLE_CALLS
-};
+static const struct capos_spawn_limits middle_limits = { .threads = MIDDLE_THREADS,
+	.capabilities = MIDDLE_CAPABILITIES,
+	.calls = MIDDLE_CALLS,
+	.cpu = MIDDLE_CPU };
 
 static void all_has_come_back(capos_cap_t process)
 {
 	struct capos_process_end end;
 	CHECK_EQUAL(capos_process_wait(process, CAPOS_WAIT_FOREVER, &end, sizeof end), sizeof end);
 	struct usage usage = usage_of(process);
-	for (unsigned i = CAPOS_BUDGET_THREADS; i <= CAPOS_BUDGET_CALLS; i++)
+	for (unsigned i = CAPOS_BUDGET_THREADS; i <= CAPOS_BUDGET_CPU; i++)
 		CHECK_EQUAL(usage.of[i].used, 0);
 }
 
@@ -283,7 +305,8 @@ static void usage_is_told(void)
 		threads->refused == 0);
 	CHECK(caps->used == usual_grants().count + 2 && caps->limit == MIDDLE_CAPABILITIES &&
 		caps->peak == caps->used);
-	CHECK(usage.of[CAPOS_BUDGET_CALLS].limit == MIDDLE_CALLS);
+	CHECK(usage.of[CAPOS_BUDGET_CALLS].limit == MIDDLE_CALLS &&
+		usage.of[CAPOS_BUDGET_CPU].limit == MIDDLE_CPU);
 	CHECK(usage.of[CAPOS_BUDGET_MEMORY].used > 10 && usage.of[CAPOS_BUDGET_MEMORY].limit == 0);
 	CHECK_FAILS(PROCESS_BUDGETS, BAD_ADDRESS,
 		capos_process_budgets(process, (void *)16, sizeof usage));
@@ -353,6 +376,36 @@ static void memory_is_used_up(void)
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
+/* How much of a CPU the children have had together since then, in thousandths. */
+static uint64_t permille(const capos_cap_t *children, unsigned count, uint64_t since_ns)
+{
+	uint64_t sum_ns = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct capos_process_resources usage = { 0 };
+		CHECK_EQUAL(capos_process_usage(children[i], &usage, sizeof usage), sizeof usage);
+		sum_ns += usage.cpu_time_ns;
+	}
+	return sum_ns * 1000 / (capos_now_ns() - since_ns);
+}
+
+/* The threads stop instead of being refused. What was not used is kept for one period, and a CPU
+ * notices the end of what is left a moment late, or as late as the host lets it. */
+static void cpu_time_is_used_up(void)
+{
+	const struct capos_spawn_limits limits = { .cpu = 250 };
+	uint64_t since_ns = capos_now_ns();
+	capos_cap_t watch = spawn("watch", NULL), hostile = spawn_within("spin", NULL, &limits);
+	ends_well(watch);
+	all_has_come_back(hostile);
+	uint64_t had = permille(&hostile, 1, since_ns);
+	struct usage usage = usage_of(hostile);
+	printf("# %llu thousandths of a CPU, %llu stops\n", (unsigned long long)had,
+		(unsigned long long)usage.of[CAPOS_BUDGET_CPU].refused);
+	CHECK(had <= 290 && (!time_is_exact() || had >= 200));
+	CHECK(usage.of[CAPOS_BUDGET_CPU].limit == 250 && usage.of[CAPOS_BUDGET_CPU].refused > 1);
+	ends_well(hostile);
+}
+
 int main(int argc, char **argv)
 {
 	int code = PLAY_ROLE(argc, argv);
@@ -364,5 +417,6 @@ int main(int argc, char **argv)
 	RUN(capabilities_are_used_up);
 	RUN(calls_are_used_up);
 	RUN(memory_is_used_up);
+	RUN(cpu_time_is_used_up);
 	return check_result();
 }

@@ -15,6 +15,7 @@ import (
 	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/manifest"
 	"capos.dev/tools/internal/repo"
 )
 
@@ -82,8 +83,10 @@ func (l *limits) Set(value string) error {
 		return setCount(&l.counts.Capabilities, name, size)
 	case "calls":
 		return setCount(&l.counts.Calls, name, size)
+	case "cpu":
+		return l.setCPU(size)
 	}
-	return fmt.Errorf("%q cannot be limited; memory, threads, caps and calls can", name)
+	return fmt.Errorf("%q cannot be limited; memory, threads, caps, calls and cpu can", name)
 }
 
 func (l *limits) setMemory(size string) error {
@@ -94,6 +97,18 @@ func (l *limits) setMemory(size string) error {
 	if l.memory = bytes / uint64(abi.PageSize); l.memory == 0 {
 		return fmt.Errorf("%q is less than a page", size)
 	}
+	return nil
+}
+
+// setCPU takes percent of one CPU.
+func (l *limits) setCPU(text string) error {
+	digits, percent := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if !percent || err != nil || n == 0 || n > manifest.PercentMax {
+		return fmt.Errorf("%q is no part of a CPU from 1%% to %d%%", text,
+			manifest.PercentMax)
+	}
+	l.counts.CPU = uint32(n) * 10
 	return nil
 }
 

@@ -212,20 +212,22 @@ func TestMachineReports(t *testing.T) {
 // TestLimits reads what --limit takes, and how it says no.
 func TestLimits(t *testing.T) {
 	var l limits
-	for _, value := range []string{"64M", "threads=8", "caps=100", "calls=3"} {
+	for _, value := range []string{"64M", "threads=8", "caps=100", "calls=3", "cpu=25%"} {
 		if err := l.Set(value); err != nil {
 			t.Errorf("%s: %v", value, err)
 		}
 	}
 	if want := (limits{64 << 20 / 4096, bootimage.Counts{Threads: 8, Capabilities: 100,
-		Calls: 3}}); l != want {
+		Calls: 3, CPU: 250}}); l != want {
 		t.Errorf("%+v, wanted %+v", l, want)
 	}
 	for value, want := range map[string]string{
-		"disks=1":   `"disks" cannot be limited; memory, threads, caps and calls can`,
+		"disks=1":   `"disks" cannot be limited; memory, threads, caps, calls and cpu can`,
 		"threads=0": `"0" is no number of threads from 1 to 1000000000`,
 		"caps=many": `"many" is no number of caps from 1 to 1000000000`,
 		"calls=-1":  `"-1" is no number of calls from 1 to 1000000000`,
+		"cpu=25":    `"25" is no part of a CPU from 1% to 6400%`,
+		"cpu=0%":    `"0%" is no part of a CPU from 1% to 6400%`,
 		"memory=1K": `"1K" is less than a page`,
 	} {
 		if err := l.Set(value); err == nil || err.Error() != want {

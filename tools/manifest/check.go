@@ -43,6 +43,7 @@ type writtenService struct {
 	Threads           uint32                `json:"threads"`
 	Caps              uint32                `json:"caps"`
 	Calls             uint32                `json:"calls"`
+	CPU               string                `json:"cpu"`
 	Shared            []string              `json:"shared"`
 	Foreground        bool                  `json:"foreground"`
 	Essential         bool                  `json:"essential"`
@@ -250,7 +251,8 @@ func (c *checker) service(i int) manifest.Service {
 		c.add(c.of(i, "binary"), "there is no binary %q in binaries", w.Binary)
 	}
 	s.Memory = c.memory(w.Memory, c.of(i, "memory"))
-	s.Counts = bootimage.Counts{Threads: w.Threads, Capabilities: w.Caps, Calls: w.Calls}
+	s.Counts = bootimage.Counts{Threads: w.Threads, Capabilities: w.Caps, Calls: w.Calls,
+		CPU: c.percent(w.CPU, c.of(i, "cpu")) * 10}
 	s.Shared = c.shared(i, &s)
 	c.strings(i, &s)
 	c.capabilities(i, &s)
@@ -277,6 +279,8 @@ func (c *checker) shared(i int, s *manifest.Service) (bits uint32) {
 			budget, limited = abi.BudgetCapabilities, s.Counts.Capabilities != 0
 		case "calls":
 			budget, limited = abi.BudgetCalls, s.Counts.Calls != 0
+		case "cpu":
+			budget, limited = abi.BudgetCpu, s.Counts.CPU != 0
 		}
 		if !limited {
 			c.add(c.of(i, "shared", strconv.Itoa(n)),
@@ -285,6 +289,19 @@ func (c *checker) shared(i int, s *manifest.Service) (bits uint32) {
 		bits |= 1 << budget
 	}
 	return bits
+}
+
+// percent reads what the schema has let through.
+func (c *checker) percent(text string, pos token.Pos) uint32 {
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(text, "%"), 10, 32)
+	if err != nil || n > manifest.PercentMax {
+		c.add(pos, "%s is more than the CPUs of any machine", text)
+		return 0
+	}
+	return uint32(n)
 }
 
 func addIndex(list []int, index int) []int {

@@ -71,6 +71,10 @@ var mistakes = []struct{ name, text, want string }{
 		"4:27: 1K is less than a page"},
 	{"no thread", services(service("a", "threads: -1")),
 		"4:27: initConfig.services[0].threads: no alternative fits;"},
+	{"cpu", services(service("a", "cpu: \"25\"")),
+		"4:27: initConfig.services[0].cpu: no alternative fits;"},
+	{"much cpu", services(service("a", "cpu: \"9999%\"")),
+		"4:27: 9999% is more than the CPUs of any machine"},
 	{"shared nothing", services(service("a", "caps: 9, shared: [\"caps\", \"calls\"]")),
 		"4:53: calls has no limit here that could be a ceiling"},
 	{"shared what", services(service("a", "shared: [\"disks\"]")),
@@ -206,7 +210,7 @@ func TestDefaultsAndOrder(t *testing.T) {
 	m, mistakes := readText(t, services(
 		service("late", "uses: there: {endpoint: \"s\", tag: 7}"), service("first", ""),
 		service("server", "serves: s: {}, memory: \"2M\", threads: 3, caps: 40, "+
-			"calls: 5, shared: [\"memory\", \"calls\"]")))
+			"calls: 5, cpu: \"25%\", shared: [\"memory\", \"cpu\"]")))
 	if mistakes != "" {
 		t.Fatal(mistakes)
 	}
@@ -216,8 +220,8 @@ func TestDefaultsAndOrder(t *testing.T) {
 	first, server, late := plain, plain, plain
 	first.Name, server.Name, late.Name = "first", "server", "late"
 	server.Memory = 2 << 20
-	server.Counts = bootimage.Counts{Threads: 3, Capabilities: 40, Calls: 5}
-	server.Shared = 1<<abi.BudgetMemory | 1<<abi.BudgetCalls
+	server.Counts = bootimage.Counts{Threads: 3, Capabilities: 40, Calls: 5, CPU: 250}
+	server.Shared = 1<<abi.BudgetMemory | 1<<abi.BudgetCpu
 	server.Serves = []manifest.Serve{{Name: "s", Calls: 16}}
 	late.Uses = []manifest.Use{{Name: "there", Endpoint: "s", Tag: 7}}
 	late.After = []int{1}
@@ -244,7 +248,7 @@ func TestPrinted(t *testing.T) {
 	var out strings.Builder
 	err := manifest.Print(&out, manifest.Service{Name: manifest.ServiceName("A.out"),
 		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
-		Memory: 64 << 20, Counts: bootimage.Counts{Threads: 7}}, "dir/a.out")
+		Memory: 64 << 20, Counts: bootimage.Counts{Threads: 7, CPU: 100}}, "dir/a.out")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +257,7 @@ func TestPrinted(t *testing.T) {
 		t.Fatalf("%s\n%s", mistakes, out.String())
 	}
 	want := manifest.Service{Name: "a_out", Binary: "a_out", Memory: 64 << 20,
-		Counts: bootimage.Counts{Threads: 7},
+		Counts: bootimage.Counts{Threads: 7, CPU: 100},
 		Args:   []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
 		Grants: abi.GrantNames[:], Foreground: true, Restart: "never", Limit: 5,
 		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000,

@@ -25,7 +25,8 @@ type Program struct {
 }
 
 // Counts are the limits of a program's budgets that are counted; 0 is no limit.
-type Counts struct{ Threads, Capabilities, Calls uint32 }
+// CPU is in thousandths of one.
+type Counts struct{ Threads, Capabilities, Calls, CPU uint32 }
 
 // layout is an image being laid out: every record with its final offsets, and what is written
 // after them.
@@ -240,7 +241,7 @@ func (l *layout) describeProgram(tree *Tree, p Program) (record abi.BootProgram,
 		ArgsCount: uint32(len(p.Args)), EnvCount: uint32(len(p.Env)),
 		Grants: p.Grants, CommittedLimit: p.CommittedLimit,
 		ThreadLimit: p.Counts.Threads, CapabilityLimit: p.Counts.Capabilities,
-		CallLimit: p.Counts.Calls,
+		CallLimit: p.Counts.Calls, CpuLimit: p.Counts.CPU,
 	}
 	if p.Together {
 		record.Flags = uint32(abi.BootProgramTogether)

@@ -75,6 +75,9 @@ type Use struct {
 	Tag      uint64 `json:"tag"`
 }
 
+// PercentMax is that of as many CPUs as a machine may have.
+const PercentMax = 6400
+
 // ReadyName is the event's name in the CapSet of a service that says when it is ready.
 const ReadyName = "ready"
 

@@ -96,7 +96,8 @@ func (p *packing) addService(index int, path string, env []string) error {
 	}
 	record := abi.ManifestService{MemoryPages: s.Memory / uint64(abi.PageSize),
 		Threads: s.Counts.Threads, Capabilities: s.Counts.Capabilities,
-		Calls: s.Counts.Calls, Shared: s.Shared,
+		Calls: s.Counts.Calls, Cpu: uint16(s.Counts.CPU),
+		Shared:  uint16(s.Shared),
 		Restart: uint32(restart), RestartLimit: s.Limit, DelayMs: s.DelayMs,
 		DelayMaxMs: s.DelayMaxMs, SteadyMs: s.SteadyMs, ReadyMs: s.ReadyMs,
 		HeartbeatMs: s.HeartbeatMs, StopMs: s.StopMs}

@@ -38,6 +38,9 @@ func printCounts(b *strings.Builder, counts bootimage.Counts) {
 			fmt.Fprintf(b, "\t\t%s: %d\n", c.name, c.count)
 		}
 	}
+	if counts.CPU != 0 {
+		fmt.Fprintf(b, "\t\tcpu: \"%d%%\"\n", counts.CPU/10)
+	}
 }
 
 // Print writes the manifest of a system that is one service, which holds everything, as CUE.

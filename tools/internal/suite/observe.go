@@ -110,7 +110,7 @@ var (
 	ledgerLine = regexp.MustCompile(
 		`^process \d+ observed: [1-9]\d* us CPU, peak [1-9]\d* pages committed$`)
 	budgetLine = regexp.MustCompile(`^process \d+ observed: budget of (memory|threads|` +
-		`capabilities|calls): \d+ used, peak \d+, limit \d+( \(none\))?, \d+ refused$`)
+		`capabilities|calls|cpu): \d+ used, peak \d+, limit \d+( \(none\))?, \d+ refused$`)
 	freeLine   = regexp.MustCompile(`^machine: (\d+) of (\d+) frames free, (\d+) objects$`)
 	digestLine = regexp.MustCompile(`^calls in order [0-9a-f]{16}, clock at [1-9]\d* ns$`)
 )
@@ -173,7 +173,7 @@ func judgeTrace(lines []string) error {
 // judgeStats wants the process's and the machine's line, exactly the counts of the calls that the
 // program makes, and the digest of their order.
 func judgeStats(lines []string) error {
-	const budgets = 4
+	const budgets = 5
 	if len(lines) != 3+budgets+len(countedCalls) {
 		return fmt.Errorf("%d lines, expected %d", len(lines), 3+budgets+len(countedCalls))
 	}
