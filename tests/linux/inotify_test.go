@@ -263,7 +263,8 @@ func TestInotifyOverflow(t *testing.T) {
 // The runtime's poller waits for it, as fsnotify does.
 func TestInotifyInPoller(t *testing.T) {
 	scripted(t, func(s *script) {
-		w := s.inotify()
+		fd, _ := InotifyInit1(O_NONBLOCK) // closed with the file, so not with the test
+		w := &watcher{s, uintptr(fd), nil}
 		w.watch("directory", s.dir, 0x100)
 		file := os.NewFile(w.fd, "inotify")
 		go os.WriteFile(s.path("file"), nil, 0o600)
