@@ -229,7 +229,8 @@ func (r *taskRunner) finish(cmd *exec.Cmd, t *taskRun) (stdout, stderr string, e
 
 // statistics begin where the program's own messages end, on the same line if that has no end.
 var statistics = regexp.MustCompile(
-	`process \d+ \S+: (\d+) us CPU, peak (\d+) pages committed\nmachine: `)
+	`process \d+ \S+: (\d+) us CPU, peak (\d+) pages committed\n` +
+		`(?:process \d+ \S+: budget of .*\n)*machine: `)
 
 // count takes the statistics off the messages of a run and adds them up.
 func (r *taskRunner) count(stderr string) (messages string, err error) {

@@ -54,7 +54,8 @@ func TestStatisticsAreTakenOff(t *testing.T) {
 	var r taskRunner
 	for _, said := range []string{"", "no end of line", "process 1 x: 1 us CPU\n"} {
 		got, err := r.count(said + "process 1 prog: 1602 us CPU, peak 455 pages " +
-			"committed\nmachine: 1 of 2 frames free, 3 objects\n")
+			"committed\nprocess 1 prog: budget of calls: 0 used, peak 0, limit 0 " +
+			"(none), 0 refused\nmachine: 1 of 2 frames free, 3 objects\n")
 		if err != nil || got != said {
 			t.Errorf("%q becomes %q, %v", said, got, err)
 		}
