@@ -5,11 +5,12 @@
  * what was given out before, and the lock is held for one block only.
  *
  * Seeds are mixed in by XOR into the key, followed by a block, so bytes that an attacker knows or
- * chooses cannot cancel others. Random words of the processor and the entropy device make the
- * generator seeded. The time-stamp counter is mixed in too, but does not make it seeded. */
+ * chooses cannot cancel others. Random words of the processor make the generator seeded, and so do
+ * the bytes of an entropy device. Its driver is a program, which is too late for the first bytes
+ * that are needed; so a processor without random words makes the kernel ask the device once, at
+ * boot. The time-stamp counter is mixed in too, but does not make the generator seeded. */
 #include "dev/entropy.h"
 
-#include "arch/cpu.h"
 #include "arch/random.h"
 #include "core/chacha.h"
 #include "core/lock.h"
@@ -20,12 +21,14 @@
 
 #define RESEED_REQUESTS 4096u
 #define HARDWARE_SEED_WORDS 4u /* 256 bits */
-#define BOOT_WAIT_NS 50000000u
+/* For the only source there is, which is not asked again. It mostly answers soon,
+ * but a host that is busy takes its time. */
+#define BOOT_WAIT_NS 5000000000ull
 
 enum entropy_source {
 	SOURCE_RDSEED = 1,
 	SOURCE_RDRAND = 2,
-	SOURCE_VIRTIO = 4,
+	SOURCE_DEVICE = 4,
 };
 
 static struct spinlock generator_lock = SPINLOCK_INIT(OBJECT);
@@ -86,30 +89,20 @@ static void reseed(void)
 	seed_from_counter();
 	seed_from_processor(cpu_seed_word, SOURCE_RDSEED);
 	seed_from_processor(cpu_random_word, SOURCE_RDRAND);
-	virtio_rng_request();
 }
 
-/* A device may give fewer bytes than it was asked for. It counts as a source when it has given as
- * many as a key has. */
-static void seed_from_device(const void *bytes, size_t size)
+void entropy_add(const void *bytes, size_t size)
 {
 	static uint64_t received; /* atomic */
 	bool enough = __atomic_add_fetch(&received, size, __ATOMIC_RELAXED) >= CHACHA_KEY_BYTES;
-	seed_mix(bytes, size, enough ? SOURCE_VIRTIO : 0);
+	seed_mix(bytes, size, enough ? SOURCE_DEVICE : 0);
 }
 
-void entropy_init(struct virtio_device *rng)
+void entropy_init(const struct virtio_device *rng)
 {
-	bool device = rng && virtio_rng_init(rng, seed_from_device);
 	reseed();
-	/* Programs need their first random bytes at once. Without a processor source it is worth
-	 * waiting a little for the device. */
-	uint64_t until = clock_now_ns() + BOOT_WAIT_NS;
-	while (device && !sources && clock_now_ns() < until) {
-		virtio_rng_request();
-		virtio_rng_poll();
-		cpu_relax();
-	}
+	if (!sources && rng)
+		virtio_rng_ask(rng, clock_now_ns() + BOOT_WAIT_NS, entropy_add);
 	if (!sources)
 		log_printf("capos: no entropy source yet");
 }

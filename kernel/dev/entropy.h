@@ -1,5 +1,5 @@
-/* The kernel's random generator. It is a device, because the processor and the entropy device feed
- * it. Its users are the loader and the EntropySource capability. Any context that may take an
+/* The kernel's random generator. It is a device, because the processor and entropy devices feed it.
+ * Its users are the loader and the EntropySource capability. Any context that may take an
  * OBJECT lock, after entropy_init. */
 #ifndef CAPOS_DEV_ENTROPY_H
 #define CAPOS_DEV_ENTROPY_H
@@ -21,8 +21,12 @@ struct entropy_stream {
 	uint32_t counter;
 };
 
-/* Boot, once: seeds from the processor and, when there is one, the entropy device. */
-void entropy_init(struct virtio_device *rng);
+/* Boot, once: seeds from the processor, or else, when there is one, from the entropy device, which
+ * is left as it was found. */
+void entropy_init(const struct virtio_device *rng);
+/* Mixes in bytes of an entropy device, which may be fewer than were asked for. It counts as a
+ * source when it has given as many as a key has. */
+void entropy_add(const void *bytes, size_t size);
 /* False while there has been no seed; the stream must not be used then. */
 bool entropy_begin(struct entropy_stream *stream);
 void entropy_next(struct entropy_stream *stream, uint8_t block[ENTROPY_BLOCK_BYTES]);

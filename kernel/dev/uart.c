@@ -113,8 +113,9 @@ static void port_enable(struct port *port, uint8_t interrupt, bool wanted)
 	spin_unlock(&enable_lock);
 }
 
-static void port_interrupt(struct port *port)
+static void port_interrupt(void *argument)
 {
+	struct port *port = argument;
 	__atomic_store_n(&port->interrupted, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < INTERRUPT_ROUNDS; i++) {
 		port->interrupt();
@@ -200,15 +201,11 @@ void uart_log_write(const char *text, size_t size)
 	}
 }
 
-static void com1_interrupt(void)
-{
-	port_interrupt(&com1);
-}
-
 bool uart_log_interrupts(void (*handler)(void))
 {
+	const struct interrupt_handler interrupt = { port_interrupt, &com1 };
 	com1.interrupt = handler;
-	return log_present() && isa_interrupt_register(COM1_LINE, com1_interrupt) &&
+	return log_present() && isa_interrupt_register(COM1_LINE, interrupt) &&
 		port_try_interrupt(&com1);
 }
 
@@ -243,11 +240,6 @@ bool uart_log_idle(void)
 }
 
 /* ---- COM2: the host channel ---- */
-
-static void com2_interrupt(void)
-{
-	port_interrupt(&com2);
-}
 
 static size_t com2_send(const uint8_t *bytes, size_t size)
 {
@@ -284,8 +276,9 @@ static void com2_nothing(void)
 
 bool uart_channel_init(struct transport *transport, void (*handler)(void))
 {
+	const struct interrupt_handler interrupt = { port_interrupt, &com2 };
 	com2.interrupt = handler;
-	if (!port_probe(&com2) || !interrupt_register(COM2_GSI, false, com2_interrupt))
+	if (!port_probe(&com2) || !interrupt_register(COM2_GSI, false, interrupt))
 		return false;
 	*transport = (struct transport){
 		.polled = !port_try_interrupt(&com2),

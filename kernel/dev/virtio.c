@@ -8,15 +8,7 @@
 #include "arch/cpu.h"
 #include "core/log.h"
 
-enum device_status {
-	DEVICE_ACKNOWLEDGE = 1,
-	DEVICE_DRIVER = 2,
-	DEVICE_DRIVER_OK = 4,
-	DEVICE_FEATURES_OK = 8,
-	DEVICE_FAILED = 128,
-};
-
-#define FEATURE_VERSION_1_HIGH 1u /* feature bit 32 */
+#define FEATURE_VERSION_1 (1ull << 32)
 #define USED_OFFSET VIRTQUEUE_USED_OFFSET
 #define USED_NO_NOTIFY 1
 #define AVAILABLE_NO_INTERRUPT 1
@@ -35,46 +27,88 @@ static void status_add(const struct virtio_device *device, uint32_t bits)
 	device->transport->status_write(device, device->transport->status_read(device) | bits);
 }
 
-static bool device_reset(const struct virtio_device *device)
+bool virtio_type_is_open(uint32_t id)
+{
+	switch (id) {
+	case VIRTIO_ID_NETWORK:
+	case VIRTIO_ID_BLOCK:
+	case VIRTIO_ID_CONSOLE:
+	case VIRTIO_ID_ENTROPY:
+	case VIRTIO_ID_9P:
+	case VIRTIO_ID_INPUT:
+	case VIRTIO_ID_SOCKET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void virtio_reset_begin(const struct virtio_device *device)
 {
 	device->transport->status_write(device, 0);
+}
+
+bool virtio_reset_done(const struct virtio_device *device)
+{
+	return device->transport->status_read(device) == 0;
+}
+
+bool virtio_reset(const struct virtio_device *device)
+{
+	virtio_reset_begin(device);
 	for (unsigned i = 0; i < RESET_POLLS; i++) {
-		if (device->transport->status_read(device) == 0)
+		if (virtio_reset_done(device))
 			return true;
 		cpu_relax();
 	}
 	return false;
 }
 
-bool virtio_begin(struct virtio_device *device, void (*interrupt)(void))
+uint64_t virtio_features(const struct virtio_device *device)
 {
-	if (!device_reset(device))
-		return false;
-	status_add(device, DEVICE_ACKNOWLEDGE);
-	status_add(device, DEVICE_DRIVER);
-	device->transport->features_write(device, 0, 0);
-	if (!device->legacy) {
-		device->transport->features_write(device, 1, FEATURE_VERSION_1_HIGH);
-		status_add(device, DEVICE_FEATURES_OK);
-		if (!(device->transport->status_read(device) & DEVICE_FEATURES_OK))
-			return false;
-	}
-	return device->transport->interrupt_connect(device, interrupt);
+	uint64_t features = device->transport->features_read(device, 0);
+	if (!device->legacy)
+		features |= (uint64_t)device->transport->features_read(device, 1) << 32;
+	return features;
 }
 
-void virtio_ready(struct virtio_device *device)
+bool virtio_agree(const struct virtio_device *device, uint64_t features)
 {
-	status_add(device, DEVICE_DRIVER_OK);
+	status_add(device, VIRTIO_ACKNOWLEDGE);
+	status_add(device, VIRTIO_DRIVER);
+	device->transport->features_write(device, 0, (uint32_t)features);
+	if (device->legacy)
+		return true;
+	features |= FEATURE_VERSION_1;
+	device->transport->features_write(device, 1, (uint32_t)(features >> 32));
+	status_add(device, VIRTIO_FEATURES_OK);
+	return device->transport->status_read(device) & VIRTIO_FEATURES_OK;
+}
+
+bool virtio_begin(struct virtio_device *device, void (*interrupt)(void *))
+{
+	const struct interrupt_handler handler = { .run = interrupt };
+	if (!virtio_reset(device) || !virtio_agree(device, 0))
+		return false;
+	if (!interrupt)
+		return true;
+	device->transport->interrupt_for_config(device, false);
+	return device->transport->interrupt_connect(device, handler);
+}
+
+void virtio_ready(const struct virtio_device *device)
+{
+	status_add(device, VIRTIO_DRIVER_OK);
 }
 
 void virtio_fail(struct virtio_device *device)
 {
-	status_add(device, DEVICE_FAILED);
+	status_add(device, VIRTIO_FAILED);
 }
 
-void virtio_interrupt_acknowledge(struct virtio_device *device)
+bool virtio_interrupt_acknowledge(const struct virtio_device *device)
 {
-	device->transport->interrupt_acknowledge(device);
+	return device->transport->interrupt_acknowledge(device);
 }
 
 bool virtqueue_init(
@@ -95,8 +129,10 @@ bool virtqueue_init(
 		.available = (struct virtq_available *)(page + available),
 		.used = (struct virtq_used *)(page + USED_OFFSET),
 	};
-	const struct virtqueue_place place = { frame, frame + available, frame + USED_OFFSET };
-	return device->transport->queue_start(queue, &place);
+	const struct virtqueue_place place = { number, size, frame, frame + available,
+		frame + USED_OFFSET };
+	queue->notify = device->transport->queue_start(device, &place);
+	return queue->notify;
 }
 
 void virtqueue_offer(
@@ -123,7 +159,7 @@ void virtqueue_kick(struct virtqueue *queue)
 	queue->available->index = queue->available_index;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(queue->used->flags & USED_NO_NOTIFY))
-		queue->device->transport->queue_notify(queue);
+		queue->device->transport->queue_notify(queue->notify, queue->number);
 }
 
 bool virtqueue_take(struct virtqueue *queue, uint16_t *index, uint32_t *length)

@@ -106,8 +106,9 @@ static void console_receive_done(void)
 	virtqueue_kick(&console.receive);
 }
 
-static void console_interrupt(void)
+static void console_interrupt(void *unused)
 {
+	(void)unused;
 	virtio_interrupt_acknowledge(&console.device);
 	channel_interrupt();
 }

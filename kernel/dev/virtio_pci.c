@@ -24,13 +24,16 @@
 #define CAPABILITY_MULTIPLIER 16u
 #define CAPABILITY_BYTES 20u
 
-enum capability_type { TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_INTERRUPT = 3, TYPES };
+enum capability_type { TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_INTERRUPT = 3, TYPE_DEVICE = 4 };
 
 enum common_register {
+	COMMON_DEVICE_FEATURES_SELECT = 0,
+	COMMON_DEVICE_FEATURES = 4,
 	COMMON_FEATURES_SELECT = 8, /* of the driver */
 	COMMON_FEATURES = 12,
 	COMMON_CONFIG_VECTOR = 16,
 	COMMON_STATUS = 20,
+	COMMON_GENERATION = 21,
 	COMMON_QUEUE_SELECT = 22,
 	COMMON_QUEUE_SIZE = 24,
 	COMMON_QUEUE_VECTOR = 26,
@@ -53,6 +56,7 @@ enum common_register {
 #define MSIX_TABLE_BAR_MASK 7u
 #define MSIX_BYTES 12u
 #define MSIX_ENTRY_BYTES 16u
+#define MSIX_ENTRY_CONTROL 3u /* bit 0: masked */
 
 static volatile uint16_t *common16(const struct virtio_device *device, unsigned offset)
 {
@@ -74,10 +78,21 @@ static void pci_status_write(const struct virtio_device *device, uint32_t status
 	device->pci.common[COMMON_STATUS] = (uint8_t)status;
 }
 
+static uint32_t pci_features_read(const struct virtio_device *device, uint32_t word)
+{
+	*common32(device, COMMON_DEVICE_FEATURES_SELECT) = word;
+	return *common32(device, COMMON_DEVICE_FEATURES);
+}
+
 static void pci_features_write(const struct virtio_device *device, uint32_t word, uint32_t features)
 {
 	*common32(device, COMMON_FEATURES_SELECT) = word;
 	*common32(device, COMMON_FEATURES) = features;
+}
+
+static uint32_t pci_config_generation(const struct virtio_device *device)
+{
+	return device->pci.common[COMMON_GENERATION];
 }
 
 static uint32_t pci_queue_size_max(const struct virtio_device *device, uint32_t number)
@@ -103,35 +118,44 @@ static volatile uint8_t *map_notify(const struct virtio_device *device)
 	return kernel_map_device(device->pci.notify_base + offset, sizeof(uint16_t));
 }
 
-static bool pci_queue_start(struct virtqueue *queue, const struct virtqueue_place *place)
+/* The register of the selected queue: after boot, one that was mapped then. */
+static volatile uint8_t *find_notify(const struct virtio_device *device, uint32_t number)
 {
-	const struct virtio_device *device = queue->device;
+	if (!device->prepared)
+		return map_notify(device);
+	return number < CAPOS_DEVICE_QUEUES_MAX ? device->pci.notify[number] : NULL;
+}
+
+static volatile uint8_t *pci_queue_start(
+	const struct virtio_device *device, const struct virtqueue_place *place)
+{
 	uint16_t vector = device->pci.messages ? 0 : VECTOR_NONE;
-	*common16(device, COMMON_QUEUE_SELECT) = (uint16_t)queue->number;
-	*common16(device, COMMON_QUEUE_SIZE) = (uint16_t)queue->size;
+	*common16(device, COMMON_QUEUE_SELECT) = (uint16_t)place->number;
+	*common16(device, COMMON_QUEUE_SIZE) = (uint16_t)place->size;
 	*common16(device, COMMON_QUEUE_VECTOR) = vector;
-	if (*common16(device, COMMON_QUEUE_SIZE) != queue->size ||
+	if (*common16(device, COMMON_QUEUE_SIZE) != place->size ||
 		*common16(device, COMMON_QUEUE_VECTOR) != vector)
-		return false;
-	queue->notify = map_notify(device);
-	if (!queue->notify)
-		return false;
+		return NULL;
+	volatile uint8_t *notify = find_notify(device, place->number);
+	if (!notify)
+		return NULL;
 	write_address(device, COMMON_QUEUE_DESCRIPTORS, place->descriptors);
 	write_address(device, COMMON_QUEUE_AVAILABLE, place->available);
 	write_address(device, COMMON_QUEUE_USED, place->used);
 	*common16(device, COMMON_QUEUE_ENABLE) = 1;
-	return true;
+	return notify;
 }
 
-static void pci_queue_notify(const struct virtqueue *queue)
+static void pci_queue_notify(volatile uint8_t *notify, uint32_t number)
 {
-	*(volatile uint16_t *)queue->notify = (uint16_t)queue->number;
+	*(volatile uint16_t *)notify = (uint16_t)number;
 }
 
 /* Message 0 of the function's table goes to the handler; false when there is no table, or it is not
  * where it says. */
-static bool connect_message(const struct pci_function *function, void (*handler)(void))
+static bool connect_message(struct virtio_pci *pci, struct interrupt_handler handler)
 {
+	const struct pci_function *function = &pci->function;
 	unsigned capability = 0;
 	if (!pci_capability_next(function, PCI_CAPABILITY_MSIX, MSIX_BYTES, &capability))
 		return false;
@@ -148,7 +172,8 @@ static bool connect_message(const struct pci_function *function, void (*handler)
 	entry[0] = (uint32_t)message.address;
 	entry[1] = (uint32_t)(message.address >> 32);
 	entry[2] = message.data;
-	entry[3] = 0; /* not masked */
+	entry[MSIX_ENTRY_CONTROL] = 0;
+	pci->message = entry;
 	pci_write16(function, capability + MSIX_CONTROL,
 		(uint16_t)((control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL));
 	pci_write16(function, PCI_COMMAND,
@@ -156,38 +181,62 @@ static bool connect_message(const struct pci_function *function, void (*handler)
 	return true;
 }
 
-static bool pci_interrupt_connect(struct virtio_device *device, void (*handler)(void))
+static void pci_interrupt_for_config(const struct virtio_device *device, bool wanted)
 {
-	*common16(device, COMMON_CONFIG_VECTOR) =
-		VECTOR_NONE; /* changes of the configuration are not used */
-	device->pci.messages = connect_message(&device->pci.function, handler);
+	*common16(device, COMMON_CONFIG_VECTOR) = wanted && device->pci.messages ? 0 : VECTOR_NONE;
+}
+
+static bool pci_interrupt_connect(struct virtio_device *device, struct interrupt_handler handler)
+{
+	device->pci.messages = connect_message(&device->pci, handler);
 	if (device->pci.messages)
 		return true;
 	unsigned line = pci_read8(&device->pci.function, PCI_INTERRUPT_LINE);
 	return line > 0 && line < INTERRUPT_LINES && interrupt_register(line, true, handler);
 }
 
-static void pci_interrupt_acknowledge(const struct virtio_device *device)
+static bool pci_prepare(struct virtio_device *device, struct interrupt_handler handler)
 {
-	if (!device->pci.messages)
-		(void)*device->pci.interrupt_status; /* reading clears it and releases the line */
+	for (uint32_t number = 0; number < CAPOS_DEVICE_QUEUES_MAX; number++)
+		if (pci_queue_size_max(device, number))
+			device->pci.notify[number] = map_notify(device);
+	device->prepared = pci_interrupt_connect(device, handler);
+	return device->prepared;
+}
+
+static void pci_interrupt_mask(const struct virtio_device *device, bool masked)
+{
+	if (device->pci.messages)
+		device->pci.message[MSIX_ENTRY_CONTROL] = masked;
+}
+
+/* Reading the status clears it and releases the line. */
+static bool pci_interrupt_acknowledge(const struct virtio_device *device)
+{
+	return device->pci.messages || *device->pci.interrupt_status;
 }
 
 static const struct virtio_transport pci_transport = {
 	.status_read = pci_status_read,
 	.status_write = pci_status_write,
+	.features_read = pci_features_read,
 	.features_write = pci_features_write,
+	.config_generation = pci_config_generation,
 	.queue_size_max = pci_queue_size_max,
 	.queue_start = pci_queue_start,
 	.queue_notify = pci_queue_notify,
+	.prepare = pci_prepare,
 	.interrupt_connect = pci_interrupt_connect,
+	.interrupt_for_config = pci_interrupt_for_config,
 	.interrupt_acknowledge = pci_interrupt_acknowledge,
+	.interrupt_mask = pci_interrupt_mask,
 };
 
 /* A capability that names too little, or more than its BAR has, is skipped. The first good one of
  * each type counts. */
-static void read_capability(struct virtio_pci *pci, unsigned capability)
+static void read_capability(struct virtio_device *device, unsigned capability)
 {
+	struct virtio_pci *pci = &device->pci;
 	const struct pci_function *function = &pci->function;
 	unsigned type = pci_read8(function, capability + CAPABILITY_TYPE),
 		 bar = pci_read8(function, capability + CAPABILITY_BAR);
@@ -198,6 +247,12 @@ static void read_capability(struct virtio_pci *pci, unsigned capability)
 		pci->common = pci_bar_map(function, bar, offset, COMMON_BYTES);
 	if (type == TYPE_INTERRUPT && !pci->interrupt_status && length)
 		pci->interrupt_status = pci_bar_map(function, bar, offset, 1);
+	if (type == TYPE_DEVICE && !device->config && length && offset % 4 == 0) {
+		device->config_size = length < PAGE_SIZE ? length : (uint32_t)PAGE_SIZE;
+		device->config = pci_bar_map(function, bar, offset, device->config_size);
+		if (!device->config)
+			device->config_size = 0;
+	}
 	if (type == TYPE_NOTIFY && !pci->notify_size && offset % 2 == 0 &&
 		pci_bar_memory(function, bar, &memory) && offset <= memory.size &&
 		length <= memory.size - offset) {
@@ -219,12 +274,12 @@ bool virtio_pci_probe(struct virtio_device *device, const struct pci_function *f
 					      : pci_read16(function, PCI_SUBSYSTEM_ID),
 		.pci = { .function = *function },
 	};
-	if (device->id != VIRTIO_ID_CONSOLE && device->id != VIRTIO_ID_ENTROPY)
+	if (!virtio_type_is_open(device->id))
 		return false;
 	for (unsigned capability = 0, i = 0; i < 64 &&
 		pci_capability_next(function, PCI_CAPABILITY_VENDOR, CAPABILITY_BYTES, &capability);
 		i++)
-		read_capability(&device->pci, capability);
+		read_capability(device, capability);
 	if (!device->pci.common || !device->pci.interrupt_status || !device->pci.notify_size)
 		return false;
 	pci_write16(function, PCI_COMMAND,

@@ -1,64 +1,50 @@
-/* virtio entropy device: one queue, one buffer, one request at a time. */
+/* virtio entropy device: one queue, one buffer, polled. The queue's page and the buffer are given
+ * back when the device has reset itself. One that does not keeps them, because it may still write
+ * to them. */
 #include "dev/virtio_rng.h"
 
-#include "core/lock.h"
+#include "arch/cpu.h"
 #include "core/string.h"
+#include "machine/clock.h"
 
 #define SEED_BYTES 64u
 
-static struct spinlock rng_lock = SPINLOCK_INIT(OBJECT);
-static struct virtio_device rng;
-static struct virtqueue requests; /* guarded by rng_lock */
-static uint8_t *seed;             /* NULL: no device */
-static bool outstanding;
-static void (*seed_receive)(const void *bytes, size_t size);
-
-void virtio_rng_poll(void)
+/* One request. Returns how many bytes came. */
+static uint32_t ask(struct virtqueue *queue, uint8_t *seed, uint64_t until_ns)
 {
-	uint8_t copy[SEED_BYTES];
 	uint16_t index;
-	uint32_t length = 0;
-	spin_lock(&rng_lock);
-	if (outstanding && virtqueue_take(&requests, &index, &length)) {
-		memcpy(copy, seed, length);
-		memset(seed, 0, SEED_BYTES);
-		outstanding = false;
+	uint32_t length;
+	virtqueue_offer(queue, 0, seed, SEED_BYTES, true);
+	virtqueue_kick(queue);
+	while (!virtqueue_take(queue, &index, &length)) {
+		if (clock_now_ns() >= until_ns)
+			return 0;
+		cpu_relax();
 	}
-	spin_unlock(&rng_lock);
-	if (length)
-		seed_receive(copy, length);
+	return length;
 }
 
-static void rng_interrupt(void)
+void virtio_rng_ask(const struct virtio_device *device, uint64_t until_ns,
+	void (*receive)(const void *bytes, size_t size))
 {
-	virtio_interrupt_acknowledge(&rng);
-	virtio_rng_poll();
-}
-
-void virtio_rng_request(void)
-{
-	spin_lock(&rng_lock);
-	if (seed && !outstanding) {
-		outstanding = true;
-		virtqueue_offer(&requests, 0, seed, SEED_BYTES, true);
-		virtqueue_kick(&requests);
-	}
-	spin_unlock(&rng_lock);
-}
-
-bool virtio_rng_init(struct virtio_device *device, void (*receive)(const void *bytes, size_t size))
-{
-	rng = *device;
+	struct virtio_device rng = *device;
+	struct virtqueue queue = { .size = 0 };
 	paddr_t frame = frame_alloc(KERNEL_PAYS, 0, FRAME_ZERO);
-	if (!frame || !virtio_begin(&rng, rng_interrupt) ||
-		!virtqueue_init(&requests, &rng, 0, 1)) {
-		virtio_fail(&rng);
-		if (frame)
-			frame_free(KERNEL_PAYS, frame, 0);
-		return false;
+	if (!frame)
+		return;
+	uint8_t *seed = phys_to_virt(frame);
+	if (virtio_begin(&rng, NULL) && virtqueue_init(&queue, &rng, 0, 1)) {
+		virtio_ready(&rng);
+		uint32_t length, total = 0;
+		while (total < SEED_BYTES && (length = ask(&queue, seed, until_ns)) != 0) {
+			receive(seed, length);
+			total += length;
+		}
 	}
-	seed_receive = receive;
-	seed = phys_to_virt(frame);
-	virtio_ready(&rng);
-	return true;
+	if (!virtio_reset(&rng))
+		return;
+	memory_wipe(seed, SEED_BYTES);
+	frame_free(KERNEL_PAYS, frame, 0);
+	if (queue.descriptors)
+		frame_free(KERNEL_PAYS, virt_to_phys(queue.descriptors), 0);
 }

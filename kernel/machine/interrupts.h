@@ -30,13 +30,21 @@ void machine_interrupt(unsigned vector);
 
 /* Handlers run on CPU 0 with interrupts off, and hold no lock when they are called. */
 
+struct interrupt_handler {
+	void (*run)(void *argument);
+	void *argument;
+};
+
 /* Adds a handler for an interrupt line of the machine and unmasks the line. level: level-triggered;
  * such a line may have several handlers, and each checks whether its own device raised the
  * interrupt. False when the line does not exist or has too many. Boot only. */
-bool interrupt_register(unsigned line, bool level, void (*handler)(void));
+bool interrupt_register(unsigned line, bool level, struct interrupt_handler handler);
 /* The same for one of the 16 lines of the old PC, where and how the machine's tables say that it
  * arrives. False on a machine without them. Boot only. */
-bool isa_interrupt_register(unsigned line, void (*handler)(void));
+bool isa_interrupt_register(unsigned line, struct interrupt_handler handler);
+/* Keeps the interrupts of a line back, or lets them in again: a level-triggered one that is asked
+ * for meanwhile comes then. A line of several handlers stays as it is. Any context. */
+void interrupt_mask_line(unsigned line, bool masked);
 
 /* The memory write that raises an interrupt, for devices that use such writes (MSI). */
 struct interrupt_message {
@@ -44,6 +52,7 @@ struct interrupt_message {
 	uint32_t data;
 };
 /* A message of its own for the handler; false when there are no more. Boot only. */
-bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message);
+bool interrupt_register_message(
+	struct interrupt_handler handler, struct interrupt_message *message);
 
 #endif

@@ -1,4 +1,5 @@
-/* EntropySource: random bytes of the kernel's generator, dev/entropy.c. */
+/* EntropySource and EntropySeed: random bytes of the kernel's generator, dev/entropy.c, and bytes
+ * for it. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/entropy.h"
@@ -40,4 +41,19 @@ status_t method_entropy_source_status(struct call *call,
 	(void)in;
 	out->sources = entropy_sources();
 	return STATUS_OK;
+}
+
+status_t method_entropy_seed_add(struct call *call, const struct entropy_seed_add_params *in,
+	struct entropy_seed_add_results *out)
+{
+	uint8_t bytes[CAPOS_ENTROPY_SEED_MAX];
+	(void)call;
+	(void)out;
+	if (!in->data.length || in->data.length > sizeof bytes)
+		return STATUS(INVALID_ARGUMENT);
+	status_t status = buffer_read(&in->data, 0, bytes, in->data.length);
+	if (status == STATUS_OK)
+		entropy_add(bytes, in->data.length);
+	memory_wipe(bytes, sizeof bytes);
+	return status;
 }

@@ -116,6 +116,17 @@ static inline void signal(struct event *event, uint64_t bits, bool release)
 		object_release(&event->object);
 }
 
+bool event_signal_brief(struct object *object, uint64_t bits)
+{
+	struct event *event = event_from(object);
+	uint64_t first = 0;
+	spin_lock(&event->lock);
+	event->bits |= bits;
+	bool more = offer_locked(event, bits, &first, event->arrivals);
+	spin_unlock(&event->lock);
+	return more;
+}
+
 void event_signal_send(struct event_signal due)
 {
 	assert_none_held();

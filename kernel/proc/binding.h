@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capos_kernel/status.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/object.h"
@@ -75,6 +76,9 @@ static inline struct event_signal binding_due_locked(const struct binding *bindi
 }
 /* Sets the bits and wakes those who wait for them. */
 void event_signal_send(struct event_signal due);
+/* The same in any context, and in a bounded time; the source's lock may be held. True: so many
+ * threads wait that not all were looked at; a thread must send the signal again. */
+bool event_signal_brief(struct object *event, uint64_t bits) MUST_CHECK;
 /* The source is being destroyed. A thread without locks. */
 void binding_end(struct binding *binding);
 

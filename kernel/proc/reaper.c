@@ -12,12 +12,21 @@
 static struct spinlock reaper_lock = SPINLOCK_INIT(WAIT);
 static struct wait_queue reaper_queue = { .threads = LIST_INIT(reaper_queue.threads) };
 static struct list ended = LIST_INIT(ended);
+static struct list deferrals = LIST_INIT(deferrals); /* guarded by reaper_lock */
 static bool objects_wait; /* since the reaper looked; guarded by reaper_lock */
 
 void reaper_add(struct process *process)
 {
 	spin_lock(&reaper_lock);
 	list_push_back(&ended, &process->reap_node);
+	wait_queue_wake(&reaper_queue, 1);
+	spin_unlock(&reaper_lock);
+}
+
+void reaper_defer(struct deferred *deferred)
+{
+	spin_lock(&reaper_lock);
+	list_push_back(&deferrals, &deferred->node);
 	wait_queue_wake(&reaper_queue, 1);
 	spin_unlock(&reaper_lock);
 }
@@ -30,11 +39,11 @@ void object_destroy_later(void)
 	spin_unlock(&reaper_lock);
 }
 
-/* The next process whose threads are gone; NULL: there may be objects to destroy. */
+/* The next process whose threads are gone; NULL: there may be objects to destroy, and deferrals. */
 static struct process *await_work(void)
 {
 	spin_lock(&reaper_lock);
-	while (list_empty(&ended) && !objects_wait) {
+	while (list_empty(&ended) && list_empty(&deferrals) && !objects_wait) {
 		status_t status =
 			wait_queue_wait(&reaper_queue, &reaper_lock, DEADLINE_NONE, false);
 		VERIFY(status == STATUS_OK);
@@ -45,11 +54,26 @@ static struct process *await_work(void)
 	return node ? container_of(node, struct process, reap_node) : NULL;
 }
 
+static void run_deferrals(void)
+{
+	struct list_node *node;
+	do {
+		spin_lock(&reaper_lock);
+		node = list_pop_front(&deferrals);
+		spin_unlock(&reaper_lock);
+		if (node) {
+			struct deferred *deferred = container_of(node, struct deferred, node);
+			deferred->run(deferred);
+		}
+	} while (node);
+}
+
 static void reaper_run(void *unused)
 {
 	(void)unused;
 	for (;;) {
 		struct process *process = await_work();
+		run_deferrals();
 		if (process)
 			process_threads_gone(process);
 		object_destroy_waiting(sched_preemption_point);

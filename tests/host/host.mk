@@ -69,8 +69,8 @@ host_fuzz_message_LIMITS  := 100000 20 512
 # PCI and virtio on a simulated machine; the two halves of the host channel.
 host_dev_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG -Itests/host/dev/fake $(HOST_KERNEL) \
 	-Itests/host/call
-host_dev_TESTS        := test_dev test_channel
-host_dev_FUZZERS      := fuzz_dev fuzz_channel
+host_dev_TESTS        := test_dev test_channel test_device_queue
+host_dev_FUZZERS      := fuzz_dev fuzz_channel fuzz_device_queue
 host_test_dev_SOURCES := kernel/dev/pci.c kernel/dev/virtio.c kernel/dev/virtio_pci.c \
 	tests/host/dev/machine.c
 host_fuzz_dev_SOURCES := $(host_test_dev_SOURCES)
@@ -78,6 +78,11 @@ host_test_channel_SOURCES := kernel/dev/channel_output.c kernel/dev/channel_inpu
 	tests/host/dev/channel_pair.c tests/host/dev/machine.c
 host_fuzz_channel_SOURCES := $(host_test_channel_SOURCES)
 host_fuzz_channel_LIMITS  := 200000 20 4096
+host_test_device_queue_SOURCES := kernel/dev/device_queue.c tests/host/dev/machine.c
+host_fuzz_device_queue_SOURCES := $(host_test_device_queue_SOURCES)
+host_fuzz_device_queue_LIMITS  := 100000 20 1024
+host_test_device_queue_RUN     := ASAN_OPTIONS=detect_leaks=0
+host_fuzz_device_queue_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_test_dev_RUN     := ASAN_OPTIONS=detect_leaks=0
 host_fuzz_dev_LIMITS  := 300000 20 6000
 

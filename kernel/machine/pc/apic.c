@@ -60,9 +60,11 @@ enum {
 #define VECTOR_SPURIOUS 0xff
 
 /* Set at boot, with interrupts off. */
-static void (*device_handlers[DEVICE_VECTORS][HANDLERS_PER_LINE])(void);
+static struct interrupt_handler device_handlers[DEVICE_VECTORS][HANDLERS_PER_LINE];
+static uint32_t line_entries[DEVICE_LINES]; /* the lower half of each, as it is when not masked */
 static unsigned messages_used;
 static uint32_t apic_ids[CAPOS_CPUS_MAX]; /* written by each CPU when it arrives */
+static struct spinlock io_lock = SPINLOCK_INIT(INTERRUPTS); /* the I/O APIC's two registers */
 
 static volatile uint32_t *local_register(unsigned offset)
 {
@@ -103,8 +105,10 @@ static void send_command(uint32_t destination, uint32_t command)
 static void io_write(unsigned index, uint32_t value)
 {
 	volatile uint32_t *base = phys_to_virt(acpi.io_apic ? acpi.io_apic : IO_APIC_USUAL);
+	spin_lock(&io_lock);
 	base[0] = index;
 	base[4] = value;
+	spin_unlock(&io_lock);
 }
 
 void apic_init_machine(void)
@@ -200,34 +204,41 @@ void apic_timer_deadline(uint64_t tsc)
 	wrmsr(MSR_TSC_DEADLINE, tsc);
 }
 
-static bool register_line(unsigned gsi, uint32_t mode, void (*handler)(void))
+static bool register_line(unsigned gsi, uint32_t mode, struct interrupt_handler handler)
 {
 	unsigned place = 0;
 	if (gsi >= DEVICE_LINES)
 		return false;
-	while (place < HANDLERS_PER_LINE && device_handlers[gsi][place])
+	while (place < HANDLERS_PER_LINE && device_handlers[gsi][place].run)
 		place++;
 	if (place == HANDLERS_PER_LINE || (place && !(mode & IO_LEVEL)))
 		return false;
 	device_handlers[gsi][place] = handler;
 	io_write(0x11 + 2 * gsi, apic_id() << 24);
-	io_write(0x10 + 2 * gsi, (VECTOR_DEVICE + gsi) | mode);
+	line_entries[gsi] = (VECTOR_DEVICE + gsi) | mode;
+	io_write(0x10 + 2 * gsi, line_entries[gsi]);
 	return true;
 }
 
-bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+bool interrupt_register(unsigned gsi, bool level, struct interrupt_handler handler)
 {
 	return register_line(gsi, level ? IO_LEVEL : 0, handler);
 }
 
-bool isa_interrupt_register(unsigned line, void (*handler)(void))
+bool isa_interrupt_register(unsigned line, struct interrupt_handler handler)
 {
 	const struct acpi_isa_line *isa = &acpi.isa[line];
 	return register_line(isa->gsi,
 		(isa->level ? IO_LEVEL : 0) | (isa->active_low ? IO_ACTIVE_LOW : 0), handler);
 }
 
-bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message)
+void interrupt_mask_line(unsigned gsi, bool masked)
+{
+	if (gsi < DEVICE_LINES && device_handlers[gsi][0].run && !device_handlers[gsi][1].run)
+		io_write(0x10 + 2 * gsi, line_entries[gsi] | (masked ? LVT_MASKED : 0));
+}
+
+bool interrupt_register_message(struct interrupt_handler handler, struct interrupt_message *message)
 {
 	if (messages_used == DEVICE_MESSAGES)
 		return false;
@@ -240,9 +251,9 @@ bool interrupt_register_message(void (*handler)(void), struct interrupt_message 
 
 static void device_interrupt(unsigned number)
 {
-	for (unsigned place = 0; place < HANDLERS_PER_LINE && device_handlers[number][place];
-		place++)
-		device_handlers[number][place]();
+	const struct interrupt_handler *handlers = device_handlers[number];
+	for (unsigned place = 0; place < HANDLERS_PER_LINE && handlers[place].run; place++)
+		handlers[place].run(handlers[place].argument);
 }
 
 void machine_interrupt(unsigned vector)

@@ -10,8 +10,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void interrupt(void)
+static void interrupt(void *unused)
 {
+	(void)unused;
 }
 
 static size_t take(void *to, const uint8_t **data, size_t *left, size_t want)

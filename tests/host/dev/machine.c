@@ -235,15 +235,15 @@ paddr_t virt_to_phys(const void *address)
 	return (paddr_t)address;
 }
 
-bool interrupt_register(unsigned gsi, bool level, void (*handler)(void))
+bool interrupt_register(unsigned gsi, bool level, struct interrupt_handler handler)
 {
 	machine.lines++;
-	return gsi < 24 && level && handler;
+	return gsi < 24 && level && handler.run;
 }
 
-bool interrupt_register_message(void (*handler)(void), struct interrupt_message *message)
+bool interrupt_register_message(struct interrupt_handler handler, struct interrupt_message *message)
 {
 	message->address = 0xfee00000;
 	message->data = 0x48 + machine.messages++;
-	return handler;
+	return handler.run;
 }

@@ -11,8 +11,9 @@
 static struct virtio_device device;
 static unsigned visited;
 
-static void interrupt(void)
+static void interrupt(void *unused)
 {
+	(void)unused;
 }
 
 static void visit(const struct pci_function *function, void *argument)
@@ -149,7 +150,7 @@ static void rejected_capabilities(void)
 		{ 0x68 + 12, 0xffffffff }, { 0x68 + 12, 0 },
 		{ PCI_BAR_0 + 16, 0x0000000c },                               /* never placed */
 		{ PCI_BAR_0 + 16, 0xfe000001 },                               /* in port space */
-		{ PCI_VENDOR_ID, 0x10438086 }, { PCI_VENDOR_ID, 0x10411af4 }, /* a network card */
+		{ PCI_VENDOR_ID, 0x10438086 }, { PCI_VENDOR_ID, 0x10501af4 }, /* a GPU */
 		{ PCI_STATUS - 2, 0 },      /* has no capabilities */
 		{ PCI_CAPABILITIES, 0x3c }, /* they begin inside the header */
 	};
