@@ -164,6 +164,7 @@ type machineRow struct {
 	memoryMiB, cpus                      int
 	icount, full                         bool
 	serial                               bool // the host channel is a serial port
+	iommu                                bool // the entropy device is behind an IOMMU
 }
 
 // wants is whether the programs of the row include one of that name.
@@ -201,6 +202,8 @@ func parseRow(words []string) (machineRow, error) {
 			row.cpus, err = strconv.Atoi(value)
 		case "icount":
 			row.icount = true
+		case "iommu":
+			row.iommu = true
 		case "full":
 			row.full = true
 		case "channel":
@@ -232,6 +235,9 @@ func (r *machineRow) name() string {
 	if r.serial {
 		name += "-com2"
 	}
+	if r.iommu {
+		name += "-iommu"
+	}
 	if r.parameter != "" {
 		name += "-" + r.parameter
 	}
@@ -247,6 +253,11 @@ func (s *suite) config(r *machineRow) (*machine.Config, error) {
 		ICount: r.icount, Serial: r.serial, Kernel: repo.Kernel(s.root, r.kernel)}
 	if r.parameter != "" {
 		c.KernelParameters = []string{r.parameter}
+	}
+	if r.iommu {
+		c.Extra = []string{"-device", "intel-iommu",
+			"-global", "virtio-rng-pci.iommu_platform=on",
+			"-global", "virtio-rng-pci.disable-legacy=on"}
 	}
 	return c, c.Validate()
 }

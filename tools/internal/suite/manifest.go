@@ -20,6 +20,7 @@ const (
 	restartsSystem  = "tests/run/restarts/system.cue"
 	unreadySystem   = "tests/run/restarts/unready.cue"
 	bootSystem      = "tests/run/boot/system.cue"
+	driverSystem    = "tests/run/rng/system.cue"
 	limitedSystem   = "tests/run/limited/system.cue"
 
 	// instructions from power-on to the main of a Go program that init starts
@@ -77,7 +78,7 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
-		unreadySystem, bootSystem, limitedSystem} {
+		unreadySystem, bootSystem, limitedSystem, driverSystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
@@ -104,6 +105,10 @@ func (s *suite) systemCases() []toolCase {
 			inErr: []string{"parsing \"much\"", "init: client: ended with status 2\n",
 				"init: the system ends with status 2, that of client\n"},
 			notErr: "leak"},
+		{name: "entropy-driver", args: []string{system(driverSystem)},
+			stdout: "client: the device is taken, its bytes count\n",
+			inErr: []string{"init: rng: ready\ninit: client: started\n",
+				"init: rng: stopped\n"}, notErr: "leak"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"},
 			args: []string{essential}, status: 139,
 			inErr: []string{"init: sum: started\ninit: sum: ready\n" +
