@@ -93,7 +93,8 @@ func TestRecords(t *testing.T) {
 		}
 	}
 	var words []uint64
-	for i := range uint64(12) {
+	const fixed = abi.FaultRecordSize / 8
+	for i := range uint64(fixed + 2) { // a return address and a word of the stack follow
 		words = append(words, i<<32|i)
 	}
 	words[9] = 1 // frameCount
@@ -103,10 +104,11 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 	if f.Address != 1<<32|1 || f.ErrorCode != 7<<32|7 || len(f.Frames) != 1 ||
-		f.Frames[0] != 10<<32|10 || len(f.Stack) != 1 || f.Stack[0] != 11<<32|11 {
+		f.Frames[0] != fixed<<32|fixed || len(f.Stack) != 1 ||
+		f.Stack[0] != (fixed+1)<<32|(fixed+1) {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if _, err := DecodeFault(raw[:79]); err == nil {
+	if _, err := DecodeFault(raw[:abi.FaultRecordSize-1]); err == nil {
 		t.Error("short fault accepted")
 	}
 }

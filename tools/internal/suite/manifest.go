@@ -88,11 +88,24 @@ func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	return filepath.Join(s.root, "build", "services", "init"), nil
 }
 
+func limitedSystemCases(essential, limited string) []toolCase {
+	return []toolCase{
+		{name: "little-memory", flags: []string{"--limit", "300K"},
+			args: []string{essential}, status: 126, notErr: "leak",
+			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
+		{name: "limits", flags: []string{"--limit", "threads=20"},
+			args: []string{limited},
+			stdout: "greedy: 5 threads, then noThreads; " +
+				"some events, then noSlots\n",
+			inErr: []string{"init: big: not started: /bin/greedy: noThreads\n",
+				"init: greedy: ended with status 0\n"}, notErr: "leak"},
+	}
+}
+
 func (s *suite) systemCases() []toolCase {
 	system := func(file string) string { return probeFlag + filepath.Join(s.root, file) }
 	example, essential := system(exampleSystem), system(essentialSystem)
-	crash := "init: flaky: was ended by a fault: page fault, address 0x8, "
-	return []toolCase{
+	return append(limitedSystemCases(essential, system(limitedSystem)), []toolCase{
 		{name: "example", args: []string{example},
 			stdout: "client: the sum of 1 to 100 is 5050\n",
 			inErr: []string{"init: sum: started\ninit: sum: ready\n",
@@ -112,19 +125,13 @@ func (s *suite) systemCases() []toolCase {
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"},
 			args: []string{essential}, status: 139,
 			inErr: []string{"init: sum: started\ninit: sum: ready\n" +
-				"init: flaky: started\n" + crash, "; restart 1 of 1 in 1 ms\n",
+				"init: flaky: started\n",
+				"init: flaky: was ended by a fault: page fault, address 0x8, ",
+				"; restart 1 of 1 in 1 ms\n",
 				"; given up after 1 restart\ninit: sum: stopped\n" +
 					"init: the system ends with status 139, " +
-					"that of flaky\n"}, notErr: "leak"},
-		{name: "little-memory", flags: []string{"--limit", "300K"},
-			args: []string{essential}, status: 126, notErr: "leak",
-			inErr: []string{"init: flaky: not started: /bin/flaky: noMemory\n"}},
-		{name: "limits", flags: []string{"--limit", "threads=20"},
-			args: []string{system(limitedSystem)},
-			stdout: "greedy: 5 threads, then noThreads; " +
-				"some events, then noSlots\n",
-			inErr: []string{"init: big: not started: /bin/greedy: noThreads\n",
-				"init: greedy: ended with status 0\n"}, notErr: "leak"},
+					"that of flaky\n", `"flaky", was ended by a fault: `,
+				"at main (flaky"}, notErr: "leak"},
 		{name: "servers-that-end", args: []string{system(restartsSystem)},
 			inErr: []string{
 				"init: kept: ended with status 1; restart 1 of 5 in 20 ms\n",
@@ -136,7 +143,7 @@ func (s *suite) systemCases() []toolCase {
 				"init: slow: stopped\n"}, notErr: "leak"},
 		{name: "flags-of-one-program", flags: []string{"-e", "A=1"},
 			args: []string{example}, status: 125, line: true},
-	}
+	}...)
 }
 
 // systemEnds ends systems by services that fail, by missing heartbeats and by keys.
