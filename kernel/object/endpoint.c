@@ -84,12 +84,14 @@ HOT void attach_locked(struct thread *caller, struct thread *server)
 	server->service.tag = facet_from(call->facet)->tag;
 }
 
-/* The same with the message, to the registers of the server. */
+/* The same with the message, to the registers of the server. Its frame may still be the source of
+ * the answer that it has given before. */
 HOT void deliver_locked(struct thread *caller, struct thread *server)
 {
 	struct thread_call *call = &caller->call;
 	assert_held(&caller->lock);
 	attach_locked(caller, server);
+	sched_await_left(server);
 	if (__builtin_expect(call->extra & CALL_SAVED, 0)) {
 		trap_frame_set_message(thread_frame(server), call->words);
 		call->extra &= (uint16_t)~CALL_SAVED;

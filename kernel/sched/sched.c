@@ -913,6 +913,17 @@ bool sched_take(struct thread *thread, const struct share *shares)
 	return taken;
 }
 
+/* That CPU has its run queue to itself from before others could find the thread until it has read.
+ */
+void sched_await_left(const struct thread *thread)
+{
+	uint32_t id = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
+	if (id == percpu()->id)
+		return;
+	spin_lock(&percpus[id].run.lock);
+	spin_unlock(&percpus[id].run.lock);
+}
+
 void sched_give(struct thread *thread)
 {
 	make_runnable(thread, &thread->shares[thread->cpu]);

@@ -48,6 +48,10 @@ void sched_block_to(struct thread *next);
  * kernel. shares: only while the process with these shares pays for this CPU's time; NULL: any may
  * pay. False: sched_wake is to be called instead. Any context that may take the RUN_QUEUE lock. */
 bool sched_take(struct thread *thread, const struct share *shares);
+/* The thread's wait has been decided by the caller. Waits for the CPU that has left it and may
+ * still read its frame (context_hand_over), before the caller writes there. Any context that may
+ * take the RUN_QUEUE lock. */
+void sched_await_left(const struct thread *thread);
 /* Queues a thread that was taken. Any context that may take the RUN_QUEUE lock. */
 void sched_give(struct thread *thread);
 /* The thread's wait has been decided: makes it runnable unless it never stopped running. Any
