@@ -54,7 +54,7 @@ func TestPrivilegedCalls(t *testing.T) {
 		"mlockall":    {syscall.Mlockall(syscall.MCL_CURRENT), nil},
 		"mlockall 0":  {syscall.Mlockall(0), syscall.EINVAL},
 		"getcwd":      {none(syscall.Getcwd(nil)), syscall.ERANGE},
-		"select":      {none(syscall.Select(0, nil, nil, nil, nil)), syscall.ENOSYS},
+		"select":      {none(syscall.Select(0, nil, nil, nil, new(syscall.Timeval))), nil},
 	} {
 		if c.err != c.want {
 			t.Errorf("%s: %v, not %v", name, c.err, c.want)
