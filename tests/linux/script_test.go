@@ -100,8 +100,12 @@ func named(e Errno) string {
 func raw(trap uintptr, a []uintptr) (uintptr, Errno) {
 	var all [6]uintptr
 	copy(all[:], a)
-	r, _, e := Syscall6(trap, all[0], all[1], all[2], all[3], all[4], all[5])
-	return r, e
+	for {
+		r, _, e := Syscall6(trap, all[0], all[1], all[2], all[3], all[4], all[5])
+		if e != EINTR { // of a signal by which the runtime preempts
+			return r, e
+		}
+	}
 }
 
 // call makes a call and writes down its result.
