@@ -131,7 +131,8 @@ build/host/mm/%/kernel/mm/kmem.o: HOST_FILE_FLAGS := -Dkmem_alloc=kmem_alloc_rea
 
 # Mistakes that must not compile with the kernel's flags. The file's conditions name them. Each must
 # give errors in the line below its condition and in no other; without a mistake there is none.
-host_mistake_flags = $(KERNEL_FLAGS) -Wno-unused-parameter -fsyntax-only
+host_mistake_flags = $(filter-out -fcallgraph-info=%,$(KERNEL_FLAGS)) \
+	-Wno-unused-parameter -fsyntax-only
 host-test-mm: host-run-wrong_user_ptr
 .PHONY: host-run-wrong_user_ptr
 host-run-wrong_user_ptr: tests/host/mm/wrong_user_ptr.c | $(SCHEMA_STAMP)
