@@ -31,6 +31,13 @@ func endOf(fd, wanted int, offset *int64) (e copyEnd, err Errno) {
 	return e, err
 }
 
+func endsOf(rfd int, roff *int64, wfd int, woff *int64) (from, to copyEnd, err Errno) {
+	if from, err = endOf(rfd, O_RDONLY, roff); err == 0 {
+		to, err = endOf(wfd, O_WRONLY, woff)
+	}
+	return from, to, err
+}
+
 // read and write use the offset, if there is one.
 func (e *copyEnd) read(b []byte) (n int, err Errno) {
 	if e.offset == nil {
@@ -59,11 +66,7 @@ func Splice(rfd int, roff *int64, wfd int, woff *int64, size int, flags int) (n 
 	if flags&^spliceFlags != 0 || size < 0 {
 		return -1, EINVAL
 	}
-	from, e := endOf(rfd, O_RDONLY, roff)
-	if e != 0 {
-		return -1, e
-	}
-	to, e := endOf(wfd, O_WRONLY, woff)
+	from, to, e := endsOf(rfd, roff, wfd, woff)
 	if e != 0 {
 		return -1, e
 	}
@@ -170,11 +173,7 @@ func Tee(rfd int, wfd int, size int, flags int) (n int64, err error) {
 	if size == 0 {
 		return 0, nil
 	}
-	from, e := endOf(rfd, O_RDONLY, nil)
-	if e != 0 {
-		return -1, e
-	}
-	to, e := endOf(wfd, O_WRONLY, nil)
+	from, to, e := endsOf(rfd, nil, wfd, nil)
 	if e != 0 {
 		return -1, e
 	}
@@ -202,11 +201,7 @@ func copyFileRange(rfd int, roff *int64, wfd int, woff *int64, size, flags int) 
 	if flags != 0 {
 		return -1, EINVAL
 	}
-	from, e := endOf(rfd, O_RDONLY, roff)
-	if e != 0 {
-		return -1, e
-	}
-	to, e := endOf(wfd, O_WRONLY, woff)
+	from, to, e := endsOf(rfd, roff, wfd, woff)
 	if e != 0 {
 		return -1, e
 	}

@@ -201,6 +201,19 @@ func hold(fd int) *description {
 	return f
 }
 
+// holdAs is hold, with the descriptor's file, which has to be of that kind.
+func holdAs[F openFile](fd int) (f F, d *description, err Errno) {
+	if d = hold(fd); d == nil {
+		return f, nil, EBADF
+	}
+	f, ok := d.file.(F)
+	if !ok {
+		letGo(d)
+		return f, nil, EINVAL
+	}
+	return f, d, 0
+}
+
 func letGo(f *description) Errno {
 	descriptors.Lock()
 	f.holders--

@@ -101,24 +101,11 @@ func InotifyInit1(flags int) (fd int, err error) {
 	return installNew(d, flags&O_CLOEXEC != 0)
 }
 
-func inotifyOf(fd int) (*inotifyFile, *description, Errno) {
-	d := hold(fd)
-	if d == nil {
-		return nil, nil, EBADF
-	}
-	f, ok := d.file.(*inotifyFile)
-	if !ok {
-		letGo(d)
-		return nil, nil, EINVAL
-	}
-	return f, d, 0
-}
-
 func InotifyAddWatch(fd int, path string, mask uint32) (watch int, err error) {
 	if mask&inAllBits == 0 || mask&inMaskAdd != 0 && mask&inMaskCreate != 0 {
 		return -1, EINVAL
 	}
-	f, d, e := inotifyOf(fd)
+	f, d, e := holdAs[*inotifyFile](fd)
 	if e != 0 {
 		return -1, e
 	}
@@ -167,7 +154,7 @@ func (f *inotifyFile) follow(n *node, mask uint32) (int32, Errno) {
 }
 
 func InotifyRmWatch(fd int, watch uint32) (success int, err error) {
-	f, d, e := inotifyOf(fd)
+	f, d, e := holdAs[*inotifyFile](fd)
 	if e != 0 {
 		return -1, e
 	}

@@ -52,20 +52,6 @@ func timerFd(clock, flags int) (int, error) {
 	return f.install(f, "[timerfd]", flags)
 }
 
-// timerOf holds a timer.
-func timerOf(fd int) (*timerFile, *description, error) {
-	d := hold(fd)
-	if d == nil {
-		return nil, nil, EBADF
-	}
-	f, ok := d.file.(*timerFile)
-	if !ok {
-		letGo(d)
-		return nil, nil, EINVAL
-	}
-	return f, d, nil
-}
-
 func setTimer(fd, flags int, to, old *timerSpec) error {
 	value, err := to.value.interval()
 	if err != nil {
@@ -75,9 +61,9 @@ func setTimer(fd, flags int, to, old *timerSpec) error {
 	if err != nil || flags&^(timerAbsolute|timerCancelOnSet) != 0 {
 		return EINVAL
 	}
-	f, d, err := timerOf(fd)
-	if err != nil {
-		return err
+	f, d, e := holdAs[*timerFile](fd)
+	if e != 0 {
+		return e
 	}
 	defer letGo(d)
 	f.Lock()
@@ -159,9 +145,9 @@ func (f *timerFile) left() (spec timerSpec) {
 }
 
 func getTimer(fd int, to *timerSpec) error {
-	f, d, err := timerOf(fd)
-	if err != nil {
-		return err
+	f, d, e := holdAs[*timerFile](fd)
+	if e != 0 {
+		return e
 	}
 	defer letGo(d)
 	f.Lock()
