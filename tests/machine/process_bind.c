@@ -67,8 +67,7 @@ static void one_event_tells_of_many_ends(void)
 		OK(capos_release(children[i]));
 	}
 	OK(capos_release(event));
-	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_USAGE_IS(before);
 }
 
 /* Also without a handle, and by many events for one end. */

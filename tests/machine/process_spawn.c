@@ -148,8 +148,7 @@ static void a_child_runs_and_ends(void)
 	struct capos_memory_usage before = program_usage();
 	finishes(spawn("exit", "7"), CAPOS_EXIT_KIND_EXITED, 7);
 	finishes(spawn("exit", "-3"), CAPOS_EXIT_KIND_EXITED, -3);
-	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_USAGE_IS(before);
 }
 
 static void a_child_gets_what_is_named(void)

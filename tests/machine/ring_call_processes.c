@@ -184,8 +184,7 @@ static void nothing_is_left(void)
 	a_child_serves();
 	a_server_dies();
 	a_flooding_client_is_killed();
-	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_USAGE_IS(before);
 }
 
 int main(int argc, char **argv)

@@ -72,6 +72,13 @@ __attribute__((unused)) static struct capos_memory_usage program_usage(void)
 	return usage;
 }
 
+/* What the program is charged and has reserved is what it was. */
+#define CHECK_USAGE_IS(before)                                                          \
+	do {                                                                            \
+		CHECK_EQUAL(program_usage().committed_pages, (before).committed_pages); \
+		CHECK_EQUAL(program_usage().reserved_pages, (before).reserved_pages);   \
+	} while (0)
+
 __attribute__((unused)) static struct capos_region_info vm_query(uint64_t address)
 {
 	struct capos_region_info info = { 0 };

@@ -343,8 +343,7 @@ static void nothing_is_left(void)
 	a_caller_is_killed();
 	a_process_gets_its_own_handle();
 	calls_that_are_given_up_lose_no_slot();
-	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
-	CHECK_EQUAL(program_usage().reserved_pages, before.reserved_pages);
+	CHECK_USAGE_IS(before);
 }
 
 int main(int argc, char **argv)
