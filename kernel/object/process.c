@@ -19,7 +19,7 @@ status_t method_process_wait(
 	struct capos_process_end result;
 	if (process == call->process)
 		return STATUS(WRONG_STATE);
-	status_t status = process_wait(process, deadline_after(in->timeout_ns), true);
+	status_t status = process_wait(process, deadline_after(in->timeout_ns));
 	if (status != STATUS_OK)
 		return status;
 	process_end(process, &result);

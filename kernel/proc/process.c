@@ -372,13 +372,12 @@ void process_threads_gone(struct process *process)
 		process = try_end(process);
 }
 
-status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible)
+status_t process_wait(struct process *process, uint64_t deadline_ns)
 {
 	status_t status = STATUS_OK;
 	spin_lock(&process->lock);
 	while (!process->ended && status == STATUS_OK)
-		status = wait_queue_wait(
-			&process->exit_waiters, &process->lock, deadline_ns, interruptible);
+		status = wait_queue_wait(&process->exit_waiters, &process->lock, deadline_ns, true);
 	if (process->ended) {
 		status = STATUS_OK;
 		wait_queue_wake(&process->exit_waiters, 1);

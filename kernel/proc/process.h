@@ -132,8 +132,9 @@ bool process_is_exiting(struct process *process);
 void process_leave_ring(struct process *process, paddr_t ring, void *block, uint64_t pages);
 
 /* A thread. Waits until the process and all that it started have ended, and what they owned is
- * given back. Not for threads of the process itself. Fails as wait_queue_wait does. */
-status_t process_wait(struct process *process, uint64_t deadline_ns, bool interruptible) MUST_CHECK;
+ * given back. Interruptible. Not for threads of the process itself. Fails as wait_queue_wait does.
+ */
+status_t process_wait(struct process *process, uint64_t deadline_ns) MUST_CHECK;
 
 /* A thread. The same, not interruptible, until the flag is set and process_nudge_foreground called
  * while this is the foreground process. False: it has not ended. */
