@@ -1,15 +1,13 @@
 /* Calls to endpoints through a thread's ring, of which many may be outstanding.
  *
  *     caller                               server
- *     begin: the message is copied into
- *     the record, which is queued
- *     ...                                  ring_call_receive: takes it out of the queue,
- * with
- *     ...                                  a reference
- *     ...                                  copies the message to its own memory, and the answer
- * into the record ring_call_answer: if the call is still open, puts it ring_call_wait: is woken
- * among those of the caller that have ended ring_call_collect: copies the answer out, and completes
- * it
+ *     begin: copies the message into       ...
+ *     the record and queues it             ring_call_receive: takes it out of the queue,
+ *     ...                                  with a reference, and copies the message out
+ *     ring_call_wait: waits                ring_call_answer: the answer is in the record;
+ *     ...                                  ends the call if it is still open
+ *     ring_call_collect: copies the        ...
+ *     answer out and completes the call
  *
  * A call is open until it is answered, its endpoint or facet is closed, its deadline has come or
  * the caller gives it up; all that happens under the lock of the caller's thread, so it ends in one
