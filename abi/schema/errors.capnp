@@ -59,6 +59,9 @@ enum ErrorCode {
   noThreads @24;           # no thread left in the process's budget
   noCalls @25;             # no outstanding call left in the process's budget
   noCpu @26;               # not so much CPU time left in the process's budget
+
+  # Taken back.
+  revoked @27;             # the capability is a revocable copy that has been taken back
 }
 
 const errorBase :UInt32 = 16;

@@ -206,6 +206,25 @@ HOT static inline int64_t register_compact(
 	return __builtin_expect(status == STATUS_OK, 1) ? (int64_t)result.word : status;
 }
 
+/* For a revocable copy, or an id that names nothing. */
+static __attribute__((noinline)) int64_t register_compact_leased(
+	const struct trap_frame *frame, struct thread *thread)
+{
+	uint64_t target = trap_frame_target(frame);
+	struct object *object;
+	int64_t value = cap_table_enter(
+		&thread->process->caps, (cap_id_t)target, &thread->lease_use, &object);
+	if (value != STATUS_OK) {
+		if (trace_enabled)
+			trace_miss((cap_id_t)target, (uint32_t)(target >> 32));
+		return value;
+	}
+	value = register_compact(frame, thread, object);
+	lease_leave(&thread->lease_use);
+	object_release(object);
+	return value;
+}
+
 /* For a counted object, or an id that names nothing. slot: the id's, NULL: it has none. */
 HOT static __attribute__((noinline)) int64_t register_compact_counted(
 	const struct trap_frame *frame, const uint64_t *slot)
@@ -214,11 +233,8 @@ HOT static __attribute__((noinline)) int64_t register_compact_counted(
 	uint64_t target = trap_frame_target(frame);
 	struct object *object =
 		slot ? cap_slot_retain(&thread->process->caps, slot, (cap_id_t)target) : NULL;
-	if (__builtin_expect(!object, 0)) {
-		if (trace_enabled)
-			trace_miss((cap_id_t)target, (uint32_t)(target >> 32));
-		return STATUS_TRANSPORT(INVOKE_FAILED);
-	}
+	if (__builtin_expect(!object, 0))
+		return register_compact_leased(frame, thread);
 	int64_t value = register_compact(frame, thread, object);
 	object_release(object);
 	return value;

@@ -90,14 +90,15 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 }
 
 /* There is no kernel copy, so the exception is made on the stack. */
-static __attribute__((noinline)) int32_t deliver_no_memory(
-	const struct call *call, struct message_call *message)
+static __attribute__((noinline)) int32_t deliver_early(
+	const struct call *call, const struct message_call *message, status_t status)
 {
 	uint8_t few[RESULT_BYTES_SMALL];
-	message->result = few;
-	if (message->result_capacity > sizeof few)
-		message->result_capacity = sizeof few;
-	return deliver_exception(call, message, STATUS(NO_MEMORY));
+	struct message_call early = *message;
+	early.result = few;
+	if (early.result_capacity > sizeof few)
+		early.result_capacity = sizeof few;
+	return deliver_exception(call, &early, status);
 }
 
 /* Fetches the parameters, invokes, delivers the results. */
@@ -113,7 +114,7 @@ static int32_t execute_message(
 	size_t result_offset = (message->params_size + 7) & ~7ul;
 	message->params = call_buffer(call->thread, result_offset + message->result_capacity + 8);
 	if (!message->params)
-		return deliver_no_memory(call, message);
+		return deliver_early(call, message, STATUS(NO_MEMORY));
 	message->result = (uint8_t *)message->params + result_offset;
 	if (copy_from_user(message->params, message->user_params, message->params_size) !=
 		STATUS_OK)
@@ -132,6 +133,7 @@ static int32_t execute_message(
 	return result;
 }
 
+/* method NULL: the capability is revoked. */
 static void execute_call(struct call *call, const struct method_desc *method,
 	const struct capos_submission *submission, struct capos_completion *completion)
 {
@@ -145,7 +147,8 @@ static void execute_call(struct call *call, const struct method_desc *method,
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
 		return;
 	}
-	completion->result = execute_message(call, method, &message);
+	completion->result = method ? execute_message(call, method, &message)
+				    : deliver_early(call, &message, STATUS(REVOKED));
 	completion->cap = message.got.cap;
 	call_buffer_trim(call->thread);
 }
@@ -166,25 +169,28 @@ static void execute_method(
 	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	struct thread *thread = thread_current();
-	struct object *object = cap_table_lookup(&thread->process->caps, submission->cap);
-	const struct method_desc *method =
-		object ? interface_method(object->interface, submission->method) : NULL;
-	completion->result = STATUS_TRANSPORT(INVOKE_FAILED);
+	struct object *object;
+	const struct method_desc *method = NULL;
+	status_t status = cap_table_enter(
+		&thread->process->caps, submission->cap, &thread->lease_use, &object);
+	if (status == STATUS_OK)
+		method = interface_method(object->interface, submission->method);
+	completion->result = status == STATUS_OK ? STATUS_TRANSPORT(INVOKE_FAILED) : status;
 	if (!method && __builtin_expect(trace_enabled, 0))
 		trace_miss(submission->cap, submission->method);
-	if (!object)
-		return;
 	struct call call = {
 		.thread = thread,
 		.process = thread->process,
 		.object = object,
 		.cap = submission->cap,
 	};
-	if (method && submission->opcode == CAPOS_OPCODE_CALL)
+	if (submission->opcode == CAPOS_OPCODE_CALL && (method || status == STATUS(REVOKED)))
 		execute_call(&call, method, submission, completion);
 	else if (method)
 		execute_compact(&call, method, submission, completion);
-	object_release(object);
+	lease_leave(&thread->lease_use);
+	if (object)
+		object_release(object);
 }
 
 static void complete_operation(struct capos_completion *completion, int64_t result)

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "mm/budget.h"
 #include "mm/kmem.h"
+#include "sched/lease.h"
 #include "sched/sched.h"
 
 #define PAYLOAD_MASK 0x0000fffffffffff0ull
@@ -30,6 +31,17 @@ static enum cap_slot_kind word_kind(uint64_t word)
 static uint16_t word_generation(uint64_t word)
 {
 	return (uint16_t)(word >> 48);
+}
+
+/* Whether the slot has a reference and a name. */
+static bool word_is_counted(uint64_t word)
+{
+	return word_kind(word) >= CAP_SLOT_COUNTED;
+}
+
+static bool word_is_filled(uint64_t word)
+{
+	return word_kind(word) >= CAP_SLOT_STATIC;
 }
 
 static uint64_t word_load(const uint64_t *address)
@@ -60,7 +72,7 @@ void cap_table_destroy(struct cap_table *table)
 	for (uint32_t i = 0; i < table->slots / CAP_CHUNK_SLOTS; i++) {
 		uint64_t *chunk = table->chunks[i];
 		for (uint32_t j = 0; j < CAP_CHUNK_SLOTS; j++)
-			if (word_kind(chunk[j]) == CAP_SLOT_COUNTED)
+			if (word_is_counted(chunk[j]))
 				cap_drop(cap_slot_object(chunk[j]));
 		kmem_free(table->payer, chunk);
 		table->chunks[i] = NULL;
@@ -133,6 +145,13 @@ void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *obje
 	cap_table_fill(table, cap, object);
 }
 
+static enum cap_slot_kind kind_for(const struct object *object)
+{
+	if (!object->ops)
+		return CAP_SLOT_STATIC;
+	return object_is_leased(object) ? CAP_SLOT_LEASED : CAP_SLOT_COUNTED;
+}
+
 void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object)
 {
 	uint64_t *address = cap_slot_find(table, cap & 0xffff);
@@ -141,7 +160,7 @@ void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object
 		word_generation(*address) == cap >> 16);
 	word_store(address,
 		slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
-			object->ops ? CAP_SLOT_COUNTED : CAP_SLOT_STATIC));
+			kind_for(object)));
 	spin_unlock(&table->lock);
 }
 
@@ -188,11 +207,11 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap)
 	uint64_t *address;
 	spin_lock(&table->lock);
 	uint64_t word = table_word(table, cap, &address);
-	bool held = word_kind(word) == CAP_SLOT_COUNTED || word_kind(word) == CAP_SLOT_STATIC;
+	bool held = word_is_filled(word);
 	if (held)
 		slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
-	if (word_kind(word) == CAP_SLOT_COUNTED)
+	if (word_is_counted(word))
 		cap_drop(cap_slot_object(word));
 	return held;
 }
@@ -203,7 +222,7 @@ status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **o
 	status_t status = STATUS_OK;
 	spin_lock(&table->lock);
 	uint64_t word = table_word(table, cap, &address);
-	if (word_kind(word) != CAP_SLOT_COUNTED && word_kind(word) != CAP_SLOT_STATIC)
+	if (!word_is_filled(word))
 		status = STATUS(NOT_FOUND);
 	else if (!object_may_leave(cap_slot_object(word)))
 		status = STATUS(NO_RIGHTS);
@@ -214,9 +233,26 @@ status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **o
 	return status;
 }
 
+/* What the slot holds, with a reference. */
+static struct object *slot_object(struct cap_table *table, cap_id_t cap)
+{
+	struct object *object = cap_table_lookup_static(table, cap);
+	const uint64_t *slot = cap_slot_find(table, cap);
+	if (object || !slot)
+		return object;
+	spin_lock(&table->lock);
+	object = cap_slot_match(*slot, cap, CAP_SLOT_COUNTED);
+	if (!object)
+		object = cap_slot_match(*slot, cap, CAP_SLOT_LEASED);
+	if (object)
+		object_retain(object);
+	spin_unlock(&table->lock);
+	return object;
+}
+
 status_t cap_table_copy(struct cap_table *table, cap_id_t cap, struct object **object)
 {
-	*object = cap_table_lookup(table, cap);
+	*object = slot_object(table, cap);
 	if (!*object)
 		return STATUS(NOT_FOUND);
 	if (!object_may_leave(*object)) {
@@ -230,8 +266,28 @@ status_t cap_table_copy(struct cap_table *table, cap_id_t cap, struct object **o
 
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap)
 {
-	struct object *object = cap_table_lookup_static(table, cap);
-	return object ? object : cap_table_lookup_counted(table, cap);
+	struct object *object = slot_object(table, cap);
+	if (!object || !object_is_leased(object))
+		return object;
+	struct object *target = lease_target(lease_of_copy(object));
+	object_release(object);
+	return target;
+}
+
+status_t cap_table_enter(
+	struct cap_table *table, cap_id_t cap, struct lease_use *use, struct object **object)
+{
+	struct object *held = slot_object(table, cap);
+	*object = held;
+	if (!held)
+		return STATUS_TRANSPORT(INVOKE_FAILED);
+	if (!object_is_leased(held))
+		return STATUS_OK;
+	*object = lease_enter(lease_of_copy(held), use);
+	if (*object)
+		return STATUS_OK;
+	object_release(held);
+	return STATUS(REVOKED);
 }
 
 struct object *cap_table_next(struct cap_table *table, cap_id_t *cap)
@@ -240,7 +296,7 @@ struct object *cap_table_next(struct cap_table *table, cap_id_t *cap)
 	spin_lock(&table->lock);
 	for (uint32_t slot = (*cap & 0xffff) + 1; slot < table->slots && !object; slot++) {
 		uint64_t word = *cap_slot_find(table, slot);
-		if (word_kind(word) != CAP_SLOT_COUNTED && word_kind(word) != CAP_SLOT_STATIC)
+		if (!word_is_filled(word))
 			continue;
 		object = cap_slot_object(word);
 		object_retain(object); /* it exists: the slot holds a reference */

@@ -30,6 +30,7 @@
 
 struct budget;
 struct ledger;
+struct lease_use;
 
 typedef uint32_t cap_id_t;
 
@@ -67,7 +68,10 @@ status_t cap_table_reserve(struct cap_table *table, cap_id_t *cap) MUST_CHECK;
 void cap_table_commit(struct cap_table *table, cap_id_t cap, struct object *object);
 void cap_table_abandon(struct cap_table *table, cap_id_t cap);
 
-/* Takes the capability out, with the slot's reference and name, and leaves the slot set aside: fill
+/* Lift, fill and copy are about what the slot holds: of a revocable copy, the lease and not its
+ * target (sched/lease.h).
+ *
+ * Takes the capability out, with the slot's reference and name, and leaves the slot set aside: fill
  * takes it back, abandon ends it. NOT_FOUND: the id names nothing; NO_RIGHTS: the object stays in
  * its process. */
 status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **object) MUST_CHECK;
@@ -88,8 +92,9 @@ bool cap_table_release(struct cap_table *table, cap_id_t cap) MUST_CHECK;
 enum cap_slot_kind {
 	CAP_SLOT_FREE,     /* payload: next free slot */
 	CAP_SLOT_RESERVED, /* set aside by cap_table_reserve */
-	CAP_SLOT_COUNTED,  /* payload: an object with a reference count */
 	CAP_SLOT_STATIC,   /* payload: an object that never ends */
+	CAP_SLOT_COUNTED,  /* payload: an object with a reference count */
+	CAP_SLOT_LEASED,   /* payload: what stands for a revocable copy; counted */
 };
 #define CAP_SLOT_KIND_MASK 0xfull
 
@@ -154,8 +159,15 @@ static inline struct object *cap_table_lookup_counted(struct cap_table *table, c
 	return slot ? cap_slot_retain(table, slot, cap) : NULL;
 }
 
-/* The object, kept alive until the caller's object_release; NULL when the id names nothing. */
+/* The object, kept alive until the caller's object_release; NULL when the id names nothing, or a
+ * revocable copy that is revoked. For capabilities that a call names besides the one it is for. */
 struct object *cap_table_lookup(struct cap_table *table, cap_id_t cap);
+
+/* The same for the capability that a call is for. Where the id names a revocable copy, the call is
+ * one through it until lease_leave(use), which the caller of this calls in any case. Fails with the
+ * transport's INVOKE_FAILED or with REVOKED. */
+status_t cap_table_enter(struct cap_table *table, cap_id_t cap, struct lease_use *use,
+	struct object **object) MUST_CHECK;
 /* The first capability in a slot behind that of the id, for those who look into a process; NULL:
  * none follows. *cap becomes its id, and the caller gets a reference. */
 struct object *cap_table_next(struct cap_table *table, cap_id_t *cap);

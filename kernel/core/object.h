@@ -23,6 +23,9 @@ enum object_trait {
 	OBJECT_HOLDS = 1,
 	/* Means something in the process that got it only: no other process gets a copy. */
 	OBJECT_STAYS = 2,
+	/* Stands for another object: a revocable copy of it (sched/lease.h). Only slots and what
+	 * carries capabilities between them have it; look-ups give what it stands for. */
+	OBJECT_LEASED = 4,
 };
 
 struct object_ops {
@@ -123,6 +126,12 @@ static inline bool object_release_unless_last(struct object *object)
 	while (!__atomic_compare_exchange_n(&object->references, &references, references - 1, true,
 		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 	return true;
+}
+
+/* Whether it is a revocable copy of another object. */
+static inline bool object_is_leased(const struct object *object)
+{
+	return object->ops && object->ops->traits & OBJECT_LEASED;
 }
 
 /* Whether other processes may get a copy. */

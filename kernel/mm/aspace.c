@@ -9,13 +9,14 @@
  *
  * Ranges may be large, so each walk goes in steps, with the lock free in between. Meanwhile the
  * change is known to the space (struct change), and other changes of the range fail or wait.
- * models/park.pml and models/tlb.pml model the removal of mappings. */
+ * models/park.pml, models/tlb.pml and models/revoke.pml model the removal of mappings. */
 #include "mm/aspace.h"
 
 #include "arch/paging.h"
 #include "arch/tlb.h"
 #include "core/log.h"
 #include "mm/kmem.h"
+#include "mm/lease_map.h"
 #include "mm/ledger.h"
 #include "mm/populate.h"
 #include "mm/region.h"
@@ -89,6 +90,7 @@ struct change {
 	struct list_node node; /* on space->changes, once listed */
 	struct memory_object *releases[RELEASES_MAX];
 	unsigned release_count;
+	struct lease_map *ended; /* mappings without a region, which end then too */
 };
 
 /* A change under way that overlaps the range; NULL: none. */
@@ -137,6 +139,7 @@ static status_t change_begin(
 	change->removal = false;
 	change->listed = false;
 	change->release_count = 0;
+	change->ended = NULL;
 	spin_lock(&space->lock);
 	if (__builtin_expect(list_empty(&space->changes), 1))
 		return STATUS_OK;
@@ -155,6 +158,11 @@ static void change_unlock(struct change *change)
 	while (change->release_count) {
 		struct memory_object *object = change->releases[--change->release_count];
 		object_release(memory_object_header(object));
+	}
+	while (change->ended) {
+		struct lease_map *map = change->ended;
+		change->ended = map->next;
+		lease_map_end(map);
 	}
 }
 
@@ -185,12 +193,24 @@ static void change_end(struct change *change)
 	change_unlock(change);
 }
 
+/* A region of the mapping, or its maker, goes. */
+static void change_drop_map(struct change *change, struct lease_map *map)
+{
+	assert_held(&change->space->lock);
+	if (!map || --map->regions)
+		return;
+	map->next = change->ended;
+	change->ended = map;
+}
+
 /* The region's object will be released. There must be room. */
 static void change_release(struct change *change, struct region *region)
 {
 	if (region->object)
 		change->releases[change->release_count++] = region->object;
 	region->object = NULL;
+	change_drop_map(change, region->map);
+	region->map = NULL;
 }
 
 /* ---- checking a range, and cutting it at the edges ---- */
@@ -797,6 +817,8 @@ static status_t region_place(struct change *change, uint64_t hint, bool exact, u
 	*region = *template;
 	if (region->object)
 		object_retain(memory_object_header(region->object));
+	if (region->map)
+		region->map->regions++;
 	region_add(space, region, change->start, size, change->start != hint);
 	return STATUS_OK;
 }
@@ -921,6 +943,10 @@ static status_t map_foreign(struct change *change, uint64_t hint, bool exact,
 	status_t status = region_place(change, hint, exact, size, template);
 	if (status != STATUS_OK)
 		return status;
+	if (template->map && !lease_map_begin(template->map, change->start, change->end)) {
+		region_unplace(change);
+		return STATUS(REVOKED);
+	}
 
 	paging_survey(space->root, change->start, change->end, entry, &survey);
 	if (!provide(change, 0, &survey, &provision)) {
@@ -965,19 +991,24 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 	return status;
 }
 
-status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
-	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address)
+static status_t check_object_range(const struct memory_object *object, uint64_t hint,
+	uint64_t offset, uint64_t *size, uint32_t *prot)
 {
-	struct change change;
-	status_t status = check_range(hint, &size);
+	status_t status = check_range(hint, size);
 	if (status == STATUS_OK && offset % PAGE_SIZE)
 		status = STATUS(MISALIGNED);
 	if (status == STATUS_OK &&
 		(offset / PAGE_SIZE > object->pages ||
-			size / PAGE_SIZE > object->pages - offset / PAGE_SIZE))
+			*size / PAGE_SIZE > object->pages - offset / PAGE_SIZE))
 		status = STATUS(OUT_OF_RANGE);
-	if (status == STATUS_OK)
-		status = check_prot(&prot, 0);
+	return status == STATUS_OK ? check_prot(prot, 0) : status;
+}
+
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, struct lease *lease,
+	uint64_t hint, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address)
+{
+	struct change change;
+	status_t status = check_object_range(object, hint, offset, &size, &prot);
 	if (status != STATUS_OK)
 		return status;
 
@@ -987,17 +1018,72 @@ status_t aspace_map_object(struct aspace *space, struct memory_object *object, u
 		.object = object,
 		.backing = offset,
 	};
+	if (lease && !(template.map = lease_map_create(space, lease)))
+		return STATUS(NO_MEMORY);
 	change_begin_new(&change, space);
 	status = map_foreign(&change, hint, false, &template, size,
 		paging_entry(PAGING_FOREIGN_PENDING, 0, prot), 0);
 	if (status == STATUS_OK)
 		*address = change.start;
+	change_drop_map(&change, template.map);
 	change_end(&change);
 	return status;
 }
 
-bool aspace_lookup_object(
-	struct aspace *space, struct user_ptr word, struct memory_object **object, uint64_t *offset)
+/* A region of a mapping that is taken back becomes reserved memory. While another change of it is
+ * under way, the caller tries again. */
+static void take_back_region(struct change *change, struct region *region, uint64_t *address)
+{
+	struct aspace *space = change->space;
+
+	assert_held(&space->lock);
+	if (change_within(space, region->start, region->end)) {
+		wait_for_changes(space);
+		return;
+	}
+	change->start = region->start;
+	change->end = region->end;
+	change->removal = true;
+	region->leaving = true; /* nothing joins it */
+	zap_all(change);
+	regions_keep(change, true);
+	*address = change->end;
+}
+
+void aspace_take_back(struct aspace *space, const struct lease_map *map)
+{
+	uint64_t address = map->start;
+	bool more = true;
+
+	while (more) {
+		struct change change;
+		unsigned seen = 0;
+		change_begin_new(&change, space);
+		struct region *region = region_from(&space->regions, address);
+		while (region && region->start < map->end && region->map != map &&
+			++seen < STEP_REGIONS) {
+			address = region->end;
+			region = region_next(region);
+		}
+		more = region && region->start < map->end;
+		if (more && region->map == map)
+			take_back_region(&change, region, &address);
+		change_end(&change);
+		sched_preemption_point();
+	}
+}
+
+void aspace_leave(struct aspace *space)
+{
+	assert_none_held();
+	spin_lock(&space->lock);
+	if (!__atomic_sub_fetch(&space->visitors, 1, __ATOMIC_SEQ_CST))
+		wait_queue_wake_all(&space->change_waiters, &space->lock);
+	spin_unlock(&space->lock);
+}
+
+bool aspace_lookup_object(struct aspace *space, struct user_ptr word, struct memory_object **object,
+	uint64_t *offset, struct lease **lease)
 {
 	uint64_t address = word.address;
 
@@ -1011,6 +1097,9 @@ bool aspace_lookup_object(
 		object_retain(memory_object_header(region->object));
 		*object = region->object;
 		*offset = region->backing + (address - region->start);
+		*lease = region->map ? region->map->lease : NULL;
+		if (*lease)
+			object_retain(&(*lease)->copy);
 	}
 	spin_unlock(&space->lock);
 	return found;
@@ -1101,6 +1190,15 @@ struct aspace *aspace_create(struct ledger *ledger)
 	return space;
 }
 
+/* No mapping is left by which a revocation could find the space. */
+static void wait_for_visitors(struct aspace *space)
+{
+	spin_lock(&space->lock);
+	while (__atomic_load_n(&space->visitors, __ATOMIC_SEQ_CST))
+		wait_for_changes(space);
+	spin_unlock(&space->lock);
+}
+
 void aspace_destroy(struct aspace *space)
 {
 	struct change change;
@@ -1111,13 +1209,15 @@ void aspace_destroy(struct aspace *space)
 	VERIFY(status == STATUS_OK);
 	zap_range(&change, 0, CAPOS_USER_TOP);
 	first = region_of(rbtree_first(&space->regions));
-	if (first)
+	if (first) {
 		regions_absorb(&change, first);
-	if (first)
+		rbtree_remove(&space->regions, &first->node); /* visitors may still look */
+		space->region_count--;
 		kmem_free(space->ledger, first);
-	VERIFY(space->region_count == (first != NULL) && !space->resident_pages &&
-		!space->table_frames);
+	}
+	VERIFY(!space->region_count && !space->resident_pages && !space->table_frames);
 	change_end(&change);
+	wait_for_visitors(space);
 	struct ledger *ledger = space->ledger;
 	paging_destroy(ledger, space->root);
 	kmem_free(ledger_of_records(ledger), space);

@@ -26,6 +26,8 @@
 #include "sched/wait.h"
 
 struct ledger;
+struct lease;
+struct lease_map;
 struct memory_object;
 
 #define REGIONS_MAX 65536u /* of one space; a walk over all of them is bounded by it */
@@ -53,6 +55,10 @@ struct aspace {
 	uint64_t search_hint;             /* where the next hintless search begins */
 	struct list changes;              /* under way, and let others run meanwhile (aspace.c) */
 	struct wait_queue change_waiters; /* until one of them is done */
+
+	/* Atomic: revocations that have found the space by a mapping and have not left it. The last
+	 * leaves under lock. */
+	uint32_t visitors;
 };
 
 enum fault_outcome {
@@ -96,15 +102,23 @@ status_t aspace_map_frames(struct aspace *space, uint64_t hint, bool exact, padd
 /* The kernel's own removal, also of pinned ranges. */
 status_t aspace_unmap_kernel(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
 
-/* Maps a range of a memory object; holds a reference to the object per region. */
-status_t aspace_map_object(struct aspace *space, struct memory_object *object, uint64_t hint,
-	uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
+/* Maps a range of a memory object; holds a reference to the object per region. lease: through which
+ * the caller has the object, so that its revocation takes the mapping away; NULL: none. The caller
+ * has a reference to its copy. REVOKED: it is. */
+status_t aspace_map_object(struct aspace *space, struct memory_object *object, struct lease *lease,
+	uint64_t hint, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *address) MUST_CHECK;
 /* The same as unmap and protect, for a range that consists of mappings of that object (else
  * NOT_RESERVED). */
 status_t aspace_unmap_object(struct aspace *space, struct memory_object *object, uint64_t address,
 	uint64_t size) MUST_CHECK;
 status_t aspace_protect_object(struct aspace *space, struct memory_object *object, uint64_t address,
 	uint64_t size, uint32_t prot) MUST_CHECK;
+
+/* Of lease_map.c, which has made itself a visitor of the space. Unmaps what is left of a mapping
+ * that was made through a lease which is revoked: the addresses stay reserved. Never fails. */
+void aspace_take_back(struct aspace *space, const struct lease_map *map);
+/* The visitor leaves. */
+void aspace_leave(struct aspace *space);
 
 /* Any context that may take the ASPACE lock. Writes into a space that need not be current, and
  * faults pages in regardless of write protection (program loading). Committed and demand-zero pages
@@ -114,10 +128,10 @@ status_t aspace_write(
 /* The same with zero bytes. */
 status_t aspace_write_zero(struct aspace *space, struct user_ptr to, uint64_t size) MUST_CHECK;
 
-/* For shared park keys: the object and byte offset under an address. Takes a reference to the
- * object for the caller; false if it is not in a memory object's mapping. Any context that may take
- * the ASPACE lock. */
+/* For shared park keys: the object and byte offset under an address, and the lease through which it
+ * was mapped, or NULL. Takes references to the object and to the lease's copy for the caller; false
+ * if it is not in a memory object's mapping. Any context that may take the ASPACE lock. */
 bool aspace_lookup_object(struct aspace *space, struct user_ptr word, struct memory_object **object,
-	uint64_t *offset);
+	uint64_t *offset, struct lease **lease);
 
 #endif

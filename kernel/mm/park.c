@@ -38,16 +38,12 @@ static inline void queue_remove(struct park_queue *queue, struct thread *thread)
 	rbtree_remove_few(&queue->threads, &thread->park_node);
 }
 
-/* The queue of a word in a mapped object, where the offset stands for the word, and the object,
- * retained. */
-static status_t shared_queue(struct aspace *space, struct user_ptr word, struct park_queue **queue,
-	uint64_t *offset, struct memory_object **object)
-{
-	if (!aspace_lookup_object(space, word, object, offset))
-		return STATUS(BAD_ADDRESS);
-	*queue = &(*object)->parked;
-	return STATUS_OK;
-}
+/* A word in a mapped object, where the offset stands for the word. */
+struct shared_word {
+	struct memory_object *object; /* referenced */
+	struct lease *lease; /* through which the object was mapped, its copy referenced; or NULL */
+	uint64_t offset;
+};
 
 /* The queue's lock is held, and under it the word had the expected value: waits, and translates the
  * outcome. */
@@ -68,6 +64,7 @@ static int64_t park_locked(
 	case WAIT_KILLED:
 		return CAPOS_PARK_RESULT_INTERRUPTED;
 	case WAIT_DRAINED:
+	case WAIT_REVOKED:
 		return CAPOS_PARK_RESULT_DRAINED;
 	default:
 		return CAPOS_PARK_RESULT_WOKEN;
@@ -100,18 +97,28 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 	return result;
 }
 
+/* The wait ends when the mapping is taken back. Takes over the reference. False: it is revoked. */
+static bool enter_lease(struct thread *thread, struct lease *lease)
+{
+	struct object *target = lease_enter(lease, &thread->lease_use);
+	object_release(target ? target : &lease->copy);
+	return target != NULL;
+}
+
 static __attribute__((noinline)) int64_t park_wait_shared(
 	struct user_ptr word, uint32_t expected, uint64_t deadline_ns)
 {
 	struct thread *thread = thread_current();
-	struct park_queue *queue;
-	struct memory_object *object;
-	uint64_t offset;
-	status_t status = shared_queue(thread->space, word, &queue, &offset, &object);
-	if (status != STATUS_OK)
-		return status;
-	int64_t result = park_queued(thread, queue, offset, word, expected, deadline_ns);
-	object_release(memory_object_header(object));
+	struct shared_word shared;
+	int64_t result = STATUS(BAD_ADDRESS);
+	if (!aspace_lookup_object(
+		    thread->space, word, &shared.object, &shared.offset, &shared.lease))
+		return result;
+	if (!shared.lease || enter_lease(thread, shared.lease))
+		result = park_queued(
+			thread, &shared.object->parked, shared.offset, word, expected, deadline_ns);
+	lease_leave(&thread->lease_use);
+	object_release(memory_object_header(shared.object));
 	return result;
 }
 
@@ -202,14 +209,14 @@ static inline int64_t wake_queued(struct park_queue *queue, uint64_t word, uint3
 
 static __attribute__((noinline)) int64_t park_wake_shared(struct user_ptr word, uint32_t count)
 {
-	struct park_queue *queue;
-	struct memory_object *object;
-	uint64_t offset;
-	status_t status = shared_queue(thread_current()->space, word, &queue, &offset, &object);
-	if (status != STATUS_OK)
-		return status;
-	int64_t woken = wake_queued(queue, offset, count);
-	object_release(memory_object_header(object));
+	struct shared_word shared;
+	if (!aspace_lookup_object(
+		    thread_current()->space, word, &shared.object, &shared.offset, &shared.lease))
+		return STATUS(BAD_ADDRESS);
+	int64_t woken = wake_queued(&shared.object->parked, shared.offset, count);
+	object_release(memory_object_header(shared.object));
+	if (shared.lease)
+		object_release(&shared.lease->copy);
 	return woken;
 }
 

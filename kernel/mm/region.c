@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "mm/kmem.h"
+#include "mm/lease_map.h"
 #include "mm/memory_object.h"
 
 static uint64_t region_key(const struct rbnode *node)
@@ -56,6 +57,8 @@ void region_split(
 		upper->backing += address - region->start;
 	if (region->object)
 		object_retain(memory_object_header(region->object));
+	if (region->map)
+		region->map->regions++;
 	region->end = address;
 	rbtree_insert_after(regions, &region->node, &upper->node);
 }
@@ -73,7 +76,8 @@ void region_begin_at(struct region *region, uint64_t address)
 static bool regions_alike(const struct region *a, const struct region *b)
 {
 	return !a->pinned && !b->pinned && !a->leaving && !b->leaving && a->end == b->start &&
-		a->foreign == b->foreign && a->object == b->object && a->prot_max == b->prot_max &&
+		a->foreign == b->foreign && a->object == b->object && a->map == b->map &&
+		a->prot_max == b->prot_max &&
 		(!a->foreign || a->backing + (a->end - a->start) == b->backing);
 }
 
@@ -95,6 +99,8 @@ unsigned region_merge(
 		if (next->object)
 			object_release(memory_object_header(
 				next->object)); /* never the last: region has one */
+		if (next->map)
+			next->map->regions--; /* nor this */
 		kmem_free(payer, next);
 		merged++;
 	}

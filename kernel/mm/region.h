@@ -13,6 +13,7 @@
 #include "core/rbtree.h"
 
 struct ledger;
+struct lease_map;
 struct memory_object;
 
 #define PROT_MASK (CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_PROT_EXEC)
@@ -28,6 +29,7 @@ struct region {
 	 * are mapped for good, and the physical address at start. */
 	struct memory_object *object;
 	uint64_t backing;
+	struct lease_map *map; /* one of its regions; NULL: it was not mapped through a lease */
 };
 
 static inline struct region *region_of(struct rbnode *node)

@@ -16,7 +16,8 @@
  * comes back by await; an answer that comes meanwhile is kept in its record.
  *
  * A capability that goes with a call or its answer is the matter of transfer.c, and a call through
- * the ring that of ring_call.c. All calls to an endpoint are in one queue.
+ * the ring that of ring_call.c. All calls to an endpoint are in one queue. A call through a
+ * revocable copy of the facet is entered in the lease until it ends, and transfer_end leaves it.
  *
  * Where caller and server are of one CPU, the CPU goes straight from one to the other, and the
  * caller's process goes on paying for it. endpoint_direct.c does so for what is common; this file
@@ -40,6 +41,47 @@
 /* For what is on the path of a call that is handed over; the rest is kept out of it. */
 #define HOT static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline))
+
+/* As endpoint_find, for what a call names besides the one it is for, or for a revocable copy. */
+RARE struct object *find_argument(struct thread *thread, uint64_t cap, unsigned interface)
+{
+	struct object *object = cap_table_lookup(&thread->process->caps, (cap_id_t)cap);
+	if (!object || object->interface == &interface_descs[interface])
+		return object;
+	object_release(object);
+	return NULL;
+}
+
+/* Through a revocable copy, which the thread leaves on its way back to user mode, or where its call
+ * ends. No object: *status says why. */
+RARE struct object *find_leased(
+	struct thread *thread, struct lease_use *use, unsigned interface, status_t *status)
+{
+	const struct trap_frame *frame = thread_frame(thread);
+	struct object *object;
+	use->call = use == &thread->call.use;
+	*status = cap_table_enter(
+		&thread->process->caps, (cap_id_t)trap_frame_target(frame), use, &object);
+	if (!object || object->interface == &interface_descs[interface])
+		return object;
+	lease_leave(use);
+	object_release(object);
+	*status = STATUS_TRANSPORT(INVOKE_FAILED);
+	return NULL;
+}
+
+/* The endpoint that the frame names. */
+HOT struct object *find_endpoint(
+	struct thread *thread, const struct trap_frame *frame, status_t *status)
+{
+	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (__builtin_expect(object != NULL, 1))
+		return object;
+	object = find_leased(thread, &thread->lease_use, INTERFACE_ENDPOINT, status);
+	if (object)
+		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_LEAVE, __ATOMIC_SEQ_CST);
+	return object;
+}
 
 static __attribute__((noinline)) void trace(
 	const struct trap_frame *frame, int64_t result, uint64_t tag)
@@ -219,6 +261,14 @@ RARE _Noreturn void return_extra(struct thread *thread, struct trap_frame *frame
 	return_capability(frame, status, 0, transfer_end(thread, true));
 }
 
+/* The status of a call without an answer. */
+RARE status_t ended_status(enum wait_state outcome)
+{
+	if (outcome == WAIT_REVOKED)
+		return STATUS(REVOKED);
+	return outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(CANCELLED);
+}
+
 /* The wait for the answer has ended so. The thread's lock is held, and released. Does not return
  * where the call ends, or where the handler of a notification has to run first. */
 HOT _Noreturn void end_wait(
@@ -239,7 +289,7 @@ HOT _Noreturn void end_wait(
 	int64_t status = call->status;
 	bool answered = !call->open;
 	if (!answered)
-		status = outcome == WAIT_TIMED_OUT ? STATUS(TIMED_OUT) : STATUS(CANCELLED);
+		status = ended_status(outcome);
 	call->open = false;
 	call->server = NULL;
 	spin_unlock(&thread->lock);
@@ -373,27 +423,31 @@ static status_t begin_with_capabilities(
 	status_t status = transfer_begin(thread, trap_frame_status(frame), &extra);
 	if (status != STATUS_OK)
 		return status;
+	if (thread->call.use.lease)
+		extra |= CALL_LEASED;
 	status = begin_call(thread, frame, facet, extra, next);
 	if (status != STATUS_OK)
 		transfer_end(thread, true);
 	return status;
 }
 
-/* The options say that a capability goes with the call, or may come with the answer. So the result
- * tells of one in any case. */
+/* A call for which transfer_end has something to do: its options say that a capability goes with
+ * it, or may come with the answer, or it goes through a revocable copy of the facet. So the result
+ * tells of a capability in any case. */
 RARE _Noreturn void call_with_capabilities(struct thread *thread, struct trap_frame *frame)
 {
 	struct thread *next = NULL;
 	struct object *object = NULL;
-	status_t status = STATUS_TRANSPORT(INVOKE_FAILED);
-	if (thread->call.facet)
-		status = STATUS(BUSY);
-	else
+	status_t status = STATUS(BUSY);
+	if (!thread->call.facet)
 		object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_FACET);
+	if (!thread->call.facet && !object)
+		object = find_leased(thread, &thread->call.use, INTERFACE_FACET, &status);
 	if (object) {
 		status = begin_with_capabilities(thread, frame, facet_from(object), &next);
 		if (status == STATUS_OK)
 			await_answer(thread, frame, next);
+		lease_leave(&thread->call.use);
 		object_release(object);
 	}
 	return_capability(frame, status, trap_frame_target(frame), 0);
@@ -408,12 +462,23 @@ HOT int64_t endpoint_call(struct thread *thread, struct trap_frame *frame)
 		return STATUS(BUSY);
 	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_FACET);
 	if (__builtin_expect(!object, 0))
-		return STATUS_TRANSPORT(INVOKE_FAILED);
+		call_with_capabilities(thread, frame);
 	status_t status = begin_call(thread, frame, facet_from(object), 0, &next);
 	if (__builtin_expect(status == STATUS_OK, 1))
 		await_answer(thread, frame, next);
 	object_release(object);
 	return status;
+}
+
+/* The thread has no wait for its open call, and ends it. */
+RARE void give_up_locked(struct thread *thread, status_t status)
+{
+	struct thread_call *call = &thread->call;
+	assert_held(&thread->lock);
+	call->open = false;
+	call->extra &= (uint16_t)~CALL_SAVED;
+	call->server = NULL;
+	call->status = status;
 }
 
 RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
@@ -422,6 +487,8 @@ RARE int64_t endpoint_await(struct thread *thread, struct trap_frame *frame)
 		return STATUS(WRONG_STATE);
 	spin_lock(&thread->lock);
 	thread->call.away = false;
+	if (thread->call.open && lease_is_revoked(thread->call.use.lease))
+		give_up_locked(thread, STATUS(REVOKED));
 	if (thread->call.open)
 		await_answer(thread, frame, NULL);
 	int64_t status = thread->call.status;
@@ -436,12 +503,8 @@ RARE int64_t endpoint_cancel(struct thread *thread)
 	if (!call->facet)
 		return STATUS(WRONG_STATE);
 	spin_lock(&thread->lock);
-	if (call->open) {
-		call->open = false;
-		call->extra &= (uint16_t)~CALL_SAVED;
-		call->server = NULL;
-		call->status = STATUS(CANCELLED);
-	}
+	if (call->open)
+		give_up_locked(thread, STATUS(CANCELLED));
 	spin_unlock(&thread->lock);
 	return 0;
 }
@@ -676,11 +739,12 @@ void message_resume(void)
 
 RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 {
+	status_t status;
 	if (thread->service.caller)
 		return STATUS(WRONG_STATE);
-	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	struct object *object = find_endpoint(thread, frame, &status);
 	if (!object)
-		return STATUS_TRANSPORT(INVOKE_FAILED);
+		return status;
 	return receive(thread, frame, object, NULL);
 }
 
@@ -726,10 +790,11 @@ RARE int64_t reply_receive_with_capability(struct thread *thread, struct trap_fr
 	struct transfer_answer with;
 	struct thread *next = NULL;
 	uint32_t code = 0;
-	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	status_t status;
+	struct object *object = find_endpoint(thread, frame, &status);
 	if (!object)
-		return STATUS_TRANSPORT(INVOKE_FAILED);
-	status_t status = transfer_answer_begin(thread, trap_frame_status(frame), &with, &code);
+		return status;
+	status = transfer_answer_begin(thread, trap_frame_status(frame), &with, &code);
 	if (status != STATUS_OK) {
 		object_release(object);
 		return status;
@@ -746,13 +811,14 @@ RARE int64_t reply_receive_with_capability(struct thread *thread, struct trap_fr
 HOT int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *frame)
 {
 	struct thread *next = NULL;
+	status_t status;
 	if (has_options(frame))
 		return reply_receive_with_capability(thread, frame);
 	if (__builtin_expect(!thread->service.caller, 0))
 		return STATUS(WRONG_STATE);
-	struct object *object = endpoint_find(thread, trap_frame_target(frame), INTERFACE_ENDPOINT);
+	struct object *object = find_endpoint(thread, frame, &status);
 	if (__builtin_expect(!object, 0))
-		return STATUS_TRANSPORT(INVOKE_FAILED);
+		return status;
 	answer_call(thread, answer_status(trap_frame_status(frame)), frame, NULL, &next);
 	return receive(thread, frame, object, next);
 }
@@ -790,6 +856,7 @@ int64_t endpoint_enter_any(struct trap_frame *frame)
 void thread_leave_calls(struct thread *thread)
 {
 	assert_none_held();
+	lease_leave(&thread->lease_use);
 	if (thread->call.facet) {
 		spin_lock(&thread->lock);
 		thread->call.open = false;
@@ -1000,7 +1067,7 @@ status_t method_endpoint_revoke(struct call *call, const struct endpoint_revoke_
 {
 	(void)out;
 	struct endpoint *endpoint = endpoint_from(call->object);
-	struct object *object = endpoint_find(call->thread, in->facet, INTERFACE_FACET);
+	struct object *object = find_argument(call->thread, in->facet, INTERFACE_FACET);
 	status_t status = STATUS(NOT_FOUND);
 	if (!object)
 		return status;

@@ -5,6 +5,7 @@
 #include "kernel/methods.h"
 #include "mm/aspace.h"
 #include "proc/process.h"
+#include "sched/thread.h"
 
 status_t method_memory_allocator_create(struct call *call,
 	const struct memory_allocator_create_params *in,
@@ -31,8 +32,9 @@ status_t method_memory_object_info(struct call *call, const struct memory_object
 status_t method_memory_object_map(struct call *call, const struct memory_object_map_params *in,
 	struct memory_object_map_results *out)
 {
-	return aspace_map_object(call->process->space, memory_object_from(call->object), in->hint,
-		in->offset, in->size, (uint32_t)in->prot, &out->addr);
+	return aspace_map_object(call->process->space, memory_object_from(call->object),
+		call->thread->lease_use.lease, in->hint, in->offset, in->size, (uint32_t)in->prot,
+		&out->addr);
 }
 
 status_t method_memory_object_unmap(struct call *call, const struct memory_object_unmap_params *in,

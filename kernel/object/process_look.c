@@ -13,6 +13,7 @@
 #include "object/endpoint.h"
 #include "object/thread_info.h"
 #include "proc/process.h"
+#include "sched/lease.h"
 
 static struct process *target_of(const struct call *call)
 {
@@ -35,16 +36,21 @@ bool look_capability(struct process *process, cap_id_t *cap, struct capos_held_c
 	struct object *object = next_capability(process, cap);
 	if (!object)
 		return false;
+	/* Of a revocable copy, what it stands for; nothing but that, once it is revoked. */
+	bool leased = object_is_leased(object);
+	struct object *target = leased ? lease_target(lease_of_copy(object)) : object;
 	*held = (struct capos_held_capability){
 		.cap = *cap,
 		.interface_id = object->interface->id,
-		.object_id = object->ops ? object->serial : 0,
+		.object_id = target && target->ops ? target->serial : 0,
 		.holders = __atomic_load_n(&object->names, __ATOMIC_RELAXED),
 	};
-	if (object->interface == &interface_descs[INTERFACE_FACET]) {
-		held->endpoint_id = facet_from(object)->endpoint->object.serial;
-		held->tag = facet_from(object)->tag;
+	if (target && target->interface == &interface_descs[INTERFACE_FACET]) {
+		held->endpoint_id = facet_from(target)->endpoint->object.serial;
+		held->tag = facet_from(target)->tag;
 	}
+	if (leased && target)
+		object_release(target);
 	object_release(object);
 	return true;
 }

@@ -85,15 +85,13 @@ static status_t check_grants(struct spawning *spawning)
 static status_t hold_grants(struct spawning *spawning)
 {
 	for (uint32_t i = 0; i < spawning->count; i++) {
-		struct object *object =
-			cap_table_lookup(&spawning->process->caps, spawning->grants[i].cap);
+		struct grant *grant = &spawning->list[i];
 		spawning->call->detail = i;
-		if (!object)
-			return STATUS(NOT_FOUND);
-		spawning->list[i].object = object;
+		status_t status = cap_table_copy(
+			&spawning->process->caps, spawning->grants[i].cap, &grant->object);
+		if (status != STATUS_OK)
+			return status;
 		spawning->held++;
-		if (!object_may_leave(object))
-			return STATUS(NO_RIGHTS);
 	}
 	spawning->call->detail = 0;
 	return STATUS_OK;
@@ -180,7 +178,7 @@ static struct spawning *spawning_create(
 static void spawning_destroy(struct spawning *spawning)
 {
 	for (uint32_t i = 0; i < spawning->held; i++)
-		object_release(spawning->list[i].object);
+		cap_drop(spawning->list[i].object);
 	if (spawning->image)
 		object_release(spawning->image);
 	kmem_free(spawning->process->ledger, spawning);

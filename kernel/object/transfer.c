@@ -79,6 +79,7 @@ cap_id_t transfer_end(struct thread *thread, bool stays)
 	struct cap_table *caps = &thread->process->caps;
 	bool filled = transfer.slot && transfer.given && stays;
 	assert_none_held();
+	lease_leave(&thread->call.use);
 	thread->call.transfer = (struct thread_transfer){ 0 };
 	thread->call.extra = 0;
 	if (transfer.lifted && transfer.carried)

@@ -162,6 +162,8 @@ void return_to_user(struct trap_frame *frame)
 			__atomic_or_fetch(&thread->exit_work, EXIT_WORK_DIE, __ATOMIC_SEQ_CST);
 			thread_exit(thread->exit_code);
 		}
+		if (work & EXIT_WORK_LEAVE)
+			lease_leave(&thread->lease_use);
 		if (work & EXIT_WORK_QUOTA)
 			wait_for_quota(thread);
 		if (work & EXIT_WORK_SUSPEND)

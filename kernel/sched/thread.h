@@ -25,6 +25,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "core/rbtree.h"
+#include "sched/lease.h"
 #include "sched/wait.h"
 
 struct aspace;
@@ -42,10 +43,12 @@ struct shared_profile;
 #define KERNEL_STACK_SIZE (4096ul << KERNEL_STACK_ORDER)
 
 enum exit_work {
-	EXIT_WORK_DIE = 1,     /* the process is ending or the thread was killed */
-	EXIT_WORK_SUSPEND = 2, /* it may be suspended */
-	EXIT_WORK_NOTIFY = 4,  /* a notification may be deliverable */
-	EXIT_WORK_QUOTA = 8,   /* its process may have used up its CPU time */
+	EXIT_WORK_DIE = 1,      /* the process is ending or the thread was killed */
+	EXIT_WORK_SUSPEND = 2,  /* it may be suspended */
+	EXIT_WORK_NOTIFY = 4,   /* a notification may be deliverable */
+	EXIT_WORK_QUOTA = 8,    /* its process may have used up its CPU time */
+	EXIT_WORK_REVOKED = 16, /* the copy through which it calls is revoked: it waits no more */
+	EXIT_WORK_LEAVE = 32,   /* its call through a copy ends on the way back to user mode */
 };
 
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
@@ -72,6 +75,7 @@ enum call_extra {
 	CALL_SAVED = 1,   /* words holds the message; after the answer, that */
 	CALL_CARRIES = 2, /* a capability goes with it */
 	CALL_TAKES = 4,   /* a slot is set aside for a capability that comes with the answer */
+	CALL_LEASED = 8,  /* it goes through a revocable copy of the facet */
 };
 
 /* Of capabilities that a call and its answer carry (object/transfer.c). The objects have been given
@@ -108,6 +112,7 @@ struct thread_call {
 	int64_t status;        /* of the answer */
 	uint64_t words[MESSAGE_WORDS];
 	struct thread_transfer transfer;
+	struct lease_use use; /* of a call with CALL_LEASED */
 
 	bool charged; /* to its process's budget, because it waits; by the lock of the endpoint */
 	struct queued_call queued;
@@ -209,7 +214,8 @@ struct thread {
 	struct thread_call call;
 	struct thread_ring_calls ring_calls;
 	struct thread_service service;
-	uint32_t plain_wait; /* enum plain_wait; by the owner, and the CPU that ends it */
+	uint32_t plain_wait;        /* enum plain_wait; by the owner, and the CPU that ends it */
+	struct lease_use lease_use; /* of other calls */
 
 	/* Wait in progress: see wait.c. An Event uses the fields of parking (object/event.c). */
 	struct list_node wait_node; /* guarded by the wait queue's lock */

@@ -1,17 +1,17 @@
 /* Wait queues.
  *
  *     waiter                                      waker, deadline, notification, kill
- *     1  on the queue, lock held                  a  notification: pending bit; kill: DIE
- *     2  wait_state = ACTIVE                      b  compare-and-swap ACTIVE -> outcome
- *     3  notification due, or DIE: decide         c  sched_wake
- *        the wait oneself
+ *     1  on the queue, lock held                  a  notification: pending bit; kill: DIE;
+ *     2  wait_state = ACTIVE                         revocation: REVOKED
+ *     3  notification due, DIE or REVOKED:        b  compare-and-swap ACTIVE -> outcome
+ *        decide                                   c  sched_wake
  *     4  deadline armed, lock released
  *     5  sched_block: under the run queue's
  *        lock, stop only if still ACTIVE
  *
  * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 3:
- * seen in 3. a after 3: b succeeds. A notification is no end for a wait that is not interruptible.
- * models/park.pml and models/sched.pml model this. */
+ * seen in 3. a after 3: b succeeds. A notification and a revocation are no end for a wait that is
+ * not interruptible. models/park.pml, models/sched.pml and models/revoke.pml model this. */
 #include "sched/wait.h"
 
 #include "machine/clock.h"
@@ -22,7 +22,7 @@ bool wait_decide(struct thread *thread, enum wait_state outcome)
 {
 	uint32_t state = __atomic_load_n(&thread->wait_state, __ATOMIC_SEQ_CST);
 	while (state == WAIT_ACTIVE_INTERRUPTIBLE ||
-		(state == WAIT_ACTIVE && outcome != WAIT_INTERRUPTED))
+		(state == WAIT_ACTIVE && outcome < WAIT_INTERRUPTED))
 		if (__atomic_compare_exchange_n(&thread->wait_state, &state, outcome, false,
 			    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return true;
@@ -37,8 +37,9 @@ static inline __attribute__((always_inline)) enum wait_state block(
 	struct thread *thread = thread_current();
 	__atomic_store_n(&thread->wait_state,
 		interruptible ? WAIT_ACTIVE_INTERRUPTIBLE : WAIT_ACTIVE, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST) & EXIT_WORK_DIE)
-		wait_decide(thread, WAIT_KILLED);
+	uint32_t work = __atomic_load_n(&thread->exit_work, __ATOMIC_SEQ_CST);
+	if (work & (EXIT_WORK_DIE | EXIT_WORK_REVOKED))
+		wait_decide(thread, work & EXIT_WORK_DIE ? WAIT_KILLED : WAIT_REVOKED);
 	else if (interruptible && notify_due(thread))
 		wait_decide(thread, WAIT_INTERRUPTED);
 	bool timed = deadline_ns != DEADLINE_NONE;

@@ -15,9 +15,11 @@ enum wait_state {
 	WAIT_ACTIVE_INTERRUPTIBLE, /* a notification ends it too */
 	WAIT_WOKEN,
 	WAIT_TIMED_OUT,
-	WAIT_INTERRUPTED,
 	WAIT_KILLED,
 	WAIT_DRAINED,
+	/* Only of waits that are interruptible: */
+	WAIT_INTERRUPTED,
+	WAIT_REVOKED, /* the copy through which the thread calls */
 };
 
 /* Waits that may be ended with interrupts off: some ten thousand instructions. */
@@ -40,6 +42,8 @@ static inline status_t wait_status(enum wait_state outcome)
 		return STATUS(TIMED_OUT);
 	case WAIT_DRAINED:
 		return STATUS(DISCONNECTED);
+	case WAIT_REVOKED:
+		return STATUS(REVOKED);
 	default:
 		return STATUS(INTERRUPTED);
 	}

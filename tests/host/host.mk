@@ -36,12 +36,12 @@ host_call_FUZZERS := fuzz_images fuzz_ring
 host_call_parts   := kernel/core/chacha.c kernel/dev/command_line.c kernel/dev/rtc_time.c \
 	kernel/dev/channel_input.c kernel/proc/elf.c kernel/proc/boot_image.c \
 	kernel/machine/pc/acpi_tables.c
+host_call_table   := kernel/cap/table.c kernel/sched/lease.c kernel/core/object.c \
+	kernel/core/rbtree.c kernel/mm/budget.c
 host_call_calls   := tests/host/call/kernel.c kernel/call/ring.c kernel/call/entry.c \
-	kernel/call/decode.c kernel/call/message.c kernel/cap/table.c kernel/core/object.c \
-	kernel/mm/budget.c \
+	kernel/call/decode.c kernel/call/message.c $(host_call_table) \
 	build/gen/kernel/dispatch.c build/host/call/methods.c
-host_test_table_SOURCES   := tests/host/call/kernel.c kernel/cap/table.c kernel/core/object.c \
-	kernel/mm/budget.c
+host_test_table_SOURCES   := tests/host/call/kernel.c $(host_call_table)
 host_test_parts_SOURCES   := tests/host/call/kernel.c $(host_call_parts) kernel/object/host_name.c
 host_test_ring_SOURCES    := $(host_call_calls)
 host_test_console_SOURCES := $(host_call_calls) kernel/object/console.c \
@@ -119,6 +119,7 @@ host_mm_FUZZERS := fuzz_aspace
 host_mm_parts   := kernel/core/rbtree.c kernel/core/object.c kernel/mm/frame.c kernel/mm/kmem.c \
 	kernel/mm/ledger.c kernel/mm/budget.c kernel/mm/region.c kernel/mm/aspace.c \
 	kernel/mm/populate.c kernel/arch/x86_64/paging.c kernel/mm/memory_object.c \
+	kernel/mm/lease_map.c \
 	tests/host/mm/host.c
 $(foreach p,test_rbtree test_frame test_space,$(eval host_$p_SOURCES := $(host_mm_parts)))
 $(foreach p,test_aspace fuzz_aspace,\

@@ -13,6 +13,7 @@
 #include "mm/kmem.h"
 #include "mm/user.h"
 #include "sched/sched.h"
+#include "sched/wait_state.h"
 
 long kmem_live;
 long kmem_fail_after = -1;
@@ -26,6 +27,19 @@ void object_destroy_later(void)
 
 void sched_preemption_point(void)
 {
+}
+
+/* No thread waits here. */
+bool wait_decide(struct thread *thread, enum wait_state outcome)
+{
+	(void)thread, (void)outcome;
+	return false;
+}
+
+void sched_wake(struct thread *thread)
+{
+	(void)thread;
+	abort();
 }
 
 void *kmem_alloc(struct ledger *payer, size_t size)

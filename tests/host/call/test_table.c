@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "cap/table.h"
-#include "cap/table.h"
 #include "check.h"
 #include "kernel.h"
 #include "mm/budget.h"
 #include "mm/frame.h"
 #include "random.h"
+#include "sched/lease.h"
+#include "sched/thread.h"
 
 static int destroyed;
 static struct budget budget = { .limit = BUDGET_UNLIMITED };
@@ -26,11 +27,73 @@ static char interface_bytes;
 #define ANY_INTERFACE ((const struct interface_desc *)&interface_bytes)
 static struct object static_object = OBJECT_STATIC(ANY_INTERFACE);
 
+static struct thread thread;
+
+struct thread *thread_current(void)
+{
+	return &thread;
+}
+
 static struct object *new_object(void)
 {
 	struct object *object = aligned_alloc(16, (sizeof *object + 15) & ~15ul);
 	object_init(object, ANY_INTERFACE, &counted_ops);
 	return object;
+}
+
+static void lease_gone(struct object *copy)
+{
+	struct lease *lease = lease_of_copy(copy);
+	CHECK(rbtree_empty(&lease->users));
+	free(lease);
+	destroyed++;
+}
+
+/* For an object that never ends, or below another lease. */
+static struct lease *new_lease(struct object *target, struct lease *parent)
+{
+	static const struct object_ops ops = { .destroy = lease_gone, .traits = OBJECT_LEASED };
+	struct lease *lease = aligned_alloc(64, (sizeof *lease + 63) & ~63ul);
+	*lease = (struct lease){ .target = target, .parent = parent };
+	lease->root = parent ? parent->root : lease;
+	object_init(&lease->copy, ANY_INTERFACE, &ops);
+	return lease;
+}
+
+static void revocable_copies_are_looked_up(void)
+{
+	struct cap_table table;
+	struct lease *lease = new_lease(&static_object, NULL), *below = new_lease(NULL, lease);
+	struct object *object = NULL;
+	cap_id_t cap = 0, nested = 0;
+	cap_table_init(&table, KERNEL_PAYS, &budget);
+	destroyed = 0;
+	CHECK(cap_table_insert(&table, &lease->copy, &cap) == STATUS_OK);
+	CHECK(cap_table_insert(&table, &below->copy, &nested) == STATUS_OK);
+	CHECK(!cap_table_lookup_counted(&table, cap) && !cap_table_lookup_static(&table, cap));
+	CHECK(cap_table_lookup(&table, cap) == &static_object);
+	CHECK(cap_table_lookup(&table, nested) == &static_object);
+	/* What carries capabilities carries the copy. */
+	CHECK(cap_table_copy(&table, cap, &object) == STATUS_OK && object == &lease->copy);
+	cap_drop(object);
+	CHECK(cap_table_lift(&table, cap, &object) == STATUS_OK && object == &lease->copy);
+	CHECK(!cap_table_lookup(&table, cap));
+	cap_table_fill(&table, cap, object);
+	CHECK(cap_table_enter(&table, nested, &thread.lease_use, &object) == STATUS_OK);
+	CHECK(object == &static_object && thread.lease_use.lease == below);
+	lease_revoke(lease);
+	CHECK(thread.exit_work == EXIT_WORK_REVOKED && !cap_table_lookup(&table, nested));
+	lease_leave(&thread.lease_use);
+	CHECK(!thread.exit_work && !thread.lease_use.lease);
+	CHECK(cap_table_enter(&table, nested, &thread.lease_use, &object) == STATUS(REVOKED));
+	CHECK(cap_table_enter(&table, cap, &thread.lease_use, &object) == STATUS(REVOKED));
+	CHECK(!object && !thread.lease_use.lease && !destroyed);
+	CHECK(cap_table_release(&table, nested) && destroyed == 1);
+	CHECK(!cap_table_lookup(&table, nested));
+	CHECK(cap_table_enter(&table, nested, &thread.lease_use, &object) ==
+		STATUS_TRANSPORT(INVOKE_FAILED));
+	cap_table_destroy(&table);
+	CHECK(destroyed == 2);
 }
 
 static uint32_t random_below(uint32_t bound)
@@ -256,6 +319,7 @@ static void chains_are_destroyed_without_recursion(void)
 int main(void)
 {
 	RUN(table_basics);
+	RUN(revocable_copies_are_looked_up);
 	RUN(table_fills_and_empties);
 	RUN(stale_ids_stay_dead);
 	RUN(allocation_failure_is_an_error);

@@ -10,6 +10,7 @@
 #include "arch/paging.h"
 #include "host.h"
 #include "mm/kmem.h"
+#include "mm/lease_map.h"
 #include "mm/ledger.h"
 #include "mm/region.h"
 #include "mm/memory_object.h"
@@ -27,6 +28,7 @@ struct page {
 	bool pinned;
 	uint8_t object; /* state object: which, and which page of it */
 	uint16_t object_page;
+	bool leased; /* mapped through the lease */
 	uint64_t content;
 };
 
@@ -35,6 +37,7 @@ static uint64_t object_contents[OBJECTS + 1][OBJECT_PAGES_MAX];
 static struct memory_object *objects[OBJECTS];
 static const uint64_t object_pages[OBJECTS + 1] = { 5, 40, OBJECT_PAGES_MAX, FRAMES_PAGES };
 static paddr_t foreign_frames;
+static struct lease lease_record, *lease; /* mappings do not ask for its target */
 static struct aspace *space;
 static const struct model_options *options;
 static unsigned larges_seen; /* 2 MiB pages met in comparisons */
@@ -311,8 +314,8 @@ static void do_protect(unsigned first, unsigned count)
 		pages[i].prot = stored_prot(prot);
 }
 
-static void set_object(
-	unsigned first, unsigned count, unsigned object, unsigned offset, uint8_t prot, bool pinned)
+static void set_object(unsigned first, unsigned count, unsigned object, unsigned offset,
+	uint8_t prot, bool pinned, bool leased)
 {
 	for (unsigned i = 0; i < count; i++)
 		pages[first + i] = (struct page){
@@ -321,6 +324,7 @@ static void set_object(
 			.pinned = pinned,
 			.object = (uint8_t)object,
 			.object_page = (uint16_t)(offset + i),
+			.leased = leased,
 		};
 }
 
@@ -337,11 +341,54 @@ static void do_map_object(unsigned first, unsigned count)
 		count = (unsigned)(object_pages[object] - offset);
 	status_t expected =
 		offset + count > object_pages[object] ? STATUS(OUT_OF_RANGE) : STATUS_OK;
-	if (agreed(aspace_map_object(space, objects[object], address_of(first), offset * PAGE_SIZE,
-			   count * PAGE_SIZE, prot, &address),
+	bool leased = host_below(2);
+	if (agreed(aspace_map_object(space, objects[object], leased ? lease : NULL,
+			   address_of(first), offset * PAGE_SIZE, count * PAGE_SIZE, prot,
+			   &address),
 		    expected) &&
 		placed(first, count, address))
-		set_object(first, count, object, offset, stored_prot(prot), false);
+		set_object(first, count, object, offset, stored_prot(prot), false, leased);
+}
+
+static void lease_gone(struct object *copy)
+{
+	CHECK(rbtree_empty(&lease_of_copy(copy)->maps));
+	lease = NULL;
+}
+
+static void make_lease(void)
+{
+	static const struct object_ops ops = { .destroy = lease_gone };
+
+	CHECK(!lease);
+	lease = &lease_record;
+	*lease = (struct lease){ .root = lease };
+	spin_init(&lease->lock, LOCK_RANK_LEASE);
+	rbtree_init(&lease->maps);
+	object_init(&lease->copy, NULL, &ops);
+}
+
+/* Never fails, whatever memory there is. */
+static void do_revoke(unsigned first, unsigned count)
+{
+	uint64_t address;
+
+	(void)first, (void)count;
+	lease->revoked = true;
+	lease_unmap(lease);
+	CHECK(rbtree_empty(&lease->maps) && !space->visitors);
+	for (unsigned i = 0; i < WINDOW_PAGES; i++)
+		if (pages[i].state == CAPOS_REGION_STATE_OBJECT && pages[i].leased)
+			forget(i, 1, CAPOS_REGION_STATE_RESERVED);
+	if (objects[0]) {
+		status_t status = aspace_map_object(
+			space, objects[0], lease, 0, 0, PAGE_SIZE, CAPOS_PROT_READ, &address);
+		CHECK(status == STATUS(REVOKED) || (status == STATUS(NO_MEMORY) && may_fail()));
+	}
+	host_fail(0);
+	object_release(&lease->copy);
+	make_lease();
+	successes++;
 }
 
 static void do_change_object(unsigned first, unsigned count)
@@ -394,7 +441,7 @@ static void do_map_frames(unsigned first, unsigned count)
 			   pinned, &address),
 		    expected) &&
 		placed(first, count, address))
-		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned);
+		set_object(first, count, OBJECT_FRAMES, 0, CAPOS_PROT_READ, pinned, false);
 }
 
 /* Both ends of a page carry its contents. */
@@ -742,6 +789,7 @@ static const struct operation {
 	{ "map_frames", do_map_frames, 1 },
 	{ "nonsense", do_nonsense, 1 },
 	{ "clear", do_clear, 1 },
+	{ "revoke", do_revoke, 1 },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -802,6 +850,7 @@ static void finish(void)
 			left++;
 	}
 	aspace_destroy(space);
+	object_release(&lease->copy);
 	CHECK(object_count() == left);
 	for (unsigned i = 1; i < OBJECTS; i++)
 		if (objects[i])
@@ -826,6 +875,7 @@ void model_run(const struct model_options *with)
 		ledger_create(&(struct ledger_limits){ .pages = options->committed_limit }));
 	CHECK(space);
 	make_objects();
+	make_lease();
 	for (unsigned i = 0; i < options->steps && !host_exhausted(); i++) {
 		step();
 		if (i % options->check_every == options->check_every - 1 ||

@@ -154,7 +154,7 @@ static void test_committed_memory_is_there(void)
 	uint64_t shared, *word;
 
 	CHECK(memory_object_create(space->ledger, MIB, &object) == STATUS_OK);
-	CHECK(aspace_map_object(space, object, 0, 0, MIB, RW, &shared) == STATUS_OK);
+	CHECK(aspace_map_object(space, object, NULL, 0, 0, MIB, RW, &shared) == STATUS_OK);
 	*word_at(space, address + 3 * PAGE_SIZE) = 1;
 	paddr_t hog, hogs = 0;
 	for (unsigned order = FRAME_ORDER_MAX + 1; order-- > 0;)
@@ -225,6 +225,7 @@ static void test_objects(void)
 	struct aspace *creator = begin("mm-space-objects", 50),
 		      *other = aspace_create(ledger_create(&(struct ledger_limits){ 0 }));
 	struct memory_object *object, *found, *second;
+	struct lease *lease;
 	uint64_t here, there, offset;
 
 	CHECK(memory_object_create(creator->ledger, 0, &object) == STATUS(INVALID_ARGUMENT));
@@ -234,26 +235,29 @@ static void test_objects(void)
 	CHECK(memory_object_create(creator->ledger, 39 * PAGE_SIZE + 1, &object) == STATUS_OK &&
 		object->pages == 40);
 	CHECK(memory_object_create(creator->ledger, 7 * PAGE_SIZE, &second) == STATUS(NO_MEMORY));
-	CHECK(aspace_map_object(creator, object, 0, 0, 40 * PAGE_SIZE, RW, &here) == STATUS_OK);
-	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, &there) ==
+	CHECK(aspace_map_object(creator, object, NULL, 0, 0, 40 * PAGE_SIZE, RW, &here) ==
 		STATUS_OK);
-	CHECK(aspace_map_object(other, object, 0, 8 * PAGE_SIZE, 33 * PAGE_SIZE, RW, &offset) ==
+	CHECK(aspace_map_object(other, object, NULL, 0, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW,
+		      &there) == STATUS_OK);
+	CHECK(aspace_map_object(other, object, NULL, 0, 8 * PAGE_SIZE, 33 * PAGE_SIZE, RW,
+		      &offset) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_map_object(other, object, NULL, 0, 8, PAGE_SIZE, RW, &offset) ==
+		STATUS(MISALIGNED));
+	CHECK(aspace_map_object(other, object, NULL, 0, 1ul << 63, PAGE_SIZE, RW, &offset) ==
 		STATUS(OUT_OF_RANGE));
-	CHECK(aspace_map_object(other, object, 0, 8, PAGE_SIZE, RW, &offset) == STATUS(MISALIGNED));
-	CHECK(aspace_map_object(other, object, 0, 1ul << 63, PAGE_SIZE, RW, &offset) ==
-		STATUS(OUT_OF_RANGE));
-	CHECK(aspace_map_object(other, object, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC, &offset) ==
-		STATUS(PROTECTION_DENIED));
+	CHECK(aspace_map_object(other, object, NULL, 0, 0, PAGE_SIZE, RW | CAPOS_PROT_EXEC,
+		      &offset) == STATUS(PROTECTION_DENIED));
 	*word_at(creator, here + 9 * PAGE_SIZE) = 1234;
 	CHECK(*word_at(other, there + PAGE_SIZE) == 1234);
 	host_tlb_reset();
 	/* The object and offset under an address, also behind a cut. */
 	CHECK(aspace_protect(other, there + 4 * PAGE_SIZE, PAGE_SIZE, CAPOS_PROT_READ) ==
 		STATUS_OK);
-	CHECK(aspace_lookup_object(other, user_ptr(there + 5 * PAGE_SIZE + 12), &found, &offset));
-	CHECK(found == object && offset == 13 * PAGE_SIZE + 12);
+	CHECK(aspace_lookup_object(
+		other, user_ptr(there + 5 * PAGE_SIZE + 12), &found, &offset, &lease));
+	CHECK(found == object && offset == 13 * PAGE_SIZE + 12 && !lease);
 	object_release(memory_object_header(found));
-	CHECK(!aspace_lookup_object(other, user_ptr(there - PAGE_SIZE), &found, &offset));
+	CHECK(!aspace_lookup_object(other, user_ptr(there - PAGE_SIZE), &found, &offset, &lease));
 	/* The charge is the creator's, whatever process holds the object, and its ledger outlives
 	 * it. */
 	CHECK(program_pages(creator->ledger) == 40 && program_pages(other->ledger) == 0);
