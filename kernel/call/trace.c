@@ -14,6 +14,7 @@
 #include "core/string.h"
 #include "dev/channel.h"
 #include "dev/command_line.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "machine/cpus.h"
 #include "mm/frame.h"
@@ -35,6 +36,10 @@ struct line {
 
 static uint64_t method_counts[METHOD_COUNT], method_failures[METHOD_COUNT];     /* atomic */
 static uint64_t operation_counts[sizeof opcode_names / sizeof opcode_names[0]]; /* atomic */
+
+/* Calls to each object that a program may start with, by any process: a child's capability for it
+ * is a copy of its parent's. */
+static uint64_t grant_counts[CAPOS_GRANT_COUNT]; /* atomic */
 
 /* A digest of all calls so far, in order. Two runs that differ in a call differ here. */
 static uint64_t order_digest; /* guarded by order_lock */
@@ -157,11 +162,25 @@ static void count_method(const struct call *call, const struct method_desc *meth
 		__atomic_fetch_add(&method_failures[number], 1, __ATOMIC_RELAXED);
 }
 
+static void count_grant(const struct object *object)
+{
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++)
+		if (grants[i].object == object)
+			__atomic_fetch_add(&grant_counts[i], 1, __ATOMIC_RELAXED);
+}
+
+void trace_use(const struct object *object)
+{
+	if (counting)
+		count_grant(object);
+}
+
 void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap)
 {
 	if (counting) {
 		count_method(call, method, status);
+		count_grant(call->object);
 		note_order(call->cap, (uint64_t)(method - call->object->interface->methods),
 			(uint64_t)status);
 	}
@@ -202,6 +221,8 @@ void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int6
 	if (counting) {
 		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
 		note_order(cap, (uint64_t)opcode << 32, (uint64_t)result);
+		if (opcode != CAPOS_OPCODE_RELEASE)
+			count_grant(cap_table_lookup_static(&thread_current()->process->caps, cap));
 	}
 	if (!tracing)
 		return;
@@ -259,6 +280,7 @@ void trace_stats_begin(void)
 	memset(method_counts, 0, sizeof method_counts);
 	memset(method_failures, 0, sizeof method_failures);
 	memset(operation_counts, 0, sizeof operation_counts);
+	memset(grant_counts, 0, sizeof grant_counts);
 	order_digest = FNV_BASIS;
 }
 
@@ -313,6 +335,10 @@ void trace_stats_send(const struct process *process)
 		if (operation_counts[opcode])
 			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  %s\n",
 				operation_counts[opcode], opcode_names[opcode]);
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++)
+		if (grant_counts[i])
+			channel_printf(CAPOS_HOST_MESSAGE_STATS, "%10lu  uses of %s\n",
+				grant_counts[i], grants[i].name);
 	channel_printf(CAPOS_HOST_MESSAGE_STATS, "calls in order %016lx, clock at %lu ns\n",
 		order_digest, clock_now_ns());
 }

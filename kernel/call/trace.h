@@ -12,6 +12,7 @@
 
 struct call;
 struct method_desc;
+struct object;
 struct process;
 
 /* Are calls traced or counted? Set once at boot. */
@@ -30,6 +31,8 @@ void trace_miss(cap_id_t cap, uint32_t ordinal);
 void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
 /* An endpoint operation has returned. cap: 0 where it names none; tag: of a receive. */
 void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result);
+/* A call has used an object that another parameter names than the one for the capability itself. */
+void trace_use(const struct object *object);
 /* A thread is about to leave by exit. */
 void trace_exit(int32_t code, uint64_t scope);
 

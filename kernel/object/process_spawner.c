@@ -5,6 +5,7 @@
  * its ledger out of the caller's, the empty process, and by process_load what is in it. A step that
  * fails takes back those before it. */
 #include "call/call.h"
+#include "call/trace.h"
 #include "core/string.h"
 #include "kernel/grants.h"
 #include "kernel/methods.h"
@@ -226,6 +227,8 @@ static status_t use_image(struct spawning *spawning, const struct process_spawne
 	spawning->image = cap_table_lookup(&spawning->process->caps, (cap_id_t)in->image);
 	if (!spawning->image)
 		return STATUS(NOT_FOUND);
+	if (__builtin_expect(trace_enabled, 0))
+		trace_use(spawning->image);
 	if (in->offset % PAGE_SIZE)
 		return STATUS(MISALIGNED);
 	if (spawning->image == &object_boot)

@@ -19,7 +19,7 @@ type runFlags struct {
 	machineFlags
 	env, files, out cli.List
 	dir             string
-	manifest        bool
+	manifest, learn bool
 	initLog         bool
 }
 
@@ -36,6 +36,7 @@ func (r *runFlags) register(fs *flag.FlagSet) {
 func (r *runFlags) registerRun(fs *flag.FlagSet) {
 	r.register(fs)
 	fs.BoolVar(&r.manifest, "manifest", false, "")
+	fs.BoolVar(&r.learn, "learn", false, "")
 	fs.BoolVar(&r.initLog, "init-log", false, "")
 }
 
@@ -58,12 +59,18 @@ func runCommand(args []string) int {
 		return r.printManifest(flags.Args())
 	}
 	config, err := r.config(root)
+	if err == nil && r.learn {
+		err = r.checkLearn(flags.Args())
+	}
 	if err != nil {
 		return cli.Wrong("run", err)
 	}
 	l, err := r.prepare(root, config, flags.Args())
 	if err != nil {
 		return cli.Fail(err)
+	}
+	if r.learn {
+		return l.learn(&r, flags.Args())
 	}
 	if r.batch != "" {
 		return runBatchFile(l.root, l.config, &r.machineFlags, r.batch)

@@ -145,21 +145,26 @@ func readManifest(root, file string) (*manifest.Manifest, error) {
 	return m, json.Unmarshal(out.Bytes(), m)
 }
 
+// service is what a run of one program stands for.
+func (r *runFlags) service(args []string) (manifest.Service, error) {
+	dir, err := r.workingDir()
+	return manifest.Service{Name: manifest.ServiceName(program.Name(args[0])), Args: args[1:],
+		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
+		Grants: abi.GrantNames[:],
+		Memory: r.limits.memory * uint64(abi.PageSize), Counts: r.limits.counts,
+		Foreground: true}, err
+}
+
 // printManifest prints the manifest that a run of one program stands for.
 func (r *runFlags) printManifest(args []string) int {
-	dir, err := r.workingDir()
-	if err != nil {
-		return cli.Fail(err)
-	}
 	if isManifest(args[0]) {
 		return cli.Failf("%s is a manifest; --manifest prints that of a program", args[0])
 	}
-	name := program.Name(args[0])
-	service := manifest.Service{Name: manifest.ServiceName(name), Args: args[1:],
-		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
-		Memory: r.limits.memory * uint64(abi.PageSize), Counts: r.limits.counts,
-		Foreground: true}
-	if err := manifest.Print(os.Stdout, service, args[0]); err != nil {
+	service, err := r.service(args)
+	if err == nil {
+		err = manifest.Print(os.Stdout, service, args[0], nil, nil)
+	}
+	if err != nil {
 		return cli.Fail(err)
 	}
 	return 0

@@ -43,9 +43,16 @@ func printCounts(b *strings.Builder, counts bootimage.Counts) {
 	}
 }
 
-// Print writes the manifest of a system that is one service, which holds everything, as CUE.
-// binary is what ./capos run is given.
-func Print(w io.Writer, s Service, binary string) error {
+func printComments(b *strings.Builder, indent string, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintf(b, "%s// %s\n", indent, line)
+	}
+}
+
+// Print writes the manifest of a system that is one service as CUE. binary is what ./capos run is
+// given. head are sentences about the manifest, and aside fields of the service that are only
+// suggested; both become comments.
+func Print(w io.Writer, s Service, binary string, head, aside []string) error {
 	var failed error
 	quote := func(text string) string {
 		quoted, err := json.Marshal(text) // a string of JSON is one of CUE
@@ -58,6 +65,9 @@ func Print(w io.Writer, s Service, binary string) error {
 		return string(quoted)
 	}
 	list := func(texts []string) string {
+		if len(texts) == 0 {
+			return "[]"
+		}
 		quoted := make([]string, len(texts))
 		for i, text := range texts {
 			quoted[i] = "\t\t\t" + quote(text) + ",\n"
@@ -65,6 +75,7 @@ func Print(w io.Writer, s Service, binary string) error {
 		return "[\n" + strings.Join(quoted, "") + "\t\t]"
 	}
 	var b strings.Builder
+	printComments(&b, "", head)
 	fmt.Fprintf(&b, "schemaVersion: 1\nbinaries: %s: %s\n", quote(s.Name), quote(binary))
 	fmt.Fprintf(&b, "initConfig: services: [\n\t{\n\t\tname:   %s\n\t\tbinary: %s\n",
 		quote(s.Name), quote(s.Name))
@@ -76,11 +87,12 @@ func Print(w io.Writer, s Service, binary string) error {
 		name, value, _ := strings.Cut(entry, "=")
 		fmt.Fprintf(&b, "\t\t\t%s: %s\n", quote(name), quote(value))
 	}
-	fmt.Fprintf(&b, "\t\t}\n\t\tgrants: %s\n", list(abi.GrantNames[:]))
+	fmt.Fprintf(&b, "\t\t}\n\t\tgrants: %s\n", list(s.Grants))
 	if s.Memory != 0 {
 		fmt.Fprintf(&b, "\t\tmemory: \"%dK\"\n", s.Memory>>10)
 	}
 	printCounts(&b, s.Counts)
+	printComments(&b, "\t\t", aside)
 	b.WriteString("\t\tforeground: true\n\t},\n]\n")
 	if failed != nil {
 		return failed

@@ -42,6 +42,7 @@ func (s *suite) manifestSteps() ([]step, error) {
 		}},
 		{name: "init/end", cpus: 1, run: s.systemEnds},
 		{name: "init/printed", cpus: 1, run: s.printedManifest},
+		{name: "init/learn", cpus: 1, run: s.learnedManifests},
 	}...), nil
 }
 

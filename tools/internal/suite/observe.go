@@ -103,7 +103,9 @@ var countedCalls = []string{"1  Console.write, 0 failed", "1  VirtualMemory.rese
 	"2  VirtualMemory.unmap, 1 failed", "1  MemoryAllocator.create, 0 failed", "3  " +
 		"Timer.sleep, 0 failed", "2  release", "1  park", "1  unpark",
 	"1  EndpointFactory.create, 0 failed", "1  Endpoint.makeFacet, 0 failed",
-	"1  endpointCall", "1  reply", "1  receive"}
+	"1  endpointCall", "1  reply", "1  receive", "1  uses of stdout", "4  uses of vm",
+	"1  uses of memory_allocator", "2  uses of park", "3  uses of timer",
+	"1  uses of endpoint_factory"}
 
 var (
 	tracedLine = regexp.MustCompile(`^(\d+\.\d{9}) (\d+/\d+) (.*)$`)
