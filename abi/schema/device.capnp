@@ -100,7 +100,7 @@ interface Device @0x94d3b6085ef1c72a {
   # pages of the pool get their frames. The pool is kept until the device has been reset.
   # number: of the queue, below deviceQueuesMax
   # size: entries, a power of two, up to deviceQueueSizeMax and what the device allows
-  # pool: the CapId of a MemoryObject
+  # pool: the CapId of a MemoryObject, not of a revocable copy
   # invalidArgument: size is no power of two, or larger than it may be
   # notFound: the device has no queue with that number, or the caller holds no MemoryObject there
   # limitReached: the pool has more than devicePoolPagesMax pages
@@ -142,7 +142,7 @@ interface Device @0x94d3b6085ef1c72a {
   # Binds an event to the device's interrupt, instead of another. The bits are set once when the
   # device has finished requests, its configuration has changed, or it has done what no device may;
   # then its interrupts are kept back until acknowledge.
-  # event: the CapId of an Event
+  # event: the CapId of an Event, not of a revocable copy
   # bits: those to set; 0: no event is bound any more
   # notFound: the caller does not hold an Event there
   acknowledge @9 () -> ();

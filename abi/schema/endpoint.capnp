@@ -62,7 +62,7 @@ interface Endpoint @0xf4062bd79e815ca3 {
   # Binds an event to what waits for a receive, instead of the one that was bound: bits are set for
   # a call that no thread waits for and for a facet that has no holder any more, at once if there
   # are such. A receive with a past deadline then gets them, one each.
-  # event: the CapId of an Event; 0: none is bound any more
+  # event: the CapId of an Event, not of a revocable copy; 0: none is bound any more
   # callBits: those to set for a call
   # goneBits: those to set for a facet that has no holder
   # notFound: the caller does not hold an Event there

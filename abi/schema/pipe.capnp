@@ -42,7 +42,7 @@ interface PipeReader @0xe1b47c92f06d5a83 {
   # Binds an event to the end: the bits are set when a read would not have to wait, at once if that
   # is so now, and after that once for each time that reads have ended with timedOut. A second call
   # for the same event changes the bits.
-  # event: the CapId of an Event
+  # event: the CapId of an Event, not of a revocable copy
   # bits: those to set; 0: the event is not bound any more
   # notFound: the caller does not hold an Event there
   # limitReached: pipeBindingsMax other events are bound
@@ -65,7 +65,7 @@ interface PipeWriter @0x8f6a21d5c4e3907b {
   bind @1 (event :UInt32, bits :UInt64) -> ();
   # As PipeReader.bind. The bits are set when there is room for pipeWriteWhole bytes, or no end to
   # read from is left.
-  # event: the CapId of an Event
+  # event: the CapId of an Event, not of a revocable copy
   # bits: those to set; 0: the event is not bound any more
   # notFound: the caller does not hold an Event there
   # limitReached: pipeBindingsMax other events are bound

@@ -129,7 +129,7 @@ interface Process @0xe74f3485a2e5f85a {
   # Binds an event to the end of the process: the bits are set when wait would return, and at once
   # if the process has ended. A second call for the same event changes the bits. The kernel's record
   # is charged as the event is, until the process has ended or the event has no capability any more.
-  # event: the CapId of an Event
+  # event: the CapId of an Event, not of a revocable copy
   # bits: those to set; 0: the event is not bound any more
   # notFound: the caller does not hold an Event there
   # limitReached: processBindingsMax other events are bound

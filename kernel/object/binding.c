@@ -23,7 +23,8 @@ struct object *event_find(struct process *process, uint64_t cap)
 {
 	if (cap > UINT32_MAX)
 		return NULL;
-	struct object *object = cap_table_lookup(&process->caps, (cap_id_t)cap);
+	/* A binding outlasts the call, and so it would outlast the revocation of a copy. */
+	struct object *object = cap_table_lookup_counted(&process->caps, (cap_id_t)cap);
 	if (!object || object->interface == &interface_descs[INTERFACE_EVENT])
 		return object;
 	object_release(object);

@@ -78,6 +78,7 @@ struct ring_call {
 	uint32_t answer_size;
 	struct list_node ended_node;
 
+	struct lease_use use;         /* owner thread only */
 	struct list_node caller_node; /* owner thread only */
 	struct queued_call queued;
 
@@ -274,8 +275,37 @@ static void leave(struct ring_call *call)
 	call->facet = NULL;
 	spin_unlock(&endpoint->lock);
 	process_uncharge_call(call->caller->process);
+	lease_leave(&call->use);
 	object_release(facet);
 	object_release(&call->object);
+}
+
+static void revoked_locked(struct lease_use *use)
+{
+	struct ring_call *call = container_of(use, struct ring_call, use);
+	assert_held(&use->lease->root->lock);
+	spin_lock(&call->caller->lock);
+	if (call->open)
+		settle_locked(call, STATUS(REVOKED), 0);
+	spin_unlock(&call->caller->lock);
+}
+
+/* The call, which is in the queue, goes through that copy. From now on revocation ends it. */
+static void use_lease(struct ring_call *call, struct lease *lease)
+{
+	struct thread *thread = call->caller;
+	call->use.revoked_locked = revoked_locked;
+	object_retain(&lease->copy);
+	struct object *facet = lease_enter(lease, &call->use);
+	if (facet) {
+		object_release(facet); /* the call has one */
+		return;
+	}
+	object_release(&lease->copy);
+	spin_lock(&thread->lock);
+	if (call->open)
+		settle_locked(call, STATUS(REVOKED), 0);
+	spin_unlock(&thread->lock);
 }
 
 static status_t make(
@@ -364,17 +394,25 @@ static status_t queue(struct ring_call *call, struct facet *facet)
 	return status;
 }
 
-static status_t begin(struct thread *thread, const struct capos_submission *submission)
+/* The endpoint or facet that the submission names, which may be a revocable copy: the thread is in
+ * a call through it until it leaves thread->lease_use, in any case. */
+static status_t find(struct thread *thread, const struct capos_submission *submission,
+	unsigned interface, struct object **object)
+{
+	status_t status = cap_table_enter(
+		&thread->process->caps, submission->cap, &thread->lease_use, object);
+	if (status != STATUS_OK || (*object)->interface == &interface_descs[interface])
+		return status;
+	object_release(*object);
+	return STATUS_TRANSPORT(INVOKE_FAILED);
+}
+
+/* The reference to the facet goes to the call on success. */
+static status_t begin_call(
+	struct thread *thread, const struct capos_submission *submission, struct object *facet)
 {
 	struct thread_ring_calls *calls = &thread->ring_calls;
 	struct ring_call *call = NULL;
-	if (submission->method)
-		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (calls->count == CAPOS_RING_CALLS_MAX)
-		return STATUS(LIMIT_REACHED);
-	struct object *facet = endpoint_find(thread, submission->cap, INTERFACE_FACET);
-	if (!facet)
-		return STATUS_TRANSPORT(INVOKE_FAILED);
 	bool charged = process_charge_call(thread->process);
 	status_t status = charged ? make(thread, submission, &call) : STATUS(NO_CALLS);
 	if (status == STATUS_OK && submission->args[5])
@@ -388,12 +426,30 @@ static status_t begin(struct thread *thread, const struct capos_submission *subm
 			object_release(&call->object);
 		if (charged)
 			process_uncharge_call(thread->process);
-		object_release(facet);
 		return status;
 	}
 	list_push_back(&calls->all, &call->caller_node);
 	calls->count++;
+	if (thread->lease_use.lease)
+		use_lease(call, thread->lease_use.lease);
 	return STATUS_OK;
+}
+
+static status_t begin(struct thread *thread, const struct capos_submission *submission)
+{
+	struct object *facet;
+	if (submission->method)
+		return STATUS_TRANSPORT(INVALID_REQUEST);
+	if (thread->ring_calls.count == CAPOS_RING_CALLS_MAX)
+		return STATUS(LIMIT_REACHED);
+	status_t status = find(thread, submission, INTERFACE_FACET, &facet);
+	if (status == STATUS_OK) {
+		status = begin_call(thread, submission, facet);
+		if (status != STATUS_OK)
+			object_release(facet);
+	}
+	lease_leave(&thread->lease_use);
+	return status;
 }
 
 /* Ends the calls whose deadline has come. The earliest deadline of the others. The thread's lock is
@@ -546,6 +602,20 @@ static void answer(struct thread *thread, int64_t status, const uint64_t *words,
 		endpoint_answer_words(thread, status, words, NULL);
 }
 
+static int64_t receive_into(
+	struct thread *thread, const struct capos_submission *submission, struct ring_receive *into)
+{
+	struct object *object;
+	int64_t result = find(thread, submission, INTERFACE_ENDPOINT, &object);
+	if (result == STATUS_OK) {
+		result = endpoint_receive_into(
+			thread, endpoint_from(object), into, submission->args[2]);
+		object_release(object);
+	}
+	lease_leave(&thread->lease_use);
+	return result;
+}
+
 static int64_t receive(struct thread *thread, const struct capos_submission *submission,
 	struct capos_completion *completion)
 {
@@ -560,13 +630,9 @@ static int64_t receive(struct thread *thread, const struct capos_submission *sub
 		return STATUS(INVALID_ARGUMENT);
 	if (thread->service.caller)
 		return STATUS(WRONG_STATE);
-	struct object *object = endpoint_find(thread, submission->cap, INTERFACE_ENDPOINT);
-	if (!object)
-		return STATUS_TRANSPORT(INVOKE_FAILED);
 	if (args[1] < into.capacity)
 		into.capacity = (uint32_t)args[1];
-	int64_t result = endpoint_receive_into(thread, endpoint_from(object), &into, args[2]);
-	object_release(object);
+	int64_t result = receive_into(thread, submission, &into);
 	if (result >= 0)
 		completion->value = into.tag;
 	if (result != CAPOS_RECEIVE_RESULT_CALL)

@@ -55,7 +55,9 @@ void lease_leave_now(struct lease_use *use)
 	assert_none_held();
 	spin_lock(&lease->root->lock);
 	rbtree_remove_few(&lease->root->users, &use->node);
-	__atomic_and_fetch(&use->thread->exit_work, ~(uint32_t)EXIT_WORK_REVOKED, __ATOMIC_SEQ_CST);
+	if (!use->revoked_locked)
+		__atomic_and_fetch(
+			&use->thread->exit_work, ~(uint32_t)EXIT_WORK_REVOKED, __ATOMIC_SEQ_CST);
 	spin_unlock(&lease->root->lock);
 	use->lease = NULL;
 	object_release(&lease->copy);
@@ -67,6 +69,10 @@ static void end_use_locked(struct lease *root, struct lease_use *use)
 {
 	struct thread *thread = use->thread;
 	assert_held(&root->lock);
+	if (use->revoked_locked) {
+		use->revoked_locked(use);
+		return;
+	}
 	spin_lock(&thread->lock);
 	if (!use->call || !thread->call.away) {
 		__atomic_or_fetch(&thread->exit_work, EXIT_WORK_REVOKED, __ATOMIC_SEQ_CST);

@@ -51,11 +51,15 @@ struct lease {
 	uint64_t arrivals;     /* in both */
 };
 
-/* A thread in a call through a copy: part of its record. */
+/* A call through a copy: part of the record of the thread, or of the call if that goes on while the
+ * thread does other things. */
 struct lease_use {
 	struct lease *lease;   /* its copy is referenced; NULL: none. Owner thread only */
 	struct thread *thread; /* set with it */
 	bool call;             /* of an endpoint: thread_call says whether the thread waits in it */
+	/* Set before it; NULL: the call is what the thread does, and it waits no more. Called with
+	 * the lock of the root, once. */
+	void (*revoked_locked)(struct lease_use *use);
 
 	/* Guarded by the lock of the root. */
 	struct rbnode node;
@@ -84,7 +88,7 @@ static inline bool lease_is_revoked(const struct lease *lease)
 /* The target with a reference for the caller; NULL: it is revoked. The caller has a reference to
  * the copy. */
 struct object *lease_target(struct lease *lease) MUST_CHECK;
-/* The same, and the current thread, of whose record use is a part, is in a call through it until
+/* The same, and the current thread, to which use belongs, is in a call through it until
  * lease_leave. Takes over the reference to the copy, on success. */
 struct object *lease_enter(struct lease *lease, struct lease_use *use) MUST_CHECK;
 void lease_leave_now(struct lease_use *use);

@@ -6,6 +6,8 @@
  */
 #include "raw_thread.h"
 
+#include <capos/ring_call.h>
+
 #define FOREVER CAPOS_WAIT_FOREVER
 #define REVOKED CAPOS_E(REVOKED)
 
@@ -361,6 +363,100 @@ static void calls_go_through_copies(void)
 	CHECK_EQUAL(slots(), before);
 }
 
+static uint64_t ring_answer;
+
+static void begin_ring_call(struct capos_ring_call *call, capos_cap_t facet)
+{
+	static const uint64_t question = 5;
+	*call = (struct capos_ring_call){ .facet = facet,
+		.message = &question,
+		.size = sizeof question,
+		.result = &ring_answer,
+		.capacity = sizeof ring_answer,
+		.deadline_ns = FOREVER };
+	OK(capos_ring_call_begin(call));
+}
+
+static int64_t ring_receive(capos_cap_t endpoint, uint64_t *tag)
+{
+	char buffer[64];
+	size_t size = sizeof buffer;
+	return capos_ring_receive(endpoint, buffer, &size, NULL, tag, 0);
+}
+
+static void ring_calls_go_through_copies(void)
+{
+	uint32_t before = slots();
+	capos_cap_t endpoint = 0, facet = 0;
+	struct capos_ring_call call;
+	uint64_t tag = 0;
+	OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint));
+	OK(capos_endpoint_make_facet(endpoint, 7, &facet));
+	capos_cap_t owner = lease_of(endpoint), serves = copy_of(owner);
+	capos_cap_t lease = lease_of(facet), calls = copy_of(lease);
+	for (int round = 0; round < 20; round++) {
+		begin_ring_call(&call, calls);
+		CHECK(!call.ended);
+		CHECK_EQUAL(ring_receive(serves, &tag), CAPOS_RECEIVE_RESULT_CALL);
+		CHECK_EQUAL(tag, 7);
+		CHECK_EQUAL(
+			capos_ring_reply(&tag, sizeof tag, NULL, 0), CAPOS_REPLY_RESULT_ANSWERED);
+		OK(capos_ring_call_wait(&call, FOREVER));
+		CHECK_EQUAL(ring_answer, 7);
+	}
+	begin_ring_call(&call, serves); /* a copy of another kind of object */
+	CHECK_EQUAL(capos_ring_call_wait(&call, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_EQUAL(ring_receive(calls, &tag), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	release_both(lease, calls);
+	release_both(owner, serves);
+	release_both(facet, endpoint);
+	CHECK_EQUAL(slots(), before);
+}
+
+/* They go on while the thread does other things, and end with the copy too. */
+static void ring_calls_end_with_the_copy(void)
+{
+	uint32_t before = slots();
+	capos_cap_t endpoint = 0, facet = 0;
+	struct capos_ring_call received, waits, other;
+	uint64_t tag = 0;
+	OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint));
+	OK(capos_endpoint_make_facet(endpoint, 7, &facet));
+	capos_cap_t owner = lease_of(endpoint), serves = copy_of(owner);
+	capos_cap_t lease = lease_of(facet), calls = copy_of(lease);
+	begin_ring_call(&received, calls);
+	begin_ring_call(&waits, calls);
+	begin_ring_call(&other, facet);
+	CHECK_EQUAL(ring_receive(serves, &tag), CAPOS_RECEIVE_RESULT_CALL);
+	OK(capos_lease_revoke(lease));
+	CHECK_EQUAL(capos_ring_call_wait(&received, 0), REVOKED);
+	CHECK_EQUAL(capos_ring_call_wait(&waits, 0), REVOKED);
+	CHECK_EQUAL(capos_ring_reply(&tag, sizeof tag, NULL, 0), CAPOS_REPLY_RESULT_GONE);
+	begin_ring_call(&received, calls);
+	CHECK_EQUAL(capos_ring_call_wait(&received, 0), REVOKED);
+	CHECK_EQUAL(ring_receive(serves, &tag), CAPOS_RECEIVE_RESULT_CALL);
+	CHECK_EQUAL(capos_ring_reply(&tag, sizeof tag, NULL, 0), CAPOS_REPLY_RESULT_ANSWERED);
+	OK(capos_ring_call_wait(&other, FOREVER));
+	OK(capos_lease_revoke(owner));
+	CHECK_EQUAL(ring_receive(serves, &tag), REVOKED);
+	release_both(lease, calls);
+	release_both(owner, serves);
+	release_both(facet, endpoint);
+	CHECK_EQUAL(slots(), before);
+}
+
+/* They would outlast its revocation. */
+static void bindings_take_no_copy(void)
+{
+	capos_cap_t event = event_create(), lease = lease_of(event), copy = copy_of(lease);
+	capos_cap_t endpoint = 0;
+	OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint));
+	CHECK_EQUAL(capos_endpoint_bind(endpoint, copy, 1, 0), CAPOS_E(NOT_FOUND));
+	OK(capos_endpoint_bind(endpoint, event, 1, 0));
+	release_both(lease, copy);
+	release_both(event, endpoint);
+}
+
 static void calls_end_with_the_copy(void)
 {
 	uint32_t before = slots();
@@ -695,6 +791,9 @@ int main(void)
 	RUN(waits_end_with_the_copy);
 	RUN(other_waits_go_on);
 	RUN(calls_go_through_copies);
+	RUN(ring_calls_go_through_copies);
+	RUN(ring_calls_end_with_the_copy);
+	RUN(bindings_take_no_copy);
 	RUN(calls_end_with_the_copy);
 	RUN(copies_in_messages_are_revocable);
 	RUN(mappings_are_taken_back);
