@@ -1,16 +1,24 @@
 /* The hand-over of a CPU between a caller and a server, against wakes and other CPUs.
  *
  * Models  kernel/object/endpoint_direct.c: call_direct, answer_direct, take_receiver
- *         kernel/object/endpoint.c: await_answer, wait_for_call_locked, answer_call, message_resume
- *         kernel/sched/sched.c: sched_block, sched_wake
+ *         kernel/object/endpoint.c: await_answer, wait_for_call_locked, answer_call, settle_locked,
+ *                                   deliver_locked, message_resume
+ *         kernel/sched/sched.c: sched_block, sched_wake, sched_await_left
  *
  * Bounds: two CPUs, a caller that makes CALLS calls, and a server that answers them. Each may get a
  * notification, by another CPU, at any time and once. A thread that is woken goes to either CPU. A
  * CPU without a thread runs one that is ready. The caller's handler runs while its call goes on.
- * Deadlines and the ends of threads are left out: the direct path is not for those (endpoint.pml).
+ * Another caller, on a CPU of its own, makes one call where it finds the server waiting. Of the two
+ * notifications and that call, a run has two. Deadlines and the ends of threads are left out: the
+ * direct path is not for those (endpoint.pml).
+ *
+ * A message is two words, each of which is a step where it is read from the server's frame or
+ * written there. The caller's frame, which only one CPU uses at a time, has one. The handler of a
+ * notification overwrites it.
  *
  * Claims: no thread runs on two CPUs, or while another CPU uses its stack. An answer reaches the
- * call for which it was given. Every call is answered: no invalid end state, so no wake is lost. */
+ * call for which it was given. A message arrives whole and as it was sent. Every call is answered:
+ * no invalid end state, so no wake is lost. */
 
 #ifdef SHORT
 #define CALLS 2
@@ -46,6 +54,17 @@ byte sequence, serving;		/* of the caller's calls; of the one the server has, 0:
 bool open, away;
 byte answered;			/* the call that has been answered last */
 bool done;
+
+#define OTHER     9		/* in place of a sequence: the call of the other caller */
+#define ANSWER(n) (16 + (n))
+#define JUNK      99
+
+byte caller_word;		/* in its frame: what it sends, or has received */
+byte word_a, word_b;		/* in the server's frame */
+byte saved;			/* the message in the record of the call; 0: it is in the frame */
+
+/* What a word says of which each half is a word. */
+#define WHOLE(first, second) (first == second -> first : JUNK)
 
 #define TAKE(l) atomic { !l -> l = 1 }
 #define DECIDE(t, outcome, won) \
@@ -130,7 +149,7 @@ inline take_turn(t, other)
 	fi
 }
 
-/* The lock is held, and released when the stack has been left. */
+/* The lock is held, and released when the stack has been left and the message is in registers. */
 inline leave_to(t, other)
 {
 	state[t] = BLOCKED;
@@ -140,7 +159,16 @@ inline leave_to(t, other)
 #ifdef BROKEN_3	/* the lock is released while the stack is in use */
 	run_lock[c] = 0;
 #endif
+	if
+	:: t == S -> a = word_a
+	:: else -> a = caller_word
+	fi;
 	atomic {
+		if
+		:: t == S -> caller_word = WHOLE(a, word_b)
+		:: else -> word_a = a; word_b = a
+		fi;
+		a = 0;
 		assert(!on_stack[other] && runs_on[other] == NOWHERE);
 		on_stack[t] = false;
 		runs_on[t] = NOWHERE;
@@ -154,16 +182,29 @@ inline leave_to(t, other)
 	runs_on[t] != NOWHERE || done
 }
 
+/* The wait of the server has been decided by thread t, or by the other caller, and its frame may
+ * still be read by the CPU that it has left. */
+inline sched_await_left()
+{
+#ifdef BROKEN_4	/* its frame is written to at once */
+	skip
+#else
+	at = cpu[S];
+	TAKE(run_lock[at]);
+	atomic { run_lock[at] = 0; at = 0 }
+#endif
+}
+
 proctype caller()
 {
-	byte c, at, made;
+	byte c, at, made, a;
 	bool taken, won;
 
 	do
 	:: made == CALLS -> break
 	:: made < CALLS ->
 		made++;
-		work[C] = false;	/* in user mode */
+		atomic { work[C] = false; caller_word = sequence + 1 };	/* in user mode */
 		TAKE(endpoint_lock);
 		c = cpu[C];
 		if
@@ -201,7 +242,14 @@ proctype caller()
 			fi
 		};
 		if
-		:: won -> sched_wake(S)
+		:: won ->
+			if
+			:: cpu[S] != cpu[C] -> sched_await_left()
+			:: else
+			fi;
+			word_a = caller_word;
+			word_b = caller_word;
+			sched_wake(S)
 		:: else
 		fi;
 		endpoint_lock = 0;
@@ -221,8 +269,16 @@ awake:
 			plain[C] = false;
 			if
 			:: open && wait_state[C] == INTERRUPTED ->
-				atomic { wait_state[C] = NONE; away = true; caller_lock = 0 };
-				work[C] = false;	/* the handler, and await */
+				atomic {
+					if
+					:: serving != sequence && !saved -> saved = sequence
+					:: else
+					fi;
+					wait_state[C] = NONE;
+					away = true;
+					caller_lock = 0
+				};
+				atomic { work[C] = false; caller_word = JUNK };	/* the handler */
 				TAKE(caller_lock);
 				away = false;
 				if
@@ -231,25 +287,35 @@ awake:
 				fi
 			:: else -> assert(!open)
 			fi;
-			atomic { wait_state[C] = NONE; caller_lock = 0 }
+			atomic {
+				if
+				:: saved -> caller_word = saved; saved = 0
+				:: else
+				fi;
+				wait_state[C] = NONE;
+				caller_lock = 0
+			}
 		fi;
-		assert(answered == sequence)
+		assert(answered == sequence && caller_word == ANSWER(sequence))
 	od;
 	atomic { done = true; on_stack[C] = false; busy[cpu[C]] = false; runs_on[C] = NOWHERE }
 }
 
 proctype server()
 {
-	byte c, at;
+	byte c, at, a;
 	bool taken, won;
 
 	do
 	:: true ->
-		work[S] = false;	/* in user mode */
-		if
-		:: serving == 0 -> goto receive
-		:: else
-		fi;
+		atomic {		/* in user mode */
+			work[S] = false;
+			if
+			:: serving == 0 -> goto receive
+			:: serving == OTHER -> serving = 0; goto receive
+			:: else -> word_a = ANSWER(serving); word_b = ANSWER(serving)
+			fi
+		};
 		TAKE(endpoint_lock);
 		c = cpu[S];
 		if
@@ -282,8 +348,11 @@ proctype server()
 			serving = 0
 		};
 		if
-		:: won -> sched_wake(C)
-		:: else
+		:: won ->
+			caller_word = word_a;
+			atomic { caller_word = WHOLE(caller_word, word_b) };
+			sched_wake(C)
+		:: else -> saved = WHOLE(word_a, word_b)
 		fi;
 		caller_lock = 0;
 receive:
@@ -291,7 +360,14 @@ receive:
 look:
 		if
 		:: serving -> skip
-		:: !serving && queued -> atomic { queued = false; serving = sequence }
+		:: !serving && queued ->
+			TAKE(caller_lock);
+			atomic { queued = false; serving = sequence };
+			if
+			:: saved -> atomic { word_a = saved; word_b = saved; saved = 0 }
+			:: else -> word_a = caller_word; word_b = caller_word
+			fi;
+			caller_lock = 0
 		:: !serving && !queued ->
 			atomic { receiving = true; wait_state[S] = ACTIVE; plain[S] = true };
 			if
@@ -313,13 +389,47 @@ awake:
 		fi;
 		endpoint_lock = 0;
 called:
-		assert(serving);
+		atomic {
+			assert(serving && word_a == serving && word_b == serving);
+			word_a = 0;
+			word_b = 0
+		};
 		/* It may answer only when the caller's handler has run, or lacks a CPU. */
 		if
 		:: skip
-		:: true -> !work[C] || state[C] == READY
+		:: true -> !work[C] || state[C] == READY || done
 		fi
 	od
+}
+
+/* Another thread that calls the server, once and only if it waits. Its own wait is left out. */
+proctype other_caller()
+{
+	byte at;
+	bool won;
+
+	TAKE(endpoint_lock);
+	atomic {
+		if
+		:: receiving ->
+			receiving = false;
+			DECIDE(S, WOKEN, won)
+		:: else
+		fi;
+		if
+		:: won -> serving = OTHER
+		:: else
+		fi
+	};
+	if
+	:: won ->
+		sched_await_left();
+		word_a = OTHER;
+		word_b = OTHER;
+		sched_wake(S)
+	:: else
+	fi;
+	endpoint_lock = 0
 }
 
 /* A CPU that has no thread. */
@@ -373,8 +483,11 @@ init
 		run server();
 		run idle(0);
 		run idle(1);
-		run notification(C);
-		run notification(S)
+		if
+		:: run notification(C); run notification(S)
+		:: run notification(C); run other_caller()
+		:: run notification(S); run other_caller()
+		fi
 	};
 	done
 }
