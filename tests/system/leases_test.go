@@ -49,7 +49,8 @@ func TestLentToChild(t *testing.T) {
 	memory := must[[]byte](t)(object.Bytes())
 	eventLease, lentEvent := lent[capos.Event](t, event)
 	memoryLease, lentMemory := lent[capos.MemoryObject](t, object)
-	cmd := startWith(t, "borrow", map[string]capos.Held{"memory": lentMemory, "event": lentEvent})
+	cmd := startWith(t, "borrow",
+		map[string]capos.Held{"memory": lentMemory, "event": lentEvent})
 	if _, err := event.Wait(1, time.Now().Add(time.Minute)); err != nil || memory[0] != 'b' {
 		t.Error(err, memory[0])
 	}
