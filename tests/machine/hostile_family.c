@@ -1,9 +1,10 @@
-/* Random calls by several processes at once. Each holds endpoints, facets, events, pipes, memory
- * and processes, and calls any method of any of them with arguments that are often good. They send
- * each other capabilities in messages, in registers and through the ring, start processes of their
- * own, suspend and kill them, and are killed themselves at any time by the process that started
- * them all, which starts others instead. At the end all are killed, and what the first process is
- * charged is what it was before. The machine's frames and objects are counted around the test.
+/* Random calls by several processes at once. Each holds endpoints, facets, events, pipes, memory,
+ * leases, devices and processes, and calls any method of any of them with arguments that are often
+ * good. They send each other capabilities in messages, in registers and through the ring, lend them
+ * and take them back, drive the machine's devices, start processes of their own, suspend and kill
+ * them, and are killed themselves at any time by the process that started them all, which starts
+ * others instead. At the end all are killed, and what the first process is charged is what it was
+ * before. The machine's frames and objects are counted around the test.
  *
  * A bystander sleeps for moments meanwhile and notes how late it was.
  *
@@ -32,6 +33,7 @@
 /* In memory that all share. */
 struct shared {
 	uint64_t operations, accepted, moved, received, spawned; /* atomic */
+	uint64_t ring_moved, leased, revoked, submitted;         /* atomic */
 	uint64_t late_ns;                                        /* the bystander's worst */
 	uint64_t stop;
 };
@@ -54,7 +56,7 @@ static void add(uint64_t *count, uint64_t n)
 
 static struct {
 	uint64_t seed, arena;
-	capos_cap_t own, held[HELD_MAX];
+	capos_cap_t own, lease_factory, devices, held[HELD_MAX];
 	unsigned count, fixed; /* fixed: at the front, which are kept */
 	bool owes;             /* an answer */
 } me;
@@ -136,7 +138,7 @@ static void make_something(void)
 {
 	struct capos_pipe_ends ends;
 	capos_cap_t cap = 0;
-	switch (chance(5)) {
+	switch (chance(6)) {
 	case 0:
 		if (capos_event_factory_create(capos_caps.event_factory, &cap) == 0)
 			keep(cap);
@@ -157,6 +159,10 @@ static void make_something(void)
 			    capos_caps.memory_allocator, PAGE * (1 + chance(4)), &cap) == 0)
 			keep(cap);
 		return;
+	case 4:
+		if (capos_lease_factory_create(me.lease_factory, any_cap(), &cap) == 0)
+			keep(cap);
+		return;
 	default:
 		if (capos_pipe_factory_create(capos_caps.pipe_factory, PAGE, &ends, sizeof ends) ==
 			sizeof ends) {
@@ -173,6 +179,62 @@ static void release_something(void)
 	unsigned place = me.fixed + (unsigned)chance(me.count - me.fixed);
 	capos_release(me.held[place]);
 	me.held[place] = me.held[--me.count];
+}
+
+/* Of some capability that may be a lease: a copy, or all of them back. */
+static void use_a_lease(void)
+{
+	capos_cap_t lease = any_cap(), copy = 0;
+	if (chance(3)) {
+		if (capos_lease_copy(lease, &copy) == 0) {
+			add(&shared->leased, 1);
+			keep(copy);
+		}
+	} else {
+		add(&shared->revoked, capos_lease_revoke(lease) == 0);
+	}
+}
+
+/* Drives a device with whatever it holds: one that it opens, or some capability. */
+static void use_a_device(void)
+{
+	capos_cap_t device = any_cap();
+	if (!me.devices)
+		return;
+	if (!chance(3) &&
+		capos_device_manager_open(me.devices, (uint32_t)chance(3), &device) == 0) {
+		uint64_t agreed;
+		keep(device);
+		capos_device_negotiate(device, 0, &agreed);
+		for (unsigned i = 0; i < me.count; i++) /* one that is memory, if any */
+			if (capos_device_add_queue(device, 0, 1u << chance(4), me.held[i]) == 0)
+				break;
+		capos_device_bind(device, any_cap(), any_word());
+		capos_device_start(device);
+	}
+	struct capos_device_buffer *buffers = (struct capos_device_buffer *)me.arena;
+	uint64_t count = 1 + chance(3), entries, done[8];
+	for (uint64_t i = 0; i < count; i++)
+		buffers[i] = (struct capos_device_buffer){ .offset = chance(4 * PAGE),
+			.length = (uint32_t)chance(300),
+			.flags = CAPOS_DEVICE_BUFFER_WRITE |
+				(i + 1 < count ? CAPOS_DEVICE_BUFFER_MORE : 0) };
+	add(&shared->submitted,
+		capos_device_submit(device, 0, buffers, count * sizeof buffers[0], &entries) == 0);
+	capos_device_collect(device, 0, done, sizeof done);
+	if (!chance(4))
+		capos_device_reset(device);
+}
+
+static void use_a_pipe(void)
+{
+	uint64_t count;
+	if (chance(2))
+		capos_pipe_writer_write(
+			any_cap(), (void *)me.arena, chance(2 * PAGE), chance(WAIT_NS), &count);
+	else
+		capos_pipe_reader_read(any_cap(), (uint32_t)chance(2 * PAGE), chance(WAIT_NS),
+			(void *)me.arena, ARENA);
 }
 
 static void call_something(void)
@@ -210,12 +272,72 @@ static void receive_something(void)
 	}
 	int64_t got = capos_endpoint_receive_cap(chance(4) ? me.own : any_cap(), &message, &cap,
 		&tag, capos_now_ns() + chance(CALL_NS));
+	me.owes = got == CAPOS_E(WRONG_STATE); /* a call that came through the ring */
 	if (got != CAPOS_RECEIVE_RESULT_CALL)
 		return;
 	add(&shared->received, 1);
 	me.owes = true;
 	if (cap)
 		keep(cap);
+}
+
+/* The capabilities of a message in the ring, in a place of their own. */
+static uint64_t message_caps(unsigned place)
+{
+	struct capos_message_caps *caps =
+		(struct capos_message_caps *)(me.arena + ARENA - (place + 1) * sizeof *caps);
+	*caps = (struct capos_message_caps){ .count = (uint32_t)chance(4),
+		.moves = (uint32_t)chance(8),
+		.takes = (uint32_t)chance(3) };
+	uint64_t *list = (uint64_t *)caps->caps;
+	for (unsigned i = 0; i < 4; i++)
+		list[i] = any_cap();
+	return (uint64_t)caps;
+}
+
+/* What has come with messages. */
+static void keep_what_came(unsigned count)
+{
+	for (unsigned place = 0; place < count; place++) {
+		struct capos_message_caps *caps = (struct capos_message_caps *)(me.arena + ARENA -
+			(place + 1) * sizeof *caps);
+		uint64_t *list = (uint64_t *)caps->caps;
+		if (caps->takes || caps->moves || caps->count > CAPOS_MESSAGE_CAPS_MAX)
+			continue; /* as it was sent */
+		for (uint32_t i = 0; i < caps->count; i++)
+			keep((capos_cap_t)list[i]);
+		add(&shared->ring_moved, caps->count);
+		caps->count = 0;
+	}
+}
+
+/* A submission of which the words may be such a message. */
+static void describe_message(struct capos_submission *s, unsigned place)
+{
+	uint64_t *args = (uint64_t *)s->args;
+	uint64_t deadline_ns = capos_now_ns() + chance(CALL_NS);
+	if (s->opcode == CAPOS_OPCODE_ENDPOINT_CALL) {
+		args[0] = args[2] = me.arena;
+		args[1] = chance(200);
+		args[3] = PAGE;
+		args[4] = deadline_ns;
+		args[5] = chance(4) ? message_caps(place) : 0;
+		s->cap = chance(2) ? any_peer() : any_cap();
+	} else if (s->opcode == CAPOS_OPCODE_RETURN) {
+		s->cap = 0;
+		args[0] = me.arena;
+		args[1] = chance(200);
+		args[2] = chance(4) ? 0 : CAPOS_ERROR_BUSY;
+		args[3] = chance(4) ? message_caps(place) : 0;
+		args[4] = 0;
+	} else if (s->opcode == CAPOS_OPCODE_RECV) {
+		s->cap = chance(4) ? me.own : any_cap();
+		args[0] = me.arena + PAGE;
+		args[1] = 64 + chance(200);
+		args[2] = deadline_ns;
+		args[3] = chance(4) ? message_caps(place) : 0;
+		args[4] = 0;
+	}
 }
 
 /* One to four submissions of any kind. */
@@ -239,13 +361,12 @@ static void use_the_ring(void)
 			args[n] = n < 5 ? any_word() : 0;
 		if (s->opcode == CAPOS_OPCODE_CALL && s->cap == capos_caps.thread_control)
 			s->opcode = CAPOS_OPCODE_NOP;
-		if (s->opcode == CAPOS_OPCODE_ENDPOINT_CALL || s->opcode == CAPOS_OPCODE_RETURN)
-			args[1] = chance(200); /* a length */
-		if (s->opcode == CAPOS_OPCODE_RECV)
-			args[1] = 64 + chance(200);
+		if (chance(8)) /* else any words, which are mostly refused */
+			describe_message(s, i);
 	}
 	__atomic_store_n(&ring->submission_tail, ring->submission_tail + count, __ATOMIC_RELEASE);
 	capos_syscall(CAPOS_SYS_CAP_ENTER, chance(3), chance(WAIT_NS), 0, 0, 0, 0);
+	keep_what_came(count);
 	me.owes = false; /* a receive says whether it is so */
 }
 
@@ -277,7 +398,7 @@ static void use_memory(void)
 
 static void do_something(void)
 {
-	switch (chance(16)) {
+	switch (chance(20)) {
 	case 0:
 	case 1:
 		make_something();
@@ -303,6 +424,15 @@ static void do_something(void)
 		if (!chance(8))
 			start_something();
 		break;
+	case 10:
+		use_a_lease();
+		break;
+	case 11:
+		use_a_device();
+		break;
+	case 12:
+		use_a_pipe();
+		break;
 	default:
 		call_any_method();
 	}
@@ -316,12 +446,16 @@ static int role_random(int argc, char **argv)
 	map_shared(capos_cap("shared"));
 	me.seed = strtoull(argv[2], NULL, 0) | 1;
 	me.own = capos_cap("own");
+	me.lease_factory = capos_cap("lease_factory");
+	me.devices = capos_cap("devices");
 	const capos_cap_t fixed[] = { me.own, capos_caps.vm, capos_caps.memory_allocator,
 		capos_caps.thread_control, capos_caps.thread_spawner, capos_caps.park,
 		capos_caps.timer, capos_caps.system, capos_caps.boot, capos_caps.process_spawner,
-		capos_caps.event_factory, capos_caps.endpoint_factory, capos_caps.pipe_factory };
+		capos_caps.event_factory, capos_caps.endpoint_factory, capos_caps.pipe_factory,
+		me.lease_factory, me.devices };
 	for (unsigned i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
-		keep(fixed[i]);
+		if (fixed[i])
+			keep(fixed[i]);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		keep(capos_cap(peers[i]));
 	me.fixed = me.count;
@@ -379,6 +513,9 @@ static capos_cap_t start_child(unsigned index)
 	grant(&list, "event_factory", capos_caps.event_factory);
 	grant(&list, "endpoint_factory", capos_caps.endpoint_factory);
 	grant(&list, "pipe_factory", capos_caps.pipe_factory);
+	grant(&list, "lease_factory", capos_cap("lease_factory"));
+	if (capos_cap("devices"))
+		grant(&list, "devices", capos_cap("devices"));
 	grant(&list, "shared", shared_object);
 	grant(&list, "own", endpoints[index]);
 	for (unsigned i = 0; i < CHILDREN; i++)
@@ -452,9 +589,14 @@ static void run(uint64_t operations)
 		(unsigned long long)shared->accepted, (unsigned long long)shared->received,
 		(unsigned long long)shared->moved, (unsigned long long)shared->spawned,
 		(unsigned long long)shared->late_ns / 1000);
+	printf("# %llu capabilities came through the ring, %llu were lent, %llu leases revoked, "
+	       "%llu requests to devices\n",
+		(unsigned long long)shared->ring_moved, (unsigned long long)shared->leased,
+		(unsigned long long)shared->revoked, (unsigned long long)shared->submitted);
 	CHECK(shared->operations < OPERATIONS || /* else it tests nothing */
 		(shared->accepted > 500 && shared->received > 20 && shared->moved &&
-			shared->spawned > 50));
+			shared->spawned > 50 && shared->ring_moved && shared->leased &&
+			shared->revoked));
 	CHECK(!late_exact || shared->late_ns < late_limit_ns);
 	end_shared();
 }

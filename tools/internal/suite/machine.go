@@ -298,7 +298,8 @@ func (s *suite) machineSteps() ([]step, error) {
 		tests = append(tests, t)
 	}
 	programs := &programBuilder{root: s.root}
-	var steps []step
+	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
+		run: s.randomOperations}}
 	for _, row := range rows {
 		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus,
 			full: row.full,
