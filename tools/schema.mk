@@ -8,9 +8,10 @@ SCHEMA_STAMP     := build/gen/.stamp
 TOOLS_ABI        := tools/internal/abi/abi.go
 TESTS_ABI        := tests/system/internal/abi/abi.go
 GO_PACKAGE       := go/capos/zabi.go
+TESTS_SCHEMA     := build/gen/tests/all.capnp.h
 
 .PHONY: schema
-schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI) $(GO_PACKAGE)
+schema: $(SCHEMA_STAMP) $(TOOLS_ABI) $(TESTS_ABI) $(GO_PACKAGE) $(TESTS_SCHEMA)
 
 $(CAPNPC): $(CAPNPC_SOURCES)
 	@mkdir -p $(@D)
@@ -35,3 +36,9 @@ build/gen/include/capos/abi.h build/gen/kernel/methods.h build/gen/kernel/dispat
 build/gen/kernel/grants.h build/gen/libcapos/capos/stubs.h build/gen/libcapos/capos/grants.h \
 build/gen/libcapos/stubs.c build/gen/docs/reference.md \
 build/gen/go/runtime/zabi_capos.go build/gen/go/syscall/zabi_capos.go: $(SCHEMA_STAMP) ;
+
+# What ./capos schema makes of a schema, for the tests of it.
+$(TESTS_SCHEMA): tests/schema/all.capnp $(CAPNPC) | $(SCHEMA_STAMP)
+	@mkdir -p $(@D)
+	capnp compile -I abi/schema -o- $< | $(CAPNPC) --source $< --c $@
+	@touch $@

@@ -89,13 +89,22 @@ host_fuzz_dev_LIMITS  := 300000 20 6000
 # The parts of libcapos that need no kernel. They are compiled with other names, so that the host's
 # C library is the yardstick; for the same reason only the headers below capos/ are on the path.
 host_libcapos_FLAGS := -fno-builtin -Ilib/libc-mini/src -Ibuild/host/libcapos/include \
-	-Ibuild/gen/include -Ibuild/gen/libcapos
-host_libcapos_TESTS := test_format test_malloc
-host_libcapos_NEEDS := build/host/libcapos/include/capos
+	-Ibuild/gen/include -Ibuild/gen/libcapos -Ibuild/gen/tests
+host_libcapos_TESTS   := test_format test_malloc test_schema
+host_libcapos_TOOLS   := schema_tool
+host_libcapos_FUZZERS := fuzz_schema
+host_libcapos_NEEDS   := build/host/libcapos/include/capos build/gen/tests/all.capnp.h
 host_test_format_SOURCES := lib/libc-mini/src/format.c lib/libc-mini/src/format_float.c \
 	lib/libc-mini/src/string.c lib/libc-mini/src/malloc.c \
 	tests/host/libcapos/no_system.c
 host_test_malloc_SOURCES := lib/libc-mini/src/malloc.c lib/libc-mini/src/string.c
+host_libcapos_schema := lib/capos/src/schema_decode.c lib/capos/src/schema_encode.c \
+	lib/capos/src/schema_memory.c
+host_test_schema_SOURCES := $(host_libcapos_schema)
+host_test_schema_ARGS     = $(or $(SEED),1)
+host_schema_tool_SOURCES := $(host_libcapos_schema)
+host_fuzz_schema_SOURCES := $(host_libcapos_schema)
+host_fuzz_schema_LIMITS  := 200000 15 2048
 host_libcapos_renamed := vsnprintf snprintf sprintf memcpy memmove memset memcmp memchr strlen \
 	strnlen strcpy strncpy strcat strncat strlcpy strcmp strncmp strchr strrchr strstr strspn \
 	strcspn strpbrk strtok_r strndup strdup malloc calloc realloc aligned_alloc \
@@ -254,8 +263,9 @@ host-tests: $(HOST_GROUPS:%=host-test-%)
 
 # The tests of the schema compiler, with the codec as a program to ask.
 host-test-codec: host-run-schema
-host-run-schema: build/host/codec/codec_tool
-	@(cd tools && CODEC_TOOL=$(CURDIR)/$< $(HOST_GO) test -v ./capnpc-capos) \
+host-run-schema: build/host/codec/codec_tool build/host/libcapos/schema_tool
+	@(cd tools && CODEC_TOOL=$(CURDIR)/$< SCHEMA_TOOL=$(CURDIR)/$(lastword $^) \
+		$(HOST_GO) test -v ./capnpc-capos) \
 		>build/host/codec/go.log 2>&1; status=$$?; \
 	sed -n -e 's/^ *--- PASS: \(.*\) (.*/ok schema \1/p' \
 		-e 's/^ *--- FAIL: \(.*\) (.*/FAIL schema \1/p' build/host/codec/go.log; \

@@ -13,6 +13,8 @@
 //	go/capos/zabi.go              what the Go package for capabilities has of the schema
 //	docs/reference.md             the interface reference
 //	tests/fails.h                 every error that the tests have to provoke
+//
+// With flags it makes of a user's schema what ./capos schema was asked for (user_main.go).
 package main
 
 import (
@@ -24,6 +26,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		if err := generateUser(os.Args[1:], os.Stdin); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	request, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		fatal(err)

@@ -35,6 +35,7 @@ func commands() []command {
 		{"replay", replayCommand, new(replayFlags).register},
 		{"why", whyCommand, new(whyFlags).register},
 		{"ps", psCommand, new(psFlags).register},
+		{"schema", schemaCommand, new(schemaFlags).register},
 		{"image", imageCommand, new(imageFlags).register},
 		{"test", testCommand, nil},
 		{"status", statusCommand, new(statusFlags).register},

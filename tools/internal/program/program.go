@@ -139,7 +139,15 @@ func buildC(root, what string, sources ...string) (string, error) {
 	if err := repo.Make(root, "lib"); err != nil {
 		return "", err
 	}
-	cmd := exec.Command(CCompiler(root), append(sources, "-o", output)...)
+	args := append(sources, "-o", output)
+	include, err := headersOf(root, filepath.Dir(sources[0]), output)
+	if err != nil {
+		return "", err
+	}
+	if include != "" {
+		args = append(args, "-I", include)
+	}
+	cmd := exec.Command(CCompiler(root), args...)
 	return output, runBuild("compiling "+what, cmd)
 }
 

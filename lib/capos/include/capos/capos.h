@@ -10,6 +10,9 @@
 #include <capos/notification.h>
 #include <capos/process.h>
 #include <capos/random.h>
+#include <capos/ring_call.h>
+#include <capos/schema.h>
+#include <capos/service.h>
 #include <capos/stubs.h>
 #include <capos/thread.h>
 #include <capos/time.h>
