@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -44,14 +45,31 @@ type Typed interface{ ~struct{ Capability } }
 // Of says which interface a capability has. Calls fail with ErrInvokeFailed if it has another.
 func Of[T Typed](c Capability) T { return T(struct{ Capability }{c}) }
 
+// manifestLine is what a service's manifest says for it to hold a capability of that name.
+func manifestLine(name string, endpoint bool) string {
+	switch {
+	case slices.Contains(grantNames[:], name), name == "init_log":
+		return fmt.Sprintf("grants: [%q]", name)
+	case name == "ready":
+		return "ready: true"
+	case name == "heartbeat":
+		return "heartbeatMs: 1000"
+	case endpoint:
+		return fmt.Sprintf("serves: %q: {}", name)
+	}
+	return fmt.Sprintf("uses: %q: {}", name)
+}
+
 // Granted gives a capability with which the program was started, by its name. The program goes on
-// holding it under that name, so it is closed once for all.
+// holding it under that name, so it is closed once for all. The error for one that it does not hold
+// says what the manifest has to say.
 func Granted[T Typed](name string) (T, error) {
 	id := granted(name)
 	if id == 0 {
 		var none T
-		return none, fmt.Errorf("capos: %w: the program was started without %q",
-			fs.ErrPermission, name)
+		_, endpoint := any(none).(Endpoint)
+		return none, fmt.Errorf("capos: %w: the program was started without %q; say in "+
+			"the manifest: %s", fs.ErrPermission, name, manifestLine(name, endpoint))
 	}
 	return Of[T](Capability{id}), nil
 }

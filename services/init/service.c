@@ -9,6 +9,7 @@
 #include <capos/thread.h>
 #include <capos/time.h>
 
+#include "budgets.h"
 #include "end.h"
 #include "endpoints.h"
 #include "keys.h"
@@ -188,6 +189,7 @@ static int64_t run(struct service *service)
 	if (status < 0) {
 		log_line("%s: not started: %s: %s", name_of(service), what,
 			capos_error_name(status));
+		budgets_tell_not_started(service->entry, status);
 		note(service, REFUSED, (int32_t)status);
 		return status;
 	}
@@ -302,6 +304,8 @@ static void live(struct service *service, struct capos_process_end *end)
 	capos_mutex_unlock(&lock);
 	int64_t status = await_end(service, process, end);
 	capos_mutex_lock(&lock);
+	if (status >= 0 && end_status(end) != 0)
+		budgets_tell_refused(service->entry, process);
 	capos_release(process);
 	service->process = 0;
 	if (status < 0) { /* it is not known how it ended */

@@ -82,8 +82,8 @@ func generateStubs(s *schema) ([]byte, error) {
 	o.p("#include \"internal.h\"\n#include \"request.h\"\n")
 	for _, it := range s.interfaces {
 		for _, m := range it.methods {
-			registerStub(o, it, m)
-			messageStub(o, it, m)
+			registerStub(o, s, it, m)
+			messageStub(o, s, it, m)
 		}
 	}
 	stubsGrants(o, s)
@@ -147,8 +147,9 @@ func argumentWords(m *method) []string {
 	return words
 }
 
-func registerStub(o *out, it *iface, m *method) {
+func registerStub(o *out, s *schema, it *iface, m *method) {
 	o.p("%s\n{", prototype(it, m, ""))
+	stubDenial(o, s, it, m)
 	words := argumentWords(m)
 	results := m.results.fields
 	if m.arrayResult() {
@@ -182,8 +183,9 @@ func registerStub(o *out, it *iface, m *method) {
 	o.p("\treturn 0;\n}\n")
 }
 
-func messageStub(o *out, it *iface, m *method) {
+func messageStub(o *out, s *schema, it *iface, m *method) {
 	o.p("%s\n{", prototype(it, m, "_message"))
+	stubDenial(o, s, it, m)
 	var lists, capacity []string
 	for _, f := range m.params.fields {
 		switch f.kind {

@@ -122,7 +122,28 @@ func generateCaps(s *schema) ([]byte, error) {
 	return o.Bytes(), nil
 }
 
+// stubDenial has a stub say which capability is missing. What is not granted under a name of its
+// own is an endpoint that the program was to serve, or a facet or an event.
+func stubDenial(o *out, s *schema, it *iface, m *method) {
+	which := "GRANT_USED"
+	if it.name == "Endpoint" {
+		which = "GRANT_SERVED"
+	}
+	for _, g := range s.grants {
+		reads, input := strings.HasPrefix(m.name, "read"), g.name == "stdin"
+		if g.it == it && (it.name != "Console" || reads == input && g.name != "stderr") {
+			which = macro("Grant", camel(g.name))
+		}
+	}
+	o.p("\tif (cap == 0)\n\t\treturn grant_missing(%s);", which)
+}
+
 func stubsGrants(o *out, s *schema) {
+	o.p("const char *const grant_names[CAPOS_GRANT_COUNT] = {")
+	for _, g := range s.grants {
+		o.p("\t[%s] = %q,", macro("Grant", camel(g.name)), g.name)
+	}
+	o.p("};\n")
 	o.p("void caps_find(struct capos_caps *caps)\n{")
 	for _, g := range s.grants {
 		o.p("\tcaps->%s = capos_cap(%q);", cGrantField(g), g.name)
@@ -137,6 +158,15 @@ func goGrants(o *out, s *schema, capID string) {
 	o.p("type abiCapabilities struct {")
 	for _, g := range s.grants {
 		o.p("%s %s // %s", camel(g.name), capID, g.it.name)
+	}
+	o.p("}\n")
+}
+
+// goGrantNames writes what tells a grant from an endpoint.
+func goGrantNames(o *out, s *schema) {
+	o.p("// grantNames are the names of the kernel's objects in the CapSet.\nvar grantNames = [...]string{")
+	for _, g := range s.grants {
+		o.p("\t%q,", g.name)
 	}
 	o.p("}\n")
 }

@@ -167,9 +167,16 @@ func (c *checker) checkInit() {
 		}
 	}
 	if len(lacking) > 0 {
-		c.add(c.near(at), "init itself needs %s", strings.Join(lacking, ", "))
+		c.add(c.near(at), "init itself needs %s; say in the manifest: "+
+			"initConfig: init: grants: [#Init]", strings.Join(lacking, ", "))
 	}
 	c.held, c.out.InitGrants = list, list
+}
+
+// cannotGive is the mistake of a grant that init does not hold.
+func (c *checker) cannotGive(grant, service string, pos token.Pos) {
+	c.add(pos, "init cannot give %s to %s, because it does not hold it; say in the manifest: "+
+		"initConfig: init: grants: [%q]", grant, service, grant)
 }
 
 // exists tells whether the kernel has such a grant.
@@ -379,8 +386,7 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 			continue
 		}
 		if !slices.Contains(c.held, g.name) {
-			c.add(pos, "init cannot give %s to %s, because it does not hold it",
-				g.name, w.Name)
+			c.cannotGive(g.name, w.Name, pos)
 		}
 		take(g.name, pos)
 		s.Grants = append(s.Grants, g.name)
@@ -408,8 +414,8 @@ func (c *checker) use(i int, name string, s *manifest.Service) {
 	}
 	server, there := c.who[use.Endpoint]
 	if !there {
-		c.add(c.of(i, "uses", name, "endpoint"), "no service serves an endpoint %q",
-			use.Endpoint)
+		c.add(c.of(i, "uses", name, "endpoint"), "no service serves an endpoint %q; say "+
+			"in that which does: serves: %q: {}", use.Endpoint, use.Endpoint)
 		return
 	}
 	s.Uses = append(s.Uses, use)

@@ -38,8 +38,7 @@ func (c *checker) addConsole() {
 	}
 	for _, grant := range append([]string{"pipe_factory"}, consoleGrants...) {
 		if !slices.Contains(c.held, grant) {
-			c.add(pos, "init cannot give %s to %s, because it does not hold it", grant,
-				name)
+			c.cannotGive(grant, name, pos)
 		}
 	}
 	for _, i := range writers {

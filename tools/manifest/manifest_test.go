@@ -87,7 +87,8 @@ var mistakes = []struct{ name, text, want string }{
 		service("b", "serves: s: {}")),
 		"5:35: a second endpoint s; a serves the first"},
 	{"endpoint", services(service("a", "uses: s: {}")),
-		"4:33: no service serves an endpoint \"s\""},
+		"4:33: no service serves an endpoint \"s\"; say in that which does: " +
+			"serves: \"s\": {}"},
 	{"endpoint by name", services(service("a", "uses: s: endpoint: \"x\"")),
 		"4:36: no service serves an endpoint \"x\""},
 	{"dependency", services(service("a", "after: [\"b\"]")),
@@ -104,7 +105,8 @@ var mistakes = []struct{ name, text, want string }{
 	{"grant not held", head + "initConfig: {\n\tinit: grants: [#Init]\n\tservices: [" +
 		service("a", "grants: [\"entropy\"]") +
 		"]\n}\n",
-		"5:47: init cannot give entropy to a, because it does not hold it"},
+		"5:47: init cannot give entropy to a, because it does not hold it; " +
+			"say in the manifest: initConfig: init: grants: [\"entropy\"]"},
 	{"init", head + "initConfig: {\n\tinit: grants: [\"vm\"]\n\tservices: [" +
 		service("a", "") + "]\n}\n",
 		"4:8: init itself needs stderr, thread_control, thread_spawner,"},

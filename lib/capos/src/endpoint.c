@@ -15,13 +15,20 @@ static inline int64_t received(struct endpoint_result result, uint64_t *tag)
 
 int64_t capos_endpoint_call(capos_cap_t facet, struct capos_message *message, uint64_t deadline_ns)
 {
-	return capos_endpoint_enter(facet, message, deadline_ns, OPERATION(ENDPOINT_CALL), 0)
-		.result;
+	int64_t result =
+		capos_endpoint_enter(facet, message, deadline_ns, OPERATION(ENDPOINT_CALL), 0)
+			.result;
+
+	if (result == CAPOS_TRANSPORT_E(INVOKE_FAILED) && facet == 0)
+		grant_missing(GRANT_USED);
+	return result;
 }
 
 int64_t capos_endpoint_receive(
 	capos_cap_t endpoint, struct capos_message *message, uint64_t *tag, uint64_t deadline_ns)
 {
+	if (endpoint == 0)
+		return grant_missing(GRANT_SERVED);
 	return received(
 		capos_endpoint_enter(endpoint, message, deadline_ns, OPERATION(RECEIVE), 0), tag);
 }

@@ -21,6 +21,18 @@ struct capos_ring_call *capos_ring_call_ended(const struct capos_completion *com
 /* Looks up every capability by its name. Generated in stubs.c; needs the CapSet. */
 void caps_find(struct capos_caps *caps);
 
+/* The names of the grants, by number. Generated in stubs.c. */
+extern const char *const grant_names[CAPOS_GRANT_COUNT];
+
+/* A call was to be made with no capability, of the grant with that number, or of what a service has
+ * by another name: the one that capos_cap did not find last. Says so on standard error, once for
+ * each, and what the manifest has to say. Gives the call's error. denied.c; safe in handlers. */
+#define GRANT_USED (-1)
+#define GRANT_SERVED (-2)
+int64_t grant_missing(int grant);
+/* capos_cap has not found the name; NULL: that is of no interest. */
+void grant_not_found(const char *name);
+
 /* Frees the handler's stack with its thread. */
 void notification_free_stack(void);
 bool notification_on_stack(void);

@@ -8,6 +8,8 @@
 #include <capos/caps.h>
 #include <capos/stubs.h>
 
+#include "internal.h"
+
 /* The request's lists, as the kernel reads them. */
 struct lists {
 	char *args, *env;
@@ -68,6 +70,20 @@ static bool list_grants(const struct capos_spawn *spawn, struct lists *lists)
 	return true;
 }
 
+/* A grant that the program does not hold itself: its own manifest has to name it. */
+static bool holds_all(const struct capos_spawn *spawn)
+{
+	bool all = true;
+
+	for (size_t i = 0; spawn->grants != NULL && i < spawn->grant_count; i++)
+		if (spawn->grants[i].cap == 0) {
+			grant_not_found(spawn->grants[i].name);
+			(void)grant_missing(GRANT_USED);
+			all = false;
+		}
+	return all;
+}
+
 /* ---- the call ---- */
 
 int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
@@ -77,6 +93,8 @@ int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
 	uint64_t offset = spawn->offset, size = spawn->size;
 	int64_t status = CAPOS_E(NO_MEMORY);
 
+	if (!holds_all(spawn))
+		return CAPOS_E(NOT_FOUND);
 	if (image == 0) {
 		image = capos_caps.boot;
 		int64_t found = capos_boot_find(spawn->path, &offset, &size);

@@ -16,6 +16,8 @@ enum mutex_state {
 
 int64_t capos_park(const volatile uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
+	if (capos_caps.park == 0)
+		return grant_missing(CAPOS_GRANT_PARK);
 	return capos_park_in(capos_caps.park, word, expected, deadline_ns);
 }
 

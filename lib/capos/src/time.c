@@ -28,8 +28,10 @@ static bool read_clock(struct reading *reading)
 	uint64_t base, ns, scale, ticks;
 	uint32_t sequence;
 
-	if (clock == NULL)
+	if (clock == NULL) {
+		grant_missing(CAPOS_GRANT_TIMER);
 		return false;
+	}
 	do {
 		do
 			sequence = __atomic_load_n(&clock->sequence, __ATOMIC_ACQUIRE);

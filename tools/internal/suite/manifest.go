@@ -22,6 +22,7 @@ const (
 	bootSystem      = "tests/run/boot/system.cue"
 	driverSystem    = "tests/run/rng/system.cue"
 	limitedSystem   = "tests/run/limited/system.cue"
+	deniedSystem    = "tests/run/denied/system.cue"
 
 	// instructions from power-on to the main of a Go program that init starts
 	initMillionsMax = 5
@@ -79,7 +80,7 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
-		unreadySystem, bootSystem, limitedSystem, driverSystem} {
+		unreadySystem, bootSystem, limitedSystem, driverSystem, deniedSystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
@@ -98,15 +99,53 @@ func limitedSystemCases(essential, limited string) []toolCase {
 			args: []string{limited},
 			stdout: "greedy: 5 threads, then noThreads; " +
 				"some events, then noSlots\n",
-			inErr: []string{"init: big: not started: /bin/greedy: noThreads\n",
+			inErr: []string{"init: big: not started: /bin/greedy: noThreads\n" +
+				"init: big: init has less left; say in the manifest: " +
+				"threads: less than 100, or shared: [\"threads\"]\n",
 				"init: greedy: ended with status 0\n"}, notErr: "leak"},
 	}
+}
+
+// deniedCase wants every refusal to name what the manifest has to say.
+func deniedCase(system string) toolCase {
+	started := func(name, manifest string) string {
+		return fmt.Sprintf("the program was started without %q; say in the manifest: %s\n",
+			name, manifest)
+	}
+	c := toolCase{name: "denied", args: []string{system}, notErr: "leak"}
+	for _, name := range []string{"stdout", "stdin", "thread_spawner", "timer", "park",
+		"entropy", "memory_allocator", "devices", "init_log", "boot"} {
+		c.inErr = append(c.inErr, "libcapos: "+
+			started(name, fmt.Sprintf("grants: [%q]", name)))
+	}
+	for name, manifest := range map[string]string{"ready": "ready: true",
+		"heartbeat": "heartbeatMs: 1000", "sum": "uses: \"sum\": {}",
+		"mine": "serves: \"mine\": {}"} {
+		c.inErr = append(c.inErr, "libcapos: "+started(name, manifest))
+	}
+	for _, name := range []string{"vm", "thread_control"} {
+		c.inErr = append(c.inErr, fmt.Sprintf("runtime: a Go program cannot run without "+
+			"the capability %q; say in the manifest: grants: [%q]\n", name, name))
+	}
+	c.inErr = append(c.inErr, "tries: grants: [\"pipe_factory\"]\n",
+		"init: tight: its limit was in the way; say in the manifest: "+
+			"threads: more than 3\n")
+	denied := "capos: permission denied: "
+	c.stdout = denied + started("sum", "uses: \"sum\": {}") +
+		denied + started("mine", "serves: \"mine\": {}") +
+		denied + started("ready", "ready: true") +
+		denied + started("devices", "grants: [\"devices\"]") +
+		"fork/exec /bin/gotries: operation not permitted: " +
+		strings.TrimSuffix(started("process_spawner", "grants: [\"process_spawner\"]"),
+			"\n") + " true\n"
+	return c
 }
 
 func (s *suite) systemCases() []toolCase {
 	system := func(file string) string { return probeFlag + filepath.Join(s.root, file) }
 	example, essential := system(exampleSystem), system(essentialSystem)
 	return append(limitedSystemCases(essential, system(limitedSystem)), []toolCase{
+		deniedCase(system(deniedSystem)),
 		{name: "example", args: []string{example},
 			stdout: "client: the sum of 1 to 100 is 5050\n",
 			inErr: []string{"init: sum: started\ninit: sum: ready\n",

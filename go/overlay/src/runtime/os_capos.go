@@ -96,27 +96,32 @@ func nameIs(name *[48]byte, text string) bool {
 	return name[len(text)] == 0
 }
 
+// What is printed for a capability without which no Go program runs, in one piece.
+const (
+	withoutIt = "runtime: a Go program cannot run without the capability \""
+	sayThat   = "\"; say in the manifest: grants: [\""
+	andNoMore = "\"]\n"
+)
+
 // noThreadControl is what settls prints. It runs before there is a g.
-var noThreadControl = "runtime: a Go program cannot run without the capability \"thread_control\"\n"
+var noThreadControl = withoutIt + "thread_control" + sayThat + "thread_control" + andNoMore
 
 func osinit() {
-	requireCapability(caps.vm, "vm")
-	requireCapability(caps.threadSpawner, "thread_spawner")
-	requireCapability(caps.park, "park")
-	requireCapability(caps.timer, "timer")
+	requireCapability(caps.vm, withoutIt+"vm"+sayThat+"vm"+andNoMore)
+	requireCapability(caps.threadSpawner,
+		withoutIt+"thread_spawner"+sayThat+"thread_spawner"+andNoMore)
+	requireCapability(caps.park, withoutIt+"park"+sayThat+"park"+andNoMore)
+	requireCapability(caps.timer, withoutIt+"timer"+sayThat+"timer"+andNoMore)
 	numCPUStartup = getCPUCount()
 	physPageSize = abiPageSize
 	heapInit()
 }
 
-func requireCapability(capID uint32, name string) {
-	if capID != 0 {
-		return
+func requireCapability(capID uint32, missing string) {
+	if capID == 0 {
+		writeErrStr(missing)
+		exit(2)
 	}
-	writeErrStr("runtime: a Go program cannot run without the capability \"")
-	writeErrStr(name)
-	writeErrStr("\"\n")
-	exit(2)
 }
 
 func getCPUCount() int32 {

@@ -114,11 +114,24 @@ func ForkExec(argv0 string, argv []string, attr *ProcAttr) (pid int, err error) 
 		}
 	}
 	process, e := s.spawn()
+	if e == EPERM && granted.processSpawner == 0 {
+		return -1, notGranted("process_spawner")
+	}
 	if e != 0 {
 		return -1, result(e)
 	}
 	return addChild(process, s.takeRelays()), nil
 }
+
+// notGranted is EPERM for a capability that this process was started without, by its name.
+type notGranted string
+
+func (name notGranted) Error() string {
+	return EPERM.Error() + ": the program was started without \"" + string(name) +
+		"\"; say in the manifest: grants: [\"" + string(name) + "\"]"
+}
+
+func (name notGranted) Unwrap() error { return EPERM }
 
 // Exec would put another program in the place of this one.
 func Exec(argv0 string, argv []string, envv []string) error { return ENOSYS }
