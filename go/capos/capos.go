@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,6 +55,8 @@ func manifestLine(name string, endpoint bool) string {
 		return "ready: true"
 	case name == "heartbeat":
 		return "heartbeatMs: 1000"
+	case strings.HasPrefix(name, "virtio-"):
+		return fmt.Sprintf("devices: [%q]", name)
 	case endpoint:
 		return fmt.Sprintf("serves: %q: {}", name)
 	}

@@ -9,6 +9,7 @@
 #include <capos/caps.h>
 #include <capos/stubs.h>
 
+#include "devices.h"
 #include "endpoints.h"
 #include "log.h"
 #include "streams.h"
@@ -38,6 +39,8 @@ static int64_t find_capability(const struct manifest *manifest, uint32_t index, 
 		return log_facet(cap);
 	case CAPOS_MANIFEST_GRANT_KIND_OUTPUT:
 		return stream_writer(index, cap);
+	case CAPOS_MANIFEST_GRANT_KIND_DEVICE:
+		return device_open((uint32_t)grant->tag, grant->endpoint, cap);
 	default:
 		*cap = capos_cap((const char *)grant->name);
 		return *cap != 0 ? 0 : CAPOS_E(NOT_FOUND);
@@ -101,6 +104,8 @@ static int64_t list_grants(const struct manifest *manifest,
 		int64_t status = find_capability(manifest, entry->first_grant + i, &cap);
 
 		*what = (const char *)grant->name;
+		if (status == CAPOS_E(NOT_FOUND) && grant->kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE)
+			devices_tell((const char *)entry->name, *what);
 		if (status < 0)
 			return status;
 		add_grant(grant->name, sizeof(grant->name), cap);
@@ -110,8 +115,9 @@ static int64_t list_grants(const struct manifest *manifest,
 }
 
 /* The service has its own copies now. A facet that init kept would hide from the server that its
- * client is gone. first: of the list, behind the events. */
-static void release_facets(
+ * client is gone, and a device would not be reset when its driver is. first: of the list, behind
+ * the events. */
+static void release_copied(
 	const struct manifest *manifest, const struct capos_manifest_service *entry, uint32_t first)
 {
 	const struct capos_manifest_grant *named = &manifest->grants[entry->first_grant];
@@ -119,7 +125,9 @@ static void release_facets(
 	for (uint32_t i = 0; i < entry->grant_count && first + i < grant_count; i++) {
 		uint32_t kind = named[i].kind;
 
-		if (kind == CAPOS_MANIFEST_GRANT_KIND_USE || kind == CAPOS_MANIFEST_GRANT_KIND_LOG)
+		if (kind == CAPOS_MANIFEST_GRANT_KIND_USE ||
+			kind == CAPOS_MANIFEST_GRANT_KIND_LOG ||
+			kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE)
 			capos_release(grants[first + i].cap);
 	}
 }
@@ -154,6 +162,6 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 			grant_count * sizeof(grants[0]), entry->memory_pages,
 			shares_memory(entry) ? CAPOS_SPAWN_SHARED : 0, &limits, sizeof(limits),
 			process);
-	release_facets(manifest, entry, first);
+	release_copied(manifest, entry, first);
 	return status;
 }

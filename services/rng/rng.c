@@ -1,7 +1,8 @@
 /* rng: drives a virtio entropy device and feeds the kernel's generator with what it gives, at the
- * start and then once a minute. It holds "devices", "entropy_seed" and, from init, "ready", which
- * it signals after the first bytes. A device that stops answering, or breaks the rules, ends it,
- * and init starts it again with a device that has been reset. docs/drivers.md describes the steps.
+ * start and then once a minute. It holds "virtio-rng", "entropy_seed" and, from init, "ready",
+ * which it signals after the first bytes. A device that stops answering, or breaks the rules, ends
+ * it, and init starts it again with a device that has been reset. docs/drivers.md describes the
+ * steps.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +28,17 @@ static int failed(const char *what, int64_t status)
 	return EXIT_FAILURE;
 }
 
-/* 0 or an error: notFound: the machine has no entropy device. */
+/* 0 or an error: notFound: the machine has no entropy device. A service that may drive any device
+ * takes it itself. */
 static int64_t open_device(void)
 {
-	capos_cap_t manager = capos_cap("devices");
+	capos_cap_t manager = capos_caps.devices;
 	uint32_t type = 0, number = 0;
 	int64_t status;
 
+	rng.device = capos_cap("virtio-rng");
+	if (rng.device != 0 || manager == 0)
+		return 0; /* with neither the first call says what is missing */
 	while ((status = capos_device_manager_type_of(manager, number, &type)) == 0 &&
 		type != ENTROPY)
 		number++;

@@ -164,7 +164,8 @@ func goGrants(o *out, s *schema, capID string) {
 
 // goGrantNames writes what tells a grant from an endpoint.
 func goGrantNames(o *out, s *schema) {
-	o.p("// grantNames are the names of the kernel's objects in the CapSet.\nvar grantNames = [...]string{")
+	o.p("// grantNames are the names of the kernel's objects in the CapSet.")
+	o.p("var grantNames = [...]string{")
 	for _, g := range s.grants {
 		o.p("\t%q,", g.name)
 	}

@@ -36,6 +36,7 @@ type writtenService struct {
 	Args              []string              `json:"args"`
 	Env               map[string]string     `json:"env"`
 	Grants            names                 `json:"grants"`
+	Devices           []string              `json:"devices"`
 	Serves            map[string]serving    `json:"serves"`
 	Uses              map[string]writtenUse `json:"uses"`
 	After             []string              `json:"after"`
@@ -103,13 +104,14 @@ type checker struct {
 	out  *manifest.Manifest
 	held []string       // by init
 	by   map[string]int // services by name
+	took map[string]int // which service drives a device
 	who  map[string]int // which service serves an endpoint
 }
 
 // check turns the evaluated manifest into a checked one.
 func (s *source) check(v cue.Value) *manifest.Manifest {
 	c := &checker{source: s, out: &manifest.Manifest{}, by: map[string]int{},
-		who: map[string]int{}}
+		who: map[string]int{}, took: map[string]int{}}
 	text, err := v.MarshalJSON()
 	if err == nil {
 		err = json.Unmarshal(text, &c.in)
@@ -390,6 +392,11 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 		}
 		take(g.name, pos)
 		s.Grants = append(s.Grants, g.name)
+	}
+	for n, name := range w.Devices {
+		pos := c.of(i, "devices", strconv.Itoa(n))
+		take(name, pos)
+		c.device(i, name, pos, s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Serves)) {
 		take(name, c.of(i, "serves", name))

@@ -42,6 +42,20 @@ var mistakes = []struct{ name, text, want string }{
 	{"root", head + "extras: 1\ninitConfig: services: []\n",
 		"3:1: extras is no part of a manifest; its parts are schemaVersion, " +
 			"binaries, initConfig, kernelParams"},
+	{"no device", services(service("a", "devices: [\"virtio-gpu\"]")),
+		"4:37: there is no kind of device \"virtio-gpu\"; there are virtio-9p, "},
+	{"first device", services(service("a", "devices: [\"virtio-net:0\"]")),
+		"4:37: \"0\" is no place among the devices of a kind; the first has none, the " +
+			"second is \"virtio-net:1\""},
+	{"device of two", services(service("a", "devices: [\"virtio-net\", \"virtio-net:1\"]"),
+		service("b", "devices: [\"virtio-net:1\"]")),
+		"5:37: a drives virtio-net:1 already; a device has one driver"},
+	{"device twice", services(service("a", "devices: [\"virtio-net\", \"virtio-net\"]")),
+		"4:51: a has a second capability virtio-net"},
+	{"device that init has not", head + "initConfig: {init: grants: [#Init], services: [\n\t" +
+		service("a", "devices: [\"virtio-net\"]") + ",\n]}\n",
+		"4:37: init cannot give devices to a, because it does not hold it; say in the " +
+			"manifest: initConfig: init: grants: [\"devices\"]"},
 	{"no root", "binaries: {}\ninitConfig: services: []\n",
 		"1:1: schemaVersion: field is required but not present"},
 	{"version", "schemaVersion: 2\nbinaries: {}\ninitConfig: services: []\n",
@@ -250,7 +264,9 @@ func TestPrinted(t *testing.T) {
 	var out strings.Builder
 	err := manifest.Print(&out, manifest.Service{Name: manifest.ServiceName("A.out"),
 		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
-		Memory: 64 << 20, Counts: bootimage.Counts{Threads: 7, CPU: 100}}, "dir/a.out")
+		Grants: abi.GrantNames[:], Memory: 64 << 20,
+		Counts: bootimage.Counts{Threads: 7, CPU: 100}}, "dir/a.out",
+		[]string{"A sentence."}, []string{"threads: 9"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,8 @@ static void add_manifest_line(struct text *text, const char *name, int grant)
 		add(text, "ready: true");
 	else if (strcmp(name, "heartbeat") == 0)
 		add(text, "heartbeatMs: 1000");
+	else if (strncmp(name, "virtio-", strlen("virtio-")) == 0)
+		add_three(text, "devices: [\"", name, "\"]");
 	else if (grant == GRANT_SERVED)
 		add_three(text, "serves: \"", name, "\": {}");
 	else

@@ -29,6 +29,8 @@ type Service struct {
 	Serves []Serve  `json:"serves"`
 	Uses   []Use    `json:"uses"`
 	Log    bool     `json:"log"` // may read that of init
+	// Devices are those that it drives.
+	Devices []Device `json:"devices"`
 	// Labelled says that the service that is Console writes what it writes to the console.
 	Labelled bool             `json:"labelled"`
 	Console  bool             `json:"console"`
@@ -73,6 +75,13 @@ type Use struct {
 	Name     string `json:"name"` // in the service's CapSet
 	Endpoint string `json:"endpoint"`
 	Tag      uint64 `json:"tag"`
+}
+
+// Device is a device that a service drives, by its name in the manifest and the CapSet.
+type Device struct {
+	Name  string `json:"name"`
+	Type  uint32 `json:"type"`  // virtio's number
+	Index uint32 `json:"index"` // among those of the type
 }
 
 // PercentMax is that of as many CPUs as a machine may have.

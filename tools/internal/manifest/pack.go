@@ -50,7 +50,7 @@ func Pack(m *Manifest, path func(binary string) string, env []string) ([]byte, e
 func (p *packing) layOut() {
 	grants, dependencies := 0, 0
 	for i, s := range p.m.Services {
-		grants += len(s.Grants) + len(s.Serves) + len(s.Uses)
+		grants += len(s.Grants) + len(s.Serves) + len(s.Uses) + len(s.Devices)
 		if s.Log {
 			grants++
 		}
@@ -140,6 +140,9 @@ func (p *packing) addGrants(s *Service) error {
 	}
 	if s.Log {
 		p.addGrant(LogName, abi.ManifestGrantKindLog, 0, 0)
+	}
+	for _, d := range s.Devices {
+		p.addGrant(d.Name, abi.ManifestGrantKindDevice, int(d.Index), uint64(d.Type))
 	}
 	for _, serve := range s.Serves {
 		p.addGrant(serve.Name, abi.ManifestGrantKindServe, p.endpoint(serve.Name), 0)

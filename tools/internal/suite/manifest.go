@@ -21,6 +21,7 @@ const (
 	unreadySystem   = "tests/run/restarts/unready.cue"
 	bootSystem      = "tests/run/boot/system.cue"
 	driverSystem    = "tests/run/rng/system.cue"
+	killedSystem    = "tests/run/rng/restart.cue"
 	limitedSystem   = "tests/run/limited/system.cue"
 	deniedSystem    = "tests/run/denied/system.cue"
 
@@ -80,7 +81,8 @@ func (s *suite) testManifests(ctx context.Context) []check {
 // program.
 func (s *suite) buildSystems(ctx context.Context) (string, error) {
 	for _, file := range []string{exampleSystem, essentialSystem, restartsSystem,
-		unreadySystem, bootSystem, limitedSystem, driverSystem, deniedSystem} {
+		unreadySystem, bootSystem, limitedSystem, driverSystem, deniedSystem,
+		killedSystem} {
 		out, err := s.tool(ctx, "run", "--dry-run",
 			filepath.Join(s.root, file)).CombinedOutput()
 		if err != nil {
@@ -120,7 +122,7 @@ func deniedCase(system string) toolCase {
 	}
 	for name, manifest := range map[string]string{"ready": "ready: true",
 		"heartbeat": "heartbeatMs: 1000", "sum": "uses: \"sum\": {}",
-		"mine": "serves: \"mine\": {}"} {
+		"mine": "serves: \"mine\": {}", "virtio-rng": "devices: [\"virtio-rng\"]"} {
 		c.inErr = append(c.inErr, "libcapos: "+started(name, manifest))
 	}
 	for _, name := range []string{"vm", "thread_control"} {
@@ -128,6 +130,9 @@ func deniedCase(system string) toolCase {
 			"the capability %q; say in the manifest: grants: [%q]\n", name, name))
 	}
 	c.inErr = append(c.inErr, "tries: grants: [\"pipe_factory\"]\n",
+		"init: netless: the machine has no device virtio-net; "+
+			"virtio's types of those it has: 4\n"+
+			"init: netless: not started: virtio-net: notFound\n",
 		"init: tight: its limit was in the way; say in the manifest: "+
 			"threads: more than 3\n")
 	denied := "capos: permission denied: "
@@ -141,10 +146,29 @@ func deniedCase(system string) toolCase {
 	return c
 }
 
+func driverCases(driver, killed string) []toolCase {
+	return []toolCase{
+		{name: "entropy-driver", args: []string{driver},
+			stdout: "client: the device is taken, its bytes count\n",
+			inErr: []string{"init: rng: ready\ninit: client: started\n",
+				"init: rng: stopped\n"}, notErr: "leak"},
+		{name: "entropy-driver-killed", args: []string{killed},
+			stdout: "client: the device is taken, its bytes count\n" +
+				"client: the device is free, its bytes count\n" +
+				"client: the device is taken, its bytes count\n" +
+				"client: the device is free, its bytes count\n",
+			inErr: []string{"init: rng: no heartbeat in 1000 ms\n",
+				"; given up after 1 restart\n",
+				"         2  EntropySeed.add, 0 failed\n"}, notErr: "leak"},
+	}
+}
+
 func (s *suite) systemCases() []toolCase {
 	system := func(file string) string { return probeFlag + filepath.Join(s.root, file) }
 	example, essential := system(exampleSystem), system(essentialSystem)
-	return append(limitedSystemCases(essential, system(limitedSystem)), []toolCase{
+	cases := append(limitedSystemCases(essential, system(limitedSystem)),
+		driverCases(system(driverSystem), system(killedSystem))...)
+	return append(cases, []toolCase{
 		deniedCase(system(deniedSystem)),
 		{name: "example", args: []string{example},
 			stdout: "client: the sum of 1 to 100 is 5050\n",
@@ -158,10 +182,6 @@ func (s *suite) systemCases() []toolCase {
 			inErr: []string{"parsing \"much\"", "init: client: ended with status 2\n",
 				"init: the system ends with status 2, that of client\n"},
 			notErr: "leak"},
-		{name: "entropy-driver", args: []string{system(driverSystem)},
-			stdout: "client: the device is taken, its bytes count\n",
-			inErr: []string{"init: rng: ready\ninit: client: started\n",
-				"init: rng: stopped\n"}, notErr: "leak"},
 		{name: "debug-kernel", flags: []string{"--kernel", "debug"},
 			args: []string{essential}, status: 139,
 			inErr: []string{"init: sum: started\ninit: sum: ready\n" +

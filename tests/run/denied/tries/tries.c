@@ -42,6 +42,7 @@ static void try_names(void)
 	(void)!capos_event_signal(capos_cap("heartbeat"), 1);
 	(void)!capos_endpoint_call(capos_cap("sum"), &message, 0);
 	(void)!capos_endpoint_receive(capos_cap("mine"), &message, &tag, 0);
+	(void)!capos_device_reset(capos_cap("virtio-rng"));
 	(void)!capos_endpoint_call(capos_cap("init_log"), &message, 0);
 }
 

@@ -1,0 +1,16 @@
+/* The devices that services are granted, one by one. */
+#ifndef INIT_DEVICES_H
+#define INIT_DEVICES_H
+
+#include <stdint.h>
+
+#include <capos/call.h>
+
+/* Takes a device: that with the index among those of virtio's type, from 0 on. The caller releases
+ * it. notFound: the machine has none; busy: another process has it. */
+int64_t device_open(uint32_t type, uint32_t index, capos_cap_t *device);
+
+/* Writes a line which says that the machine has no such device, and which it has. */
+void devices_tell(const char *service, const char *device);
+
+#endif
