@@ -170,10 +170,11 @@ func Close(fd int) error {
 	if takesText(fd) {
 		publishText(fd)
 	}
-	switch {
-	case f == nil:
+	if f == nil {
 		return EBADF
-	case !last:
+	}
+	f.file.treeNode().unlockProcess()
+	if !last {
 		return nil
 	}
 	return result(f.end())
@@ -184,6 +185,7 @@ func (f *description) end() Errno {
 	if f.locked != 0 {
 		f.unlock()
 	}
+	f.file.treeNode().unlockRanges(f)
 	f.leaveAll()
 	return f.file.close(f.flags & O_ACCMODE)
 }

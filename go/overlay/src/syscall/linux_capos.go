@@ -171,11 +171,23 @@ func LsfJump(code, k, jt, jf int) *SockFilter {
 }
 
 func GetsockoptIPMreqn(fd, level, opt int) (*IPMreqn, error) { return nil, unsupportedOption(fd) }
-func GetsockoptUcred(fd, level, opt int) (*Ucred, error)     { return nil, unsupportedOption(fd) }
+
+// GetsockoptUcred gives the identity of the other end, which is this process too.
+func GetsockoptUcred(fd, level, opt int) (*Ucred, error) {
+	s, _, e := socketOf(fd)
+	if e != 0 {
+		return nil, e
+	}
+	if level != SOL_SOCKET || opt != SO_PEERCRED || s.domain() != AF_UNIX {
+		return nil, ENOPROTOOPT
+	}
+	ucred := ownCredentials()
+	return &ucred, nil
+}
 
 func SetsockoptIPMreqn(fd, level, opt int, mreq *IPMreqn) error { return unsupportedOption(fd) }
 
-// UnixCredentials makes a control message, which sendmsg does not take.
+// UnixCredentials makes a control message, which sendmsg takes if they are those of the process.
 func UnixCredentials(ucred *Ucred) []byte {
 	b := controlMessage(SCM_CREDENTIALS, SizeofUcred)
 	*(*Ucred)(unsafe.Pointer(&b[CmsgLen(0)])) = *ucred

@@ -1,7 +1,7 @@
 // Advisory locks.
 //
-// The file tree belongs to one process. Record locks never conflict within a process, so they
-// always succeed. Locks of Flock belong to a description, and two of one file conflict.
+// Locks of Flock belong to a description, and two of one file conflict. Locks of bytes are in
+// rangelocks_capos.go.
 
 //go:build capos
 
@@ -105,18 +105,4 @@ func (d *description) unlockLocked() {
 		delete(fileLocks.files, n)
 	}
 	fileLocks.changed.Broadcast()
-}
-
-func FcntlFlock(fd uintptr, cmd int, lk *Flock_t) error {
-	if d, _ := descriptor(int(fd)); d == nil {
-		return EBADF
-	}
-	switch cmd {
-	case F_GETLK:
-		lk.Type = F_UNLCK
-	case F_SETLK, F_SETLKW:
-	default:
-		return EINVAL
-	}
-	return nil
 }

@@ -16,12 +16,8 @@ var sharedMappings map[*node][]*mapping
 
 // share enters a mapping, unless it cannot be kept the same as another one. The tree is locked.
 func (m *mapping) share(n *node, prot int) Errno {
-	for _, other := range sharedMappings[n] {
-		apart := m.offset >= other.offset+int64(other.length) ||
-			other.offset >= m.offset+int64(m.length)
-		if !apart && (m.file != nil || other.file != nil) {
-			return ENODEV
-		}
+	if m.wouldDiffer(n, m.length) {
+		return ENODEV
 	}
 	m.node = n
 	m.rights = make([]uint8, (m.length+abiPageSize-1)/abiPageSize)
@@ -33,6 +29,19 @@ func (m *mapping) share(n *node, prot int) Errno {
 	}
 	sharedMappings[n] = append(sharedMappings[n], m)
 	return 0
+}
+
+// wouldDiffer reports whether the mapping, if it were that long, and another one of the file would
+// have the same bytes, which one of them may write.
+func (m *mapping) wouldDiffer(n *node, length int) bool {
+	for _, other := range sharedMappings[n] {
+		apart := m.offset >= other.offset+int64(other.length) ||
+			other.offset >= m.offset+int64(length)
+		if other != m && !apart && (m.file != nil || other.file != nil) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *mapping) unshare() {

@@ -20,8 +20,9 @@ type mapping struct {
 	file    *treeFile
 	offset  int64
 
-	node   *node   // of a shared mapping of a file
-	rights []uint8 // of its pages
+	node    *node   // of a shared mapping of a file
+	rights  []uint8 // of its pages
+	private bool    // of a file, without what the file gets later
 }
 
 func (m *mapping) bytes() []byte { return unsafe.Slice((*byte)(pointerTo(m.address)), m.length) }
@@ -79,6 +80,7 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 // fill copies the file into the mapping, if it is of one, and sets the rights.
 func (m *mapping) fill(f *treeFile, prot int, shared bool) error {
 	if f != nil {
+		m.private = !shared
 		lockTree()
 		f.node.content.readAt(m.bytes(), m.offset)
 		f.node.fromMappings(m.bytes(), m.offset)

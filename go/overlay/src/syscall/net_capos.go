@@ -204,6 +204,7 @@ type message struct {
 	truncated bool
 	size      int            // of a datagram that was truncated
 	files     []*description // each counts as held
+	control   []controlItem
 }
 
 // An outgoing message goes to the address, or without one to the other end of a connection.
@@ -212,6 +213,13 @@ type outgoing struct {
 	files     []*description // each counts as held
 	to        endpoint
 	addressed bool
+	packet    packetControl // over IPv4 and IPv6
+}
+
+// A sentControl is what the control messages of a message ask for.
+type sentControl struct {
+	files  []*description // each counts as held
+	packet packetControl
 }
 
 // socketOf returns the socket of a descriptor and the flags of its description.
@@ -399,8 +407,15 @@ func setsockopt(fd, level, opt int, value unsafe.Pointer, length uintptr) error 
 
 //go:linkname getsockopt
 func getsockopt(fd, level, opt int, value unsafe.Pointer, length *uint32) error {
-	if value == nil || length == nil || *length < 4 {
+	switch {
+	case value == nil || length == nil || *length < 4:
 		return EINVAL
+	case level == SOL_SOCKET && opt == SO_PEERCRED && *length >= SizeofUcred:
+		ucred, err := GetsockoptUcred(fd, level, opt)
+		if err == nil {
+			*(*Ucred)(value), *length = *ucred, SizeofUcred
+		}
+		return err
 	}
 	n, err := GetsockoptInt(fd, level, opt)
 	if err == nil {
@@ -451,8 +466,8 @@ func receive(fd int, p []byte, flags int) (n int, from endpoint, family, recvfla
 	return m.n, m.from, family, recvflags, err
 }
 
-// sendMessage sends bytes and files, which belong to the receiver if there is no error.
-func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int) (int, error) {
+// sendMessage sends bytes, and files that belong to the receiver if there is no error.
+func sendMessage(fd int, p []byte, c sentControl, sa Sockaddr, flags int) (int, error) {
 	s, openFlags, e := socketOf(fd)
 	switch {
 	case e != 0:
@@ -460,7 +475,7 @@ func sendMessage(fd int, p []byte, files []*description, sa Sockaddr, flags int)
 	case flags&MSG_OOB != 0:
 		return -1, EOPNOTSUPP
 	}
-	o := outgoing{data: p, files: files, addressed: sa != nil}
+	o := outgoing{data: p, files: c.files, addressed: sa != nil, packet: c.packet}
 	if sa != nil {
 		if o.to, e = endpointOf(s.domain(), sa); e != 0 {
 			return -1, e
@@ -494,7 +509,7 @@ func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Soc
 	if m.from != (endpoint{}) {
 		from = m.from.sockaddr(family)
 	}
-	oobn, complete := receiveRights(m.files, oob)
+	oobn, complete := m.putControl(oob)
 	if !complete {
 		recvflags |= MSG_CTRUNC
 	}
@@ -502,7 +517,7 @@ func Recvmsg(fd int, p, oob []byte, flags int) (n, oobn, recvflags int, from Soc
 }
 
 func Sendto(fd int, p []byte, flags int, to Sockaddr) error {
-	_, err := sendMessage(fd, p, nil, to, flags)
+	_, err := sendMessage(fd, p, sentControl{}, to, flags)
 	return err
 }
 
@@ -514,9 +529,9 @@ func Sendmsg(fd int, p, oob []byte, to Sockaddr, flags int) error {
 // SendmsgN may carry descriptors. The receiver gets descriptors of its own for the same open files.
 func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) {
 	if len(oob) == 0 {
-		return sendMessage(fd, p, nil, to, flags)
+		return sendMessage(fd, p, sentControl{}, to, flags)
 	}
-	files, err := filesToSend(fd, oob)
+	c, err := controlToSend(fd, oob)
 	if err != nil {
 		return -1, err
 	}
@@ -524,10 +539,10 @@ func SendmsgN(fd int, p, oob []byte, to Sockaddr, flags int) (n int, err error) 
 	if empty {
 		p = []byte{0} // a stream has no empty messages, so a byte goes with the descriptors
 	}
-	n, err = sendMessage(fd, p, files, to, flags)
+	n, err = sendMessage(fd, p, c, to, flags)
 	switch {
 	case err != nil:
-		letGoAll(files)
+		letGoAll(c.files)
 	case empty:
 		n = 0
 	}
@@ -539,20 +554,37 @@ func sendsDatagrams(fd int) bool {
 	return e == 0 && s.sendsDatagrams()
 }
 
-// filesToSend returns the files that the control messages name, held.
-func filesToSend(fd int, oob []byte) (files []*description, err error) {
+// controlToSend reads control messages: those with files and credentials inside AF_UNIX, those
+// about the packet elsewhere. Of the packets of a stream nothing can be said.
+func controlToSend(fd int, oob []byte) (c sentControl, err error) {
 	s, _, e := socketOf(fd)
 	switch {
 	case e != 0:
-		return nil, e
-	case s.domain() != AF_UNIX:
-		return nil, EINVAL
+		return c, e
+	case s.domain() == AF_UNIX:
+		c.files, err = filesToSend(oob)
+	case s.sendsDatagrams():
+		c.packet, err = packetToSend(oob)
+	default:
+		err = EINVAL
 	}
+	return c, err
+}
+
+// filesToSend returns the files that the control messages name, held.
+func filesToSend(oob []byte) (files []*description, err error) {
 	messages, err := ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil, err
 	}
 	for i := range messages {
+		if ucred, err := ParseUnixCredentials(&messages[i]); err == nil {
+			if *ucred != ownCredentials() {
+				letGoAll(files)
+				return nil, EPERM
+			}
+			continue
+		}
 		fds, err := ParseUnixRights(&messages[i])
 		for _, fd := range fds {
 			f := hold(fd)
@@ -609,18 +641,30 @@ func recvfromInet6(fd int, p []byte, flags int, from *SockaddrInet6) (int, error
 //go:linkname recvmsgInet4
 func recvmsgInet4(fd int, p, oob []byte, flags int, from *SockaddrInet4) (n, oobn, recvflags int,
 	err error) {
-	n, sender, _, recvflags, err := receive(fd, p, flags)
-	from.Port = sender.port
-	copy(from.Addr[:], sender.addr[12:])
-	return n, 0, recvflags, err
+	m, oobn, recvflags, err := receivePacket(fd, p, oob, flags)
+	from.Port = m.from.port
+	copy(from.Addr[:], m.from.addr[12:])
+	return m.n, oobn, recvflags, err
 }
 
 //go:linkname recvmsgInet6
 func recvmsgInet6(fd int, p, oob []byte, flags int, from *SockaddrInet6) (n, oobn, recvflags int,
 	err error) {
-	n, sender, _, recvflags, err := receive(fd, p, flags)
-	from.Port, from.Addr = sender.port, sender.addr
-	return n, 0, recvflags, err
+	m, oobn, recvflags, err := receivePacket(fd, p, oob, flags)
+	from.Port, from.Addr = m.from.port, m.from.addr
+	return m.n, oobn, recvflags, err
+}
+
+func receivePacket(fd int, p, oob []byte, flags int) (m message, oobn, recvflags int, err error) {
+	m, _, recvflags, err = receiveMessage(fd, p, flags)
+	if err != nil {
+		return m, 0, 0, err
+	}
+	oobn, complete := m.putControl(oob)
+	if !complete {
+		recvflags |= MSG_CTRUNC
+	}
+	return m, oobn, recvflags, nil
 }
 
 //go:linkname sendtoInet4

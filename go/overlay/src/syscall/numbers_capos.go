@@ -326,7 +326,7 @@ func numberedFsync(a *numberArgs) (uintptr, error) { return nothing(Fsync(a.fd(0
 
 func numberedFcntl(a *numberArgs) (uintptr, error) {
 	switch command := int(a[1]); command {
-	case F_GETLK, F_SETLK, F_SETLKW:
+	case F_GETLK, F_SETLK, F_SETLKW, fOfdGetLock, fOfdSetLock, fOfdSetLockWait:
 		return with(a, 2, func(lock *Flock_t) error {
 			return FcntlFlock(uintptr(a.fd(0)), command, lock)
 		})
@@ -722,6 +722,10 @@ var numberedMemory = [numbersEnd]numberedCall{
 			return 0, err
 		}
 		return uintptr(unsafe.Pointer(unsafe.SliceData(b))), nil
+	},
+	SYS_MREMAP: func(a *numberArgs) (uintptr, error) {
+		address, e := mremap(a[0], a[1], a[2], int(a[3]))
+		return address, result(e)
 	},
 	SYS_MUNMAP: func(a *numberArgs) (uintptr, error) {
 		return nothing(Munmap(a.bytes(0, 1)))

@@ -90,19 +90,19 @@ func (h *Msghdr) send(fd, flags int) (int, error) {
 	if h.Name != nil && h.Namelen > 0 {
 		to = sockaddrAt(uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
 	}
-	var files []*description
+	var c sentControl
 	if control := h.control(); len(control) > 0 {
-		if files, err = filesToSend(fd, control); err != nil {
+		if c, err = controlToSend(fd, control); err != nil {
 			return -1, err
 		}
 	}
-	if size == 0 && len(files) > 0 && !sendsDatagrams(fd) {
-		letGoAll(files) // a stream carries descriptors with bytes only
-		files = nil
+	if size == 0 && len(c.files) > 0 && !sendsDatagrams(fd) {
+		letGoAll(c.files) // a stream carries descriptors with bytes only
+		c.files = nil
 	}
-	n, err := sendMessage(fd, data, files, to, flags)
+	n, err := sendMessage(fd, data, c, to, flags)
 	if err != nil {
-		letGoAll(files)
+		letGoAll(c.files)
 	}
 	return n, err
 }
@@ -131,7 +131,7 @@ func (h *Msghdr) receive(fd, flags int) (int, error) {
 		storeSockaddr(m.from.sockaddr(family), uintptr(unsafe.Pointer(h.Name)), &length)
 	}
 	h.Namelen = length
-	n, complete := receiveRights(m.files, h.control())
+	n, complete := m.putControl(h.control())
 	if !complete {
 		given |= MSG_CTRUNC
 	}

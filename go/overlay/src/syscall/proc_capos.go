@@ -68,6 +68,7 @@ func fillProc(proc *node) {
 	self.addMade("comm", func() string { return programName() + "\n" })
 	self.addMade("cgroup", func() string { return "0::/\n" })
 	self.addMade("mountinfo", mountsText)
+	self.addMade("limits", limitsText)
 }
 
 // addMade adds a file whose text is made at each opening. Like on Linux its size is said to be 0.

@@ -74,6 +74,9 @@ func TestProcTexts(t *testing.T) {
 	if used < 0 || int64(booted+up) < now-2 || int64(booted+up) > now+2 {
 		t.Errorf("booted at %d, up for %d s, and it is %d", booted, up, now)
 	}
+	if files := number(t, "/proc/self/limits", "Max open files"); files != 1<<20 {
+		t.Errorf("at most %d open files", files)
+	}
 	if number(t, "/sys/fs/cgroup/memory.current", "") == 0 {
 		t.Error("no memory is used")
 	}

@@ -63,6 +63,24 @@ func namedStatusText() string {
 		"\nCapEff:\t0000000000000000\n"
 }
 
+// limitsText is /proc/self/limits: what Getrlimit says of those that there are.
+func limitsText() string {
+	padded := func(text string, width int) string {
+		for len(text) < width {
+			text += " "
+		}
+		return text
+	}
+	line := func(name, soft, hard, unit string) string {
+		return padded(name, 26) + padded(soft, 21) + padded(hard, 21) +
+			padded(unit, 10) + "\n"
+	}
+	files := descriptorsLimit()
+	return line("Limit", "Soft Limit", "Hard Limit", "Units") +
+		line("Max open files", numberText(files.Cur), numberText(files.Max), "files") +
+		line("Max address space", "unlimited", "unlimited", "bytes")
+}
+
 // mountsText is /proc/self/mountinfo, which says where the control group is.
 func mountsText() string {
 	return "1 1 0:1 / / rw - tmpfs tmpfs rw\n" +

@@ -30,6 +30,7 @@ type socket struct {
 	refused       bool // no connection came of the last attempt
 	pending       pendingError
 	options       map[option]int
+	asks          atomic.Bool // for control data; an option says for which
 	buffers       bufferSizes
 	targets       []pollTarget
 	changed       sync.Cond
@@ -274,6 +275,12 @@ func (s *socket) setOption(level, name, value int) Errno {
 	}
 	network.Lock()
 	defer network.Unlock()
+	o := option{level, name}
+	if value != 0 {
+		if err := s.ask(o); err != 0 {
+			return err
+		}
+	}
 	switch {
 	case level == SOL_SOCKET && name == SO_SNDBUF:
 		s.buffers.send = bufferSize(value, sendMin)
@@ -282,7 +289,7 @@ func (s *socket) setOption(level, name, value int) Errno {
 		s.buffers.receive = bufferSize(value, receiveMin)
 		s.resized()
 	default:
-		s.options[option{level, name}] = value
+		s.options[o] = value
 	}
 	return 0
 }

@@ -21,6 +21,7 @@ type datagram struct {
 	from  endpoint
 	data  []byte
 	files []*description // sent along; each counts as held
+	head  packetHead
 }
 
 func (d *datagram) cost() int { return len(d.data) + datagramOverhead }
@@ -57,6 +58,7 @@ func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Err
 	d := s.datagrams[0]
 	m.n, m.from = copy(p, d.data), d.from
 	m.truncated, m.size = m.n < len(d.data), len(d.data)
+	m.control = s.controlOf(&d)
 	if !peek {
 		m.files = d.files
 		last := copy(s.datagrams, s.datagrams[1:])
@@ -103,12 +105,12 @@ func (s *socket) sendDatagram(o outgoing) (int, Errno) {
 	if s.family == AF_UNIX {
 		return s.sendNamed(o)
 	}
-	return s.sendPacket(o)
+	return s.sendPackets(o)
 }
 
-// sendPacket sends to an address of the internet. A packet for which the receiver has no room is
+// sendPackets sends to an address of the internet. A packet for which the receiver has no room is
 // lost.
-func (s *socket) sendPacket(o outgoing) (int, Errno) {
+func (s *socket) sendPackets(o outgoing) (int, Errno) {
 	to := o.to
 	if !o.addressed {
 		to = s.remote
@@ -132,14 +134,26 @@ func (s *socket) sendPacket(o outgoing) (int, Errno) {
 			from.addr = mapped([4]byte{127, 0, 0, 1})
 		}
 	}
+	if o.packet.source != nil {
+		from.addr = *o.packet.source
+	}
+	size, err := s.segmentSize(&o)
+	if err != 0 {
+		return 0, err
+	}
 	receiver := find(SOCK_DGRAM, target, from)
-	switch {
-	case receiver == nil && s.connected:
+	if receiver == nil && s.connected {
 		// On Linux an ICMP message would come, and its error with the next call.
 		s.pending.set(ECONNREFUSED)
 		s.report()
-	case receiver != nil:
-		receiver.take(datagram{from: from, data: o.data}, receiver.receiveSize())
+	}
+	if receiver == nil {
+		return len(o.data), 0
+	}
+	head := s.headOf(target, &o.packet)
+	for at := 0; at < max(len(o.data), 1); at += size {
+		part := o.data[at:min(at+size, len(o.data))]
+		receiver.take(datagram{from: from, data: part, head: head}, receiver.receiveSize())
 	}
 	return len(o.data), 0
 }

@@ -99,7 +99,8 @@ func (s *socket) sendNamed(o outgoing) (int, Errno) {
 		return 0, ECONNREFUSED
 	case receiver.readEnded:
 		return 0, EPIPE
-	case !receiver.take(datagram{s.local, o.data, o.files}, s.sendSize()):
+	case !receiver.take(datagram{s.local, o.data, o.files, packetHead{at: nowNs()}},
+		s.sendSize()):
 		s.waitFor(receiver)
 		return 0, EAGAIN
 	}
