@@ -31,6 +31,7 @@ type goPackage struct {
 	ci        []int // those of them that are in the share for continuous integration
 	memory    string
 	timeout   string
+	run       string // a pattern of the tests that this entry is for, others are for the rest
 	tests     []goException
 }
 
@@ -115,6 +116,9 @@ func parseGoPackage(words []string) (*goPackage, error) {
 			_, err = time.ParseDuration(value)
 		case "cpus":
 			p.cpus, err = parseCounts(value)
+		case "run":
+			p.run = value
+			_, err = regexp.Compile(value)
 		default:
 			err = fmt.Errorf("no such word: %s", word)
 		}
@@ -536,7 +540,8 @@ func rewriteGoPackage(file string, p *goPackage) error {
 		words := strings.Fields(line)
 		heading := len(words) > 1 && line[0] != ' ' && line[0] != '\t' && line[0] != '#'
 		if heading {
-			inside = words[0] == p.name
+			other, _ := parseGoPackage(words)
+			inside = other != nil && other.name == p.name && other.run == p.run
 		}
 		switch {
 		case heading && inside:

@@ -82,8 +82,17 @@ func (s *suite) suiteSteps() ([]step, error) {
 	return steps, nil
 }
 
-// file is what the package is called in names of steps and files.
-func (p suitePackage) file() string { return strings.ReplaceAll(p.name, "/", ":") }
+// file is what the entry is called in names of steps and files. One for a part of a package's tests
+// has the letters and digits of its pattern behind the package.
+func (p suitePackage) file() string {
+	name := strings.ReplaceAll(p.name, "/", ":")
+	if p.run != "" {
+		name += "@" + notNames.ReplaceAllString(p.run, "")
+	}
+	return name
+}
+
+var notNames = regexp.MustCompile(`[^A-Za-z0-9]`)
 
 // runSuite tests a package on both systems, or says that it did so before.
 func (s *suite) runSuite(ctx context.Context, p suitePackage) []check {
@@ -247,6 +256,9 @@ func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir st
 		"-timeout", suiteTimeout}
 	if len(leftOut) > 0 {
 		args = append(args, "-skip", "^("+strings.Join(leftOut, "|")+")$")
+	}
+	if p.run != "" {
+		args = append(args, "-run", p.run)
 	}
 	args = append(args, p.name)
 	here, err := s.portedGo(ctx, goroot, dir, args...)

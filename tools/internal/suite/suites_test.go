@@ -2,6 +2,8 @@ package suite
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -55,6 +57,38 @@ func TestJudgeSuite(t *testing.T) {
 		}
 		if got := strings.Join(got, " "); got != c.want {
 			t.Errorf("with %v, %q listed: %s", c.here.tests, c.listed, got)
+		}
+	}
+}
+
+// An entry for some of a package's tests is a step of its own, and learns its own number.
+func TestSuiteShards(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "suites.txt")
+	before := "a.b/c    5 run=^Test[A-M]\n\nx.y/z 1 ci\na.b/c    7 run=^Test[N-Z]/x m=1G\n" +
+		"    fail TestZ: a reason\n"
+	if err := os.WriteFile(file, []byte(before), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	packages, err := readGoPackages(file)
+	if err != nil || len(packages) != 3 {
+		t.Fatal(packages, err)
+	}
+	last := suitePackage{goPackage: packages[2]}
+	if name := last.file(); name != "a.b:c@TestNZx" {
+		t.Errorf("the step is called %s", name)
+	}
+	last.passes = 9
+	if err := rewriteGoPackage(file, last.goPackage); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(file)
+	want := strings.Replace(before, "a.b/c    7 ", fmt.Sprintf("%-32s %4d ", "a.b/c", 9), 1)
+	if string(after) != want {
+		t.Errorf("%q, %v", after, err)
+	}
+	for _, line := range []string{"a.b/c 1 run=(", "a.b/c 1 shard=2"} {
+		if _, err := parseGoPackage(strings.Fields(line)); err == nil {
+			t.Errorf("%q is taken", line)
 		}
 	}
 }
