@@ -90,7 +90,7 @@ host_fuzz_dev_LIMITS  := 300000 20 6000
 # C library is the yardstick; for the same reason only the headers below capos/ are on the path.
 host_libcapos_FLAGS := -fno-builtin -Ilib/libc-mini/src -Ibuild/host/libcapos/include \
 	-Ibuild/gen/include -Ibuild/gen/libcapos -Ibuild/gen/tests
-host_libcapos_TESTS   := test_format test_malloc test_schema
+host_libcapos_TESTS   := test_format test_malloc test_schema test_service
 host_libcapos_TOOLS   := schema_tool
 host_libcapos_FUZZERS := fuzz_schema
 host_libcapos_NEEDS   := build/host/libcapos/include/capos build/gen/tests/all.capnp.h
@@ -102,6 +102,10 @@ host_libcapos_schema := lib/capos/src/schema_decode.c lib/capos/src/schema_encod
 	lib/capos/src/schema_memory.c
 host_test_schema_SOURCES := $(host_libcapos_schema)
 host_test_schema_ARGS     = $(or $(SEED),1)
+host_test_service_SOURCES := $(host_libcapos_schema) lib/capos/src/client.c lib/capos/src/serve.c
+host_test_service_ARGS     = $(or $(SEED),1)
+build/host/libcapos/test/lib/capos/src/client.o build/host/libcapos/test/lib/capos/src/serve.o: \
+	HOST_FILE_FLAGS := -include tests/host/libcapos/release.h
 host_schema_tool_SOURCES := $(host_libcapos_schema)
 host_fuzz_schema_SOURCES := $(host_libcapos_schema)
 host_fuzz_schema_LIMITS  := 200000 15 2048

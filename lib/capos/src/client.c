@@ -1,7 +1,6 @@
 /* Calls of a user's interface: see capos/service.h. docs/decisions/0026-interfaces-of-users.md has
  * the form of messages. */
 #include <stdlib.h>
-#include <string.h>
 
 #include <capos/ring_call.h>
 #include <capos/service.h>
@@ -106,18 +105,15 @@ static int64_t call_through_ring(struct capos_client *client, uint64_t interface
 	};
 	if (call.capacity > MESSAGE_WORDS * 8)
 		return CAPOS_E(INVALID_ARGUMENT);
-	caps.count = goes.count;
+	carried_to_kernel(&goes, &caps);
 	caps.moves = client->moves ? (1u << goes.count) - 1 : 0;
-	memcpy(caps.caps, goes.caps, goes.count * sizeof(caps.caps[0]));
 	if (!goes.count && !caps.takes)
 		call.caps = NULL;
 	status = call_to_its_end(&call);
 	if (status < 0)
 		return status;
-	if (call.caps) {
-		came.count = caps.count;
-		memcpy(came.caps, caps.caps, sizeof(came.caps));
-	}
+	if (call.caps)
+		carried_from_kernel(&caps, &came);
 	return take_answer(client, method, call.result, call.answer_size / 8, &came, results);
 }
 

@@ -263,9 +263,9 @@ static void serve_in_registers(struct worker *w)
 
 static void reply_through_ring(struct worker *w, size_t words, uint32_t error)
 {
-	struct capos_message_caps caps = { .count = w->goes.count, .moves = w->moves };
+	struct capos_message_caps caps = { .moves = w->moves };
 
-	memcpy(caps.caps, w->goes.caps, sizeof(caps.caps));
+	carried_to_kernel(&w->goes, &caps);
 	int64_t became = capos_ring_reply(w->answer, words * 8, caps.count ? &caps : NULL, error);
 	if (became != CAPOS_REPLY_RESULT_ANSWERED)
 		release_moving(w);
@@ -286,8 +286,7 @@ static void serve_through_ring(struct worker *w)
 		if (got == CAPOS_RECEIVE_RESULT_CALL) {
 			size_t words = MESSAGE_WORDS;
 
-			w->call.came.count = caps.count;
-			memcpy(w->call.came.caps, caps.caps, sizeof(caps.caps));
+			carried_from_kernel(&caps, &w->call.came);
 			uint32_t error = answer_to(w, tag, w->message, size / 8, w->answer, &words);
 			reply_through_ring(w, words, error);
 		} else if (ends(w->service, got, tag)) {
