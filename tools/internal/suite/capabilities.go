@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"capos.dev/tools/internal/program"
@@ -20,6 +21,9 @@ func (s *suite) capabilitySteps() []step {
 		{name: "system/services", cpus: 2, run: s.testServices},
 		{name: "system/guide", cpus: 1, run: func(ctx context.Context) []check {
 			return single("guide", s.testGuide(ctx), "")
+		}},
+		{name: "system/c-guide", cpus: 1, run: func(ctx context.Context) []check {
+			return single("guide", s.testCGuide(ctx), "")
 		}},
 	}
 }
@@ -79,8 +83,14 @@ func (s *suite) testGuide(ctx context.Context) error {
 			return err
 		}
 	}
+	return s.followGuide(ctx, string(text), dir)
+}
+
+// followGuide runs the commands of a guide in the directory that has its files. The last one starts
+// the client.
+func (s *suite) followGuide(ctx context.Context, text, dir string) error {
 	var out []byte
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		command, ok := strings.CutPrefix(line, "    ~/capOS/capos ")
 		if !ok {
 			continue
@@ -89,6 +99,7 @@ func (s *suite) testGuide(ctx context.Context) error {
 		cmd := s.tool(ctx, args...)
 		cmd.Dir = dir
 		cmd.Env = append(cmd.Env, "GOPROXY=off", "GOFLAGS=")
+		var err error
 		if out, err = cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", command, err, out)
 		}
@@ -97,4 +108,43 @@ func (s *suite) testGuide(ctx context.Context) error {
 		return fmt.Errorf("the client says %q", out)
 	}
 	return nil
+}
+
+const cServicesGuide = "docs/c-services.md"
+
+var guideFile = regexp.MustCompile("`([a-z.]+)`")
+
+// testCGuide makes the program of the guide to services in C: its blocks are the files that the
+// paragraph behind them names.
+func (s *suite) testCGuide(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	text, err := os.ReadFile(filepath.Join(s.root, cServicesGuide))
+	if err != nil {
+		return err
+	}
+	dir, remove, err := makeScratch()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	before, after, _ := strings.Cut(string(text), "\nPut them into ")
+	sentence, _, _ := strings.Cut(after, " of an empty directory")
+	names := guideFile.FindAllStringSubmatch(sentence, -1)
+	blocks := strings.Split(before, "\n```c")[1:]
+	if len(names) != len(blocks) || len(names) == 0 {
+		return fmt.Errorf("%d blocks and %d names of files", len(blocks), len(names))
+	}
+	for i, block := range blocks {
+		_, code, _ := strings.Cut(block, "\n")
+		code, _, _ = strings.Cut(code, "```")
+		name := names[i][1]
+		if name == "server.c" && strings.Count(code, "\n") > 30 {
+			return fmt.Errorf("the service is longer than promised:\n%s", code)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o644); err != nil {
+			return err
+		}
+	}
+	return s.followGuide(ctx, string(text), dir)
 }

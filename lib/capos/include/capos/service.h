@@ -123,7 +123,9 @@ struct capos_service {
 /* Receives calls and has them answered, until a facet has no holder any more or capos_service_stop
  * is called: 0; or an error, as CAPOS_E(DISCONNECTED) when the endpoint is gone. It returns when
  * the last thread is done with its call. An unknown interface or method is answered unimplemented,
- * and a message that makes no sense malformedMessage. A service is served once. */
+ * and a message that makes no sense malformedMessage. If parameters have capabilities the endpoint
+ * accepts them from now on; calls made before are refused unless its maker had it accept them. A
+ * service is served once. */
 int64_t capos_serve(struct capos_service *service);
 
 /* Ends capos_serve, from any thread, also before it has begun. It does not wait. */
