@@ -31,7 +31,12 @@ func (s *Schema) Generate(root string) error {
 	for _, dir := range append(s.Imports, filepath.Join(root, "abi", "schema")) {
 		args = append(args, "-I", dir)
 	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
 	compiler := exec.Command("capnp", append(args, s.File)...)
+	compiler.Env = append(os.Environ(), "PWD="+dir) // it warns of another
 	compiler.Stderr = os.Stderr
 	request, err := compiler.Output()
 	if err != nil {
