@@ -104,6 +104,28 @@ func TestGoNeedsRegisters(t *testing.T) {
 	}
 }
 
+// TestExampleIsUpToDate compares the example's Go file with what is made of its schema.
+func TestExampleIsUpToDate(t *testing.T) {
+	const schema = "../../examples/counter/counter.capnp"
+	text, err := os.ReadFile(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := readSource("counter.capnp", string(text))
+	f, err := loadUserSchema(compile(t, filepath.Dir(schema), schema), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := generateUserGo(f, source, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := os.ReadFile("../../examples/counter-go/counter.go")
+	if err != nil || !bytes.Equal(made, there) {
+		t.Errorf("./capos schema --go makes another counter.go than there is (%v)", err)
+	}
+}
+
 func TestDamagedUserRequests(t *testing.T) {
 	request := compile(t, "../../tests/schema", "../../tests/schema/all.capnp")
 	random := rand.New(rand.NewSource(1))

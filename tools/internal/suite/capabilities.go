@@ -28,31 +28,56 @@ func (s *suite) capabilitySteps() []step {
 	}
 }
 
+// servicePair is one service in two languages, each with its client.
+type servicePair struct {
+	name  string
+	dirs  [2]string // Go, C
+	cpus  []string
+	texts []string  // in the output of both
+	own   [2]string // in the output of one
+}
+
+var servicePairs = []servicePair{
+	{"", [2]string{"adder", "service"}, []string{"1", "2"},
+		[]string{"the sum of 1 to 100 is 5050\n"},
+		[2]string{"fails: capos: unimplemented: the interface declares the method; " +
+			"this kernel does not have it\nclient: the service ends in a call: " +
+			"capos: disconnected: ", "fails: unimplemented\nclient: the service " +
+			"ends in a call: disconnected\n"}},
+	{"schema-", [2]string{"counter-go", "counter"}, []string{"2"},
+		[]string{"client: 4000 were missing, and the sum of 1 to 100 is 5050\n"},
+		[2]string{}},
+}
+
 // testServices runs the client of one language with the service of the other.
 func (s *suite) testServices(ctx context.Context) (checks []check) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
+	for _, p := range servicePairs {
+		checks = append(checks, s.testPair(ctx, p)...)
+	}
+	return checks
+}
+
+func (s *suite) testPair(ctx context.Context, p servicePair) (checks []check) {
 	var programs [2]string
-	for i, dir := range []string{"adder", "service"} {
+	for i, dir := range p.dirs {
 		elf, err := program.Find(s.root, filepath.Join(s.root, "examples", dir))
 		if err != nil {
 			return single(dir, err, "")
 		}
 		programs[i] = elf
 	}
-	for i, want := range []string{"fails: capos: unimplemented: the interface declares the " +
-		"method; this kernel does not have it\nclient: the service ends in a call: " +
-		"capos: disconnected: ", "fails: unimplemented\nclient: the service ends in a " +
-		"call: disconnected\n"} {
-		for _, cpus := range []string{"1", "2"} {
+	for i := range programs {
+		for _, cpus := range p.cpus {
 			out, err := s.tool(ctx, "run", "--accel", "tcg", "--cpus", cpus, "--files",
 				programs[1-i]+":/bin/other", programs[i], "/bin/other").Output()
-			for _, text := range []string{"the sum of 1 to 100 is 5050\n", want} {
+			for _, text := range append(p.texts, p.own[i]) {
 				if err == nil && !strings.Contains(string(out), text) {
 					err = fmt.Errorf("its output lacks %q", text)
 				}
 			}
-			name := []string{"go-client", "c-client"}[i] + "-" + cpus
+			name := p.name + []string{"go-client", "c-client"}[i] + "-" + cpus
 			checks = append(checks, single(name, err, string(out))...)
 		}
 	}
