@@ -50,7 +50,7 @@ static void store_enum(void *out, uint64_t value)
 {
 	uint32_t wide = (uint32_t)value;
 
-	memcpy(out, &wide, sizeof(wide));
+	__builtin_memcpy(out, &wide, sizeof(wide));
 }
 
 static void decode_number(
@@ -60,10 +60,14 @@ static void decode_number(
 	uint32_t width = widths[field->type.kind];
 	uint64_t value = bits_of(d, object, field->wire, width) ^ field->preset;
 
-	if (field->type.kind == CAPOS_KIND_ENUM)
-		store_enum(out, value);
+	if (field->type.size == 8)
+		__builtin_memcpy(out, &value, 8);
+	else if (field->type.size == 4) /* an enum, too */
+		__builtin_memcpy(out, &value, 4);
+	else if (field->type.size == 2)
+		__builtin_memcpy(out, &value, 2);
 	else
-		memcpy(out, &value, field->type.size);
+		__builtin_memcpy(out, &value, 1);
 }
 
 static int64_t decode_struct(struct decoder *d, struct object object,
@@ -75,7 +79,7 @@ static int64_t decode_struct(struct decoder *d, struct object object,
 		return CAPOS_E(MALFORMED_MESSAGE);
 	if (type->which != CAPOS_NO_UNION) {
 		which = (uint16_t)bits_of(d, object, type->which_wire, 16);
-		memcpy((char *)out + type->which, &which, sizeof(which));
+		__builtin_memcpy((char *)out + type->which, &which, sizeof(which));
 	}
 	for (uint32_t i = 0; i < type->field_count; i++) {
 		const struct capos_field *field = &type->fields[i];
@@ -116,9 +120,9 @@ static int64_t decode_bytes(struct decoder *d, uint64_t at, bool text, void *out
 			return CAPOS_E(MALFORMED_MESSAGE);
 	}
 	if (text)
-		memcpy(out, &data.bytes, sizeof(data.bytes));
+		__builtin_memcpy(out, &data.bytes, sizeof(data.bytes));
 	else
-		memcpy(out, &data, sizeof(data));
+		__builtin_memcpy(out, &data, sizeof(data));
 	return 0;
 }
 
@@ -135,7 +139,7 @@ static int64_t decode_cap(struct decoder *d, uint64_t at, void *out)
 		carried->named |= 1u << index;
 		cap = carried->caps[index];
 	}
-	memcpy(out, &cap, sizeof(cap));
+	__builtin_memcpy(out, &cap, sizeof(cap));
 	return 0;
 }
 
@@ -242,7 +246,7 @@ static int64_t decode_list(
 		else
 			status = decode_items(d, start, count, item, &list, depth);
 	}
-	memcpy(out, &list, sizeof(list));
+	__builtin_memcpy(out, &list, sizeof(list));
 	return status;
 }
 
@@ -276,7 +280,7 @@ static int64_t decode_pointer(
 			return CAPOS_E(NO_MEMORY);
 		status = decode_struct(d, object, inner, pointed, depth - 1);
 	}
-	memcpy(out, &pointed, sizeof(pointed));
+	__builtin_memcpy(out, &pointed, sizeof(pointed));
 	return status;
 }
 

@@ -38,11 +38,20 @@ static void set_bits(uint64_t *data, uint64_t index, uint32_t width, uint64_t va
 	data[bit / 64] |= value << bit % 64;
 }
 
-static uint64_t load(const void *in, size_t size)
+/* 1, 2, 4 or 8 bytes. The library is compiled without knowing memcpy, so a copy of known size is
+ * the compiler's own. */
+static inline uint64_t load(const void *in, size_t size)
 {
 	uint64_t value = 0;
 
-	memcpy(&value, in, size);
+	if (size == 8)
+		__builtin_memcpy(&value, in, 8);
+	else if (size == 4)
+		__builtin_memcpy(&value, in, 4);
+	else if (size == 2)
+		__builtin_memcpy(&value, in, 2);
+	else
+		__builtin_memcpy(&value, in, 1);
 	return value;
 }
 
@@ -104,7 +113,7 @@ static int64_t encode_bytes(struct encoder *e, uint64_t at, const void *bytes, s
 	if (start == UINT64_MAX)
 		return CAPOS_E(OUT_OF_RANGE);
 	e->words[at] = 1 | offset_bits(at, start) | (uint64_t)2 << 32 | (uint64_t)size << 35;
-	memcpy(&e->words[start], bytes, size);
+	__builtin_memcpy(&e->words[start], bytes, size);
 	return 0;
 }
 
@@ -178,18 +187,18 @@ static int64_t encode_pointer(struct encoder *e, uint64_t at, const struct capos
 		return CAPOS_E(INVALID_ARGUMENT);
 	switch (type->kind) {
 	case CAPOS_KIND_CAP:
-		memcpy(&cap, in, sizeof(cap));
+		__builtin_memcpy(&cap, in, sizeof(cap));
 		return encode_cap(e, at, cap);
 	case CAPOS_KIND_STRUCT:
 		return encode_struct(e, at, type->of, in, depth - 1);
 	case CAPOS_KIND_TEXT:
-		memcpy(&pointed, in, sizeof(pointed));
+		__builtin_memcpy(&pointed, in, sizeof(pointed));
 		return pointed ? encode_bytes(e, at, pointed, strlen(pointed) + 1) : 0;
 	case CAPOS_KIND_POINTER:
-		memcpy(&pointed, in, sizeof(pointed));
+		__builtin_memcpy(&pointed, in, sizeof(pointed));
 		return pointed ? encode_struct(e, at, type->of, pointed, depth - 1) : 0;
 	default:
-		memcpy(&data, in, sizeof(data));
+		__builtin_memcpy(&data, in, sizeof(data));
 	}
 	if (!data.size)
 		return 0;
