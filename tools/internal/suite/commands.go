@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,6 +40,7 @@ func (s *suite) commandChecks(ctx context.Context, build func(context.Context) (
 			c.name), c.variable, c.mark), "")...)
 	}
 	checks = append(checks, single("cc-rejects", s.compilerRejection(ctx, dir), "")...)
+	checks = append(checks, single("schema", s.schemaCheck(ctx, dir), "")...)
 	checks = append(checks, single("cc-missing", s.missingCompiler(ctx, dir), "")...)
 	checks = append(checks, single("image-directory", s.bootFilesCheck(ctx, filepath.Join(dir,
 		"image"), probe), "")...)
@@ -222,6 +224,32 @@ func (s *suite) compilerRejection(ctx context.Context, dir string) error {
 	}
 	if _, err := os.Stat(program); err == nil {
 		return errors.New("there is a program all the same")
+	}
+	return nil
+}
+
+// schemaCheck makes a header, and has a mistake rejected by each of the two that may find one, with
+// its line and without a file.
+func (s *suite) schemaCheck(ctx context.Context, dir string) error {
+	for _, c := range []struct{ name, method, says string }{
+		{"right.capnp", "m @0 (a :Text)", ""},
+		{"parse.capnp", "m @0 (a :NoSuchType)", "parse.capnp:3:"},
+		{"generate.capnp", "m @0 (a :AnyPointer)", "generate.capnp:3: I.m.a: "},
+	} {
+		file := filepath.Join(dir, c.name)
+		text := "@0xb5a9f8d1c2e3f408;\ninterface I {\n  " + c.method + ";\n}\n"
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+		out, err := s.tool(ctx, "schema", file).CombinedOutput()
+		var ended *exec.ExitError
+		rejected := errors.As(err, &ended) && ended.ExitCode() == 1
+		if rejected != (c.says != "") || !strings.Contains(string(out), c.says) {
+			return fmt.Errorf("%s: %v: %s", c.name, err, out)
+		}
+		if _, err := os.Stat(file + ".h"); (err == nil) == rejected {
+			return fmt.Errorf("%s: its header: %v", c.name, err)
+		}
 	}
 	return nil
 }
