@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strings"
 )
@@ -483,6 +484,37 @@ func (t *userType) carries(seen map[*userStruct]bool) int {
 		}
 	}
 	return 0
+}
+
+// boundedWords is the most words of a structure and of what it points to; 0: there is no bound that
+// a uint16 can tell.
+func (s *userStruct) boundedWords() int {
+	behind, bounded := s.wordsBehind()
+	words := s.dataWords + s.pointers + behind
+	if !bounded || words > math.MaxUint16 {
+		return 0
+	}
+	return words
+}
+
+// wordsBehind are those that a structure points to. A group shares the structure's own.
+func (s *userStruct) wordsBehind() (words int, bounded bool) {
+	for _, f := range s.fields {
+		switch {
+		case f.kind == typeText || f.kind == typeData || f.kind == typeList || f.pointed:
+			return 0, false
+		case f.kind == typeStruct:
+			inner, bounded := f.of.wordsBehind()
+			if !bounded {
+				return 0, false
+			}
+			if !f.group {
+				inner += f.of.dataWords + f.of.pointers
+			}
+			words += inner
+		}
+	}
+	return words, true
 }
 
 // fitsRegisters tells whether a message of so many words holds the structure, with nothing behind

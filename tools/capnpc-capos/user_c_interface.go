@@ -35,8 +35,12 @@ func (c *userC) methodTable(it *userInterface) {
 	}
 	c.p("static const struct capos_method %s_table[] = {", cName(it.path))
 	for _, m := range it.methods {
-		c.p("\t{ %d, %t, %d, &%s, &%s },", m.ordinal, m.inRegisters(),
-			m.results.carries(map[*userStruct]bool{}), structTable(m.params),
+		words := m.results.boundedWords()
+		if words != 0 || m.results.none() {
+			words++ // the root pointer
+		}
+		c.p("\t{ %d, %t, %d, %d, &%s, &%s },", m.ordinal, m.inRegisters(),
+			m.results.carries(map[*userStruct]bool{}), words, structTable(m.params),
 			structTable(m.results))
 	}
 	c.p("};\n")

@@ -94,6 +94,30 @@ func TestWhatFitsRegisters(t *testing.T) {
 	}
 }
 
+func TestWhatHasABound(t *testing.T) {
+	f, _, err := userSchema(t, `struct P { a @0 :Int64; b @1 :Q; }
+struct Q { c @0 :I; d @1 :Bool; e :group { f @2 :R; } }
+struct R { g @0 :Int8; }
+struct N { next @0 :N; }
+struct T { g :group { t @0 :Text; } }
+interface I {
+  p @0 () -> P;
+  none @1 ();
+  text @2 () -> (t :T);
+  list @3 () -> (l :List(P));
+  node @4 () -> N;
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{2 + 3 + 1, 0, 0, 0, 0} {
+		m := f.interfaces[0].methods[i]
+		if got := m.results.boundedWords(); got != want {
+			t.Errorf("%s: %d words, not %d", m.name, got, want)
+		}
+	}
+}
+
 func TestGoNeedsRegisters(t *testing.T) {
 	f, source, err := userSchema(t, "interface I {\n  m @0 ();\n  n @1 (a :Text);\n}")
 	if err == nil {

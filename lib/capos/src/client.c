@@ -82,6 +82,16 @@ static int64_t call_to_its_end(struct capos_ring_call *call)
 	return call->status;
 }
 
+/* Room for an answer, in bytes: the kernel charges it with the call. */
+static size_t answer_room(const struct capos_client *client, const struct capos_method *method)
+{
+	size_t bytes = client->answer_size;
+
+	if (!bytes && method->result_words)
+		bytes = (ANSWER_HEAD + (size_t)method->result_words) * 8 + CAPOS_ANSWER_SPARE;
+	return !bytes || bytes > MESSAGE_WORDS * 8 ? MESSAGE_WORDS * 8 : bytes;
+}
+
 static int64_t call_through_ring(struct capos_client *client, uint64_t interface,
 	const struct capos_method *method, const void *params, void *results)
 {
@@ -99,12 +109,10 @@ static int64_t call_through_ring(struct capos_client *client, uint64_t interface
 		.message = client->message,
 		.size = words * 8,
 		.result = client->message + MESSAGE_WORDS,
-		.capacity = client->answer_size ? client->answer_size : MESSAGE_WORDS * 8,
+		.capacity = answer_room(client, method),
 		.deadline_ns = client->deadline_ns ? client->deadline_ns : CAPOS_WAIT_FOREVER,
 		.caps = &caps,
 	};
-	if (call.capacity > MESSAGE_WORDS * 8)
-		return CAPOS_E(INVALID_ARGUMENT);
 	carried_to_kernel(&goes, &caps);
 	caps.moves = client->moves ? (1u << goes.count) - 1 : 0;
 	if (!goes.count && !caps.takes)

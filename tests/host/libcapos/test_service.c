@@ -387,6 +387,14 @@ static void through_the_ring(void)
 	for (unsigned i = 0; i < 8; i++)
 		released_here(events[i]);
 	CHECK(echo_stop(&client) == CAPOS_E(UNIMPLEMENTED));
+	uint64_t length;
+	CHECK(echo_length(&client, (struct capos_data){ "", 0 }, &length) ==
+		CAPOS_E(UNIMPLEMENTED));
+	CHECK(call.capacity == 3 * 8 + CAPOS_ANSWER_SPARE); /* head, root and number */
+	client.answer_size = 2 * sizeof call.answer;
+	all = full_all();
+	CHECK(echo_all(&client, &all, &back) == 0 && call.capacity == sizeof call.answer);
+	client.answer_size = 0;
 }
 
 /* What a method gives is copied, given away, or dropped with an answer that cannot go. */

@@ -21,8 +21,11 @@ struct capos_method {
 	uint16_t ordinal;
 	bool in_registers; /* parameters and results have 64 bytes, and one capability at most */
 	uint8_t results_carry; /* the most capabilities */
+	uint16_t result_words; /* the most; 0: there is no bound */
 	const struct capos_struct_type *params, *results;
 };
+
+#define CAPOS_ANSWER_SPARE 256 /* bytes, for fields that newer servers have */
 
 struct capos_call;
 
@@ -45,7 +48,9 @@ struct capos_client {
 	capos_cap_t facet;
 	uint64_t deadline_ns; /* of the monotonic clock, for each call; 0: none */
 	bool moves;           /* capabilities in parameters are given away, and else copied */
-	uint32_t answer_size; /* the most bytes of an answer; 0: CAPOS_MESSAGE_BYTES_MAX */
+	/* The most bytes of an answer. 0: what the method's results may have, and
+	 * CAPOS_ANSWER_SPARE; or CAPOS_MESSAGE_BYTES_MAX where they have Text, Data or lists. */
+	uint32_t answer_size;
 
 	/* The library's. */
 	uint64_t *message;
