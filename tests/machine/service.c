@@ -382,7 +382,7 @@ static void wrong_messages_through_the_ring(void)
 {
 	uint64_t length = 0;
 	uint32_t number;
-	wrong_messages("serve", ECHO_ID, 2, 6);
+	wrong_messages("serve", ECHO_ID, 2, 7);
 	CHECK_EQUAL(echo_missing(&client, &number), CAPOS_E(UNIMPLEMENTED));
 	OK(echo_length(&client, (struct capos_data){ "123", 3 }, &length));
 	CHECK_EQUAL(length, 3);

@@ -82,6 +82,9 @@ interface Echo {
   # Ends the service.
   die @4 ();
   # Ends the process.
+  names @6 (client :Int8, status :Int8, params :Int8, results :Int8, int :Int8, call :Int8)
+    -> (call :Int8, methods :Int8, results :Int8, which :Int8);
+  # Names that the generated code has, too.
   missing @5 () -> (number :UInt32);
   # A method that no server of the tests has.
 }

@@ -86,9 +86,14 @@ func init() {
 	}
 }
 
-// cMember is the name of a field or of an argument.
+// cMember is the name of a field or of an argument, which is no other name of a client's function.
 func cMember(name string) string {
-	if name = snake(name); cKeywords[name] || name == "client" || name == "status" {
+	name = snake(name)
+	switch name {
+	case "client", "status", "params", "results":
+		return name + "_"
+	}
+	if cKeywords[name] {
 		return name + "_"
 	}
 	return name
@@ -105,7 +110,7 @@ func (s *userStruct) empty() bool {
 // takeNames rejects declarations that would get one name in C.
 func (c *userC) takeNames() error {
 	for _, e := range c.enums {
-		if err := c.take("enum "+cName(e.path), e.path); err != nil {
+		if err := c.takeBoth("enum ", e.path); err != nil {
 			return err
 		}
 		for _, it := range e.items {
@@ -116,7 +121,7 @@ func (c *userC) takeNames() error {
 		}
 	}
 	for _, s := range c.structs {
-		if err := c.take("struct "+cName(s.path), s.path); err != nil {
+		if err := c.takeBoth("struct ", s.path); err != nil {
 			return err
 		}
 		members := map[string]bool{}
@@ -129,7 +134,8 @@ func (c *userC) takeNames() error {
 		}
 	}
 	for _, it := range c.interfaces {
-		for _, name := range []string{"serve", "object", "interface"} {
+		for _, name := range []string{"serve", "object", "interface", "table",
+			"dispatch"} {
 			if err := c.take(cName(it.path)+"_"+name, it.path); err != nil {
 				return err
 			}
@@ -144,6 +150,14 @@ func (c *userC) takeNames() error {
 		}
 	}
 	return nil
+}
+
+// takeBoth takes the names of a type and of a list of it.
+func (c *userC) takeBoth(kind, path string) error {
+	if err := c.take(kind+cName(path), path); err != nil {
+		return err
+	}
+	return c.take("struct "+cName(path)+"_list", path)
 }
 
 func (c *userC) take(name, path string) error {

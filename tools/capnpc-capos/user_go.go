@@ -75,7 +75,7 @@ func goTypeName(path string) string {
 func goArgument(name string) string {
 	switch name {
 	case "c", "m", "s", "err", "deadline", "question", "answer", "facet", "server", "method",
-		"ordinal", "tag":
+		"ordinal", "tag", "capos", "math", "bitOf", "nil":
 		return name + "_"
 	}
 	if token.IsKeyword(name) {

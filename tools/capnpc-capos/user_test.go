@@ -54,6 +54,9 @@ func TestNamesMeetInC(t *testing.T) {
 		{"interface I {\n  serve @0 ();\n}", "3: I.serve: it and I are both i_serve"},
 		{"struct X {\n  struct YZ { a @0 :Int8; }\n  struct Y {\n    struct Z { a @0 " +
 			":Int8; }\n  }\n}", "5: X.Y.Z: it and X.YZ are both struct x_y_z"},
+		{"struct XList { a @0 :Int8; }\nstruct X { b @0 :Int8; }",
+			"3: X: it and XList are both struct x_list"},
+		{"interface I {\n  table @0 ();\n}", "3: I.table: it and I are both i_table"},
 		{"struct S {\n  int @0 :Int8;\n  union {\n    which @1 :Int8;\n    b @2 :Void;\n" +
 			"  }\n}", ""},
 	} {
