@@ -77,37 +77,65 @@ const WakeTag = ^uint64(0)
 // and its caller gets ErrDisconnected.
 func (e Endpoint) Serve(h Handler, goroutines int) error {
 	s := &server{endpoint: e, handler: h}
+	s.loop = func() Error { return s.answerAll(h) }
 	for range goroutines - 1 {
-		wake, err := e.MakeFacet(WakeTag)
-		if err != nil {
+		if err := s.start(); err != nil {
 			s.closeWakes()
 			return err
 		}
-		s.wakes = append(s.wakes, wake)
 	}
-	var others sync.WaitGroup
-	for range goroutines - 1 {
-		others.Go(s.loop)
-	}
-	s.loop()
-	others.Wait()
-	s.closeWakes()
-	return s.err
+	return s.run()
 }
+
+// facetHandler is what a server does about a facet without a holder, as Handler has it.
+type facetHandler interface{ FacetGone(tag uint64) bool }
 
 type server struct {
 	endpoint Endpoint
-	handler  Handler
+	handler  facetHandler
+	loop     func() Error // of one goroutine, until it has to end
 	stopping atomic.Bool
+	others   sync.WaitGroup
 
 	mu    sync.Mutex
 	wakes []Facet // one for each goroutine but one that has not been told to end
 	err   error
 }
 
-// loop is one goroutine of the server.
-func (s *server) loop() {
+// start starts another goroutine than the one in run, unless the server ends.
+func (s *server) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return nil
+	}
+	wake, err := s.endpoint.MakeFacet(WakeTag)
+	if err == nil {
+		s.wakes = append(s.wakes, wake)
+		s.others.Go(s.serve)
+	}
+	return err
+}
+
+func (s *server) run() error {
+	s.serve()
+	s.others.Wait()
+	s.closeWakes()
+	return s.err
+}
+
+// serve is one goroutine of the server.
+func (s *server) serve() {
 	runtime.LockOSThread()
+	if e := s.loop(); e != 0 {
+		s.fail(e)
+	} else {
+		s.wakeNext()
+	}
+	runtime.UnlockOSThread()
+}
+
+func (s *server) answerAll(h Handler) Error {
 	m := new(Message)
 	tag, got, e := s.endpoint.receive(m)
 	for {
@@ -115,15 +143,11 @@ func (s *server) loop() {
 		case e == ErrInterrupted: // a notification is no reason to end
 			tag, got, e = s.endpoint.receive(m)
 		case e != 0:
-			s.fail(e)
-			runtime.UnlockOSThread()
-			return
+			return e
 		case got == abiReceiveResultCall:
-			tag, got, e = s.endpoint.answer(m, codeOf(s.handler.Call(tag, m)))
+			tag, got, e = s.endpoint.answer(m, codeOf(h.Call(tag, m)))
 		case s.facetGone(tag):
-			s.wakeNext()
-			runtime.UnlockOSThread()
-			return
+			return 0
 		default:
 			tag, got, e = s.endpoint.receive(m)
 		}

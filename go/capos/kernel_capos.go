@@ -28,6 +28,14 @@ func operate(opcode uint8, r *registers) Error {
 	return failure(uintptr(r.RAX))
 }
 
+// ringAddress is where the ring of the calling thread is.
+func ringAddress() uintptr { return syscall.CapRing() }
+
+// enterRing has the kernel look at the ring of the calling thread.
+func enterRing(completions, timeout uintptr) Error {
+	return failure(syscall.CapEnter(completions, timeout))
+}
+
 func failure(answer uintptr) Error {
 	if answer > ^uintptr(4095) {
 		return Error(-answer)

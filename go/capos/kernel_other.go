@@ -25,4 +25,7 @@ func callBlocking(id uint32, method, a0, a1, a2, a3, a4 uintptr) (uintptr, Error
 	return 0, ErrInvokeFailed
 }
 
+func ringAddress() uintptr                         { return 0 }
+func enterRing(completions, timeout uintptr) Error { return ErrInvokeFailed }
+
 func operate(opcode uint8, r *registers) Error { return ErrInvokeFailed }

@@ -273,7 +273,8 @@ func TestCapabilitiesInMessages(t *testing.T) {
 func init() {
 	what, argument, _ := strings.Cut(os.Getenv(childVariable), " ")
 	run := map[string]func(string){"server": serveInChild, "notified": callNotified,
-		"share": fillShared, "borrow": borrow}[what]
+		"share": fillShared, "borrow": borrow, "long-server": serveLongInChild,
+		"without": callWithout}[what]
 	if run != nil {
 		run(argument)
 		os.Exit(0)

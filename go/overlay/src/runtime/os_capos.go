@@ -29,6 +29,9 @@ type mOS struct {
 	// or the thread itself stores it, and the thread takes it away when it ends.
 	handle atomic.Uint32
 
+	// ring is the address of the thread's ring page, which the runtime itself does not use.
+	ring uintptr
+
 	// maskedKinds is what the thread masks outside handlers.
 	maskedKinds sigset
 
@@ -194,7 +197,8 @@ func minit() {
 	mp := getg().m
 	if mp == &m0 {
 		header := (*abiCapSetHeader)(unsafe.Pointer(capSetAddress))
-		mp.procid = (*abiRingHeader)(unsafe.Pointer(uintptr(header.ringAddress))).threadId
+		mp.ring = uintptr(header.ringAddress)
+		mp.procid = (*abiRingHeader)(unsafe.Pointer(mp.ring)).threadId
 	}
 	if mp.handle.Load() == 0 {
 		handle := capCall(caps.threadControl, abiThreadControlSelf, 0, 0, 0, 0, 0)

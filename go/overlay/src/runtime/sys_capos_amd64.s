@@ -240,10 +240,11 @@ TEXT askWall<>(SB),NOSPLIT,$8-12
 	MOVL	DX, nsec+8(FP)
 	RET
 
-// The entry of every thread but the first: DI = m, SI = thread id, FS base set, SP = top of the g0
-// stack, everything else zero.
+// The entry of every thread but the first: DI = m, SI = thread id, DX = its ring page, FS base set,
+// SP = top of the g0 stack, everything else zero.
 TEXT runtime·threadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	MOVQ	SI, m_procid(DI)
+	MOVQ	DX, (m_mOS+mOS_ring)(DI)
 	MOVQ	m_g0(DI), R14
 	MOVQ	DI, g_m(R14)
 	get_tls(CX)

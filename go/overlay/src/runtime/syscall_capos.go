@@ -46,6 +46,22 @@ func syscall_capEndpoint(r *endpointRegisters) {
 	exitsyscall()
 }
 
+// syscall_capRing returns the address of the thread's ring page.
+//
+//go:linkname syscall_capRing syscall.capRing
+func syscall_capRing() uintptr { return getg().m.ring }
+
+// syscall_capEnter enters the kernel for the thread's ring, and releases the P meanwhile.
+//
+//go:linkname syscall_capEnter syscall.capEnter
+//go:nosplit
+func syscall_capEnter(minComplete, timeout uintptr) uintptr {
+	entersyscall()
+	result := enterKernel(abiSysCapEnter, minComplete, timeout, 0, 0, 0, 0)
+	exitsyscall()
+	return result
+}
+
 // syscall_capabilities returns the CapIds of what the program was started with.
 //
 //go:linkname syscall_capabilities syscall.runtime_capabilities

@@ -41,6 +41,19 @@ func CapEndpoint(opcode uint8, r *CapRegisters) {
 	capEndpoint(r)
 }
 
+func capRing() uintptr
+func capEnter(minComplete, timeout uintptr) uintptr
+
+// CapRing returns the address of the ring page of the calling thread, to which the goroutine has to
+// be locked. The runtime and this package leave the ring alone.
+func CapRing() uintptr { return capRing() }
+
+// CapEnter has the kernel execute what is in the thread's ring, and waits for that many
+// completions, or so many nanoseconds. A notification ends the wait. Other goroutines run
+// meanwhile. The answer is the number of completions in the ring, or minus an error number. What
+// submissions point to must not move or be freed before their completion.
+func CapEnter(minComplete, timeout uintptr) uintptr { return capEnter(minComplete, timeout) }
+
 // CapRelease drops a capability. The answer is 0 or minus an error number.
 func CapRelease(capID uint32) uintptr { return runtime_release(capability(capID)) }
 
