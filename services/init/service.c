@@ -18,6 +18,7 @@
 #include "streams.h"
 
 #define NS_PER_MS 1000000ull
+#define DRAIN_MS 20
 #define STACK_BYTES (16 * 1024)
 #define STATUS_NOT_STARTED 126 /* of ./capos run for what cannot be started */
 
@@ -213,6 +214,14 @@ static uint64_t delay_ms(const struct service *service)
 	return delay < service->entry->delay_max_ms ? delay : service->entry->delay_max_ms;
 }
 
+/* While the system ends nothing is started again but what writes to the console: the pipes have
+ * what the others wrote last. */
+static bool restarts_to_drain(const struct service *service, bool failed)
+{
+	return failed && has(service, CAPOS_MANIFEST_CONSOLE) && !hurried && !service->forced &&
+		service->restarts < service->entry->restart_limit;
+}
+
 /* Whether a service that has ended is to be started again, which is logged. text says how it
  * ended. */
 static bool wants_restart(struct service *service, bool failed, const char *text)
@@ -220,6 +229,13 @@ static bool wants_restart(struct service *service, bool failed, const char *text
 	const struct capos_manifest_service *entry = service->entry;
 	uint64_t lived_ns = capos_now_ns() - service->started_ns;
 
+	if (stopping && restarts_to_drain(service, failed)) {
+		service->restarts++;
+		service->drains = true;
+		log_line("%s: %s; started again for what is left", name_of(service), text);
+		note(service, RESTARTING, (int32_t)service->restarts);
+		return true;
+	}
 	if (stopping) {
 		log_line("%s: %s", name_of(service), text);
 		return false;
@@ -253,7 +269,7 @@ static bool pause(struct service *service)
 	endpoints_server_ended((uint32_t)(service - services), true);
 	while (!stopping && wait_change_since(changes, until_ns))
 		;
-	return !stopping;
+	return !stopping || restarts_to_drain(service, true);
 }
 
 /* ---- the thread of a service ---- */
@@ -449,23 +465,45 @@ const char *services_cause(void)
 	return cause != NULL ? name_of(cause) : NULL;
 }
 
+/* Whether the process has not ended yet, as far as its thread has noticed. */
+static bool runs_as(const struct service *service, capos_cap_t process)
+{
+	return service->state == SERVICE_RUNNING && process != 0 && service->process == process;
+}
+
 /* Asks a service to end, and ends it when it does not. The lock is held. */
+/* A process that has just begun may have no handler yet, and would end when it is asked to. If it
+ * takes longer it is started once more. */
+static void let_drain(const struct service *service)
+{
+	capos_cap_t process = service->process;
+	uint64_t until_ns = capos_deadline_ns(DRAIN_MS * NS_PER_MS);
+
+	while (runs_as(service, process) && !hurried && wait_change(until_ns))
+		;
+}
+
 static void stop(struct service *service)
 {
 	uint32_t stop_ms = service->entry->stop_ms;
-	uint64_t until_ns = capos_deadline_ns(stop_ms * NS_PER_MS);
+	capos_cap_t process = service->process;
+	uint64_t until_ns;
 
-	if (stop_ms > 0 && !hurried) {
+	if (service->drains)
+		let_drain(service);
+	until_ns = capos_deadline_ns(stop_ms * NS_PER_MS);
+	if (stop_ms > 0 && !hurried && runs_as(service, process)) {
 		note(service, ASKED, 0);
-		capos_process_notify(service->process, CAPOS_NOTIFICATION_KIND_TERMINATE);
-		while (service->state == SERVICE_RUNNING && !hurried && wait_change(until_ns))
+		capos_process_notify(process, CAPOS_NOTIFICATION_KIND_TERMINATE);
+		while (runs_as(service, process) && !hurried && wait_change(until_ns))
 			;
-		if (service->state == SERVICE_RUNNING && !hurried)
+		if (runs_as(service, process) && !hurried)
 			log_line("%s: has not ended in %" PRIu32 " ms", name_of(service), stop_ms);
 	}
-	if (service->state == SERVICE_RUNNING) {
+	if (runs_as(service, process)) {
 		note(service, FORCED, 0);
-		capos_process_kill(service->process);
+		service->forced = true;
+		capos_process_kill(process);
 	}
 }
 
@@ -474,11 +512,16 @@ void services_stop(void)
 	capos_mutex_lock(&lock);
 	for (uint32_t i = manifest->service_count; i-- > 0;) {
 		struct service *service = &services[i];
+		capos_cap_t stopped = 0;
 
-		if (service->state == SERVICE_RUNNING)
-			stop(service);
-		while (service->state != SERVICE_OVER && service->state != SERVICE_IDLE)
-			wait_change(CAPOS_WAIT_FOREVER);
+		while (service->state != SERVICE_OVER && service->state != SERVICE_IDLE) {
+			if (service->process != stopped && runs_as(service, service->process)) {
+				stopped = service->process;
+				stop(service);
+			} else {
+				wait_change(CAPOS_WAIT_FOREVER);
+			}
+		}
 	}
 	capos_mutex_unlock(&lock);
 }

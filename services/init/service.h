@@ -26,6 +26,8 @@ struct service {
 	struct service_events events;               /* fixed once it is started */
 	enum service_state state;
 	bool started;      /* at least once */
+	bool forced;       /* to end, when it was asked and did not */
+	bool drains;       /* was started again while the system ends */
 	bool ready;        /* has said so, or does not say it and was started */
 	uint32_t restarts; /* one soon after the other */
 	uint64_t started_ns;

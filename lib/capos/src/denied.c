@@ -11,6 +11,7 @@
 
 #define NAME_BYTES 48u /* of CapSetEntry.name */
 #define TEXT_BYTES 256u
+#define REPORT_NS 1000000000ull /* how long a full pipe is waited for */
 
 static uint64_t told; /* a bit for each grant; atomic */
 static bool taken;    /* the name is being read or written; atomic */
@@ -76,7 +77,8 @@ static void add_manifest_line(struct text *text, const char *name, int grant)
 		add(text, "ready: true");
 	else if (strcmp(name, "heartbeat") == 0)
 		add(text, "heartbeatMs: 1000");
-	else if (strncmp(name, "virtio-", strlen("virtio-")) == 0)
+	else if (strncmp(name, "virtio-", strlen("virtio-")) == 0 ||
+		strncmp(name, "pci:", strlen("pci:")) == 0)
 		add_three(text, "devices: [\"", name, "\"]");
 	else if (grant == GRANT_SERVED)
 		add_three(text, "serves: \"", name, "\": {}");
@@ -95,8 +97,7 @@ char *capos_manifest_line(const char *name, char *text, size_t size)
 
 /* ---- telling ---- */
 
-/* Standard error may be a pipe, which is not waited for here. */
-static void write_error(const struct text *text)
+void capos_report(const char *text, size_t size)
 {
 	const struct capos_cap_set_entry *entry = capos_cap_entry("stderr");
 	uint64_t count;
@@ -104,9 +105,9 @@ static void write_error(const struct text *text)
 	if (entry == NULL)
 		return;
 	if (entry->interface_id == CAPOS_INTERFACE_CONSOLE)
-		capos_console_write(entry->cap, text->bytes, text->length);
+		capos_console_write(entry->cap, text, size);
 	else
-		capos_pipe_writer_write(entry->cap, text->bytes, text->length, 0, &count);
+		capos_pipe_writer_write(entry->cap, text, size, REPORT_NS, &count);
 }
 
 static void tell(const char *name, int grant)
@@ -118,7 +119,7 @@ static void tell(const char *name, int grant)
 		"\"; say in the manifest: ");
 	add_manifest_line(&text, name, grant);
 	add(&text, "\n");
-	write_error(&text);
+	capos_report(text.bytes, text.length);
 }
 
 int64_t grant_missing(int grant)

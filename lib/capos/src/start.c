@@ -76,7 +76,7 @@ void capos_set_stack_guard(uint64_t thread_pointer, uint64_t guard)
 __attribute__((noreturn)) void __stack_chk_fail(void)
 {
 	static const char message[] = "libcapos: the stack is overwritten\n";
-	capos_console_write(capos_caps.standard_error, message, sizeof(message) - 1);
+	capos_report(message, sizeof(message) - 1);
 	abort();
 }
 

@@ -118,7 +118,7 @@ void fail(const char *message)
 	if (length > sizeof(line) - 1)
 		length = sizeof(line) - 1;
 	line[length++] = '\n';
-	capos_console_write(capos_caps.standard_error, line, length);
+	capos_report(line, length);
 	abort();
 }
 

@@ -3,7 +3,9 @@ package suite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,7 +28,9 @@ func (s *suite) consoleSteps() []step {
 			return s.consoleChecks(ctx, "system", s.talkersAndFlood)
 		}},
 		{name: "init/console-crash", cpus: 1, run: func(ctx context.Context) []check {
-			return s.consoleChecks(ctx, "crash", crashingConsole)
+			checks := s.consoleChecks(ctx, "crash", crashingConsole)
+			checks = append(checks, s.consoleChecks(ctx, "drain", drainedConsole)...)
+			return append(checks, s.lastWords(ctx)...)
 		}},
 		{name: "init/log", cpus: 1, run: s.readLog},
 	}
@@ -102,6 +106,36 @@ func (s *suite) talkersAndFlood(out, text string) error {
 		return fmt.Errorf("the lines of talker on standard error are\n%s", got)
 	}
 	return nil
+}
+
+// drainedConsole wants what was in the pipes when consoled had failed at its end.
+func drainedConsole(out, text string) error {
+	for _, service := range []string{"one", "two"} {
+		if got := linesOf(out, service); got != "first\nlast\n" {
+			return fmt.Errorf("the lines of %s are %q", service, got)
+		}
+	}
+	if !strings.Contains(text, "; started again for what is left\n") {
+		return errors.New("consoled did not fail at its end")
+	}
+	return nil
+}
+
+// lastWords wants the library's message of a program whose pipe was full.
+func (s *suite) lastWords(ctx context.Context) []check {
+	if skip := s.buildManifestTool(ctx); skip != nil {
+		return skip
+	}
+	_, text, err := s.runSystem(ctx, "--seed", "1",
+		filepath.Join(s.root, "tests", "run", "console", "full.cue"))
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 134 {
+		err = nil
+	}
+	if err == nil && !strings.Contains(text, "\nfull: libcapos: ") {
+		err = errors.New("what the library says is not there")
+	}
+	return single("full", err, text)
 }
 
 func crashingConsole(out, text string) error {
