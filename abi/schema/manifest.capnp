@@ -81,13 +81,15 @@ enum ManifestGrantKind {
   log @3;      # a facet of init's own endpoint: init.capnp
   output @4;   # the end to write to of a pipe that the service with manifestConsole reads
   device @5;   # a device, which init opens at each start and lets go of when the service has it
+  registers @6;  # likewise a device of which a trusted driver maps the registers
 }
 
 struct ManifestGrant $C.fixed(64) {
   name @0 :Data $C.length(48);   # in the service's CapSet
-  tag @1 :UInt64;                # of a facet; of a device virtio's number of its type
+  tag @1 :UInt64;                # of a facet; of a device virtio's number of its type;
+                                 # of one with registers PCI's vendor and device, 16 bits each
   kind @2 :UInt32;               # ManifestGrantKind
-  endpoint @3 :UInt32;           # index, of serve and use; of a device among those of its type
+  endpoint @3 :UInt32;           # index, of serve and use; of a device among those that are alike
 }
 
 const manifestPersistent :UInt32 = 1;

@@ -55,7 +55,7 @@ func manifestLine(name string, endpoint bool) string {
 		return "ready: true"
 	case name == "heartbeat":
 		return "heartbeatMs: 1000"
-	case strings.HasPrefix(name, "virtio-"):
+	case strings.HasPrefix(name, "virtio-"), strings.HasPrefix(name, "pci:"):
 		return fmt.Sprintf("devices: [%q]", name)
 	case endpoint:
 		return fmt.Sprintf("serves: %q: {}", name)

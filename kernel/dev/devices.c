@@ -11,6 +11,7 @@
 #include "dev/command_line.h"
 #include "dev/entropy.h"
 #include "dev/pci.h"
+#include "dev/pci_device.h"
 #include "dev/rtc.h"
 #include "dev/virtio.h"
 #include "machine/clock.h"
@@ -83,6 +84,8 @@ static void function_found(const struct pci_function *function, void *argument)
 	struct virtio_device device;
 	if (virtio_pci_probe(&device, function))
 		device_found(argument, &device);
+	else
+		pci_device_add(function);
 }
 
 static void wall_clock_init(void)

@@ -1,6 +1,7 @@
 /* PCI configuration space by the ports every PC has (PCI Local Bus 3.0, section 3.2.2.3.2): finding
  * functions, their capabilities and their memory. Boot only, on CPU 0, because the two ports are
- * one register pair for the whole machine and these functions take no lock. */
+ * one register pair for the whole machine and these functions take no lock. After boot they are
+ * called by pci_device.c alone, under its lock. */
 #ifndef CAPOS_DEV_PCI_H
 #define CAPOS_DEV_PCI_H
 
@@ -19,7 +20,8 @@ enum pci_register {
 	PCI_DEVICE_ID = 0x02,
 	PCI_COMMAND = 0x04,
 	PCI_STATUS = 0x06,
-	PCI_CLASS = 0x0a, /* sub-class, class */
+	PCI_REVISION = 0x08, /* of 32 bits: revision, interface, sub-class, class */
+	PCI_CLASS = 0x0a,    /* sub-class, class */
 	PCI_HEADER_TYPE = 0x0e,
 	PCI_BAR_0 = 0x10,
 	PCI_SECONDARY_BUS = 0x19, /* of a bridge */
@@ -35,6 +37,7 @@ enum pci_command {
 	PCI_COMMAND_NO_LINE_INTERRUPT = 0x400,
 };
 
+#define PCI_CAPABILITY_EXPRESS 0x10u
 #define PCI_CAPABILITY_VENDOR 0x09u
 #define PCI_CAPABILITY_MSIX 0x11u
 #define PCI_BARS 6u

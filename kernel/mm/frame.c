@@ -25,6 +25,7 @@
 #define HEAD_USED 0x40u
 #define BLOCK_FRAMES_MAX (1ul << FRAME_ORDER_MAX) /* frames */
 #define TAKEN_MAX 32
+#define RAM_RANGES 32u
 
 static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
 
@@ -32,6 +33,8 @@ static struct spinlock frames_lock = SPINLOCK_INIT(FRAMES);
 static uint8_t *heads;     /* indexed by frame number - first_frame */
 static size_t first_frame; /* multiple of BLOCK_FRAMES_MAX, as is frame_limit */
 static size_t frame_limit;
+static struct memory_range ram[RAM_RANGES]; /* the first of them */
+static unsigned ram_count;
 static uint16_t *notes; /* like heads, up to the last frame of RAM; never cleared */
 
 /* Guarded by frames_lock. */
@@ -350,9 +353,22 @@ static void place_shadow(const struct memory_range *usable, unsigned usable_coun
 }
 #endif
 
+bool frames_overlap(paddr_t start, paddr_t end)
+{
+	if (ram_count > RAM_RANGES)
+		return true; /* not all are known */
+	for (unsigned i = 0; i < ram_count; i++)
+		if (start < ram[i].end && ram[i].start < end)
+			return true;
+	return false;
+}
+
 void frames_init(const struct memory_range *usable, unsigned usable_count,
 	const struct memory_range *taken, unsigned taken_count)
 {
+	ram_count = usable_count;
+	for (unsigned i = 0; i < usable_count && i < RAM_RANGES; i++)
+		ram[i] = usable[i];
 	first_frame = SIZE_MAX;
 	for (unsigned i = 0; i < usable_count; i++) {
 		size_t first = frame_up(usable[i].start), limit = usable[i].end >> PAGE_SHIFT;

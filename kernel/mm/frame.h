@@ -35,6 +35,9 @@ struct ledger;
 void frames_init(const struct memory_range *usable, unsigned usable_count,
 	const struct memory_range *taken, unsigned taken_count);
 
+/* Whether any of [start, end) is RAM, used or not. After boot's frames_init. */
+bool frames_overlap(paddr_t start, paddr_t end);
+
 enum frame_flags {
 	FRAME_ZERO = 1,     /* contents zero; otherwise undefined (poisoned in debug kernels) */
 	FRAME_RESERVED = 2, /* takes 2^order frames reserved before: cannot fail for order 0 */

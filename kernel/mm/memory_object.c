@@ -114,9 +114,43 @@ out_reserve:
 	return STATUS(NO_MEMORY);
 }
 
+static void registers_destroy(struct object *header)
+{
+	struct memory_object *object = memory_object_from(header);
+	struct object *keeper = object->keeper;
+	struct ledger *ledger = object->ledger;
+	kmem_free(ledger, object);
+	ledger_release(ledger);
+	object_release(keeper);
+}
+
+static const struct object_ops registers_ops = { .destroy = registers_destroy };
+
+status_t memory_object_create_registers(struct ledger *ledger, paddr_t registers, uint64_t size,
+	struct object *keeper, struct memory_object **result)
+{
+	struct memory_object *object = kmem_alloc(ledger, sizeof(*object));
+
+	if (!object)
+		return STATUS(NO_MEMORY);
+	object->pages = size / PAGE_SIZE;
+	object->ledger = ledger;
+	object->registers = registers;
+	object->keeper = keeper;
+	object_retain(keeper);
+	ledger_retain(ledger);
+	spin_init(&object->lock, LOCK_RANK_MEMORY_OBJECT);
+	park_queue_init(&object->parked);
+	object_init(&object->object, NULL, &registers_ops);
+	*result = object;
+	return STATUS_OK;
+}
+
 paddr_t memory_object_frame(struct memory_object *object, uint64_t page)
 {
 	ASSERT(page < object->pages);
+	if (object->registers)
+		return object->registers + page * PAGE_SIZE;
 	spin_lock(&object->lock);
 	paddr_t *frame = &object->chunks[page / MEMORY_OBJECT_CHUNK][page % MEMORY_OBJECT_CHUNK];
 	if (!*frame) {

@@ -25,6 +25,8 @@ struct memory_object {
 	uint64_t pages;
 	struct ledger *ledger; /* charged; referenced */
 	paddr_t **chunks;      /* tables of MEMORY_OBJECT_CHUNK frame addresses each */
+	paddr_t registers;     /* of a device: the first of its pages; 0: it is made of frames */
+	struct object *keeper; /* referenced: the claim on that device; NULL: none */
 
 	struct park_queue parked; /* on words of it, by offset */
 
@@ -51,6 +53,12 @@ static inline struct memory_object *memory_object_from(struct object *object)
  * because mm knows no interfaces. */
 status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
+
+/* A thread. Registers of a device, for mappings alone: no capability names the object. The keeper
+ * is kept until the last of them is gone. registers: page-aligned and no RAM. Charges the record
+ * only. */
+status_t memory_object_create_registers(struct ledger *ledger, paddr_t registers, uint64_t size,
+	struct object *keeper, struct memory_object **object) MUST_CHECK;
 
 /* The frame of a page, which gets one now if it had none. Cannot fail, because the frame is
  * reserved. Any context that may take the MEMORY_OBJECT lock. */

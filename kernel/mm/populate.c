@@ -46,7 +46,9 @@ static void populate_foreign(
 	uint64_t offset = region->backing + (address - region->start);
 	paddr_t frame = memory_object_frame(region->object, offset / PAGE_SIZE);
 
-	paging_populate(entry, paging_entry(PAGING_FOREIGN, frame, prot));
+	paging_populate(entry,
+		region->object->registers ? paging_device_entry(frame, prot)
+					  : paging_entry(PAGING_FOREIGN, frame, prot));
 }
 
 /* count neighbouring entries of one table, the first of which is the page at address. */

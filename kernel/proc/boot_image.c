@@ -8,6 +8,9 @@
 
 #define GRANTS_ALL ((1ull << CAPOS_GRANT_COUNT) - 1)
 
+/* What a program has of which nothing says what it has. Only a manifest calls a driver trusted. */
+#define GRANTS_UNSAID (GRANTS_ALL & ~(1ull << CAPOS_GRANT_TRUSTED_DEVICES))
+
 static bool table_inside(uint64_t offset, uint64_t count, uint64_t entry_size, uint64_t size)
 {
 	return offset <= size && count <= (size - offset) / entry_size;
@@ -107,7 +110,7 @@ status_t boot_image_program(const struct boot_image *image, uint32_t index,
 	*program = (struct boot_image_program){
 		.elf = image->bytes,
 		.elf_size = entry.elf_size,
-		.grants = entry.grants ? entry.grants : GRANTS_ALL,
+		.grants = entry.grants ? entry.grants : GRANTS_UNSAID,
 		.limits = { .pages = entry.committed_limit,
 			.counts = { [CAPOS_BUDGET_THREADS - 1] = entry.thread_limit,
 				[CAPOS_BUDGET_CAPABILITIES - 1] = entry.capability_limit,

@@ -41,6 +41,8 @@ static int64_t find_capability(const struct manifest *manifest, uint32_t index, 
 		return stream_writer(index, cap);
 	case CAPOS_MANIFEST_GRANT_KIND_DEVICE:
 		return device_open((uint32_t)grant->tag, grant->endpoint, cap);
+	case CAPOS_MANIFEST_GRANT_KIND_REGISTERS:
+		return registers_open((uint32_t)grant->tag, grant->endpoint, cap);
 	default:
 		*cap = capos_cap((const char *)grant->name);
 		return *cap != 0 ? 0 : CAPOS_E(NOT_FOUND);
@@ -104,7 +106,9 @@ static int64_t list_grants(const struct manifest *manifest,
 		int64_t status = find_capability(manifest, entry->first_grant + i, &cap);
 
 		*what = (const char *)grant->name;
-		if (status == CAPOS_E(NOT_FOUND) && grant->kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE)
+		if (status == CAPOS_E(NOT_FOUND) &&
+			(grant->kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE ||
+				grant->kind == CAPOS_MANIFEST_GRANT_KIND_REGISTERS))
 			devices_tell((const char *)entry->name, *what);
 		if (status < 0)
 			return status;
@@ -127,7 +131,8 @@ static void release_copied(
 
 		if (kind == CAPOS_MANIFEST_GRANT_KIND_USE ||
 			kind == CAPOS_MANIFEST_GRANT_KIND_LOG ||
-			kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE)
+			kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE ||
+			kind == CAPOS_MANIFEST_GRANT_KIND_REGISTERS)
 			capos_release(grants[first + i].cap);
 	}
 }

@@ -150,7 +150,7 @@ func (r *runFlags) service(args []string) (manifest.Service, error) {
 	dir, err := r.workingDir()
 	return manifest.Service{Name: manifest.ServiceName(program.Name(args[0])), Args: args[1:],
 		Env:    bootimage.LastWins(append([]string{"PWD=" + dir}, r.environment()...)),
-		Grants: abi.GrantNames[:],
+		Grants: manifest.UnsaidGrants(),
 		Memory: r.limits.memory * uint64(abi.PageSize), Counts: r.limits.counts,
 		Foreground: true}, err
 }

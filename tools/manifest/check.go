@@ -37,6 +37,7 @@ type writtenService struct {
 	Env               map[string]string     `json:"env"`
 	Grants            names                 `json:"grants"`
 	Devices           []string              `json:"devices"`
+	Trusted           bool                  `json:"trusted"`
 	Serves            map[string]serving    `json:"serves"`
 	Uses              map[string]writtenUse `json:"uses"`
 	After             []string              `json:"after"`
@@ -378,20 +379,7 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 		take(manifest.HeartbeatName, c.of(i, "heartbeatMs"))
 	}
 	for _, g := range w.Grants {
-		pos := c.of(i, append([]string{"grants"}, g.path...)...)
-		if g.name == manifest.LogName {
-			take(g.name, pos)
-			s.Log = true
-			continue
-		}
-		if !c.exists(g.name, pos) {
-			continue
-		}
-		if !slices.Contains(c.held, g.name) {
-			c.cannotGive(g.name, w.Name, pos)
-		}
-		take(g.name, pos)
-		s.Grants = append(s.Grants, g.name)
+		c.grant(i, g, s, take)
 	}
 	for n, name := range w.Devices {
 		pos := c.of(i, "devices", strconv.Itoa(n))
@@ -411,6 +399,27 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 		c.add(c.of(i), "%s has %d capabilities; at most %d are possible", w.Name,
 			len(set), int(abi.SpawnGrantsMax))
 	}
+}
+
+// grant checks one of the kernel's objects, or init's log.
+func (c *checker) grant(i int, g named, s *manifest.Service, take func(string, token.Pos)) {
+	pos := c.of(i, append([]string{"grants"}, g.path...)...)
+	if g.name == manifest.LogName {
+		take(g.name, pos)
+		s.Log = true
+		return
+	}
+	if !c.exists(g.name, pos) {
+		return
+	}
+	if g.name == trustedDevices {
+		c.trusted(i, g.name, pos)
+	}
+	if !slices.Contains(c.held, g.name) {
+		c.cannotGive(g.name, s.Name, pos)
+	}
+	take(g.name, pos)
+	s.Grants = append(s.Grants, g.name)
 }
 
 func (c *checker) use(i int, name string, s *manifest.Service) {

@@ -44,6 +44,14 @@ var mistakes = []struct{ name, text, want string }{
 			"binaries, initConfig, kernelParams"},
 	{"no device", services(service("a", "devices: [\"virtio-gpu\"]")),
 		"4:37: there is no kind of device \"virtio-gpu\"; there are virtio-9p, "},
+	{"untrusted device", services(service("a", "devices: [\"pci:1234:11e8\"]")),
+		"4:37: with pci:1234:11e8 a could reach all memory; if it may, say in its " +
+			"service: trusted: true"},
+	{"untrusted grant", services(service("a", "grants: [\"trusted_devices\"]")),
+		"4:36: with trusted_devices a could reach all memory; if it may, say in its " +
+			"service: trusted: true"},
+	{"second pci device", services(service("a", "trusted: true, devices: [\"pci:1:2\"]")),
+		"4:52: there is no kind of device \"pci\"; there are virtio-9p, "},
 	{"first device", services(service("a", "devices: [\"virtio-net:0\"]")),
 		"4:37: \"0\" is no place among the devices of a kind; the first has none, the " +
 			"second is \"virtio-net:1\""},
@@ -264,7 +272,7 @@ func TestPrinted(t *testing.T) {
 	var out strings.Builder
 	err := manifest.Print(&out, manifest.Service{Name: manifest.ServiceName("A.out"),
 		Args: []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
-		Grants: abi.GrantNames[:], Memory: 64 << 20,
+		Grants: manifest.UnsaidGrants(), Memory: 64 << 20,
 		Counts: bootimage.Counts{Threads: 7, CPU: 100}}, "dir/a.out",
 		[]string{"A sentence."}, []string{"threads: 9"})
 	if err != nil {
@@ -277,7 +285,7 @@ func TestPrinted(t *testing.T) {
 	want := manifest.Service{Name: "a_out", Binary: "a_out", Memory: 64 << 20,
 		Counts: bootimage.Counts{Threads: 7, CPU: 100},
 		Args:   []string{"one", "\"\\(two)\n\u00fc"}, Env: []string{"A=", "B-x=1=2"},
-		Grants: abi.GrantNames[:], Foreground: true, Restart: "never", Limit: 5,
+		Grants: manifest.UnsaidGrants(), Foreground: true, Restart: "never", Limit: 5,
 		DelayMs: 100, DelayMaxMs: 10000, SteadyMs: 10000, ReadyMs: 10000,
 		StopMs: 1000}
 	if !reflect.DeepEqual(m.Services, []manifest.Service{want}) ||

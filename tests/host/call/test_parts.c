@@ -302,7 +302,8 @@ static void boot_image_good(void)
 	CHECK(image.program_count == 1 && image.size == sizeof bytes);
 	CHECK(boot_image_program(&image, 0, &program, &reason) == STATUS_OK);
 	CHECK(program.args.count == 2 && program.args.size == 5 && program.env.count == 1 &&
-		program.grants == (1 << CAPOS_GRANT_COUNT) - 1);
+		program.grants ==
+			(1 << CAPOS_GRANT_COUNT) - 1 - (1 << CAPOS_GRANT_TRUSTED_DEVICES));
 	CHECK(boot_image_program(&image, 1, &program, &reason) == STATUS(NOT_FOUND));
 	CHECK(boot_image_open(&bytes, sizeof bytes - 1, &image, &reason) != STATUS_OK);
 	CHECK(boot_image_open(&bytes, 63, &image, &reason) != STATUS_OK);

@@ -8,6 +8,8 @@
 
 #define MIB (1ul << 20)
 #define GIB (1ul << 30)
+#define UNCACHED 0x18ul        /* PCD and PWT */
+#define REGISTERS 0x80000000ul /* above all memory */
 #define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
 
 static size_t frames_before, available_before;
@@ -271,6 +273,55 @@ static void test_objects(void)
 	end(other);
 }
 
+static unsigned keepers_gone;
+
+static void keeper_destroy(struct object *object)
+{
+	(void)object;
+	keepers_gone++;
+}
+
+/* The entry of a page of device registers is uncached, and stays so when its protection changes. */
+static bool is_register(struct aspace *space, uint64_t address, paddr_t frame)
+{
+	unsigned level;
+	uint64_t entry = *paging_find(space->root, address, &level);
+
+	return level == 1 && paging_frame(entry) == frame && (entry & UNCACHED) == UNCACHED;
+}
+
+static void test_registers(void)
+{
+	static const struct object_ops keeper_ops = { .destroy = keeper_destroy };
+	struct aspace *space = begin("mm-space-registers", 0);
+	struct object keeper;
+	struct memory_object *object;
+	uint64_t address;
+
+	object_init(&keeper, NULL, &keeper_ops);
+	CHECK(memory_object_create_registers(
+		      space->ledger, REGISTERS, 4 * PAGE_SIZE, &keeper, &object) == STATUS_OK);
+	object_release(&keeper);
+	CHECK(aspace_map_object(space, object, NULL, 0, PAGE_SIZE, 3 * PAGE_SIZE, RW, &address) ==
+		STATUS_OK);
+	CHECK(aspace_map_object(space, object, NULL, 0, PAGE_SIZE, 4 * PAGE_SIZE, RW, &address) ==
+		STATUS(OUT_OF_RANGE));
+	object_release(memory_object_header(object));
+	CHECK(program_pages(space->ledger) == 0); /* they are no memory */
+	CHECK(is_register(space, address, REGISTERS + PAGE_SIZE) &&
+		is_register(space, address + 2 * PAGE_SIZE, REGISTERS + 3 * PAGE_SIZE));
+	CHECK(aspace_protect(space, address, PAGE_SIZE, 0) == STATUS_OK &&
+		aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK &&
+		is_register(space, address, REGISTERS + PAGE_SIZE));
+	/* The mapping keeps what the registers belong to. */
+	CHECK(keepers_gone == 0 && object_count() == 2);
+	aspace_destroy(space);
+	CHECK(keepers_gone == 1);
+	check_nothing_lost();
+	CHECK(frames_overlap(0, PAGE_SIZE << 10) && !frames_overlap(REGISTERS, 2 * REGISTERS));
+	printf("ok %s\n", test_name);
+}
+
 /* Each allocation of a creation fails in turn; nothing stays behind. */
 static void test_creation_fails(void)
 {
@@ -523,6 +574,7 @@ int main(void)
 	test_committed_memory_is_there();
 	test_tables_counted_once();
 	test_objects();
+	test_registers();
 	test_creation_fails();
 	test_region_bound();
 	test_changes_in_steps();

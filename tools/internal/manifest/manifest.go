@@ -5,6 +5,8 @@
 package manifest
 
 import (
+	"slices"
+
 	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/bootimage"
 )
@@ -80,8 +82,10 @@ type Use struct {
 // Device is a device that a service drives, by its name in the manifest and the CapSet.
 type Device struct {
 	Name  string `json:"name"`
-	Type  uint32 `json:"type"`  // virtio's number
+	Type  uint32 `json:"type"`  // virtio's number, or PCI's vendor and device
 	Index uint32 `json:"index"` // among those of the type
+	// Registers says that the driver maps the device's registers.
+	Registers bool `json:"registers"`
 }
 
 // PercentMax is that of as many CPUs as a machine may have.
@@ -101,6 +105,12 @@ func (m *Manifest) Foreground() *Service {
 		}
 	}
 	return nil
+}
+
+// UnsaidGrants are those of a program of which no manifest says what it holds.
+func UnsaidGrants() []string {
+	return slices.DeleteFunc(slices.Clone(abi.GrantNames[:]),
+		func(name string) bool { return name == abi.GrantNames[abi.GrantTrustedDevices] })
 }
 
 // GrantBits are init's grants as a mask for the boot image.

@@ -142,7 +142,11 @@ func (p *packing) addGrants(s *Service) error {
 		p.addGrant(LogName, abi.ManifestGrantKindLog, 0, 0)
 	}
 	for _, d := range s.Devices {
-		p.addGrant(d.Name, abi.ManifestGrantKindDevice, int(d.Index), uint64(d.Type))
+		kind := uint32(abi.ManifestGrantKindDevice)
+		if d.Registers {
+			kind = abi.ManifestGrantKindRegisters
+		}
+		p.addGrant(d.Name, kind, int(d.Index), uint64(d.Type))
 	}
 	for _, serve := range s.Serves {
 		p.addGrant(serve.Name, abi.ManifestGrantKindServe, p.endpoint(serve.Name), 0)

@@ -42,6 +42,7 @@ func (s *suite) manifestSteps() ([]step, error) {
 				s.bootCost(ctx, "power-on-to-main", initMillionsMax,
 					filepath.Join(s.root, bootSystem)))
 		}},
+		{name: "init/trusted", cpus: 1, run: s.trustedDrivers},
 		{name: "init/end", cpus: 1, run: s.systemEnds},
 		{name: "init/printed", cpus: 1, run: s.printedManifest},
 		{name: "init/learn", cpus: 1, run: s.learnedManifests},
@@ -131,7 +132,7 @@ func deniedCase(system string) toolCase {
 	}
 	c.inErr = append(c.inErr, "tries: grants: [\"pipe_factory\"]\n",
 		"init: netless: the machine has no device virtio-net; "+
-			"virtio's types of those it has: 4\n"+
+			"it has: virtio's type 4\n"+
 			"init: netless: not started: virtio-net: notFound\n",
 		"init: tight: its limit was in the way; say in the manifest: "+
 			"threads: more than 3\n")

@@ -30,8 +30,9 @@ type toolCase struct {
 	status int
 	stdout string // exactly
 	inErr  []string
-	notErr string // not in it, if not empty
-	silent bool   // nothing on standard error but that something takes its time
+	twice  []string // in it
+	notErr string   // not in it, if not empty
+	silent bool     // nothing on standard error but that something takes its time
 	env    []string
 	exec   bool // ./capos exec instead of ./capos run
 	line   bool // one line on standard error and no more
@@ -400,24 +401,36 @@ func (s *suite) runToolCase(ctx context.Context, probe, dir string, c *toolCase)
 		wrong = append(wrong, fmt.Sprintf("standard output: %s", difference(stdout.String(),
 			expected)))
 	}
-	for _, text := range c.inErr {
-		if !strings.Contains(stderr.String(), text) {
-			wrong = append(wrong, fmt.Sprintf("standard error lacks %q", text))
-		}
-	}
-	if c.notErr != "" && strings.Contains(stderr.String(), c.notErr) {
-		wrong = append(wrong, fmt.Sprintf("standard error has %q", c.notErr))
-	}
-	if c.line && strings.Count(withoutProgress(stderr.String()), "\n") != 1 {
-		wrong = append(wrong, "standard error is not one line")
-	}
-	if c.silent && withoutProgress(stderr.String()) != "" {
-		wrong = append(wrong, "standard error is not empty")
-	}
+	wrong = append(wrong, c.wrongError(stderr.String())...)
 	if len(wrong) > 0 {
 		wrong = append(wrong, "standard error was:", report.LastLines(stderr.String(), 12))
 	}
 	return strings.Join(wrong, "\n")
+}
+
+// wrongError finds what standard error lacks or should not have.
+func (c *toolCase) wrongError(text string) (wrong []string) {
+	for _, part := range c.inErr {
+		if !strings.Contains(text, part) {
+			wrong = append(wrong, fmt.Sprintf("standard error lacks %q", part))
+		}
+	}
+	for _, part := range c.twice {
+		if n := strings.Count(text, part); n != 2 {
+			wrong = append(wrong, fmt.Sprintf("standard error has %q %d times", part,
+				n))
+		}
+	}
+	if c.notErr != "" && strings.Contains(text, c.notErr) {
+		wrong = append(wrong, fmt.Sprintf("standard error has %q", c.notErr))
+	}
+	if c.line && strings.Count(withoutProgress(text), "\n") != 1 {
+		wrong = append(wrong, "standard error is not one line")
+	}
+	if c.silent && withoutProgress(text) != "" {
+		wrong = append(wrong, "standard error is not empty")
+	}
+	return wrong
 }
 
 func inScratch(flags []string, dir string) (result []string) {

@@ -1,0 +1,65 @@
+@0xb83f06d1c5a2974e;
+# Devices whose registers a driver maps. Such a device can be made to read and write all memory, so
+# only drivers that the manifest calls trusted have them. docs/drivers.md is the guide.
+
+using C = import "annotations.capnp";
+
+const deviceBars :UInt32 = 6;
+const deviceResetsItself :UInt32 = 1;
+# The device has a reset of its own (PCI Express, function level reset).
+
+struct PciDescription $C.fixed(64) {
+  # What a PCI function says of itself, and where its registers are.
+  vendor @0 :UInt16;
+  device @1 :UInt16;
+  class @2 :UInt32;            # class, sub-class and interface, 8 bits each from the highest
+  place @3 :UInt16;            # bus, device and function: 8, 5 and 3 bits
+  flags @4 :UInt16;            # deviceResetsItself
+  reserved @5 :UInt32;
+  sizes @6 :Data $C.length(48);
+  # for each of its deviceBars regions the bytes that can be mapped, 64 bits each; 0: none
+}
+
+interface RegisterManager @0xf1d60a9743e82b5c $C.grants([(name = "trusted_devices", bit = 21)]) {
+  # PCI functions that the kernel does not drive and that are no virtio devices, bridges or
+  # displays.
+  describe @0 (number :UInt32) -> (description :Data);
+  # Tells which there are.
+  # number: of the device, from 0 on
+  # description: PciDescription
+  # notFound: there is no device with that number, and none with a higher one
+  # badAddress: description cannot be written
+  open @1 (number :UInt32) -> (registers :DeviceRegisters);
+  # Takes a device, resets it, and lets it answer at its registers. It may not reach memory by
+  # itself, because its bus mastering is off. It is free again when there is no capability for it
+  # and no mapping of its registers any more, in any process; then it is reset.
+  # number: of the device
+  # registers: the device, charged to the caller
+  # notFound: there is no such device
+  # busy: there is a capability for it, or a mapping
+  # noMemory: no memory for the kernel's record of it, or no charge is left
+  # noSlots: the process holds as many capabilities as it may
+}
+
+interface DeviceRegisters @0x8e57b2c90d4f613a {
+  # A device with registers that can be mapped.
+  info @0 () -> (description :Data);
+  # Tells what the device is.
+  # description: PciDescription
+  # badAddress: description cannot be written
+  map @1 (bar :UInt32, hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64);
+  # Maps registers, uncached. The mapping ends with the process, and like any by vm.
+  # bar: the region, below deviceBars
+  # hint: wanted start of the mapping, or 0
+  # offset: in the region, a multiple of the page size
+  # size: how much, rounded up to pages
+  # prot: protRead, protWrite
+  # addr: where it is
+  # notFound: the device has no such region, or not one of whole pages
+  # noRights: prot has protExec
+  # invalidArgument: size is 0, or prot has unknown bits
+  # misaligned: hint or offset is no multiple of the page size
+  # outOfRange: the region ends before, or hint is no place for a mapping
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: no memory for page tables or records, or no charge is left
+}
