@@ -522,6 +522,40 @@ static void the_server_ends(void)
 	end(7);
 }
 
+static int64_t serve_here(void *argument)
+{
+	return capos_serve(argument);
+}
+
+/* A service is stopped before it begins, or while its threads wait, or loses its endpoint. */
+static void a_service_is_stopped(void)
+{
+	static struct capos_service here;
+	static struct sum sum;
+	enum { BEFORE, MEANWHILE, CLOSED };
+	for (int when = BEFORE; when <= CLOSED; when++) {
+		struct capos_thread *thread = NULL;
+		int64_t result = 1;
+		here = (struct capos_service){ .threads = 3,
+			.object = counter_object(&counter_methods, &sum) };
+		OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 8, &here.endpoint));
+		if (when == BEFORE)
+			capos_service_stop(&here);
+		OK(capos_thread_start(&thread, serve_here, &here, NULL));
+		if (when != BEFORE)
+			capos_sleep_ns(5 * MS_NS);
+		if (when == MEANWHILE)
+			capos_service_stop(&here);
+		if (when == CLOSED)
+			OK(capos_release(here.endpoint));
+		OK(capos_thread_join_timeout(thread, 20000 * MS_NS, &result));
+		CHECK_EQUAL(result, when == CLOSED ? CAPOS_E(DISCONNECTED) : 0);
+		CHECK_EQUAL(here.wake_count, 0);
+		if (when != CLOSED)
+			OK(capos_release(here.endpoint));
+	}
+}
+
 static void nothing_is_left(void)
 {
 	struct capos_memory_usage before = program_usage();
@@ -529,6 +563,7 @@ static void nothing_is_left(void)
 	an_object_for_a_facet();
 	wrong_answers();
 	the_server_ends();
+	a_service_is_stopped();
 	CHECK_USAGE_IS(before);
 }
 
@@ -548,6 +583,7 @@ int main(int argc, char **argv)
 	RUN(in_parallel_in_registers);
 	RUN(deadlines);
 	RUN(the_server_ends);
+	RUN(a_service_is_stopped);
 	RUN(nothing_is_left);
 	return check_result();
 }
