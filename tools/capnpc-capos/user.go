@@ -284,9 +284,12 @@ func (l *userLoader) structOf(id uint64) (*userStruct, error) {
 	return s, nil
 }
 
+// scopesMax is more scopes than are in each other. A request may be damaged and have circles.
+const scopesMax = 1000
+
 // fileOf is the id of the file in which something is declared. A method's parameters have no scope.
 func (l *userLoader) fileOf(id uint64) uint64 {
-	for {
+	for range scopesMax {
 		node, found := l.nodes[id]
 		if !found || node.u16(12) == 0 {
 			return id
@@ -296,6 +299,7 @@ func (l *userLoader) fileOf(id uint64) uint64 {
 		}
 		id = node.u64(16)
 	}
+	return l.id
 }
 
 // field is nil for one that has no value.
