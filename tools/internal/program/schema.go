@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Schema says what to make of a user's schema, a .capnp file.
@@ -31,12 +33,10 @@ func (s *Schema) Generate(root string) error {
 	for _, dir := range append(s.Imports, filepath.Join(root, "abi", "schema")) {
 		args = append(args, "-I", dir)
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return err
-	}
 	compiler := exec.Command("capnp", append(args, s.File)...)
-	compiler.Env = append(os.Environ(), "PWD="+dir) // it warns of another
+	compiler.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "PWD=") // it warns of one that it finds wrong
+	})
 	compiler.Stderr = os.Stderr
 	request, err := compiler.Output()
 	if err != nil {
