@@ -15,13 +15,10 @@ static inline int64_t received(struct endpoint_result result, uint64_t *tag)
 
 int64_t capos_endpoint_call(capos_cap_t facet, struct capos_message *message, uint64_t deadline_ns)
 {
-	int64_t result =
-		capos_endpoint_enter(facet, message, deadline_ns, OPERATION(ENDPOINT_CALL), 0)
-			.result;
-
-	if (result == CAPOS_TRANSPORT_E(INVOKE_FAILED) && facet == 0)
-		grant_missing(GRANT_USED);
-	return result;
+	if (__builtin_expect(facet == 0, 0))
+		return grant_missing(GRANT_USED);
+	return capos_endpoint_enter(facet, message, deadline_ns, OPERATION(ENDPOINT_CALL), 0)
+		.result;
 }
 
 int64_t capos_endpoint_receive(
