@@ -1,6 +1,7 @@
-# Builds the kernel twice over: build/kernel (release) and build/kernel-debug (assertions, lock
+# Builds the kernel three times over: build/kernel (release), build/kernel-debug (assertions, lock
 # ranks, poisoned memory, every access and every operation with an undefined case checked:
-# core/kasan.c, core/ubsan.c; selftest= proves it). Two link passes: the second carries the symbol
+# core/kasan.c, core/ubsan.c; selftest= proves it) and build/kernel-explore (a seed chooses what the
+# kernel is free to choose: sched/explore.h). Two link passes: the second carries the symbol
 # table made from the first.
 
 KERNEL_ARCH := kernel/arch/x86_64
@@ -82,16 +83,19 @@ endef
 
 $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
+$(eval $(call KERNEL_BUILD,build/kernel-explore,-DCAPOS_EXPLORE))
 
 # A name without its file would choose nothing, and the flags would be lost when a file moves.
 $(foreach name,$(KERNEL_SMALL) $(KERNEL_LEAVES) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
 	$(if $(wildcard kernel/$(name).c),,\
 	$(error kernel/kernel.mk names kernel/$(name).c, which is not there)))
-$(KERNEL_SMALL:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := -Os
-$(KERNEL_LEAVES:%=build/kernel/%.c.o): KERNEL_FILE_FLAGS := $(KERNEL_LEAVES_FLAGS)
+$(foreach d,kernel kernel-explore,$(KERNEL_SMALL:%=build/$(d)/%.c.o)): KERNEL_FILE_FLAGS := -Os
+$(foreach d,kernel kernel-explore,$(KERNEL_LEAVES:%=build/$(d)/%.c.o)): \
+	KERNEL_FILE_FLAGS := $(KERNEL_LEAVES_FLAGS)
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 $(KERNEL_CHECKERS:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=all
 
-.PHONY: kernel kernel-debug
+.PHONY: kernel kernel-debug kernel-explore
 kernel: build/kernel/capos.elf
 kernel-debug: build/kernel-debug/capos.elf
+kernel-explore: build/kernel-explore/capos.elf

@@ -1,6 +1,7 @@
 # The C libraries of programs: libcapos (start-up, calls, threads), libc-mini (the C library), and
 # crt0.o, in build/lib by clang; `make lib-gcc` builds the same with gcc in build/lib-gcc. Programs
-# of either compiler link with either.
+# of either compiler link with either. `make lib-explore` builds those of ./capos explore, whose
+# calls are decision points (docs/explore.md).
 
 LIB_CLANG ?= clang-19
 LIB_GCC   ?= gcc
@@ -17,12 +18,14 @@ LIB_GCC_FLAGS = $(shell lib/capos/capos-cc --print-gcc-flags $(LIB_GCC))
 
 LIB_FILES := libcapos.a libc-mini.a crt0.o
 
-.PHONY: lib lib-gcc
+.PHONY: lib lib-gcc lib-explore
 lib: $(LIB_FILES:%=build/lib/%)
+lib-explore: $(LIB_FILES:%=build/lib-explore/%)
 lib-gcc: $(LIB_FILES:%=build/lib-gcc/%)
 
 # The functions that compilers call by themselves must not be turned into calls of themselves.
 build/lib/libc-mini/string.o: LIB_CFLAGS += -fno-builtin
+build/lib-explore/libc-mini/string.o: LIB_CFLAGS += -fno-builtin
 build/lib-gcc/libc-mini/string.o: LIB_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
 
 # LIB_PART DIRECTORY COMPILER PART: the objects of one library.
@@ -58,3 +61,4 @@ endef
 
 $(eval $(call LIB_RULES,build/lib,$$(LIB_CLANG) $$(LIB_CLANG_FLAGS)))
 $(eval $(call LIB_RULES,build/lib-gcc,$$(LIB_GCC) $$(LIB_GCC_FLAGS)))
+$(eval $(call LIB_RULES,build/lib-explore,$$(LIB_CLANG) $$(LIB_CLANG_FLAGS) -DCAPOS_EXPLORE))

@@ -310,6 +310,7 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 HOT int64_t syscall_entry(struct trap_frame *frame)
 {
 	uint64_t operation = trap_frame_operation(frame);
+	explore_called();
 	if (__builtin_expect(operation == REGISTER_CALL(COMPACT), 1))
 		return enter_compact(frame);
 	if (operation == REGISTER_CALL(UNPARK))

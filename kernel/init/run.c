@@ -22,6 +22,7 @@
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "machine/clock.h"
+#include "sched/explore.h"
 #include "sched/thread.h"
 #include "sched/wait.h"
 
@@ -116,14 +117,39 @@ static status_t make_process(struct run *run, const struct boot_image_program *e
 	return status;
 }
 
+#ifdef CAPOS_EXPLORE
+/* A program whose environment says so is explored. */
+static void begin_exploring(const struct boot_image_strings *env)
+{
+	static const char name[] = "CAPOS_EXPLORE_KERNEL=";
+	const char *entry = env->bytes;
+	for (uint32_t i = 0; i < env->count; i++, entry += strlen(entry) + 1)
+		if (strlen(entry) >= sizeof name && memcmp(entry, name, sizeof name - 1) == 0)
+			explore_begin(entry + sizeof name - 1);
+}
+
+/* The thread that waits for the program is woken as by a question of the host. */
+void explore_stuck(void)
+{
+	look_wanted();
+}
+#else
+static void begin_exploring(const struct boot_image_strings *env)
+{
+	(void)env;
+}
+#endif
+
 static void start_program(struct run *run)
 {
 	struct boot_image_program entry;
 	struct thread *thread;
 	const char *reason;
 	status_t status = boot_image_program(&image, run->record.program, &entry, &reason);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
+		begin_exploring(&entry.env);
 		status = make_process(run, &entry, &thread, &reason);
+	}
 	if (status != STATUS_OK) {
 		report_not_started(&run->record, status, reason);
 		return;
@@ -151,9 +177,14 @@ static void await_program(struct run *run)
 	if (!process)
 		return;
 	process_set_foreground(process);
-	while (!process_wait_unless(process, &look_asked))
-		answer_look();
+	while (!process_wait_unless(process, &look_asked)) {
+		if (explore_report(process))
+			__atomic_store_n(&look_asked, false, __ATOMIC_RELAXED);
+		else
+			answer_look();
+	}
 	process_set_foreground(NULL);
+	explore_end();
 	run->record.kind = process->exit_kind;
 	run->record.code = process->exit_code;
 	run->record.peak_committed = process->peak_pages;

@@ -166,6 +166,8 @@ void return_to_user(struct trap_frame *frame)
 			lease_leave(&thread->lease_use);
 		if (work & EXIT_WORK_QUOTA)
 			wait_for_quota(thread);
+		if (work & EXIT_WORK_EXPLORE)
+			explore_leaves();
 		if (work & EXIT_WORK_SUSPEND)
 			stop_here(thread);
 		if (work & EXIT_WORK_NOTIFY)

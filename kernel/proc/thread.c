@@ -64,6 +64,8 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	wait_queue_init(&thread->ring_calls.waiting);
 	thread->state = THREAD_BLOCKED;
 	thread->affinity = UINT64_MAX;
+	if (process)
+		explore_created(thread);
 }
 
 static status_t make_user_parts(struct thread *thread)

@@ -31,6 +31,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "machine/clock.h"
+#include "sched/explore.h"
 #include "sched/quota.h"
 #include "sched/share.h"
 #include "sched/thread.h"
@@ -161,6 +162,8 @@ static inline __attribute__((always_inline)) uint64_t next_event(const struct pe
 		next = quiet;
 	if (cpu->slice_end_ns < next)
 		next = cpu->slice_end_ns;
+	if (explore_next() < next)
+		next = explore_next();
 	const struct thread *current = cpu->current;
 	if (current->profile_interval_ns) {
 		uint64_t tick =
@@ -220,7 +223,7 @@ void timer_arm(struct thread *thread, uint64_t deadline_ns)
 {
 	struct percpu *cpu = percpu();
 	spin_lock(&cpu->timers.lock);
-	thread->timer_deadline_ns = deadline_ns;
+	thread->timer_deadline_ns = explore_timer(thread, deadline_ns);
 	thread->timer_cpu = cpu->id;
 	rbtree_insert(&cpu->timers.threads, &thread->timer_node, expires_before);
 	note_first_deadline(&cpu->timers);
@@ -351,10 +354,12 @@ void sched_timer(void)
 		note_late(cpu, now);
 	cpu->timer_programmed_ns = cpu->timer_due_ns = UINT64_MAX;
 	expire_deadlines(cpu, now);
+	explore_tick(now);
 	account(cpu, now);
 	if (now >= cpu->slice_end_ns) {
 		cpu->slice_end_ns = UINT64_MAX;
 		cpu->resched |= RESCHED_TURN_OVER;
+		explore_turn(cpu->current);
 	}
 	timer_update(cpu);
 }
@@ -541,7 +546,8 @@ static void make_runnable_locked(struct thread *thread, const struct share *old,
 			return;
 	}
 	if (!take && cpu == percpu()) {
-		cpu->slice_end_ns = slice_end(cpu, clock_now_ns(), true);
+		uint64_t now = clock_now_ns();
+		cpu->slice_end_ns = explore_slice(cpu->current, now, slice_end(cpu, now, true));
 		timer_bring_forward(cpu, cpu->slice_end_ns);
 	} else {
 		kick_cpu(cpu->id);
@@ -606,7 +612,7 @@ static struct thread *take_next(struct percpu *cpu, uint64_t now, bool turn_over
 	if (!rbtree_empty(&run->shares))
 		share_choose(run, now, turn_over);
 	struct share *share = run->served;
-	struct thread *next = first_thread(share);
+	struct thread *next = explore_pick(share, first_thread(share));
 	if (!next) {
 		share_charge(run, now);
 		return NULL;
@@ -788,7 +794,8 @@ static void schedule_locked(struct percpu *cpu, uint64_t now, bool turn_over)
 	if (!next)
 		next = cpu->idle;
 	cpu->resched = 0;
-	cpu->slice_end_ns = slice_end(cpu, now, cpu->run.count && next != cpu->idle);
+	cpu->slice_end_ns =
+		explore_slice(next, now, slice_end(cpu, now, cpu->run.count && next != cpu->idle));
 	if (next != cpu->current) {
 		switch_to(cpu, next, now, false);
 		return;
@@ -1048,6 +1055,7 @@ void sched_idle(void)
 		}
 		__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
 		cpu->slice_end_ns = UINT64_MAX;
+		explore_idles(cpu->timers.first_ns);
 		timer_update_exactly(cpu);
 		/* Other CPUs need not interrupt this one for changes of a space that it has left.
 		 * With one CPU the next thread often finds its space still loaded. */

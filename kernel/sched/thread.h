@@ -25,6 +25,7 @@
 #include "core/lock.h"
 #include "core/object.h"
 #include "core/rbtree.h"
+#include "sched/explore.h"
 #include "sched/lease.h"
 #include "sched/wait.h"
 
@@ -35,7 +36,7 @@ struct ring;
 struct share;
 struct shared_profile;
 
-#ifdef CAPOS_KASAN
+#if defined(CAPOS_KASAN) || defined(CAPOS_EXPLORE)
 #define KERNEL_STACK_ORDER 2 /* the checks' calls need room */
 #else
 #define KERNEL_STACK_ORDER 1 /* 8 KiB */
@@ -49,6 +50,7 @@ enum exit_work {
 	EXIT_WORK_QUOTA = 8,    /* its process may have used up its CPU time */
 	EXIT_WORK_REVOKED = 16, /* the copy through which it calls is revoked: it waits no more */
 	EXIT_WORK_LEAVE = 32,   /* its call through a copy ends on the way back to user mode */
+	EXIT_WORK_EXPLORE = 64, /* explore builds: it is to pause */
 };
 
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
@@ -228,6 +230,9 @@ struct thread {
 	uint64_t park_arrival;
 
 	struct list_node process_node; /* guarded by process->lock */
+#ifdef CAPOS_EXPLORE
+	struct explore_thread explore;
+#endif
 };
 
 /* Marks a kind pending and makes the thread check: an IPI when it runs elsewhere, an interruption

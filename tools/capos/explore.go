@@ -70,7 +70,7 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.Var(&e.jobs, "j", "")
 	fs.StringVar(&e.failures, "failures", "", "")
 	fs.StringVar(&e.memory, "m", defaultMemory, "")
-	fs.StringVar(&e.kernel, "kernel", "release", "")
+	fs.StringVar(&e.kernel, "kernel", "", "")
 	fs.Var(&e.env, "e", "")
 }
 
@@ -106,10 +106,10 @@ func (r *seedRange) Set(value string) (err error) {
 // alone take place.
 type replayFlag struct {
 	seedRange
-	forced *string // what the runtime is told; nil: the seed decides
+	forced explore.Forcing
 }
 
-func (r *replayFlag) Set(value string) error {
+func (r *replayFlag) Set(value string) (err error) {
 	seeds, list, forced := strings.Cut(value, ":")
 	if err := r.seedRange.Set(seeds); err != nil || !forced {
 		return err
@@ -117,8 +117,7 @@ func (r *replayFlag) Set(value string) error {
 	if r.from != r.to {
 		return errors.New("a list of disturbances belongs to one seed")
 	}
-	text, err := explore.ForcedVariable(list)
-	r.forced = &text
+	r.forced, err = explore.ForcedVariable(list)
 	return err
 }
 
@@ -221,7 +220,8 @@ func testArguments(flags []string) (build, binary []string) {
 
 // target is one binary to explore.
 type target struct {
-	name, dir string // import path and directory
+	name, dir string // import path, or what the command line calls a C program; directory
+	c         string // the source of a C program in the directory, "." for all of it
 	module    string // its path; "" in the standard library
 	elf       string
 	args      []string
@@ -239,6 +239,16 @@ type explorer struct {
 
 // prepare builds the kernel, the toolchain and the targets.
 func (x *explorer) prepare(packages, rest []string) ([]target, error) {
+	isC, err := areC(packages)
+	if err != nil {
+		return nil, err
+	}
+	if x.flags.kernel == "" {
+		x.flags.kernel = "release"
+		if isC || x.flags.strategy.IsOfKernel() {
+			x.flags.kernel = "explore"
+		}
+	}
 	if err := repo.Make(x.root, repo.KernelGoal(x.flags.kernel)); err != nil {
 		return nil, err
 	}
@@ -248,9 +258,11 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	var m machineFlags
 	m.register(flag.NewFlagSet("", flag.ContinueOnError), x.flags.memory)
 	m.kernel, m.seed = x.flags.kernel, "0"
-	var err error
 	if x.config, err = m.config(x.root); err != nil {
 		return nil, err
+	}
+	if isC {
+		return x.buildC(packages, rest)
 	}
 	if x.goroot, err = repo.ExploreRoot(x.root); err != nil {
 		return nil, err
@@ -367,7 +379,7 @@ func (t *target) word(packages []string) string {
 // launch gives the files that the target sees.
 func (x *explorer) launch(t *target) (*launch, error) {
 	l := &launch{root: x.root, config: x.config, host: t.elf, flags: &machineFlags{}}
-	if err := l.makeTree(t.dir, x.goroot, !x.flags.program); err != nil {
+	if err := l.makeTree(t.dir, x.goroot, !x.flags.program && t.c == ""); err != nil {
 		return nil, err
 	}
 	if err := l.tree.AddHostFile(t.elf, t.elf); err != nil {
@@ -390,9 +402,15 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir,
 		explore.AssertionsVariable + "=" + explore.AssertionsFile}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s", a.seed,
-		x.flags.maxPause.Microseconds(), a.points, program, a.until, a.reseed, a.stacks,
-		explore.LooksForRaces(a.seed), strict, x.flags.strategy, a.forced))
+	if x.flags.kernel == "explore" {
+		env = append(env, x.kernelVariable(t, a))
+	}
+	if t.c == "" {
+		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
+			a.seed, x.flags.maxPause.Microseconds(), a.points, program, a.until,
+			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, x.flags.strategy,
+			a.forced.Runtime))
+	}
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
 		Env: bootimage.LastWins(env)}
 }

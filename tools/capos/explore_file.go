@@ -30,7 +30,7 @@ func (x *explorer) failuresOf(t *target) string {
 		return ""
 	case x.flags.failures != "":
 		underBuild = x.flags.failures
-	case t.module != "":
+	case t.module != "" || t.c != "":
 		return filepath.Join(t.dir, filepath.FromSlash(explore.FileDir))
 	}
 	return filepath.Join(underBuild, t.fileName())
@@ -61,15 +61,14 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 		return
 	}
 	flags := s.x.flags
-	file := &explore.File{Package: s.t.name, Program: flags.program,
+	file := &explore.File{Package: s.t.name, Program: flags.program, C: s.t.c,
 		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Points: s.points,
 		MaxPause: flags.maxPause.String(), Memory: flags.memory, Flags: s.t.words[1:],
 		Env: flags.env, Digest: digest, Decisions: f.Story}
 	if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
-		a := attempt{seed: f.Seed, points: s.points, forced: forced}
-		_, same := s.try(ctx, a, f.Signature())
+		_, same := s.try(ctx, s.attempt(f.Seed, forced), f.Signature())
 		file.Counted = !same
 	}
 	path, err := file.Write(s.t.failures)
@@ -101,6 +100,9 @@ func (s *session) tryKept(ctx context.Context) error {
 		return nil
 	}
 	paths, files, err := explore.Files(s.t.failures)
+	if s.t.c != "" {
+		paths, files = ofProgram(s.t.c, paths, files)
+	}
 	if err != nil || len(files) == 0 {
 		return err
 	}
@@ -110,7 +112,8 @@ func (s *session) tryKept(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, attempt{seed: f.Seed, points: f.Points, forced: forced})
+		list = append(list, attempt{seed: f.Seed, points: f.Points, kernelPoints: s.kernel,
+			forced: forced})
 	}
 	index := 0
 	err = s.machine(ctx, list, func(r *explore.Run) {
@@ -125,6 +128,16 @@ func (s *session) tryKept(ctx context.Context) error {
 		}
 	})
 	return errors.Join(err, s.broken)
+}
+
+// ofProgram are the files of one of the C programs in a directory.
+func ofProgram(c string, paths []string, files []*explore.File) (p []string, f []*explore.File) {
+	for i, file := range files {
+		if file.C == c {
+			p, f = append(p, paths[i]), append(f, file)
+		}
+	}
+	return p, f
 }
 
 // replayFile repeats a failure that is kept in a file.
@@ -191,6 +204,9 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 			return nil, err
 		}
 		name = "."
+		if file.C != "" {
+			name = file.C
+		}
 	}
 	x := &explorer{flags: &e, root: root}
 	targets, err := x.prepare([]string{name}, file.Flags)
@@ -233,7 +249,8 @@ func (s *session) variants(file *explore.File) (list []attempt, err error) {
 			return nil, err
 		}
 		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
-			a := attempt{seed: seed, points: file.Points, forced: forced}
+			a := attempt{seed: seed, points: file.Points, kernelPoints: s.kernel,
+				forced: forced}
 			if !slices.Contains(list, a) {
 				list = append(list, a)
 			}

@@ -41,6 +41,7 @@ type session struct {
 	launch *launch
 	source explore.Source
 	points uint64 // decision points of the undisturbed run; 0: not known
+	kernel uint64 // the same of the kernel
 
 	mu      sync.Mutex // guards all below
 	summary explore.Summary
@@ -95,9 +96,15 @@ func (x *explorer) explore(packages, rest []string) int {
 
 func (x *explorer) session(t *target) (*session, error) {
 	l, err := x.launch(t)
+	if err != nil {
+		return nil, err
+	}
+	source := explore.Source{Goroot: x.goroot, Dir: t.dir}
+	if t.c != "" {
+		source, err = x.sourceC(t)
+	}
 	return &session{x: x, t: t, launch: l, tries: map[*explore.Found]int{},
-		running: map[uint64]bool{}, start: time.Now(),
-		source: explore.Source{Goroot: x.goroot, Dir: t.dir}}, err
+		running: map[uint64]bool{}, start: time.Now(), source: source}, err
 }
 
 // run tries the seeds.
@@ -147,6 +154,7 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 		if stats, ok := r.Statistics(); ok {
 			s.points = stats.Points
 		}
+		s.kernel = r.KernelPoints()
 		if !counts {
 			return
 		}
@@ -251,24 +259,28 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 
 // repeats tells whether a seed fails in the same way on a machine of its own.
 func (s *session) repeats(ctx context.Context, seed uint64, signature string) bool {
-	_, same := s.try(ctx, attempt{seed: seed, points: s.points}, signature)
+	_, same := s.try(ctx, s.attempt(seed, explore.Forcing{}), signature)
 	return same
 }
 
 // attempt is a seed to run, with what ForcedVariable gives or nothing.
 type attempt struct {
-	seed, points uint64
-	forced       string
+	seed, points, kernelPoints uint64
+	forced                     explore.Forcing
 
 	// At a point of the run, if that is not 0, another seed takes over, and stacks are printed
 	// if stacks is 1.
 	until, reseed, stacks uint64
 }
 
+func (s *session) attempt(seed uint64, forced explore.Forcing) attempt {
+	return attempt{seed: seed, points: s.points, kernelPoints: s.kernel, forced: forced}
+}
+
 // attempts are seeds that nothing is forced on.
 func (s *session) attempts(seeds ...uint64) (list []attempt) {
 	for _, seed := range seeds {
-		list = append(list, attempt{seed: seed, points: s.points})
+		list = append(list, s.attempt(seed, explore.Forcing{}))
 	}
 	return list
 }
@@ -327,7 +339,7 @@ const shrinkRuns = 90
 func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	defer repo.Progress(fmt.Sprintf("shrinking seed %d", f.Seed))()
 	signature := f.Signature()
-	r, same := s.try(ctx, attempt{seed: f.Seed, points: s.points}, signature)
+	r, same := s.try(ctx, s.attempt(f.Seed, explore.Forcing{}), signature)
 	if !same {
 		return
 	}
@@ -341,8 +353,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		if err != nil || ctx.Err() != nil {
 			return false
 		}
-		a := attempt{seed: f.Seed, points: s.points, forced: forced}
-		run, same := s.try(ctx, a, signature)
+		run, same := s.try(ctx, s.attempt(f.Seed, forced), signature)
 		if same {
 			last = run
 		}
@@ -380,7 +391,7 @@ func (s *session) command(seed string) string {
 	if s.x.flags.memory != defaultMemory {
 		words = append(words, "-m", s.x.flags.memory)
 	}
-	if s.x.flags.kernel != "release" {
+	if s.x.flags.kernel == "debug" {
 		words = append(words, "--kernel", s.x.flags.kernel)
 	}
 	for _, entry := range s.x.flags.env {
@@ -532,21 +543,23 @@ func (s *session) replayAlone() int {
 	config := *s.x.config
 	config.Seed = &machine.Seed{Number: seed, Date: s.x.config.Seed.Date}
 	s.launch.config, s.launch.flags.timeout = &config, s.x.flags.timeout
-	forced := ""
-	if s.x.flags.replay.forced != nil {
-		forced = *s.x.flags.replay.forced
-	}
-	s.launch.program = s.x.instance(s.t, attempt{seed: seed, points: s.points, forced: forced})
+	s.launch.program = s.x.instance(s.t, s.attempt(seed, s.x.flags.replay.forced))
 	var said bytes.Buffer
 	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
-		Stderr: io.MultiWriter(os.Stderr, &said), Notes: os.Stderr})
+		Stderr: io.MultiWriter(os.Stderr, &said), Notes: &said})
 	if err != nil {
 		cli.Fail(err)
 		return exploreBroken
 	}
 	status := s.launch.explain(outcome)
 	run := explore.Run{Seed: seed, Status: status, Output: said.String()}
-	if status == 0 && run.Judge(s.source) != nil {
+	failure := run.Judge(s.source)
+	if failure != nil && s.t.c != "" {
+		story, _ := run.Disturbances(s.source)
+		found := explore.Found{Failure: *failure, Story: story, Of: len(story)}
+		fmt.Fprint(os.Stderr, found.What())
+	}
+	if status == 0 && failure != nil {
 		return 1
 	}
 	return status

@@ -130,7 +130,7 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.kernel != "release" && m.kernel != "debug" {
+	if m.kernel != "release" && m.kernel != "debug" && m.kernel != "explore" {
 		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
 	}
 	seed, err := m.seedConfig()

@@ -44,6 +44,9 @@ func whyCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
+	if file.C != "" {
+		return cli.Failf("%s is of a C program, and why takes those of Go programs", path)
+	}
 	s, err := openFailure(root, path, file, w.timeout)
 	if err != nil {
 		return cli.Fail(err)

@@ -9,6 +9,10 @@
 #include <capos/endpoint.h>
 #include <capos/grants.h>
 
+#ifdef CAPOS_EXPLORE
+void capos_explore_point(void);
+#endif
+
 /* The ring of the calling thread. Set before any other code of the thread runs. */
 extern _Thread_local struct capos_ring_header *thread_ring;
 
@@ -52,6 +56,15 @@ struct endpoint_result {
 };
 struct endpoint_result capos_endpoint_enter(uint64_t target, struct capos_message *message,
 	uint64_t deadline_ns, uint64_t operation, uint64_t status);
+
+/* In the libraries of ./capos explore a call that does nothing, so that the kernel may have the
+ * thread wait here. */
+static inline void explore_point(void)
+{
+#ifdef CAPOS_EXPLORE
+	capos_explore_point();
+#endif
+}
 
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {

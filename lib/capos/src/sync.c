@@ -18,11 +18,13 @@ int64_t capos_park(const volatile uint32_t *word, uint32_t expected, uint64_t de
 {
 	if (capos_caps.park == 0)
 		return grant_missing(CAPOS_GRANT_PARK);
+	explore_point();
 	return capos_park_in(capos_caps.park, word, expected, deadline_ns);
 }
 
 int64_t capos_unpark(const volatile uint32_t *word, uint64_t count)
 {
+	explore_point();
 	return capos_unpark_in(capos_caps.park, word, count);
 }
 
@@ -30,6 +32,7 @@ bool capos_mutex_try_lock(struct capos_mutex *mutex)
 {
 	uint32_t expected = MUTEX_FREE;
 
+	explore_point();
 	return __atomic_compare_exchange_n(
 		&mutex->state, &expected, MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
@@ -59,8 +62,10 @@ void capos_mutex_lock(struct capos_mutex *mutex)
 
 void capos_mutex_unlock(struct capos_mutex *mutex)
 {
+	explore_point();
 	if (__atomic_exchange_n(&mutex->state, MUTEX_FREE, __ATOMIC_RELEASE) == MUTEX_CONTENDED)
 		capos_unpark(&mutex->state, 1);
+	explore_point();
 }
 
 /* The sequence is read with the mutex held and changed by every signal: a signal that comes between
@@ -83,12 +88,14 @@ void capos_cond_wait(struct capos_cond *cond, struct capos_mutex *mutex)
 
 void capos_cond_signal(struct capos_cond *cond)
 {
+	explore_point();
 	__atomic_fetch_add(&cond->sequence, 1, __ATOMIC_RELEASE);
 	capos_unpark(&cond->sequence, 1);
 }
 
 void capos_cond_broadcast(struct capos_cond *cond)
 {
+	explore_point();
 	__atomic_fetch_add(&cond->sequence, 1, __ATOMIC_RELEASE);
 	capos_unpark(&cond->sequence, UINT32_MAX);
 }

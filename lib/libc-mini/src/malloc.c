@@ -20,6 +20,8 @@
 
 #include "internal.h"
 
+#define FREED_BYTE 0xdb /* of small blocks, in the libraries of ./capos explore */
+
 #define HEADER_BYTES 16
 #define GRANULE_BYTES 16
 #define SMALL_MAX_BYTES (32 * 1024)
@@ -322,6 +324,10 @@ void free(void *pointer)
 		return;
 	}
 	class = class_of(size_of(block));
+#ifdef CAPOS_EXPLORE
+	/* What still uses it finds no value of its own there, and no pointer to follow. */
+	memset(payload(block), FREED_BYTE, size_of(block));
+#endif
 	push_free(&classes[class].lock, &classes[class].free, block);
 }
 

@@ -209,13 +209,18 @@ func TestDisturbances(t *testing.T) {
 	forced := Forced(list)
 	variable, err := ForcedVariable(forced)
 	if forced != "1.4.1000000,2.3.1,2.5.2" || err != nil ||
-		variable != ";1,4,1000000;2,3,1;2,5,2" {
+		variable != (Forcing{";1,4,1000000;2,3,1;2,5,2", ";"}) {
 		t.Errorf("forced %q, variable %q, %v", forced, variable, err)
 	}
-	if none, err := ForcedVariable(""); none != ";" || err != nil {
+	mixed, err := ForcedVariable("c1.4.1000,2.3.1,s2.9.5000")
+	if mixed != (Forcing{";2,3,1", ";c1,4,1000;s2,9,5000"}) || err != nil {
+		t.Errorf("mixed %q, %v", mixed, err)
+	}
+	if none, err := ForcedVariable(""); none != (Forcing{";", ";"}) || err != nil {
 		t.Errorf("an empty list is %q, %v", none, err)
 	}
-	for _, wrong := range []string{"1", "1.2", "1.2.x", "1.2.3.4", "1.2.3,", "-1.2.3"} {
+	for _, wrong := range []string{"1", "1.2", "1.2.x", "1.2.3.4", "1.2.3,", "-1.2.3",
+		"x1.2.3", "cs1.2.3"} {
 		if _, err := ForcedVariable(wrong); err == nil {
 			t.Errorf("%q is taken for a list", wrong)
 		}

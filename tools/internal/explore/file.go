@@ -19,6 +19,7 @@ type File struct {
 	Help      string        `json:"help"`
 	Package   string        `json:"package"`
 	Program   bool          `json:"program,omitempty"` // it is no test
+	C         string        `json:"c,omitempty"`       // a C program's source, below Package
 	Strict    bool          `json:"strict,omitempty"`  // no goroutine may be left at the end
 	Failure   Failure       `json:"failure"`
 	Seed      uint64        `json:"seed"`
@@ -142,7 +143,7 @@ func Files(dir string) (paths []string, files []*File, err error) {
 }
 
 // Forced is what the runtime is told, with pauses so many times as long.
-func (f *File) Forced(longer int64) (string, error) {
+func (f *File) Forced(longer int64) (Forcing, error) {
 	if f.Counted {
 		return ForcedVariable(Forced(f.Decisions))
 	}
@@ -158,7 +159,8 @@ func (f *File) Missing(r *Run, source Source) (missing []Disturbance) {
 		for _, t := range taken {
 			same := t.Name == d.Name && t.Nth == d.Nth
 			if f.Counted {
-				same = t.Goroutine == d.Goroutine && t.Point == d.Point
+				same = t.Goroutine == d.Goroutine && t.Point == d.Point &&
+					t.Kernel == d.Kernel
 			}
 			found = found || same && t.Source == d.Source
 		}

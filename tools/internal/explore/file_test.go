@@ -53,11 +53,11 @@ func TestFile(t *testing.T) {
 	}
 	read := files[0]
 	forced, err := read.Forced(10)
-	if err != nil || forced != ";255,3,10000,1" {
+	if err != nil || forced.Runtime != ";255,3,10000,1" {
 		t.Errorf("forced %q, %v", forced, err)
 	}
 	read.Counted = true
-	if forced, err := read.Forced(10); err != nil || forced != ";2,5,1000" {
+	if forced, err := read.Forced(10); err != nil || forced.Runtime != ";2,5,1000" {
 		t.Errorf("by number %q, %v", forced, err)
 	}
 	if _, err := ReadFile(path); !errors.Is(err, errNoFile) || IsFile(path) {

@@ -150,7 +150,11 @@ const (
 // write is the goroutine in a report.
 func (s *Stack) write(b *strings.Builder) {
 	if s.Goroutine != 0 { // 0: it is not known
-		fmt.Fprintf(b, "  goroutine %d, %s", s.Goroutine, s.State)
+		kind := "goroutine"
+		if s.Thread {
+			kind = "thread"
+		}
+		fmt.Fprintf(b, "  %s %d, %s", kind, s.Goroutine, s.State)
 		if s.Created != "" {
 			fmt.Fprintf(b, ", created by %s", s.Created)
 		}
@@ -165,17 +169,26 @@ func (s *Stack) write(b *strings.Builder) {
 	}
 }
 
-// String is the report of one failure.
-func (f *Found) String() string {
+// What is the failure with its stacks and its story.
+func (f *Found) What() string { return f.stacks() + f.Tale() }
+
+func (f *Found) stacks() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", f.Title())
 	for i, s := range f.Stacks {
 		if i == stacksShown {
-			fmt.Fprintf(&b, "  and %d more goroutines\n", len(f.Stacks)-i)
+			fmt.Fprintf(&b, "  and %d more\n", len(f.Stacks)-i)
 			break
 		}
 		s.write(&b)
 	}
+	return b.String()
+}
+
+// String is the report of one failure.
+func (f *Found) String() string {
+	var b strings.Builder
+	b.WriteString(f.stacks())
 	fmt.Fprintf(&b, "  seen in %d runs, the lowest seed is %d\n", f.Count, f.Lowest)
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")

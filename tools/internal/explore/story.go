@@ -11,44 +11,55 @@ import (
 func Forced(list []Disturbance) string {
 	var words []string
 	for _, d := range list {
-		words = append(words, fmt.Sprintf("%d.%d.%d", d.Goroutine, d.Point, d.What))
+		words = append(words, fmt.Sprintf("%s%d.%d.%d", d.Kernel, d.Goroutine, d.Point,
+			d.What))
 	}
 	return strings.Join(words, ",")
 }
 
-// ForcedVariable turns such a list into what the runtime reads behind its numbers.
-func ForcedVariable(forced string) (string, error) {
-	var b strings.Builder
-	b.WriteString(";")
-	for i, entry := range strings.Split(forced, ",") {
+// Forcing is what takes place in a run instead of what its seed would choose. The zero value leaves
+// it to the seed.
+type Forcing struct {
+	Runtime string // what the Go runtime reads behind its numbers
+	Kernel  string // what the kernel does
+}
+
+// ForcedVariable turns a list of disturbances into that.
+func ForcedVariable(forced string) (f Forcing, err error) {
+	var runtime, kernel []string
+	for entry := range strings.SplitSeq(forced, ",") {
 		if forced == "" {
 			break
 		}
-		words := strings.Split(entry, ".")
-		wrong := len(words) != 3
+		numbers := strings.TrimLeft(entry, kernelKinds)
+		kind := entry[:len(entry)-len(numbers)]
+		words := strings.Split(numbers, ".")
+		wrong := len(words) != 3 || len(kind) > 1
 		for _, word := range words {
 			_, err := strconv.ParseUint(word, 10, 63)
 			wrong = wrong || err != nil
 		}
 		if wrong {
-			return "", fmt.Errorf("%q is no list of disturbances", forced)
+			return Forcing{}, fmt.Errorf("%q is no list of disturbances", forced)
 		}
-		if i > 0 {
-			b.WriteString(";")
+		if kind == "" {
+			runtime = append(runtime, strings.Join(words, ","))
+		} else {
+			kernel = append(kernel, kind+strings.Join(words, ","))
 		}
-		b.WriteString(strings.Join(words, ","))
 	}
-	return b.String(), nil
+	return Forcing{Runtime: ";" + strings.Join(runtime, ";"),
+		Kernel: ";" + strings.Join(kernel, ";")}, nil
 }
 
 // NamedVariable is the same for disturbances by name, with pauses so many times as long.
-func NamedVariable(list []Disturbance, longer int64) (string, error) {
+func NamedVariable(list []Disturbance, longer int64) (Forcing, error) {
 	var b strings.Builder
 	b.WriteString(";")
 	for i, d := range list {
 		name, err := strconv.ParseUint(d.Name, 16, 64)
 		if err != nil {
-			return "", fmt.Errorf("%q is no name of a decision", d.Name)
+			return Forcing{}, fmt.Errorf("%q is no name of a decision", d.Name)
 		}
 		if i > 0 {
 			b.WriteString(";")
@@ -59,7 +70,7 @@ func NamedVariable(list []Disturbance, longer int64) (string, error) {
 		}
 		fmt.Fprintf(&b, "%d,%d,%d,1", name, d.Nth, what)
 	}
-	return b.String(), nil
+	return Forcing{Runtime: b.String(), Kernel: ";"}, nil
 }
 
 // shrinking is the state of Shrink.
@@ -138,7 +149,7 @@ const merges = 6
 func (s *shrinking) merge(pauseMax int64) {
 	sum, all := int64(0), s.list
 	for _, d := range all {
-		if d.What > collect {
+		if d.What > collect && d.canPause() {
 			sum += d.What
 		}
 	}
@@ -148,7 +159,7 @@ func (s *shrinking) merge(pauseMax int64) {
 	for i := 0; i < len(all); i += max(1, len(all)/merges) {
 		one := all[i]
 		one.What = min(sum, pauseMax)
-		if s.try([]Disturbance{one}) {
+		if one.canPause() && s.try([]Disturbance{one}) {
 			return
 		}
 	}
@@ -165,6 +176,9 @@ const (
 func (s *shrinking) strengthen(pauseMax int64) (done bool) {
 	var strong []Disturbance
 	for _, d := range s.list[:min(len(s.list), strengthened)] {
+		if !d.canPause() {
+			continue
+		}
 		if d.What <= collect {
 			d.What = strongPause
 		}
@@ -204,7 +218,7 @@ func (s *shrinking) shorten(i int) {
 		with(strongPause)
 	}
 	whole := s.list[i].What
-	if whole <= collect {
+	if whole <= collect || !s.list[i].canPause() {
 		return
 	}
 	low := int64(stepBack)

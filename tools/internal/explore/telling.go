@@ -14,7 +14,8 @@ import (
 // the collector. The point is counted by the goroutine. A run with forced disturbances also gives
 // it a name that holds when the program has changed, and says what happened meanwhile.
 type Disturbance struct {
-	Goroutine uint64 `json:"goroutine"` // in the order of creation
+	Kernel    string `json:"kernel,omitempty"` // its choice, of a thread: one of kernelKinds
+	Goroutine uint64 `json:"goroutine"`        // in the order of creation
 	Point     uint64 `json:"point"`
 	What      int64  `json:"what"` // the pause in ns, or one of the constants below
 	Name      string `json:"name,omitempty"`
@@ -72,9 +73,17 @@ func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
 }
 
 func (t *teller) line(word, rest string) {
-	if word == "at" {
+	switch word {
+	case "at":
 		t.places = append(t.places, rest)
 		return
+	case "place":
+		if at := t.source.at(rest, len(t.places) > 0); at != "" {
+			t.places = append(t.places, at)
+		}
+		return
+	case "chosen":
+		t.told = false
 	}
 	t.finish()
 	switch word {
@@ -90,6 +99,15 @@ func (t *teller) line(word, rest string) {
 		if name != 0 {
 			d.Name = strconv.FormatUint(name, 16)
 		}
+		t.list = append(t.list, d)
+	case "chose":
+		var d Disturbance
+		n, _ := fmt.Sscan(rest, &d.Kernel, &d.Goroutine, &d.Point, &d.What)
+		if n < 4 {
+			t.told = false
+			return
+		}
+		d.id = -1 // no goroutine
 		t.list = append(t.list, d)
 	case "meanwhile", "created":
 		fmt.Sscan(rest, &t.id)
@@ -118,7 +136,7 @@ func (t *teller) finish() {
 	}
 	d := &t.list[len(t.list)-1]
 	switch word {
-	case "disturbed":
+	case "disturbed", "chose":
 		d.Source = p.source
 		d.Text = d.text(p)
 	case "meanwhile":
@@ -184,6 +202,9 @@ func (s Source) place(stack []string) (p place) {
 
 // text says what happened and where.
 func (d *Disturbance) text(p place) string {
+	if d.Kernel != "" {
+		return d.kernelText(p)
+	}
 	text := fmt.Sprintf("goroutine %d", d.id)
 	switch d.What {
 	case stepBack:

@@ -47,6 +47,7 @@ type Stack struct {
 	Frames    []string `json:"frames"` // "FUNCTION FILE:LINE", the program's own
 	Leaked    bool     `json:"leaked,omitempty"`
 	Created   string   `json:"created,omitempty"`
+	Thread    bool     `json:"thread,omitempty"` // it is no goroutine but a thread
 }
 
 // Failure is what went wrong in a run.
@@ -114,11 +115,20 @@ func (r *Run) Statistics() (s Statistics, ok bool) {
 
 // Source tells the program's files from those of the standard library.
 type Source struct {
-	Goroot string // the library's directory
+	Goroot string // the library's directory, Go's or that of the C libraries
 	Dir    string // of the package that is explored; it may be the library's
+
+	// Places turns addresses of a C program into names, files and lines; nil: it is a Go
+	// program, which names its places itself.
+	Places func(address uint64) (name, file string, line int)
 }
 
+func base(file string) string { return filepath.Base(file) }
+
 func (s Source) isLibrary(file string) bool {
+	if s.Places != nil && strings.Contains(file, "/build/gen/") {
+		return true // stubs of calls
+	}
 	return strings.HasPrefix(file, s.Goroot+"/") && !strings.HasPrefix(file, s.Dir+"/")
 }
 
@@ -126,6 +136,9 @@ func (s Source) isLibrary(file string) bool {
 func (r *Run) Judge(source Source) *Failure {
 	stacks := parseStacks(r.Output, source)
 	stats, _ := r.Statistics()
+	if f := r.ended(source); f != nil {
+		return f
+	}
 	f := r.judgeText(stacks)
 	race := r.race(source)
 	if race != nil && (f == nil || strings.HasSuffix(f.Text, raceText)) {
@@ -147,6 +160,9 @@ func (r *Run) Judge(source Source) *Failure {
 		f = &Failure{Kind: KindCrash, Text: firstLine(r.Report)}
 	case r.Status != 0:
 		f = &Failure{Kind: KindStatus, Text: fmt.Sprintf("status %d", r.Status)}
+		if words := r.lastWords(); source.Places != nil && words != "" {
+			f.Text += ", " + words
+		}
 	case stats.Leaked != 0:
 		f = &Failure{Kind: KindLeak, Text: "it ended, and goroutines can never run again",
 			Stacks: leaked(stacks)}

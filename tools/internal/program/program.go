@@ -151,6 +151,28 @@ func buildC(root, what string, sources ...string) (string, error) {
 	return output, runBuild("compiling "+what, cmd)
 }
 
+// BuildExploredC builds a C program, a file or a directory, with the libraries whose calls let the
+// kernel's choices in, and with atomic operations that do.
+func BuildExploredC(root, what string) (string, error) {
+	output, err := outputFor(root, what)
+	if err != nil {
+		return "", err
+	}
+	if err := repo.Make(root, "lib-explore"); err != nil {
+		return "", err
+	}
+	sources := []string{what}
+	if filepath.Ext(what) != ".c" {
+		sources, _ = filepath.Glob(filepath.Join(what, "*.c"))
+	}
+	output += ".explore"
+	args := append([]string{"-include", "capos/explore.h", "-I",
+		filepath.Join(root, "build", "gen", "tests")}, sources...)
+	cmd := exec.Command(CCompiler(root), append(args, "-o", output)...)
+	cmd.Env = append(os.Environ(), "CAPOS_LIB=lib-explore")
+	return output, runBuild("compiling "+what+" for exploring", cmd)
+}
+
 // runBuild runs a compiler; its messages are the explanation when it fails.
 func runBuild(what string, cmd *exec.Cmd) error {
 	defer repo.Progress(what)()

@@ -63,20 +63,17 @@ func CacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// Kernel gives the path of the kernel: "release" or "debug".
+// Kernel gives the path of the kernel: "release", "debug" or "explore".
 func Kernel(root, variant string) string {
-	if variant == "debug" {
-		return filepath.Join(root, "build", "kernel-debug", "capos.elf")
-	}
-	return filepath.Join(root, "build", "kernel", "capos.elf")
+	return filepath.Join(root, "build", KernelGoal(variant), "capos.elf")
 }
 
 // KernelGoal is the make goal that builds that kernel.
 func KernelGoal(variant string) string {
-	if variant == "debug" {
-		return "kernel-debug"
+	if variant == "release" || variant == "" {
+		return "kernel"
 	}
-	return "kernel"
+	return "kernel-" + variant
 }
 
 // Make builds goals of the root Makefile. What make prints goes to standard error: standard output

@@ -57,6 +57,7 @@ func (s *suite) exploreSteps() ([]step, error) {
 	return []step{
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
+		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
 	}, nil

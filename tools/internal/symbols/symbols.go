@@ -115,6 +115,17 @@ func (t *Table) Describe(address uint64) string {
 	return fmt.Sprintf("%s+%#x", s.Name, address-s.Value)
 }
 
+// Place gives function, file and line of an address in a C program, "" where they are not known.
+func (t *Table) Place(address uint64) (name, file string, line int) {
+	i := sort.Search(len(t.functions),
+		func(i int) bool { return t.functions[i].Value > address })
+	if i == 0 || !t.inText(address) {
+		return "", "", 0
+	}
+	file, line = t.dwarfLine(address)
+	return t.functions[i-1].Name, file, line
+}
+
 // DescribeReturn names the call before a return address rather than whatever follows it.
 func (t *Table) DescribeReturn(address uint64) string { return t.Describe(address - 1) }
 

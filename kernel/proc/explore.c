@@ -1,0 +1,436 @@
+/* The seed's choices: see sched/explore.h. They come from a stream of their own, so they do not
+ * change what a program sees as random, nor what is chosen elsewhere. */
+#include "sched/explore.h"
+
+#ifdef CAPOS_EXPLORE
+
+#include "arch/tlb.h"
+#include "arch/trap_frame.h"
+#include "core/log.h"
+#include "core/percpu.h"
+#include "dev/channel.h"
+#include "machine/clock.h"
+#include "mm/aspace.h"
+#include "mm/user.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sched/sched.h"
+#include "sched/share.h"
+#include "sched/thread.h"
+#include "sched/wait.h"
+
+/* How the choices of a run are spread; in the order of the names that the host has for them. */
+enum strategy {
+	UNDISTURBED, /* none */
+	FEW,         /* one to three, anywhere among the run's points */
+	MANY,        /* each point has the same probability */
+	SLOW,        /* half of the threads pause at each of their calls */
+	SLICES,      /* slices are short, and any thread that waits may be the next */
+};
+
+#define FEW_MAX 3u
+#define KEPT_MAX 256u
+#define PLACES_MAX 6u
+#define PAUSE_STEP_BACK 1ul   /* of EXPLORE_CALL and EXPLORE_TURN: no pause, others go first */
+#define SLICE_LEAST_NS 2000ul /* a switch takes less */
+#define SLICE_MOST_NS 1000000ul
+#define PICKED_MAX 7u
+#define STUCK_NS 1000000000ul /* after so long without anything to come, nothing will */
+#define REPORTED_THREADS 24u
+
+static const char letters[EXPLORE_KINDS + 1] = "csipt";
+
+/* A choice that was made, or that the host asks for. */
+struct choice {
+	uint32_t kind, thread, nth;
+	uint64_t value;
+	uint64_t places[PLACES_MAX]; /* of the program, innermost first; 0: none */
+};
+
+static struct {
+	bool on;
+	bool alone;  /* the program chooses nothing itself: the end is told for it as well */
+	bool forced; /* the host's list is all that is chosen */
+	bool stuck;  /* explore_stuck was called */
+	bool late;   /* because of limit_ns */
+	enum strategy strategy;
+	uint32_t asked, made;
+	uint32_t threads;
+	uint64_t stream, signature, points;
+	uint64_t few[FEW_MAX], probable, pause_max_ns, slice_ns;
+	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
+} explore;
+
+static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
+
+/* The finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+ * 2014). */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+static uint64_t draw(uint64_t below)
+{
+	explore.stream += 0x9e3779b97f4a7c15;
+	return mix(explore.stream) % below;
+}
+
+/* From low up, so that each factor of two is as likely as another. */
+static uint64_t draw_log(uint64_t low, uint64_t high)
+{
+	unsigned doublings = 0;
+	while (low << doublings < high)
+		doublings++;
+	if (!doublings)
+		return high;
+	uint64_t base = low << draw(doublings);
+	uint64_t value = base + draw(base);
+	return value < high ? value : high;
+}
+
+/* ---- what the host asks for ---- */
+
+/* A decimal number; 0 without a digit. A comma behind it is passed over. */
+static uint64_t read_number(const char **text)
+{
+	uint64_t number = 0;
+	while (**text >= '0' && **text <= '9')
+		number = number * 10 + (uint64_t)(*(*text)++ - '0');
+	if (**text == ',')
+		(*text)++;
+	return number;
+}
+
+/* Each choice after a semicolon: the letter of its kind, thread, count, value. */
+static void read_choices(const char *text)
+{
+	explore.forced = *text == ';';
+	while (*text == ';' && explore.asked < KEPT_MAX) {
+		struct choice *choice = &asked_for[explore.asked];
+		if (!*++text)
+			return;
+		while (choice->kind < EXPLORE_KINDS && letters[choice->kind] != *text)
+			choice->kind++;
+		text++;
+		choice->thread = (uint32_t)read_number(&text);
+		choice->nth = (uint32_t)read_number(&text);
+		choice->value = read_number(&text);
+		explore.asked++;
+	}
+}
+
+static void choose_strategy(uint64_t wanted, uint64_t points)
+{
+	static const uint8_t shares[] = { FEW, FEW, FEW, MANY, MANY, SLOW, SLICES, SLICES };
+	explore.strategy = shares[draw(sizeof shares)];
+	if (wanted)
+		explore.strategy = wanted <= SLICES + 1 ? (enum strategy)(wanted - 1) : UNDISTURBED;
+	if (!points)
+		points = 16ul << draw(10);
+	uint64_t few = 1 + draw(FEW_MAX);
+	for (unsigned i = 0; i < few; i++)
+		explore.few[i] = 1 + draw(points);
+	explore.probable = 2 + (points >> (1 + draw(6)));
+	explore.slice_ns = draw_log(SLICE_LEAST_NS, SLICE_MOST_NS);
+	if (explore.strategy != FEW)
+		explore.pause_max_ns = draw_log(10000, explore.pause_max_ns);
+}
+
+void explore_begin(const char *text)
+{
+	__builtin_memset(&explore, 0, sizeof explore);
+	__builtin_memset(asked_for, 0, sizeof asked_for);
+	__builtin_memset(made, 0, sizeof made);
+	uint64_t seed = read_number(&text);
+	uint64_t wanted = read_number(&text);
+	uint64_t points = read_number(&text);
+	explore.pause_max_ns = read_number(&text) * 1000;
+	uint64_t limit_s = read_number(&text);
+	explore.alone = read_number(&text);
+	explore.stream = mix(seed + 1);
+	if (seed)
+		choose_strategy(wanted, points);
+	read_choices(text);
+	explore.limit_ns = limit_s ? clock_now_ns() + limit_s * 1000000000ul : UINT64_MAX;
+	explore.on = true;
+}
+
+/* ---- choices ---- */
+
+/* Return addresses along the frame pointers of the current thread. */
+static void read_places(const struct trap_frame *frame, uint64_t *places, unsigned most)
+{
+	uint64_t pointer = trap_frame_base(frame);
+	places[0] = trap_frame_instruction(frame);
+	for (unsigned i = 1; i < most; i++) {
+		uint32_t words[4];
+		for (unsigned word = 0; word < 4; word++)
+			if (pointer % 8 ||
+				!user_read_u32_nofault(user_ptr(pointer + word * 4), &words[word]))
+				return;
+		uint64_t next = words[0] | (uint64_t)words[1] << 32;
+		places[i] = words[2] | (uint64_t)words[3] << 32;
+		if (next <= pointer)
+			return;
+		pointer = next;
+	}
+}
+
+/* Returns 1 more than the index of the record, or 0. */
+static uint32_t keep(struct thread *thread, uint32_t kind, uint32_t nth, uint64_t value)
+{
+	uint32_t index = __atomic_fetch_add(&explore.made, 1, __ATOMIC_RELAXED);
+	if (index >= KEPT_MAX)
+		return 0;
+	struct choice *choice = &made[index];
+	choice->kind = kind;
+	choice->thread = thread->explore.number;
+	choice->nth = nth;
+	choice->value = value;
+	if (thread == thread_current())
+		read_places(thread_frame(thread), choice->places, PLACES_MAX);
+	else
+		choice->places[0] = trap_frame_instruction(thread_frame(thread));
+	return index + 1;
+}
+
+static uint64_t asked_value(const struct thread *thread, uint32_t kind, uint32_t nth)
+{
+	for (uint32_t i = 0; i < explore.asked; i++) {
+		const struct choice *choice = &asked_for[i];
+		if (choice->kind == kind && choice->nth == nth &&
+			choice->thread == thread->explore.number)
+			return choice->value;
+	}
+	return 0;
+}
+
+static bool is_chosen(const struct thread *thread, uint32_t kind)
+{
+	switch (explore.strategy) {
+	case FEW:
+		for (unsigned i = 0; i < FEW_MAX; i++)
+			if (explore.few[i] == explore.points)
+				return true;
+		return false;
+	case MANY:
+		return draw(explore.probable) == 0;
+	case SLOW:
+		return kind == EXPLORE_CALL && thread->explore.each_ns && draw(2);
+	case SLICES:
+		return explore.made < KEPT_MAX &&
+			(kind == EXPLORE_SLICE || (kind == EXPLORE_PICK && draw(4) == 0) ||
+				(kind == EXPLORE_TURN && draw(16) == 0));
+	default:
+		return false;
+	}
+}
+
+static uint64_t draw_value(const struct thread *thread, uint32_t kind, uint64_t most)
+{
+	switch (kind) {
+	case EXPLORE_CALL:
+		if (explore.strategy == SLOW)
+			return thread->explore.each_ns;
+		if (draw(explore.strategy == FEW ? 4 : 2) == 0)
+			return PAUSE_STEP_BACK;
+		return draw_log(1000, explore.pause_max_ns);
+	case EXPLORE_SLICE:
+		return explore.slice_ns / 2 + draw(explore.slice_ns);
+	case EXPLORE_PICK:
+		return 1 + draw(most);
+	default:
+		return draw_log(1000, explore.pause_max_ns);
+	}
+}
+
+/* What is chosen at a point; 0: what any kernel does. */
+static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t most)
+{
+	struct explore_thread *own = &thread->explore;
+	if (!explore.on || !own->number)
+		return 0;
+	uint32_t nth = ++own->points[kind];
+	explore.points++;
+	explore.signature = mix(explore.signature ^ (uint64_t)own->number << 8 ^ kind);
+	uint64_t value = 0;
+	if (explore.forced)
+		value = asked_value(thread, kind, nth);
+	else if (is_chosen(thread, kind))
+		value = draw_value(thread, kind, most);
+	if (value) {
+		uint32_t record = keep(thread, kind, nth, value);
+		if (kind == EXPLORE_SLICE)
+			own->slice = record;
+	}
+	return value;
+}
+
+void explore_created(struct thread *thread)
+{
+	if (!explore.on)
+		return;
+	thread->explore.number = ++explore.threads;
+	if (explore.strategy == SLOW && draw(2))
+		thread->explore.each_ns = draw_log(1000, explore.pause_max_ns);
+}
+
+static void leave_late(struct thread *thread, uint64_t ns)
+{
+	if (!ns)
+		return;
+	thread->explore.pause_ns = ns;
+	__atomic_or_fetch(&thread->exit_work, EXIT_WORK_EXPLORE, __ATOMIC_SEQ_CST);
+}
+
+void explore_called(void)
+{
+	struct thread *thread = thread_current();
+	leave_late(thread, choose(thread, EXPLORE_CALL, 0));
+}
+
+void explore_leaves(void)
+{
+	struct thread *thread = thread_current();
+	uint64_t ns = thread->explore.pause_ns;
+	thread->explore.pause_ns = 0;
+	if (ns == PAUSE_STEP_BACK) {
+		sched_yield();
+	} else if (ns) {
+		status_t status = thread_sleep_until(clock_now_ns() + ns, false);
+		(void)status; /* a thread that is to die sees that next */
+	}
+}
+
+uint64_t explore_slice(struct thread *thread, uint64_t now_ns, uint64_t end_ns)
+{
+	assert_held(&percpu()->run.lock);
+	explore.idle_ns = 0;
+	thread->explore.slice = 0;
+	uint64_t ns = choose(thread, EXPLORE_SLICE, 0);
+	return ns && now_ns + ns < end_ns ? now_ns + ns : end_ns;
+}
+
+void explore_turn(struct thread *thread)
+{
+	uint32_t record = thread->explore.slice;
+	if (record)
+		read_places(thread_frame(thread), made[record - 1].places, PLACES_MAX);
+	thread->explore.slice = 0;
+	leave_late(thread, choose(thread, EXPLORE_TURN, 0));
+}
+
+struct thread *explore_pick(const struct share *share, struct thread *first)
+{
+	assert_held(&percpu()->run.lock);
+	if (!first || share->count < 2)
+		return first;
+	uint64_t most = share->count - 1;
+	uint64_t index = choose(first, EXPLORE_PICK, most < PICKED_MAX ? most : PICKED_MAX);
+	struct rbnode *node = &first->run_node, *next;
+	while (index-- && (next = rbtree_next(node)) != NULL)
+		node = next;
+	return container_of(node, struct thread, run_node);
+}
+
+uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns)
+{
+	if (thread->explore.pause_ns || __atomic_load_n(&explore.stuck, __ATOMIC_RELAXED))
+		return deadline_ns;
+	return deadline_ns + choose(thread, EXPLORE_TIMER, 0);
+}
+
+/* ---- programs that do not end ---- */
+
+void explore_idles(uint64_t first_ns)
+{
+	if (explore.on && !explore.idle_ns && first_ns == UINT64_MAX)
+		explore.idle_ns = clock_now_ns();
+}
+
+uint64_t explore_next(void)
+{
+	if (!explore.on || explore.stuck)
+		return UINT64_MAX;
+	uint64_t stuck_ns = explore.idle_ns ? explore.idle_ns + STUCK_NS : UINT64_MAX;
+	return stuck_ns < explore.limit_ns ? stuck_ns : explore.limit_ns;
+}
+
+void explore_tick(uint64_t now_ns)
+{
+	if (now_ns < explore_next())
+		return;
+	explore.late = now_ns >= explore.limit_ns;
+	explore.stuck = true;
+	explore_stuck();
+}
+
+/* Where the program's threads are. The process's lock is held. */
+static unsigned list_threads(struct process *process, struct choice *list)
+{
+	unsigned count = 0;
+	assert_held(&process->lock);
+	list_for_each (node, &process->threads) {
+		struct thread *thread = container_of(node, struct thread, process_node);
+		struct choice *entry = &list[count];
+		*entry = (struct choice){ .thread = thread->explore.number };
+		read_places(thread_frame(thread), entry->places, PLACES_MAX);
+		if (++count == REPORTED_THREADS)
+			break;
+	}
+	return count;
+}
+
+static void tell_places(const uint64_t *places)
+{
+	for (unsigned i = 0; i < PLACES_MAX && places[i]; i++)
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: place %lx\n", places[i]);
+}
+
+bool explore_report(struct process *process)
+{
+	static struct choice list[REPORTED_THREADS];
+	if (!explore.stuck || !explore.on)
+		return false;
+	aspace_activate(process->space);
+	spin_lock(&process->lock);
+	unsigned count = list_threads(process, list);
+	spin_unlock(&process->lock);
+	aspace_activate(NULL);
+	channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: %s\n",
+		explore.late ? "too long" : "stuck");
+	for (unsigned i = 0; i < count; i++) {
+		channel_printf(
+			CAPOS_HOST_MESSAGE_STATS, "capos explore: thread %u\n", list[i].thread);
+		tell_places(list[i].places);
+	}
+	process_exit(process, CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
+	return true;
+}
+
+void explore_end(void)
+{
+	if (!explore.on)
+		return;
+	explore.on = false;
+	if (explore.made > KEPT_MAX)
+		channel_printf(
+			CAPOS_HOST_MESSAGE_STATS, "capos explore: chosen too often to be told\n");
+	for (uint32_t i = 0; explore.made <= KEPT_MAX && i < explore.made; i++) {
+		const struct choice *choice = &made[i];
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: chose %c %u %u %lu\n",
+			letters[choice->kind], choice->thread, choice->nth, choice->value);
+		tell_places(choice->places);
+	}
+	channel_printf(
+		CAPOS_HOST_MESSAGE_STATS, "capos explore: kernel points %lu\n", explore.points);
+	if (explore.alone)
+		channel_printf(CAPOS_HOST_MESSAGE_STATS,
+			"capos explore: points %lu, interleaving 0x%lx, leaked 0, left 0\n",
+			explore.points, explore.signature);
+}
+
+#endif

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/program"
+	"capos.dev/tools/internal/symbols"
+)
+
+// areC tells whether what is to be explored are C programs: files, or directories that have C and
+// no Go.
+func areC(given []string) (bool, error) {
+	count := 0
+	for _, path := range given {
+		if isC(path) {
+			count++
+		}
+	}
+	if count != 0 && count != len(given) {
+		return false, errors.New("C programs and Go packages are explored each by itself")
+	}
+	return count != 0, nil
+}
+
+func isC(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if !info.IsDir() {
+		return filepath.Ext(path) == ".c"
+	}
+	sources, _ := filepath.Glob(filepath.Join(path, "*.c"))
+	others, _ := filepath.Glob(filepath.Join(path, "*.go"))
+	return len(sources) > 0 && len(others) == 0
+}
+
+// buildC builds C programs with the libraries whose calls are decision points.
+func (x *explorer) buildC(given, rest []string) (targets []target, err error) {
+	if len(rest) > 0 && rest[0] == "--" {
+		rest = rest[1:]
+	}
+	if name := x.flags.strategy.String(); name != "" && name != "kernel" &&
+		x.flags.strategy.Kernel() == 0 {
+		return nil, fmt.Errorf("--strategy %s is of goroutines, and this is a C program",
+			name)
+	}
+	for _, path := range given {
+		t := target{name: filepath.ToSlash(filepath.Clean(path)), c: ".", args: rest}
+		if t.dir, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+		if filepath.Ext(path) == ".c" {
+			t.dir, t.c = filepath.Split(t.dir)
+			t.dir = filepath.Clean(t.dir)
+		}
+		if t.elf, err = program.BuildExploredC(x.root, path); err != nil {
+			return nil, err
+		}
+		t.words = append([]string{path}, rest...)
+		if len(rest) > 0 {
+			t.words = append([]string{path, "--"}, rest...)
+		}
+		t.failures = x.failuresOf(&t)
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// kernelVariable is what the kernel is told of an attempt.
+func (x *explorer) kernelVariable(t *target, a attempt) string {
+	points, limit, alone := a.kernelPoints, 0, 0
+	if t.c != "" {
+		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1
+	}
+	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d%s", a.seed,
+		x.flags.strategy.Kernel(), points, x.flags.maxPause.Microseconds(), limit, alone,
+		a.forced.Kernel)
+}
+
+// sourceC tells where the program's own places are.
+func (x *explorer) sourceC(t *target) (explore.Source, error) {
+	table, err := symbols.Open(t.elf)
+	if err != nil {
+		return explore.Source{}, err
+	}
+	places := func(address uint64) (name, file string, line int) {
+		name, file, line = table.Place(address)
+		if file != "" && !filepath.IsAbs(file) { // as make has called the compiler
+			file = filepath.Join(x.root, file)
+		}
+		return name, file, line
+	}
+	return explore.Source{Goroot: filepath.Join(x.root, "lib"), Dir: t.dir, Places: places}, nil
+}
