@@ -359,11 +359,14 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		}
 		return same
 	}
-	how := explore.Shrink
+	how, trials := explore.Shrink, explore.Trials{Fails: fails,
+		Likely: func(lists [][]explore.Disturbance) []bool {
+			return s.likely(ctx, f, lists)
+		}}
 	if !fails(all) {
 		how = explore.ShrinkOther
 	}
-	needed := how(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, fails)
+	needed := how(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, trials)
 	if last == nil {
 		f.Story, f.Of = all, len(all)
 		return
@@ -371,6 +374,31 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	f.Of, f.Shrunk = len(all), true
 	f.Story, _ = last.Disturbances(s.source)
 	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
+}
+
+// likely runs lists of disturbances on one machine. On a machine of its own a run may go otherwise.
+func (s *session) likely(ctx context.Context, f *explore.Found,
+	lists [][]explore.Disturbance) []bool {
+	likely := make([]bool, len(lists))
+	var attempts []attempt
+	for _, list := range lists {
+		forced, err := explore.ForcedVariable(explore.Forced(list))
+		if err != nil {
+			s.breaks(err)
+			return likely
+		}
+		attempts = append(attempts, s.attempt(f.Seed, forced))
+	}
+	index, signature := 0, f.Signature()
+	err := s.machine(ctx, attempts, func(r *explore.Run) {
+		failure := r.Judge(s.source)
+		likely[index] = failure != nil && failure.Signature() == signature
+		index++
+	})
+	if err != nil && ctx.Err() == nil {
+		s.breaks(err)
+	}
+	return likely
 }
 
 // command is the line that replays a seed.

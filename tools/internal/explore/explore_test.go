@@ -246,16 +246,16 @@ func TestShrink(t *testing.T) {
 		return found[3] >= 2e6 && found[17] >= 1
 	}
 	const pauseMax = 100e6
-	got := Shrink(list, pauseMax, 100, fails)
+	got := Shrink(list, pauseMax, 100, Trials{Fails: fails})
 	if len(got) != 2 || got[0].Goroutine != 3 || got[1].Goroutine != 17 || calls > 100 ||
 		got[0].What < 2e6 || got[0].What > 3e6 || got[1].What != stepBack {
 		t.Errorf("%d calls: %s", calls, Forced(got))
 	}
-	if got := Shrink(list, pauseMax, 0, fails); len(got) != 20 {
+	if got := Shrink(list, pauseMax, 0, Trials{Fails: fails}); len(got) != 20 {
 		t.Errorf("without calls: %d", len(got))
 	}
 	always := func([]Disturbance) bool { return true }
-	if got := Shrink(list, pauseMax, 100, always); len(got) != 0 {
+	if got := Shrink(list, pauseMax, 100, Trials{Fails: always}); len(got) != 0 {
 		t.Errorf("needs none: %d", len(got))
 	}
 	for i := range list {
@@ -268,9 +268,33 @@ func TestShrink(t *testing.T) {
 		}
 		return sum >= 15e6
 	}
-	if got := Shrink(list, pauseMax, 100, late); len(got) != 1 || got[0].What < 15e6 ||
-		got[0].What > 20e6 {
+	got = Shrink(list, pauseMax, 100, Trials{Fails: late})
+	if len(got) != 1 || got[0].What < 15e6 || got[0].What > 20e6 {
 		t.Errorf("a sum: %s", Forced(got))
+	}
+}
+
+// Guesses spare runs and change nothing else.
+func TestShrinkGuesses(t *testing.T) {
+	var list []Disturbance
+	for i := range uint64(20) {
+		list = append(list, Disturbance{Goroutine: i, What: stepBack})
+	}
+	has := func(list []Disturbance) bool {
+		third := func(d Disturbance) bool { return d.Goroutine == 3 }
+		return slices.ContainsFunc(list, third)
+	}
+	calls := 0
+	trials := Trials{
+		Fails: func(list []Disturbance) bool { calls++; return has(list) },
+		Likely: func(candidates [][]Disturbance) (likely []bool) {
+			for _, c := range candidates {
+				likely = append(likely, has(c))
+			}
+			return likely
+		}}
+	if got := Forced(Shrink(list, 100e6, 100, trials)); got != "3.0.1" || calls > 12 {
+		t.Errorf("%d calls: %s", calls, got)
 	}
 }
 
@@ -287,7 +311,8 @@ func TestShrinkTurns(t *testing.T) {
 		return found[2] == 1 && found[5] == 1 && found[6] == 1 && found[7] == 1 ||
 			found[2] >= 1e4 && found[7] >= 1e4
 	}
-	if got := Forced(Shrink(list, 100e6, 100, turns)); got != "2.0.10000,7.0.10000" {
+	got := Forced(Shrink(list, 100e6, 100, Trials{Fails: turns}))
+	if got != "2.0.10000,7.0.10000" {
 		t.Errorf("by turns: %s", got)
 	}
 }
@@ -297,11 +322,12 @@ func TestShrinkOther(t *testing.T) {
 	long := func(list []Disturbance) bool {
 		return len(list) == 1 && list[0].Goroutine == 2 && list[0].What >= 20e6
 	}
-	if got := ShrinkOther(list, 100e6, 50, long); len(got) != 1 || got[0].What > 30e6 {
+	got := ShrinkOther(list, 100e6, 50, Trials{Fails: long})
+	if len(got) != 1 || got[0].What > 30e6 {
 		t.Errorf("one pause would do: %s", Forced(got))
 	}
 	never := func([]Disturbance) bool { return false }
-	if got := ShrinkOther(list, 100e6, 50, never); got != nil {
+	if got := ShrinkOther(list, 100e6, 50, Trials{Fails: never}); got != nil {
 		t.Errorf("nothing fails: %s", Forced(got))
 	}
 }

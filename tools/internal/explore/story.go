@@ -73,32 +73,48 @@ func NamedVariable(list []Disturbance, longer int64) (Forcing, error) {
 	return Forcing{Runtime: b.String(), Kernel: ";"}, nil
 }
 
+// Trials are what Shrink asks.
+type Trials struct {
+	// Fails runs a list by itself and tells whether it fails.
+	Fails func([]Disturbance) bool
+	// Likely tells of several whether they may fail, at less cost each. A list of which it is
+	// wrong is left out, or run in vain. nil: all may.
+	Likely func([][]Disturbance) []bool
+}
+
 // shrinking is the state of Shrink.
 type shrinking struct {
-	list  []Disturbance // fails
-	calls int           // that are left
-	fails func([]Disturbance) bool
+	list   []Disturbance // fails
+	calls  int           // that are left
+	trials Trials
 }
+
+const (
+	guessed   = 16 // so many are asked for at once
+	guessCost = 2  // calls
+	proven    = 6  // so many that are left are left out each without a guess before
+)
 
 // Shrink leaves out disturbances as long as the run still fails, and then makes pauses as short as
 // they can be. pauseMax, in ns, bounds a pause that stands for several. It calls fails at most so
 // many times.
-func Shrink(list []Disturbance, pauseMax int64, calls int,
-	fails func([]Disturbance) bool) []Disturbance {
-	s := &shrinking{list, calls * 2 / 3, fails}
+func Shrink(list []Disturbance, pauseMax int64, calls int, trials Trials) []Disturbance {
+	s := &shrinking{list, calls * 2 / 3, trials}
 	s.leaveOut()
 	s.calls += calls - calls*2/3
 	s.merge(pauseMax)
 	s.strengthen(pauseMax)
+	if trials.Likely != nil {
+		s.leaveOutSingly()
+	}
 	s.shortenAll()
 	return s.list
 }
 
 // ShrinkOther is for a list whose run does not fail when it is forced, because its exact times
 // matter. One or two of the disturbances may do, as pauses; nil when they do not.
-func ShrinkOther(list []Disturbance, pauseMax int64, calls int,
-	fails func([]Disturbance) bool) []Disturbance {
-	s := &shrinking{list, calls, fails}
+func ShrinkOther(list []Disturbance, pauseMax int64, calls int, trials Trials) []Disturbance {
+	s := &shrinking{list, calls, trials}
 	if !s.strengthen(pauseMax) {
 		return nil
 	}
@@ -117,11 +133,33 @@ func (s *shrinking) try(candidate []Disturbance) bool {
 		return false
 	}
 	s.calls--
-	if !s.fails(candidate) {
+	if !s.trials.Fails(candidate) {
 		return false
 	}
 	s.list = candidate
 	return true
+}
+
+// first tries candidates in their order and takes the first that fails; -1: none does.
+func (s *shrinking) first(candidates [][]Disturbance) int {
+	for from := 0; from < len(candidates) && s.calls > 0; from += guessed {
+		part := candidates[from:min(from+guessed, len(candidates))]
+		likely := s.guess(part)
+		for i, candidate := range part {
+			if likely[i] && s.try(candidate) {
+				return from + i
+			}
+		}
+	}
+	return -1
+}
+
+func (s *shrinking) guess(candidates [][]Disturbance) []bool {
+	if s.trials.Likely != nil && len(candidates) > guessCost && s.calls > guessCost {
+		s.calls -= guessCost
+		return s.trials.Likely(candidates)
+	}
+	return slices.Repeat([]bool{true}, len(candidates))
 }
 
 // leaveOut tries the list without a half of it, then without smaller parts.
@@ -129,15 +167,33 @@ func (s *shrinking) leaveOut() {
 	for size := max(1, len(s.list)/2); len(s.list) > 0 && s.calls > 0; size = max(1, size/2) {
 		smaller := false
 		for i := 0; i < len(s.list); {
-			end := min(i+size, len(s.list))
-			if s.try(slices.Concat(s.list[:i:i], s.list[end:])) {
-				smaller = true
-			} else {
-				i = end
+			found := s.first(without(s.list, i, size))
+			if found < 0 {
+				break
 			}
+			smaller = true
+			i += found * size
 		}
 		if size == 1 && !smaller {
 			return
+		}
+	}
+}
+
+// without is the list without a part of the size, for each part from the index on.
+func without(list []Disturbance, from, size int) (candidates [][]Disturbance) {
+	for i := from; i < len(list); i += size {
+		candidates = append(candidates,
+			slices.Concat(list[:i:i], list[min(i+size, len(list)):]))
+	}
+	return candidates
+}
+
+// leaveOutSingly tries the few that are left without any guess.
+func (s *shrinking) leaveOutSingly() {
+	for i := 0; i < len(s.list) && len(s.list) <= proven; {
+		if !s.try(slices.Concat(s.list[:i:i], s.list[i+1:])) {
+			i++
 		}
 	}
 }
@@ -156,13 +212,15 @@ func (s *shrinking) merge(pauseMax int64) {
 	if len(all) < 2 || sum == 0 {
 		return
 	}
+	var candidates [][]Disturbance
 	for i := 0; i < len(all); i += max(1, len(all)/merges) {
 		one := all[i]
 		one.What = min(sum, pauseMax)
-		if one.canPause() && s.try([]Disturbance{one}) {
-			return
+		if one.canPause() {
+			candidates = append(candidates, []Disturbance{one})
 		}
 	}
+	s.first(candidates)
 }
 
 const (
@@ -187,23 +245,20 @@ func (s *shrinking) strengthen(pauseMax int64) (done bool) {
 	if len(s.list) < 2 {
 		return false
 	}
+	var candidates [][]Disturbance
 	for _, what := range []int64{strongPause, pauseMax} {
 		for _, d := range strong {
 			d.What = max(d.What, what)
-			if s.try([]Disturbance{d}) {
-				return true
-			}
+			candidates = append(candidates, []Disturbance{d})
 		}
 	}
 	for i := range strong {
 		for _, d := range strong[i+1:] {
 			d.What = max(d.What, 10*strongPause)
-			if s.try([]Disturbance{strong[i], d}) {
-				return true
-			}
+			candidates = append(candidates, []Disturbance{strong[i], d})
 		}
 	}
-	return false
+	return s.first(candidates) >= 0
 }
 
 // shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
