@@ -29,4 +29,22 @@ interface Event @0xd81f5a3c06b9e472 {
   # timedOut: the deadline came first
   # interrupted: a notification came first
   # disconnected: the last capability for the event is gone
+  waitOrPark @2 (mask :UInt64, park :UInt32, address :UInt64, expected :UInt32, deadlineNs :UInt64)
+      -> (bits :UInt64) $C.blocks;
+  # Waits as wait does, and as park does for a word of the caller's memory, for whichever comes
+  # first. It compares the word, looks at the bits and queues in one step against signal and unpark.
+  # Bits that are set come before a word that differs.
+  # mask: the bits to wait for
+  # park: the CapId of a ParkSpace
+  # address: of the word, 4 bytes, 4-aligned
+  # expected: what they are while the wait goes on
+  # deadlineNs: nanoseconds since start; a past one only takes what there is; waitForever: none
+  # bits: what it took; 0: the word differs, or an unpark has woken the thread
+  # invalidArgument: mask is 0
+  # notFound: the caller does not hold a ParkSpace there
+  # misaligned: the word is not 4-aligned
+  # badAddress: the word cannot be read, or was unmapped or decommitted meanwhile
+  # timedOut: the deadline came first
+  # interrupted: a notification came first
+  # disconnected: the last capability for the event is gone
 }

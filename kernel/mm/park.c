@@ -4,7 +4,8 @@
  * does: unmap changes the page tables, flushes the TLBs, and then drains under the queue's lock. A
  * parker reads the word under the same lock without faulting anything in. If it can still read, its
  * entry is in the queue before the drain. If not, it releases the lock, faults the page in or
- * fails, and starts again. models/park.pml checks this, with broken variants. */
+ * fails, and starts again. models/park.pml checks this, with broken variants,
+ * and models/waitboth.pml a wait for a word and an event. */
 #include "mm/park.h"
 
 #include "core/log.h"
@@ -133,6 +134,50 @@ __attribute__((no_stack_protector)) int64_t park_wait(
 	struct park_queue *queue = &thread->space->parked;
 	return park_queued(thread, queue, word.address, word, expected, deadline_ns);
 }
+
+/* ---- for a word and something else ---- */
+
+/* Before the word is read, as in park_queued. */
+void park_beside_begin(struct thread *thread)
+{
+	__atomic_add_fetch(&thread->space->park_waiters, 1, __ATOMIC_SEQ_CST);
+}
+
+enum park_join park_beside_join(
+	struct thread *thread, struct user_ptr word, uint32_t expected, struct spinlock **lock)
+{
+	struct park_queue *queue = &thread->space->parked;
+	enum park_join join = PARK_UNREADABLE;
+	uint32_t value;
+	spin_lock(&queue->lock);
+	if (user_read_u32_nofault(word, &value))
+		join = value == expected ? PARK_JOINED : PARK_MISMATCH;
+	if (join != PARK_JOINED) {
+		spin_unlock(&queue->lock);
+		return join;
+	}
+	thread->park_word = word.address;
+	thread->park_arrival = queue->arrivals++;
+	queue_add(queue, thread);
+	*lock = &queue->lock;
+	return join;
+}
+
+void park_beside_leave(struct thread *thread)
+{
+	struct park_queue *queue = &thread->space->parked;
+	spin_lock(&queue->lock);
+	if (rbnode_linked(&thread->park_node))
+		queue_remove(queue, thread);
+	spin_unlock(&queue->lock);
+}
+
+void park_beside_end(struct thread *thread)
+{
+	__atomic_sub_fetch(&thread->space->park_waiters, 1, __ATOMIC_SEQ_CST);
+}
+
+/* ---- waking ---- */
 
 static inline bool end_wait(
 	struct park_queue *queue, struct thread *thread, enum wait_state outcome)

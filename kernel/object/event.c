@@ -7,11 +7,19 @@
  *
  * A signal looks at those who wait a batch at a time, because there may be any number and most may
  * wait for other bits. It does not look at those who come meanwhile: they have seen its bits.
- * models/binding.pml models the end of an event. */
+ * models/binding.pml models the end of an event.
+ *
+ * A thread that waits for a word besides is in the queue of that too. Each queue has its lock; the
+ * one word that decides the wait (sched/wait_state.h) makes the outcome one. The thread joins both
+ * queues under both locks, so neither side can come in between, and leaves both before it waits
+ * again. models/waitboth.pml models this. */
 #include "call/call.h"
 #include "core/log.h"
+#include "kernel/grants.h"
 #include "kernel/methods.h"
 #include "mm/ledger.h"
+#include "mm/park.h"
+#include "mm/user.h"
 #include "object/event.h"
 #include "proc/binding.h"
 #include "proc/process.h"
@@ -20,7 +28,7 @@
 
 static uint64_t arrival_of(const struct rbnode *node)
 {
-	return container_of(node, const struct thread, park_node)->park_arrival;
+	return container_of(node, const struct thread, event_node)->event_arrival;
 }
 
 static bool came_before(const struct rbnode *a, const struct rbnode *b)
@@ -32,13 +40,13 @@ static bool came_before(const struct rbnode *a, const struct rbnode *b)
 static void queue_add_locked(struct event *event, struct thread *thread)
 {
 	assert_held(&event->lock);
-	rbtree_insert_few(&event->waiters, &thread->park_node, came_before);
+	rbtree_insert_few(&event->waiters, &thread->event_node, came_before);
 }
 
 static void queue_remove_locked(struct event *event, struct thread *thread)
 {
 	assert_held(&event->lock);
-	rbtree_remove_few(&event->waiters, &thread->park_node);
+	rbtree_remove_few(&event->waiters, &thread->event_node);
 }
 
 /* The bits that a wait for the mask takes: no result word lies among the errors. */
@@ -57,7 +65,7 @@ static void end_wait_locked(
 	if (!wait_decide(thread, outcome))
 		return; /* its deadline or a notification was first */
 	event->bits &= ~taken;
-	thread->park_word = taken;
+	thread->event_bits = taken;
 	sched_wake(thread);
 }
 
@@ -68,16 +76,16 @@ static bool offer_locked(struct event *event, uint64_t bits, uint64_t *arrival, 
 	assert_held(&event->lock);
 	struct rbnode *node = rbtree_lower_bound(&event->waiters, *arrival, arrival_of), *next;
 	for (uint32_t seen = 0; node && event->bits & bits; seen++, node = next) {
-		struct thread *thread = container_of(node, struct thread, park_node);
-		*arrival = thread->park_arrival;
+		struct thread *thread = container_of(node, struct thread, event_node);
+		*arrival = thread->event_arrival;
 		if (*arrival >= end)
 			return false;
 		if (seen == WAKE_BATCH)
 			return true;
 		next = rbtree_next(node);
-		uint64_t taken = takeable(event->bits, thread->park_word);
+		uint64_t taken = takeable(event->bits, thread->event_bits);
 		if (taken)
-			end_wait_locked(event, thread, WAIT_WOKEN, taken);
+			end_wait_locked(event, thread, WAIT_SIGNALLED, taken);
 	}
 	return false;
 }
@@ -104,10 +112,10 @@ static inline void signal(struct event *event, uint64_t bits, bool release)
 		first = NULL;
 	}
 	if (first) { /* as mostly */
-		struct thread *thread = container_of(first, struct thread, park_node);
-		uint64_t taken = takeable(event->bits, thread->park_word);
+		struct thread *thread = container_of(first, struct thread, event_node);
+		uint64_t taken = takeable(event->bits, thread->event_bits);
 		if (taken)
-			end_wait_locked(event, thread, WAIT_WOKEN, taken);
+			end_wait_locked(event, thread, WAIT_SIGNALLED, taken);
 	}
 	if (release)
 		kept = !object_release_unless_last(&event->object);
@@ -134,36 +142,110 @@ void event_signal_send(struct event_signal due)
 		signal(event_from(due.event), due.bits, true);
 }
 
+static inline void join_locked(struct event *event, struct thread *thread, uint64_t mask)
+{
+	assert_held(&event->lock);
+	thread->event_bits = mask;
+	thread->event_arrival = event->arrivals++;
+	queue_add_locked(event, thread);
+}
+
+static inline void leave_locked(
+	struct event *event, struct thread *thread, enum wait_state outcome, uint64_t *taken)
+{
+	assert_held(&event->lock);
+	if (rbnode_linked(&thread->event_node))
+		queue_remove_locked(event, thread);
+	if (outcome == WAIT_SIGNALLED)
+		*taken = thread->event_bits;
+}
+
 static status_t wait_locked(
 	struct event *event, uint64_t mask, uint64_t deadline_ns, uint64_t *taken)
 {
 	assert_held(&event->lock);
 	struct thread *thread = thread_current();
-	thread->park_word = mask;
-	thread->park_arrival = event->arrivals++;
-	queue_add_locked(event, thread);
+	join_locked(event, thread, mask);
 	enum wait_state outcome = wait_block(&event->lock, deadline_ns, true);
-	if (rbnode_linked(&thread->park_node))
-		queue_remove_locked(event, thread);
-	if (outcome == WAIT_WOKEN)
-		*taken = thread->park_word;
+	leave_locked(event, thread, outcome, taken);
 	return wait_status(outcome);
+}
+
+/* Takes what there is. True: the wait is over, with this status. */
+static inline bool take_locked(
+	struct event *event, uint64_t mask, uint64_t *taken, status_t *status)
+{
+	assert_held(&event->lock);
+	*taken = takeable(event->bits, mask);
+	event->bits &= ~*taken;
+	*status = *taken || !event->closed ? STATUS_OK : STATUS(DISCONNECTED);
+	return *taken || event->closed;
 }
 
 static status_t event_wait(
 	struct event *event, uint64_t mask, uint64_t deadline_ns, uint64_t *taken)
 {
+	status_t status;
 	if (!mask)
 		return STATUS(INVALID_ARGUMENT);
-	status_t status = STATUS_OK;
 	spin_lock(&event->lock);
-	*taken = takeable(event->bits, mask);
-	event->bits &= ~*taken;
-	if (!*taken && event->closed)
-		status = STATUS(DISCONNECTED);
-	else if (!*taken)
+	if (!take_locked(event, mask, taken, &status))
 		status = wait_locked(event, mask, deadline_ns, taken);
 	spin_unlock(&event->lock);
+	return status;
+}
+
+/* ---- an event and a word ---- */
+
+/* What a wait for both is for. */
+struct both {
+	struct event *event;
+	uint64_t mask, deadline_ns;
+	struct user_ptr word;
+	uint32_t expected;
+};
+
+/* The lock of the event is held, and join, that of the park queue, which is left. */
+static status_t wait_both_locked(
+	const struct both *both, struct thread *thread, struct spinlock *inner, uint64_t *taken)
+{
+	struct event *event = both->event;
+	assert_held(&event->lock);
+	assert_held(inner);
+	join_locked(event, thread, both->mask);
+	enum wait_state outcome = wait_block_both(&event->lock, inner, both->deadline_ns);
+	leave_locked(event, thread, outcome, taken);
+	park_beside_leave(thread);
+	return outcome == WAIT_DRAINED ? STATUS(BAD_ADDRESS) : wait_status(outcome);
+}
+
+/* False: the word could not be read, and nothing has been taken. */
+static bool wait_both_once(const struct both *both, uint64_t *taken, status_t *status)
+{
+	struct thread *thread = thread_current();
+	enum park_join join = PARK_MISMATCH;
+	struct spinlock *inner;
+	spin_lock(&both->event->lock);
+	if (!take_locked(both->event, both->mask, taken, status)) {
+		join = park_beside_join(thread, both->word, both->expected, &inner);
+		if (join == PARK_JOINED)
+			*status = wait_both_locked(both, thread, inner, taken);
+	}
+	spin_unlock(&both->event->lock);
+	return join != PARK_UNREADABLE;
+}
+
+static status_t event_wait_both(const struct both *both, uint64_t *taken)
+{
+	struct thread *thread = thread_current();
+	status_t status;
+	park_beside_begin(thread);
+	while (!wait_both_once(both, taken, &status)) {
+		status = user_touch(both->word);
+		if (status != STATUS_OK)
+			break;
+	}
+	park_beside_end(thread);
 	return status;
 }
 
@@ -177,7 +259,7 @@ static void event_unnamed(struct object *object)
 	struct rbnode *node;
 	for (uint32_t ended = 1; (node = rbtree_first(&event->waiters)) != NULL; ended++) {
 		end_wait_locked(
-			event, container_of(node, struct thread, park_node), WAIT_DRAINED, 0);
+			event, container_of(node, struct thread, event_node), WAIT_CLOSED, 0);
 		if (ended % WAKE_BATCH == 0)
 			sched_pause_locked(&event->lock);
 	}
@@ -228,4 +310,21 @@ status_t method_event_wait(
 	struct call *call, const struct event_wait_params *in, struct event_wait_results *out)
 {
 	return event_wait(event_from(call->object), in->mask, in->deadline_ns, &out->bits);
+}
+
+status_t method_event_wait_or_park(struct call *call, const struct event_wait_or_park_params *in,
+	struct event_wait_or_park_results *out)
+{
+	const struct both both = { .event = event_from(call->object),
+		.mask = in->mask,
+		.deadline_ns = in->deadline_ns,
+		.word = user_ptr(in->address),
+		.expected = in->expected };
+	if (!in->mask)
+		return STATUS(INVALID_ARGUMENT);
+	if (cap_table_lookup_static(&call->process->caps, in->park) != &object_park)
+		return STATUS(NOT_FOUND);
+	if (in->address % 4)
+		return STATUS(MISALIGNED);
+	return event_wait_both(&both, &out->bits);
 }

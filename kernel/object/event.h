@@ -15,7 +15,7 @@ struct event {
 	struct spinlock lock;
 	bool closed; /* no capability is left */
 	uint64_t bits;
-	struct rbtree waiters; /* threads by park_arrival; park_word is the mask */
+	struct rbtree waiters; /* threads by event_arrival */
 	uint64_t arrivals;     /* threads that have ever waited */
 	struct list bindings;  /* event_node */
 };

@@ -219,15 +219,18 @@ struct thread {
 	uint32_t plain_wait;        /* enum plain_wait; by the owner, and the CPU that ends it */
 	struct lease_use lease_use; /* of other calls */
 
-	/* Wait in progress: see wait.c. An Event uses the fields of parking (object/event.c). */
+	/* Wait in progress: see wait.c. One for an event and a word is in two queues. */
 	struct list_node wait_node; /* guarded by the wait queue's lock */
 	struct rbnode
 		timer_node; /* this and the two below: guarded by the timer queue of timer_cpu */
 	uint64_t timer_deadline_ns;
 	uint32_t timer_cpu;
-	struct rbnode park_node; /* this and the two below: guarded by the lock of what waits use */
+	struct rbnode park_node; /* this and the two below: guarded by the park queue's lock */
 	uint64_t park_word;
 	uint64_t park_arrival;
+	struct rbnode event_node; /* this and the two below: guarded by the event's lock */
+	uint64_t event_bits;      /* those that it waits for; after WAIT_SIGNALLED, has taken */
+	uint64_t event_arrival;
 
 	struct list_node process_node; /* guarded by process->lock */
 #ifdef CAPOS_EXPLORE

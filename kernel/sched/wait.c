@@ -11,7 +11,8 @@
  *
  * b before 5: the waiter does not stop. b after 5: c finds it stopped and queues it. a before 3:
  * seen in 3. a after 3: b succeeds. A notification and a revocation are no end for a wait that is
- * not interruptible. models/park.pml, models/sched.pml and models/revoke.pml model this. */
+ * not interruptible. models/park.pml, models/sched.pml and models/revoke.pml model this, and
+ * models/waitboth.pml a thread in two queues. */
 #include "sched/wait.h"
 
 #include "machine/clock.h"
@@ -29,9 +30,10 @@ bool wait_decide(struct thread *thread, enum wait_state outcome)
 	return false;
 }
 
-/* next: the thread that gets the CPU; NULL: the scheduler chooses. */
-static inline __attribute__((always_inline)) enum wait_state block(
-	struct spinlock *lock, uint64_t deadline_ns, bool interruptible, struct thread *next)
+/* inner: the lock of another queue that the thread is in, or NULL. next: the thread that gets the
+ * CPU; NULL: the scheduler chooses. */
+static inline __attribute__((always_inline)) enum wait_state block(struct spinlock *lock,
+	struct spinlock *inner, uint64_t deadline_ns, bool interruptible, struct thread *next)
 {
 	assert_held(lock);
 	struct thread *thread = thread_current();
@@ -49,6 +51,8 @@ static inline __attribute__((always_inline)) enum wait_state block(
 	}
 	if (timed)
 		timer_arm(thread, deadline_ns);
+	if (inner)
+		spin_unlock(inner);
 	spin_unlock(lock);
 	assert_none_held();
 	if (next)
@@ -64,13 +68,19 @@ static inline __attribute__((always_inline)) enum wait_state block(
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible)
 {
 	assert_held(lock);
-	return block(lock, deadline_ns, interruptible, NULL);
+	return block(lock, NULL, deadline_ns, interruptible, NULL);
+}
+
+enum wait_state wait_block_both(struct spinlock *lock, struct spinlock *inner, uint64_t deadline_ns)
+{
+	assert_held(inner);
+	return block(lock, inner, deadline_ns, true, NULL);
 }
 
 enum wait_state wait_block_to(struct spinlock *lock, uint64_t deadline_ns, struct thread *next)
 {
 	assert_held(lock);
-	return block(lock, deadline_ns, true, next);
+	return block(lock, NULL, deadline_ns, true, next);
 }
 
 /* The queue's lock is held: that with which threads wait, or any lock as long as none has. */

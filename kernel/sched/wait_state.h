@@ -17,6 +17,8 @@ enum wait_state {
 	WAIT_TIMED_OUT,
 	WAIT_KILLED,
 	WAIT_DRAINED,
+	WAIT_SIGNALLED, /* by an event, which has given the thread its bits */
+	WAIT_CLOSED,    /* what it waits for is no more */
 	/* Only of waits that are interruptible: */
 	WAIT_INTERRUPTED,
 	WAIT_REVOKED, /* the copy through which the thread calls */
@@ -37,10 +39,11 @@ static inline status_t wait_status(enum wait_state outcome)
 {
 	switch (outcome) {
 	case WAIT_WOKEN:
+	case WAIT_SIGNALLED:
 		return STATUS_OK;
 	case WAIT_TIMED_OUT:
 		return STATUS(TIMED_OUT);
-	case WAIT_DRAINED:
+	case WAIT_CLOSED:
 		return STATUS(DISCONNECTED);
 	case WAIT_REVOKED:
 		return STATUS(REVOKED);
@@ -64,6 +67,11 @@ static inline enum wait_state wait_end(struct thread *thread)
  * wakers find it, and takes itself out if no waker has. The lock is released meanwhile and held on
  * return. */
 enum wait_state wait_block(struct spinlock *lock, uint64_t deadline_ns, bool interruptible);
+
+/* A thread. The same for an interruptible wait in two queues: inner is the lock of the second,
+ * under the first. Both are held, and only the first is on return. */
+enum wait_state wait_block_both(
+	struct spinlock *lock, struct spinlock *inner, uint64_t deadline_ns);
 
 /* A thread. The same for an interruptible wait, and the CPU goes to next, which sched_take has
  * given. */

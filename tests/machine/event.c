@@ -55,7 +55,7 @@ static void arguments_are_checked(void)
 	OK(capos_event_wait(event, BIT(7), 0, &bits));
 	CHECK_FAILS(EVENT_WAIT, TIMED_OUT, capos_event_wait(event, BIT(7), 0, &bits));
 	CHECK_FAILS(EVENT_WAIT, TIMED_OUT, capos_event_wait_message(event, BIT(7), 1, &bits));
-	CHECK_EQUAL(capos_call(event, 2, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
+	CHECK_EQUAL(capos_call(event, 3, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	CHECK_EQUAL(capos_call(event, 0xffff, 0, 0, 0, 0, 0), CAPOS_TRANSPORT_E(INVOKE_FAILED));
 	OK(capos_release(event));
 	CHECK_EQUAL(capos_event_signal(event, 1), CAPOS_TRANSPORT_E(INVOKE_FAILED));
