@@ -1,8 +1,8 @@
 /* Budgets that are made of others: charges and refunds of several processes at once, and the end of
  * a process whose limit was taken out of its parent's.
  *
- * Models  kernel/mm/budget.h: budget_take, budget_give
- *         kernel/mm/budget.c: budget_take_along, budget_give_along, take_one
+ * Models  kernel/mm/budget.h: budget_take, budget_take_one, budget_give
+ *         kernel/mm/budget.c: budget_take_along, budget_give_along
  *         kernel/mm/ledger.c: ledger_create_child, ledger_end
  *
  * Bounds: a parent with a limit of 3; a child that shares it under a ceiling of 2, and whose

@@ -10,20 +10,6 @@ void budget_refuse(struct budget *budget)
 	__atomic_fetch_add(&budget->refused, 1, __ATOMIC_RELAXED);
 }
 
-static bool take_one(struct budget *budget, uint32_t count)
-{
-	uint32_t used = __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
-
-	do {
-		if (count > budget->limit - used) {
-			budget_refuse(budget);
-			return false;
-		}
-	} while (!__atomic_compare_exchange_n(
-		&budget->used, &used, used + count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
 static void give_one(struct budget *budget, uint32_t count)
 {
 	uint32_t used = __atomic_fetch_sub(&budget->used, count, __ATOMIC_RELAXED);
@@ -46,8 +32,10 @@ static void note_peak(struct budget *budget)
 /* The budget itself has been charged. */
 bool budget_take_along(struct budget *budget, uint32_t count)
 {
+	uint32_t used;
+
 	for (struct budget *level = budget->along; level; level = level->along) {
-		if (take_one(level, count))
+		if (budget_take_one(level, count, &used))
 			continue;
 		for (struct budget *taken = budget; taken != level; taken = taken->along)
 			give_one(taken, count);

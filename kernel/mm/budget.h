@@ -44,19 +44,29 @@ bool budget_take_along(struct budget *budget, uint32_t count) MUST_CHECK;
 void budget_refuse(struct budget *budget);
 void budget_give_along(struct budget *budget, uint32_t count);
 
-/* Charges the count. Fails and changes nothing when a limit would be exceeded. */
-MUST_CHECK static inline bool budget_take(struct budget *budget, uint32_t count)
+/* One level alone. *used: what it has in use after the charge. */
+MUST_CHECK static inline bool budget_take_one(struct budget *budget, uint32_t count, uint32_t *used)
 {
-	uint32_t used = __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
+	uint32_t before = __atomic_load_n(&budget->used, __ATOMIC_RELAXED);
 	do {
-		if (__builtin_expect(count > budget->limit - used, 0)) {
+		if (__builtin_expect(count > budget->limit - before, 0)) {
 			budget_refuse(budget);
 			return false;
 		}
 	} while (!__atomic_compare_exchange_n(
-		&budget->used, &used, used + count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		&budget->used, &before, before + count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	*used = before + count;
+	return true;
+}
+
+/* Charges the count. Fails and changes nothing when a limit would be exceeded. */
+MUST_CHECK static inline bool budget_take(struct budget *budget, uint32_t count)
+{
+	uint32_t used;
+	if (__builtin_expect(!budget_take_one(budget, count, &used), 0))
+		return false;
 	if (__builtin_expect(budget->along != NULL, 0) ||
-		used + count > __atomic_load_n(&budget->peak, __ATOMIC_RELAXED))
+		used > __atomic_load_n(&budget->peak, __ATOMIC_RELAXED))
 		return budget_take_along(budget, count);
 	return true;
 }
