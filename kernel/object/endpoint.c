@@ -30,6 +30,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "kernel/methods.h"
+#include "machine/clock.h"
 #include "mm/ledger.h"
 #include "object/endpoint.h"
 #include "object/transfer.h"
@@ -111,6 +112,30 @@ RARE _Noreturn void return_capability(
 	message_return(frame);
 }
 
+/* ---- who pays ---- */
+
+/* The caller's process has a quota of CPU time, or another one pays for what the caller does: that
+ * pays for the server's work too. The ledger that has it may be a caller's further up, whose thread
+ * may be gone before this call is over. */
+RARE void begin_payment(struct thread *server, struct quota *quota)
+{
+	ledger_retain(container_of(quota, struct ledger, quota));
+	sched_set_payer(server, quota);
+}
+
+/* The call that the thread has received is over. Where nothing is left to its caller, that stops on
+ * its way to user mode. */
+RARE void end_payment(struct thread *thread)
+{
+	struct quota *quota = thread->payer;
+	assert_none_held();
+	sched_set_payer(thread, NULL);
+	if (!quota_charge(quota, clock_now_ns(), 0))
+		__atomic_or_fetch(
+			&thread->service.caller->exit_work, EXIT_WORK_QUOTA, __ATOMIC_SEQ_CST);
+	ledger_release(container_of(quota, struct ledger, quota));
+}
+
 /* ---- one call ---- */
 
 /* The lock of the endpoint is held, that of the caller too. The server is the current thread, or
@@ -124,6 +149,9 @@ HOT void attach_locked(struct thread *caller, struct thread *server)
 	server->service.caller = caller;
 	server->service.sequence = call->sequence;
 	server->service.tag = facet_from(call->facet)->tag;
+	struct quota *quota = caller->payer ? caller->payer : caller->profile->quota;
+	if (__builtin_expect(quota != NULL, 0))
+		begin_payment(server, quota);
 }
 
 /* The same with the message, to the registers of the server. Its frame may still be the source of
@@ -188,6 +216,8 @@ HOT bool answer_call(struct thread *thread, int64_t status, const struct trap_fr
 	if (__builtin_expect(service->ring != NULL, 0))
 		return ring_call_answer(
 			thread, status, frame, 0, with ? &with->object : NULL, with != NULL);
+	if (__builtin_expect(thread->payer != NULL, 0))
+		end_payment(thread);
 	spin_lock(&caller->lock);
 	if (is_received_by(caller, thread))
 		answered = settle_locked(caller, status, frame, with, &woken);
@@ -207,6 +237,8 @@ bool endpoint_answer_words(
 	struct thread_service *service = &thread->service;
 	struct thread *caller = service->caller;
 	bool woken = false, answered = false;
+	if (thread->payer)
+		end_payment(thread);
 	spin_lock(&caller->lock);
 	if (is_received_by(caller, thread))
 		answered = settle_locked(caller, status, NULL, with, &woken);

@@ -29,8 +29,8 @@
 /* Any context. Its times make ticks or use up a quota, which is the scheduler's matter. */
 HAND_OVER bool hand_over_ticks(const struct thread *thread)
 {
-	return (thread->profile_interval_ns |
-		       __atomic_load_n(&thread->profile->check_ns, __ATOMIC_RELAXED)) != 0;
+	return (thread->watched | __atomic_load_n(&thread->profile->check_ns, __ATOMIC_RELAXED)) !=
+		0;
 }
 
 /* The lock of the run queue is held, in these four. */

@@ -305,11 +305,25 @@ static void account_quota(struct thread *thread, uint64_t ran_ns, uint64_t now)
 		__ATOMIC_RELAXED);
 }
 
-/* The thread, or its process, is profiled or has a quota. */
+/* Whether the call for which the payer pays goes on. Where its caller has given it up, the server
+ * pays for what it does with it itself. */
+static bool is_paid(const struct thread *thread)
+{
+	const struct thread *caller = thread->service.caller;
+	return thread->payer && caller && __atomic_load_n(&caller->call.open, __ATOMIC_RELAXED) &&
+		__atomic_load_n(&caller->call.server, __ATOMIC_RELAXED) == thread &&
+		__atomic_load_n(&caller->call.sequence, __ATOMIC_RELAXED) ==
+		thread->service.sequence;
+}
+
+/* The thread, or its process, is profiled or has a quota, or that of another process pays. That
+ * never stops the thread, because others wait for it: the threads of that process stop. */
 static __attribute__((noinline)) void account_ticks(
 	struct thread *thread, uint64_t ran, uint64_t now)
 {
-	if (thread->profile->quota)
+	if (is_paid(thread))
+		quota_charge(thread->payer, now, ran);
+	else if (thread->profile->quota)
 		account_quota(thread, ran, now);
 	if (__atomic_load_n(&thread->profile->interval_ns, __ATOMIC_RELAXED))
 		account_shared(thread, ran);
@@ -328,7 +342,7 @@ static inline __attribute__((always_inline)) void account(struct percpu *cpu, ui
 	thread->cpu_time_ns += ran;
 	thread->vruntime_ns += ran;
 	uint64_t check = __atomic_load_n(&thread->profile->check_ns, __ATOMIC_RELAXED);
-	if (__builtin_expect(check | thread->profile_interval_ns, 0))
+	if (__builtin_expect(check | thread->watched, 0))
 		account_ticks(thread, ran, now);
 }
 
@@ -812,7 +826,20 @@ void sched_set_profile(struct thread *thread, uint64_t interval_ns)
 	account(cpu, clock_now_ns());
 	thread->profile_interval_ns = interval_ns;
 	thread->profile_next_ns = thread->cpu_time_ns + interval_ns;
+	thread->watched &= ~(uint64_t)WATCH_TICKS;
+	thread->watched |= interval_ns ? WATCH_TICKS : 0;
 	timer_update(cpu);
+}
+
+void sched_set_payer(struct thread *thread, struct quota *payer)
+{
+	if (thread == thread_current())
+		account(percpu(), clock_now_ns());
+	thread->payer = payer;
+	if (payer)
+		thread->watched |= WATCH_PAYER;
+	else
+		thread->watched &= ~(uint64_t)WATCH_PAYER;
 }
 
 /* Of the other CPUs, those that run a thread of the process with these shares. One that begins to

@@ -89,6 +89,10 @@ uint64_t sched_timer_late_ns(void);
 /* A thread, which is the current one. A profileTick for it every so many ns of its CPU time; 0:
  * none. */
 void sched_set_profile(struct thread *thread, uint64_t interval_ns);
+/* A thread. For the thread, which is the current one or waits and has been decided: the quota that
+ * is charged for what it does from now on; NULL: that of its process. Any context that may take the
+ * RUN_QUEUE lock. */
+void sched_set_payer(struct thread *thread, struct quota *payer);
 /* A thread, because others may run meanwhile. The same for the CPU time of all
  * threads that have the current one's shared profile. */
 void sched_set_shared_profile(uint64_t interval_ns);

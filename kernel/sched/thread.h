@@ -32,6 +32,7 @@
 struct aspace;
 struct ledger;
 struct process;
+struct quota;
 struct ring;
 struct share;
 struct shared_profile;
@@ -51,6 +52,11 @@ enum exit_work {
 	EXIT_WORK_REVOKED = 16, /* the copy through which it calls is revoked: it waits no more */
 	EXIT_WORK_LEAVE = 32,   /* its call through a copy ends on the way back to user mode */
 	EXIT_WORK_EXPLORE = 64, /* explore builds: it is to pause */
+};
+
+enum watch {
+	WATCH_TICKS = 1, /* profile_interval_ns */
+	WATCH_PAYER = 2, /* payer */
 };
 
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
@@ -211,6 +217,10 @@ struct thread {
 	uint64_t run_origin_ns; /* while it runs: when it would have begun if it had run without a
 	                           break; set at the switch to it */
 	uint64_t profile_interval_ns, profile_next_ns; /* CPU-time ticks */
+	uint64_t watched; /* enum watch: what besides profile->check_ns its times are for */
+	/* Of CPU time for the call that it has received; its ledger is referenced. NULL: that of
+	 * its process. By the owner, and the thread that hands it a call while it waits for one. */
+	struct quota *payer;
 	struct rbnode run_node;
 
 	struct thread_call call;
