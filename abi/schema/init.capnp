@@ -1,9 +1,14 @@
 @0xc46d1f08b27e953a;
-# What init answers: its log of what has happened to the services of a system. A manifest grants it
-# by the name "init_log", as a facet (Facet) of an endpoint that init serves.
+# What init answers, at two endpoints of its own. A manifest grants a facet (Facet) of each by name.
 #
-# Word 0 of a call is a number. The eight words of the answer are the InitEvent with that number, or
-# the oldest one after it that is kept. The call fails with notFound when there is none yet.
+# "init_log" is the log of what has happened to the services of a system. Word 0 of a call is a
+# number. The eight words of the answer are the InitEvent with that number, or the oldest one after
+# it that is kept. The call fails with notFound when there is none yet.
+#
+# "init_processes" gives the processes of services, so whoever holds it can end, suspend and look
+# into every service. A call has the service's name in its first four words, then NUL. The eight
+# words of the answer are an InitProcess, and its capability is the Process, where there is one. The
+# call fails with notFound when there is no such service.
 
 using C = import "annotations.capnp";
 
@@ -28,4 +33,13 @@ struct InitEvent $C.fixed(64) {
   code @3 :Int32;
   reserved @4 :UInt64;
   service @5 :Data $C.length(32);  # its name, then NUL
+}
+
+struct InitProcess $C.fixed(64) {
+  instance @0 :UInt64;     # how many processes were started for the service
+  startedNs @1 :UInt64;    # the newest of them, since start
+  over @2 :UInt32;         # 1: it has ended for good
+  restarts @3 :UInt32;     # one soon after the other
+  initPages @4 :UInt64;    # what the kernel keeps for init itself: kernelPages of its MemoryUsage
+  reserved @5 :Data $C.length(32);
 }

@@ -82,6 +82,7 @@ enum ManifestGrantKind {
   output @4;   # the end to write to of a pipe that the service with manifestConsole reads
   device @5;   # a device, which init opens at each start and lets go of when the service has it
   registers @6;  # likewise a device of which a trusted driver maps the registers
+  processes @7;  # a facet of init's own endpoint for the processes of services: init.capnp
 }
 
 struct ManifestGrant $C.fixed(64) {

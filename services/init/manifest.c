@@ -36,7 +36,7 @@ static bool grants_good(const struct manifest *manifest, uint32_t first, uint32_
 	for (const struct capos_manifest_grant *grant = manifest->grants + first;
 		grant < manifest->grants + first + count; grant++) {
 		if (!named(grant->name, sizeof(grant->name)) ||
-			grant->kind > CAPOS_MANIFEST_GRANT_KIND_REGISTERS)
+			grant->kind > CAPOS_MANIFEST_GRANT_KIND_PROCESSES)
 			return false;
 		if ((grant->kind == CAPOS_MANIFEST_GRANT_KIND_SERVE ||
 			    grant->kind == CAPOS_MANIFEST_GRANT_KIND_USE) &&

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <capos/caps.h>
 #include <capos/stubs.h>
@@ -195,6 +196,7 @@ static int64_t run(struct service *service)
 		return status;
 	}
 	service->started_ns = capos_now_ns();
+	service->instances++;
 	service->started = true;
 	if (!has(service, CAPOS_MANIFEST_SIGNALS_READY))
 		service->ready = true;
@@ -354,6 +356,20 @@ static int64_t serve(void *argument)
 	set_over(service, status);
 	capos_mutex_unlock(&lock);
 	return 0;
+}
+
+/* ---- looking ---- */
+
+void service_look(const char *name, service_look_t look, void *context)
+{
+	const struct service *found = NULL;
+
+	capos_mutex_lock(&lock);
+	for (uint32_t i = 0; i < manifest->service_count; i++)
+		if (strcmp(name_of(&services[i]), name) == 0)
+			found = &services[i];
+	look(found, context);
+	capos_mutex_unlock(&lock);
 }
 
 /* ---- starting ---- */

@@ -25,15 +25,20 @@ struct service {
 	const struct capos_manifest_service *entry; /* fixed */
 	struct service_events events;               /* fixed once it is started */
 	enum service_state state;
-	bool started;      /* at least once */
-	bool forced;       /* to end, when it was asked and did not */
-	bool drains;       /* was started again while the system ends */
-	bool ready;        /* has said so, or does not say it and was started */
-	uint32_t restarts; /* one soon after the other */
+	bool started;       /* at least once */
+	bool forced;        /* to end, when it was asked and did not */
+	bool drains;        /* was started again while the system ends */
+	bool ready;         /* has said so, or does not say it and was started */
+	uint32_t restarts;  /* one soon after the other */
+	uint64_t instances; /* processes that were started */
 	uint64_t started_ns;
 	capos_cap_t process; /* of SERVICE_RUNNING; 0: it has just ended */
 	int status;          /* of SERVICE_OVER, as the machine's exit status */
 };
+
+/* Calls look with the lock held: with the service of that name, or NULL where there is none. */
+typedef void (*service_look_t)(const struct service *service, void *context);
+void service_look(const char *name, service_look_t look, void *context);
 
 /* Before all others, by the thread that calls them. A key of the console ends the system from then
  * on, with the status that a program ended by it has. While the system ends, one more is the end of

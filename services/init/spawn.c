@@ -12,6 +12,7 @@
 #include "devices.h"
 #include "endpoints.h"
 #include "log.h"
+#include "processes.h"
 #include "streams.h"
 
 static struct capos_spawn_grant grants[CAPOS_SPAWN_GRANTS_MAX];
@@ -37,6 +38,8 @@ static int64_t find_capability(const struct manifest *manifest, uint32_t index, 
 		return endpoint_facet(grant->endpoint, grant->tag, cap);
 	case CAPOS_MANIFEST_GRANT_KIND_LOG:
 		return log_facet(cap);
+	case CAPOS_MANIFEST_GRANT_KIND_PROCESSES:
+		return processes_facet(cap);
 	case CAPOS_MANIFEST_GRANT_KIND_OUTPUT:
 		return stream_writer(index, cap);
 	case CAPOS_MANIFEST_GRANT_KIND_DEVICE:
@@ -132,7 +135,8 @@ static void release_copied(
 		if (kind == CAPOS_MANIFEST_GRANT_KIND_USE ||
 			kind == CAPOS_MANIFEST_GRANT_KIND_LOG ||
 			kind == CAPOS_MANIFEST_GRANT_KIND_DEVICE ||
-			kind == CAPOS_MANIFEST_GRANT_KIND_REGISTERS)
+			kind == CAPOS_MANIFEST_GRANT_KIND_REGISTERS ||
+			kind == CAPOS_MANIFEST_GRANT_KIND_PROCESSES)
 			capos_release(grants[first + i].cap);
 	}
 }

@@ -362,6 +362,13 @@ func (c *checker) strings(i int, s *manifest.Service) {
 	}
 }
 
+// isOfInit notes a grant that init itself answers.
+func isOfInit(name string, s *manifest.Service) bool {
+	s.Log = s.Log || name == manifest.LogName
+	s.Processes = s.Processes || name == manifest.ProcessesName
+	return name == manifest.LogName || name == manifest.ProcessesName
+}
+
 // capabilities checks what the service's CapSet will hold.
 func (c *checker) capabilities(i int, s *manifest.Service) {
 	w := &c.in.InitConfig.Services[i]
@@ -404,9 +411,8 @@ func (c *checker) capabilities(i int, s *manifest.Service) {
 // grant checks one of the kernel's objects, or init's log.
 func (c *checker) grant(i int, g named, s *manifest.Service, take func(string, token.Pos)) {
 	pos := c.of(i, append([]string{"grants"}, g.path...)...)
-	if g.name == manifest.LogName {
+	if isOfInit(g.name, s) {
 		take(g.name, pos)
-		s.Log = true
 		return
 	}
 	if !c.exists(g.name, pos) {

@@ -33,6 +33,8 @@ type Service struct {
 	Log    bool     `json:"log"` // may read that of init
 	// Devices are those that it drives.
 	Devices []Device `json:"devices"`
+	// Processes says that init gives it the processes of all services.
+	Processes bool `json:"processes"`
 	// Labelled says that the service that is Console writes what it writes to the console.
 	Labelled bool             `json:"labelled"`
 	Console  bool             `json:"console"`
@@ -64,6 +66,9 @@ func IsOutput(grant string) bool { return grant == "stdout" || grant == "stderr"
 
 // LogName is the name of what reads init's log, as a grant and in the CapSet.
 const LogName = "init_log"
+
+// ProcessesName is that of what gives the processes of services.
+const ProcessesName = "init_processes"
 
 // Serve is an endpoint that a service receives at.
 type Serve struct {

@@ -54,6 +54,9 @@ func (p *packing) layOut() {
 		if s.Log {
 			grants++
 		}
+		if s.Processes {
+			grants++
+		}
 		dependencies += len(s.After)
 		for _, serve := range s.Serves {
 			e := abi.ManifestEndpoint{Server: uint32(i), CallsMax: serve.Calls}
@@ -147,6 +150,9 @@ func (p *packing) addGrants(s *Service) error {
 			kind = abi.ManifestGrantKindRegisters
 		}
 		p.addGrant(d.Name, kind, int(d.Index), uint64(d.Type))
+	}
+	if s.Processes {
+		p.addGrant(ProcessesName, abi.ManifestGrantKindProcesses, 0, 0)
 	}
 	for _, serve := range s.Serves {
 		p.addGrant(serve.Name, abi.ManifestGrantKindServe, p.endpoint(serve.Name), 0)
