@@ -49,6 +49,7 @@ type exploreFlags struct {
 	memory        string
 	kernel        string
 	env           cli.List
+	faults        uint64
 }
 
 func (e *exploreFlags) register(fs *flag.FlagSet) {
@@ -72,6 +73,7 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&e.memory, "m", defaultMemory, "")
 	fs.StringVar(&e.kernel, "kernel", "", "")
 	fs.Var(&e.env, "e", "")
+	fs.Uint64Var(&e.faults, "faults", 40, "")
 }
 
 // seedRange is a flag with one seed or a range of them.
@@ -107,6 +109,7 @@ func (r *seedRange) Set(value string) (err error) {
 type replayFlag struct {
 	seedRange
 	forced explore.Forcing
+	faults string // the numbers of those that take place in a system; "": all
 }
 
 func (r *replayFlag) Set(value string) (err error) {
@@ -117,9 +120,15 @@ func (r *replayFlag) Set(value string) (err error) {
 	if r.from != r.to {
 		return errors.New("a list of disturbances belongs to one seed")
 	}
+	if faultNumbers.MatchString(list) {
+		r.faults = list
+		return nil
+	}
 	r.forced, err = explore.ForcedVariable(list)
 	return err
 }
+
+var faultNumbers = regexp.MustCompile(`^[0-9]+(,[0-9]+)*$`)
 
 // defaultRuns is how many seeds are tried when nothing else is said.
 const defaultRuns = 1000
@@ -225,8 +234,9 @@ type target struct {
 	module    string // its path; "" in the standard library
 	elf       string
 	args      []string
-	words     []string // the command line that explores it, after the flags
-	failures  string   // where its failures are kept; "": nowhere
+	words     []string       // the command line that explores it, after the flags
+	system    *failingSystem // nil: it is a program
+	failures  string         // where its failures are kept; "": nowhere
 }
 
 // explorer is one run of the command.
@@ -263,6 +273,9 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	}
 	if isC {
 		return x.buildC(packages, rest)
+	}
+	if len(packages) == 1 && isManifest(packages[0]) {
+		return x.prepareSystem(packages[0], rest)
 	}
 	if x.goroot, err = repo.ExploreRoot(x.root); err != nil {
 		return nil, err
@@ -378,6 +391,9 @@ func (t *target) word(packages []string) string {
 
 // launch gives the files that the target sees.
 func (x *explorer) launch(t *target) (*launch, error) {
+	if t.system != nil {
+		return t.system.launch, nil
+	}
 	l := &launch{root: x.root, config: x.config, host: t.elf, flags: &machineFlags{}}
 	if err := l.makeTree(t.dir, x.goroot, !x.flags.program && t.c == ""); err != nil {
 		return nil, err

@@ -267,6 +267,7 @@ func (s *session) repeats(ctx context.Context, seed uint64, signature string) bo
 type attempt struct {
 	seed, points, kernelPoints uint64
 	forced                     explore.Forcing
+	faults                     string // of a system: those that take place; "": all
 
 	// At a point of the run, if that is not 0, another seed takes over, and stacks are printed
 	// if stacks is 1.
@@ -341,6 +342,10 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	signature := f.Signature()
 	r, same := s.try(ctx, s.attempt(f.Seed, explore.Forcing{}), signature)
 	if !same {
+		return
+	}
+	if s.t.system != nil {
+		s.shrinkFaults(ctx, f, r)
 		return
 	}
 	all, told := r.Disturbances(s.source)
@@ -419,6 +424,9 @@ func (s *session) command(seed string) string {
 	if s.x.flags.memory != defaultMemory {
 		words = append(words, "-m", s.x.flags.memory)
 	}
+	if s.t.system != nil {
+		words = append(words, "--faults", strconv.FormatUint(s.x.flags.faults, 10))
+	}
 	if s.x.flags.kernel == "debug" {
 		words = append(words, "--kernel", s.x.flags.kernel)
 	}
@@ -438,11 +446,11 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 		programs[i] = batch.Program{ELF: s.t.elf, Timeout: s.x.flags.timeout.String()}
 	}
 	image := func(left []batch.Program) (*os.File, error) {
-		var list []bootimage.Program
-		for _, a := range attempts[len(attempts)-len(left):] {
-			list = append(list, s.x.instance(s.t, a))
+		tree, list, err := s.image(attempts[len(attempts)-len(left):])
+		if err != nil {
+			return nil, err
 		}
-		return bootimage.Temporary(s.launch.tree, list)
+		return bootimage.Temporary(tree, list)
 	}
 	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
@@ -454,6 +462,18 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 			Report: r.Report, Ledger: r.Leak})
 		index++
 	})
+}
+
+// image gives what a machine holds that makes the attempts.
+func (s *session) image(attempts []attempt) (*bootimage.Tree, []bootimage.Program, error) {
+	if s.t.system != nil {
+		return s.t.system.image(attempts)
+	}
+	var list []bootimage.Program
+	for _, a := range attempts {
+		list = append(list, s.x.instance(s.t, a))
+	}
+	return s.launch.tree, list, nil
 }
 
 // machineFailed tells a machine that could not run the program from a program with such a status.
@@ -522,6 +542,9 @@ func (s *session) report(out io.Writer) {
 		fmt.Fprintf(out, "  goroutines that could still run were left in %d runs, which "+
 			"--strict fails\n", s.summary.Left)
 	}
+	if s.t.system != nil {
+		fmt.Fprintf(out, "  %s\n", &s.summary.Faults)
+	}
 	for _, text := range s.summary.Asserted.Unseen() {
 		fmt.Fprintf(out, "  never seen: %s\n", text)
 	}
@@ -534,11 +557,15 @@ func (s *session) reportJSON(out *json.Encoder) {
 			*explore.Found
 		}{s.t.name, f})
 	}
-	out.Encode(map[string]any{"package": s.t.name, "runs": s.summary.Runs,
+	sum := map[string]any{"package": s.t.name, "runs": s.summary.Runs,
 		"failed": s.summary.Failed, "different": len(s.summary.Found),
 		"interleavings":   len(s.summary.Varied),
 		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate(),
-		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen()})
+		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen()}
+	if s.t.system != nil {
+		sum["faults"] = &s.summary.Faults
+	}
+	out.Encode(sum)
 }
 
 // replay shows what one seed does.
@@ -571,7 +598,14 @@ func (s *session) replayAlone() int {
 	config := *s.x.config
 	config.Seed = &machine.Seed{Number: seed, Date: s.x.config.Seed.Date}
 	s.launch.config, s.launch.flags.timeout = &config, s.x.flags.timeout
-	s.launch.program = s.x.instance(s.t, s.attempt(seed, s.x.flags.replay.forced))
+	a := s.attempt(seed, s.x.flags.replay.forced)
+	a.faults = s.x.flags.replay.faults
+	tree, programs, err := s.image([]attempt{a})
+	if err != nil {
+		cli.Fail(err)
+		return exploreBroken
+	}
+	s.launch.tree, s.launch.program = tree, programs[0]
 	var said bytes.Buffer
 	outcome, err := s.launch.boot(machine.Guest{Stdout: io.MultiWriter(os.Stdout, &said),
 		Stderr: io.MultiWriter(os.Stderr, &said), Notes: &said})

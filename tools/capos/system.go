@@ -83,8 +83,31 @@ func serviceFile(root, name string) string { return filepath.Join(root, "build",
 
 func binaryPath(binary string) string { return "/bin/" + binary }
 
+// hostFile is a program, and where the machine has it.
+type hostFile struct{ host, path string }
+
+// addTo has the tree hold it, and the time zones that it needs.
+func (f hostFile) addTo(tree *bootimage.Tree) error {
+	if err := tree.AddHostFile(f.host, f.path); err != nil {
+		return err
+	}
+	return addZones(tree, f.host)
+}
+
 // addBinaries builds the programs that services are made of.
 func (l *launch) addBinaries(m *manifest.Manifest, dir string) error {
+	files, err := findBinaries(l.root, m, dir, nil)
+	for _, f := range files {
+		if err == nil {
+			err = f.addTo(l.tree)
+		}
+	}
+	return err
+}
+
+// findBinaries builds them; those of services that are made to fail with the agent for that.
+func findBinaries(root string, m *manifest.Manifest, dir string, failing map[string]bool) (
+	files []hostFile, err error) {
 	done := map[string]bool{}
 	for _, s := range m.Services {
 		if done[s.Binary] {
@@ -92,28 +115,26 @@ func (l *launch) addBinaries(m *manifest.Manifest, dir string) error {
 		}
 		done[s.Binary] = true
 		name, named := m.Binaries[s.Binary]
-		if s.Console && !named {
-			if err := l.tree.AddHostFile(serviceFile(l.root, s.Binary),
-				binaryPath(s.Binary)); err != nil {
-				return err
+		find := program.Find
+		switch {
+		case failing[s.Binary]:
+			find = program.FindFailing
+			if s.Console && !named {
+				name = filepath.Join(root, "services", s.Binary)
 			}
-			continue
+		case s.Console && !named:
+			name = serviceFile(root, s.Binary)
 		}
 		if beside := filepath.Join(dir, name); !filepath.IsAbs(name) && exists(beside) {
 			name = beside
 		}
-		elf, err := program.Find(l.root, name)
+		elf, err := find(root, name)
 		if err != nil {
-			return fmt.Errorf("binary %s: %w", s.Binary, err)
+			return nil, fmt.Errorf("binary %s: %w", s.Binary, err)
 		}
-		if err := l.tree.AddHostFile(elf, binaryPath(s.Binary)); err != nil {
-			return err
-		}
-		if err := addZones(l.tree, elf); err != nil {
-			return err
-		}
+		files = append(files, hostFile{elf, binaryPath(s.Binary)})
 	}
-	return nil
+	return files, nil
 }
 
 func exists(name string) bool {

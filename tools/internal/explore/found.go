@@ -61,6 +61,7 @@ type Summary struct {
 	Recently []bool          // which of them
 	Left     int             // runs that ended before goroutines that could still run
 	Asserted Assertions
+	Faults   Faults
 }
 
 // LateRuns is over how many runs it is told whether there still were new interleavings.
@@ -74,6 +75,7 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	s.Runs++
 	s.count(r)
 	s.Asserted.add(r)
+	s.Faults.add(r)
 	f := r.Judge(source)
 	if f == nil {
 		if stats, _ := r.Statistics(); stats.Left > 0 {

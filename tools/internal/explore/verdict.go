@@ -38,6 +38,7 @@ const (
 	KindKernel   = "kernel panic"
 	KindLeft     = "goroutines left"
 	KindAssert   = "assertion"
+	KindService  = "service failure"
 )
 
 // Stack is one goroutine of a failure.
@@ -223,8 +224,11 @@ func (r *Run) race(source Source) *Failure {
 
 const deadlockText = "goroutines wait for each other and can never run again"
 
-// judgeText looks for what the runtime and package testing say.
+// judgeText looks for what the runtime, package testing and the service faults say.
 func (r *Run) judgeText(stacks []Stack) *Failure {
+	if text, found := after(r.Output, "faults: "); found && r.Status != 0 {
+		return &Failure{Kind: KindService, Text: text}
+	}
 	test := ""
 	if m := failedTest.FindAllStringSubmatch(r.Output, -1); m != nil {
 		test = m[len(m)-1][1]

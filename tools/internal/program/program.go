@@ -3,6 +3,7 @@ package program
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,18 @@ func Name(given string) string {
 }
 
 // Find gives the ELF file for what was named, building it when it is source.
-func Find(root, given string) (string, error) {
+func Find(root, given string) (string, error) { return find(root, given, false) }
+
+// FindFailing is Find for a service that is made to fail: a directory is built with the agent of
+// services/faults. What is already built is taken as it is.
+func FindFailing(root, given string) (string, error) { return find(root, given, true) }
+
+// agentFile is the agent's source in C, or in Go.
+func agentFile(root, suffix string) string {
+	return filepath.Join(root, "services", "faults", "agent", "agent"+suffix)
+}
+
+func find(root, given string, agent bool) (string, error) {
 	info, err := os.Stat(given)
 	if path, version, ok := moduleVersion(given); ok && err != nil {
 		return buildModule(root, path, version)
@@ -48,12 +60,12 @@ func Find(root, given string) (string, error) {
 	elf := given
 	switch suffix := filepath.Ext(given); {
 	case info.IsDir():
-		elf, err = buildDirectory(root, given)
+		elf, err = buildDirectory(root, given, agent)
 	case guestelf.IsELF(given): // whatever it is called
 	case suffix == ".go":
 		elf, err = BuildGo(root, filepath.Dir(given), filepath.Base(given))
 	case suffix == ".c":
-		elf, err = buildC(root, given, given)
+		elf, err = buildC(root, given, false, given)
 	}
 	if err != nil {
 		return "", err
@@ -63,6 +75,9 @@ func Find(root, given string) (string, error) {
 	}
 	return elf, nil
 }
+
+// agentSuffix tells a program with the agent from the one without it.
+const agentSuffix = "-agent"
 
 // outputFor names the file that a source is built to; sources of the same name in different places
 // must not collide.
@@ -79,29 +94,55 @@ func outputFor(root, source string) (string, error) {
 
 // buildDirectory builds a directory with a Go command, or else the C program that all its .c files
 // make.
-func buildDirectory(root, dir string) (string, error) {
+func buildDirectory(root, dir string, agent bool) (string, error) {
 	if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) > 0 {
-		return BuildGo(root, dir, ".")
+		return buildGo(root, dir, ".", agent)
 	}
 	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
 	if len(sources) == 0 {
 		return "", cli.WithStatus(report.StatusNotProgram,
 			fmt.Errorf("%s has neither Go nor C files", dir))
 	}
-	return buildC(root, dir, sources...)
+	return buildC(root, dir, agent, sources...)
+}
+
+// overlayAgent writes the file by which the go command takes the agent for a source of dir.
+func overlayAgent(root, dir, output string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(dir, "zz_fault_agent.go"): agentFile(root, ".go")}})
+	if err != nil {
+		return "", err
+	}
+	file := output + ".overlay.json"
+	return file, os.WriteFile(file, text, 0o644)
 }
 
 // BuildGo builds what is named of a directory: "." or one file.
-func BuildGo(root, dir, what string) (string, error) {
+func BuildGo(root, dir, what string) (string, error) { return buildGo(root, dir, what, false) }
+
+func buildGo(root, dir, what string, agent bool) (string, error) {
 	output, err := outputFor(root, filepath.Join(dir, what))
 	if err != nil {
 		return "", err
+	}
+	args := []string{"build", "-o", output, what}
+	if agent {
+		output += agentSuffix
+		overlay, err := overlayAgent(root, dir, output)
+		if err != nil {
+			return "", err
+		}
+		args = []string{"build", "-overlay", overlay, "-o", output, what}
 	}
 	goroot, env, err := GoEnvironment(root)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(filepath.Join(goroot, "bin", "go"), "build", "-o", output, what)
+	cmd := exec.Command(filepath.Join(goroot, "bin", "go"), args...)
 	cmd.Dir, cmd.Env = dir, env
 	if abs, err := filepath.Abs(dir); err == nil && strings.HasPrefix(abs, root+"/") {
 		// a module of this repository need not be in its go.work
@@ -131,10 +172,14 @@ func checkMain(build *exec.Cmd, what, output string) error {
 		strings.TrimSpace(string(name))))
 }
 
-func buildC(root, what string, sources ...string) (string, error) {
+func buildC(root, what string, agent bool, sources ...string) (string, error) {
 	output, err := outputFor(root, what)
 	if err != nil {
 		return "", err
+	}
+	if agent {
+		output += agentSuffix
+		sources = append(sources, agentFile(root, ".c"))
 	}
 	if err := repo.Make(root, "lib"); err != nil {
 		return "", err

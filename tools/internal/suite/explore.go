@@ -54,13 +54,13 @@ const (
 )
 
 func (s *suite) exploreSteps() ([]step, error) {
-	return []step{
+	return append(s.faultSteps(), []step{
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
 		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
-	}, nil
+	}...), nil
 }
 
 // explored is one line of ./capos explore --json: a failure, or the sum of a package.
