@@ -201,6 +201,31 @@ static void process_calls(uint64_t count)
 	system_server_end();
 }
 
+/* The same through the ring, with so many calls outstanding. On Linux those are in the pipes. */
+static void outstanding_calls(uint64_t count, unsigned outstanding)
+{
+	system_server_start();
+	for (uint64_t i = 0; i < count + outstanding; i++) {
+		unsigned slot = (unsigned)(i % outstanding);
+
+		if (i >= outstanding && system_call_end(slot) != i - outstanding + 1)
+			system_fail("the server answered something else");
+		if (i < count)
+			system_call_begin(slot, i);
+	}
+	system_server_end();
+}
+
+static void ring_calls(uint64_t count)
+{
+	outstanding_calls(count, 1);
+}
+
+static void ring_calls_of_16(uint64_t count)
+{
+	outstanding_calls(count, 16);
+}
+
 /* The same by a pipe each way. */
 static void process_pipes(uint64_t count)
 {
@@ -275,6 +300,8 @@ static const struct row {
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },
 	{ "raw.process_call", process_calls, 5000 },
+	{ "raw.ring_call", ring_calls, 5000 },
+	{ "raw.ring_call_16", ring_calls_of_16, 5008 },
 	{ "raw.process_cap", process_capabilities, 5000 },
 	{ "raw.process_pipe", process_pipes, 5000 },
 	{ "raw.spawn", spawns, 50 },

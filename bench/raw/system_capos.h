@@ -165,7 +165,7 @@ static inline void system_server_start_as(const char *role)
 {
 	capos_cap_t endpoint;
 
-	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &endpoint) != 0 ||
+	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 16, &endpoint) != 0 ||
 		capos_endpoint_make_facet(endpoint, 0, &system_facet) != 0 ||
 		capos_endpoint_accept(endpoint, 1) != 0)
 		system_fail("no endpoint");
@@ -186,6 +186,33 @@ static inline uint64_t system_server_call(uint64_t number)
 	if (capos_endpoint_call(system_facet, &message, CAPOS_WAIT_FOREVER) != 0)
 		system_fail("a call failed");
 	return message.words[0];
+}
+
+/* Through the ring, where several calls may be outstanding. */
+static struct {
+	struct capos_ring_call call;
+	uint64_t answer[8];
+} system_calls[16];
+
+static inline void system_call_begin(unsigned slot, uint64_t number)
+{
+	uint64_t words[8] = { number };
+
+	system_calls[slot].call = (struct capos_ring_call){ .facet = system_facet,
+		.message = words,
+		.size = sizeof(words),
+		.result = system_calls[slot].answer,
+		.capacity = sizeof(system_calls[slot].answer),
+		.deadline_ns = CAPOS_WAIT_FOREVER };
+	if (capos_ring_call_begin(&system_calls[slot].call) != 0)
+		system_fail("a call did not begin");
+}
+
+static inline uint64_t system_call_end(unsigned slot)
+{
+	if (capos_ring_call_wait(&system_calls[slot].call, CAPOS_WAIT_FOREVER) != 0)
+		system_fail("a call failed");
+	return system_calls[slot].answer[0];
 }
 
 static inline void system_server_end(void)
