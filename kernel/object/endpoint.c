@@ -114,6 +114,8 @@ RARE _Noreturn void return_capability(
 
 /* ---- who pays ---- */
 
+/* models/payer.pml models this. */
+
 /* The caller's process has a quota of CPU time, or another one pays for what the caller does: that
  * pays for the server's work too. The ledger that has it may be a caller's further up, whose thread
  * may be gone before this call is over. */

@@ -306,7 +306,7 @@ static void account_quota(struct thread *thread, uint64_t ran_ns, uint64_t now)
 }
 
 /* Whether the call for which the payer pays goes on. Where its caller has given it up, the server
- * pays for what it does with it itself. */
+ * pays for what it does with it itself. models/payer.pml models this. */
 static bool is_paid(const struct thread *thread)
 {
 	const struct thread *caller = thread->service.caller;
