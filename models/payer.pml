@@ -6,8 +6,8 @@
  *         kernel/sched/sched.c: is_paid, sched_set_payer
  *
  * Bounds: a caller with a quota calls a first server, which calls a second one for it, ROUNDS
- * times. The caller or the first server gives its call up, or ends, at any time. The servers are charged
- * at any time.
+ * times. The caller or the first server gives its call up, or ends, at any time. The servers are
+ * charged at any time.
  *
  * Claims: no quota is charged after its ledger is freed, and no thread's record is used after its
  * last reference is gone. A server that finds the call given up charges nothing. In the end the
