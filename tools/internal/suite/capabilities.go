@@ -19,6 +19,8 @@ const goCapabilitiesGuide = "docs/go-capabilities.md"
 func (s *suite) capabilitySteps() []step {
 	return []step{
 		{name: "system/services", cpus: 2, run: s.testServices},
+		{name: "system/rpc", cpus: 2, full: true, run: s.testRPC},
+		{name: "system/rpc-guide", cpus: 1, full: true, run: s.testCapnpGuide},
 		{name: "system/guide", cpus: 1, run: func(ctx context.Context) []check {
 			return single("guide", s.testGuide(ctx), "")
 		}},
@@ -88,16 +90,17 @@ func (s *suite) testPair(ctx context.Context, p servicePair) (checks []check) {
 func (s *suite) testGuide(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	text, err := os.ReadFile(filepath.Join(s.root, goCapabilitiesGuide))
+	whole, err := os.ReadFile(filepath.Join(s.root, goCapabilitiesGuide))
 	if err != nil {
 		return err
 	}
+	text, _, _ := strings.Cut(string(whole), capnpHeading)
 	dir, remove, err := makeScratch()
 	if err != nil {
 		return err
 	}
 	defer remove()
-	blocks := strings.Split(string(text), "```go\n")[1:]
+	blocks := strings.Split(text, "```go\n")[1:]
 	for i := range blocks {
 		code, _, _ := strings.Cut(blocks[i], "```")
 		if i == 0 && strings.Count(code, "\n") > 30 {
