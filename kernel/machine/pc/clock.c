@@ -133,13 +133,16 @@ static struct sample sample_counters(void)
 	return best;
 }
 
+/* Without a pause between: an emulator leaves its loop at each, and no CPU waits for this one.
+ */
+
 /* TSC rate against the APIC timer running at a known rate, over 2 ms. */
 static uint64_t tsc_hz_by_apic(uint64_t hz)
 {
 	apic_timer_start(UINT32_MAX);
 	struct sample start = sample_counters();
 	while (start.apic - apic_timer_current() < hz / 500)
-		cpu_relax();
+		;
 	struct sample end = sample_counters();
 	apic_timer_start(0);
 	return (end.tsc - start.tsc) * (hz / 1000) / (start.apic - end.apic) * 1000;
@@ -153,7 +156,7 @@ static uint64_t tsc_hz_by_hpet(void)
 	apic_timer_start(UINT32_MAX);
 	uint64_t start = rdtsc();
 	while ((passed_ns = scale(hpet_read() - first, hpet_ns_per_tick())) < wait_ns)
-		cpu_relax();
+		;
 	uint64_t tsc = rdtsc() - start;
 	apic_hz = (uint64_t)(UINT32_MAX - apic_timer_current()) * NS_PER_S / passed_ns;
 	apic_timer_start(0);
