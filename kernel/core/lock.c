@@ -31,6 +31,7 @@ void spin_lock_slow(struct spinlock *lock)
 		}
 		tlb_serve();
 		cpu_relax();
+		explore_lock_waits(looks);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "mm/user.h"
 #include "mm/memory_object.h"
 #include "machine/clock.h"
+#include "sched/explore.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 
@@ -82,8 +83,10 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
+		bool early =
+			explore_mistake(EXPLORE_LOST_WAKE) && user_read_u32_nofault(word, &value);
 		spin_lock(&queue->lock);
-		if (__builtin_expect(user_read_u32_nofault(word, &value), 1)) {
+		if (__builtin_expect(early || user_read_u32_nofault(word, &value), 1)) {
 			result = value == expected ? park_locked(queue, thread, key, deadline_ns)
 						   : CAPOS_PARK_RESULT_MISMATCH;
 			spin_unlock(&queue->lock);

@@ -4,12 +4,15 @@
 
 #ifdef CAPOS_EXPLORE
 
+#include "arch/cpu.h"
 #include "arch/tlb.h"
 #include "arch/trap_frame.h"
 #include "core/log.h"
+#include "core/panic.h"
 #include "core/percpu.h"
 #include "dev/channel.h"
 #include "machine/clock.h"
+#include "machine/cpus.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "proc/process.h"
@@ -38,7 +41,10 @@ enum strategy {
 #define STUCK_NS 1000000000ul /* after so long without anything to come, nothing will */
 #define REPORTED_THREADS 24u
 
-static const char letters[EXPLORE_KINDS + 1] = "csipt";
+#define RACES_MAX_SHIFT 10u   /* one lock in at most so many powers of two */
+#define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
+
+static const char letters[EXPLORE_KINDS + 1] = "csiptr";
 
 /* A choice that was made, or that the host asks for. */
 struct choice {
@@ -59,6 +65,10 @@ static struct {
 	uint64_t stream, signature, points;
 	uint64_t few[FEW_MAX], probable, pause_max_ns, slice_ns;
 	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
+	uint64_t one_race_in;       /* EXPLORE_RACE: of so many points one is chosen */
+	bool races;                 /* on several CPUs */
+	enum explore_mistake mistake;
+	struct explore_thread cpus[CAPOS_CPUS_MAX]; /* their points */
 } explore;
 
 static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
@@ -135,6 +145,7 @@ static void choose_strategy(uint64_t wanted, uint64_t points)
 		explore.few[i] = 1 + draw(points);
 	explore.probable = 2 + (points >> (1 + draw(6)));
 	explore.slice_ns = draw_log(SLICE_LEAST_NS, SLICE_MOST_NS);
+	explore.one_race_in = 1ul << (1 + draw(RACES_MAX_SHIFT));
 	if (explore.strategy != FEW)
 		explore.pause_max_ns = draw_log(10000, explore.pause_max_ns);
 }
@@ -150,12 +161,16 @@ void explore_begin(const char *text)
 	explore.pause_max_ns = read_number(&text) * 1000;
 	uint64_t limit_s = read_number(&text);
 	explore.alone = read_number(&text);
+	explore.mistake = (enum explore_mistake)read_number(&text);
 	explore.stream = mix(seed + 1);
 	if (seed)
 		choose_strategy(wanted, points);
 	read_choices(text);
 	explore.limit_ns = limit_s ? clock_now_ns() + limit_s * 1000000000ul : UINT64_MAX;
+	for (uint32_t i = 0; i < CAPOS_CPUS_MAX; i++)
+		explore.cpus[i].number = i + 1;
 	explore.on = true;
+	explore.races = seed && cpus_online_count() > 1;
 }
 
 /* ---- choices ---- */
@@ -179,17 +194,20 @@ static void read_places(const struct trap_frame *frame, uint64_t *places, unsign
 	}
 }
 
-/* Returns 1 more than the index of the record, or 0. */
-static uint32_t keep(struct thread *thread, uint32_t kind, uint32_t nth, uint64_t value)
+/* thread: NULL: of a CPU. Returns 1 more than the index of the record, or 0. */
+static uint32_t keep(
+	const struct thread *thread, uint32_t number, uint32_t kind, uint32_t nth, uint64_t value)
 {
 	uint32_t index = __atomic_fetch_add(&explore.made, 1, __ATOMIC_RELAXED);
 	if (index >= KEPT_MAX)
 		return 0;
 	struct choice *choice = &made[index];
 	choice->kind = kind;
-	choice->thread = thread->explore.number;
+	choice->thread = number;
 	choice->nth = nth;
 	choice->value = value;
+	if (!thread)
+		return index + 1;
 	if (thread == thread_current())
 		read_places(thread_frame(thread), choice->places, PLACES_MAX);
 	else
@@ -197,12 +215,11 @@ static uint32_t keep(struct thread *thread, uint32_t kind, uint32_t nth, uint64_
 	return index + 1;
 }
 
-static uint64_t asked_value(const struct thread *thread, uint32_t kind, uint32_t nth)
+static uint64_t asked_value(uint32_t number, uint32_t kind, uint32_t nth)
 {
 	for (uint32_t i = 0; i < explore.asked; i++) {
 		const struct choice *choice = &asked_for[i];
-		if (choice->kind == kind && choice->nth == nth &&
-			choice->thread == thread->explore.number)
+		if (choice->kind == kind && choice->nth == nth && choice->thread == number)
 			return choice->value;
 	}
 	return 0;
@@ -258,15 +275,43 @@ static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t m
 	explore.signature = mix(explore.signature ^ (uint64_t)own->number << 8 ^ kind);
 	uint64_t value = 0;
 	if (explore.forced)
-		value = asked_value(thread, kind, nth);
+		value = asked_value(own->number, kind, nth);
 	else if (is_chosen(thread, kind))
 		value = draw_value(thread, kind, most);
 	if (value) {
-		uint32_t record = keep(thread, kind, nth, value);
+		uint32_t record = keep(thread, own->number, kind, nth, value);
 		if (kind == EXPLORE_SLICE)
 			own->slice = record;
 	}
 	return value;
+}
+
+void explore_race(void)
+{
+	if (!explore.races)
+		return;
+	struct explore_thread *own = &explore.cpus[percpu()->id];
+	uint32_t nth = ++own->points[EXPLORE_RACE];
+	bool chosen = explore.forced ? asked_value(own->number, EXPLORE_RACE, nth) != 0
+				     : draw(explore.one_race_in) == 0;
+	if (!chosen)
+		return;
+	explore.signature = mix(explore.signature ^ (uint64_t)own->number << 8 ^ EXPLORE_RACE);
+	uint32_t record = keep(NULL, own->number, EXPLORE_RACE, nth, 1);
+	if (record)
+		made[record - 1].places[0] = (uint64_t)__builtin_return_address(0);
+	cpu_relax();
+}
+
+void explore_lock_waits(uint32_t looks)
+{
+	if (explore.on && looks >= LOCK_LOOKS_MAX)
+		panic("a CPU waits for a lock and does not get it");
+}
+
+bool explore_mistake(enum explore_mistake mistake)
+{
+	return explore.on && explore.mistake == mistake;
 }
 
 void explore_created(struct thread *thread)
@@ -345,9 +390,21 @@ uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns)
 
 /* ---- programs that do not end ---- */
 
-void explore_idles(uint64_t first_ns)
+/* No CPU runs a thread or waits for a time. */
+static bool all_idle(void)
 {
-	if (explore.on && !explore.idle_ns && first_ns == UINT64_MAX)
+	for (uint64_t online = cpus_online(); online; online &= online - 1) {
+		const struct percpu *cpu = &percpus[__builtin_ctzl(online)];
+		if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) != cpu->idle ||
+			__atomic_load_n(&cpu->timers.first_ns, __ATOMIC_RELAXED) != UINT64_MAX)
+			return false;
+	}
+	return true;
+}
+
+void explore_idles(void)
+{
+	if (explore.on && !explore.idle_ns && all_idle())
 		explore.idle_ns = clock_now_ns();
 }
 
@@ -363,6 +420,10 @@ void explore_tick(uint64_t now_ns)
 {
 	if (now_ns < explore_next())
 		return;
+	if (now_ns < explore.limit_ns && !all_idle()) {
+		explore.idle_ns = 0;
+		return;
+	}
 	explore.late = now_ns >= explore.limit_ns;
 	explore.stuck = true;
 	explore_stuck();
@@ -415,7 +476,7 @@ void explore_end(void)
 {
 	if (!explore.on)
 		return;
-	explore.on = false;
+	explore.on = explore.races = false;
 	if (explore.made > KEPT_MAX)
 		channel_printf(
 			CAPOS_HOST_MESSAGE_STATS, "capos explore: chosen too often to be told\n");

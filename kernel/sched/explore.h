@@ -7,7 +7,9 @@
  * the program has started, by its kind, and by how many of the kind the thread has had. So a run
  * repeats with some of its choices left out, as far as the rest is the same.
  *
- * Choices are those of one CPU; on several their order is the machine's. */
+ * QEMU runs several CPUs in turns when it counts instructions, and a CPU's pause ends its turn. So
+ * on several CPUs a seed also chooses at locks that others go first. Such a point is named by the
+ * CPU instead of the thread. */
 #ifndef CAPOS_SCHED_EXPLORE_H
 #define CAPOS_SCHED_EXPLORE_H
 
@@ -24,6 +26,7 @@ enum explore_kind {
 	EXPLORE_TURN,  /* its slice has ended: it pauses before it goes on */
 	EXPLORE_PICK,  /* it would be the next to run: another one is */
 	EXPLORE_TIMER, /* it waits for a time: its timer is late */
+	EXPLORE_RACE,  /* a CPU takes or has released a lock: others go first */
 	EXPLORE_KINDS
 };
 
@@ -61,8 +64,16 @@ struct thread *explore_pick(const struct share *share, struct thread *first);
 /* A thread, the one that is to wait. When its timer is due. */
 uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns);
 
-/* Any context. The CPU has nothing to run, and its next deadline is then. */
-void explore_idles(uint64_t first_ns);
+/* A mistake that is put into the kernel to see that it is found. */
+enum explore_mistake {
+	EXPLORE_LOST_WAKE = 1,  /* a word is read before the lock of those that wait is taken */
+	EXPLORE_LOCK_ORDER = 2, /* a CPU locks its own run queue, then another's */
+};
+/* Any context. Whether the host wants it. */
+bool explore_mistake(enum explore_mistake mistake);
+
+/* Any context. The CPU has nothing to run. */
+void explore_idles(void);
 /* Any context. When explore_tick wants to be called at the latest. */
 uint64_t explore_next(void);
 /* Interrupt: whether the program has been stuck for too long is looked at. */
@@ -113,9 +124,15 @@ static inline uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns
 	(void)thread;
 	return deadline_ns;
 }
-static inline void explore_idles(uint64_t first_ns)
+#define EXPLORE_LOST_WAKE 1
+#define EXPLORE_LOCK_ORDER 2
+static inline bool explore_mistake(int mistake)
 {
-	(void)first_ns;
+	(void)mistake;
+	return false;
+}
+static inline void explore_idles(void)
+{
 }
 static inline uint64_t explore_next(void)
 {

@@ -668,8 +668,11 @@ static __attribute__((noinline)) void enqueue_stolen(struct percpu *cpu, struct 
 
 static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
 {
-	if (!__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
+	bool mistaken = explore_mistake(EXPLORE_LOCK_ORDER);
+	if (!mistaken && !__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
 		return NULL;
+	if (mistaken)
+		spin_lock(&percpus[cpu->id].run.lock);
 	spin_lock(&victim->run.lock);
 	struct thread *thread = find_thread(&victim->run, cpu_bit(cpu->id));
 	if (thread) {
@@ -681,6 +684,8 @@ static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu
 		place(thread, share, &thread->shares[cpu->id]);
 	}
 	spin_unlock(&victim->run.lock);
+	if (mistaken)
+		spin_unlock(&percpus[cpu->id].run.lock);
 	return thread;
 }
 
@@ -1082,7 +1087,7 @@ void sched_idle(void)
 		}
 		__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
 		cpu->slice_end_ns = UINT64_MAX;
-		explore_idles(cpu->timers.first_ns);
+		explore_idles();
 		timer_update_exactly(cpu);
 		/* Other CPUs need not interrupt this one for changes of a space that it has left.
 		 * With one CPU the next thread often finds its space still loaded. */

@@ -48,6 +48,7 @@ type exploreFlags struct {
 	failures      string
 	memory        string
 	kernel        string
+	cpus, mistake cli.Count
 	env           cli.List
 	faults        uint64
 }
@@ -74,6 +75,9 @@ func (e *exploreFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&e.kernel, "kernel", "", "")
 	fs.Var(&e.env, "e", "")
 	fs.Uint64Var(&e.faults, "faults", 40, "")
+	e.cpus = 1
+	fs.Var(&e.cpus, "cpus", "")
+	fs.Var(&e.mistake, "kernel-mistake", "") // for tests: it is put into the kernel
 }
 
 // seedRange is a flag with one seed or a range of them.
@@ -270,6 +274,10 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	m.kernel, m.seed = x.flags.kernel, "0"
 	if x.config, err = m.config(x.root); err != nil {
 		return nil, err
+	}
+	if x.config.CPUs = int(x.flags.cpus); x.config.CPUs > 1 && !isC {
+		return nil, errors.New("--cpus takes a C program; of Go programs several threads " +
+			"run on one CPU")
 	}
 	if isC {
 		return x.buildC(packages, rest)

@@ -77,9 +77,9 @@ func (x *explorer) kernelVariable(t *target, a attempt) string {
 	if t.c != "" {
 		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1
 	}
-	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d%s", a.seed,
+	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d,%d%s", a.seed,
 		x.flags.strategy.Kernel(), points, x.flags.maxPause.Microseconds(), limit, alone,
-		a.forced.Kernel)
+		x.flags.mistake, a.forced.Kernel)
 }
 
 // sourceC tells where the program's own places are.
@@ -88,8 +88,16 @@ func (x *explorer) sourceC(t *target) (explore.Source, error) {
 	if err != nil {
 		return explore.Source{}, err
 	}
+	kernel, err := symbols.Open(x.config.Kernel)
+	if err != nil {
+		return explore.Source{}, err
+	}
 	places := func(address uint64) (name, file string, line int) {
-		name, file, line = table.Place(address)
+		of := table
+		if address > 1<<63 {
+			of = kernel
+		}
+		name, file, line = of.Place(address)
 		if file != "" && !filepath.IsAbs(file) { // as make has called the compiler
 			file = filepath.Join(x.root, file)
 		}

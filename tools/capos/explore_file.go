@@ -65,6 +65,9 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Points: s.points,
 		MaxPause: flags.maxPause.String(), Memory: flags.memory, Flags: s.t.words[1:],
 		Env: flags.env, Digest: digest, Decisions: f.Story}
+	if flags.cpus > 1 {
+		file.CPUs = int(flags.cpus)
+	}
 	if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
@@ -182,7 +185,7 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 	var e exploreFlags
 	e.register(cli.NewFlags("explore"))
 	e.program, e.memory, e.env = file.Program, file.Memory, file.Env
-	e.strict = file.Strict
+	e.strict, e.cpus = file.Strict, cli.Count(max(1, file.CPUs))
 	if timeout != 0 {
 		e.timeout = timeout
 	}

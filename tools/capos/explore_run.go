@@ -421,6 +421,12 @@ func (s *session) command(seed string) string {
 	if pause := s.x.flags.maxPause; pause != 100*time.Millisecond {
 		words = append(words, "--max-pause", pause.String())
 	}
+	if s.x.flags.cpus > 1 {
+		words = append(words, "--cpus", s.x.flags.cpus.String())
+	}
+	if s.x.flags.mistake > 0 {
+		words = append(words, "--kernel-mistake", s.x.flags.mistake.String())
+	}
 	if s.x.flags.memory != defaultMemory {
 		words = append(words, "-m", s.x.flags.memory)
 	}

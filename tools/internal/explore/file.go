@@ -20,6 +20,7 @@ type File struct {
 	Package   string        `json:"package"`
 	Program   bool          `json:"program,omitempty"` // it is no test
 	C         string        `json:"c,omitempty"`       // a C program's source, below Package
+	CPUs      int           `json:"cpus,omitempty"`    // 0: one
 	Strict    bool          `json:"strict,omitempty"`  // no goroutine may be left at the end
 	Failure   Failure       `json:"failure"`
 	Seed      uint64        `json:"seed"`

@@ -11,21 +11,27 @@ import (
 // What the kernel chooses, by the letters of kernel/proc/explore.c: at a call, at the beginning and
 // the end of a slice, among threads that wait, when a timer is set.
 const (
-	kernelKinds = "csipt"
+	kernelKinds = "csiptr"
 
 	kernelCall  = "c"
 	kernelSlice = "s"
 	kernelTurn  = "i"
 	kernelPick  = "p"
 	kernelTimer = "t"
+	kernelRace  = "r"
 )
 
 // canPause tells whether the disturbance may be a pause of any length. A slice's length and the
-// number of a thread are none.
-func (d *Disturbance) canPause() bool { return d.Kernel != kernelSlice && d.Kernel != kernelPick }
+// number of a thread are none, and the end of a CPU's turn has no length.
+func (d *Disturbance) canPause() bool {
+	return d.Kernel != kernelSlice && d.Kernel != kernelPick && d.Kernel != kernelRace
+}
 
 // kernelText says what the kernel did and where the thread was.
 func (d *Disturbance) kernelText(p place) string {
+	if d.Kernel == kernelRace {
+		return fmt.Sprintf("CPU %d let others go first in %v", d.Goroutine-1, p)
+	}
 	text := fmt.Sprintf("thread %d", d.Goroutine)
 	long := time.Duration(d.What)
 	switch {

@@ -42,5 +42,27 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 		}
 		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
+	for _, m := range exploreMistakes {
+		err := s.exploreMistake(ctx, scratch, m.number, m.kind)
+		checks = append(checks, single(m.name, err, "")...)
+	}
 	return checks
+}
+
+// exploreMistakes are what --kernel-mistake puts into the kernel, and what is found then.
+var exploreMistakes = []struct{ name, number, kind string }{
+	{"kernel-lost-wake", "1", "deadlock"},
+	{"kernel-lock-order", "2", "kernel panic"},
+}
+
+// exploreMistake runs a right program on two CPUs of a kernel with a mistake.
+func (s *suite) exploreMistake(ctx context.Context, scratch, number, kind string) error {
+	const source = "c/kernel/handoff.c"
+	found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-24", "-j", "1", "--cpus", "2",
+		"--kernel-mistake", number, "--max-failures", "1", "--no-shrink", "--failures",
+		scratch, source)
+	if err == nil && found[source].Kind != kind {
+		err = fmt.Errorf("found %q, expected %q", found[source].Kind, kind)
+	}
+	return err
 }
