@@ -39,7 +39,7 @@ static int role_long(int argc, char **argv)
 }
 
 /* Gives a long call up, and then computes: it has to make up for what the server did until then,
- * and not for what that does after. */
+ * and not for what that does after. The exit code is for how many ms the call lasted. */
 static int role_impatient(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -47,13 +47,14 @@ static int role_impatient(int argc, char **argv)
 	struct registers r = { .words = { 400 * MS_NS } };
 	if (ENTER(&r, ENDPOINT_CALL, capos_cap("facet"), since_ns + 5 * MS_NS) !=
 		CAPOS_E(TIMED_OUT))
-		return 1;
+		return 0;
+	uint64_t lasted_ns = capos_now_ns() - since_ns;
 	for (unsigned i = 0; i < 300; i++) {
 		uint64_t until_ns = capos_now_ns() + MS_NS / 4;
 		while (capos_now_ns() < until_ns)
 			;
 	}
-	return capos_now_ns() - since_ns < 2500 * MS_NS ? 0 : 2;
+	return (int)(lasted_ns / MS_NS);
 }
 
 /* Has a client that shares its limit. */
@@ -232,8 +233,19 @@ static void work_without_a_limit_goes_on(void)
 static void a_call_given_up_is_not_charged(void)
 {
 	struct server server;
+	struct capos_process_end ended = { .code = 0 };
+	struct capos_process_resources usage = { 0 };
 	begin(&server, 0);
-	finishes(spawn_client("impatient", "facet", server.work, LIMIT), CAPOS_EXIT_KIND_EXITED, 0);
+	uint64_t since_ns = capos_now_ns();
+	capos_cap_t client = spawn_client("impatient", "facet", server.work, LIMIT);
+	CHECK_EQUAL(capos_process_wait(client, FOREVER, &ended, sizeof ended), sizeof ended);
+	uint64_t took_ns = capos_now_ns() - since_ns;
+	CHECK_EQUAL(capos_process_usage(client, &usage, sizeof usage), sizeof usage);
+	CHECK(ended.code >= 5);
+	/* The rest of the call would be 4 s. */
+	uint64_t charged_ns = usage.cpu_time_ns + (uint64_t)ended.code * MS_NS;
+	CHECK(took_ns < charged_ns * 1000 / LIMIT + 1500 * MS_NS);
+	OK(capos_release(client));
 	end(&server);
 	CHECK_EQUAL(server.gone, 1);
 }
