@@ -154,3 +154,29 @@ func TestMremapOfFile(t *testing.T) {
 		s.say("%d %q %q", len(text), text[100:109], text[19*page:19*page+6])
 	})
 }
+
+// Any pages are taken away, and the rest stays as it is.
+func TestMunmapPart(t *testing.T) {
+	scripted(t, func(s *script) {
+		b, err := Mmap(-1, 0, 8*page, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 8 {
+			b[i*page] = byte('0' + i)
+		}
+		unmap := func(what string, from, to int) {
+			s.call(what, SYS_MUNMAP, uintptr(unsafe.Pointer(&b[from*page])),
+				uintptr((to-from)*page))
+		}
+		unmap("the first", 0, 1)
+		unmap("two in the middle", 3, 5)
+		s.say("%c %c %c %c %c", b[page], b[2*page], b[5*page], b[6*page], b[7*page])
+		unmap("with some that are gone", 0, 3)
+		unmap("nothing that is there", 0, 5)
+		unmap("no pages", 1, 1)
+		s.call("half a page", SYS_MUNMAP, uintptr(unsafe.Pointer(&b[6*page]))+1, page)
+		s.say("%c %c %c", b[5*page], b[6*page], b[7*page])
+		unmap("the rest", 0, 8)
+	})
+}

@@ -728,7 +728,7 @@ var numberedMemory = [numbersEnd]numberedCall{
 		return address, result(e)
 	},
 	SYS_MUNMAP: func(a *numberArgs) (uintptr, error) {
-		return nothing(Munmap(a.bytes(0, 1)))
+		return nothing(munmap(a[0], a[1]))
 	},
 	SYS_MPROTECT: func(a *numberArgs) (uintptr, error) {
 		return nothing(Mprotect(a.bytes(0, 1), int(a[2])))

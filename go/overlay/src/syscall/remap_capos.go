@@ -1,4 +1,4 @@
-// mremap: a mapping that becomes longer or shorter.
+// mremap and munmap by number: a mapping that becomes longer or shorter, or loses a part.
 
 //go:build capos
 
@@ -151,4 +151,66 @@ func regionAt(address uintptr) (*abiRegionInfo, Errno) {
 func protectRange(address, size, prot uintptr) Errno {
 	return errnoOf(failure(call(granted.vm, abiVirtualMemoryProtect, address, size, prot, 0,
 		0)))
+}
+
+// ---- taking away
+// ------------------------------------------------------------------------------------------
+
+// munmap takes away what of the pages is mapped. A shared mapping of a file goes as a whole.
+func munmap(address, length uintptr) error {
+	if address%abiPageSize != 0 || length == 0 || length > 1<<46 {
+		return EINVAL
+	}
+	end := address + alignedLength(int(length))
+	for {
+		m, whole, err := cutMapping(address, end)
+		if m == nil || err != 0 {
+			return result(err)
+		}
+		if whole {
+			if err := Munmap(m.bytes()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// cutMapping finds a mapping that has some of the pages, and takes these away unless they are all
+// that it has.
+func cutMapping(address, end uintptr) (m *mapping, whole bool, err Errno) {
+	mappings.Lock()
+	defer mappings.Unlock()
+	for _, other := range mappings.byAddress {
+		if other.address < end && address < other.address+alignedLength(other.length) {
+			m = other
+			break
+		}
+	}
+	if m == nil {
+		return nil, false, 0
+	}
+	last := m.address + alignedLength(m.length)
+	from, to := max(address, m.address), min(end, last)
+	switch {
+	case from == m.address && to == last:
+		return m, true, 0
+	case m.node != nil:
+		return m, false, EINVAL
+	}
+	number := failure(call(granted.vm, abiVirtualMemoryUnmap, from, to-from, 0, 0, 0))
+	if number != 0 {
+		return m, false, errnoOf(number)
+	}
+	delete(mappings.byAddress, (*byte)(pointerTo(m.address)))
+	m.keepPart(m.address, from)
+	m.keepPart(to, min(last, m.address+uintptr(m.length)))
+	return m, false, 0
+}
+
+// keepPart makes a mapping of what is left of one.
+func (m *mapping) keepPart(from, to uintptr) {
+	if from < to {
+		mappings.byAddress[(*byte)(pointerTo(from))] = &mapping{address: from,
+			length: int(to - from), private: m.private}
+	}
 }
