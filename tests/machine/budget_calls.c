@@ -89,6 +89,7 @@ static const struct role roles[] = { { "client", role_client }, { "long", role_l
 struct server {
 	capos_cap_t endpoint, work, brief, stop; /* and facets of it */
 	capos_cap_t next;                        /* a facet of the server that does it; or 0 */
+	volatile bool working;                   /* it has been */
 	volatile uint64_t worked_ns;
 	volatile uint32_t gone; /* callers that were when they were answered */
 	struct capos_thread *thread;
@@ -97,6 +98,7 @@ struct server {
 static void work(struct server *server, uint64_t work_ns)
 {
 	uint64_t since_ns = capos_now_ns();
+	server->working = true;
 	if (server->next) {
 		struct registers r = { .words = { work_ns } };
 		CHECK_EQUAL(ENTER(&r, ENDPOINT_CALL, server->next, FOREVER), 0);
@@ -256,7 +258,8 @@ static void death_in_the_middle_leaves_nothing(void)
 	struct server server;
 	begin(&server, 0);
 	capos_cap_t client = spawn_client("long", "facet", server.work, LIMIT);
-	capos_sleep_ns(30 * MS_NS); /* the server works for it */
+	while (!server.working)
+		capos_sleep_ns(MS_NS);
 	OK(capos_process_kill(client));
 	finishes(client, CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
 	struct registers r = { 0 };
