@@ -21,6 +21,20 @@ struct reading {
 	int64_t wall_offset_ns;
 };
 
+/* Calls, kept out of the usual path, which needs none and so saves no registers. */
+static __attribute__((noinline, cold)) bool no_clock(void)
+{
+	grant_missing(CAPOS_GRANT_TIMER);
+	return false;
+}
+
+static __attribute__((noinline, cold)) bool read_by_call(struct reading *reading)
+{
+	uint64_t wall_ns;
+
+	return capos_timer_now(capos_caps.timer, &reading->monotonic_ns, &wall_ns) == 0;
+}
+
 static bool read_clock(struct reading *reading)
 {
 	const volatile struct capos_clock_page *clock =
@@ -28,10 +42,8 @@ static bool read_clock(struct reading *reading)
 	uint64_t base, ns, scale, ticks;
 	uint32_t sequence;
 
-	if (clock == NULL) {
-		grant_missing(CAPOS_GRANT_TIMER);
-		return false;
-	}
+	if (clock == NULL)
+		return no_clock();
 	do {
 		do
 			sequence = __atomic_load_n(&clock->sequence, __ATOMIC_ACQUIRE);
@@ -44,7 +56,7 @@ static bool read_clock(struct reading *reading)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (clock->sequence != sequence);
 	if (scale == 0) /* the counter cannot be trusted on this machine */
-		return capos_timer_now(capos_caps.timer, &reading->monotonic_ns, &ticks) == 0;
+		return read_by_call(reading);
 	/* The counter of this CPU may be a little behind the one from which the base was taken. */
 	ticks = ticks > base ? ticks - base : 0;
 	reading->monotonic_ns = ns + (uint64_t)((unsigned __int128)ticks * scale >> 32);
