@@ -12,6 +12,7 @@ HOST_GO := env -u GOOS -u GOARCH -u GOFLAGS -u GOROOT GOTOOLCHAIN=local GOWORK=o
 
 -include tools/schema.mk
 -include tools/manifest.mk
+-include go/race/race.mk
 -include kernel/kernel.mk
 -include lib/lib.mk
 -include services/services.mk
@@ -51,7 +52,7 @@ bench: ## compare with a Linux guest, instruction-exact
 models: ## check the models of the racy protocols
 host-tests: ## run the tests of pure parts that are programs of this host
 
-tools: schema ## build the host tools in build/tools
+tools: schema build/race/race.syso ## build the host tools in build/tools
 	@mkdir -p $(BUILD)/tools/bin
 	@cd tools && $(HOST_GO) build -buildvcs=false -trimpath -o ../$(BUILD)/tools/ \
 		./capos ./goport

@@ -35,6 +35,8 @@ var (
 		".git": true, "pkg/obj": true}
 	// Files the schema compiler generates, by their place in the tree.
 	generatedFiles = []string{"runtime/zabi_capos.go", "syscall/zabi_capos.go"}
+	// The race detector, compiled from go/race.
+	raceObject = "runtime/race/race_capos_amd64.syso"
 )
 
 func progress(format string, args ...any) {
@@ -132,11 +134,13 @@ func (in *inputs) gatherOverlay(root string) (err error) {
 	if in.overlay, err = overlayFiles(filepath.Join(root, "go", "overlay")); err != nil {
 		return err
 	}
-	generated := filepath.Join(root, "build", "gen", "go")
+	made := map[string]string{raceObject: filepath.Join(root, "build", "race", "race.syso")}
 	for _, name := range generatedFiles {
-		path := filepath.Join(generated, name)
+		made[name] = filepath.Join(root, "build", "gen", "go", name)
+	}
+	for name, path := range made {
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%w (make it with: make schema)", err)
+			return fmt.Errorf("%w (make it with: make tools)", err)
 		}
 		in.overlay["src/"+name] = path
 	}

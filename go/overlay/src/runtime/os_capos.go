@@ -118,6 +118,7 @@ func osinit() {
 	numCPUStartup = getCPUCount()
 	physPageSize = abiPageSize
 	heapInit()
+	raceHostInit()
 }
 
 func requireCapability(capID uint32, missing string) {
