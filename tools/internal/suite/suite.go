@@ -153,8 +153,8 @@ func (s *suite) steps() ([]step, error) {
 	steps := append(s.buildSteps(), s.tidySteps()...)
 	for _, more := range []func() ([]step, error){s.hostSteps, s.machineSteps, s.bootSteps,
 		s.toolSteps, s.recordSteps, s.seedSteps, s.manifestSteps, s.exploreSteps,
-		s.ccSteps, s.panicSteps, s.imageSteps, s.systemSteps, s.goSteps, s.moduleSteps,
-		s.programSteps, s.suiteSteps, s.testdirSteps, s.provokedSteps} {
+		s.ccSteps, s.raceSteps, s.panicSteps, s.imageSteps, s.systemSteps, s.goSteps,
+		s.moduleSteps, s.programSteps, s.suiteSteps, s.testdirSteps, s.provokedSteps} {
 		list, err := more()
 		if err != nil {
 			return nil, err

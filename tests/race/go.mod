@@ -1,0 +1,3 @@
+module capos.dev/tests/race
+
+go 1.26
