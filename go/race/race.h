@@ -292,3 +292,5 @@ void race_symbolize_by(void (*callback)(u64 command, void *context));
 void race_report(struct race_thread *thread, u64 granule, u64 now, u64 before, u64 pc);
 u64 race_reports(void);
 _Noreturn void race_finish(void);
+
+#pragma GCC visibility pop

@@ -14,7 +14,7 @@ HOST_SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 HOST_CFLAGS     := -std=gnu17 -g -O1 -Wall -Wextra -Werror $(HOST_SANITIZERS)
 HOST_KERNEL     := -Ikernel -Ikernel/arch/x86_64/include -Ikernel/include \
 	-Ibuild/gen/include -Ibuild/gen -Ibuild/gen/kernel
-HOST_GROUPS     := boot call codec dev init libcapos mm object sched
+HOST_GROUPS     := boot call codec dev init libcapos mm object race sched
 
 # What the loaders say, typed lines, the screen.
 host_boot_FLAGS        := -fno-builtin-strlen -DCAPOS_HOST_TEST $(HOST_KERNEL) -Itests/host/call
@@ -173,6 +173,13 @@ host_fuzz_pipe_ring_SOURCES := tests/host/call/kernel.c
 $(foreach p,$(host_object_TESTS) $(host_object_FUZZERS),\
 	$(eval host_$p_RUN := ASAN_OPTIONS=detect_leaks=0))
 host_fuzz_pipe_ring_LIMITS := 200000 20 512
+
+# The race detector of Go programs against a model.
+host_race_FLAGS        := -fno-builtin -I. -Itests/host/call -pthread -Wno-missing-prototypes
+host_race_TESTS        := test_race
+host_test_race_SOURCES := $(RACE_SOURCES)
+host_test_race_RUN     := ASAN_OPTIONS=detect_leaks=0
+host_test_race_ARGS     = $(or $(SEED),1)
 
 # Shares of a CPU.
 host_sched_FLAGS        := -DCAPOS_HOST_TEST -DCAPOS_DEBUG $(HOST_KERNEL) -Itests/host/call
