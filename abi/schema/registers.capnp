@@ -12,7 +12,7 @@ struct PciDescription $C.fixed(64) {
   # What a PCI function says of itself, and where its registers are.
   vendor @0 :UInt16;
   device @1 :UInt16;
-  class @2 :UInt32;            # class, sub-class and interface, 8 bits each from the highest
+  classCode @2 :UInt32;        # class, sub-class and interface, 8 bits each from the highest
   place @3 :UInt16;            # bus, device and function: 8, 5 and 3 bits
   flags @4 :UInt16;            # deviceResetsItself
   reserved @5 :UInt32;

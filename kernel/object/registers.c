@@ -45,7 +45,7 @@ static status_t describe(const struct pci_device *device, struct buffer_out *des
 	struct capos_pci_description text = {
 		.vendor = device->vendor,
 		.device = device->device,
-		.class = device->class_code,
+		.class_code = device->class_code,
 		.place =
 			(uint16_t)(function->bus << 8 | function->device << 3 | function->function),
 		.flags = device->express ? CAPOS_DEVICE_RESETS_ITSELF : 0,

@@ -48,6 +48,32 @@ func enumPrefix(e *enum) string {
 // methodName is console_write_line: the stem of everything generated for a method.
 func methodName(it *iface, m *method) string { return snake(it.name) + "_" + snake(m.name) }
 
+// cppKeywords are those that C does not have. Programs in C++ include the headers, too.
+var cppKeywords = map[string]bool{}
+
+func init() {
+	for _, word := range strings.Fields("alignas alignof and and_eq bitand bitor " +
+		"catch class compl concept consteval constexpr constinit const_cast co_await co_return co_yield " +
+		"decltype delete dynamic_cast explicit export friend mutable namespace new noexcept " +
+		"not not_eq nullptr operator or or_eq private protected public reinterpret_cast " +
+		"requires static_assert static_cast template this thread_local throw try typeid " +
+		"typename using virtual wchar_t xor xor_eq") {
+		cppKeywords[word] = true
+	}
+}
+
+// checkMembers rejects fields that C and C++ have another use for the name of.
+func checkMembers(s *schema) error {
+	for _, st := range s.structs {
+		for _, f := range st.fields {
+			if name := snake(f.name); cKeywords[name] || cppKeywords[name] {
+				return fmt.Errorf("%s.%s is a keyword of C or C++", st.name, f.name)
+			}
+		}
+	}
+	return nil
+}
+
 // checkNames rejects two declarations that would get one name in C or in Go.
 func checkNames(s *schema) error {
 	seen := map[string]string{}
@@ -57,6 +83,9 @@ func checkNames(s *schema) error {
 		}
 		seen[name] = what
 		return nil
+	}
+	if err := checkMembers(s); err != nil {
+		return err
 	}
 	for _, c := range s.consts {
 		if err := add(macro(c.name), "constant "+c.name); err != nil {

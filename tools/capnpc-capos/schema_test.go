@@ -134,6 +134,10 @@ func TestNamesAreChecked(t *testing.T) {
 	if checkNames(s) == nil {
 		t.Error("two declarations of one name are accepted")
 	}
+	s = &schema{structs: []*structure{{name: "Device", fields: []field{{name: "class"}}}}}
+	if checkNames(s) == nil {
+		t.Error("a keyword is accepted as the name of a field")
+	}
 }
 
 // A request with any byte or tail missing or changed is an error or another schema, never a crash.
