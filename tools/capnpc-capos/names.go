@@ -53,11 +53,13 @@ var cppKeywords = map[string]bool{}
 
 func init() {
 	for _, word := range strings.Fields("alignas alignof and and_eq bitand bitor " +
-		"catch class compl concept consteval constexpr constinit const_cast co_await co_return co_yield " +
-		"decltype delete dynamic_cast explicit export friend mutable namespace new noexcept " +
-		"not not_eq nullptr operator or or_eq private protected public reinterpret_cast " +
-		"requires static_assert static_cast template this thread_local throw try typeid " +
-		"typename using virtual wchar_t xor xor_eq") {
+		"catch class compl concept " +
+		"consteval constexpr constinit const_cast co_await co_return co_yield " +
+		"decltype delete dynamic_cast explicit export friend mutable namespace " +
+		"new noexcept not not_eq nullptr operator or or_eq private protected " +
+		"public reinterpret_cast requires static_assert static_cast template " +
+		"this thread_local throw try typeid typename using virtual wchar_t xor " +
+		"xor_eq") {
 		cppKeywords[word] = true
 	}
 }
