@@ -117,8 +117,9 @@ func holdsOnlyFor(source, system string) bool {
 			continue
 		}
 		expression, err := constraint.Parse(strings.TrimSpace(line))
-		return err == nil &&
-			expression.Eval(func(tag string) bool { return tag == system }) &&
+		alone := func(tag string) bool { return tag == system }
+		all := func(string) bool { return true }
+		return err == nil && (expression.Eval(alone) || expression.Eval(all)) &&
 			!expression.Eval(func(tag string) bool { return tag != system })
 	}
 	return false
