@@ -185,7 +185,7 @@ static void the_binder_goes_first(void)
 static void memory_runs_out(void)
 {
 	static capos_cap_t events[CAPOS_PROCESS_BINDINGS_MAX];
-	capos_cap_t child = spawn("sleep", NULL);
+	capos_cap_t child = spawn_sleeper();
 	uint64_t size = 1ull << 30;
 	for (unsigned i = 0; i < CAPOS_PROCESS_BINDINGS_MAX; i++)
 		events[i] = event_create();
