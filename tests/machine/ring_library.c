@@ -113,6 +113,7 @@ static void calls_are_given_up(void)
 	OK(capos_endpoint_make_facet(endpoint, 1, &facet));
 	begin(&calls[0], 0, 5); /* no thread serves */
 	begin(&calls[1], 0, 2);
+	CHECK_EQUAL(capos_ring_call_wait(&calls[0].call, 0), CAPOS_E(TIMED_OUT));
 	CHECK_EQUAL(capos_ring_call_wait(&calls[0].call, MS_NS), CAPOS_E(TIMED_OUT));
 	CHECK(!calls[0].call.ended);
 	OK(capos_ring_call_cancel(&calls[0].call));

@@ -83,9 +83,8 @@ int64_t capos_ring_call_wait(struct capos_ring_call *call, uint64_t timeout_ns)
 
 	while (!call->ended) {
 		now = capos_now_ns();
-		if (now >= end && timeout_ns)
-			return CAPOS_E(TIMED_OUT);
-		if (capos_ring_call_wait_any(end == CAPOS_WAIT_FOREVER ? end : end - now))
+		uint64_t left = now < end ? end - now : 0;
+		if (capos_ring_call_wait_any(end == CAPOS_WAIT_FOREVER ? end : left))
 			continue;
 		return end != CAPOS_WAIT_FOREVER && capos_now_ns() >= end ? CAPOS_E(TIMED_OUT)
 									  : CAPOS_E(INTERRUPTED);
