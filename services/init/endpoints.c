@@ -3,6 +3,9 @@
 
 #include <capos/caps.h>
 #include <capos/stubs.h>
+#include <capos/thread.h>
+
+#define STACK_BYTES (16 * 1024)
 
 static const struct manifest *manifest;
 static capos_cap_t owners[CAPOS_MANIFEST_ENDPOINTS_MAX]; /* 0: not made, or closed */
@@ -42,4 +45,29 @@ void endpoints_server_ended(uint32_t server, bool again)
 		capos_release(owners[i]);
 		owners[i] = 0;
 	}
+}
+
+static int64_t open_own(struct own_endpoint *own)
+{
+	const struct capos_thread_options options = { .stack_size_bytes = STACK_BYTES,
+		.name = own->name };
+	struct capos_thread *thread;
+	int64_t status = capos_endpoint_factory_create(
+		capos_caps.endpoint_factory, own->calls_max, &own->owner);
+
+	if (status < 0)
+		return status;
+	status = capos_thread_start(&thread, own->serve, own, &options);
+	if (status < 0) {
+		capos_release(own->owner);
+		own->owner = 0;
+	}
+	return status;
+}
+
+int64_t own_endpoint_facet(struct own_endpoint *own, capos_cap_t *facet)
+{
+	int64_t status = own->owner != 0 ? 0 : open_own(own);
+
+	return status < 0 ? status : capos_endpoint_make_facet(own->owner, 0, facet);
 }

@@ -3,24 +3,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <capos/caps.h>
 #include <capos/endpoint.h>
-#include <capos/stubs.h>
 #include <capos/thread.h>
 #include <capos/time.h>
 
+#include "endpoints.h"
 #include "log.h"
 
-#define STACK_BYTES (16 * 1024)
-#define CALLS_MAX 16 /* readers that wait; others get busy */
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
 static struct capos_mutex lock = CAPOS_MUTEX_INITIALIZER;
 static struct capos_init_event events[CAPOS_INIT_EVENTS_MAX]; /* number n is at n % their count */
 static uint64_t newest;                                       /* 0: none */
-
-static capos_cap_t owner; /* the endpoint; 0: no service reads */
 
 void log_event(const char *service, uint32_t kind, int32_t code)
 {
@@ -65,32 +60,20 @@ static uint32_t answer(void *context, uint64_t tag, struct capos_message *messag
 
 static int64_t serve(void *argument)
 {
+	const struct own_endpoint *own = argument;
 	uint64_t tag;
 
-	(void)argument;
-	while (capos_endpoint_serve(owner, answer, NULL, &tag) == CAPOS_RECEIVE_RESULT_FACET_GONE)
+	while (capos_endpoint_serve(own->owner, answer, NULL, &tag) ==
+		CAPOS_RECEIVE_RESULT_FACET_GONE)
 		;
 	return 0;
 }
 
 int64_t log_facet(capos_cap_t *facet)
 {
-	static const struct capos_thread_options options = { .stack_size_bytes = STACK_BYTES,
-		.name = "log" };
-	struct capos_thread *thread;
-	int64_t status = 0;
+	static struct own_endpoint own = { .name = "log", .calls_max = 16, .serve = serve };
 
-	if (owner == 0) {
-		status = capos_endpoint_factory_create(
-			capos_caps.endpoint_factory, CALLS_MAX, &owner);
-		if (status == 0)
-			status = capos_thread_start(&thread, serve, NULL, &options);
-		if (status < 0 && owner != 0) {
-			capos_release(owner);
-			owner = 0;
-		}
-	}
-	return status < 0 ? status : capos_endpoint_make_facet(owner, 0, facet);
+	return own_endpoint_facet(&own, facet);
 }
 
 void log_print(void)

@@ -7,10 +7,6 @@
 
 #include <capos/call.h>
 
-#include <stdint.h>
-
-#include <capos/call.h>
-
 /* Writes "init: TEXT" as one line, cut off at 200 bytes. Any thread. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -7,14 +7,9 @@
 #include <capos/caps.h>
 #include <capos/endpoint.h>
 #include <capos/stubs.h>
-#include <capos/thread.h>
 
+#include "endpoints.h"
 #include "service.h"
-
-#define STACK_BYTES (16 * 1024)
-#define CALLS_MAX 4 /* that wait; others get busy */
-
-static capos_cap_t owner; /* the endpoint; 0: no service has a facet */
 
 static void answer(const struct service *service, void *context)
 {
@@ -40,13 +35,13 @@ static void answer(const struct service *service, void *context)
 
 static int64_t serve(void *argument)
 {
+	const struct own_endpoint *own = argument;
 	struct capos_message message;
 	uint64_t tag;
 	int64_t got;
 
-	(void)argument;
 	for (;;) {
-		got = capos_endpoint_receive(owner, &message, &tag, CAPOS_WAIT_FOREVER);
+		got = capos_endpoint_receive(own->owner, &message, &tag, CAPOS_WAIT_FOREVER);
 		if (got < 0 && got != CAPOS_E(INTERRUPTED))
 			return got;
 		if (got != CAPOS_RECEIVE_RESULT_CALL)
@@ -61,20 +56,7 @@ static int64_t serve(void *argument)
 
 int64_t processes_facet(capos_cap_t *facet)
 {
-	static const struct capos_thread_options options = { .stack_size_bytes = STACK_BYTES,
-		.name = "processes" };
-	struct capos_thread *thread;
-	int64_t status = 0;
+	static struct own_endpoint own = { .name = "processes", .calls_max = 4, .serve = serve };
 
-	if (owner == 0) {
-		status = capos_endpoint_factory_create(
-			capos_caps.endpoint_factory, CALLS_MAX, &owner);
-		if (status == 0)
-			status = capos_thread_start(&thread, serve, NULL, &options);
-		if (status < 0 && owner != 0) {
-			capos_release(owner);
-			owner = 0;
-		}
-	}
-	return status < 0 ? status : capos_endpoint_make_facet(owner, 0, facet);
+	return own_endpoint_facet(&own, facet);
 }
