@@ -49,7 +49,7 @@ func Of[T Typed](c Capability) T { return T(struct{ Capability }{c}) }
 // manifestLine is what a service's manifest says for it to hold a capability of that name.
 func manifestLine(name string, endpoint bool) string {
 	switch {
-	case slices.Contains(grantNames[:], name), name == "init_log":
+	case slices.Contains(grantNames[:], name), name == "init_log", name == "init_processes":
 		return fmt.Sprintf("grants: [%q]", name)
 	case name == "ready":
 		return "ready: true"

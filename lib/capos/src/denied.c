@@ -66,7 +66,7 @@ static bool is_grant(const char *name)
 	for (size_t i = 0; i < CAPOS_GRANT_COUNT; i++)
 		if (strcmp(grant_names[i], name) == 0)
 			return true;
-	return strcmp(name, "init_log") == 0;
+	return strcmp(name, "init_log") == 0 || strcmp(name, "init_processes") == 0;
 }
 
 static void add_manifest_line(struct text *text, const char *name, int grant)

@@ -117,7 +117,7 @@ func deniedCase(system string) toolCase {
 	}
 	c := toolCase{name: "denied", args: []string{system}, notErr: "leak"}
 	for _, name := range []string{"stdout", "stdin", "thread_spawner", "timer", "park",
-		"entropy", "memory_allocator", "devices", "init_log", "boot"} {
+		"entropy", "memory_allocator", "devices", "init_log", "init_processes", "boot"} {
 		c.inErr = append(c.inErr, "libcapos: "+
 			started(name, fmt.Sprintf("grants: [%q]", name)))
 	}

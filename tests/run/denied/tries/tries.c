@@ -44,6 +44,7 @@ static void try_names(void)
 	(void)!capos_endpoint_receive(capos_cap("mine"), &message, &tag, 0);
 	(void)!capos_device_reset(capos_cap("virtio-rng"));
 	(void)!capos_endpoint_call(capos_cap("init_log"), &message, 0);
+	(void)!capos_endpoint_call(capos_cap("init_processes"), &message, 0);
 }
 
 static void try_spawn(void)
