@@ -146,7 +146,7 @@ func stubsGrants(o *out, s *schema) {
 	o.p("};\n")
 	o.p("void caps_find(struct capos_caps *caps)\n{")
 	for _, g := range s.grants {
-		o.p("\tcaps->%s = capos_cap(%q);", cGrantField(g), g.name)
+		o.p("\tcaps->%s = grant_cap(%q);", cGrantField(g), g.name)
 	}
 	o.p("}\n")
 }

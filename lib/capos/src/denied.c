@@ -31,10 +31,10 @@ void grant_not_found(const char *name)
 {
 	if (!take_name())
 		return;
-	size_t length = name != NULL ? strlen(name) : 0;
+	size_t length = strlen(name);
 	if (length >= sizeof(not_found))
 		length = sizeof(not_found) - 1;
-	memcpy(not_found, name != NULL ? name : "", length);
+	memcpy(not_found, name, length);
 	not_found[length] = 0;
 	leave_name();
 }

@@ -22,6 +22,9 @@ int64_t capos_ring_submit(const struct capos_submission *submission);
 struct capos_ring_call;
 struct capos_ring_call *capos_ring_call_ended(const struct capos_completion *completion);
 
+/* The capability of that name; 0: none, which is no denial. Needs the CapSet. */
+capos_cap_t grant_cap(const char *name);
+
 /* Looks up every capability by its name. Generated in stubs.c; needs the CapSet. */
 void caps_find(struct capos_caps *caps);
 
@@ -34,7 +37,7 @@ extern const char *const grant_names[CAPOS_GRANT_COUNT];
 #define GRANT_USED (-1)
 #define GRANT_SERVED (-2)
 int64_t grant_missing(int grant);
-/* capos_cap has not found the name; NULL: that is of no interest. */
+/* capos_cap has not found the name. */
 void grant_not_found(const char *name);
 
 /* Frees the handler's stack with its thread. */

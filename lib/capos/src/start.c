@@ -42,13 +42,20 @@ const struct capos_cap_set_entry *capos_cap_entry(const char *name)
 	return NULL;
 }
 
-capos_cap_t capos_cap(const char *name)
+capos_cap_t grant_cap(const char *name)
 {
 	const struct capos_cap_set_entry *entry = capos_cap_entry(name);
 
-	if (entry == NULL)
-		grant_not_found(name);
 	return entry != NULL ? entry->cap : 0;
+}
+
+capos_cap_t capos_cap(const char *name)
+{
+	capos_cap_t cap = grant_cap(name);
+
+	if (cap == 0)
+		grant_not_found(name);
+	return cap;
 }
 
 uint64_t capos_auxiliary(uint64_t type)
@@ -110,7 +117,6 @@ __attribute__((noreturn)) void capos_start(struct capos_ring_header *ring, uint6
 	auxiliary = (const uint64_t *)(end + 1);
 	choose_stack_guard();
 	caps_find(&capos_caps);
-	grant_not_found(NULL);
 	for (void (*const *init)(int, char **, char **) = __init_array_start;
 		init != __init_array_end; init++)
 		(*init)(argc, argv, environ);
