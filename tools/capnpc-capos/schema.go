@@ -122,11 +122,17 @@ type method struct {
 	blocks      bool
 }
 
-// loader holds the nodes of a request while they are turned into a schema.
-type loader struct {
+// request is what the compiler hands over: declarations by their ids, and the files asked for.
+type request struct {
 	nodes map[uint64]object
 	docs  map[uint64]docComments
-	out   *schema
+	files []object
+}
+
+// loader turns a request into a schema.
+type loader struct {
+	request
+	out *schema
 }
 
 type docComments struct {
@@ -145,25 +151,13 @@ func (d docComments) member(i int) string {
 const annotationsFile = "annotations.capnp"
 
 // loadSchema reads a request. The schema holds the declarations of all requested files.
-func loadSchema(request []byte) (*schema, error) {
-	msg, err := parseMessage(request)
+func loadSchema(message []byte) (*schema, error) {
+	r, err := readRequest(message)
 	if err != nil {
 		return nil, err
 	}
-	root, err := msg.root()
-	if err != nil {
-		return nil, err
-	}
-	l := &loader{nodes: map[uint64]object{}, docs: map[uint64]docComments{},
-		out: &schema{byID: map[uint64]*iface{}}}
-	if err := l.index(root); err != nil {
-		return nil, err
-	}
-	files, err := root.list(1)
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
+	l := &loader{request: r, out: &schema{byID: map[uint64]*iface{}}}
+	for _, file := range l.files {
 		name, err := file.text(0)
 		if err != nil {
 			return nil, err
@@ -184,38 +178,87 @@ func loadSchema(request []byte) (*schema, error) {
 	return l.out, l.out.orderGrants()
 }
 
-func (l *loader) index(root object) error {
+func readRequest(message []byte) (r request, err error) {
+	msg, err := parseMessage(message)
+	if err != nil {
+		return r, err
+	}
+	root, err := msg.root()
+	if err != nil {
+		return r, err
+	}
 	nodes, err := root.list(0)
 	if err != nil {
-		return err
+		return r, err
 	}
+	r.nodes = map[uint64]object{}
 	for _, n := range nodes {
-		l.nodes[n.u64(0)] = n
+		r.nodes[n.u64(0)] = n
 	}
+	if r.files, err = root.list(1); err != nil {
+		return r, err
+	}
+	r.docs, err = readDocs(root)
+	return r, err
+}
+
+func readDocs(root object) (map[uint64]docComments, error) {
 	infos, err := root.list(3)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	docs := map[uint64]docComments{}
 	for _, info := range infos {
 		own, err := info.text(0)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		members, err := info.list(1)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		d := docComments{own: strings.TrimSpace(own)}
 		for _, m := range members {
 			text, err := m.text(0)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			d.members = append(d.members, strings.TrimSpace(text))
 		}
-		l.docs[info.u64(0)] = d
+		docs[info.u64(0)] = d
 	}
-	return nil
+	return docs, nil
+}
+
+// items are those of an enum.
+func (r *request) items(node object) ([]item, error) {
+	enumerants, err := node.list(3)
+	if err != nil {
+		return nil, err
+	}
+	var items []item
+	for i, e := range enumerants {
+		name, err := e.text(0)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item{name: name, doc: r.docs[node.u64(0)].member(i)})
+	}
+	return items, nil
+}
+
+var errExtends = errors.New("an interface cannot extend another")
+
+// methods are those of an interface, or errExtends.
+func methods(node object) ([]object, error) {
+	supers, err := node.list(4)
+	if err != nil {
+		return nil, err
+	}
+	if len(supers) != 0 {
+		return nil, errExtends
+	}
+	return node.list(3)
 }
 
 // walk visits the declarations nested in a file, struct or interface, in the order of the source.
@@ -264,18 +307,11 @@ func (l *loader) declare(node object, name string) error {
 		l.out.structs = append(l.out.structs, s)
 		return layOutFixed(s)
 	case 2:
-		e := &enum{name: name, doc: l.docs[id].own}
-		items, err := node.list(3)
+		items, err := l.items(node)
 		if err != nil {
 			return err
 		}
-		for i, it := range items {
-			text, err := it.text(0)
-			if err != nil {
-				return err
-			}
-			e.items = append(e.items, item{name: text, doc: l.docs[id].member(i)})
-		}
+		e := &enum{name: name, doc: l.docs[id].own, items: items}
 		if name == "ErrorCode" {
 			l.out.errors = e
 		}
@@ -374,18 +410,11 @@ func annotation(node object, pointer int, id uint64) (value object, present bool
 func (l *loader) iface(node object, name string) error {
 	id := node.u64(0)
 	it := &iface{name: name, doc: l.docs[id].own, id: id}
-	supers, err := node.list(4)
+	declared, err := methods(node)
 	if err != nil {
 		return err
 	}
-	if len(supers) != 0 {
-		return errors.New("interface inheritance is not supported")
-	}
-	methods, err := node.list(3)
-	if err != nil {
-		return err
-	}
-	for i, m := range methods {
+	for i, m := range declared {
 		md, err := l.method(m, i)
 		if err != nil {
 			return err

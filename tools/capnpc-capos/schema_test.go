@@ -90,7 +90,7 @@ func TestMethodsAreChecked(t *testing.T) {
 		{"only result", "interface I { m @0 () -> (a :I, b :I)" + does +
 			"# a: x\n# b: x\n}"},
 		{"defaults", "interface I { m @0 (a :UInt32 = 7) -> ()" + does + "# a: x\n}"},
-		{"inheritance", "interface J {} interface I extends(J) {}"},
+		{"cannot extend", "interface J {} interface I extends(J) {}"},
 	} {
 		rejection(t, c[0], c[1])
 	}

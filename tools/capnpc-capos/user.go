@@ -85,9 +85,9 @@ type userMethod struct {
 	params, results *userStruct
 }
 
-// userLoader is a loader with the structures that it has met.
+// userLoader turns a request into a userFile. It keeps the structures that it has met.
 type userLoader struct {
-	loader
+	request
 	*userFile
 	source  *source
 	structs map[uint64]*userStruct
@@ -95,34 +95,22 @@ type userLoader struct {
 }
 
 // loadUserSchema reads a request about one file, whose text tells the lines.
-func loadUserSchema(request []byte, text *source) (*userFile, error) {
-	msg, err := parseMessage(request)
+func loadUserSchema(message []byte, text *source) (*userFile, error) {
+	r, err := readRequest(message)
 	if err != nil {
 		return nil, err
 	}
-	root, err := msg.root()
-	if err != nil {
-		return nil, err
+	if len(r.files) != 1 {
+		return nil, fmt.Errorf("%d files are asked for, and not one", len(r.files))
 	}
-	l := &userLoader{userFile: &userFile{name: path.Base(text.file)}, source: text,
+	l := &userLoader{request: r, userFile: &userFile{name: path.Base(text.file)}, source: text,
 		structs: map[uint64]*userStruct{}, used: map[uint64]bool{}}
-	l.nodes, l.docs = map[uint64]object{}, map[uint64]docComments{}
-	if err := l.index(root); err != nil {
-		return nil, err
-	}
-	files, err := root.list(1)
-	if err != nil {
-		return nil, err
-	}
-	if len(files) != 1 {
-		return nil, fmt.Errorf("%d files are asked for, and not one", len(files))
-	}
-	l.id = files[0].u64(0)
+	l.id = l.files[0].u64(0)
 	if err := l.declarations(l.nodes[l.id]); err != nil {
 		return nil, err
 	}
 	l.orderStructs()
-	return l.userFile, l.importsOf(files[0])
+	return l.userFile, l.importsOf(l.files[0])
 }
 
 // importsOf finds the files that declare structures and enums which this one uses.
@@ -188,19 +176,11 @@ func (l *userLoader) declaration(node object, where string) error {
 		_, err := l.structOf(id)
 		return err
 	case 2:
-		items, err := node.list(3)
+		items, err := l.items(node)
 		if err != nil {
 			return err
 		}
-		e := &userEnum{path: where, doc: l.docs[id].own}
-		for i, it := range items {
-			name, err := it.text(0)
-			if err != nil {
-				return err
-			}
-			e.items = append(e.items, item{name: name, doc: l.docs[id].member(i)})
-		}
-		l.enums = append(l.enums, e)
+		l.enums = append(l.enums, &userEnum{path: where, doc: l.docs[id].own, items: items})
 	case 3:
 		return l.interfaceOf(node, where)
 	case 4:
@@ -378,18 +358,14 @@ func (t *userType) number() bool {
 func (l *userLoader) interfaceOf(node object, where string) error {
 	id := node.u64(0)
 	it := &userInterface{path: where, doc: l.docs[id].own, id: id}
-	supers, err := node.list(4)
+	declared, err := methods(node)
+	if err == errExtends {
+		return l.source.errorAt(where, "%v", err)
+	}
 	if err != nil {
 		return err
 	}
-	if len(supers) != 0 {
-		return l.source.errorAt(where, "an interface cannot extend another")
-	}
-	methods, err := node.list(3)
-	if err != nil {
-		return err
-	}
-	for i, m := range methods {
+	for i, m := range declared {
 		name, err := m.text(0)
 		if err != nil {
 			return err
