@@ -41,16 +41,16 @@ func readSuites(root string) ([]suitePackage, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := readModules(filepath.Join(root, modulesFile))
+	pins, err := readPins(root)
 	if err != nil {
 		return nil, err
 	}
 	var all []suitePackage
 	for _, p := range packages {
-		m, ok := moduleOf(p.name, entries)
+		m, ok := moduleOf(p.name, pins)
 		if !ok {
 			return nil, fmt.Errorf("%s: %s is in no module of %s", suitesFile, p.name,
-				modulesFile)
+				pinsFile)
 		}
 		all = append(all, suitePackage{p, m})
 	}
@@ -58,11 +58,11 @@ func readSuites(root string) ([]suitePackage, error) {
 }
 
 // moduleOf gives the module that a package is in: that with the longest name.
-func moduleOf(pkg string, entries []published) (m published, ok bool) {
-	for _, e := range entries {
-		inside := pkg == e.path || strings.HasPrefix(pkg, e.path+"/")
-		if inside && len(e.path) > len(m.path) {
-			m, ok = e, true
+func moduleOf(pkg string, pins []pin) (m published, ok bool) {
+	for _, p := range pins {
+		inside := pkg == p.module || strings.HasPrefix(pkg, p.module+"/")
+		if inside && len(p.module) > len(m.path) {
+			m, ok = published{path: p.module, version: p.version}, true
 		}
 	}
 	return m, ok

@@ -97,10 +97,10 @@ func TestReadSuites(t *testing.T) {
 	if _, err := readSuites("../../.."); err != nil {
 		t.Error(err)
 	}
-	entries := []published{{path: "a.b/c"}, {path: "a.b/c/d"}, {path: "a.b/cd"}}
+	pins := []pin{{module: "a.b/c"}, {module: "a.b/c/d"}, {module: "a.b/cd"}}
 	for pkg, want := range map[string]string{"a.b/c/e": "a.b/c", "a.b/c/d/e": "a.b/c/d",
 		"a.b/cde": ""} {
-		if m, ok := moduleOf(pkg, entries); m.path != want || ok != (want != "") {
+		if m, ok := moduleOf(pkg, pins); m.path != want || ok != (want != "") {
 			t.Errorf("%s is in %q, %v", pkg, m.path, ok)
 		}
 	}
