@@ -3,6 +3,8 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+
+	"capos.dev/bench/measure"
 )
 
 // node is an object of 64 bytes: two pointers and data.
@@ -25,26 +27,27 @@ var (
 
 // collectorRows are about allocation and garbage collection. Objects of a live heap are linked as
 // one balanced tree, in the order they were allocated.
-func collectorRows() []row {
-	return []row{
-		{name: "gc.cycle_per_mb", unit: perOp, ops: liveNodes / nodesPerMB,
-			prepare: growLiveHeap, run: collect},
-		{name: "gc.cycle_small", unit: perOp, ops: 10, prepare: dropLiveHeap,
-			run: collectMany},
-		{name: "gc.pause", unit: delay, ops: 1, prepare: growLiveHeap, own: pauseOfOne},
-		{name: "alloc.16", unit: perOp, ops: 200000, prepare: dropLiveHeap,
-			run: func(n int) uint64 {
+func collectorRows() []measure.Row {
+	return []measure.Row{
+		{Name: "gc.cycle_per_mb", Unit: measure.PerOp, Ops: liveNodes / nodesPerMB,
+			Prepare: growLiveHeap, Run: collect},
+		{Name: "gc.cycle_small", Unit: measure.PerOp, Ops: 10, Prepare: dropLiveHeap,
+			Run: collectMany},
+		{Name: "gc.pause", Unit: measure.Delay, Ops: 1, Prepare: growLiveHeap,
+			Own: pauseOfOne},
+		{Name: "alloc.16", Unit: measure.PerOp, Ops: 200000, Prepare: dropLiveHeap,
+			Run: func(n int) uint64 {
 				for range n {
 					small = new([2]uint64)
 				}
 				return 0
 			}},
-		{name: "alloc.1k", unit: perOp, ops: 50000, prepare: runtime.GC,
-			run: func(n int) uint64 { return allocate(n, 1<<10) }},
-		{name: "alloc.64k", unit: perOp, ops: 2000, prepare: runtime.GC,
-			run: func(n int) uint64 { return allocate(n, 64<<10) }},
-		{name: "alloc.1m", unit: perOp, ops: 100, prepare: runtime.GC,
-			run: func(n int) uint64 { return allocate(n, 1<<20) }},
+		{Name: "alloc.1k", Unit: measure.PerOp, Ops: 50000, Prepare: runtime.GC,
+			Run: func(n int) uint64 { return allocate(n, 1<<10) }},
+		{Name: "alloc.64k", Unit: measure.PerOp, Ops: 2000, Prepare: runtime.GC,
+			Run: func(n int) uint64 { return allocate(n, 64<<10) }},
+		{Name: "alloc.1m", Unit: measure.PerOp, Ops: 100, Prepare: runtime.GC,
+			Run: func(n int) uint64 { return allocate(n, 1<<20) }},
 	}
 }
 

@@ -15,16 +15,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"capos.dev/bench/measure"
 )
 
 // computeRows are whole programs in small. They hardly ever enter the kernel, so a difference
 // between systems comes from the heap, the collector, and the timer interrupts.
-func computeRows() []row {
-	load := func(name string, run func() uint64) row {
-		return row{name: "compute." + name, unit: total, ops: 1, prepare: dropLiveHeap,
-			run: func(int) uint64 { return run() }}
+func computeRows() []measure.Row {
+	load := func(name string, run func() uint64) measure.Row {
+		return measure.Row{Name: "compute." + name, Unit: measure.Total, Ops: 1,
+			Prepare: dropLiveHeap, Run: func(int) uint64 { return run() }}
 	}
-	return []row{
+	return []measure.Row{
 		load("sort", sortNumbers),
 		load("map", countWords),
 		load("json", encodeRecords),

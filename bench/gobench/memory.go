@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"capos.dev/bench/measure"
 )
 
 const (
@@ -20,14 +22,14 @@ var blocks [][]byte
 // together: systems differ in which of the two does the work.
 func measureMemory() {
 	percent := debug.SetGCPercent(-1)
-	measureAll([]row{
-		{name: "mem.first_touch", unit: perPage, ops: blockPages, run: touchFresh},
-		{name: "mem.give_back", unit: perPage, ops: blockPages, prepare: keepOne,
-			run: giveBack},
-		{name: "mem.retouch", unit: perPage, ops: blockPages, prepare: giveBackOne,
-			run: touchFresh},
-		{name: "mem.touch_again", unit: perPage, ops: blockPages, prepare: keepOne,
-			run: touchKept},
+	measure.All([]measure.Row{
+		{Name: "mem.first_touch", Unit: measure.PerPage, Ops: blockPages, Run: touchFresh},
+		{Name: "mem.give_back", Unit: measure.PerPage, Ops: blockPages, Prepare: keepOne,
+			Run: giveBack},
+		{Name: "mem.retouch", Unit: measure.PerPage, Ops: blockPages, Prepare: giveBackOne,
+			Run: touchFresh},
+		{Name: "mem.touch_again", Unit: measure.PerPage, Ops: blockPages, Prepare: keepOne,
+			Run: touchKept},
 	})
 	giveBack(0)
 	debug.SetGCPercent(percent)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"capos.dev/bench/measure"
 )
 
 const (
@@ -38,7 +40,7 @@ func measureParallel() {
 		{"parallel.collect", func(i int) uint64 { return buildTrees(10, 9) + uint64(i) }},
 	}
 	for _, load := range loads {
-		if wanted(load.name) || wanted(load.name+bestSuffix) {
+		if measure.Wanted(load.name) || measure.Wanted(load.name+bestSuffix) {
 			measureLoad(&load)
 		}
 	}
@@ -70,8 +72,8 @@ func measureLoad(load *parallelLoad) {
 			milliseconds(times[1]), milliseconds(times[2]))
 	}
 	slices.Sort(ratios)
-	report(load.name, ratios[len(ratios)/2], "ratio")
-	report(load.name+bestSuffix, float64(best[1])/float64(best[2]), "ratio")
+	measure.Report(load.name, ratios[len(ratios)/2], "ratio")
+	measure.Report(load.name+bestSuffix, float64(best[1])/float64(best[2]), "ratio")
 	fmt.Printf("check %s %016x\n", load.name, digest)
 }
 

@@ -5,27 +5,29 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"capos.dev/bench/measure"
 )
 
 // schedulerRows are about goroutines, the threads under them, and how they wait for each other.
-func schedulerRows() []row {
-	return []row{
-		{name: "time.now", unit: perOp, ops: 20000, run: readClock},
-		{name: "go.spawn", unit: perOp, ops: 20000, run: spawnGoroutines},
-		{name: "go.yield", unit: perOp, ops: 20000, run: yieldBetweenTwo},
-		{name: "go.chan_pingpong", unit: perOp, ops: 20000,
-			run: func(n int) uint64 { return pingPong(n, false) }},
-		{name: "go.chan_buffered", unit: perOp, ops: 50000, run: bufferedChannel},
-		{name: "go.select", unit: perOp, ops: 20000, run: selectOfTwo},
-		{name: "go.mutex", unit: perOp, ops: 100000, run: mutexFree},
-		{name: "go.mutex_contended", unit: perOp, ops: 20000,
-			run: func(n int) uint64 { return mutexContended(n, 8, false) }},
-		{name: "go.cond", unit: perOp, ops: 20000, run: condition},
-		{name: "thread.chan_pingpong", unit: perOp, ops: 2000,
-			run: func(n int) uint64 { return pingPong(n, true) }},
-		{name: "thread.mutex_contended", unit: perOp, ops: 2000,
-			run: func(n int) uint64 { return mutexContended(n, 2, true) }},
-		{name: "thread.create_exit", unit: perOp, ops: 500, run: createThreads},
+func schedulerRows() []measure.Row {
+	return []measure.Row{
+		{Name: "time.now", Unit: measure.PerOp, Ops: 20000, Run: readClock},
+		{Name: "go.spawn", Unit: measure.PerOp, Ops: 20000, Run: spawnGoroutines},
+		{Name: "go.yield", Unit: measure.PerOp, Ops: 20000, Run: yieldBetweenTwo},
+		{Name: "go.chan_pingpong", Unit: measure.PerOp, Ops: 20000,
+			Run: func(n int) uint64 { return pingPong(n, false) }},
+		{Name: "go.chan_buffered", Unit: measure.PerOp, Ops: 50000, Run: bufferedChannel},
+		{Name: "go.select", Unit: measure.PerOp, Ops: 20000, Run: selectOfTwo},
+		{Name: "go.mutex", Unit: measure.PerOp, Ops: 100000, Run: mutexFree},
+		{Name: "go.mutex_contended", Unit: measure.PerOp, Ops: 20000,
+			Run: func(n int) uint64 { return mutexContended(n, 8, false) }},
+		{Name: "go.cond", Unit: measure.PerOp, Ops: 20000, Run: condition},
+		{Name: "thread.chan_pingpong", Unit: measure.PerOp, Ops: 2000,
+			Run: func(n int) uint64 { return pingPong(n, true) }},
+		{Name: "thread.mutex_contended", Unit: measure.PerOp, Ops: 2000,
+			Run: func(n int) uint64 { return mutexContended(n, 2, true) }},
+		{Name: "thread.create_exit", Unit: measure.PerOp, Ops: 500, Run: createThreads},
 	}
 }
 

@@ -4,27 +4,30 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"capos.dev/bench/measure"
 )
 
 // timerRows are about waking up: how late, and at what cost. The CPU is idle while they wait, and
 // guest time jumps over that, so that the lateness is the instructions from the timer's interrupt
 // to the Go code, and whatever slack the system allows itself.
-func timerRows() []row {
-	return []row{
-		{name: "timer.sleep_late", unit: delay, ops: 200, own: sleepLate},
-		{name: "timer.afterfunc_late", unit: delay, ops: 200, own: afterFuncLate},
-		{name: "timer.start_stop", unit: perOp, ops: 20000, run: startStop},
-		{name: "timer.start_stop_1000", unit: perOp, ops: 20000, run: startStopAmongMany},
-		{name: "timer.fire_1000", unit: perOp, ops: 1000, own: fireTogether},
+func timerRows() []measure.Row {
+	return []measure.Row{
+		{Name: "timer.sleep_late", Unit: measure.Delay, Ops: 200, Own: sleepLate},
+		{Name: "timer.afterfunc_late", Unit: measure.Delay, Ops: 200, Own: afterFuncLate},
+		{Name: "timer.start_stop", Unit: measure.PerOp, Ops: 20000, Run: startStop},
+		{Name: "timer.start_stop_1000", Unit: measure.PerOp, Ops: 20000,
+			Run: startStopAmongMany},
+		{Name: "timer.fire_1000", Unit: measure.PerOp, Ops: 1000, Own: fireTogether},
 	}
 }
 
 func sleepLate(n int) (late uint64) {
 	const nap = time.Millisecond
 	for range n {
-		start := ticks()
+		start := measure.Ticks()
 		time.Sleep(nap)
-		late += ticks() - start - uint64(nap)
+		late += measure.Ticks() - start - uint64(nap)
 	}
 	return late
 }
@@ -33,8 +36,8 @@ func afterFuncLate(n int) (late uint64) {
 	const wait = 500 * time.Microsecond
 	ran := make(chan uint64)
 	for range n {
-		start := ticks()
-		time.AfterFunc(wait, func() { ran <- ticks() })
+		start := measure.Ticks()
+		time.AfterFunc(wait, func() { ran <- measure.Ticks() })
 		late += <-ran - start - uint64(wait)
 	}
 	return late
@@ -69,11 +72,12 @@ func fireTogether(n int) uint64 {
 	var done sync.WaitGroup
 	var last atomic.Uint64
 	done.Add(n)
-	start := ticks()
+	start := measure.Ticks()
 	moment := time.Now().Add(lead)
 	for range n {
 		time.AfterFunc(time.Until(moment), func() {
-			last.Store(max(last.Load(), ticks())) // one CPU: functions do not overlap
+			// on one CPU the functions do not overlap
+			last.Store(max(last.Load(), measure.Ticks()))
 			done.Done()
 		})
 	}

@@ -65,9 +65,9 @@ func (s *session) buildCapos(file string) error {
 		return s.command(nil, capos, append(arguments, filepath.Join("raw", "raw.c"), "-o",
 			target)...)
 	}
-	arguments := append([]string{"go"}, goFlags...)
+	arguments := append([]string{"go", "-C", file}, goFlags...)
 	return s.command([]string{"GOWORK=off", "GOFLAGS="}, capos, append(arguments, target,
-		"./gobench")...)
+		".")...)
 }
 
 // buildLinux builds one program for Linux and packs it with init for the guest.
@@ -86,8 +86,9 @@ func (s *session) buildLinux(file string) error {
 	} else {
 		environment := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=",
 			"GOWORK=off", "GOTOOLCHAIN=local"}
-		err = errors.Join(err, s.command(environment, "go", append(slices.Clone(goFlags),
-			target, "./gobench")...))
+		arguments := append([]string{"-C", file}, goFlags...)
+		err = errors.Join(err, s.command(environment, "go", append(arguments, target,
+			".")...))
 	}
 	return errors.Join(err, s.writeInitialFiles(r))
 }

@@ -16,9 +16,10 @@ import (
 func TestRowsAreTheGuests(t *testing.T) {
 	inSource := map[string]bool{}
 	names := regexp.MustCompile(
-		`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|parallel)\.[a-z0-9_]+)"|` +
+		`"((?:boot|raw|mem|time|go|thread|timer|gc|alloc|cue|parallel)\.[a-z0-9_]+)"|` +
 			`load\("([a-z0-9_]+)"`)
-	for _, pattern := range []string{"../../bench/gobench/*.go", "../../bench/raw/raw.c"} {
+	for _, pattern := range []string{"../../bench/gobench/*.go", "../../bench/cuebench/*.go",
+		"../../bench/raw/raw.c"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", pattern, len(files), err)

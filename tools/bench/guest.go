@@ -47,7 +47,7 @@ const (
 // itself has from a second CPU comes with them, because no guest can exceed it.
 func plannedRuns() []run {
 	var runs []run
-	for _, program := range []string{rawProgram, goProgram} {
+	for _, program := range []string{rawProgram, goProgram, cueProgram} {
 		runs = append(runs,
 			run{system: linuxName, column: columnLinux, program: program,
 				kernel: asShipped, cpus: 1, machine: "microvm"},

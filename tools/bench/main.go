@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"capos.dev/tools/internal/repo"
 )
 
 const usageText = `Usage: bench/run [FLAGS]
@@ -92,6 +94,7 @@ type session struct {
 	out     string // build/bench
 	cache   string
 	kernel  *linuxKernel
+	leftOut map[string]bool // programs that could not be fetched
 	result  *result
 }
 
@@ -103,7 +106,7 @@ func compare(o *options) (ok bool, err error) {
 	if err := checkRows(o.only); err != nil {
 		return false, err
 	}
-	s := &session{options: o, result: newResult()}
+	s := &session{options: o, leftOut: map[string]bool{}, result: newResult()}
 	if err := s.findPlaces(); err != nil {
 		return false, err
 	}
@@ -164,11 +167,12 @@ func (s *session) prepare() error {
 		// host runs a Linux program.
 		if file := r.file(); !built[file] {
 			built[file] = true
-			if err := errors.Join(s.buildCapos(file), s.buildLinux(file)); err != nil {
+			err := errors.Join(s.buildCapos(file), s.buildLinux(file))
+			if err != nil && !s.leavesOut(file, err) {
 				return err
 			}
 		}
-		if r.system == linuxName && s.kernel == nil {
+		if r.system == linuxName && s.kernel == nil && s.isWanted(&r) {
 			var err error
 			if s.kernel, err = s.fetchLinux(); err != nil {
 				return err
@@ -178,11 +182,26 @@ func (s *session) prepare() error {
 	return nil
 }
 
+// leavesOut tells whether a program cannot be built because its modules cannot be fetched, and
+// remarks it. Its rows stay empty.
+func (s *session) leavesOut(file string, err error) bool {
+	why, is := repo.Unreachable(err.Error())
+	if is {
+		s.leftOut[file] = true
+		s.result.Remarks = append(s.result.Remarks, "rows of "+file+" are left out: "+
+			repo.NoProxy+why)
+	}
+	return is
+}
+
 func (s *session) isPartial() bool { return len(s.options.only) > 0 || s.options.systems != "both" }
 
 // isWanted tells whether a run is about a system and rows that were asked for.
 func (s *session) isWanted(r *run) bool {
 	if s.options.systems != "both" && s.options.systems != r.system && r.system != hostName {
+		return false
+	}
+	if s.leftOut[r.file()] {
 		return false
 	}
 	return len(s.options.only) == 0 || slices.ContainsFunc(allRows, func(row rowInfo) bool {

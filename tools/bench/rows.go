@@ -20,6 +20,7 @@ type rowInfo struct {
 const (
 	goProgram       = "gobench"
 	rawProgram      = "raw"
+	cueProgram      = "cuebench" // needs a module proxy when it is built for the first time
 	parallelProgram = "parallel" // gobench with -parallel
 )
 
@@ -113,6 +114,10 @@ var allRows = []rowInfo{
 	{Name: "compute.trees", About: "binary trees made and dropped, M", program: goProgram},
 	{Name: "compute.mandelbrot", About: "complex128 arithmetic, M", program: goProgram},
 	{Name: "compute.sieve", About: "primes below two million, M", program: goProgram},
+
+	{Name: "cue.manifest", About: "CUE: a manifest of 100 services, checked and exported, M",
+		program: cueProgram},
+	{Name: "cue.policy", About: "CUE: a question to a policy, M", program: cueProgram},
 
 	{Name: "parallel.compute", About: "gain of a second CPU, arithmetic", Goal: 1.9,
 		AtLeast: true, program: parallelProgram},

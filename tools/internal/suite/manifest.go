@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"capos.dev/tools/internal/repo"
 )
 
 const (
@@ -54,7 +56,7 @@ func (s *suite) manifestSteps() ([]step, error) {
 func (s *suite) buildManifestTool(ctx context.Context) []check {
 	out, err := hostCommand(ctx, s.root, "make", "--no-print-directory", "-s",
 		manifestTool).CombinedOutput()
-	if why, ok := unreachable(string(out)); ok && err != nil {
+	if why, ok := repo.Unreachable(string(out)); ok && err != nil {
 		return []check{{"tool", skipped, "the CUE library cannot be downloaded: " + why}}
 	}
 	if err != nil {

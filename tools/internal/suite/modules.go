@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"capos.dev/tools/internal/program"
+	"capos.dev/tools/internal/repo"
 )
 
 // modulesFile names programs and modules that are built unchanged; its head says how.
@@ -130,8 +131,8 @@ func (s *suite) buildPublished(m published, suffix, toolchain string,
 		return why
 	}
 	out, err := goCommand(dir, "get", m.path+"@"+m.version)
-	if why, ok := unreachable(out); ok && err != nil {
-		return []check{{name, skipped, noProxy + why}}
+	if why, ok := repo.Unreachable(out); ok && err != nil {
+		return []check{{name, skipped, repo.NoProxy + why}}
 	}
 	if err != nil {
 		return single(name, err, out)
@@ -182,16 +183,4 @@ func (s *suite) modulesGo(ctx context.Context, goroot, dir string, args ...strin
 	cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
-}
-
-// unreachable tells from the go command's messages whether there was a network at all.
-func unreachable(messages string) (why string, ok bool) {
-	for _, text := range []string{"no such host", "connection refused", "i/o timeout",
-		"network is unreachable", "module lookup disabled", "connection reset",
-		"TLS handshake timeout"} {
-		if strings.Contains(messages, text) {
-			return text, true
-		}
-	}
-	return "", false
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"capos.dev/tools/internal/repo"
 )
 
 // What is fetched is pinned by hash. pinsFile has the lines of go.sum for the module of each entry
@@ -75,8 +77,8 @@ func (s *suite) fetchPinned(m published, dir string,
 	}
 	var got struct{ Dir, Error string }
 	out, err := goCommand(dir, "mod", "download", "-json", p.module+"@"+p.version)
-	if why, ok := unreachable(out); ok && err != nil {
-		return "", []check{{m.name(), skipped, noProxy + why}}
+	if why, ok := repo.Unreachable(out); ok && err != nil {
+		return "", []check{{m.name(), skipped, repo.NoProxy + why}}
 	}
 	if start := strings.IndexByte(out, '{'); err == nil && start >= 0 {
 		err = json.NewDecoder(strings.NewReader(out[start:])).Decode(&got)
@@ -93,6 +95,3 @@ func (s *suite) fetchPinned(m published, dir string,
 	}
 	return got.Dir, nil
 }
-
-// noProxy begins the sentence with which a step is skipped.
-const noProxy = "no module proxy can be reached: "

@@ -270,8 +270,8 @@ func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir st
 	there := s.hostGo(ctx, dir, args...)
 	there.Env = append(there.Env, "CGO_ENABLED=0")
 	linux := suiteVerdicts(there)
-	if why, ok := unreachable(linux.output); ok && len(linux.tests) == 0 {
-		return []check{{p.name, skipped, noProxy + why}}
+	if why, ok := repo.Unreachable(linux.output); ok && len(linux.tests) == 0 {
+		return []check{{p.name, skipped, repo.NoProxy + why}}
 	}
 	capos := suiteVerdicts(here)
 	if s.update {
