@@ -60,7 +60,7 @@ func Write(w io.Writer, tree *Tree, programs []Program) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := bufio.NewWriterSize(w, 1<<20)
+	out := bufio.NewWriterSize(w, 1<<16)
 	var meta []byte
 	for _, record := range []any{&l.header, l.programs, l.files} {
 		if meta, err = binary.Append(meta, binary.LittleEndian, record); err != nil {
