@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"capos.dev/tools/internal/linuxguest"
 )
 
 // tools lists the programs and files that a comparison needs and ./capos does not install, with the
@@ -100,15 +102,15 @@ func (s *session) initialFiles(r *run) string {
 
 func (s *session) writeInitialFiles(r *run) error {
 	var files bytes.Buffer
-	a := archive{w: &files}
+	a := linuxguest.NewArchive(&files)
 	for _, name := range []string{"init", r.file()} {
 		data, err := os.ReadFile(filepath.Join(s.out, linuxName, name))
 		if err != nil {
 			return err
 		}
-		a.add(name, data)
+		a.Add(name, data)
 	}
-	if err := a.close(); err != nil {
+	if err := a.Close(); err != nil {
 		return err
 	}
 	return os.WriteFile(s.initialFiles(r), files.Bytes(), 0o644)

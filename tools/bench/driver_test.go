@@ -67,33 +67,6 @@ func mustRead(t *testing.T, name string) []byte {
 	return data
 }
 
-func TestArchive(t *testing.T) {
-	var files bytes.Buffer
-	a := archive{w: &files}
-	a.add("init", []byte("#!"))
-	if err := a.close(); err != nil {
-		t.Fatal(err)
-	}
-	// The layout by hand: header 110, name with its NUL padded to 4, data padded to 4, and
-	// again for the trailer.
-	data := files.Bytes()
-	if want := 110 + 6 + 4 + 110 + 14; len(data) != want {
-		t.Errorf("%d bytes, not %d", len(data), want)
-	}
-	header := string(data[:110])
-	// magic, mode, sizes
-	for offset, want := range map[int]string{0: "070701", 14: "000081ed", 54: "00000002",
-		94: "00000005"} {
-		if got := header[offset : offset+len(want)]; got != want {
-			t.Errorf("header %q has %q at %d, not %q", header, got, offset, want)
-		}
-	}
-	if string(data[110:118]) != "init\x00\x00#!" || !bytes.Contains(data[120:],
-		[]byte("TRAILER!!!\x00")) {
-		t.Errorf("%q", data)
-	}
-}
-
 func TestOutput(t *testing.T) {
 	text := "noise\r\nnote ticks_per_ns 1.0000\r\nrow raw.clock 79.25 instructions\r\ncheck " +
 		"a.b 00ff\r\nrow bad x y\r\n" +
@@ -128,15 +101,6 @@ func TestSplitShellWords(t *testing.T) {
 	}
 	if _, err := splitShellWords("a 'b"); err == nil {
 		t.Error("an open quote passes")
-	}
-}
-
-func TestCommandLine(t *testing.T) {
-	r := run{program: parallelProgram, kernel: tuned}
-	want := "panic=-1 reboot=t init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always " +
-		"-- /gobench -parallel mem* --"
-	if line := r.commandLine([]string{"mem*"}); !strings.HasSuffix(line, want) {
-		t.Error(line)
 	}
 }
 
@@ -232,19 +196,6 @@ func TestFillIn(t *testing.T) {
 	part.finish([]string{"raw.clock"})
 	if len(part.Remarks) != 1 || *part.Rows[0].Ratio != 0.5 || len(part.Failures) != 0 {
 		t.Errorf("%+v", part)
-	}
-}
-
-func TestParseDependency(t *testing.T) {
-	text := "Package: linux-image-cloud-amd64\nDepends: kmod, " +
-		"linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)\n"
-	kernel, err := parseDependency(text)
-	if err != nil || kernel.name != "linux-image-6.1.0-56-cloud-amd64" ||
-		kernel.version != "6.1.192-2" {
-		t.Errorf("%+v, %v", kernel, err)
-	}
-	if _, err := parseDependency("Depends: kmod\n"); err == nil {
-		t.Error("no kernel passes")
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"capos.dev/tools/internal/linuxguest"
 )
 
 const (
@@ -32,16 +34,6 @@ type run struct {
 	machine string
 }
 
-// Both settings of the Linux guest do without mitigations. The first is otherwise Debian's. The
-// second also changes what is not needed or misleads here. It does not clear memory when it is
-// allocated. It does not use the instructions that clear or copy byte by byte, which the processor
-// claims to be fast, because the guest counts 4096 of them for a page. It has large pages, which
-// the kernel leaves out on small machines.
-const (
-	asShipped = ""
-	tuned     = "init_on_alloc=0 clearcpuid=erms,fsrm BENCH_HUGE_PAGES=always"
-)
-
 // plannedRuns lists all machines in the order in which they run. Wall times come last, close
 // together, on the machine type in which both systems find a second CPU. The gain that the host
 // itself has from a second CPU comes with them, because no guest can exceed it.
@@ -50,8 +42,8 @@ func plannedRuns() []run {
 	for _, program := range []string{rawProgram, goProgram, cueProgram} {
 		runs = append(runs,
 			run{system: linuxName, column: columnLinux, program: program,
-				kernel: asShipped, cpus: 1, machine: "microvm"},
-			run{system: linuxName, column: columnTuned, program: program, kernel: tuned,
+				kernel: linuxguest.AsShipped, cpus: 1, machine: "microvm"},
+			run{system: linuxName, column: columnTuned, program: program, kernel: linuxguest.Tuned,
 				cpus: 1, machine: "microvm"},
 			run{system: caposName, column: columnCapos, program: program, cpus: 1,
 				machine: "microvm"})
@@ -59,7 +51,7 @@ func plannedRuns() []run {
 	return append(runs,
 		run{system: hostName, column: columnHost, program: parallelProgram, cpus: 2},
 		run{system: linuxName, column: columnLinux, program: parallelProgram,
-			kernel: asShipped, cpus: 2, machine: "q35"},
+			kernel: linuxguest.AsShipped, cpus: 2, machine: "q35"},
 		run{system: caposName, column: columnCapos, program: parallelProgram, cpus: 2,
 			machine: "q35"})
 }
@@ -159,26 +151,9 @@ func (s *session) hostCommand(r *run) ([]string, error) {
 	if err != nil || r.system == caposName {
 		return words, err
 	}
-	exchanged := map[string]string{"-kernel": s.kernel.image, "-initrd": s.initialFiles(r),
-		"-append": r.commandLine(s.options.only)}
-	for option, value := range exchanged {
-		index := slices.Index(words, option)
-		if index < 0 || index+1 >= len(words) {
-			return nil, fmt.Errorf("%s has no %s in its QEMU command", command, option)
-		}
-		words[index+1] = value
-	}
-	return words, nil
-}
-
-// commandLine is that of the Linux kernel. The words after "--" go to init. A second "--" ends
-// them, because QEMU appends words.
-func (r *run) commandLine(only []string) string {
-	words := []string{"console=ttyS0 quiet mitigations=off rdinit=/init panic=-1 reboot=t",
-		r.kernel, "-- /" + r.file()}
-	words = append(append(words, r.arguments(only)...), "--")
-	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }),
-		" ")
+	program := append([]string{"/" + r.file()}, r.arguments(s.options.only)...)
+	return linuxguest.Exchange(words, s.kernel, s.initialFiles(r),
+		linuxguest.CommandLine(r.kernel, program...))
 }
 
 // splitShellWords undoes the quoting of a printed command, whose words are plain or in single

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"capos.dev/tools/internal/linuxguest"
 	"capos.dev/tools/internal/repo"
 )
 
@@ -92,8 +93,7 @@ type session struct {
 	options *options
 	root    string // of the repository
 	out     string // build/bench
-	cache   string
-	kernel  *linuxKernel
+	kernel  *linuxguest.Kernel
 	leftOut map[string]bool // programs that could not be fetched
 	result  *result
 }
@@ -145,14 +145,8 @@ func (s *session) findPlaces() error {
 	if s.root == "" {
 		return errors.New("CAPOS_ROOT is not set: start this with bench/run or make bench")
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return fmt.Errorf("neither HOME nor XDG_CACHE_HOME is set: set one, it is where " +
-			"the Linux kernel is kept")
-	}
 	s.out = filepath.Join(s.root, "build", "bench")
-	s.cache = filepath.Join(cache, "capos", "linux")
-	return errors.Join(os.MkdirAll(s.out, 0o755), os.MkdirAll(s.cache, 0o755))
+	return os.MkdirAll(s.out, 0o755)
 }
 
 // prepare builds the programs that will run and gets the Linux kernel when it is needed.
@@ -174,7 +168,7 @@ func (s *session) prepare() error {
 		}
 		if r.system == linuxName && s.kernel == nil && s.isWanted(&r) {
 			var err error
-			if s.kernel, err = s.fetchLinux(); err != nil {
+			if s.kernel, err = linuxguest.Fetch(say); err != nil {
 				return err
 			}
 		}

@@ -19,14 +19,19 @@ programs on Linux. Made by %s of %s and of what
 
 Each task ran on capOS and on Linux with the same files. Standard output, standard error, exit
 status and all files afterwards were compared byte by byte, apart from what the data file masks
-because it differs between two runs on Linux too. On capOS the machine had one CPU, and an
-instruction took a nanosecond. Size is that of the program's file. Memory is the most that
-it had committed during the task, and instructions are those of all its commands, in the program and
-in the kernel for it. A task that was not run again keeps the row of the last run.
+because it differs between two runs on Linux too. Size is that of the program's file.
 
-| program | version | task | result | size, MiB | memory, MiB | instructions, M |
-| --- | --- | --- | --- | --: | --: | --: |
-`
+Instructions and memory stand beside those of the same program and files in the tuned Linux guest of
+[benchmarks.md](benchmarks.md). Both machines had one CPU, and an instruction took a nanosecond.
+Instructions are those of all commands of the task, in the program and in the kernel for it. Memory
+is the most that one of them had at once: on capOS what it had committed, on Linux the peak of its
+control group. Both hold the files that the program made, and leave out its own file and those that
+it found. A task that was not run again keeps the row of the last run.
+
+` + programsHeader + "\n| --- | --- | --- | --- | --: | --: | --: | --: | --: | --: |\n"
+
+const programsHeader = "| program | version | task | result | size, MiB | memory, MiB | Linux | " +
+	"instructions, M | Linux | capOS/Linux |"
 
 // programsPage makes docs/programs.md of the tasks and their results.
 func programsPage(root string) (string, error) {
@@ -54,8 +59,7 @@ func programsPage(root string) (string, error) {
 			verdict = "differs"
 			fmt.Fprintf(&differences, "\nTask `%s`: %s\n", t.Name, indented(r.Why))
 		}
-		fmt.Fprintf(&page, "%s | %.1f | %.1f | %.1f |\n", verdict, mib(r.Size),
-			mib(r.PeakPages*pageSize), float64(r.Instructions)/1000)
+		fmt.Fprintf(&page, "%s | %.1f | %s |\n", verdict, mib(r.Size), figures(r))
 	}
 	if differences.Len() > 0 {
 		page.WriteString("\n## Differences\n" + differences.String())
@@ -80,10 +84,22 @@ func earlierResult(page, row string) string {
 	if line, _, _ := strings.Cut(rest, "\n"); found {
 		return line + "\n"
 	}
-	return "not run | | | |\n"
+	return "not run | | | | | | |\n"
 }
 
-const pageSize = 4096
+// figures are the cells with what a task took on both systems.
+func figures(r *suite.TaskResult) string {
+	linuxMemory, linuxInstructions, ratio := "", "", ""
+	if r.Linux.Instructions > 0 {
+		linuxMemory = fmt.Sprintf("%.1f", mib(r.Linux.Peak))
+		linuxInstructions = fmt.Sprintf("%.1f", millions(r.Linux))
+		ratio = fmt.Sprintf("%.2f", r.CapOS.Ratio(r.Linux))
+	}
+	return fmt.Sprintf("%.1f | %s | %.1f | %s | %s", mib(r.CapOS.Peak), linuxMemory,
+		millions(r.CapOS), linuxInstructions, ratio)
+}
+
+func millions(c suite.Cost) float64 { return float64(c.Instructions) / 1000 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"capos.dev/tools/internal/abi"
 	"capos.dev/tools/internal/report"
 )
 
@@ -46,13 +47,12 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 		return why
 	}
 	base := filepath.Join(s.root, "build", "programs", t.Name)
-	source := s.taskDir(t)
 	runner := &taskRunner{s: s, task: t}
 	var results [2]string
 	for i, run := range []func(context.Context, string, string, *taskRun) (string, error){
 		runner.onCapOS, runner.onLinux} {
 		dir := filepath.Join(base, []string{"capos", "linux"}[i])
-		text, err := runner.all(ctx, source, dir, []string{here, there}[i], run)
+		text, err := runner.all(ctx, dir, []string{here, there}[i], run)
 		if err != nil {
 			return single(t.Name, err, "")
 		}
@@ -62,10 +62,17 @@ func (s *suite) doTask(ctx context.Context, t *Task) []check {
 		}
 	}
 	err := firstDifference(results[0], results[1])
-	if err := s.remember(t, runner, here, err); err != nil {
+	checks := single(t.Name, err, "")
+	var linux Cost
+	if s.all {
+		var beside []check
+		linux, beside = s.besideLinux(ctx, t, there, runner.Cost)
+		checks = append(checks, beside...)
+	}
+	if err := s.remember(t, runner.Cost, linux, here, err); err != nil {
 		return single(t.Name, err, "")
 	}
-	return single(t.Name, err, "")
+	return checks
 }
 
 func (s *suite) taskDir(t *Task) string {
@@ -89,28 +96,19 @@ func (s *suite) buildBoth(ctx context.Context, t *Task) (here, there string, why
 
 // taskRunner runs a task's commands and sums up what they cost on capOS.
 type taskRunner struct {
-	s            *suite
-	task         *Task
-	pages        int64
-	instructions int64
+	s    *suite
+	task *Task
+	Cost
 }
 
 // guestTaskDir is the working directory of a task on capOS. The directory's name on Linux is shown
 // as this one.
 const guestTaskDir = "/task"
 
-// all runs the commands in a copy of a directory and describes what they said and left.
-func (r *taskRunner) all(ctx context.Context, source, dir, program string,
+// all runs the commands in a copy of the task's directory and describes what they said and left.
+func (r *taskRunner) all(ctx context.Context, dir, program string,
 	run func(context.Context, string, string, *taskRun) (string, error)) (string, error) {
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(source); err == nil {
-		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
-			return "", err
-		}
-	}
-	if err := r.buildForWASI(ctx, dir); err != nil {
+	if err := r.prepare(ctx, dir); err != nil {
 		return "", err
 	}
 	var all strings.Builder
@@ -127,6 +125,20 @@ func (r *taskRunner) all(ctx context.Context, source, dir, program string,
 	}
 	files, err := r.describeFiles(dir)
 	return text + files, err
+}
+
+// prepare makes a copy of the task's directory, with what is built for it.
+func (r *taskRunner) prepare(ctx context.Context, dir string) error {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return err
+	}
+	source := r.s.taskDir(r.task)
+	if _, err := os.Stat(source); err == nil {
+		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+			return err
+		}
+	}
+	return r.buildForWASI(ctx, dir)
 }
 
 // buildForWASI makes the programs that the task's program is to run.
@@ -170,7 +182,13 @@ func (r *taskRunner) ignored(name string) bool {
 	return false
 }
 
-// onLinux runs a command here, with the environment that ./capos run gives.
+// taskEnvironment is the environment that ./capos run gives.
+func taskEnvironment(dir, temporary string) []string {
+	return []string{"PATH=/bin", "HOME=" + temporary + "/home", "TMPDIR=" + temporary,
+		"PWD=" + dir}
+}
+
+// onLinux runs a command here.
 func (r *taskRunner) onLinux(ctx context.Context, dir, program string, t *taskRun) (string, error) {
 	home, remove, err := makeScratch()
 	if err != nil {
@@ -178,7 +196,7 @@ func (r *taskRunner) onLinux(ctx context.Context, dir, program string, t *taskRu
 	}
 	defer remove()
 	cmd := hostCommand(ctx, dir, program, t.args...)
-	cmd.Env = []string{"PATH=/bin", "HOME=" + home + "/home", "TMPDIR=" + home, "PWD=" + dir}
+	cmd.Env = taskEnvironment(dir, home)
 	if err := os.Mkdir(filepath.Join(home, "home"), 0o755); err != nil {
 		return "", err
 	}
@@ -242,8 +260,8 @@ func (r *taskRunner) count(stderr string) (messages string, err error) {
 	var microseconds, pages int64
 	fmt.Sscan(stderr[m[2]:m[3]], &microseconds)
 	fmt.Sscan(stderr[m[4]:m[5]], &pages)
-	r.instructions += microseconds // thousands of them, because one takes a nanosecond
-	r.pages = max(r.pages, pages)
+	r.Instructions += microseconds // thousands of them, because one takes a nanosecond
+	r.Peak = max(r.Peak, pages*int64(abi.PageSize))
 	return stderr[:m[0]], nil
 }
 
@@ -264,13 +282,13 @@ func firstDifference(here, there string) error {
 }
 
 // remember keeps the result for ./capos status.
-func (s *suite) remember(t *Task, r *taskRunner, program string, difference error) error {
+func (s *suite) remember(t *Task, capos, linux Cost, program string, difference error) error {
 	info, err := os.Stat(program)
 	if err != nil {
 		return err
 	}
 	result := TaskResult{Task: t.Name, Version: t.Version, Same: difference == nil,
-		Size: info.Size(), PeakPages: r.pages, Instructions: r.instructions}
+		Size: info.Size(), CapOS: capos, Linux: linux}
 	if difference != nil {
 		result.Why = difference.Error()
 	}

@@ -22,6 +22,7 @@ type Task struct {
 	ci     bool
 	source bool     // the program is main.go of the task's directory, which uses the package
 	memory string   // of the machine
+	slower string   // why it takes more instructions than on Linux
 	wasip1 []string // Go programs that are made for wasip1 first, without suffix
 	runs   []taskRun
 	masks  []taskMask
@@ -47,8 +48,7 @@ type TaskResult struct {
 	Same         bool
 	Why          string // the first difference
 	Size         int64  // of the program, in bytes
-	PeakPages    int64  // committed, of the command that took most
-	Instructions int64  // of all commands, in thousands, in the program and the kernel for it
+	CapOS, Linux Cost   // Linux: in the tuned guest; nothing where it did not run there
 }
 
 // ProgramName is what its program is called.
@@ -140,6 +140,8 @@ func (t *Task) add(word, rest string) error {
 		t.What = rest
 	case "memory":
 		t.memory = rest
+	case "slower":
+		t.slower = rest
 	case "source":
 		t.source = true
 	case "wasip1":

@@ -60,8 +60,8 @@ func TestStatisticsAreTakenOff(t *testing.T) {
 			t.Errorf("%q becomes %q, %v", said, got, err)
 		}
 	}
-	if r.instructions != 3*1602 || r.pages != 455 {
-		t.Errorf("it counts %d thousand instructions, %d pages", r.instructions, r.pages)
+	if r.Instructions != 3*1602 || r.Peak != 455*4096 {
+		t.Errorf("it counts %d thousand instructions, %d bytes", r.Instructions, r.Peak)
 	}
 	if _, err := r.count("nothing\n"); err == nil {
 		t.Error("a run without statistics is taken")

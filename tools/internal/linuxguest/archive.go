@@ -1,14 +1,14 @@
-package main
+package linuxguest
 
 import (
 	"fmt"
 	"io"
 )
 
-// archive writes the "newc" cpio format, which the Linux kernel unpacks into its first file system.
+// Archive writes the "newc" cpio format, which the Linux kernel unpacks into its first file system.
 // A file is a header, the name and the data, each padded to four bytes. The header is a magic and
 // thirteen hexadecimal numbers of 8 digits.
-type archive struct {
+type Archive struct {
 	w      io.Writer
 	inode  int
 	offset int64
@@ -19,21 +19,31 @@ const (
 	archiveMagic   = "070701"
 	archiveTrailer = "TRAILER!!!"
 	regularFile    = 0o100000
+	directory      = 0o040000
 )
 
-// add appends a file with mode 0755.
-func (a *archive) add(name string, data []byte) {
+// NewArchive gives an empty one.
+func NewArchive(w io.Writer) *Archive { return &Archive{w: w} }
+
+// Add appends a file with mode 0755. Its directory has to be there.
+func (a *Archive) Add(name string, data []byte) {
 	a.inode++
 	a.entry(name, data, a.inode, regularFile|0o755)
 }
 
-// close ends the archive and reports the first error of all its writes.
-func (a *archive) close() error {
+// AddDir appends an empty directory with mode 0755.
+func (a *Archive) AddDir(name string) {
+	a.inode++
+	a.entry(name, nil, a.inode, directory|0o755)
+}
+
+// Close ends the archive and reports the first error of all its writes.
+func (a *Archive) Close() error {
 	a.entry(archiveTrailer, nil, 0, 0)
 	return a.err
 }
 
-func (a *archive) entry(name string, data []byte, inode, mode int) {
+func (a *Archive) entry(name string, data []byte, inode, mode int) {
 	const links, nameEnd = 1, 1
 	fields := []int{inode, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name) + nameEnd, 0}
 	header := archiveMagic
@@ -46,11 +56,11 @@ func (a *archive) entry(name string, data []byte, inode, mode int) {
 	a.pad()
 }
 
-func (a *archive) pad() {
+func (a *Archive) pad() {
 	a.write(make([]byte, (4-a.offset%4)%4))
 }
 
-func (a *archive) write(data []byte) {
+func (a *Archive) write(data []byte) {
 	if a.err == nil {
 		_, a.err = a.w.Write(data)
 		a.offset += int64(len(data))
