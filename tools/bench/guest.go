@@ -43,8 +43,8 @@ func plannedRuns() []run {
 		runs = append(runs,
 			run{system: linuxName, column: columnLinux, program: program,
 				kernel: linuxguest.AsShipped, cpus: 1, machine: "microvm"},
-			run{system: linuxName, column: columnTuned, program: program, kernel: linuxguest.Tuned,
-				cpus: 1, machine: "microvm"},
+			run{system: linuxName, column: columnTuned, program: program,
+				kernel: linuxguest.Tuned, cpus: 1, machine: "microvm"},
 			run{system: caposName, column: columnCapos, program: program, cpus: 1,
 				machine: "microvm"})
 	}

@@ -60,9 +60,8 @@ func (f *fetcher) fetch() (*Kernel, error) {
 	}
 	other, followErr := newestKernel()
 	if followErr == nil {
-		f.say("%s %s is not to be had; using %s %s: figures differ a little from release to "+
-			"release", pinned.Name, pinned.Version,
-			other.Name, other.Version)
+		f.say("%s %s is not to be had; using %s %s: figures differ a little from release "+
+			"to release", pinned.Name, pinned.Version, other.Name, other.Version)
 		followErr = f.fetchKernel(other, "")
 	}
 	if followErr != nil {
