@@ -19,10 +19,10 @@ enum HostMessage {
   stdinEnd @10;       # host to guest: end of file
   key @11;            # host to guest: u8 NotificationKind (interrupt, quit, terminate)
   credit @12;         # both ways: u32, the receiver may send so many bytes more. The guest spends
-                      # them on stdout, stderr, trace and file, headers included; one message may go
-                      # beyond. The host spends them on stdin, payload only. The first credit from
-                      # the guest tells that it listens. Before the first one from the host the
-                      # guest has no limit.
+                      # them on stdout, stderr, trace, file and fileGone, headers included; one
+                      # message may go beyond. The host spends them on stdin, payload only. The
+                      # first credit from the guest tells that it listens. Before the first one from
+                      # the host the guest has no limit.
   look @13;           # host to guest: asks what the processes are doing. The answer is messages
                       # of the next four types, in the order of a walk from each program to those
                       # that it started.
@@ -30,6 +30,7 @@ enum HostMessage {
   lookedThread @15;   # guest to host: ThreadInfo
   lookedCapability @16;  # guest to host: LookedCapability
   lookedEnd @17;      # guest to host: LookedMachine; the answer is complete
+  fileGone @18;       # guest to host: name of a file or an empty directory
 }
 
 struct LookedProcess $C.fixed(272) {
@@ -68,6 +69,13 @@ interface HostShare @0xfe80192a3b4c5d67 $C.grants([(name = "host", bit = 13)]) {
   # badAddress: name or data cannot be read; pieces of data before may have been written
   # disconnected: the machine has no host channel
   # noMemory: compact form only: no memory for the thread's buffer
+  remove @1 (name :Text) -> () $C.blocks;
+  # Says that a file or an empty directory is gone. The host removes what it had from this machine
+  # or had given to it, and says nothing of the rest. Waits as Console.write does.
+  # name: as that of write
+  # invalidArgument: name is not as that of write has to be
+  # badAddress: name cannot be read
+  # disconnected: the machine has no host channel
 }
 
 enum ExitKind {

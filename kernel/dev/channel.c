@@ -107,7 +107,8 @@ bool channel_present(void)
 static bool is_bulk(uint32_t type)
 {
 	return type == CAPOS_HOST_MESSAGE_STDOUT || type == CAPOS_HOST_MESSAGE_STDERR ||
-		type == CAPOS_HOST_MESSAGE_TRACE || type == CAPOS_HOST_MESSAGE_FILE;
+		type == CAPOS_HOST_MESSAGE_TRACE || type == CAPOS_HOST_MESSAGE_FILE ||
+		type == CAPOS_HOST_MESSAGE_FILE_GONE;
 }
 
 status_t channel_send(

@@ -1,5 +1,5 @@
-/* HostShare: bytes of named files for the host, as messages of the host channel: u64 offset, u32
- * length of the name, the name, the bytes. */
+/* HostShare: bytes of named files for the host, as messages of the host channel (u64 offset, u32
+ * length of the name, the name, the bytes), and names of files that are gone. */
 #include "call/call.h"
 #include "core/string.h"
 #include "dev/channel.h"
@@ -37,27 +37,49 @@ static status_t send_user(
 	return status;
 }
 
+/* Reads a name into HOST_NAME_BYTES_MAX bytes. */
+static status_t read_name(struct call *call, const struct buffer_in *from, char *name)
+{
+	if (from->length > HOST_NAME_BYTES_MAX) {
+		call->detail = HOST_NAME_BYTES_MAX;
+		return STATUS(INVALID_ARGUMENT);
+	}
+	status_t status = buffer_read(from, 0, name, from->length);
+	if (status != STATUS_OK)
+		return status;
+	return host_name_allowed(name, from->length) ? STATUS_OK : STATUS(INVALID_ARGUMENT);
+}
+
 status_t method_host_share_write(struct call *call, const struct host_share_write_params *in,
 	struct host_share_write_results *out)
 {
 	(void)out;
 	struct file_message message = { .offset = in->offset,
 		.name_length = (uint32_t)in->name.length };
-	if (in->name.length > HOST_NAME_BYTES_MAX || in->data.length > DATA_BYTES_MAX ||
-		in->offset > INT64_MAX - DATA_BYTES_MAX) {
-		call->detail = in->name.length > HOST_NAME_BYTES_MAX ? HOST_NAME_BYTES_MAX
-								     : DATA_BYTES_MAX;
+	if (in->data.length > DATA_BYTES_MAX || in->offset > INT64_MAX - DATA_BYTES_MAX) {
+		call->detail = DATA_BYTES_MAX;
 		return STATUS(INVALID_ARGUMENT);
 	}
-	status_t status = buffer_read(&in->name, 0, message.name, in->name.length);
+	status_t status = read_name(call, &in->name, message.name);
 	if (status != STATUS_OK)
 		return status;
-	if (!host_name_allowed(message.name, in->name.length))
-		return STATUS(INVALID_ARGUMENT);
 	if (!channel_present())
 		return STATUS(DISCONNECTED);
 	if (!in->data.kernel)
 		return send_user(call, &message, &in->data);
 	return channel_send(CAPOS_HOST_MESSAGE_FILE, &message,
 		FILE_MESSAGE_HEAD + message.name_length, in->data.kernel, in->data.length);
+}
+
+status_t method_host_share_remove(struct call *call, const struct host_share_remove_params *in,
+	struct host_share_remove_results *out)
+{
+	(void)out;
+	char name[HOST_NAME_BYTES_MAX];
+	status_t status = read_name(call, &in->name, name);
+	if (status != STATUS_OK)
+		return status;
+	if (!channel_present())
+		return STATUS(DISCONNECTED);
+	return channel_send(CAPOS_HOST_MESSAGE_FILE_GONE, name, in->name.length, NULL, 0);
 }

@@ -367,7 +367,17 @@ static void host_share_names_are_checked(void)
 			capos_host_share_write(capos_caps.host, wrong[i], 0, "x", 1));
 		CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
 			capos_host_share_write_message(capos_caps.host, wrong[i], 0, "x", 1));
+		CHECK_FAILS(HOST_SHARE_REMOVE, INVALID_ARGUMENT,
+			capos_host_share_remove(capos_caps.host, wrong[i]));
+		CHECK_FAILS(HOST_SHARE_REMOVE, INVALID_ARGUMENT,
+			capos_host_share_remove_message(capos_caps.host, wrong[i]));
 	}
+	CHECK_FAILS(HOST_SHARE_REMOVE, INVALID_ARGUMENT,
+		capos_host_share_remove(capos_caps.host, long_name));
+	CHECK_FAILS(HOST_SHARE_REMOVE, BAD_ADDRESS,
+		capos_call(
+			capos_caps.host, CAPOS_HOST_SHARE_REMOVE, (uint64_t)UNMAPPED, 1, 0, 0, 0));
+	CHECK_EQUAL(capos_host_share_remove(capos_caps.host, "calls.txt"), 0);
 	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,
 		capos_host_share_write(capos_caps.host, long_name, 0, "x", 1));
 	CHECK_FAILS(HOST_SHARE_WRITE, INVALID_ARGUMENT,

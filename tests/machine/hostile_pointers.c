@@ -87,6 +87,8 @@ static unsigned pointer_cases(struct pointer_case *out)
 			false, CAPOS_E(BAD_ADDRESS) },
 		{ "host data", caps->host, CAPOS_HOST_SHARE_WRITE, { (uint64_t)"x", 1, 0, 0, 16 },
 			3, 16, false, CAPOS_E(BAD_ADDRESS) },
+		{ "gone", caps->host, CAPOS_HOST_SHARE_REMOVE, { 0, 16 }, 0, 16, false,
+			CAPOS_E(BAD_ADDRESS) },
 	};
 	memcpy(out, cases, sizeof cases);
 	return sizeof cases / sizeof cases[0];
@@ -222,6 +224,8 @@ static void bad_lengths_are_rejected(void)
 			      BYTES, 1) < 0);
 		CHECK(capos_call(capos_caps.host, CAPOS_HOST_SHARE_WRITE, (uint64_t)"x", 1, 0,
 			      BYTES, lengths[i]) < 0);
+		CHECK(capos_call(capos_caps.host, CAPOS_HOST_SHARE_REMOVE, BYTES, lengths[i], 0, 0,
+			      0) < 0);
 		CHECK_EQUAL(capos_call(capos_caps.vm, CAPOS_VIRTUAL_MEMORY_USAGE, BYTES, lengths[i],
 				    0, 0, 0),
 			sizeof(struct capos_memory_usage)); /* more room than needed */

@@ -1,22 +1,28 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"capos.dev/tools/internal/bootimage"
 	"capos.dev/tools/internal/hostchannel"
 )
 
-// exports writes files that a program hands out to the host. The guest is hostile: only names under
-// a mapping are written, and below a mapped directory nothing outside of it can be reached, by ".."
-// or by a link.
+// exports writes files that a program hands out to the host, and removes those that it removes. The
+// guest is hostile: only names under a mapping are written, and below a mapped directory nothing
+// outside of it can be reached, by ".." or by a link. Only what this run has written there, or has
+// copied from there, is removed, because the program could have overwritten that as well.
 type exports struct {
 	mappings []mapping
-	failed   bool // one message is enough for a program that keeps trying
+	tree     *bootimage.Tree // what was copied in; nil: nothing
+	made     map[string]bool // what this run has written, by the guest's names
+	failed   bool            // one message is enough for a program that keeps trying
 }
 
 // mapping takes a file, or a directory with everything below it, from the guest's tree to the
@@ -91,10 +97,16 @@ func (e *exports) env() []string {
 }
 
 // receive stores one piece of a file.
-func (e *exports) receive(w hostchannel.FileWrite) {
-	if err := e.store(w); err != nil && !e.failed {
+func (e *exports) receive(w hostchannel.FileWrite) { e.report("written", e.store(w)) }
+
+// gone removes a file or an empty directory.
+func (e *exports) gone(name string) { e.report("removed", e.remove(name)) }
+
+func (e *exports) report(what string, err error) {
+	if err != nil && !e.failed {
 		e.failed = true
-		fmt.Fprintf(os.Stderr, "capos: a file of the program's was not written: %v\n", err)
+		fmt.Fprintf(os.Stderr, "capos: a file of the program's was not %s: %v\n", what,
+			err)
 	}
 }
 
@@ -103,41 +115,131 @@ func (e *exports) store(w hostchannel.FileWrite) error {
 	if w.Offset > exportLimit {
 		return fmt.Errorf("%s: more than %d bytes", name, int64(exportLimit))
 	}
+	m, rel := e.find(name)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%s is not among what -o names", name)
+	case m.dir:
+		return e.storeBelow(m, rel, w)
+	}
+	m.written = true
+	f, err := os.OpenFile(m.host, openFlags(w), 0o666)
+	if err != nil {
+		return err
+	}
+	e.note(name)
+	return writeAt(f, w)
+}
+
+// find gives the mapping that a clean name is of. rel is the name below a mapped directory.
+func (e *exports) find(name string) (m *mapping, rel string) {
 	for i := range e.mappings {
 		m := &e.mappings[i]
 		if name == m.guest && !m.dir {
-			m.written = true
-			f, err := os.OpenFile(m.host, openFlags(w), 0o666)
-			if err != nil {
-				return err
-			}
-			return writeAt(f, w)
+			return m, ""
 		}
 		if rel, below := strings.CutPrefix(name, strings.TrimSuffix(m.guest,
 			"/")+"/"); below && m.dir {
-			return storeBelow(m.host, rel, w)
+			return m, rel
 		}
 	}
-	return fmt.Errorf("%s is not among what -o names", name)
+	return nil, ""
 }
 
-func storeBelow(dir, rel string, w hostchannel.FileWrite) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+// note remembers that this run has made what has the name.
+func (e *exports) note(name string) {
+	if e.made == nil {
+		e.made = map[string]bool{}
+	}
+	e.made[name] = true
+}
+
+func (e *exports) storeBelow(m *mapping, rel string, w hostchannel.FileWrite) error {
+	if err := os.MkdirAll(m.host, 0o777); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := os.OpenRoot(m.host)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if err := root.MkdirAll(path.Dir(rel), 0o777); err != nil {
+	if err := e.makeDirs(root, m, path.Dir(rel)); err != nil {
 		return err
 	}
 	f, err := root.OpenFile(rel, openFlags(w), 0o666)
 	if err != nil {
 		return err
 	}
+	e.note(path.Join(m.guest, rel))
 	return writeAt(f, w)
+}
+
+// makeDirs makes those directories of a path below a mapped one that are missing.
+func (e *exports) makeDirs(root *os.Root, m *mapping, rel string) error {
+	for at := 0; at < len(rel); at++ {
+		if n := strings.IndexByte(rel[at:], '/'); n >= 0 {
+			at += n
+		} else {
+			at = len(rel)
+		}
+		switch err := root.Mkdir(rel[:at], 0o777); {
+		case err == nil:
+			e.note(path.Join(m.guest, rel[:at]))
+		case !errors.Is(err, fs.ErrExist):
+			return err
+		}
+	}
+	return nil
+}
+
+// remove does nothing about what the run has neither written nor copied from there, a directory
+// with something in it, and what is gone already: the program cannot know of these.
+func (e *exports) remove(name string) error {
+	name = path.Clean("/" + name)
+	m, rel := e.find(name)
+	if m == nil {
+		return fmt.Errorf("%s is not among what -o names", name)
+	}
+	host := filepath.Join(m.host, rel)
+	if !e.made[name] && !e.copiedFrom(name, host) {
+		return nil
+	}
+	err := m.remove(host, rel)
+	if err == nil {
+		delete(e.made, name)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		return nil
+	}
+	return err
+}
+
+func (m *mapping) remove(host, rel string) error {
+	if !m.dir {
+		if info, err := os.Lstat(host); err != nil || !info.Mode().IsRegular() {
+			return err
+		}
+		return os.Remove(host)
+	}
+	root, err := os.OpenRoot(m.host)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.Remove(rel)
+}
+
+// copiedFrom reports whether what has a name in the machine is a copy of that file of the host.
+func (e *exports) copiedFrom(name, host string) bool {
+	if e.tree == nil {
+		return false
+	}
+	origin := e.tree.Origin(name)
+	if origin == "" {
+		return false
+	}
+	origin, err := filepath.Abs(origin)
+	return err == nil && origin == host
 }
 
 func openFlags(w hostchannel.FileWrite) int {

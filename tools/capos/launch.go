@@ -116,6 +116,7 @@ func (l *launch) guest() machine.Guest {
 	}
 	if l.exports != nil {
 		guest.File = l.exports.receive
+		guest.FileGone = l.exports.gone
 	}
 	if l.flags.verbose || l.system {
 		guest.ChildFault = l.reportChild

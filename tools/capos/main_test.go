@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -133,6 +134,69 @@ func TestExportsAreConfined(t *testing.T) {
 		"one.txt": "1"} {
 		if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
 			t.Errorf("%s holds %q, want %q", name, got, want)
+		}
+	}
+}
+
+// someExports are those of a directory with files, of which only out/in was copied in from its
+// place there, and with links out of it and inside.
+func someExports(t *testing.T, dir string) *exports {
+	t.Chdir(dir)
+	for name, target := range map[string]string{"outside": "", "other": "", "out/old": "",
+		"out/in/copied": "", "out/kept/x": "", "out/link": dir, "out/in/within": "../old"} {
+		err := os.MkdirAll(filepath.Dir(name), 0o755)
+		if target != "" {
+			err = errors.Join(err, os.Symlink(target, name))
+		} else {
+			err = errors.Join(err, os.WriteFile(name, []byte("safe"), 0o644))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := &exports{tree: bootimage.NewTree()}
+	e.add("/out", filepath.Join(dir, "out"), true)
+	e.add("/one.txt", filepath.Join(dir, "one.txt"), false)
+	if err := errors.Join(e.tree.AddHostTree("out/in", "/out/in", nil),
+		e.tree.AddHostFile("outside", "/out/of"),
+		e.tree.AddHostFile("other", "/out/link/other")); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Removals reach what the run has made or copied in, and nothing else.
+func TestRemovalsAreConfined(t *testing.T) {
+	e := someExports(t, t.TempDir())
+	for _, name := range []string{"out/new/deep/b", "out/new/a", "out/kept/y", "one.txt"} {
+		if err := e.store(hostchannel.FileWrite{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(stay bool, names ...string) {
+		for _, name := range names {
+			if err := e.remove(name); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := os.Lstat(name); (err == nil) != stay {
+				t.Errorf("%s: %v, should be there: %t", name, err, stay)
+			}
+		}
+	}
+	remove(true, "out/new", "out/old", "out/kept/x", "out/link/outside", "out/link/other",
+		"out/in", "out/kept")
+	remove(false, "out/of", "out/missing")
+	for _, name := range []string{"out/../outside", "outside", "../outside", "out", "", "/",
+		"outer/x", "one.txt/x"} {
+		if e.remove(name) == nil {
+			t.Errorf("%q was not refused", name)
+		}
+	}
+	remove(false, "out/new/deep/b", "out/new/deep", "out/new/a", "out/new", "out/kept/y",
+		"out/in/within", "out/in/copied", "out/in", "one.txt")
+	for _, name := range []string{"outside", "other", "out/old", "out/kept/x", "out/link"} {
+		if _, err := os.Lstat(name); err != nil {
+			t.Errorf("%s is gone", name)
 		}
 	}
 }

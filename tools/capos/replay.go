@@ -205,6 +205,8 @@ func messageName(kind uint8) string {
 		return "trace"
 	case abi.HostMessageFile:
 		return "file"
+	case abi.HostMessageFileGone:
+		return "file that is gone"
 	case abi.HostMessageExit:
 		return "exit record"
 	case abi.HostMessageFault:

@@ -112,7 +112,7 @@ func (l *launch) prepareRun(r *runFlags, args []string) error {
 			return err
 		}
 	}
-	l.exports = &exports{}
+	l.exports = &exports{tree: l.tree}
 	if isManifest(args[0]) {
 		return l.prepareSystem(r, dir, args)
 	}

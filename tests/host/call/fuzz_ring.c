@@ -74,6 +74,13 @@ status_t method_host_share_write(struct call *call, const struct host_share_writ
 	return status == STATUS_OK ? read_all(&in->data) : status;
 }
 
+status_t method_host_share_remove(struct call *call, const struct host_share_remove_params *in,
+	struct host_share_remove_results *out)
+{
+	(void)call, (void)out;
+	return read_all(&in->name);
+}
+
 /* ---- the input ---- */
 
 static uint64_t address_of(uint64_t word)

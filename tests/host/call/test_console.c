@@ -190,6 +190,32 @@ static void host_writes_need_memory_and_a_channel(void)
 	teardown();
 }
 
+static int64_t remove_from_host(uint64_t length)
+{
+	memcpy(user_memory + 512, "a/b", 3);
+	struct trap_frame frame = { .rax = CAPOS_SYS_CAP_ENTER | CAPOS_OPCODE_COMPACT << 8,
+		.rdi = host | (uint64_t)CAPOS_HOST_SHARE_REMOVE << 32,
+		.rsi = USER_BASE + 512,
+		.rdx = length };
+	return syscall_entry(&frame);
+}
+
+/* The message is the name alone. */
+static void removals_need_a_channel_and_no_memory(void)
+{
+	begin("", STATUS_OK);
+	CHECK(cap_table_insert(&process.caps, &object_host, &host) == STATUS_OK);
+	present = false;
+	sent_size = 0;
+	CHECK_FAILS(HOST_SHARE_REMOVE, DISCONNECTED, remove_from_host(3));
+	present = true;
+	kmem_fail_after = 0;
+	CHECK(remove_from_host(2) == STATUS(INVALID_ARGUMENT) && sent_size == 0);
+	CHECK(remove_from_host(3) == 0 && sent_size == 3 && memcmp(sent, "a/b", 3) == 0);
+	kmem_fail_after = -1;
+	teardown();
+}
+
 /* A program can report that there is no memory, because that needs none. */
 static void words_need_no_memory(void)
 {
@@ -217,6 +243,7 @@ int main(void)
 	RUN(errors_take_nothing);
 	RUN(without_memory_nothing_is_read);
 	RUN(host_writes_need_memory_and_a_channel);
+	RUN(removals_need_a_channel_and_no_memory);
 	provoked_print();
 	return check_failures != 0;
 }

@@ -14,7 +14,7 @@ func main() {
 	modes := map[string]func(args []string) error{"cwd": cwd, "cat": cat, "files": files,
 		"export": export, "exit": exit,
 		"nil": dereference, "panic": throw, "zone": zone, "executable": executable,
-		"flood": flood}
+		"flood": flood, "rearrange": rearrange}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "goprobe: which mode?")
 		os.Exit(3)

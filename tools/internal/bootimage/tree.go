@@ -35,6 +35,7 @@ type node struct {
 	source   string // host file whose bytes this is; empty: data
 	size     int64  // of source
 	data     []byte // contents, or a link's target
+	origin   string // what it is a copy of on the host, if it is one
 
 	// Set while laying out.
 	dataOffset uint64
@@ -93,7 +94,7 @@ func (t *Tree) place(p string, n *node) error {
 		if !n.isDir() {
 			return fmt.Errorf("the root of the tree must be a directory")
 		}
-		t.root.mode, t.root.mtime = n.mode, n.mtime
+		t.root.mode, t.root.mtime, t.root.origin = n.mode, n.mtime, n.origin
 		return nil
 	}
 	dir, name := path.Split(p)
@@ -106,7 +107,7 @@ func (t *Tree) place(p string, n *node) error {
 		if !n.isDir() {
 			return fmt.Errorf("%s is a directory and a file at once", p)
 		}
-		old.mode, old.mtime = n.mode, n.mtime
+		old.mode, old.mtime, old.origin = n.mode, n.mtime, n.origin
 		return nil
 	}
 	parent.children[name] = n
@@ -146,6 +147,15 @@ func (t *Tree) lookup(p string) *node {
 	return found
 }
 
+// Origin gives the name on the host of what p is a copy of: a file, a link or a directory, as
+// AddHostTree or AddHostFile found it. It is empty for what is not there or came from elsewhere.
+func (t *Tree) Origin(p string) string {
+	if n := t.lookup(p); n != nil {
+		return n.origin
+	}
+	return ""
+}
+
 // AddDir makes a directory and its parents; one that exists is left as it is.
 func (t *Tree) AddDir(p string) error {
 	_, err := t.makeDirs(path.Clean("/" + p))
@@ -171,7 +181,13 @@ func (t *Tree) AddHostFile(host, p string) error {
 
 func hostFile(host string, info fs.FileInfo) *node {
 	return &node{mode: ModeRegular | uint32(info.Mode().Perm()), mtime: info.ModTime(),
-		source: host, size: info.Size()}
+		source: host, size: info.Size(), origin: host}
+}
+
+func copiedDir(host string, info fs.FileInfo) *node {
+	dir := newDir("", uint32(info.Mode().Perm()), info.ModTime())
+	dir.origin = host
+	return dir
 }
 
 // AddHostTree makes p a copy of a host file or, recursively, of a host directory. Links stay links;
@@ -210,7 +226,7 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 		if err != nil {
 			return err
 		}
-		return t.place(p, newDir("", uint32(info.Mode().Perm()), info.ModTime()))
+		return t.place(p, copiedDir(host, info))
 	}
 	info, err := d.Info()
 	if err != nil {
@@ -221,7 +237,7 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 	}
 	switch {
 	case info.IsDir():
-		return t.place(p, newDir("", uint32(info.Mode().Perm()), info.ModTime()))
+		return t.place(p, copiedDir(host, info))
 	case info.Mode().IsRegular():
 		return t.place(p, hostFile(host, info))
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -230,7 +246,7 @@ func (t *Tree) addEntry(host, p string, d fs.DirEntry, top bool) error {
 			return err
 		}
 		return t.place(p, &node{mode: ModeLink | 0o777, mtime: info.ModTime(),
-			data: []byte(target)})
+			data: []byte(target), origin: host})
 	}
 	if t.LeftOut != nil {
 		t.LeftOut(host, specialKind(info.Mode()))

@@ -119,7 +119,7 @@ func (b *inbox) progress() int {
 func isBulk(kind uint8) bool {
 	switch int(kind) {
 	case abi.HostMessageStdout, abi.HostMessageStderr, abi.HostMessageTrace,
-		abi.HostMessageFile:
+		abi.HostMessageFile, abi.HostMessageFileGone:
 		return true
 	}
 	return false

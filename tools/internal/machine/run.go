@@ -25,6 +25,7 @@ type Guest struct {
 	Notes          io.Writer // text of --trace and --stats
 	Log            io.Writer // the kernel's log as it comes
 	File           func(hostchannel.FileWrite)
+	FileGone       func(name string)
 	Ended          func(ProgramEnd)
 	ChildFault     func(*hostchannel.Fault)  // of a process that another one started
 	Message        func(hostchannel.Message) // every message, before it is acted upon
@@ -436,6 +437,11 @@ func (r *run) handle(message hostchannel.Message) error {
 			r.guest.File(file)
 		}
 		return err
+	case abi.HostMessageFileGone:
+		if r.guest.FileGone != nil {
+			r.guest.FileGone(string(message.Payload))
+		}
+		return nil
 	case abi.HostMessageFault:
 		fault, err := hostchannel.DecodeFault(message.Payload)
 		if err == nil && fault.Program == noProgram {

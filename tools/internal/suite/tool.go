@@ -591,6 +591,7 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 		}
 		checks = append(checks, single("exported-"+name, err, "")...)
 	}
+	checks = append(checks, s.rearranged(ctx, dir, build)...)
 	checks = append(checks, s.goCommandCase(ctx, "go-run", "Hello", "run", "./examples/hello"),
 		s.goCommandCase(ctx, "go-run-time-zone", "2026-07-01T12:00:00-04:00", "run",
 			"./tests/run/goprobe", "zone", "America/New_York"))

@@ -335,14 +335,23 @@ func Unlinkat(dirfd int, path string) error { return unlinkat(dirfd, path, 0) }
 
 //go:linkname unlinkat
 func unlinkat(dirfd int, path string, flags int) error {
+	gone, err := unlink(dirfd, path, flags)
+	if err == 0 {
+		err = removeExported(gone)
+	}
+	return result(err)
+}
+
+// unlink removes the entry and returns what the host is to remove.
+func unlink(dirfd int, path string, flags int) ([]string, Errno) {
 	lockTree()
 	defer tree.Unlock()
 	p, err := walkExistingAt(dirfd, path, false)
 	if err != 0 {
-		return result(err)
+		return nil, err
 	}
 	if err := p.mayRemove(flags&AT_REMOVEDIR != 0); err != 0 {
-		return result(err)
+		return nil, err
 	}
 	p.detach()
 	if !p.node.isDir() {
@@ -350,7 +359,7 @@ func unlinkat(dirfd int, path string, flags int) error {
 	}
 	p.node.dropIfUnused()
 	p.dir.tellName(inDelete, p.name, p.node, 0)
-	return nil
+	return p.exportedPath(), 0
 }
 
 func (p *place) mayRemove(directory bool) Errno {
@@ -393,30 +402,34 @@ func (p *place) detach() {
 func Rename(from, to string) error { return Renameat(AT_FDCWD, from, AT_FDCWD, to) }
 
 func Renameat(olddirfd int, oldpath string, newdirfd int, newpath string) error {
-	exported, err := rename(olddirfd, oldpath, newdirfd, newpath)
+	exported, gone, err := rename(olddirfd, oldpath, newdirfd, newpath)
 	if err == 0 {
 		err = exportAll(exported)
+	}
+	if err == 0 {
+		err = removeExported(gone)
 	}
 	return result(err)
 }
 
-// rename moves the entry and returns what the host is to get now.
-func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*treeFile, Errno) {
+// rename moves the entry and returns what the host is to get and to remove.
+func rename(olddirfd int, oldpath string, newdirfd int, newpath string) (exported []*treeFile,
+	gone []string, err Errno) {
 	lockTree()
 	defer tree.Unlock()
 	from, err := walkExistingAt(olddirfd, oldpath, false)
 	if err != 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	to, err := walkAt(newdirfd, newpath, false)
 	if err != 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := mayRename(&from, &to); err != 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	if to.node == from.node {
-		return nil, 0
+		return nil, nil, 0
 	}
 	replaced := to.node
 	if replaced != nil {
@@ -431,8 +444,9 @@ func rename(olddirfd int, oldpath string, newdirfd int, newpath string) ([]*tree
 	tellMoved(&from, &to, replaced)
 	if replaced != nil {
 		replaced.dropIfUnused()
+		gone = to.exportedPath() // unless a file is there again
 	}
-	return to.exported(), 0
+	return to.exported(), append(gone, from.exportedPaths()...), 0
 }
 
 // tellMoved tells of a rename. The two names have the same cookie.
@@ -576,7 +590,7 @@ func Truncate(path string, length int64) error {
 	case length > fileSizeMax:
 		return EFBIG
 	}
-	return change(AT_FDCWD, path, 0, inModify, func(n *node) Errno {
+	err := change(AT_FDCWD, path, 0, inModify, func(n *node) Errno {
 		switch {
 		case n.isDir():
 			return EISDIR
@@ -592,6 +606,10 @@ func Truncate(path string, length int64) error {
 		n.touch()
 		return 0
 	})
+	if err == nil {
+		err = result(exportAll(exportedAt(path)))
+	}
+	return err
 }
 
 const (

@@ -67,11 +67,33 @@ func publishText(fd int) {
 
 // republishText is for a file that the host gets under another name now.
 func republishText(f *treeFile) {
-	for _, fd := range [...]int{Stdout, Stderr, int(crashOutput.Load())} {
-		if d, _ := entryOf(fd); d != nil && d.file == openFile(f) && takesText(fd) {
+	for fd, file := range textFiles() {
+		if file == f {
 			publishText(fd)
 		}
 	}
+}
+
+// republishTexts is for files whose name on the host is gone.
+func republishTexts() {
+	for fd, f := range textFiles() {
+		if f.node.text != nil && nodeAt(f.export) != f.node {
+			publishText(fd)
+		}
+	}
+}
+
+// textFiles are the files of the tree to which the runtime writes, by descriptors.
+func textFiles() map[int]*treeFile {
+	files := map[int]*treeFile{}
+	for _, fd := range [...]int{Stdout, Stderr, int(crashOutput.Load())} {
+		if d, _ := entryOf(fd); d != nil && takesText(fd) {
+			if f, ok := d.file.(*treeFile); ok {
+				files[fd] = f
+			}
+		}
+	}
+	return files
 }
 
 // passOnAll hands the file to the host, if it is one that the host gets. Every later write is then
@@ -80,6 +102,10 @@ func (f *treeFile) passOnAll(flags int) *textFile {
 	f.position.use.Lock()
 	defer f.position.use.Unlock()
 	if f.export == "" || granted.host == 0 || flags&O_ACCMODE == O_RDONLY {
+		return nil
+	}
+	if nodeAt(f.export) != f.node {
+		f.node.text = nil
 		return nil
 	}
 	text := &textFile{name: f.export[1:], offset: uint64(f.position.offset)}
@@ -98,6 +124,12 @@ func (f *treeFile) passOnAll(flags int) *textFile {
 func (f *treeFile) passOn(p []byte, end int64) Errno {
 	text := f.node.text
 	if text == nil {
+		return 0
+	}
+	exporting.Lock()
+	defer exporting.Unlock()
+	if nodeAt(text.name) != f.node {
+		f.node.text = nil // the name is gone
 		return 0
 	}
 	start := end - int64(len(p))
