@@ -69,6 +69,7 @@ func fillProc(proc *node) {
 	self.addMade("cgroup", func() string { return "0::/\n" })
 	self.addMade("mountinfo", mountsText)
 	self.addMade("limits", limitsText)
+	self.addMade("maps", mapsText)
 }
 
 // addMade adds a file whose text is made at each opening. Like on Linux its size is said to be 0.

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	. "syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestProcSelf(t *testing.T) {
@@ -87,6 +89,82 @@ func TestProcTexts(t *testing.T) {
 		}
 	}
 }
+
+// mapped is a line of /proc/self/maps.
+type mapped struct {
+	start, end, offset, ino uint64
+	rights, device, name    string
+}
+
+// mapsOf gives the line in which an address is.
+func mapsOf(t *testing.T, address uintptr) (found mapped, ok bool) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := uint64(0)
+	for line := range strings.Lines(string(text)) {
+		var m mapped
+		n, err := fmt.Sscanf(line, "%x-%x %s %x %s %d", &m.start, &m.end, &m.rights,
+			&m.offset, &m.device, &m.ino)
+		if n != 6 || m.start < last || m.end <= m.start || len(m.rights) != 4 {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if fields := strings.Fields(line); len(fields) == 6 {
+			m.name = fields[5]
+		}
+		last = m.end
+		if m.start <= uint64(address) && uint64(address) < m.end {
+			found, ok = m, true
+		}
+	}
+	return found, ok
+}
+
+func TestProcMaps(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := reflect.ValueOf(TestProcMaps).Pointer()
+	m, ok := mapsOf(t, code)
+	if !ok || m.rights != "r-xp" || m.name != executable || m.ino == 0 {
+		t.Errorf("code: %+v, want it of %s", m, executable)
+	}
+	file, err := os.ReadFile(executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&code))), 64)
+	if at := m.offset + uint64(code) - m.start; string(file[at:at+64]) != string(there) {
+		t.Errorf("offset %#x of the file has other code", m.offset)
+	}
+	if m, ok := mapsOf(t, uintptr(unsafe.Pointer(&initialized))); !ok || m.rights != "rw-p" ||
+		m.name != executable {
+		t.Errorf("data: %+v", m)
+	}
+	if m, ok := mapsOf(t, uintptr(unsafe.Pointer(new([1 << 16]byte)))); !ok ||
+		m.rights != "rw-p" || m.name != "" {
+		t.Errorf("heap: %+v", m)
+	}
+	pages, err := Mmap(-1, 0, 4*4096, PROT_READ, MAP_ANON|MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := uintptr(unsafe.Pointer(&pages[0]))
+	if m, ok := mapsOf(t, address); !ok || m.rights != "r--p" {
+		t.Errorf("mapping: %+v", m)
+	}
+	if err := Munmap(pages); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := mapsOf(t, address); ok {
+		t.Errorf("a mapping that is gone: %+v", m)
+	}
+}
+
+var initialized = 1
 
 func TestProcIsFixed(t *testing.T) {
 	for _, name := range []string{"/proc/meminfo", "/proc/self/stat", "/proc/self/fd/0"} {
