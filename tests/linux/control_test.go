@@ -36,6 +36,16 @@ func (s *script) option(what string, fd uintptr, level, name, value int) {
 	}
 }
 
+// interfaceOf sets the interface that the packets of a socket leave by.
+func (s *script) interfaceOf(what string, fd uintptr, index uint32) {
+	info := &Inet6Pktinfo{Ifindex: index}
+	_, _, err := Syscall6(SYS_SETSOCKOPT, fd, IPPROTO_IPV6, IPV6_PKTINFO, pointer(s, info),
+		SizeofInet6Pktinfo, 0)
+	if err != 0 {
+		s.say("%s: %s", what, named(err))
+	}
+}
+
 func controlOf(level, kind int32, data ...byte) []byte {
 	b := make([]byte, CmsgSpace(len(data)))
 	h := (*Cmsghdr)(unsafe.Pointer(&b[0]))
@@ -144,6 +154,14 @@ func TestPacketControl6(t *testing.T) {
 		s.send("by IPv4", from, "c", controlOf(IPPROTO_IP, IP_TOS, 1), four)
 		s.send("too many hops", from, "x", controlOf(IPPROTO_IPV6, IPV6_HOPLIMIT, 0, 1, 0,
 			0), six)
+		s.interfaceOf("an interface", from, 1)
+		s.send("by it", from, "d", nil, six)
+		s.interfaceOf("none of that number", from, 99)
+		s.send("by that", from, "x", nil, six)
+		s.send("by another one", from, "e", controlOf(IPPROTO_IPV6, IPV6_PKTINFO,
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0), six)
+		s.send("by IPv4", from, "f", nil, four)
+		s.option("not as a number", from, IPPROTO_IPV6, IPV6_PKTINFO, 1)
 		s.arrived(to, 256)
 	})
 }

@@ -194,6 +194,7 @@ type openSocket interface {
 	option(level, name int) (int, Errno)
 	setOption(level, name, value int) Errno
 	setLinger(on bool, seconds int)
+	setInterface(index uint32) Errno
 }
 
 // A message is a datagram or some bytes of a stream that were received, with the files that came
@@ -399,6 +400,15 @@ func setsockopt(fd, level, opt int, value unsafe.Pointer, length uintptr) error 
 	case level == SOL_SOCKET && (opt == SO_RCVTIMEO || opt == SO_SNDTIMEO) &&
 		length >= unsafe.Sizeof(Timeval{}):
 		return SetsockoptTimeval(fd, level, opt, (*Timeval)(value))
+	case level == IPPROTO_IPV6 && opt == IPV6_PKTINFO:
+		if length < SizeofInet6Pktinfo {
+			return EINVAL
+		}
+		s, _, e := socketOf(fd)
+		if e == 0 { // the address has no effect, as on Linux
+			e = s.setInterface((*Inet6Pktinfo)(value).Ifindex)
+		}
+		return result(e)
 	case length == 4:
 		return SetsockoptInt(fd, level, opt, int(*(*int32)(value)))
 	}

@@ -31,6 +31,7 @@ type socket struct {
 	pending       pendingError
 	options       map[option]int
 	asks          atomic.Bool // for control data; an option says for which
+	leavesBy      uint32      // interface of the packets that do not say it; 0: any
 	buffers       bufferSizes
 	targets       []pollTarget
 	changed       sync.Cond
@@ -276,6 +277,9 @@ func (s *socket) setOption(level, name, value int) Errno {
 	network.Lock()
 	defer network.Unlock()
 	o := option{level, name}
+	if o == (option{IPPROTO_IPV6, IPV6_PKTINFO}) {
+		return EINVAL // it is no number
+	}
 	if value != 0 {
 		if err := s.ask(o); err != 0 {
 			return err

@@ -51,6 +51,8 @@ type packetControl struct {
 	class   int       // counts if classed
 	classed bool
 	segment int // bytes of each of the packets that it is cut into; 0: as the socket has it
+
+	leavesBy uint32 // interface; 0: as the socket has it
 }
 
 // A controlItem is a control message to be received.
@@ -250,8 +252,35 @@ func (p *packetControl) take(m *SocketControlMessage) Errno {
 	return EINVAL
 }
 
+// setInterface notes the interface that packets leave by which do not say it themselves. One that
+// is not there is noticed when a packet is sent.
+func (s *socket) setInterface(index uint32) Errno {
+	if s.family != AF_INET6 {
+		return ENOPROTOOPT
+	}
+	network.Lock()
+	defer network.Unlock()
+	s.leavesBy = index
+	return 0
+}
+
+// mayLeave returns an error if there is no interface for a packet, which says one or 0.
+func (s *socket) mayLeave(by uint32) Errno {
+	switch {
+	case by == 0:
+		by = s.leavesBy
+	case s.leavesBy != 0 && s.leavesBy != by:
+		return EINVAL
+	}
+	if by != 0 && by != loopbackIndex {
+		return ENETUNREACH
+	}
+	return 0
+}
+
 // from sets the address that the packet comes from, which has to be one of this machine.
 func (p *packetControl) from(addr [16]byte, index int32) Errno {
+	p.leavesBy = uint32(index)
 	switch e := (endpoint{addr: addr}); {
 	case index != 0 && index != loopbackIndex:
 		return ENODEV

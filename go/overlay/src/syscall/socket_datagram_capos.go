@@ -116,6 +116,9 @@ func (s *socket) sendPackets(o outgoing) (int, Errno) {
 		to = s.remote
 	}
 	target, err := to.reachable(s)
+	if err == 0 && !target.isMapped() {
+		err = s.mayLeave(o.packet.leavesBy)
+	}
 	switch {
 	case err != 0:
 		return 0, err
