@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"capos.dev/tools/internal/cli"
@@ -26,12 +27,26 @@ func goCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	if args[0] == "run" || args[0] == "test" {
+	if c := subcommand(args); c == "run" || c == "test" {
 		if err := repo.Make(root, "kernel"); err != nil {
 			return cli.Fail(err)
 		}
 	}
 	return replace(filepath.Join(goroot, "bin", "go"), args, env)
+}
+
+// subcommand is what the go command is to do. -C DIR may come before it.
+func subcommand(args []string) string {
+	switch {
+	case strings.HasPrefix(args[0], "-C=") || strings.HasPrefix(args[0], "--C="):
+		args = args[1:]
+	case args[0] == "-C" || args[0] == "--C":
+		args = args[min(2, len(args)):]
+	}
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
 }
 
 func ccCommand(args []string) int {
