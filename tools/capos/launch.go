@@ -64,10 +64,7 @@ func (l *launch) run() int {
 	if err := l.config.CheckMemory(); err != nil {
 		return cli.Fail(cli.WithStatus(report.StatusNoBoot, err))
 	}
-	if err := machine.CheckQEMU(); err != nil {
-		return cli.Fail(err)
-	}
-	if err := l.seed(); err != nil {
+	if err := errors.Join(machine.CheckQEMU(), l.seed()); err != nil {
 		return cli.Fail(err)
 	}
 	save, err := l.record()
@@ -90,6 +87,7 @@ func (l *launch) run() int {
 		return cli.Fail(err)
 	}
 	defer image.Close()
+	l.tellSize(image)
 	outcome, err := l.bootFrom(image, guest)
 	if err == nil {
 		err = save(image, outcome)
@@ -103,6 +101,14 @@ func (l *launch) run() int {
 			l.config.Seed.Number, sum)
 	}
 	return status
+}
+
+// tellSize is a part of --stats: the package is in the machine's memory from the start.
+func (l *launch) tellSize(image *os.File) {
+	if info, err := image.Stat(); err == nil && l.flags.stats {
+		fmt.Fprintf(os.Stderr, "capos: the package takes %.1f of %d MiB of memory\n",
+			float64(info.Size())/(1<<20), l.config.MemoryMiB)
+	}
 }
 
 // guest connects the machine to this process, as far as it is connected to anything.

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -26,6 +27,7 @@ const (
 	bootMillionsMax = 60
 	testBinaryMax   = time.Second     // one test binary through go_capos_amd64_exec
 	laterRunMax     = 3 * time.Second // ./capos run of a built program, until its first output
+	largeTreeMax    = time.Second     // ./capos run of a built program with largeTree's files
 	measurements    = 5               // of a time
 )
 
@@ -36,7 +38,8 @@ func (s *suite) budgetStep(probe func(context.Context) (string, error)) step {
 		defer cancel()
 		return []check{s.kernelSize(), s.bootCost(ctx, "power-on-to-main",
 			bootMillionsMax, filepath.Join(s.root, "bench", "gobench"),
-			"boot.go_main"), s.testBinaryCost(ctx), s.laterRunCost(ctx, probe)}
+			"boot.go_main"), s.testBinaryCost(ctx), s.laterRunCost(ctx, probe),
+			s.largeTreeCost(ctx, probe)}
 	}}
 }
 
@@ -181,5 +184,58 @@ func (s *suite) laterRunCost(ctx context.Context, build func(context.Context) (s
 			return cost{}, err
 		}
 		return cost{took, cpuTime(cmd.ProcessState)}, nil
+	})
+}
+
+// The files of a large tree: 200 MB.
+const (
+	largeTreeFiles     = 2000
+	largeTreeFileBytes = 100_000
+)
+
+func makeLargeTree(dir string) error {
+	content := bytes.Repeat([]byte("a large tree\n"), largeTreeFileBytes/13+1)
+	for i := range largeTreeFiles {
+		name := filepath.Join(dir, fmt.Sprintf("d%02d", i%40), fmt.Sprintf("f%d", i))
+		err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755),
+			os.WriteFile(name, content[:largeTreeFileBytes], 0o644))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// largeTreeCost runs a built program beside many files, in a machine that has a tenth more memory
+// than the program and they have bytes.
+func (s *suite) largeTreeCost(ctx context.Context, build func(context.Context) (string,
+	error)) check {
+	const name = "start-with-a-large-tree"
+	program, err := build(ctx)
+	if err != nil {
+		return check{name, failed, err.Error()}
+	}
+	dir, remove, err := makeScratch()
+	if err != nil {
+		return check{name, failed, err.Error()}
+	}
+	defer remove()
+	if err := makeLargeTree(dir); err != nil {
+		return check{name, failed, err.Error()}
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		return check{name, failed, err.Error()}
+	}
+	memory := (largeTreeFiles*largeTreeFileBytes + info.Size()) * 11 / 10 >> 20
+	return startCheck(name, largeTreeMax, func() (cost, error) {
+		cmd := hostCommand(ctx, os.TempDir(), filepath.Join(s.root, "capos"), "run",
+			"--accel", "tcg", "-m", fmt.Sprintf("%dM", memory), "--files", dir+":/tree",
+			program, "both")
+		start := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return cost{}, fmt.Errorf("%w: %s", err, out)
+		}
+		return cost{time.Since(start), cpuTime(cmd.ProcessState)}, nil
 	})
 }

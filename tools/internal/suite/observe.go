@@ -172,10 +172,17 @@ func judgeTrace(lines []string) error {
 	return nil
 }
 
-// judgeStats wants the process's and the machine's line, exactly the counts of the calls that the
-// program makes, and the digest of their order.
+// packageLine is what the tool says before the machine starts.
+var packageLine = regexp.MustCompile(`^capos: the package takes \d+\.\d of \d+ MiB of memory$`)
+
+// judgeStats wants the lines of the package, the process and the machine, exactly the counts of the
+// calls that the program makes, and the digest of their order.
 func judgeStats(lines []string) error {
 	const budgets = 5
+	if !packageLine.MatchString(lines[0]) {
+		return fmt.Errorf("the package's line is %q", lines[0])
+	}
+	lines = lines[1:]
 	if len(lines) != 3+budgets+len(countedCalls) {
 		return fmt.Errorf("%d lines, expected %d", len(lines), 3+budgets+len(countedCalls))
 	}
