@@ -117,8 +117,8 @@ func (s *suite) hostGroup(ctx context.Context, group string) []check {
 }
 
 // testPort builds the whole standard library for capOS, has vet compare the overlay's assembly with
-// its Go declarations, and looks at the build tags of packages outside the Go root and inside, and
-// at what ./capos run does for a command of a module.
+// its Go declarations, and looks at the build tags of packages outside the Go root and inside, at
+// what people do with the go command, and at what ./capos run does for a command of a module.
 func (s *suite) testPort(ctx context.Context) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -132,6 +132,7 @@ func (s *suite) testPort(ctx context.Context) []check {
 		checks = append(checks, single(c.name, err, string(out))...)
 	}
 	checks = append(checks, single("tags", s.testOutside(ctx), "")...)
+	checks = append(checks, s.testGoUses(ctx)...)
 	return append(checks, single("module-built-once", s.testBuiltOnce(ctx), "")...)
 }
 

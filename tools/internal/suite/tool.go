@@ -600,7 +600,12 @@ func (s *suite) goCases(ctx context.Context, build func(context.Context) (string
 		"-count=1", "-run", "^TestIndex$",
 		"-cpuprofile", profile, "-o", filepath.Join(dir, "strings.test"), "strings"))
 	_, err = os.Stat(profile)
-	return append(checks, single("go-test-profile-comes-back", err, "")...)
+	checks = append(checks, single("go-test-profile-comes-back", err, "")...)
+	covered := filepath.Join(dir, "covered.out")
+	return append(checks, s.goCommandCase(ctx, "go-test-coverage", "coverage: ", "test",
+		"-vet=off", "-count=1", "-coverprofile", covered, "container/heap"),
+		s.goCommandCase(ctx, "go-tool-cover", "(statements)", "tool", "cover",
+			"-func="+covered))
 }
 
 // goProgramCases run the Go program in the directory probe with files from dir, which also gets
