@@ -44,6 +44,7 @@ func TestJudgeSuite(t *testing.T) {
 		{suiteEvents("pass A", "pass A/1", "skip B", "fail C"), "", 2, "a.b/c.A FAIL"},
 		{broken, "", 3, "a.b/c FAIL"},
 		{suiteEvents(), "", 0, "a.b/c.A FAIL a.b/c.B FAIL a.b/c.C FAIL a.b/c FAIL"},
+		{suiteEvents("fail A", "skip B", "fail C"), "A", 0, "a.b/c.A skip"},
 	} {
 		p := suitePackage{goPackage: &goPackage{name: "a.b/c", passes: c.passes}}
 		if c.listed != "" {
