@@ -31,6 +31,8 @@ enum HostMessage {
   lookedCapability @16;  # guest to host: LookedCapability
   lookedEnd @17;      # guest to host: LookedMachine; the answer is complete
   fileGone @18;       # guest to host: name of a file or an empty directory
+  lastCall @19;       # guest to host: u64 thread id, text: a call that the thread remembers, the
+                      # oldest first; its fault follows
 }
 
 struct LookedProcess $C.fixed(272) {

@@ -45,6 +45,8 @@ const manifestConsole :UInt32 = 8;
 # The service writes what others write to the console: it has the end to read from of each pipe of
 # kind output, by the name of the grant, ":" and the name of the service. One service at most; it
 # does not count where the system ends because no service is left.
+const manifestRememberCalls :UInt32 = 16;
+# It is started with spawnRememberCalls.
 
 struct ManifestService $C.fixed(128) {
   name @0 :Data $C.length(32);   # 1 to 31 bytes, then NUL

@@ -15,6 +15,9 @@ const spawnReasonMax :UInt32 = 160;
 
 const spawnShared :UInt32 = 1;
 # The child's memory is charged to the caller as it is used, and memoryPages is only a ceiling.
+const spawnRememberCalls :UInt32 = 2;
+# Each thread of the child remembers its last calls, for Process.lastCalls. Its calls take longer.
+const lastCallsMax :UInt32 = 16;
 
 enum Budget {
   # What a process and all that it started may use. A limit is taken out of what its parent may use
@@ -70,7 +73,7 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   # grants: SpawnGrant, one after the other
   # memoryPages: what the child may be charged; taken out of what the caller may be charged until
   #   nothing of the child is left, or with spawnShared a ceiling, where 0 is none
-  # flags: spawnShared, or 0
+  # flags: spawnShared and spawnRememberCalls, each or not
   # limits: SpawnLimits, or nothing where the child has no other limits of its own
   # process: the new process
   # invalidArgument: image is neither a MemoryObject nor the BootImage; it holds no program there
@@ -176,6 +179,11 @@ interface Process @0xe74f3485a2e5f85a {
   # Tells what the process uses or has used of each of its budgets.
   # usage: BudgetUsage, for each Budget in order
   # badAddress: usage cannot be written
+  lastCalls @12 () -> (calls :Data);
+  # Tells the last calls of the thread whose fault ends or has ended the process.
+  # calls: RememberedCall, one after the other, the oldest first, at most lastCallsMax
+  # notFound: no fault has ended it, or it was started without spawnRememberCalls
+  # badAddress: calls cannot be written
 }
 
 struct HeldCapability $C.fixed(48) {
@@ -213,6 +221,17 @@ struct CrashRecord $C.fixed(512) {
   frames @6 :Data $C.length(192);   # return addresses of 8 bytes, the innermost first, as the
                                     # frame pointers lead to them; frameCount of them are there
   reserved2 @7 :UInt64;
+}
+
+struct RememberedCall $C.fixed(32) {
+  # A call that has returned. Of an endpoint call through the ring it tells how that began. Calls
+  # without an operation that the kernel has, or with words that it does not allow, are left out.
+  returnedNs @0 :UInt64;    # on the clock of Timer.now
+  interfaceId @1 :UInt64;   # of what was called; 0: not a method, or cap named nothing
+  result @2 :Int64;         # an error; the first result, of data its length; 0 without a result
+  cap @3 :UInt32;
+  method @4 :UInt16;        # its ordinal
+  opcode @5 :UInt16;        # Opcode; for a method compact, in whatever form it was called
 }
 
 struct ProcessResources $C.fixed(64) {

@@ -57,7 +57,7 @@ void call_buffer_trim(struct thread *thread)
 	}
 }
 
-/* The general form: buffers, several results, capabilities, argument arrays in memory, traced
+/* The general form: buffers, several results, capabilities, argument arrays in memory, watched
  * calls. */
 static __attribute__((noinline)) status_t call_compact_general(struct call *call,
 	const struct method_desc *method, const uint64_t *arguments, size_t count,
@@ -69,17 +69,11 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	cap_id_t cap = 0;
 	result->cap = 0;
 	status_t status = decode_arguments(method, arguments, count, &params, &results, &place);
-	if (status != STATUS_OK) {
-		if (trace_enabled && method->flags & METHOD_PLAIN)
-			trace_method(call, method, arguments, &results, status, 0);
-		return status;
-	}
-	if (method->flags & METHOD_RETURNS_CAP) {
+	bool decoded = status == STATUS_OK;
+	if (decoded && method->flags & METHOD_RETURNS_CAP)
 		status = cap_table_reserve(&call->process->caps, &cap);
-		if (status != STATUS_OK)
-			return status;
-	}
-	status = method->invoke(call, &params, &results);
+	if (status == STATUS_OK)
+		status = method->invoke(call, &params, &results);
 	if (cap && status == STATUS_OK) {
 		cap_table_commit(&call->process->caps, cap, *results_object(method, &results));
 		result->cap = cap;
@@ -88,8 +82,8 @@ static __attribute__((noinline)) status_t call_compact_general(struct call *call
 	}
 	if (status == STATUS_OK)
 		status = results_to_word(method, &results, &place, cap, &result->word);
-	if (__builtin_expect(trace_enabled, 0))
-		trace_method(call, method, &params, &results, status, cap);
+	if (__builtin_expect(thread_calls_watched(call->thread), 0))
+		trace_method(call, method, decoded ? &params : NULL, &results, status, cap);
 	return status;
 }
 
@@ -106,7 +100,8 @@ static bool words_fit(const struct method_desc *method, const uint64_t *words)
 static inline status_t call_words(struct call *call, const struct method_desc *method,
 	const uint64_t *arguments, size_t count, struct call_result *result)
 {
-	if (__builtin_expect(!(method->flags & METHOD_PLAIN) || trace_enabled, 0))
+	if (__builtin_expect(
+		    !(method->flags & METHOD_PLAIN) || thread_calls_watched(call->thread), 0))
 		return call_compact_general(call, method, arguments, count, result);
 	if (method->flags & METHOD_NARROW && !words_fit(method, arguments))
 		return STATUS(INVALID_ARGUMENT);
@@ -163,14 +158,14 @@ static __attribute__((noinline)) int64_t unpark_traced(
 int64_t call_park(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t expected,
 	uint64_t deadline_ns)
 {
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread_current()), 0))
 		return park_traced(process, cap, word, expected, deadline_ns);
 	return park(process, cap, word, expected, deadline_ns);
 }
 
 int64_t call_unpark(struct process *process, cap_id_t cap, struct user_ptr word, uint64_t count)
 {
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread_current()), 0))
 		return unpark_traced(process, cap, word, count);
 	return unpark(process, cap, word, count);
 }
@@ -179,7 +174,7 @@ int64_t call_release(struct process *process, cap_id_t cap)
 {
 	int64_t result =
 		cap_table_release(&process->caps, cap) ? 0 : STATUS_TRANSPORT(INVOKE_FAILED);
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread_current()), 0))
 		trace_operation(CAPOS_OPCODE_RELEASE, cap, 0, 0, result);
 	return result;
 }
@@ -193,7 +188,7 @@ HOT static inline int64_t register_compact(
 	const struct method_desc *method =
 		interface_method(object->interface, (uint32_t)(target >> 32));
 	if (__builtin_expect(!method, 0)) {
-		if (trace_enabled)
+		if (thread_calls_watched(thread))
 			trace_miss(cap, (uint32_t)(target >> 32));
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
@@ -215,7 +210,7 @@ static __attribute__((noinline)) int64_t register_compact_leased(
 	int64_t value = cap_table_enter(
 		&thread->process->caps, (cap_id_t)target, &thread->lease_use, &object);
 	if (value != STATUS_OK) {
-		if (trace_enabled)
+		if (thread_calls_watched(thread))
 			trace_miss((cap_id_t)target, (uint32_t)(target >> 32));
 		return value;
 	}
@@ -245,7 +240,7 @@ static int64_t enter_exit(uint64_t code, uint64_t scope)
 	struct thread *thread = thread_current();
 	if (scope != CAPOS_EXIT_SCOPE_THREAD && scope != CAPOS_EXIT_SCOPE_PROCESS)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread), 0))
 		trace_exit((int32_t)code, scope);
 	if (scope == CAPOS_EXIT_SCOPE_PROCESS)
 		process_exit(thread->process, CAPOS_EXIT_KIND_EXITED, (int32_t)code);

@@ -68,22 +68,22 @@ static status_t invoke_message(struct call *call, const struct method_desc *meth
 	cap_id_t cap = 0;
 	status_t status =
 		decode_params_message(method, message->params, message->params_size, &params);
-	if (status == STATUS_OK)
+	bool decoded = status == STATUS_OK;
+	if (decoded)
 		status = results_begin_message(
 			method, &results, message->result, message->result_capacity);
 	if (status == STATUS_OK && method->flags & METHOD_RETURNS_CAP)
 		status = cap_table_reserve(caps, &cap);
-	if (status != STATUS_OK)
-		return status;
-	status = method->invoke(call, &params, &results);
+	if (status == STATUS_OK)
+		status = method->invoke(call, &params, &results);
 	if (cap && status == STATUS_OK) {
 		cap_table_commit(caps, cap, *results_object(method, &results));
 		message->got.cap = cap;
 	} else if (cap) {
 		cap_table_abandon(caps, cap);
 	}
-	if (__builtin_expect(trace_enabled, 0))
-		trace_method(call, method, &params, &results, status, cap);
+	if (__builtin_expect(thread_calls_watched(call->thread), 0))
+		trace_method(call, method, decoded ? &params : NULL, &results, status, cap);
 	if (status == STATUS_OK)
 		*size = results_end_message(method, &results, message->result);
 	return status;
@@ -176,7 +176,7 @@ static void execute_method(
 	if (status == STATUS_OK)
 		method = interface_method(object->interface, submission->method);
 	completion->result = status == STATUS_OK ? STATUS_TRANSPORT(INVOKE_FAILED) : status;
-	if (!method && __builtin_expect(trace_enabled, 0))
+	if (!method && thread_calls_watched(thread))
 		trace_miss(submission->cap, submission->method);
 	struct call call = {
 		.thread = thread,

@@ -1,4 +1,4 @@
-/* Trace lines and call counts: see trace.h.
+/* Trace lines, call counts and the last calls of threads: see trace.h.
  *
  *     0.012345678 1/1 vm VirtualMemory.reserve(hint=0x0, size=0x4000000) = 0x7f0000000000
  *     0.012351200 1/2 #10003 ThreadHandle.join(timeoutNs=0xffffffffffffffff) = interrupted
@@ -19,13 +19,14 @@
 #include "machine/cpus.h"
 #include "mm/frame.h"
 #include "mm/ledger.h"
+#include "proc/fault.h"
 #include "proc/process.h"
+#include "proc/thread.h"
 #include "machine/clock.h"
 #include "sched/thread.h"
 
 #define LINE_BYTES 512u
 
-bool trace_enabled;
 static bool tracing, counting;
 
 /* On the stack of the thread that makes it, which may have to wait before it can send it. */
@@ -53,7 +54,7 @@ void trace_init(const char *command_line)
 {
 	tracing = command_line_has(command_line, "trace", NULL);
 	counting = command_line_has(command_line, "stats", NULL);
-	trace_enabled = tracing || counting;
+	threads_watched = tracing || counting;
 }
 
 static void note_order(uint64_t cap, uint64_t called, uint64_t outcome)
@@ -78,18 +79,28 @@ __attribute__((format(printf, 2, 3))) static void line_add(
 		line->length = sizeof line->text - 1;
 }
 
+static void line_begin_at(struct line *line, uint64_t ns)
+{
+	line->length = 0;
+	line_add(line, "%lu.%09lu ", ns / 1000000000, ns % 1000000000);
+}
+
+static void line_add_capability(struct line *line, const struct thread *thread, cap_id_t cap)
+{
+	const char *name = process_granted_name(thread->process, cap);
+	if (name)
+		line_add(line, "%s ", name);
+	else
+		line_add(line, "#%x ", cap);
+}
+
 static void line_begin(struct line *line, cap_id_t cap, bool has_cap)
 {
 	const struct thread *thread = thread_current();
-	uint64_t now_ns = clock_now_ns();
-	line->length = 0;
-	line_add(line, "%lu.%09lu %lu/%lu ", now_ns / 1000000000, now_ns % 1000000000,
-		thread->process->id, thread->id);
-	const char *name = has_cap ? process_granted_name(thread->process, cap) : NULL;
-	if (name)
-		line_add(line, "%s ", name);
-	else if (has_cap)
-		line_add(line, "#%x ", cap);
+	line_begin_at(line, clock_now_ns());
+	line_add(line, "%lu/%lu ", thread->process->id, thread->id);
+	if (has_cap)
+		line_add_capability(line, thread, cap);
 }
 
 static void line_add_status(struct line *line, int64_t status)
@@ -104,18 +115,23 @@ static void line_add_status(struct line *line, int64_t status)
 		line_add(line, "%ld", status);
 }
 
-static void line_send(struct line *line)
+static void line_end(struct line *line)
 {
 	if (line->length > LINE_BYTES - 2)
 		line->length = LINE_BYTES - 2;
 	line->text[line->length++] = '\n';
+}
+
+static void line_send(struct line *line)
+{
+	line_end(line);
 	status_t status = channel_send(CAPOS_HOST_MESSAGE_TRACE, line->text, line->length, NULL, 0);
 	(void)status;
 }
 
 static void line_add_params(struct line *line, const struct method_desc *method, const void *params)
 {
-	for (uint32_t i = 0; i < method->params.count; i++) {
+	for (uint32_t i = 0; params && i < method->params.count; i++) {
 		const struct field_desc *field = &method->params.fields[i];
 		const void *value = (const char *)params + field->offset;
 		uint64_t word;
@@ -153,6 +169,99 @@ static void line_add_results(
 	}
 }
 
+static void line_add_park_result(struct line *line, int64_t result)
+{
+	if (result < (int64_t)(sizeof park_result_names / sizeof park_result_names[0]))
+		line_add(line, "%s", park_result_names[result]);
+}
+
+/* ---- last calls ---- */
+
+static void remember(
+	uint64_t interface, uint32_t method, uint32_t opcode, cap_id_t cap, int64_t result)
+{
+	struct thread *thread = thread_current();
+	if (!thread->last_calls)
+		return;
+	thread->last_calls[thread->calls_made++ % CAPOS_LAST_CALLS_MAX] =
+		(struct capos_remembered_call){
+			.returned_ns = clock_now_ns(),
+			.interface_id = interface,
+			.result = result,
+			.cap = cap,
+			.method = (uint16_t)method,
+			.opcode = (uint16_t)opcode,
+		};
+}
+
+static int64_t first_result(const struct method_desc *method, const void *results, cap_id_t cap)
+{
+	if (!method->results.count)
+		return 0;
+	const struct field_desc *field = method->results.fields;
+	const void *value = (const char *)results + field->offset;
+	int64_t word;
+	if (field->kind == FIELD_CAP)
+		return cap;
+	if (field->kind == FIELD_DATA || field->kind == FIELD_TEXT)
+		return (int64_t)((const struct buffer_out *)value)->length;
+	memcpy(&word, value, sizeof word);
+	return word;
+}
+
+static const struct method_desc *remembered_method(
+	const struct capos_remembered_call *call, const struct interface_desc **interface)
+{
+	for (uint32_t i = 0; i < INTERFACE_COUNT; i++) {
+		*interface = &interface_descs[i];
+		if ((*interface)->id == call->interface_id)
+			return interface_method(*interface, call->method);
+	}
+	return NULL;
+}
+
+static void line_add_remembered(
+	struct line *line, const struct thread *thread, const struct capos_remembered_call *call)
+{
+	const struct interface_desc *interface;
+	const struct method_desc *method = remembered_method(call, &interface);
+	line_begin_at(line, call->returned_ns);
+	if (call->cap)
+		line_add_capability(line, thread, call->cap);
+	if (method)
+		line_add(line, "%s.%s = ", interface->name, method->name);
+	else if (call->opcode == CAPOS_OPCODE_COMPACT)
+		line_add(line, "method %u = ", call->method);
+	else
+		line_add(line, "%s = ", opcode_names[call->opcode]);
+	if (call->result < 0)
+		line_add_status(line, call->result);
+	else if (call->opcode == CAPOS_OPCODE_PARK)
+		line_add_park_result(line, call->result);
+	else if (method && !method->results.count)
+		line_add(line, "ok");
+	else
+		line_add(line, method ? "0x%lx" : "%ld", call->result);
+	line_end(line);
+}
+
+void fault_tell_calls(const struct thread *thread)
+{
+	uint64_t made = thread->calls_made;
+	if (!thread->last_calls)
+		return;
+	for (uint64_t i = made < CAPOS_LAST_CALLS_MAX ? 0 : made - CAPOS_LAST_CALLS_MAX; i < made;
+		i++) {
+		struct line line;
+		line_add_remembered(&line, thread, &thread->last_calls[i % CAPOS_LAST_CALLS_MAX]);
+		status_t status = channel_send(CAPOS_HOST_MESSAGE_LAST_CALL, &thread->id,
+			sizeof thread->id, line.text, line.length);
+		(void)status; /* not sent: the thread had to end for another reason meanwhile */
+	}
+}
+
+/* ---- what has happened ---- */
+
 static void count_method(const struct call *call, const struct method_desc *method, status_t status)
 {
 	const struct interface_desc *interface = call->object->interface;
@@ -178,17 +287,20 @@ void trace_use(const struct object *object)
 void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap)
 {
+	const struct interface_desc *interface = call->object->interface;
+	uint32_t ordinal = (uint32_t)(method - interface->methods);
+	remember(interface->id, ordinal, CAPOS_OPCODE_COMPACT, call->cap,
+		status == STATUS_OK ? first_result(method, results, cap) : status);
 	if (counting) {
 		count_method(call, method, status);
 		count_grant(call->object);
-		note_order(call->cap, (uint64_t)(method - call->object->interface->methods),
-			(uint64_t)status);
+		note_order(call->cap, ordinal, (uint64_t)status);
 	}
 	if (!tracing)
 		return;
 	struct line line;
 	line_begin(&line, call->cap, true);
-	line_add(&line, "%s.%s(", call->object->interface->name, method->name);
+	line_add(&line, "%s.%s(", interface->name, method->name);
 	line_add_params(&line, method, params);
 	line_add(&line, ") = ");
 	if (status == STATUS_OK)
@@ -200,6 +312,7 @@ void trace_method(const struct call *call, const struct method_desc *method, con
 
 void trace_miss(cap_id_t cap, uint32_t ordinal)
 {
+	remember(0, ordinal, CAPOS_OPCODE_COMPACT, cap, STATUS_TRANSPORT(INVOKE_FAILED));
 	if (counting)
 		note_order(cap, ordinal, (uint64_t)STATUS_TRANSPORT(INVOKE_FAILED));
 	if (!tracing)
@@ -210,14 +323,9 @@ void trace_miss(cap_id_t cap, uint32_t ordinal)
 	line_send(&line);
 }
 
-static void line_add_park_result(struct line *line, int64_t result)
-{
-	if (result < (int64_t)(sizeof park_result_names / sizeof park_result_names[0]))
-		line_add(line, "%s", park_result_names[result]);
-}
-
 void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result)
 {
+	remember(0, 0, opcode, cap, result);
 	if (counting) {
 		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
 		note_order(cap, (uint64_t)opcode << 32, (uint64_t)result);
@@ -244,6 +352,7 @@ void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int6
 
 void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result)
 {
+	remember(0, 0, opcode, cap, result);
 	if (counting) {
 		__atomic_fetch_add(&operation_counts[opcode], 1, __ATOMIC_RELAXED);
 		note_order(cap, (uint64_t)opcode << 32, (uint64_t)result);

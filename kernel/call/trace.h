@@ -1,6 +1,7 @@
-/* Tracing of capability calls: one text line for each (kernel parameter `trace`), and counts for
- * each method (`stats`). When off, it costs one predicted branch a call. A thread,
- * because sending a line may block. */
+/* What is told of calls: one text line for each (kernel parameter `trace`), counts for each method
+ * (`stats`), and the last calls of threads that remember them (spawnRememberCalls). Calls of other
+ * threads come here not at all: thread_calls_watched() costs them one predicted branch a call.
+ * A thread, because sending a line may block. */
 #ifndef CAPOS_CALL_TRACE_H
 #define CAPOS_CALL_TRACE_H
 
@@ -15,13 +16,10 @@ struct method_desc;
 struct object;
 struct process;
 
-/* Are calls traced or counted? Set once at boot. */
-extern bool trace_enabled;
-
 void trace_init(const char *command_line);
 
-/* A method has returned. params and results are its own structures; results are valid when status
- * is OK. */
+/* A method has returned. params and results are its own structures; NULL: the caller's could not be
+ * read; results are valid when status is OK. */
 void trace_method(const struct call *call, const struct method_desc *method, const void *params,
 	const void *results, status_t status, cap_id_t cap);
 /* A call named a capability that the process does not hold, or a method that the interface does not

@@ -95,7 +95,7 @@ static __attribute__((noinline)) void trace(
 static _Noreturn inline void return_message(struct trap_frame *frame, int64_t result, uint64_t tag)
 {
 	assert_none_held();
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread_current()), 0))
 		trace(frame, result, tag);
 	trap_frame_set_results(frame, result, tag, 0);
 	message_return(frame);
@@ -106,7 +106,7 @@ RARE _Noreturn void return_capability(
 	struct trap_frame *frame, int64_t result, uint64_t tag, cap_id_t cap)
 {
 	assert_none_held();
-	if (trace_enabled)
+	if (thread_calls_watched(thread_current()))
 		trace(frame, result, tag);
 	trap_frame_set_results(frame, result, tag, cap);
 	message_return(frame);
@@ -882,7 +882,7 @@ int64_t endpoint_enter_any(struct trap_frame *frame)
 {
 	assert_none_held();
 	int64_t result = enter(frame);
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread_current()), 0))
 		trace(frame, result, 0);
 	return result;
 }
@@ -1032,7 +1032,7 @@ status_t method_endpoint_factory_create(struct call *call,
 	struct endpoint *endpoint = kmem_alloc(ledger, sizeof *endpoint);
 	if (!endpoint)
 		return STATUS(NO_MEMORY);
-	endpoint->direct = endpoint_may_be_direct();
+	endpoint->direct = context_hands_over();
 	endpoint->ledger = ledger_retain(ledger);
 	endpoint->calls_max = (uint32_t)in->calls_max;
 	spin_init(&endpoint->lock, LOCK_RANK_OBJECT);

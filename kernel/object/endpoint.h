@@ -88,8 +88,6 @@ struct ring_receive {
 /* What a receive has taken out of the queue: nothing, a call, one that carries capabilities. */
 enum received { RECEIVED_NONE, RECEIVED_WORDS, RECEIVED_CARRIES };
 
-/* Any context. Whether calls may go straight to the other side: on this machine, in this run. */
-bool endpoint_may_be_direct(void);
 /* A thread, with no lock held. Any operation of an endpoint. */
 int64_t endpoint_enter_any(struct trap_frame *frame);
 /* A thread, with no lock held, that has answered the call it had received. Receives the next one:

@@ -14,7 +14,6 @@
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
-#include "call/trace.h"
 #include "core/percpu.h"
 #include "kernel/methods.h"
 #include "machine/clock.h"
@@ -215,11 +214,6 @@ HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 }
 
 /* ---- the entry ---- */
-
-bool endpoint_may_be_direct(void)
-{
-	return !trace_enabled && context_hands_over();
-}
 
 int64_t endpoint_enter(struct trap_frame *frame)
 {

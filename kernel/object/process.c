@@ -102,3 +102,22 @@ status_t method_process_crash(
 		return STATUS(NOT_FOUND);
 	return buffer_write(&out->crash, crash, sizeof *crash);
 }
+
+/* The ring's older part is behind its younger one. */
+status_t method_process_last_calls(struct call *call, const struct process_last_calls_params *in,
+	struct process_last_calls_results *out)
+{
+	uint64_t made;
+	const struct capos_remembered_call *calls = process_last_calls(target_of(call), &made);
+	(void)in;
+	if (!calls)
+		return STATUS(NOT_FOUND);
+	uint64_t next = made % CAPOS_LAST_CALLS_MAX;
+	if (made >= CAPOS_LAST_CALLS_MAX) {
+		status_t status = buffer_write(
+			&out->calls, &calls[next], (CAPOS_LAST_CALLS_MAX - next) * sizeof calls[0]);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return buffer_write(&out->calls, calls, next * sizeof calls[0]);
+}

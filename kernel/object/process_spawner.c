@@ -37,6 +37,7 @@ struct spawning {
 	struct ledger_limits limits;
 	uint32_t count; /* of grants */
 	uint32_t held;  /* of these are looked up */
+	bool remembers; /* spawnRememberCalls */
 	/* In the same block, behind this: the caller's words, copied. */
 	struct capos_spawn_grant *grants;
 	struct grant *list;
@@ -106,6 +107,7 @@ static status_t read_limits(
 	struct ledger_limits *limits = &spawning->limits;
 	struct capos_spawn_limits asked = { 0 };
 	limits->pages = in->memory_pages;
+	spawning->remembers = in->flags & CAPOS_SPAWN_REMEMBER_CALLS;
 	limits->shared = in->flags & CAPOS_SPAWN_SHARED ? 1u << CAPOS_BUDGET_MEMORY : 0;
 	if (!in->limits.length)
 		return STATUS_OK;
@@ -146,7 +148,7 @@ static status_t read_request(
 
 static status_t check_sizes(const struct process_spawner_spawn_params *in)
 {
-	if (in->flags & ~(uint64_t)CAPOS_SPAWN_SHARED ||
+	if (in->flags & ~(uint64_t)(CAPOS_SPAWN_SHARED | CAPOS_SPAWN_REMEMBER_CALLS) ||
 		(!in->memory_pages && !(in->flags & CAPOS_SPAWN_SHARED)) ||
 		in->grants.length % sizeof(struct capos_spawn_grant))
 		return STATUS(INVALID_ARGUMENT);
@@ -227,8 +229,7 @@ static status_t use_image(struct spawning *spawning, const struct process_spawne
 	spawning->image = cap_table_lookup(&spawning->process->caps, (cap_id_t)in->image);
 	if (!spawning->image)
 		return STATUS(NOT_FOUND);
-	if (__builtin_expect(trace_enabled, 0))
-		trace_use(spawning->image);
+	trace_use(spawning->image);
 	if (in->offset % PAGE_SIZE)
 		return STATUS(MISALIGNED);
 	if (spawning->image == &object_boot)
@@ -297,6 +298,7 @@ static status_t make_child(struct spawning *spawning, struct process **child)
 			spawning->process, child);
 	if (status != STATUS_OK)
 		return status;
+	(*child)->remembers = spawning->remembers;
 	status = load_status(process_load(*child, &spawning->program, &thread, &reason));
 	if (status != STATUS_OK) {
 		process_discard(*child);

@@ -736,7 +736,7 @@ bool ring_call_execute(
 			!(args[1] | args[2] | args[3] | args[4] | args[5]))
 			result = give_up(thread, args[0]);
 	}
-	if (__builtin_expect(trace_enabled, 0))
+	if (__builtin_expect(thread_calls_watched(thread), 0))
 		trace_message(submission->opcode, submission->cap, completion->value, result);
 	completion->result = (int32_t)result;
 	return submission->opcode != CAPOS_OPCODE_ENDPOINT_CALL || result != STATUS_OK;

@@ -106,6 +106,7 @@ struct capos_crash_record *fault_report(struct thread *thread, const struct trap
 		count += read_stack(&report.stack_address, words + count);
 	}
 	struct capos_crash_record *crash = make_crash(thread, frame, &report, words);
+	fault_tell_calls(thread);
 	status_t status = channel_send(
 		CAPOS_HOST_MESSAGE_FAULT, &report, sizeof report, words, count * sizeof *words);
 	(void)status; /* not sent: the thread had to end for another reason meanwhile */

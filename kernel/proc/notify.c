@@ -97,7 +97,10 @@ static void end_faulted(struct thread *thread, const struct trap_frame *frame, u
 		.address = address,
 		.place = trap_frame_instruction(frame),
 		.thread_id = thread->id,
-		.crash = fault_report(thread, frame, kind, code, address) };
+		.crash = fault_report(thread, frame, kind, code, address),
+		.last_calls = thread->last_calls,
+		.calls_made = thread->calls_made };
+	thread->last_calls = NULL; /* it makes no more */
 	process_exit_faulted(thread->process, kind, &fault);
 }
 

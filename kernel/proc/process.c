@@ -93,6 +93,7 @@ static void process_destroy(struct object *object)
 		!process->binding_count);
 	spin_unlock(&process->lock);
 	kmem_free(ledger_of_records(ledger), process->fault.crash);
+	kmem_free(ledger, process->fault.last_calls);
 	kmem_free(ledger_of_records(ledger), process);
 	ledger_release(ledger);
 }
@@ -316,8 +317,10 @@ void process_exit(struct process *process, uint32_t kind, int32_t code)
 
 void process_exit_faulted(struct process *process, uint32_t kind, const struct process_fault *fault)
 {
-	if (!end_threads(process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind, fault))
-		kmem_free(ledger_of_records(process->ledger), fault->crash);
+	if (end_threads(process, CAPOS_EXIT_KIND_FAULTED, (int32_t)kind, fault))
+		return;
+	kmem_free(ledger_of_records(process->ledger), fault->crash);
+	kmem_free(process->ledger, fault->last_calls);
 }
 
 /* A child stays on one of the lists until the reaper, which this is, takes note of its end. */
@@ -458,6 +461,15 @@ const struct capos_crash_record *process_crash(struct process *process)
 	const struct capos_crash_record *crash = process->fault.crash;
 	spin_unlock(&process->lock);
 	return crash;
+}
+
+const struct capos_remembered_call *process_last_calls(struct process *process, uint64_t *made)
+{
+	spin_lock(&process->lock);
+	const struct capos_remembered_call *calls = process->fault.last_calls;
+	*made = process->fault.calls_made;
+	spin_unlock(&process->lock);
+	return calls;
 }
 
 void process_usage(struct process *process, struct capos_process_resources *usage)

@@ -20,6 +20,7 @@
 #include "sched/wait.h"
 
 struct capos_crash_record;
+struct capos_remembered_call;
 struct ledger;
 struct thread;
 
@@ -31,6 +32,9 @@ struct process_fault {
 	uint32_t code;
 	uint64_t address, place, thread_id;
 	struct capos_crash_record *crash; /* charged to the process; NULL: none */
+	/* The thread's, with how many it has made. */
+	struct capos_remembered_call *last_calls;
+	uint64_t calls_made;
 };
 
 struct process {
@@ -44,6 +48,7 @@ struct process {
 	uint32_t program; /* index in the boot image; PROGRAM_NONE: started by another process */
 	uint64_t image_offset; /* of the executable in the boot image; 0: it is not from there */
 	uint64_t started_ns;
+	bool remembers; /* its threads remember their last calls; set before it has one */
 	/* The process that started it; NULL: the kernel did, or the parent has taken note of the
 	 * end. It does not end before, so this is no reference. */
 	struct process *parent;
@@ -169,6 +174,9 @@ void process_usage(struct process *process, struct capos_process_resources *usag
 /* The record of the fault that ended the process, which stays as long as the process's; NULL:
  * none. */
 const struct capos_crash_record *process_crash(struct process *process);
+/* Likewise a ring of CAPOS_LAST_CALLS_MAX calls of the thread whose fault that was, and how many it
+ * has made; NULL: none. */
+const struct capos_remembered_call *process_last_calls(struct process *process, uint64_t *made);
 
 /* CPU time used by all its threads so far. */
 uint64_t process_cpu_time_ns(struct process *process);

@@ -14,6 +14,9 @@
 #include "sched/sched.h"
 #include "sched/thread.h"
 
+#define LAST_CALLS_BYTES (CAPOS_LAST_CALLS_MAX * sizeof(struct capos_remembered_call))
+
+bool threads_watched;
 static uint64_t last_id;
 
 /* The charge for a thread, in pages: kernel stack, ring, message buffer and vector state until it
@@ -64,8 +67,11 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	wait_queue_init(&thread->ring_calls.waiting);
 	thread->state = THREAD_BLOCKED;
 	thread->affinity = UINT64_MAX;
-	if (process)
-		explore_created(thread);
+	if (!process)
+		return;
+	if (threads_watched || process->remembers)
+		thread->watched = WATCH_CALLS;
+	explore_created(thread);
 }
 
 static status_t make_user_parts(struct thread *thread)
@@ -76,6 +82,11 @@ static status_t make_user_parts(struct thread *thread)
 	if (!thread->context.vectors)
 		return STATUS(NO_MEMORY);
 	vector_init_area(thread->context.vectors);
+	if (thread->process->remembers) {
+		thread->last_calls = kmem_alloc(thread->ledger, LAST_CALLS_BYTES);
+		if (!thread->last_calls)
+			return STATUS(NO_MEMORY);
+	}
 	paddr_t ring = frame_alloc(PREPAID, 0, FRAME_ZERO);
 	if (!ring)
 		return STATUS(NO_MEMORY);
@@ -126,6 +137,8 @@ static void free_parts(struct thread *thread)
 		kmem_free(PREPAID, thread->context.vectors);
 	if (thread->scratch)
 		kmem_free(thread->scratch_payer, thread->scratch);
+	if (thread->last_calls)
+		kmem_free(thread->ledger, thread->last_calls);
 	if (thread->ledger)
 		ledger_uncharge(thread->ledger, charged, 0);
 }

@@ -11,6 +11,9 @@
 
 struct process;
 
+/* The calls of every thread are watched, not only of those that remember them. Set at boot. */
+extern bool threads_watched;
+
 /* A new thread of the process (NULL: kernel thread running function(argument)), blocked until
  * thread_start. A user thread comes with its ring page mapped (ring, ring_address) and a frame
  * ready for user mode, all registers zero: the caller sets places and arguments in thread_frame()

@@ -30,6 +30,7 @@
 #include "sched/wait.h"
 
 struct aspace;
+struct capos_remembered_call;
 struct ledger;
 struct process;
 struct quota;
@@ -57,6 +58,8 @@ enum exit_work {
 enum watch {
 	WATCH_TICKS = 1, /* profile_interval_ns */
 	WATCH_PAYER = 2, /* payer */
+	WATCH_CALLS = 4, /* each call is told to call/trace.h, so it takes the long way; set at
+	                    creation, never changed */
 };
 
 /* Bit 63 of a mask is never set: see notifyUserLast in the schema. */
@@ -177,6 +180,11 @@ struct thread {
 	struct user_context context; /* valid while it does not run; of kernel threads, zero */
 	bool in_handler;             /* between delivery of a notification and resume */
 
+	/* The last calls, a ring of CAPOS_LAST_CALLS_MAX that is charged to the process; NULL: it
+	 * does not remember them. Owner thread only. */
+	struct capos_remembered_call *last_calls;
+	uint64_t calls_made; /* of these */
+
 	/* Atomic. */
 	uint32_t exit_work; /* enum exit_work: looked at on every return to user mode */
 	uint64_t notify_pending,
@@ -269,6 +277,12 @@ void thread_kill(struct thread *thread);
 /* The thread, which is the current one, ends: gives up its call, and answers the one that it has
  * received with disconnected. With no lock held. Provided by object/endpoint.c. */
 void thread_leave_calls(struct thread *thread);
+
+/* Whether its calls are told to call/trace.h. Any context. */
+static inline bool thread_calls_watched(const struct thread *thread)
+{
+	return thread->watched & WATCH_CALLS;
+}
 
 /* CPU time used so far. Any context. */
 uint64_t thread_cpu_time_ns(const struct thread *thread);

@@ -146,6 +146,12 @@ static bool shares_memory(const struct capos_manifest_service *entry)
 	return entry->memory_pages == 0 || (entry->shared & 1u << CAPOS_BUDGET_MEMORY) != 0;
 }
 
+static uint64_t spawn_flags(const struct capos_manifest_service *entry)
+{
+	return (shares_memory(entry) ? CAPOS_SPAWN_SHARED : 0) |
+		(entry->flags & CAPOS_MANIFEST_REMEMBER_CALLS ? CAPOS_SPAWN_REMEMBER_CALLS : 0);
+}
+
 int64_t spawn_service(const struct manifest *manifest, const struct capos_manifest_service *entry,
 	const struct service_events *events, capos_cap_t *process, const char **what)
 {
@@ -168,9 +174,8 @@ int64_t spawn_service(const struct manifest *manifest, const struct capos_manife
 		status = capos_process_spawner_spawn(capos_caps.process_spawner, capos_caps.boot,
 			offset, size, manifest->bytes + entry->args_offset, entry->args_size,
 			manifest->bytes + entry->env_offset, entry->env_size, grants,
-			grant_count * sizeof(grants[0]), entry->memory_pages,
-			shares_memory(entry) ? CAPOS_SPAWN_SHARED : 0, &limits, sizeof(limits),
-			process);
+			grant_count * sizeof(grants[0]), entry->memory_pages, spawn_flags(entry),
+			&limits, sizeof(limits), process);
 	release_copied(manifest, entry, first);
 	return status;
 }

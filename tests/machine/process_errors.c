@@ -199,7 +199,7 @@ static void grants_are_checked(void)
 static void charges_are_checked(void)
 {
 	struct request r = good();
-	r.flags = 2 | CAPOS_SPAWN_SHARED;
+	r.flags = 4 | CAPOS_SPAWN_SHARED;
 	BOTH_FAIL(INVALID_ARGUMENT, r);
 	r.flags = 0;
 	BOTH_FAIL(INVALID_ARGUMENT, r); /* no limit */

@@ -1,6 +1,6 @@
 /* A program for the checks of ./capos ps and of a child's fault: a parent that serves, and a child
  * that can call it. The child holds 40 events until standard input ends, or with an argument ends
- * by a fault. */
+ * by a fault, after two calls that it remembers. */
 #include <stdio.h>
 #include <string.h>
 
@@ -31,8 +31,11 @@ int main(int argc, char **argv)
 	struct capos_process_end end;
 	if (argc > 1 && strcmp(argv[1], "child") == 0)
 		return child();
-	if (argc > 1 && strcmp(argv[1], "fault") == 0)
+	if (argc > 1 && strcmp(argv[1], "fault") == 0) {
+		capos_event_signal(capos_caps.park, 1); /* which has no methods */
+		capos_event_factory_create(capos_caps.event_factory, &endpoint);
 		return fall_over((volatile int *)16) + 1;
+	}
 	if (capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint) < 0 ||
 		capos_endpoint_make_facet(endpoint, 77, &facet) < 0)
 		return 2;
@@ -51,6 +54,7 @@ int main(int argc, char **argv)
 		.grants = grants,
 		.grant_count = sizeof grants / sizeof grants[0],
 		.memory_pages = 256,
+		.remember_calls = argc > 1,
 	};
 	if (capos_spawn(&spawn, &process) < 0 || capos_process_finish(process, &end) < 0)
 		return 3;

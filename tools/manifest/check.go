@@ -50,6 +50,7 @@ type writtenService struct {
 	Foreground        bool                  `json:"foreground"`
 	Essential         bool                  `json:"essential"`
 	Ready             bool                  `json:"ready"`
+	RememberCalls     bool                  `json:"rememberCalls"`
 	ReadyAfterMs      uint32                `json:"readyAfterMs"`
 	HeartbeatMs       uint32                `json:"heartbeatMs"`
 	StopWithinMs      uint32                `json:"stopWithinMs"`
@@ -253,7 +254,8 @@ func (c *checker) service(i int) manifest.Service {
 	w := &c.in.InitConfig.Services[i]
 	s := manifest.Service{Name: w.Name, Binary: w.Binary, Args: w.Args,
 		Foreground: w.Foreground, Essential: w.Essential, Ready: w.Ready,
-		ReadyMs: w.ReadyAfterMs, HeartbeatMs: w.HeartbeatMs, StopMs: w.StopWithinMs,
+		RememberCalls: w.RememberCalls, ReadyMs: w.ReadyAfterMs,
+		HeartbeatMs: w.HeartbeatMs, StopMs: w.StopWithinMs,
 		Restart: w.Restart, Limit: w.RestartLimit,
 		DelayMs: w.RestartDelayMs, DelayMaxMs: w.RestartDelayMaxMs,
 		SteadyMs: w.RestartSteadyMs}

@@ -86,6 +86,12 @@ static bool holds_all(const struct capos_spawn *spawn)
 
 /* ---- the call ---- */
 
+static uint64_t flags_of(const struct capos_spawn *spawn)
+{
+	return (spawn->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0) |
+		(spawn->remember_calls ? CAPOS_SPAWN_REMEMBER_CALLS : 0);
+}
+
 int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
 {
 	struct lists lists = { 0 };
@@ -106,7 +112,7 @@ int64_t capos_spawn(const struct capos_spawn *spawn, capos_cap_t *process)
 		status = capos_process_spawner_spawn(capos_caps.process_spawner, image, offset,
 			size, lists.args, lists.args_size, lists.env, lists.env_size, lists.grants,
 			lists.grant_count * sizeof(lists.grants[0]), spawn->memory_pages,
-			spawn->memory_pages == 0 ? CAPOS_SPAWN_SHARED : 0, spawn->limits,
+			flags_of(spawn), spawn->limits,
 			spawn->limits != NULL ? sizeof(*spawn->limits) : 0, process);
 	free(lists.args);
 	free(lists.env);

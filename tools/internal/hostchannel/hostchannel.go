@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"capos.dev/tools/internal/abi"
@@ -151,6 +152,7 @@ type Fault struct {
 	abi.FaultRecord
 	Frames []uint64 // return addresses, the innermost first
 	Stack  []uint64 // words from StackAddress upwards
+	Calls  []string // that the thread made last, the oldest first; came in messages before this
 }
 
 // DecodeExit reads an exit message's payload.
@@ -179,6 +181,15 @@ func DecodeFile(payload []byte) (FileWrite, error) {
 	}
 	return FileWrite{binary.LittleEndian.Uint64(payload), string(rest[:nameSize]),
 		rest[nameSize:]}, nil
+}
+
+// DecodeLastCall reads the payload of a message about a call that the thread made.
+func DecodeLastCall(payload []byte) (thread uint64, call string, err error) {
+	if len(payload) < 8 {
+		return 0, "", fmt.Errorf("message about a call of %d bytes", len(payload))
+	}
+	text := strings.TrimRight(string(payload[8:]), "\n")
+	return binary.LittleEndian.Uint64(payload), text, nil
 }
 
 // DecodeFault reads a fault message's payload: a fixed part and a sample of the stack.

@@ -88,6 +88,7 @@ type run struct {
 	timer   *time.Timer
 
 	faults map[uint32]*hostchannel.Fault // by program: reported, waiting for its exit record
+	calls  map[uint64][]string           // by thread: made last, waiting for its fault
 
 	began    chan struct{} // closed by setBegan: the first message has arrived, or QEMU is gone
 	setBegan func()
@@ -111,6 +112,7 @@ func Run(ctx context.Context, c *Config, bootImage *os.File, guest Guest) (*Outc
 	// ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r := &run{guest: guest, stop: stop, faults: map[uint32]*hostchannel.Fault{},
+		calls: map[uint64][]string{},
 		began: make(chan struct{}), input: hostchannel.NewCredit(), inbox: newInbox()}
 	r.setBegan = sync.OnceFunc(func() { close(r.began) })
 	start := time.Now()
@@ -442,8 +444,12 @@ func (r *run) handle(message hostchannel.Message) error {
 			r.guest.FileGone(string(message.Payload))
 		}
 		return nil
+	case abi.HostMessageLastCall:
+		return r.keepCall(message.Payload)
 	case abi.HostMessageFault:
 		fault, err := hostchannel.DecodeFault(message.Payload)
+		fault.Calls = r.calls[fault.ThreadId]
+		delete(r.calls, fault.ThreadId)
 		if err == nil && fault.Program == noProgram {
 			if r.guest.ChildFault != nil {
 				r.guest.ChildFault(&fault)
@@ -458,6 +464,22 @@ func (r *run) handle(message hostchannel.Message) error {
 	default:
 		return fmt.Errorf("the machine sent a message of unknown type %d", message.Type)
 	}
+}
+
+// faultsAtOnce bounds the threads whose calls wait for the fault. A thread that had to end for
+// another reason has none.
+const faultsAtOnce = 256
+
+func (r *run) keepCall(payload []byte) error {
+	thread, call, err := hostchannel.DecodeLastCall(payload)
+	if err != nil {
+		return err
+	}
+	calls := r.calls[thread]
+	if len(r.calls) < faultsAtOnce && len(calls) < abi.LastCallsMax {
+		r.calls[thread] = append(calls, call)
+	}
+	return nil
 }
 
 // noProgram is the index of a process that another one started.

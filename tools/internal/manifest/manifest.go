@@ -46,7 +46,9 @@ type Service struct {
 	Foreground bool   `json:"foreground"`
 	Essential  bool   `json:"essential"`
 	Ready      bool   `json:"ready"` // says by an event that it is
-	ReadyMs    uint32 `json:"readyMs"`
+	// RememberCalls is that its last calls are told when it ends by a fault.
+	RememberCalls bool   `json:"rememberCalls"`
+	ReadyMs       uint32 `json:"readyMs"`
 	// HeartbeatMs is how often it signals an event; 0: never.
 	HeartbeatMs uint32 `json:"heartbeatMs"`
 	// StopMs is how long it has to end when it is asked to; 0: it is not asked.

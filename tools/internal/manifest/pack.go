@@ -111,7 +111,8 @@ func (p *packing) addService(index int, path string, env []string) error {
 	}{{s.Foreground, uint32(abi.ManifestForeground)},
 		{s.Essential, uint32(abi.ManifestEssential)},
 		{s.Console, uint32(abi.ManifestConsole)},
-		{s.Ready, uint32(abi.ManifestSignalsReady)}} {
+		{s.Ready, uint32(abi.ManifestSignalsReady)},
+		{s.RememberCalls, uint32(abi.ManifestRememberCalls)}} {
 		if flag.on {
 			record.Flags |= flag.bit
 		}

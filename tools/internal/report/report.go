@@ -164,6 +164,12 @@ func faultText(f *hostchannel.Fault, kind int, name string, table *symbols.Table
 	}
 	fmt.Fprintf(&b, "  thread %d, CPU %d, rsp %#x, rbp %#x, processor error code %#x\n",
 		f.ThreadId, f.Cpu, f.Rsp, f.Rbp, f.ErrorCode)
+	if len(f.Calls) > 0 {
+		fmt.Fprintf(&b, "  its last calls, with the time since the machine's start\n")
+	}
+	for _, call := range f.Calls {
+		fmt.Fprintf(&b, "    %s\n", call)
+	}
 	return b.String()
 }
 

@@ -194,7 +194,8 @@ func (s *suite) systemCases() []toolCase {
 				"; given up after 1 restart\ninit: sum: stopped\n" +
 					"init: the system ends with status 139, " +
 					"that of flaky\n", `"flaky", was ended by a fault: `,
-				"at main (flaky"}, notErr: "leak"},
+				"at main (flaky", " sum endpointCall = 0\n"},
+			notErr: "leak"},
 		{name: "servers-that-end", args: []string{system(restartsSystem)},
 			inErr: []string{
 				"init: kept: ended with status 1; restart 1 of 5 in 20 ms\n",

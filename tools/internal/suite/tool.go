@@ -274,7 +274,9 @@ func faultCases(family string) []toolCase {
 			status: 135, inErr: []string{"out of memory", "at exhaust"}},
 		{name: "of-a-child", flags: []string{"-v"}, args: []string{probeFlag + family,
 			"break"}, status: 50, inErr: []string{`"child", was ended by a fault`,
-			"nil pointer", "at fall_over", "called from main"}},
+			"nil pointer", "at fall_over", "called from main", "its last calls",
+			" park method 0 = invokeFailed\n",
+			" event_factory EventFactory.create = 0x"}},
 		{name: "of-a-child-is-its-parents", args: []string{probeFlag + family, "break"},
 			status: 50, silent: true},
 	}

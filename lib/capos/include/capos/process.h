@@ -3,6 +3,7 @@
 #ifndef CAPOS_PROCESS_H
 #define CAPOS_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,10 @@ struct capos_spawn {
 	/* Of its threads, capabilities and calls; NULL: it shares what the caller may
 	 * use. docs/budgets.md. */
 	const struct capos_spawn_limits *limits;
+
+	/* Its threads remember their last calls, for capos_process_last_calls. Calls take longer
+	 * then. */
+	bool remember_calls;
 };
 
 /* Starts the program. *process is a capability to wait for it, to end it and to release. 0 or an
