@@ -41,5 +41,7 @@ struct InitProcess $C.fixed(64) {
   over @2 :UInt32;         # 1: it has ended for good
   restarts @3 :UInt32;     # one soon after the other
   initPages @4 :UInt64;    # what the kernel keeps for init itself: kernelPages of its MemoryUsage
-  reserved @5 :Data $C.length(32);
+  ready @5 :UInt32;        # 1: that one has said that it is ready, or does not say so
+  reserved @6 :UInt32;
+  reserved2 @7 :Data $C.length(24);
 }

@@ -26,6 +26,7 @@ static void answer(const struct service *service, void *context)
 	process.started_ns = service->started_ns;
 	process.over = service->state == SERVICE_OVER;
 	process.restarts = service->restarts;
+	process.ready = service->ready_instance == service->instances;
 	if (capos_virtual_memory_usage(capos_caps.vm, &usage, sizeof(usage)) >= 0)
 		process.init_pages = usage.kernel_pages;
 	_Static_assert(sizeof(process) == sizeof(message.words), "it is a message");

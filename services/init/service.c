@@ -174,6 +174,21 @@ static bool beats(const struct service *service)
 	return capos_event_wait(service->events.heartbeat, BIT_BEAT, 0, &bits) == 0;
 }
 
+/* A process of the service says that it is ready, or does not say it and was started. */
+static void set_ready(struct service *service, uint64_t instance)
+{
+	service->ready = true;
+	service->ready_instance = instance;
+}
+
+/* Whether it has said so, which is taken note of once. */
+static bool says_ready(const struct service *service)
+{
+	uint64_t bits;
+
+	return capos_event_wait(service->events.ready, BIT_READY, 0, &bits) == 0;
+}
+
 /* Starts a process for the service. */
 static int64_t run(struct service *service)
 {
@@ -185,6 +200,8 @@ static int64_t run(struct service *service)
 		status = make_event(service->entry->heartbeat_ms != 0, &events->heartbeat);
 	if (status == 0 && events->heartbeat != 0)
 		(void)beats(service); /* what the process before has left */
+	if (status == 0 && events->ready != 0)
+		(void)says_ready(service);
 	if (status == 0)
 		status = spawn_service(manifest, service->entry, events, &service->process, &what);
 	close_unserved();
@@ -199,7 +216,7 @@ static int64_t run(struct service *service)
 	service->instances++;
 	service->started = true;
 	if (!has(service, CAPOS_MANIFEST_SIGNALS_READY))
-		service->ready = true;
+		set_ready(service, service->instances);
 	log_line("%s: started", name_of(service));
 	note(service, STARTED, 0);
 	set_state(service, SERVICE_RUNNING);
@@ -362,12 +379,14 @@ static int64_t serve(void *argument)
 
 void service_look(const char *name, service_look_t look, void *context)
 {
-	const struct service *found = NULL;
+	struct service *found = NULL;
 
 	capos_mutex_lock(&lock);
 	for (uint32_t i = 0; i < manifest->service_count; i++)
 		if (strcmp(name_of(&services[i]), name) == 0)
 			found = &services[i];
+	if (found != NULL && found->events.ready != 0 && says_ready(found))
+		set_ready(found, found->instances);
 	look(found, context);
 	capos_mutex_unlock(&lock);
 }
@@ -378,7 +397,7 @@ void service_look(const char *name, service_look_t look, void *context)
 static bool is_ready(struct service *service)
 {
 	uint64_t deadline_ns = capos_deadline_ns(service->entry->ready_ms * NS_PER_MS);
-	uint64_t bits = 0;
+	uint64_t bits = 0, instance;
 	int64_t status = 0;
 
 	while (!stopping && !service->started && service->state != SERVICE_OVER &&
@@ -389,6 +408,7 @@ static bool is_ready(struct service *service)
 	if (service->state == SERVICE_OVER)
 		deadline_ns = 0; /* what it has said is all there is */
 	keys_signal(service->events.ready, BIT_OVER);
+	instance = service->instances;
 	(void)take_key(); /* that came before; its signal comes from begin_stop */
 	capos_mutex_unlock(&lock);
 	do
@@ -397,8 +417,8 @@ static bool is_ready(struct service *service)
 	while (status == CAPOS_E(INTERRUPTED));
 	capos_mutex_lock(&lock);
 	keys_signal(0, 0);
-	service->ready = status == 0 && bits & BIT_READY;
-	if (service->ready) {
+	if (status == 0 && bits & BIT_READY) {
+		set_ready(service, instance);
 		log_line("%s: ready", name_of(service));
 		note(service, READY, 0);
 	}

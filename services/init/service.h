@@ -25,12 +25,13 @@ struct service {
 	const struct capos_manifest_service *entry; /* fixed */
 	struct service_events events;               /* fixed once it is started */
 	enum service_state state;
-	bool started;       /* at least once */
-	bool forced;        /* to end, when it was asked and did not */
-	bool drains;        /* was started again while the system ends */
-	bool ready;         /* has said so, or does not say it and was started */
-	uint32_t restarts;  /* one soon after the other */
-	uint64_t instances; /* processes that were started */
+	bool started;            /* at least once */
+	bool forced;             /* to end, when it was asked and did not */
+	bool drains;             /* was started again while the system ends */
+	bool ready;              /* has said so, or does not say it and was started */
+	uint32_t restarts;       /* one soon after the other */
+	uint64_t instances;      /* processes that were started */
+	uint64_t ready_instance; /* which of them was the last to say so; likewise */
 	uint64_t started_ns;
 	capos_cap_t process; /* of SERVICE_RUNNING; 0: it has just ended */
 	int status;          /* of SERVICE_OVER, as the machine's exit status */
