@@ -7,6 +7,7 @@
 #include "mm/ledger.h"
 #include "mm/memory_object.h"
 #include "object/device.h"
+#include "sched/explore.h"
 #include "sched/sched.h"
 
 #define FRAMES_AT_ONCE 64u
@@ -130,6 +131,8 @@ static status_t submit(struct device_claim *claim, uint64_t number,
 	const struct capos_device_buffer *buffers, size_t count, uint64_t *left)
 {
 	struct claim_queue *queue;
+	if (claim->device->virtio.id == VIRTIO_ID_ENTROPY)
+		explore_ask_begin();
 	spin_lock(&claim->device->lock);
 	status_t status = find_queue_locked(claim, number, &queue);
 	if (status == STATUS_OK)
@@ -142,6 +145,8 @@ static status_t submit(struct device_claim *claim, uint64_t number,
 				queue->notify, (uint32_t)number);
 	}
 	spin_unlock(&claim->device->lock);
+	if (claim->device->virtio.id == VIRTIO_ID_ENTROPY)
+		explore_ask_end();
 	return status;
 }
 

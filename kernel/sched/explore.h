@@ -72,6 +72,12 @@ enum explore_mistake {
 /* Any context. Whether the host wants it. */
 bool explore_mistake(enum explore_mistake mistake);
 
+/* A thread, with no lock held, before and after it asks a device that answers when QEMU's main loop
+ * runs. The answer is there after the second, and the same number of instructions later whenever
+ * the host has made it. */
+void explore_ask_begin(void);
+void explore_ask_end(void);
+
 /* Any context. The CPU has nothing to run. */
 void explore_idles(void);
 /* Any context. When explore_tick wants to be called at the latest. */
@@ -130,6 +136,12 @@ static inline bool explore_mistake(int mistake)
 {
 	(void)mistake;
 	return false;
+}
+static inline void explore_ask_begin(void)
+{
+}
+static inline void explore_ask_end(void)
+{
 }
 static inline void explore_idles(void)
 {

@@ -1050,6 +1050,40 @@ void sched_preemption_point(void)
 		sched_preempt();
 }
 
+static __attribute__((noinline)) void halt(void)
+{
+	cpu_wait_for_interrupt();
+}
+
+#ifdef CAPOS_EXPLORE
+/* A machine that counts instructions is idle while its CPU is halted, and QEMU's main loop makes
+ * what devices have to answer before it lets an idle machine's time jump. So one halt is enough,
+ * and its length is nothing if the device interrupts, or else until the timer. It has to be the
+ * only interrupt: those that wait come in before. The timer's handler programs another time, so
+ * none has come in while that is the one asked for. */
+#define ANSWER_NS 1000000ul
+
+void explore_ask_begin(void)
+{
+	uint64_t until_ns;
+	assert_none_held();
+	do {
+		struct percpu *cpu = percpu();
+		until_ns = clock_now_ns() + ANSWER_NS;
+		cpu->timer_programmed_ns = until_ns;
+		cpu->timer_due_ns = timer_program(until_ns);
+		sched_preemption_point();
+	} while (percpu()->timer_programmed_ns != until_ns);
+}
+
+void explore_ask_end(void)
+{
+	assert_none_held();
+	halt();
+	timer_update(percpu());
+}
+#endif
+
 void sched_affinity_changed(struct thread *thread)
 {
 	if (thread == thread_current())
@@ -1093,6 +1127,6 @@ void sched_idle(void)
 		 * With one CPU the next thread often finds its space still loaded. */
 		if (cpu->space && cpus_online_count() > 1)
 			aspace_activate(NULL);
-		cpu_wait_for_interrupt();
+		halt();
 	}
 }

@@ -7,8 +7,9 @@
  * A fault is that a service is killed, that it is suspended for some microseconds to seconds, or
  * that a word of its memory is overwritten (by the agent in it, agent.c). Each service has to work
  * again afterwards, within a deadline: each client that it has tells so, or, where none does, a new
- * process runs. Clients report each of their calls (faults.h). A wrong answer is a failure unless
- * the service was corrupted. A corrupted service that goes on is killed after a while.
+ * process runs and is ready. Clients report each of their calls (faults.h). A wrong answer is a
+ * failure unless the service was corrupted. A corrupted service that goes on is killed after a
+ * while.
  *
  * Everything is done by one thread, between the calls that it receives. Times are of the machine's
  * clock, which counts instructions where the run has a seed, so the same seed makes the same faults
@@ -193,7 +194,7 @@ static capos_cap_t look(struct victim *victim)
 		victim->from_ns = told.started_ns;
 	}
 	victim->instance = told.instance;
-	if (process != 0 && told.instance != victim->failed_instance &&
+	if (process != 0 && told.instance != victim->failed_instance && told.ready &&
 		capos_now_ns() - told.started_ns >= SETTLED_NS)
 		victim->missing &= ~NO_CLIENT;
 	return process;

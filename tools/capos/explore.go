@@ -259,7 +259,7 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	}
 	if x.flags.kernel == "" {
 		x.flags.kernel = "release"
-		if isC || x.flags.strategy.IsOfKernel() {
+		if isC || isSystem(packages) || x.flags.strategy.IsOfKernel() {
 			x.flags.kernel = "explore"
 		}
 	}
@@ -282,7 +282,7 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	if isC {
 		return x.buildC(packages, rest)
 	}
-	if len(packages) == 1 && isManifest(packages[0]) {
+	if isSystem(packages) {
 		return x.prepareSystem(packages[0], rest)
 	}
 	if x.goroot, err = repo.ExploreRoot(x.root); err != nil {
@@ -290,6 +290,8 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	}
 	return x.build(packages, rest)
 }
+
+func isSystem(packages []string) bool { return len(packages) == 1 && isManifest(packages[0]) }
 
 // goCommand gives a command of the toolchain for explore builds.
 func (x *explorer) goCommand(args ...string) (*exec.Cmd, error) {
@@ -426,8 +428,8 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir,
 		explore.AssertionsVariable + "=" + explore.AssertionsFile}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
-	if x.flags.kernel == "explore" {
-		env = append(env, x.kernelVariable(t, a))
+	if variable := x.kernelVariable(t, a); variable != "" {
+		env = append(env, variable)
 	}
 	if t.c == "" {
 		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",

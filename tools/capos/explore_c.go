@@ -71,8 +71,11 @@ func (x *explorer) buildC(given, rest []string) (targets []target, err error) {
 	return targets, nil
 }
 
-// kernelVariable is what the kernel is told of an attempt.
+// kernelVariable is what an explore kernel is told of an attempt; "": it is no such kernel.
 func (x *explorer) kernelVariable(t *target, a attempt) string {
+	if x.flags.kernel != "explore" {
+		return ""
+	}
 	points, limit, alone := a.kernelPoints, 0, 0
 	if t.c != "" {
 		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1

@@ -473,7 +473,7 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 // image gives what a machine holds that makes the attempts.
 func (s *session) image(attempts []attempt) (*bootimage.Tree, []bootimage.Program, error) {
 	if s.t.system != nil {
-		return s.t.system.image(attempts)
+		return s.t.system.image(s.x, attempts)
 	}
 	var list []bootimage.Program
 	for _, a := range attempts {

@@ -26,6 +26,9 @@ const (
 	agentsNames = "agents-"
 )
 
+// entropyType is virtio's number of entropy devices.
+const entropyType = 4
+
 // failingSystem is a system that is explored: its services fail by the choices of the seed.
 type failingSystem struct {
 	launch *launch
@@ -60,7 +63,21 @@ func (x *explorer) prepareSystem(file string, rest []string) ([]target, error) {
 	}
 	s.files = append(s.files, hostFile{s.launch.host, initPath})
 	x.config.KernelParameters = append(x.config.KernelParameters, m.KernelParams...)
+	x.config.Entropy = x.flags.kernel == "explore" && drivesEntropy(m)
 	return []target{{name: file, elf: s.launch.host, words: []string{file}, system: s}}, nil
+}
+
+// drivesEntropy tells whether a service drives the entropy device. No other device answers at the
+// same instruction in each run.
+func drivesEntropy(m *manifest.Manifest) bool {
+	for i := range m.Services {
+		for _, device := range m.Services[i].Devices {
+			if device.Type == entropyType && !device.Registers {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // arm lets the service faults reach those that it makes fail, which its arguments name, and gives
@@ -117,7 +134,8 @@ func (s *failingSystem) moveFirst(at int) {
 }
 
 // image gives what a machine holds that makes the attempts: a manifest for each.
-func (s *failingSystem) image(attempts []attempt) (*bootimage.Tree, []bootimage.Program, error) {
+func (s *failingSystem) image(x *explorer, attempts []attempt) (*bootimage.Tree,
+	[]bootimage.Program, error) {
 	tree := bootimage.NewTree()
 	tree.Input, tree.Date = hostchannel.Input(nil), s.launch.config.Seed.Date
 	for _, dir := range []string{"/tmp", bootimage.Home} {
@@ -148,8 +166,12 @@ func (s *failingSystem) image(attempts []attempt) (*bootimage.Tree, []bootimage.
 		if err := tree.AddData(path, packed, 0o444, time.Time{}); err != nil {
 			return nil, nil, err
 		}
-		list = append(list, bootimage.Program{Path: initPath,
-			Args: []string{initPath, path}, Grants: m.GrantBits()})
+		program := bootimage.Program{Path: initPath, Args: []string{initPath, path},
+			Grants: m.GrantBits()}
+		if x.flags.strategy != 0 {
+			program.Env = []string{x.kernelVariable(&target{system: s}, a)}
+		}
+		list = append(list, program)
 	}
 	return tree, list, nil
 }

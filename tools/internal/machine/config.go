@@ -24,6 +24,7 @@ type Config struct {
 	CPUs      int
 	ICount    bool       // one nanosecond is one instruction; needs one CPU and tcg
 	Seed      *Seed      // nil: time, random bytes and the channel are the host's
+	Entropy   bool       // a machine with a seed has the device too, and an explore kernel
 	Recording *Recording // nil: nothing is logged
 	Log       *Log       // of a seeded machine; nil: there is none
 	// the host channel is the second serial port, and there is no virtio device: slow, but any
@@ -134,9 +135,9 @@ func (c *Config) Args(bootImage string) []string {
 	} else {
 		args = append(args, "-device", "virtio-serial-"+c.bus()+",max_ports=1"+
 			c.deviceOptions(), "-device", "virtconsole,chardev="+name)
-		if !c.repeats() {
+		if !c.repeats() || c.Entropy {
 			args = append(args, "-object", "rng-builtin,id=rng",
-				"-device", "virtio-rng-"+c.bus()+",rng=rng")
+				"-device", "virtio-rng-"+c.bus()+",rng=rng"+c.deviceOptions())
 		}
 	}
 	if c.ICount {

@@ -15,10 +15,11 @@ import (
 //
 // Three things of the host could reach a guest, and each is taken away. Time counts instructions
 // (-icount, and the wall clock follows it). Random bytes come from QEMU's own generator with the
-// seed (RDRAND and RDSEED; the entropy device is left out, because it answers whenever QEMU's main
-// loop runs). Device completions depend on the host where a stream can be full or has something to
-// read, so the channel is a regular file, which takes every write at once, and standard input is
-// part of the boot image.
+// seed (RDRAND and RDSEED). The entropy device takes its bytes from there too, but answers whenever
+// QEMU's main loop runs, so it is left out. Only a kernel that halts until that has run has it
+// (kernel/sched/explore.h). Device completions depend on the host where a stream can be full or has
+// something to read, so the channel is a regular file, which takes every write at once, and
+// standard input is part of the boot image.
 
 // Seed makes a machine repeat.
 type Seed struct {

@@ -1,12 +1,15 @@
 package suite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"capos.dev/tools/internal/report"
@@ -30,7 +33,8 @@ const (
 func (s *suite) faultSteps() []step {
 	return []step{
 		{name: "explore/faults", cpus: 1, run: func(ctx context.Context) []check {
-			return s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit)
+			return append(s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit),
+				s.faultsRepeat(ctx)...)
 		}},
 		{name: "explore/faults-long", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {
@@ -48,6 +52,27 @@ type exploredFaults struct {
 		Median                  int `json:"median_us"`
 		Longest                 int `json:"longest_us"`
 	}
+}
+
+// faultsRepeat replays a seed twice at the same time, so that the host does not do the same for
+// both.
+func (s *suite) faultsRepeat(ctx context.Context) []check {
+	var outputs [2][]byte
+	var errs [2]error
+	var both sync.WaitGroup
+	for i := range outputs {
+		both.Go(func() {
+			outputs[i], errs[i] = s.tool(ctx, "explore", "--replay", "5", "--faults",
+				"20", filepath.Join(s.root, faultsSystem)).Output()
+		})
+	}
+	both.Wait()
+	err := errors.Join(errs[:]...)
+	faults := bytes.Count(outputs[0], []byte("capos fault "))
+	if err == nil && (faults == 0 || !bytes.Equal(outputs[0], outputs[1])) {
+		err = fmt.Errorf("two replays with %d faults differ", faults)
+	}
+	return single("repeat", err, report.LastLines(string(outputs[1]), 8))
 }
 
 // exploreFaults wants all faults made, and no failure of a service, a client or the kernel.
