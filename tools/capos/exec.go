@@ -70,14 +70,19 @@ func (l *launch) prepareExec(args []string) error {
 	if err != nil {
 		return err
 	}
+	goroot, test := os.Getenv("GOROOT"), isTest(elf, args[1:])
 	l.host, l.exports = elf, &exports{}
-	if err := l.makeTree(dir, os.Getenv("GOROOT"), isTest(elf, args[1:])); err != nil {
+	err = l.makeTree(dir, goroot, test)
+	if err == nil && test {
+		err = l.addModule(dir, goroot)
+	}
+	if err != nil {
 		return err
 	}
 	inside := func(name string) string { return name }
 	if l.config.Seed != nil {
 		inside = withoutNumber
-		l.counted = isTest(elf, args[1:])
+		l.counted = test
 	}
 	if err := l.tree.AddHostFile(elf, inside(elf)); err != nil {
 		return err
@@ -195,16 +200,16 @@ func absolute(name, dir string) string {
 	return filepath.Join(dir, name)
 }
 
-// A program started by go run sees its working directory's files only when that is little: it may
-// be anything, a home directory too.
+// A program started by go run sees its working directory's files, and a test those of its module,
+// only when they are few: the directory may be anything, a home directory too.
 const (
-	runTreeEntries = 4000
-	runTreeBytes   = 32 << 20
+	fewEntries = 4000
+	fewBytes   = 32 << 20
 )
 
 // goTree collects the files that a program started by the go command may expect: for a test its
-// package directory with everything below, its module's go.mod files, the testdata directories
-// above it, and what go/tests/trees.txt names for packages of the standard library.
+// package directory with everything below, the go.mod files and testdata directories above it, and
+// what go/tests/trees.txt names for packages of the standard library.
 func goTree(root, dir, goroot string, test bool) (*bootimage.Tree, error) {
 	tree := bootimage.NewTree()
 	for _, d := range []string{dir, "/tmp", bootimage.Home} {
@@ -215,52 +220,101 @@ func goTree(root, dir, goroot string, test bool) (*bootimage.Tree, error) {
 	if !test {
 		return tree, addWorkingDir(tree, dir)
 	}
-	// What ./capos explore keeps is no input of the tests, or a seed would change with it.
-	kept := func(rel string, _ fs.DirEntry) bool { return rel == explore.FileDir }
-	if err := tree.AddHostTree(dir, dir, kept); err != nil {
+	if err := tree.AddHostTree(dir, dir, keptByExplore); err != nil {
 		return nil, err
 	}
-	standard, rel := "", ""
-	if goroot != "" {
-		standard = filepath.Join(goroot, "src")
-		rel, _ = strings.CutPrefix(dir, standard+"/")
+	standard, pkg := standardPackage(dir, goroot)
+	if err := addParents(tree, dir, standard); err != nil || goroot == "" {
+		return tree, err
 	}
-	if err := addParents(tree, dir, standard); err != nil {
-		return nil, err
-	}
-	if goroot == "" {
-		return tree, nil
-	}
-	if rel == dir {
-		rel = "" // not in the standard library
-	}
-	return tree, addGoroot(tree, root, goroot, rel)
+	return tree, addGoroot(tree, root, goroot, pkg)
 }
 
-// addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate
-// size.
-func addWorkingDir(tree *bootimage.Tree, dir string) error {
+// standardPackage gives the directory of the standard library, and the package of it that is in
+// dir; "" for another.
+func standardPackage(dir, goroot string) (standard, pkg string) {
+	if goroot == "" {
+		return "", ""
+	}
+	standard = filepath.Join(goroot, "src")
+	if rel, inside := strings.CutPrefix(dir, standard+"/"); inside {
+		pkg = rel
+	}
+	return standard, pkg
+}
+
+// addModule gives a test the rest of its module too when that is little, and lets it write there, as
+// on the host. What it writes ends with it. The standard library's own tests write nothing beside
+// themselves. ./capos explore gives its tests none of this, because their seeds mean the same for
+// as long as nothing that they are given changes.
+func (l *launch) addModule(dir, goroot string) error {
+	if _, pkg := standardPackage(dir, goroot); pkg != "" {
+		return nil
+	}
+	module := moduleRoot(dir)
+	if module == "" {
+		l.exports.writable = []string{dir}
+		return nil
+	}
+	l.exports.writable = []string{module}
+	if !isSmall(module) {
+		return nil
+	}
+	return l.tree.AddHostTree(module, module, keptByExplore)
+}
+
+// keptByExplore is for what ./capos explore keeps, which is no input of the tests, or a seed would
+// change with it.
+func keptByExplore(rel string, _ fs.DirEntry) bool {
+	return rel == explore.FileDir || strings.HasSuffix(rel, "/"+explore.FileDir)
+}
+
+// moduleRoot gives the nearest directory with a go.mod, dir itself or above; "" without one.
+func moduleRoot(dir string) string {
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
+
+// isSmall is whether the files of a directory are few, and all can be read.
+func isSmall(dir string) bool {
 	entries, size := 0, int64(0)
 	tooMuch := errors.New("too much")
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return tooMuch // unreadable somewhere: no attempt at all of it
+			return err
 		}
 		if d.IsDir() && d.Name() == ".git" {
 			return fs.SkipDir
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
 			size += info.Size()
+			if !readable(file) {
+				return tooMuch
+			}
 		}
-		if entries++; entries > runTreeEntries || size > runTreeBytes {
+		if entries++; entries > fewEntries || size > fewBytes {
 			return tooMuch
 		}
 		return nil
 	})
-	if err == nil {
+	return err == nil
+}
+
+// addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate
+// size.
+func addWorkingDir(tree *bootimage.Tree, dir string) error {
+	if isSmall(dir) {
 		return tree.AddHostTree(dir, dir, nil)
 	}
-	left := int64(runTreeBytes)
+	left := int64(fewBytes)
 	return tree.AddHostTree(dir, dir, func(rel string, d fs.DirEntry) bool {
 		info, err := d.Info()
 		if err != nil || d.IsDir() || info.Size() > left ||
@@ -292,7 +346,10 @@ func addParents(tree *bootimage.Tree, dir, standard string) error {
 				continue
 			}
 			module = module || name == "go.mod"
-			if err := tree.AddHostTree(file, file, nil); err != nil {
+			kept := func(rel string, d fs.DirEntry) bool {
+				return keptByExplore(filepath.Join(name, rel), d)
+			}
+			if err := tree.AddHostTree(file, file, kept); err != nil {
 				return err
 			}
 		}

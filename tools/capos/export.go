@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -22,6 +23,7 @@ type exports struct {
 	mappings []mapping
 	tree     *bootimage.Tree // what was copied in; nil: nothing
 	made     map[string]bool // what this run has written, by the guest's names
+	writable []string        // directories that the program may write in for itself
 	failed   bool            // one message is enough for a program that keeps trying
 }
 
@@ -80,10 +82,8 @@ func (e *exports) neverWritten() (text string) {
 // env gives the variables that tell the program in which directories it may write, and what is
 // handed to the host.
 func (e *exports) env() []string {
-	if len(e.mappings) == 0 {
-		return nil
-	}
-	var exported, writable []string
+	var exported []string
+	writable := slices.Clone(e.writable)
 	for _, m := range e.mappings {
 		exported = append(exported, m.guest)
 		if m.dir {
@@ -92,8 +92,14 @@ func (e *exports) env() []string {
 			writable = append(writable, path.Dir(m.guest))
 		}
 	}
-	return []string{"CAPOS_EXPORT=" + strings.Join(exported, ":"), "CAPOS_WRITABLE=" +
-		strings.Join(writable, ":")}
+	var env []string
+	if len(exported) > 0 {
+		env = append(env, "CAPOS_EXPORT="+strings.Join(exported, ":"))
+	}
+	if len(writable) > 0 {
+		env = append(env, "CAPOS_WRITABLE="+strings.Join(writable, ":"))
+	}
+	return env
 }
 
 // receive stores one piece of a file.

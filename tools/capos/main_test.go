@@ -63,23 +63,53 @@ func entries(t *testing.T, tree *bootimage.Tree) []string {
 	return names
 }
 
-func TestGoTreeOfATest(t *testing.T) {
+// aModule makes one of several packages and returns what a test of a/b gets of it.
+func aModule(t *testing.T, more func(module string)) []string {
 	module := t.TempDir()
-	for _, name := range []string{"go.mod", "other/other.go", "testdata/shared",
-		"a/testdata/mine", "a/b/b.go", "a/b/testdata/x", "a/b/c/c.go"} {
+	for _, name := range []string{"go.mod", "other/other.go", "other/testdata/explore/kept",
+		"testdata/shared", "a/testdata/mine", "a/b/b.go", "a/b/testdata/x", "a/b/c/c.go",
+		"a/b/testdata/explore/kept", "a/testdata/explore/kept"} {
 		os.MkdirAll(filepath.Join(module, filepath.Dir(name)), 0o755)
 		os.WriteFile(filepath.Join(module, name), []byte(name), 0o644)
 	}
-	tree, err := goTree(module, filepath.Join(module, "a", "b"), "", true)
-	if err != nil {
+	more(module)
+	l := &launch{root: module, exports: &exports{}}
+	dir := filepath.Join(module, "a", "b")
+	if err := errors.Join(l.makeTree(dir, "", true), l.addModule(dir, "")); err != nil {
 		t.Fatal(err)
 	}
-	got := entries(t, tree)
+	if env := l.exports.env(); !slices.Equal(env, []string{"CAPOS_WRITABLE=" + module}) {
+		t.Errorf("the environment has %q", env)
+	}
+	got := entries(t, l.tree)
 	for _, name := range []string{"go.mod", "shared", "mine", "b.go", "x", "c.go", "tmp"} {
 		if !slices.Contains(got, name) {
 			t.Errorf("%s is missing", name)
 		}
 	}
+	if slices.Contains(got, "kept") {
+		t.Error("what explore keeps is there too")
+	}
+	return got
+}
+
+func TestGoTreeOfATest(t *testing.T) {
+	got := aModule(t, func(string) {})
+	if !slices.Contains(got, "other.go") {
+		t.Error("a package beside is missing")
+	}
+}
+
+func TestGoTreeOfATestInABigModule(t *testing.T) {
+	got := aModule(t, func(module string) {
+		big, err := os.Create(filepath.Join(module, "other", "big"))
+		if err == nil {
+			err = errors.Join(big.Truncate(fewBytes), big.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 	if slices.Contains(got, "other.go") {
 		t.Error("a package beside is there too")
 	}
@@ -89,7 +119,7 @@ func TestGoTreeOfABigDirectory(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "small"), []byte("x"), 0o644)
 	os.MkdirAll(filepath.Join(dir, "many"), 0o755)
-	for i := range runTreeEntries + 1 {
+	for i := range fewEntries + 1 {
 		os.WriteFile(filepath.Join(dir, "many", fmt.Sprint("f", i)), nil, 0o644)
 	}
 	tree, err := goTree(dir, dir, "", false)
