@@ -243,10 +243,10 @@ func standardPackage(dir, goroot string) (standard, pkg string) {
 	return standard, pkg
 }
 
-// addModule gives a test the rest of its module too when that is little, and lets it write there, as
-// on the host. What it writes ends with it. The standard library's own tests write nothing beside
-// themselves. ./capos explore gives its tests none of this, because their seeds mean the same for
-// as long as nothing that they are given changes.
+// addModule gives a test the rest of its module too when that is little, and lets it write there,
+// as on the host. What it writes ends with it. The standard library's own tests write nothing
+// beside themselves. ./capos explore gives its tests none of this, because their seeds mean the
+// same for as long as nothing that they are given changes.
 func (l *launch) addModule(dir, goroot string) error {
 	if _, pkg := standardPackage(dir, goroot); pkg != "" {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -172,7 +173,10 @@ func (s *suite) suiteSource(ctx context.Context, m published) (string, []check) 
 
 func (s *suite) makeSuiteSource(ctx context.Context, m published) (string, []check) {
 	base := filepath.Join(s.root, "build", "suites")
-	dir := filepath.Join(base, "source", m.name()+"@"+m.version)
+	// The last name is what tests expect of a checkout. No name has a colon, because
+	// lists of directories are separated by colons.
+	dir := filepath.Join(base, "source", m.version,
+		strings.ReplaceAll(m.path, "/", "_"), path.Base(m.path))
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 		return dir, nil
 	}
