@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"capos.dev/tools/internal/cli"
@@ -184,16 +185,23 @@ func buildC(root, what string, agent bool, sources ...string) (string, error) {
 	if err := repo.Make(root, "lib"); err != nil {
 		return "", err
 	}
-	args := append(sources, "-o", output)
+	return output, compileC(root, what, output, "lib", sources)
+}
+
+// compileC compiles with headers of the schemas beside the first source, and links with the
+// libraries in build/LIB.
+func compileC(root, what, output, lib string, sources []string, flags ...string) error {
 	include, err := headersOf(root, filepath.Dir(sources[0]), output)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if include != "" {
-		args = append(args, "-I", include)
+		flags = append(flags, "-I", include)
 	}
-	cmd := exec.Command(CCompiler(root), args...)
-	return output, runBuild("compiling "+what, cmd)
+	cmd := exec.Command(CCompiler(root),
+		slices.Concat(flags, sources, []string{"-o", output})...)
+	cmd.Env = append(os.Environ(), "CAPOS_LIB="+lib)
+	return runBuild("compiling "+what, cmd)
 }
 
 // BuildExploredC builds a C program, a file or a directory, with the libraries whose calls let the
@@ -211,11 +219,8 @@ func BuildExploredC(root, what string) (string, error) {
 		sources, _ = filepath.Glob(filepath.Join(what, "*.c"))
 	}
 	output += ".explore"
-	args := append([]string{"-include", "capos/explore.h", "-I",
-		filepath.Join(root, "build", "gen", "tests")}, sources...)
-	cmd := exec.Command(CCompiler(root), append(args, "-o", output)...)
-	cmd.Env = append(os.Environ(), "CAPOS_LIB=lib-explore")
-	return output, runBuild("compiling "+what+" for exploring", cmd)
+	return output, compileC(root, what+" for exploring", output, "lib-explore", sources,
+		"-include", "capos/explore.h", "-I", filepath.Join(root, "build", "gen", "tests"))
 }
 
 // runBuild runs a compiler; its messages are the explanation when it fails.

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 )
 
 // exploreProgramsC are the programs of tests/explore/c by the kind of failure that is to be found
@@ -42,6 +43,10 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 		}
 		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
+	// A client and a service of an interface of their own.
+	_, _, err = s.explored(ctx, 0, "--runs", "10", "--failures", "none",
+		filepath.Join(s.root, "examples", "counter"))
+	checks = append(checks, single("quiet-schema", err, "")...)
 	for _, m := range exploreMistakes {
 		err := s.exploreMistake(ctx, scratch, m.number, m.kind)
 		checks = append(checks, single(m.name, err, "")...)
