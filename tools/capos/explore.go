@@ -249,10 +249,13 @@ type explorer struct {
 	root   string
 	goroot string
 	config *machine.Config
+
+	machines chan struct{} // has one element for each that runs
 }
 
 // prepare builds the kernel, the toolchain and the targets.
 func (x *explorer) prepare(packages, rest []string) ([]target, error) {
+	x.machines = make(chan struct{}, x.flags.jobs)
 	isC, err := areC(packages)
 	if err != nil {
 		return nil, err

@@ -69,29 +69,57 @@ func (x *explorer) explore(packages, rest []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	status := exploredQuiet
+	var last *conclusion
 	for i := range targets {
 		s, err := x.session(&targets[i])
 		if err == nil {
 			err = s.run(ctx)
 		}
+		last = s.end(ctx, err, last)
+		if err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	<-last.done
+	return last.status
+}
+
+// conclusion is the end of a target whose seeds have run. What its failures need is found out while
+// the seeds of the next one run.
+type conclusion struct {
+	done   chan struct{}
+	status int // of the targets up to this one; valid after done
+}
+
+// end reports, after the target before it. err: its seeds could not be run.
+func (s *session) end(ctx context.Context, err error, before *conclusion) *conclusion {
+	e := &conclusion{done: make(chan struct{})}
+	go func() {
+		defer close(e.done)
+		if err == nil {
+			s.settle(ctx)
+			s.save()
+			err = s.broken
+		}
+		if before != nil {
+			<-before.done
+			e.status = before.status
+		}
 		if err != nil {
 			cli.Fail(err)
+			e.status = exploreBroken
 			if errors.Is(err, errOtherState) {
-				return exploreMisused
+				e.status = exploreMisused
 			}
-			return exploreBroken
+			return
 		}
 		s.report(os.Stdout)
 		unseen := s.x.flags.strict && len(s.summary.Asserted.Unseen()) > 0
 		if s.summary.Failed > 0 || unseen {
-			status = exploredFailures
+			e.status = max(e.status, exploredFailures)
 		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return status
+	}()
+	return e
 }
 
 func (x *explorer) session(t *target) (*session, error) {
@@ -108,8 +136,7 @@ func (x *explorer) session(t *target) (*session, error) {
 }
 
 // run tries the seeds.
-func (s *session) run(whole context.Context) error {
-	ctx := whole
+func (s *session) run(ctx context.Context) error {
 	seeds := s.x.flags.rangeOfSeeds()
 	s.next = max(seeds.from, 1)
 	resumed, err := s.resume()
@@ -142,8 +169,6 @@ func (s *session) run(whole context.Context) error {
 	go func() { workers.Wait(); close(done) }()
 	s.showProgress(done)
 	s.took = s.before + time.Since(s.start)
-	s.save()
-	s.settle(whole)
 	s.save()
 	return s.broken
 }
@@ -294,7 +319,7 @@ func (s *session) try(ctx context.Context, a attempt, signature string) (run *ex
 		f := r.Judge(s.source)
 		run, same = r, f != nil && f.Signature() == signature
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		s.breaks(err)
 	}
 	return run, same
@@ -302,15 +327,23 @@ func (s *session) try(ctx context.Context, a attempt, signature string) (run *ex
 
 // settle finds for every failure the simplest way to have it on a machine of its own.
 func (s *session) settle(ctx context.Context) {
+	var all sync.WaitGroup
+	var fresh []*explore.Found
 	for _, f := range s.summary.Found {
 		if f.Shared != nil || f.File != "" {
 			continue
 		}
-		for _, c := range f.Simplest {
-			if ctx.Err() != nil || s.simplify(ctx, f, c.Seed) {
-				break
+		fresh = append(fresh, f)
+		all.Go(func() {
+			for _, c := range f.Simplest {
+				if ctx.Err() != nil || s.simplify(ctx, f, c.Seed) {
+					return
+				}
 			}
-		}
+		})
+	}
+	all.Wait()
+	for _, f := range fresh {
 		s.keep(ctx, f)
 	}
 }
@@ -338,7 +371,7 @@ const shrinkRuns = 90
 
 // shrink leaves out disturbances. What remains is forced in the replay, whatever the seed would do.
 func (s *session) shrink(ctx context.Context, f *explore.Found) {
-	defer repo.Progress(fmt.Sprintf("shrinking seed %d", f.Seed))()
+	defer repo.Progress(fmt.Sprintf("shrinking seed %d of %s", f.Seed, s.t.name))()
 	signature := f.Signature()
 	r, same := s.try(ctx, s.attempt(f.Seed, explore.Forcing{}), signature)
 	if !same {
@@ -353,22 +386,18 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		return
 	}
 	var last *explore.Run
-	fails := func(list []explore.Disturbance) bool {
-		forced, err := explore.ForcedVariable(explore.Forced(list))
-		if err != nil || ctx.Err() != nil {
-			return false
-		}
-		run, same := s.try(ctx, s.attempt(f.Seed, forced), signature)
-		if same {
+	first := func(lists [][]explore.Disturbance) int {
+		index, run := s.first(ctx, f, lists)
+		if run != nil {
 			last = run
 		}
-		return same
+		return index
 	}
-	how, trials := explore.Shrink, explore.Trials{Fails: fails,
+	how, trials := explore.Shrink, explore.Trials{First: first,
 		Likely: func(lists [][]explore.Disturbance) []bool {
 			return s.likely(ctx, f, lists)
 		}}
-	if !fails(all) {
+	if first([][]explore.Disturbance{all}) < 0 {
 		how = explore.ShrinkOther
 	}
 	needed := how(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, trials)
@@ -379,6 +408,40 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	f.Of, f.Shrunk = len(all), true
 	f.Story, _ = last.Disturbances(s.source)
 	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
+}
+
+// first gives the first of several lists of disturbances that fails on a machine of its own, and
+// its run; -1: none does. Where the host has room, the next lists are tried at the same time.
+func (s *session) first(ctx context.Context, f *explore.Found,
+	lists [][]explore.Disturbance) (int, *explore.Run) {
+	signature := f.Signature()
+	for from := 0; from < len(lists) && ctx.Err() == nil; {
+		room := max(1, cap(s.x.machines)-len(s.x.machines))
+		part := lists[from:min(from+room, len(lists))]
+		failed := make([]*explore.Run, len(part))
+		var all sync.WaitGroup
+		for i, list := range part {
+			all.Go(func() {
+				forced, err := explore.ForcedVariable(explore.Forced(list))
+				if err != nil {
+					s.breaks(err)
+					return
+				}
+				run, same := s.try(ctx, s.attempt(f.Seed, forced), signature)
+				if same {
+					failed[i] = run
+				}
+			})
+		}
+		all.Wait()
+		for i, run := range failed {
+			if run != nil {
+				return from + i, run
+			}
+		}
+		from += len(part)
+	}
+	return -1, nil
 }
 
 // likely runs lists of disturbances on one machine. On a machine of its own a run may go otherwise.
@@ -457,6 +520,12 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 			return nil, err
 		}
 		return bootimage.Temporary(tree, list)
+	}
+	select {
+	case s.x.machines <- struct{}{}:
+		defer func() { <-s.x.machines }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {

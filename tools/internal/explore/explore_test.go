@@ -231,6 +231,11 @@ func TestDisturbances(t *testing.T) {
 	}
 }
 
+// inOrder runs one list after the other.
+func inOrder(fails func([]Disturbance) bool) func([][]Disturbance) int {
+	return func(lists [][]Disturbance) int { return slices.IndexFunc(lists, fails) }
+}
+
 func TestShrink(t *testing.T) {
 	var list []Disturbance
 	for i := range uint64(20) {
@@ -246,16 +251,16 @@ func TestShrink(t *testing.T) {
 		return found[3] >= 2e6 && found[17] >= 1
 	}
 	const pauseMax = 100e6
-	got := Shrink(list, pauseMax, 100, Trials{Fails: fails})
+	got := Shrink(list, pauseMax, 100, Trials{First: inOrder(fails)})
 	if len(got) != 2 || got[0].Goroutine != 3 || got[1].Goroutine != 17 || calls > 100 ||
 		got[0].What < 2e6 || got[0].What > 3e6 || got[1].What != stepBack {
 		t.Errorf("%d calls: %s", calls, Forced(got))
 	}
-	if got := Shrink(list, pauseMax, 0, Trials{Fails: fails}); len(got) != 20 {
+	if got := Shrink(list, pauseMax, 0, Trials{First: inOrder(fails)}); len(got) != 20 {
 		t.Errorf("without calls: %d", len(got))
 	}
 	always := func([]Disturbance) bool { return true }
-	if got := Shrink(list, pauseMax, 100, Trials{Fails: always}); len(got) != 0 {
+	if got := Shrink(list, pauseMax, 100, Trials{First: inOrder(always)}); len(got) != 0 {
 		t.Errorf("needs none: %d", len(got))
 	}
 	for i := range list {
@@ -268,7 +273,7 @@ func TestShrink(t *testing.T) {
 		}
 		return sum >= 15e6
 	}
-	got = Shrink(list, pauseMax, 100, Trials{Fails: late})
+	got = Shrink(list, pauseMax, 100, Trials{First: inOrder(late)})
 	if len(got) != 1 || got[0].What < 15e6 || got[0].What > 20e6 {
 		t.Errorf("a sum: %s", Forced(got))
 	}
@@ -286,7 +291,7 @@ func TestShrinkGuesses(t *testing.T) {
 	}
 	calls := 0
 	trials := Trials{
-		Fails: func(list []Disturbance) bool { calls++; return has(list) },
+		First: inOrder(func(list []Disturbance) bool { calls++; return has(list) }),
 		Likely: func(candidates [][]Disturbance) (likely []bool) {
 			for _, c := range candidates {
 				likely = append(likely, has(c))
@@ -311,7 +316,7 @@ func TestShrinkTurns(t *testing.T) {
 		return found[2] == 1 && found[5] == 1 && found[6] == 1 && found[7] == 1 ||
 			found[2] >= 1e4 && found[7] >= 1e4
 	}
-	got := Forced(Shrink(list, 100e6, 100, Trials{Fails: turns}))
+	got := Forced(Shrink(list, 100e6, 100, Trials{First: inOrder(turns)}))
 	if got != "2.0.10000,7.0.10000" {
 		t.Errorf("by turns: %s", got)
 	}
@@ -322,12 +327,12 @@ func TestShrinkOther(t *testing.T) {
 	long := func(list []Disturbance) bool {
 		return len(list) == 1 && list[0].Goroutine == 2 && list[0].What >= 20e6
 	}
-	got := ShrinkOther(list, 100e6, 50, Trials{Fails: long})
+	got := ShrinkOther(list, 100e6, 50, Trials{First: inOrder(long)})
 	if len(got) != 1 || got[0].What > 30e6 {
 		t.Errorf("one pause would do: %s", Forced(got))
 	}
 	never := func([]Disturbance) bool { return false }
-	if got := ShrinkOther(list, 100e6, 50, Trials{Fails: never}); got != nil {
+	if got := ShrinkOther(list, 100e6, 50, Trials{First: inOrder(never)}); got != nil {
 		t.Errorf("nothing fails: %s", Forced(got))
 	}
 }

@@ -75,8 +75,9 @@ func NamedVariable(list []Disturbance, longer int64) (Forcing, error) {
 
 // Trials are what Shrink asks.
 type Trials struct {
-	// Fails runs a list by itself and tells whether it fails.
-	Fails func([]Disturbance) bool
+	// First gives the index of the first list that fails when it is run by itself; -1: none
+	// does. It may run several at a time.
+	First func([][]Disturbance) int
 	// Likely tells of several whether they may fail, at less cost each. A list of which it is
 	// wrong is left out, or run in vain. nil: all may.
 	Likely func([][]Disturbance) []bool
@@ -96,8 +97,8 @@ const (
 )
 
 // Shrink leaves out disturbances as long as the run still fails, and then makes pauses as short as
-// they can be. pauseMax, in ns, bounds a pause that stands for several. It calls fails at most so
-// many times.
+// they can be. pauseMax, in ns, bounds a pause that stands for several. At most so many lists
+// are run.
 func Shrink(list []Disturbance, pauseMax int64, calls int, trials Trials) []Disturbance {
 	s := &shrinking{list, calls * 2 / 3, trials}
 	s.leaveOut()
@@ -128,27 +129,36 @@ func (s *shrinking) shortenAll() {
 	}
 }
 
-func (s *shrinking) try(candidate []Disturbance) bool {
-	if s.calls == 0 {
-		return false
+// pick takes the first candidate that fails; -1: none does.
+func (s *shrinking) pick(candidates [][]Disturbance) int {
+	candidates = candidates[:min(len(candidates), s.calls)]
+	if len(candidates) == 0 {
+		return -1
 	}
-	s.calls--
-	if !s.trials.Fails(candidate) {
-		return false
+	index := s.trials.First(candidates)
+	if index < 0 {
+		s.calls -= len(candidates)
+		return -1
 	}
-	s.list = candidate
-	return true
+	s.calls -= index + 1
+	s.list = candidates[index]
+	return index
 }
 
-// first tries candidates in their order and takes the first that fails; -1: none does.
+// first is pick with a guess before, which spares runs.
 func (s *shrinking) first(candidates [][]Disturbance) int {
 	for from := 0; from < len(candidates) && s.calls > 0; from += guessed {
 		part := candidates[from:min(from+guessed, len(candidates))]
 		likely := s.guess(part)
+		var chosen [][]Disturbance
+		var places []int
 		for i, candidate := range part {
-			if likely[i] && s.try(candidate) {
-				return from + i
+			if likely[i] {
+				chosen, places = append(chosen, candidate), append(places, from+i)
 			}
+		}
+		if index := s.pick(chosen); index >= 0 {
+			return places[index]
 		}
 	}
 	return -1
@@ -192,9 +202,11 @@ func without(list []Disturbance, from, size int) (candidates [][]Disturbance) {
 // leaveOutSingly tries the few that are left without any guess.
 func (s *shrinking) leaveOutSingly() {
 	for i := 0; i < len(s.list) && len(s.list) <= proven; {
-		if !s.try(slices.Concat(s.list[:i:i], s.list[i+1:])) {
-			i++
+		found := s.pick(without(s.list, i, 1))
+		if found < 0 {
+			return
 		}
+		i += found
 	}
 }
 
@@ -264,24 +276,27 @@ func (s *shrinking) strengthen(pauseMax int64) (done bool) {
 // shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
 // Instead of the collector, which takes time too, it tries a step back and a pause.
 func (s *shrinking) shorten(i int) {
-	with := func(what int64) bool {
-		shorter := slices.Clone(s.list)
-		shorter[i].What = what
-		return s.try(shorter)
+	with := func(whats ...int64) int {
+		var shorter [][]Disturbance
+		for _, what := range whats {
+			list := slices.Clone(s.list)
+			list[i].What = what
+			shorter = append(shorter, list)
+		}
+		return s.pick(shorter)
 	}
-	if s.list[i].What == collect && !with(stepBack) {
-		with(strongPause)
+	if s.list[i].What == collect {
+		with(stepBack, strongPause)
 	}
 	whole := s.list[i].What
 	if whole <= collect || !s.list[i].canPause() {
 		return
 	}
-	low := int64(stepBack)
-	for _, what := range []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9} {
-		if what >= whole || with(what) {
-			break
-		}
-		low = what
+	steps := []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+	shorter, _ := slices.BinarySearch(steps, whole)
+	low, found := steps[max(0, shorter-1)], with(steps[:shorter]...)
+	if found >= 0 {
+		low = steps[max(0, found-1)]
 	}
 	const refinements = 3
 	for range refinements {
@@ -290,7 +305,7 @@ func (s *shrinking) shorten(i int) {
 		if high < 10e3 { // a decade is good enough for short ones
 			break
 		}
-		if middle -= middle % 1000; !with(middle) {
+		if middle -= middle % 1000; with(middle) < 0 {
 			low = middle
 		}
 	}

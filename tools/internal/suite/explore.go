@@ -8,12 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"capos.dev/tools/internal/explore"
@@ -95,28 +99,65 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 	found, _, err := s.explored(ctx, 1, "--runs", exploreSeeds, "--failures",
 		filepath.Join(scratch, "kept"), "./cases/...")
 	checks = append(checks, single("status-found", err, "")...)
-	for name, kind := range exploreCases {
-		err := s.exploredCase(ctx, found["explore/cases/"+name], kind)
-		checks = append(checks, single("finds-"+name, err, "")...)
+	lockorder := found["explore/cases/lockorder"]
+	tasks := []func() []check{
+		func() []check { // all of them build lockorder, so they take turns
+			return slices.Concat(s.exploreFinds(ctx, "lockorder", lockorder),
+				s.exploreChanges(ctx, lockorder.File, scratch),
+				single("why-lockorder", s.exploreWhy(ctx, lockorder.File), ""))
+		},
+		func() []check { return s.exploreQuiet(ctx) },
 	}
-	lockorder := found["explore/cases/lockorder"].File
-	checks = append(checks, s.exploreChanges(ctx, lockorder, scratch)...)
-	checks = append(checks, single("why-lockorder", s.exploreWhy(ctx, lockorder), "")...)
+	for _, name := range slices.Sorted(maps.Keys(exploreCases)) {
+		if name != "lockorder" {
+			tasks = append(tasks, func() []check {
+				return s.exploreFinds(ctx, name, found["explore/cases/"+name])
+			})
+		}
+	}
+	checks = append(checks, sideBySide(tasks...)...)
+	wrong := s.exploreCommand(ctx, "--runs", "1", "--seeds", "1-2", ".")
+	out, _ := wrong.CombinedOutput()
+	return append(checks, single("wrong-use", wantStatus(wrong, exploreMisused),
+		string(out))...)
+}
+
+// sideBySide does as much at a time as the host has CPUs, and gives the checks in the order of the
+// tasks.
+func sideBySide(tasks ...func() []check) []check {
+	results := make([][]check, len(tasks))
+	room := make(chan struct{}, runtime.NumCPU())
+	var all sync.WaitGroup
+	for i, task := range tasks {
+		room <- struct{}{}
+		all.Go(func() {
+			defer func() { <-room }()
+			results[i] = task()
+		})
+	}
+	all.Wait()
+	return slices.Concat(results...)
+}
+
+// exploreFinds is about what was found of one of the cases.
+func (s *suite) exploreFinds(ctx context.Context, name string, found explored) []check {
+	return single("finds-"+name, s.exploredCase(ctx, found, exploreCases[name]), "")
+}
+
+// exploreQuiet explores the corrected versions.
+func (s *suite) exploreQuiet(ctx context.Context) (checks []check) {
 	found, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures", "none",
 		"./fixed/...")
-	checks = append(checks, single("status-quiet", err, "")...)
-	for name, sum := range sums {
+	checks = single("status-quiet", err, "")
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		var err error
-		if sum.Failed != 0 {
+		if sum := sums[name]; sum.Failed != 0 {
 			err = fmt.Errorf("%d of %d runs failed: %s", sum.Failed, sum.Runs,
 				found[name].Kind)
 		}
 		checks = append(checks, single("quiet-"+filepath.Base(name), err, "")...)
 	}
-	wrong := s.exploreCommand(ctx, "--runs", "1", "--seeds", "1-2", ".")
-	out, _ := wrong.CombinedOutput()
-	return append(checks, single("wrong-use", wantStatus(wrong, exploreMisused),
-		string(out))...)
+	return checks
 }
 
 // ordinaryBuild holds against hooks in programs that are not built for exploring.
