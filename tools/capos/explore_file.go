@@ -169,6 +169,11 @@ func replayFile(root, path string, timeout time.Duration) int {
 		fmt.Fprint(os.Stderr, found.Tale())
 	}
 	fmt.Fprintf(os.Stderr, "capos: %s\n", file.Verdict(run, s.source))
+	return s.replayed(file, run)
+}
+
+// replayed is the exit status for a run that repeats a failure.
+func (s *session) replayed(file *explore.File, run *explore.Run) int {
 	switch {
 	case run.Status != 0:
 		return run.Status

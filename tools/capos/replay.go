@@ -21,13 +21,14 @@ import (
 
 type replayFlags struct {
 	runFlags
-	verify bool
-	at     uint64
+	verify, steps bool
+	at            uint64
 }
 
 func (r *replayFlags) register(fs *flag.FlagSet) {
 	r.runFlags.register(fs)
 	fs.BoolVar(&r.verify, "verify", false, "")
+	fs.BoolVar(&r.steps, "steps", false, "")
 	fs.Uint64Var(&r.at, "at", 0, "")
 }
 
@@ -45,6 +46,9 @@ func replayCommand(args []string) int {
 	if r.machineFlags.seed == "" && flags.NArg() == 1 && explore.IsFile(flags.Arg(0)) {
 		if r.gdb || r.at != 0 {
 			return debugFile(root, flags.Arg(0), r.timeout, r.at)
+		}
+		if r.steps {
+			return stepsFile(root, flags.Arg(0), r.timeout)
 		}
 		return replayFile(root, flags.Arg(0), r.timeout)
 	}

@@ -44,6 +44,23 @@ type debugger struct {
 
 // debugFile has gdb look at a failure that is kept in a file, in both directions of time.
 func debugFile(root, path string, timeout time.Duration, at uint64) int {
+	return withDebugger(root, path, timeout, func(d *debugger, a attempt,
+		run *explore.Run) int {
+		if !d.file.Fails(run, d.source) {
+			return report.StatusFailed
+		}
+		d.at = at
+		if err := d.serve(a); err != nil {
+			return cli.Fail(err)
+		}
+		return 0
+	})
+}
+
+// withDebugger does something with the run of a failure that is kept in a file. It says before
+// whether the run fails.
+func withDebugger(root, path string, timeout time.Duration,
+	do func(*debugger, attempt, *explore.Run) int) int {
 	file, err := explore.ReadFile(path)
 	if err != nil {
 		return cli.Fail(err)
@@ -57,19 +74,13 @@ func debugFile(root, path string, timeout time.Duration, at uint64) int {
 		return cli.Fail(err)
 	}
 	defer os.RemoveAll(dir)
-	d := &debugger{session: s, file: file, dir: dir, at: at}
+	d := &debugger{session: s, file: file, dir: dir}
 	a, run, err := d.record()
 	if err != nil {
 		return cli.Fail(err)
 	}
 	fmt.Fprintf(os.Stderr, "capos: %s\n", file.Verdict(run, s.source))
-	if !file.Fails(run, s.source) {
-		return report.StatusFailed
-	}
-	if err := d.serve(a); err != nil {
-		return cli.Fail(err)
-	}
-	return 0
+	return do(d, a, run)
 }
 
 // record makes the run that fails with QEMU's log of it.

@@ -170,12 +170,48 @@ func (m *Machine) over() (stop string, err error) {
 	return stop, nil
 }
 
-// Find goes to the first time that execution comes to one of the addresses.
-func (m *Machine) Find(addresses ...uint64) (count uint64, err error) {
+// stopAt sets breakpoints and removes all others. The machine knows of them when it begins anew.
+func (m *Machine) stopAt(addresses []uint64) {
 	m.points = nil
 	for _, address := range addresses {
 		m.points = append(m.points, fmt.Sprintf("1,%x,1", address))
 	}
+}
+
+// Each runs from the beginning to the end, and calls visit each time that execution comes to one of
+// the addresses. The registers are those of then.
+func (m *Machine) Each(addresses []uint64, visit func(count uint64,
+	registers []uint64) error) error {
+	m.stopAt(addresses)
+	defer func() { m.points = nil }()
+	if err := m.GoTo(0); err != nil {
+		return err
+	}
+	for {
+		stop, err := m.stub.ask("c")
+		if err != nil || strings.HasPrefix(stop, "W") {
+			return nil // the run is over
+		}
+		count, err := m.At()
+		if err != nil {
+			return err
+		}
+		registers, err := m.Registers()
+		if err != nil {
+			return err
+		}
+		if err := visit(count, registers); err != nil {
+			return err
+		}
+		if _, err := m.over(); err != nil {
+			return err
+		}
+	}
+}
+
+// Find goes to the first time that execution comes to one of the addresses.
+func (m *Machine) Find(addresses ...uint64) (count uint64, err error) {
+	m.stopAt(addresses)
 	if err := m.GoTo(0); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"capos.dev/tools/internal/report"
 )
 
 // exploreOthers checks what ./capos explore does besides finding failures of tests.
@@ -22,7 +25,9 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 	}
 	defer remove()
 	file, err := s.exploreProgram(ctx, scratch)
-	checks = append(single("program", err, ""), s.exploreBack(ctx, file)...)
+	checks = slices.Concat(single("program", err, ""), s.withGDB("gdb-back", func() error {
+		return s.debugged(ctx, file, goBack, wentBack, "-d")
+	}), s.withGDB("steps", func() error { return s.exploreStep(ctx, file) }))
 	for _, one := range []struct {
 		name string
 		run  func(ctx context.Context, scratch string) error
@@ -72,35 +77,61 @@ var wentBack = regexp.MustCompile(`(?s)\$1 = -60\n.*Old value = -60\nNew value =
 	`main\.go:24\n.*Old value = 20\nNew value = 100\n.*main\.go:24\n.*` +
 	`\$2 = 100\n.*\$3 = 20\n.*\$4 = 100\n.*Breakpoint \d+, main\.main \(\)`)
 
-// exploreBack has gdb go back in time from the failure of the program.
-func (s *suite) exploreBack(ctx context.Context, file string) []check {
-	const name = "gdb-back"
+// withGDB does a check for which the host needs gdb.
+func (s *suite) withGDB(name string, do func() error) []check {
 	if _, err := exec.LookPath("gdb"); err != nil {
 		return []check{{name, skipped, "gdb is not installed"}}
 	}
-	return single(name, s.goneBack(ctx, file), "")
+	return single(name, do(), "")
 }
 
-func (s *suite) goneBack(ctx context.Context, file string) error {
-	script := filepath.Join(filepath.Dir(file), "back.gdb")
-	if err := os.WriteFile(script, []byte(goBack), 0o644); err != nil {
+// debugged has gdb look at a failure with a script, and judges what it prints.
+func (s *suite) debugged(ctx context.Context, file, script string, want *regexp.Regexp,
+	flags ...string) error {
+	path := filepath.Join(filepath.Dir(file), "script.gdb")
+	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
 		return err
 	}
-	cmd := s.tool(ctx, "replay", "-d", file)
+	cmd := s.tool(ctx, slices.Concat([]string{"replay"}, flags, []string{file})...)
 	cmd.Dir = filepath.Join(s.root, "tests", "explore")
 	command, text, err := awaitDebugger(cmd)
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, text)
 	}
-	command += " -batch -x " + script
+	command += " -batch -x " + path
 	out, err := hostCommand(ctx, "/", "sh", "-c", command).CombinedOutput()
 	if err == nil {
 		err = cmd.Wait()
 	}
-	if err != nil || !wentBack.Match(out) {
+	if err != nil || !want.Match(out) {
 		return fmt.Errorf("gdb prints %s: %w", out, err)
 	}
 	return nil
+}
+
+// stepOfLine is a line of the program with the number that --steps puts before it.
+var stepOfLine = regexp.MustCompile(`(?m)^ *(\d+)  overdrawn$`)
+
+// atStep is what gdb shows where it goes by such a number: the program is about to write the line.
+var (
+	showStep = "set confirm off\nset remotetimeout 60\nset language c\nbt\n" +
+		`printf "it is %.9s\n", *(char **)($rsp + 16)` + "\ndetach\n"
+	atStep = regexp.MustCompile(`(?s)runtime\.write1 .*main\.main \(\) at .*` +
+		`\nit is overdrawn\n`)
+)
+
+// exploreStep has each line carry its step, and gdb go to that of one line.
+func (s *suite) exploreStep(ctx context.Context, file string) error {
+	cmd := s.tool(ctx, "replay", "--steps", file)
+	cmd.Dir = filepath.Join(s.root, "tests", "explore")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, _ := cmd.Output()
+	line := stepOfLine.FindSubmatch(out)
+	if line == nil {
+		return fmt.Errorf("it prints %q: %s", out, report.LastLines(stderr.String(), 8))
+	}
+	return s.debugged(ctx, file, showStep, atStep, "--at", string(line[1]))
 }
 
 // exploreLeft has a goroutine that is left at the end: a note, and with --strict a failure.
