@@ -275,6 +275,25 @@ func readRows(file string) ([]machineRow, error) {
 	return rows, err
 }
 
+// machineTests are the programs of tests/machine.
+func (s *suite) machineTests() (tests []machineTest, err error) {
+	sources, err := filepath.Glob(filepath.Join(s.root, "tests", "machine", "*.c"))
+	if err == nil && len(sources) == 0 {
+		err = errors.New("there is no tests/machine/*.c")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range sources {
+		t, err := readMachineTest(source)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, t)
+	}
+	return tests, nil
+}
+
 // machineSteps run every program of tests/machine on every machine of the matrix, many programs to
 // a machine.
 func (s *suite) machineSteps() ([]step, error) {
@@ -282,20 +301,9 @@ func (s *suite) machineSteps() ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := filepath.Glob(filepath.Join(s.root, "tests", "machine", "*.c"))
+	tests, err := s.machineTests()
 	if err != nil {
 		return nil, err
-	}
-	if len(sources) == 0 {
-		return []step{missing("machine/programs", "there is no tests/machine/*.c")}, nil
-	}
-	var tests []machineTest
-	for _, source := range sources {
-		t, err := readMachineTest(source)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, t)
 	}
 	programs := &programBuilder{root: s.root}
 	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
