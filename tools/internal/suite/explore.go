@@ -64,6 +64,7 @@ func (s *suite) exploreSteps() ([]step, error) {
 		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
+		{name: "explore/library", cpus: 2, full: true, long: true, run: s.exploreLibrary},
 	}...), nil
 }
 
