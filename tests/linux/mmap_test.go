@@ -79,3 +79,26 @@ func TestMmapWritten(t *testing.T) {
 		s.say("%q and %d bytes", text[:10], len(text))
 	})
 }
+
+// Memory without the right to write takes addresses only, more than the machine has memory.
+func TestMmapReserved(t *testing.T) {
+	scripted(t, func(s *script) {
+		const size = 64 << 30
+		for _, flags := range []int{0, MAP_NORESERVE} {
+			prot := PROT_READ
+			if flags != 0 {
+				prot |= PROT_WRITE
+			}
+			reserved, err := Mmap(-1, 0, size, prot, MAP_PRIVATE|MAP_ANON|flags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.say("%d at the end", reserved[size-1])
+			part := reserved[size/2:][:4096]
+			s.say("to write: %v", Mprotect(part, PROT_READ|PROT_WRITE))
+			part[0] = 'w'
+			s.say("%d, %d, %d", part[0], part[1], reserved[size/2+4096])
+			s.say("away: %v", Munmap(reserved))
+		}
+	})
+}

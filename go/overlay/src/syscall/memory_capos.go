@@ -54,8 +54,11 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 			return nil, e
 		}
 	}
-	size := alignedLength(length)
-	address := call(granted.vm, abiVirtualMemoryMap, 0, size, abiProtRead|abiProtWrite, 0, 0)
+	size, access := alignedLength(length), uintptr(abiProtRead|abiProtWrite)
+	if isReservation(prot, flags) {
+		access |= abiCommitDemandZero
+	}
+	address := call(granted.vm, abiVirtualMemoryMap, 0, size, access, 0, 0)
 	if number := failure(address); number != 0 {
 		return nil, errnoOf(number)
 	}
@@ -75,6 +78,14 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	}
 	mappings.byAddress[&data[0]] = m
 	return data, nil
+}
+
+// isReservation is whether a mapping takes addresses, and memory only for the pages that are
+// touched. As on Linux, that is memory of no file without the right to write, or with
+// MAP_NORESERVE. Other memory is charged at once, so that a lack of it is an error of Mmap and not
+// a fault later.
+func isReservation(prot, flags int) bool {
+	return flags&MAP_ANON != 0 && (prot&PROT_WRITE == 0 || flags&MAP_NORESERVE != 0)
 }
 
 // fill copies the file into the mapping, if it is of one, and sets the rights.
