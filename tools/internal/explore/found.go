@@ -99,7 +99,7 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 }
 
 // raceShare: one seed in so many looks for data races too.
-const raceShare = 8
+const raceShare = 4
 
 // LooksForRaces is 1 for a seed that looks for data races, besides what all do.
 func LooksForRaces(seed uint64) int {

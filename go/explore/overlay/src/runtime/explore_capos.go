@@ -27,7 +27,8 @@ import (
 // Operations at decision points. Packages that cannot import this one use the numbers, which
 // go/explore/edits.txt holds; they only tell interleavings apart.
 const (
-	exploreSend = iota + 16
+	exploreAtomic = 5
+	exploreSend   = iota + 15
 	exploreReceive
 	exploreClose
 	exploreSelect
@@ -37,15 +38,21 @@ const (
 // Strategies: how the disturbances of a run are spread.
 const (
 	exploreUndisturbed = iota
-	exploreFew         // up to three pauses, anywhere among the first points
+	exploreFew         // up to three pauses, anywhere in the run
 	exploreMany        // each point has the same probability
 	exploreSlow        // some goroutines pause at each of their points
-	explorePCT         // the goroutine of the highest priority runs
-	exploreSampling    // the operation of the highest priority is next
+	explorePCT         // the goroutine of the highest priority runs, and up to three pauses
+	exploreSampling    // the operation of the highest priority is next, and up to three pauses
 	exploreFew1        // one, two or three pauses, when the host asks for it
 	exploreFew2
 	exploreFew3
 )
+
+// exploreShare is how many of exploreShares seeds take a strategy: docs/explore.md says why.
+var exploreShare = [...]uint64{exploreUndisturbed: 1, exploreFew: 5, exploreMany: 4, exploreSlow: 2,
+	exploreSampling: 4}
+
+const exploreShares = 16
 
 // exploreG is what a run knows of a goroutine.
 type exploreG struct {
@@ -111,7 +118,8 @@ var explore struct {
 	reseed    uint64          // that seed
 	stacks    bool            // stacks are printed then
 	wanted    uint64          // strategy that the host asks for, and 1; 0: the seed's
-	few       [3]uint64       // exploreFew, exploreSlow: the points that matter
+	few       [3]uint64       // points at which a goroutine pauses or, exploreSlow, starts to
+	changes   [2]uint64       // explorePCT: the points at which a priority changes
 	collect   [2]uint64       // points at which the collector runs; 0: none
 	stream    atomic.Uint64
 	random    atomic.Uint64 // the program's own stream
@@ -156,8 +164,10 @@ func exploreInit() {
 // exploreChoose chooses a strategy and where it disturbs: among so many points after the first of
 // them. pause is the longest one, in us.
 func exploreChoose(pause int64, first, points uint64) {
-	explore.strategy = [...]uint8{exploreUndisturbed, exploreFew, exploreFew, exploreFew,
-		exploreMany, exploreMany, exploreMany, exploreSlow}[exploreRandom64()%8]
+	share := exploreRandom64() % exploreShares
+	for explore.strategy = 0; share >= exploreShare[explore.strategy]; explore.strategy++ {
+		share -= exploreShare[explore.strategy]
+	}
 	if explore.wanted != 0 {
 		explore.strategy = uint8(explore.wanted - 1)
 	}
@@ -167,21 +177,27 @@ func exploreChoose(pause int64, first, points uint64) {
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
 	explore.thinned = 1 + points/exploreKept
 	explore.pauseMax = pause * 1000
+	if exploreRandom64()%4 == 0 { // a disturbed run may be longer
+		points <<= 1 + exploreRandom64()%4
+	}
 	exactly := uint64(0)
 	switch explore.strategy {
-	case exploreFew:
+	case exploreFew, explorePCT, exploreSampling:
 	case exploreFew1, exploreFew2, exploreFew3:
 		exactly = 1 + uint64(explore.strategy-exploreFew1)
 		explore.strategy = exploreFew
 	default:
 		explore.pauseMax = exploreLogUniform(10, pause) * 1000
 	}
-	few := 1 + exploreRandom64()%uint64(len(explore.few))
+	few := 1 + max(exploreRandom64()%3, exploreRandom64()%3) // mostly all three
 	if exactly != 0 {
 		few = exactly
 	}
 	for i := range few {
 		explore.few[i] = first + 1 + exploreRandom64()%points
+	}
+	for i := range explore.changes {
+		explore.changes[i] = first + 1 + exploreRandom64()%points
 	}
 	if exploreRandom64()%4 == 0 {
 		for i := range explore.collect {
@@ -448,11 +464,7 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 func exploreChosen(gp *g, point uint64, operation uint8) {
 	switch explore.strategy {
 	case exploreFew:
-		for _, chosen := range explore.few {
-			if point == chosen {
-				exploreDisturb(gp, operation, exploreWhat(4), 0, 0)
-			}
-		}
+		exploreRarely(gp, point, operation)
 	case exploreMany:
 		if exploreRandom64()%explore.probable == 0 {
 			exploreDisturb(gp, operation, exploreWhat(2), 0, 0)
@@ -467,15 +479,26 @@ func exploreChosen(gp *g, point uint64, operation uint8) {
 			exploreDisturb(gp, operation, gp.explore.pause, 0, 0)
 		}
 	case explorePCT:
-		for i, chosen := range explore.few {
+		for i, chosen := range explore.changes {
 			if point == chosen {
 				gp.explore.weight = 1 + uint64(i)
 			}
 		}
 		exploreGate(gp, point, operation)
+		exploreRarely(gp, point, operation)
 	case exploreSampling:
 		gp.explore.weight = exploreWeight()
 		exploreGate(gp, point, operation)
+		exploreRarely(gp, point, operation)
+	}
+}
+
+// exploreRarely disturbs at up to three points of the run.
+func exploreRarely(gp *g, point uint64, operation uint8) {
+	for _, chosen := range explore.few {
+		if point == chosen {
+			exploreDisturb(gp, operation, exploreWhat(4), 0, 0)
+		}
 	}
 }
 
@@ -487,7 +510,14 @@ func exploreWhat(stepsBack uint64) int64 {
 	return explorePauseTime()
 }
 
-func explorePauseTime() int64 { return exploreLogUniform(1, explore.pauseMax/1000) * 1000 }
+// explorePauseTime is once in four times the longest that there may be, because many failures take
+// a time that is over, and else anything below.
+func explorePauseTime() int64 {
+	if exploreRandom64()%4 == 0 {
+		return explore.pauseMax
+	}
+	return exploreLogUniform(1, explore.pauseMax/1000) * 1000
+}
 
 // exploreDisturb does what was decided, and keeps it to be told.
 func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
@@ -504,8 +534,8 @@ func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
 	}
 }
 
-// exploreKeep keeps a disturbance to be told; nil when there were too many. What calls it is called
-// from exploreChosen.
+// exploreKeep keeps a disturbance to be told; nil when there were too many. The first frames that
+// it leaves out are the explorer's own.
 func exploreKeep(gp *g, operation uint8, what int64, name, nth uint64) *exploreDone {
 	i := exploreDoneCount.Add(1) - 1
 	if i >= exploreKept {

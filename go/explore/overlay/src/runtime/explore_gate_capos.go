@@ -5,7 +5,8 @@
 // PCT (Burckhardt and others: A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs,
 // 2010), counted in decision points. With one that is drawn for each operation it is partial-order
 // sampling in its basic form (Yuan, Yang, Gu: Partial Order Aware Concurrency Sampling, 2018),
-// without what it knows of operations that do not conflict.
+// without what it knows of operations that do not conflict. Neither lets time pass, so a run has up
+// to three pauses besides.
 //
 // Go's scheduler stays as it is. Who waits steps back behind all others again and again, so others
 // run on until each of them waits here, too. A priority that is never the highest must not be for
