@@ -373,9 +373,10 @@ func (x *explorer) build(packages, rest []string) ([]target, error) {
 			verb = []string{"test", "-c", "-vet=off", "-o", t.elf}
 		}
 		if t.module != "" {
-			// Calls of the functions of sync/atomic stay calls: decision points. Memory
-			// accesses are told to the runtime's race detector.
-			verb = append(verb, "-gcflags="+t.module+"/...=-race -d=ssa/intrinsics/off")
+			// Memory accesses are told to the runtime's race detector. Calls of the
+			// functions of sync/atomic stay calls, which are decision points.
+			verb = append(verb, "-gcflags=std=-race", "-gcflags=sync/atomic=",
+				"-gcflags="+t.module+"/...=-race -d=ssa/intrinsics/off")
 		}
 		cmd, err := x.goCommand(slices.Concat(verb, buildFlags, []string{"."})...)
 		if err != nil {

@@ -2,9 +2,10 @@
 //
 // It stands where the runtime and the library expect Go's race detector: raceenabled holds in runs
 // that are to have it, and all that they tell of goroutines and synchronization comes here. The
-// packages of the program are compiled with -race, so each of their memory accesses calls raceread
-// or racewrite. Two accesses of one word by different goroutines, one of them a write, race when
-// neither happens before the other.
+// packages of the program and of the library are compiled with -race, so each of their memory
+// accesses calls raceread or racewrite; the compiler leaves out those of package sync. Two accesses
+// of one word by different goroutines, one of them a write and not both atomic, race when neither
+// happens before the other.
 //
 // Memory is bounded everywhere, and what does not fit is forgotten so that a race may be missed and
 // none is invented: goroutines beyond raceSlots share a clock, a forgotten address of
@@ -24,23 +25,26 @@ import (
 var raceenabled bool
 
 const (
-	raceSlots    = 64   // goroutines with a clock of their own; 0 is no slot
+	raceSlots    = 256  // goroutines with a clock of their own; 0 is no slot
 	raceSyncMax  = 4096 // addresses of synchronization
 	raceSyncWays = 8    // places where an address can be
 	raceWordMax  = 8192
 	raceRangeMax = 64 // words that are looked at in one access
-	raceFrames   = 8
+	raceFrames   = 12
 	raceToldMax  = 4 // races that one run tells
 )
 
-// raceClock says, for each slot, up to which of its epochs all happened before.
+// raceClock says, for each slot, up to which of its epochs all happened before. Slots from race.top
+// on have not been used, and are 0 in all clocks.
 type raceClock [raceSlots]uint32
 
 func (c *raceClock) join(other *raceClock) {
-	for i, epoch := range other {
-		c[i] = max(c[i], epoch)
+	for i := range race.top {
+		c[i] = max(c[i], other[i])
 	}
 }
+
+func (c *raceClock) clear() { clear(c[:race.top]) }
 
 type raceSync struct {
 	addr  uintptr
@@ -49,11 +53,12 @@ type raceSync struct {
 
 // raceAccess is the latest access of one kind to a word. epoch 0: none.
 type raceAccess struct {
-	epoch uint32
-	slot  uint8
-	mask  uint8 // of the word's bytes
-	id    uint64
-	pcs   [raceFrames]uintptr
+	epoch  uint32
+	slot   uint8
+	mask   uint8 // of the word's bytes
+	atomic bool
+	id     uint64
+	pcs    [raceFrames]uintptr
 }
 
 type raceWord struct {
@@ -66,17 +71,19 @@ type raceWord struct {
 var race struct {
 	lock   mutex
 	used   [raceSlots]bool
+	top    int // one more than the highest slot that was used
 	clocks [raceSlots]raceClock
 	syncs  [raceSyncMax]raceSync
 	words  [raceWordMax]raceWord
-	lost   raceClock
+	lost   raceClock // what forgotten addresses had
+	before raceClock // what an address had that is acquired and released
 	told   [raceToldMax][2]uintptr
 	count  atomic.Uint32 // races
 }
 
 func raceinit() (uintptr, uintptr) {
 	race.used[0], race.used[1] = true, true
-	race.clocks[1][1] = 1
+	race.clocks[1][1], race.top = 1, 2
 	return 1, 1
 }
 
@@ -147,9 +154,10 @@ func racectxstart(pc, spawner uintptr) (slot uintptr) {
 			}
 		}
 		race.used[slot] = true
+		race.top = max(race.top, int(slot)+1)
 		clock, own := &race.clocks[slot], race.clocks[slot][slot]
 		if slot != raceSlots-1 {
-			*clock = raceClock{}
+			clock.clear()
 		}
 		clock.join(&race.clocks[spawner])
 		clock[slot] = own + 1
@@ -191,16 +199,19 @@ func raceSynchronize(slot uintptr, addr unsafe.Pointer, how int) {
 		if s != nil {
 			old = &s.clock
 		}
-		before := *old
+		if how&raceAcquires != 0 {
+			race.before.clear()
+			race.before.join(old)
+		}
 		if s != nil && how&raceReleases != 0 {
 			if how&raceMerges == 0 {
-				s.clock = raceClock{}
+				s.clock.clear()
 			}
 			s.clock.join(clock)
 			clock[slot]++
 		}
 		if how&raceAcquires != 0 {
-			clock.join(&before)
+			clock.join(&race.before)
 		}
 		unlock(&race.lock)
 	})
@@ -227,7 +238,7 @@ func raceFind(addr uintptr, make bool) *raceSync {
 	if victim.addr != 0 {
 		race.lost.join(&victim.clock)
 	}
-	*victim = raceSync{addr: addr, clock: race.lost}
+	victim.addr, victim.clock = addr, race.lost
 	return victim
 }
 
@@ -264,32 +275,42 @@ func racereleasemergeg(gp *g, addr unsafe.Pointer) {
 
 // What instrumented code calls.
 
-func raceread(addr uintptr)                         { raceAccesses(addr, 1, false) }
-func racewrite(addr uintptr)                        { raceAccesses(addr, 1, true) }
-func racereadrange(addr, size uintptr)              { raceAccesses(addr, size, false) }
-func racewriterange(addr, size uintptr)             { raceAccesses(addr, size, true) }
-func racereadpc(addr unsafe.Pointer, _, _ uintptr)  { raceAccesses(uintptr(addr), 1, false) }
-func racewritepc(addr unsafe.Pointer, _, _ uintptr) { raceAccesses(uintptr(addr), 1, true) }
+func raceread(addr uintptr)                         { raceAccesses(addr, 1, raceReads) }
+func racewrite(addr uintptr)                        { raceAccesses(addr, 1, raceWrites) }
+func racereadrange(addr, size uintptr)              { raceAccesses(addr, size, raceReads) }
+func racewriterange(addr, size uintptr)             { raceAccesses(addr, size, raceWrites) }
+func racereadpc(addr unsafe.Pointer, _, _ uintptr)  { raceAccesses(uintptr(addr), 1, raceReads) }
+func racewritepc(addr unsafe.Pointer, _, _ uintptr) { raceAccesses(uintptr(addr), 1, raceWrites) }
 func racereadrangepc(addr unsafe.Pointer, size, _, _ uintptr) {
-	raceAccesses(uintptr(addr), size, false)
+	raceAccesses(uintptr(addr), size, raceReads)
 }
 func racewriterangepc(addr unsafe.Pointer, size, _, _ uintptr) {
-	raceAccesses(uintptr(addr), size, true)
+	raceAccesses(uintptr(addr), size, raceWrites)
 }
 func raceReadObjectPC(t *_type, addr unsafe.Pointer, _, _ uintptr) {
-	raceAccesses(uintptr(addr), t.Size_, false)
+	raceAccesses(uintptr(addr), t.Size_, raceReads)
 }
 func raceWriteObjectPC(t *_type, addr unsafe.Pointer, _, _ uintptr) {
-	raceAccesses(uintptr(addr), t.Size_, true)
+	raceAccesses(uintptr(addr), t.Size_, raceWrites)
 }
 
-// raceAccesses is an access by the running goroutine.
-func raceAccesses(addr, size uintptr, write bool) {
+// What an access is. Two that are both atomic do not race.
+const (
+	raceReads   = 0
+	raceWrites  = 1
+	raceAtomics = 2
+)
+
+// raceAccesses is an access by the running goroutine. The end of a run counts, when goroutines
+// come to rest. Where locks have told what they order, their own atomic operations do not count.
+func raceAccesses(addr, size uintptr, how int) {
 	gp := getg()
-	if !raceenabled || !explore.on || gp != gp.m.curg || gp.racectx == 0 || size == 0 {
+	if !raceenabled || !explore.on && !explore.ended || gp != gp.m.curg || gp.racectx == 0 ||
+		size == 0 || how&raceAtomics != 0 && gp.raceignore != 0 {
 		return
 	}
-	now := raceAccess{slot: uint8(gp.racectx), id: gp.goid}
+	write := how&raceWrites != 0
+	now := raceAccess{slot: uint8(gp.racectx), id: gp.goid, atomic: how&raceAtomics != 0}
 	exploreCallers(now.pcs[:])
 	systemstack(func() {
 		lock(&race.lock)
@@ -342,7 +363,8 @@ func raceAccessWord(addr uintptr, clock *raceClock, now *raceAccess,
 
 // races tells whether an access that was kept is of the same bytes and did not happen before.
 func (a *raceAccess) races(clock *raceClock, now *raceAccess) bool {
-	return a.epoch != 0 && a.slot != now.slot && a.mask&now.mask != 0 && a.epoch > clock[a.slot]
+	return a.epoch != 0 && a.slot != now.slot && a.mask&now.mask != 0 &&
+		!(a.atomic && now.atomic) && a.epoch > clock[a.slot]
 }
 
 // raceTell prints a race, once for each pair of places.
@@ -399,16 +421,37 @@ func RaceDisable() { getg().raceignore++ }
 func RaceEnable() { getg().raceignore-- }
 
 //go:linkname RaceRead
-func RaceRead(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, false) }
+func RaceRead(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, raceReads) }
 
 //go:linkname RaceWrite
-func RaceWrite(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, true) }
+func RaceWrite(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, raceWrites) }
 
 //go:linkname RaceReadRange
-func RaceReadRange(addr unsafe.Pointer, n int) { raceAccesses(uintptr(addr), uintptr(n), false) }
+func RaceReadRange(addr unsafe.Pointer, n int) {
+	raceAccesses(uintptr(addr), uintptr(n), raceReads)
+}
 
 //go:linkname RaceWriteRange
-func RaceWriteRange(addr unsafe.Pointer, n int) { raceAccesses(uintptr(addr), uintptr(n), true) }
+func RaceWriteRange(addr unsafe.Pointer, n int) {
+	raceAccesses(uintptr(addr), uintptr(n), raceWrites)
+}
+
+// exploreReads is what comes before a function of sync/atomic that reads.
+//
+//go:linkname exploreReads
+func exploreReads(addr unsafe.Pointer, size uintptr) {
+	explorePoint(exploreAtomic)
+	raceAccesses(uintptr(addr), size, raceReads|raceAtomics)
+}
+
+// exploreWrites is what comes before one that writes.
+//
+//go:linkname exploreWrites
+func exploreWrites(addr unsafe.Pointer, size uintptr) {
+	explorePoint(exploreAtomic)
+	raceAccesses(uintptr(addr), size, raceWrites|raceAtomics)
+	racereleasemerge(addr)
+}
 
 //go:linkname RaceEnabled
 func RaceEnabled() bool { return raceenabled }

@@ -19,3 +19,14 @@ func exploreAcquire(addr unsafe.Pointer)
 //go:linkname exploreRelease runtime.RaceReleaseMerge
 //go:noescape
 func exploreRelease(addr unsafe.Pointer)
+
+// exploreReads and exploreWrites are what functions do before their operation: a decision point and
+// an access, which races with one that is not atomic.
+//
+//go:linkname exploreReads runtime.exploreReads
+//go:noescape
+func exploreReads(addr unsafe.Pointer, size uintptr)
+
+//go:linkname exploreWrites runtime.exploreWrites
+//go:noescape
+func exploreWrites(addr unsafe.Pointer, size uintptr)
