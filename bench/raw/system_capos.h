@@ -191,20 +191,19 @@ static inline uint64_t system_server_call(uint64_t number)
 /* Through the ring, where several calls may be outstanding. */
 static struct {
 	struct capos_ring_call call;
-	uint64_t answer[8];
+	uint64_t message[8], answer[8];
 } system_calls[16];
 
 static inline void system_call_begin(unsigned slot, uint64_t number)
 {
-	uint64_t words[8] = { number };
-
+	system_calls[slot].message[0] = number;
 	system_calls[slot].call = (struct capos_ring_call){ .facet = system_facet,
-		.message = words,
-		.size = sizeof(words),
+		.message = system_calls[slot].message,
+		.size = sizeof(system_calls[slot].message),
 		.result = system_calls[slot].answer,
 		.capacity = sizeof(system_calls[slot].answer),
 		.deadline_ns = CAPOS_WAIT_FOREVER };
-	if (capos_ring_call_begin(&system_calls[slot].call) != 0)
+	if (capos_ring_call_put(&system_calls[slot].call) != 0)
 		system_fail("a call did not begin");
 }
 

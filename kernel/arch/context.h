@@ -36,6 +36,11 @@ bool context_hands_over(void);
  * of the run queue is held, and released when the current thread is left. */
 _Noreturn void context_hand_over(
 	struct percpu *cpu, struct thread *next, int64_t result, uint64_t target);
+/* The same with the words as the message. */
+_Noreturn void context_hand_over_words(struct percpu *cpu, struct thread *next, int64_t result,
+	uint64_t target, const uint64_t *words);
+/* The same, but the other thread goes on in the kernel: in message_resume(). */
+_Noreturn void context_hand_over_inside(struct percpu *cpu, struct thread *next);
 
 /* ---- user mode beyond the frame ---- */
 

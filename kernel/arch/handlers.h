@@ -33,7 +33,7 @@ bool kernel_page_fault(uint64_t address, enum fault_access access);
 void return_to_user(struct trap_frame *frame);
 
 /* A thread that context_hand_over() left runs again, because its wait has ended otherwise than by a
- * hand-over back. Ends the system call. Provided by object/. */
+ * hand-over back, or the hand-over leads here. Ends the system call. Provided by object/. */
 _Noreturn void message_resume(void);
 
 /* The first thing a thread does after a switch to it, with the run queue's lock held, which it

@@ -46,6 +46,8 @@ struct call {
 
 /* cap_enter without an opcode: executes the ring's submissions (ring.c). */
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns);
+/* The same from where the thread has waited for ends of calls without a deadline (PLAIN_RING). */
+int64_t ring_resume(struct thread *thread, uint64_t min_complete);
 
 /* The results of a call without messages. */
 struct call_result {
@@ -71,15 +73,22 @@ int64_t endpoint_enter(struct trap_frame *frame);
 
 /* The operations of endpoints in the ring (object/ring_call.c): endpointCall, recv, return and
  * finish. A thread, for its own ring, with no lock held. True: the completion is to be posted;
- * false: a call is outstanding. */
-bool ring_call_execute(
-	const struct capos_submission *submission, struct capos_completion *completion);
-/* The completion of the call that has ended first, of those that were outstanding. False: none has
- * ended. */
+ * false: a call is outstanding. awaited: for so many ends of outstanding calls the thread waits
+ * right after this, without a deadline; 0: it does not. If it is not 0, the CPU may go to the
+ * server, and the thread goes on in ring_resume(). */
+bool ring_call_execute(const struct capos_submission *submission,
+	struct capos_completion *completion, uint32_t awaited);
+/* Begun calls have to be received: wakes who waits for that, once the thread has no more to begin
+ * for now. awaited: as above; where it is 0 this returns in any case. */
+void ring_call_wake(struct thread *thread, uint32_t awaited);
+/* The completion of the call that has ended first, of those that were outstanding; it is written
+ * only, because it may be in the ring. False: none has ended. */
 bool ring_call_collect(struct thread *thread, struct capos_completion *completion);
 /* Calls are outstanding. Waits until so many have ended, or all; OK: it is worth looking. Fails as
  * wait_queue_wait. */
 status_t ring_call_wait(struct thread *thread, uint32_t count, uint64_t deadline_ns) MUST_CHECK;
+/* The wait of a thread that has left its stack is over: how, as above. */
+status_t ring_call_waited(struct thread *thread) MUST_CHECK;
 
 /* A buffer of at least size bytes that belongs to the thread. It is valid until the next
  * call_buffer of the same thread and freed with the thread. NULL when memory is short. A buffer

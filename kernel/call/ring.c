@@ -240,13 +240,18 @@ static void execute_operation(
 	}
 }
 
-/* False: it completes later. */
-static bool execute(const struct capos_submission *submission, struct capos_completion *completion)
+/* False: it completes later. awaited: as in ring_call_execute. */
+static bool execute(const struct capos_submission *submission, struct capos_completion *completion,
+	uint32_t awaited)
 {
 	if (submission->flags) {
 		completion->result = STATUS_TRANSPORT(INVALID_REQUEST);
 		return true;
 	}
+	/* Any other operation may take long. */
+	if (submission->opcode == CAPOS_OPCODE_ENDPOINT_CALL)
+		return ring_call_execute(submission, completion, awaited);
+	ring_call_wake(thread_current(), 0);
 	switch (submission->opcode) {
 	case CAPOS_OPCODE_CALL:
 	case CAPOS_OPCODE_COMPACT:
@@ -258,11 +263,10 @@ static bool execute(const struct capos_submission *submission, struct capos_comp
 	case CAPOS_OPCODE_UNPARK:
 		execute_operation(submission, completion);
 		return true;
-	case CAPOS_OPCODE_ENDPOINT_CALL:
 	case CAPOS_OPCODE_RECV:
 	case CAPOS_OPCODE_RETURN:
 	case CAPOS_OPCODE_FINISH:
-		return ring_call_execute(submission, completion);
+		return ring_call_execute(submission, completion, 0);
 	default:
 		completion->result = STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 		return true;
@@ -277,63 +281,91 @@ static uint32_t completions_pending(const struct thread *thread)
 		__atomic_load_n(&thread->ring->completion_head, __ATOMIC_ACQUIRE);
 }
 
-static void post(struct thread *thread, const struct capos_completion *completion)
+/* Where the next completion goes. */
+static inline struct capos_completion *next_completion(struct thread *thread)
 {
 	struct capos_completion *queue =
 		(struct capos_completion *)((uint8_t *)thread->ring + CAPOS_RING_COMPLETION_OFFSET);
-	queue[thread->completion_tail % CAPOS_RING_COMPLETIONS] = *completion;
+	return &queue[thread->completion_tail % CAPOS_RING_COMPLETIONS];
+}
+
+/* It has been written. */
+static inline void post(struct thread *thread)
+{
 	thread->completion_tail++;
 	__atomic_store_n(&thread->ring->completion_tail, thread->completion_tail, __ATOMIC_RELEASE);
 }
 
-/* Takes and executes the next submission. False: end this entry. */
-static bool execute_next(struct thread *thread)
+/* For how many ends of calls the thread waits after the submissions up to tail, if it has taken all
+ * of them: as in ring_call_execute. wanted: completions; 0: the wait has a deadline. */
+static inline uint32_t awaited_after(const struct thread *thread, uint32_t tail, uint32_t wanted)
 {
-	struct capos_submission submission;
-	const uint8_t *queue = (const uint8_t *)thread->ring + CAPOS_RING_SUBMISSION_OFFSET;
-	memcpy(&submission,
-		queue + thread->submission_head % CAPOS_RING_SUBMISSIONS * sizeof submission,
-		sizeof submission);
+	uint32_t pending = completions_pending(thread);
+	return thread->submission_head == tail && wanted > pending ? wanted - pending : 0;
+}
+
+/* Takes and executes the next submission. False: end this entry. */
+static inline bool execute_next(struct thread *thread, uint32_t tail, uint32_t wanted)
+{
+	const struct capos_submission *queue =
+		(const struct capos_submission *)((const uint8_t *)thread->ring +
+			CAPOS_RING_SUBMISSION_OFFSET);
+	struct capos_submission submission =
+		queue[thread->submission_head % CAPOS_RING_SUBMISSIONS];
 	copy_is_made(&submission);
 	thread->submission_head++;
 	__atomic_store_n(&thread->ring->submission_head, thread->submission_head, __ATOMIC_RELEASE);
 
 	struct capos_completion completion = { .user_data = submission.user_data };
-	if (execute(&submission, &completion))
-		post(thread, &completion);
+	if (execute(&submission, &completion, awaited_after(thread, tail, wanted))) {
+		*next_completion(thread) = completion;
+		post(thread);
+	}
 	return !__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED);
 }
 
 /* At most what was pending at entry. Interrupts wait for one call, not for all. */
-static __attribute__((noinline)) void execute_until(struct thread *thread, uint32_t tail)
+static __attribute__((noinline)) void execute_until(
+	struct thread *thread, uint32_t tail, uint32_t wanted)
 {
 	while (completions_pending(thread) < CAPOS_RING_COMPLETIONS) {
-		if (!execute_next(thread) || thread->submission_head == tail)
-			return;
+		if (!execute_next(thread, tail, wanted) || thread->submission_head == tail)
+			break;
 		sched_preemption_point();
 	}
+	ring_call_wake(thread, awaited_after(thread, tail, wanted));
+}
+
+/* Whether an outstanding call may have ended. One that ends now is seen before the thread waits. */
+static inline bool may_have_ended(const struct thread *thread)
+{
+	const struct thread_ring_calls *calls = &thread->ring_calls;
+	return calls->timed || __atomic_load_n(&calls->ended_count, __ATOMIC_RELAXED);
 }
 
 /* Posts the completions of calls that were outstanding and have ended. */
-static void collect(struct thread *thread)
+static inline void collect(struct thread *thread)
 {
-	struct capos_completion completion;
-	while (completions_pending(thread) < CAPOS_RING_COMPLETIONS &&
-		ring_call_collect(thread, &completion)) {
-		post(thread, &completion);
+	while (may_have_ended(thread) && completions_pending(thread) < CAPOS_RING_COMPLETIONS &&
+		ring_call_collect(thread, next_completion(thread))) {
+		post(thread);
 		sched_preemption_point();
 	}
 }
 
-/* Calls are outstanding: waits until there are so many completions, or no call that could give
- * one. */
-static __attribute__((noinline)) void await_completions(
-	struct thread *thread, uint64_t min_complete, uint64_t timeout_ns)
+/* What a program asks for, as far as it makes sense. */
+static inline uint32_t completions_wanted(uint64_t min_complete)
 {
-	uint64_t deadline_ns = timeout_ns ? deadline_after(timeout_ns) : 0;
-	uint32_t wanted = min_complete < CAPOS_RING_COMPLETIONS ? (uint32_t)min_complete
-								: CAPOS_RING_COMPLETIONS;
-	status_t status = STATUS_OK;
+	return min_complete < CAPOS_RING_COMPLETIONS ? (uint32_t)min_complete
+						     : CAPOS_RING_COMPLETIONS;
+}
+
+/* Calls are outstanding: waits until there are so many completions, or no call that could give one.
+ * status: how the last wait has ended. A wait without a deadline may go on in ring_resume(), so
+ * nothing else is kept here. */
+static inline __attribute__((always_inline)) void await_completions(
+	struct thread *thread, uint32_t wanted, uint64_t deadline_ns, status_t status)
+{
 	for (;;) {
 		collect(thread);
 		uint32_t pending = completions_pending(thread);
@@ -358,10 +390,19 @@ static inline int64_t publish(struct thread *thread)
 static __attribute__((noinline)) int64_t enter_to_work(
 	struct thread *thread, uint32_t tail, uint64_t min_complete, uint64_t timeout_ns)
 {
+	uint32_t wanted = completions_wanted(min_complete);
 	if (tail != thread->submission_head)
-		execute_until(thread, tail);
+		execute_until(thread, tail, timeout_ns == CAPOS_WAIT_FOREVER ? wanted : 0);
 	if (thread->ring_calls.count && !thread->in_handler)
-		await_completions(thread, min_complete, timeout_ns);
+		await_completions(
+			thread, wanted, timeout_ns ? deadline_after(timeout_ns) : 0, STATUS_OK);
+	return publish(thread);
+}
+
+int64_t ring_resume(struct thread *thread, uint64_t min_complete)
+{
+	status_t status = ring_call_waited(thread);
+	await_completions(thread, completions_wanted(min_complete), DEADLINE_NONE, status);
 	return publish(thread);
 }
 

@@ -105,8 +105,11 @@ static inline struct object *cap_slot_object(uint64_t word)
 		~CAP_SLOT_KIND_MASK);
 }
 
+/* These two are on the path of every call, where the way to a function of its own is most of it. */
+#define CAP_SLOT_HOT static inline __attribute__((always_inline))
+
 /* The object in the slot's word, when that has the id's generation and is of the kind. */
-static inline struct object *cap_slot_match(uint64_t word, cap_id_t cap, enum cap_slot_kind kind)
+CAP_SLOT_HOT struct object *cap_slot_match(uint64_t word, cap_id_t cap, enum cap_slot_kind kind)
 {
 	/* When generation and kind are the wanted ones, this clears both and leaves the address
 	 * without its upper bits. */
@@ -120,7 +123,7 @@ static inline struct object *cap_slot_match(uint64_t word, cap_id_t cap, enum ca
 }
 
 /* The slot's word, or NULL when no such slot exists yet. */
-static inline uint64_t *cap_slot_find(struct cap_table *table, cap_id_t cap)
+CAP_SLOT_HOT uint64_t *cap_slot_find(struct cap_table *table, cap_id_t cap)
 {
 	uint32_t chunk_index = (cap & 0xffff) / CAP_CHUNK_SLOTS;
 	if (__builtin_expect(chunk_index >= CAP_CHUNKS_MAX, 0))

@@ -767,14 +767,16 @@ void message_resume(void)
 		spin_lock(&thread->lock);
 		end_wait(thread, frame, wait_end(thread));
 	}
-	trap_frame_set_result(frame, receive_resumed(thread, frame));
+	int64_t result = wait == PLAIN_RING ? ring_resume(thread, trap_frame_target(frame))
+					    : receive_resumed(thread, frame);
+	trap_frame_set_result(frame, result);
 	message_return(frame);
 }
 
 RARE int64_t endpoint_receive(struct thread *thread, struct trap_frame *frame)
 {
 	status_t status;
-	if (thread->service.caller)
+	if (thread_serves(thread))
 		return STATUS(WRONG_STATE);
 	struct object *object = find_endpoint(thread, frame, &status);
 	if (!object)
@@ -812,7 +814,7 @@ RARE int64_t endpoint_reply(struct thread *thread, const struct trap_frame *fram
 {
 	if (has_options(frame))
 		return reply_with_capability(thread, frame);
-	if (!thread->service.caller)
+	if (!thread_serves(thread))
 		return STATUS(WRONG_STATE);
 	return answer_call(thread, answer_status(trap_frame_status(frame)), frame, NULL, NULL);
 }
@@ -848,7 +850,7 @@ HOT int64_t endpoint_reply_receive(struct thread *thread, struct trap_frame *fra
 	status_t status;
 	if (has_options(frame))
 		return reply_receive_with_capability(thread, frame);
-	if (__builtin_expect(!thread->service.caller, 0))
+	if (__builtin_expect(!thread_serves(thread), 0))
 		return STATUS(WRONG_STATE);
 	struct object *object = find_endpoint(thread, frame, &status);
 	if (__builtin_expect(!object, 0))
@@ -899,9 +901,8 @@ void thread_leave_calls(struct thread *thread)
 		leave_call(thread);
 		transfer_end(thread, false);
 	}
-	if (thread->ring_calls.count)
-		ring_calls_leave(thread);
-	if (thread->service.caller)
+	ring_calls_leave(thread);
+	if (thread_serves(thread))
 		answer_call(thread, STATUS(DISCONNECTED), NULL, NULL, NULL);
 }
 

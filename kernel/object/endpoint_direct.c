@@ -8,23 +8,22 @@
  * goes on in message_resume() if something else ends its wait. In all other cases nothing has been
  * changed, and endpoint.c does the whole operation.
  *
- * The lock of the caller's thread is not taken. The lock of the run queue has its place: under it,
- * a thread that has stopped on this CPU stays so, and while it waits its record does not change.
- * models/handover.pml is the model. */
+ * The lock of the caller's thread is not taken for calls in registers. The lock of the run queue
+ * has its place: under it, a thread that has stopped on this CPU stays so, and while it waits its
+ * record does not change. models/handover.pml is the model, and models/ringcall.pml of calls
+ * through the ring. */
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
 #include "core/percpu.h"
 #include "kernel/methods.h"
 #include "machine/clock.h"
-#include "object/endpoint.h"
+#include "object/endpoint_direct.h"
+#include "object/ring_call.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sched/hand_over.h"
 #include "sched/sched.h"
 #include "sched/share.h"
-
-#define HOT static inline __attribute__((always_inline))
 
 /* Whether the operation has nothing out of the common: no deadline, no options. */
 HOT bool is_common(const struct trap_frame *frame)
@@ -48,24 +47,6 @@ HOT struct object *find_and_lock(struct cap_table *table, cap_id_t cap, unsigned
 }
 
 /* ---- the call ---- */
-
-/* The locks of endpoint and run queue are held. The thread that is to receive, whose wait has
- * ended; NULL: none can at once, and nothing has changed. */
-HOT struct thread *take_receiver(
-	const struct percpu *cpu, struct endpoint *endpoint, struct thread *thread)
-{
-	assert_held(&endpoint->lock);
-	struct list_node *node = endpoint->receivers.head.next;
-	struct thread *receiver = container_of(node, struct thread, wait_node);
-	if (!hand_over_stands(cpu, receiver, PLAIN_CALL))
-		return NULL;
-	if (!hand_over_begin(thread) || !hand_over_take(receiver)) {
-		wait_end(thread);
-		return NULL;
-	}
-	list_remove(node);
-	return receiver;
-}
 
 HOT void open_call(struct thread *thread, struct facet *facet, struct thread *receiver)
 {
@@ -100,7 +81,7 @@ HOT void call_direct(struct trap_frame *frame)
 	spin_lock(&endpoint->lock);
 	if (endpoint->direct && !facet->closed && !list_empty(&endpoint->receivers)) {
 		spin_lock(&cpu->run.lock);
-		struct thread *receiver = take_receiver(cpu, endpoint, thread);
+		struct thread *receiver = endpoint_take_standing(cpu, endpoint, thread);
 		if (__builtin_expect(receiver != NULL, 1)) {
 			open_call(thread, facet, receiver);
 			object_release_other(&endpoint->object); /* the receiver's */
@@ -194,12 +175,93 @@ HOT bool answer_direct(struct endpoint *endpoint, struct thread *thread, struct 
 	return false;
 }
 
+/* ---- the answer to a call through the ring ---- */
+
+/* The locks of the caller and of the run queue are held. Whether the caller waits for this call to
+ * end, and its process pays for this CPU. */
+HOT bool awaits_end(const struct percpu *cpu, const struct ring_call *call)
+{
+	const struct thread *caller = call->caller;
+	const struct thread_ring_calls *calls = &caller->ring_calls;
+	assert_held(&caller->lock);
+	return call->open && hand_over_stands(cpu, caller, PLAIN_RING) &&
+		calls->ended_count + 1 >= calls->wanted &&
+		cpu->run.served == &caller->shares[cpu->id];
+}
+
+/* The call ends, and the wait of the thread has begun. */
+HOT void close_ring_call(struct endpoint *endpoint, struct thread *thread,
+	const struct trap_frame *frame, struct ring_call *call)
+{
+	trap_frame_get_message(frame, call->bytes);
+	ring_call_end_locked(call, STATUS_OK, ring_call_words_size(call));
+	call->held = false;
+	call->caller->ring_calls.wanted = 0;
+	thread->service.ring = NULL;
+	thread->service.endpoint = endpoint;
+	list_push_back(&endpoint->receivers, &thread->wait_node);
+}
+
+/* The caller goes on in the kernel, because only it can write to the memory of its process. Returns
+ * where that cannot be done so, and nothing has changed. */
+HOT void answer_ring_direct(
+	struct endpoint *endpoint, struct thread *thread, const struct trap_frame *frame)
+{
+	uint64_t now = clock_now_ns();
+	struct percpu *cpu = percpu();
+	struct ring_call *call = thread->service.ring;
+	struct thread *caller = call->caller;
+	spin_lock(&endpoint->lock);
+	if (endpoint->direct && list_empty(&endpoint->gone) && list_empty(&endpoint->calls)) {
+		spin_lock(&caller->lock);
+		spin_lock(&cpu->run.lock);
+		if (awaits_end(cpu, call)) {
+			if (hand_over_begin(thread) && hand_over_take(caller)) {
+				close_ring_call(endpoint, thread, frame, call);
+				spin_unlock(&caller->lock);
+				spin_unlock(&endpoint->lock);
+				hand_over_account(thread, caller, PLAIN_CALL, now);
+				caller->plain_wait = PLAIN_RING; /* for message_resume */
+				context_hand_over_inside(cpu, caller);
+			}
+			wait_end(thread);
+		}
+		spin_unlock(&cpu->run.lock);
+		spin_unlock(&caller->lock);
+	}
+	spin_unlock(&endpoint->lock);
+}
+
+/* As reply_receive_direct, where the thread has no call in registers. */
+static __attribute__((noinline)) bool reply_receive_ring(struct trap_frame *frame, int64_t *result)
+{
+	struct thread *thread = thread_current();
+	struct cap_table *table = &thread->process->caps;
+	if (!thread->service.ring)
+		return false;
+	struct object *object =
+		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
+	if (!object)
+		return false;
+	object_retain_counted(object);
+	spin_unlock(&table->lock);
+	if (!hand_over_ticks(thread))
+		answer_ring_direct(endpoint_from(object), thread, frame);
+	ring_call_answer(thread, STATUS_OK, frame, 0, NULL, 0);
+	*result = endpoint_receive_after(thread, frame, object, NULL);
+	return true;
+}
+
+/* ---- the entry ---- */
+
 HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 {
 	uint64_t now = clock_now_ns();
 	struct thread *thread = thread_current();
 	struct cap_table *table = &thread->process->caps;
-	if (!thread->service.caller || hand_over_ticks(thread))
+	if (__builtin_expect(!thread->service.caller, 0))
+		return reply_receive_ring(frame, result);
+	if (hand_over_ticks(thread))
 		return false;
 	struct object *object =
 		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
@@ -212,8 +274,6 @@ HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 	object_release(object);
 	return false;
 }
-
-/* ---- the entry ---- */
 
 int64_t endpoint_enter(struct trap_frame *frame)
 {

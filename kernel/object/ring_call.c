@@ -16,7 +16,12 @@
  *
  * The record with the bytes, for the message and its answer, is charged to the caller's process
  * before the call begins. So an answer cannot fail for lack of memory, and an endpoint keeps
- * nothing for a call but its place in the queue. A thread has at most CAPOS_RING_CALLS_MAX of them.
+ * nothing for a call but its place in the queue. A thread has at most CAPOS_RING_CALLS_MAX of them,
+ * and keeps some records for its next calls.
+ *
+ * A thread that waits for the call that it has just begun lets a server that waits on the same CPU
+ * have the CPU at once, with the message in its registers. The answer comes back in the same way
+ * (endpoint_direct.c), and the caller goes on in ring_resume().
  *
  * There is no timer for a deadline: who looks at the call next ends it, and so the caller's wait
  * ends with its earliest deadline.
@@ -34,70 +39,80 @@
 #include "mm/ledger.h"
 #include "mm/user.h"
 #include "object/cap_set.h"
-#include "object/endpoint.h"
+#include "object/endpoint_direct.h"
+#include "object/ring_call.h"
 #include "object/transfer.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sched/sched.h"
-#include "sched/wait.h"
+#include "sched/wait_state.h"
 
-#define WORDS_BYTES (MESSAGE_WORDS * sizeof(uint64_t))
+/* Records that a thread keeps: so many, and of that size, which is one of the allocator's. */
+#define SPARES_MAX 16u
+#define SPARE_BYTES 448u
+#define SPARE_ROOM (SPARE_BYTES - (uint32_t)sizeof(struct ring_call))
 
-/* The capabilities of a call and its answer. */
-struct ring_transfer {
-	/* Owner thread only. */
-	struct user_ptr place; /* where the program has named them */
-	struct cap_slots slots;
+_Static_assert(SPARE_ROOM >= 3 * WORDS_BYTES, "room for short messages");
 
-	/* Guarded by the caller's lock while the call is open. */
-	struct cap_set carried;
-	struct object *given[CAPOS_MESSAGE_CAPS_MAX];
-	uint32_t given_count;
-};
+/* ---- records ---- */
 
-struct ring_call {
-	struct object object; /* named by no capability */
-
-	/* Set when the call begins, never changed. */
-	struct thread *caller; /* referenced */
-	struct ledger *ledger; /* charged; referenced */
-	uint64_t user_data;
-	uint64_t deadline_ns;
-	struct user_ptr result;
-	uint32_t capacity;              /* of the caller's result buffer */
-	uint32_t size;                  /* of the message */
-	struct ring_transfer *transfer; /* NULL: it carries and takes no capability */
-
-	/* Referenced by the caller until it completes the call. Read by others under its lock,
-	 * while the call is open. */
-	struct object *facet;
-
-	/* Guarded by the caller's lock. */
-	bool open; /* it has not ended */
-	int32_t status;
-	uint32_t answer_size;
-	struct list_node ended_node;
-
-	struct lease_use use;         /* owner thread only */
-	struct list_node caller_node; /* owner thread only */
-	struct queued_call queued;
-
-	/* The message, filled up with zeros to that of a call in registers; then the answer. */
-	uint64_t bytes[];
-};
-
-static void ring_call_destroy(struct object *object)
+static void free_record(struct ring_call *call)
 {
-	struct ring_call *call = container_of(object, struct ring_call, object);
-	struct ledger *ledger = call->ledger;
 	struct thread *caller = call->caller;
-	kmem_free(ledger, call->transfer);
-	kmem_free(ledger, call);
-	ledger_release(ledger);
+	kmem_free(caller->ledger, call);
 	object_release(&caller->object);
 }
 
-static const struct object_ops ring_call_ops = { .destroy = ring_call_destroy };
+/* Nobody else has the record. The current thread is the caller. */
+static inline void put_record(struct ring_call *call)
+{
+	struct thread_ring_calls *calls = &call->caller->ring_calls;
+	if (call->room != SPARE_ROOM || calls->spare_count == SPARES_MAX) {
+		free_record(call);
+		return;
+	}
+	call->next_spare = calls->spares;
+	calls->spares = call;
+	calls->spare_count++;
+}
+
+static struct ring_call *new_record(struct thread *thread, uint32_t room)
+{
+	struct ring_call *call = kmem_alloc(thread->ledger, sizeof *call + room);
+	if (!call)
+		return NULL;
+	object_retain(&thread->object);
+	call->caller = thread;
+	call->room = room;
+	call->queued.ring = call;
+	list_node_init(&call->queued.node);
+	list_node_init(&call->caller_node);
+	list_node_init(&call->ended_node);
+	return call;
+}
+
+/* A record with at least so much room. */
+static struct ring_call *get_record(struct thread *thread, uint64_t room)
+{
+	struct thread_ring_calls *calls = &thread->ring_calls;
+	if (room > SPARE_ROOM)
+		return new_record(thread, (uint32_t)room);
+	struct ring_call *call = calls->spares;
+	if (!call)
+		return new_record(thread, SPARE_ROOM);
+	calls->spares = call->next_spare;
+	calls->spare_count--;
+	return call;
+}
+
+/* The server has answered the call, or has given it up, under the lock of the caller. True: the
+ * record is to be freed. */
+static bool let_go_locked(struct ring_call *call)
+{
+	assert_held(&call->caller->lock);
+	call->held = false;
+	return call->left;
+}
 
 struct object *ring_call_facet(const struct ring_call *call)
 {
@@ -109,18 +124,18 @@ static bool is_late(const struct ring_call *call)
 	return call->deadline_ns != DEADLINE_NONE && call->deadline_ns <= clock_now_ns();
 }
 
-/* Ends the open call. The caller's lock is held. */
+/* Ends the open call, and wakes its caller if that waits for it. The caller's lock is held. */
 static void settle_locked(struct ring_call *call, int64_t status, uint32_t size)
 {
-	struct thread_ring_calls *calls = &call->caller->ring_calls;
-	assert_held(&call->caller->lock);
-	ASSERT(call->open);
-	call->open = false;
-	call->status = (int32_t)status;
-	call->answer_size = size;
-	list_push_back(&calls->ended, &call->ended_node);
-	if (++calls->ended_count >= calls->wanted)
-		wait_queue_wake(&calls->waiting, 1);
+	struct thread *caller = call->caller;
+	struct thread_ring_calls *calls = &caller->ring_calls;
+	assert_held(&caller->lock);
+	ring_call_end_locked(call, (int32_t)status, size);
+	if (!calls->wanted || calls->ended_count < calls->wanted)
+		return;
+	calls->wanted = 0;
+	if (wait_decide(caller, WAIT_WOKEN))
+		sched_wake(caller);
 }
 
 /* ---- the server ---- */
@@ -144,7 +159,6 @@ static status_t refusal(const struct ring_call *call, const struct thread *threa
 
 enum received ring_call_receive(struct ring_call *call, struct thread *thread)
 {
-	struct thread_service *service = &thread->service;
 	struct thread *caller = call->caller;
 	assert_held(&facet_from(call->facet)->endpoint->lock);
 	spin_lock(&caller->lock);
@@ -153,12 +167,8 @@ enum received ring_call_receive(struct ring_call *call, struct thread *thread)
 	if (status != STATUS_OK) {
 		settle_locked(call, status, 0);
 	} else if (call->open) {
-		object_retain(&call->object);
-		service->caller = caller;
-		service->ring = call;
-		service->sequence = 0; /* a call in registers has another */
-		service->tag = facet_from(call->facet)->tag;
-		if (!service->into)
+		ring_call_attach_locked(call, thread);
+		if (!thread->service.into)
 			trap_frame_set_message(thread_frame(thread), call->bytes);
 		received = carried_count(call) ? RECEIVED_CARRIES : RECEIVED_WORDS;
 	}
@@ -169,14 +179,13 @@ enum received ring_call_receive(struct ring_call *call, struct thread *thread)
 bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 {
 	struct ring_call *call = thread->service.ring;
-	struct cap_set *carried = &call->transfer->carried;
 	struct cap_table *table = &thread->process->caps;
 	struct object *objects[CAPOS_MESSAGE_CAPS_MAX];
 	struct cap_slots slots;
 	*count = 0;
-	/* The count is not changed before the caller has seen the end of the call. */
+	/* The caller takes its set back when it has seen the end of the call. */
 	spin_lock(&call->caller->lock);
-	uint32_t wanted = call->open ? carried->count : 0;
+	uint32_t wanted = call->open ? carried_count(call) : 0;
 	spin_unlock(&call->caller->lock);
 	if (!wanted || cap_slots_reserve(table, wanted, &slots) != STATUS_OK)
 		return false;
@@ -184,8 +193,8 @@ bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 	spin_lock(&call->caller->lock);
 	bool takes = call->open;
 	for (uint32_t i = 0; takes && i < wanted; i++) {
-		objects[i] = carried->objects[i];
-		carried->objects[i] = NULL;
+		objects[i] = call->transfer->carried.objects[i];
+		call->transfer->carried.objects[i] = NULL;
 	}
 	spin_unlock(&call->caller->lock);
 	cap_slots_end(table, &slots, objects, takes ? wanted : 0);
@@ -212,12 +221,11 @@ bool ring_call_answer(struct thread *thread, int64_t status, const struct trap_f
 {
 	struct ring_call *call = thread->service.ring;
 	struct thread *caller = call->caller;
-	uint64_t words[MESSAGE_WORDS];
 	if (frame) {
-		trap_frame_get_message(frame, words);
-		size = call->capacity < WORDS_BYTES ? call->capacity : WORDS_BYTES;
-		memcpy(call->bytes, words, size);
+		trap_frame_get_message(frame, call->bytes);
+		size = ring_call_words_size(call);
 	}
+	thread->service.ring = NULL;
 	spin_lock(&caller->lock);
 	bool late = call->open && is_late(call);
 	bool fits = call->open && !late && size <= call->capacity;
@@ -228,10 +236,10 @@ bool ring_call_answer(struct thread *thread, int64_t status, const struct trap_f
 		settle_locked(call,
 			late ? STATUS(TIMED_OUT) : STATUS_TRANSPORT(INVALID_RESULT_BUFFER), 0);
 	}
+	bool frees = let_go_locked(call);
 	spin_unlock(&caller->lock);
-	thread->service.caller = NULL;
-	thread->service.ring = NULL;
-	object_release(&call->object);
+	if (frees)
+		free_record(call);
 	return fits;
 }
 
@@ -261,23 +269,48 @@ static uint32_t end_transfer(struct ring_call *call, bool stays)
 	return given;
 }
 
-/* The call is not open, and not in any list of the caller's. What a server still holds of it is the
- * record. */
-static void leave(struct ring_call *call)
+/* The call is not in the queue of the endpoint any more. */
+static void leave_queue(struct ring_call *call)
 {
-	struct object *facet = call->facet;
-	struct endpoint *endpoint = facet_from(facet)->endpoint;
+	struct endpoint *endpoint = facet_from(call->facet)->endpoint;
 	spin_lock(&endpoint->lock);
 	if (list_linked(&call->queued.node)) {
 		list_remove(&call->queued.node);
 		endpoint->call_count--;
 	}
-	call->facet = NULL;
 	spin_unlock(&endpoint->lock);
+}
+
+/* The caller does not have the record any more, which a server may have. */
+static __attribute__((noinline)) void leave_to_server(struct ring_call *call)
+{
+	struct thread *caller = call->caller;
+	spin_lock(&caller->lock);
+	bool held = call->held;
+	call->left = held;
+	spin_unlock(&caller->lock);
+	if (!held)
+		put_record(call);
+}
+
+/* The call is not open, and not in any list of the caller's. held: a server had the record when the
+ * call was seen to have ended, and all that it may still have is that. */
+HOT void leave(struct ring_call *call, bool held)
+{
+	if (!call->received)
+		leave_queue(call);
 	process_uncharge_call(call->caller->process);
 	lease_leave(&call->use);
-	object_release(facet);
-	object_release(&call->object);
+	object_release(call->facet);
+	call->facet = NULL;
+	if (__builtin_expect(call->transfer != NULL, 0)) {
+		kmem_free(call->caller->ledger, call->transfer);
+		call->transfer = NULL;
+	}
+	if (__builtin_expect(held, 0))
+		leave_to_server(call);
+	else
+		put_record(call);
 }
 
 static void revoked_locked(struct lease_use *use)
@@ -308,38 +341,31 @@ static void use_lease(struct ring_call *call, struct lease *lease)
 	spin_unlock(&thread->lock);
 }
 
+/* A record with the message, of a call that is in no list. */
 static status_t make(
 	struct thread *thread, const struct capos_submission *submission, struct ring_call **made)
 {
 	const uint64_t *args = submission->args;
-	uint64_t size = args[1], capacity = args[3], room = WORDS_BYTES;
-	struct ledger *ledger = thread->ledger;
+	uint64_t size = args[1], capacity = args[3];
 	if (capacity > CAPOS_MESSAGE_BYTES_MAX)
 		capacity = CAPOS_MESSAGE_BYTES_MAX;
 	if (size > CAPOS_MESSAGE_BYTES_MAX)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
-	room = size > room ? size : room;
-	room = capacity > room ? capacity : room;
-	struct ring_call *call = kmem_alloc(ledger, sizeof *call + room);
+	struct ring_call *call = get_record(thread, size > capacity ? size : capacity);
 	if (!call)
 		return STATUS(NO_MEMORY);
 	if (copy_from_user(call->bytes, user_ptr(args[0]), size) != STATUS_OK) {
-		kmem_free(ledger, call);
+		put_record(call);
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	}
-	object_init(&call->object, NULL, &ring_call_ops);
-	object_retain(&thread->object);
-	call->caller = thread;
-	call->ledger = ledger_retain(ledger);
+	if (size < WORDS_BYTES)
+		memset((uint8_t *)call->bytes + size, 0, WORDS_BYTES - size);
+	call->size = (uint32_t)size;
 	call->user_data = submission->user_data;
 	call->deadline_ns = args[4];
 	call->result = user_ptr(args[2]);
 	call->capacity = (uint32_t)capacity;
-	call->size = (uint32_t)size;
-	call->queued.ring = call;
-	list_node_init(&call->queued.node);
-	list_node_init(&call->caller_node);
-	list_node_init(&call->ended_node);
+	call->received = false;
 	*made = call;
 	return STATUS_OK;
 }
@@ -353,7 +379,7 @@ static status_t make_transfer(struct ring_call *call, struct user_ptr place)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	if (named.takes > CAPOS_MESSAGE_CAPS_MAX || named.reserved)
 		return STATUS(INVALID_ARGUMENT);
-	struct ring_transfer *transfer = kmem_alloc(call->ledger, sizeof *transfer);
+	struct ring_transfer *transfer = kmem_alloc(call->caller->ledger, sizeof *transfer);
 	if (!transfer)
 		return STATUS(NO_MEMORY);
 	transfer->place = place;
@@ -364,11 +390,31 @@ static status_t make_transfer(struct ring_call *call, struct user_ptr place)
 	return status;
 }
 
+/* The call is in the queue of the endpoint, where threads wait to receive. One of them is woken
+ * when the thread has begun all calls that it has ready, so that it is not kept from that. */
+static void note_due(struct thread *thread, struct endpoint *endpoint)
+{
+	struct thread_ring_calls *calls = &thread->ring_calls;
+	if (calls->due != endpoint)
+		ring_call_wake(thread, 0);
+	calls->due = endpoint;
+	calls->due_count++;
+}
+
+/* As many calls wait as the endpoint lets. One that a receiver waits for does not count, as for
+ * calls in registers. */
+static bool is_full_locked(const struct endpoint *endpoint, const struct thread *thread)
+{
+	assert_held(&endpoint->lock);
+	return endpoint->call_count >= endpoint->calls_max &&
+		(list_empty(&endpoint->receivers) || thread->ring_calls.due == endpoint);
+}
+
 /* Puts the call into the queue. The reference to the facet goes to it on success. */
 static status_t queue(struct ring_call *call, struct facet *facet)
 {
 	struct endpoint *endpoint = facet->endpoint;
-	struct thread *receiver = NULL;
+	bool awaited = false;
 	struct event_signal due = { .event = NULL };
 	status_t status = STATUS_OK;
 	spin_lock(&endpoint->lock);
@@ -376,21 +422,22 @@ static status_t queue(struct ring_call *call, struct facet *facet)
 		status = STATUS(DISCONNECTED);
 	else if (carried_count(call) && !endpoint->accepts)
 		status = STATUS(NO_RIGHTS);
-	else if (endpoint->call_count >= endpoint->calls_max && list_empty(&endpoint->receivers))
+	else if (is_full_locked(endpoint, call->caller))
 		status = STATUS(LIMIT_REACHED);
 	if (status == STATUS_OK) {
-		call->facet = &facet->object;
-		call->open = true;
+		spin_lock(&call->caller->lock);
+		ring_call_open_locked(call, facet);
+		spin_unlock(&call->caller->lock);
 		list_push_back(&endpoint->calls, &call->queued.node);
 		endpoint->call_count++;
-		receiver = endpoint_take_receiver_locked(endpoint);
-		if (receiver)
-			sched_wake(receiver);
-		else
+		awaited = !list_empty(&endpoint->receivers);
+		if (!awaited)
 			due = binding_due_locked(&endpoint->binding);
 	}
 	spin_unlock(&endpoint->lock);
 	event_signal_send(due);
+	if (awaited)
+		note_due(call->caller, endpoint);
 	return status;
 }
 
@@ -407,46 +454,161 @@ static status_t find(struct thread *thread, const struct capos_submission *submi
 	return STATUS_TRANSPORT(INVOKE_FAILED);
 }
 
-/* The reference to the facet goes to the call on success. */
-static status_t begin_call(
-	struct thread *thread, const struct capos_submission *submission, struct object *facet)
+/* The locks of the endpoint, the caller and the run queue are held. */
+static inline struct thread *take_standing(const struct percpu *cpu, struct endpoint *endpoint,
+	struct thread *thread, uint32_t awaited)
+{
+	assert_held(&thread->lock);
+	if (thread->ring_calls.ended_count >= awaited)
+		return NULL;
+	return endpoint_take_standing(cpu, endpoint, thread);
+}
+
+/* The thread goes on to wait for so many ends of calls: goes straight to a thread that waits on
+ * this CPU to receive calls, of which there are in the queue. The lock of the endpoint is held, and
+ * left then. Returns where that cannot be done, and nothing has changed. */
+static void go_to_receiver_locked(
+	struct endpoint *endpoint, struct thread *thread, uint32_t awaited)
+{
+	uint64_t now = clock_now_ns();
+	struct percpu *cpu = percpu();
+	assert_held(&endpoint->lock);
+	spin_lock(&thread->lock);
+	spin_lock(&cpu->run.lock);
+	struct thread *receiver = take_standing(cpu, endpoint, thread, awaited);
+	if (receiver) {
+		thread->ring_calls.wanted = awaited;
+		receiver->service.endpoint = endpoint; /* with the reference of its wait */
+		__atomic_store_n(&receiver->wait_state, WAIT_WOKEN, __ATOMIC_SEQ_CST);
+		spin_unlock(&thread->lock);
+		spin_unlock(&endpoint->lock);
+		hand_over_account(thread, receiver, PLAIN_RING, now);
+		receiver->plain_wait = PLAIN_CALL; /* for message_resume */
+		context_hand_over_inside(cpu, receiver);
+	}
+	spin_unlock(&cpu->run.lock);
+	spin_unlock(&thread->lock);
+}
+
+void ring_call_wake(struct thread *thread, uint32_t awaited)
 {
 	struct thread_ring_calls *calls = &thread->ring_calls;
+	struct endpoint *endpoint = calls->due;
+	uint32_t count = calls->due_count;
+	struct thread *receiver;
+	if (!endpoint)
+		return;
+	calls->due = NULL;
+	calls->due_count = 0;
+	spin_lock(&endpoint->lock);
+	bool goes = awaited && endpoint->direct && !calls->timed && !hand_over_ticks(thread);
+	for (; count > goes && (receiver = endpoint_take_receiver_locked(endpoint)); count--)
+		sched_wake(receiver);
+	if (goes && !list_empty(&endpoint->receivers) && !list_empty(&endpoint->calls))
+		go_to_receiver_locked(
+			endpoint, thread, awaited <= calls->count ? awaited : calls->count);
+	if (goes && (receiver = endpoint_take_receiver_locked(endpoint)))
+		sched_wake(receiver);
+	spin_unlock(&endpoint->lock);
+}
+
+/* The thread goes on to wait for so many ends of calls: goes straight to user mode of a thread that
+ * waits on this CPU to receive the call, which then has it. Returns where that cannot be done, and
+ * nothing has changed. */
+static void begin_direct(struct ring_call *call, struct facet *facet, uint32_t awaited)
+{
+	uint64_t now = clock_now_ns();
+	struct percpu *cpu = percpu();
+	struct thread *thread = call->caller;
+	struct endpoint *endpoint = facet->endpoint;
+	spin_lock(&endpoint->lock);
+	if (endpoint->direct && !facet->closed && list_empty(&endpoint->calls) &&
+		!list_empty(&endpoint->receivers)) {
+		spin_lock(&thread->lock);
+		spin_lock(&cpu->run.lock);
+		struct thread *receiver = take_standing(cpu, endpoint, thread, awaited);
+		if (receiver) {
+			ring_call_open_locked(call, facet);
+			ring_call_attach_locked(call, receiver);
+			thread->ring_calls.wanted = awaited;
+			object_release_other(&endpoint->object); /* the receiver's */
+			spin_unlock(&thread->lock);
+			spin_unlock(&endpoint->lock);
+			hand_over_account(thread, receiver, PLAIN_RING, now);
+			context_hand_over_words(
+				cpu, receiver, CAPOS_RECEIVE_RESULT_CALL, facet->tag, call->bytes);
+		}
+		spin_unlock(&cpu->run.lock);
+		spin_unlock(&thread->lock);
+	}
+	spin_unlock(&endpoint->lock);
+}
+
+/* Whether nothing is out of the common: no capability, no revocable copy, no deadline of any call
+ * of the thread's, and a message for registers. */
+static inline bool may_be_direct(const struct ring_call *call)
+{
+	const struct thread *thread = call->caller;
+	return !call->transfer && call->size <= WORDS_BYTES && !thread->lease_use.lease &&
+		call->deadline_ns == DEADLINE_NONE && !thread->ring_calls.timed &&
+		!thread->ring_calls.due && !hand_over_ticks(thread);
+}
+
+/* The call has not begun. */
+static __attribute__((noinline)) void unmake(struct ring_call *call)
+{
+	if (call->transfer) {
+		end_transfer(call, true);
+		kmem_free(call->caller->ledger, call->transfer);
+		call->transfer = NULL;
+	}
+	put_record(call);
+}
+
+/* The reference to the facet goes to the call on success. */
+static status_t begin_call(struct thread *thread, const struct capos_submission *submission,
+	struct object *facet, uint32_t awaited)
+{
+	const struct thread_ring_calls *calls = &thread->ring_calls;
 	struct ring_call *call = NULL;
-	bool charged = process_charge_call(thread->process);
-	status_t status = charged ? make(thread, submission, &call) : STATUS(NO_CALLS);
+	status_t status = make(thread, submission, &call);
 	if (status == STATUS_OK && submission->args[5])
 		status = make_transfer(call, user_ptr(submission->args[5]));
+	if (status == STATUS_OK && awaited && may_be_direct(call))
+		begin_direct(call, facet_from(facet),
+			awaited <= calls->count ? awaited : calls->count + 1);
 	if (status == STATUS_OK)
 		status = queue(call, facet_from(facet));
 	if (status != STATUS_OK) {
-		if (call && call->transfer)
-			end_transfer(call, true);
 		if (call)
-			object_release(&call->object);
-		if (charged)
-			process_uncharge_call(thread->process);
+			unmake(call);
 		return status;
 	}
-	list_push_back(&calls->all, &call->caller_node);
-	calls->count++;
 	if (thread->lease_use.lease)
 		use_lease(call, thread->lease_use.lease);
 	return STATUS_OK;
 }
 
-static status_t begin(struct thread *thread, const struct capos_submission *submission)
+static status_t begin(
+	struct thread *thread, const struct capos_submission *submission, uint32_t awaited)
 {
-	struct object *facet;
+	status_t status = STATUS_OK;
 	if (submission->method)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (thread->ring_calls.count == CAPOS_RING_CALLS_MAX)
 		return STATUS(LIMIT_REACHED);
-	status_t status = find(thread, submission, INTERFACE_FACET, &facet);
-	if (status == STATUS_OK) {
-		status = begin_call(thread, submission, facet);
-		if (status != STATUS_OK)
+	struct object *facet = endpoint_find(thread, submission->cap, INTERFACE_FACET);
+	if (__builtin_expect(!facet, 0))
+		status = find(thread, submission, INTERFACE_FACET, &facet);
+	if (status == STATUS_OK && !process_charge_call(thread->process)) {
+		status = STATUS(NO_CALLS);
+		object_release(facet);
+	} else if (status == STATUS_OK) {
+		status = begin_call(thread, submission, facet, awaited);
+		if (status != STATUS_OK) {
+			process_uncharge_call(thread->process);
 			object_release(facet);
+		}
 	}
 	lease_leave(&thread->lease_use);
 	return status;
@@ -477,18 +639,33 @@ status_t ring_call_wait(struct thread *thread, uint32_t count, uint64_t deadline
 	if (count > calls->count)
 		count = calls->count;
 	spin_lock(&thread->lock);
-	uint64_t earliest_ns = expire_locked(thread);
+	uint64_t earliest_ns = calls->timed ? expire_locked(thread) : DEADLINE_NONE;
 	if (calls->ended_count < count) {
 		bool first = earliest_ns < deadline_ns;
+		uint64_t end_ns = first ? earliest_ns : deadline_ns;
 		calls->wanted = count;
-		status = wait_queue_wait(
-			&calls->waiting, &thread->lock, first ? earliest_ns : deadline_ns, true);
+		if (end_ns == DEADLINE_NONE)
+			thread->plain_wait = PLAIN_RING;
+		status = wait_status(wait_block(&thread->lock, end_ns, true));
+		thread->plain_wait = PLAIN_NONE;
 		calls->wanted = 0;
 		if (status == STATUS(TIMED_OUT) && first)
 			status = STATUS_OK;
 	}
 	spin_unlock(&thread->lock);
 	return status;
+}
+
+status_t ring_call_waited(struct thread *thread)
+{
+	enum wait_state outcome = wait_end(thread);
+	/* The answer has come with the CPU: close_ring_call. */
+	if (__builtin_expect(outcome == WAIT_NONE, 1))
+		return STATUS_OK;
+	spin_lock(&thread->lock);
+	thread->ring_calls.wanted = 0;
+	spin_unlock(&thread->lock);
+	return wait_status(outcome);
 }
 
 /* Tells the program which capabilities have come. */
@@ -500,25 +677,40 @@ static status_t tell_caps(struct user_ptr place, const cap_id_t *caps, uint32_t 
 	return copy_to_user(place, &told, sizeof told);
 }
 
-/* The answer goes to the caller. */
-static void complete(struct ring_call *call, struct capos_completion *completion)
+/* The capabilities that have come with the answer go to the caller, if it can be told of them. */
+static __attribute__((noinline)) status_t complete_transfer(struct ring_call *call, status_t status)
 {
-	struct ring_transfer *transfer = call->transfer;
-	uint32_t given = transfer ? end_transfer(call, true) : 0;
-	*completion = (struct capos_completion){
-		.user_data = call->user_data,
-		.result = call->status,
-		.size = call->answer_size,
-	};
-	status_t status = copy_to_user(call->result, call->bytes, call->answer_size);
-	if (status == STATUS_OK && transfer)
-		status = tell_caps(transfer->place, transfer->slots.slots, given);
+	const struct ring_transfer *transfer = call->transfer;
+	uint32_t given = end_transfer(call, true);
 	if (status == STATUS_OK)
-		return;
-	cap_slots_release(
-		&call->caller->process->caps, transfer ? transfer->slots.slots : NULL, given);
-	completion->result = STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
-	completion->size = 0;
+		status = tell_caps(transfer->place, transfer->slots.slots, given);
+	if (status != STATUS_OK)
+		cap_slots_release(&call->caller->process->caps, transfer->slots.slots, given);
+	return status;
+}
+
+/* The answer goes to the caller. */
+HOT void complete(struct ring_call *call, struct capos_completion *completion)
+{
+	status_t status = copy_to_user(call->result, call->bytes, call->answer_size);
+	if (__builtin_expect(call->transfer != NULL, 0))
+		status = complete_transfer(call, status);
+	*completion = (struct capos_completion){ .user_data = call->user_data };
+	if (__builtin_expect(status == STATUS_OK, 1)) {
+		completion->result = call->status;
+		completion->size = call->answer_size;
+	} else {
+		completion->result = STATUS_TRANSPORT(INVALID_RESULT_BUFFER);
+	}
+}
+
+/* The caller has seen the end of the call. */
+static void leave_list(struct ring_call *call)
+{
+	struct thread_ring_calls *calls = &call->caller->ring_calls;
+	list_remove(&call->caller_node);
+	calls->count--;
+	calls->timed -= call->deadline_ns != DEADLINE_NONE;
 }
 
 bool ring_call_collect(struct thread *thread, struct capos_completion *completion)
@@ -528,16 +720,16 @@ bool ring_call_collect(struct thread *thread, struct capos_completion *completio
 	if (list_empty(&calls->ended))
 		expire_locked(thread);
 	struct list_node *node = list_pop_front(&calls->ended);
-	if (node)
+	struct ring_call *call = node ? container_of(node, struct ring_call, ended_node) : NULL;
+	bool held = call && call->held;
+	if (call)
 		calls->ended_count--;
 	spin_unlock(&thread->lock);
-	if (!node)
+	if (!call)
 		return false;
-	struct ring_call *call = container_of(node, struct ring_call, ended_node);
-	list_remove(&call->caller_node);
-	calls->count--;
+	leave_list(call);
 	complete(call, completion);
-	leave(call);
+	leave(call, held);
 	return true;
 }
 
@@ -561,19 +753,27 @@ void ring_calls_leave(struct thread *thread)
 {
 	struct thread_ring_calls *calls = &thread->ring_calls;
 	struct list_node *node;
+	struct ring_call *spare;
 	assert_none_held();
-	while ((node = list_pop_front(&calls->all)) != NULL) {
+	calls->due = NULL;
+	while ((node = list_first(&calls->all)) != NULL) {
 		struct ring_call *call = container_of(node, struct ring_call, caller_node);
 		spin_lock(&thread->lock);
 		call->open = false;
 		list_remove(&call->ended_node);
+		bool held = call->held;
 		spin_unlock(&thread->lock);
-		calls->count--;
+		leave_list(call);
 		if (call->transfer)
 			end_transfer(call, false);
-		leave(call);
+		leave(call, held);
 		sched_preemption_point(); /* each may drop several objects */
 	}
+	while ((spare = calls->spares) != NULL) {
+		calls->spares = spare->next_spare;
+		free_record(spare);
+	}
+	calls->spare_count = 0;
 }
 
 /* ---- recv and return ---- */
@@ -616,8 +816,8 @@ static int64_t receive_into(
 	return result;
 }
 
-static int64_t receive(struct thread *thread, const struct capos_submission *submission,
-	struct capos_completion *completion)
+static __attribute__((noinline)) int64_t receive(struct thread *thread,
+	const struct capos_submission *submission, struct capos_completion *completion)
 {
 	const uint64_t *args = submission->args;
 	struct ring_receive into = {
@@ -628,7 +828,7 @@ static int64_t receive(struct thread *thread, const struct capos_submission *sub
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	if (args[1] < WORDS_BYTES)
 		return STATUS(INVALID_ARGUMENT);
-	if (thread->service.caller)
+	if (thread_serves(thread))
 		return STATUS(WRONG_STATE);
 	if (args[1] < into.capacity)
 		into.capacity = (uint32_t)args[1];
@@ -681,7 +881,8 @@ static int64_t reply_with(struct thread *thread, const uint64_t *args, struct ca
 	return is_given(set) ? CAPOS_REPLY_RESULT_ANSWERED : CAPOS_REPLY_RESULT_NOT_TAKEN;
 }
 
-static int64_t reply(struct thread *thread, const struct capos_submission *submission)
+static __attribute__((noinline)) int64_t reply(
+	struct thread *thread, const struct capos_submission *submission)
 {
 	const uint64_t *args = submission->args;
 	struct cap_table *table = &thread->process->caps;
@@ -689,7 +890,7 @@ static int64_t reply(struct thread *thread, const struct capos_submission *submi
 	struct cap_set set;
 	if (submission->method || submission->cap || args[4] || args[5])
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (!thread->service.caller)
+	if (!thread_serves(thread))
 		return STATUS(WRONG_STATE);
 	if (args[2] >= error_text_count)
 		return STATUS(INVALID_ARGUMENT);
@@ -709,8 +910,8 @@ static int64_t reply(struct thread *thread, const struct capos_submission *submi
 
 /* ---- the ring ---- */
 
-bool ring_call_execute(
-	const struct capos_submission *submission, struct capos_completion *completion)
+bool ring_call_execute(const struct capos_submission *submission,
+	struct capos_completion *completion, uint32_t awaited)
 {
 	struct thread *thread = thread_current();
 	const uint64_t *args = submission->args;
@@ -718,7 +919,7 @@ bool ring_call_execute(
 	assert_none_held();
 	switch (submission->opcode) {
 	case CAPOS_OPCODE_ENDPOINT_CALL:
-		result = begin(thread, submission);
+		result = begin(thread, submission, awaited);
 		break;
 	case CAPOS_OPCODE_RECV:
 		result = receive(thread, submission, completion);

@@ -126,7 +126,7 @@ status_t transfer_answer_begin(
 {
 	cap_id_t cap = options_cap(options);
 	assert_none_held();
-	if (!server->service.caller)
+	if (!thread_serves(server))
 		return STATUS(WRONG_STATE);
 	*code = options & OPTIONS_CODE;
 	if (!are_options_good(options, OPTIONS_CODE | CAPOS_MESSAGE_MOVES) || !cap ||

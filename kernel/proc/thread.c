@@ -64,7 +64,6 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	list_node_init(&thread->call.queued.node);
 	list_init(&thread->ring_calls.all);
 	list_init(&thread->ring_calls.ended);
-	wait_queue_init(&thread->ring_calls.waiting);
 	thread->state = THREAD_BLOCKED;
 	thread->affinity = UINT64_MAX;
 	if (!process)

@@ -7,7 +7,7 @@
  *     hand_over_begin       the wait of the current thread begins, unless it has other work
  *     hand_over_take        the wait of the other is decided: from here on nothing can fail
  *     hand_over_account     states and times, with the time before the lock was taken
- *     context_hand_over     leaves to user mode of the other, and the lock with it
+ *     context_hand_over     leaves to the other, and the lock with it
  *
  * Under the lock, a thread that has stopped on this CPU stays so, because a waker needs the lock to
  * make it run. A CPU that decides the wait of the current thread after hand_over_begin waits for

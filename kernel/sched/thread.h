@@ -77,6 +77,7 @@ enum plain_wait {
 	PLAIN_NONE,
 	PLAIN_CALL,   /* for a call that it is to receive */
 	PLAIN_ANSWER, /* for the answer to its call */
+	PLAIN_RING,   /* for ends of calls in its ring */
 };
 
 enum thread_state { THREAD_BLOCKED, THREAD_READY, THREAD_RUNNING, THREAD_ENDED };
@@ -135,19 +136,23 @@ struct thread_ring_calls {
 	/* Owner thread only. */
 	struct list all; /* ring_call.caller_node, by age */
 	uint32_t count;
+	uint32_t timed;           /* of count: calls with a deadline */
+	struct ring_call *spares; /* records for calls to come */
+	uint32_t spare_count;
+	uint32_t due_count;   /* for how many calls that it has queued a receiver is to be woken */
+	struct endpoint *due; /* of those; it stays as long as they do */
 
 	/* Guarded by the thread's lock. */
-	struct list ended; /* ring_call.ended_node, in the order in which they have ended */
-	uint32_t ended_count;
-	uint32_t wanted; /* for how many in ended the thread waits */
-	struct wait_queue waiting;
+	struct list ended;    /* ring_call.ended_node, in the order in which they have ended */
+	uint32_t ended_count; /* read without the lock too, where a later look is certain */
+	uint32_t wanted;      /* for how many in ended the thread waits; 0: for none any more */
 };
 
 /* What a thread keeps of a call that it has received. Owner thread only, and the thread that hands
  * it the call while it waits for one. */
 struct thread_service {
-	struct thread *caller;  /* NULL: none; referenced, if only by ring */
-	struct ring_call *ring; /* its call, referenced; NULL: a call in registers */
+	struct thread *caller;  /* of a call in registers; referenced */
+	struct ring_call *ring; /* a call through the ring, which holds it; both NULL: none */
 	uint64_t sequence;      /* of the caller's call in registers */
 	uint64_t tag;
 	struct endpoint *endpoint; /* of a plain wait that has left its stack; referenced */
@@ -255,6 +260,12 @@ struct thread {
 	struct explore_thread explore;
 #endif
 };
+
+/* Whether the thread, which is the current one, has received a call that it has not answered. */
+static inline bool thread_serves(const struct thread *thread)
+{
+	return thread->service.caller || thread->service.ring;
+}
 
 /* Marks a kind pending and makes the thread check: an IPI when it runs elsewhere, an interruption
  * of its wait when it blocks. Any context that may take the RUN_QUEUE lock. */

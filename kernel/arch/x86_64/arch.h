@@ -19,8 +19,10 @@ void entry_syscall(void);
 
 struct trap_frame;
 
-/* entry.S: the end of context_hand_over(). */
+/* entry.S: the ends of context_hand_over() and its like. */
 _Noreturn void leave_to(
 	struct trap_frame *frame, struct trap_frame *left, int64_t result, uint64_t target);
+_Noreturn void leave_with(
+	struct trap_frame *frame, struct trap_frame *left, void (*next)(struct trap_frame *frame));
 
 #endif

@@ -176,6 +176,28 @@ FUNCTION(leave_to)
 	jmp message_return
 END(leave_to)
 
+/* _Noreturn void leave_with(struct trap_frame *frame, struct trap_frame *left,
+ *                           void (*next)(struct trap_frame *frame))
+ *
+ * The same for a thread whose message is in its frame already, or that goes on in the kernel: with
+ * that function, on an empty stack. */
+FUNCTION(leave_with)
+	movq %rdi, %rsp
+	movq $thread_begin, -8(%rsi)
+	movq $0, -16(%rsi)                      /* RBP */
+	movq $message_resume, -24(%rsi)         /* RBX */
+	xorl %ebp, %ebp
+#ifdef CAPOS_DEBUG
+	movq %rdx, %rbx
+	call sched_left
+	movq %rsp, %rdi
+	call *%rbx
+#else
+	movw $0, %gs:PERCPU_RUN_LOCKED
+	call *%rdx
+#endif
+END(leave_with)
+
 /* Leaves to user mode by the frame at RSP. A frame whose vector is still VECTOR_SYSCALL is as
  * SYSCALL made it. */
 FUNCTION(return_frame)

@@ -3,6 +3,7 @@
  * processes. */
 #include "arch/context.h"
 
+#include "arch/handlers.h"
 #include "arch/tlb.h"
 #include "arch/trap_frame.h"
 #include "arch/x86_64/arch.h"
@@ -46,20 +47,24 @@ static inline __attribute__((always_inline)) void change_context(
 		: "memory");
 }
 
+static inline uint64_t stack_top(const struct thread *thread)
+{
+	return (uint64_t)thread->stack + KERNEL_STACK_SIZE;
+}
+
 static inline struct trap_frame *frame_below(uint64_t top)
 {
 	return (struct trap_frame *)top - 1;
 }
 
-_Noreturn void context_hand_over(
-	struct percpu *cpu, struct thread *next, int64_t result, uint64_t target)
+/* All but the step from one stack to the other. The frame of the thread that is left. */
+static inline __attribute__((always_inline)) struct trap_frame *leave(
+	struct percpu *cpu, struct thread *next, uint64_t top)
 {
 	struct thread *thread = cpu->current;
-	uint64_t top = (uint64_t)next->stack + KERNEL_STACK_SIZE;
-	struct trap_frame *frame = frame_below((uint64_t)thread->stack + KERNEL_STACK_SIZE);
+	struct trap_frame *frame = frame_below(stack_top(thread));
 	struct aspace *old = cpu->space;
 	uint64_t bit = cpu_bit(cpu->id);
-	assert_held(&cpu->run.lock);
 	thread->stack_pointer = (uint64_t)((uint64_t *)frame - SWITCH_WORDS);
 	cpu_set_kernel_stack(&cpu->arch, top);
 	change_context(&thread->context, &next->context);
@@ -70,5 +75,39 @@ _Noreturn void context_hand_over(
 	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
 	if (__builtin_expect(!(next->affinity & bit), 0))
 		cpu->resched |= RESCHED_LOOK;
-	leave_to(frame_below(top), frame, result, target);
+	return frame;
+}
+
+_Noreturn void context_hand_over(
+	struct percpu *cpu, struct thread *next, int64_t result, uint64_t target)
+{
+	uint64_t top = stack_top(next);
+	assert_held(&cpu->run.lock);
+	struct trap_frame *left = leave(cpu, next, top);
+	leave_to(frame_below(top), left, result, target);
+}
+
+_Noreturn void context_hand_over_words(struct percpu *cpu, struct thread *next, int64_t result,
+	uint64_t target, const uint64_t *words)
+{
+	uint64_t top = stack_top(next);
+	assert_held(&cpu->run.lock);
+	struct trap_frame *frame = frame_below(top), *left = leave(cpu, next, top);
+	trap_frame_set_message(frame, words);
+	trap_frame_set_results(frame, result, target, 0);
+	leave_with(frame, left, message_return);
+}
+
+static _Noreturn void resume(struct trap_frame *frame)
+{
+	(void)frame;
+	message_resume();
+}
+
+_Noreturn void context_hand_over_inside(struct percpu *cpu, struct thread *next)
+{
+	uint64_t top = stack_top(next);
+	assert_held(&cpu->run.lock);
+	struct trap_frame *left = leave(cpu, next, top);
+	leave_with(frame_below(top), left, resume);
 }

@@ -70,18 +70,6 @@ static int64_t call_in_registers(struct capos_client *client, uint64_t interface
 	return take_answer(client, method, message.words, REGISTER_WORDS, &came, results);
 }
 
-/* The call, however often notifications interrupt the wait for its end. */
-static int64_t call_to_its_end(struct capos_ring_call *call)
-{
-	int64_t status = capos_ring_call_begin(call);
-
-	if (status < 0)
-		return status;
-	while (!call->ended)
-		capos_ring_call_wait(call, CAPOS_WAIT_FOREVER);
-	return call->status;
-}
-
 /* Room for an answer, in bytes: the kernel charges it with the call. */
 static size_t answer_room(const struct capos_client *client, const struct capos_method *method)
 {
@@ -117,7 +105,7 @@ static int64_t call_through_ring(struct capos_client *client, uint64_t interface
 	caps.moves = client->moves ? (1u << goes.count) - 1 : 0;
 	if (!goes.count && !caps.takes)
 		call.caps = NULL;
-	status = call_to_its_end(&call);
+	status = capos_ring_call(&call);
 	if (status < 0)
 		return status;
 	if (call.caps)

@@ -3,6 +3,7 @@
 #define LIBCAPOS_INTERNAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <capos/call.h>
@@ -16,8 +17,24 @@ void capos_explore_point(void);
 /* The ring of the calling thread. Set before any other code of the thread runs. */
 extern _Thread_local struct capos_ring_header *thread_ring;
 
-/* Puts one operation into the ring and enters the kernel, which has taken it then, or an error. */
+/* Where the next submission goes; NULL: the ring is full. */
+static inline struct capos_submission *capos_ring_slot(void)
+{
+	struct capos_ring_header *ring = thread_ring;
+	uint32_t tail = ring->submission_tail;
+
+	if (tail - ring->submission_head >= CAPOS_RING_SUBMISSIONS)
+		return NULL;
+	return &capos_ring_submissions(ring)[tail % CAPOS_RING_SUBMISSIONS];
+}
+/* Enters the kernel, which has taken all submissions then. Or an error, and the last one is not in
+ * the ring any more. */
+int64_t capos_ring_send(uint64_t min_complete, uint64_t timeout_ns);
+/* Puts one operation into the ring and sends it. */
 int64_t capos_ring_submit(const struct capos_submission *submission);
+/* There is room for a submission, and only calls of the library's are before it. Else CAPOS_E(BUSY)
+ * or an error of capos_ring_send. */
+int64_t capos_ring_call_make_room(void);
 /* The completion is of a call that was outstanding, and that has ended by this; NULL: it is not. */
 struct capos_ring_call;
 struct capos_ring_call *capos_ring_call_ended(const struct capos_completion *completion);

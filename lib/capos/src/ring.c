@@ -12,13 +12,12 @@ struct capos_ring_header *capos_ring(void)
 
 bool capos_ring_push(const struct capos_submission *submission)
 {
-	struct capos_ring_header *ring = thread_ring;
-	uint32_t tail = ring->submission_tail;
+	struct capos_submission *slot = capos_ring_slot();
 
-	if (tail - ring->submission_head >= CAPOS_RING_SUBMISSIONS)
+	if (!slot)
 		return false;
-	capos_ring_submissions(ring)[tail % CAPOS_RING_SUBMISSIONS] = *submission;
-	ring->submission_tail = tail + 1;
+	*slot = *submission;
+	thread_ring->submission_tail++;
 	return true;
 }
 
@@ -39,21 +38,33 @@ bool capos_ring_pop(struct capos_completion *completion)
 	return true;
 }
 
-int64_t capos_ring_submit(const struct capos_submission *submission)
+int64_t capos_ring_send(uint64_t min_complete, uint64_t timeout_ns)
 {
 	struct capos_ring_header *ring = thread_ring;
+	uint32_t head;
 	int64_t entered;
 
-	/* The program's own operations would have to be taken first, which this must not do. */
-	if (ring->submission_tail != ring->submission_head)
-		return CAPOS_E(BUSY);
-	capos_ring_push(submission);
-	entered = capos_ring_enter(0, 0);
+	/* A notification ends an entry before all have been taken. */
+	do {
+		head = ring->submission_head;
+		entered = capos_ring_enter(min_complete, timeout_ns);
+	} while (entered >= 0 && ring->submission_head != head &&
+		ring->submission_head != ring->submission_tail);
 	if (ring->submission_tail == ring->submission_head)
 		return entered < 0 ? entered : 0;
 	/* The kernel did not take it. It is taken back, or the next call would repeat it. */
-	ring->submission_tail = ring->submission_head;
+	ring->submission_tail--;
 	return entered < 0 ? entered : CAPOS_E(BUSY);
+}
+
+int64_t capos_ring_submit(const struct capos_submission *submission)
+{
+	int64_t status = capos_ring_call_make_room();
+
+	if (status < 0)
+		return status;
+	capos_ring_push(submission);
+	return capos_ring_send(0, 0);
 }
 
 int64_t capos_ring_do(

@@ -6,18 +6,25 @@
 
 #include "internal.h"
 
-static _Thread_local struct capos_ring_call *outstanding; /* the oldest first */
+static _Thread_local struct capos_ring_call *outstanding, *newest; /* the oldest first */
+
+/* Where in the ring the calls end that were put there. */
+static _Thread_local uint32_t put_end;
 
 /* Takes the call out of the list. NULL: it is none of ours. */
 static struct capos_ring_call *take(uint64_t user_data)
 {
-	struct capos_ring_call **place = &outstanding;
+	struct capos_ring_call **place = &outstanding, *before = NULL;
 
-	while (*place && (uint64_t)(uintptr_t)*place != user_data)
-		place = &(*place)->next;
+	while (*place && (uint64_t)(uintptr_t)*place != user_data) {
+		before = *place;
+		place = &before->next;
+	}
 	struct capos_ring_call *call = *place;
 	if (call)
 		*place = call->next;
+	if (call == newest)
+		newest = before;
 	return call;
 }
 
@@ -33,10 +40,32 @@ struct capos_ring_call *capos_ring_call_ended(const struct capos_completion *com
 	return call;
 }
 
-int64_t capos_ring_call_begin(struct capos_ring_call *call)
+int64_t capos_ring_call_make_room(void)
 {
-	struct capos_ring_call **last = &outstanding;
-	const struct capos_submission submission = {
+	const struct capos_ring_header *ring = thread_ring;
+	uint32_t pending = ring->submission_tail - ring->submission_head;
+
+	/* The program's own operations would have to be taken first, which this must not do. */
+	if (pending && ring->submission_tail != put_end)
+		return CAPOS_E(BUSY);
+	while (pending == CAPOS_RING_SUBMISSIONS) {
+		int64_t entered = capos_ring_enter(0, 0);
+		uint32_t left = ring->submission_tail - ring->submission_head;
+
+		if (left == pending)
+			return entered < 0 ? entered : CAPOS_E(BUSY);
+		pending = left;
+	}
+	return 0;
+}
+
+int64_t capos_ring_call_put(struct capos_ring_call *call)
+{
+	int64_t status = capos_ring_call_make_room();
+
+	if (status < 0)
+		return status;
+	*capos_ring_slot() = (struct capos_submission){
 		.opcode = CAPOS_OPCODE_ENDPOINT_CALL,
 		.cap = call->facet,
 		.user_data = (uint64_t)(uintptr_t)call,
@@ -44,26 +73,59 @@ int64_t capos_ring_call_begin(struct capos_ring_call *call)
 			(uint64_t)(uintptr_t)call->result, call->capacity, call->deadline_ns,
 			(uint64_t)(uintptr_t)call->caps },
 	};
-
+	put_end = ++thread_ring->submission_tail;
 	call->ended = false;
 	call->next = NULL;
-	while (*last)
-		last = &(*last)->next;
-	*last = call;
-	int64_t status = capos_ring_submit(&submission);
+	if (outstanding)
+		newest->next = call;
+	else
+		outstanding = call;
+	newest = call;
+	return 0;
+}
+
+/* Puts the call into the ring, and enters the kernel for so many completions. */
+static int64_t send(struct capos_ring_call *call, uint64_t min_complete, uint64_t timeout_ns)
+{
+	int64_t status = capos_ring_call_put(call);
+
 	if (status < 0)
+		return status;
+	status = capos_ring_send(min_complete, timeout_ns);
+	if (status < 0) {
+		put_end = thread_ring->submission_tail;
 		take((uint64_t)(uintptr_t)call);
+	}
 	return status;
+}
+
+int64_t capos_ring_call_begin(struct capos_ring_call *call)
+{
+	return send(call, 0, 0);
+}
+
+int64_t capos_ring_call(struct capos_ring_call *call)
+{
+	int64_t status = send(call, 1, CAPOS_WAIT_FOREVER);
+
+	if (status < 0)
+		return status;
+	while (!call->ended)
+		capos_ring_call_wait_any(CAPOS_WAIT_FOREVER);
+	return call->status;
 }
 
 /* One completion that is there already; NULL: none. */
 static struct capos_ring_call *pop(void)
 {
-	struct capos_completion completion;
+	struct capos_ring_header *ring = thread_ring;
 	struct capos_ring_call *call = NULL;
 
-	while (!call && capos_ring_pop(&completion))
-		call = capos_ring_call_ended(&completion);
+	while (!call && ring->completion_head != ring->completion_tail) {
+		uint32_t head = ring->completion_head++ % CAPOS_RING_COMPLETIONS;
+
+		call = capos_ring_call_ended(&capos_ring_completions(ring)[head]);
+	}
 	return call;
 }
 
@@ -76,18 +138,28 @@ struct capos_ring_call *capos_ring_call_wait_any(uint64_t timeout_ns)
 	return capos_ring_enter(1, timeout_ns) > 0 ? pop() : NULL;
 }
 
+/* The wait for the call has ended without its end. end_ns: when it is over. */
+static int64_t why_not_ended(uint64_t end_ns)
+{
+	return end_ns != CAPOS_WAIT_FOREVER && capos_now_ns() >= end_ns ? CAPOS_E(TIMED_OUT)
+									: CAPOS_E(INTERRUPTED);
+}
+
 int64_t capos_ring_call_wait(struct capos_ring_call *call, uint64_t timeout_ns)
 {
-	uint64_t now = capos_now_ns();
-	uint64_t end = timeout_ns > UINT64_MAX - now ? CAPOS_WAIT_FOREVER : now + timeout_ns;
+	uint64_t end_ns = timeout_ns, left_ns = timeout_ns;
 
+	if (timeout_ns != CAPOS_WAIT_FOREVER &&
+		__builtin_add_overflow(timeout_ns, capos_now_ns(), &end_ns))
+		end_ns = CAPOS_WAIT_FOREVER;
 	while (!call->ended) {
-		now = capos_now_ns();
-		uint64_t left = now < end ? end - now : 0;
-		if (capos_ring_call_wait_any(end == CAPOS_WAIT_FOREVER ? end : left))
-			continue;
-		return end != CAPOS_WAIT_FOREVER && capos_now_ns() >= end ? CAPOS_E(TIMED_OUT)
-									  : CAPOS_E(INTERRUPTED);
+		if (end_ns != CAPOS_WAIT_FOREVER) {
+			uint64_t now_ns = capos_now_ns();
+
+			left_ns = now_ns < end_ns ? end_ns - now_ns : 0;
+		}
+		if (!capos_ring_call_wait_any(left_ns))
+			return why_not_ended(end_ns);
 	}
 	return call->status;
 }

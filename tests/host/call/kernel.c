@@ -102,10 +102,10 @@ int64_t endpoint_enter(struct trap_frame *frame)
 	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 }
 
-bool ring_call_execute(
-	const struct capos_submission *submission, struct capos_completion *completion)
+bool ring_call_execute(const struct capos_submission *submission,
+	struct capos_completion *completion, uint32_t awaited)
 {
-	(void)submission;
+	(void)submission, (void)awaited;
 	completion->result = STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 	return true;
 }
@@ -114,6 +114,17 @@ bool ring_call_collect(struct thread *thread, struct capos_completion *completio
 {
 	(void)thread, (void)completion;
 	return false;
+}
+
+void ring_call_wake(struct thread *thread, uint32_t awaited)
+{
+	(void)thread, (void)awaited;
+}
+
+status_t ring_call_waited(struct thread *thread)
+{
+	(void)thread;
+	return STATUS_OK;
 }
 
 uint64_t deadline_after(uint64_t timeout_ns)

@@ -211,7 +211,7 @@ static void goes(const struct capos_message_caps *caps)
 		call.goes.caps[i] = hand_over((capos_cap_t)caps->caps[i], caps->moves >> i & 1);
 }
 
-int64_t capos_ring_call_begin(struct capos_ring_call *begun)
+int64_t capos_ring_call(struct capos_ring_call *begun)
 {
 	struct capos_message_caps *caps = begun->caps;
 	call.in_registers = false;
@@ -227,12 +227,6 @@ int64_t capos_ring_call_begin(struct capos_ring_call *begun)
 	if (caps)
 		to_words(&call.comes, caps);
 	begun->ended = true;
-	return 0;
-}
-
-int64_t capos_ring_call_wait(struct capos_ring_call *begun, uint64_t timeout_ns)
-{
-	(void)timeout_ns;
 	return begun->status;
 }
 
@@ -500,7 +494,7 @@ static void random_calls(void)
 			.capacity = sizeof result,
 			.caps = &caps };
 		caps.takes = random_word() % 3;
-		capos_ring_call_begin(&begun);
+		capos_ring_call(&begun);
 		answered += begun.status == 0;
 		for (unsigned i = 0; i < caps.count; i++)
 			released_here((capos_cap_t)caps.caps[i]);

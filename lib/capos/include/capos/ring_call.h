@@ -7,7 +7,10 @@
  *     status = capos_ring_call_begin(&call);
  *     ...
  *     if (status == 0)
- *             status = capos_ring_call_wait(&call, CAPOS_WAIT_FOREVER); */
+ *             status = capos_ring_call_wait(&call, CAPOS_WAIT_FOREVER);
+ *
+ * An entry into the kernel begins all calls that have been put into the ring since the last one. So
+ * a thread with several calls puts them there and then waits. */
 #ifndef CAPOS_RING_CALL_H
 #define CAPOS_RING_CALL_H
 
@@ -26,7 +29,7 @@ extern "C" {
 struct capos_ring_call {
 	/* The caller's. */
 	capos_cap_t facet;
-	const void *message; /* of size bytes; free again when capos_ring_call_begin returns */
+	const void *message; /* of size bytes; left alone until the call has begun */
 	size_t size;
 	void *result;
 	size_t capacity;
@@ -41,9 +44,19 @@ struct capos_ring_call {
 	struct capos_ring_call *next; /* the library's */
 };
 
-/* Begins the call. 0, also where it has ended at once; or CAPOS_E(BUSY), when the thread's ring is
- * full of completions, or holds what the library has not put there. */
+/* Begins the call, and those that have been put into the ring. 0, also where it has ended at once;
+ * or CAPOS_E(BUSY), when the thread's ring is full of completions, or holds what the library has
+ * not put there. */
 int64_t capos_ring_call_begin(struct capos_ring_call *call);
+
+/* Puts the call into the ring. It begins when the thread enters the kernel by its ring, which all
+ * others of these functions do, those that wait only if they have to. Fails as
+ * capos_ring_call_begin. */
+int64_t capos_ring_call_put(struct capos_ring_call *call);
+
+/* The whole call: begins it and waits until it has ended, however often notifications interrupt
+ * the wait. Its status, or an error of capos_ring_call_begin, and call->ended is false. */
+int64_t capos_ring_call(struct capos_ring_call *call);
 
 /* Waits until the call has ended: its status. CAPOS_E(INTERRUPTED): a notification came first;
  * CAPOS_E(TIMED_OUT) while call->ended is false: timeout_ns is over. Others of the thread may end
