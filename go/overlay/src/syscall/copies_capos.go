@@ -347,14 +347,15 @@ func (c *chunk) punch(within, size int, backed bool) {
 // as the file does not become shorter.
 func (c *content) reserve(off, size int64, keep bool) Errno {
 	old := c.size
+	buf := make([]byte, min(size, chunkSize))
 	for at := off; at < off+size; {
-		page := make([]byte, min(off+size-at, abiPageSize-at%abiPageSize))
-		c.readAt(page, at) // what is there stays, and what is behind the end is zero
-		if c.writeAt(page, at) < len(page) {
+		part := buf[:min(off+size-at, chunkSize-at%chunkSize)]
+		clear(part[c.readAt(part, at):]) // what is there stays
+		if c.writeAt(part, at) < len(part) {
 			c.truncate(old)
 			return ENOSPC
 		}
-		at += int64(len(page))
+		at += int64(len(part))
 	}
 	if keep {
 		c.size = old
