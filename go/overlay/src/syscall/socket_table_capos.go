@@ -123,12 +123,15 @@ func (s *socket) bindPort(local endpoint) Errno {
 
 func (s *socket) portTaken() bool {
 	for _, other := range network.ports[portKey{s.kind, s.local.port}] {
-		if s.overlaps(other) {
+		if s.overlaps(other) && !(s.shares() && other.shares()) {
 			return true
 		}
 	}
 	return false
 }
+
+// shares reports whether the socket leaves its port to others that want that, too.
+func (s *socket) shares() bool { return s.has(SOL_SOCKET, SO_REUSEPORT) }
 
 func (s *socket) choosePort() bool {
 	for range ephemeralLast - ephemeralFirst + 1 {
@@ -168,7 +171,8 @@ func (s *socket) bindTowards(to endpoint) Errno {
 }
 
 // find returns the socket that packets to the address are for. One that is bound to exactly this
-// address goes before one that takes all, and a connected one takes packets of its peer only.
+// address goes before one that takes all, and a connected one takes packets of its peer only. Among
+// those that share an address the sender's port decides.
 func find(kind int, to, from endpoint) (found *socket) {
 	for _, s := range network.ports[portKey{kind, to.port}] {
 		if !s.receives(to) || kind == SOCK_DGRAM && s.connected && s.remote != from {
@@ -178,7 +182,25 @@ func find(kind int, to, from endpoint) (found *socket) {
 			found = s
 		}
 	}
+	if found != nil && found.shares() {
+		return found.sharer(from)
+	}
 	return found
+}
+
+// sharer gives the socket that takes what comes from an address to this one, or to others like it.
+func (s *socket) sharer(from endpoint) *socket {
+	var all []*socket
+	for _, other := range network.ports[portKey{s.kind, s.local.port}] {
+		if other.shares() && other.local == s.local && !other.connected &&
+			(other.listening || !s.streams()) {
+			all = append(all, other)
+		}
+	}
+	if s.connected || len(all) == 0 {
+		return s
+	}
+	return all[from.port%len(all)]
 }
 
 // unbind takes the socket out of the tables. A file that was its name stays and names nothing.
