@@ -7,6 +7,12 @@
 #define PAGE CAPOS_PAGE_SIZE
 #define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
 #define POLL_NS 1000000ull
+#define EVENTS_MAX 128u
+
+#define DESCRIBE "RegisterManager.describe"
+#define OPEN "RegisterManager.open"
+#define INFO "DeviceRegisters.info"
+#define MAP "DeviceRegisters.map"
 
 static int64_t find(uint16_t vendor, uint32_t *number)
 {
@@ -27,6 +33,15 @@ static void expect(const char *what, int64_t status, int64_t wanted)
 		printf("other: %s: %s\n", what, capos_error_name(status));
 }
 
+/* The schema lists the error under this name, which the step machine/errors wants to see. */
+static void provoke_error(const char *name, int64_t status, int64_t wanted)
+{
+	if (status == wanted)
+		printf("provoked %s %s\n", name, capos_error_name(status));
+	else
+		expect(name, status, wanted);
+}
+
 static int64_t map(capos_cap_t device, uint32_t bar, uint64_t hint, uint64_t offset, uint64_t size,
 	uint32_t prot)
 {
@@ -39,20 +54,20 @@ static void provoke(capos_cap_t device)
 {
 	capos_cap_t manager = capos_caps.trusted_devices, none;
 
-	expect("describe", capos_register_manager_describe(manager, 99, &none, 64),
+	provoke_error(DESCRIBE, capos_register_manager_describe(manager, 99, &none, 64),
 		CAPOS_E(NOT_FOUND));
-	expect("describe to nowhere", capos_register_manager_describe(manager, 0, (void *)8, 64),
+	provoke_error(DESCRIBE, capos_register_manager_describe(manager, 0, (void *)8, 64),
 		CAPOS_E(BAD_ADDRESS));
-	expect("info to nowhere", capos_device_registers_info(device, (void *)8, 64),
-		CAPOS_E(BAD_ADDRESS));
-	expect("open", capos_register_manager_open(manager, 99, &none), CAPOS_E(NOT_FOUND));
-	expect("no such region", map(device, 5, 0, 0, PAGE, RW), CAPOS_E(NOT_FOUND));
+	provoke_error(
+		INFO, capos_device_registers_info(device, (void *)8, 64), CAPOS_E(BAD_ADDRESS));
+	provoke_error(OPEN, capos_register_manager_open(manager, 99, &none), CAPOS_E(NOT_FOUND));
+	provoke_error(MAP, map(device, 5, 0, 0, PAGE, RW), CAPOS_E(NOT_FOUND));
 	expect("far region", map(device, 99, 0, 0, PAGE, RW), CAPOS_E(NOT_FOUND));
-	expect("exec", map(device, 0, 0, 0, PAGE, CAPOS_PROT_EXEC | CAPOS_PROT_READ),
+	provoke_error(MAP, map(device, 0, 0, 0, PAGE, CAPOS_PROT_EXEC | CAPOS_PROT_READ),
 		CAPOS_E(NO_RIGHTS));
-	expect("nothing", map(device, 0, 0, 0, 0, RW), CAPOS_E(INVALID_ARGUMENT));
-	expect("crooked", map(device, 0, 0, 8, PAGE, RW), CAPOS_E(MISALIGNED));
-	expect("beyond", map(device, 0, 0, 1ull << 30, PAGE, RW), CAPOS_E(OUT_OF_RANGE));
+	provoke_error(MAP, map(device, 0, 0, 0, 0, RW), CAPOS_E(INVALID_ARGUMENT));
+	provoke_error(MAP, map(device, 0, 0, 8, PAGE, RW), CAPOS_E(MISALIGNED));
+	provoke_error(MAP, map(device, 0, 0, 1ull << 30, PAGE, RW), CAPOS_E(OUT_OF_RANGE));
 	expect("too much", map(device, 0, 0, 0, 1ull << 30, RW), CAPOS_E(OUT_OF_RANGE));
 }
 
@@ -63,29 +78,73 @@ static void keep(uint32_t number, capos_cap_t device)
 
 	expect("map", map(device, 0, 0, 0, PAGE, RW), 0);
 	expect("release", capos_release(device), 0);
-	expect("open of one mapped", capos_register_manager_open(manager, number, &again),
-		CAPOS_E(BUSY));
+	provoke_error(OPEN, capos_register_manager_open(manager, number, &again), CAPOS_E(BUSY));
+}
+
+/* Of a device that is free. Events take the capabilities that the service may hold, and are
+ * released again. */
+static void fill_slots(uint32_t number)
+{
+	static capos_cap_t events[EVENTS_MAX];
+	uint32_t count = 0;
+	capos_cap_t device;
+
+	while (count < EVENTS_MAX &&
+		capos_event_factory_create(capos_caps.event_factory, &events[count]) == 0)
+		count++;
+	provoke_error(OPEN,
+		capos_register_manager_open(capos_caps.trusted_devices, number, &device),
+		CAPOS_E(NO_SLOTS));
+	while (count > 0)
+		capos_release(events[--count]);
+}
+
+/* The last that the program does. */
+static void fill_memory(capos_cap_t device)
+{
+	uint64_t address;
+	int64_t status;
+
+	while (capos_virtual_memory_map(capos_caps.vm, 0, PAGE, RW, &address) == 0)
+		;
+	while ((status = map(device, 0, 0, 0, PAGE, RW)) == 0)
+		;
+	provoke_error(MAP, status, CAPOS_E(NO_MEMORY));
+}
+
+/* Waits until its driver has let go of it. *busy: how often it had not. */
+static int64_t take(uint16_t vendor, uint32_t *number, capos_cap_t *device, unsigned *busy)
+{
+	int64_t status = find(vendor, number);
+
+	while (status == 0 &&
+		(status = capos_register_manager_open(
+			 capos_caps.trusted_devices, *number, device)) == CAPOS_E(BUSY)) {
+		++*busy;
+		capos_sleep_ns(POLL_NS);
+		status = 0;
+	}
+	return status;
 }
 
 int main(void)
 {
 	uint32_t number;
 	capos_cap_t device;
-	int64_t status = find(0x1b36, &number);
 	unsigned busy = 0;
 
-	if (status < 0)
-		return 1;
 	/* The driver is alive twice, and the device is free in between and afterwards. */
-	while ((status = capos_register_manager_open(
-			capos_caps.trusted_devices, number, &device)) == CAPOS_E(BUSY)) {
-		busy++;
-		capos_sleep_ns(POLL_NS);
-	}
-	if (status < 0)
-		return 2;
+	if (take(0x1b36, &number, &device, &busy) < 0)
+		return 1;
 	provoke(device);
 	keep(number, device);
 	printf("other: the device was %s, then free\n", busy > 0 ? "taken" : "free");
+	if (take(0x1234, &number, &device, &busy) < 0)
+		return 2;
+	capos_release(device);
+	fill_slots(number);
+	if (take(0x1234, &number, &device, &busy) < 0)
+		return 3;
+	fill_memory(device);
 	return 0;
 }
