@@ -77,7 +77,10 @@ func (x *explorer) kernelVariable(t *target, a attempt) string {
 		return ""
 	}
 	points, limit, alone := a.kernelPoints, 0, 0
-	if t.c != "" {
+	switch {
+	case t.system != nil:
+		alone = 1
+	case t.c != "":
 		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1
 	}
 	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d,%d%s", a.seed,

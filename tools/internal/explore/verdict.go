@@ -101,12 +101,14 @@ type Statistics struct {
 	Left                 int // those that could
 }
 
-// Statistics finds them in the output; a program that ended in a panic gives none.
+// Statistics finds them in the output; a program that ended in a panic gives none. Of a system the
+// kernel's come behind those of its services, and tell the runs apart.
 func (r *Run) Statistics() (s Statistics, ok bool) {
-	m := statistics.FindStringSubmatch(r.Output)
-	if m == nil {
+	all := statistics.FindAllStringSubmatch(r.Output, -1)
+	if len(all) == 0 {
 		return s, false
 	}
+	m := all[len(all)-1]
 	s.Points, _ = strconv.ParseUint(m[1], 10, 64)
 	s.Interleaving, _ = strconv.ParseUint(m[2], 16, 64)
 	s.Leaked, _ = strconv.Atoi(m[3])
