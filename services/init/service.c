@@ -507,7 +507,6 @@ static bool runs_as(const struct service *service, capos_cap_t process)
 	return service->state == SERVICE_RUNNING && process != 0 && service->process == process;
 }
 
-/* Asks a service to end, and ends it when it does not. The lock is held. */
 /* A process that has just begun may have no handler yet, and would end when it is asked to. If it
  * takes longer it is started once more. */
 static void let_drain(const struct service *service)
@@ -519,6 +518,7 @@ static void let_drain(const struct service *service)
 		;
 }
 
+/* Asks a service to end, and ends it when it does not. The lock is held. */
 static void stop(struct service *service)
 {
 	uint32_t stop_ms = service->entry->stop_ms;
