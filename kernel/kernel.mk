@@ -27,6 +27,7 @@ KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address \
 	--param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 \
 	--param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
 	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+KERNEL_EXPLORE_FLAGS := -DCAPOS_EXPLORE -include kernel/core/turns.h
 # Code that runs at boot, for a person or in a panic is compiled for its size.
 KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info core/format \
 	core/log debug/panic debug/symbols dev/command_line dev/devices dev/entropy dev/line_input \
@@ -84,7 +85,7 @@ endef
 
 $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
-$(eval $(call KERNEL_BUILD,build/kernel-explore,-DCAPOS_EXPLORE))
+$(eval $(call KERNEL_BUILD,build/kernel-explore,$(KERNEL_EXPLORE_FLAGS)))
 
 # A name without its file would choose nothing, and the flags would be lost when a file moves.
 $(foreach name,$(KERNEL_SMALL) $(KERNEL_LEAVES) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
@@ -93,6 +94,7 @@ $(foreach name,$(KERNEL_SMALL) $(KERNEL_LEAVES) $(KERNEL_UNCHECKED) $(KERNEL_CHE
 $(foreach d,kernel kernel-explore,$(KERNEL_SMALL:%=build/$(d)/%.c.o)): KERNEL_FILE_FLAGS := -Os
 $(foreach d,kernel kernel-explore,$(KERNEL_LEAVES:%=build/$(d)/%.c.o)): \
 	KERNEL_FILE_FLAGS := $(KERNEL_LEAVES_FLAGS)
+build/kernel-explore/proc/explore.c.o: KERNEL_FILE_FLAGS := -DCAPOS_EXPLORE_ITSELF
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 $(KERNEL_CHECKERS:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=all
 

@@ -75,15 +75,10 @@ static inline void assert_may_take(enum lock_rank rank)
 }
 #else
 #ifdef CAPOS_EXPLORE
-/* Any context. A point at which a seed may let other CPUs go first (sched/explore.h). Provided by
- * proc/explore.c. */
-void explore_race(void);
-/* Any context. A CPU has looked at a taken lock so often. */
+/* Any context. A CPU has looked at a taken lock so often. Provided by proc/explore.c. */
 void explore_lock_waits(uint32_t looks);
 #else
-static inline void explore_race(void)
-{
-}
+#define EXPLORE_POINT() ((void)0) /* core/turns.h */
 static inline void explore_lock_waits(uint32_t looks)
 {
 	(void)looks;
@@ -124,7 +119,6 @@ static inline void spin_lock(struct spinlock *lock)
 {
 	uint32_t free = 0;
 
-	explore_race();
 	if (!__atomic_compare_exchange_n(
 		    &lock->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		spin_lock_slow(lock);
@@ -135,7 +129,7 @@ static inline void spin_unlock(struct spinlock *lock)
 {
 	lock_check_release(lock);
 	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
-	explore_race();
+	EXPLORE_POINT(); /* after it, besides: what comes next relied on the lock */
 }
 #endif
 

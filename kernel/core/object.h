@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/log.h"
+#include "core/mistake.h"
 
 struct interface_desc; /* generated; call/decode.h */
 struct object;
@@ -58,12 +59,22 @@ void object_init(struct object *object, const struct interface_desc *interface,
 void object_retain_wrong(uint32_t before);
 void object_release_last(struct object *object, uint32_t before);
 
+/* EXPLORE_LOST_REFERENCE */
+static inline uint32_t object_retain_badly(struct object *object)
+{
+	uint32_t before = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+	__atomic_store_n(&object->references, before + 1, __ATOMIC_RELAXED);
+	return before;
+}
+
 /* Adds a reference to an object to which the caller has one already, directly or through a lock. */
 static inline void object_retain(struct object *object)
 {
 	if (!object->ops)
 		return;
-	uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+	uint32_t before = explore_mistake(EXPLORE_LOST_REFERENCE)
+		? object_retain_badly(object)
+		: __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 	if (__builtin_expect(before + 1 <= 1, 0))
 		object_retain_wrong(before);
 }
@@ -88,6 +99,8 @@ static inline void object_release(struct object *object)
 	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
 	 * of them. */
 	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
+	if (explore_mistake(EXPLORE_SECOND_RELEASE))
+		before = __atomic_load_n(&object->references, __ATOMIC_RELAXED) + 1;
 	if (__builtin_expect(before <= 1, 0))
 		object_release_last(object, before);
 }

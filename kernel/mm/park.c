@@ -9,11 +9,11 @@
 #include "mm/park.h"
 
 #include "core/log.h"
+#include "core/mistake.h"
 #include "mm/aspace.h"
 #include "mm/user.h"
 #include "mm/memory_object.h"
 #include "machine/clock.h"
-#include "sched/explore.h"
 #include "sched/sched.h"
 #include "sched/wait_state.h"
 

@@ -8,6 +8,7 @@
 #include "arch/tlb.h"
 #include "arch/trap_frame.h"
 #include "core/log.h"
+#include "core/mistake.h"
 #include "core/panic.h"
 #include "core/percpu.h"
 #include "dev/channel.h"
@@ -41,7 +42,7 @@ enum strategy {
 #define STUCK_NS 1000000000ul /* after so long without anything to come, nothing will */
 #define REPORTED_THREADS 24u
 
-#define RACES_MAX_SHIFT 10u   /* one lock in at most so many powers of two */
+#define RACES_MAX_SHIFT 12u   /* one point in at most so many powers of two */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
 static const char letters[EXPLORE_KINDS + 1] = "csiptr";
@@ -63,13 +64,14 @@ static struct {
 	uint32_t asked, made;
 	uint32_t threads;
 	uint64_t stream, signature, points;
-	uint64_t few[FEW_MAX], probable, pause_max_ns, slice_ns;
+	uint64_t few[FEW_MAX], probable, sparse, pause_max_ns, slice_ns;
 	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
 	uint64_t one_race_in;       /* EXPLORE_RACE: of so many points one is chosen */
-	bool races;                 /* on several CPUs */
 	enum explore_mistake mistake;
 	struct explore_thread cpus[CAPOS_CPUS_MAX]; /* their points */
 } explore;
+
+bool explore_races; /* on several CPUs */
 
 static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
 
@@ -144,6 +146,7 @@ static void choose_strategy(uint64_t wanted, uint64_t points)
 	for (unsigned i = 0; i < few; i++)
 		explore.few[i] = 1 + draw(points);
 	explore.probable = 2 + (points >> (1 + draw(6)));
+	explore.sparse = 1 + 2 * points / KEPT_MAX; /* so that the first do not take all */
 	explore.slice_ns = draw_log(SLICE_LEAST_NS, SLICE_MOST_NS);
 	explore.one_race_in = 1ul << (1 + draw(RACES_MAX_SHIFT));
 	if (explore.strategy != FEW)
@@ -170,7 +173,7 @@ void explore_begin(const char *text)
 	for (uint32_t i = 0; i < CAPOS_CPUS_MAX; i++)
 		explore.cpus[i].number = i + 1;
 	explore.on = true;
-	explore.races = seed && cpus_online_count() > 1;
+	explore_races = seed && cpus_online_count() > 1;
 }
 
 /* ---- choices ---- */
@@ -238,7 +241,7 @@ static bool is_chosen(const struct thread *thread, uint32_t kind)
 	case SLOW:
 		return kind == EXPLORE_CALL && thread->explore.each_ns && draw(2);
 	case SLICES:
-		return explore.made < KEPT_MAX &&
+		return explore.made < KEPT_MAX && draw(explore.sparse) == 0 &&
 			(kind == EXPLORE_SLICE || (kind == EXPLORE_PICK && draw(4) == 0) ||
 				(kind == EXPLORE_TURN && draw(16) == 0));
 	default:
@@ -288,8 +291,6 @@ static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t m
 
 void explore_race(void)
 {
-	if (!explore.races)
-		return;
 	struct explore_thread *own = &explore.cpus[percpu()->id];
 	uint32_t nth = ++own->points[EXPLORE_RACE];
 	bool chosen = explore.forced ? asked_value(own->number, EXPLORE_RACE, nth) != 0
@@ -476,7 +477,7 @@ void explore_end(void)
 {
 	if (!explore.on)
 		return;
-	explore.on = explore.races = false;
+	explore.on = explore_races = false;
 	if (explore.made > KEPT_MAX)
 		channel_printf(
 			CAPOS_HOST_MESSAGE_STATS, "capos explore: chosen too often to be told\n");

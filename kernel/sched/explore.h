@@ -8,8 +8,8 @@
  * repeats with some of its choices left out, as far as the rest is the same.
  *
  * QEMU runs several CPUs in turns when it counts instructions, and a CPU's pause ends its turn. So
- * on several CPUs a seed also chooses at locks that others go first. Such a point is named by the
- * CPU instead of the thread. */
+ * on several CPUs a seed also chooses at atomic operations that others go first (core/turns.h).
+ * Such a point is named by the CPU instead of the thread. */
 #ifndef CAPOS_SCHED_EXPLORE_H
 #define CAPOS_SCHED_EXPLORE_H
 
@@ -26,7 +26,7 @@ enum explore_kind {
 	EXPLORE_TURN,  /* its slice has ended: it pauses before it goes on */
 	EXPLORE_PICK,  /* it would be the next to run: another one is */
 	EXPLORE_TIMER, /* it waits for a time: its timer is late */
-	EXPLORE_RACE,  /* a CPU takes or has released a lock: others go first */
+	EXPLORE_RACE,  /* a CPU comes to an atomic operation: others go first */
 	EXPLORE_KINDS
 };
 
@@ -63,14 +63,6 @@ void explore_turn(struct thread *thread);
 struct thread *explore_pick(const struct share *share, struct thread *first);
 /* A thread, the one that is to wait. When its timer is due. */
 uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns);
-
-/* A mistake that is put into the kernel to see that it is found. */
-enum explore_mistake {
-	EXPLORE_LOST_WAKE = 1,  /* a word is read before the lock of those that wait is taken */
-	EXPLORE_LOCK_ORDER = 2, /* a CPU locks its own run queue, then another's */
-};
-/* Any context. Whether the host wants it. */
-bool explore_mistake(enum explore_mistake mistake);
 
 /* A thread, with no lock held, before and after it asks a device that answers when QEMU's main loop
  * runs. The answer is there after the second, and the same number of instructions later whenever
@@ -129,13 +121,6 @@ static inline uint64_t explore_timer(struct thread *thread, uint64_t deadline_ns
 {
 	(void)thread;
 	return deadline_ns;
-}
-#define EXPLORE_LOST_WAKE 1
-#define EXPLORE_LOCK_ORDER 2
-static inline bool explore_mistake(int mistake)
-{
-	(void)mistake;
-	return false;
 }
 static inline void explore_ask_begin(void)
 {

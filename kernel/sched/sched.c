@@ -29,6 +29,7 @@
 #include "arch/tlb.h"
 #include "arch/trap_frame.h"
 #include "core/log.h"
+#include "core/mistake.h"
 #include "core/panic.h"
 #include "machine/clock.h"
 #include "sched/explore.h"

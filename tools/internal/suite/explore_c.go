@@ -47,27 +47,32 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 	_, _, err = s.explored(ctx, 0, "--runs", "10", "--failures", "none",
 		filepath.Join(s.root, "examples", "counter"))
 	checks = append(checks, single("quiet-schema", err, "")...)
+	return append(checks, s.exploreMistakes(ctx, scratch)...)
+}
+
+// exploreMistakes are what --kernel-mistake puts into the kernel, the program of tests/explore/c that
+// it then breaks, on so many CPUs, and what is found.
+var exploreMistakes = []struct{ name, number, program, cpus, kind string }{
+	{"kernel-lost-wake", "1", "handoff", "2", "deadlock"},
+	{"kernel-lock-order", "2", "handoff", "4", "kernel panic"},
+	{"kernel-lost-reference", "3", "sharing", "4", "kernel ledger"},
+	{"kernel-second-release", "4", "sharing", "2", "kernel panic"},
+}
+
+// exploreMistakes runs right programs on several CPUs of a kernel with a mistake, and of one
+// without.
+func (s *suite) exploreMistakes(ctx context.Context, scratch string) (checks []check) {
 	for _, m := range exploreMistakes {
-		err := s.exploreMistake(ctx, scratch, m.number, m.kind)
+		source := "c/kernel/" + m.program + ".c"
+		found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-24", "-j", "1", "--cpus",
+			m.cpus, "--kernel-mistake", m.number, "--max-failures", "1", "--no-shrink",
+			"--failures", scratch, source)
+		if kind := found[source].Kind; err == nil && kind != m.kind {
+			err = fmt.Errorf("found %q, expected %q", kind, m.kind)
+		}
 		checks = append(checks, single(m.name, err, "")...)
 	}
-	return checks
-}
-
-// exploreMistakes are what --kernel-mistake puts into the kernel, and what is found then.
-var exploreMistakes = []struct{ name, number, kind string }{
-	{"kernel-lost-wake", "1", "deadlock"},
-	{"kernel-lock-order", "2", "kernel panic"},
-}
-
-// exploreMistake runs a right program on two CPUs of a kernel with a mistake.
-func (s *suite) exploreMistake(ctx context.Context, scratch, number, kind string) error {
-	const source = "c/kernel/handoff.c"
-	found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-24", "-j", "1", "--cpus", "2",
-		"--kernel-mistake", number, "--max-failures", "1", "--no-shrink", "--failures",
-		scratch, source)
-	if err == nil && found[source].Kind != kind {
-		err = fmt.Errorf("found %q, expected %q", found[source].Kind, kind)
-	}
-	return err
+	_, _, err := s.explored(ctx, 0, "--seeds", "1-24", "--cpus", "4", "--failures", "none",
+		"c/kernel/handoff.c", "c/kernel/sharing.c")
+	return append(checks, single("kernel-quiet", err, "")...)
 }
