@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -249,6 +250,7 @@ type explorer struct {
 	root   string
 	goroot string
 	config *machine.Config
+	usual  string // the kernel that is taken when none is asked for
 
 	machines chan struct{} // has one element for each that runs
 }
@@ -260,12 +262,10 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.flags.kernel == "" {
-		x.flags.kernel = "release"
-		if isC || isSystem(packages) || x.flags.strategy.IsOfKernel() {
-			x.flags.kernel = "explore"
-		}
+	if x.usual = "release"; isC || isSystem(packages) || x.flags.strategy.IsOfKernel() {
+		x.usual = "explore"
 	}
+	x.flags.kernel = cmp.Or(x.flags.kernel, x.usual)
 	if err := repo.Make(x.root, repo.KernelGoal(x.flags.kernel)); err != nil {
 		return nil, err
 	}
@@ -438,7 +438,7 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 	if t.c == "" {
 		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
 			a.seed, x.flags.maxPause.Microseconds(), a.points, program, a.until,
-			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, x.flags.strategy,
+			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, a.strategy,
 			a.forced.Runtime))
 	}
 	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),

@@ -71,12 +71,18 @@ func (x *explorer) buildC(given, rest []string) (targets []target, err error) {
 	return targets, nil
 }
 
-// kernelVariable is what an explore kernel is told of an attempt; "": it is no such kernel.
+// choosesInKernel tells whether the kernel has a say in what a program does: always in a C program
+// and in a system, and in a Go program with a strategy of the kernel's.
+func choosesInKernel(t *target, a attempt) bool {
+	return t.c != "" || t.system != nil || a.strategy.IsOfKernel()
+}
+
+// kernelVariable is what an explore kernel is told of an attempt; "": nothing.
 func (x *explorer) kernelVariable(t *target, a attempt) string {
-	if x.flags.kernel != "explore" {
+	if x.flags.kernel != "explore" || !choosesInKernel(t, a) {
 		return ""
 	}
-	points, limit, alone := a.kernelPoints, 0, 0
+	points, limit, alone := a.kernelPoints, 0, 0 // a Go runtime counts and ends itself
 	switch {
 	case t.system != nil:
 		alone = 1
@@ -84,21 +90,21 @@ func (x *explorer) kernelVariable(t *target, a attempt) string {
 		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1
 	}
 	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d,%d%s", a.seed,
-		x.flags.strategy.Kernel(), points, x.flags.maxPause.Microseconds(), limit, alone,
+		a.strategy.Kernel(), points, x.flags.maxPause.Microseconds(), limit, alone,
 		x.flags.mistake, a.forced.Kernel)
 }
 
-// sourceC tells where the program's own places are.
-func (x *explorer) sourceC(t *target) (explore.Source, error) {
+// places names the addresses that the kernel tells, which are the program's or its own.
+func (x *explorer) places(t *target) (func(uint64) (string, string, int), error) {
 	table, err := symbols.Open(t.elf)
 	if err != nil {
-		return explore.Source{}, err
+		return nil, err
 	}
 	kernel, err := symbols.Open(x.config.Kernel)
 	if err != nil {
-		return explore.Source{}, err
+		return nil, err
 	}
-	places := func(address uint64) (name, file string, line int) {
+	return func(address uint64) (name, file string, line int) {
 		of := table
 		if address > 1<<63 {
 			of = kernel
@@ -108,6 +114,5 @@ func (x *explorer) sourceC(t *target) (explore.Source, error) {
 			file = filepath.Join(x.root, file)
 		}
 		return name, file, line
-	}
-	return explore.Source{Goroot: filepath.Join(x.root, "lib"), Dir: t.dir, Places: places}, nil
+	}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,7 +65,9 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	file := &explore.File{Package: s.t.name, Program: flags.program, C: s.t.c,
 		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Points: s.points,
 		MaxPause: flags.maxPause.String(), Memory: flags.memory, Flags: s.t.words[1:],
-		Env: flags.env, Digest: digest, Decisions: f.Story}
+		Env: flags.env, Digest: digest, Decisions: f.Story,
+		Strategy: flags.strategy.String(), Kernel: explore.KernelPart{Name: flags.kernel,
+			Points: s.kernel, Mistake: int(flags.mistake)}}
 	if flags.cpus > 1 {
 		file.CPUs = int(flags.cpus)
 	}
@@ -106,17 +109,25 @@ func (s *session) tryKept(ctx context.Context) error {
 	if s.t.c != "" {
 		paths, files = ofProgram(s.t.c, paths, files)
 	}
-	if err != nil || len(files) == 0 {
+	if err != nil {
 		return err
 	}
 	var list []attempt
-	for _, f := range files {
-		forced, err := f.Forced(1)
+	for i, f := range files {
+		if !s.hasMachineOf(f) {
+			fmt.Fprintf(os.Stderr, "capos: %s: not tried, because it takes another "+
+				"kernel or other CPUs\n", shortPath(paths[i]))
+			continue
+		}
+		a, err := kept(f, 1)
 		if err != nil {
 			return err
 		}
-		list = append(list, attempt{seed: f.Seed, points: f.Points, kernelPoints: s.kernel,
-			forced: forced})
+		files[len(list)], paths[len(list)] = f, paths[i]
+		list = append(list, a)
+	}
+	if len(list) == 0 {
+		return nil
 	}
 	index := 0
 	err = s.machine(ctx, list, func(r *explore.Run) {
@@ -131,6 +142,26 @@ func (s *session) tryKept(ctx context.Context) error {
 		}
 	})
 	return errors.Join(err, s.broken)
+}
+
+// hasMachineOf tells whether the failure of a file can show on the machines of this session.
+func (s *session) hasMachineOf(f *explore.File) bool {
+	flags := s.x.flags
+	return cmp.Or(f.Kernel.Name, s.x.usual) == flags.kernel &&
+		f.Kernel.Mistake == int(flags.mistake) && max(1, f.CPUs) == int(flags.cpus)
+}
+
+// kept is the run that a file says, with pauses so many times as long.
+func kept(f *explore.File, longer int64) (attempt, error) {
+	var strategy explore.Strategy
+	if f.Strategy != "" {
+		if err := strategy.Set(f.Strategy); err != nil {
+			return attempt{}, err
+		}
+	}
+	forced, err := f.Forced(longer)
+	return attempt{seed: f.Seed, points: f.Points, kernelPoints: f.Kernel.Points,
+		strategy: strategy, forced: forced}, err
 }
 
 // ofProgram are the files of one of the C programs in a directory.
@@ -191,6 +222,7 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 	e.register(cli.NewFlags("explore"))
 	e.program, e.memory, e.env = file.Program, file.Memory, file.Env
 	e.strict, e.cpus = file.Strict, cli.Count(max(1, file.CPUs))
+	e.kernel, e.mistake = file.Kernel.Name, cli.Count(file.Kernel.Mistake)
 	if timeout != 0 {
 		e.timeout = timeout
 	}
@@ -222,9 +254,6 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 		return nil, err
 	}
 	s, err := x.session(&targets[0])
-	if err == nil {
-		s.points = file.Points
-	}
 	return s, err
 }
 
@@ -252,13 +281,11 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 // variants are the run that a file says, and others that may fail when that does not.
 func (s *session) variants(file *explore.File) (list []attempt, err error) {
 	for _, longer := range []int64{1, 2, 10} {
-		forced, err := file.Forced(longer)
+		a, err := kept(file, longer)
 		if err != nil {
 			return nil, err
 		}
-		for _, seed := range []uint64{file.Seed, 1, 2, 3} {
-			a := attempt{seed: seed, points: file.Points, kernelPoints: s.kernel,
-				forced: forced}
+		for _, a.seed = range []uint64{file.Seed, 1, 2, 3} {
 			if !slices.Contains(list, a) {
 				list = append(list, a)
 			}

@@ -39,7 +39,8 @@ func (s *session) resume() (resumed bool, err error) {
 	if state.Digest != s.digest {
 		return false, fmt.Errorf("%s is %w", shortPath(s.statePath()), errOtherState)
 	}
-	s.points, s.next, s.begun = state.Points, max(s.next, state.Next), state.Begun
+	s.points, s.kernel = state.Points, state.KernelPoints
+	s.next, s.begun = max(s.next, state.Next), state.Begun
 	s.summary, s.before = state.Summary, state.Took
 	fmt.Fprintf(os.Stderr, "capos: %s: going on after %d runs\n", s.t.name, s.summary.Runs)
 	return true, nil
@@ -56,9 +57,9 @@ func (s *session) inputs() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	instance := s.x.instance(s.t, attempt{})
-	fmt.Fprintf(sum, "%s %s %q %q %v %s", program, kernel, instance.Args, instance.Env,
-		s.x.flags.timeout, s.x.flags.memory)
+	instance := s.x.instance(s.t, attempt{strategy: s.x.flags.strategy})
+	fmt.Fprintf(sum, "%s %s %q %q %v %s %d", program, kernel, instance.Args, instance.Env,
+		s.x.flags.timeout, s.x.flags.memory, s.x.flags.cpus)
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
@@ -69,8 +70,9 @@ func (s *session) save() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := &explore.State{Package: s.t.name, Digest: s.digest, Points: s.points, Next: s.next,
-		Begun: slices.Clone(s.begun), Took: s.took, Summary: s.summary}
+	state := &explore.State{Package: s.t.name, Digest: s.digest, Points: s.points,
+		KernelPoints: s.kernel, Next: s.next, Begun: slices.Clone(s.begun),
+		Took: s.took, Summary: s.summary}
 	if state.Took == 0 {
 		state.Took = s.before + time.Since(s.start)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,9 +128,12 @@ func (x *explorer) session(t *target) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := explore.Source{Goroot: x.goroot, Dir: t.dir}
-	if t.c != "" {
-		source, err = x.sourceC(t)
+	source := explore.Source{Goroot: x.goroot, Dir: t.dir, C: t.c != ""}
+	if source.C {
+		source.Goroot = filepath.Join(x.root, "lib")
+	}
+	if t.system == nil {
+		source.Places, err = x.places(t)
 	}
 	return &session{x: x, t: t, launch: l, tries: map[*explore.Found]int{},
 		running: map[uint64]bool{}, start: time.Now(), source: source}, err
@@ -291,6 +295,7 @@ func (s *session) repeats(ctx context.Context, seed uint64, signature string) bo
 // attempt is a seed to run, with what ForcedVariable gives or nothing.
 type attempt struct {
 	seed, points, kernelPoints uint64
+	strategy                   explore.Strategy // 0: the seed's
 	forced                     explore.Forcing
 	faults                     string // of a system: those that take place; "": all
 
@@ -300,7 +305,8 @@ type attempt struct {
 }
 
 func (s *session) attempt(seed uint64, forced explore.Forcing) attempt {
-	return attempt{seed: seed, points: s.points, kernelPoints: s.kernel, forced: forced}
+	return attempt{seed: seed, points: s.points, kernelPoints: s.kernel,
+		strategy: s.x.flags.strategy, forced: forced}
 }
 
 // attempts are seeds that nothing is forced on.
@@ -496,7 +502,7 @@ func (s *session) command(seed string) string {
 	if s.t.system != nil {
 		words = append(words, "--faults", strconv.FormatUint(s.x.flags.faults, 10))
 	}
-	if s.x.flags.kernel == "debug" {
+	if s.x.flags.kernel != s.x.usual {
 		words = append(words, "--kernel", s.x.flags.kernel)
 	}
 	for _, entry := range s.x.flags.env {

@@ -186,7 +186,8 @@ func (s *session) shrinkFaults(ctx context.Context, f *explore.Found, r *explore
 		if ctx.Err() != nil || tries > shrinkRuns || len(list) == 0 {
 			return false
 		}
-		_, same := s.try(ctx, attempt{seed: f.Seed, faults: faultList(list)},
+		_, same := s.try(ctx, attempt{seed: f.Seed, faults: faultList(list),
+			strategy: s.x.flags.strategy},
 			f.Signature())
 		return same
 	}

@@ -51,12 +51,11 @@ func whyCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	forced, err := file.Forced(1)
+	a, err := kept(file, 1)
 	if err != nil {
 		return cli.Fail(err)
 	}
-	q := &question{session: s, file: file, seeds: int(w.seeds),
-		attempt: attempt{seed: file.Seed, points: file.Points, forced: forced}}
+	q := &question{session: s, file: file, seeds: int(w.seeds), attempt: a}
 	return q.answer(context.Background())
 }
 

@@ -109,8 +109,11 @@ var judged = []struct {
 	{"exit status", Run{Status: 7}, KindStatus, "", "status 7", ""},
 	{"hang", Run{Status: report.StatusTimeout, Report: "capos: 9 did not end within 1m0s\n"},
 		KindHang, "", "9 did not end within 1m0s", ""},
-	{"kernel panic", Run{Status: report.StatusPanic, Report: "capos: kernel panic: no\n"},
-		KindKernel, "", "kernel panic: no", ""},
+	{"kernel panic", Run{Status: report.StatusPanic, Report: "capos: the kernel panicked\n" +
+		"  capos: kernel panic: no\n" +
+		"    [<ffffffff80134aeb>] steal (core/lock.h:124) steal+0x36b\n" +
+		"  capos: CPU 1\n    [<ffffffff80134aec>] idle (core/lock.h:125) idle+0x36b\n"},
+		KindKernel, "", "no", "steal lock.h:124"},
 	{"ledger", Run{Ledger: "capos: 9: frame leak: 3 free frames before, 2 after\n",
 		Output: statisticsLine}, KindLedger, "",
 		"9: frame leak: 3 free frames before, 2 after", ""},

@@ -22,6 +22,8 @@ type File struct {
 	C         string        `json:"c,omitempty"`       // a C program's source, below Package
 	CPUs      int           `json:"cpus,omitempty"`    // 0: one
 	Strict    bool          `json:"strict,omitempty"`  // no goroutine may be left at the end
+	Strategy  string        `json:"strategy,omitempty"`
+	Kernel    KernelPart    `json:"kernel"`
 	Failure   Failure       `json:"failure"`
 	Seed      uint64        `json:"seed"`
 	Points    uint64        `json:"points"` // decision points of the undisturbed run
@@ -35,6 +37,13 @@ type File struct {
 	// Counted: names do not repeat it, because time matters to the instruction; decisions are
 	// taken by number, and hold for this very program only.
 	Counted bool `json:"counted,omitempty"`
+}
+
+// KernelPart is what a run needs of the kernel. A file may lack it.
+type KernelPart struct {
+	Name    string `json:"name,omitempty"`   // "": what the program has unless told
+	Points  uint64 `json:"points,omitempty"` // its decision points in the undisturbed run
+	Mistake int    `json:"mistake,omitempty"`
 }
 
 const (

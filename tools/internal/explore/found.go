@@ -200,7 +200,11 @@ func (f *Found) String() string {
 	return b.String()
 }
 
-const stepsShown = 6
+// A story that could not be shrunk may be of hundreds.
+const (
+	decisionsShown = 12
+	stepsShown     = 6
+)
 
 func (s Step) String() string {
 	if s.Source == "" {
@@ -217,7 +221,11 @@ func (f *Found) Tale() string {
 	} else if f.Of > 0 {
 		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
 	}
-	for _, d := range f.Story {
+	for i, d := range f.Story {
+		if i == decisionsShown {
+			fmt.Fprintf(&b, "      and %d more\n", len(f.Story)-i)
+			break
+		}
 		fmt.Fprintf(&b, "      %s\n", d.Text)
 		if d.Source != "" {
 			fmt.Fprintf(&b, "          | %s\n", d.Source)

@@ -11,12 +11,13 @@ import (
 
 // State is how far a long run has come, so that another goes on where it was stopped.
 type State struct {
-	Format  int      `json:"capos_explore_state"` // stateFormat
-	Package string   `json:"package"`
-	Digest  string   `json:"digest"` // of all that a seed depends on
-	Points  uint64   `json:"points"` // decision points of the undisturbed run
-	Next    uint64   `json:"next"`   // the first seed that was not begun
-	Begun   []uint64 `json:"begun"`  // seeds below it that were not finished
+	Format       int      `json:"capos_explore_state"` // stateFormat
+	Package      string   `json:"package"`
+	Digest       string   `json:"digest"`        // of all that a seed depends on
+	Points       uint64   `json:"points"`        // decision points of the undisturbed run
+	KernelPoints uint64   `json:"kernel_points"` // the same of the kernel
+	Next         uint64   `json:"next"`          // the first seed that was not begun
+	Begun        []uint64 `json:"begun"`         // seeds below it that were not finished
 
 	Took    time.Duration `json:"took_ns"`
 	Summary Summary       `json:"summary"`

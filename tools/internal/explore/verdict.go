@@ -121,15 +121,16 @@ type Source struct {
 	Goroot string // the library's directory, Go's or that of the C libraries
 	Dir    string // of the package that is explored; it may be the library's
 
-	// Places turns addresses of a C program into names, files and lines; nil: it is a Go
-	// program, which names its places itself.
+	C bool // it is a C program, not Go
+
+	// Places turns addresses, as the kernel tells them, into names, files and lines.
 	Places func(address uint64) (name, file string, line int)
 }
 
 func base(file string) string { return filepath.Base(file) }
 
 func (s Source) isLibrary(file string) bool {
-	if s.Places != nil && strings.Contains(file, "/build/gen/") {
+	if s.C && strings.Contains(file, "/build/gen/") {
 		return true // stubs of calls
 	}
 	return strings.HasPrefix(file, s.Goroot+"/") && !strings.HasPrefix(file, s.Dir+"/")
@@ -156,14 +157,14 @@ func (r *Run) Judge(source Source) *Failure {
 	case r.violated() != nil:
 		return r.violated()
 	case r.Status == report.StatusPanic:
-		return &Failure{Kind: KindKernel, Text: firstLine(r.Report)}
+		return panicked(r.Report)
 	case r.Status == report.StatusTimeout:
 		return &Failure{Kind: KindHang, Text: firstLine(r.Report)}
 	case r.Status > 128:
 		f = &Failure{Kind: KindCrash, Text: firstLine(r.Report)}
 	case r.Status != 0:
 		f = &Failure{Kind: KindStatus, Text: fmt.Sprintf("status %d", r.Status)}
-		if words := r.lastWords(); source.Places != nil && words != "" {
+		if words := r.lastWords(); source.C && words != "" {
 			f.Text += ", " + words
 		}
 	case stats.Leaked != 0:
@@ -180,6 +181,33 @@ func (r *Run) Judge(source Source) *Failure {
 	}
 	if f.Test == "" {
 		f.Test = testOf(f.Stacks)
+	}
+	return f
+}
+
+var (
+	panicReason = regexp.MustCompile(`kernel panic: (.*)`)
+	panicPlace  = regexp.MustCompile(`^\s*\[<[0-9a-f]+>\] (\S+) \(\S*?([^/]+:\d+)\)`)
+)
+
+// panicked is the kernel's panic with the calls that led to it.
+func panicked(report string) *Failure {
+	f := &Failure{Kind: KindKernel, Text: firstLine(report)}
+	at := panicReason.FindStringSubmatchIndex(report)
+	if at == nil {
+		return f
+	}
+	f.Text = report[at[2]:at[3]]
+	var calls Stack
+	for line := range strings.Lines(strings.TrimPrefix(report[at[1]:], "\n")) {
+		m := panicPlace.FindStringSubmatch(line)
+		if m == nil {
+			break
+		}
+		calls.Frames = append(calls.Frames, m[1]+" "+m[2])
+	}
+	if len(calls.Frames) > 0 {
+		f.Stacks = []Stack{calls}
 	}
 	return f
 }

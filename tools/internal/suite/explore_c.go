@@ -50,8 +50,8 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 	return append(checks, s.exploreMistakes(ctx, scratch)...)
 }
 
-// exploreMistakes are what --kernel-mistake puts into the kernel, the program of tests/explore/c that
-// it then breaks, on so many CPUs, and what is found.
+// exploreMistakes are what --kernel-mistake puts into the kernel, the program of tests/explore/c
+// that it then breaks, on so many CPUs, and what is found.
 var exploreMistakes = []struct{ name, number, program, cpus, kind string }{
 	{"kernel-lost-wake", "1", "handoff", "2", "deadlock"},
 	{"kernel-lock-order", "2", "handoff", "4", "kernel panic"},
@@ -64,9 +64,9 @@ var exploreMistakes = []struct{ name, number, program, cpus, kind string }{
 func (s *suite) exploreMistakes(ctx context.Context, scratch string) (checks []check) {
 	for _, m := range exploreMistakes {
 		source := "c/kernel/" + m.program + ".c"
-		found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-24", "-j", "1", "--cpus",
-			m.cpus, "--kernel-mistake", m.number, "--max-failures", "1", "--no-shrink",
-			"--failures", scratch, source)
+		found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-24", "-j", "1",
+			"--cpus", m.cpus, "--kernel-mistake", m.number, "--max-failures", "1",
+			"--no-shrink", "--failures", scratch, source)
 		if kind := found[source].Kind; err == nil && kind != m.kind {
 			err = fmt.Errorf("found %q, expected %q", kind, m.kind)
 		}

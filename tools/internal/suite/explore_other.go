@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/report"
 )
 
@@ -33,6 +34,7 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		run  func(ctx context.Context, scratch string) error
 	}{
 		{"left", s.exploreLeft},
+		{"stopped", s.exploreStopped},
 		{"asserts-resume", s.exploreResumed},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
@@ -188,5 +190,26 @@ func (s *suite) exploreResumed(ctx context.Context, scratch string) error {
 	}
 	_, _, err := s.explored(ctx, exploreMisused, "--resume", dir, "--max-pause", "1ms",
 		"--runs", "51", "./other/asserts")
+	return err
+}
+
+// stoppedFile is the failure of tests/explore/other/stopped by a choice of the kernel alone.
+var stoppedFile = explore.File{Package: "explore/other/stopped", Program: true, Strategy: "kernel",
+	Kernel: explore.KernelPart{Name: "explore"}, Counted: true, Seed: 1, MaxPause: "100ms",
+	Memory: "512M", Failure: explore.Failure{Kind: explore.KindStatus, Text: "status 3"},
+	Decisions: []explore.Disturbance{{Kernel: "i", Goroutine: 1, Point: 1, What: 50e6}}}
+
+// exploreStopped replays it, which takes the kernel that the file names. The story has the place in
+// the Go program.
+func (s *suite) exploreStopped(ctx context.Context, scratch string) error {
+	file, err := stoppedFile.Write(scratch)
+	if err != nil {
+		return err
+	}
+	said, err := s.replayed(ctx, file, "reproduced: exit status: status 3")
+	const story = "thread 1 was stopped and paused for 50ms at main.main main.go:17"
+	if err == nil && !strings.Contains(said, story) {
+		err = fmt.Errorf("the story lacks %q: %s", story, said)
+	}
 	return err
 }

@@ -115,8 +115,14 @@ func (t *Table) Describe(address uint64) string {
 	return fmt.Sprintf("%s+%#x", s.Name, address-s.Value)
 }
 
-// Place gives function, file and line of an address in a C program, "" where they are not known.
+// Place gives function, file and line of an address, "" where they are not known.
 func (t *Table) Place(address uint64) (name, file string, line int) {
+	if t.golines != nil {
+		if file, line, fn := t.golines.PCToLine(address); fn != nil {
+			return fn.Name, file, line
+		}
+		return "", "", 0
+	}
 	i := sort.Search(len(t.functions),
 		func(i int) bool { return t.functions[i].Value > address })
 	if i == 0 || !t.inText(address) {
