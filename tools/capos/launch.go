@@ -105,7 +105,7 @@ func (l *launch) run() int {
 
 // tellSize is a part of --stats: the package is in the machine's memory from the start.
 func (l *launch) tellSize(image *os.File) {
-	if info, err := image.Stat(); err == nil && l.flags.stats {
+	if info, err := image.Stat(); err == nil && l.config.Stats {
 		fmt.Fprintf(os.Stderr, "capos: the package takes %.1f of %d MiB of memory\n",
 			float64(info.Size())/(1<<20), l.config.MemoryMiB)
 	}
