@@ -159,7 +159,8 @@ func TestProcMaps(t *testing.T) {
 	if err := Munmap(pages); err != nil {
 		t.Fatal(err)
 	}
-	if m, ok := mapsOf(t, address); ok {
+	// The runtime may have got the addresses for memory of its own meanwhile, which it writes.
+	if m, ok := mapsOf(t, address); ok && m.rights == "r--p" {
 		t.Errorf("a mapping that is gone: %+v", m)
 	}
 }
