@@ -69,7 +69,7 @@ func goUses(dir string) []goUse {
 		{what: "build of a version", env: alone, args: []string{"build", command},
 			says: "can only use path@version syntax"},
 		{what: "cgo", env: alone, args: []string{"-C", "cgo", "build", "."},
-			says: "build constraints exclude all Go files"},
+			says: "it needs cgo, which capOS does not have yet"},
 	}
 }
 
