@@ -191,6 +191,27 @@ static void spawns(uint64_t count)
 	}
 }
 
+static void answer_events_for_ever(void)
+{
+	for (;;) {
+		system_event_wait(1);
+		system_event_signal(0);
+	}
+}
+
+/* event_signals with a partner in another process. */
+static void process_events(uint64_t count)
+{
+	system_process_t partner;
+
+	system_process_start_with_events(&partner, "answer-events");
+	for (uint64_t i = 0; i < count / 2; i++) {
+		system_event_signal(1);
+		system_event_wait(0);
+	}
+	system_process_kill(&partner);
+}
+
 /* 64 bytes to a server in another process, and 64 bytes back. */
 static void process_calls(uint64_t count)
 {
@@ -279,6 +300,8 @@ static int play_role(const char *role)
 		system_take();
 	else if (strcmp(role, "serve-pipe") == 0)
 		system_pipe_serve();
+	else if (strcmp(role, "answer-events") == 0 && system_take_events())
+		answer_events_for_ever();
 	else if (strcmp(role, "compute") == 0)
 		for (volatile uint64_t i = 0;; i++)
 			;
@@ -299,6 +322,7 @@ static const struct row {
 	{ "raw.thread", threads, 500 },
 	{ "raw.map_unmap", untouched_maps, 2000 },
 	{ "raw.map_touch", mapped_pages, MAP_PAGES },
+	{ "raw.process_event", process_events, 10000 },
 	{ "raw.process_call", process_calls, 5000 },
 	{ "raw.ring_call", ring_calls, 5000 },
 	{ "raw.ring_call_16", ring_calls_of_16, 5008 },

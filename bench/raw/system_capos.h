@@ -140,6 +140,21 @@ static inline void system_process_start(system_process_t *process, const char *r
 	system_process_start_with(process, role, none, none);
 }
 
+/* The process has both events. It takes them by system_take_events. */
+static inline void system_process_start_with_events(system_process_t *process, const char *role)
+{
+	system_process_start_with(process, role,
+		(struct capos_grant){ "event 0", system_events[0] },
+		(struct capos_grant){ "event 1", system_events[1] });
+}
+
+static inline int system_take_events(void)
+{
+	system_events[0] = capos_cap("event 0");
+	system_events[1] = capos_cap("event 1");
+	return system_events[0] != 0 && system_events[1] != 0;
+}
+
 static inline void system_process_wait(system_process_t *process)
 {
 	struct capos_process_end end;

@@ -179,9 +179,29 @@ static inline void system_process_kill(system_process_t *process)
 	system_process_end(process);
 }
 
-/* Two pipes, of which the server has its ends as these descriptors. */
+/* What another process has two of, it has as these descriptors. */
 #define SYSTEM_SERVER_IN 20
 #define SYSTEM_SERVER_OUT 21
+
+/* The process has both events. It takes them by system_take_events. */
+static inline void system_process_start_with_events(system_process_t *process, const char *role)
+{
+	if (dup2(system_events[0], SYSTEM_SERVER_IN) < 0 ||
+		dup2(system_events[1], SYSTEM_SERVER_OUT) < 0)
+		system_fail("no descriptors");
+	system_process_start(process, role);
+	close(SYSTEM_SERVER_IN);
+	close(SYSTEM_SERVER_OUT);
+}
+
+static inline int system_take_events(void)
+{
+	system_events[0] = SYSTEM_SERVER_IN;
+	system_events[1] = SYSTEM_SERVER_OUT;
+	return 1;
+}
+
+/* ---- a server by two pipes ---- */
 
 static int system_server_pipes[2];
 static system_process_t system_server;

@@ -42,6 +42,8 @@ var allRows = []rowInfo{
 	{Name: "raw.thread", About: "C thread: create, run, join", program: rawProgram},
 	{Name: "raw.map_unmap", About: "map and unmap one page, untouched", program: rawProgram},
 	{Name: "raw.map_touch", About: "map 8 MiB, write, unmap; per page", program: rawProgram},
+	{Name: "raw.process_event", About: "event (eventfd) to a thread of another process",
+		Goal: 1000, program: rawProgram},
 	{Name: "raw.process_call", About: "64 bytes to another process and back (pipes)",
 		Goal: 700, program: rawProgram},
 	{Name: "raw.ring_call", About: "the same through the ring, 1 call outstanding (pipes)",
