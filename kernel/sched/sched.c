@@ -1051,11 +1051,6 @@ void sched_preemption_point(void)
 		sched_preempt();
 }
 
-static __attribute__((noinline)) void halt(void)
-{
-	cpu_wait_for_interrupt();
-}
-
 #ifdef CAPOS_EXPLORE
 /* A machine that counts instructions is idle while its CPU is halted, and QEMU's main loop makes
  * what devices have to answer before it lets an idle machine's time jump. So one halt is enough,
@@ -1080,7 +1075,7 @@ void explore_ask_begin(void)
 void explore_ask_end(void)
 {
 	assert_none_held();
-	halt();
+	cpu_wait_for_interrupt();
 	timer_update(percpu());
 }
 #endif
@@ -1128,6 +1123,6 @@ void sched_idle(void)
 		 * With one CPU the next thread often finds its space still loaded. */
 		if (cpu->space && cpus_online_count() > 1)
 			aspace_activate(NULL);
-		halt();
+		cpu_wait_for_interrupt();
 	}
 }

@@ -330,6 +330,9 @@ func constantsOf(file string) (map[string]int, error) {
 	return constants, err
 }
 
+// exploreParts are those of explore builds, which is neither of the kernels that are looked at.
+var exploreParts = regexp.MustCompile(`(?ms)^#ifdef CAPOS_EXPLORE$.*?^#(else|endif)`)
+
 // admitsInterrupts finds what lets interrupts in, which the compiler puts into its callers.
 var admitsInterrupts = regexp.MustCompile(`\bcpu_(take_interrupts|wait_for_interrupt)\(\);`)
 
@@ -346,7 +349,7 @@ func (s *suite) interruptible() (names []string, err error) {
 			return nil, err
 		}
 		function := ""
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(exploreParts.ReplaceAllString(string(text), "")) {
 			if strings.IndexAny(line[:1], " \t#}") < 0 {
 				if name := functionName([]string{line}); name != "" {
 					function = name
