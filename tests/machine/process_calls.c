@@ -51,6 +51,18 @@ static uint32_t answer(void *context, uint64_t tag, struct capos_message *messag
 	return 0;
 }
 
+/* A facet of an endpoint that a thread serves, which gets the endpoint's place. */
+static capos_cap_t serve_by(int64_t (*server)(void *))
+{
+	static capos_cap_t endpoint;
+	capos_cap_t facet = 0;
+	struct capos_thread *thread;
+	capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint);
+	capos_endpoint_make_facet(endpoint, 77, &facet);
+	capos_thread_start(&thread, server, &endpoint, NULL);
+	return facet;
+}
+
 static int64_t serve(void *context)
 {
 	uint64_t tag;
@@ -62,12 +74,8 @@ static int64_t serve(void *context)
 static int role_endpoint(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	capos_cap_t endpoint = 0, facet = 0;
-	struct capos_thread *thread;
 	struct capos_message message = { { 0 } };
-	capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint);
-	capos_endpoint_make_facet(endpoint, 77, &facet);
-	capos_thread_start(&thread, serve, &endpoint, NULL);
+	capos_cap_t facet = serve_by(serve);
 	for (unsigned i = 0; i < LAST; i++)
 		capos_endpoint_call(facet, &message, CAPOS_WAIT_FOREVER);
 	capos_endpoint_call(facet + 1, &message, CAPOS_WAIT_FOREVER);
@@ -90,12 +98,8 @@ static int64_t serve_once(void *context)
 static int role_server(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	capos_cap_t endpoint = 0, facet = 0;
-	struct capos_thread *thread;
 	struct capos_message message = { { 0 } };
-	capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint);
-	capos_endpoint_make_facet(endpoint, 77, &facet);
-	capos_thread_start(&thread, serve_once, &endpoint, NULL);
+	capos_cap_t facet = serve_by(serve_once);
 	for (;;)
 		capos_endpoint_call(facet, &message, CAPOS_WAIT_FOREVER);
 }
