@@ -1,4 +1,4 @@
-/* Several capabilities of one message: see cap_set.h. */
+/* Several capabilities of one message: see cap_set.h. models/transfer.pml is the model. */
 #include "object/cap_set.h"
 
 #include "core/log.h"
