@@ -94,6 +94,42 @@ func TestSuiteShards(t *testing.T) {
 	}
 }
 
+// A run that was cut off raises a number and does not lower it.
+func TestLearnSuite(t *testing.T) {
+	all := []string{"run A", "pass A", "run B", "pass B", "run C", "pass C"}
+	whole := suiteEvents(all...)
+	killed := suiteEvents(all[:5]...)
+	panicked := suiteEvents(all[:4]...)
+	panicked.output = "panic: test timed out"
+	for _, c := range []struct {
+		here, linux  suiteRun
+		before, want int
+	}{
+		{whole, whole, 4, 3}, {whole, whole, 2, 3}, {killed, whole, 3, 3},
+		{whole, killed, 3, 3}, {panicked, whole, 3, 3}, {killed, whole, 1, 2},
+		{suiteEvents(), whole, 3, 3}, {whole, suiteEvents("fail A", "pass B"), 3, 1},
+	} {
+		file := filepath.Join(t.TempDir(), "suites.txt")
+		entry := fmt.Sprintf("a.b/c %d\n", c.before)
+		if err := os.WriteFile(file, []byte(entry), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		packages, err := readGoPackages(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := suitePackage{goPackage: packages[0]}
+		if err := learnSuite(file, p, c.here, c.linux); err != nil {
+			t.Fatal(err)
+		}
+		after, err := readGoPackages(file)
+		if err != nil || after[0].passes != c.want {
+			t.Errorf("of %v and %v, %d before: %d, %v", c.here.tests, c.linux.tests,
+				c.before, after[0].passes, err)
+		}
+	}
+}
+
 func TestReadSuites(t *testing.T) {
 	if _, err := readSuites("../../.."); err != nil {
 		t.Error(err)
