@@ -201,11 +201,17 @@ func absolute(name, dir string) string {
 }
 
 // A program started by go run sees its working directory's files, and a test those of its module,
-// only when they are few: the directory may be anything, a home directory too.
-const (
-	fewEntries = 4000
-	fewBytes   = 32 << 20
+// only when they are few. The directory may be anything, a home directory too. That of a module is
+// a module's, so it may have more, up to an eighth of the memory that the machine has by default.
+var (
+	fewInDirectory = fileLimits{entries: 4000, bytes: 32 << 20}
+	fewInModule    = fileLimits{entries: 16000, bytes: 128 << 20}
 )
+
+type fileLimits struct {
+	entries int
+	bytes   int64
+}
 
 // goTree collects the files that a program started by the go command may expect: for a test its
 // package directory with everything below, the go.mod files and testdata directories above it, and
@@ -257,7 +263,7 @@ func (l *launch) addModule(dir, goroot string) error {
 		return nil
 	}
 	l.exports.writable = []string{module}
-	if !isSmall(module) {
+	if !fewInModule.hold(module) {
 		return nil
 	}
 	return l.tree.AddHostTree(module, module, keptByExplore)
@@ -283,8 +289,8 @@ func moduleRoot(dir string) string {
 	}
 }
 
-// isSmall is whether the files of a directory are few, and all can be read.
-func isSmall(dir string) bool {
+// hold is whether the files of a directory are few, and all can be read.
+func (few fileLimits) hold(dir string) bool {
 	entries, size := 0, int64(0)
 	tooMuch := errors.New("too much")
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
@@ -300,7 +306,7 @@ func isSmall(dir string) bool {
 				return tooMuch
 			}
 		}
-		if entries++; entries > fewEntries || size > fewBytes {
+		if entries++; entries > few.entries || size > few.bytes {
 			return tooMuch
 		}
 		return nil
@@ -311,10 +317,10 @@ func isSmall(dir string) bool {
 // addWorkingDir adds all of the directory if it is small, and otherwise its plain files of moderate
 // size.
 func addWorkingDir(tree *bootimage.Tree, dir string) error {
-	if isSmall(dir) {
+	if fewInDirectory.hold(dir) {
 		return tree.AddHostTree(dir, dir, nil)
 	}
-	left := int64(fewBytes)
+	left := fewInDirectory.bytes
 	return tree.AddHostTree(dir, dir, func(rel string, d fs.DirEntry) bool {
 		info, err := d.Info()
 		if err != nil || d.IsDir() || info.Size() > left ||

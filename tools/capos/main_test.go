@@ -101,17 +101,20 @@ func TestGoTreeOfATest(t *testing.T) {
 }
 
 func TestGoTreeOfATestInABigModule(t *testing.T) {
-	got := aModule(t, func(module string) {
-		big, err := os.Create(filepath.Join(module, "other", "big"))
-		if err == nil {
-			err = errors.Join(big.Truncate(fewBytes), big.Close())
+	for size, whole := range map[int64]bool{fewInDirectory.bytes: true,
+		fewInModule.bytes: false} {
+		got := aModule(t, func(module string) {
+			big, err := os.Create(filepath.Join(module, "other", "big"))
+			if err == nil {
+				err = errors.Join(big.Truncate(size), big.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		if slices.Contains(got, "other.go") != whole {
+			t.Errorf("beside %d bytes: a package beside is there: %t", size, !whole)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-	if slices.Contains(got, "other.go") {
-		t.Error("a package beside is there too")
 	}
 }
 
@@ -119,7 +122,7 @@ func TestGoTreeOfABigDirectory(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "small"), []byte("x"), 0o644)
 	os.MkdirAll(filepath.Join(dir, "many"), 0o755)
-	for i := range fewEntries + 1 {
+	for i := range fewInDirectory.entries + 1 {
 		os.WriteFile(filepath.Join(dir, "many", fmt.Sprint("f", i)), nil, 0o644)
 	}
 	tree, err := goTree(dir, dir, "", false)
