@@ -156,3 +156,153 @@ func TestNoHolesInTheBootImage(t *testing.T) {
 		t.Error(offset, info.Size(), err)
 	}
 }
+
+// mapShared maps a file to be read.
+func mapShared(t *testing.T, f *os.File, size int) []byte {
+	t.Helper()
+	mapped := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ,
+		syscall.MAP_SHARED))
+	t.Cleanup(func() {
+		if err := syscall.Munmap(mapped); err != nil {
+			t.Error(err)
+		}
+	})
+	return mapped
+}
+
+// A mapping of a file takes memory for the bytes that the file has, not for holes and not for what
+// is behind its end. It may be larger than the machine's memory.
+func TestMappedHolesTakeNoMemory(t *testing.T) {
+	const size, page = 64 << 30, 4096
+	const slack = 16 << 20 // 2 MiB of tables for each GiB in which a page was touched
+	charged := func() int64 {
+		debug.FreeOSMemory()
+		return int64(ledger().CommittedPages) * abi.PageSize
+	}
+	f := create(t, "sparse")
+	must[int](t)(f.WriteString("begin"))
+	must[int](t)(f.WriteAt([]byte("middle"), size/4+5*page-3))
+	before := charged()
+	mapped := mapShared(t, f, size)
+	private := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size,
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE))
+	defer syscall.Munmap(private)
+	shows := func(at int64, want string) {
+		t.Helper()
+		if got := string(mapped[at:][:len(want)]); got != want {
+			t.Errorf("at %d: %q, not %q", at, got, want)
+		}
+	}
+	shows(0, "begin\x00")
+	shows(size/4+5*page-4, "\x00middle\x00")
+	shows(size/8, "\x00")
+	shows(size-1, "\x00")
+	must[int](t)(f.WriteAt([]byte("new"), size/8-1))
+	must[int](t)(f.WriteAt([]byte("end"), size-3))
+	shows(size/8-1, "new\x00")
+	shows(size-3, "end")
+	private[size/2] = 1
+	if string(private[:5]) != "begin" || private[size/8] != 0 {
+		t.Errorf("private: %q, %q", private[:5], private[size/8])
+	}
+	if err := f.Truncate(size/4 + 5*page); err != nil {
+		t.Fatal(err)
+	}
+	shows(size-3, "\x00\x00\x00")
+	shows(size/4+5*page-4, "\x00mid\x00\x00")
+	if more := charged() - before; more > slack {
+		t.Errorf("%d bytes are charged for a few pages", more)
+	}
+}
+
+// A write for which there is no memory in a mapping of the file is refused. What was written before
+// is the same in both.
+func TestMappedFileWithoutMemory(t *testing.T) {
+	const size, page, left = 1 << 20, 4096, 64 << 10
+	f := create(t, "mapped")
+	mapped := mapShared(t, f, size)
+	const noMode = 0
+	if err := syscall.Fallocate(int(f.Fd()), noMode, 0, size); err != nil {
+		t.Fatal(err)
+	}
+	text := bytes.Repeat([]byte("text"), size/4)
+	var taken [][]byte
+	for part := 1 << 40; part > left; {
+		memory, err := syscall.Mmap(-1, 0, part, syscall.PROT_READ|syscall.PROT_WRITE,
+			syscall.MAP_PRIVATE|syscall.MAP_ANON)
+		if err != nil {
+			part /= 2
+			continue
+		}
+		taken = append(taken, memory)
+	}
+	n, err := 0, error(nil)
+	for err == nil {
+		more := 0
+		more, err = syscall.Pwrite(int(f.Fd()), text[n:], int64(n))
+		n += max(0, more)
+	}
+	for _, memory := range taken {
+		syscall.Munmap(memory)
+	}
+	if n >= size || n%page != 0 || err != syscall.ENOSPC {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if !bytes.Equal(mapped[:n], text[:n]) || !bytes.Equal(mapped[n:], make([]byte, size-n)) {
+		t.Errorf("after %d bytes: the mapping has others", n)
+	}
+	must[int](t)(f.WriteAt(text, 0))
+	if !bytes.Equal(mapped, text) {
+		t.Error("the mapping has not all that was written")
+	}
+}
+
+// A mapping of a file that is written, cut and punched at random shows what the file has, and zeros
+// behind its end. Rights that are taken away and given back in between change nothing.
+func TestMappedFileAtRandom(t *testing.T) {
+	const size, page, punch = 96 * 4096, 4096, 3 // hole, keep the size
+	f := create(t, "mapped")
+	random := rand.New(rand.NewPCG(3, 4))
+	must[int](t)(f.WriteAt([]byte("first"), 7*page))
+	mapped := mapShared(t, f, size)
+	model := make([]byte, size)
+	copy(model[7*page:], "first")
+	end := 7*page + len("first")
+	for step := range 3000 {
+		at := random.IntN(size)
+		n := random.IntN(min(3*page, size-at)) + 1
+		switch random.IntN(5) {
+		case 0, 1:
+			b := bytes.Repeat([]byte{byte(step)}, n)
+			must[int](t)(f.WriteAt(b, int64(at)))
+			copy(model[at:], b)
+			end = max(end, at+n)
+		case 2:
+			if err := f.Truncate(int64(at)); err != nil {
+				t.Fatal(err)
+			}
+			clear(model[min(at, end):end])
+			end = at
+		case 3:
+			err := syscall.Fallocate(int(f.Fd()), punch, int64(at), int64(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(model[min(at, end):min(at+n, end)])
+		case 4:
+			at, n = at&^(page-1), (n+page-1)&^(page-1)
+			rights := random.IntN(2) * syscall.PROT_READ
+			if err := syscall.Mprotect(mapped[at:at+n], rights); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if step%50 == 49 {
+			if err := syscall.Mprotect(mapped, syscall.PROT_READ); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(mapped, model) {
+				t.Fatalf("step %d: other bytes", step)
+			}
+		}
+	}
+}

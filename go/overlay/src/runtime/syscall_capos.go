@@ -62,6 +62,14 @@ func syscall_capEnter(minComplete, timeout uintptr) uintptr {
 	return result
 }
 
+// syscall_touch gives memory to a page that gets it at first touch, and returns false if there is
+// none. The kernel reads the word for a wait whose time is over.
+//
+//go:linkname syscall_touch syscall.runtime_touch
+func syscall_touch(address uintptr) bool {
+	return capError(parkUntil((*uint32)(unsafe.Pointer(address)), 0, 1)) == 0
+}
+
 // syscall_capabilities returns the CapIds of what the program was started with.
 //
 //go:linkname syscall_capabilities syscall.runtime_capabilities

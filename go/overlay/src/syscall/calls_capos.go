@@ -30,6 +30,7 @@ func runtime_processID() uint64
 func runtime_startRecords() []string
 func runtime_startCapability(name string) (capID uint32, interfaceID uint64)
 func runtime_release(c capability) uintptr
+func runtime_touch(address uintptr) bool
 func runtime_walltime() (sec int64, nsec int32)
 func runtime_nanotime() int64
 func runtime_raise(sig uint32)

@@ -1,9 +1,9 @@
 // What keeps shared mappings of a file and the file the same.
 //
 // A mapping has memory of its own (memory_capos.go). A write to the file goes to the mappings of
-// its bytes, too. What was written to the memory of a mapping is read from there, because nothing
-// tells that it was written. Two mappings of the same bytes, one of them for writing, would differ.
-// So the second is refused.
+// its bytes, too, and is cut short where these lack memory. What was written to the memory of a
+// mapping is read from there, because nothing tells that it was written. Two mappings of the same
+// bytes, one of them for writing, would differ. So the second is refused.
 
 //go:build capos
 
@@ -14,16 +14,19 @@ import "unsafe"
 // sharedMappings are guarded by the lock of the tree, with the rights in them.
 var sharedMappings map[*node][]*mapping
 
+// What is known of a page of a mapping: its rights, and these.
+const (
+	hasMemory = 8 // it lacks none; others may have got theirs when the program touched them
+	isKnown   = 16
+)
+
 // share enters a mapping, unless it cannot be kept the same as another one. The tree is locked.
-func (m *mapping) share(n *node, prot int) Errno {
+func (m *mapping) share(n *node) Errno {
 	if m.wouldDiffer(n, m.length) {
 		return ENODEV
 	}
 	m.node = n
-	m.rights = make([]uint8, (m.length+abiPageSize-1)/abiPageSize)
-	for page := range m.rights {
-		m.rights[page] = uint8(prot & 7)
-	}
+	m.know(m.pagesOf(0, n.content.size))
 	if sharedMappings == nil {
 		sharedMappings = map[*node][]*mapping{}
 	}
@@ -67,11 +70,15 @@ func (m *mapping) unshare() {
 func setRights(address, size uintptr, prot int) {
 	for _, list := range sharedMappings {
 		for _, m := range list {
-			for page := range m.rights {
-				at := m.address + uintptr(page)*abiPageSize
-				if at >= address && at < address+size {
-					m.rights[page] = uint8(prot & 7)
+			page := int(max(address, m.address)-m.address) / abiPageSize
+			end := int(max(address+size, m.address)-m.address) / abiPageSize
+			for page < min(end, m.pageCount()) {
+				kind, next := m.pages.at(page)
+				next = min(next, end, m.pageCount())
+				if kind&isKnown != 0 {
+					m.pages.set(page, next, kind&^7|uint8(prot&7))
 				}
+				page = next
 			}
 		}
 	}
@@ -87,12 +94,12 @@ func isMappedForWriting(n *node) bool {
 	return false
 }
 
-// toMappings gives the mappings of a file bytes that it has from an offset on.
+// toMappings gives the mappings of a file bytes that it has from an offset on. There is memory for
+// them (makeRoom).
 func (n *node) toMappings(p []byte, offset int64) {
 	for _, m := range sharedMappings[n] {
-		m.overlap(p, offset, PROT_READ|PROT_WRITE, func(memory, part []byte) {
-			copy(memory, part)
-		})
+		m.overlap(offset, int64(len(p)), PROT_READ|PROT_WRITE,
+			func(memory []byte, at int64) { copy(memory, p[at-offset:]) })
 	}
 }
 
@@ -100,48 +107,109 @@ func (n *node) toMappings(p []byte, offset int64) {
 func (n *node) fromMappings(p []byte, offset int64) {
 	for _, m := range sharedMappings[n] {
 		if m.file != nil {
-			m.overlap(p, offset, PROT_READ, func(memory, part []byte) {
-				copy(part, memory)
-			})
+			m.overlap(offset, int64(len(p)), PROT_READ,
+				func(memory []byte, at int64) { copy(p[at-offset:], memory) })
 		}
 	}
 }
 
-// overlap calls move for the bytes that the mapping has of some of the file. The program may have
-// taken away rights, which the pages have meanwhile.
-func (m *mapping) overlap(p []byte, offset int64, wanted uint8, move func(memory, part []byte)) {
-	start := max(offset, m.offset)
-	end := min(offset+int64(len(p)), m.offset+int64(m.length))
-	if start >= end {
-		return
+// makeRoom gives memory to the pages of mappings that are to get bytes of the file, and returns how
+// many of these there is memory for.
+func (n *node) makeRoom(offset, size int64) int64 {
+	for _, m := range sharedMappings[n] {
+		page, end := m.pagesOf(offset, size)
+		m.know(page, end)
+		for page < end {
+			kind, next := m.pages.at(page)
+			if kind&hasMemory != 0 {
+				page = next
+			} else if m.touch(page) {
+				page++
+			} else {
+				size = max(0, m.offset+int64(page)*abiPageSize-offset)
+				break
+			}
+		}
 	}
-	memory := m.bytes()[start-m.offset : end-m.offset]
-	first := int(start-m.offset) / abiPageSize
-	last := int(end-m.offset-1) / abiPageSize
-	lacking := false
-	for page := first; page <= last; page++ {
-		lacking = lacking || m.rights[page]&wanted != wanted
+	return size
+}
+
+// touch has the kernel read a word of a page, because a lack of memory is an answer there and a
+// fault here.
+func (m *mapping) touch(page int) bool {
+	kind, _ := m.pages.at(page)
+	if kind&PROT_READ == 0 {
+		m.protect(page, page+1, kind|PROT_READ)
+		defer m.protect(page, page+1, kind)
 	}
-	if lacking {
-		m.protect(first, last, func(page int) uint8 { return m.rights[page] | wanted })
+	if !runtime_touch(m.address + uintptr(page)*abiPageSize) {
+		return false
 	}
-	move(memory, p[start-offset:end-offset])
-	if lacking {
-		m.protect(first, last, func(page int) uint8 { return m.rights[page] })
+	m.pages.set(page, page+1, kind|hasMemory)
+	return true
+}
+
+// know asks the kernel about pages that were not needed before. All that have bytes of the file are
+// known.
+func (m *mapping) know(page, end int) {
+	for page < end {
+		kind, next := m.pages.at(page)
+		next = min(next, end)
+		if kind&isKnown == 0 {
+			info, err := regionAt(m.address + uintptr(page)*abiPageSize)
+			if err != 0 {
+				panic("syscall: a mapping of a file is gone")
+			}
+			kind = isKnown | uint8(info.prot&7)
+			if info.state != abiRegionStateDemandZero {
+				kind |= hasMemory
+			}
+			next = min(next, int(uintptr(info.start+info.size)-m.address)/abiPageSize)
+			m.pages.set(page, next, kind)
+		}
+		page = next
 	}
 }
 
-// protect sets the rights of pages, as many at once as have the same.
-func (m *mapping) protect(first, last int, rights func(page int) uint8) {
-	for first <= last {
-		end := first + 1
-		for end <= last && rights(end) == rights(first) {
-			end++
-		}
-		call(granted.vm, abiVirtualMemoryProtect, m.address+uintptr(first)*abiPageSize,
-			uintptr(end-first)*abiPageSize, uintptr(rights(first)), 0, 0)
-		first = end
+func (m *mapping) pageCount() int { return int(alignedLength(m.length) / abiPageSize) }
+
+// pagesOf returns the pages of the mapping that have some of the file's bytes.
+func (m *mapping) pagesOf(offset, size int64) (first, end int) {
+	from := max(offset, m.offset) - m.offset
+	to := min(offset+size, m.offset+int64(m.length)) - m.offset
+	if from >= to {
+		return 0, 0
 	}
+	return int(from / abiPageSize), int((to + abiPageSize - 1) / abiPageSize)
+}
+
+// overlap calls move for the bytes that the mapping has of some of the file, and their offset. It
+// leaves out pages without memory, which are zero. The program may have taken away rights, which
+// the pages have meanwhile.
+func (m *mapping) overlap(offset, size int64, wanted uint8, move func(memory []byte, at int64)) {
+	page, end := m.pagesOf(offset, size)
+	for page < end {
+		kind, next := m.pages.at(page)
+		next = min(next, end)
+		if kind&hasMemory != 0 {
+			from := max(offset, m.offset+int64(page)*abiPageSize)
+			to := min(offset+size, m.offset+int64(min(next*abiPageSize, m.length)))
+			if kind&wanted != wanted {
+				m.protect(page, next, kind|wanted)
+			}
+			move(m.bytes()[from-m.offset:to-m.offset], from)
+			if kind&wanted != wanted {
+				m.protect(page, next, kind)
+			}
+		}
+		page = next
+	}
+}
+
+// protect gives the pages before end rights for a while. What is noted of them stays.
+func (m *mapping) protect(page, end int, kind uint8) {
+	call(granted.vm, abiVirtualMemoryProtect, m.address+uintptr(page)*abiPageSize,
+		uintptr(end-page)*abiPageSize, uintptr(kind&7), 0, 0)
 }
 
 // writeBackShared is for those that read the bytes of files as they are in the tree. The tree is
@@ -166,10 +234,8 @@ func (n *node) setSize(size int64) {
 // zeroMapped clears what mappings have of bytes that the file gave up.
 func (n *node) zeroMapped(start, end int64) {
 	for _, m := range sharedMappings[n] {
-		from, to := max(start, m.offset), min(end, m.offset+int64(m.length))
-		if from < to {
-			n.toMappings(make([]byte, to-from), from)
-		}
+		m.overlap(start, end-start, PROT_READ|PROT_WRITE,
+			func(memory []byte, _ int64) { clear(memory) })
 	}
 }
 

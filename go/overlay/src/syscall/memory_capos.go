@@ -2,7 +2,8 @@
 //
 // The kernel has no files, so it maps none. A mapping is memory of its own, into which the file's
 // bytes are copied. A writable shared one is copied back when it is unmapped. A shared mapping and
-// its file are kept the same (mapped_capos.go).
+// its file are kept the same (mapped_capos.go). Holes of the file, and what is behind its end, take
+// addresses only, unless they are to be copied back.
 
 //go:build capos
 
@@ -20,9 +21,9 @@ type mapping struct {
 	file    *treeFile
 	offset  int64
 
-	node    *node   // of a shared mapping of a file
-	rights  []uint8 // of its pages
-	private bool    // of a file, without what the file gets later
+	node    *node    // of a shared mapping of a file
+	pages   pageRuns // what is known of its pages
+	private bool     // of a file, without what the file gets later
 }
 
 func (m *mapping) bytes() []byte { return unsafe.Slice((*byte)(pointerTo(m.address)), m.length) }
@@ -54,20 +55,22 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 			return nil, e
 		}
 	}
-	size, access := alignedLength(length), uintptr(abiProtRead|abiProtWrite)
-	if isReservation(prot, flags) {
-		access |= abiCommitDemandZero
-	}
-	address := call(granted.vm, abiVirtualMemoryMap, 0, size, access, 0, 0)
-	if number := failure(address); number != 0 {
-		return nil, errnoOf(number)
-	}
-	m := &mapping{address: address, length: length, offset: offset}
+	m := &mapping{length: length, offset: offset}
 	if writtenBack {
 		m.held, m.file = d, f
 	}
+	size := alignedLength(length)
+	if f != nil && !writtenBack {
+		m.address = call(granted.vm, abiVirtualMemoryReserve, 0, size, 0, 0, 0)
+	} else {
+		m.address = call(granted.vm, abiVirtualMemoryMap, 0, size,
+			accessAtFirst(prot, flags), 0, 0)
+	}
+	if number := failure(m.address); number != 0 {
+		return nil, errnoOf(number)
+	}
 	if err := m.fill(f, prot, flags&MAP_SHARED != 0); err != nil {
-		call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)
+		call(granted.vm, abiVirtualMemoryUnmap, m.address, size, 0, 0, 0)
 		return nil, err
 	}
 	data = m.bytes()
@@ -80,12 +83,16 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	return data, nil
 }
 
-// isReservation is whether a mapping takes addresses, and memory only for the pages that are
-// touched. As on Linux, that is memory of no file without the right to write, or with
-// MAP_NORESERVE. Other memory is charged at once, so that a lack of it is an error of Mmap and not
-// a fault later.
-func isReservation(prot, flags int) bool {
-	return flags&MAP_ANON != 0 && (prot&PROT_WRITE == 0 || flags&MAP_NORESERVE != 0)
+// accessAtFirst is what memory is mapped with before it has its rights. As on Linux, memory of no
+// file without the right to write, or with MAP_NORESERVE, takes addresses, and memory only for the
+// pages that are touched. Other memory is charged at once, so that a lack of it is an error of Mmap
+// and not a fault later.
+func accessAtFirst(prot, flags int) uintptr {
+	access := uintptr(abiProtRead | abiProtWrite)
+	if flags&MAP_ANON != 0 && (prot&PROT_WRITE == 0 || flags&MAP_NORESERVE != 0) {
+		access |= abiCommitDemandZero
+	}
+	return access
 }
 
 // fill copies the file into the mapping, if it is of one, and sets the rights.
@@ -93,11 +100,9 @@ func (m *mapping) fill(f *treeFile, prot int, shared bool) error {
 	if f != nil {
 		m.private = !shared
 		lockTree()
-		f.node.content.readAt(m.bytes(), m.offset)
-		f.node.fromMappings(m.bytes(), m.offset)
-		err := Errno(0)
-		if shared {
-			err = m.share(f.node, PROT_READ|PROT_WRITE)
+		err := m.fillLocked(f.node)
+		if err == 0 && shared {
+			err = m.share(f.node)
 		}
 		tree.Unlock()
 		if err != 0 {
@@ -109,6 +114,45 @@ func (m *mapping) fill(f *treeFile, prot int, shared bool) error {
 		m.unshare()
 	}
 	return err
+}
+
+func (m *mapping) fillLocked(n *node) Errno {
+	if m.file != nil {
+		n.content.readAt(m.bytes(), m.offset)
+		n.fromMappings(m.bytes(), m.offset)
+		return 0
+	}
+	// What others have written is in the file then, with the memory that it takes.
+	for _, other := range sharedMappings[n] {
+		if other.file != nil {
+			if err := other.writeBackLocked(); err != 0 {
+				return err
+			}
+		}
+	}
+	return m.take(n.content, m.address, 0, alignedLength(m.length))
+}
+
+// take gives memory to the pages of a reserved part of the mapping, which lies at the address, as
+// far as the file has bytes for them, and copies these. A lack of memory is an error here. The
+// other pages get memory when they are touched.
+func (m *mapping) take(c *content, address, from, size uintptr) Errno {
+	const access = abiProtRead | abiProtWrite
+	start := m.offset + int64(from)
+	end := min(start+int64(size), c.size)
+	for at := c.nextData(start); at < end; {
+		hole := min(c.nextHole(at), end)
+		part := memoryAt(address+uintptr(at-start), uintptr(hole-at))
+		number := failure(call(granted.vm, abiVirtualMemoryCommit,
+			uintptr(unsafe.Pointer(&part[0])), alignedLength(len(part)), access, 0, 0))
+		if number != 0 {
+			return errnoOf(number)
+		}
+		c.readAt(part, at)
+		at = c.nextData(hole)
+	}
+	return errnoOf(failure(call(granted.vm, abiVirtualMemoryCommit, address, size,
+		access|abiCommitDemandZero, 0, 0)))
 }
 
 // mayMap returns the file of the tree if the description allows to map it.
@@ -187,13 +231,13 @@ func (m *mapping) writeBackLocked() Errno {
 	if inside <= 0 {
 		return 0
 	}
-	last := (inside - 1) / abiPageSize
-	m.protect(0, last, func(page int) uint8 { return m.rights[page] | PROT_READ })
-	data := m.bytes()
-	written := content.writeAt(data[:inside], m.offset)
+	written := 0
+	m.know(m.pagesOf(m.offset, int64(inside)))
+	m.overlap(m.offset, int64(inside), PROT_READ, func(memory []byte, at int64) {
+		written += content.writeAt(memory, at)
+	})
 	m.file.node.touch()
 	m.file.dirty = true
-	m.protect(0, last, func(page int) uint8 { return m.rights[page] })
 	if written < inside {
 		return ENOSPC
 	}

@@ -50,12 +50,13 @@ func (m *mapping) shrink(length int) Errno {
 			return err
 		}
 	}
-	from := m.length
-	m.length = length
-	if m.node != nil {
-		m.rights = m.rights[:size/abiPageSize]
-		m.fillFrom(from)
+	if length > m.length {
+		if err := m.fillLast(); err != 0 {
+			return err
+		}
 	}
+	m.length = length
+	m.pages.set(m.pageCount(), int(old/abiPageSize), 0)
 	if size == old {
 		return 0
 	}
@@ -77,49 +78,92 @@ func (m *mapping) grow(length int, mayMove bool) Errno {
 	}
 	prot := uintptr(info.prot)
 	old, size := alignedLength(m.length), alignedLength(length)
-	end := m.address + old
-	tail := call(granted.vm, abiVirtualMemoryMap, end, size-old, abiProtRead|abiProtWrite, 0, 0)
-	switch number := failure(tail); {
-	case number != 0:
-		return errnoOf(number)
-	case tail == end:
-	default:
-		call(granted.vm, abiVirtualMemoryUnmap, tail, size-old, 0, 0, 0)
-		if !mayMove {
-			return ENOMEM
-		}
-		if err := m.move(old, size); err != 0 {
-			return err
-		}
+	if err := m.fillLast(); err != 0 {
+		return err
 	}
-	from := m.length
+	if err := m.extend(old, size, mayMove); err != 0 {
+		return err
+	}
 	m.length = length
 	if m.node != nil {
-		for uintptr(len(m.rights)) < size/abiPageSize {
-			m.rights = append(m.rights, uint8(prot))
+		if m.file != nil {
+			m.node.content.readAt(m.bytes()[old:], m.offset+int64(old))
 		}
-		m.fillFrom(from)
+		m.know(m.pagesOf(0, m.node.content.size))
 	}
+	setRights(m.address+old, size-old, int(prot))
 	return protectRange(m.address+old, size-old, prot)
 }
 
-// fillFrom reads what the file has for the end of the mapping. That part may be written, unless it
-// is of a page that the mapping had.
-func (m *mapping) fillFrom(from int) {
-	if from >= m.length {
-		return
+// extend gives the mapping memory behind it, or moves it.
+func (m *mapping) extend(old, size uintptr, mayMove bool) Errno {
+	end := m.address + old
+	tail, err := m.addresses(end, size-old)
+	if err != 0 {
+		return err
 	}
-	page := from / abiPageSize
-	m.protect(page, page, func(int) uint8 { return PROT_READ | PROT_WRITE })
-	m.node.content.readAt(m.bytes()[from:], m.offset+int64(from))
-	m.protect(page, page, func(page int) uint8 { return m.rights[page] })
+	if tail == end {
+		if m.isSparse() {
+			err = m.take(m.node.content, end, old, size-old)
+		}
+		if err != 0 {
+			call(granted.vm, abiVirtualMemoryUnmap, tail, size-old, 0, 0, 0)
+		}
+		return err
+	}
+	call(granted.vm, abiVirtualMemoryUnmap, tail, size-old, 0, 0, 0)
+	if !mayMove {
+		return ENOMEM
+	}
+	return m.move(old, size)
+}
+
+// isSparse is whether pages without bytes of the file take addresses only.
+func (m *mapping) isSparse() bool { return m.node != nil && m.file == nil }
+
+// addresses are for more of the mapping, with memory unless it is sparse.
+func (m *mapping) addresses(hint, size uintptr) (uintptr, Errno) {
+	method, access := uintptr(abiVirtualMemoryMap), uintptr(abiProtRead|abiProtWrite)
+	if m.isSparse() {
+		method, access = abiVirtualMemoryReserve, 0
+	}
+	at := call(granted.vm, method, hint, size, access, 0, 0)
+	if number := failure(at); number != 0 {
+		return 0, errnoOf(number)
+	}
+	return at, 0
+}
+
+// fillLast reads what the file has for the rest of the last page.
+func (m *mapping) fillLast() Errno {
+	from := uintptr(m.length)
+	rest := alignedLength(m.length) - from
+	if m.node == nil || rest == 0 || m.offset+int64(from) >= m.node.content.size {
+		return 0
+	}
+	page := m.length / abiPageSize
+	m.know(page, page+1)
+	kind, _ := m.pages.at(page)
+	if kind&hasMemory == 0 && !m.touch(page) {
+		return ENOMEM
+	}
+	m.protect(page, page+1, PROT_READ|PROT_WRITE)
+	m.node.content.readAt(memoryAt(m.address+from, rest), m.offset+int64(from))
+	m.protect(page, page+1, kind)
+	return 0
 }
 
 // move copies the memory to where there is room for more. The rights go with it.
 func (m *mapping) move(old, size uintptr) Errno {
-	to := call(granted.vm, abiVirtualMemoryMap, 0, size, abiProtRead|abiProtWrite, 0, 0)
-	if number := failure(to); number != 0 {
-		return errnoOf(number)
+	to, err := m.addresses(0, size)
+	if err == 0 && m.isSparse() {
+		err = m.take(m.node.content, to, 0, size)
+	}
+	if err != 0 {
+		if to != 0 {
+			call(granted.vm, abiVirtualMemoryUnmap, to, size, 0, 0, 0)
+		}
+		return err
 	}
 	for at := m.address; at < m.address+old; {
 		info, err := regionAt(at)
@@ -128,15 +172,20 @@ func (m *mapping) move(old, size uintptr) Errno {
 			return err
 		}
 		part := min(uintptr(info.start+info.size), m.address+old) - at
-		if info.prot&abiProtRead == 0 {
-			protectRange(at, part, abiProtRead)
+		if !m.isSparse() {
+			if info.prot&abiProtRead == 0 {
+				protectRange(at, part, abiProtRead)
+			}
+			copy(memoryAt(to+at-m.address, part), memoryAt(at, part))
 		}
-		copy(memoryAt(to+at-m.address, part), memoryAt(at, part))
 		protectRange(to+at-m.address, part, uintptr(info.prot))
 		at += part
 	}
 	call(granted.vm, abiVirtualMemoryUnmap, m.address, old, 0, 0, 0)
 	m.address = to
+	if m.isSparse() {
+		m.pages = nil // what a hole has got since is not known of its new page
+	}
 	return 0
 }
 

@@ -115,6 +115,7 @@ func (f *treeFile) writeContent(p []byte, offset int64, flags int) (n int, end i
 	if err := f.node.mayWrite(offset + int64(len(p))); err != 0 {
 		return 0, offset, err
 	}
+	p = p[:f.node.makeRoom(offset, int64(len(p)))]
 	if n = f.node.content.writeAt(p, offset); n == 0 {
 		return 0, offset, ENOSPC
 	}
