@@ -7,6 +7,8 @@ using C = import "annotations.capnp";
 const deviceBars :UInt32 = 6;
 const deviceResetsItself :UInt32 = 1;
 # The device has a reset of its own (PCI Express, function level reset).
+const deviceInterrupts :UInt32 = 2;
+# The device has an interrupt line from which it can be kept.
 
 struct PciDescription $C.fixed(64) {
   # What a PCI function says of itself, and where its registers are.
@@ -14,7 +16,7 @@ struct PciDescription $C.fixed(64) {
   device @1 :UInt16;
   classCode @2 :UInt32;        # class, sub-class and interface, 8 bits each from the highest
   place @3 :UInt16;            # bus, device and function: 8, 5 and 3 bits
-  flags @4 :UInt16;            # deviceResetsItself
+  flags @4 :UInt16;            # deviceResetsItself, deviceInterrupts
   reserved @5 :UInt32;
   sizes @6 :Data $C.length(48);
   # for each of its deviceBars regions the bytes that can be mapped, 64 bits each; 0: none
@@ -31,8 +33,9 @@ interface RegisterManager @0xf1d60a9743e82b5c $C.grants([(name = "trusted_device
   # badAddress: description cannot be written
   open @1 (number :UInt32) -> (registers :DeviceRegisters);
   # Takes a device, resets it, and lets it answer at its registers. It may not reach memory by
-  # itself, because its bus mastering is off. It is free again when there is no capability for it
-  # and no mapping of its registers any more, in any process; then it is reset.
+  # itself, because its bus mastering is off, and its interrupts are kept back. It is free again
+  # when there is no capability for it and no mapping of its registers any more, in any process;
+  # then it is reset.
   # number: of the device
   # registers: the device, charged to the caller
   # notFound: there is no such device
@@ -62,4 +65,15 @@ interface DeviceRegisters @0x8e57b2c90d4f613a {
   # outOfRange: the region ends before, or hint is no place for a mapping
   # noReservation: reservedLimit is reached, or there is no gap of that size
   # noMemory: no memory for page tables or records, or no charge is left
+  bind @2 (event :UInt32, bits :UInt64) -> ();
+  # Binds an event to the device's interrupt, instead of another. After acknowledge the bits are set
+  # once when the device asks for an interrupt; then its interrupts are kept back until acknowledge.
+  # event: the CapId of an Event, not of a revocable copy
+  # bits: those to set; 0: no event is bound any more
+  # notFound: the caller does not hold an Event there
+  # wrongState: the device has no interrupt line, or cannot be kept from it
+  acknowledge @3 () -> ();
+  # Lets interrupts in. If the device asks for one already, the bits are set at once. So a driver
+  # first has the device ask no more.
+  # wrongState: the device has no interrupt line, or cannot be kept from it
 }

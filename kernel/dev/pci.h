@@ -28,6 +28,7 @@ enum pci_register {
 	PCI_SUBSYSTEM_ID = 0x2e,
 	PCI_CAPABILITIES = 0x34,
 	PCI_INTERRUPT_LINE = 0x3c,
+	PCI_INTERRUPT_PIN = 0x3d, /* 0: none */
 };
 
 enum pci_command {
@@ -35,6 +36,10 @@ enum pci_command {
 	PCI_COMMAND_MEMORY = 2,
 	PCI_COMMAND_BUS_MASTER = 4,
 	PCI_COMMAND_NO_LINE_INTERRUPT = 0x400,
+};
+
+enum pci_status {
+	PCI_STATUS_INTERRUPT = 8, /* asked for on the line, whether or not it is let out */
 };
 
 #define PCI_CAPABILITY_EXPRESS 0x10u

@@ -1,11 +1,16 @@
 /* PCI functions for trusted programs: see pci_device.h. What a function says of its place in memory
  * counts only where it is neither RAM nor the processor's own registers, and not within a page with
- * others, because a program that maps a page reaches all of it. */
+ * others, because a program that maps a page reaches all of it.
+ *
+ * Interrupts come by the line, because a message is a write to memory and needs bus mastering. Each
+ * function says whether it asks for the line, and can be kept from it, so that devices may share a
+ * line, and one that asks on and on does so once. */
 #include "dev/pci_device.h"
 
 #include "arch/cpu.h"
 #include "core/lock.h"
 #include "machine/clock.h"
+#include "machine/interrupts.h"
 #include "mm/frame.h"
 #include "sched/sched.h"
 
@@ -27,9 +32,20 @@
 #define RESET (1u << 15)
 #define RESET_NS 100000000ull
 
+#define INTERRUPT_LINES 16u /* lines the firmware can have named: the old controllers' */
+
 static struct pci_device devices[DEVICES_MAX];
 static unsigned device_count;
-static struct spinlock config_lock = SPINLOCK_INIT(OBJECT); /* and each device's taken */
+/* The ports, and what each device says that it guards. */
+static struct spinlock config_lock = SPINLOCK_INIT(OBJECT);
+
+/* Keeps it from the line, too. */
+static void write_command_locked(struct pci_device *device, uint16_t command)
+{
+	assert_held(&config_lock);
+	device->armed = false;
+	pci_write16(&device->function, PCI_COMMAND, command | PCI_COMMAND_NO_LINE_INTERRUPT);
+}
 
 /* ---- boot ---- */
 
@@ -78,6 +94,35 @@ static unsigned find_reset(const struct pci_function *function)
 	return 0;
 }
 
+/* Before it is armed the device is kept from the line, and the ports are left alone, because they
+ * may be in use by who is interrupted. */
+static void line_interrupt(void *argument)
+{
+	struct pci_device *device = argument;
+	bool asks = false;
+	spin_lock(&config_lock);
+	if (device->armed)
+		asks = pci_read16(&device->function, PCI_STATUS) & PCI_STATUS_INTERRUPT;
+	if (asks)
+		write_command_locked(device, PCI_COMMAND_MEMORY);
+	spin_unlock(&config_lock);
+	if (asks)
+		pci_device_interrupted(device);
+}
+
+/* A function of before PCI 2.3 cannot be kept from the line. */
+static bool connect_line(struct pci_device *device)
+{
+	const struct pci_function *function = &device->function;
+	const struct interrupt_handler handler = { line_interrupt, device };
+	unsigned line = pci_read8(function, PCI_INTERRUPT_LINE);
+	pci_write16(function, PCI_COMMAND,
+		pci_read16(function, PCI_COMMAND) | PCI_COMMAND_NO_LINE_INTERRUPT);
+	return pci_read8(function, PCI_INTERRUPT_PIN) && line > 0 && line < INTERRUPT_LINES &&
+		pci_read16(function, PCI_COMMAND) & PCI_COMMAND_NO_LINE_INTERRUPT &&
+		interrupt_register(line, true, handler);
+}
+
 void pci_device_add(const struct pci_function *function)
 {
 	uint16_t vendor = pci_read16(function, PCI_VENDOR_ID);
@@ -92,8 +137,11 @@ void pci_device_add(const struct pci_function *function)
 		.device = pci_read16(function, PCI_DEVICE_ID),
 		.class_code = class_code,
 		.express = find_reset(function) };
-	if (read_bars(device))
-		device_count++;
+	if (!read_bars(device))
+		return;
+	spin_init(&device->lock, LOCK_RANK_OBJECT);
+	device->interrupts = connect_line(device);
+	device_count++;
 }
 
 struct pci_device *pci_device_find(uint64_t number)
@@ -119,11 +167,6 @@ void pci_device_give(struct pci_device *device)
 	spin_unlock(&config_lock);
 }
 
-static void write_command(const struct pci_device *device, uint16_t command)
-{
-	pci_write16(&device->function, PCI_COMMAND, command | PCI_COMMAND_NO_LINE_INTERRUPT);
-}
-
 static void await_reset(void)
 {
 	uint64_t until_ns = clock_now_ns() + RESET_NS;
@@ -139,7 +182,7 @@ void pci_device_reset(struct pci_device *device)
 	unsigned control = device->express + EXPRESS_CONTROL;
 	assert_none_held();
 	spin_lock(&config_lock);
-	write_command(device, 0);
+	write_command_locked(device, 0);
 	if (device->express)
 		pci_write16(function, control, pci_read16(function, control) | RESET);
 	spin_unlock(&config_lock);
@@ -149,13 +192,21 @@ void pci_device_reset(struct pci_device *device)
 	spin_lock(&config_lock);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		pci_write32(function, PCI_BAR_0 + 4 * bar, device->bar_words[bar]);
-	write_command(device, 0);
+	write_command_locked(device, 0);
 	spin_unlock(&config_lock);
 }
 
 void pci_device_enable(struct pci_device *device)
 {
 	spin_lock(&config_lock);
-	write_command(device, PCI_COMMAND_MEMORY);
+	write_command_locked(device, PCI_COMMAND_MEMORY);
+	spin_unlock(&config_lock);
+}
+
+void pci_device_arm(struct pci_device *device)
+{
+	spin_lock(&config_lock);
+	device->armed = true;
+	pci_write16(&device->function, PCI_COMMAND, PCI_COMMAND_MEMORY);
 	spin_unlock(&config_lock);
 }

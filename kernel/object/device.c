@@ -76,28 +76,6 @@ static bool pending_locked(const struct device_claim *claim)
 	return pending;
 }
 
-static void signal_deferred(struct deferred *deferred)
-{
-	struct device_claim *claim = container_of(deferred, struct device_claim, deferred);
-	spin_lock(&claim->device->lock);
-	claim->deferring = false;
-	struct event_signal due = binding_due_locked(&claim->binding);
-	spin_unlock(&claim->device->lock);
-	event_signal_send(due);
-	object_release(&claim->object);
-}
-
-static void signal_from_interrupt_locked(struct device_claim *claim)
-{
-	assert_held(&claim->device->lock);
-	if (!claim->binding.event || !event_signal_brief(claim->binding.event, claim->binding.bits))
-		return;
-	if (claim->deferring || !object_retain_unless_gone(&claim->object))
-		return;
-	claim->deferring = true;
-	reaper_defer(&claim->deferred);
-}
-
 void device_interrupted(void *argument)
 {
 	struct device *device = argument;
@@ -107,7 +85,7 @@ void device_interrupted(void *argument)
 	bool own = virtio_interrupt_acknowledge(&device->virtio);
 	if (own && claim && claim->state == CLAIM_RUNNING && !claim->masked) {
 		claim_mask_locked(claim, true);
-		signal_from_interrupt_locked(claim);
+		interrupt_signal_send_locked(&claim->signal);
 	} else if (own && claim && claim->state == CLAIM_RUNNING) {
 		claim->missed = true;
 	} else if (own) { /* it has no reason to */
@@ -121,12 +99,7 @@ status_t method_device_bind(
 {
 	struct device_claim *claim = claim_from(call->object);
 	(void)out;
-	struct object *event = event_find(call->process, in->event);
-	if (!event)
-		return STATUS(NOT_FOUND);
-	binding_set(&claim->binding, in->bits ? event : NULL, in->bits);
-	object_release(event);
-	return STATUS_OK;
+	return interrupt_signal_bind(&claim->signal, call->process, in->event, in->bits);
 }
 
 status_t method_device_acknowledge(struct call *call, const struct device_acknowledge_params *in,
@@ -143,7 +116,7 @@ status_t method_device_acknowledge(struct call *call, const struct device_acknow
 		if (pending_locked(claim)) {
 			claim_mask_locked(claim, true);
 			claim->missed = false;
-			due = binding_due_locked(&claim->binding);
+			due = binding_due_locked(&claim->signal.binding);
 		}
 	}
 	spin_unlock(&claim->device->lock);
@@ -363,7 +336,7 @@ static void claim_destroy(struct object *object)
 	assert_none_held();
 	if (claim->state != CLAIM_RESET)
 		(void)!stop(claim);
-	binding_end(&claim->binding);
+	binding_end(&claim->signal.binding);
 	spin_lock(&device->lock);
 	device->claim = NULL;
 	spin_unlock(&device->lock);
@@ -397,9 +370,7 @@ status_t method_device_manager_open(struct call *call, const struct device_manag
 		return STATUS(NO_MEMORY);
 	claim->device = device;
 	claim->ledger = ledger;
-	claim->deferred.run = signal_deferred;
-	list_node_init(&claim->deferred.node);
-	binding_init(&claim->binding, &claim->object, &device->lock);
+	interrupt_signal_init(&claim->signal, &claim->object, &device->lock);
 	if (!take_device(claim)) {
 		kmem_free(ledger, claim);
 		return STATUS(BUSY);

@@ -13,8 +13,7 @@
 #include "core/object.h"
 #include "dev/device_queue.h"
 #include "dev/devices.h"
-#include "proc/binding.h"
-#include "proc/reaper.h"
+#include "object/interrupt_signal.h"
 
 struct ledger;
 struct memory_object;
@@ -46,9 +45,7 @@ struct device_claim {
 	enum claim_state state; /* changed by the call that sets up */
 	bool masked;            /* the event has been signalled, and not acknowledged */
 	bool missed;            /* an interrupt came meanwhile */
-	bool deferring;
-	struct deferred deferred; /* a signal that the interrupt did not complete */
-	struct binding binding;
+	struct interrupt_signal signal;
 	struct claim_queue *queues[CAPOS_DEVICE_QUEUES_MAX]; /* added and removed likewise */
 };
 

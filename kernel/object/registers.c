@@ -2,7 +2,10 @@
  *
  * A capability stands for a claim, and so does each mapping: the object that is mapped keeps the
  * claim. So the device is another's to take, and reset, only when no program reaches its registers
- * any more, however the driver ended. Its bus mastering stays off. */
+ * any more, however the driver ended. Its bus mastering stays off.
+ *
+ * An interrupt signals the event that is bound, once, and is then kept back until the driver
+ * acknowledges. A device asks for the line as long as it has a reason to, so none is lost. */
 #include "call/call.h"
 #include "core/log.h"
 #include "core/object.h"
@@ -12,6 +15,7 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "mm/memory_object.h"
+#include "object/interrupt_signal.h"
 #include "proc/process.h"
 #include "sched/thread.h"
 
@@ -19,11 +23,20 @@ struct registers_claim {
 	struct object object;
 	struct pci_device *device; /* taken */
 	struct ledger *ledger;     /* charged for this record; referenced */
+	struct interrupt_signal signal;
 };
 
 static struct registers_claim *registers_from(struct object *object)
 {
 	return container_of(object, struct registers_claim, object);
+}
+
+/* Whom an interrupt is for. */
+static void set_claim(struct pci_device *device, struct registers_claim *claim)
+{
+	spin_lock(&device->lock);
+	device->claim = claim;
+	spin_unlock(&device->lock);
 }
 
 static void registers_claim_destroy(struct object *object)
@@ -32,6 +45,8 @@ static void registers_claim_destroy(struct object *object)
 	struct ledger *ledger = claim->ledger;
 	assert_none_held();
 	pci_device_reset(claim->device);
+	set_claim(claim->device, NULL);
+	binding_end(&claim->signal.binding);
 	pci_device_give(claim->device);
 	kmem_free(ledger, claim);
 	ledger_release(ledger);
@@ -48,7 +63,8 @@ static status_t describe(const struct pci_device *device, struct buffer_out *des
 		.class_code = device->class_code,
 		.place =
 			(uint16_t)(function->bus << 8 | function->device << 3 | function->function),
-		.flags = device->express ? CAPOS_DEVICE_RESETS_ITSELF : 0,
+		.flags = (uint16_t)((device->express ? CAPOS_DEVICE_RESETS_ITSELF : 0) |
+			(device->interrupts ? CAPOS_DEVICE_INTERRUPTS : 0)),
 	};
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		__builtin_memcpy(text.sizes + bar * sizeof(uint64_t), &device->bars[bar].size,
@@ -84,7 +100,9 @@ status_t method_register_manager_open(struct call *call,
 	ledger_retain(ledger);
 	object_init(
 		&claim->object, &interface_descs[INTERFACE_DEVICE_REGISTERS], &registers_claim_ops);
+	interrupt_signal_init(&claim->signal, &claim->object, &device->lock);
 	pci_device_reset(device);
+	set_claim(device, claim);
 	pci_device_enable(device);
 	out->registers = &claim->object;
 	return STATUS_OK;
@@ -115,4 +133,38 @@ status_t method_device_registers_map(struct call *call,
 		in->hint, in->offset, in->size, (uint32_t)in->prot, &out->addr);
 	object_release(memory_object_header(object));
 	return status;
+}
+
+/* ---- interrupts ---- */
+
+void pci_device_interrupted(struct pci_device *device)
+{
+	assert_none_held();
+	spin_lock(&device->lock);
+	if (device->claim)
+		interrupt_signal_send_locked(&device->claim->signal);
+	spin_unlock(&device->lock);
+}
+
+status_t method_device_registers_bind(struct call *call,
+	const struct device_registers_bind_params *in, struct device_registers_bind_results *out)
+{
+	struct registers_claim *claim = registers_from(call->object);
+	(void)out;
+	if (!claim->device->interrupts)
+		return STATUS(WRONG_STATE);
+	return interrupt_signal_bind(&claim->signal, call->process, in->event, in->bits);
+}
+
+status_t method_device_registers_acknowledge(struct call *call,
+	const struct device_registers_acknowledge_params *in,
+	struct device_registers_acknowledge_results *out)
+{
+	struct pci_device *device = registers_from(call->object)->device;
+	(void)in;
+	(void)out;
+	if (!device->interrupts)
+		return STATUS(WRONG_STATE);
+	pci_device_arm(device);
+	return STATUS_OK;
 }

@@ -24,7 +24,7 @@ func (s *suite) trustedDrivers(ctx context.Context) []check {
 		}
 		return filepath.Join(s.root, "build", "services", "init"), nil
 	}
-	edu := "edu: id ed, edcba987, 10! is 3628800\n"
+	edu := "edu: id ed, edcba987, 10! is 3628800, interrupts 1 0 1 0\n"
 	nvme := "nvme: version 10400, status 0, now 1, mask 0, now 5\n"
 	output := "other: the device was taken, then free\n"
 	errors := trustedErrors(&output)
@@ -32,7 +32,8 @@ func (s *suite) trustedDrivers(ctx context.Context) []check {
 	for _, kernel := range []string{"release", "debug"} {
 		cases = append(cases, toolCase{name: kernel, flags: []string{"--kernel", kernel,
 			"--machine", "q35", "--qemu-arg", "-device", "--qemu-arg", "edu",
-			"--qemu-arg", "-device", "--qemu-arg", "nvme,serial=1"},
+			"--qemu-arg", "-device", "--qemu-arg", "nvme,serial=1",
+			"--qemu-arg", "-device", "--qemu-arg", "pci-testdev"},
 			args: []string{probeFlag + file}, status: 126,
 			stdout: output,
 			inErr: []string{"init: absent: the machine has no device " +
@@ -58,10 +59,13 @@ func trustedErrors(output *string) []check {
 		"RegisterManager.open notFound", "DeviceRegisters.map notFound",
 		"DeviceRegisters.map noRights", "DeviceRegisters.map invalidArgument",
 		"DeviceRegisters.map misaligned", "DeviceRegisters.map outOfRange",
+		"DeviceRegisters.bind notFound", "DeviceRegisters.bind wrongState",
+		"DeviceRegisters.acknowledge wrongState",
 		"RegisterManager.open busy"} {
 		fmt.Fprintf(&lines, "%s %s\n", provoked, pair)
 	}
 	*output = lines.String() + *output + provoked + " RegisterManager.open noSlots\n" +
-		provoked + " DeviceRegisters.map noMemory\n"
+		provoked + " DeviceRegisters.map noMemory\n" + provoked +
+		" RegisterManager.open noMemory\n"
 	return provocations(*output)
 }

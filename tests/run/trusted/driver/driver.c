@@ -1,7 +1,8 @@
 /* A trusted driver in its first and second life: reads and writes the registers of QEMU's edu
  * device (docs/specs/edu.rst of QEMU), or of its NVMe controller (NVMe 1.4, section 3.1), and then
  * ends by a fault with the registers mapped. What it left in the controller is gone in the next
- * life, because that device has a reset of its own. */
+ * life, because that device has a reset of its own. The edu device interrupts, too, and asks for an
+ * interrupt when its driver ends. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,15 @@
 
 #define EDU_BYTES 0x1000u
 #define NVME_BYTES 0x2000u
-#define FACTORIAL_BUSY 1u
+#define FACTORIAL_INTERRUPTS 0x80u
+#define EDU_FACTORIAL 8u
+#define EDU_STATUS 0x20u
+#define EDU_ASKS 0x24u /* for an interrupt: the reasons, as bits */
+#define EDU_ASK 0x60u
+#define EDU_ASK_NO_MORE 0x64u
+#define BIT 2u /* of the event */
+#define SOON_NS 5000000ull
+#define LATE_NS 2000000000ull
 #define NVME_VERSION 8u
 #define NVME_MASK 0xcu
 #define NVME_CONTROL 0x14u
@@ -46,20 +55,51 @@ static int map(const char *name, uint64_t bytes, bool resets_itself)
 		return 0;
 	}
 	registers = (volatile uint32_t *)address;
-	return (description.flags & CAPOS_DEVICE_RESETS_ITSELF) == resets_itself;
+	return (description.flags & CAPOS_DEVICE_INTERRUPTS) != 0 &&
+		(description.flags & CAPOS_DEVICE_RESETS_ITSELF) == resets_itself;
+}
+
+/* Whether the device interrupts before that time. */
+static bool interrupts(capos_cap_t event, uint64_t within_ns)
+{
+	uint64_t bits = 0;
+
+	return capos_event_wait(event, BIT, capos_now_ns() + within_ns, &bits) == 0 && bits == BIT;
+}
+
+/* One interrupt, none before it is acknowledged, another because the device still asks for it, and
+ * none when it does no more. */
+static void take_interrupts(capos_cap_t device, capos_cap_t event, bool came[4])
+{
+	came[0] = interrupts(event, LATE_NS);
+	came[1] = interrupts(event, SOON_NS);
+	capos_device_registers_acknowledge(device);
+	came[2] = interrupts(event, LATE_NS);
+	set(EDU_ASK_NO_MORE, get(EDU_ASKS));
+	capos_device_registers_acknowledge(device);
+	came[3] = interrupts(event, SOON_NS);
 }
 
 static int drive_edu(void)
 {
-	if (!map("pci:1234:11e8", EDU_BYTES, false))
+	capos_cap_t device = capos_cap("pci:1234:11e8"), event = 0;
+	bool came[4];
+
+	if (!map("pci:1234:11e8", EDU_BYTES, false) ||
+		capos_event_factory_create(capos_caps.event_factory, &event) < 0 ||
+		capos_device_registers_bind(device, event, BIT) < 0)
 		return 1;
 	set(4, 0x12345678);
 	uint32_t inverted = get(4);
-	set(8, 10);
-	while (get(0x20) & FACTORIAL_BUSY)
-		;
-	fprintf(stderr, "edu: id %" PRIx32 ", %" PRIx32 ", 10! is %" PRIu32 "\n", get(0) & 0xff,
-		inverted, get(8));
+	set(EDU_ASK_NO_MORE, get(EDU_ASKS)); /* as an earlier driver has left it */
+	capos_device_registers_acknowledge(device);
+	set(EDU_STATUS, FACTORIAL_INTERRUPTS);
+	set(EDU_FACTORIAL, 10);
+	take_interrupts(device, event, came);
+	fprintf(stderr,
+		"edu: id %" PRIx32 ", %" PRIx32 ", 10! is %" PRIu32 ", interrupts %d %d %d %d\n",
+		get(0) & 0xff, inverted, get(EDU_FACTORIAL), came[0], came[1], came[2], came[3]);
+	set(EDU_ASK, 4);
 	return 0;
 }
 

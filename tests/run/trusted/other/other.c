@@ -13,8 +13,15 @@
 #define OPEN "RegisterManager.open"
 #define INFO "DeviceRegisters.info"
 #define MAP "DeviceRegisters.map"
+#define BIND "DeviceRegisters.bind"
+#define ACKNOWLEDGE "DeviceRegisters.acknowledge"
 
-static int64_t find(uint16_t vendor, uint32_t *number)
+enum { NVME, EDU, PLAIN, KINDS };
+static const struct {
+	uint16_t vendor, device;
+} kinds[KINDS] = { { 0x1b36, 0x10 }, { 0x1234, 0x11e8 }, { 0x1b36, 5 } };
+
+static int64_t find(unsigned kind, uint32_t *number)
 {
 	struct capos_pci_description description;
 	int64_t status;
@@ -22,7 +29,9 @@ static int64_t find(uint16_t vendor, uint32_t *number)
 	for (*number = 0;; ++*number) {
 		status = capos_register_manager_describe(
 			capos_caps.trusted_devices, *number, &description, sizeof(description));
-		if (status < 0 || description.vendor == vendor)
+		if (status < 0 ||
+			(description.vendor == kinds[kind].vendor &&
+				description.device == kinds[kind].device))
 			return status < 0 ? status : 0;
 	}
 }
@@ -68,7 +77,25 @@ static void provoke(capos_cap_t device)
 	provoke_error(MAP, map(device, 0, 0, 0, 0, RW), CAPOS_E(INVALID_ARGUMENT));
 	provoke_error(MAP, map(device, 0, 0, 8, PAGE, RW), CAPOS_E(MISALIGNED));
 	provoke_error(MAP, map(device, 0, 0, 1ull << 30, PAGE, RW), CAPOS_E(OUT_OF_RANGE));
+	provoke_error(BIND, capos_device_registers_bind(device, manager, 1), CAPOS_E(NOT_FOUND));
 	expect("too much", map(device, 0, 0, 0, 1ull << 30, RW), CAPOS_E(OUT_OF_RANGE));
+}
+
+/* A device without an interrupt line. */
+static void provoke_plain(void)
+{
+	uint32_t number;
+	capos_cap_t device;
+
+	if (find(PLAIN, &number) < 0 ||
+		capos_register_manager_open(capos_caps.trusted_devices, number, &device) < 0) {
+		printf("other: no device without interrupts\n");
+		return;
+	}
+	provoke_error(BIND, capos_device_registers_bind(device, device, 1), CAPOS_E(WRONG_STATE));
+	provoke_error(
+		ACKNOWLEDGE, capos_device_registers_acknowledge(device), CAPOS_E(WRONG_STATE));
+	capos_release(device);
 }
 
 /* The device stays taken while its registers are mapped. */
@@ -99,23 +126,30 @@ static void fill_slots(uint32_t number)
 		capos_release(events[--count]);
 }
 
-/* The last that the program does. */
+/* The last that the program does. Endpoints have records of the size of a device's, so at the end
+ * there is no room for one more. */
 static void fill_memory(capos_cap_t device)
 {
 	uint64_t address;
 	int64_t status;
+	capos_cap_t none;
 
 	while (capos_virtual_memory_map(capos_caps.vm, 0, PAGE, RW, &address) == 0)
 		;
 	while ((status = map(device, 0, 0, 0, PAGE, RW)) == 0)
 		;
 	provoke_error(MAP, status, CAPOS_E(NO_MEMORY));
+	while ((status = capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &none)) == 0)
+		;
+	expect("endpoint", status, CAPOS_E(NO_MEMORY));
+	provoke_error(OPEN, capos_register_manager_open(capos_caps.trusted_devices, 0, &none),
+		CAPOS_E(NO_MEMORY));
 }
 
 /* Waits until its driver has let go of it. *busy: how often it had not. */
-static int64_t take(uint16_t vendor, uint32_t *number, capos_cap_t *device, unsigned *busy)
+static int64_t take(unsigned kind, uint32_t *number, capos_cap_t *device, unsigned *busy)
 {
-	int64_t status = find(vendor, number);
+	int64_t status = find(kind, number);
 
 	while (status == 0 &&
 		(status = capos_register_manager_open(
@@ -134,16 +168,17 @@ int main(void)
 	unsigned busy = 0;
 
 	/* The driver is alive twice, and the device is free in between and afterwards. */
-	if (take(0x1b36, &number, &device, &busy) < 0)
+	if (take(NVME, &number, &device, &busy) < 0)
 		return 1;
 	provoke(device);
+	provoke_plain();
 	keep(number, device);
 	printf("other: the device was %s, then free\n", busy > 0 ? "taken" : "free");
-	if (take(0x1234, &number, &device, &busy) < 0)
+	if (take(EDU, &number, &device, &busy) < 0)
 		return 2;
 	capos_release(device);
 	fill_slots(number);
-	if (take(0x1234, &number, &device, &busy) < 0)
+	if (take(EDU, &number, &device, &busy) < 0)
 		return 3;
 	fill_memory(device);
 	return 0;
