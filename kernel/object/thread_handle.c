@@ -190,6 +190,7 @@ status_t method_thread_handle_set_affinity(struct call *call,
 	return STATUS_OK;
 }
 
+/* No lock: the state may be another when the caller sees it. */
 static uint32_t state_kind(const struct thread *thread)
 {
 	static const uint32_t kinds[] = {
@@ -198,9 +199,11 @@ static uint32_t state_kind(const struct thread *thread)
 		[THREAD_RUNNING] = CAPOS_THREAD_STATE_KIND_RUNNING,
 		[THREAD_ENDED] = CAPOS_THREAD_STATE_KIND_ENDED,
 	};
-	if (thread->ended)
+	if (__atomic_load_n(&thread->ended, __ATOMIC_RELAXED))
 		return CAPOS_THREAD_STATE_KIND_ENDED;
-	return thread->stopped ? CAPOS_THREAD_STATE_KIND_SUSPENDED : kinds[thread->state];
+	if (__atomic_load_n(&thread->stopped, __ATOMIC_RELAXED))
+		return CAPOS_THREAD_STATE_KIND_SUSPENDED;
+	return kinds[__atomic_load_n(&thread->state, __ATOMIC_RELAXED)];
 }
 
 void thread_info(const struct thread *thread, struct capos_thread_info *info)
@@ -208,9 +211,9 @@ void thread_info(const struct thread *thread, struct capos_thread_info *info)
 	memset(info, 0, sizeof *info);
 	info->thread_id = thread->id;
 	info->cpu_time_ns = thread_cpu_time_ns(thread);
-	info->cpu = thread->cpu;
+	info->cpu = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
 	info->state = state_kind(thread);
-	info->affinity = thread->affinity;
+	info->affinity = __atomic_load_n(&thread->affinity, __ATOMIC_RELAXED);
 	memcpy(info->name, thread->name, sizeof info->name);
 }
 

@@ -131,7 +131,8 @@ static void stop_here(struct thread *thread)
 	spin_lock(&thread->lock);
 	thread->stopped = true;
 	thread->stopped_thread_pointer = thread_pointer_read();
-	while ((thread->suspend_count || thread->held) && !(thread->exit_work & EXIT_WORK_DIE)) {
+	while ((thread->suspend_count || thread->held) &&
+		!(__atomic_load_n(&thread->exit_work, __ATOMIC_RELAXED) & EXIT_WORK_DIE)) {
 		thread->acknowledged = true;
 		wait_queue_wake(&thread->suspenders, 1);
 		wait_on(&thread->suspended, &thread->lock, DEADLINE_NONE, false);

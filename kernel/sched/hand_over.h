@@ -38,8 +38,9 @@ HAND_OVER bool hand_over_stands(
 	const struct percpu *cpu, const struct thread *thread, enum plain_wait wait)
 {
 	assert_held(&cpu->run.lock);
-	return thread->cpu == cpu->id && thread->state == THREAD_BLOCKED &&
-		thread->plain_wait == wait && !hand_over_ticks(thread);
+	return __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) == cpu->id &&
+		thread->state == THREAD_BLOCKED && thread->plain_wait == wait &&
+		!hand_over_ticks(thread);
 }
 
 HAND_OVER bool hand_over_begin(struct thread *thread)

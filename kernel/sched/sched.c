@@ -131,7 +131,7 @@ void sched_bill(struct share *shares)
 {
 	struct percpu *cpu = percpu();
 	struct share *share = &shares[cpu->id];
-	if (share == cpu->run.served || !is_busy(cpu))
+	if (share == __atomic_load_n(&cpu->run.served, __ATOMIC_RELAXED) || !is_busy(cpu))
 		return;
 	spin_lock(&cpu->run.lock);
 	share_bill(&cpu->run, share, clock_now_ns());
@@ -438,6 +438,12 @@ static __attribute__((always_inline)) inline void enqueue(
 		begin_share(cpu, share);
 }
 
+/* Whether threads wait on a CPU, any one. Without its lock this may change at once. */
+static inline bool has_waiting(const struct percpu *cpu)
+{
+	return __atomic_load_n(&cpu->run.count, __ATOMIC_RELAXED) != 0;
+}
+
 static void dequeue(struct percpu *cpu, struct share *share, struct thread *thread)
 {
 	assert_held(&cpu->run.lock);
@@ -452,9 +458,15 @@ static struct thread *first_thread(const struct share *share)
 	return node ? container_of(node, struct thread, run_node) : NULL;
 }
 
+/* Another thread may change it at any time. */
+static uint64_t affinity_of(const struct thread *thread)
+{
+	return __atomic_load_n(&thread->affinity, __ATOMIC_SEQ_CST);
+}
+
 static bool may_run_on(const struct thread *thread, unsigned id)
 {
-	return __atomic_load_n(&thread->affinity, __ATOMIC_SEQ_CST) & cpu_bit(id);
+	return affinity_of(thread) & cpu_bit(id);
 }
 
 /* An idle CPU is claimed for one thread only, and says again that it is idle when it is. So several
@@ -473,12 +485,12 @@ static unsigned cpu_preferred(uint64_t cpus, unsigned id)
 static unsigned choose_cpu(const struct thread *thread)
 {
 	uint64_t idle;
-	while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & thread->affinity) != 0) {
+	while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & affinity_of(thread)) != 0) {
 		unsigned choice = cpu_preferred(idle, thread->cpu);
 		if (claim_idle(choice))
 			return choice;
 	}
-	uint64_t allowed = thread->affinity & cpus_online();
+	uint64_t allowed = affinity_of(thread) & cpus_online();
 	return allowed ? cpu_preferred(allowed, thread->cpu) : thread->cpu;
 }
 
@@ -503,18 +515,31 @@ static void assign_cpu(struct thread *thread)
 	__atomic_store_n(&thread->cpu, choose_cpu(thread), __ATOMIC_SEQ_CST);
 }
 
+/* Whether the slice of a CPU, any one, ends by itself. A CPU whose slice has just ended looks at
+ * its queue anyway before it goes on. */
+static bool slice_ends(const struct percpu *cpu)
+{
+	return __atomic_load_n(&cpu->slice_end_ns, __ATOMIC_RELAXED) != UINT64_MAX;
+}
+
+/* A CPU that idles forgets it without the lock. */
+static uint64_t quiet_until(const struct percpu *cpu)
+{
+	return __atomic_load_n(&cpu->run.quiet_ns, __ATOMIC_RELAXED);
+}
+
 /* A thread of the share has come to the queue of a CPU that runs another process. Whether the CPU
  * is told, if the thread takes it or no slice has an end yet; the share's process pays for that. In
  * its quiet the CPU is not told if its slice has an end, which comes before that of the quiet. */
 static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share, bool take)
 {
-	bool slice_ends = cpu->slice_end_ns != UINT64_MAX;
-	if (slice_ends && !take)
+	bool ends = slice_ends(cpu);
+	if (ends && !take)
 		return false;
 	if (cpu == percpu())
 		return true;
 	uint64_t now = clock_now_ns();
-	if (slice_ends && now < cpu->run.quiet_ns)
+	if (ends && now < quiet_until(cpu))
 		return false;
 	__atomic_store_n(&cpu->run.quiet_ns, now + QUIET_NS, __ATOMIC_RELAXED);
 	share_compensate(&cpu->run, share, DISTURBANCE_NS);
@@ -526,7 +551,7 @@ static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *
 static __attribute__((noinline)) uint64_t end_with_quiet(
 	struct percpu *cpu, uint64_t now, uint64_t end)
 {
-	uint64_t quiet = cpu->run.quiet_ns;
+	uint64_t quiet = quiet_until(cpu);
 	if (now < quiet)
 		return quiet < end ? quiet : end;
 	__atomic_store_n(&cpu->run.quiet_ns, 0, __ATOMIC_RELAXED);
@@ -537,7 +562,7 @@ static __attribute__((noinline)) uint64_t end_with_quiet(
 static inline uint64_t slice_end(struct percpu *cpu, uint64_t now, bool competing)
 {
 	uint64_t end = competing ? now + SLICE_NS : UINT64_MAX;
-	return __builtin_expect(cpu->run.quiet_ns == 0, 1) ? end : end_with_quiet(cpu, now, end);
+	return __builtin_expect(quiet_until(cpu) == 0, 1) ? end : end_with_quiet(cpu, now, end);
 }
 
 /* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
@@ -551,9 +576,10 @@ static void make_runnable_locked(struct thread *thread, const struct share *old,
 	const struct thread *running = cpu->current;
 	bool take = running == cpu->idle;
 	if (!take && share == cpu->run.served) {
-		take = (int64_t)(running->vruntime_ns - thread->vruntime_ns) >
-			(int64_t)WAKE_MARGIN_NS;
-		if (!take && cpu->slice_end_ns != UINT64_MAX)
+		/* Its CPU charges the thread without the lock: a little less or more. */
+		uint64_t had_ns = __atomic_load_n(&running->vruntime_ns, __ATOMIC_RELAXED);
+		take = (int64_t)(had_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+		if (!take && slice_ends(cpu))
 			return;
 	} else if (!take) {
 		take = share_takes(&cpu->run, share);
@@ -585,7 +611,7 @@ void sched_wake(struct thread *thread)
 		unsigned id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
 		struct percpu *cpu = &percpus[id];
 		spin_lock(&cpu->run.lock);
-		if (thread->cpu != id) {
+		if (__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) != id) {
 			spin_unlock(&cpu->run.lock);
 			continue;
 		}
@@ -644,7 +670,7 @@ static struct thread *find_in_share(const struct share *share, uint64_t cpus)
 	struct rbnode *node = rbtree_first(&share->threads);
 	for (unsigned i = 0; node && i < SEARCH_MAX; i++, node = rbtree_next(node)) {
 		struct thread *thread = container_of(node, struct thread, run_node);
-		if (thread->affinity & cpus)
+		if (affinity_of(thread) & cpus)
 			return thread;
 	}
 	return NULL;
@@ -670,7 +696,7 @@ static __attribute__((noinline)) void enqueue_stolen(struct percpu *cpu, struct 
 static struct thread *steal_from(struct percpu *victim, const struct percpu *cpu)
 {
 	bool mistaken = explore_mistake(EXPLORE_LOCK_ORDER);
-	if (!mistaken && !__atomic_load_n(&victim->run.count, __ATOMIC_RELAXED))
+	if (!mistaken && !has_waiting(victim))
 		return NULL;
 	if (mistaken)
 		spin_lock(&percpus[cpu->id].run.lock);
@@ -944,9 +970,9 @@ bool sched_take(struct thread *thread, const struct share *shares)
 	if (__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) != id)
 		return false;
 	spin_lock(&cpu->run.lock);
-	bool taken = thread->cpu == id && thread->state == THREAD_BLOCKED &&
-		!wait_is_active(thread) && may_run_on(thread, id) &&
-		(!shares || cpu->run.served == &shares[id]);
+	bool taken = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) == id &&
+		thread->state == THREAD_BLOCKED && !wait_is_active(thread) &&
+		may_run_on(thread, id) && (!shares || cpu->run.served == &shares[id]);
 	if (taken)
 		thread->state = THREAD_READY;
 	spin_unlock(&cpu->run.lock);
@@ -979,7 +1005,7 @@ static void push_balance(struct percpu *cpu, uint64_t now)
 	if (!takers && cpu->run.count > 1 && now >= cpu->push_ns) {
 		for (unsigned id = cpu_next(online, cpu->id); id != cpu->id;
 			id = cpu_next(online, id))
-			if (!__atomic_load_n(&percpus[id].run.count, __ATOMIC_RELAXED))
+			if (!has_waiting(&percpus[id]))
 				takers |= cpu_bit(id);
 		cpu->push_ns = now + SLICE_NS;
 	}
@@ -987,7 +1013,9 @@ static void push_balance(struct percpu *cpu, uint64_t now)
 		return;
 	const struct thread *thread = find_thread(&cpu->run, takers);
 	if (thread)
-		kick_cpu((unsigned)__builtin_ctzl(takers & thread->affinity));
+		takers &= affinity_of(thread); /* which may have changed since */
+	if (thread && takers)
+		kick_cpu((unsigned)__builtin_ctzl(takers));
 }
 
 /* The current thread stays runnable and competes with the queue; yields: it lets others go first,
@@ -1000,7 +1028,7 @@ static void reschedule(bool yields)
 	struct share *share = &current->shares[cpu->id];
 	uint32_t why = cpu->resched;
 	bool allowed = may_run_on(current, cpu->id);
-	struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
+	struct thread *stolen = has_waiting(cpu) ? NULL : steal(cpu);
 	uint64_t now = clock_now_ns();
 	account(cpu, now);
 	spin_lock(&cpu->run.lock);
@@ -1104,8 +1132,8 @@ void sched_idle(void)
 	struct percpu *cpu = percpu();
 	for (;;) {
 		__atomic_or_fetch(&idle_cpus, cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
-		struct thread *stolen = cpu->run.count ? NULL : steal(cpu);
-		if (stolen || cpu->run.count) {
+		struct thread *stolen = has_waiting(cpu) ? NULL : steal(cpu);
+		if (stolen || has_waiting(cpu)) {
 			__atomic_and_fetch(&idle_cpus, ~cpu_bit(cpu->id), __ATOMIC_SEQ_CST);
 			spin_lock(&cpu->run.lock);
 			if (stolen)

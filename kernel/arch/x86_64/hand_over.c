@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) struct trap_frame *leave(
 	/* The one that is left has been saved, and the one that comes has not looked for work: as
 	 * in a switch. */
 	__atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
-	if (__builtin_expect(!(next->affinity & bit), 0))
+	if (__builtin_expect(!(__atomic_load_n(&next->affinity, __ATOMIC_RELAXED) & bit), 0))
 		cpu->resched |= RESCHED_LOOK;
 	return frame;
 }
