@@ -44,6 +44,7 @@ test-system: ## run all system tests, the long ones too
 
 kernel: ## build build/kernel/capos.elf
 kernel-explore: ## the same with choices made by a seed: build/kernel-explore/capos.elf
+kernel-race: ## that one, which also finds data races in itself: build/kernel-race/capos.elf
 kernel-debug: ## the same with assertions and poisoning: build/kernel-debug/capos.elf
 lib: ## build the C libraries in build/lib
 services: ## build init in build/services

@@ -1,8 +1,8 @@
-# Builds the kernel three times over: build/kernel (release), build/kernel-debug (assertions, lock
+# Builds the kernel four times over: build/kernel (release), build/kernel-debug (assertions, lock
 # ranks, poisoned memory, every access and every operation with an undefined case checked:
-# core/kasan.c, core/ubsan.c; selftest= proves it) and build/kernel-explore (a seed chooses what the
-# kernel is free to choose: sched/explore.h). Two link passes: the second carries the symbol
-# table made from the first.
+# core/kasan.c, core/ubsan.c; selftest= proves it), build/kernel-explore (a seed chooses what the
+# kernel is free to choose: sched/explore.h) and build/kernel-race (that, and data races are found:
+# core/kcsan.c). Two link passes: the second carries the symbol table made from the first.
 
 KERNEL_ARCH := kernel/arch/x86_64
 KERNEL_MACHINE := kernel/machine/pc
@@ -28,6 +28,10 @@ KERNEL_DEBUG_FLAGS := -DCAPOS_DEBUG -DCAPOS_KASAN -fsanitize=kernel-address \
 	--param asan-globals=1 -fsanitize=undefined -fno-sanitize-recover=undefined \
 	-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
 KERNEL_EXPLORE_FLAGS := -DCAPOS_EXPLORE -include kernel/core/turns.h
+# Each access and each atomic operation is told: core/kcsan.c. gcc warns of fences, which it does
+# not follow; an atomic operation is one here.
+KERNEL_RACE_FLAGS := $(KERNEL_EXPLORE_FLAGS) -DCAPOS_KCSAN -fsanitize=thread \
+	--param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0 -Wno-tsan
 # Code that runs at boot, for a person or in a panic is compiled for its size.
 KERNEL_SMALL := arch/x86_64/cpu arch/x86_64/kernel_map call/trace core/boot_info core/format \
 	core/log debug/panic debug/symbols dev/command_line dev/devices dev/entropy dev/line_input \
@@ -86,6 +90,7 @@ endef
 $(eval $(call KERNEL_BUILD,build/kernel,))
 $(eval $(call KERNEL_BUILD,build/kernel-debug,$(KERNEL_DEBUG_FLAGS)))
 $(eval $(call KERNEL_BUILD,build/kernel-explore,$(KERNEL_EXPLORE_FLAGS)))
+$(eval $(call KERNEL_BUILD,build/kernel-race,$(KERNEL_RACE_FLAGS)))
 
 # A name without its file would choose nothing, and the flags would be lost when a file moves.
 $(foreach name,$(KERNEL_SMALL) $(KERNEL_LEAVES) $(KERNEL_UNCHECKED) $(KERNEL_CHECKERS),\
@@ -95,10 +100,14 @@ $(foreach d,kernel kernel-explore,$(KERNEL_SMALL:%=build/$(d)/%.c.o)): KERNEL_FI
 $(foreach d,kernel kernel-explore,$(KERNEL_LEAVES:%=build/$(d)/%.c.o)): \
 	KERNEL_FILE_FLAGS := $(KERNEL_LEAVES_FLAGS)
 build/kernel-explore/proc/explore.c.o: KERNEL_FILE_FLAGS := -DCAPOS_EXPLORE_ITSELF
+build/kernel-race/proc/explore.c.o build/kernel-race/core/kcsan.c.o: KERNEL_FILE_FLAGS := \
+	-DCAPOS_EXPLORE_ITSELF -fno-sanitize=thread
+$(KERNEL_UNCHECKED:%=build/kernel-race/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=thread
 $(KERNEL_UNCHECKED:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=kernel-address
 $(KERNEL_CHECKERS:%=build/kernel-debug/%.c.o): KERNEL_FILE_FLAGS := -fno-sanitize=all
 
-.PHONY: kernel kernel-debug kernel-explore
+.PHONY: kernel kernel-debug kernel-explore kernel-race
 kernel: build/kernel/capos.elf
 kernel-debug: build/kernel-debug/capos.elf
 kernel-explore: build/kernel-explore/capos.elf
+kernel-race: build/kernel-race/capos.elf

@@ -11,6 +11,7 @@ enum explore_mistake {
 	EXPLORE_LOCK_ORDER = 2,     /* a CPU locks its own run queue, then another's */
 	EXPLORE_LOST_REFERENCE = 3, /* references are read, then written with one more */
 	EXPLORE_SECOND_RELEASE = 4, /* references are dropped, then read: who was the last? */
+	EXPLORE_DATA_RACE = 5,      /* threads that park are counted by plain additions */
 };
 
 #ifdef CAPOS_EXPLORE

@@ -18,7 +18,13 @@ extern bool explore_races;
  * operations are no points. */
 void explore_race(void);
 
-#define EXPLORE_POINT() (__builtin_expect(explore_races, 0) ? explore_race() : (void)0)
+/* Any context. */
+static inline bool explore_chooses_turns(void)
+{
+	return __atomic_load_n(&explore_races, __ATOMIC_RELAXED);
+}
+
+#define EXPLORE_POINT() (__builtin_expect(explore_chooses_turns(), 0) ? explore_race() : (void)0)
 
 #ifndef CAPOS_EXPLORE_ITSELF
 #define __atomic_load_n(...) (EXPLORE_POINT(), __atomic_load_n(__VA_ARGS__))

@@ -6,6 +6,7 @@
 #include "arch/kernel_map.h"
 #include "arch/random.h"
 #include "core/boot_info.h"
+#include "core/kcsan.h"
 #include "core/log.h"
 #include "core/percpu.h"
 #include "core/string.h"
@@ -91,6 +92,7 @@ static void run(void *unused)
 	(void)unused;
 	warn_of_leaks();
 	cpus_start(boot.command_line);
+	kcsan_begin();
 	channel_on_key(process_key);
 	channel_on_look(look_wanted);
 	devices_init(boot.command_line);

@@ -80,7 +80,10 @@ static inline int64_t park_queued(struct thread *thread, struct park_queue *queu
 	int64_t result;
 	/* Counted before the word is read: when a drain sees no waiters, the read comes after it
 	 * and fails. */
-	__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
+	if (explore_mistake(EXPLORE_DATA_RACE))
+		++*waiters;
+	else
+		__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		uint32_t value;
 		bool early =

@@ -7,6 +7,7 @@
 #include "arch/cpu.h"
 #include "arch/tlb.h"
 #include "arch/trap_frame.h"
+#include "core/kcsan.h"
 #include "core/log.h"
 #include "core/mistake.h"
 #include "core/panic.h"
@@ -43,6 +44,7 @@ enum strategy {
 #define REPORTED_THREADS 24u
 
 #define RACES_MAX_SHIFT 12u   /* one point in at most so many powers of two */
+#define WATCHED_SHIFTS 8u     /* one access in 16 to 2 048 is watched */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
 static const char letters[EXPLORE_KINDS + 1] = "csiptr";
@@ -174,6 +176,7 @@ void explore_begin(const char *text)
 		explore.cpus[i].number = i + 1;
 	explore.on = true;
 	explore_races = seed && cpus_online_count() > 1;
+	kcsan_seed(mix(~seed), 1u << (4 + seed % WATCHED_SHIFTS));
 }
 
 /* ---- choices ---- */
@@ -478,6 +481,7 @@ void explore_end(void)
 	if (!explore.on)
 		return;
 	explore.on = explore_races = false;
+	kcsan_seed(0, 0);
 	if (explore.made > KEPT_MAX)
 		channel_printf(
 			CAPOS_HOST_MESSAGE_STATS, "capos explore: chosen too often to be told\n");

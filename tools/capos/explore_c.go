@@ -77,9 +77,14 @@ func choosesInKernel(t *target, a attempt) bool {
 	return t.c != "" || t.system != nil || a.strategy.IsOfKernel()
 }
 
+// hasChoosingKernel tells whether the kernel has code for choices.
+func (x *explorer) hasChoosingKernel() bool {
+	return x.flags.kernel == "explore" || x.flags.kernel == "race"
+}
+
 // kernelVariable is what an explore kernel is told of an attempt; "": nothing.
 func (x *explorer) kernelVariable(t *target, a attempt) string {
-	if x.flags.kernel != "explore" || !choosesInKernel(t, a) {
+	if !x.hasChoosingKernel() || !choosesInKernel(t, a) {
 		return ""
 	}
 	points, limit, alone := a.kernelPoints, 0, 0 // a Go runtime counts and ends itself

@@ -195,14 +195,24 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 	return errors.Join(err, s.broken)
 }
 
+// perMachine is how many seeds share a machine. On several CPUs each has its own, because what a
+// CPU does in its turn depends on when the turn ends, and so on all that was before.
+func (s *session) perMachine() int {
+	if s.x.flags.cpus > 1 {
+		return 1
+	}
+	return seedsPerMachine
+}
+
 // work takes seeds until there are no more.
 func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last uint64) {
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		var seeds []uint64
-		count := min(len(s.begun), seedsPerMachine)
+		most := s.perMachine()
+		count := min(len(s.begun), most)
 		seeds, s.begun = slices.Clone(s.begun[:count]), s.begun[count:]
-		for ; s.next <= last && len(seeds) < seedsPerMachine; s.next++ {
+		for ; s.next <= last && len(seeds) < most; s.next++ {
 			seeds = append(seeds, s.next)
 		}
 		for _, seed := range seeds {

@@ -63,7 +63,7 @@ func (x *explorer) prepareSystem(file string, rest []string) ([]target, error) {
 	}
 	s.files = append(s.files, hostFile{s.launch.host, initPath})
 	x.config.KernelParameters = append(x.config.KernelParameters, m.KernelParams...)
-	x.config.Entropy = x.flags.kernel == "explore" && drivesEntropy(m)
+	x.config.Entropy = x.hasChoosingKernel() && drivesEntropy(m)
 	return []target{{name: file, elf: s.launch.host, words: []string{file}, system: s}}, nil
 }
 

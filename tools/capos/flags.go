@@ -130,8 +130,8 @@ func (m *machineFlags) config(root string) (*machine.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.kernel != "release" && m.kernel != "debug" && m.kernel != "explore" {
-		return nil, fmt.Errorf("no kernel %q; there are release and debug", m.kernel)
+	if err := repo.CheckKernel(m.kernel); err != nil {
+		return nil, err
 	}
 	seed, err := m.seedConfig()
 	if err != nil {

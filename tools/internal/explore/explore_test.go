@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,23 @@ func TestLibrary(t *testing.T) {
 	f := r.Judge(Source{Goroot: "/go", Dir: "/go/src/internal/sync"})
 	const frame = "internal/sync.(*Mutex).lockSlow mutex.go:149"
 	if len(f.Stacks) != 1 || f.Stacks[0].Frames[0] != frame {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestJudgeDataRace(t *testing.T) {
+	r := Run{Status: report.StatusPanic,
+		Report: "  capos: kernel panic: data race: read of 4 bytes at 0x10\n" +
+			"    [<ffffffff80134aeb>] park (mm/park.c:84) park+0x36b\n" +
+			"  capos: meets the write of 4 bytes at 0x10 by CPU 1\n" +
+			"    [<ffffffff80134aec>] drain (mm/park.c:90) drain+0x3\n" +
+			"  capos: CPU 0, thread 4\n"}
+	f := r.Judge(source)
+	wanted := []Stack{{Frames: []string{"park park.c:84"}},
+		{State: "meets the write of 4 bytes at 0x10 by CPU 1",
+			Frames: []string{"drain park.c:90"}}}
+	if f == nil || f.Kind != KindKernel || f.Text != "data race: read of 4 bytes at 0x10" ||
+		!reflect.DeepEqual(f.Stacks, wanted) {
 		t.Errorf("%+v", f)
 	}
 }

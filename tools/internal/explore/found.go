@@ -161,6 +161,8 @@ func (s *Stack) write(b *strings.Builder) {
 			fmt.Fprintf(b, ", created by %s", s.Created)
 		}
 		b.WriteString("\n")
+	} else if s.State != "" {
+		fmt.Fprintf(b, "  %s\n", s.State)
 	}
 	for i, frame := range s.Frames {
 		if i == framesShown {

@@ -190,7 +190,8 @@ var (
 	panicPlace  = regexp.MustCompile(`^\s*\[<[0-9a-f]+>\] (\S+) \(\S*?([^/]+:\d+)\)`)
 )
 
-// panicked is the kernel's panic with the calls that led to it.
+// panicked is the kernel's panic with the calls that led to it, of a data race those of both
+// accesses.
 func panicked(report string) *Failure {
 	f := &Failure{Kind: KindKernel, Text: firstLine(report)}
 	at := panicReason.FindStringSubmatchIndex(report)
@@ -198,16 +199,20 @@ func panicked(report string) *Failure {
 		return f
 	}
 	f.Text = report[at[2]:at[3]]
-	var calls Stack
+	stacks := []Stack{{}}
 	for line := range strings.Lines(strings.TrimPrefix(report[at[1]:], "\n")) {
-		m := panicPlace.FindStringSubmatch(line)
-		if m == nil {
+		last := &stacks[len(stacks)-1]
+		if m := panicPlace.FindStringSubmatch(line); m != nil {
+			last.Frames = append(last.Frames, m[1]+" "+m[2])
+		} else if _, text, found := strings.Cut(line, "capos: meets the "); found {
+			state := "meets the " + strings.TrimSpace(text)
+			stacks = append(stacks, Stack{State: state})
+		} else {
 			break
 		}
-		calls.Frames = append(calls.Frames, m[1]+" "+m[2])
 	}
-	if len(calls.Frames) > 0 {
-		f.Stacks = []Stack{calls}
+	if len(stacks[0].Frames) > 0 {
+		f.Stacks = stacks
 	}
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -63,7 +64,19 @@ func CacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// Kernel gives the path of the kernel: "release", "debug" or "explore".
+// kernels are the variants that kernel.mk builds.
+var kernels = []string{"release", "debug", "explore", "race"}
+
+// CheckKernel finds a name that no variant of the kernel has.
+func CheckKernel(variant string) error {
+	if !slices.Contains(kernels, variant) {
+		return fmt.Errorf("no kernel %q; there are %s", variant,
+			strings.Join(kernels, ", "))
+	}
+	return nil
+}
+
+// Kernel gives the path of a variant of the kernel.
 func Kernel(root, variant string) string {
 	return filepath.Join(root, "build", KernelGoal(variant), "capos.elf")
 }

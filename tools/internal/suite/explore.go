@@ -62,6 +62,7 @@ func (s *suite) exploreSteps() ([]step, error) {
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
 		{name: "explore/c", cpus: 2, run: s.exploreC},
+		{name: "explore/races", cpus: 2, run: s.exploreRaces},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
 		{name: "explore/library", cpus: 2, full: true, long: true, run: s.exploreLibrary},
@@ -70,12 +71,14 @@ func (s *suite) exploreSteps() ([]step, error) {
 
 // explored is one line of ./capos explore --json: a failure, or the sum of a package.
 type explored struct {
-	Package string  `json:"package"`
-	Kind    string  `json:"kind"`
-	Replay  string  `json:"replay"`
-	File    string  `json:"file"`
-	Shared  *uint64 `json:"shared_from"`
-	Story   []any   `json:"story"`
+	Package string          `json:"package"`
+	Kind    string          `json:"kind"`
+	Text    string          `json:"text"`
+	Replay  string          `json:"replay"`
+	File    string          `json:"file"`
+	Shared  *uint64         `json:"shared_from"`
+	Story   []any           `json:"story"`
+	Stacks  []explore.Stack `json:"stacks"`
 	exploredSum
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // exploreProgramsC are the programs of tests/explore/c by the kind of failure that is to be found
@@ -76,3 +78,30 @@ func (s *suite) exploreMistakes(ctx context.Context, scratch string) (checks []c
 		"c/kernel/handoff.c", "c/kernel/sharing.c")
 	return append(checks, single("kernel-quiet", err, "")...)
 }
+
+// exploreRaces has the kernel that looks for data races in itself find one that is put in, with the
+// calls of both accesses, and none in what machine tests do.
+func (s *suite) exploreRaces(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
+	defer cancel()
+	const source = "c/kernel/handoff.c"
+	race := []string{"--kernel", "race", "--failures", "none", "--no-shrink"}
+	found, _, err := s.explored(ctx, exploreFound, append(race, "--seeds", "1-24", "-j", "1",
+		"--cpus", "2", "--kernel-mistake", "5", "--max-failures", "1", source)...)
+	f := found[source]
+	if err == nil && (!strings.HasPrefix(f.Text, "data race: ") || len(f.Stacks) != 2 ||
+		!slices.ContainsFunc(f.Stacks[0].Frames, isParking) ||
+		!slices.ContainsFunc(f.Stacks[1].Frames, isParking)) {
+		err = fmt.Errorf("found %q at %v", f.Text, f.Stacks)
+	}
+	checks := single("finds-race", err, "")
+	for _, cpus := range []string{"2", "4"} {
+		_, _, err = s.explored(ctx, 0, append(race, "--seeds", "1-6", "--cpus", cpus,
+			source, "c/kernel/sharing.c")...)
+		checks = append(checks, single("quiet-"+cpus+"cpu", err, "")...)
+	}
+	return checks
+}
+
+// isParking tells whether a call is of a thread that parks.
+func isParking(call string) bool { return strings.Contains(call, " park.c:") }

@@ -307,7 +307,11 @@ func (s *suite) machineSteps() ([]step, error) {
 	}
 	programs := &programBuilder{root: s.root}
 	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
-		run: s.randomOperations}}
+		run: s.randomOperations},
+		{name: "machine/races", cpus: 1, full: true, long: true,
+			run: func(ctx context.Context) []check {
+				return s.kernelRaces(ctx, tests)
+			}}}
 	for _, row := range rows {
 		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus,
 			full: row.full,
