@@ -57,9 +57,15 @@ func (s *session) inputs() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	system := ""
+	if s.t.system != nil {
+		if system, err = s.t.system.digest(); err != nil {
+			return "", err
+		}
+	}
 	instance := s.x.instance(s.t, attempt{strategy: s.x.flags.strategy})
-	fmt.Fprintf(sum, "%s %s %q %q %v %s %d", program, kernel, instance.Args, instance.Env,
-		s.x.flags.timeout, s.x.flags.memory, s.x.flags.cpus)
+	fmt.Fprintf(sum, "%s %s %s %q %q %v %s %d", program, kernel, system, instance.Args,
+		instance.Env, s.x.flags.timeout, s.x.flags.memory, s.x.flags.cpus)
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 

@@ -654,7 +654,7 @@ func (s *session) reportJSON(out *json.Encoder) {
 		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate(),
 		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen()}
 	if s.t.system != nil {
-		sum["faults"] = &s.summary.Faults
+		sum["faults"] = s.summary.Faults.Report()
 	}
 	out.Encode(sum)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -133,6 +135,34 @@ func (s *failingSystem) moveFirst(at int) {
 	}
 }
 
+// pack gives the manifest of an attempt.
+func (s *failingSystem) pack(a attempt) ([]byte, error) {
+	m, faults := *s.m, *s.faults
+	m.Services = slices.Clone(s.m.Services)
+	faults.Args = append([]string{fmt.Sprintf("seed=%d", a.seed),
+		fmt.Sprintf("faults=%d", s.wanted)}, s.args...)
+	if a.faults != "" {
+		faults.Args = append(faults.Args, "only="+a.faults)
+	}
+	m.Services[0] = faults
+	return manifest.Pack(&m, binaryPath, plainEnv("/"))
+}
+
+// digest is that of all that its machines hold.
+func (s *failingSystem) digest() (string, error) {
+	packed, err := s.pack(attempt{})
+	sum := sha256.New()
+	sum.Write(packed)
+	for _, f := range s.files {
+		if err == nil {
+			var one string
+			one, err = digestOf(f.host)
+			fmt.Fprintln(sum, f.path, one)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
 // image gives what a machine holds that makes the attempts: a manifest for each.
 func (s *failingSystem) image(x *explorer, attempts []attempt) (*bootimage.Tree,
 	[]bootimage.Program, error) {
@@ -150,15 +180,7 @@ func (s *failingSystem) image(x *explorer, attempts []attempt) (*bootimage.Tree,
 	}
 	var list []bootimage.Program
 	for i, a := range attempts {
-		m, faults := *s.m, *s.faults
-		m.Services = slices.Clone(s.m.Services)
-		faults.Args = append([]string{fmt.Sprintf("seed=%d", a.seed),
-			fmt.Sprintf("faults=%d", s.wanted)}, s.args...)
-		if a.faults != "" {
-			faults.Args = append(faults.Args, "only="+a.faults)
-		}
-		m.Services[0] = faults
-		packed, err := manifest.Pack(&m, binaryPath, plainEnv("/"))
+		packed, err := s.pack(a)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -167,7 +189,7 @@ func (s *failingSystem) image(x *explorer, attempts []attempt) (*bootimage.Tree,
 			return nil, nil, err
 		}
 		program := bootimage.Program{Path: initPath, Args: []string{initPath, path},
-			Grants: m.GrantBits()}
+			Grants: s.m.GrantBits()}
 		if x.flags.strategy != 0 {
 			program.Env = []string{x.kernelVariable(&target{system: s}, a)}
 		}

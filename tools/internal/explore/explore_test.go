@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -393,5 +394,27 @@ func TestSummary(t *testing.T) {
 	if s.Runs != 6 || s.Failed != 4 || len(s.Varied) != 1 || s.Late != 1 {
 		t.Errorf("%d runs, %d failed, %d interleavings, %d late", s.Runs, s.Failed,
 			len(s.Varied), s.Late)
+	}
+}
+
+// What is kept of a long run has its faults, too.
+func TestFaultsKept(t *testing.T) {
+	r := &Run{Output: "capos fault 0: kill kv at 100 us, recovered in 70 us\n" +
+		"capos fault 1: suspend rng at 200 us, then another\n" +
+		"capos fault 2: kill rng at 210 us, recovered in 90 us\n"}
+	state, path := &State{}, filepath.Join(t.TempDir(), "state")
+	state.Summary.Add(r, source)
+	if err := state.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadState(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Summary.Add(r, source)
+	const want = "6 faults (kill 4, suspend 2), 2 before the service had recovered from the " +
+		"last, time to recover 90µs in the median, 90µs at most"
+	if got := read.Summary.Faults.String(); got != want {
+		t.Errorf("%s\nexpected %s", got, want)
 	}
 }

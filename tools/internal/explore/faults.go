@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -45,28 +44,28 @@ func (f *Fault) String() string {
 
 // Faults sums up those of all runs.
 type Faults struct {
-	kinds    map[string]int
-	merged   int // another fault of the service came before it had recovered
-	recovery []time.Duration
+	Kinds    map[string]int
+	Merged   int // another fault of the service came before it had recovered
+	Recovery []time.Duration
 }
 
 func (s *Faults) add(r *Run) {
 	for _, f := range r.Made() {
-		if s.kinds == nil {
-			s.kinds = map[string]int{}
+		if s.Kinds == nil {
+			s.Kinds = map[string]int{}
 		}
-		s.kinds[f.Kind]++
+		s.Kinds[f.Kind]++
 		if f.Recovered {
-			s.recovery = append(s.recovery, f.Took)
+			s.Recovery = append(s.Recovery, f.Took)
 		} else {
-			s.merged++
+			s.Merged++
 		}
 	}
 }
 
 // Made is how many there were.
 func (s *Faults) Made() (sum int) {
-	for _, n := range s.kinds {
+	for _, n := range s.Kinds {
 		sum += n
 	}
 	return sum
@@ -74,28 +73,28 @@ func (s *Faults) Made() (sum int) {
 
 // times are the median and the longest time that a service took to work again.
 func (s *Faults) times() (median, longest time.Duration) {
-	if len(s.recovery) == 0 {
+	if len(s.Recovery) == 0 {
 		return 0, 0
 	}
-	slices.Sort(s.recovery)
-	return s.recovery[len(s.recovery)/2], s.recovery[len(s.recovery)-1]
+	slices.Sort(s.Recovery)
+	return s.Recovery[len(s.Recovery)/2], s.Recovery[len(s.Recovery)-1]
 }
 
 func (s *Faults) String() string {
 	var kinds []string
-	for _, kind := range slices.Sorted(maps.Keys(s.kinds)) {
-		kinds = append(kinds, fmt.Sprintf("%s %d", kind, s.kinds[kind]))
+	for _, kind := range slices.Sorted(maps.Keys(s.Kinds)) {
+		kinds = append(kinds, fmt.Sprintf("%s %d", kind, s.Kinds[kind]))
 	}
 	median, longest := s.times()
 	return fmt.Sprintf("%d faults (%s), %d before the service had recovered from the last, "+
 		"time to recover %v in the median, %v at most", s.Made(),
-		strings.Join(kinds, ", "), s.merged, median, longest)
+		strings.Join(kinds, ", "), s.Merged, median, longest)
 }
 
-// MarshalJSON gives the same.
-func (s *Faults) MarshalJSON() ([]byte, error) {
+// Report is the same for --json.
+func (s *Faults) Report() map[string]any {
 	median, longest := s.times()
-	return json.Marshal(map[string]any{"made": s.Made(), "kinds": s.kinds, "merged": s.merged,
-		"recovered": len(s.recovery), "median_us": median.Microseconds(),
-		"longest_us": longest.Microseconds()})
+	return map[string]any{"made": s.Made(), "kinds": s.Kinds, "merged": s.Merged,
+		"recovered": len(s.Recovery), "median_us": median.Microseconds(),
+		"longest_us": longest.Microseconds()}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,22 +25,24 @@ const (
 	faultsRuns, faultsEach = 11, 40
 	faultsLimit            = 5 * time.Minute
 
-	// The same for the long run, of at least 10 000 faults.
+	// The same for the long run, of 10 000 faults. It goes on where an earlier one of the same
+	// programs was ended.
 	faultsLongRuns, faultsLongEach = 101, 100
 	faultsLongLimit                = 2 * time.Hour
+	faultsLongState                = "build/explore/faults"
 )
 
 // faultSteps make services fail by seeds.
 func (s *suite) faultSteps() []step {
 	return []step{
 		{name: "explore/faults", cpus: 1, run: func(ctx context.Context) []check {
-			return append(s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit),
+			return append(s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit, ""),
 				s.faultsRepeat(ctx)...)
 		}},
 		{name: "explore/faults-long", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {
 				return s.exploreFaults(ctx, faultsLongRuns, faultsLongEach,
-					faultsLongLimit)
+					faultsLongLimit, filepath.Join(s.root, faultsLongState))
 			}},
 	}
 }
@@ -75,17 +78,24 @@ func (s *suite) faultsRepeat(ctx context.Context) []check {
 	return single("repeat", err, report.LastLines(string(outputs[1]), 8))
 }
 
-// exploreFaults wants all faults made, and no failure of a service, a client or the kernel.
-func (s *suite) exploreFaults(ctx context.Context, runs, each int, limit time.Duration) []check {
+// exploreFaults wants all faults made, and no failure of a service, a client or the kernel. state:
+// where it is kept how far it is; "" for nowhere.
+func (s *suite) exploreFaults(ctx context.Context, runs, each int, limit time.Duration,
+	state string) []check {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if skip := s.buildManifestTool(ctx); skip != nil {
 		return skip
 	}
-	cmd := s.tool(ctx, "explore", "--json", "--failures", "none", "-j", "1",
-		"--timeout", "5m", "--runs", strconv.Itoa(runs), "--faults", strconv.Itoa(each),
-		filepath.Join(s.root, faultsSystem))
+	args := []string{"explore", "--json", "--failures", "none", "-j", "1",
+		"--timeout", "30m", "--runs", strconv.Itoa(runs), "--faults", strconv.Itoa(each),
+		"--resume", state, filepath.Join(s.root, faultsSystem)}
+	cmd := s.tool(ctx, args...)
 	out, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() == exploreMisused && os.RemoveAll(state) == nil {
+		// What was kept is of other programs.
+		out, err = s.tool(ctx, args...).Output()
+	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var sum exploredFaults
 	if err == nil {
