@@ -73,14 +73,23 @@ func byNumber(number uintptr, a *numberArgs) (uintptr, Errno) {
 //go:linkname Syscall
 func Syscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) {
 	r1, err = byNumber(trap, &numberArgs{a1, a2, a3})
-	return r1, 0, err
+	return r1, secondResult(a3, err), err
 }
 
 //go:uintptrescapes
 //go:linkname Syscall6
 func Syscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
 	r1, err = byNumber(trap, &numberArgs{a1, a2, a3, a4, a5, a6})
-	return r1, 0, err
+	return r1, secondResult(a3, err), err
+}
+
+// secondResult is the register of the third argument. On Linux a call leaves it as it was, and
+// programs compare it. After a failure Go gives 0.
+func secondResult(a3 uintptr, err Errno) uintptr {
+	if err != 0 {
+		return 0
+	}
+	return a3
 }
 
 //go:uintptrescapes
