@@ -31,6 +31,8 @@ func (c *Config) icountArgs() []string {
 		return []string{"-icount", "shift=0,sleep=on,rr=replay,rrfile=" + eventsPath}
 	case c.Recording != nil:
 		return []string{"-icount", "shift=0,sleep=on,rr=record,rrfile=" + eventsPath}
+	case c.inTurns():
+		return (&Log{Path: os.DevNull}).icountArgs()
 	}
 	return []string{"-icount", "shift=0,sleep=off"}
 }

@@ -65,7 +65,9 @@ func (s *suite) seedSteps() ([]step, error) {
 			if err != nil {
 				return single("build", err, "")
 			}
-			return append(s.repeatAll(ctx, seedPrograms(elf)),
+			cases := append(seedPrograms(elf), seedCase{name: "moments", seed: 1,
+				elf: filepath.Join(s.root, "tests", "run", "moments.c")})
+			return append(s.repeatAll(ctx, cases),
 				s.seedChoosesRuns(ctx, elf), s.verifyCase(ctx, elf),
 				s.exactBenchmarks(ctx))
 		}},
