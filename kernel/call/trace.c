@@ -350,7 +350,7 @@ void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int6
 	line_send(&line);
 }
 
-void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result)
+void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, uint64_t caller, int64_t result)
 {
 	remember(0, 0, opcode, cap, result);
 	if (counting) {
@@ -370,6 +370,8 @@ void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result)
 		line_add(&line, "%s, tag=0x%lx", receive_result_names[result], tag);
 	else
 		line_add(&line, "%ld", result);
+	if (receives && result == CAPOS_RECEIVE_RESULT_CALL)
+		line_add(&line, ", from thread %lu", caller);
 	line_send(&line);
 }
 

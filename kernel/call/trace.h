@@ -27,8 +27,9 @@ void trace_method(const struct call *call, const struct method_desc *method, con
 void trace_miss(cap_id_t cap, uint32_t ordinal);
 /* park, unpark or release has returned; a and b are its arguments. */
 void trace_operation(uint32_t opcode, cap_id_t cap, uint64_t a, uint64_t b, int64_t result);
-/* An endpoint operation has returned. cap: 0 where it names none; tag: of a receive. */
-void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, int64_t result);
+/* An endpoint operation has returned. cap: 0 where it names none; tag, caller: of a receive, and
+ * the thread whose call was received. */
+void trace_message(uint32_t opcode, cap_id_t cap, uint64_t tag, uint64_t caller, int64_t result);
 /* A call has used an object that another parameter names than the one for the capability itself. */
 void trace_use(const struct object *object);
 /* A thread is about to leave by exit. */

@@ -88,7 +88,8 @@ static __attribute__((noinline)) void trace(
 	const struct trap_frame *frame, int64_t result, uint64_t tag)
 {
 	trace_message((uint32_t)trap_frame_operation(frame) >> 8,
-		(cap_id_t)trap_frame_target(frame), tag, result);
+		(cap_id_t)trap_frame_target(frame), tag, ring_call_caller(thread_current()),
+		result);
 }
 
 /* Leaves to user mode with the message that is in the frame. No lock is held. */

@@ -116,6 +116,9 @@ enum received ring_call_receive(struct ring_call *call, struct thread *thread);
 /* The thread has received a call through a ring that carries capabilities, and takes them. False:
  * its process has no room for them, or the caller has gone; the call must be ended. */
 bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count) MUST_CHECK;
+/* The thread whose call the thread has received, in registers or through the ring; 0: none. The
+ * thread itself. */
+uint64_t ring_call_caller(const struct thread *thread);
 /* Ends the call that the thread has received, which has come through a ring. frame: of the thread,
  * with the answer; NULL: the size bytes that have been put into the call are. objects: so many that
  * come with it; those that are given become NULL. False: it has ended before. */

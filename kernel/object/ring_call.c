@@ -176,6 +176,13 @@ enum received ring_call_receive(struct ring_call *call, struct thread *thread)
 	return received;
 }
 
+uint64_t ring_call_caller(const struct thread *thread)
+{
+	const struct ring_call *call = thread->service.ring;
+	const struct thread *caller = call ? call->caller : thread->service.caller;
+	return caller ? caller->id : 0;
+}
+
 bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 {
 	struct ring_call *call = thread->service.ring;
@@ -938,7 +945,8 @@ bool ring_call_execute(const struct capos_submission *submission,
 			result = give_up(thread, args[0]);
 	}
 	if (__builtin_expect(thread_calls_watched(thread), 0))
-		trace_message(submission->opcode, submission->cap, completion->value, result);
+		trace_message(submission->opcode, submission->cap, completion->value,
+			ring_call_caller(thread), result);
 	completion->result = (int32_t)result;
 	return submission->opcode != CAPOS_OPCODE_ENDPOINT_CALL || result != STATUS_OK;
 }

@@ -144,7 +144,31 @@ func (s *suite) traceChecks(ctx context.Context, build func(context.Context) (st
 		checks = append(checks, single(strings.TrimPrefix(c.flag, "--"), err,
 			stderr.String())...)
 	}
-	return checks
+	return append(checks, single("followed", s.followedCalls(ctx), "")...)
+}
+
+// followedCalls wants each call of a client to be received in another process, which names it.
+func (s *suite) followedCalls(ctx context.Context) error {
+	out, err := s.tool(ctx, "run", "--accel", "tcg", "--cpus", "1", "--trace",
+		filepath.Join(s.root, "examples", "service")).CombinedOutput()
+	if err != nil {
+		return err
+	}
+	made := regexp.MustCompile(` (\d+)/(\d+) \S+ endpointCall\(\) = 0\n`)
+	calls := made.FindAllStringSubmatch(string(out), -1)
+	for _, m := range calls {
+		received := regexp.MustCompile(` (\d+)/\d+ \S+ (?:receive|replyReceive)\(\) = ` +
+			`call, tag=0x\w+, from thread ` + m[2] + `\n`).FindAllStringSubmatch(
+			string(out), -1)
+		if len(received) < len(calls) || received[0][1] == m[1] {
+			return fmt.Errorf("%d calls of thread %s, and received were %v", len(calls),
+				m[2], received)
+		}
+	}
+	if len(calls) == 0 {
+		return errors.New("no call of an endpoint is traced")
+	}
+	return nil
 }
 
 // judgeTrace wants exactly the calls that the program makes, with times that do not go back.
