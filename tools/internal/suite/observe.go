@@ -157,8 +157,8 @@ func (s *suite) followedCalls(ctx context.Context) error {
 	made := regexp.MustCompile(` (\d+)/(\d+) \S+ endpointCall\(\) = 0\n`)
 	calls := made.FindAllStringSubmatch(string(out), -1)
 	for _, m := range calls {
-		received := regexp.MustCompile(` (\d+)/\d+ \S+ (?:receive|replyReceive)\(\) = ` +
-			`call, tag=0x\w+, from thread ` + m[2] + `\n`).FindAllStringSubmatch(
+		received := regexp.MustCompile(` (\d+)/\d+ \S+ (?:receive|replyReceive)\(\) = `+
+			`call, tag=0x\w+, from thread `+m[2]+`\n`).FindAllStringSubmatch(
 			string(out), -1)
 		if len(received) < len(calls) || received[0][1] == m[1] {
 			return fmt.Errorf("%d calls of thread %s, and received were %v", len(calls),
