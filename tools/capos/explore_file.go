@@ -51,9 +51,10 @@ func digestOf(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// keep writes a failure that was shrunk to a file, after a run that the file's names force.
+// keep writes a failure to a file, if a run of what the file says fails: its decisions, or where it
+// could not be shrunk, its seed or those of its machine.
 func (s *session) keep(ctx context.Context, f *explore.Found) {
-	if s.t.failures == "" || !f.Shrunk {
+	if s.t.failures == "" || s.x.flags.noShrink || ctx.Err() != nil {
 		return
 	}
 	digest, err := s.t.digest()
@@ -71,7 +72,15 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	if flags.cpus > 1 {
 		file.CPUs = int(flags.cpus)
 	}
-	if forced, err := file.Forced(1); err != nil {
+	if !f.Shrunk {
+		file.Decisions, file.SeedsFrom = []explore.Disturbance{}, f.Shared
+		if f.Shared == nil {
+			file.SeedsFrom = &f.Seed
+		}
+		if run, err := s.last(ctx, file); err != nil || !file.Fails(run, s.source) {
+			return
+		}
+	} else if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
 		_, same := s.try(ctx, s.attempt(f.Seed, forced), f.Signature())
@@ -113,33 +122,33 @@ func (s *session) tryKept(ctx context.Context) error {
 		return err
 	}
 	var list []attempt
+	var together []int // the files of which each is one run of a machine that they share
 	for i, f := range files {
 		if !s.hasMachineOf(f) {
 			fmt.Fprintf(os.Stderr, "capos: %s: not tried, because it takes another "+
 				"kernel or other CPUs\n", shortPath(paths[i]))
 			continue
 		}
+		if f.SeedsFrom != nil || f.CPUs > 1 { // it has a machine of its own
+			r, err := s.last(ctx, f)
+			if err != nil {
+				return err
+			}
+			s.tried(paths[i], f, r)
+			continue
+		}
 		a, err := kept(f, 1)
 		if err != nil {
 			return err
 		}
-		files[len(list)], paths[len(list)] = f, paths[i]
-		list = append(list, a)
+		list, together = append(list, a), append(together, i)
 	}
 	if len(list) == 0 {
 		return nil
 	}
-	index := 0
 	err = s.machine(ctx, list, func(r *explore.Run) {
-		path, file := shortPath(paths[index]), files[index]
-		index++
-		fmt.Fprintf(os.Stderr, "capos: %s: %s\n", path, file.Verdict(r, s.source))
-		if found, _ := s.summary.Add(r, s.source); found != nil {
-			found.File, found.Replay = path, "./capos replay "+path
-			found.Seed = file.Seed
-			found.Story, _ = r.Disturbances(s.source)
-			found.Of = len(found.Story)
-		}
+		s.tried(paths[together[0]], files[together[0]], r)
+		together = together[1:]
 	})
 	return errors.Join(err, s.broken)
 }
@@ -162,6 +171,32 @@ func kept(f *explore.File, longer int64) (attempt, error) {
 	forced, err := f.Forced(longer)
 	return attempt{seed: f.Seed, points: f.Points, kernelPoints: f.Kernel.Points,
 		strategy: strategy, forced: forced}, err
+}
+
+// tried counts the run of a file.
+func (s *session) tried(path string, file *explore.File, r *explore.Run) {
+	path = shortPath(path)
+	fmt.Fprintf(os.Stderr, "capos: %s: %s\n", path, file.Verdict(r, s.source))
+	if found, _ := s.summary.Add(r, s.source); found != nil {
+		found.File, found.Replay = path, "./capos replay "+path
+		found.Seed = file.Seed
+		found.Story, _ = r.Disturbances(s.source)
+		found.Of = len(found.Story)
+	}
+}
+
+// last runs the seeds of a file on one machine and gives the run of the last.
+func (s *session) last(ctx context.Context, file *explore.File) (run *explore.Run, err error) {
+	a, err := kept(file, 1)
+	if err != nil {
+		return nil, err
+	}
+	var list []attempt
+	for _, a.seed = range file.Seeds() {
+		list = append(list, a)
+	}
+	err = s.machine(ctx, list, func(r *explore.Run) { run = r })
+	return run, errors.Join(err, s.broken)
 }
 
 // ofProgram are the files of one of the C programs in a directory.
@@ -210,7 +245,7 @@ func (s *session) replayed(file *explore.File, run *explore.Run) int {
 		return run.Status
 	case run.Judge(s.source) != nil:
 		return 1
-	case len(file.Missing(run, s.source)) > 0:
+	case file.SeedsFrom != nil || len(file.Missing(run, s.source)) > 0:
 		return report.StatusFailed
 	}
 	return 0
@@ -260,11 +295,14 @@ func openFailure(root, path string, file *explore.File, timeout time.Duration) (
 // reproduce runs what the file says and, when that does not fail, the same with longer pauses and
 // other random numbers. It gives the run that fails, or the first.
 func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
+	ctx := context.Background()
+	if file.SeedsFrom != nil {
+		return s.last(ctx, file)
+	}
 	list, err := s.variants(file)
 	if err != nil {
 		return nil, err
 	}
-	ctx := context.Background()
 	for _, part := range [][]attempt{list[:1], list[1:]} {
 		err := s.machine(ctx, part, func(r *explore.Run) {
 			if run == nil || !file.Fails(run, s.source) && file.Fails(r, s.source) {
@@ -280,6 +318,14 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 
 // variants are the run that a file says, and others that may fail when that does not.
 func (s *session) variants(file *explore.File) (list []attempt, err error) {
+	if file.SeedsFrom != nil {
+		if *file.SeedsFrom != file.Seed {
+			return nil, errors.New("it shows only on a machine that has run other seeds " +
+				"before, and a debugger takes one that has not")
+		}
+		a, err := kept(file, 1)
+		return []attempt{a}, err
+	}
 	for _, longer := range []int64{1, 2, 10} {
 		a, err := kept(file, longer)
 		if err != nil {

@@ -290,7 +290,7 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 			f.Shared, f.Seed = nil, r.Seed
 			f.Replay = s.command(strconv.FormatUint(r.Seed, 10))
 		} else if f.Replay == "" {
-			f.Shared = &machineFrom
+			f.Shared, f.Seed = &machineFrom, r.Seed
 			f.Replay = s.command(fmt.Sprintf("%d-%d", machineFrom, r.Seed))
 		}
 	}
@@ -346,10 +346,13 @@ func (s *session) settle(ctx context.Context) {
 	var all sync.WaitGroup
 	var fresh []*explore.Found
 	for _, f := range s.summary.Found {
-		if f.Shared != nil || f.File != "" {
+		if f.File != "" {
 			continue
 		}
 		fresh = append(fresh, f)
+		if f.Shared != nil {
+			continue
+		}
 		all.Go(func() {
 			for _, c := range f.Simplest {
 				if ctx.Err() != nil || s.simplify(ctx, f, c.Seed) {

@@ -47,6 +47,10 @@ func whyCommand(args []string) int {
 	if file.C != "" {
 		return cli.Failf("%s is of a C program, and why takes those of Go programs", path)
 	}
+	if file.SeedsFrom != nil && *file.SeedsFrom != file.Seed {
+		return cli.Failf("%s shows only on a machine that has run other seeds before, and why "+
+			"takes one that has not", path)
+	}
 	s, err := openFailure(root, path, file, w.timeout)
 	if err != nil {
 		return cli.Fail(err)

@@ -34,6 +34,10 @@ type File struct {
 	Digest    string        `json:"program_sha256"`
 	Decisions []Disturbance `json:"decisions"`
 
+	// SeedsFrom: nothing is forced. The seeds from this one to Seed run on one machine, and the
+	// last of them fails. That holds for this very program only.
+	SeedsFrom *uint64 `json:"seeds_from,omitempty"`
+
 	// Counted: names do not repeat it, because time matters to the instruction; decisions are
 	// taken by number, and hold for this very program only.
 	Counted bool `json:"counted,omitempty"`
@@ -154,6 +158,9 @@ func Files(dir string) (paths []string, files []*File, err error) {
 
 // Forced is what the runtime is told, with pauses so many times as long.
 func (f *File) Forced(longer int64) (Forcing, error) {
+	if f.SeedsFrom != nil {
+		return Forcing{}, nil
+	}
 	if f.Counted {
 		return ForcedVariable(Forced(f.Decisions))
 	}
@@ -181,6 +188,17 @@ func (f *File) Missing(r *Run, source Source) (missing []Disturbance) {
 	return missing
 }
 
+// Seeds are what runs on one machine, the seed that fails last.
+func (f *File) Seeds() (seeds []uint64) {
+	if f.SeedsFrom == nil {
+		return []uint64{f.Seed}
+	}
+	for seed := *f.SeedsFrom; seed <= f.Seed; seed++ {
+		seeds = append(seeds, seed)
+	}
+	return seeds
+}
+
 // Fails tells whether a run fails as the file says, whatever the lines are now.
 func (f *File) Fails(r *Run, source Source) bool {
 	got := r.Judge(source)
@@ -191,6 +209,9 @@ func (f *File) Fails(r *Run, source Source) bool {
 func (f *File) Verdict(r *Run, source Source) string {
 	if f.Fails(r, source) {
 		return "reproduced: " + f.Failure.Title()
+	}
+	if f.SeedsFrom != nil {
+		return "not reproduced: its seeds hold for the program only that it was made with"
 	}
 	missing := f.Missing(r, source)
 	var b strings.Builder

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"capos.dev/tools/internal/explore"
 )
 
 // exploreProgramsC are the programs of tests/explore/c by the kind of failure that is to be found
@@ -49,7 +51,32 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 	_, _, err = s.explored(ctx, 0, "--runs", "10", "--failures", "none",
 		filepath.Join(s.root, "examples", "counter"))
 	checks = append(checks, single("quiet-schema", err, "")...)
+	checks = append(checks, single("kept-often", s.exploreKeptBySeed(ctx, scratch,
+		"often", "--strategy", "slow"), "")...)
+	checks = append(checks, single("kept-uptime", s.exploreKeptBySeed(ctx, scratch, "uptime"),
+		"")...)
 	return append(checks, s.exploreMistakes(ctx, scratch)...)
+}
+
+// exploreKeptBySeed finds a failure that cannot be shrunk, and replays the file in which it is
+// kept.
+func (s *suite) exploreKeptBySeed(ctx context.Context, scratch, name string,
+	args ...string) error {
+	source := "c/other/" + name + ".c"
+	found, _, err := s.explored(ctx, exploreFound, append(args, "--seeds", "1-25", "-j", "1",
+		"--max-failures", "1", "--failures", scratch, source)...)
+	if err != nil {
+		return err
+	}
+	file, err := explore.ReadFile(found[source].File)
+	if err == nil && (file.SeedsFrom == nil || len(file.Decisions) != 0) {
+		err = fmt.Errorf("kept with %d decisions", len(file.Decisions))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.replayed(ctx, found[source].File, "reproduced: ")
+	return err
 }
 
 // exploreMistakes are what --kernel-mistake puts into the kernel, the program of tests/explore/c
