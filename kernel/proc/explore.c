@@ -34,6 +34,7 @@ enum strategy {
 };
 
 #define FEW_MAX 3u
+#define POINTS_LEAST 16u
 #define KEPT_MAX 256u
 #define PLACES_MAX 6u
 #define PAUSE_STEP_BACK 1ul   /* of EXPLORE_CALL and EXPLORE_TURN: no pause, others go first */
@@ -67,6 +68,9 @@ static struct {
 	uint32_t threads;
 	uint64_t stream, signature, points;
 	uint64_t few[FEW_MAX], probable, sparse, pause_max_ns, slice_ns;
+	uint64_t calls, until; /* at this call of the program another seed takes over; 0: never */
+	uint64_t reseed;       /* that seed; 0 disturbs nothing */
+	bool tells;            /* where the program's threads are then */
 	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
 	uint64_t one_race_in;       /* EXPLORE_RACE: of so many points one is chosen */
 	enum explore_mistake mistake;
@@ -143,7 +147,7 @@ static void choose_strategy(uint64_t wanted, uint64_t points)
 	if (wanted)
 		explore.strategy = wanted <= SLICES + 1 ? (enum strategy)(wanted - 1) : UNDISTURBED;
 	if (!points)
-		points = 16ul << draw(10);
+		points = (uint64_t)POINTS_LEAST << draw(10);
 	uint64_t few = 1 + draw(FEW_MAX);
 	for (unsigned i = 0; i < few; i++)
 		explore.few[i] = 1 + draw(points);
@@ -167,6 +171,9 @@ void explore_begin(const char *text)
 	uint64_t limit_s = read_number(&text);
 	explore.alone = read_number(&text);
 	explore.mistake = (enum explore_mistake)read_number(&text);
+	explore.until = read_number(&text);
+	explore.reseed = read_number(&text);
+	explore.tells = read_number(&text);
 	explore.stream = mix(seed + 1);
 	if (seed)
 		choose_strategy(wanted, points);
@@ -270,6 +277,67 @@ static uint64_t draw_value(const struct thread *thread, uint32_t kind, uint64_t 
 	}
 }
 
+/* ---- another seed from a call on ---- */
+
+/* Where the program's threads are. The process's lock is held. */
+static unsigned list_threads(struct process *process, struct choice *list)
+{
+	unsigned count = 0;
+	assert_held(&process->lock);
+	list_for_each (node, &process->threads) {
+		struct thread *thread = container_of(node, struct thread, process_node);
+		struct choice *entry = &list[count];
+		*entry = (struct choice){ .thread = thread->explore.number };
+		read_places(thread_frame(thread), entry->places, PLACES_MAX);
+		if (++count == REPORTED_THREADS)
+			break;
+	}
+	return count;
+}
+
+static void tell_places(const uint64_t *places)
+{
+	for (unsigned i = 0; i < PLACES_MAX && places[i]; i++)
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: place %lx\n", places[i]);
+}
+
+/* Where the program's threads are. Its space is active. */
+static void tell_threads(struct process *process)
+{
+	static struct choice list[REPORTED_THREADS];
+	spin_lock(&process->lock);
+	unsigned count = list_threads(process, list);
+	spin_unlock(&process->lock);
+	for (unsigned i = 0; i < count; i++) {
+		channel_printf(
+			CAPOS_HOST_MESSAGE_STATS, "capos explore: thread %u\n", list[i].thread);
+		tell_places(list[i].places);
+	}
+}
+
+/* The current thread has called. A thread that exists already is not made slow by the new seed. */
+static void take_over(void)
+{
+	if (explore.tells) {
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: stacks\n");
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: running %u\n",
+			thread_current()->explore.number);
+		tell_threads(thread_current()->process);
+		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: end of stacks\n");
+	}
+	explore.forced = false;
+	explore.strategy = UNDISTURBED;
+	explore_races = explore_races && explore.reseed;
+	if (!explore.reseed)
+		return;
+	explore.stream = mix(explore.reseed + 1);
+	__builtin_memset(explore.few, 0, sizeof explore.few);
+	choose_strategy(0, explore.points < POINTS_LEAST ? POINTS_LEAST : explore.points);
+	for (unsigned i = 0; i < FEW_MAX; i++)
+		if (explore.few[i])
+			explore.few[i] += explore.points;
+}
+
 /* What is chosen at a point; 0: what any kernel does. */
 static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t most)
 {
@@ -278,6 +346,8 @@ static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t m
 		return 0;
 	uint32_t nth = ++own->points[kind];
 	explore.points++;
+	if (kind == EXPLORE_CALL && ++explore.calls == explore.until)
+		take_over();
 	explore.signature = mix(explore.signature ^ (uint64_t)own->number << 8 ^ kind);
 	uint64_t value = 0;
 	if (explore.forced)
@@ -433,45 +503,15 @@ void explore_tick(uint64_t now_ns)
 	explore_stuck();
 }
 
-/* Where the program's threads are. The process's lock is held. */
-static unsigned list_threads(struct process *process, struct choice *list)
-{
-	unsigned count = 0;
-	assert_held(&process->lock);
-	list_for_each (node, &process->threads) {
-		struct thread *thread = container_of(node, struct thread, process_node);
-		struct choice *entry = &list[count];
-		*entry = (struct choice){ .thread = thread->explore.number };
-		read_places(thread_frame(thread), entry->places, PLACES_MAX);
-		if (++count == REPORTED_THREADS)
-			break;
-	}
-	return count;
-}
-
-static void tell_places(const uint64_t *places)
-{
-	for (unsigned i = 0; i < PLACES_MAX && places[i]; i++)
-		channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: place %lx\n", places[i]);
-}
-
 bool explore_report(struct process *process)
 {
-	static struct choice list[REPORTED_THREADS];
 	if (!explore.stuck || !explore.on)
 		return false;
-	aspace_activate(process->space);
-	spin_lock(&process->lock);
-	unsigned count = list_threads(process, list);
-	spin_unlock(&process->lock);
-	aspace_activate(NULL);
 	channel_printf(CAPOS_HOST_MESSAGE_STATS, "capos explore: %s\n",
 		explore.late ? "too long" : "stuck");
-	for (unsigned i = 0; i < count; i++) {
-		channel_printf(
-			CAPOS_HOST_MESSAGE_STATS, "capos explore: thread %u\n", list[i].thread);
-		tell_places(list[i].places);
-	}
+	aspace_activate(process->space);
+	tell_threads(process);
+	aspace_activate(NULL);
 	process_exit(process, CAPOS_EXIT_KIND_KILLED, CAPOS_NOTIFICATION_KIND_TERMINATE);
 	return true;
 }

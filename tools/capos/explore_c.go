@@ -88,15 +88,17 @@ func (x *explorer) kernelVariable(t *target, a attempt) string {
 		return ""
 	}
 	points, limit, alone := a.kernelPoints, 0, 0 // a Go runtime counts and ends itself
+	var until, reseed, stacks uint64             // and has another seed take over
 	switch {
 	case t.system != nil:
 		alone = 1
 	case t.c != "":
 		points, limit, alone = a.points, explore.VirtualLimitSeconds, 1
+		until, reseed, stacks = a.until, a.reseed, a.stacks
 	}
-	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d,%d%s", a.seed,
+	return fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s", a.seed,
 		a.strategy.Kernel(), points, x.flags.maxPause.Microseconds(), limit, alone,
-		x.flags.mistake, a.forced.Kernel)
+		x.flags.mistake, until, reseed, stacks, a.forced.Kernel)
 }
 
 // places names the addresses that the kernel tells, which are the program's or its own.

@@ -318,11 +318,11 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 
 // variants are the run that a file says, and others that may fail when that does not.
 func (s *session) variants(file *explore.File) (list []attempt, err error) {
+	if file.IsShared() {
+		return nil, errors.New("it shows only on a machine that has run other seeds " +
+			"before, and a debugger takes one that has not")
+	}
 	if file.SeedsFrom != nil {
-		if *file.SeedsFrom != file.Seed {
-			return nil, errors.New("it shows only on a machine that has run other seeds " +
-				"before, and a debugger takes one that has not")
-		}
 		a, err := kept(file, 1)
 		return []attempt{a}, err
 	}

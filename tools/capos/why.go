@@ -44,12 +44,9 @@ func whyCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	if file.C != "" {
-		return cli.Failf("%s is of a C program, and why takes those of Go programs", path)
-	}
-	if file.SeedsFrom != nil && *file.SeedsFrom != file.Seed {
-		return cli.Failf("%s shows only on a machine that has run other seeds before, and why "+
-			"takes one that has not", path)
+	if file.IsShared() {
+		return cli.Failf("%s shows only on a machine that has run other seeds before, "+
+			"and why takes one that has not", path)
 	}
 	s, err := openFailure(root, path, file, w.timeout)
 	if err != nil {
@@ -108,16 +105,24 @@ func (q *question) tell(ctx context.Context, last, turn uint64) {
 	}
 	passed := q.passes(ctx, turn-1, false)
 	before, _ := q.stacks(ctx, turn-1)
-	fmt.Printf("  at point %d of %d it can still pass: %d of %d seeds do; goroutine %d runs\n",
-		turn-1, last, passed, q.seeds, before.Running())
+	fmt.Printf("  at point %d of %d it can still pass: %d of %d seeds do; %s %d runs\n",
+		turn-1, last, passed, q.seeds, q.runner(), before.Running())
 	fmt.Print(before)
 	if turn > last {
 		return
 	}
 	after, _ := q.stacks(ctx, turn)
-	fmt.Printf("  at point %d it fails with each of %d; goroutine %d runs\n", turn, q.seeds,
-		after.Running())
+	fmt.Printf("  at point %d it fails with each of %d; %s %d runs\n", turn, q.seeds,
+		q.runner(), after.Running())
 	fmt.Print(after)
+}
+
+// runner is what comes to points.
+func (q *question) runner() string {
+	if q.file.C != "" {
+		return "thread"
+	}
+	return "goroutine"
 }
 
 // stacks are the goroutines at a point of the run.

@@ -188,6 +188,9 @@ func (f *File) Missing(r *Run, source Source) (missing []Disturbance) {
 	return missing
 }
 
+// IsShared tells whether it takes a machine that has run other seeds before.
+func (f *File) IsShared() bool { return f.SeedsFrom != nil && *f.SeedsFrom != f.Seed }
+
 // Seeds are what runs on one machine, the seed that fails last.
 func (f *File) Seeds() (seeds []uint64) {
 	if f.SeedsFrom == nil {

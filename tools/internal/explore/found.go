@@ -156,7 +156,10 @@ func (s *Stack) write(b *strings.Builder) {
 		if s.Thread {
 			kind = "thread"
 		}
-		fmt.Fprintf(b, "  %s %d, %s", kind, s.Goroutine, s.State)
+		fmt.Fprintf(b, "  %s %d", kind, s.Goroutine)
+		if s.State != "" {
+			fmt.Fprintf(b, ", %s", s.State)
+		}
 		if s.Created != "" {
 			fmt.Fprintf(b, ", created by %s", s.Created)
 		}

@@ -92,8 +92,8 @@ const (
 	VirtualLimitSeconds = 600
 )
 
-// threads are where the threads of a program were that the kernel has ended.
-func (r *Run) threads(source Source) (stacks []Stack) {
+// threads are where the threads of a program were, as the kernel tells.
+func threads(text string, source Source) (stacks []Stack) {
 	var places []string
 	finish := func() {
 		if len(stacks) == 0 || len(places) == 0 {
@@ -112,7 +112,7 @@ func (r *Run) threads(source Source) (stacks []Stack) {
 		}
 		places = nil
 	}
-	_, told, _ := strings.Cut(r.Output, saidByRuntime+"thread ")
+	_, told, _ := strings.Cut(text, saidByRuntime+"thread ")
 	for line := range strings.Lines("thread " + told) {
 		word, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(line, "\n"),
 			saidByRuntime), " ")
@@ -136,11 +136,11 @@ func (r *Run) threads(source Source) (stacks []Stack) {
 
 // ended judges a program that the kernel has ended; nil when it has not.
 func (r *Run) ended(source Source) *Failure {
-	if _, found := after(r.Output, saidByRuntime+"stuck"); found {
-		return &Failure{Kind: KindDeadlock, Text: stuckText, Stacks: r.threads(source)}
+	if _, told, found := strings.Cut(r.Output, saidByRuntime+"stuck\n"); found {
+		return &Failure{Kind: KindDeadlock, Text: stuckText, Stacks: threads(told, source)}
 	}
-	if _, found := after(r.Output, saidByRuntime+"too long"); found {
-		return &Failure{Kind: KindTimeout, Text: lateText, Stacks: r.threads(source)}
+	if _, told, found := strings.Cut(r.Output, saidByRuntime+"too long\n"); found {
+		return &Failure{Kind: KindTimeout, Text: lateText, Stacks: threads(told, source)}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -27,20 +28,42 @@ const (
 	stacksEnd   = saidByRuntime + "end of stacks\n"
 )
 
-// Moment is the goroutines at a point of a run, the one that came to it first.
+// Moment is the goroutines or threads at a point of a run, the one that came to it first.
 type Moment []Stack
 
-// StacksAt are the goroutines as the runtime has printed them at a point; found is false when the
-// run did not come to it.
+// StacksAt are the goroutines as the runtime has printed them at a point, or the threads of a C
+// program as the kernel has; found is false when the run did not come to it.
 func (r *Run) StacksAt(source Source) (m Moment, found bool) {
 	_, rest, begins := strings.Cut(r.Output, stacksBegin)
 	text, _, ends := strings.Cut(rest, stacksEnd)
+	if source.C {
+		return threadsAt(text, source), begins && ends
+	}
 	return parseStacks(text, source), begins && ends
 }
 
-// Running is the goroutine that is at the point, 0 if it is not one of the program's.
+// threadsAt are the threads, of which the kernel says first which one has called.
+func threadsAt(text string, source Source) (m Moment) {
+	var running int
+	first, rest, _ := strings.Cut(text, "\n")
+	fmt.Sscanf(first, saidByRuntime+"running %d", &running)
+	m = threads(rest, source)
+	for i, s := range m {
+		if s.Goroutine == running {
+			if s.State != "" {
+				s.State = ", calls " + s.State
+			}
+			s.State = "running" + s.State
+			m = slices.Insert(slices.Delete(m, i, i+1), 0, s)
+			break
+		}
+	}
+	return m
+}
+
+// Running is the goroutine or the thread that is at the point, 0 if it is not one of the program's.
 func (m Moment) Running() int {
-	if len(m) > 0 && m[0].State == "running" {
+	if len(m) > 0 && strings.HasPrefix(m[0].State, "running") {
 		return m[0].Goroutine
 	}
 	return 0
@@ -51,7 +74,7 @@ func (m Moment) String() string {
 	var b strings.Builder
 	for i, s := range m {
 		if i == stacksShown {
-			fmt.Fprintf(&b, "  and %d more goroutines\n", len(m)-i)
+			fmt.Fprintf(&b, "  and %d more\n", len(m)-i)
 			break
 		}
 		s.write(&b)

@@ -46,6 +46,22 @@ func TestStacksAt(t *testing.T) {
 	if m.Running() != 8 || !strings.Contains(m.String(), "x/y.transfer y_test.go:15") {
 		t.Errorf("goroutine %d runs:\n%s", m.Running(), m)
 	}
+	c := Run{Output: "capos explore: stacks\ncapos explore: running 2\n" +
+		"capos explore: thread 1\ncapos explore: place 10\n" +
+		"capos explore: thread 2\ncapos explore: place 20\ncapos explore: place 11\n" +
+		"capos explore: end of stacks\n"}
+	m, found = c.StacksAt(Source{C: true, Goroot: "/lib", Dir: "/src",
+		Places: func(at uint64) (string,
+			string, int) {
+			if at == 0x20 {
+				return "capos_park", "/lib/park.c", 1
+			}
+			return "main", "/src/a.c", int(at)
+		}})
+	if !found || m.Running() != 2 || m.String() != "  thread 2, running, calls capos_park\n"+
+		"      main a.c:16\n  thread 1\n      main a.c:16\n" {
+		t.Errorf("found %v, thread %d runs:\n%s", found, m.Running(), m)
+	}
 	r.Output = strings.Replace(r.Output, "capos explore: stacks", "", 1)
 	if _, found := r.StacksAt(source); found {
 		t.Error("a run that did not come to the point has stacks there")

@@ -108,7 +108,8 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 		func() []check { // all of them build lockorder, so they take turns
 			return slices.Concat(s.exploreFinds(ctx, "lockorder", lockorder),
 				s.exploreChanges(ctx, lockorder.File, scratch),
-				single("why-lockorder", s.exploreWhy(ctx, lockorder.File), ""))
+				single("why-lockorder",
+					s.exploreWhy(ctx, lockorder.File, lockorderTurn), ""))
 		},
 		func() []check { return s.exploreQuiet(ctx) },
 	}
@@ -274,9 +275,9 @@ func (s *suite) replayed(ctx context.Context, file, verdict string) (string, err
 	return stdout.String() + withoutRemarks(stderr.String()), nil
 }
 
-// exploreWhy looks for the point of no return of a deadlock of two locks: a goroutine holds the one
-// and another takes the other.
-func (s *suite) exploreWhy(ctx context.Context, file string) error {
+// exploreWhy looks for the point of no return of a deadlock of two locks: a goroutine or a thread
+// holds the one and another takes the other.
+func (s *suite) exploreWhy(ctx context.Context, file string, turn *regexp.Regexp) error {
 	cmd := s.tool(ctx, "why", "--seeds", "12", file)
 	cmd.Dir = filepath.Join(s.root, "tests", "explore")
 	var stderr bytes.Buffer
@@ -285,7 +286,7 @@ func (s *suite) exploreWhy(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, report.LastLines(stderr.String(), 8))
 	}
-	if !lockorderTurn.Match(out) {
+	if !turn.Match(out) {
 		return fmt.Errorf("it prints\n%s", out)
 	}
 	return nil

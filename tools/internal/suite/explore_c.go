@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,6 +40,10 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 			err = s.exploredCase(ctx, found[source], kind)
 		}
 		checks = append(checks, single("finds-"+name, err, "")...)
+		if name == "lockorder" && err == nil {
+			err = s.exploreWhy(ctx, found[source].File, lockorderTurnC)
+			checks = append(checks, single("why-"+name, err, "")...)
+		}
 		source = "c/fixed/" + name + ".c"
 		_, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures",
 			"none", source)
@@ -57,6 +62,13 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 		"")...)
 	return append(checks, s.exploreMistakes(ctx, scratch)...)
 }
+
+// lockorderTurnC is the step at which a thread takes its first lock while another one, which has
+// its first, is about to wait for that.
+var lockorderTurnC = regexp.MustCompile(`(?s)it can still pass: .*it fails with each of 12; ` +
+	`thread \d runs\n  thread \d, running, calls capos_mutex_lock\n` +
+	` +(main|back) lockorder\.c:1[56]\n  thread \d, capos_mutex_lock\n` +
+	` +(main|back) lockorder\.c:16\n`)
 
 // exploreKeptBySeed finds a failure that cannot be shrunk, and replays the file in which it is
 // kept.

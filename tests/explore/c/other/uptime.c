@@ -1,4 +1,5 @@
-/* A program that fails on a machine that has been on for some time, as one has that ran it before. */
+/* A program that fails on a machine that has been on for some time, as one has that has run it
+ * before. */
 #include <stdio.h>
 
 #include <capos/capos.h>
