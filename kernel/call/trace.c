@@ -29,7 +29,7 @@
 
 static bool tracing, counting;
 
-/* On the stack of the thread that makes it, which may have to wait before it can send it. */
+/* Belongs to the thread that makes it, which may have to wait before it can send it. */
 struct line {
 	char text[LINE_BYTES];
 	size_t length;
@@ -245,17 +245,18 @@ static void line_add_remembered(
 	line_end(line);
 }
 
-void fault_tell_calls(const struct thread *thread)
+void fault_tell_calls(struct thread *thread)
 {
 	uint64_t made = thread->calls_made;
-	if (!thread->last_calls)
+	/* Not on the stack, which is deepest here. */
+	struct line *line = thread->last_calls ? call_scratch(thread) : NULL;
+	if (!line)
 		return;
 	for (uint64_t i = made < CAPOS_LAST_CALLS_MAX ? 0 : made - CAPOS_LAST_CALLS_MAX; i < made;
 		i++) {
-		struct line line;
-		line_add_remembered(&line, thread, &thread->last_calls[i % CAPOS_LAST_CALLS_MAX]);
+		line_add_remembered(line, thread, &thread->last_calls[i % CAPOS_LAST_CALLS_MAX]);
 		status_t status = channel_send(CAPOS_HOST_MESSAGE_LAST_CALL, &thread->id,
-			sizeof thread->id, line.text, line.length);
+			sizeof thread->id, line->text, line->length);
 		(void)status; /* not sent: the thread had to end for another reason meanwhile */
 	}
 }

@@ -14,8 +14,8 @@ struct trap_frame;
 struct capos_crash_record *fault_report(struct thread *thread, const struct trap_frame *frame,
 	uint32_t kind, uint32_t code, uint64_t address);
 
-/* A thread, the one that faulted. Sends the calls that it remembers to the host. Provided by
- * call/trace.c. */
-void fault_tell_calls(const struct thread *thread);
+/* A thread, the one that faulted, which is in no call, so that its scratch memory is free. Sends
+ * the calls that it remembers to the host, if it gets that memory. Provided by call/trace.c. */
+void fault_tell_calls(struct thread *thread);
 
 #endif
