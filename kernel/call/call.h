@@ -44,6 +44,18 @@ struct call {
 	size_t settle_size;
 };
 
+/* Fills in a call, but for what goes with settle. */
+static inline void call_begin(struct call *call, struct thread *thread, struct process *process,
+	struct object *object, cap_id_t cap)
+{
+	call->thread = thread;
+	call->process = process;
+	call->object = object;
+	call->cap = cap;
+	call->detail = 0;
+	call->settle = NULL;
+}
+
 /* cap_enter without an opcode: executes the ring's submissions (ring.c). */
 int64_t ring_enter(uint64_t min_complete, uint64_t timeout_ns);
 /* The same from where the thread has waited for ends of calls without a deadline (PLAIN_RING). */

@@ -63,6 +63,7 @@ struct fields_desc {
 /* A parameter has fewer bits than a word, so that words must be checked. */
 #define METHOD_NARROW 16
 
+/* A cache line. */
 struct method_desc {
 	const char *name;
 	/* in and out are the method's own structures: struct NAME_params, struct NAME_results. */
@@ -71,7 +72,7 @@ struct method_desc {
 	struct fields_desc results;
 	uint8_t flags;
 	uint8_t words; /* argument words in compact form */
-};
+} __attribute__((aligned(64)));
 
 struct interface_desc {
 	uint64_t id;

@@ -185,16 +185,15 @@ HOT static inline int64_t register_compact(
 {
 	uint64_t target = trap_frame_target(frame);
 	cap_id_t cap = (cap_id_t)target;
-	const struct method_desc *method =
-		interface_method(object->interface, (uint32_t)(target >> 32));
-	if (__builtin_expect(!method, 0)) {
+	uint32_t ordinal = (uint32_t)(target >> 32);
+	if (__builtin_expect(ordinal >= object->interface->method_count, 0)) {
 		if (thread_calls_watched(thread))
-			trace_miss(cap, (uint32_t)(target >> 32));
+			trace_miss(cap, ordinal);
 		return STATUS_TRANSPORT(INVOKE_FAILED);
 	}
-	struct call call = {
-		.thread = thread, .process = thread->process, .object = object, .cap = cap
-	};
+	const struct method_desc *method = &object->interface->methods[ordinal];
+	struct call call;
+	call_begin(&call, thread, thread->process, object, cap);
 	struct call_result result;
 	status_t status =
 		call_words(&call, method, trap_frame_words(frame), REGISTER_ARGUMENTS, &result);
@@ -220,18 +219,17 @@ static __attribute__((noinline)) int64_t register_compact_leased(
 	return value;
 }
 
-/* For a counted object, or an id that names nothing. slot: the id's, NULL: it has none. */
+/* For the counted object in the slot. */
 HOT static __attribute__((noinline)) int64_t register_compact_counted(
 	const struct trap_frame *frame, const uint64_t *slot)
 {
 	struct thread *thread = thread_current();
-	uint64_t target = trap_frame_target(frame);
-	struct object *object =
-		slot ? cap_slot_retain(&thread->process->caps, slot, (cap_id_t)target) : NULL;
+	cap_id_t cap = (cap_id_t)trap_frame_target(frame);
+	struct object *object = cap_slot_retain(&thread->process->caps, slot, cap);
 	if (__builtin_expect(!object, 0))
 		return register_compact_leased(frame, thread);
 	int64_t value = register_compact(frame, thread, object);
-	object_release(object);
+	object_release_counted(object);
 	return value;
 }
 
@@ -292,12 +290,14 @@ static inline int64_t enter_compact(const struct trap_frame *frame)
 	if (__builtin_expect(target >> 48, 0))
 		return STATUS_TRANSPORT(INVALID_REQUEST);
 	const uint64_t *slot = cap_slot_find(&thread->process->caps, (cap_id_t)target);
-	struct object *object = NULL;
-	if (__builtin_expect(slot != NULL, 1))
-		object = cap_slot_match(
-			__atomic_load_n(slot, __ATOMIC_ACQUIRE), (cap_id_t)target, CAP_SLOT_STATIC);
-	if (__builtin_expect(!object, 0))
+	if (__builtin_expect(!slot, 0))
+		return register_compact_leased(frame, thread);
+	uint64_t word = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	if (cap_slot_kind_of(word) == CAP_SLOT_COUNTED)
 		return register_compact_counted(frame, slot);
+	struct object *object = cap_slot_match(word, (cap_id_t)target, CAP_SLOT_STATIC);
+	if (__builtin_expect(!object, 0))
+		return register_compact_leased(frame, thread);
 	return register_compact(frame, thread, object);
 }
 

@@ -178,12 +178,8 @@ static void execute_method(
 	completion->result = status == STATUS_OK ? STATUS_TRANSPORT(INVOKE_FAILED) : status;
 	if (!method && thread_calls_watched(thread))
 		trace_miss(submission->cap, submission->method);
-	struct call call = {
-		.thread = thread,
-		.process = thread->process,
-		.object = object,
-		.cap = submission->cap,
-	};
+	struct call call;
+	call_begin(&call, thread, thread->process, object, submission->cap);
 	if (submission->opcode == CAPOS_OPCODE_CALL && (method || status == STATUS(REVOKED)))
 		execute_call(&call, method, submission, completion);
 	else if (method)

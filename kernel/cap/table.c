@@ -23,11 +23,6 @@ static uint64_t free_word(uint16_t generation, uint32_t next)
 	return slot_word(generation, (uint64_t)next << 4, CAP_SLOT_FREE);
 }
 
-static enum cap_slot_kind word_kind(uint64_t word)
-{
-	return (enum cap_slot_kind)(word & CAP_SLOT_KIND_MASK);
-}
-
 static uint16_t word_generation(uint64_t word)
 {
 	return (uint16_t)(word >> 48);
@@ -36,12 +31,12 @@ static uint16_t word_generation(uint64_t word)
 /* Whether the slot has a reference and a name. */
 static bool word_is_counted(uint64_t word)
 {
-	return word_kind(word) >= CAP_SLOT_COUNTED;
+	return cap_slot_kind_of(word) >= CAP_SLOT_COUNTED;
 }
 
 static bool word_is_filled(uint64_t word)
 {
-	return word_kind(word) >= CAP_SLOT_STATIC;
+	return cap_slot_kind_of(word) >= CAP_SLOT_STATIC;
 }
 
 static uint64_t word_load(const uint64_t *address)
@@ -156,7 +151,7 @@ void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object
 {
 	uint64_t *address = cap_slot_find(table, cap & 0xffff);
 	spin_lock(&table->lock);
-	ASSERT(object->interface && word_kind(*address) == CAP_SLOT_RESERVED &&
+	ASSERT(object->interface && cap_slot_kind_of(*address) == CAP_SLOT_RESERVED &&
 		word_generation(*address) == cap >> 16);
 	word_store(address,
 		slot_word((uint16_t)(cap >> 16), (uint64_t)(uintptr_t)object & PAYLOAD_MASK,
@@ -179,7 +174,7 @@ static void slot_recycle_locked(struct cap_table *table, uint32_t slot)
 void cap_table_abandon(struct cap_table *table, cap_id_t cap)
 {
 	spin_lock(&table->lock);
-	ASSERT(word_kind(*cap_slot_find(table, cap & 0xffff)) == CAP_SLOT_RESERVED);
+	ASSERT(cap_slot_kind_of(*cap_slot_find(table, cap & 0xffff)) == CAP_SLOT_RESERVED);
 	slot_recycle_locked(table, cap & 0xffff);
 	spin_unlock(&table->lock);
 }

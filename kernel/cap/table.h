@@ -98,6 +98,11 @@ enum cap_slot_kind {
 };
 #define CAP_SLOT_KIND_MASK 0xfull
 
+static inline enum cap_slot_kind cap_slot_kind_of(uint64_t word)
+{
+	return (enum cap_slot_kind)(word & CAP_SLOT_KIND_MASK);
+}
+
 /* Addresses are canonical, so bit 47 restores what the generation displaced. */
 static inline struct object *cap_slot_object(uint64_t word)
 {
@@ -150,7 +155,7 @@ static inline struct object *cap_slot_retain(
 	spin_lock(&table->lock);
 	struct object *object = cap_slot_match(*slot, cap, CAP_SLOT_COUNTED);
 	if (__builtin_expect(object != NULL, 1))
-		object_retain(object); /* it exists: the slot holds a reference */
+		object_retain_counted(object); /* it exists: the slot holds a reference */
 	spin_unlock(&table->lock);
 	return object;
 }

@@ -79,6 +79,16 @@ static inline void object_retain(struct object *object)
 		object_retain_wrong(before);
 }
 
+/* The same for an object that counts its references, as many as there can be. */
+static inline void object_retain_counted(struct object *object)
+{
+	ASSERT(object->references);
+	if (explore_mistake(EXPLORE_LOST_REFERENCE))
+		object_retain_badly(object);
+	else
+		__atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+}
+
 /* Adds a reference to an object that may just have lost its last one, and is not freed meanwhile
  * because its destroy hook waits for a lock of the caller's. False: it has. */
 static inline bool object_retain_unless_gone(struct object *object)
@@ -91,11 +101,9 @@ static inline bool object_retain_unless_gone(struct object *object)
 	return false;
 }
 
-/* Drops a reference; the last one destroys the object. */
-static inline void object_release(struct object *object)
+/* Drops a reference to an object that counts them; the last one destroys the object. */
+static inline void object_release_counted(struct object *object)
 {
-	if (!object->ops)
-		return;
 	/* Release order publishes this holder's writes; acquire order lets the destroy hook see all
 	 * of them. */
 	uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
@@ -105,11 +113,11 @@ static inline void object_release(struct object *object)
 		object_release_last(object, before);
 }
 
-/* The same for an object that counts its references. */
-static inline void object_retain_counted(struct object *object)
+/* The same for any object. */
+static inline void object_release(struct object *object)
 {
-	ASSERT(object->references);
-	__atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+	if (object->ops)
+		object_release_counted(object);
 }
 
 /* Drops a reference beside which the caller knows of another; any lock may be held. */
