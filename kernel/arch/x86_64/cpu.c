@@ -87,6 +87,7 @@ void cpu_detect(void)
 		cpu_features.smap = r[1] >> 20 & 1;
 		cpu_features.umip = r[2] >> 2 & 1;
 	}
+	cpu_features.quick_context = cpu_features.fsgsbase && cpu_features.xsave;
 	cpuid(0x80000000, 0, r);
 	uint32_t extended = r[0];
 	if (extended >= 0x80000001) {

@@ -14,7 +14,7 @@
 
 bool context_hands_over(void)
 {
-	return cpu_features.fsgsbase && cpu_features.xsave;
+	return cpu_features.quick_context;
 }
 
 /* What aspace_activate() does, for two spaces of processes. */
@@ -27,8 +27,7 @@ static inline __attribute__((always_inline)) void change_space(
 	__atomic_and_fetch(&old->cpus, ~bit, __ATOMIC_SEQ_CST);
 }
 
-/* user_context_save() and user_context_load(). The user's GS base is the current one between two
- * SWAPGS, which are quicker than access to its register. */
+/* user_context_save_quick() and user_context_load_quick(), with two SWAPGS less. */
 static inline __attribute__((always_inline)) void change_context(
 	struct user_context *old, const struct user_context *next)
 {

@@ -17,6 +17,7 @@
 struct cpu_features {
 	bool nx, smep, smap, umip, fsgsbase, xsave, x2apic, tsc_deadline, page1g, rdrand, rdseed,
 		invariant_tsc, pge, mce;
+	bool quick_context;    /* fsgsbase and xsave */
 	uint8_t mc_first_bank; /* of the machine-check banks that are the kernel's to enable */
 	uint32_t xsave_size;   /* bytes of the area for the enabled components */
 	uint64_t xsave_mask;
