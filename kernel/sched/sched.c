@@ -482,7 +482,8 @@ static unsigned cpu_preferred(uint64_t cpus, unsigned id)
 	return cpus & cpu_bit(id) ? id : (unsigned)__builtin_ctzl(cpus);
 }
 
-static unsigned choose_cpu(const struct thread *thread)
+/* While a CPU idles, or if the thread may not run where it was. */
+static __attribute__((noinline)) unsigned choose_other_cpu(const struct thread *thread)
 {
 	uint64_t idle;
 	while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & affinity_of(thread)) != 0) {
@@ -492,6 +493,15 @@ static unsigned choose_cpu(const struct thread *thread)
 	}
 	uint64_t allowed = affinity_of(thread) & cpus_online();
 	return allowed ? cpu_preferred(allowed, thread->cpu) : thread->cpu;
+}
+
+static inline unsigned choose_cpu(const struct thread *thread)
+{
+	uint64_t affinity = affinity_of(thread);
+	bool idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & affinity;
+	if (__builtin_expect(!idle && affinity & cpu_bit(thread->cpu), 1))
+		return thread->cpu;
+	return choose_other_cpu(thread);
 }
 
 /* Run times compare only within a share: a thread that changes CPUs keeps its distance from the
@@ -528,18 +538,13 @@ static uint64_t quiet_until(const struct percpu *cpu)
 	return __atomic_load_n(&cpu->run.quiet_ns, __ATOMIC_RELAXED);
 }
 
-/* A thread of the share has come to the queue of a CPU that runs another process. Whether the CPU
- * is told, if the thread takes it or no slice has an end yet; the share's process pays for that. In
+/* A thread of the share has come to the queue of another CPU, which runs another process, and takes
+ * it or needs an end of the slice. Whether the CPU is told; the share's process pays for that. In
  * its quiet the CPU is not told if its slice has an end, which comes before that of the quiet. */
-static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share, bool take)
+static __attribute__((noinline)) bool disturb(struct percpu *cpu, struct share *share)
 {
-	bool ends = slice_ends(cpu);
-	if (ends && !take)
-		return false;
-	if (cpu == percpu())
-		return true;
 	uint64_t now = clock_now_ns();
-	if (ends && now < quiet_until(cpu))
+	if (slice_ends(cpu) && now < quiet_until(cpu))
 		return false;
 	__atomic_store_n(&cpu->run.quiet_ns, now + QUIET_NS, __ATOMIC_RELAXED);
 	share_compensate(&cpu->run, share, DISTURBANCE_NS);
@@ -565,6 +570,14 @@ static inline uint64_t slice_end(struct percpu *cpu, uint64_t now, bool competin
 	return __builtin_expect(quiet_until(cpu) == 0, 1) ? end : end_with_quiet(cpu, now, end);
 }
 
+/* Whether a thread takes the CPU at once from one of the same share, whose CPU charges it without
+ * the lock: a little less or more. */
+static inline bool takes_turn(const struct thread *thread, const struct thread *running)
+{
+	uint64_t had_ns = __atomic_load_n(&running->vruntime_ns, __ATOMIC_RELAXED);
+	return (int64_t)(had_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+}
+
 /* A thread in state READY that is on no queue becomes runnable on its assigned CPU, whose queue
  * lock is held; old: the share it was of before. */
 static void make_runnable_locked(struct thread *thread, const struct share *old, struct percpu *cpu)
@@ -574,16 +587,12 @@ static void make_runnable_locked(struct thread *thread, const struct share *old,
 	place(thread, old, share);
 	enqueue(cpu, share, thread);
 	const struct thread *running = cpu->current;
-	bool take = running == cpu->idle;
-	if (!take && share == cpu->run.served) {
-		/* Its CPU charges the thread without the lock: a little less or more. */
-		uint64_t had_ns = __atomic_load_n(&running->vruntime_ns, __ATOMIC_RELAXED);
-		take = (int64_t)(had_ns - thread->vruntime_ns) > (int64_t)WAKE_MARGIN_NS;
+	bool take = running == cpu->idle, same = share == cpu->run.served;
+	if (!take) {
+		take = same ? takes_turn(thread, running) : share_takes(&cpu->run, share);
 		if (!take && slice_ends(cpu))
 			return;
-	} else if (!take) {
-		take = share_takes(&cpu->run, share);
-		if (!disturb(cpu, share, take))
+		if (!same && cpu != percpu() && !disturb(cpu, share))
 			return;
 	}
 	if (!take && cpu == percpu()) {
@@ -731,7 +740,7 @@ static struct thread *steal(struct percpu *cpu)
 
 /* From one process to another: one that leaves the CPU of its own accord pays for the switch, else
  * the one that comes. */
-static __attribute__((noinline)) void bill_switch(struct percpu *cpu, const struct thread *previous)
+static inline void bill_switch(struct percpu *cpu, const struct thread *previous)
 {
 	struct share *share = &previous->shares[cpu->id];
 	if (share != cpu->run.served && (previous->state != THREAD_READY || cpu->moving))

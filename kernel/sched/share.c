@@ -12,9 +12,15 @@ static bool has_less(const struct rbnode *a, const struct rbnode *b)
 		container_of(b, const struct share, node)->had_ns);
 }
 
-static void link(struct run_queue *run, struct share *share)
+/* Mostly one share waits at a time. */
+static inline void link(struct run_queue *run, struct share *share)
 {
-	rbtree_insert(&run->shares, &share->node, has_less);
+	rbtree_insert_few(&run->shares, &share->node, has_less);
+}
+
+static inline void unlink(struct run_queue *run, struct share *share)
+{
+	rbtree_remove_few(&run->shares, &share->node);
 }
 
 /* The least time of the shares that compete, which never goes back. competes: the one served does.
@@ -40,7 +46,7 @@ void share_begin(struct run_queue *run, struct share *share, bool busy)
 
 void share_withdraw(struct run_queue *run, struct share *share)
 {
-	rbtree_remove(&run->shares, &share->node);
+	unlink(run, share);
 }
 
 void share_choose(struct run_queue *run, uint64_t now, bool turn_over)
@@ -51,7 +57,7 @@ void share_choose(struct run_queue *run, uint64_t now, bool turn_over)
 	int64_t lead = (int64_t)(served->had_ns - first->had_ns);
 	if (served->count && (turn_over ? lead < 0 : lead <= (int64_t)WAKE_MARGIN_NS))
 		return;
-	share_withdraw(run, first);
+	unlink(run, first);
 	if (served->count)
 		link(run, served);
 	run->served = first;
@@ -61,7 +67,7 @@ static void pay(struct run_queue *run, struct share *share, uint64_t ns)
 {
 	bool waits = rbnode_linked(&share->node);
 	if (waits)
-		share_withdraw(run, share);
+		unlink(run, share);
 	share->had_ns += ns;
 	if (waits)
 		link(run, share);
