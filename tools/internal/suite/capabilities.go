@@ -20,6 +20,7 @@ func (s *suite) capabilitySteps() []step {
 	return []step{
 		{name: "system/services", cpus: 2, run: s.testServices},
 		{name: "system/rpc", cpus: 2, full: true, run: s.testRPC},
+		{name: "system/rpc-example", cpus: 1, full: true, run: s.testRPCExample},
 		{name: "system/rpc-guide", cpus: 1, full: true, run: s.testCapnpGuide},
 		{name: "system/guide", cpus: 1, run: func(ctx context.Context) []check {
 			return single("guide", s.testGuide(ctx), "")

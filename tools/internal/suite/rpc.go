@@ -87,6 +87,41 @@ func (s *suite) generateGo(ctx context.Context, dir, scratch, schema string) (st
 	return string(out), err
 }
 
+// rpcExample is a module of its own, which is no part of the workspace, because that is to be built
+// without a module proxy.
+const rpcExample = "examples/counter-rpc"
+
+// testRPCExample does what the example tells: it is generated and run, its test passes, and seeds
+// find nothing.
+func (s *suite) testRPCExample(ctx context.Context) (checks []check) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	for _, one := range []struct{ name, command, says string }{
+		{"generate", "go generate", ""},
+		{"run", "run --accel tcg .", "client: 4000 were missing, 4005 reached that, and " +
+			"the sum of 1 to 100 is 5050\n"},
+		{"test", "go test -count=1 .", "ok  \tcapos.dev/examples/counter-rpc"},
+		{"explore", "explore --json --failures none -j 1 --runs 40 .", "\"failed\":0,"},
+	} {
+		cmd := s.tool(ctx, strings.Fields(one.command)...)
+		cmd.Dir = filepath.Join(s.root, filepath.FromSlash(rpcExample))
+		cmd.Env = append(cmd.Env, "GOFLAGS=", "GOWORK=off")
+		bytes, err := cmd.CombinedOutput()
+		out := string(bytes)
+		if why, ok := repo.Unreachable(out); ok && err != nil {
+			return append(checks, check{one.name, skipped, repo.NoProxy + why})
+		}
+		if err == nil && !strings.Contains(out, one.says) {
+			err = fmt.Errorf("it says something else than %q", one.says)
+		}
+		checks = append(checks, single(one.name, err, out)...)
+		if err != nil {
+			return checks
+		}
+	}
+	return checks
+}
+
 // capnpHeading is that of the part of the guide that needs what is fetched.
 const capnpHeading = "\n## Cap'n Proto\n"
 
