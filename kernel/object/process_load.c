@@ -343,7 +343,9 @@ static status_t load_capset(struct loading *loading)
 	if (status == STATUS_OK)
 		status = aspace_map_frames(loading->space, 0, false, process->capset_frame,
 			PAGE_SIZE, CAPOS_PROT_READ, true, &loading->capset_address);
-	return explain(loading, status, "no memory for the capabilities");
+	return explain(loading, status,
+		status == STATUS(NO_SLOTS) ? "more capabilities are granted than its limit allows"
+					   : "no memory for the capabilities");
 }
 
 /* The last step that can fail: from here on the process has a thread. */

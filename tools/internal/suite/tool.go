@@ -270,6 +270,9 @@ func faultCases(family string) []toolCase {
 			args: []string{"exhaust"}, status: 135, inErr: []string{"out of memory"}},
 		{name: "memory-limit-suffices", flags: []string{"--limit", "16M"},
 			args: []string{"both"}, stdout: "to stdout\n"},
+		{name: "caps-limit", flags: []string{"--limit", "caps=2"}, args: []string{"both"},
+			status: 126, inErr: []string{"more capabilities are granted than its " +
+				"limit allows"}},
 		{name: "out-of-memory", flags: []string{"-m", "32M"}, args: []string{"exhaust"},
 			status: 135, inErr: []string{"out of memory", "at exhaust"}},
 		{name: "of-a-child", flags: []string{"-v"}, args: []string{probeFlag + family,
