@@ -8,6 +8,8 @@
 #define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
 #define POLL_NS 1000000ull
 #define EVENTS_MAX 128u
+#define EDU_ASK 0x60u
+#define ROUNDS 100u
 
 #define DESCRIBE "RegisterManager.describe"
 #define OPEN "RegisterManager.open"
@@ -126,6 +128,38 @@ static void fill_slots(uint32_t number)
 		capos_release(events[--count]);
 }
 
+/* Takes the edu device again and again, and lets go of it while it asks for an interrupt, which may
+ * have come, be on its way, or be kept back. */
+static void let_go_while_it_asks(uint32_t number)
+{
+	capos_cap_t device, event;
+	uint64_t address, bits;
+
+	expect("event", capos_event_factory_create(capos_caps.event_factory, &event), 0);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		expect("again",
+			capos_register_manager_open(capos_caps.trusted_devices, number, &device),
+			0);
+		expect("registers", capos_device_registers_map(device, 0, 0, 0, PAGE, RW, &address),
+			0);
+		expect("bind", capos_device_registers_bind(device, event, 1), 0);
+		if (round % 4 != 0)
+			capos_device_registers_acknowledge(device);
+		((volatile uint32_t *)address)[EDU_ASK / sizeof(uint32_t)] = 1;
+		if (round % 4 == 1)
+			expect("interrupt", capos_event_wait(event, 1, CAPOS_WAIT_FOREVER, &bits),
+				0);
+		if (round % 4 == 2)
+			capos_release(event);
+		capos_release(device);
+		expect("unmap", capos_virtual_memory_unmap(capos_caps.vm, address, PAGE), 0);
+		if (round % 4 == 2)
+			expect("another",
+				capos_event_factory_create(capos_caps.event_factory, &event), 0);
+	}
+	capos_release(event);
+}
+
 /* The last that the program does. Endpoints have records of the size of a device's, so at the end
  * there is no room for one more. */
 static void fill_memory(capos_cap_t device)
@@ -177,6 +211,7 @@ int main(void)
 	if (take(EDU, &number, &device, &busy) < 0)
 		return 2;
 	capos_release(device);
+	let_go_while_it_asks(number);
 	fill_slots(number);
 	if (take(EDU, &number, &device, &busy) < 0)
 		return 3;
