@@ -47,7 +47,6 @@ func start() *embed.Etcd {
 	config.Dir = "store"
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	config.TickMs, config.ElectionMs = 20, 200
-	config.QuotaBackendBytes = 16 << 20 // the database is mapped with as much
 	any, err := url.Parse("http://127.0.0.1:0")
 	check(err)
 	config.ListenClientUrls, config.ListenPeerUrls = []url.URL{*any}, []url.URL{*any}
