@@ -10,8 +10,8 @@
  *
  * The lock of the caller's thread is not taken for calls in registers. The lock of the run queue
  * has its place: under it, a thread that has stopped on this CPU stays so, and while it waits its
- * record does not change. models/handover.pml is the model, and models/ringcall.pml of calls
- * through the ring. */
+ * record does not change. models/handover.pml is the model, and models/ringcall.pml of what
+ * else there is to calls through the ring. */
 #include "arch/context.h"
 #include "arch/trap_frame.h"
 #include "call/call.h"
@@ -204,10 +204,9 @@ HOT void close_ring_call(struct endpoint *endpoint, struct thread *thread,
 
 /* The caller goes on in the kernel, because only it can write to the memory of its process. Returns
  * where that cannot be done so, and nothing has changed. */
-HOT void answer_ring_direct(
-	struct endpoint *endpoint, struct thread *thread, const struct trap_frame *frame)
+HOT void answer_ring_direct(struct endpoint *endpoint, struct thread *thread,
+	const struct trap_frame *frame, uint64_t now)
 {
-	uint64_t now = clock_now_ns();
 	struct percpu *cpu = percpu();
 	struct ring_call *call = thread->service.ring;
 	struct thread *caller = call->caller;
@@ -232,24 +231,15 @@ HOT void answer_ring_direct(
 	spin_unlock(&endpoint->lock);
 }
 
-/* As reply_receive_direct, where the thread has no call in registers. */
-static __attribute__((noinline)) bool reply_receive_ring(struct trap_frame *frame, int64_t *result)
+/* The answer to a call through the ring, and the next receive. */
+static __attribute__((noinline)) int64_t reply_receive_ring(
+	struct trap_frame *frame, struct object *object, uint64_t now)
 {
 	struct thread *thread = thread_current();
-	struct cap_table *table = &thread->process->caps;
-	if (!thread->service.ring)
-		return false;
-	struct object *object =
-		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
-	if (!object)
-		return false;
-	object_retain_counted(object);
-	spin_unlock(&table->lock);
 	if (!hand_over_ticks(thread))
-		answer_ring_direct(endpoint_from(object), thread, frame);
+		answer_ring_direct(endpoint_from(object), thread, frame, now);
 	ring_call_answer(thread, STATUS_OK, frame, 0, NULL, 0);
-	*result = endpoint_receive_after(thread, frame, object, NULL);
-	return true;
+	return endpoint_receive_after(thread, frame, object, NULL);
 }
 
 /* ---- the entry ---- */
@@ -259,9 +249,8 @@ HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 	uint64_t now = clock_now_ns();
 	struct thread *thread = thread_current();
 	struct cap_table *table = &thread->process->caps;
-	if (__builtin_expect(!thread->service.caller, 0))
-		return reply_receive_ring(frame, result);
-	if (hand_over_ticks(thread))
+	bool ring = __builtin_expect(!thread->service.caller, 0);
+	if (ring ? !thread->service.ring : hand_over_ticks(thread))
 		return false;
 	struct object *object =
 		find_and_lock(table, (cap_id_t)trap_frame_target(frame), INTERFACE_ENDPOINT);
@@ -269,6 +258,10 @@ HOT bool reply_receive_direct(struct trap_frame *frame, int64_t *result)
 		return false;
 	object_retain_counted(object);
 	spin_unlock(&table->lock);
+	if (ring) {
+		*result = reply_receive_ring(frame, object, now);
+		return true;
+	}
 	if (answer_direct(endpoint_from(object), thread, frame, now, result))
 		return true;
 	object_release(object);
