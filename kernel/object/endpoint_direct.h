@@ -1,5 +1,6 @@
 /* What the calls have in common that go straight to a thread which waits on the same CPU: those in
- * registers (endpoint_direct.c), and those through the ring (ring_call.c). A thread. */
+ * registers (endpoint_direct.c), and those through the ring (ring_call.c). models/handover.pml is
+ * the model. A thread. */
 #ifndef CAPOS_OBJECT_ENDPOINT_DIRECT_H
 #define CAPOS_OBJECT_ENDPOINT_DIRECT_H
 

@@ -28,7 +28,8 @@
  *
  * Capabilities of a call and its answer change hands as those of calls in registers do (cap_set.h).
  *
- * models/ringcall.pml is the model, and models/transfer.pml that of the capabilities. */
+ * models/ringcall.pml is the model, models/handover.pml that of how the CPU goes along, and
+ * models/transfer.pml that of the capabilities. */
 #include "call/call.h"
 #include "call/decode.h"
 #include "call/trace.h"
