@@ -172,7 +172,11 @@ func (o *owner) run() {
 			enterRing(1, o.sleepMax())
 			o.awake()
 		}
-		o.complete()
+		if o.complete() {
+			// Who waited for a call runs first. Inside the kernel the owner would keep
+			// the P from it until sysmon looks.
+			runtime.Gosched()
+		}
 	}
 	o.end()
 	runtime.UnlockOSThread()
@@ -288,13 +292,13 @@ func (o *owner) awake() {
 	o.mu.Unlock()
 }
 
-// complete takes the completions that are there.
-func (o *owner) complete() {
+// complete takes the completions that are there, and reports whether calls of others have ended.
+func (o *owner) complete() (ended bool) {
 	for {
 		c, ok := o.ring.pop()
 		switch {
 		case !ok:
-			return
+			return ended
 		case c.userData == ofAlarm:
 			o.alarmSet, o.alarmFailed = false, c.failure() != 0
 		case c.userData != ofGivingUp:
@@ -302,6 +306,7 @@ func (o *owner) complete() {
 			delete(o.calls, c.userData)
 			o.hasRoom(call.submission.cap)
 			call.end(&c)
+			ended = true
 		}
 	}
 }
