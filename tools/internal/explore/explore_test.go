@@ -96,6 +96,18 @@ var judged = []struct {
 		strings.Replace(statisticsLine, "leaked 0", "leaked 1", 1)}, KindLeak,
 		"TestTransfers", "it ended, and goroutines can never run again",
 		"x/y.transfer y_test.go:17, x/y.TestTransfers.func1 y_test.go:26"},
+	{"two tests fail", Run{Status: 1, Output: "--- FAIL: TestA (0.00s)\n    y_test.go:5: a\n" +
+		"--- FAIL: TestB (0.00s)\n    y_test.go:9: b\nFAIL\n" + statisticsLine}, KindTest,
+		"TestB", "y_test.go:9: b", ""},
+	{"verbose", Run{Status: 1, Output: "=== RUN   TestA\n    y_test.go:5: a\n" +
+		"--- FAIL: TestA (0.00s)\nFAIL\n" + statisticsLine}, KindTest, "TestA",
+		"y_test.go:5: a", ""},
+	{"leak of a helper", Run{Output: "PASS\ncapos explore: these goroutines can never run " +
+		"again:\n\ncapos explore: of TestC/sub\ngoroutine 9 [chan send (leaked)]:\n" +
+		"x/y.First.func1()\n\t/src/y/y.go:13 +0x4d\n\n" +
+		strings.Replace(statisticsLine, "leaked 0", "leaked 1", 1)}, KindLeak,
+		"TestC/sub", "it ended, and goroutines can never run again",
+		"x/y.First.func1 y.go:13"},
 	{"left", Run{Output: "PASS\n" + leftHeader + "\n" +
 		blocked("8", "chan receive", "0x12", "17") +
 		strings.Replace(statisticsLine, "left 0", "left 1", 1)}, KindLeft,

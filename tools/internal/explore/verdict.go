@@ -182,6 +182,9 @@ func (r *Run) Judge(source Source) *Failure {
 	if f.Test == "" {
 		f.Test = testOf(f.Stacks)
 	}
+	if f.Test == "" { // of the first goroutine that is told
+		f.Test, _ = after(r.Output, saidByRuntime+"of ")
+	}
 	return f
 }
 
@@ -264,9 +267,10 @@ func (r *Run) judgeText(stacks []Stack) *Failure {
 	if text, found := after(r.Output, "faults: "); found && r.Status != 0 {
 		return &Failure{Kind: KindService, Text: text}
 	}
-	test := ""
-	if m := failedTest.FindAllStringSubmatch(r.Output, -1); m != nil {
-		test = m[len(m)-1][1]
+	test, behind := "", r.Output
+	if m := failedTest.FindAllStringSubmatchIndex(r.Output, -1); m != nil {
+		last := m[len(m)-1]
+		test, behind = r.Output[last[2]:last[3]], r.Output[last[1]:]
 	}
 	if _, found := after(r.Output, "capos explore: deadlock"); found && r.Status != 0 {
 		return &Failure{Kind: KindDeadlock, Text: deadlockText, Stacks: leaked(stacks)}
@@ -296,8 +300,11 @@ func (r *Run) judgeText(stacks []Stack) *Failure {
 	}
 	if test != "" && r.Status != 0 {
 		f := &Failure{Kind: KindTest, Test: test, Text: "it failed without a message"}
-		if m := logLine.FindStringSubmatch(r.Output); m != nil {
-			f.Text = m[1]
+		for _, text := range []string{behind, r.Output} {
+			if m := logLine.FindStringSubmatch(text); m != nil {
+				f.Text = m[1]
+				break
+			}
 		}
 		return f
 	}

@@ -36,6 +36,9 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		{"left", s.exploreLeft},
 		{"stopped", s.exploreStopped},
 		{"asserts-resume", s.exploreResumed},
+		{"ends-in-a-panic", s.exploreDies},
+		{"longer", s.exploreLonger},
+		{"child", s.exploreChild},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
 	}
@@ -155,6 +158,43 @@ func (s *suite) exploreLeft(ctx context.Context, scratch string) error {
 		return fmt.Errorf("--strict finds %q", kind)
 	}
 	_, err = s.replayed(ctx, found[name].File, "reproduced: goroutines left in TestStarts")
+	return err
+}
+
+// exploreDies has runs that all end in a panic, and tell their points and interleavings all the
+// same.
+func (s *suite) exploreDies(ctx context.Context, scratch string) error {
+	const name = "explore/other/dies"
+	found, sums, err := s.explored(ctx, exploreFound, "--runs", "9", "--strategy", "many",
+		"--failures", scratch, "./other/dies")
+	if err != nil {
+		return err
+	}
+	if f, sum := found[name], sums[name]; f.Kind != "panic" || sum.Interleavings < 2 {
+		return fmt.Errorf("found %q in %d interleavings", f.Kind, sum.Interleavings)
+	}
+	return nil
+}
+
+// exploreLonger has runs of far more points than the undisturbed one. Pauses at most of them would
+// take longer than the virtual time that there is.
+func (s *suite) exploreLonger(ctx context.Context, scratch string) error {
+	for _, strategy := range []string{"many", "slow"} {
+		_, _, err := s.explored(ctx, 0, "--runs", "17", "--strategy", strategy,
+			"--failures", scratch, "./other/longer", "-timeout", "5m")
+		if err != nil {
+			return fmt.Errorf("strategy %s: %w", strategy, err)
+		}
+	}
+	return nil
+}
+
+// exploreChild starts a process of the test's own binary, which is not explored.
+func (s *suite) exploreChild(ctx context.Context, scratch string) error {
+	found, _, err := s.explored(ctx, 0, "--runs", "5", "--failures", scratch, "./other/child")
+	if f := found["explore/other/child"]; err != nil && f.Kind != "" {
+		return fmt.Errorf("%s: %s", f.Kind, f.Replay)
+	}
 	return err
 }
 

@@ -20,8 +20,9 @@
 package runtime
 
 import (
+	"internal/goarch"
 	"internal/runtime/atomic"
-	_ "unsafe" // for go:linkname
+	"unsafe"
 )
 
 // Operations at decision points. Packages that cannot import this one use the numbers, which
@@ -65,6 +66,7 @@ type exploreG struct {
 	name    uint64 // when disturbances are forced; see explore_names_capos.go
 	child   uint64 // what the next goroutine is named after
 	childAt uint16 // where it is made, as an index of exploreStacksKnown
+	test    string // that it or one of its creators was made for; "": none
 }
 
 // exploreForced is a disturbance that the host asks for, by goroutine and point of this goroutine,
@@ -140,6 +142,7 @@ func exploreInit() {
 	if !exploreNumbers(text, numbers[:]) {
 		return
 	}
+	exploreHide("CAPOS_EXPLORE=")
 	exploreForce(list)
 	explore.program = numbers[3] != 0
 	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
@@ -229,6 +232,19 @@ func exploreVariable(name string) string {
 		}
 	}
 	return ""
+}
+
+// exploreHide takes a variable out of the program's environment. What the program starts is not
+// explored then, and prints nothing but its own.
+func exploreHide(name string) {
+	hidden := false
+	for i := argc + 1; argv_index(argv, i) != nil; i++ {
+		entry := gostringnocopy(argv_index(argv, i))
+		if hidden = hidden || len(entry) > len(name) && entry[:len(name)] == name; hidden {
+			place := add(unsafe.Pointer(argv), uintptr(i)*goarch.PtrSize)
+			*(*uintptr)(place) = uintptr(unsafe.Pointer(argv_index(argv, i+1)))
+		}
+	}
 }
 
 // exploreCut gives what is before the first mark, and what is behind it with the mark.
@@ -391,8 +407,9 @@ func exploreWatch() {
 		goroutineLeakGC()
 		if main := explore.main; main != nil && readgstatus(main) == _Gleaked {
 			print("capos explore: deadlock\n")
-			exploreLeaks()
+			leaked := exploreLeaks()
 			exploreTell()
+			exploreCount(leaked, 0)
 			exit(2)
 		}
 	}
@@ -400,7 +417,7 @@ func exploreWatch() {
 
 // exploreNew chooses what a new goroutine is like.
 func exploreNew(gp, creator *g) {
-	gp.explore = exploreG{harness: isSystemGoroutine(gp, false)}
+	gp.explore = exploreG{harness: isSystemGoroutine(gp, false), test: creator.explore.test}
 	if !explore.on {
 		return
 	}
@@ -534,10 +551,15 @@ func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
 	}
 }
 
-// exploreKeep keeps a disturbance to be told; nil when there were too many. The first frames that
-// it leaves out are the explorer's own.
+// exploreKeep keeps a disturbance to be told; nil when there were too many. Then the next are half
+// as likely, because the run has far more points than was thought, and would take long. The first
+// frames that it leaves out are the explorer's own.
 func exploreKeep(gp *g, operation uint8, what int64, name, nth uint64) *exploreDone {
 	i := exploreDoneCount.Add(1) - 1
+	if i != 0 && i%exploreKept == 0 {
+		explore.probable *= 2
+		explore.thinned *= 2
+	}
 	if i >= exploreKept {
 		return nil
 	}
@@ -622,8 +644,25 @@ func exploreEnd(status int) {
 	if status != 0 || leaked != 0 || exploreNamed {
 		exploreTell()
 	}
+	exploreCount(leaked, left)
+}
+
+// exploreCount prints the line by which the host counts the run, with the goroutines that can never
+// run again and those that could.
+func exploreCount(leaked, left int) {
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",
 		hex(explore.signature), ", leaked ", leaked, ", left ", left, "\n")
+}
+
+// explorePanics is called when the run ends in a panic.
+func explorePanics() {
+	exploreTell()
+	if gp := getg().m.curg; gp != nil {
+		exploreTellTest(gp)
+	}
+	if explore.on || explore.ended {
+		exploreCount(0, 0)
+	}
 }
 
 // exploreLeaks prints the goroutines that the last collection has found to wait for ever for
@@ -638,6 +677,7 @@ func exploreLeaks() (count int) {
 				print("capos explore: these goroutines can never run again:\n")
 			}
 			print("\n")
+			exploreTellTest(gp)
 			goroutineheader(gp)
 			traceback(^uintptr(0), ^uintptr(0), 0, gp)
 		})
@@ -646,6 +686,13 @@ func exploreLeaks() (count int) {
 		print("\n")
 	}
 	return count
+}
+
+// exploreTellTest prints which test a goroutine was made for.
+func exploreTellTest(gp *g) {
+	if gp.explore.test != "" {
+		print("capos explore: of ", gp.explore.test, "\n")
+	}
 }
 
 // exploreLeftMax is how many of the goroutines that are left at the end are named.

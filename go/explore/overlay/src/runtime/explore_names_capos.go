@@ -84,7 +84,10 @@ func exploreHash(hash uint64, text string) uint64 {
 // exploreNameTest names the goroutine after its test.
 //
 //go:linkname exploreNameTest
-func exploreNameTest(name string) { getg().explore.name = exploreHash(1, name) }
+func exploreNameTest(name string) {
+	gp := getg()
+	gp.explore.name, gp.explore.test = exploreHash(1, name), name
+}
 
 // exploreName gives the name of the point and how many points of this name there were, and logs it.
 func exploreName(gp *g, point uint64) (name, nth uint64) {

@@ -38,13 +38,21 @@ const (
 // on have not been used, and are 0 in all clocks.
 type raceClock [raceSlots]uint32
 
+// join takes two slots at a time, because most of them are equal.
 func (c *raceClock) join(other *raceClock) {
-	for i := range race.top {
-		c[i] = max(c[i], other[i])
+	const pairs = raceSlots / 2
+	ours, theirs := (*[pairs]uint64)(unsafe.Pointer(c)), (*[pairs]uint64)(unsafe.Pointer(other))
+	for i := range (race.top + 1) / 2 {
+		if ours[i] != theirs[i] {
+			c[2*i] = max(c[2*i], other[2*i])
+			c[2*i+1] = max(c[2*i+1], other[2*i+1])
+		}
 	}
 }
 
 func (c *raceClock) clear() { clear(c[:race.top]) }
+
+func (c *raceClock) become(other *raceClock) { copy(c[:race.top], other[:race.top]) }
 
 type raceSync struct {
 	addr  uintptr
@@ -199,19 +207,20 @@ func raceSynchronize(slot uintptr, addr unsafe.Pointer, how int) {
 		if s != nil {
 			old = &s.clock
 		}
-		if how&raceAcquires != 0 {
-			race.before.clear()
-			race.before.join(old)
+		if how&raceAcquires != 0 && how&raceReleases != 0 {
+			race.before.become(old)
+			old = &race.before
 		}
 		if s != nil && how&raceReleases != 0 {
-			if how&raceMerges == 0 {
-				s.clock.clear()
+			if how&raceMerges != 0 {
+				s.clock.join(clock)
+			} else {
+				s.clock.become(clock)
 			}
-			s.clock.join(clock)
 			clock[slot]++
 		}
 		if how&raceAcquires != 0 {
-			clock.join(&race.before)
+			clock.join(old)
 		}
 		unlock(&race.lock)
 	})
