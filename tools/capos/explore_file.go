@@ -16,6 +16,8 @@ import (
 
 	"capos.dev/tools/internal/cli"
 	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 	"capos.dev/tools/internal/report"
 )
 
@@ -92,9 +94,12 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 		return
 	}
 	f.File = shortPath(path)
-	if !strings.ContainsAny(f.File, " '\"$\\") {
-		f.Replay = "./capos replay " + f.File
-	}
+	f.Replay = replayCommandOf(f.File)
+}
+
+// replayCommandOf is the line that replays a file.
+func replayCommandOf(path string) string {
+	return machine.ShellCommand(repo.Command(), []string{"replay", path})
 }
 
 // shortPath is relative to the working directory when it is below it.
@@ -178,7 +183,7 @@ func (s *session) tried(path string, file *explore.File, r *explore.Run) {
 	path = shortPath(path)
 	fmt.Fprintf(os.Stderr, "capos: %s: %s\n", path, file.Verdict(r, s.source))
 	if found, _ := s.summary.Add(r, s.source); found != nil {
-		found.File, found.Replay = path, "./capos replay "+path
+		found.File, found.Replay = path, replayCommandOf(path)
 		found.Seed = file.Seed
 		found.Story, _ = r.Disturbances(s.source)
 		found.Of = len(found.Story)
@@ -225,17 +230,26 @@ func replayFile(root, path string, timeout time.Duration) int {
 	}
 	fmt.Print(explore.WithoutTelling(run.Output))
 	fmt.Fprint(os.Stderr, run.Report)
-	found := &explore.Found{Failure: file.Failure, Of: len(file.Decisions)}
-	found.Story, _ = run.Disturbances(s.source)
 	digest, err := s.t.digest()
 	if err == nil && digest != file.Digest {
 		fmt.Fprintln(os.Stderr, "capos: the program has changed since the file was made")
 	}
 	if file.Fails(run, s.source) {
-		fmt.Fprint(os.Stderr, found.Tale())
+		fmt.Fprint(os.Stderr, s.told(run, len(file.Decisions)))
 	}
 	fmt.Fprintf(os.Stderr, "capos: %s\n", file.Verdict(run, s.source))
 	return s.replayed(file, run)
+}
+
+// told is what a run that fails shows besides what it has printed: its story, and of a data race
+// the two accesses.
+func (s *session) told(run *explore.Run, of int) string {
+	found := &explore.Found{Failure: *run.Judge(s.source), Of: of}
+	found.Story, _ = run.Disturbances(s.source)
+	if found.Kind == explore.KindRace {
+		return found.What()
+	}
+	return found.Tale()
 }
 
 // replayed is the exit status for a run that repeats a failure.

@@ -42,7 +42,8 @@ func (s *session) resume() (resumed bool, err error) {
 	s.points, s.kernel = state.Points, state.KernelPoints
 	s.next, s.begun = max(s.next, state.Next), state.Begun
 	s.summary, s.before = state.Summary, state.Took
-	fmt.Fprintf(os.Stderr, "capos: %s: going on after %d runs\n", s.t.name, s.summary.Runs)
+	fmt.Fprintf(os.Stderr, "capos: %s: going on after %s\n", s.t.name,
+		explore.Runs(s.summary.Runs))
 	return true, nil
 }
 

@@ -425,6 +425,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 		return
 	}
 	f.Of, f.Shrunk = len(all), true
+	f.Failure = *last.Judge(s.source)
 	f.Story, _ = last.Disturbances(s.source)
 	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
 }
@@ -521,7 +522,7 @@ func (s *session) command(seed string) string {
 	for _, entry := range s.x.flags.env {
 		words = append(words, "-e", entry)
 	}
-	return machine.ShellCommand("./capos", append(words, s.t.words...))
+	return machine.ShellCommand(repo.Command(), append(words, s.t.words...))
 }
 
 // machine makes attempts one after the other. Its own seed is that of the first.
@@ -597,7 +598,7 @@ func (s *session) showProgress(done <-chan struct{}) {
 
 // numbers sums up in one line.
 func (s *session) numbers() string {
-	text := fmt.Sprintf("%d runs, %.1f a second, %d failed", s.summary.Runs, s.rate(),
+	text := fmt.Sprintf("%s, %.1f a second, %d failed", explore.Runs(s.summary.Runs), s.rate(),
 		s.summary.Failed)
 	if s.summary.Failed > 0 {
 		text += fmt.Sprintf(" (%d different)", len(s.summary.Found))
@@ -633,8 +634,8 @@ func (s *session) report(out io.Writer) {
 	}
 	fmt.Fprintln(out)
 	if s.summary.Left > 0 {
-		fmt.Fprintf(out, "  goroutines that could still run were left in %d runs, which "+
-			"--strict fails\n", s.summary.Left)
+		fmt.Fprintf(out, "  goroutines that could still run were left in %s, which "+
+			"--strict fails\n", explore.Runs(s.summary.Left))
 	}
 	if s.t.system != nil {
 		fmt.Fprintf(out, "  %s\n", &s.summary.Faults)
@@ -673,7 +674,7 @@ func (x *explorer) replay(packages, rest []string) int {
 		return exploreMisused
 	}
 	s, err := x.session(&targets[0])
-	if err == nil {
+	if err == nil && x.flags.replay.to != 0 { // seed 0 does without what it measures
 		err = s.measure(context.Background(), false)
 	}
 	if err != nil {

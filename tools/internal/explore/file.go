@@ -211,7 +211,7 @@ func (f *File) Fails(r *Run, source Source) bool {
 // Verdict says in one line what a replay has shown, and then which decisions were not found.
 func (f *File) Verdict(r *Run, source Source) string {
 	if f.Fails(r, source) {
-		return "reproduced: " + f.Failure.Title()
+		return "reproduced: " + r.Judge(source).Title()
 	}
 	if f.SeedsFrom != nil {
 		return "not reproduced: its seeds hold for the program only that it was made with"

@@ -196,13 +196,21 @@ func (f *Found) stacks() string {
 func (f *Found) String() string {
 	var b strings.Builder
 	b.WriteString(f.stacks())
-	fmt.Fprintf(&b, "  seen in %d runs, the lowest seed is %d\n", f.Count, f.Lowest)
+	fmt.Fprintf(&b, "  seen in %s, the lowest seed is %d\n", Runs(f.Count), f.Lowest)
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")
 	}
 	b.WriteString(f.Tale())
 	fmt.Fprintf(&b, "  replay: %s\n", f.Replay)
 	return b.String()
+}
+
+// Runs is so many of them in words.
+func Runs(count int) string {
+	if count == 1 {
+		return "1 run"
+	}
+	return fmt.Sprintf("%d runs", count)
 }
 
 // A story that could not be shrunk may be of hundreds.

@@ -114,7 +114,7 @@ func (t *teller) line(word, rest string) {
 	case "more":
 		if len(t.list) > 0 {
 			d := &t.list[len(t.list)-1]
-			d.Meanwhile = append(d.Meanwhile, Step{Text: "and " + rest + " more steps"})
+			d.Meanwhile = append(d.Meanwhile, Step{Text: "and " + rest + " more"})
 		}
 		return
 	default:

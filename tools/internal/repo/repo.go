@@ -4,6 +4,7 @@ package repo
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +31,9 @@ func UnnamedFile(dir, pattern string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// Command is how the command was called, for lines that can be used again in the same directory.
+func Command() string { return cmp.Or(os.Getenv("CAPOS_COMMAND"), "./capos") }
 
 // Root gives the repository's directory: CAPOS_ROOT, or where this tool lies, which is build/tools.
 func Root() (string, error) {
