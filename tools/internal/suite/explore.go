@@ -58,21 +58,22 @@ const (
 )
 
 func (s *suite) exploreSteps() ([]step, error) {
-	return append(s.faultSteps(), []step{
+	library, err := s.librarySteps()
+	return slices.Concat(s.faultSteps(), library, []step{
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
 		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/races", cpus: 2, run: s.exploreRaces},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
-		{name: "explore/library", cpus: 2, full: true, long: true, run: s.exploreLibrary},
-	}...), nil
+	}), err
 }
 
 // explored is one line of ./capos explore --json: a failure, or the sum of a package.
 type explored struct {
 	Package string          `json:"package"`
 	Kind    string          `json:"kind"`
+	Test    string          `json:"test"`
 	Text    string          `json:"text"`
 	Replay  string          `json:"replay"`
 	File    string          `json:"file"`
@@ -146,7 +147,11 @@ func sideBySide(tasks ...func() []check) []check {
 
 // exploreFinds is about what was found of one of the cases.
 func (s *suite) exploreFinds(ctx context.Context, name string, found explored) []check {
-	return single("finds-"+name, s.exploredCase(ctx, found, exploreCases[name]), "")
+	err := s.exploredCase(ctx, found, exploreCases[name])
+	if err == nil && found.Test == "" {
+		err = errors.New("it is not told in which test")
+	}
+	return single("finds-"+name, err, "")
 }
 
 // exploreQuiet explores the corrected versions.
@@ -257,6 +262,9 @@ func (s *suite) exploredCase(ctx context.Context, f explored, kind string) error
 	}
 	if said[0] != said[1] || said[0] == "" {
 		return fmt.Errorf("%s prints %q, then %q", f.File, said[0], said[1])
+	}
+	if f.Kind == "data race" && !strings.Contains(said[0], ", write\n") {
+		return fmt.Errorf("%s does not show the accesses: %q", f.File, said[0])
 	}
 	return nil
 }
