@@ -140,6 +140,15 @@ func raced(number, kind, function, line string) string {
 		"capos explore: at x/y." + function + " /src/y/y_test.go:" + line + "\n"
 }
 
+func TestSignatureOfMany(t *testing.T) {
+	one := Stack{State: "chan send", Frames: []string{"x/y.TestA.func1 y_test.go:5"}}
+	few := Failure{Kind: KindLeak, Stacks: []Stack{one}}
+	many := Failure{Kind: KindLeak, Stacks: []Stack{one, one, one}}
+	if few.Signature() != many.Signature() {
+		t.Errorf("%q and %q", few.Signature(), many.Signature())
+	}
+}
+
 func TestRace(t *testing.T) {
 	read, write := raced("20", "read", "TestR", "20"), raced("5", "write", "TestR.func1", "18")
 	const failed = "--- FAIL: TestR (0.00s)\n    testing.go:1712: " + raceText + "\nFAIL\n"

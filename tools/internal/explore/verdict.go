@@ -60,7 +60,7 @@ type Failure struct {
 }
 
 // Signature is the same for two failures that are taken for one: kind, test and places, without
-// addresses, numbers of goroutines or values.
+// addresses, numbers of goroutines or values. How many goroutines are at one place does not matter.
 func (f *Failure) Signature() string {
 	var places []string
 	for _, s := range f.Stacks {
@@ -68,7 +68,7 @@ func (f *Failure) Signature() string {
 	}
 	slices.Sort(places)
 	return strings.Join(append([]string{f.Kind, f.Test, numbers.ReplaceAllString(f.Text, "#")},
-		places...), "\n")
+		slices.Compact(places)...), "\n")
 }
 
 // Loose is the signature without lines of source, for a program that has changed meanwhile.
