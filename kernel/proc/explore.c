@@ -44,8 +44,10 @@ enum strategy {
 #define STUCK_NS 1000000000ul /* after so long without anything to come, nothing will */
 #define REPORTED_THREADS 24u
 
-#define RACES_MAX_SHIFT 12u   /* one point in at most so many powers of two */
-#define WATCHED_SHIFTS 8u     /* one access in 16 to 2 048 is watched */
+#define RACES_MAX_SHIFT 12u /* one point in at most so many powers of two */
+#define WATCHED_SHIFTS 8u   /* one access in 16 to 2 048 is watched */
+#define SITES 16384u
+#define OF_CPU 0x80000000u    /* it is not of a thread but of a CPU, whose number is added */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
 static const char letters[EXPLORE_KINDS + 1] = "csiptr";
@@ -74,10 +76,15 @@ static struct {
 	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
 	uint64_t one_race_in;       /* EXPLORE_RACE: of so many points one is chosen */
 	enum explore_mistake mistake;
-	struct explore_thread cpus[CAPOS_CPUS_MAX]; /* their points */
 } explore;
 
 bool explore_races; /* on several CPUs */
+
+/* Where a thread or a CPU has come to an atomic operation. */
+static struct site {
+	uint64_t place; /* 0: none */
+	uint32_t who, count;
+} sites[SITES];
 
 static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
 
@@ -164,6 +171,7 @@ void explore_begin(const char *text)
 	__builtin_memset(&explore, 0, sizeof explore);
 	__builtin_memset(asked_for, 0, sizeof asked_for);
 	__builtin_memset(made, 0, sizeof made);
+	__builtin_memset(sites, 0, sizeof sites);
 	uint64_t seed = read_number(&text);
 	uint64_t wanted = read_number(&text);
 	uint64_t points = read_number(&text);
@@ -179,8 +187,6 @@ void explore_begin(const char *text)
 		choose_strategy(wanted, points);
 	read_choices(text);
 	explore.limit_ns = limit_s ? clock_now_ns() + limit_s * 1000000000ul : UINT64_MAX;
-	for (uint32_t i = 0; i < CAPOS_CPUS_MAX; i++)
-		explore.cpus[i].number = i + 1;
 	explore.on = true;
 	explore_races = seed && cpus_online_count() > 1;
 	kcsan_seed(mix(~seed), 1u << (4 + seed % WATCHED_SHIFTS));
@@ -236,6 +242,17 @@ static uint64_t asked_value(uint32_t number, uint32_t kind, uint32_t nth)
 			return choice->value;
 	}
 	return 0;
+}
+
+static bool is_asked(uint32_t number, uint32_t kind, uint32_t nth, uint64_t value)
+{
+	for (uint32_t i = 0; i < explore.asked; i++) {
+		const struct choice *choice = &asked_for[i];
+		if (choice->kind == kind && choice->nth == nth && choice->thread == number &&
+			choice->value == value)
+			return true;
+	}
+	return false;
 }
 
 static bool is_chosen(const struct thread *thread, uint32_t kind)
@@ -362,18 +379,40 @@ static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t m
 	return value;
 }
 
+/* How often the thread, or the CPU, has come to the place, now included; 0: there are too many. */
+static uint32_t count_at(uint32_t who, uint64_t place)
+{
+	uint64_t first = mix(place ^ (uint64_t)who << 32);
+	for (uint32_t i = 0; i < SITES; i++) {
+		struct site *site = &sites[(first + i) % SITES];
+		if (!site->place) {
+			site->place = place;
+			site->who = who;
+		}
+		if (site->place == place && site->who == who)
+			return ++site->count;
+	}
+	return 0;
+}
+
+/* A point is named by the place besides, so that one that is left out does not rename others: a CPU
+ * that waits or idles comes to some places more or less often. */
 void explore_race(void)
 {
-	struct explore_thread *own = &explore.cpus[percpu()->id];
-	uint32_t nth = ++own->points[EXPLORE_RACE];
-	bool chosen = explore.forced ? asked_value(own->number, EXPLORE_RACE, nth) != 0
+	const struct percpu *cpu = percpu();
+	uint32_t who = cpu->current->explore.number;
+	if (!who)
+		who = OF_CPU + cpu->id;
+	uint64_t place = (uint64_t)__builtin_return_address(0);
+	uint32_t value = (uint32_t)place, nth = count_at(who, place);
+	bool chosen = explore.forced ? is_asked(who, EXPLORE_RACE, nth, value)
 				     : draw(explore.one_race_in) == 0;
-	if (!chosen)
+	if (!chosen || !nth)
 		return;
-	explore.signature = mix(explore.signature ^ (uint64_t)own->number << 8 ^ EXPLORE_RACE);
-	uint32_t record = keep(NULL, own->number, EXPLORE_RACE, nth, 1);
+	explore.signature = mix(explore.signature ^ (uint64_t)who << 8 ^ EXPLORE_RACE);
+	uint32_t record = keep(NULL, who, EXPLORE_RACE, nth, value);
 	if (record)
-		made[record - 1].places[0] = (uint64_t)__builtin_return_address(0);
+		made[record - 1].places[0] = place;
 	cpu_relax();
 }
 

@@ -9,7 +9,8 @@
  *
  * QEMU runs several CPUs in turns when it counts instructions, and a CPU's pause ends its turn. So
  * on several CPUs a seed also chooses at atomic operations that others go first (core/turns.h).
- * Such a point is named by the CPU instead of the thread. */
+ * Such a point is named by the thread, or the CPU where that has none, the place in the kernel, and
+ * how often it has come there. */
 #ifndef CAPOS_SCHED_EXPLORE_H
 #define CAPOS_SCHED_EXPLORE_H
 

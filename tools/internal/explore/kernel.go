@@ -21,6 +21,9 @@ const (
 	kernelRace  = "r"
 )
 
+// ofCPU is added to the number of a CPU, where a choice is of that and not of a thread.
+const ofCPU = 1 << 31
+
 // canPause tells whether the disturbance may be a pause of any length. A slice's length and the
 // number of a thread are none, and the end of a CPU's turn has no length.
 func (d *Disturbance) canPause() bool {
@@ -30,7 +33,11 @@ func (d *Disturbance) canPause() bool {
 // kernelText says what the kernel did and where the thread was.
 func (d *Disturbance) kernelText(p place) string {
 	if d.Kernel == kernelRace {
-		return fmt.Sprintf("CPU %d let others go first in %v", d.Goroutine-1, p)
+		who := fmt.Sprintf("thread %d", d.Goroutine)
+		if d.Goroutine >= ofCPU {
+			who = fmt.Sprintf("CPU %d", d.Goroutine-ofCPU)
+		}
+		return fmt.Sprintf("%s let the other CPUs go first in %v", who, p)
 	}
 	text := fmt.Sprintf("thread %d", d.Goroutine)
 	long := time.Duration(d.What)
