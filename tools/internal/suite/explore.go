@@ -47,6 +47,8 @@ const (
 	exploreSeeds = "100"
 	// exploreQuietSeeds is how many seeds must find nothing in the corrected versions.
 	exploreQuietSeeds = "50"
+	// exploreFixedSeeds is how many when there is time.
+	exploreFixedSeeds = "2000"
 
 	// exploreStory is to how many disturbances each must shrink.
 	exploreStory = 3
@@ -64,6 +66,10 @@ func (s *suite) exploreSteps() ([]step, error) {
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
 		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/races", cpus: 2, run: s.exploreRaces},
+		{name: "explore/fixed", cpus: 2, full: true, long: true,
+			run: func(ctx context.Context) []check {
+				return s.exploreQuiet(ctx, exploreFixedSeeds)
+			}},
 		{name: "explore/strategies", cpus: 2, full: true, run: s.exploreStrategies},
 		{name: "explore/goker", cpus: 1, full: true, long: true, run: s.exploreGoKer},
 	}), err
@@ -112,7 +118,7 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 				single("why-lockorder",
 					s.exploreWhy(ctx, lockorder.File, lockorderTurn), ""))
 		},
-		func() []check { return s.exploreQuiet(ctx) },
+		func() []check { return s.exploreQuiet(ctx, exploreQuietSeeds) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(exploreCases)) {
 		if name != "lockorder" {
@@ -155,8 +161,8 @@ func (s *suite) exploreFinds(ctx context.Context, name string, found explored) [
 }
 
 // exploreQuiet explores the corrected versions.
-func (s *suite) exploreQuiet(ctx context.Context) (checks []check) {
-	found, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures", "none",
+func (s *suite) exploreQuiet(ctx context.Context, seeds string) (checks []check) {
+	found, sums, err := s.explored(ctx, 0, "--runs", seeds, "--failures", "none",
 		"./fixed/...")
 	checks = single("status-quiet", err, "")
 	for _, name := range slices.Sorted(maps.Keys(sums)) {

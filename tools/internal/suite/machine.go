@@ -308,6 +308,8 @@ func (s *suite) machineSteps() ([]step, error) {
 	programs := &programBuilder{root: s.root}
 	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
 		run: s.randomOperations},
+		{name: "machine/operations-seeded", cpus: 2, full: true, long: true,
+			run: s.seededOperations},
 		{name: "machine/races", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {
 				return s.kernelRaces(ctx, tests)
