@@ -64,18 +64,22 @@ static uint32_t echo_alls(struct capos_call *call, const struct all *params, str
 	return 0;
 }
 
-/* Each call of an odd number waits for the next one; whoever comes later does not change that. */
-static uint32_t meets_another(void)
+static uint32_t waits_for_arrivals(uint32_t wanted)
 {
 	uint64_t end = capos_now_ns() + 20000 * MS_NS;
-	uint32_t number = __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
-	uint32_t wanted = number + number % 2;
 	while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < wanted) {
 		if (capos_now_ns() >= end)
 			return CAPOS_ERROR_TIMED_OUT;
 		capos_sleep_ns(MS_NS / 4);
 	}
 	return 0;
+}
+
+/* Each call of an odd number waits for the next one; whoever comes later does not change that. */
+static uint32_t meets_another(void)
+{
+	uint32_t number = __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
+	return waits_for_arrivals(number + number % 2);
 }
 
 /* "meet": returns when two such calls are there. "slow": takes its time. */
@@ -534,23 +538,58 @@ static int64_t serve_here(void *argument)
 	return capos_serve(argument);
 }
 
+#define SERVERS 3u
+
+static uint32_t adds_with_others(struct capos_call *call, const struct counter_add_params *params,
+	struct counter_add_results *results)
+{
+	(void)call;
+	results->total = params->number;
+	__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
+	return waits_for_arrivals(SERVERS);
+}
+
+static int64_t add_once(void *unused)
+{
+	struct capos_client mine = { .facet = facet };
+	int64_t total;
+	(void)unused;
+	return counter_add(&mine, 1, &total);
+}
+
+/* Returns when each thread of the service has answered a call. Each then waits for the next one,
+ * because an answer and the wait behind it are one call of the kernel. */
+static void all_serve(const struct capos_service *here)
+{
+	struct capos_thread *threads[SERVERS];
+	int64_t result;
+	arrived = 0;
+	OK(capos_endpoint_make_facet(here->endpoint, 1, &facet));
+	for (unsigned i = 0; i < SERVERS; i++)
+		OK(capos_thread_start(&threads[i], add_once, NULL, NULL));
+	for (unsigned i = 0; i < SERVERS; i++) {
+		OK(capos_thread_join(threads[i], &result));
+		OK(result);
+	}
+}
+
 /* A service is stopped before it begins, or while its threads wait, or loses its endpoint. */
 static void a_service_is_stopped(void)
 {
+	static const struct counter_methods methods = { .add = adds_with_others };
 	static struct capos_service here;
-	static struct sum sum;
 	enum { BEFORE, MEANWHILE, CLOSED };
 	for (int when = BEFORE; when <= CLOSED; when++) {
 		struct capos_thread *thread = NULL;
 		int64_t result = 1;
-		here = (struct capos_service){ .threads = 3,
-			.object = counter_object(&counter_methods, &sum) };
+		here = (struct capos_service){ .threads = SERVERS,
+			.object = counter_object(&methods, NULL) };
 		OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 8, &here.endpoint));
 		if (when == BEFORE)
 			capos_service_stop(&here);
 		OK(capos_thread_start(&thread, serve_here, &here, NULL));
 		if (when != BEFORE)
-			capos_sleep_ns(5 * MS_NS);
+			all_serve(&here);
 		if (when == MEANWHILE)
 			capos_service_stop(&here);
 		if (when == CLOSED)
@@ -558,6 +597,8 @@ static void a_service_is_stopped(void)
 		OK(capos_thread_join_timeout(thread, 20000 * MS_NS, &result));
 		CHECK_EQUAL(result, when == CLOSED ? CAPOS_E(DISCONNECTED) : 0);
 		CHECK_EQUAL(here.wake_count, 0);
+		if (when != BEFORE)
+			OK(capos_release(facet));
 		if (when != CLOSED)
 			OK(capos_release(here.endpoint));
 	}
