@@ -26,6 +26,9 @@
 #include "sched/thread.h"
 #include "sched/wait.h"
 
+/* At least what the kernel keeps for a program without a charge. */
+#define RECORD_FRAMES 16u
+
 #define SETTLE_NS 100000000u
 #define SETTLE_STEP_NS 100000u
 
@@ -213,6 +216,7 @@ static void run_together(uint32_t index, uint32_t count)
 	struct capos_exit_record counted = { 0 };
 	trace_stats_begin();
 	count_resources(&counted.frames_before, &counted.objects_before);
+	ledgers_begin(frames_available() - count * RECORD_FRAMES);
 	for (uint32_t i = 0; i < count; i++) {
 		runs[i].process = NULL;
 		runs[i].record = (struct capos_exit_record){ .program = index + i,

@@ -3,6 +3,14 @@
 
 #include "core/log.h"
 
+/* Pages of the machine that no ledger was charged yet. Atomic. */
+static uint64_t machine_left = INT64_MAX;
+
+void ledgers_begin(uint64_t pages)
+{
+	__atomic_store_n(&machine_left, pages, __ATOMIC_RELAXED);
+}
+
 static struct ledger *create(struct ledger *parent, const struct ledger_limits *limits)
 {
 	struct ledger *ledger = kmem_alloc(parent, sizeof(*ledger));
@@ -164,6 +172,27 @@ static void give_back(struct ledger *ledger, uint64_t pages)
 	VERIFY(old >= pages);
 }
 
+/* Who has a parent had its pages taken out of the machine's with the parent's. */
+static bool take_from_machine(const struct ledger *top, uint64_t pages)
+{
+	uint64_t left = __atomic_load_n(&machine_left, __ATOMIC_RELAXED);
+
+	if (top->parent)
+		return true;
+	do {
+		if (left < pages)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&machine_left, &left, left - pages, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static void give_machine(const struct ledger *top, uint64_t pages)
+{
+	if (!top->parent)
+		__atomic_fetch_add(&machine_left, pages, __ATOMIC_RELAXED);
+}
+
 /* After the charge, because one that fails further up is no peak. */
 static void note_peak(struct ledger *ledger)
 {
@@ -176,18 +205,37 @@ static void note_peak(struct ledger *ledger)
 		;
 }
 
+/* Of the ledger and those above it, up to one that is not charged any more. */
+static void give_back_below(struct ledger *ledger, const struct ledger *end, uint64_t pages)
+{
+	for (; ledger != end; ledger = ledger->along)
+		give_back(ledger, pages);
+}
+
+static bool take_along(struct ledger *ledger, uint64_t pages)
+{
+	struct ledger *level = ledger, *top;
+
+	do {
+		if (!take(level, pages)) {
+			give_back_below(ledger, level, pages);
+			return false;
+		}
+		top = level;
+		level = level->along;
+	} while (level);
+	if (take_from_machine(top, pages))
+		return true;
+	give_back_below(ledger, NULL, pages);
+	return false;
+}
+
 bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
 	struct ledger *level = ledger;
 
-	do {
-		if (!take(level, pages + kernel)) {
-			for (struct ledger *taken = ledger; taken != level; taken = taken->along)
-				give_back(taken, pages + kernel);
-			return false;
-		}
-		level = level->along;
-	} while (level);
+	if (!take_along(ledger, pages + kernel))
+		return false;
 	if (kernel)
 		__atomic_fetch_add(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED);
 	level = ledger;
@@ -200,13 +248,17 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 
 void ledger_uncharge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
+	struct ledger *top;
+
 	if (kernel)
 		VERIFY(__atomic_fetch_sub(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED) >=
 			kernel);
 	do {
 		give_back(ledger, pages + kernel);
+		top = ledger;
 		ledger = ledger->along;
 	} while (ledger);
+	give_machine(top, pages + kernel);
 }
 
 void ledger_usage(const struct ledger *ledger, struct capos_budget_usage usage[BUDGET_COUNT])

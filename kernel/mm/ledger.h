@@ -1,8 +1,11 @@
 /* The ledger of a process: what it is charged, and its limit. Charged are the pages it commits, and
  * the frames that the kernel needs because of it: page tables, slabs of records, buffers. It is an
  * object of its own because a memory object charges its creator for its whole life, which may be
- * longer than the creator's. The last user frees it. All operations are atomic, in any context. The
- * machine's own count, of reserved frames, is in mm/frame.h.
+ * longer than the creator's. The last user frees it. All operations are atomic, in any context.
+ *
+ * What is charged to a ledger that none above it pays for is taken out of the machine's pages. So
+ * the machine has the frames for the whole limit of a ledger from its creation on, whatever others
+ * without a limit use. The count of frames that are reserved for committed pages is in mm/frame.h.
  *
  * The ledger of a process that another one started is made out of that one's. Its whole limit is
  * charged to the parent while it exists; or it is shared, and the parent is charged along with it.
@@ -49,6 +52,10 @@ static inline struct budget *ledger_budget(struct ledger *ledger, enum capos_bud
 	return &ledger->counted[kind - CAPOS_BUDGET_THREADS];
 }
 
+/* Boot, while no ledger is charged. How many pages all ledgers together may be charged; until then
+ * as many as one likes. */
+void ledgers_begin(uint64_t pages);
+
 /* One reference; NULL when memory is short. Without a parent nothing is shared. */
 struct ledger *ledger_create(const struct ledger_limits *limits);
 /* One reference. Fails with NO_MEMORY when memory is short, with LIMIT_REACHED at LEDGER_DEPTH_MAX,
@@ -69,8 +76,8 @@ static inline struct ledger *ledger_of_records(struct ledger *ledger)
 	return ledger->parent ? ledger : KERNEL_PAYS;
 }
 
-/* Charges pages of the program and of the kernel. Fails and changes nothing when the limit would be
- * exceeded. */
+/* Charges pages of the program and of the kernel. Fails and changes nothing when a limit would be
+ * exceeded, or the machine has not so many left. */
 bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel) MUST_CHECK;
 void ledger_uncharge(struct ledger *ledger, uint64_t pages, uint64_t kernel);
 

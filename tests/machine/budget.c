@@ -18,6 +18,9 @@
 
 #define SPIN_NS (300 * MS_NS)
 
+#define GIVEN_PAGES 4096u
+#define GIVEN_REST 96u /* for the program itself, and the page tables */
+
 struct usage {
 	struct capos_budget_usage of[CAPOS_BUDGET_CPU + 1];
 };
@@ -140,6 +143,18 @@ static int role_memory(int argc, char **argv)
 		CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
 			vm_commit(first + taken * PAGE, 16 * PAGE, WRITE));
 	return role_result("memory");
+}
+
+/* Uses nearly all that it was given, when it is told to. */
+static int role_given(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	uint64_t at = vm_reserve(GIVEN_PAGES * PAGE), size = (GIVEN_PAGES - GIVEN_REST) * PAGE;
+	CHECK_EQUAL(event_take(capos_cap("go"), 1, CAPOS_WAIT_FOREVER), 1);
+	OK(vm_commit(at, size, WRITE));
+	for (uint64_t offset = 0; offset < size; offset += PAGE)
+		CHECK_EQUAL(try_write(at + offset), 0);
+	return role_result("given");
 }
 
 static int64_t call_and_wait(void *unused)
@@ -277,7 +292,8 @@ static int role_middle(int argc, char **argv)
 
 static const struct role roles[] = { { "hold", role_hold }, { "watch", role_watch },
 	{ "threads", role_threads }, { "capabilities", role_capabilities }, { "calls", role_calls },
-	{ "spin", role_spin }, { "memory", role_memory }, { "middle", role_middle } };
+	{ "spin", role_spin }, { "memory", role_memory }, { "middle", role_middle },
+	{ "given", role_given } };
 
 /* ---- tests ---- */
 
@@ -376,6 +392,23 @@ static void memory_is_used_up(void)
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
 }
 
+/* A process without a limit takes all memory that is left, and more than that cannot be given. */
+static void memory_is_set_aside(void)
+{
+	struct grants grants = usual_grants();
+	struct strings args = arguments("given", NULL);
+	capos_cap_t go = event_create(), child = 0, other = 0;
+	grant(&grants, "go", go);
+	OK(spawn_with(&grants, &args, GIVEN_PAGES, &child));
+	uint64_t size = 1ull << 30, range = commit_all(size);
+	CHECK_FAILS(
+		PROCESS_SPAWNER_SPAWN, NO_MEMORY, spawn_with(&grants, &args, GIVEN_PAGES, &other));
+	OK(capos_event_signal(go, 1));
+	ends_well(child);
+	OK(vm_unmap(range, size));
+	OK(capos_release(go));
+}
+
 /* How much of a CPU the children have had together since then, in thousandths. */
 static uint64_t permille(const capos_cap_t *children, unsigned count, uint64_t since_ns)
 {
@@ -417,6 +450,7 @@ int main(int argc, char **argv)
 	RUN(capabilities_are_used_up);
 	RUN(calls_are_used_up);
 	RUN(memory_is_used_up);
+	RUN(memory_is_set_aside);
 	RUN(cpu_time_is_used_up);
 	return check_result();
 }
