@@ -1,6 +1,7 @@
 /* Looks whether the driver of the entropy device has fed the generator and holds its device; with
  * an argument also while the driver is killed, started again, and killed for good. */
 #include <stdio.h>
+#include <string.h>
 
 #include <capos/capos.h>
 
@@ -53,6 +54,21 @@ static void tell(void)
 		bytes_text());
 }
 
+/* init hears of the driver's end after the device is free, and does not once the system ends. */
+static void await_given_up(void)
+{
+	struct capos_init_event event = { 0 };
+
+	while (event.kind != CAPOS_INIT_EVENT_KIND_GAVE_UP) {
+		struct capos_message message = { .words = { event.number + 1 } };
+
+		if (capos_endpoint_call(capos_cap("init_log"), &message, CAPOS_WAIT_FOREVER) == 0)
+			memcpy(&event, message.words, sizeof(event));
+		else
+			capos_sleep_ns(POLL_NS);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -61,5 +77,7 @@ int main(int argc, char **argv)
 		await(i % 2 == 0 ? 0 : CAPOS_E(BUSY));
 		tell();
 	}
+	if (argc > 1)
+		await_given_up();
 	return 0;
 }
