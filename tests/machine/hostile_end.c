@@ -247,16 +247,19 @@ static void thread_faults(void)
 	capos_park(&word, 0, CAPOS_WAIT_FOREVER);
 }
 
-static int64_t end_with_nine(void *argument)
+static int64_t end_with_nine(void *first)
 {
-	(void)argument;
-	capos_sleep_ns(3 * MS_NS);
+	int64_t code;
+	if (capos_thread_handle_join((capos_cap_t)(uint64_t)first, CAPOS_WAIT_FOREVER, &code) < 0)
+		capos_exit(98, CAPOS_EXIT_SCOPE_PROCESS);
 	capos_exit(9, CAPOS_EXIT_SCOPE_THREAD);
 }
 
 static void first_thread_ends(void)
 {
-	start(end_with_nine, NULL);
+	capos_cap_t self = 0;
+	capos_thread_control_self(capos_caps.thread_control, &self);
+	start(end_with_nine, (void *)(uint64_t)self);
 	capos_exit(1, CAPOS_EXIT_SCOPE_THREAD);
 }
 
