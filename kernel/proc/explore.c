@@ -80,11 +80,14 @@ static struct {
 
 bool explore_races; /* on several CPUs */
 
-/* Where a thread or a CPU has come to an atomic operation. */
+/* Where a thread or a CPU has come to an atomic operation. Those of earlier programs are free, and
+ * are not cleared, because with --icount QEMU takes seconds for so many bytes. */
 static struct site {
-	uint64_t place; /* 0: none */
-	uint32_t who, count;
+	uint64_t place;
+	uint32_t who, count, begun;
 } sites[SITES];
+
+static uint32_t begun; /* how many programs were explored */
 
 static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
 
@@ -171,7 +174,7 @@ void explore_begin(const char *text)
 	__builtin_memset(&explore, 0, sizeof explore);
 	__builtin_memset(asked_for, 0, sizeof asked_for);
 	__builtin_memset(made, 0, sizeof made);
-	__builtin_memset(sites, 0, sizeof sites);
+	begun++;
 	uint64_t seed = read_number(&text);
 	uint64_t wanted = read_number(&text);
 	uint64_t points = read_number(&text);
@@ -385,10 +388,8 @@ static uint32_t count_at(uint32_t who, uint64_t place)
 	uint64_t first = mix(place ^ (uint64_t)who << 32);
 	for (uint32_t i = 0; i < SITES; i++) {
 		struct site *site = &sites[(first + i) % SITES];
-		if (!site->place) {
-			site->place = place;
-			site->who = who;
-		}
+		if (site->begun != begun)
+			*site = (struct site){ .place = place, .who = who, .begun = begun };
 		if (site->place == place && site->who == who)
 			return ++site->count;
 	}
