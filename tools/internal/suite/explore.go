@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -165,13 +166,22 @@ func (s *suite) exploreQuiet(ctx context.Context, seeds string) (checks []check)
 	found, sums, err := s.explored(ctx, 0, "--runs", seeds, "--failures", "none",
 		"./fixed/...")
 	checks = single("status-quiet", err, "")
-	for _, name := range slices.Sorted(maps.Keys(sums)) {
+	packages, err := filepath.Glob(filepath.Join(s.root, "tests", "explore", "fixed", "*"))
+	if err != nil || len(packages) == 0 {
+		return append(checks, single("packages", fmt.Errorf("none: %w", err), "")...)
+	}
+	for _, dir := range packages {
+		name := filepath.Base(dir)
+		sum := sums["explore/fixed/"+name]
 		var err error
-		if sum := sums[name]; sum.Failed != 0 {
+		switch {
+		case sum.Failed != 0:
 			err = fmt.Errorf("%d of %d runs failed: %s", sum.Failed, sum.Runs,
-				found[name].Kind)
+				found[sum.Package].Kind)
+		case strconv.Itoa(sum.Runs) != seeds:
+			err = fmt.Errorf("%d of %s seeds were run", sum.Runs, seeds)
 		}
-		checks = append(checks, single("quiet-"+filepath.Base(name), err, "")...)
+		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
 	return checks
 }
