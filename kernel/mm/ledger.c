@@ -149,7 +149,28 @@ void ledger_release(struct ledger *ledger)
 	}
 }
 
-/* One ledger alone. */
+static bool take_from_machine(uint64_t pages)
+{
+	uint64_t left = __atomic_load_n(&machine_left, __ATOMIC_RELAXED);
+
+	do {
+		if (left < pages)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&machine_left, &left, left - pages, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static void give_back(struct ledger *ledger, uint64_t pages)
+{
+	uint64_t old = __atomic_fetch_sub(&ledger->charged_pages, pages, __ATOMIC_RELAXED);
+
+	VERIFY(old >= pages);
+	if (!ledger->parent)
+		__atomic_fetch_add(&machine_left, pages, __ATOMIC_RELAXED);
+}
+
+/* One ledger alone. Who has a parent had its pages taken out of the machine's with the parent's. */
 static bool take(struct ledger *ledger, uint64_t pages)
 {
 	uint64_t old = __atomic_load_n(&ledger->charged_pages, __ATOMIC_RELAXED), new;
@@ -162,35 +183,10 @@ static bool take(struct ledger *ledger, uint64_t pages)
 		}
 	} while (!__atomic_compare_exchange_n(
 		&ledger->charged_pages, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-static void give_back(struct ledger *ledger, uint64_t pages)
-{
-	uint64_t old = __atomic_fetch_sub(&ledger->charged_pages, pages, __ATOMIC_RELAXED);
-
-	VERIFY(old >= pages);
-}
-
-/* Who has a parent had its pages taken out of the machine's with the parent's. */
-static bool take_from_machine(const struct ledger *top, uint64_t pages)
-{
-	uint64_t left = __atomic_load_n(&machine_left, __ATOMIC_RELAXED);
-
-	if (top->parent)
+	if (ledger->parent || take_from_machine(pages))
 		return true;
-	do {
-		if (left < pages)
-			return false;
-	} while (!__atomic_compare_exchange_n(
-		&machine_left, &left, left - pages, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-static void give_machine(const struct ledger *top, uint64_t pages)
-{
-	if (!top->parent)
-		__atomic_fetch_add(&machine_left, pages, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&ledger->charged_pages, pages, __ATOMIC_RELAXED);
+	return false;
 }
 
 /* After the charge, because one that fails further up is no peak. */
@@ -205,37 +201,18 @@ static void note_peak(struct ledger *ledger)
 		;
 }
 
-/* Of the ledger and those above it, up to one that is not charged any more. */
-static void give_back_below(struct ledger *ledger, const struct ledger *end, uint64_t pages)
-{
-	for (; ledger != end; ledger = ledger->along)
-		give_back(ledger, pages);
-}
-
-static bool take_along(struct ledger *ledger, uint64_t pages)
-{
-	struct ledger *level = ledger, *top;
-
-	do {
-		if (!take(level, pages)) {
-			give_back_below(ledger, level, pages);
-			return false;
-		}
-		top = level;
-		level = level->along;
-	} while (level);
-	if (take_from_machine(top, pages))
-		return true;
-	give_back_below(ledger, NULL, pages);
-	return false;
-}
-
 bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
 	struct ledger *level = ledger;
 
-	if (!take_along(ledger, pages + kernel))
-		return false;
+	do {
+		if (!take(level, pages + kernel)) {
+			for (struct ledger *taken = ledger; taken != level; taken = taken->along)
+				give_back(taken, pages + kernel);
+			return false;
+		}
+		level = level->along;
+	} while (level);
 	if (kernel)
 		__atomic_fetch_add(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED);
 	level = ledger;
@@ -248,17 +225,13 @@ bool ledger_charge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 
 void ledger_uncharge(struct ledger *ledger, uint64_t pages, uint64_t kernel)
 {
-	struct ledger *top;
-
 	if (kernel)
 		VERIFY(__atomic_fetch_sub(&ledger->kernel_pages, kernel, __ATOMIC_RELAXED) >=
 			kernel);
 	do {
 		give_back(ledger, pages + kernel);
-		top = ledger;
 		ledger = ledger->along;
 	} while (ledger);
-	give_machine(top, pages + kernel);
 }
 
 void ledger_usage(const struct ledger *ledger, struct capos_budget_usage usage[BUDGET_COUNT])
