@@ -47,9 +47,9 @@ const (
 	// not depend on the host's speed which of them is shrunk.
 	exploreSeeds = "100"
 	// exploreQuietSeeds is how many seeds must find nothing in the corrected versions.
-	exploreQuietSeeds = "50"
+	exploreQuietSeeds = 50
 	// exploreFixedSeeds is how many when there is time.
-	exploreFixedSeeds = "2000"
+	exploreFixedSeeds = 2000
 
 	// exploreStory is to how many disturbances each must shrink.
 	exploreStory = 3
@@ -162,9 +162,9 @@ func (s *suite) exploreFinds(ctx context.Context, name string, found explored) [
 }
 
 // exploreQuiet explores the corrected versions.
-func (s *suite) exploreQuiet(ctx context.Context, seeds string) (checks []check) {
-	found, sums, err := s.explored(ctx, 0, "--runs", seeds, "--failures", "none",
-		"./fixed/...")
+func (s *suite) exploreQuiet(ctx context.Context, seeds int) (checks []check) {
+	found, sums, err := s.explored(ctx, 0, "--runs", strconv.Itoa(seeds), "--failures",
+		"none", "./fixed/...")
 	checks = single("status-quiet", err, "")
 	packages, err := filepath.Glob(filepath.Join(s.root, "tests", "explore", "fixed", "*"))
 	if err != nil || len(packages) == 0 {
@@ -172,18 +172,26 @@ func (s *suite) exploreQuiet(ctx context.Context, seeds string) (checks []check)
 	}
 	for _, dir := range packages {
 		name := filepath.Base(dir)
-		sum := sums["explore/fixed/"+name]
-		var err error
-		switch {
-		case sum.Failed != 0:
-			err = fmt.Errorf("%d of %d runs failed: %s", sum.Failed, sum.Runs,
-				found[sum.Package].Kind)
-		case strconv.Itoa(sum.Runs) != seeds:
-			err = fmt.Errorf("%d of %s seeds were run", sum.Runs, seeds)
-		}
+		path := "explore/fixed/" + name
+		err := foundNothing(found[path], sums[path], seeds)
 		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
 	return checks
+}
+
+// foundNothing wants all seeds to have been run without a failure. An explore that is interrupted
+// has the sums of what it has run, and the status of no failure.
+func foundNothing(found, sum explored, seeds int) error {
+	switch {
+	case found.Kind != "":
+		return fmt.Errorf("%d of %d runs failed: %s: %s: %s", sum.Failed, sum.Runs,
+			found.Kind, found.Text, found.Replay)
+	case sum.Failed != 0:
+		return fmt.Errorf("%d of %d runs failed", sum.Failed, sum.Runs)
+	case sum.Runs != seeds:
+		return fmt.Errorf("%d of %d seeds were run", sum.Runs, seeds)
+	}
+	return nil
 }
 
 // ordinaryBuild holds against hooks in programs that are not built for exploring.

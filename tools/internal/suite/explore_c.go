@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capos.dev/tools/internal/explore"
@@ -45,8 +46,8 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 			checks = append(checks, single("why-"+name, err, "")...)
 		}
 		source = "c/fixed/" + name + ".c"
-		_, sums, err := s.explored(ctx, 0, "--runs", exploreQuietSeeds, "--failures",
-			"none", source)
+		_, sums, err := s.explored(ctx, 0, "--runs", strconv.Itoa(exploreQuietSeeds),
+			"--failures", "none", source)
 		if sum := sums[source]; err == nil && sum.Interleavings < 2 {
 			err = fmt.Errorf("%d interleavings", sum.Interleavings)
 		}

@@ -25,10 +25,9 @@ func (s *suite) seededOperations(ctx context.Context) (checks []check) {
 				strconv.Itoa(cpus), "--timeout", "10m", "--failures", "none",
 				"--no-shrink", source, "--", strconv.Itoa(seed),
 				strconv.Itoa(seededOperationsChunk), "late")
-			if f := found[source]; f.Kind != "" {
-				err = fmt.Errorf("%s: %s: %s", f.Kind, f.Text, f.Replay)
-			} else if n := sums[source].Runs; err == nil && n != seededOperationsSeeds {
-				err = fmt.Errorf("%d runs", n)
+			if found[source].Kind != "" || err == nil {
+				err = foundNothing(found[source], sums[source],
+					seededOperationsSeeds)
 			}
 			name := fmt.Sprintf("%dcpu-program-%d", cpus, seed)
 			checks = append(checks, single(name, err, "")...)
