@@ -212,7 +212,7 @@ var testFlags = map[string]bool{"run": true, "skip": true, "short": false, "v": 
 // testArguments sorts flags of go test into those for building and those for the binary.
 func testArguments(flags []string) (build, binary []string) {
 	for i := 0; i < len(flags); i++ {
-		if flags[i] == "-args" || flags[i] == "--args" {
+		if isArgs(flags[i]) {
 			return build, append(binary, flags[i+1:]...)
 		}
 		name, _, hasValue := strings.Cut(strings.TrimLeft(flags[i], "-"), "=")
@@ -222,15 +222,18 @@ func testArguments(flags []string) (build, binary []string) {
 			build = append(build, flags[i])
 			continue
 		}
-		binary = append(binary, "-test."+strings.TrimPrefix(strings.TrimLeft(flags[i], "-"),
-			"test."))
+		flag := "-test." + strings.TrimPrefix(strings.TrimLeft(flags[i], "-"), "test.")
 		if takesValue && !hasValue && i+1 < len(flags) {
 			i++
-			binary = append(binary, flags[i])
+			flag += "=" + flags[i]
 		}
+		binary = append(binary, flag)
 	}
 	return build, binary
 }
+
+// isArgs tells the flag behind which all is the program's.
+func isArgs(flag string) bool { return flag == "-args" || flag == "--args" }
 
 // target is one binary to explore.
 type target struct {
@@ -441,6 +444,6 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, a.strategy,
 			a.forced.Runtime))
 	}
-	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.args...),
+	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.arguments(a.without)...),
 		Env: bootimage.LastWins(env)}
 }

@@ -71,6 +71,9 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 		Env: flags.env, Digest: digest, Decisions: f.Story,
 		Strategy: flags.strategy.String(), Kernel: explore.KernelPart{Name: flags.kernel,
 			Points: s.kernel, Mistake: int(flags.mistake)}}
+	if f.Without != "" {
+		file.Without, file.Points = f.Without, s.reducedTo(ctx, f.Without).points
+	}
 	if flags.cpus > 1 {
 		file.CPUs = int(flags.cpus)
 	}
@@ -85,7 +88,7 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	} else if forced, err := file.Forced(1); err != nil {
 		file.Counted = true
 	} else {
-		_, same := s.try(ctx, s.attempt(f.Seed, forced), f.Signature())
+		_, same := s.try(ctx, s.attempt(f.Seed, f.Without, forced), f.Signature())
 		file.Counted = !same
 	}
 	path, err := file.Write(s.t.failures)
@@ -175,7 +178,7 @@ func kept(f *explore.File, longer int64) (attempt, error) {
 	}
 	forced, err := f.Forced(longer)
 	return attempt{seed: f.Seed, points: f.Points, kernelPoints: f.Kernel.Points,
-		strategy: strategy, forced: forced}, err
+		strategy: strategy, without: f.Without, forced: forced}, err
 }
 
 // tried counts the run of a file.

@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"capos.dev/tools/internal/batch"
@@ -55,7 +53,8 @@ type session struct {
 	took    time.Duration // for all seeds; 0 while they run
 	begun   []uint64      // seeds below next that an earlier run has not finished
 	running map[uint64]bool
-	digest  string // of all that a seed depends on; "": not wanted
+	reduced map[string]*reduced // by tests that are left out
+	digest  string              // of all that a seed depends on; "": not wanted
 	saved   time.Time
 }
 
@@ -68,7 +67,7 @@ func (x *explorer) explore(packages, rest []string) int {
 		cli.Fail(err)
 		return exploreMisused
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilInterrupted()
 	defer stop()
 	var last *conclusion
 	for i := range targets {
@@ -77,11 +76,17 @@ func (x *explorer) explore(packages, rest []string) int {
 			err = s.run(ctx)
 		}
 		last = s.end(ctx, err, last)
-		if err != nil || ctx.Err() != nil {
+		if err != nil {
+			break
+		} else if ctx.Err() != nil {
+			tellUntried(targets[i+1:])
 			break
 		}
 	}
 	<-last.done
+	if last.status == exploredQuiet && last.cut {
+		return interruptedStatus(ctx)
+	}
 	return last.status
 }
 
@@ -89,7 +94,8 @@ func (x *explorer) explore(packages, rest []string) int {
 // the seeds of the next one run.
 type conclusion struct {
 	done   chan struct{}
-	status int // of the targets up to this one; valid after done
+	status int  // of the targets up to this one; valid after done, as is cut
+	cut    bool // it was interrupted
 }
 
 // end reports, after the target before it. err: its seeds could not be run.
@@ -100,7 +106,7 @@ func (s *session) end(ctx context.Context, err error, before *conclusion) *concl
 		if err == nil {
 			s.settle(ctx)
 			s.save()
-			err = s.broken
+			err, e.cut = s.broken, ctx.Err() != nil
 		}
 		if before != nil {
 			<-before.done
@@ -114,7 +120,7 @@ func (s *session) end(ctx context.Context, err error, before *conclusion) *concl
 			}
 			return
 		}
-		s.report(os.Stdout)
+		s.report(os.Stdout, e.cut)
 		unseen := s.x.flags.strict && len(s.summary.Asserted.Unseen()) > 0
 		if s.summary.Failed > 0 || unseen {
 			e.status = max(e.status, exploredFailures)
@@ -136,7 +142,8 @@ func (x *explorer) session(t *target) (*session, error) {
 		source.Places, err = x.places(t)
 	}
 	return &session{x: x, t: t, launch: l, tries: map[*explore.Found]int{},
-		running: map[uint64]bool{}, start: time.Now(), source: source}, err
+		running: map[uint64]bool{}, reduced: map[string]*reduced{}, start: time.Now(),
+		source: source}, err
 }
 
 // run tries the seeds.
@@ -155,6 +162,7 @@ func (s *session) run(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	whole := ctx
 	if s.x.flags.time > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.x.flags.time)
@@ -167,7 +175,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	var workers sync.WaitGroup
 	for range s.x.flags.jobs {
-		workers.Go(func() { s.work(ctx, stop, seeds.to) })
+		workers.Go(func() { s.work(ctx, whole, stop, seeds.to) })
 	}
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
@@ -179,6 +187,7 @@ func (s *session) run(ctx context.Context) error {
 
 // measure runs seed 0, which disturbs nothing and counts the decision points.
 func (s *session) measure(ctx context.Context, counts bool) error {
+	var failed []*explore.Run
 	err := s.machine(ctx, s.attempts(0), func(r *explore.Run) {
 		if stats, ok := r.Statistics(); ok {
 			s.points = stats.Points
@@ -188,10 +197,12 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 			return
 		}
 		if found, _ := s.summary.Add(r, s.source); found != nil {
-			found.Replay = s.command("0")
+			found.Replay = s.command("0", "")
 			s.announce(r.Seed, found)
+			failed = []*explore.Run{r}
 		}
 	})
+	s.behind(ctx, failed)
 	return errors.Join(err, s.broken)
 }
 
@@ -205,7 +216,8 @@ func (s *session) perMachine() int {
 }
 
 // work takes seeds until there are no more.
-func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last uint64) {
+// Failures are tried again until whole ends.
+func (s *session) work(ctx, whole context.Context, stop context.CancelCauseFunc, last uint64) {
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		var seeds []uint64
@@ -222,12 +234,16 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 		if len(seeds) == 0 {
 			return
 		}
-		var suspects []*explore.Run
+		var suspects, failed []*explore.Run
 		err := s.machine(ctx, s.attempts(seeds...), func(r *explore.Run) {
 			if ctx.Err() != nil {
 				return
 			}
-			if s.add(r) {
+			found, isSuspect := s.add(r)
+			if found {
+				failed = append(failed, r)
+			}
+			if isSuspect {
 				suspects = append(suspects, r)
 			}
 			if s.isEnough() {
@@ -238,29 +254,32 @@ func (s *session) work(ctx context.Context, stop context.CancelCauseFunc, last u
 			s.breaks(err)
 		}
 		for _, r := range suspects {
-			s.confirm(context.WithoutCancel(ctx), r, seeds[0])
+			s.confirm(whole, r, seeds[0])
+		}
+		if s.behind(ctx, failed); s.isEnough() {
+			stop(errEnough)
 		}
 	}
 }
 
-// add counts a run and tells whether it is to be tried on a machine of its own.
-func (s *session) add(r *explore.Run) bool {
+// add counts a run and tells whether it fails, and is to be tried on a machine of its own.
+func (s *session) add(r *explore.Run) (fails, isSuspect bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest = r.Seed
 	delete(s.running, r.Seed)
 	found, isNew := s.summary.Add(r, s.source)
 	if found == nil {
-		return false
+		return false, false
 	}
 	if isNew {
 		s.announce(r.Seed, found)
 	}
 	if found.Replay != "" && found.Shared == nil || s.tries[found] == confirmations {
-		return false
+		return true, false
 	}
 	s.tries[found]++
-	return true
+	return true, true
 }
 
 func (s *session) isEnough() bool {
@@ -279,7 +298,10 @@ func (s *session) breaks(err error) {
 // confirm tries a failure on a machine of its own and notes how it is replayed.
 func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint64) {
 	wanted := r.Judge(s.source).Signature()
-	same := s.repeats(ctx, r.Seed, wanted)
+	same := s.repeats(ctx, explore.Candidate{Seed: r.Seed}, wanted)
+	if ctx.Err() != nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.summary.Found {
@@ -287,18 +309,18 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 			continue
 		}
 		if same {
-			f.Shared, f.Seed = nil, r.Seed
-			f.Replay = s.command(strconv.FormatUint(r.Seed, 10))
+			f.Shared, f.Seed, f.Without = nil, r.Seed, ""
+			f.Replay = s.command(strconv.FormatUint(r.Seed, 10), "")
 		} else if f.Replay == "" {
 			f.Shared, f.Seed = &machineFrom, r.Seed
-			f.Replay = s.command(fmt.Sprintf("%d-%d", machineFrom, r.Seed))
+			f.Replay = s.command(fmt.Sprintf("%d-%d", machineFrom, r.Seed), "")
 		}
 	}
 }
 
 // repeats tells whether a seed fails in the same way on a machine of its own.
-func (s *session) repeats(ctx context.Context, seed uint64, signature string) bool {
-	_, same := s.try(ctx, s.attempt(seed, explore.Forcing{}), signature)
+func (s *session) repeats(ctx context.Context, c explore.Candidate, signature string) bool {
+	_, same := s.try(ctx, s.attempt(c.Seed, c.Without, explore.Forcing{}), signature)
 	return same
 }
 
@@ -308,21 +330,26 @@ type attempt struct {
 	strategy                   explore.Strategy // 0: the seed's
 	forced                     explore.Forcing
 	faults                     string // of a system: those that take place; "": all
+	without                    string // the tests that are left out, as -skip takes them
 
 	// At a point of the run, if that is not 0, another seed takes over, and stacks are printed
 	// if stacks is 1.
 	until, reseed, stacks uint64
 }
 
-func (s *session) attempt(seed uint64, forced explore.Forcing) attempt {
-	return attempt{seed: seed, points: s.points, kernelPoints: s.kernel,
-		strategy: s.x.flags.strategy, forced: forced}
+func (s *session) attempt(seed uint64, without string, forced explore.Forcing) attempt {
+	a := attempt{seed: seed, points: s.points, kernelPoints: s.kernel,
+		strategy: s.x.flags.strategy, without: without, forced: forced}
+	if without != "" {
+		a.points = s.reducedTo(context.Background(), without).points
+	}
+	return a
 }
 
 // attempts are seeds that nothing is forced on.
 func (s *session) attempts(seeds ...uint64) (list []attempt) {
 	for _, seed := range seeds {
-		list = append(list, s.attempt(seed, explore.Forcing{}))
+		list = append(list, s.attempt(seed, "", explore.Forcing{}))
 	}
 	return list
 }
@@ -355,7 +382,7 @@ func (s *session) settle(ctx context.Context) {
 		}
 		all.Go(func() {
 			for _, c := range f.Simplest {
-				if ctx.Err() != nil || s.simplify(ctx, f, c.Seed) {
+				if ctx.Err() != nil || s.simplify(ctx, f, c) {
 					return
 				}
 			}
@@ -370,12 +397,14 @@ func (s *session) settle(ctx context.Context) {
 // simplify tries to have the failure with a seed, and with as little of it as it takes. It tells
 // whether it could; if not, the failure stays as it was, or has the disturbances of this seed where
 // none were known.
-func (s *session) simplify(ctx context.Context, f *explore.Found, seed uint64) bool {
-	if seed != f.Seed && !s.repeats(ctx, seed, f.Signature()) {
+func (s *session) simplify(ctx context.Context, f *explore.Found, c explore.Candidate) bool {
+	isOther := c.Seed != f.Seed || c.Without != f.Without
+	if isOther && !s.repeats(ctx, c, f.Signature()) {
 		return false
 	}
 	tried := *f
-	tried.Seed, tried.Replay = seed, s.command(strconv.FormatUint(seed, 10))
+	tried.Seed, tried.Without = c.Seed, c.Without
+	tried.Replay = s.command(strconv.FormatUint(c.Seed, 10), c.Without)
 	if !s.x.flags.noShrink {
 		s.shrink(ctx, &tried)
 	}
@@ -392,7 +421,7 @@ const shrinkRuns = 90
 func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	defer repo.Progress(fmt.Sprintf("shrinking seed %d of %s", f.Seed, s.t.name))()
 	signature := f.Signature()
-	r, same := s.try(ctx, s.attempt(f.Seed, explore.Forcing{}), signature)
+	r, same := s.try(ctx, s.attempt(f.Seed, f.Without, explore.Forcing{}), signature)
 	if !same {
 		return
 	}
@@ -427,7 +456,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	f.Of, f.Shrunk = len(all), true
 	f.Failure = *last.Judge(s.source)
 	f.Story, _ = last.Disturbances(s.source)
-	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)))
+	f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, explore.Forced(needed)), f.Without)
 }
 
 // first gives the first of several lists of disturbances that fails on a machine of its own, and
@@ -447,7 +476,8 @@ func (s *session) first(ctx context.Context, f *explore.Found,
 					s.breaks(err)
 					return
 				}
-				run, same := s.try(ctx, s.attempt(f.Seed, forced), signature)
+				run, same := s.try(ctx, s.attempt(f.Seed, f.Without, forced),
+					signature)
 				if same {
 					failed[i] = run
 				}
@@ -475,7 +505,7 @@ func (s *session) likely(ctx context.Context, f *explore.Found,
 			s.breaks(err)
 			return likely
 		}
-		attempts = append(attempts, s.attempt(f.Seed, forced))
+		attempts = append(attempts, s.attempt(f.Seed, f.Without, forced))
 	}
 	index, signature := 0, f.Signature()
 	err := s.machine(ctx, attempts, func(r *explore.Run) {
@@ -489,8 +519,8 @@ func (s *session) likely(ctx context.Context, f *explore.Found,
 	return likely
 }
 
-// command is the line that replays a seed.
-func (s *session) command(seed string) string {
+// command is the line that replays a seed, with tests left out.
+func (s *session) command(seed, without string) string {
 	words := []string{"explore", "--replay", seed}
 	if s.x.flags.program {
 		words = append(words, "--program")
@@ -522,7 +552,7 @@ func (s *session) command(seed string) string {
 	for _, entry := range s.x.flags.env {
 		words = append(words, "-e", entry)
 	}
-	return machine.ShellCommand(repo.Command(), append(words, s.t.words...))
+	return machine.ShellCommand(repo.Command(), append(words, s.t.wordsWithout(without)...))
 }
 
 // machine makes attempts one after the other. Its own seed is that of the first.
@@ -549,12 +579,12 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 	}
 	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
-		seed := attempts[index].seed
+		seed, without := attempts[index].seed, attempts[index].without
 		if machineFailed(&r) && ctx.Err() == nil {
 			s.breaks(fmt.Errorf("seed %d: %s", seed, strings.TrimSpace(r.Report)))
 		}
 		result(&explore.Run{Seed: seed, Status: r.Status, Output: r.Stdout + r.Stderr,
-			Report: r.Report, Ledger: r.Leak})
+			Report: r.Report, Ledger: r.Leak, Without: without})
 		index++
 	})
 }
@@ -618,10 +648,15 @@ func (s *session) announce(seed uint64, f *explore.Found) {
 	fmt.Fprintf(os.Stderr, "capos: seed %d: %s\n", seed, f.Title())
 }
 
-// report says what was found.
-func (s *session) report(out io.Writer) {
+// report says what was found. cut: it was interrupted.
+func (s *session) report(out io.Writer, cut bool) {
+	for _, f := range s.summary.Found {
+		if f.Replay == "" { // there was no time to try it again
+			f.Replay = s.command(strconv.FormatUint(f.Seed, 10), f.Without)
+		}
+	}
 	if s.x.flags.json {
-		s.reportJSON(json.NewEncoder(out))
+		s.reportJSON(json.NewEncoder(out), cut)
 		return
 	}
 	for _, f := range s.summary.Found {
@@ -633,6 +668,11 @@ func (s *session) report(out io.Writer) {
 			min(explore.LateRuns, s.summary.Runs))
 	}
 	fmt.Fprintln(out)
+	if cut && s.unfinished() {
+		fmt.Fprintln(out, "  interrupted: not all seeds were run")
+	} else if cut {
+		fmt.Fprintln(out, "  interrupted: all seeds were run, and not all failures shrunk")
+	}
 	if s.summary.Left > 0 {
 		fmt.Fprintf(out, "  goroutines that could still run were left in %s, which "+
 			"--strict fails\n", explore.Runs(s.summary.Left))
@@ -645,7 +685,12 @@ func (s *session) report(out io.Writer) {
 	}
 }
 
-func (s *session) reportJSON(out *json.Encoder) {
+// unfinished tells whether seeds are left.
+func (s *session) unfinished() bool {
+	return s.next <= s.x.flags.rangeOfSeeds().to || len(s.begun)+len(s.running) > 0
+}
+
+func (s *session) reportJSON(out *json.Encoder, cut bool) {
 	for _, f := range s.summary.Found {
 		out.Encode(struct {
 			Package string `json:"package"`
@@ -656,7 +701,8 @@ func (s *session) reportJSON(out *json.Encoder) {
 		"failed": s.summary.Failed, "different": len(s.summary.Found),
 		"interleavings":   len(s.summary.Varied),
 		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate(),
-		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen()}
+		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen(),
+		"interrupted": cut}
 	if s.t.system != nil {
 		sum["faults"] = s.summary.Faults.Report()
 	}
@@ -693,7 +739,7 @@ func (s *session) replayAlone() int {
 	config := *s.x.config
 	config.Seed = &machine.Seed{Number: seed, Date: s.x.config.Seed.Date}
 	s.launch.config, s.launch.flags.timeout = &config, s.x.flags.timeout
-	a := s.attempt(seed, s.x.flags.replay.forced)
+	a := s.attempt(seed, "", s.x.flags.replay.forced)
 	a.faults = s.x.flags.replay.faults
 	tree, programs, err := s.image([]attempt{a})
 	if err != nil {

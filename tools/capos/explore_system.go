@@ -227,7 +227,7 @@ func (s *session) shrinkFaults(ctx context.Context, f *explore.Found, r *explore
 		f.Story = append(f.Story, explore.Disturbance{Text: fault.String()})
 	}
 	if len(left) < f.Of {
-		f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, faultList(left)))
+		f.Replay = s.command(fmt.Sprintf("%d:%s", f.Seed, faultList(left)), "")
 	}
 }
 

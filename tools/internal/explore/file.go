@@ -29,7 +29,8 @@ type File struct {
 	Points    uint64        `json:"points"` // decision points of the undisturbed run
 	MaxPause  string        `json:"max_pause"`
 	Memory    string        `json:"memory"`
-	Flags     []string      `json:"flags,omitempty"` // behind the package on the command line
+	Flags     []string      `json:"flags,omitempty"`   // behind the package on the command line
+	Without   string        `json:"without,omitempty"` // tests that are skipped besides
 	Env       []string      `json:"env,omitempty"`
 	Digest    string        `json:"program_sha256"`
 	Decisions []Disturbance `json:"decisions"`

@@ -117,7 +117,7 @@ func TestStateGoesOn(t *testing.T) {
 			Asserted: Assertions{"a": {Text: "t", Seen: true}},
 			Found: []*Found{{Failure: Failure{Kind: KindTest, Text: "x"}, Count: 2,
 				Seed: 5, Shrunk: true, Shared: &first,
-				Simplest: []Candidate{{5, 1}}}}}}
+				Simplest: []Candidate{{5, "^TestA$", 1}}}}}}
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
 	}

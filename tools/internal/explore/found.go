@@ -14,8 +14,10 @@ type Found struct {
 	Count  int    `json:"count"`
 	Lowest uint64 `json:"lowest_seed"`
 	Seed   uint64 `json:"seed"` // the one to replay
-	Replay string `json:"replay"`
-	File   string `json:"file,omitempty"` // the failure is kept in
+	// Without are the tests that are left out then, as -skip takes them.
+	Without string `json:"without,omitempty"`
+	Replay  string `json:"replay"`
+	File    string `json:"file,omitempty"` // the failure is kept in
 
 	// Story is what the seed decided, as far as the failure needs it.
 	Story []Disturbance `json:"story,omitempty"`
@@ -36,8 +38,9 @@ type Found struct {
 
 // Candidate is a seed that failed, and how many disturbances its run had.
 type Candidate struct {
-	Seed   uint64
-	Weight int
+	Seed    uint64
+	Without string
+	Weight  int
 }
 
 const candidatesKept = 4
@@ -72,28 +75,33 @@ func (s *Summary) Dry() bool { return len(s.Recently) == LateRuns && s.Late == 0
 
 // Add takes a run and returns its failure, if any, and whether it is the first of its kind.
 func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
-	s.Runs++
-	s.count(r)
-	s.Asserted.add(r)
-	s.Faults.add(r)
+	if r.Without == "" {
+		s.Runs++
+		s.count(r)
+		s.Asserted.add(r)
+		s.Faults.add(r)
+	}
 	f := r.Judge(source)
 	if f == nil {
-		if stats, _ := r.Statistics(); stats.Left > 0 {
+		if stats, _ := r.Statistics(); stats.Left > 0 && r.Without == "" {
 			s.Left++
 		}
 		return nil, false
 	}
-	s.Failed++
+	if r.Without == "" {
+		s.Failed++
+	}
 	for _, known := range s.Found {
 		if known.Signature() == f.Signature() {
 			known.Count++
 			known.Lowest = min(known.Lowest, r.Seed)
-			known.offer(Candidate{r.Seed, r.weight(f, source)})
+			known.offer(Candidate{r.Seed, r.Without, r.weight(f, source)})
 			return known, false
 		}
 	}
-	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed}
-	found.offer(Candidate{r.Seed, r.weight(f, source)})
+	found = &Found{Failure: *f, Count: 1, Lowest: r.Seed, Seed: r.Seed,
+		Without: r.Without}
+	found.offer(Candidate{r.Seed, r.Without, r.weight(f, source)})
 	s.Found = append(s.Found, found)
 	return found, true
 }
@@ -197,6 +205,9 @@ func (f *Found) String() string {
 	var b strings.Builder
 	b.WriteString(f.stacks())
 	fmt.Fprintf(&b, "  seen in %s, the lowest seed is %d\n", Runs(f.Count), f.Lowest)
+	if f.Without != "" {
+		fmt.Fprintf(&b, "  seen without what failed before it: -skip %s\n", f.Without)
+	}
 	if f.Shared != nil {
 		b.WriteString("  seen only in a machine that had run other seeds before\n")
 	}

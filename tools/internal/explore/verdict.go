@@ -20,6 +20,8 @@ type Run struct {
 	Output string // standard output and error
 	Report string // why it ended, when it did not simply exit
 	Ledger string // what the kernel did not get back
+
+	Without string // the tests that were left out, besides those that the user leaves out
 }
 
 // Kinds of failures.

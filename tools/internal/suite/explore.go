@@ -96,6 +96,7 @@ type exploredSum struct {
 	Failed        int      `json:"failed"`
 	Interleavings int      `json:"interleavings"`
 	Left          int      `json:"left"`
+	Interrupted   bool     `json:"interrupted"`
 	NeverSeen     []string `json:"never_seen"`
 }
 
@@ -231,7 +232,8 @@ func wantStatus(cmd *exec.Cmd, want int) error {
 	return nil
 }
 
-// explored runs the command and gives, by package, the first failure and the sum.
+// explored runs the command and gives, by package, the first failure and the sum, and by package,
+// space and test the first failure of that.
 func (s *suite) explored(ctx context.Context, status int, args ...string) (found,
 	sums map[string]explored, err error) {
 	found, sums = map[string]explored{}, map[string]explored{}
@@ -247,11 +249,14 @@ func (s *suite) explored(ctx context.Context, status int, args ...string) (found
 		} else if err != nil {
 			return nil, nil, fmt.Errorf("%w in %q", err, out)
 		}
-		switch _, known := found[line.Package]; {
-		case line.Kind == "":
+		if line.Kind == "" {
 			sums[line.Package] = line
-		case !known:
-			found[line.Package] = line
+			continue
+		}
+		for _, name := range []string{line.Package, line.Package + " " + line.Test} {
+			if _, known := found[name]; !known {
+				found[name] = line
+			}
 		}
 	}
 	if err := wantStatus(cmd, status); err != nil {

@@ -1,8 +1,11 @@
 package suite
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"capos.dev/tools/internal/explore"
 	"capos.dev/tools/internal/report"
@@ -39,6 +43,8 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		{"ends-in-a-panic", s.exploreDies},
 		{"longer", s.exploreLonger},
 		{"child", s.exploreChild},
+		{"masked", s.exploreMasked},
+		{"interrupted", s.exploreInterrupted},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
 	}
@@ -196,6 +202,60 @@ func (s *suite) exploreChild(ctx context.Context, scratch string) error {
 		return fmt.Errorf("%s: %s", f.Kind, f.Replay)
 	}
 	return err
+}
+
+// exploreMasked has a test that ends the program with each seed, and finds what is behind it.
+func (s *suite) exploreMasked(ctx context.Context, scratch string) error {
+	const name, first, second = "explore/other/masked", "TestAlwaysWaits",
+		"TestParts/some_lost"
+	found, _, err := s.explored(ctx, exploreFound, "--runs", "51", "--failures", scratch,
+		"./other/masked")
+	if err != nil {
+		return err
+	}
+	if f := found[name+" "+first]; f.Kind != explore.KindDeadlock {
+		return fmt.Errorf("%s: found %q, expected a deadlock", first, f.Kind)
+	}
+	f := found[name+" "+second]
+	if f.Kind != explore.KindTest {
+		return fmt.Errorf("%s: found %q, expected a test failure", second, f.Kind)
+	}
+	_, err = s.replayed(ctx, f.File, "reproduced: test failure in "+second)
+	return err
+}
+
+// exploreInterrupted ends the command when some seeds have run without a failure.
+func (s *suite) exploreInterrupted(ctx context.Context, _ string) error {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd := s.exploreCommand(ctx, "--json", "--runs", "1000000", "--failures", "none",
+			"./fixed/lockorder", "./fixed/publish")
+		var stdout bytes.Buffer
+		cmd.Stdout = &stdout
+		stderr, err := cmd.StderrPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			return err
+		}
+		said := bufio.NewScanner(stderr)
+		for sent := false; said.Scan(); {
+			if !sent && strings.HasPrefix(said.Text(), "capos: seed ") {
+				sent = true
+				err = cmd.Process.Signal(signal)
+			}
+		}
+		_ = cmd.Wait() // its status is checked
+		if err = errors.Join(err, wantStatus(cmd, 128+int(signal))); err != nil {
+			return err
+		}
+		var sum exploredSum
+		if err := json.Unmarshal(stdout.Bytes(), &sum); err != nil || !sum.Interrupted ||
+			sum.Runs == 0 {
+			return fmt.Errorf("%v: it prints %q", signal, stdout.String())
+		}
+	}
+	return nil
 }
 
 // exploreResumed explores a test with assertions in one go and in two, which is to come to the
