@@ -444,6 +444,6 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, a.strategy,
 			a.forced.Runtime))
 	}
-	return bootimage.Program{Path: t.elf, Args: append([]string{t.elf}, t.arguments(a.without)...),
-		Env: bootimage.LastWins(env)}
+	return bootimage.Program{Path: t.elf, Env: bootimage.LastWins(env),
+		Args: append([]string{t.elf}, t.arguments(a.without)...)}
 }

@@ -27,7 +27,8 @@ func TestTestsAreLeftOut(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", test.flags, got, test.words)
 		}
 		// What is replayed leaves out the same.
-		if _, again := testArguments(test.words[1:]); !slices.Contains(again, test.args[0]) {
+		_, again := testArguments(test.words[1:])
+		if !slices.Contains(again, test.args[0]) {
 			t.Errorf("%q runs with %q, want %q", test.words, again, test.args[0])
 		}
 	}
