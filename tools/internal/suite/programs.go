@@ -144,7 +144,8 @@ func (r *taskRunner) prepare(ctx context.Context, dir string) error {
 // buildForWASI makes the programs that the task's program is to run.
 func (r *taskRunner) buildForWASI(ctx context.Context, dir string) error {
 	for _, name := range r.task.wasip1 {
-		cmd := r.s.hostGo(ctx, dir, "build", "-trimpath", "-o", name+".wasm", name+".go")
+		cmd := r.s.hostGo(ctx, r.s.taskDir(r.task), "build", "-trimpath", "-o",
+			filepath.Join(dir, filepath.Base(name)+".wasm"), name+".go")
 		cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", name, err, out)
