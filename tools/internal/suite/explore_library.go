@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,10 +22,8 @@ import (
 // libraryPackage is a package whose own tests are explored: one of Go's library, or of a published
 // module. The head of tests/explore/library.txt says how one is written.
 type libraryPackage struct {
-	name    string
+	testsEntry
 	runs    int
-	memory  string
-	run     string // a pattern of the tests that this entry is for
 	leftOut []string
 	causes  map[string]libraryCause // by what fails: a test, or else the kind of failure
 	module  *published
@@ -86,26 +83,18 @@ func readLibrary(root string) (packages []*libraryPackage, err error) {
 }
 
 func parseLibraryPackage(words []string) (p *libraryPackage, err error) {
-	p = &libraryPackage{name: words[0], memory: machine.GoMemory,
+	p = &libraryPackage{testsEntry: testsEntry{name: words[0], memory: machine.GoMemory},
 		causes: map[string]libraryCause{}}
-	for _, word := range words[1:] {
-		name, value, _ := strings.Cut(word, "=")
-		switch name {
-		case "m":
-			p.memory = value
-			_, err = machine.ParseMemory(value)
-		case "run":
-			p.run = value
-			_, err = regexp.Compile(value)
-		default:
-			p.runs, err = strconv.Atoi(word)
-		}
-		if err != nil {
+	if len(words) > 1 {
+		p.runs, err = strconv.Atoi(words[1])
+	}
+	if err != nil || p.runs == 0 {
+		return nil, errors.New("not of the form PACKAGE RUNS [m=SIZE] [run=PATTERN]")
+	}
+	for _, word := range words[2:] {
+		if err := p.option(word); err != nil {
 			return nil, err
 		}
-	}
-	if p.runs == 0 {
-		return nil, errors.New("not of the form PACKAGE RUNS [m=SIZE] [run=PATTERN]")
 	}
 	return p, nil
 }
@@ -135,15 +124,6 @@ func (p *libraryPackage) like(g *goPackage) bool {
 		}
 	}
 	return true
-}
-
-// file is what the entry is called in names of steps and directories.
-func (p *libraryPackage) file() string {
-	name := strings.ReplaceAll(p.name, "/", ":")
-	if p.run != "" {
-		name += "@" + notNames.ReplaceAllString(p.run, "")
-	}
-	return name
 }
 
 // librarySteps explore the tests of packages that others have written.

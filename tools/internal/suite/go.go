@@ -24,14 +24,12 @@ import (
 // goPackage is an entry of tests/go/packages.txt: what one of Go's own packages must do on capOS.
 // The file's head says how entries are written.
 type goPackage struct {
-	name      string
+	testsEntry
 	passes    int  // on a machine with every CPU count that has no exception of its own
 	exclusive bool // measures time: nothing else may run meanwhile
 	cpus      []int
 	ci        []int // those of them that are in the share for continuous integration
-	memory    string
 	timeout   string
-	run       string // a pattern of the tests that this entry is for, others are for the rest
 	tests     []goException
 }
 
@@ -89,8 +87,8 @@ func readGoPackages(file string) ([]*goPackage, error) {
 }
 
 func parseGoPackage(words []string) (*goPackage, error) {
-	p := &goPackage{name: words[0], cpus: []int{1, 2, 4}, memory: machine.GoMemory,
-		timeout: goTestTimeout}
+	p := &goPackage{testsEntry: testsEntry{name: words[0], memory: machine.GoMemory},
+		cpus: []int{1, 2, 4}, timeout: goTestTimeout}
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%s has no number of passes", p.name)
 	}
@@ -108,19 +106,13 @@ func parseGoPackage(words []string) (*goPackage, error) {
 			}
 		case "exclusive":
 			p.exclusive = true
-		case "m":
-			p.memory = value
-			_, err = machine.ParseMemory(value)
 		case "timeout":
 			p.timeout = value
 			_, err = time.ParseDuration(value)
 		case "cpus":
 			p.cpus, err = parseCounts(value)
-		case "run":
-			p.run = value
-			_, err = regexp.Compile(value)
 		default:
-			err = fmt.Errorf("no such word: %s", word)
+			err = p.option(word)
 		}
 		if err != nil {
 			return nil, err

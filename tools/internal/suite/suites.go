@@ -83,18 +83,6 @@ func (s *suite) suiteSteps() ([]step, error) {
 	return steps, nil
 }
 
-// file is what the entry is called in names of steps and files. One for a part of a package's tests
-// has the letters and digits of its pattern behind the package.
-func (p suitePackage) file() string {
-	name := strings.ReplaceAll(p.name, "/", ":")
-	if p.run != "" {
-		name += "@" + notNames.ReplaceAllString(p.run, "")
-	}
-	return name
-}
-
-var notNames = regexp.MustCompile(`[^A-Za-z0-9]`)
-
 // runSuite tests a package on both systems, or says that it did so before.
 func (s *suite) runSuite(ctx context.Context, p suitePackage) []check {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)

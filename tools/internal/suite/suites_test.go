@@ -46,7 +46,8 @@ func TestJudgeSuite(t *testing.T) {
 		{suiteEvents(), "", 0, "a.b/c.A FAIL a.b/c.B FAIL a.b/c.C FAIL a.b/c FAIL"},
 		{suiteEvents("fail A", "skip B", "fail C"), "A", 0, "a.b/c.A skip"},
 	} {
-		p := suitePackage{goPackage: &goPackage{name: "a.b/c", passes: c.passes}}
+		p := suitePackage{goPackage: &goPackage{
+			testsEntry: testsEntry{name: "a.b/c"}, passes: c.passes}}
 		if c.listed != "" {
 			p.tests = []goException{{"fail", 0, c.listed, "a reason"}}
 		}
