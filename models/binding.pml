@@ -4,7 +4,8 @@
  * Models  kernel/object/binding.c: binding_attach_locked, binding_detach_locked, binding_set,
  *         forget, event_leave_bindings
  *         kernel/object/event.c: event_destroy
- *         kernel/proc/process_bind.c: forget_locked, change_locked, process_take_bindings_locked
+ *         kernel/proc/process_bind.c: forget_locked, remove_locked, add_locked,
+ *         process_take_bindings_locked
  *
  * Bounds: one event that ends, and one binding, which is a part of its source or a record of its
  * own, and is bound at the start. A program binds it anew (CHANGES times, to this event or to

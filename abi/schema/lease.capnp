@@ -31,10 +31,10 @@ interface Lease @0xbc27f4d1068e3a95 {
   # noMemory: the table of capabilities cannot grow
   revoke @1 () -> ();
   # Takes back all copies, wherever they are, with the leases below. From now on calls by them
-  # answer revoked, and calls that wait end with revoked. What was mapped through them is unmapped
-  # in every process. Its addresses stay reserved, and threads parked on its words get drained. The
-  # lease gives the object up. A call that does not wait may still end on another CPU. Further calls
-  # do nothing more.
+  # answer revoked, and calls that wait end with revoked. Events that were bound through them get no
+  # more signals. What was mapped through them is unmapped in every process. Its addresses stay
+  # reserved, and threads parked on its words get drained. The lease gives the object up. A call
+  # that does not wait may still end on another CPU. Further calls do nothing more.
 }
 
 interface LeaseCopy @0xf38d10a97c25e46b {}

@@ -42,7 +42,34 @@ void binding_init(struct binding *binding, struct object *source, struct spinloc
 	list_node_init(&binding->event_node);
 }
 
-void binding_attach_locked(struct binding *binding, struct object *object, uint64_t bits)
+static struct lease *lease_keep(struct lease *lease)
+{
+	if (lease)
+		object_retain(&lease->copy);
+	return lease;
+}
+
+void bound_release(struct bound bound)
+{
+	assert_none_held();
+	if (bound.event)
+		object_release(bound.event);
+	if (bound.lease)
+		object_release(&bound.lease->copy);
+}
+
+/* Takes out what it holds. */
+static struct bound empty_locked(struct binding *binding)
+{
+	struct bound bound = { .event = binding->event, .lease = binding->lease };
+	assert_held(binding->lock);
+	binding->event = NULL;
+	binding->lease = NULL;
+	return bound;
+}
+
+void binding_attach_locked(
+	struct binding *binding, struct object *object, struct lease *lease, uint64_t bits)
 {
 	struct event *event = event_from(object);
 	assert_held(binding->lock);
@@ -52,58 +79,65 @@ void binding_attach_locked(struct binding *binding, struct object *object, uint6
 		object_retain(object);
 		list_push_back(&event->bindings, &binding->event_node);
 		binding->event = object;
+		binding->lease = lease_keep(lease);
 		binding->bits = bits;
 	}
 	spin_unlock(&event->lock);
 }
 
-struct object *binding_detach_locked(struct binding *binding)
+struct bound binding_change_locked(struct binding *binding, struct lease *lease, uint64_t bits)
+{
+	struct bound before = { .lease = binding->lease };
+	assert_held(binding->lock);
+	binding->lease = lease_keep(lease);
+	binding->bits = bits;
+	return before;
+}
+
+struct bound binding_detach_locked(struct binding *binding)
 {
 	struct object *object = binding->event;
 	assert_held(binding->lock);
 	if (!object)
-		return NULL;
+		return (struct bound){ .event = NULL };
 	spin_lock(&event_from(object)->lock);
 	bool linked = list_linked(&binding->event_node);
 	list_remove(&binding->event_node);
 	spin_unlock(&event_from(object)->lock);
 	if (!linked && binding->forget_locked)
-		return NULL;
-	binding->event = NULL;
-	return object;
+		return (struct bound){ .event = NULL };
+	return empty_locked(binding);
 }
 
-void binding_set(struct binding *binding, struct object *event, uint64_t bits)
+void binding_set(struct binding *binding, struct object *event, struct lease *lease, uint64_t bits)
 {
 	assert_none_held();
 	spin_lock(binding->lock);
-	struct object *before = binding_detach_locked(binding);
+	struct bound before = binding_detach_locked(binding);
 	if (event)
-		binding_attach_locked(binding, event, bits);
+		binding_attach_locked(binding, event, lease, bits);
 	spin_unlock(binding->lock);
-	if (before)
-		object_release(before);
+	bound_release(before);
 }
 
 void binding_end(struct binding *binding)
 {
-	binding_set(binding, NULL, 0);
+	binding_set(binding, NULL, NULL, 0);
 }
 
 /* The binding was on the event's list; the source is referenced for this. */
 static void forget(struct event *event, struct binding *binding, struct object *source)
 {
 	struct spinlock *lock = binding->lock;
+	struct bound bound = { .event = NULL };
 	spin_lock(lock);
-	bool bound = binding->event == &event->object;
-	if (bound) {
-		binding->event = NULL;
+	if (binding->event == &event->object) {
+		bound = empty_locked(binding);
 		if (binding->forget_locked)
 			binding->forget_locked(binding, event->ledger);
 	}
 	spin_unlock(lock);
-	if (bound)
-		object_release(&event->object);
+	bound_release(bound);
 	object_release(source);
 }
 

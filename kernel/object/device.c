@@ -99,7 +99,7 @@ status_t method_device_bind(
 {
 	struct device_claim *claim = claim_from(call->object);
 	(void)out;
-	return interrupt_signal_bind(&claim->signal, call->process, in->event, in->bits);
+	return interrupt_signal_bind(&claim->signal, call, in->event, in->bits);
 }
 
 status_t method_device_acknowledge(struct call *call, const struct device_acknowledge_params *in,

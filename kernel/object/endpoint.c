@@ -1036,7 +1036,7 @@ status_t method_endpoint_factory_create(struct call *call,
 		return STATUS(NO_MEMORY);
 	endpoint->direct = context_hands_over();
 	endpoint->ledger = ledger_retain(ledger);
-	endpoint->calls_max = (uint32_t)in->calls_max;
+	endpoint->calls_max = (uint16_t)in->calls_max;
 	spin_init(&endpoint->lock, LOCK_RANK_OBJECT);
 	list_init(&endpoint->calls);
 	list_init(&endpoint->receivers);

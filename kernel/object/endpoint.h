@@ -25,15 +25,15 @@ struct endpoint {
 
 	/* Set at creation, never changed. */
 	struct ledger *ledger; /* charged for this record and those of facets; referenced */
-	uint32_t calls_max;
+	uint16_t calls_max;
 
 	/* Guarded by lock. */
+	uint16_t call_count; /* in calls */
 	struct spinlock lock;
 	bool closed;            /* no capability is left */
 	bool accepts;           /* calls may carry capabilities */
 	bool direct;            /* not closed, and calls may go straight to the other side */
 	struct list calls;      /* queued_call.node, by arrival */
-	uint32_t call_count;    /* in calls */
 	struct list receivers;  /* wait_node of threads, by arrival */
 	struct list gone;       /* records of facets that have no holder, to be told */
 	struct rbtree facets;   /* not closed, by tag */

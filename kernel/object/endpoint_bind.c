@@ -4,6 +4,7 @@
 #include "kernel/methods.h"
 #include "object/endpoint.h"
 #include "proc/process.h"
+#include "sched/thread.h"
 
 status_t method_endpoint_bind(
 	struct call *call, const struct endpoint_bind_params *in, struct endpoint_bind_results *out)
@@ -15,16 +16,15 @@ status_t method_endpoint_bind(
 	if (in->event && !event)
 		return STATUS(NOT_FOUND);
 	spin_lock(&endpoint->lock);
-	struct object *before = binding_detach_locked(binding);
+	struct bound before = binding_detach_locked(binding);
 	if (event)
-		binding_attach_locked(binding, event, in->call_bits);
+		binding_attach_locked(binding, event, call->thread->lease_use.lease, in->call_bits);
 	endpoint->gone_bits = in->gone_bits;
 	struct event_signal due = binding_due_locked(binding);
 	due.bits = (list_empty(&endpoint->calls) ? 0 : in->call_bits) |
 		(list_empty(&endpoint->gone) ? 0 : in->gone_bits);
 	spin_unlock(&endpoint->lock);
-	if (before)
-		object_release(before);
+	bound_release(before);
 	if (event)
 		object_release(event);
 	event_signal_send(due);

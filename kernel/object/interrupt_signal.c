@@ -3,8 +3,10 @@
  * until then. */
 #include "object/interrupt_signal.h"
 
+#include "call/call.h"
 #include "core/list.h"
 #include "core/log.h"
+#include "sched/thread.h"
 
 static void signal_deferred(struct deferred *deferred)
 {
@@ -31,7 +33,8 @@ void interrupt_signal_send_locked(struct interrupt_signal *signal)
 {
 	struct binding *binding = &signal->binding;
 	assert_held(binding->lock);
-	if (!binding->event || !event_signal_brief(binding->event, binding->bits))
+	if (!binding->event || binding_is_revoked_locked(binding) ||
+		!event_signal_brief(binding->event, binding->bits))
 		return;
 	if (signal->deferring || !object_retain_unless_gone(binding->source))
 		return;
@@ -40,12 +43,12 @@ void interrupt_signal_send_locked(struct interrupt_signal *signal)
 }
 
 status_t interrupt_signal_bind(
-	struct interrupt_signal *signal, struct process *process, uint64_t cap, uint64_t bits)
+	struct interrupt_signal *signal, struct call *call, uint64_t cap, uint64_t bits)
 {
-	struct object *event = event_find(process, cap);
+	struct object *event = event_find(call->process, cap);
 	if (!event)
 		return STATUS(NOT_FOUND);
-	binding_set(&signal->binding, bits ? event : NULL, bits);
+	binding_set(&signal->binding, bits ? event : NULL, call->thread->lease_use.lease, bits);
 	object_release(event);
 	return STATUS_OK;
 }

@@ -10,7 +10,7 @@
 #include "proc/binding.h"
 #include "proc/reaper.h"
 
-struct process;
+struct call;
 
 struct interrupt_signal {
 	struct binding binding;
@@ -23,9 +23,9 @@ void interrupt_signal_init(
 	struct interrupt_signal *signal, struct object *source, struct spinlock *lock);
 /* An interrupt: sets the bits of the event that is bound, if any. The lock is held. */
 void interrupt_signal_send_locked(struct interrupt_signal *signal);
-/* A thread. Binds the event that a capability of the process names; bits 0: none. NOT_FOUND: it
+/* A thread. Binds the event that a capability of the caller names; bits 0: none. NOT_FOUND: it
  * names none. */
-status_t interrupt_signal_bind(struct interrupt_signal *signal, struct process *process,
-	uint64_t event, uint64_t bits) MUST_CHECK;
+status_t interrupt_signal_bind(struct interrupt_signal *signal, struct call *call, uint64_t event,
+	uint64_t bits) MUST_CHECK;
 
 #endif

@@ -346,7 +346,7 @@ status_t method_pipe_writer_write(struct call *call, const struct pipe_writer_wr
 
 /* ---- events ---- */
 
-/* Of the event, else one that is free; NULL: there is neither. */
+/* Of the event, else one that is free or signals nothing any more; NULL: there is neither. */
 static struct binding *binding_for_locked(struct pipe_end *end, const struct object *event)
 {
 	struct binding *found = NULL;
@@ -354,29 +354,29 @@ static struct binding *binding_for_locked(struct pipe_end *end, const struct obj
 	for (uint32_t i = 0; i < CAPOS_PIPE_BINDINGS_MAX; i++) {
 		if (end->events[i].event == event)
 			return &end->events[i];
-		if (!end->events[i].event && !found)
+		if (!found && (!end->events[i].event || binding_is_revoked_locked(&end->events[i])))
 			found = &end->events[i];
 	}
 	return found;
 }
 
-static status_t end_bind(struct pipe_end *end, struct object *event, uint64_t bits)
+static status_t end_bind(
+	struct pipe_end *end, struct object *event, struct lease *lease, uint64_t bits)
 {
 	struct pipe *pipe = end->pipe;
 	struct due due = { .count = 0 };
-	struct object *before = NULL;
+	struct bound before = { .event = NULL };
 	spin_lock(&pipe->lock);
 	struct binding *binding = binding_for_locked(end, event);
 	if (binding)
 		before = binding_detach_locked(binding);
 	if (binding && bits) {
-		binding_attach_locked(binding, event, bits);
+		binding_attach_locked(binding, event, lease, bits);
 		end->missed = true;
 		signal_ready_locked(end, &due);
 	}
 	spin_unlock(&pipe->lock);
-	if (before)
-		object_release(before);
+	bound_release(before);
 	send_due(&due);
 	return binding || !bits ? STATUS_OK : STATUS(LIMIT_REACHED);
 }
@@ -386,7 +386,8 @@ static status_t bind(struct call *call, uint64_t cap, uint64_t bits)
 	struct object *event = event_find(call->process, cap);
 	if (!event)
 		return STATUS(NOT_FOUND);
-	status_t status = end_bind(end_from(call->object), event, bits);
+	status_t status =
+		end_bind(end_from(call->object), event, call->thread->lease_use.lease, bits);
 	object_release(event);
 	return status;
 }

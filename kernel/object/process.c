@@ -1,5 +1,6 @@
 /* Process: what a holder of its handle can do to a process, running or ended. */
 #include "proc/process.h"
+#include "sched/thread.h"
 
 #include "call/call.h"
 #include "kernel/methods.h"
@@ -70,7 +71,8 @@ status_t method_process_bind(
 	struct object *event = event_find(call->process, in->event);
 	if (!event)
 		return STATUS(NOT_FOUND);
-	status_t status = process_bind(target_of(call), event, in->bits);
+	status_t status =
+		process_bind(target_of(call), event, call->thread->lease_use.lease, in->bits);
 	object_release(event);
 	return status;
 }

@@ -153,7 +153,7 @@ status_t method_device_registers_bind(struct call *call,
 	(void)out;
 	if (!claim->device->interrupts)
 		return STATUS(WRONG_STATE);
-	return interrupt_signal_bind(&claim->signal, call->process, in->event, in->bits);
+	return interrupt_signal_bind(&claim->signal, call, in->event, in->bits);
 }
 
 status_t method_device_registers_acknowledge(struct call *call,

@@ -22,6 +22,7 @@
 struct capos_crash_record;
 struct capos_remembered_call;
 struct ledger;
+struct lease;
 struct thread;
 
 #define PROCESS_NAME_BYTES 64u
@@ -151,9 +152,10 @@ void process_nudge_foreground(void);
 struct process *process_next_child(struct process *process, uint64_t last);
 
 /* A thread without locks. Sets the bits of the event when the process has ended, as for
- * process_wait, and at once if it has; bits 0: not any more. Fails with NO_MEMORY, and with
- * LIMIT_REACHED above processBindingsMax events. */
-status_t process_bind(struct process *process, struct object *event, uint64_t bits) MUST_CHECK;
+ * process_wait, and at once if it has; bits 0: not any more. lease: of the caller's handle, or
+ * NULL. Fails with NO_MEMORY, and with LIMIT_REACHED above processBindingsMax events. */
+status_t process_bind(struct process *process, struct object *event, struct lease *lease,
+	uint64_t bits) MUST_CHECK;
 /* The process has ended, and its lock is held: takes its bindings out. Without locks: signals what
  * is in that list. */
 void process_take_bindings_locked(struct process *process, struct list *taken);

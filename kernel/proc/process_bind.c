@@ -47,53 +47,90 @@ static struct end_binding *find_locked(struct process *process, const struct obj
 	return NULL;
 }
 
-/* *record: a new one; set to what is not needed: that, or one that was bound until now. */
-static status_t change_locked(
-	struct process *process, struct object *event, uint64_t bits, struct end_binding **record)
+/* What a change leaves to be freed and given up without locks. */
+struct removed {
+	struct end_binding *record; /* charged as the event of bound is */
+	struct bound bound;
+};
+
+/* Unless the event is about to forget it. */
+static struct removed remove_locked(struct process *process, struct end_binding *found)
+{
+	struct removed removed = { .bound = binding_detach_locked(&found->binding) };
+	assert_held(&process->lock);
+	if (removed.bound.event) {
+		list_remove(&found->node);
+		process->binding_count--;
+		removed.record = found;
+	}
+	return removed;
+}
+
+static void give_up(struct removed removed)
+{
+	assert_none_held();
+	if (removed.record)
+		kmem_free(event_ledger(removed.bound.event), removed.record);
+	bound_release(removed.bound);
+}
+
+/* Makes room for one more, if it has to. False: there is none. */
+static bool has_room_locked(struct process *process, struct removed *removed)
 {
 	assert_held(&process->lock);
-	struct end_binding *found = find_locked(process, event);
-	if (found && bits) {
-		found->binding.bits = bits;
-	} else if (found) {
-		/* Else the event is about to forget it. */
-		if (binding_detach_locked(&found->binding)) {
-			list_remove(&found->node);
-			process->binding_count--;
-			*record = found;
-		}
-	} else if (bits && process->binding_count == CAPOS_PROCESS_BINDINGS_MAX) {
-		return STATUS(LIMIT_REACHED);
-	} else if (bits) {
-		binding_attach_locked(&(*record)->binding, event, bits);
-		if (!(*record)->binding.event)
-			return STATUS_OK; /* its last capability has gone meanwhile */
-		list_push_back(&process->bindings, &(*record)->node);
-		process->binding_count++;
-		*record = NULL;
+	if (process->binding_count < CAPOS_PROCESS_BINDINGS_MAX)
+		return true;
+	list_for_each (node, &process->bindings) {
+		struct end_binding *record = end_binding_from(node);
+		if (!binding_is_revoked_locked(&record->binding))
+			continue;
+		*removed = remove_locked(process, record);
+		if (removed->record)
+			return true;
 	}
+	return false;
+}
+
+/* Binds by the record, which is set to NULL when it is used. */
+static status_t add_locked(struct process *process, struct object *event, struct lease *lease,
+	uint64_t bits, struct end_binding **record, struct removed *removed)
+{
+	assert_held(&process->lock);
+	if (!has_room_locked(process, removed))
+		return STATUS(LIMIT_REACHED);
+	binding_attach_locked(&(*record)->binding, event, lease, bits);
+	if (!(*record)->binding.event)
+		return STATUS_OK; /* its last capability has gone meanwhile */
+	list_push_back(&process->bindings, &(*record)->node);
+	process->binding_count++;
+	*record = NULL;
 	return STATUS_OK;
 }
 
-status_t process_bind(struct process *process, struct object *event, uint64_t bits)
+status_t process_bind(
+	struct process *process, struct object *event, struct lease *lease, uint64_t bits)
 {
 	struct event_signal due = { .event = NULL };
+	struct removed removed = { .record = NULL };
 	struct end_binding *record = bits ? make(process, event) : NULL;
 	status_t status = STATUS_OK;
 	if (bits && !record)
 		return STATUS(NO_MEMORY);
 	spin_lock(&process->lock);
+	struct end_binding *found = process->ended ? NULL : find_locked(process, event);
 	if (process->ended && bits) {
 		due = (struct event_signal){ .event = event, .bits = bits };
 		object_retain(event);
-	} else if (!process->ended) {
-		status = change_locked(process, event, bits, &record);
+	} else if (found && bits) {
+		removed.bound = binding_change_locked(&found->binding, lease, bits);
+	} else if (found) {
+		removed = remove_locked(process, found);
+	} else if (bits) {
+		status = add_locked(process, event, lease, bits, &record, &removed);
 	}
 	spin_unlock(&process->lock);
-	bool unbound = record && !bits;
 	kmem_free(event_ledger(event), record);
-	if (unbound) /* the binding's reference; the caller has one too */
-		object_release(event);
+	give_up(removed);
 	event_signal_send(due);
 	return status;
 }
@@ -103,11 +140,12 @@ void process_take_bindings_locked(struct process *process, struct list *taken)
 	assert_held(&process->lock);
 	list_for_each_safe (node, &process->bindings) {
 		struct end_binding *record = end_binding_from(node);
-		/* The event stays in the record, which is the reference's place now. */
-		struct object *event = binding_detach_locked(&record->binding);
-		if (!event)
+		/* What it holds stays in the record, which is its place now. */
+		struct bound bound = binding_detach_locked(&record->binding);
+		if (!bound.event)
 			continue;
-		record->binding.event = event;
+		record->binding.event = bound.event;
+		record->binding.lease = bound.lease;
 		list_remove(node);
 		process->binding_count--;
 		list_push_back(taken, node);
@@ -119,10 +157,15 @@ void process_signal_end(struct list *taken)
 	struct list_node *node;
 	while ((node = list_pop_front(taken)) != NULL) {
 		struct end_binding *record = end_binding_from(node);
-		struct event_signal due = { .event = record->binding.event,
-			.bits = record->binding.bits };
+		struct bound bound = { .event = record->binding.event,
+			.lease = record->binding.lease };
+		struct event_signal due = { .event = bound.event, .bits = record->binding.bits };
 		kmem_free(event_ledger(due.event), record);
-		event_signal_send(due);
+		if (!lease_is_revoked(bound.lease)) {
+			event_signal_send(due);
+			bound.event = NULL;
+		}
+		bound_release(bound);
 		sched_preemption_point();
 	}
 }

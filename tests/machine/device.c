@@ -180,6 +180,31 @@ static void events_come_and_go(void)
 	end();
 }
 
+/* One that was bound through a copy is signalled until that is taken back. */
+static void events_end_with_a_lease(void)
+{
+	capos_cap_t lease = 0, copy = 0;
+	begin();
+	OK(capos_lease_factory_create(capos_caps.lease_factory, driver.device, &lease));
+	OK(capos_lease_copy(lease, &copy));
+	OK(capos_device_bind(copy, driver.event, 8));
+	OK(submit(0, 16, WRITES, 1));
+	CHECK_EQUAL(event_take(driver.event, ~0ull, capos_now_ns() + PATIENCE_NS), 8);
+	CHECK_EQUAL(next_done().token, 1);
+	OK(capos_lease_revoke(lease));
+	OK(capos_device_acknowledge(driver.device));
+	event_take(driver.event, ~0ull, 0);
+	OK(submit(0, 16, WRITES, 2));
+	CHECK_EQUAL(event_take(driver.event, ~0ull, capos_now_ns() + 50 * MS_NS), 0);
+	OK(capos_device_acknowledge(driver.device)); /* something is there, and nobody to tell */
+	CHECK_EQUAL(event_take(driver.event, ~0ull, 0), 0);
+	OK(capos_device_bind(driver.device, driver.event, 1));
+	CHECK_EQUAL(next_done().token, 2);
+	OK(capos_release(copy));
+	OK(capos_release(lease));
+	end();
+}
+
 /* ---- what a driver may not do ---- */
 
 static void devices_are_taken_once(void)
@@ -732,6 +757,7 @@ static void run_device_tests(void)
 	RUN(a_request_may_have_parts);
 	RUN(interrupts_wait_until_acknowledged);
 	RUN(events_come_and_go);
+	RUN(events_end_with_a_lease);
 	RUN(devices_are_taken_once);
 	RUN(states_are_kept);
 	RUN(queues_are_checked);

@@ -24,7 +24,7 @@ func (s *suite) trustedDrivers(ctx context.Context) []check {
 		}
 		return filepath.Join(s.root, "build", "services", "init"), nil
 	}
-	edu := "edu: id ed, edcba987, 10! is 3628800, interrupts 1 0 1 0\n"
+	edu := "edu: id ed, edcba987, 10! is 3628800, interrupts 1 0 1 0 1 0\n"
 	nvme := "nvme: version 10400, status 0, now 1, mask 0, now 5\n"
 	output := "other: the device was taken, then free\n"
 	errors := trustedErrors(&output)

@@ -80,10 +80,30 @@ static void take_interrupts(capos_cap_t device, capos_cap_t event, bool came[4])
 	came[3] = interrupts(event, SOON_NS);
 }
 
+/* An event that is bound through a copy: none comes any more when that has been taken back. */
+static bool comes_through_a_copy(capos_cap_t device, capos_cap_t event, bool revoked)
+{
+	capos_cap_t lease = 0, copy = 0;
+
+	if (capos_lease_factory_create(capos_caps.lease_factory, device, &lease) < 0 ||
+		capos_lease_copy(lease, &copy) < 0 ||
+		capos_device_registers_bind(copy, event, BIT) < 0)
+		return !revoked;
+	if (revoked)
+		capos_lease_revoke(lease);
+	set(EDU_ASK, 2);
+	bool came = interrupts(event, revoked ? SOON_NS : LATE_NS);
+	set(EDU_ASK_NO_MORE, get(EDU_ASKS));
+	capos_device_registers_acknowledge(device);
+	capos_release(copy);
+	capos_release(lease);
+	return came;
+}
+
 static int drive_edu(void)
 {
 	capos_cap_t device = capos_cap("pci:1234:11e8"), event = 0;
-	bool came[4];
+	bool came[6];
 
 	if (!map("pci:1234:11e8", EDU_BYTES, false) ||
 		capos_event_factory_create(capos_caps.event_factory, &event) < 0 ||
@@ -96,9 +116,13 @@ static int drive_edu(void)
 	set(EDU_STATUS, FACTORIAL_INTERRUPTS);
 	set(EDU_FACTORIAL, 10);
 	take_interrupts(device, event, came);
+	came[4] = comes_through_a_copy(device, event, false);
+	came[5] = comes_through_a_copy(device, event, true);
 	fprintf(stderr,
-		"edu: id %" PRIx32 ", %" PRIx32 ", 10! is %" PRIu32 ", interrupts %d %d %d %d\n",
-		get(0) & 0xff, inverted, get(EDU_FACTORIAL), came[0], came[1], came[2], came[3]);
+		"edu: id %" PRIx32 ", %" PRIx32 ", 10! is %" PRIu32
+		", interrupts %d %d %d %d %d %d\n",
+		get(0) & 0xff, inverted, get(EDU_FACTORIAL), came[0], came[1], came[2], came[3],
+		came[4], came[5]);
 	set(EDU_ASK, 4);
 	return 0;
 }
