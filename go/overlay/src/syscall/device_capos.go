@@ -4,7 +4,8 @@
 
 package syscall
 
-// A device is a file whose bytes are made when they are read. Bytes written to it are discarded.
+// A device is a file whose bytes are made when they are read. Bytes written to it are discarded, or
+// refused by deviceFull. The one terminal cannot be opened.
 type device uint32
 
 const (
@@ -12,11 +13,14 @@ const (
 	deviceZero
 	deviceRandom
 	deviceConsole
+	deviceFull
+	deviceTerminal // that controls the process: there is none
 )
 
 func addDevices(dev *node) {
 	devices := map[string]device{"null": deviceNull, "zero": deviceZero,
-		"urandom": deviceRandom, "random": deviceRandom}
+		"urandom": deviceRandom, "random": deviceRandom, "full": deviceFull,
+		"tty": deviceTerminal}
 	for name, kind := range devices {
 		if dev.lookup(name) != nil {
 			dev.remove(name)
@@ -29,7 +33,7 @@ func addDevices(dev *node) {
 
 func (d device) read(b []byte) (int, Errno) {
 	switch d {
-	case deviceZero:
+	case deviceZero, deviceFull:
 		clear(b)
 		return len(b), 0
 	case deviceRandom:
@@ -44,6 +48,13 @@ func (d device) read(b []byte) (int, Errno) {
 	return 0, 0
 }
 
+func (d device) write(b []byte) (int, Errno) {
+	if d == deviceFull {
+		return 0, ENOSPC
+	}
+	return len(b), 0
+}
+
 // A deviceFile is an open device.
 type deviceFile struct {
 	fileDefaults
@@ -52,8 +63,8 @@ type deviceFile struct {
 
 func (f *deviceFile) read(p []byte, flags int) (int, Errno)        { return f.node.device.read(p) }
 func (f *deviceFile) pread(p []byte, offset int64) (int, Errno)    { return f.node.device.read(p) }
-func (f *deviceFile) write(p []byte, flags int) (int, Errno)       { return len(p), 0 }
-func (f *deviceFile) pwrite(p []byte, _ int64, _ int) (int, Errno) { return len(p), 0 }
+func (f *deviceFile) write(p []byte, flags int) (int, Errno)       { return f.node.device.write(p) }
+func (f *deviceFile) pwrite(p []byte, _ int64, _ int) (int, Errno) { return f.node.device.write(p) }
 func (f *deviceFile) seek(int64, int) (int64, Errno)               { return 0, 0 }
 func (f *deviceFile) sync() Errno                                  { return 0 }
 func (f *deviceFile) stat(st *Stat_t)                              { f.node.statLocked(st) }

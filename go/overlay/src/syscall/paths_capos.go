@@ -127,7 +127,7 @@ func (n *node) mayOpen(flags int) Errno {
 		return ENOTDIR
 	case n.isDir() && (writing || flags&(O_CREAT|O_TRUNC) != 0):
 		return EISDIR
-	case n.mode&S_IFMT == S_IFSOCK:
+	case n.mode&S_IFMT == S_IFSOCK, n.device == deviceTerminal:
 		return ENXIO
 	case !n.allows(wanted):
 		return EACCES

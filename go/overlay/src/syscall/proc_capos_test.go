@@ -280,3 +280,15 @@ func TestProcDuplicates(t *testing.T) {
 		t.Error("/dev/stdout is another file")
 	}
 }
+
+// Whoever asks the user for a secret finds that there is no terminal.
+func TestNoTerminal(t *testing.T) {
+	for _, flags := range []int{O_RDONLY, O_RDWR, O_WRONLY | O_CREAT | O_TRUNC} {
+		if _, err := os.OpenFile("/dev/tty", flags, 0o600); !errors.Is(err, ENXIO) {
+			t.Errorf("with flags %#x: %v", flags, err)
+		}
+	}
+	if info, err := os.Stat("/dev/tty"); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		t.Errorf("stat: %v, %v", info, err)
+	}
+}
