@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 )
@@ -20,6 +21,8 @@ func main() {
 	if err := os.WriteFile("/data/out.txt", text, 0o644); err != nil {
 		fmt.Println(err)
 	}
+	code, err := filepath.Glob("/data/cache/*/*") // in a directory for the system
+	fmt.Println(len(code), "programs are compiled", err)
 	_, err = os.ReadFile("/data/missing")
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(7)

@@ -58,7 +58,7 @@ func buildModule(root, pkg, version string) (string, error) {
 	}
 	os.Remove(stamp)
 	dir := output + ".module"
-	env = append(env, "GOWORK=off", "GOFLAGS=-mod=mod")
+	env = append(env, "GOWORK=off", "GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod")
 	if os.Getenv("CAPOS_NO_INSTALL") != "" {
 		env = append(env, "GOPROXY=off") // what was fetched before is found all the same
 	}
@@ -84,7 +84,7 @@ func buildModule(root, pkg, version string) (string, error) {
 // named by its content, and the variables that the go command builds by.
 func madeWith(goroot string) string {
 	made := filepath.Base(goroot)
-	for _, name := range []string{"GOAMD64", "GOEXPERIMENT", "GOFIPS140"} {
+	for _, name := range []string{"GOAMD64", "GOEXPERIMENT", "GOFIPS140", "GOFLAGS"} {
 		made += " " + name + "=" + os.Getenv(name)
 	}
 	return made

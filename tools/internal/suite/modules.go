@@ -25,6 +25,7 @@ type published struct {
 	ci      bool
 	// in place of a command of path: a directory whose main.go uses its packages
 	source string
+	flags  []string // of go build
 }
 
 func readModules(file string) ([]published, error) {
@@ -111,7 +112,8 @@ func (s *suite) buildPublished(m published, suffix, toolchain string,
 	goCommand func(dir string, args ...string) (string, error)) []check {
 	name := m.name()
 	dir := s.modulesDir(m, suffix)
-	stamp, done := filepath.Join(dir, "built"), m.version+" "+toolchain
+	stamp := filepath.Join(dir, "built")
+	done := strings.Join(append([]string{m.version, toolchain}, m.flags...), " ")
 	texts := map[string]string{"go.mod": "module capos.dev/build\n"}
 	if m.source != "" {
 		main, err := os.ReadFile(filepath.Join(m.source, "main.go"))
@@ -137,7 +139,7 @@ func (s *suite) buildPublished(m published, suffix, toolchain string,
 	if err != nil {
 		return single(name, err, out)
 	}
-	args := []string{"build"}
+	args := append([]string{"build"}, m.flags...)
 	if m.program {
 		args = append(args, "-o", s.builtProgram(m, suffix))
 	}
@@ -154,6 +156,9 @@ func (s *suite) modulesDir(m published, suffix string) string {
 	name := m.name()
 	if m.source != "" {
 		name += "+" + filepath.Base(m.source)
+	}
+	if m.flags != nil {
+		name += "+flags"
 	}
 	return filepath.Join(s.root, "build", "modules", name+suffix)
 }

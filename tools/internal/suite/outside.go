@@ -10,7 +10,8 @@ import (
 )
 
 // The build tags that packages see for capOS: linux outside the Go root, in a main module and in
-// one of the module cache, and not inside. docs/decisions/0013-the-tag-linux.md says why.
+// one of the module cache, and not inside. What they see of runtime.GOOS is capos, or what the
+// compiler is told. docs/decisions/0013-the-tag-linux.md says why.
 
 // outsideModule is a module of the cache, whose files the go command finds by an index.
 var outsideModule = map[string]string{
@@ -21,6 +22,9 @@ var outsideModule = map[string]string{
 	"none/none.go":   "package none\n",
 	"inner/inner.go": "//go:build linux && capos && unix\n\npackage inner\n",
 	"inner/not.go":   "//go:build linux && !capos\n\npackage inner\n",
+	// twice the same key, unless the system is linux
+	"asks/asks.go": "package asks\n\nimport \"runtime\"\n\n" +
+		"var _ = map[bool]int{false: 0, runtime.GOOS == \"linux\": 1}\n",
 }
 
 // outsideMain is a main module.
@@ -96,10 +100,15 @@ func checkOutside(run func(args ...string) (string, error)) error {
 				err)
 		}
 	}
-	for _, args := range [][]string{{"mod", "tidy"}, {"vet", "."}, {"build", "."}} {
+	const asks = "probe.example/dep/asks"
+	for _, args := range [][]string{{"mod", "tidy"}, {"vet", "."}, {"build", "."},
+		{"build", "-gcflags=" + asks + "=-env=runtime.GOOS=linux", asks}} {
 		if _, err := run(args...); err != nil {
 			return err
 		}
+	}
+	if _, err := run("build", asks); err == nil {
+		return fmt.Errorf("runtime.GOOS says linux, and the compiler was not told to")
 	}
 	inside, err := run("list", "-f", "{{.ImportPath}} {{.GoFiles}}", "std", "cmd/go",
 		"cmd/vendor/golang.org/x/sys/unix")

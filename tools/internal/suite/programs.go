@@ -81,17 +81,19 @@ func (s *suite) taskDir(t *Task) string {
 
 // buildBoth gives the program for capOS and for Linux, or checks that say why there is none.
 func (s *suite) buildBoth(ctx context.Context, t *Task) (here, there string, why []check) {
-	m := published{program: true, path: t.Package, version: t.Version}
+	linux := published{program: true, path: t.Package, version: t.Version}
 	if t.source {
-		m.source = s.taskDir(t)
+		linux.source = s.taskDir(t)
 	}
-	for _, build := range []func(context.Context, published) []check{s.buildModule,
-		s.buildForLinux} {
-		if got := build(ctx, m); got[0].Verdict != passed {
-			return "", "", got
-		}
+	capos := linux
+	capos.flags = t.flags
+	if got := s.buildModule(ctx, capos); got[0].Verdict != passed {
+		return "", "", got
 	}
-	return s.builtProgram(m, ""), s.builtProgram(m, linuxSuffix), nil
+	if got := s.buildForLinux(ctx, linux); got[0].Verdict != passed {
+		return "", "", got
+	}
+	return s.builtProgram(capos, ""), s.builtProgram(linux, linuxSuffix), nil
 }
 
 // taskRunner runs a task's commands and sums up what they cost on capOS.

@@ -23,6 +23,7 @@ type Task struct {
 	source bool     // the program is main.go of the task's directory, which uses the package
 	memory string   // of the machine
 	slower string   // why it takes more instructions than on Linux
+	flags  []string // of go build for capOS
 	wasip1 []string // Go programs that are made for wasip1 first, without suffix
 	runs   []taskRun
 	masks  []taskMask
@@ -142,6 +143,8 @@ func (t *Task) add(word, rest string) error {
 		t.memory = rest
 	case "slower":
 		t.slower = rest
+	case "flags":
+		t.flags = append(t.flags, strings.Fields(rest)...)
 	case "source":
 		t.source = true
 	case "wasip1":
