@@ -47,6 +47,7 @@ enum strategy {
 #define RACES_MAX_SHIFT 12u /* one point in at most so many powers of two */
 #define WATCHED_SHIFTS 8u   /* one access in 16 to 2 048 is watched */
 #define SITES 16384u
+#define SITE_PROBES 16u
 #define OF_CPU 0x80000000u    /* it is not of a thread but of a CPU, whose number is added */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
@@ -382,18 +383,24 @@ static uint64_t choose(struct thread *thread, enum explore_kind kind, uint64_t m
 	return value;
 }
 
-/* How often the thread, or the CPU, has come to the place, now included; 0: there are too many. */
+/* How often the thread, or the CPU, has come to the place, now included. A program that makes ever
+ * more threads comes to more places than there is room for. Then another place is forgotten, and
+ * counts from one again: its later points have names that earlier ones had. */
 static uint32_t count_at(uint32_t who, uint64_t place)
 {
 	uint64_t first = mix(place ^ (uint64_t)who << 32);
-	for (uint32_t i = 0; i < SITES; i++) {
+	struct site *taken = &sites[first % SITES];
+	for (uint32_t i = 0; i < SITE_PROBES; i++) {
 		struct site *site = &sites[(first + i) % SITES];
-		if (site->begun != begun)
-			*site = (struct site){ .place = place, .who = who, .begun = begun };
+		if (site->begun != begun) {
+			taken = site;
+			break;
+		}
 		if (site->place == place && site->who == who)
 			return ++site->count;
 	}
-	return 0;
+	*taken = (struct site){ .place = place, .who = who, .count = 1, .begun = begun };
+	return 1;
 }
 
 /* A point is named by the place besides, so that one that is left out does not rename others: a CPU
@@ -408,7 +415,7 @@ void explore_race(void)
 	uint32_t value = (uint32_t)place, nth = count_at(who, place);
 	bool chosen = explore.forced ? is_asked(who, EXPLORE_RACE, nth, value)
 				     : draw(explore.one_race_in) == 0;
-	if (!chosen || !nth)
+	if (!chosen)
 		return;
 	explore.signature = mix(explore.signature ^ (uint64_t)who << 8 ^ EXPLORE_RACE);
 	uint32_t record = keep(NULL, who, EXPLORE_RACE, nth, value);
