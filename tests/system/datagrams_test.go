@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Datagrams are as large as on Linux, and sending larger ones fails.
@@ -84,4 +87,47 @@ func TestSocketNamesHaveAnEnd(t *testing.T) {
 			l.Close()
 		}
 	}
+}
+
+// A read that a deadline has ended does not take what comes afterwards, even if its goroutine has
+// not run since. The next read does.
+func TestDeadlineBeforeDatagram(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	local := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	conn := must[*net.UDPConn](t)(net.ListenUDP("udp", local))
+	defer conn.Close()
+	sender := must[net.Conn](t)(net.Dial("udp", conn.LocalAddr().String()))
+	defer sender.Close()
+	late := make([]byte, 8)
+	result := make(chan error)
+	go readLate(conn, late, result)
+	for !waitsForIO("readLate") {
+		time.Sleep(time.Millisecond)
+	}
+	conn.SetReadDeadline(time.Now())
+	must[int](t)(sender.Write([]byte("late")))
+	if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", late, err)
+	}
+	conn.SetReadDeadline(soon())
+	if n, err := conn.Read(late); string(late[:n]) != "late" || err != nil {
+		t.Errorf("then %q, %v", late[:n], err)
+	}
+}
+
+func readLate(conn net.Conn, to []byte, result chan<- error) {
+	_, err := conn.Read(to)
+	result <- err
+}
+
+// waitsForIO reports whether a goroutine waits in that function for the poller.
+func waitsForIO(function string) bool {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "[IO wait") && strings.Contains(stack, function) {
+			return true
+		}
+	}
+	return false
 }
