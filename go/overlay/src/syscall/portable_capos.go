@@ -319,7 +319,12 @@ func Madvise(b []byte, advice int) error {
 // ---- the system
 // ------------------------------------------------------------------------------------------
 
-// Uname gives the version of the interface between programs and kernel as the release.
+// linuxRelease is what Uname gives as the release. Programs that see the tag linux take it for a
+// version of Linux and leave out what came with a later one. Nearly all that they ask it for is
+// older than this one, and the rest fails with ENOSYS.
+const linuxRelease = "5.10.0-capos"
+
+// Uname gives the version of the interface between programs and kernel as the version.
 func Uname(buf *Utsname) error {
 	*buf = Utsname{}
 	for _, field := range []struct {
@@ -327,7 +332,7 @@ func Uname(buf *Utsname) error {
 		text string
 	}{
 		{&buf.Sysname, "capOS"}, {&buf.Nodename, "capos"}, {&buf.Machine, "x86_64"},
-		{&buf.Release, strconv.Itoa(abiAbiVersion)},
+		{&buf.Release, linuxRelease}, {&buf.Version, strconv.Itoa(abiAbiVersion)},
 	} {
 		for i := range len(field.text) {
 			field.to[i] = int8(field.text[i])
