@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"capos.dev/tools/internal/bootimage"
@@ -121,7 +122,8 @@ type collector struct {
 	stderr   limitedBuffer
 	notes    limitedBuffer
 	started  time.Time
-	timer    *time.Timer
+	patience *patience
+	process  atomic.Int64 // QEMU's; 0: it has not been started
 	result   func(Result)
 	config   *machine.Config
 }
@@ -147,10 +149,11 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	k := &collector{programs: programs, result: result, started: time.Now(), config: c}
-	k.timer = time.AfterFunc(k.limit(), func() { stop(errTimeout) })
-	defer k.timer.Stop()
+	k.patience = &patience{waited: k.starved, expire: func() { stop(errTimeout) }}
+	k.patience.restart(k.limit())
+	defer k.patience.stop()
 	guest := machine.Guest{Stdout: &k.stdout, Stderr: &k.stderr, Notes: &k.notes,
-		Ended: k.ended}
+		Ended: k.ended, Started: func(process int) { k.process.Store(int64(process)) }}
 	outcome, err := machine.Run(ctx, c, boot, guest)
 	if err != nil {
 		return 0, err
@@ -161,6 +164,14 @@ func runSome(ctx context.Context, c *machine.Config, programs []Program,
 	return k.current, nil
 }
 
+func (k *collector) starved() time.Duration {
+	if process := k.process.Load(); process != 0 {
+		return machine.Starved(int(process))
+	}
+	return 0
+}
+
+// limit is how long the current program may take, as patience counts it.
 func (k *collector) limit() time.Duration {
 	if k.current < len(k.programs) {
 		if d, err := time.ParseDuration(k.programs[k.current].Timeout); err == nil {
@@ -187,7 +198,7 @@ func (k *collector) ended(end machine.ProgramEnd) {
 		MachineMiB: k.config.MemoryMiB, LimitPages: p.CommittedLimit})
 	k.finish(Result{Status: status, Report: text, Leak: report.LeakText(&end, p.name()),
 		CPUTimeNS: end.CpuTimeNs})
-	k.timer.Reset(k.limit())
+	k.patience.restart(k.limit())
 }
 
 // lost gives the current program a result when the machine is gone.

@@ -314,3 +314,18 @@ func TestShellCommand(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What Linux says of a thread: on a CPU, in wait for one, slices.
+func TestRunDelay(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want time.Duration
+	}{{"1126628 16491389 3\n", 16491389}, {"", 0}, {"1 x 3", 0}, {"1 2", 0}} {
+		if got := runDelay(c.text); got != c.want {
+			t.Errorf("%q: %v, expected %v", c.text, got, c.want)
+		}
+	}
+	if _, err := os.Stat("/proc/self/schedstat"); err == nil && Starved(os.Getpid()) == 0 {
+		t.Error("this process has never waited for a CPU")
+	}
+}

@@ -31,6 +31,7 @@ type Guest struct {
 	Message        func(hostchannel.Message) // every message, before it is acted upon
 	Keys           <-chan uint8              // NotificationKinds to press
 	Looks          Looks
+	Started        func(process int) // QEMU's
 }
 
 // ProgramEnd is how one program of the boot image ended.
@@ -148,6 +149,7 @@ func (r *run) runOnPipes(ctx context.Context, cmd *exec.Cmd) error {
 		channel.Close()
 		return err
 	}
+	r.started(cmd)
 	r.channel = hostchannel.NewWriter(stdin)
 	go r.keepBlocking(channel)
 	go r.sendInput(ctx)
@@ -172,10 +174,17 @@ func (r *run) runOnFile(ctx context.Context, cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	r.started(cmd)
 	channel.process = cmd.Process
 	// The end of QEMU's standard error is the end of QEMU.
 	r.receive(ctx, channel, stderr, func() { channel.ended.Store(true) })
 	return cmd.Wait()
+}
+
+func (r *run) started(cmd *exec.Cmd) {
+	if r.guest.Started != nil {
+		r.guest.Started(cmd.Process.Pid)
+	}
 }
 
 // nonBlockingPoll is how often keepBlocking looks. QEMU opens its devices many milliseconds before
