@@ -9,6 +9,8 @@ const deviceResetsItself :UInt32 = 1;
 # The device has a reset of its own (PCI Express, function level reset).
 const deviceInterrupts :UInt32 = 2;
 # The device has an interrupt line from which it can be kept.
+const deviceCombine :UInt32 = 256;
+# For map: the processor may gather writes, and send them later and in another order.
 
 struct PciDescription $C.fixed(64) {
   # What a PCI function says of itself, and where its registers are.
@@ -17,7 +19,7 @@ struct PciDescription $C.fixed(64) {
   classCode @2 :UInt32;        # class, sub-class and interface, 8 bits each from the highest
   place @3 :UInt16;            # bus, device and function: 8, 5 and 3 bits
   flags @4 :UInt16;            # deviceResetsItself, deviceInterrupts
-  reserved @5 :UInt32;
+  prefetchable @5 :UInt32;     # a bit for each region of which deviceCombine is allowed
   sizes @6 :Data $C.length(48);
   # for each of its deviceBars regions the bytes that can be mapped, 64 bits each; 0: none
 }
@@ -51,15 +53,20 @@ interface DeviceRegisters @0x8e57b2c90d4f613a {
   # description: PciDescription
   # badAddress: description cannot be written
   map @1 (bar :UInt32, hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64);
-  # Maps registers, uncached. The mapping ends with the process, and like any by vm.
+  # Maps registers, uncached, or write-combining where the driver says so: for memory of a device,
+  # such as a picture's, that is much written to. The instruction sfence orders such writes. A
+  # region is mapped in one of the two ways as long as the device is held, because the processor
+  # does not keep mappings of both kinds in step. The mapping ends with the process, and like any
+  # by vm.
   # bar: the region, below deviceBars
   # hint: wanted start of the mapping, or 0
   # offset: in the region, a multiple of the page size
   # size: how much, rounded up to pages
-  # prot: protRead, protWrite
+  # prot: protRead, protWrite, and deviceCombine
   # addr: where it is
   # notFound: the device has no such region, or not one of whole pages
-  # noRights: prot has protExec
+  # noRights: prot has protExec, or deviceCombine and the region is not prefetchable
+  # wrongState: the region was asked for in the other way since the device was opened
   # invalidArgument: size is 0, or prot has unknown bits
   # misaligned: hint or offset is no multiple of the page size
   # outOfRange: the region ends before, or hint is no place for a mapping

@@ -75,9 +75,10 @@ void table_pool_drain(struct table_pool *pool);
 /* The entry for a 4 KiB page: a frame with a protection (none: not present), or the claim to one
  * (frame 0). */
 uint64_t paging_entry(enum paging_kind kind, paddr_t frame, uint32_t prot);
-/* The entry of a page of device registers, which no processor caches. It keeps that whatever the
- * protection becomes. */
-uint64_t paging_device_entry(paddr_t frame, uint32_t prot);
+/* The entry of a page of device registers, which no processor caches. combines: the processor may
+ * gather writes, and send them later and in another order. It keeps that whatever the protection
+ * becomes. */
+uint64_t paging_device_entry(paddr_t frame, uint32_t prot, bool combines);
 /* The entry of a frame of the kernel's, in which the processor notes that it has used it, if it
  * can: its removal needs no flush before that. Nothing but the processor may change it until it is
  * hidden, because the note may come at any time. */

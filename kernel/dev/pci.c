@@ -24,6 +24,7 @@
 #define BAR_PORTS 1u
 #define BAR_TYPE_MASK 6u
 #define BAR_64_BIT 4u
+#define BAR_PREFETCHABLE 8u
 #define BAR_FLAGS 15u
 #define PHYSICAL_LIMIT (1ull << 52) /* what page tables can name */
 
@@ -178,6 +179,7 @@ bool pci_bar_memory(const struct pci_function *function, unsigned bar, struct pc
 		high = pci_read32(function, offset + 4);
 	memory->base = (uint64_t)high << 32 | (low & ~BAR_FLAGS);
 	memory->size = bar_size(function, offset, wide);
+	memory->prefetchable = low & BAR_PREFETCHABLE;
 	return memory->base && memory->size && memory->base < PHYSICAL_LIMIT &&
 		memory->size <= PHYSICAL_LIMIT - memory->base;
 }

@@ -69,6 +69,7 @@ bool pci_capability_next(
 struct pci_memory {
 	paddr_t base;
 	uint64_t size;
+	bool prefetchable; /* reads change nothing, and writes may be merged (PCI 3.0, 6.2.5.1) */
 };
 bool pci_bar_memory(const struct pci_function *function, unsigned bar, struct pci_memory *memory);
 

@@ -127,7 +127,7 @@ static void registers_destroy(struct object *header)
 static const struct object_ops registers_ops = { .destroy = registers_destroy };
 
 status_t memory_object_create_registers(struct ledger *ledger, paddr_t registers, uint64_t size,
-	struct object *keeper, struct memory_object **result)
+	bool combines, struct object *keeper, struct memory_object **result)
 {
 	struct memory_object *object = kmem_alloc(ledger, sizeof(*object));
 
@@ -136,6 +136,7 @@ status_t memory_object_create_registers(struct ledger *ledger, paddr_t registers
 	object->pages = size / PAGE_SIZE;
 	object->ledger = ledger;
 	object->registers = registers;
+	object->combines = combines;
 	object->keeper = keeper;
 	object_retain(keeper);
 	ledger_retain(ledger);

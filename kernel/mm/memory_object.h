@@ -26,6 +26,7 @@ struct memory_object {
 	struct ledger *ledger; /* charged; referenced */
 	paddr_t **chunks;      /* tables of MEMORY_OBJECT_CHUNK frame addresses each */
 	paddr_t registers;     /* of a device: the first of its pages; 0: it is made of frames */
+	bool combines;         /* of a device: writes may be combined */
 	struct object *keeper; /* referenced: the claim on that device; NULL: none */
 
 	struct park_queue parked; /* on words of it, by offset */
@@ -55,10 +56,10 @@ status_t memory_object_create(
 	struct ledger *ledger, uint64_t size, struct memory_object **object) MUST_CHECK;
 
 /* A thread. Registers of a device, for mappings alone: no capability names the object. The keeper
- * is kept until the last of them is gone. registers: page-aligned and no RAM. Charges the record
- * only. */
+ * is kept until the last of them is gone. registers: page-aligned and no RAM. combines: as in
+ * paging_device_entry. Charges the record only. */
 status_t memory_object_create_registers(struct ledger *ledger, paddr_t registers, uint64_t size,
-	struct object *keeper, struct memory_object **object) MUST_CHECK;
+	bool combines, struct object *keeper, struct memory_object **object) MUST_CHECK;
 
 /* The frame of a page, which gets one now if it had none. Cannot fail, because the frame is
  * reserved. Any context that may take the MEMORY_OBJECT lock. */

@@ -47,8 +47,9 @@ static void populate_foreign(
 	paddr_t frame = memory_object_frame(region->object, offset / PAGE_SIZE);
 
 	paging_populate(entry,
-		region->object->registers ? paging_device_entry(frame, prot)
-					  : paging_entry(PAGING_FOREIGN, frame, prot));
+		region->object->registers
+			? paging_device_entry(frame, prot, region->object->combines)
+			: paging_entry(PAGING_FOREIGN, frame, prot));
 }
 
 /* count neighbouring entries of one table, the first of which is the page at address. */

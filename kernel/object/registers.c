@@ -24,6 +24,9 @@ struct registers_claim {
 	struct pci_device *device; /* taken */
 	struct ledger *ledger;     /* charged for this record; referenced */
 	struct interrupt_signal signal;
+
+	/* Guarded by the lock of the device: a bit for each region that has been mapped so. */
+	uint8_t uncached, combined;
 };
 
 static struct registers_claim *registers_from(struct object *object)
@@ -66,9 +69,12 @@ static status_t describe(const struct pci_device *device, struct buffer_out *des
 		.flags = (uint16_t)((device->express ? CAPOS_DEVICE_RESETS_ITSELF : 0) |
 			(device->interrupts ? CAPOS_DEVICE_INTERRUPTS : 0)),
 	};
-	for (unsigned bar = 0; bar < PCI_BARS; bar++)
-		__builtin_memcpy(text.sizes + bar * sizeof(uint64_t), &device->bars[bar].size,
-			sizeof(uint64_t));
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		const struct pci_memory *memory = &device->bars[bar];
+		__builtin_memcpy(
+			text.sizes + bar * sizeof(uint64_t), &memory->size, sizeof(uint64_t));
+		text.prefetchable |= (uint32_t)(memory->size && memory->prefetchable) << bar;
+	}
 	return buffer_write(description, &text, sizeof text);
 }
 
@@ -115,22 +121,43 @@ status_t method_device_registers_info(struct call *call,
 	return describe(registers_from(call->object)->device, &out->description);
 }
 
+/* No region is mapped in both ways, because the processor does not keep such mappings in step
+ * (Intel SDM 3A, section 12.12.4). */
+static bool choose_way(struct registers_claim *claim, uint64_t bar, bool combines)
+{
+	uint8_t bit = (uint8_t)(1u << bar);
+	spin_lock(&claim->device->lock);
+	bool other = (combines ? claim->uncached : claim->combined) & bit;
+	if (!other && combines)
+		claim->combined |= bit;
+	else if (!other)
+		claim->uncached |= bit;
+	spin_unlock(&claim->device->lock);
+	return !other;
+}
+
 status_t method_device_registers_map(struct call *call,
 	const struct device_registers_map_params *in, struct device_registers_map_results *out)
 {
 	struct registers_claim *claim = registers_from(call->object);
 	struct memory_object *object;
+	bool combines = in->prot & CAPOS_DEVICE_COMBINE;
+	uint32_t prot = (uint32_t)in->prot & ~CAPOS_DEVICE_COMBINE;
 	if (in->bar >= PCI_BARS || !claim->device->bars[in->bar].size)
 		return STATUS(NOT_FOUND);
-	if (in->prot & CAPOS_PROT_EXEC)
-		return STATUS(NO_RIGHTS);
 	const struct pci_memory *memory = &claim->device->bars[in->bar];
-	status_t status = memory_object_create_registers(
-		call->process->space->ledger, memory->base, memory->size, &claim->object, &object);
+	if (prot & CAPOS_PROT_EXEC || (combines && !memory->prefetchable))
+		return STATUS(NO_RIGHTS);
+	status_t status = memory_object_create_registers(call->process->space->ledger, memory->base,
+		memory->size, combines, &claim->object, &object);
 	if (status != STATUS_OK)
 		return status;
-	status = aspace_map_object(call->process->space, object, call->thread->lease_use.lease,
-		in->hint, in->offset, in->size, (uint32_t)in->prot, &out->addr);
+	if (choose_way(claim, in->bar, combines))
+		status = aspace_map_object(call->process->space, object,
+			call->thread->lease_use.lease, in->hint, in->offset, in->size, prot,
+			&out->addr);
+	else
+		status = STATUS(WRONG_STATE);
 	object_release(memory_object_header(object));
 	return status;
 }

@@ -75,6 +75,7 @@ void cpu_detect(void)
 	cpu_features.mce = (r[3] >> 7 & 1) && (r[3] >> 14 & 1);
 	cpu_features.mc_first_bank = bank_0_is_firmware(r[0]);
 	cpu_features.pge = r[3] >> 13 & 1;
+	cpu_features.pat = r[3] >> 16 & 1;
 	cpu_features.x2apic = r[2] >> 21 & 1;
 	cpu_features.tsc_deadline = r[2] >> 24 & 1;
 	cpu_features.xsave = r[2] >> 26 & 1;
@@ -226,6 +227,10 @@ static void enable_features(void)
 	cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
 	cr4 |= cpu_features.smep ? CR4_SMEP : 0;
 	cr4 |= cpu_features.smap ? CR4_SMAP : 0;
+	/* No entry has chosen write-combining yet, so no cache and no TLB holds anything by the old
+	 * meaning, and all CPUs come to have the same one before they run programs. */
+	if (cpu_features.pat)
+		wrmsr(MSR_PAT, PAT_VALUE);
 	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
 	__asm__ volatile("mov %0, %%cr0" : : "r"(CR0_BITS));
 	if (cpu_features.xsave) {

@@ -17,6 +17,7 @@
 #define WRITABLE 2ul
 #define USER 4ul
 #define UNCACHED 0x18ul /* PCD and PWT: strong uncacheable */
+#define COMBINING 8ul   /* PWT: write-combining, by PAT_VALUE */
 #define ACCESSED 0x20ul
 #define DIRTY 0x40ul
 #define LARGE 0x80ul
@@ -126,11 +127,12 @@ uint64_t paging_fixed_entry(paddr_t frame, uint32_t prot)
 	return paging_entry(PAGING_FOREIGN, frame, prot) & ~ACCESSED;
 }
 
-/* Whatever the table of page attributes says, because these two bits are only weakened by it where
- * it was changed, and the kernel leaves it as it is at reset (Intel SDM 3A, section 12.12). */
-uint64_t paging_device_entry(paddr_t frame, uint32_t prot)
+/* Both win over what the processor's range registers say of the place (Intel SDM 3A, table 12-7).
+ */
+uint64_t paging_device_entry(paddr_t frame, uint32_t prot, bool combines)
 {
-	return paging_entry(PAGING_FOREIGN, frame, prot) | UNCACHED;
+	return paging_entry(PAGING_FOREIGN, frame, prot) |
+		(combines && cpu_features.pat ? COMBINING : UNCACHED);
 }
 
 uint64_t paging_page_entry(uint64_t entry)

@@ -1,4 +1,5 @@
 /* Properties of address spaces that a random walk would not show by itself. */
+#include "arch/impl/x86.h"
 #include "arch/paging.h"
 #include "host.h"
 #include "mm/kmem.h"
@@ -8,7 +9,8 @@
 
 #define MIB (1ul << 20)
 #define GIB (1ul << 30)
-#define UNCACHED 0x18ul        /* PCD and PWT */
+#define UNCACHED 0u /* memory types, as in PAT_VALUE */
+#define COMBINING 1u
 #define REGISTERS 0x80000000ul /* above all memory */
 #define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
 
@@ -281,26 +283,35 @@ static void keeper_destroy(struct object *object)
 	keepers_gone++;
 }
 
-/* The entry of a page of device registers is uncached, and stays so when its protection changes. */
-static bool is_register(struct aspace *space, uint64_t address, paddr_t frame)
+/* What a processor makes of the entry of a 4 KiB page: of bits 7, 4 and 3. */
+static unsigned memory_type(uint64_t entry)
+{
+	return PAT_VALUE >> 8 * ((entry >> 7 & 1) << 2 | (entry >> 3 & 3)) & 0xff;
+}
+
+/* The entry of a page of device registers is of that type, and stays so when its protection
+ * changes. */
+static bool is_register(struct aspace *space, uint64_t address, paddr_t frame, unsigned type)
 {
 	unsigned level;
 	uint64_t entry = *paging_find(space->root, address, &level);
 
-	return level == 1 && paging_frame(entry) == frame && (entry & UNCACHED) == UNCACHED;
+	return level == 1 && paging_frame(entry) == frame && memory_type(entry) == type;
 }
 
-static void test_registers(void)
+/* combines: the mapping; type: the memory type that it gets. */
+static void test_registers(const char *name, bool combines, unsigned type)
 {
 	static const struct object_ops keeper_ops = { .destroy = keeper_destroy };
-	struct aspace *space = begin("mm-space-registers", 0);
+	struct aspace *space = begin(name, 0);
 	struct object keeper;
 	struct memory_object *object;
 	uint64_t address;
 
 	object_init(&keeper, NULL, &keeper_ops);
-	CHECK(memory_object_create_registers(
-		      space->ledger, REGISTERS, 4 * PAGE_SIZE, &keeper, &object) == STATUS_OK);
+	keepers_gone = 0;
+	CHECK(memory_object_create_registers(space->ledger, REGISTERS, 4 * PAGE_SIZE, combines,
+		      &keeper, &object) == STATUS_OK);
 	object_release(&keeper);
 	CHECK(aspace_map_object(space, object, NULL, 0, PAGE_SIZE, 3 * PAGE_SIZE, RW, &address) ==
 		STATUS_OK);
@@ -308,11 +319,11 @@ static void test_registers(void)
 		STATUS(OUT_OF_RANGE));
 	object_release(memory_object_header(object));
 	CHECK(program_pages(space->ledger) == 0); /* they are no memory */
-	CHECK(is_register(space, address, REGISTERS + PAGE_SIZE) &&
-		is_register(space, address + 2 * PAGE_SIZE, REGISTERS + 3 * PAGE_SIZE));
+	CHECK(is_register(space, address, REGISTERS + PAGE_SIZE, type) &&
+		is_register(space, address + 2 * PAGE_SIZE, REGISTERS + 3 * PAGE_SIZE, type));
 	CHECK(aspace_protect(space, address, PAGE_SIZE, 0) == STATUS_OK &&
 		aspace_protect(space, address, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK &&
-		is_register(space, address, REGISTERS + PAGE_SIZE));
+		is_register(space, address, REGISTERS + PAGE_SIZE, type));
 	/* The mapping keeps what the registers belong to. */
 	CHECK(keepers_gone == 0 && object_count() == 2);
 	aspace_destroy(space);
@@ -574,7 +585,11 @@ int main(void)
 	test_committed_memory_is_there();
 	test_tables_counted_once();
 	test_objects();
-	test_registers();
+	test_registers("mm-space-registers-uncached", false, UNCACHED);
+	cpu_features.pat = true;
+	test_registers("mm-space-registers-combining", true, COMBINING);
+	cpu_features.pat = false; /* a processor without the table */
+	test_registers("mm-space-registers-without-table", true, UNCACHED);
 	test_creation_fails();
 	test_region_bound();
 	test_changes_in_steps();

@@ -25,14 +25,14 @@ func (s *suite) trustedDrivers(ctx context.Context) []check {
 		return filepath.Join(s.root, "build", "services", "init"), nil
 	}
 	edu := "edu: id ed, edcba987, 10! is 3628800, interrupts 1 0 1 0 1 0\n"
-	nvme := "nvme: version 10400, status 0, now 1, mask 0, now 5\n"
+	nvme := "nvme: version 10400, status 0, now 1, mask 0, now 5, buffer 1\n"
 	output := "other: the device was taken, then free\n"
 	errors := trustedErrors(&output)
 	var cases []toolCase
 	for _, kernel := range []string{"release", "debug"} {
 		cases = append(cases, toolCase{name: kernel, flags: []string{"--kernel", kernel,
 			"--machine", "q35", "--qemu-arg", "-device", "--qemu-arg", "edu",
-			"--qemu-arg", "-device", "--qemu-arg", "nvme,serial=1",
+			"--qemu-arg", "-device", "--qemu-arg", "nvme,serial=1,cmb_size_mb=1",
 			"--qemu-arg", "-device", "--qemu-arg", "pci-testdev"},
 			args: []string{probeFlag + file}, status: 126,
 			stdout: output,
@@ -57,7 +57,8 @@ func trustedErrors(output *string) []check {
 	for _, pair := range []string{"RegisterManager.describe notFound",
 		"RegisterManager.describe badAddress", "DeviceRegisters.info badAddress",
 		"RegisterManager.open notFound", "DeviceRegisters.map notFound",
-		"DeviceRegisters.map noRights", "DeviceRegisters.map invalidArgument",
+		"DeviceRegisters.map noRights", "DeviceRegisters.map wrongState",
+		"DeviceRegisters.map invalidArgument",
 		"DeviceRegisters.map misaligned", "DeviceRegisters.map outOfRange",
 		"DeviceRegisters.bind notFound", "DeviceRegisters.bind wrongState",
 		"DeviceRegisters.acknowledge wrongState",

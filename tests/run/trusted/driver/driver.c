@@ -26,6 +26,8 @@
 #define NVME_STATUS 0x1cu /* 1: it works */
 #define ENABLED 0x460001u /* with entries of 64 and 16 bytes */
 #define MASKED 5u
+#define NVME_BUFFER 2u /* the region of the controller's memory buffer */
+#define BUFFER_BYTES 0x10000u
 #define ALIVE_NS 300000000ull
 
 static volatile uint32_t *registers;
@@ -127,6 +129,28 @@ static int drive_edu(void)
 	return 0;
 }
 
+/* Writes the controller's memory through a write-combining mapping, and reads what is there. */
+static bool buffer_keeps_words(capos_cap_t device)
+{
+	const uint32_t prot = CAPOS_PROT_READ | CAPOS_PROT_WRITE | CAPOS_DEVICE_COMBINE;
+	struct capos_pci_description description;
+	uint64_t address;
+
+	if (capos_device_registers_info(device, &description, sizeof(description)) < 0 ||
+		description.prefetchable != 1u << NVME_BUFFER ||
+		capos_device_registers_map(
+			device, NVME_BUFFER, 0, 0, BUFFER_BYTES, prot, &address) < 0)
+		return false;
+	volatile uint32_t *words = (volatile uint32_t *)address;
+	uint32_t count = BUFFER_BYTES / sizeof(*words), same = 0;
+	for (uint32_t i = 0; i < count; i++)
+		words[i] = i * 2654435761u;
+	__asm__ volatile("sfence" : : : "memory");
+	for (uint32_t i = 0; i < count; i++)
+		same += words[i] == i * 2654435761u;
+	return same == count;
+}
+
 static int drive_nvme(void)
 {
 	if (!map("pci:1b36:0010", NVME_BYTES, true))
@@ -136,8 +160,9 @@ static int drive_nvme(void)
 	set(NVME_MASK, MASKED);
 	fprintf(stderr,
 		"nvme: version %" PRIx32 ", status %" PRIx32 ", now %" PRIx32 ", mask %" PRIx32
-		", now %" PRIx32 "\n",
-		get(NVME_VERSION), status, get(NVME_STATUS), mask, get(NVME_MASK));
+		", now %" PRIx32 ", buffer %d\n",
+		get(NVME_VERSION), status, get(NVME_STATUS), mask, get(NVME_MASK),
+		buffer_keeps_words(capos_cap("pci:1b36:0010")));
 	return 0;
 }
 

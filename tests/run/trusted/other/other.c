@@ -8,6 +8,7 @@
 #define RW (CAPOS_PROT_READ | CAPOS_PROT_WRITE)
 #define POLL_NS 1000000ull
 #define EVENTS_MAX 128u
+#define BUFFER 2u /* the region of the NVMe controller that is memory */
 #define EDU_ASK 0x60u
 #define ROUNDS 100u
 
@@ -76,6 +77,11 @@ static void provoke(capos_cap_t device)
 	expect("far region", map(device, 99, 0, 0, PAGE, RW), CAPOS_E(NOT_FOUND));
 	provoke_error(MAP, map(device, 0, 0, 0, PAGE, CAPOS_PROT_EXEC | CAPOS_PROT_READ),
 		CAPOS_E(NO_RIGHTS));
+	expect("combine registers", map(device, 0, 0, 0, PAGE, RW | CAPOS_DEVICE_COMBINE),
+		CAPOS_E(NO_RIGHTS));
+	expect("combine", map(device, BUFFER, 0, 0, PAGE, RW | CAPOS_DEVICE_COMBINE), 0);
+	provoke_error(MAP, map(device, BUFFER, 0, 0, PAGE, RW), CAPOS_E(WRONG_STATE));
+	expect("combine more", map(device, BUFFER, 0, PAGE, PAGE, RW | CAPOS_DEVICE_COMBINE), 0);
 	provoke_error(MAP, map(device, 0, 0, 0, 0, RW), CAPOS_E(INVALID_ARGUMENT));
 	provoke_error(MAP, map(device, 0, 0, 8, PAGE, RW), CAPOS_E(MISALIGNED));
 	provoke_error(MAP, map(device, 0, 0, 1ull << 30, PAGE, RW), CAPOS_E(OUT_OF_RANGE));

@@ -13,10 +13,16 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define EFER_SCE 1u
 #define EFER_NXE 0x800u
+#define MSR_PAT 0x277u
+/* What the bits PAT, PCD and PWT of an entry choose (SDM 12.12), from the lowest byte: write-back,
+ * write-combining, uncached unless the range registers say otherwise, uncached; and the same again,
+ * with write-through in the place of write-combining. But for the second it is the value at reset.
+ */
+#define PAT_VALUE 0x0007040600070106ul
 
 struct cpu_features {
 	bool nx, smep, smap, umip, fsgsbase, xsave, x2apic, tsc_deadline, page1g, rdrand, rdseed,
-		invariant_tsc, pge, mce;
+		invariant_tsc, pge, mce, pat;
 	bool quick_context;    /* fsgsbase and xsave */
 	uint8_t mc_first_bank; /* of the machine-check banks that are the kernel's to enable */
 	uint32_t xsave_size;   /* bytes of the area for the enabled components */
