@@ -18,6 +18,10 @@
 
 #define SPIN_NS (300 * MS_NS)
 
+#define MEMORY_PAGES 160u
+#define MEMORY_REST 20u /* less than the largest of the things that did not fit */
+#define MEMORY_TAKEN_MAX 100000u
+
 #define GIVEN_PAGES 4096u
 #define GIVEN_REST 96u /* for the program itself, and the page tables */
 
@@ -131,17 +135,93 @@ static int role_capabilities(int argc, char **argv)
 	return role_result("capabilities");
 }
 
-/* The memory that it asks for comes in pages, and as what the kernel keeps of regions. */
+/* Something that is charged to memory: n counts those that there are. */
+
+static uint64_t range;
+static capos_cap_t object;
+
+static int64_t take_page(uint64_t n)
+{
+	range = range ? range : vm_reserve(16 * LARGE);
+	return vm_commit(range + n * PAGE, PAGE, WRITE);
+}
+
+/* A page table with each page. */
+static int64_t take_table(uint64_t n)
+{
+	range = range ? range : vm_reserve(512 * LARGE);
+	return vm_commit(range + n * LARGE, PAGE, WRITE);
+}
+
+/* The record of a region: neighbours that map the same page do not become one. */
+static int64_t take_region(uint64_t n)
+{
+	uint64_t address = 0;
+	if (!object)
+		OK(capos_memory_allocator_create(capos_caps.memory_allocator, PAGE, &object));
+	return capos_memory_object_map(object, n ? range += PAGE : (range = 1ull << 40), 0, PAGE,
+		CAPOS_PROT_READ, &address);
+}
+
+/* A thread: its record, its kernel stack, its ring. */
+static int64_t take_thread(uint64_t n)
+{
+	static uint32_t word;
+	capos_cap_t handle = 0;
+	raw_park_space = capos_caps.park;
+	int64_t status = capos_thread_spawner_spawn(capos_caps.thread_spawner, (uint64_t)raw_park,
+		0, (uint64_t)&word, 0, 0, "", &handle);
+	(void)n;
+	if (status == 0)
+		OK(capos_release(handle));
+	return status;
+}
+
+/* A call that is outstanding, with its message. */
+static int64_t take_message(uint64_t n)
+{
+	static char bytes[BYTES_MAX];
+	struct capos_completion completion = { .result = 0 };
+	if (!facet)
+		make(64, 1);
+	push_call(&(struct sent){ facet, n, FOREVER, bytes, sizeof bytes, bytes, 8 });
+	capos_ring_enter(0, 0);
+	return capos_ring_pop(&completion) ? completion.result : 0;
+}
+
+static int64_t take_endpoint(uint64_t n)
+{
+	capos_cap_t made = 0;
+	(void)n;
+	return capos_endpoint_factory_create(capos_caps.endpoint_factory, 1, &made);
+}
+
+static const struct {
+	const char *name;
+	int64_t (*take)(uint64_t n);
+} takers[] = { { "pages", take_page }, { "page tables", take_table }, { "regions", take_region },
+	{ "threads", take_thread }, { "messages", take_message }, { "endpoints", take_endpoint } };
+
+#define TAKERS (sizeof takers / sizeof takers[0])
+
 static int role_memory(int argc, char **argv)
 {
-	(void)argc, (void)argv;
-	uint64_t until_ns = capos_now_ns() + HOSTILE_NS, first = vm_reserve(16 * LARGE), taken = 0;
-	while (vm_commit(first + taken * PAGE, PAGE, WRITE) == 0)
+	(void)argc;
+	unsigned which = (unsigned)strtol(argv[2], NULL, 0);
+	uint64_t until_ns = capos_now_ns() + HOSTILE_NS, taken = 0;
+	int64_t status;
+	while ((status = takers[which].take(taken)) == 0)
 		taken++;
-	CHECK(taken > 10 && taken < 16 * LARGE / PAGE);
-	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++)
-		CHECK_FAILS(VIRTUAL_MEMORY_COMMIT, NO_MEMORY,
-			vm_commit(first + taken * PAGE, 16 * PAGE, WRITE));
+	CHECK_EQUAL(status, CAPOS_E(NO_MEMORY));
+	CHECK(taken > 2);
+	for (int i = 0; i < 3 || (capos_now_ns() < until_ns && !check_why[0]); i++) {
+		status = takers[which].take(taken);
+		if (status == 0 && taken < MEMORY_TAKEN_MAX) /* something was smaller */
+			taken++;
+		else
+			CHECK_EQUAL(status, CAPOS_E(NO_MEMORY));
+	}
+	printf("# %llu %s fit\n", (unsigned long long)taken, takers[which].name);
 	return role_result("memory");
 }
 
@@ -375,21 +455,29 @@ static void calls_are_used_up(void)
 	exhaust(CAPOS_BUDGET_CALLS, "calls", "5", &(struct capos_spawn_limits){ .calls = 5 });
 }
 
-static void memory_is_used_up(void)
+static void use_memory_up(const char *taker)
 {
 	struct grants grants = usual_grants();
-	struct strings args = arguments("memory", NULL);
+	struct strings args = arguments("memory", taker);
 	struct capos_memory_usage before = program_usage();
 	capos_cap_t watch = spawn("watch", NULL), hostile = 0;
-	OK(spawn_with(&grants, &args, 300, &hostile));
+	grant(&grants, "endpoint_factory", capos_caps.endpoint_factory);
+	OK(spawn_with(&grants, &args, MEMORY_PAGES, &hostile));
 	ends_well(watch);
 	all_has_come_back(hostile);
 	struct usage usage = usage_of(hostile);
-	CHECK(usage.of[CAPOS_BUDGET_MEMORY].peak == 300 &&
-		usage.of[CAPOS_BUDGET_MEMORY].limit == 300 &&
-		usage.of[CAPOS_BUDGET_MEMORY].refused > 1);
+	CHECK(usage.of[CAPOS_BUDGET_MEMORY].peak > MEMORY_PAGES - MEMORY_REST);
+	CHECK_EQUAL(usage.of[CAPOS_BUDGET_MEMORY].limit, MEMORY_PAGES);
+	CHECK(usage.of[CAPOS_BUDGET_MEMORY].refused > 1);
 	ends_well(hostile);
 	CHECK_EQUAL(program_usage().committed_pages, before.committed_pages);
+}
+
+static void memory_is_used_up(void)
+{
+	char taker[] = "0";
+	for (unsigned i = 0; i < TAKERS; i++, taker[0]++)
+		use_memory_up(taker);
 }
 
 /* A process without a limit takes all memory that is left, and more than that cannot be given. */
