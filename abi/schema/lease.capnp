@@ -10,10 +10,11 @@ interface LeaseFactory @0xd60f3b82a97ce154 $C.grants([(name = "lease_factory", b
   # Makes a lease for an object, which is charged to the caller until the last holder of the lease
   # and of its copies has released them. The lease holds the object as a capability does.
   # object: a CapId of the caller's, which stays as it is. A revocable copy gives a lease below the
-  # one from which it comes, that ends with that one
+  #   one from which it comes, that ends with that one. VirtualMemory and its like are lent on
+  #   behalf of the caller
   # lease: the new lease, with no copy yet
   # notFound: the caller holds no such capability
-  # noRights: it stays in its process, or is a Lease, ThreadControl, ParkSpace or SharedParkSpace
+  # noRights: it is a Lease, ThreadControl, ParkSpace or SharedParkSpace
   # limitReached: it is the copy of a lease leaseDepthMax deep
   # revoked: it is the copy of a lease that is revoked
   # noMemory: no memory for the kernel's record of it, or no charge is left

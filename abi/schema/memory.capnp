@@ -17,9 +17,10 @@ const commitDemandZero :UInt32 = 256;
 # charge all now.
 
 interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) {
-  # The caller's address space below userTop. hint 0: the kernel chooses. Another hint is taken
-  # exactly when that range is free and otherwise ignored. Sizes are rounded up to pages; hints and
-  # addresses must be page-aligned.
+  # An address space below userTop: that of the process that calls. A copy that leaves its process
+  # is on behalf of it, and acts on its address space at its cost, whoever calls (docs/abi.md).
+  # hint 0: the kernel chooses. Another hint is taken exactly when that range is free and otherwise
+  # ignored. Sizes are rounded up to pages; hints and addresses must be page-aligned.
   map @0 (hint :UInt64, size :UInt64, prot :UInt32) -> (addr :UInt64);
   # Reserves and commits in one step.
   # hint: where the range is to begin, a multiple of pageSize; 0: the kernel chooses
@@ -33,6 +34,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # noReservation: reservedLimit is reached, or there is no gap of that size
   # noMemory: less than size can be charged or reserved, no memory for the kernel's records of the
   #   address space, or as many of these as there may be
+  # disconnected: the capability is on behalf of a process that ends or has ended
   unmap @1 (addr :UInt64, size :UInt64) -> ();
   # Gives back range, frames and charges. The range may be any part of a reservation, or parts of
   # several. Frames and charges go back in any case. The addresses stay reserved when the range
@@ -45,6 +47,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range (ring, CapSet, clock, boot image)
+  # disconnected: the capability is on behalf of a process that ends or has ended
   protect @2 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Changes what the program may do with committed pages. With prot 0 contents and frames stay; a
   # later protect shows them again.
@@ -60,6 +63,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   #   allow; or the kernel placed a page of the range
   # noMemory: a whole GiB was committed demand-zero at once, the range begins or ends in a part of
   #   it that was never touched, and there is no memory for a page table
+  # disconnected: the capability is on behalf of a process that ends or has ended
   reserve @3 (hint :UInt64, size :UInt64) -> (addr :UInt64);
   # Takes address space only: no memory is charged.
   # hint: where the range is to begin, a multiple of pageSize; 0: the kernel chooses
@@ -71,6 +75,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # noReservation: reservedLimit is reached, or there is no gap of that size
   # noMemory: no memory for the kernel's records of the address space, or as many of these as there
   #   may be
+  # disconnected: the capability is on behalf of a process that ends or has ended
   commit @4 (addr :UInt64, size :UInt64, prot :UInt32) -> ();
   # Pages not committed before become committed and read zero. Pages committed before keep contents,
   # mode and charge and take the new protection. All or nothing.
@@ -85,6 +90,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   #   allow; or the kernel placed a page of the range
   # noMemory: less can be charged or reserved than the range needs, no memory for the kernel's
   #   records of the address space, or as many of these as there may be
+  # disconnected: the capability is on behalf of a process that ends or has ended
   decommit @5 (addr :UInt64, size :UInt64) -> ();
   # Frees frames and charges; the range stays reserved. Pages not committed are left alone. So is an
   # edge of the range in a part, never touched, of a whole GiB that was committed demand-zero at
@@ -96,6 +102,7 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # outOfRange: the range ends above userTop
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range
+  # disconnected: the capability is on behalf of a process that ends or has ended
   query @6 (addr :UInt64) -> (info :Data);
   # Tells what an address is for.
   # addr: any address of the user half
@@ -103,10 +110,32 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   #   no one moment when other threads change these pages meanwhile
   # outOfRange: addr is not below userTop
   # badAddress: info cannot be written
+  # disconnected: the capability is on behalf of a process that ends or has ended
   usage @7 () -> (usage :Data);
   # Tells what the process uses.
   # usage: MemoryUsage
   # badAddress: usage cannot be written
+  # disconnected: the capability is on behalf of a process that ends or has ended
+  mapObject @8 (object :UInt32, hint :UInt64, offset :UInt64, size :UInt64, prot :UInt32)
+      -> (addr :UInt64);
+  # Maps a range of a MemoryObject, as its map does in the caller's address space. Where the caller
+  # has the object by a revocable copy, revocation takes the mapping away.
+  # object: the CapId of a MemoryObject
+  # hint: where the mapping is to begin, a multiple of pageSize; 0: the kernel chooses
+  # offset: of the object's first byte to be mapped, a multiple of pageSize
+  # size: bytes, rounded up to pages
+  # prot: protRead, protWrite, protExec; 0: no access
+  # addr: where the mapping begins
+  # notFound: the caller does not hold a MemoryObject there
+  # revoked: object is a revocable copy that is revoked
+  # invalidArgument: size is 0, or prot has an unknown bit
+  # misaligned: hint or offset is no multiple of pageSize
+  # outOfRange: the range ends above userTop, or after the object
+  # protectionDenied: prot is writable and executable
+  # noReservation: reservedLimit is reached, or there is no gap of that size
+  # noMemory: no memory for page tables, no memory for the kernel's records of the address space, or
+  #   as many of these as there may be
+  # disconnected: the capability is on behalf of a process that ends or has ended
 }
 
 enum RegionState {
@@ -147,14 +176,15 @@ struct MemoryUsage $C.fixed(128) {
 
 interface MemoryAllocator @0xc3d5e7f90b2c4d6e $C.grants([(name = "memory_allocator", bit = 4)]) {
   create @0 (size :UInt64) -> (object :MemoryObject);
-  # Makes an object of zeroed frames, which is charged to the caller until its last holder releases
-  # it.
+  # Makes an object of zeroed frames, which is charged until its last holder releases it: to the
+  # caller, or to the process on whose behalf the capability is.
   # size: bytes, rounded up to pages
   # object: the new object
   # invalidArgument: size is 0
   # noMemory: less than size can be charged or reserved, or there is no memory for the kernel's
   #   records of it
   # noSlots: the process holds as many capabilities as it may
+  # disconnected: the capability is on behalf of a process that ends or has ended
 }
 
 interface MemoryObject @0xd4e6f8010c3d5e7f {

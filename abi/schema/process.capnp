@@ -57,12 +57,15 @@ struct SpawnGrant $C.fixed(64) {
 }
 
 interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner", bit = 15)]) {
-  # Starts processes on behalf of the caller, which pays for them and which they do not outlive.
+  # Starts processes that the caller pays for and that do not outlive it; or the process on whose
+  # behalf the capability is.
   spawn @0 (image :UInt32, offset :UInt64, size :UInt64, args :Data, env :Data, grants :Data,
       memoryPages :UInt64, flags :UInt32, limits :Data) -> (process :Process);
   # Starts a program in a process of its own. It begins as docs/abi.md says, with the capabilities
-  # that grants names and no others. vm, park and their like act on the process that calls them, so
-  # a copy of them is the child's own.
+  # that grants names and no others. vm, memory_allocator, thread_spawner and process_spawner are
+  # the child's own where they are granted by these names. By another name the child gets one on
+  # behalf of the caller. thread_control, park and shared_park act on who calls, so they are the
+  # child's own in any case.
   # image: where the executable is: the CapId of a MemoryObject, which is copied, or of the
   #   BootImage, of which files and programs are
   # offset: of the executable's first byte, a multiple of pageSize
@@ -71,7 +74,7 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   #   process in texts
   # env: likewise
   # grants: SpawnGrant, one after the other
-  # memoryPages: what the child may be charged; taken out of what the caller may be charged until
+  # memoryPages: what the child may be charged; taken out of what its parent may be charged until
   #   nothing of the child is left, or with spawnShared a ceiling, where 0 is none
   # flags: spawnShared and spawnRememberCalls, each or not
   # limits: SpawnLimits, or nothing where the child has no other limits of its own
@@ -85,17 +88,17 @@ interface ProcessSpawner @0x9a68fa7cc2ce9799 $C.grants([(name = "process_spawner
   # outOfRange: the executable ends above image's end
   # badAddress: args, env, grants or limits cannot be read
   # notFound: the caller does not hold image or a capability of grants
-  # noRights: a capability of grants cannot be handed on: a ThreadHandle
   # wrongState: the program was built for another version of the interface
   # limitReached: args and env are longer than spawnStringsMax, there are more than spawnGrantsMax
-  #   grants, or the caller has processDepthMax processes above it
-  # noMemory: less than memoryPages can be charged to the caller, or no memory or charge for the
+  #   grants, or the parent has processDepthMax processes above it
+  # noMemory: less than memoryPages can be charged to the parent, or no memory or charge for the
   #   child or the kernel's records of it
-  # noSlots: the caller holds as many capabilities as it may, has fewer left than limits says, or
-  #   the child's limit is less than the number of its grants
-  # noThreads: the caller has fewer threads left than limits says, or none for the child to share
-  # noCalls: the caller has fewer calls left than limits says
-  # noCpu: the caller has less of a CPU left than limits says
+  # noSlots: the caller holds as many capabilities as it may, the parent has fewer left than limits
+  #   says, or the child's limit is less than the number of its grants
+  # noThreads: the parent has fewer threads left than limits says, or none for the child to share
+  # noCalls: the parent has fewer calls left than limits says
+  # noCpu: the parent has less of a CPU left than limits says
+  # disconnected: the capability is on behalf of a process that ends or has ended
   explain @1 (image :UInt32, offset :UInt64, size :UInt64) -> (reason :Data);
   # Tells for people why spawn takes no executable there. Nothing is started.
   # image: as for spawn

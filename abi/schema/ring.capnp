@@ -66,7 +66,7 @@ enum Opcode {
   # wrongState: the thread has no call to answer
   # invalidArgument: the ErrorCode is unknown, or a field of MessageCaps is wrong
   # notFound: the process does not hold a capability that MessageCaps names
-  # noRights: one of them cannot be handed on
+  # noMemory: no memory or charge for one on behalf of the process
   # outOfRange: the message is longer than the answer may be: messageBytesMax, or 64 bytes to a call
   #   in registers
   # invalidParamsBuffer: the message or the MessageCaps cannot be read
@@ -119,10 +119,10 @@ enum Opcode {
   # invalidArgument: R15 has another bit than messageMoves, messageTakes and those of the CapId, or
   #   messageMoves without a CapId; or a field of MessageCaps is wrong
   # notFound: the process does not hold a capability that R15 or MessageCaps names
-  # noRights: that capability cannot be handed on, as a ThreadHandle; or the endpoint accepts none
+  # noRights: the endpoint accepts no capability
   # noSlots: where the call takes some, the process holds as many capabilities as it may
-  # noMemory: where the call takes some, no memory or charge for another capability; in the ring,
-  #   none for the message and its answer
+  # noMemory: where the call takes some, no memory or charge for another capability; none for one on
+  #   behalf of the process; in the ring, none for the message and its answer
   # limitReached: as many calls wait as the endpoint lets; or the receiving process has no room for
   #   the capabilities; or the thread has ringCallsMax calls in the ring
   # noCalls: no call is left in the process's budget: of those in the ring, and those that wait for
@@ -154,7 +154,7 @@ enum Opcode {
   # invalidArgument: R15 has an unknown ErrorCode or another bit than messageMoves and those of the
   #   CapId, or bits other than the ErrorCode without a CapId
   # notFound: the process does not hold the capability that R15 names
-  # noRights: that capability cannot be handed on, as a ThreadHandle
+  # noMemory: no memory or charge for one on behalf of the process
   # unsupportedOpcode: in the ring
   replyReceive @12;
   # Both in one step. The call is answered unless the error is one of the first six. With
@@ -164,7 +164,7 @@ enum Opcode {
   # wrongState: the thread has no call to answer
   # invalidArgument: R15 is wrong as for reply
   # notFound: the process does not hold the capability that R15 names
-  # noRights: that capability cannot be handed on, as a ThreadHandle
+  # noMemory: no memory or charge for one on behalf of the process
   # timedOut: the deadline came first
   # interrupted: a notification came first
   # disconnected: the last capability for the endpoint is gone

@@ -61,8 +61,9 @@ interface ThreadControl @0xe5f709120d4e6f80 $C.grants([(name = "thread_control",
 interface ThreadSpawner @0xf608192a3b5c7d91 $C.grants([(name = "thread_spawner", bit = 6)]) {
   spawn @0 (entry :UInt64, stack :UInt64, argument :UInt64, fsBase :UInt64, mask :UInt64,
       name :Text) -> (handle :ThreadHandle);
-  # Makes a thread. It starts at entry with RSP = stack, RDI = argument, RSI = thread id, RDX = ring
-  # address, all other registers zero.
+  # Makes a thread, in the process of the caller or in the one on whose behalf the capability is. It
+  # starts at entry with RSP = stack, RDI = argument, RSI = thread id, RDX = ring address, all other
+  # registers zero.
   # entry: where it starts
   # stack: its initial stack pointer; the kernel neither reads nor writes there
   # argument: any word
@@ -75,9 +76,10 @@ interface ThreadSpawner @0xf608192a3b5c7d91 $C.grants([(name = "thread_spawner",
   # badAddress: name cannot be read
   # noMemory: no memory or charge for stack, ring and records
   # noReservation: no address is left for the thread's ring page
-  # noSlots: the process holds as many capabilities as it may
+  # noSlots: the caller holds as many capabilities as it may
   # limitReached: the process has threadsMax threads
   # noThreads: no thread is left in the process's budget
+  # disconnected: the capability is on behalf of a process that ends or has ended
 }
 
 interface ThreadHandle @0x8719202b3c4d5e6f {

@@ -191,8 +191,9 @@ func (e Endpoint) receive(m *Message) (tag, result uint64, err Error) {
 }
 
 // answer answers the call that the thread has received, and receives the next. Where that cannot be
-// the answer, the caller gets the error: for a capability that this process does not hold, or that
-// cannot be handed on. A handler may also have closed the endpoint, and its call is answered still.
+// the answer, the caller gets the error: for a capability that this process does not hold, or for
+// whose way there is no memory. A handler may also have closed the endpoint, and its call is
+// answered still.
 func (e Endpoint) answer(m *Message, code uint64) (tag, result uint64, err Error) {
 	if m.Cap.id != 0 {
 		code |= capWord(m.Cap) | abiMessageMoves
@@ -200,7 +201,7 @@ func (e Endpoint) answer(m *Message, code uint64) (tag, result uint64, err Error
 	given := m.Cap.id != 0
 	tag, result, err = e.take(abiOpcodeReplyReceive, m, code)
 	switch {
-	case given && (err == ErrNotFound || err == ErrNoRights):
+	case given && (err == ErrNotFound || err == ErrNoMemory):
 		return e.take(abiOpcodeReplyReceive, m, uint64(err-abiErrorBase))
 	case err == ErrInvokeFailed:
 		operate(abiOpcodeReply, &registers{R15: code, Words: m.Words})

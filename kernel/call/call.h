@@ -33,7 +33,7 @@ struct trap_frame;
 
 struct call {
 	struct thread *thread;   /* the caller, running */
-	struct process *process; /* its process */
+	struct process *process; /* its process, or the one on whose behalf it calls */
 	struct object *object;   /* what is called */
 	uint32_t cap;            /* the id it was called by */
 	uint64_t detail;         /* for CapException of a call that fails; handlers may set it */

@@ -219,8 +219,6 @@ status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **o
 	uint64_t word = table_word(table, cap, &address);
 	if (!word_is_filled(word))
 		status = STATUS(NOT_FOUND);
-	else if (!object_may_leave(cap_slot_object(word)))
-		status = STATUS(NO_RIGHTS);
 	else
 		word_store(address, slot_word(word_generation(word), 0, CAP_SLOT_RESERVED));
 	*object = status == STATUS_OK ? cap_slot_object(word) : NULL;
@@ -250,11 +248,6 @@ status_t cap_table_copy(struct cap_table *table, cap_id_t cap, struct object **o
 	*object = slot_object(table, cap);
 	if (!*object)
 		return STATUS(NOT_FOUND);
-	if (!object_may_leave(*object)) {
-		object_release(*object);
-		*object = NULL;
-		return STATUS(NO_RIGHTS);
-	}
 	object_name(*object);
 	return STATUS_OK;
 }

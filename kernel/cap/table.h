@@ -72,8 +72,7 @@ void cap_table_abandon(struct cap_table *table, cap_id_t cap);
  * target (sched/lease.h).
  *
  * Takes the capability out, with the slot's reference and name, and leaves the slot set aside: fill
- * takes it back, abandon ends it. NOT_FOUND: the id names nothing; NO_RIGHTS: the object stays in
- * its process. */
+ * takes it back, abandon ends it. NOT_FOUND: the id names nothing. */
 status_t cap_table_lift(struct cap_table *table, cap_id_t cap, struct object **object) MUST_CHECK;
 /* As commit, and takes over a name too. */
 void cap_table_fill(struct cap_table *table, cap_id_t cap, struct object *object);

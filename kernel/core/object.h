@@ -22,11 +22,9 @@ enum object_trait {
 	/* Holds objects of any kind, as a queue of messages does. Destroyed by the reaper and not
 	 * where its last reference is dropped, so that no chain of objects recurses. */
 	OBJECT_HOLDS = 1,
-	/* Means something in the process that got it only: no other process gets a copy. */
-	OBJECT_STAYS = 2,
 	/* Stands for another object: a revocable copy of it (sched/lease.h). Only slots and what
 	 * carries capabilities between them have it; look-ups give what it stands for. */
-	OBJECT_LEASED = 4,
+	OBJECT_LEASED = 2,
 };
 
 struct object_ops {
@@ -153,12 +151,6 @@ static inline bool object_release_unless_last(struct object *object)
 static inline bool object_is_leased(const struct object *object)
 {
 	return object->ops && object->ops->traits & OBJECT_LEASED;
-}
-
-/* Whether other processes may get a copy. */
-static inline bool object_may_leave(const struct object *object)
-{
-	return !object->ops || !(object->ops->traits & OBJECT_STAYS);
 }
 
 /* The reaper (proc/reaper.c): an object waits to be destroyed. The context of object_release. */

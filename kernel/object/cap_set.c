@@ -2,16 +2,17 @@
 #include "object/cap_set.h"
 
 #include "core/log.h"
+#include "object/behalf.h"
 
-void cap_set_end(struct cap_table *table, struct cap_set *set)
+void cap_set_end(struct process *process, struct cap_set *set)
 {
 	assert_none_held();
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct object *object = set->objects[i];
 		if (object && set->lifted[i])
-			cap_table_fill(table, set->lifted[i], object);
+			behalf_fill(process, set->lifted[i], object);
 		else if (set->lifted[i])
-			cap_table_abandon(table, set->lifted[i]);
+			cap_table_abandon(&process->caps, set->lifted[i]);
 		else if (object)
 			cap_drop(object);
 	}
@@ -19,7 +20,7 @@ void cap_set_end(struct cap_table *table, struct cap_set *set)
 }
 
 status_t cap_set_take_out(
-	struct cap_table *table, const struct capos_message_caps *named, struct cap_set *set)
+	struct process *process, const struct capos_message_caps *named, struct cap_set *set)
 {
 	status_t status = STATUS_OK;
 	set->count = 0;
@@ -32,41 +33,41 @@ status_t cap_set_take_out(
 		if (cap != named->caps[i])
 			status = STATUS(NOT_FOUND);
 		else if (moves)
-			status = cap_table_lift(table, cap, &set->objects[i]);
+			status = behalf_lift(process, cap, &set->objects[i]);
 		else
-			status = cap_table_copy(table, cap, &set->objects[i]);
+			status = behalf_copy(process, cap, &set->objects[i]);
 		set->count += status == STATUS_OK;
 	}
 	if (status != STATUS_OK)
-		cap_set_end(table, set);
+		cap_set_end(process, set);
 	return status;
 }
 
 void cap_slots_end(
-	struct cap_table *table, struct cap_slots *slots, struct object **objects, uint32_t count)
+	struct process *process, struct cap_slots *slots, struct object **objects, uint32_t count)
 {
 	assert_none_held();
 	ASSERT(count <= slots->count);
 	for (uint32_t i = 0; i < slots->count; i++) {
 		if (i < count)
-			cap_table_fill(table, slots->slots[i], objects[i]);
+			behalf_fill(process, slots->slots[i], objects[i]);
 		else
-			cap_table_abandon(table, slots->slots[i]);
+			cap_table_abandon(&process->caps, slots->slots[i]);
 	}
 	slots->count = 0;
 }
 
-status_t cap_slots_reserve(struct cap_table *table, uint32_t count, struct cap_slots *slots)
+status_t cap_slots_reserve(struct process *process, uint32_t count, struct cap_slots *slots)
 {
 	status_t status = STATUS_OK;
 	ASSERT(count <= CAPOS_MESSAGE_CAPS_MAX);
 	slots->count = 0;
 	while (slots->count < count && status == STATUS_OK) {
-		status = cap_table_reserve(table, &slots->slots[slots->count]);
+		status = cap_table_reserve(&process->caps, &slots->slots[slots->count]);
 		slots->count += status == STATUS_OK;
 	}
 	if (status != STATUS_OK)
-		cap_slots_end(table, slots, NULL, 0);
+		cap_slots_end(process, slots, NULL, 0);
 	return status;
 }
 

@@ -12,6 +12,7 @@
 
 struct capos_message_caps;
 struct object;
+struct process;
 
 /* What goes. */
 struct cap_set {
@@ -26,18 +27,18 @@ struct cap_slots {
 	cap_id_t slots[CAPOS_MESSAGE_CAPS_MAX];
 };
 
-/* On failure nothing has changed: INVALID_ARGUMENT, NOT_FOUND, NO_RIGHTS. */
-status_t cap_set_take_out(struct cap_table *table, const struct capos_message_caps *named,
+/* On failure nothing has changed: INVALID_ARGUMENT, NOT_FOUND, NO_MEMORY. */
+status_t cap_set_take_out(struct process *process, const struct capos_message_caps *named,
 	struct cap_set *set) MUST_CHECK;
 /* What has not been given goes back. */
-void cap_set_end(struct cap_table *table, struct cap_set *set);
+void cap_set_end(struct process *process, struct cap_set *set);
 
 /* On failure nothing has changed: NO_SLOTS, NO_MEMORY. */
 status_t cap_slots_reserve(
-	struct cap_table *table, uint32_t count, struct cap_slots *slots) MUST_CHECK;
+	struct process *process, uint32_t count, struct cap_slots *slots) MUST_CHECK;
 /* Fills the first with the objects, and gives up the rest. */
 void cap_slots_end(
-	struct cap_table *table, struct cap_slots *slots, struct object **objects, uint32_t count);
+	struct process *process, struct cap_slots *slots, struct object **objects, uint32_t count);
 
 /* Releases capabilities whose ids the program has not learnt. */
 void cap_slots_release(struct cap_table *table, const cap_id_t *caps, uint32_t count);

@@ -14,6 +14,7 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "mm/lease_map.h"
+#include "object/behalf.h"
 #include "proc/process.h"
 #include "sched/thread.h"
 
@@ -66,9 +67,8 @@ static const struct object_ops nested_copy_ops = { .destroy = lease_copy_destroy
  * a lease of a lease would make the end of one the end of another, to any depth. */
 static bool may_be_leased(const struct object *object)
 {
-	return object_may_leave(object) && object != &object_thread_control &&
-		object != &object_park && object != &object_shared_park &&
-		object->ops != &control_ops;
+	return object != &object_thread_control && object != &object_park &&
+		object != &object_shared_park && object->ops != &control_ops;
 }
 
 static status_t check_held(const struct object *held)
@@ -102,7 +102,7 @@ status_t method_lease_factory_create(struct call *call,
 {
 	struct ledger *ledger = call->process->space->ledger;
 	struct object *held;
-	status_t status = cap_table_copy(&call->process->caps, in->object, &held);
+	status_t status = behalf_copy(call->process, in->object, &held);
 	if (status != STATUS_OK)
 		return status;
 	status = check_held(held);

@@ -4,6 +4,7 @@
 #include "call/call.h"
 #include "kernel/methods.h"
 #include "mm/aspace.h"
+#include "object/behalf.h"
 #include "proc/process.h"
 #include "sched/thread.h"
 
@@ -12,6 +13,8 @@ status_t method_memory_allocator_create(struct call *call,
 	struct memory_allocator_create_results *out)
 {
 	struct memory_object *object;
+	if (behalf_is_meant(call))
+		return behalf_call(call, CAPOS_MEMORY_ALLOCATOR_CREATE, in, out);
 	status_t status = memory_object_create(call->process->space->ledger, in->size, &object);
 
 	if (status != STATUS_OK)

@@ -12,6 +12,7 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "mm/memory_object.h"
+#include "object/behalf.h"
 #include "object/boot_image.h"
 #include "object/process_load.h"
 #include "proc/process.h"
@@ -30,7 +31,7 @@ struct object_place {
 /* A request being carried out. */
 struct spawning {
 	struct call *call;
-	struct process *process; /* the caller's */
+	struct process *process; /* the caller's, which has the capabilities and pays for this */
 	struct object *image;    /* looked up; NULL: not yet */
 	struct object_place place;
 	struct program program;
@@ -83,14 +84,34 @@ static status_t check_grants(struct spawning *spawning)
 	return STATUS_OK;
 }
 
+/* The object with which a program starts by that name; NULL: none. */
+static const struct object *object_named(const char *name)
+{
+	for (unsigned i = 0; i < CAPOS_GRANT_COUNT; i++)
+		if (strcmp(grants[i].name, name) == 0)
+			return grants[i].object;
+	return NULL;
+}
+
+/* What is for the process that calls is the child's own where it has its own name. By another name
+ * the child gets the caller's. */
+static status_t hold_grant(struct spawning *spawning, struct grant *grant, cap_id_t cap)
+{
+	struct process *process = spawning->process;
+	status_t status = cap_table_copy(&process->caps, cap, &grant->object);
+	if (status != STATUS_OK || !behalf_is_own(grant->object) ||
+		grant->object == object_named(grant->name))
+		return status;
+	return behalf_make(process, &grant->object);
+}
+
 /* Looks up what is to be granted, and keeps it. */
 static status_t hold_grants(struct spawning *spawning)
 {
 	for (uint32_t i = 0; i < spawning->count; i++) {
 		struct grant *grant = &spawning->list[i];
 		spawning->call->detail = i;
-		status_t status = cap_table_copy(
-			&spawning->process->caps, spawning->grants[i].cap, &grant->object);
+		status_t status = hold_grant(spawning, grant, spawning->grants[i].cap);
 		if (status != STATUS_OK)
 			return status;
 		spawning->held++;
@@ -164,12 +185,12 @@ static struct spawning *spawning_create(
 {
 	uint32_t count = (uint32_t)(in->grants.length / sizeof(struct capos_spawn_grant));
 	size_t lists = count * (sizeof(struct capos_spawn_grant) + sizeof(struct grant));
-	struct spawning *spawning = kmem_alloc(
-		call->process->ledger, sizeof *spawning + lists + in->args.length + in->env.length);
+	struct spawning *spawning = kmem_alloc(call->thread->process->ledger,
+		sizeof *spawning + lists + in->args.length + in->env.length);
 	if (!spawning)
 		return NULL;
 	spawning->call = call;
-	spawning->process = call->process;
+	spawning->process = call->thread->process;
 	spawning->count = count;
 	spawning->grants = (struct capos_spawn_grant *)(spawning + 1);
 	spawning->list = (struct grant *)(spawning->grants + count);
@@ -286,16 +307,17 @@ static status_t load_status(status_t status)
 
 static status_t make_child(struct spawning *spawning, struct process **child)
 {
+	struct process *parent = spawning->call->process;
 	const struct ledger_limits *limits = &spawning->limits;
 	struct ledger *ledger;
 	struct thread *thread;
 	const char *reason;
 	if (limits->pages > frames_total() && !(limits->shared & 1u << CAPOS_BUDGET_MEMORY))
 		return STATUS(NO_MEMORY); /* for a caller without a limit too */
-	status_t status = ledger_create_child(spawning->process->ledger, limits, &ledger);
+	status_t status = ledger_create_child(parent->ledger, limits, &ledger);
 	if (status == STATUS_OK)
-		status = process_create(program_name(&spawning->program.args), PROGRAM_NONE, ledger,
-			spawning->process, child);
+		status = process_create(
+			program_name(&spawning->program.args), PROGRAM_NONE, ledger, parent, child);
 	if (status != STATUS_OK)
 		return status;
 	(*child)->remembers = spawning->remembers;
@@ -314,6 +336,8 @@ status_t method_process_spawner_spawn(struct call *call,
 	const struct process_spawner_spawn_params *in, struct process_spawner_spawn_results *out)
 {
 	struct process *child;
+	if (behalf_is_meant(call))
+		return behalf_call(call, CAPOS_PROCESS_SPAWNER_SPAWN, in, out);
 	status_t status = check_sizes(in);
 	if (status != STATUS_OK)
 		return status;

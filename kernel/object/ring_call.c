@@ -187,7 +187,7 @@ uint64_t ring_call_caller(const struct thread *thread)
 bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 {
 	struct ring_call *call = thread->service.ring;
-	struct cap_table *table = &thread->process->caps;
+	struct process *process = thread->process;
 	struct object *objects[CAPOS_MESSAGE_CAPS_MAX];
 	struct cap_slots slots;
 	*count = 0;
@@ -195,7 +195,7 @@ bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 	spin_lock(&call->caller->lock);
 	uint32_t wanted = call->open ? carried_count(call) : 0;
 	spin_unlock(&call->caller->lock);
-	if (!wanted || cap_slots_reserve(table, wanted, &slots) != STATUS_OK)
+	if (!wanted || cap_slots_reserve(process, wanted, &slots) != STATUS_OK)
 		return false;
 	memcpy(caps, slots.slots, wanted * sizeof *caps);
 	spin_lock(&call->caller->lock);
@@ -205,7 +205,7 @@ bool ring_call_take(struct thread *thread, cap_id_t *caps, uint32_t *count)
 		call->transfer->carried.objects[i] = NULL;
 	}
 	spin_unlock(&call->caller->lock);
-	cap_slots_end(table, &slots, objects, takes ? wanted : 0);
+	cap_slots_end(process, &slots, objects, takes ? wanted : 0);
 	*count = takes ? wanted : 0;
 	return takes;
 }
@@ -267,10 +267,10 @@ void ring_call_disconnect(struct ring_call *call)
 static uint32_t end_transfer(struct ring_call *call, bool stays)
 {
 	struct ring_transfer *transfer = call->transfer;
-	struct cap_table *table = &call->caller->process->caps;
+	struct process *process = call->caller->process;
 	uint32_t given = transfer->given_count;
-	cap_set_end(table, &transfer->carried);
-	cap_slots_end(table, &transfer->slots, transfer->given, stays ? given : 0);
+	cap_set_end(process, &transfer->carried);
+	cap_slots_end(process, &transfer->slots, transfer->given, stays ? given : 0);
 	for (uint32_t i = 0; i < given && !stays; i++)
 		cap_drop(transfer->given[i]);
 	transfer->given_count = 0;
@@ -382,7 +382,7 @@ static status_t make(
 static status_t make_transfer(struct ring_call *call, struct user_ptr place)
 {
 	struct capos_message_caps named;
-	struct cap_table *table = &call->caller->process->caps;
+	struct process *process = call->caller->process;
 	if (copy_from_user(&named, place, sizeof named) != STATUS_OK)
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	if (named.takes > CAPOS_MESSAGE_CAPS_MAX || named.reserved)
@@ -392,9 +392,9 @@ static status_t make_transfer(struct ring_call *call, struct user_ptr place)
 		return STATUS(NO_MEMORY);
 	transfer->place = place;
 	call->transfer = transfer;
-	status_t status = cap_slots_reserve(table, named.takes, &transfer->slots);
+	status_t status = cap_slots_reserve(process, named.takes, &transfer->slots);
 	if (status == STATUS_OK)
-		status = cap_set_take_out(table, &named, &transfer->carried);
+		status = cap_set_take_out(process, &named, &transfer->carried);
 	return status;
 }
 
@@ -893,7 +893,7 @@ static __attribute__((noinline)) int64_t reply(
 	struct thread *thread, const struct capos_submission *submission)
 {
 	const uint64_t *args = submission->args;
-	struct cap_table *table = &thread->process->caps;
+	struct process *process = thread->process;
 	struct capos_message_caps named = { .count = 0 };
 	struct cap_set set;
 	if (submission->method || submission->cap || args[4] || args[5])
@@ -908,11 +908,11 @@ static __attribute__((noinline)) int64_t reply(
 		return STATUS_TRANSPORT(INVALID_PARAMS_BUFFER);
 	if (named.takes || named.reserved)
 		return STATUS(INVALID_ARGUMENT);
-	status_t status = cap_set_take_out(table, &named, &set);
+	status_t status = cap_set_take_out(process, &named, &set);
 	if (status != STATUS_OK)
 		return status;
 	int64_t result = reply_with(thread, args, &set);
-	cap_set_end(table, &set);
+	cap_set_end(process, &set);
 	return result;
 }
 

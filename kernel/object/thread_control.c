@@ -3,6 +3,7 @@
 #include "arch/trap_frame.h"
 #include "call/call.h"
 #include "core/string.h"
+#include "object/behalf.h"
 #include "proc/notify.h"
 #include "proc/process.h"
 #include "proc/thread.h"
@@ -152,6 +153,8 @@ status_t method_thread_spawner_spawn(struct call *call,
 	const struct thread_spawner_spawn_params *in, struct thread_spawner_spawn_results *out)
 {
 	char name[CAPOS_THREAD_NAME_MAX + 1];
+	if (behalf_is_meant(call))
+		return behalf_call(call, CAPOS_THREAD_SPAWNER_SPAWN, in, out);
 	if (in->entry >= CAPOS_USER_TOP || in->stack > CAPOS_USER_TOP ||
 		in->fs_base >= CAPOS_USER_TOP)
 		return STATUS(OUT_OF_RANGE);
@@ -163,7 +166,7 @@ status_t method_thread_spawner_spawn(struct call *call,
 	struct thread *thread;
 	status = thread_create(call->process, name, NULL, NULL, &thread);
 	if (status != STATUS_OK)
-		return status == STATUS(WRONG_STATE) ? STATUS(LIMIT_REACHED) : status;
+		return status == STATUS(WRONG_STATE) ? STATUS(DISCONNECTED) : status;
 	thread->object.interface = &interface_descs[INTERFACE_THREAD_HANDLE];
 	trap_frame_begin(thread_frame(thread), in->entry, in->stack, in->argument, thread->id,
 		thread->ring_address);

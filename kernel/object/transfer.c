@@ -25,6 +25,7 @@
 
 #include "call/decode.h"
 #include "core/log.h"
+#include "object/behalf.h"
 #include "proc/process.h"
 #include "sched/thread.h"
 
@@ -63,10 +64,10 @@ status_t transfer_begin(struct thread *thread, uint64_t options, uint16_t *extra
 	if (status != STATUS_OK || !cap)
 		return status;
 	if (options & CAPOS_MESSAGE_MOVES) {
-		status = cap_table_lift(caps, cap, &transfer->carried);
+		status = behalf_lift(thread->process, cap, &transfer->carried);
 		transfer->lifted = status == STATUS_OK ? cap : 0;
 	} else {
-		status = cap_table_copy(caps, cap, &transfer->carried);
+		status = behalf_copy(thread->process, cap, &transfer->carried);
 	}
 	if (status != STATUS_OK)
 		transfer_end(thread, true);
@@ -83,13 +84,13 @@ cap_id_t transfer_end(struct thread *thread, bool stays)
 	thread->call.transfer = (struct thread_transfer){ 0 };
 	thread->call.extra = 0;
 	if (transfer.lifted && transfer.carried)
-		cap_table_fill(caps, transfer.lifted, transfer.carried);
+		behalf_fill(thread->process, transfer.lifted, transfer.carried);
 	else if (transfer.lifted)
 		cap_table_abandon(caps, transfer.lifted);
 	else if (transfer.carried)
 		cap_drop(transfer.carried);
 	if (filled)
-		cap_table_fill(caps, transfer.slot, transfer.given);
+		behalf_fill(thread->process, transfer.slot, transfer.given);
 	else if (transfer.slot)
 		cap_table_abandon(caps, transfer.slot);
 	if (transfer.given && !filled)
@@ -115,7 +116,7 @@ bool transfer_take(struct thread *server, cap_id_t *cap)
 	}
 	spin_unlock(&caller->lock);
 	if (object)
-		cap_table_fill(caps, *cap, object);
+		behalf_fill(server->process, *cap, object);
 	else
 		cap_table_abandon(caps, *cap);
 	return object != NULL;
@@ -134,8 +135,8 @@ status_t transfer_answer_begin(
 		return STATUS(INVALID_ARGUMENT);
 	*answer = (struct transfer_answer){ .cap = cap, .moves = options & CAPOS_MESSAGE_MOVES };
 	if (answer->moves)
-		return cap_table_lift(&server->process->caps, cap, &answer->object);
-	return cap_table_copy(&server->process->caps, cap, &answer->object);
+		return behalf_lift(server->process, cap, &answer->object);
+	return behalf_copy(server->process, cap, &answer->object);
 }
 
 void transfer_give_locked(struct thread *caller, struct transfer_answer *answer)
@@ -152,7 +153,7 @@ void transfer_answer_end(struct thread *server, struct transfer_answer *answer, 
 	struct cap_table *caps = &server->process->caps;
 	assert_none_held();
 	if (answer->moves && answer->object && told) {
-		cap_table_fill(caps, answer->cap, answer->object);
+		behalf_fill(server->process, answer->cap, answer->object);
 		return;
 	}
 	if (answer->moves)

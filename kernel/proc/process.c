@@ -7,8 +7,9 @@
  *     process_threads_gone     emptied   called by the reaper; children are told to end
  *                              ended     when there are none; waiters are woken
  *
- * The process is referenced by its creator, by each of its threads and by capabilities; the last
- * thread's reference passes to the reaper. */
+ * The process is referenced by its creator, by each of its threads, by their records and by
+ * capabilities. Threads and visitors are insiders: the reference of the last one passes to the
+ * reaper. There is no new one once the process is exiting. models/visit.pml models this. */
 #include "proc/process.h"
 
 #include "core/log.h"
@@ -16,6 +17,7 @@
 #include "machine/cpus.h"
 #include "mm/ledger.h"
 #include "machine/clock.h"
+#include "proc/reaper.h"
 #include "sched/thread.h"
 #include "sched/wait_state.h"
 
@@ -191,7 +193,7 @@ status_t process_add_thread(struct process *process, struct thread *thread)
 		thread->held = process->held;
 		if (thread->held)
 			thread->exit_work = EXIT_WORK_SUSPEND;
-		__atomic_fetch_add(&process->thread_records, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&process->insiders, 1, __ATOMIC_RELAXED);
 		list_push_back(&process->threads, &thread->process_node);
 	}
 	spin_unlock(&process->lock);
@@ -286,9 +288,25 @@ void process_remove_thread(struct process *process, struct thread *thread)
 	spin_unlock(&process->lock);
 }
 
-bool process_forget_thread(struct process *process)
+/* There is a thread, which cannot leave before this one has left the lock. */
+bool process_visit(struct process *process)
 {
-	return __atomic_sub_fetch(&process->thread_records, 1, __ATOMIC_ACQ_REL) == 0;
+	spin_lock(&process->lock);
+	bool open = !process->exiting;
+	if (open) {
+		__atomic_fetch_add(&process->insiders, 1, __ATOMIC_RELAXED);
+		object_retain(&process->object);
+	}
+	spin_unlock(&process->lock);
+	return open;
+}
+
+void process_leave(struct process *process)
+{
+	if (__atomic_sub_fetch(&process->insiders, 1, __ATOMIC_ACQ_REL) == 0)
+		reaper_add(process);
+	else
+		object_release(&process->object);
 }
 
 /* Whether it was this that ended the process. */

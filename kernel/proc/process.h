@@ -87,7 +87,7 @@ struct process {
 	bool emptied;                  /* nothing is left but children; the reaper's own */
 
 	/* Atomic. */
-	uint32_t thread_records;       /* of threads that were added and not forgotten */
+	uint32_t insiders;             /* threads that were added and not forgotten, and visitors */
 	uint64_t boot_address;         /* where the boot image is mapped; 0: not yet */
 	struct shared_profile profile; /* of its threads */
 	uint64_t cpu_time_ns;          /* of ended threads */
@@ -122,9 +122,14 @@ void process_threads_gone(struct process *process);
  * with LIMIT_REACHED above threadsMax, with NO_THREADS when none is left in the budget. */
 status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
 void process_remove_thread(struct process *process, struct thread *thread);
-/* Of a thread that was removed, and whose record the process does not need any more. Returns true
- * when there is no other: the process can be taken apart. */
-bool process_forget_thread(struct process *process) MUST_CHECK;
+
+/* A thread of any process is about to change the address space, the threads or the children of the
+ * process, which is not taken apart before process_leave. False: it ends or has ended. The caller
+ * has a reference. */
+bool process_visit(struct process *process) MUST_CHECK;
+/* A visitor, or a thread that was removed and whose record the process does not need any more,
+ * gives up a reference. The last one tells the reaper to take the process apart. */
+void process_leave(struct process *process);
 
 /* Delivers a kind that is meant for the process, not for one of its threads, as docs/abi.md says.
  * Fails with WRONG_STATE for a user's kind when no thread has ever had a handler. */

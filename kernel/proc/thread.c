@@ -10,7 +10,6 @@
 #include "mm/kmem.h"
 #include "mm/ledger.h"
 #include "proc/process.h"
-#include "proc/reaper.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 
@@ -32,11 +31,12 @@ static void thread_destroy(struct object *object)
 		ledger_uncharge(thread->ledger, RECORD_PAGES, 0);
 		ledger_release(thread->ledger);
 	}
+	if (thread->process)
+		object_release(&thread->process->object);
 	kmem_free(PREPAID, thread);
 }
 
-/* The record names its process without a reference. */
-static const struct object_ops thread_ops = { .destroy = thread_destroy, .traits = OBJECT_STAYS };
+static const struct object_ops thread_ops = { .destroy = thread_destroy };
 
 static bool charge(struct thread *thread)
 {
@@ -68,6 +68,7 @@ static void init_record(struct thread *thread, struct process *process, const ch
 	thread->affinity = UINT64_MAX;
 	if (!process)
 		return;
+	object_retain(&process->object);
 	if (threads_watched || process->remembers)
 		thread->watched = WATCH_CALLS;
 	explore_created(thread);
@@ -210,8 +211,5 @@ void thread_reclaim(struct thread *thread)
 	if (!process)
 		return;
 	sched_bill(process->shares);
-	if (process_forget_thread(process))
-		reaper_add(process);
-	else
-		object_release(&process->object);
+	process_leave(process);
 }

@@ -90,7 +90,7 @@ static int64_t answer(capos_cap_t endpoint, struct capos_message *message, capos
 	int64_t result = capos_endpoint_reply_receive_cap(
 		endpoint, message, cap, CAPOS_MESSAGE_MOVES, error, tag, CAPOS_WAIT_FOREVER);
 
-	if (given && (result == CAPOS_E(NOT_FOUND) || result == CAPOS_E(NO_RIGHTS)))
+	if (given && (result == CAPOS_E(NOT_FOUND) || result == CAPOS_E(NO_MEMORY)))
 		result = capos_endpoint_reply_receive_cap(endpoint, message, cap, 0,
 			(uint32_t)(-result - CAPOS_ERROR_BASE), tag, CAPOS_WAIT_FOREVER);
 	return result;

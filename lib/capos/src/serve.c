@@ -223,7 +223,7 @@ static int64_t reply_in_registers(struct worker *w, struct capos_message *messag
 	*cap = given;
 	int64_t got = capos_endpoint_reply_receive_cap(endpoint, message, cap,
 		w->moves ? CAPOS_MESSAGE_MOVES : 0, error, tag, CAPOS_WAIT_FOREVER);
-	if (given && (got == CAPOS_E(NOT_FOUND) || got == CAPOS_E(NO_RIGHTS))) {
+	if (given && (got == CAPOS_E(NOT_FOUND) || got == CAPOS_E(NO_MEMORY))) {
 		release_moving(w);
 		*cap = 0;
 		got = capos_endpoint_reply_receive_cap(

@@ -306,14 +306,6 @@ static void chains_are_destroyed_without_recursion(void)
 	object_destroy_waiting(nothing);
 	CHECK(destroyed == before + links && object_count() == live);
 	CHECK(deepest == 1 && later_calls == (unsigned)links);
-	static const struct object_ops bound_ops = { .destroy = object_gone,
-		.traits = OBJECT_STAYS };
-	struct object bound;
-	object_init(&bound, ANY_INTERFACE, &bound_ops);
-	CHECK(!object_may_leave(&bound));
-	struct object *free_object = new_object();
-	CHECK(object_may_leave(free_object) && object_may_leave(&static_object));
-	object_release(free_object);
 }
 
 int main(void)
