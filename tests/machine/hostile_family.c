@@ -1,10 +1,11 @@
 /* Random calls by several processes at once. Each holds endpoints, facets, events, pipes, memory,
  * leases, devices and processes, and calls any method of any of them with arguments that are often
- * good. They send each other capabilities in messages, in registers and through the ring, lend them
- * and take them back, drive the machine's devices, start processes of their own, suspend and kill
- * them, and are killed themselves at any time by the process that started them all, which starts
- * others instead. At the end all are killed, and what the first process is charged is what it was
- * before. The machine's frames and objects are counted around the test.
+ * good. They send each other capabilities in messages, in registers and through the ring, their own
+ * address spaces among them, lend them and take them back, drive the machine's devices, start
+ * processes of their own, suspend and kill them, and are killed themselves at any time by the
+ * process that started them all, which starts others instead. At the end all are killed, and what
+ * the first process is charged is what it was before. The machine's frames and objects are counted
+ * around the test.
  *
  * A bystander sleeps for moments meanwhile and notes how late it was.
  *
@@ -34,7 +35,7 @@
 /* In memory that all share. */
 struct shared {
 	uint64_t operations, accepted, moved, received, spawned; /* atomic */
-	uint64_t ring_moved, leased, revoked, submitted;         /* atomic */
+	uint64_t ring_moved, leased, revoked, submitted, mapped; /* atomic */
 	uint64_t late_ns;                                        /* the bystander's worst */
 	uint64_t stop;
 };
@@ -388,13 +389,23 @@ static void start_something(void)
 	}
 }
 
+/* Of its own process, or of one that has sent its address space. */
 static void use_memory(void)
 {
 	uint64_t address = 0, size = PAGE * (1 + chance(4));
-	if (capos_virtual_memory_map(capos_caps.vm, 0, size, WRITE, &address) != 0)
+	capos_cap_t vm = chance(2) ? capos_caps.vm : any_cap();
+	if (vm != capos_caps.vm && chance(2) &&
+		capos_virtual_memory_map_object(vm, any_cap(), 0, 0, PAGE, WRITE, &address) == 0) {
+		add(&shared->mapped, 1);
 		return;
-	*(volatile uint64_t *)address = size;
-	capos_virtual_memory_unmap(capos_caps.vm, address, size);
+	}
+	if (capos_virtual_memory_map(vm, 0, size, WRITE, &address) != 0)
+		return;
+	if (vm == capos_caps.vm)
+		*(volatile uint64_t *)address = size;
+	else
+		add(&shared->mapped, 1);
+	capos_virtual_memory_unmap(vm, address, size);
 }
 
 static void do_something(void)
@@ -594,13 +605,14 @@ static void run(uint64_t operations)
 		(unsigned long long)shared->moved, (unsigned long long)shared->spawned,
 		(unsigned long long)shared->late_ns / 1000);
 	printf("# %llu capabilities came through the ring, %llu were lent, %llu leases revoked, "
-	       "%llu requests to devices\n",
+	       "%llu requests to devices, %llu mappings by address spaces that came\n",
 		(unsigned long long)shared->ring_moved, (unsigned long long)shared->leased,
-		(unsigned long long)shared->revoked, (unsigned long long)shared->submitted);
+		(unsigned long long)shared->revoked, (unsigned long long)shared->submitted,
+		(unsigned long long)shared->mapped);
 	CHECK(shared->operations < OPERATIONS || /* else it tests nothing */
 		(shared->accepted > 500 && shared->received > 20 && shared->moved &&
 			shared->spawned > 50 && shared->ring_moved && shared->leased &&
-			shared->revoked));
+			shared->revoked && shared->mapped));
 	CHECK(!late_exact || timers_late || shared->late_ns < late_limit_ns);
 	end_shared();
 }
