@@ -49,6 +49,7 @@ enum strategy {
 #define SITES 16384u
 #define SITE_PROBES 16u
 #define OF_CPU 0x80000000u    /* it is not of a thread but of a CPU, whose number is added */
+#define TURN_NS 100000ul      /* of a CPU that computes, when there are several */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
 static const char letters[EXPLORE_KINDS + 1] = "csiptr";
@@ -89,6 +90,11 @@ static struct site {
 } sites[SITES];
 
 static uint32_t begun; /* how many programs were explored */
+
+/* When a CPU that runs a program lets the others go on. QEMU (7.2) gives the first CPU all
+ * instructions until the machine's next timer and the others what is left, which is none while the
+ * first one computes. */
+static uint64_t turn_ends_ns[CAPOS_CPUS_MAX];
 
 static struct choice asked_for[KEPT_MAX], made[KEPT_MAX];
 
@@ -529,7 +535,8 @@ void explore_idles(void)
 		explore.idle_ns = clock_now_ns();
 }
 
-uint64_t explore_next(void)
+/* When it is looked whether the program is stuck. */
+static uint64_t next_look_ns(void)
 {
 	if (!explore.on || explore.stuck)
 		return UINT64_MAX;
@@ -537,9 +544,27 @@ uint64_t explore_next(void)
 	return stuck_ns < explore.limit_ns ? stuck_ns : explore.limit_ns;
 }
 
+/* When the turn of the CPU ends at the latest. */
+static uint64_t turn_end_ns(const struct percpu *cpu)
+{
+	bool computes = explore.on && explore_races && cpu->current->process;
+	return computes ? turn_ends_ns[cpu->id] : UINT64_MAX;
+}
+
+uint64_t explore_next(void)
+{
+	uint64_t look_ns = next_look_ns(), end_ns = turn_end_ns(percpu());
+	return look_ns < end_ns ? look_ns : end_ns;
+}
+
 void explore_tick(uint64_t now_ns)
 {
-	if (now_ns < explore_next())
+	const struct percpu *cpu = percpu();
+	if (now_ns >= turn_end_ns(cpu)) {
+		turn_ends_ns[cpu->id] = now_ns + TURN_NS;
+		cpu_relax();
+	}
+	if (now_ns < next_look_ns())
 		return;
 	if (now_ns < explore.limit_ns && !all_idle()) {
 		explore.idle_ns = 0;

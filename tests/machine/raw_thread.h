@@ -13,7 +13,8 @@ uint32_t raw_park_space; /* the ParkSpace, for raw_park */
 
 void raw_exit(void);   /* ends with the argument as its code */
 void raw_park(void);   /* parks while *(uint32_t *)argument is 0, then ends with code 0 */
-void raw_spin(void);   /* spins while *(uint64_t *)argument is 0, then ends with code 0 */
+void raw_spin(void);   /* spins while *(uint64_t *)argument is 0, then ends with code 0: with no
+                          pause, which ends a CPU's turn where CPUs have turns */
 void raw_record(void); /* stores its registers in *(struct entry_registers *)argument and ends with
                           code 77 */
 
@@ -40,7 +41,7 @@ __asm__(".text\n"
 	"movq $-1, %r10\n\tmovl $0x601, %eax\n\tsyscall\n\t"
 	"cmpl $0, (%rbx)\n\tje 1b\n\txorl %edi, %edi\n\tjmp raw_exit\n"
 	"raw_spin:\n\t"
-	"pause\n\tcmpq $0, (%rdi)\n\tje raw_spin\n\txorl %edi, %edi\n\tjmp raw_exit\n"
+	"cmpq $0, (%rdi)\n\tje raw_spin\n\txorl %edi, %edi\n\tjmp raw_exit\n"
 	".globl raw_calls\n"
 	"raw_calls:\n\t"
 	"movq %rdi, %rbx\n"
