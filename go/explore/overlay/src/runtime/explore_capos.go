@@ -50,8 +50,8 @@ const (
 )
 
 // exploreShare is how many of exploreShares seeds take a strategy: docs/explore.md says why.
-var exploreShare = [...]uint64{exploreUndisturbed: 1, exploreFew: 5, exploreMany: 4, exploreSlow: 2,
-	exploreSampling: 4}
+var exploreShare = [...]uint64{exploreUndisturbed: 1, exploreFew: 4, exploreMany: 3, exploreSlow: 2,
+	explorePCT: 3, exploreSampling: 3}
 
 const exploreShares = 16
 
