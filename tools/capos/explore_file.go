@@ -181,6 +181,15 @@ func kept(f *explore.File, longer int64) (attempt, error) {
 		strategy: strategy, without: f.Without, forced: forced}, err
 }
 
+// keptGroup is what runs on one machine for a file, the run that fails last.
+func keptGroup(f *explore.File) (g group, err error) {
+	a, err := kept(f, 1)
+	for _, a.seed = range f.Seeds() {
+		g = append(g, a)
+	}
+	return g, err
+}
+
 // tried counts the run of a file.
 func (s *session) tried(path string, file *explore.File, r *explore.Run) {
 	path = shortPath(path)
@@ -195,13 +204,9 @@ func (s *session) tried(path string, file *explore.File, r *explore.Run) {
 
 // last runs the seeds of a file on one machine and gives the run of the last.
 func (s *session) last(ctx context.Context, file *explore.File) (run *explore.Run, err error) {
-	a, err := kept(file, 1)
+	list, err := keptGroup(file)
 	if err != nil {
 		return nil, err
-	}
-	var list []attempt
-	for _, a.seed = range file.Seeds() {
-		list = append(list, a)
 	}
 	err = s.machine(ctx, list, func(r *explore.Run) { run = r })
 	return run, errors.Join(err, s.broken)
@@ -320,7 +325,7 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range [][]attempt{list[:1], list[1:]} {
+	for _, part := range [][]attempt{list[0], slices.Concat(list[1:]...)} {
 		err := s.machine(ctx, part, func(r *explore.Run) {
 			if run == nil || !file.Fails(run, s.source) && file.Fails(r, s.source) {
 				run = r
@@ -334,14 +339,10 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 }
 
 // variants are the run that a file says, and others that may fail when that does not.
-func (s *session) variants(file *explore.File) (list []attempt, err error) {
-	if file.IsShared() {
-		return nil, errors.New("it shows only on a machine that has run other seeds " +
-			"before, and a debugger takes one that has not")
-	}
+func (s *session) variants(file *explore.File) (list []group, err error) {
 	if file.SeedsFrom != nil {
-		a, err := kept(file, 1)
-		return []attempt{a}, err
+		g, err := keptGroup(file)
+		return []group{g}, err
 	}
 	for _, longer := range []int64{1, 2, 10} {
 		a, err := kept(file, longer)
@@ -349,8 +350,9 @@ func (s *session) variants(file *explore.File) (list []attempt, err error) {
 			return nil, err
 		}
 		for _, a.seed = range []uint64{file.Seed, 1, 2, 3} {
-			if !slices.Contains(list, a) {
-				list = append(list, a)
+			isSame := func(g group) bool { return g[0] == a }
+			if !slices.ContainsFunc(list, isSame) {
+				list = append(list, group{a})
 			}
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"capos.dev/tools/internal/explore"
 )
 
-// A test that fails hides others: those behind it do not run when the program ends, and of several
-// that fail in one run one is told. So a seed whose run has failed is run again without the test
-// that failed, until nothing fails or no test is left.
+// A test that fails may hide others: those behind it do not run when the program ends, and of
+// several that fail in one run one is told. Such a seed is run again without the test that failed,
+// until nothing fails or no test is left.
 
 const skipFlag = "-test.skip="
 
@@ -112,7 +112,7 @@ func (s *session) behind(ctx context.Context, failed []*explore.Run) {
 		var list []attempt
 		for _, r := range failed {
 			f := r.Judge(s.source)
-			if f.Test == "" {
+			if !r.Hides(f) {
 				continue
 			}
 			without := withoutToo(r.Without, f.Test)

@@ -21,8 +21,8 @@ import (
 
 type replayFlags struct {
 	runFlags
-	verify, steps bool
-	at            uint64
+	verify bool
+	at     uint64
 }
 
 func (r *replayFlags) register(fs *flag.FlagSet) {
@@ -59,20 +59,28 @@ func replayCommand(args []string) int {
 		}
 		return replayRecording(root, flags.Arg(0), &r)
 	}
-	if !r.verify || r.machineFlags.seed == "" || flags.NArg() == 0 {
+	looks := r.steps || r.gdb || r.at != 0
+	if !(r.verify || looks) || r.machineFlags.seed == "" || flags.NArg() == 0 {
 		return cli.Failf("replay what? ./capos replay FILE, which ./capos run --record " +
 			"FILE made, or ./capos replay --verify --seed NUMBER PROGRAM")
 	}
-	r.stats = true
+	r.stats = r.stats || r.verify
+	r.gdb = false // it comes when the run is known
 	config, err := r.config(root)
 	if err != nil {
 		return cli.Wrong("replay", err)
 	}
 	l, err := r.prepare(root, config, flags.Args())
-	if err == nil {
-		err = l.seed()
-	}
 	if err != nil {
+		return cli.Fail(err)
+	}
+	switch {
+	case r.steps:
+		return l.runSteps()
+	case looks:
+		return l.runDebugged(r.at)
+	}
+	if err := l.seed(); err != nil {
 		return cli.Fail(err)
 	}
 	return l.verify()

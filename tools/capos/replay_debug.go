@@ -5,10 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"capos.dev/tools/internal/machine"
 	"capos.dev/tools/internal/report"
 	"capos.dev/tools/internal/rewind"
+	"capos.dev/tools/internal/symbols"
 )
 
 // failingPoints are the functions by which a failure of a kind shows first. All others show when
@@ -42,15 +40,21 @@ type debugger struct {
 	at   uint64 // where to begin, in instructions; 0: where it fails
 }
 
+// group is the attempts that share a machine, of which the last is the one to look at. It is one
+// alone but for a failure that only a machine shows that has run other seeds before.
+type group []attempt
+
+func (g group) before() int { return len(g) - 1 }
+
 // debugFile has gdb look at a failure that is kept in a file, in both directions of time.
 func debugFile(root, path string, timeout time.Duration, at uint64) int {
-	return withDebugger(root, path, timeout, func(d *debugger, a attempt,
+	return withDebugger(root, path, timeout, func(d *debugger, g group,
 		run *explore.Run) int {
 		if !d.file.Fails(run, d.source) {
 			return report.StatusFailed
 		}
 		d.at = at
-		if err := d.serve(a); err != nil {
+		if err := d.serve(g); err != nil {
 			return cli.Fail(err)
 		}
 		return 0
@@ -60,7 +64,7 @@ func debugFile(root, path string, timeout time.Duration, at uint64) int {
 // withDebugger does something with the run of a failure that is kept in a file. It says before
 // whether the run fails.
 func withDebugger(root, path string, timeout time.Duration,
-	do func(*debugger, attempt, *explore.Run) int) int {
+	do func(*debugger, group, *explore.Run) int) int {
 	file, err := explore.ReadFile(path)
 	if err != nil {
 		return cli.Fail(err)
@@ -69,105 +73,79 @@ func withDebugger(root, path string, timeout time.Duration,
 	if err != nil {
 		return cli.Fail(err)
 	}
-	dir, err := os.MkdirTemp("", "capos-debug-*")
+	dir, err := newLog(s.x.config)
 	if err != nil {
 		return cli.Fail(err)
 	}
 	defer os.RemoveAll(dir)
 	d := &debugger{session: s, file: file, dir: dir}
-	a, run, err := d.record()
+	g, run, err := d.record()
 	if err != nil {
 		return cli.Fail(err)
 	}
 	fmt.Fprintf(os.Stderr, "capos: %s\n", file.Verdict(run, s.source))
-	return do(d, a, run)
+	return do(d, g, run)
 }
 
 // record makes the run that fails with QEMU's log of it.
-func (d *debugger) record() (a attempt, run *explore.Run, err error) {
-	list, err := d.variants(d.file)
+func (d *debugger) record() (g group, run *explore.Run, err error) {
+	groups, err := d.variants(d.file)
 	if err != nil {
-		return a, nil, err
+		return nil, nil, err
 	}
-	d.x.config.Log = &machine.Log{Path: filepath.Join(d.dir, "events")}
-	for _, a = range list {
-		err := d.machine(context.Background(), []attempt{a},
-			func(r *explore.Run) { run = r })
+	for _, g = range groups {
+		err := d.machine(context.Background(), g, func(r *explore.Run) { run = r })
 		if err = errors.Join(err, d.broken); err != nil || d.file.Fails(run, d.source) {
-			return a, run, err
+			return g, run, err
 		}
 	}
-	return a, run, nil
+	return g, run, nil
 }
 
 // recorded makes the machine of a run that was recorded.
-func (d *debugger) recorded(a attempt) (*rewind.Machine, error) {
+func (d *debugger) recorded(g group) (*rewind.Machine, error) {
 	config := *d.x.config
-	config.Seed = &machine.Seed{Number: a.seed, Date: config.Seed.Date}
-	config.Log = &machine.Log{Path: config.Log.Path, Replay: true}
-	image, err := bootimage.Temporary(d.launch.tree,
-		[]bootimage.Program{d.x.instance(d.t, a)})
+	config.Seed = &machine.Seed{Number: g[0].seed, Date: config.Seed.Date}
+	tree, programs, err := d.image(g)
 	if err != nil {
 		return nil, err
 	}
-	nowhere, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	image, err := bootimage.Temporary(tree, programs)
 	if err != nil {
 		return nil, err
 	}
-	return &rewind.Machine{Dir: d.dir, Command: func(extra ...string) *exec.Cmd {
-		cmd := exec.Command(machine.DefaultQEMU,
-			slices.Concat(config.Args("/dev/fd/3"), extra)...)
-		cmd.ExtraFiles = []*os.File{image, nowhere}
-		return cmd
-	}}, nil
+	return (&logged{dir: d.dir, config: config, image: image}).again()
 }
 
 // serve waits for gdb and lets it work.
-func (d *debugger) serve(a attempt) error {
-	m, err := d.recorded(a)
+func (d *debugger) serve(g group) error {
+	m, err := d.recorded(g)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	if err := d.begin(m); err != nil {
-		return err
-	}
-	address, err := machine.GDBAddress()
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
-	config := *d.x.config
-	config.GDB = address
-	d.launch.config, d.launch.host = &config, d.t.elf
-	d.launch.printDebugger()
-	conn, err := listener.Accept()
-	if err != nil {
-		return err
-	}
-	return m.Serve(conn)
-}
-
-// begin puts the machine where the failure shows, or where it was asked for.
-func (d *debugger) begin(m *rewind.Machine) error {
-	count, err := d.at, error(nil)
-	if count != 0 {
-		err = m.GoTo(count)
-	} else {
-		var addresses []uint64
-		if addresses, err = d.addresses(); err == nil {
-			count, err = m.Find(addresses...)
-		}
-	}
+	count, err := d.begin(m, g)
 	if err != nil {
 		return fmt.Errorf("looking for the failing point: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "capos: the machine stands at instruction %d\n", count)
-	return nil
+	d.launch.config, d.launch.host = d.x.config, d.t.elf
+	return d.launch.serve(m, count)
+}
+
+// begin puts the machine where the failure shows, or where it was asked for.
+func (d *debugger) begin(m *rewind.Machine, g group) (count uint64, err error) {
+	if d.at != 0 {
+		return d.at, m.GoTo(d.at)
+	}
+	addresses, err := d.addresses()
+	if err != nil {
+		return 0, err
+	}
+	entry, err := symbols.Entry(d.t.elf)
+	if err != nil {
+		return 0, err
+	}
+	return m.FindAfter(entry, g.before(), addresses...)
 }
 
 // addresses are where the failure may show first.

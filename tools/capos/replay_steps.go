@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,11 +18,12 @@ import (
 // stepsFile shows what the program of a failure prints, each line with the instruction at which it
 // is written.
 func stepsFile(root, path string, timeout time.Duration) int {
-	return withDebugger(root, path, timeout, func(d *debugger, a attempt,
+	return withDebugger(root, path, timeout, func(d *debugger, g group,
 		run *explore.Run) int {
-		lines, err := d.lines(a)
+		lines, err := d.lines(g)
 		if err == nil {
-			err = printSteps(os.Stdout, lines, run)
+			err = printSteps(os.Stdout, lines, len(explore.WithoutTelling(run.Output)),
+				explore.WithoutTelling)
 		}
 		if err != nil {
 			return cli.Fail(err)
@@ -40,22 +40,37 @@ type steppedLine struct {
 }
 
 // lines runs the machine once more and looks at all that the program writes, where it does.
-func (d *debugger) lines(a attempt) ([]steppedLine, error) {
-	if d.t.c != "" {
-		return nil, errors.New("--steps takes failures of Go programs, not of C")
-	}
-	w, err := findWriters(d.t.elf)
-	if err != nil {
-		return nil, err
-	}
-	m, err := d.recorded(a)
+func (d *debugger) lines(g group) ([]steppedLine, error) {
+	m, err := d.recorded(g)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
+	return writtenLines(m, d.t.elf, g.before())
+}
+
+// writtenLines runs the machine and looks at all that a Go program writes, where it does. Programs
+// of the same file that run before it, so many, are passed over.
+func writtenLines(m *rewind.Machine, elf string, before int) ([]steppedLine, error) {
+	w, err := findWriters(elf)
+	if err != nil {
+		return nil, fmt.Errorf("--steps takes Go programs: %w", err)
+	}
+	entry, err := symbols.Entry(elf)
+	if err != nil {
+		return nil, err
+	}
 	var l stepped
-	err = m.Each([]uint64{w.program, w.runtime, w.report}, func(count uint64,
+	begun := 0
+	err = m.Each([]uint64{entry, w.program, w.runtime, w.report}, func(count uint64,
 		registers []uint64) error {
+		if registers[rewind.RIP] == entry {
+			begun++
+			return nil
+		}
+		if begun <= before {
+			return nil
+		}
 		text, err := w.text(m, registers)
 		l.write(count, text)
 		return err
@@ -128,17 +143,17 @@ func (l *stepped) write(step uint64, text []byte) {
 	}
 }
 
-// printSteps prints the lines, but for those that are for this tool. They are to be all that the
-// run has printed.
-func printSteps(out io.Writer, lines []steppedLine, run *explore.Run) error {
+// printSteps prints the lines, as far as shown gives something of them. These are to be all that
+// the run has printed, whole bytes.
+func printSteps(out io.Writer, lines []steppedLine, whole int, shown func(string) string) error {
 	size := 0
 	for _, line := range lines {
-		if text := explore.WithoutTelling(line.text); text != "" {
+		if text := shown(line.text); text != "" {
 			size += len(text)
 			fmt.Fprintf(out, "%12d  %s\n", line.step, strings.TrimSuffix(text, "\n"))
 		}
 	}
-	if whole := len(explore.WithoutTelling(run.Output)); size != whole {
+	if size != whole {
 		return fmt.Errorf("the program has printed %d bytes, and steps are known of %d",
 			whole, size)
 	}

@@ -20,7 +20,7 @@ type runFlags struct {
 	env, files, out cli.List
 	dir             string
 	manifest, learn bool
-	initLog         bool
+	initLog, steps  bool
 }
 
 func (r *runFlags) register(fs *flag.FlagSet) {
@@ -38,6 +38,7 @@ func (r *runFlags) registerRun(fs *flag.FlagSet) {
 	fs.BoolVar(&r.manifest, "manifest", false, "")
 	fs.BoolVar(&r.learn, "learn", false, "")
 	fs.BoolVar(&r.initLog, "init-log", false, "")
+	fs.BoolVar(&r.steps, "steps", false, "")
 }
 
 func runCommand(args []string) int {
@@ -62,6 +63,9 @@ func runCommand(args []string) int {
 	if err == nil && r.learn {
 		err = r.checkLearn(flags.Args())
 	}
+	if err == nil && r.steps && (r.seed == "" || r.learn || r.dryRun) {
+		err = errors.New("--steps goes with --seed, and not with --learn or --dry-run")
+	}
 	if err != nil {
 		return cli.Wrong("run", err)
 	}
@@ -71,6 +75,9 @@ func runCommand(args []string) int {
 	}
 	if r.learn {
 		return l.learn(&r, flags.Args())
+	}
+	if r.steps {
+		return l.runSteps()
 	}
 	if r.batch != "" {
 		return runBatchFile(l.root, l.config, &r.machineFlags, r.batch)

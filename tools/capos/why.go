@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,19 +45,16 @@ func whyCommand(args []string) int {
 	if err != nil {
 		return cli.Fail(err)
 	}
-	if file.IsShared() {
-		return cli.Failf("%s shows only on a machine that has run other seeds before, "+
-			"and why takes one that has not", path)
-	}
 	s, err := openFailure(root, path, file, w.timeout)
 	if err != nil {
 		return cli.Fail(err)
 	}
-	a, err := kept(file, 1)
+	g, err := keptGroup(file)
 	if err != nil {
 		return cli.Fail(err)
 	}
-	q := &question{session: s, file: file, seeds: int(w.seeds), attempt: a}
+	q := &question{session: s, file: file, seeds: int(w.seeds), before: g[:g.before()],
+		attempt: g[g.before()]}
 	return q.answer(context.Background())
 }
 
@@ -64,6 +62,7 @@ func whyCommand(args []string) int {
 type question struct {
 	*session
 	file    *explore.File
+	before  group   // what the machine runs first
 	attempt attempt // the run that fails
 	seeds   int     // how many decide what comes after a point
 }
@@ -136,9 +135,11 @@ func (q *question) stacks(ctx context.Context, point uint64) (explore.Moment, bo
 	return run.StacksAt(q.source)
 }
 
-// once makes an attempt on a machine of its own; nil when that is not to be had.
+// once makes an attempt on a machine that runs nothing else but what comes before; nil when that
+// is not to be had.
 func (q *question) once(ctx context.Context, a attempt) (run *explore.Run) {
-	if err := q.machine(ctx, []attempt{a}, func(r *explore.Run) { run = r }); err != nil {
+	list := slices.Concat(q.before, group{a})
+	if err := q.machine(ctx, list, func(r *explore.Run) { run = r }); err != nil {
 		q.breaks(err)
 	}
 	return run

@@ -175,6 +175,29 @@ func TestRace(t *testing.T) {
 	}
 }
 
+func TestHides(t *testing.T) {
+	const a, ax, ay, b = "--- FAIL: TestA (0.00s)\n", "    --- FAIL: TestA/x (0.00s)\n",
+		"    --- FAIL: TestA/y (0.00s)\n", "--- FAIL: TestB (0.00s)\n"
+	for _, test := range []struct {
+		output string
+		of     Failure
+		hides  bool
+	}{
+		{a, Failure{Kind: KindTest, Test: "TestA"}, false},
+		{a + ax, Failure{Kind: KindTest, Test: "TestA/x"}, false},
+		{a + ax + ay, Failure{Kind: KindTest, Test: "TestA/y"}, true},
+		{a + b, Failure{Kind: KindTest, Test: "TestB"}, true},
+		{"", Failure{Kind: KindDeadlock, Test: "TestA"}, true},
+		{"", Failure{Kind: KindDeadlock}, false},
+		{"", Failure{Kind: KindLeak, Test: "TestA"}, false},
+	} {
+		r := Run{Output: test.output}
+		if r.Hides(&test.of) != test.hides {
+			t.Errorf("%q, %+v: expected %v", test.output, test.of, test.hides)
+		}
+	}
+}
+
 // TestLibrary explores a package of the standard library, whose frames are then the program's.
 func TestLibrary(t *testing.T) {
 	r := Run{Status: 2, Output: "capos explore: deadlock\n" +

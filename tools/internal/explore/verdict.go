@@ -262,6 +262,24 @@ func (r *Run) race(source Source) *Failure {
 		Stacks: list}
 }
 
+// Hides tells whether other tests may have failed too, for all that is known of the failure of a
+// test. Of goroutines that can never run again those of all tests are told.
+func (r *Run) Hides(f *Failure) bool {
+	if f.Test == "" || f.Kind == KindLeak || f.Kind == KindLeft {
+		return false
+	}
+	if f.Kind != KindTest {
+		return true
+	}
+	for _, m := range failedTest.FindAllStringSubmatch(r.Output, -1) {
+		isPart := strings.HasPrefix(f.Test, m[1]+"/")
+		if m[1] != f.Test && !isPart && !strings.HasPrefix(m[1], f.Test+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 const deadlockText = "goroutines wait for each other and can never run again"
 
 // judgeText looks for what the runtime, package testing and the service faults say.

@@ -209,18 +209,28 @@ func (m *Machine) Each(addresses []uint64, visit func(count uint64,
 	}
 }
 
-// Find goes to the first time that execution comes to one of the addresses.
-func (m *Machine) Find(addresses ...uint64) (count uint64, err error) {
-	m.stopAt(addresses)
-	if err := m.GoTo(0); err != nil {
-		return 0, err
-	}
-	_, err = m.stub.ask("c")
-	m.points = nil
-	if err != nil {
+var errFound = errors.New("the run has come to the address")
+
+// FindAfter goes to the first time that execution comes to one of the addresses, after it has come
+// to entry, where a program begins, more often than before.
+func (m *Machine) FindAfter(entry uint64, before int, addresses ...uint64) (count uint64,
+	err error) {
+	begun := 0
+	err = m.Each(append([]uint64{entry}, addresses...), func(at uint64,
+		registers []uint64) error {
+		if registers[RIP] == entry {
+			begun++
+		}
+		if begun <= before || !slices.Contains(addresses, registers[RIP]) {
+			return nil
+		}
+		count = at
+		return errFound
+	})
+	if err == nil {
 		return 0, ErrEnded
 	}
-	if count, err = m.At(); err != nil {
+	if !errors.Is(err, errFound) {
 		return 0, err
 	}
 	return count, m.GoTo(count)

@@ -65,6 +65,7 @@ func (s *suite) exploreSteps() ([]step, error) {
 	return slices.Concat(s.faultSteps(), library, []step{
 		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
 		{name: "explore/others", cpus: 2, run: s.exploreOthers},
+		{name: "explore/back", cpus: 1, run: s.exploreBack},
 		{name: "explore/c", cpus: 2, run: s.exploreC},
 		{name: "explore/races", cpus: 2, run: s.exploreRaces},
 		{name: "explore/fixed", cpus: 2, full: true, long: true,
@@ -94,6 +95,7 @@ type explored struct {
 type exploredSum struct {
 	Runs          int      `json:"runs"`
 	Failed        int      `json:"failed"`
+	Different     int      `json:"different"`
 	Interleavings int      `json:"interleavings"`
 	Left          int      `json:"left"`
 	Interrupted   bool     `json:"interrupted"`
@@ -164,7 +166,14 @@ func (s *suite) exploreFinds(ctx context.Context, name string, found explored) [
 
 // exploreQuiet explores the corrected versions.
 func (s *suite) exploreQuiet(ctx context.Context, seeds int) (checks []check) {
-	found, sums, err := s.explored(ctx, 0, "--runs", strconv.Itoa(seeds), "--failures",
+	run := s.explored
+	if seeds > exploreQuietSeeds {
+		run = func(ctx context.Context, status int, args ...string) (found,
+			sums map[string]explored, err error) {
+			return s.exploredOn(ctx, "fixed", status, args...)
+		}
+	}
+	found, sums, err := run(ctx, 0, "--runs", strconv.Itoa(seeds), "--failures",
 		"none", "./fixed/...")
 	checks = single("status-quiet", err, "")
 	packages, err := filepath.Glob(filepath.Join(s.root, "tests", "explore", "fixed", "*"))
@@ -238,7 +247,7 @@ func (s *suite) explored(ctx context.Context, status int, args ...string) (found
 	sums map[string]explored, err error) {
 	found, sums = map[string]explored{}, map[string]explored{}
 	cmd := s.exploreCommand(ctx, append([]string{"--json"}, args...)...)
-	var stderr bytes.Buffer
+	stderr := progress{shown: time.Now()}
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output()
 	decoder := json.NewDecoder(bytes.NewReader(out))
@@ -263,6 +272,36 @@ func (s *suite) explored(ctx context.Context, status int, args ...string) (found
 		return found, sums, fmt.Errorf("%w: %s", err, report.LastLines(stderr.String(), 8))
 	}
 	return found, sums, nil
+}
+
+// progress keeps what the command says, and shows now and then how far it is.
+type progress struct {
+	bytes.Buffer
+	shown time.Time
+}
+
+const showProgressEvery = time.Minute
+
+func (p *progress) Write(text []byte) (int, error) {
+	line, isProgress := strings.CutPrefix(string(text), "capos: seed ")
+	if isProgress && time.Since(p.shown) > showProgressEvery {
+		p.shown = time.Now()
+		fmt.Printf("          ... seed %s", line)
+	}
+	return p.Buffer.Write(text)
+}
+
+// exploredOn is the same and goes on where it was stopped. How far it is is kept in the build
+// directory by a name. What is kept of another program is removed.
+func (s *suite) exploredOn(ctx context.Context, name string, status int, args ...string) (found,
+	sums map[string]explored, err error) {
+	state := filepath.Join(s.root, "build", "explore", "long", name)
+	args = append([]string{"--resume", state}, args...)
+	found, sums, err = s.explored(ctx, status, args...)
+	if err != nil && len(sums) == 0 && ctx.Err() == nil && os.RemoveAll(state) == nil {
+		found, sums, err = s.explored(ctx, status, args...)
+	}
+	return found, sums, err
 }
 
 // exploredCase judges one failure, and holds two replays of it against each other.

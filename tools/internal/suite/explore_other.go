@@ -20,6 +20,23 @@ import (
 	"capos.dev/tools/internal/report"
 )
 
+// exploreBack goes to instructions of runs that have ended, and back from there.
+func (s *suite) exploreBack(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
+	defer cancel()
+	scratch, remove, err := makeScratch()
+	if err != nil {
+		return single("scratch", err, "")
+	}
+	defer remove()
+	file, err := s.exploreProgram(ctx, scratch)
+	return slices.Concat(single("program", err, ""), s.withGDB("gdb-back", func() error {
+		return s.debugged(ctx, goBack, wentBack, "-d", file)
+	}), s.withGDB("steps", func() error { return s.exploreStep(ctx, file) }),
+		s.withGDB("shared", func() error { return s.exploreShared(ctx, scratch) }),
+		s.withGDB("run-steps", func() error { return s.seededStep(ctx) }))
+}
+
 // exploreOthers checks what ./capos explore does besides finding failures of tests.
 func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
@@ -29,10 +46,6 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		return single("scratch", err, "")
 	}
 	defer remove()
-	file, err := s.exploreProgram(ctx, scratch)
-	checks = slices.Concat(single("program", err, ""), s.withGDB("gdb-back", func() error {
-		return s.debugged(ctx, file, goBack, wentBack, "-d")
-	}), s.withGDB("steps", func() error { return s.exploreStep(ctx, file) }))
 	for _, one := range []struct {
 		name string
 		run  func(ctx context.Context, scratch string) error
@@ -96,14 +109,19 @@ func (s *suite) withGDB(name string, do func() error) []check {
 	return single(name, do(), "")
 }
 
-// debugged has gdb look at a failure with a script, and judges what it prints.
-func (s *suite) debugged(ctx context.Context, file, script string, want *regexp.Regexp,
-	flags ...string) error {
-	path := filepath.Join(filepath.Dir(file), "script.gdb")
+// debugged has gdb look at what ./capos replay is told to, with a script, and judges what it prints.
+func (s *suite) debugged(ctx context.Context, script string, want *regexp.Regexp,
+	args ...string) error {
+	scratch, remove, err := makeScratch()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	path := filepath.Join(scratch, "script.gdb")
 	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
 		return err
 	}
-	cmd := s.tool(ctx, slices.Concat([]string{"replay"}, flags, []string{file})...)
+	cmd := s.tool(ctx, append([]string{"replay"}, args...)...)
 	cmd.Dir = filepath.Join(s.root, "tests", "explore")
 	command, text, err := awaitDebugger(cmd)
 	if err != nil {
@@ -142,7 +160,77 @@ func (s *suite) exploreStep(ctx context.Context, file string) error {
 	if line == nil {
 		return fmt.Errorf("it prints %q: %s", out, report.LastLines(stderr.String(), 8))
 	}
-	return s.debugged(ctx, file, showStep, atStep, "--at", string(line[1]))
+	return s.debugged(ctx, showStep, atStep, "--at", string(line[1]), file)
+}
+
+// exploreShared has a failure that only a machine shows that has run other seeds before: its lines
+// carry their steps, gdb goes to where it fails, and the point of no return is looked for.
+func (s *suite) exploreShared(ctx context.Context, scratch string) error {
+	const name = "explore/other/uptime"
+	found, _, err := s.explored(ctx, exploreFound, "--seeds", "1-25", "-j", "1",
+		"--max-failures", "1", "--failures", scratch, "./other/uptime")
+	if err != nil {
+		return err
+	}
+	kept := found[name].File
+	file, err := explore.ReadFile(kept)
+	if err == nil && !file.IsShared() {
+		err = fmt.Errorf("seed %d alone shows it", file.Seed)
+	}
+	if err != nil {
+		return err
+	}
+	cmd := s.tool(ctx, "replay", "--steps", kept)
+	cmd.Dir = filepath.Join(s.root, "tests", "explore")
+	out, _ := cmd.Output() // its status is that of the test
+	if len(oldLine.FindAll(out, -1)) != 1 {
+		return fmt.Errorf("it prints %q", out)
+	}
+	if err := s.debugged(ctx, showPlace, inYoung, "-d", kept); err != nil {
+		return err
+	}
+	cmd = s.tool(ctx, "why", "--seeds", "2", kept)
+	cmd.Dir = filepath.Join(s.root, "tests", "explore")
+	out, err = cmd.Output()
+	if !bytes.Contains(out, []byte("fails from its first decision point on")) {
+		return fmt.Errorf("why prints %q: %w", out, err)
+	}
+	return nil
+}
+
+var (
+	oldLine   = regexp.MustCompile(`(?m)^ *\d+  the machine is old$`)
+	showPlace = "set confirm off\nset remotetimeout 60\nbt\ndetach\n"
+	inYoung   = regexp.MustCompile(`(?s)testing\.\(\*common\)\.Fail .*uptime\.TestYoung `)
+	helloStep = regexp.MustCompile(`(?m)^ *(\d+)  Hello from `)
+	inHello   = regexp.MustCompile(`(?s)syscall\.\(\*console\)\.write .*main\.main \(\)`)
+	stepMark  = regexp.MustCompile(`(?m)^ *\d+  `)
+)
+
+// seededStep has each line of a run with a seed carry its step, and gdb go to that of one line.
+func (s *suite) seededStep(ctx context.Context) error {
+	const seed, hello = "3", "../../examples/hello"
+	run := func(flags ...string) ([]byte, error) {
+		cmd := s.tool(ctx, slices.Concat([]string{"run"}, flags, []string{hello})...)
+		cmd.Dir = filepath.Join(s.root, "tests", "explore") // as debugged has it
+		return cmd.Output()
+	}
+	plain, err := run("--seed", seed)
+	if err != nil {
+		return err
+	}
+	stepped, err := run("--seed", seed, "--steps")
+	if err != nil {
+		return err
+	}
+	if got := stepMark.ReplaceAll(stepped, nil); !bytes.Equal(got, plain) {
+		return fmt.Errorf("with steps %q, without %q", stepped, plain)
+	}
+	line := helloStep.FindSubmatch(stepped)
+	if line == nil {
+		return fmt.Errorf("it prints %q", stepped)
+	}
+	return s.debugged(ctx, showPlace, inHello, "--seed", seed, "--at", string(line[1]), hello)
 }
 
 // exploreLeft has a goroutine that is left at the end: a note, and with --strict a failure.

@@ -14,6 +14,16 @@ func Addresses(path string, names ...string) ([]uint64, error) {
 	})
 }
 
+// Entry is where a program begins.
+func Entry(path string) (uint64, error) {
+	file, err := elf.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	return file.Entry, nil
+}
+
 // AfterPrologue gives for each of some functions of a file the address in it where its stack has
 // room and its arguments are still in their registers. A function that has to get room for its
 // stack begins anew, so it may come to its first address twice.
