@@ -309,11 +309,9 @@ func (s *suite) machineSteps() ([]step, error) {
 	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
 		run: s.randomOperations},
 		{name: "machine/operations-seeded", cpus: 2, full: true, long: true,
-			run: s.seededOperations},
-		{name: "machine/races", cpus: 1, full: true, long: true,
-			run: func(ctx context.Context) []check {
-				return s.kernelRaces(ctx, tests)
-			}}}
+			run: s.seededOperations}}
+	steps = append(steps, s.seededMachineSteps(tests)...)
+	steps = append(steps, s.kernelRaceSteps(tests, programs)...)
 	for _, row := range rows {
 		steps = append(steps, step{name: "machine/" + row.name(), cpus: row.cpus,
 			full: row.full,

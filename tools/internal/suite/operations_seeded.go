@@ -20,7 +20,8 @@ func (s *suite) seededOperations(ctx context.Context) (checks []check) {
 	const source = "../machine/hostile_family.c"
 	for _, cpus := range operationsCPUs {
 		for seed := 1; seed <= seededOperationsPrograms && ctx.Err() == nil; seed++ {
-			found, sums, err := s.explored(ctx, 0, "--seeds",
+			name := fmt.Sprintf("%dcpu-program-%d", cpus, seed)
+			found, sums, err := s.exploredOn(ctx, "operations-"+name, 0, "--seeds",
 				fmt.Sprintf("1-%d", seededOperationsSeeds), "--cpus",
 				strconv.Itoa(cpus), "--timeout", "10m", "--failures", "none",
 				"--no-shrink", source, "--", strconv.Itoa(seed),
@@ -29,7 +30,8 @@ func (s *suite) seededOperations(ctx context.Context) (checks []check) {
 				err = foundNothing(found[source], sums[source],
 					seededOperationsSeeds)
 			}
-			name := fmt.Sprintf("%dcpu-program-%d", cpus, seed)
+			fmt.Printf("          ... %s: %d of %d seeds\n", name, sums[source].Runs,
+				seededOperationsSeeds)
 			checks = append(checks, single(name, err, "")...)
 		}
 	}

@@ -14,29 +14,44 @@ const raceSeeds = 2
 
 var raceCPUs = []int{2, 4}
 
-// kernelRaces runs the programs of tests/machine on several CPUs of the kernel that looks for data
-// races in itself. What counts is what the kernel reports: such a machine has no sense of time that
-// the programs' own verdicts could rely on.
-func (s *suite) kernelRaces(ctx context.Context, tests []machineTest) (checks []check) {
-	programs := &programBuilder{root: s.root}
+// kernelRaceSteps run each program of tests/machine on several CPUs of the kernel that looks for data
+// races in itself.
+func (s *suite) kernelRaceSteps(tests []machineTest, programs *programBuilder) (steps []step) {
+	for _, t := range tests {
+		steps = append(steps, step{name: "machine/races-" + t.name, cpus: 1, full: true,
+			long: true, run: func(ctx context.Context) []check {
+				return s.kernelRaces(ctx, &t, programs)
+			}})
+	}
+	return steps
+}
+
+// kernelRaces runs one program. What counts is what the kernel reports: such a machine has no sense
+// of time that the program's own verdicts could rely on.
+func (s *suite) kernelRaces(ctx context.Context, t *machineTest,
+	programs *programBuilder) (checks []check) {
+	elf, err := programs.build(ctx, t.source)
+	if err != nil {
+		return single(t.name, err, "")
+	}
 	for _, cpus := range raceCPUs {
+		if !t.runsOn("race", cpus) {
+			continue
+		}
 		for seed := uint64(1); seed <= raceSeeds && ctx.Err() == nil; seed++ {
-			row := machineRow{machine: "microvm", kernel: "race", cpu: "max",
-				accel: "tcg", memoryMiB: 256, cpus: 1, icount: true}
-			config, err := s.config(&row)
-			if err != nil {
-				return single("config", err, "")
-			}
-			// The CPUs have turns, which the kernel ends by the seed: core/turns.h.
-			config.CPUs = cpus
-			config.Seed = &machine.Seed{Number: seed, Date: seededDate}
 			name := fmt.Sprintf("%dcpu-seed-%d", cpus, seed)
-			list, err := racePrograms(ctx, programs, tests, cpus, seed)
-			if err == nil {
-				err = batch.Run(ctx, config, list, func(r batch.Result) {
-					checks = append(checks, judgeRace(name, &r))
-				})
+			config, err := s.turnsConfig("race", cpus, seed)
+			if err != nil {
+				return single(name, err, "")
 			}
+			runs, _ := t.runs(elf)
+			for i := range runs {
+				runs[i].Env = append(runs[i].Env,
+					fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,1", seed))
+			}
+			err = batch.Run(ctx, config, runs, func(r batch.Result) {
+				checks = append(checks, judgeRace(name, &r))
+			})
 			if err != nil {
 				checks = append(checks, single(name, err, "")...)
 			}
@@ -45,28 +60,20 @@ func (s *suite) kernelRaces(ctx context.Context, tests []machineTest) (checks []
 	return checks
 }
 
-// racePrograms are what the machine runs, each with the seed.
-func racePrograms(ctx context.Context, programs *programBuilder, tests []machineTest, cpus int,
-	seed uint64) (list []batch.Program, err error) {
-	for _, t := range tests {
-		if !t.runsOn("race", cpus) {
-			continue
-		}
-		elf, err := programs.build(ctx, t.source)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
-		}
-		runs, _ := t.runs(elf)
-		for _, r := range runs {
-			r.Env = append(r.Env, fmt.Sprintf("CAPOS_EXPLORE_KERNEL=%d,1", seed))
-			list = append(list, r)
-		}
+// turnsConfig is a machine whose CPUs have turns, which the kernel ends by the seed: core/turns.h.
+func (s *suite) turnsConfig(kernel string, cpus int, seed uint64) (*machine.Config, error) {
+	row := machineRow{machine: "microvm", kernel: kernel, cpu: "max", accel: "tcg",
+		memoryMiB: 256, cpus: 1, icount: true}
+	config, err := s.config(&row)
+	if err != nil {
+		return nil, err
 	}
-	return list, nil
+	config.CPUs, config.Seed = cpus, &machine.Seed{Number: seed, Date: seededDate}
+	return config, nil
 }
 
 func judgeRace(machine string, r *batch.Result) check {
-	c := check{machine + ": " + r.Name, passed, ""}
+	c := check{machine + ": " + r.Name, passed, fmt.Sprintf("%d ms", r.DurationMS)}
 	switch {
 	case r.Leak != "":
 		c.Verdict, c.Why = failed, r.Leak

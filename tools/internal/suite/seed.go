@@ -59,7 +59,8 @@ func (s *suite) seedSteps() ([]step, error) {
 		return program.BuildGo(s.root, filepath.Join(s.root, "tests", "run", "seedprobe"),
 			".")
 	}
-	return []step{
+	machine, err := s.seedMachineSteps()
+	return slices.Concat([]step{
 		{name: "seed/programs", cpus: 2, run: func(ctx context.Context) []check {
 			elf, err := probe()
 			if err != nil {
@@ -71,36 +72,42 @@ func (s *suite) seedSteps() ([]step, error) {
 				s.seedChoosesRuns(ctx, elf), s.verifyCase(ctx, elf),
 				s.exactBenchmarks(ctx))
 		}},
-		{name: "seed/packages", cpus: 2, full: true, run: func(c context.Context) []check {
-			var cases []seedCase
-			for _, pkg := range seedPackages {
-				cases = append(cases, seedCase{name: pkg, pkg: pkg, seed: 1})
-			}
-			return s.repeatAll(c, cases)
-		}},
-		{name: "seed/machine", cpus: 2, full: true, run: func(c context.Context) []check {
-			cases, err := s.seedMachineTests(c)
-			if err != nil {
-				return single("build", err, "")
-			}
-			return s.repeatAll(c, append(cases, s.seedExamples()...))
-		}},
-	}, nil
+	}, s.seedPackageSteps(), machine), err
 }
 
-// seedExamples are the programs of examples that need nothing else.
-func (s *suite) seedExamples() (cases []seedCase) {
+// seedStep is a step of one case, so that a long run can be taken up where it was stopped. prepare
+// may complete the case.
+func (s *suite) seedStep(group string, c seedCase, prepare func(context.Context,
+	*seedCase) error) step {
+	name := "seed/" + group + "-" + strings.ReplaceAll(c.name, "/", "-")
+	return step{name: name, cpus: 2, full: true, run: func(ctx context.Context) []check {
+		if err := prepare(ctx, &c); err != nil {
+			return single("build", err, "")
+		}
+		return s.repeatAll(ctx, []seedCase{c})
+	}}
+}
+
+func isPrepared(context.Context, *seedCase) error { return nil }
+
+func (s *suite) seedPackageSteps() (steps []step) {
+	for _, pkg := range seedPackages {
+		c := seedCase{name: pkg, pkg: pkg, seed: 1}
+		steps = append(steps, s.seedStep("packages", c, isPrepared))
+	}
+	return steps
+}
+
+// seedMachineSteps are of the programs of examples that need nothing else, and of those of
+// tests/machine that run alone and on one CPU. One that runs several times, with different
+// arguments, does so with the first.
+func (s *suite) seedMachineSteps() (steps []step, err error) {
 	for _, name := range []string{"adder", "counter", "counter-go", "exec", "hello", "hello-c",
 		"service", "spawn"} {
-		cases = append(cases, seedCase{name: "example-" + name, seed: 1,
-			elf: filepath.Join(s.root, "examples", name)})
+		c := seedCase{name: "example-" + name, seed: 1,
+			elf: filepath.Join(s.root, "examples", name)}
+		steps = append(steps, s.seedStep("machine", c, isPrepared))
 	}
-	return cases
-}
-
-// seedMachineTests are the programs of tests/machine that run alone and on one CPU. One that runs
-// several times, with different arguments, does so with the first.
-func (s *suite) seedMachineTests(ctx context.Context) (cases []seedCase, err error) {
 	tests, err := s.machineTests()
 	if err != nil {
 		return nil, err
@@ -110,22 +117,21 @@ func (s *suite) seedMachineTests(ctx context.Context) (cases []seedCase, err err
 		if !t.runsOn("release", 1) || len(t.beside) > 0 {
 			continue
 		}
-		elf, err := programs.build(ctx, t.source)
-		if err != nil {
-			return nil, err
-		}
-		list, status := t.runs(elf)
-		c := seedCase{name: t.name, elf: elf, seed: 1, args: list[0].Args,
-			status: status[0]}
+		list, status := t.runs("")
+		c := seedCase{name: t.name, seed: 1, args: list[0].Args, status: status[0]}
 		for _, entry := range t.env {
 			c.flags = append(c.flags, "-e", entry)
 		}
 		if t.limit != 0 {
 			c.flags = append(c.flags, "--limit", fmt.Sprintf("%dK", t.limit>>10))
 		}
-		cases = append(cases, c)
+		prepare := func(ctx context.Context, c *seedCase) (err error) {
+			c.elf, err = programs.build(ctx, t.source)
+			return err
+		}
+		steps = append(steps, s.seedStep("machine", c, prepare))
 	}
-	return cases, nil
+	return steps, nil
 }
 
 func seedPrograms(probe string) []seedCase {
