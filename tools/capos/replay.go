@@ -59,8 +59,13 @@ func replayCommand(args []string) int {
 		}
 		return replayRecording(root, flags.Arg(0), &r)
 	}
+	return replaySeed(root, &r, flags.Args())
+}
+
+// replaySeed runs a program with a seed twice, to compare the runs or to look into the second.
+func replaySeed(root string, r *replayFlags, args []string) int {
 	looks := r.steps || r.gdb || r.at != 0
-	if !(r.verify || looks) || r.machineFlags.seed == "" || flags.NArg() == 0 {
+	if !(r.verify || looks) || r.machineFlags.seed == "" || len(args) == 0 {
 		return cli.Failf("replay what? ./capos replay FILE, which ./capos run --record " +
 			"FILE made, or ./capos replay --verify --seed NUMBER PROGRAM")
 	}
@@ -70,7 +75,7 @@ func replayCommand(args []string) int {
 	if err != nil {
 		return cli.Wrong("replay", err)
 	}
-	l, err := r.prepare(root, config, flags.Args())
+	l, err := r.prepare(root, config, args)
 	if err != nil {
 		return cli.Fail(err)
 	}

@@ -42,8 +42,9 @@ func (s *suite) exploreStrategies(ctx context.Context) (checks []check) {
 		all := 0
 		var told []string
 		for _, name := range slices.Sorted(maps.Keys(sums)) {
-			all += sums[name].Failed
-			told = append(told, fmt.Sprintf("%s %d", path.Base(name), sums[name].Failed))
+			failed := sums[name].Failed
+			all += failed
+			told = append(told, fmt.Sprintf("%s %d", path.Base(name), failed))
 		}
 		text := fmt.Sprintf("of %d runs each fail: %s; sum %d", strategyRuns,
 			strings.Join(told, ", "), all)

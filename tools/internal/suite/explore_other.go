@@ -109,7 +109,8 @@ func (s *suite) withGDB(name string, do func() error) []check {
 	return single(name, do(), "")
 }
 
-// debugged has gdb look at what ./capos replay is told to, with a script, and judges what it prints.
+// debugged has gdb look at what ./capos replay is told to, with a script, and judges what it
+// prints.
 func (s *suite) debugged(ctx context.Context, script string, want *regexp.Regexp,
 	args ...string) error {
 	scratch, remove, err := makeScratch()

@@ -14,8 +14,8 @@ const raceSeeds = 2
 
 var raceCPUs = []int{2, 4}
 
-// kernelRaceSteps run each program of tests/machine on several CPUs of the kernel that looks for data
-// races in itself.
+// kernelRaceSteps run each program of tests/machine on several CPUs of the kernel that looks for
+// data races in itself.
 func (s *suite) kernelRaceSteps(tests []machineTest, programs *programBuilder) (steps []step) {
 	for _, t := range tests {
 		steps = append(steps, step{name: "machine/races-" + t.name, cpus: 1, full: true,
