@@ -164,6 +164,26 @@ func TestSignalsToChildren(t *testing.T) {
 	}
 }
 
+func TestSignalsToAllChildren(t *testing.T) {
+	if err := syscall.Kill(-1, syscall.SIGKILL); err != syscall.ESRCH {
+		t.Error(err)
+	}
+	first, second := child(t, "sleep"), child(t, "sleep")
+	if err := errors.Join(first.Start(), second.Start()); err != nil {
+		t.Fatal(err)
+	}
+	for _, sig := range []syscall.Signal{0, syscall.SIGKILL} {
+		if err := syscall.Kill(-1, sig); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, cmd := range []*exec.Cmd{first, second} {
+		if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
+			t.Error(err)
+		}
+	}
+}
+
 func TestChildSees(t *testing.T) {
 	dir := t.TempDir()
 	image, err := os.Open("go.mod")

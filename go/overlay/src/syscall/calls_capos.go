@@ -138,10 +138,14 @@ func Getpgid(pid int) (int, error) {
 	return Getpid(), nil
 }
 
-// Kill sends a signal to this process or to a child. No other process has a name here.
+// Kill sends a signal to this process or to a child, or with -1 to all children. No other process
+// has a name here.
 func Kill(pid int, sig Signal) error {
 	if sig < 0 || sig >= Signal(len(signalText)) {
 		return EINVAL
+	}
+	if pid == -1 {
+		return result(signalChildren(sig))
 	}
 	if pid != 0 && pid != Getpid() && pid != -Getpid() {
 		return result(signalOther(pid, sig))

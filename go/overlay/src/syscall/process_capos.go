@@ -302,6 +302,32 @@ func signalOther(pid int, sig Signal) Errno {
 	return errnoOf(failure(answer))
 }
 
+// signalChildren fails only where no child gets the signal.
+func signalChildren(sig Signal) Errno {
+	errno, sent := ESRCH, false
+	for _, pid := range pidsOfChildren() {
+		switch e := signalOther(pid, sig); {
+		case e == 0:
+			sent = true
+		case e != ESRCH:
+			errno = e
+		}
+	}
+	if sent {
+		return 0
+	}
+	return errno
+}
+
+func pidsOfChildren() (pids []int) {
+	children.Lock()
+	defer children.Unlock()
+	for pid := range children.byPid {
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
 func (c *child) kill(sig Signal) Errno {
 	c.killedBy = sig
 	return errnoOf(failure(call(c.process, abiProcessKill, 0, 0, 0, 0, 0)))
