@@ -309,7 +309,7 @@ func (s *suite) machineSteps() ([]step, error) {
 	steps := []step{{name: "machine/operations", cpus: 2, full: true, long: true,
 		run: s.randomOperations},
 		{name: "machine/operations-seeded", cpus: 2, full: true, long: true,
-			run: s.seededOperations}}
+			run: s.runSeededOperations}}
 	steps = append(steps, s.seededMachineSteps(tests)...)
 	steps = append(steps, s.kernelRaceSteps(tests, programs)...)
 	for _, row := range rows {
