@@ -180,7 +180,7 @@ static int64_t take_thread(uint64_t n)
 /* A call that is outstanding, with its message. */
 static int64_t take_message(uint64_t n)
 {
-	static char bytes[BYTES_MAX];
+	static char bytes[4 * PAGE];
 	struct capos_completion completion = { .result = 0 };
 	if (!facet)
 		make(64, 1);
