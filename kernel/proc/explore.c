@@ -49,7 +49,7 @@ enum strategy {
 #define SITES 16384u
 #define SITE_PROBES 16u
 #define OF_CPU 0x80000000u    /* it is not of a thread but of a CPU, whose number is added */
-#define TURN_NS 100000ul      /* of a CPU that computes, when there are several */
+#define TURN_NS 1000000ul     /* of a CPU that computes, when there are several */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
 static const char letters[EXPLORE_KINDS + 1] = "csiptr";
@@ -182,6 +182,8 @@ void explore_begin(const char *text)
 	__builtin_memset(asked_for, 0, sizeof asked_for);
 	__builtin_memset(made, 0, sizeof made);
 	begun++;
+	for (unsigned i = 0; i < CAPOS_CPUS_MAX; i++)
+		turn_ends_ns[i] = clock_now_ns() + TURN_NS;
 	uint64_t seed = read_number(&text);
 	uint64_t wanted = read_number(&text);
 	uint64_t points = read_number(&text);
