@@ -104,24 +104,34 @@ func (l *launch) logRun() (log *logged, printed string, status int, err error) {
 	return log, said.String(), l.explain(outcome), nil
 }
 
-// runSteps runs a program with a seed and prints what it writes, each line with the instruction at
-// which it does.
-func (l *launch) runSteps() int {
+// lookBack runs a program with a seed, and has look go over the run once more. status is the
+// program's.
+func (l *launch) lookBack(look func(m *rewind.Machine, printed string) error) (status int,
+	err error) {
 	log, printed, status, err := l.logRun()
 	if err != nil {
-		return cli.Fail(err)
+		return 0, err
 	}
 	defer log.remove()
 	m, err := log.again()
 	if err != nil {
-		return cli.Fail(err)
+		return 0, err
 	}
 	defer m.Close()
-	lines, err := writtenLines(m, l.host, 0)
-	if err == nil {
+	return status, look(m, printed)
+}
+
+// runSteps runs a program with a seed and prints what it writes, each line with the instruction at
+// which it does.
+func (l *launch) runSteps() int {
+	status, err := l.lookBack(func(m *rewind.Machine, printed string) error {
+		lines, err := writtenLines(m, l.host, 0)
+		if err != nil {
+			return err
+		}
 		same := func(text string) string { return text }
-		err = printSteps(os.Stdout, lines, len(printed), same)
-	}
+		return printSteps(os.Stdout, lines, len(printed), same)
+	})
 	if err != nil {
 		return cli.Fail(err)
 	}
@@ -131,24 +141,17 @@ func (l *launch) runSteps() int {
 // runDebugged has gdb look at a run with a seed, after so many instructions or, with 0, where main
 // begins.
 func (l *launch) runDebugged(at uint64) int {
-	log, _, _, err := l.logRun()
-	if err != nil {
-		return cli.Fail(err)
-	}
-	defer log.remove()
-	m, err := log.again()
-	if err != nil {
-		return cli.Fail(err)
-	}
-	defer m.Close()
-	if at != 0 {
-		err = m.GoTo(at)
-	} else if at, err = l.findMain(m); err != nil {
-		err = fmt.Errorf("looking for the beginning of main: %w", err)
-	}
-	if err == nil {
-		err = l.serve(m, at)
-	}
+	_, err := l.lookBack(func(m *rewind.Machine, _ string) (err error) {
+		if at != 0 {
+			err = m.GoTo(at)
+		} else if at, err = l.findMain(m); err != nil {
+			err = fmt.Errorf("looking for the beginning of main: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		return l.serve(m, at)
+	})
 	if err != nil {
 		return cli.Fail(err)
 	}
