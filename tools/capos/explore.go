@@ -439,10 +439,10 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 		env = append(env, variable)
 	}
 	if t.c == "" {
-		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
+		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
 			a.seed, x.flags.maxPause.Microseconds(), a.points, program, a.until,
 			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, a.strategy,
-			a.forced.Runtime))
+			a.orders, a.forced.Runtime))
 	}
 	return bootimage.Program{Path: t.elf, Env: bootimage.LastWins(env),
 		Args: append([]string{t.elf}, t.arguments(a.without)...)}

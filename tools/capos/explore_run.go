@@ -188,12 +188,13 @@ func (s *session) run(ctx context.Context) error {
 // measure runs seed 0, which disturbs nothing and counts the decision points.
 func (s *session) measure(ctx context.Context, counts bool) error {
 	var failed []*explore.Run
-	err := s.machine(ctx, s.attempts(0), func(r *explore.Run) {
+	err := s.machine(ctx, s.counted(0), func(r *explore.Run) {
 		if stats, ok := r.Statistics(); ok {
 			s.points = stats.Points
 		}
 		s.kernel = r.KernelPoints()
 		if !counts {
+			s.summary.Orders.Learn(r, s.source)
 			return
 		}
 		if found, _ := s.summary.Add(r, s.source); found != nil {
@@ -235,7 +236,7 @@ func (s *session) work(ctx, whole context.Context, stop context.CancelCauseFunc,
 			return
 		}
 		var suspects, failed []*explore.Run
-		err := s.machine(ctx, s.attempts(seeds...), func(r *explore.Run) {
+		err := s.machine(ctx, s.counted(seeds...), func(r *explore.Run) {
 			if ctx.Err() != nil {
 				return
 			}
@@ -335,6 +336,8 @@ type attempt struct {
 	// At a point of the run, if that is not 0, another seed takes over, and stacks are printed
 	// if stacks is 1.
 	until, reseed, stacks uint64
+
+	orders uint64 // 1: those at the decision points are told at the end
 }
 
 func (s *session) attempt(seed uint64, without string, forced explore.Forcing) attempt {
@@ -350,6 +353,15 @@ func (s *session) attempt(seed uint64, without string, forced explore.Forcing) a
 func (s *session) attempts(seeds ...uint64) (list []attempt) {
 	for _, seed := range seeds {
 		list = append(list, s.attempt(seed, "", explore.Forcing{}))
+	}
+	return list
+}
+
+// counted are seeds whose orders at decision points are compared.
+func (s *session) counted(seeds ...uint64) []attempt {
+	list := s.attempts(seeds...)
+	for i := range list {
+		list[i].orders = 1
 	}
 	return list
 }
@@ -668,6 +680,9 @@ func (s *session) report(out io.Writer, cut bool) {
 			min(explore.LateRuns, s.summary.Runs))
 	}
 	fmt.Fprintln(out)
+	if s.summary.Failed == 0 {
+		s.reportOrders(out)
+	}
 	if cut && s.unfinished() {
 		fmt.Fprintln(out, "  interrupted: not all seeds were run")
 	} else if cut {
@@ -682,6 +697,23 @@ func (s *session) report(out io.Writer, cut bool) {
 	}
 	for _, text := range s.summary.Asserted.Unseen() {
 		fmt.Fprintf(out, "  never seen: %s\n", text)
+	}
+}
+
+// reportOrders names the decision points at which all runs were the same.
+func (s *session) reportOrders(out io.Writer) {
+	const shown = 6
+	same := s.summary.Orders.NeverVaried()
+	if len(same) == 0 || s.summary.Runs < 2 {
+		return
+	}
+	fmt.Fprintf(out, "  %d of %d decision points never varied: the same came before them in "+
+		"all runs\n", len(same), s.summary.Orders.Points())
+	for _, place := range same[:min(shown, len(same))] {
+		fmt.Fprintf(out, "      %s\n", place)
+	}
+	if len(same) > shown {
+		fmt.Fprintf(out, "      and %d more\n", len(same)-shown)
 	}
 }
 
@@ -701,7 +733,9 @@ func (s *session) reportJSON(out *json.Encoder, cut bool) {
 		"failed": s.summary.Failed, "different": len(s.summary.Found),
 		"interleavings":   len(s.summary.Varied),
 		"new_of_last_100": s.summary.Late, "runs_a_second": s.rate(),
-		"left": s.summary.Left, "never_seen": s.summary.Asserted.Unseen(),
+		"decision_points": s.summary.Orders.Points(),
+		"never_varied":    s.summary.Orders.NeverVaried(),
+		"left":            s.summary.Left, "never_seen": s.summary.Asserted.Unseen(),
 		"interrupted": cut}
 	if s.t.system != nil {
 		sum["faults"] = s.summary.Faults.Report()

@@ -462,3 +462,29 @@ func TestFaultsKept(t *testing.T) {
 		t.Errorf("%s\nexpected %s", got, want)
 	}
 }
+
+// A decision point has varied when its order has, or when a run did not come to it.
+func TestOrders(t *testing.T) {
+	const places = "capos explore: visited 000000aa\n" +
+		"capos explore: at sync.(*Mutex).Lock /go/src/sync/mutex.go:45\n" +
+		"capos explore: at example.get /src/y/x_test.go:9\n" +
+		"capos explore: visited 000000bb\n" +
+		"capos explore: at example.put /src/y/x_test.go:12\n" +
+		"capos explore: visited 000000cc\n" +
+		"capos explore: at example.drop /src/y/x_test.go:15\n"
+	orders := func(text string) *Run {
+		return &Run{Output: "capos explore: orders" + text + "\n" + statisticsLine}
+	}
+	var s Summary
+	first := orders(" 000000aa:1 000000bb:1 000000cc:1")
+	first.Output = places + first.Output
+	s.Add(first, source)
+	s.Add(orders(" 000000aa:1 000000bb:2 000000cc:1"), source)
+	s.Add(&Run{Output: "panic"}, source) // says nothing of its orders
+	s.Add(orders(" 000000aa:1 000000bb:1"), source)
+	const want = "sync.(*Mutex).Lock, example.get x_test.go:9"
+	got := s.Orders.NeverVaried()
+	if len(got) != 1 || got[0] != want || s.Orders.Points() != 3 {
+		t.Errorf("%d points, %q never varied", s.Orders.Points(), got)
+	}
+}

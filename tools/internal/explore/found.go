@@ -63,6 +63,7 @@ type Summary struct {
 	Late     int             // how many of the last LateRuns showed a new one
 	Recently []bool          // which of them
 	Left     int             // runs that ended before goroutines that could still run
+	Orders   Orders
 	Asserted Assertions
 	Faults   Faults
 }
@@ -78,6 +79,8 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	if r.Without == "" {
 		s.Runs++
 		s.count(r)
+		s.Orders.Learn(r, source)
+		s.Orders.add(r)
 		s.Asserted.add(r)
 		s.Faults.add(r)
 	}

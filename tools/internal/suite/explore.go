@@ -100,6 +100,8 @@ type exploredSum struct {
 	Left          int      `json:"left"`
 	Interrupted   bool     `json:"interrupted"`
 	NeverSeen     []string `json:"never_seen"`
+	Points        int      `json:"decision_points"`
+	NeverVaried   []string `json:"never_varied"`
 }
 
 func (s *suite) exploreChecks(ctx context.Context) []check {
@@ -186,7 +188,26 @@ func (s *suite) exploreQuiet(ctx context.Context, seeds int) (checks []check) {
 		err := foundNothing(found[path], sums[path], seeds)
 		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
-	return checks
+	return append(checks, single("never-varied", toldVaried(sums), "")...)
+}
+
+// toldVaried is about the decision points that all runs came to in one order. expiry's test has a
+// goroutine that nothing else runs beside, and in lockorder's two take the same locks.
+func toldVaried(sums map[string]explored) error {
+	const alone = "sync.(*Mutex).Lock, explore/fixed/expiry.(*cache).put "
+	one, two := sums["explore/fixed/expiry"], sums["explore/fixed/lockorder"]
+	named := slices.ContainsFunc(one.NeverVaried, func(place string) bool {
+		return strings.HasPrefix(place, alone)
+	})
+	switch {
+	case !named || len(one.NeverVaried) != one.Points:
+		return fmt.Errorf("of %d decision points of expiry %q never varied", one.Points,
+			one.NeverVaried)
+	case two.Points == 0 || len(two.NeverVaried) != 0:
+		return fmt.Errorf("of %d decision points of lockorder %q never varied", two.Points,
+			two.NeverVaried)
+	}
+	return nil
 }
 
 // foundNothing wants all seeds to have been run without a failure. An explore that is interrupted

@@ -10,7 +10,8 @@
 // and 1 for a program that is no test, with commas between. Two more numbers are a point of the run
 // and the seed that decides what comes after it, a third one has the stacks printed there, with a
 // fourth one data races are looked for, with a fifth one goroutines that are left at the end are
-// named, and a sixth one, if it is not 0, is one more than the strategy.
+// named, and a sixth one, if it is not 0, is one more than the strategy. With a seventh one the
+// orders at decision points are told at the end.
 // Without the variable, or before the first test, nothing is disturbed; with seed 0 points are only
 // counted. Decisions come from one stream and what the program sees as random from another, so
 // neither shifts the other.
@@ -109,6 +110,8 @@ var explore struct {
 	ended     bool // the program exits: no disturbance any more
 	program   bool // it is no test: disturbed from the beginning of main
 	strict    bool // goroutines that are left at the end are named
+	orders    bool // those at decision points are told
+	lists     bool // and where these are
 	strategy  uint8
 	probable  uint64 // exploreMany: one point in so many
 	thinned   uint64 // exploreSlow: one point in so many
@@ -137,7 +140,7 @@ const explorePauseDefault = 100_000 // us
 // exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
 // once for a run is chosen here.
 func exploreInit() {
-	var numbers [10]uint64 // see above
+	var numbers [11]uint64 // see above
 	text, list := exploreCut(exploreVariable("CAPOS_EXPLORE="), ';')
 	if !exploreNumbers(text, numbers[:]) {
 		return
@@ -147,9 +150,9 @@ func exploreInit() {
 	explore.program = numbers[3] != 0
 	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
 	raceenabled, explore.strict = numbers[7] != 0, numbers[8] != 0
-	explore.wanted = numbers[9]
+	explore.wanted, explore.orders = numbers[9], numbers[10] != 0
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
-	explore.armed = true
+	explore.armed, explore.lists = true, seed == 0
 	explore.stream.Store(exploreMix(seed + 1))
 	explore.random.Store(exploreMix(^seed))
 	if seed == 0 {
@@ -448,6 +451,7 @@ func explorePoint(operation uint8) {
 	point := explore.points.Add(1)
 	gp.explore.points++
 	explore.signature = exploreMix(explore.signature ^ gp.explore.number<<8 ^ uint64(operation))
+	exploreVisit(gp)
 	exploreDecide(gp, point, operation)
 	gp.explore.inside = false
 }
@@ -650,6 +654,9 @@ func exploreEnd(status int) {
 // exploreCount prints the line by which the host counts the run, with the goroutines that can never
 // run again and those that could.
 func exploreCount(leaked, left int) {
+	if explore.orders {
+		exploreOrders()
+	}
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",
 		hex(explore.signature), ", leaked ", leaked, ", left ", left, "\n")
 }
