@@ -6,6 +6,7 @@ import (
 
 	"capos.dev/tools/internal/batch"
 	"capos.dev/tools/internal/machine"
+	"capos.dev/tools/internal/repo"
 	"capos.dev/tools/internal/report"
 )
 
@@ -30,6 +31,9 @@ func (s *suite) kernelRaceSteps(tests []machineTest, programs *programBuilder) (
 // of time that the program's own verdicts could rely on.
 func (s *suite) kernelRaces(ctx context.Context, t *machineTest,
 	programs *programBuilder) (checks []check) {
+	if err := repo.Make(s.root, repo.KernelGoal("race")); err != nil {
+		return single(t.name, err, "")
+	}
 	elf, err := programs.build(ctx, t.source)
 	if err != nil {
 		return single(t.name, err, "")
