@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"bytes"
 	"os"
 	. "syscall"
 	"testing"
@@ -105,6 +106,45 @@ func TestDatagramMessages(t *testing.T) {
 		s.call("not a socket", 299, 0, pointer(s, &in[0]), 1, 0)
 		s.call("a time that is none", 299, a, pointer(s, &in[0]), 1, 0,
 			pointer(s, &Timespec{Nsec: -1}))
+	})
+}
+
+// Datagrams keep their order and their ends, whatever their sizes, and however many wait.
+func TestDatagramQueue(t *testing.T) {
+	scripted(t, func(s *script) {
+		to, name := s.udp(AF_INET)
+		from, _ := s.udp(AF_INET)
+		sizes := []int{0, 1, 511, 512, 513, 1400, 64}
+		sent := 0
+		send := func(count int) {
+			for range count {
+				data := bytes.Repeat([]byte{byte(sent)}, sizes[sent%len(sizes)])
+				if err := Sendto(int(from), data, 0, name); err != nil {
+					s.Fatal(err)
+				}
+				sent++
+			}
+		}
+		receive := func(count, flags int) {
+			for range count {
+				p := make([]byte, 1000)
+				n, _, got, _, err := Recvmsg(int(to), p, nil, flags)
+				if err != nil {
+					s.say("%s", named(err.(Errno)))
+					return
+				}
+				s.say("%d of %d bytes are %d, flags %#x",
+					bytes.Count(p[:n], p[:1]), n, p[0], got&^MSG_CMSG_CLOEXEC)
+			}
+		}
+		for range 10 {
+			send(9)
+			receive(5, 0)
+			receive(2, MSG_PEEK)
+		}
+		receive(100, 0)
+		send(3)
+		receive(100, 0)
 	})
 }
 

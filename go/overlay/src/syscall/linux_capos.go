@@ -189,9 +189,7 @@ func SetsockoptIPMreqn(fd, level, opt int, mreq *IPMreqn) error { return unsuppo
 
 // UnixCredentials makes a control message, which sendmsg takes if they are those of the process.
 func UnixCredentials(ucred *Ucred) []byte {
-	b := controlMessage(SCM_CREDENTIALS, SizeofUcred)
-	*(*Ucred)(unsafe.Pointer(&b[CmsgLen(0)])) = *ucred
-	return b
+	return addControl(nil, SOL_SOCKET, SCM_CREDENTIALS, *ucred)
 }
 
 func ParseUnixCredentials(m *SocketControlMessage) (*Ucred, error) {

@@ -205,7 +205,7 @@ type message struct {
 	truncated bool
 	size      int            // of a datagram that was truncated
 	files     []*description // each counts as held
-	control   []controlItem
+	control   []byte         // messages, one after the other
 }
 
 // An outgoing message goes to the address, or without one to the other end of a connection.
@@ -728,20 +728,11 @@ func CmsgLen(datalen int) int { return cmsgHeaderSize + datalen }
 
 func CmsgSpace(datalen int) int { return cmsgHeaderSize + cmsgAlign(datalen) }
 
-// controlMessage makes a message about sockets with size bytes of data, which are zero.
-func controlMessage(kind uint64, size int) []byte {
-	b := make([]byte, CmsgSpace(size))
-	putInt(b, uint64(CmsgLen(size)), 8)
-	putInt(b[8:], SOL_SOCKET, 4)
-	putInt(b[12:], kind, 4)
-	return b
-}
-
 // UnixRights makes the message that carries descriptors.
 func UnixRights(fds ...int) []byte {
-	b := controlMessage(SCM_RIGHTS, 4*len(fds))
+	b, data := addControlSpace(nil, SOL_SOCKET, SCM_RIGHTS, 4*len(fds))
 	for i, fd := range fds {
-		putInt(b[cmsgHeaderSize+4*i:], uint64(fd), 4)
+		putInt(data[4*i:], uint64(fd), 4)
 	}
 	return b
 }

@@ -46,8 +46,8 @@ func withMessage(a *numberArgs, call func(*Msghdr) (int, error)) (uintptr, error
 	return number(call(head))
 }
 
-// vectors returns the buffers of a message and their length.
-func (h *Msghdr) vectors() (buffers [][]byte, size int, err error) {
+// vectors adds the buffers of a message to a list, and returns their length too.
+func (h *Msghdr) vectors(buffers [][]byte) (_ [][]byte, size int, err error) {
 	switch {
 	case h.Iovlen > vectorsMax:
 		return nil, 0, EMSGSIZE
@@ -73,7 +73,8 @@ func (h *Msghdr) control() []byte {
 }
 
 func (h *Msghdr) send(fd, flags int) (int, error) {
-	buffers, size, err := h.vectors()
+	var few [2][]byte
+	buffers, size, err := h.vectors(few[:0])
 	if err != nil {
 		return -1, err
 	}
@@ -108,13 +109,16 @@ func (h *Msghdr) send(fd, flags int) (int, error) {
 }
 
 func (h *Msghdr) receive(fd, flags int) (int, error) {
-	buffers, size, err := h.vectors()
+	var few [2][]byte
+	buffers, size, err := h.vectors(few[:0])
 	if err != nil {
 		return -1, err
 	}
-	data := make([]byte, size)
+	var data []byte
 	if len(buffers) == 1 {
 		data = buffers[0]
+	} else {
+		data = make([]byte, size)
 	}
 	m, family, given, err := receiveMessage(fd, data, flags)
 	if err != nil {
@@ -136,10 +140,11 @@ func (h *Msghdr) receive(fd, flags int) (int, error) {
 		given |= MSG_CTRUNC
 	}
 	h.Controllen = uint64(n)
-	if flags&msgCloseOnExec == 0 {
-		h.keepOnExec()
-	} else {
+	switch {
+	case flags&msgCloseOnExec != 0:
 		given |= msgCloseOnExec
+	case len(m.files) > 0:
+		h.keepOnExec()
 	}
 	h.Flags = int32(given)
 	if flags&MSG_TRUNC != 0 && m.truncated {

@@ -30,8 +30,8 @@ type socket struct {
 	refused       bool // no connection came of the last attempt
 	pending       pendingError
 	options       map[option]int
-	asks          atomic.Bool // for control data; an option says for which
-	leavesBy      uint32      // interface of the packets that do not say it; 0: any
+	asks          atomic.Uint32 // for control data: bits of the options delivered
+	leavesBy      uint32        // interface of the packets that do not say it; 0: any
 	buffers       bufferSizes
 	targets       []pollTarget
 	changed       sync.Cond
@@ -47,8 +47,8 @@ type socket struct {
 
 	peer          *socket // the other end of a connection inside AF_UNIX
 	datagrams     []datagram
-	datagramBytes int
-	spare         []byte // of a datagram that was received
+	firstDatagram int       // of those that wait; the ones before were received
+	datagramBytes byteQueue // of all that wait
 
 	// found the queue full; any socket of AF_UNIX may be one, not only the peer
 	waitingSenders map[*socket]struct{}
@@ -202,7 +202,7 @@ func (e *pendingError) take() Errno {
 // hasUnread reports whether bytes came that will not be read now.
 func (s *socket) hasUnread() bool {
 	if s.kind == SOCK_SEQPACKET {
-		return len(s.datagrams) > 0
+		return s.waitingDatagrams() > 0
 	}
 	in := s.in.Load()
 	return in != nil && in.unread()
@@ -241,7 +241,7 @@ func (s *socket) closeLocked() (left []*description) {
 	for _, d := range s.datagrams {
 		left = append(left, d.files...)
 	}
-	s.datagrams = nil
+	s.datagrams, s.firstDatagram, s.datagramBytes = nil, 0, byteQueue{}
 	if s.waitsFor != nil {
 		delete(s.waitsFor.waitingSenders, s) // which may never read again
 	}
@@ -280,10 +280,8 @@ func (s *socket) setOption(level, name, value int) Errno {
 	if o == (option{IPPROTO_IPV6, IPV6_PKTINFO}) {
 		return EINVAL // it is no number
 	}
-	if value != 0 {
-		if err := s.ask(o); err != 0 {
-			return err
-		}
+	if err := s.ask(o, value != 0); err != 0 {
+		return err
 	}
 	switch {
 	case level == SOL_SOCKET && name == SO_SNDBUF:

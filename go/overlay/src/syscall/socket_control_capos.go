@@ -55,12 +55,6 @@ type packetControl struct {
 	leavesBy uint32 // interface; 0: as the socket has it
 }
 
-// A controlItem is a control message to be received.
-type controlItem struct {
-	level, kind int
-	data        []byte
-}
-
 // ---- options
 // ------------------------------------------------------------------------------------------
 
@@ -84,37 +78,61 @@ var undelivered = [...]option{
 	{IPPROTO_UDP, udpGRO}, {IPPROTO_TCP, tcpInQueue},
 }
 
-// delivered are the options of which data comes.
+// delivered are the options of which data comes. A socket keeps a bit for each.
 var delivered = [...]option{
-	{SOL_SOCKET, SO_TIMESTAMP}, {SOL_SOCKET, SO_TIMESTAMPNS}, {SOL_SOCKET, SO_PASSCRED},
-	{IPPROTO_IP, IP_PKTINFO}, {IPPROTO_IP, IP_RECVTTL}, {IPPROTO_IP, IP_RECVTOS},
-	{IPPROTO_IPV6, IPV6_RECVPKTINFO}, {IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
-	{IPPROTO_IPV6, IPV6_RECVTCLASS},
+	givesTime:        {SOL_SOCKET, SO_TIMESTAMP},
+	givesNanoseconds: {SOL_SOCKET, SO_TIMESTAMPNS},
+	givesCredentials: {SOL_SOCKET, SO_PASSCRED},
+	givesTarget4:     {IPPROTO_IP, IP_PKTINFO},
+	givesHops4:       {IPPROTO_IP, IP_RECVTTL},
+	givesClass4:      {IPPROTO_IP, IP_RECVTOS},
+	givesTarget6:     {IPPROTO_IPV6, IPV6_RECVPKTINFO},
+	givesHops6:       {IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
+	givesClass6:      {IPPROTO_IPV6, IPV6_RECVTCLASS},
 }
 
-// ask refuses an option of which nothing would come, and notes one of which something does.
-func (s *socket) ask(o option) Errno {
-	stamps := o == option{SOL_SOCKET, SO_TIMESTAMP} || o == option{SOL_SOCKET, SO_TIMESTAMPNS}
-	if slicesContain(undelivered[:], o) || stamps && s.streams() {
+const (
+	givesTime = iota
+	givesNanoseconds
+	givesCredentials
+	givesTarget4
+	givesHops4
+	givesClass4
+	givesTarget6
+	givesHops6
+	givesClass6
+)
+
+// ask refuses an option of which nothing would come, and notes one of which something does, or of
+// which nothing shall come any more.
+func (s *socket) ask(o option, on bool) Errno {
+	what := indexOf(delivered[:], o)
+	stamps := what == givesTime || what == givesNanoseconds
+	if on && (indexOf(undelivered[:], o) >= 0 || stamps && s.streams()) {
 		return ENOPROTOOPT // the bytes of a stream have no time
 	}
-	if slicesContain(delivered[:], o) {
-		s.asks.Store(true)
+	if on && stamps { // only one of the two kinds comes
+		for _, kind := range [...]int{givesTime, givesNanoseconds} {
+			delete(s.options, delivered[kind])
+			s.asks.And(^uint32(1 << kind))
+		}
 	}
-	if stamps { // only one of the two kinds comes
-		delete(s.options, option{SOL_SOCKET, SO_TIMESTAMP})
-		delete(s.options, option{SOL_SOCKET, SO_TIMESTAMPNS})
+	switch {
+	case what >= 0 && on:
+		s.asks.Or(1 << what)
+	case what >= 0:
+		s.asks.And(^uint32(1 << what))
 	}
 	return 0
 }
 
-func slicesContain(list []option, o option) bool {
-	for _, other := range list {
+func indexOf(list []option, o option) int {
+	for i, other := range list {
 		if o == other {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 func (s *socket) has(level, name int) bool { return s.options[option{level, name}] != 0 }
@@ -122,82 +140,102 @@ func (s *socket) has(level, name int) bool { return s.options[option{level, name
 // ---- receiving
 // ------------------------------------------------------------------------------------------
 
-// controlOf makes what the options ask for of a datagram. The network is locked.
-func (s *socket) controlOf(d *datagram) (items []controlItem) {
-	if !s.asks.Load() {
+// controlOf makes what the options ask for of a datagram: control messages, one after the other.
+func (s *socket) controlOf(d *datagram) (all []byte) {
+	asks := s.asks.Load()
+	if asks == 0 {
 		return nil
 	}
-	add := func(level, kind int, data []byte) {
-		items = append(items, controlItem{level, kind, data})
+	asked := func(what int) bool { return asks&(1<<what) != 0 }
+	if asked(givesTime) {
+		all = addControl(all, SOL_SOCKET, SO_TIMESTAMP, NsecToTimeval(d.head.at))
 	}
-	if s.has(SOL_SOCKET, SO_TIMESTAMP) {
-		add(SOL_SOCKET, SO_TIMESTAMP, bytesOf(NsecToTimeval(d.head.at)))
-	}
-	if s.has(SOL_SOCKET, SO_TIMESTAMPNS) {
-		add(SOL_SOCKET, SO_TIMESTAMPNS, bytesOf(NsecToTimespec(d.head.at)))
+	if asked(givesNanoseconds) {
+		all = addControl(all, SOL_SOCKET, SO_TIMESTAMPNS, NsecToTimespec(d.head.at))
 	}
 	if s.family == AF_UNIX {
-		return append(items, s.credentials()...)
+		return s.addCredentials(all)
 	}
-	if s.family == AF_INET6 && s.has(IPPROTO_IPV6, IPV6_RECVPKTINFO) {
-		add(IPPROTO_IPV6, IPV6_PKTINFO, bytesOf(Inet6Pktinfo{Addr: d.head.to.addr,
-			Ifindex: loopbackIndex}))
+	if s.family == AF_INET6 && asked(givesTarget6) {
+		all = addControl(all, IPPROTO_IPV6, IPV6_PKTINFO, Inet6Pktinfo{Addr: d.head.to.addr,
+			Ifindex: loopbackIndex})
 	}
 	if !d.head.to.isMapped() {
-		if s.has(IPPROTO_IPV6, IPV6_RECVHOPLIMIT) {
-			add(IPPROTO_IPV6, IPV6_HOPLIMIT, bytesOf(int32(d.head.hops)))
+		if asked(givesHops6) {
+			all = addControl(all, IPPROTO_IPV6, IPV6_HOPLIMIT, int32(d.head.hops))
 		}
-		if s.has(IPPROTO_IPV6, IPV6_RECVTCLASS) {
-			add(IPPROTO_IPV6, IPV6_TCLASS, bytesOf(int32(d.head.class)))
+		if asked(givesClass6) {
+			all = addControl(all, IPPROTO_IPV6, IPV6_TCLASS, int32(d.head.class))
 		}
-		return items
+		return all
 	}
-	if s.has(IPPROTO_IP, IP_PKTINFO) {
+	if asked(givesTarget4) {
 		to := [4]byte(d.head.to.addr[12:])
-		add(IPPROTO_IP, IP_PKTINFO, bytesOf(Inet4Pktinfo{Ifindex: loopbackIndex,
-			Spec_dst: to, Addr: to}))
+		all = addControl(all, IPPROTO_IP, IP_PKTINFO, Inet4Pktinfo{Ifindex: loopbackIndex,
+			Spec_dst: to, Addr: to})
 	}
-	if s.has(IPPROTO_IP, IP_RECVTTL) {
-		add(IPPROTO_IP, IP_TTL, bytesOf(int32(d.head.hops)))
+	if asked(givesHops4) {
+		all = addControl(all, IPPROTO_IP, IP_TTL, int32(d.head.hops))
 	}
-	if s.has(IPPROTO_IP, IP_RECVTOS) {
-		add(IPPROTO_IP, IP_TOS, []byte{byte(d.head.class)})
+	if asked(givesClass4) {
+		all = addControl(all, IPPROTO_IP, IP_TOS, byte(d.head.class))
 	}
-	return items
+	return all
 }
 
-// credentials are those of this process, because only it has the sockets.
-func (s *socket) credentials() []controlItem {
-	if s.family != AF_UNIX || !s.has(SOL_SOCKET, SO_PASSCRED) {
-		return nil
+// addCredentials adds those of this process, because only it has the sockets.
+func (s *socket) addCredentials(all []byte) []byte {
+	if s.family != AF_UNIX || s.asks.Load()&(1<<givesCredentials) == 0 {
+		return all
 	}
-	return []controlItem{{SOL_SOCKET, SCM_CREDENTIALS, bytesOf(ownCredentials())}}
+	return addControl(all, SOL_SOCKET, SCM_CREDENTIALS, ownCredentials())
 }
 
 func ownCredentials() Ucred {
 	return Ucred{Pid: int32(Getpid()), Uid: ownerUid, Gid: ownerGid}
 }
 
-func bytesOf[T any](value T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&value)), unsafe.Sizeof(value))
+// controlUsual is the length of what programs mostly ask for.
+const controlUsual = 64
+
+// addControl adds a control message.
+func addControl[T any](all []byte, level, kind int, value T) []byte {
+	if all == nil {
+		all = make([]byte, 0, controlUsual)
+	}
+	size := int(unsafe.Sizeof(value))
+	all, data := addControlSpace(all, level, kind, size)
+	copy(data, unsafe.Slice((*byte)(unsafe.Pointer(&value)), size))
+	return all
+}
+
+// addControlSpace adds a control message whose data is zero, and returns that too.
+func addControlSpace(all []byte, level, kind, size int) (_, data []byte) {
+	at := len(all)
+	all = append(all, make([]byte, CmsgSpace(size))...)
+	putInt(all[at:], uint64(CmsgLen(size)), 8)
+	putInt(all[at+8:], uint64(level), 4)
+	putInt(all[at+12:], uint64(kind), 4)
+	return all, all[at+cmsgHeaderSize:]
 }
 
 // putControl writes what came with a message, as much as there is room for.
 func (m *message) putControl(oob []byte) (n int, complete bool) {
 	complete = true
-	for _, item := range m.control {
+	for left := m.control; len(left) > 0; {
 		room := oob[n:]
 		if len(room) < cmsgHeaderSize {
 			complete = false
 			break
 		}
-		length := min(CmsgLen(len(item.data)), len(room))
-		complete = complete && length == CmsgLen(len(item.data))
+		whole := int(readIntLE(left, 8))
+		space := CmsgSpace(whole - cmsgHeaderSize)
+		length := min(whole, len(room))
+		complete = complete && length == whole
+		copy(room, left[:length])
 		putInt(room, uint64(length), 8)
-		putInt(room[8:], uint64(item.level), 4)
-		putInt(room[12:], uint64(item.kind), 4)
-		copy(room[cmsgHeaderSize:length], item.data)
-		n += min(CmsgSpace(len(item.data)), len(room))
+		n += min(space, len(room))
+		left = left[space:]
 	}
 	rights, all := receiveRights(m.files, oob[n:])
 	return n + rights, complete && all

@@ -13,18 +13,22 @@ const (
 	udp4Max       = 65507
 	udp6Max       = 65527
 	unixBufferUse = 32
-
-	spareMax = 64 << 10 // of a received datagram's memory, kept for the next one
 )
 
+// A datagram that waits. Its bytes are in the queue of the socket.
 type datagram struct {
 	from  endpoint
-	data  []byte
+	size  int
 	files []*description // sent along; each counts as held
 	head  packetHead
 }
 
-func (d *datagram) cost() int { return len(d.data) + datagramOverhead }
+func (s *socket) waitingDatagrams() int { return len(s.datagrams) - s.firstDatagram }
+
+// datagramCost is what those that wait count.
+func (s *socket) datagramCost() int {
+	return s.datagramBytes.count + s.waitingDatagrams()*datagramOverhead
+}
 
 func (s *socket) connectDatagrams(to endpoint) Errno {
 	if s.family == AF_UNIX {
@@ -44,33 +48,53 @@ func (s *socket) connectDatagrams(to endpoint) Errno {
 func (s *socket) receiveDatagram(p []byte, peek, block bool) (m message, err Errno) {
 	network.Lock()
 	defer network.Unlock()
-	for len(s.datagrams) == 0 && !s.pending.isSet() && !s.ended() && block {
+	for s.waitingDatagrams() == 0 && !s.pending.isSet() && !s.ended() && block {
 		s.changed.Wait()
 	}
 	switch {
 	case s.pending.isSet():
 		return m, s.pending.take()
-	case len(s.datagrams) == 0 && s.ended():
+	case s.waitingDatagrams() == 0 && s.ended():
 		return m, 0
-	case len(s.datagrams) == 0:
+	case s.waitingDatagrams() == 0:
 		return m, EAGAIN
 	}
-	d := s.datagrams[0]
-	m.n, m.from = copy(p, d.data), d.from
-	m.truncated, m.size = m.n < len(d.data), len(d.data)
-	m.control = s.controlOf(&d)
+	d := &s.datagrams[s.firstDatagram]
+	m.n, m.from = min(len(p), d.size), d.from
+	m.truncated, m.size = m.n < d.size, d.size
+	s.datagramBytes.look(p[:m.n])
+	m.control = s.controlOf(d)
 	if !peek {
 		m.files = d.files
-		last := copy(s.datagrams, s.datagrams[1:])
-		s.datagrams[last] = datagram{}
-		s.datagrams = s.datagrams[:last]
-		s.datagramBytes -= d.cost()
-		if cap(d.data) <= spareMax {
-			s.spare = d.data
-		}
+		s.dropDatagram()
 		s.reportSenders()
 	}
 	return m, 0
+}
+
+// dropDatagram forgets the oldest.
+func (s *socket) dropDatagram() {
+	d := &s.datagrams[s.firstDatagram]
+	s.datagramBytes.drop(d.size)
+	*d = datagram{}
+	s.firstDatagram++
+	if s.waitingDatagrams() == 0 {
+		s.datagrams, s.firstDatagram = s.datagrams[:0], 0
+	}
+}
+
+// addDatagram uses the place of those that were received when they are as many as those that wait.
+// So it moves no more of them than were received since.
+func (s *socket) addDatagram(d datagram, data []byte) {
+	if waiting := s.waitingDatagrams(); len(s.datagrams) == cap(s.datagrams) &&
+		s.firstDatagram >= waiting {
+		copy(s.datagrams, s.datagrams[s.firstDatagram:])
+		clear(s.datagrams[waiting:])
+		s.datagrams, s.firstDatagram = s.datagrams[:waiting], 0
+	}
+	d.size = len(data)
+	s.datagrams = append(s.datagrams, d)
+	s.datagramBytes.put(data)
 }
 
 // ended reports whether no message will come any more.
@@ -156,21 +180,18 @@ func (s *socket) sendPackets(o outgoing) (int, Errno) {
 	head := s.headOf(target, &o.packet)
 	for at := 0; at < max(len(o.data), 1); at += size {
 		part := o.data[at:min(at+size, len(o.data))]
-		receiver.take(datagram{from: from, data: part, head: head}, receiver.receiveSize())
+		receiver.take(datagram{from: from, head: head}, part, receiver.receiveSize())
 	}
 	return len(o.data), 0
 }
 
-// take queues a copy of the datagram and reports whether there was room. There is room if less
-// waits than may, so a queue that is read always has room for the largest.
-func (s *socket) take(d datagram, size int) bool {
-	if s.datagramBytes >= size {
+// take queues a datagram with a copy of its bytes and reports whether there was room. There is room
+// if less waits than may, so a queue that is read always has room for the largest.
+func (s *socket) take(d datagram, data []byte, size int) bool {
+	if s.datagramCost() >= size {
 		return false
 	}
-	d.data = append(s.spare[:0], d.data...)
-	s.spare = nil
-	s.datagrams = append(s.datagrams, d)
-	s.datagramBytes += d.cost()
+	s.addDatagram(d, data)
 	s.reportEvents(evReadable)
 	return true
 }

@@ -76,14 +76,14 @@ func (s *socket) datagramEvents() uint32 {
 	peerGone := s.kind == SOCK_SEQPACKET && s.peer != nil &&
 		(s.peer.closed || s.peer.readEnded)
 	ready := endEvents(s.ended(), s.wroteEnd || peerGone)
-	if len(s.datagrams) > 0 {
+	if s.waitingDatagrams() > 0 {
 		ready |= evReadable
 	}
 	if s.kind == SOCK_SEQPACKET && !s.connected {
 		ready |= evHup
 	}
 	if s.peer != nil && !s.peer.closed && !s.peer.readEnded &&
-		s.peer.datagramBytes >= s.sendSize() {
+		s.peer.datagramCost() >= s.sendSize() {
 		s.waitFor(s.peer)
 		return ready
 	}

@@ -239,10 +239,8 @@ func (s *socket) receiveBytes(p []byte, peek, block bool) (m message, err Errno)
 		return m, ENOTCONN
 	}
 	m.n, m.files, err = in.receive(p, peek, block)
-	if m.n > 0 && s.asks.Load() {
-		network.Lock()
-		m.control = s.credentials()
-		network.Unlock()
+	if m.n > 0 {
+		m.control = s.addCredentials(nil)
 	}
 	return m, err
 }

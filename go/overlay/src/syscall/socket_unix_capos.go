@@ -99,8 +99,8 @@ func (s *socket) sendNamed(o outgoing) (int, Errno) {
 		return 0, ECONNREFUSED
 	case receiver.readEnded:
 		return 0, EPIPE
-	case !receiver.take(datagram{s.local, o.data, o.files, packetHead{at: nowNs()}},
-		s.sendSize()):
+	case !receiver.take(datagram{from: s.local, files: o.files, head: packetHead{at: nowNs()}},
+		o.data, s.sendSize()):
 		s.waitFor(receiver)
 		return 0, EAGAIN
 	}
