@@ -3,7 +3,9 @@ package suite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -14,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"capos.dev/tools/internal/machine"
@@ -520,15 +523,30 @@ func (p *goPackage) learn(runs map[int][]goTest) {
 	}
 }
 
-// rewriteGoPackage replaces one entry of the file and leaves everything else in it alone.
+// rewriteGoPackage replaces one entry of the file and leaves everything else in it alone. Others
+// can do so at the same time.
 func rewriteGoPackage(file string, p *goPackage) error {
-	text, err := os.ReadFile(file)
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	before, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	after := replaceGoPackage(string(before), p)
+	_, err = f.WriteAt([]byte(after), 0)
+	return errors.Join(err, f.Truncate(int64(len(after))))
+}
+
+func replaceGoPackage(text string, p *goPackage) string {
 	var out strings.Builder
 	inside := false
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		heading := len(words) > 1 && line[0] != ' ' && line[0] != '\t' && line[0] != '#'
 		if heading {
@@ -552,5 +570,5 @@ func rewriteGoPackage(file string, p *goPackage) error {
 			out.WriteString(line)
 		}
 	}
-	return os.WriteFile(file, []byte(out.String()), 0o644)
+	return out.String()
 }
