@@ -28,8 +28,9 @@ import (
 // The file's head says how entries are written.
 type goPackage struct {
 	testsEntry
-	passes    int  // on a machine with every CPU count that has no exception of its own
-	exclusive bool // measures time: nothing else may run meanwhile
+	passes    int    // on a machine with every CPU count that has no exception of its own
+	exclusive bool   // measures time: nothing else may run meanwhile
+	goos      string // what runtime.GOOS is in a published module, "": capos
 	cpus      []int
 	ci        []int // those of them that are in the share for continuous integration
 	timeout   string
@@ -109,6 +110,8 @@ func parseGoPackage(words []string) (*goPackage, error) {
 			}
 		case "exclusive":
 			p.exclusive = true
+		case "goos":
+			p.goos = value
 		case "timeout":
 			p.timeout = value
 			_, err = time.ParseDuration(value)

@@ -238,28 +238,13 @@ const suiteTimeout = "15m"
 
 // compareSuite tests a package on both systems and holds what differs against what is listed.
 func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir string) []check {
-	var leftOut []string
-	for _, e := range p.tests {
-		if e.notRun() {
-			leftOut = append(leftOut, e.test)
-		}
-	}
-	args := []string{"test", "-mod=mod", "-json", "-count=1", "-short", "-vet=off",
-		"-timeout", suiteTimeout}
-	if len(leftOut) > 0 {
-		args = append(args, "-skip", "^("+strings.Join(leftOut, "|")+")$")
-	}
-	if p.run != "" {
-		args = append(args, "-run", p.run)
-	}
-	args = append(args, p.name)
-	here, err := s.portedGo(ctx, goroot, dir, args...)
+	here, err := s.portedGo(ctx, goroot, dir, p.testArgs(p.goosFlags()...)...)
 	if err != nil {
 		return single(p.name, err, "")
 	}
 	here.Env = append(here.Env, "GOFLAGS=", repo.RunFlagsVar+"="+
 		os.Getenv(repo.RunFlagsVar)+" --seed 1 -m "+p.memory)
-	there := s.hostGo(ctx, dir, args...)
+	there := s.hostGo(ctx, dir, p.testArgs()...)
 	there.Env = append(there.Env, "CGO_ENABLED=0")
 	linux := suiteVerdicts(there)
 	if why, ok := repo.Unreachable(linux.output); ok && len(linux.tests) == 0 {
@@ -273,6 +258,33 @@ func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir st
 		}
 	}
 	return judgeSuite(p, capos, linux)
+}
+
+// testArgs are those of the go command.
+func (p suitePackage) testArgs(flags ...string) []string {
+	args := append([]string{"test", "-mod=mod", "-json", "-count=1", "-short", "-vet=off",
+		"-timeout", suiteTimeout}, flags...)
+	var leftOut []string
+	for _, e := range p.tests {
+		if e.notRun() {
+			leftOut = append(leftOut, e.test)
+		}
+	}
+	if len(leftOut) > 0 {
+		args = append(args, "-skip", "^("+strings.Join(leftOut, "|")+")$")
+	}
+	if p.run != "" {
+		args = append(args, "-run", p.run)
+	}
+	return append(args, p.name)
+}
+
+// goosFlags make the module's packages see another runtime.GOOS than capos.
+func (p suitePackage) goosFlags() []string {
+	if p.goos == "" {
+		return nil
+	}
+	return []string{"-gcflags=" + p.module.path + "/...=-env=runtime.GOOS=" + p.goos}
 }
 
 // learnSuite writes into the list how many tests pass now, unless a run was cut off. Differences

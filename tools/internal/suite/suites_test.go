@@ -95,6 +95,26 @@ func TestSuiteShards(t *testing.T) {
 	}
 }
 
+// What an entry says is in the arguments of the go command.
+func TestSuiteArgs(t *testing.T) {
+	entry, err := parseGoPackage(strings.Fields("a.b/c/d 1 run=^TestA goos=linux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry.tests = []goException{{"flaky", 0, "TestAB", "a reason"},
+		{"fail", 0, "TestAC", "a reason"}, {"exclude", 0, "TestAD", "a reason"}}
+	p := suitePackage{entry, published{path: "a.b/c"}}
+	args := strings.Join(p.testArgs(p.goosFlags()...), " ")
+	want := " -gcflags=a.b/c/...=-env=runtime.GOOS=linux" +
+		" -skip ^(TestAB|TestAD)$ -run ^TestA a.b/c/d"
+	if !strings.HasPrefix(args, "test ") || !strings.HasSuffix(args, want) {
+		t.Errorf("they are %s", args)
+	}
+	if entry.goos = ""; p.goosFlags() != nil {
+		t.Errorf("without goos they are %q", p.goosFlags())
+	}
+}
+
 // A run that was cut off changes no number.
 func TestLearnSuite(t *testing.T) {
 	all := []string{"run A", "pass A", "run B", "pass B", "run C", "pass C"}
