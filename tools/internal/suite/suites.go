@@ -305,10 +305,10 @@ func learnSuite(file string, p suitePackage, here, linux suiteRun) error {
 
 // suiteRun is what a package's tests came to on one system, subtests included.
 type suiteRun struct {
-	tests  map[string]string // to verdicts
-	said   map[string]string // by top-level tests
-	begun  map[string]bool   // tests without a verdict
-	output string            // what belongs to no test
+	tests  map[string]string           // to verdicts
+	said   map[string]*strings.Builder // by top-level tests
+	begun  map[string]bool             // tests without a verdict
+	output string                      // what belongs to no test
 }
 
 // isWhole reports whether all tests came to their ends.
@@ -328,22 +328,25 @@ func suiteVerdicts(cmd *exec.Cmd) suiteRun {
 }
 
 func parseSuite(events io.Reader) suiteRun {
-	run := suiteRun{tests: map[string]string{}, said: map[string]string{},
+	run := suiteRun{tests: map[string]string{}, said: map[string]*strings.Builder{},
 		begun: map[string]bool{}}
+	var output strings.Builder
 	verdicts := map[string]string{"pass": passed, "fail": failed, "skip": skipped}
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		var e struct{ Action, Test, Output string }
-		top := ""
 		switch err := json.Unmarshal(lines.Bytes(), &e); {
 		case err != nil:
-			run.output += lines.Text() + "\n"
+			output.WriteString(lines.Text() + "\n")
 		case e.Test == "":
-			run.output += e.Output
+			output.WriteString(e.Output)
 		case e.Action == "output":
-			top, _, _ = strings.Cut(e.Test, "/")
-			run.said[top] += e.Output
+			top, _, _ := strings.Cut(e.Test, "/")
+			if run.said[top] == nil {
+				run.said[top] = new(strings.Builder)
+			}
+			run.said[top].WriteString(e.Output)
 		case e.Action == "run":
 			run.begun[e.Test] = true
 		case verdicts[e.Action] != "":
@@ -351,6 +354,7 @@ func parseSuite(events io.Reader) suiteRun {
 			run.tests[address.ReplaceAllString(e.Test, "0x")] = verdicts[e.Action]
 		}
 	}
+	run.output = output.String()
 	return run
 }
 
@@ -387,7 +391,10 @@ func judgeSuite(p suitePackage, here, linux suiteRun) (checks []check) {
 			c.Verdict, c.Why = skipped, e.reason
 		case why != "":
 			c.Verdict = failed
-			c.Why = why + report.LastLines(here.said[top], 30)
+			c.Why = why
+			if said := here.said[top]; said != nil {
+				c.Why += report.LastLines(said.String(), 30)
+			}
 		}
 		checks = append(checks, c)
 	}
