@@ -278,8 +278,12 @@ static __attribute__((noinline)) int64_t enter_other(struct trap_frame *frame)
 		return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 	if (target > UINT32_MAX)
 		return STATUS_TRANSPORT(INVALID_REQUEST);
-	if (opcode == CAPOS_OPCODE_RELEASE)
+	if (opcode == CAPOS_OPCODE_RELEASE) {
+		uint64_t fault;
+		if (!target && explore_fault(trap_frame_words(frame)[0], &fault))
+			return (int64_t)fault;
 		return call_release(thread_current()->process, (cap_id_t)target);
+	}
 	return STATUS_TRANSPORT(UNSUPPORTED_OPCODE);
 }
 

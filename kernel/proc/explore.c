@@ -44,6 +44,7 @@ enum strategy {
 #define STUCK_NS 1000000000ul /* after so long without anything to come, nothing will */
 #define REPORTED_THREADS 24u
 
+#define FAULTS_MAX_SHIFT 6u /* one question in at most so many powers of two */
 #define RACES_MAX_SHIFT 12u /* one point in at most so many powers of two */
 #define WATCHED_SHIFTS 8u   /* one access in 16 to 2 048 is watched */
 #define SITES 16384u
@@ -52,7 +53,7 @@ enum strategy {
 #define TURN_NS 1000000ul     /* of a CPU that computes, when there are several */
 #define LOCK_LOOKS_MAX 20000u /* no lock stays taken for so many looks of another CPU */
 
-static const char letters[EXPLORE_KINDS + 1] = "csiptr";
+static const char letters[EXPLORE_KINDS + 1] = "csiptrf";
 
 /* A choice that was made, or that the host asks for. */
 struct choice {
@@ -77,6 +78,7 @@ static struct {
 	bool tells;            /* where the program's threads are then */
 	uint64_t limit_ns, idle_ns; /* when the program has taken too long; since when it is idle */
 	uint64_t one_race_in;       /* EXPLORE_RACE: of so many points one is chosen */
+	uint64_t one_fault_in, fault_stream; /* EXPLORE_FAULT: the same; 0: none is */
 	enum explore_mistake mistake;
 } explore;
 
@@ -107,10 +109,15 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
+static uint64_t draw_from(uint64_t *stream, uint64_t below)
+{
+	*stream += 0x9e3779b97f4a7c15;
+	return mix(*stream) % below;
+}
+
 static uint64_t draw(uint64_t below)
 {
-	explore.stream += 0x9e3779b97f4a7c15;
-	return mix(explore.stream) % below;
+	return draw_from(&explore.stream, below);
 }
 
 /* From low up, so that each factor of two is as likely as another. */
@@ -157,6 +164,16 @@ static void read_choices(const char *text)
 	}
 }
 
+/* Faults have a stream of their own, so that they and the schedule do not change each other. One
+ * seed in four has none. */
+static void choose_faults(uint64_t seed)
+{
+	explore.fault_stream = mix(seed ^ 0x6661756c74); /* "fault" */
+	if (draw_from(&explore.fault_stream, 4))
+		explore.one_fault_in = 1ul
+			<< draw_from(&explore.fault_stream, FAULTS_MAX_SHIFT + 1);
+}
+
 static void choose_strategy(uint64_t wanted, uint64_t points)
 {
 	static const uint8_t shares[] = { FEW, FEW, FEW, MANY, MANY, SLOW, SLICES, SLICES };
@@ -178,6 +195,8 @@ static void choose_strategy(uint64_t wanted, uint64_t points)
 
 void explore_begin(const char *text)
 {
+	if (cpus_online_count() < cpus_possible())
+		panic("a CPU has not started, so what is asked for cannot be explored");
 	__builtin_memset(&explore, 0, sizeof explore);
 	__builtin_memset(asked_for, 0, sizeof asked_for);
 	__builtin_memset(made, 0, sizeof made);
@@ -195,8 +214,10 @@ void explore_begin(const char *text)
 	explore.reseed = read_number(&text);
 	explore.tells = read_number(&text);
 	explore.stream = mix(seed + 1);
-	if (seed)
+	if (seed) {
 		choose_strategy(wanted, points);
+		choose_faults(seed);
+	}
 	read_choices(text);
 	explore.limit_ns = limit_s ? clock_now_ns() + limit_s * 1000000000ul : UINT64_MAX;
 	explore.on = true;
@@ -356,12 +377,14 @@ static void take_over(void)
 	}
 	explore.forced = false;
 	explore.strategy = UNDISTURBED;
+	explore.one_fault_in = 0;
 	explore_races = explore_races && explore.reseed;
 	if (!explore.reseed)
 		return;
 	explore.stream = mix(explore.reseed + 1);
 	__builtin_memset(explore.few, 0, sizeof explore.few);
 	choose_strategy(0, explore.points < POINTS_LEAST ? POINTS_LEAST : explore.points);
+	choose_faults(explore.reseed);
 	for (unsigned i = 0; i < FEW_MAX; i++)
 		if (explore.few[i])
 			explore.few[i] += explore.points;
@@ -477,6 +500,26 @@ void explore_leaves(void)
 		status_t status = thread_sleep_until(clock_now_ns() + ns, false);
 		(void)status; /* a thread that is to die sees that next */
 	}
+}
+
+bool explore_fault(uint64_t ways, uint64_t *fault)
+{
+	struct thread *thread = thread_current();
+	uint32_t number = thread->explore.number;
+	if (!explore.on || !number || !ways)
+		return false;
+	uint32_t nth = ++thread->explore.points[EXPLORE_FAULT];
+	uint64_t value = 0;
+	if (explore.forced)
+		value = asked_value(number, EXPLORE_FAULT, nth);
+	else if (explore.one_fault_in && !draw_from(&explore.fault_stream, explore.one_fault_in))
+		value = 1 + draw_from(&explore.fault_stream, ways);
+	*fault = value <= ways ? value : 0;
+	if (*fault) {
+		explore.signature = mix(explore.signature ^ (uint64_t)number << 8 ^ EXPLORE_FAULT);
+		keep(thread, number, EXPLORE_FAULT, nth, *fault);
+	}
+	return true;
 }
 
 uint64_t explore_slice(struct thread *thread, uint64_t now_ns, uint64_t end_ns)

@@ -1,7 +1,8 @@
 /* Choices that a seed makes for the kernel, in explore builds alone: how long a slice is, which of
  * the threads that wait runs, how late a timer is, whether a thread goes on at once when it leaves
- * the kernel. An ordinary kernel may choose each of these too, only rarely does. docs/explore.md
- * tells what they find. In other builds all of this is nothing.
+ * the kernel. An ordinary kernel may choose each of these too, only rarely does. And it chooses the
+ * faults of capos/inject.h. docs/explore.md tells what they find. In other builds all of this is
+ * nothing.
  *
  * A point is where a choice can be made. It is named by its thread, in the order of creation since
  * the program has started, by its kind, and by how many of the kind the thread has had. So a run
@@ -28,6 +29,7 @@ enum explore_kind {
 	EXPLORE_PICK,  /* it would be the next to run: another one is */
 	EXPLORE_TIMER, /* it waits for a time: its timer is late */
 	EXPLORE_RACE,  /* a CPU comes to an atomic operation: others go first */
+	EXPLORE_FAULT, /* a thread asks whether a fault happens: it does */
 	EXPLORE_KINDS
 };
 
@@ -55,6 +57,10 @@ void explore_created(struct thread *thread);
 void explore_called(void);
 /* A thread. On its way to user mode, when its exit work says so. */
 void explore_leaves(void);
+/* A thread. It asks which of so many faults happens, by a release of no capability with ways as its
+ * second argument. Fault is 1 to ways, or 0: none. false: nothing is explored, and it is a release
+ * like any other. */
+bool explore_fault(uint64_t ways, uint64_t *fault);
 /* Any context, with the run queue's lock. When the slice of the thread that begins now ends. */
 uint64_t explore_slice(struct thread *thread, uint64_t now_ns, uint64_t end_ns);
 /* Interrupt: the slice of the running thread has ended. */
@@ -102,6 +108,11 @@ static inline void explore_called(void)
 }
 static inline void explore_leaves(void)
 {
+}
+static inline bool explore_fault(uint64_t ways, uint64_t *fault)
+{
+	(void)ways, (void)fault;
+	return false;
 }
 static inline uint64_t explore_slice(struct thread *thread, uint64_t now_ns, uint64_t end_ns)
 {

@@ -9,9 +9,10 @@ import (
 )
 
 // What the kernel chooses, by the letters of kernel/proc/explore.c: at a call, at the beginning and
-// the end of a slice, among threads that wait, when a timer is set.
+// the end of a slice, among threads that wait, when a timer is set, at an atomic operation, and
+// where a thread asks whether a fault happens.
 const (
-	kernelKinds = "csiptr"
+	kernelKinds = "csiptrf"
 
 	kernelCall  = "c"
 	kernelSlice = "s"
@@ -19,15 +20,17 @@ const (
 	kernelPick  = "p"
 	kernelTimer = "t"
 	kernelRace  = "r"
+	kernelFault = "f"
 )
 
 // ofCPU is added to the number of a CPU, where a choice is of that and not of a thread.
 const ofCPU = 1 << 31
 
 // canPause tells whether the disturbance may be a pause of any length. A slice's length and the
-// number of a thread are none, and the end of a CPU's turn has no length.
+// numbers of a thread and of a fault are none, and the end of a CPU's turn has no length.
 func (d *Disturbance) canPause() bool {
-	return d.Kernel != kernelSlice && d.Kernel != kernelPick && d.Kernel != kernelRace
+	return d.Kernel != kernelSlice && d.Kernel != kernelPick && d.Kernel != kernelRace &&
+		d.Kernel != kernelFault && d.What <= injected
 }
 
 // kernelText says what the kernel did and where the thread was.
@@ -46,6 +49,8 @@ func (d *Disturbance) kernelText(p place) string {
 		text += fmt.Sprintf(" was stopped after %v", long)
 	case d.Kernel == kernelPick:
 		text += " was passed over"
+	case d.Kernel == kernelFault:
+		text += fmt.Sprintf(" had fault %d", d.What)
 	case d.Kernel == kernelTimer:
 		text += fmt.Sprintf(" has a timer that is %v late", long)
 	case d.What == stepBack:

@@ -65,7 +65,7 @@ func NamedVariable(list []Disturbance, longer int64) (Forcing, error) {
 			b.WriteString(";")
 		}
 		what := d.What
-		if what > collect {
+		if what > collect && d.canPause() {
 			what *= longer
 		}
 		fmt.Fprintf(&b, "%d,%d,%d,1", name, d.Nth, what)
@@ -300,11 +300,14 @@ func (s *shrinking) shorten(i int) {
 		}
 		return s.pick(shorter)
 	}
+	if !s.list[i].canPause() {
+		return
+	}
 	if s.list[i].What == collect {
 		with(stepBack, strongPause)
 	}
 	whole := s.list[i].What
-	if whole <= collect || !s.list[i].canPause() {
+	if whole <= collect {
 		return
 	}
 	steps := []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}

@@ -38,7 +38,12 @@ type Step struct {
 const (
 	stepBack = 1
 	collect  = 2
+
+	injected = 1 << 62 // and the number of the fault
 )
+
+// ofCapos begins the functions of package capos. As places they stand for the library, too.
+const ofCapos = "capos.dev/capos."
 
 const saidByRuntime = "capos explore: "
 
@@ -182,7 +187,7 @@ func (s Source) place(stack []string) (p place) {
 	innermost := ""
 	for _, entry := range stack {
 		name, file, _ := strings.Cut(entry, " ")
-		if !s.isLibrary(file) {
+		if !s.isLibrary(file) && !strings.HasPrefix(name, ofCapos) {
 			p.own = name + " " + filepath.Base(file)
 			p.source = sourceLine(file)
 			break
@@ -206,11 +211,13 @@ func (d *Disturbance) text(p place) string {
 		return d.kernelText(p)
 	}
 	text := fmt.Sprintf("goroutine %d", d.id)
-	switch d.What {
-	case stepBack:
+	switch {
+	case d.What == stepBack:
 		text += " stepped back"
-	case collect:
+	case d.What == collect:
 		text += " ran the collector"
+	case d.What > injected:
+		text += fmt.Sprintf(" had fault %d", d.What-injected)
 	default:
 		text += fmt.Sprintf(" paused for %v", time.Duration(d.What))
 	}

@@ -180,12 +180,22 @@ func buildC(root, what string, agent bool, sources ...string) (string, error) {
 	}
 	if agent {
 		output += agentSuffix
-		sources = append(sources, agentFile(root, ".c"))
+		return output, exploredC(root, what, output, append(sources, agentFile(root, ".c")))
 	}
 	if err := repo.Make(root, "lib"); err != nil {
 		return "", err
 	}
 	return output, compileC(root, what, output, "lib", sources)
+}
+
+// exploredC compiles with the libraries whose calls let the kernel's choices in, and with atomic
+// operations that do.
+func exploredC(root, what, output string, sources []string, flags ...string) error {
+	if err := repo.Make(root, "lib-explore"); err != nil {
+		return err
+	}
+	return compileC(root, what, output, "lib-explore", sources,
+		append(flags, "-include", "capos/explore.h")...)
 }
 
 // compileC compiles with headers of the schemas beside the first source, and links with the
@@ -204,14 +214,10 @@ func compileC(root, what, output, lib string, sources []string, flags ...string)
 	return runBuild("compiling "+what, cmd)
 }
 
-// BuildExploredC builds a C program, a file or a directory, with the libraries whose calls let the
-// kernel's choices in, and with atomic operations that do.
+// BuildExploredC builds a C program, a file or a directory, to be explored.
 func BuildExploredC(root, what string) (string, error) {
 	output, err := outputFor(root, what)
 	if err != nil {
-		return "", err
-	}
-	if err := repo.Make(root, "lib-explore"); err != nil {
 		return "", err
 	}
 	sources := []string{what}
@@ -219,8 +225,8 @@ func BuildExploredC(root, what string) (string, error) {
 		sources, _ = filepath.Glob(filepath.Join(what, "*.c"))
 	}
 	output += ".explore"
-	return output, compileC(root, what+" for exploring", output, "lib-explore", sources,
-		"-include", "capos/explore.h", "-I", filepath.Join(root, "build", "gen", "tests"))
+	return output, exploredC(root, what+" for exploring", output, sources,
+		"-I", filepath.Join(root, "build", "gen", "tests"))
 }
 
 // runBuild runs a compiler; its messages are the explanation when it fails.

@@ -15,9 +15,10 @@ import (
 // exploreProgramsC are the programs of tests/explore/c by the kind of failure that is to be found
 // in each.
 var exploreProgramsC = map[string]string{
-	"lockorder": "deadlock",
-	"lostwake":  "deadlock",
-	"usefree":   "crash",
+	"lockorder":  "deadlock",
+	"lostwake":   "deadlock",
+	"shortwrite": "exit status",
+	"usefree":    "crash",
 }
 
 // exploreSeedsC is within how many seeds each must be found.
@@ -53,6 +54,10 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 		}
 		checks = append(checks, single("quiet-"+name, err, "")...)
 	}
+	// Faults happen in explore builds only.
+	out, err := s.tool(ctx, "run", filepath.Join(s.root, "tests", "explore", "c", "cases",
+		"shortwrite.c")).CombinedOutput()
+	checks = append(checks, single("ordinary-shortwrite", err, string(out))...)
 	// A client and a service of an interface of their own.
 	_, _, err = s.explored(ctx, 0, "--runs", "10", "--failures", "none",
 		filepath.Join(s.root, "examples", "counter"))

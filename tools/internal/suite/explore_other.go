@@ -57,11 +57,31 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		{"longer", s.exploreLonger},
 		{"child", s.exploreChild},
 		{"masked", s.exploreMasked},
+		{"shortwrite", s.exploreInjects},
 		{"interrupted", s.exploreInterrupted},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
 	}
 	return checks
+}
+
+// exploreInjects has faults happen for which a program asks. Of two tests one takes no notice.
+func (s *suite) exploreInjects(ctx context.Context, scratch string) error {
+	found, _, err := s.explored(ctx, 1, "--runs", "40", "--failures", scratch,
+		"./other/shortwrite")
+	if err != nil {
+		return err
+	}
+	f := found["explore/other/shortwrite"]
+	told, _ := json.Marshal(f.Story)
+	switch {
+	case f.Test != "TestOnce":
+		return fmt.Errorf("%s in %q: %s", f.Kind, f.Test, f.Text)
+	case len(f.Story) != 1 || !bytes.Contains(told, []byte("had fault 2 at "+
+		"capos.dev/capos.Inject, explore/other/shortwrite.(*device).Write x_test.go:")):
+		return fmt.Errorf("told is %s", told)
+	}
+	return s.exploredCase(ctx, f, "test failure")
 }
 
 // exploreProgram explores a main package, with an argument, and gives the file of its failure.

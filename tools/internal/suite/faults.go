@@ -37,7 +37,7 @@ func (s *suite) faultSteps() []step {
 	return []step{
 		{name: "explore/faults", cpus: 1, run: func(ctx context.Context) []check {
 			return append(s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit, ""),
-				s.faultsRepeat(ctx)...)
+				append(s.faultsRepeat(ctx), s.faultsInject(ctx)...)...)
 		}},
 		{name: "explore/faults-long", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {
@@ -76,6 +76,19 @@ func (s *suite) faultsRepeat(ctx context.Context) []check {
 		err = fmt.Errorf("two replays with %d faults differ", faults)
 	}
 	return single("repeat", err, report.LastLines(string(outputs[1]), 8))
+}
+
+// faultsInject has the kernel answer services in C and in Go that ask it for faults.
+func (s *suite) faultsInject(ctx context.Context) []check {
+	out, err := s.tool(ctx, "explore", "--strategy", "none", "--replay", "3", "--faults", "1",
+		filepath.Join(s.root, faultsSystem)).CombinedOutput()
+	for _, service := range []string{"kv", "counter"} {
+		said := []byte(service + ": the answer is late")
+		if err == nil && !bytes.Contains(out, said) {
+			err = fmt.Errorf("no fault has happened to %s", service)
+		}
+	}
+	return single("inject", err, report.LastLines(string(out), 8))
 }
 
 // exploreFaults wants all faults made, and no failure of a service, a client or the kernel. state:

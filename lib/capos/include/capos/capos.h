@@ -7,6 +7,7 @@
 #include <capos/call.h>
 #include <capos/caps.h>
 #include <capos/endpoint.h>
+#include <capos/inject.h>
 #include <capos/notification.h>
 #include <capos/process.h>
 #include <capos/random.h>

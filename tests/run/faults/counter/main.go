@@ -33,6 +33,10 @@ func sum(words []uint64) (sum uint64) {
 }
 
 func (c *counter) Call(_ uint64, m *capos.Message) error {
+	if capos.Inject(1) == 1 {
+		fmt.Fprintln(os.Stderr, "counter: the answer is late")
+		time.Sleep(5 * time.Millisecond)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := m.Words[:]

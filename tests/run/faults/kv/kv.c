@@ -1,4 +1,5 @@
 /* A service that keeps numbers by key, for tests that make it fail. Its interface is state.h. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <capos/capos.h>
@@ -6,6 +7,8 @@
 #include "../state.h"
 
 #define IDLE_NS UINT64_C(100000000)
+
+#define LATE_NS UINT64_C(5000000)
 
 struct entry {
 	uint64_t value, version;
@@ -19,6 +22,10 @@ static uint32_t handle(uint64_t epoch, struct capos_message *message)
 
 	if (key >= KV_KEYS)
 		return CAPOS_ERROR_OUT_OF_RANGE;
+	if (capos_inject(1)) {
+		fputs("kv: the answer is late\n", stderr);
+		capos_sleep_ns(LATE_NS);
+	}
 	struct entry *entry = &entries[key];
 
 	if (operation == KV_PUT) {

@@ -35,6 +35,7 @@ const (
 	exploreClose
 	exploreSelect
 	exploreGo
+	exploreAsks // for a fault
 )
 
 // Strategies: how the disturbances of a run are spread.
@@ -165,6 +166,7 @@ func exploreInit() {
 		points = 16 << (exploreRandom64() % 10)
 	}
 	exploreChoose(pause, 0, points)
+	exploreChooseFaults(seed)
 }
 
 // exploreChoose chooses a strategy and where it disturbs: among so many points after the first of
@@ -218,10 +220,12 @@ func exploreReseed(point uint64) {
 		exploreStacks()
 	}
 	explore.forced, explore.strategy = exploreForcedOnes[:0], exploreUndisturbed
+	exploreFaults.oneIn = 0
 	if explore.reseed != 0 {
 		explore.stream.Store(exploreMix(explore.reseed + 1))
 		explore.forced = nil
 		exploreChoose(explorePauseDefault, point, max(16, point))
+		exploreChooseFaults(explore.reseed)
 	}
 }
 
@@ -456,6 +460,14 @@ func explorePoint(operation uint8) {
 	gp.explore.inside = false
 }
 
+// isAt tells whether the goroutine, at the point of that name, is where the disturbance is to be.
+func (f *exploreForced) isAt(gp *g, name, nth uint64) bool {
+	if f.named {
+		return f.goroutine == name && f.point == nth
+	}
+	return f.goroutine == gp.explore.number && f.point == gp.explore.points
+}
+
 // exploreDecide is the decision at one point.
 func exploreDecide(gp *g, point uint64, operation uint8) {
 	var name, nth uint64
@@ -467,9 +479,7 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 	}
 	if explore.forced != nil {
 		for _, f := range explore.forced {
-			byNumber := f.goroutine == gp.explore.number && f.point == gp.explore.points
-			byName := f.goroutine == name && f.point == nth
-			if f.named && byName || !f.named && byNumber {
+			if f.what <= exploreFault && f.isAt(gp, name, nth) {
 				exploreDisturb(gp, operation, f.what, name, nth)
 			}
 		}

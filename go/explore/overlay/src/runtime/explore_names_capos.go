@@ -146,15 +146,22 @@ func explorePlace(stack []uintptr) (name uint64, pcs [2]uintptr) {
 		pcs[0], pcs[1] = pcs[1], pc
 		for u, frame := newInlineUnwinder(f, pc-1); frame.valid(); frame = u.next(frame) {
 			file, _ := u.fileLine(frame)
-			if exploreIsLibrary(file) {
-				operation = u.srcFunc(frame).name()
+			called := u.srcFunc(frame).name()
+			if exploreIsLibrary(file) || exploreIsCapos(called) {
+				operation = called
 				continue
 			}
-			own = u.srcFunc(frame).name()
+			own = called
 			return exploreHash(exploreHash(2, operation), own), pcs
 		}
 	}
 	return exploreHash(3, operation), pcs
+}
+
+// exploreIsCapos tells functions of package capos. As places they stand for the library, too.
+func exploreIsCapos(name string) bool {
+	const prefix = "capos.dev/capos."
+	return len(name) > len(prefix) && name[:len(prefix)] == prefix
 }
 
 // exploreIsLibrary tells files of the standard library from the program's: those of the module, or
