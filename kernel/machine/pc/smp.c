@@ -165,14 +165,17 @@ static bool all_ready(unsigned count)
 	return true;
 }
 
-/* CPU 0 stamps too until the others are ready or have had their time. A CPU that is not ready by
- * then is left out for good, because everything that is counted by CPUs is made for those that
- * are. */
+/* CPU 0 stamps too until the others are ready or have had their time. It pauses between two stamps,
+ * without the lock: an emulator that runs CPUs in turns might else end each of its turns where it
+ * has the lock, and the others would never get it. A CPU that is not ready by then is left out for
+ * good, because everything that is counted by CPUs is made for those that are. */
 static uint64_t admit_cpus(unsigned count)
 {
 	uint64_t ready = 1, limit = clock_now_ns() + START_TIMEOUT_NS;
-	while (!all_ready(count) && clock_now_ns() < limit)
+	while (!all_ready(count) && clock_now_ns() < limit) {
 		stamp_counter();
+		cpu_relax();
+	}
 	for (unsigned id = 1; id < count; id++)
 		if (!stage_replace(id, STAGE_STARTING, STAGE_LEFT_OUT))
 			ready |= cpu_bit(id);
