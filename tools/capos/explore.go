@@ -422,16 +422,18 @@ func (x *explorer) launch(t *target) (*launch, error) {
 	return l, nil
 }
 
+// oneIf is how the runtime reads what holds.
+func oneIf(holds bool) int {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
 // instance is the target as an attempt runs it. The environment is not the caller's, because a seed
 // is to mean the same everywhere.
 func (x *explorer) instance(t *target, a attempt) bootimage.Program {
-	program, strict := 0, 0
-	if x.flags.program {
-		program = 1
-	}
-	if x.flags.strict {
-		strict = 1
-	}
+	looks := a.looks()
 	env := []string{"PATH=/bin", "HOME=" + bootimage.Home, "TMPDIR=/tmp", "PWD=" + t.dir,
 		explore.AssertionsVariable + "=" + explore.AssertionsFile}
 	env = append(env, (&runFlags{env: x.flags.env}).environment()...)
@@ -439,10 +441,10 @@ func (x *explorer) instance(t *target, a attempt) bootimage.Program {
 		env = append(env, variable)
 	}
 	if t.c == "" {
-		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
-			a.seed, x.flags.maxPause.Microseconds(), a.points, program, a.until,
-			a.reseed, a.stacks, explore.LooksForRaces(a.seed), strict, a.strategy,
-			a.orders, a.forced.Runtime))
+		env = append(env, fmt.Sprintf("CAPOS_EXPLORE=%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d%s",
+			a.seed, x.flags.maxPause.Microseconds(), a.points, oneIf(x.flags.program),
+			a.until, a.reseed, a.stacks, oneIf(looks.ForRaces), oneIf(x.flags.strict),
+			a.strategy.Runtime(), a.orders, oneIf(looks.AtAccesses), a.forced.Runtime))
 	}
 	return bootimage.Program{Path: t.elf, Env: bootimage.LastWins(env),
 		Args: append([]string{t.elf}, t.arguments(a.without)...)}

@@ -66,14 +66,12 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	}
 	flags := s.x.flags
 	file := &explore.File{Package: s.t.name, Program: flags.program, C: s.t.c,
-		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Points: s.points,
+		Strict: flags.strict, Failure: f.Failure, Seed: f.Seed, Without: f.Without,
+		Points:   s.attempt(f.Seed, f.Without, explore.Forcing{}).points,
 		MaxPause: flags.maxPause.String(), Memory: flags.memory, Flags: s.t.words[1:],
 		Env: flags.env, Digest: digest, Decisions: f.Story,
 		Strategy: flags.strategy.String(), Kernel: explore.KernelPart{Name: flags.kernel,
 			Points: s.kernel, Mistake: int(flags.mistake)}}
-	if f.Without != "" {
-		file.Without, file.Points = f.Without, s.reducedTo(ctx, f.Without).points
-	}
 	if flags.cpus > 1 {
 		file.CPUs = int(flags.cpus)
 	}
@@ -338,6 +336,9 @@ func (s *session) reproduce(file *explore.File) (run *explore.Run, err error) {
 	return run, nil
 }
 
+// otherSeeds is how many seeds are tried instead of a file's, besides it.
+const otherSeeds = 3
+
 // variants are the run that a file says, and others that may fail when that does not.
 func (s *session) variants(file *explore.File) (list []group, err error) {
 	if file.SeedsFrom != nil {
@@ -349,7 +350,8 @@ func (s *session) variants(file *explore.File) (list []group, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, a.seed = range []uint64{file.Seed, 1, 2, 3} {
+		for i := range uint64(1 + otherSeeds) {
+			a.seed = file.Seed + i*explore.AlikeSeeds
 			isSame := func(g group) bool { return g[0] == a }
 			if !slices.ContainsFunc(list, isSame) {
 				list = append(list, group{a})

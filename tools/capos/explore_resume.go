@@ -39,7 +39,7 @@ func (s *session) resume() (resumed bool, err error) {
 	if state.Digest != s.digest {
 		return false, fmt.Errorf("%s is %w", shortPath(s.statePath()), errOtherState)
 	}
-	s.points, s.kernel = state.Points, state.KernelPoints
+	s.points, s.accesses, s.kernel = state.Points, state.Accesses, state.KernelPoints
 	s.next, s.begun = max(s.next, state.Next), state.Begun
 	s.summary, s.before = state.Summary, state.Took
 	fmt.Fprintf(os.Stderr, "capos: %s: going on after %s\n", s.t.name,
@@ -78,6 +78,7 @@ func (s *session) save() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := &explore.State{Package: s.t.name, Digest: s.digest, Points: s.points,
+		Accesses:     s.accesses,
 		KernelPoints: s.kernel, Next: s.next, Begun: slices.Clone(s.begun),
 		Took: s.took, Summary: s.summary}
 	if state.Took == 0 {

@@ -39,8 +39,10 @@ type session struct {
 	t      *target
 	launch *launch
 	source explore.Source
-	points uint64 // decision points of the undisturbed run; 0: not known
-	kernel uint64 // the same of the kernel
+
+	// What the undisturbed run has of decision points, memory accesses and points of the
+	// kernel; 0: it is not known.
+	points, accesses, kernel uint64
 
 	mu      sync.Mutex // guards all below
 	summary explore.Summary
@@ -190,7 +192,7 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 	var failed []*explore.Run
 	err := s.machine(ctx, s.counted(0), func(r *explore.Run) {
 		if stats, ok := r.Statistics(); ok {
-			s.points = stats.Points
+			s.points, s.accesses = stats.Points, stats.Accesses
 		}
 		s.kernel = r.KernelPoints()
 		if !counts {
@@ -343,11 +345,18 @@ type attempt struct {
 func (s *session) attempt(seed uint64, without string, forced explore.Forcing) attempt {
 	a := attempt{seed: seed, points: s.points, kernelPoints: s.kernel,
 		strategy: s.x.flags.strategy, without: without, forced: forced}
+	accesses := s.accesses
 	if without != "" {
-		a.points = s.reducedTo(context.Background(), without).points
+		r := s.reducedTo(context.Background(), without)
+		a.points, accesses = r.points, r.accesses
+	}
+	if a.looks().AtAccesses {
+		a.points += accesses
 	}
 	return a
 }
+
+func (a *attempt) looks() explore.Looks { return a.strategy.Looks(a.seed) }
 
 // attempts are seeds that nothing is forced on.
 func (s *session) attempts(seeds ...uint64) (list []attempt) {
@@ -591,12 +600,12 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 	}
 	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
-		seed, without := attempts[index].seed, attempts[index].without
+		a := &attempts[index]
 		if machineFailed(&r) && ctx.Err() == nil {
-			s.breaks(fmt.Errorf("seed %d: %s", seed, strings.TrimSpace(r.Report)))
+			s.breaks(fmt.Errorf("seed %d: %s", a.seed, strings.TrimSpace(r.Report)))
 		}
-		result(&explore.Run{Seed: seed, Status: r.Status, Output: r.Stdout + r.Stderr,
-			Report: r.Report, Ledger: r.Leak, Without: without})
+		result(&explore.Run{Seed: a.seed, Status: r.Status, Output: r.Stdout + r.Stderr,
+			Report: r.Report, Ledger: r.Leak, Without: a.without, Looks: a.looks()})
 		index++
 	})
 }

@@ -65,9 +65,9 @@ func (t *target) wordsWithout(without string) []string {
 
 // reduced is what is known of the target without some of its tests.
 type reduced struct {
-	once   sync.Once
-	points uint64 // decision points of the undisturbed run
-	empty  bool   // no test is left
+	once             sync.Once
+	points, accesses uint64 // decision points and memory accesses of the undisturbed run
+	empty            bool   // no test is left
 }
 
 // noTests is what package testing says then.
@@ -89,7 +89,8 @@ func (s *session) reducedTo(ctx context.Context, without string) *reduced {
 			return
 		}
 		stats, _ := run.Statistics()
-		r.points, r.empty = stats.Points, strings.Contains(run.Output, noTests)
+		r.points, r.accesses = stats.Points, stats.Accesses
+		r.empty = strings.Contains(run.Output, noTests)
 	})
 	return r
 }

@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"errors"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -259,7 +260,12 @@ capos explore: at testing.tRunner /go/src/testing/testing.go:2037
 func TestDisturbances(t *testing.T) {
 	r := Run{Output: disturbed("1", "4", "1000000", "17") + disturbed("2", "3", "1", "18") +
 		"capos explore: disturbed 2 5 2 20 9\ncapos explore: at runtime.newproc " +
-		"/go/src/runtime/proc.go:5309\ncapos explore: at x/y.f /src/y/y.go:3\n"}
+		"/go/src/runtime/proc.go:5309\ncapos explore: at x/y.f /src/y/y.go:3\n" +
+		"capos explore: disturbed 2 6 3 21 9\ncapos explore: at runtime.raceread " +
+		"/go/src/runtime/explore.go:1\ncapos explore: at x/y.f /src/y/y.go:4\n" +
+		"capos explore: disturbed 2 7 1 22 9\ncapos explore: at " +
+		"runtime.mapassign_faststr /go/src/internal/runtime/maps/runtime.go:1\n" +
+		"capos explore: at x/y.f /src/y/y.go:5\n"}
 	list, told := r.Disturbances(source)
 	var got []string
 	for _, d := range list {
@@ -268,14 +274,16 @@ func TestDisturbances(t *testing.T) {
 	want := []string{
 		"goroutine 8 paused for 1ms at sync.(*Mutex).Lock, x/y.transfer y_test.go:17",
 		"goroutine 8 stepped back at sync.(*Mutex).Lock, x/y.transfer y_test.go:18",
-		"goroutine 9 ran the collector at go, x/y.f y.go:3"}
+		"goroutine 9 ran the collector at go, x/y.f y.go:3",
+		"goroutine 9 had its stack moved at a read, x/y.f y.go:4",
+		"goroutine 9 stepped back at a write to a map, x/y.f y.go:5"}
 	if !told || !slices.Equal(got, want) {
 		t.Errorf("told %v: %q", told, got)
 	}
 	forced := Forced(list)
 	variable, err := ForcedVariable(forced)
-	if forced != "1.4.1000000,2.3.1,2.5.2" || err != nil ||
-		variable != (Forcing{";1,4,1000000;2,3,1;2,5,2", ";"}) {
+	if forced != "1.4.1000000,2.3.1,2.5.2,2.6.3,2.7.1" || err != nil ||
+		variable != (Forcing{";1,4,1000000;2,3,1;2,5,2;2,6,3;2,7,1", ";"}) {
 		t.Errorf("forced %q, variable %q, %v", forced, variable, err)
 	}
 	mixed, err := ForcedVariable("c1.4.1000,2.3.1,s2.9.5000")
@@ -385,6 +393,52 @@ func TestShrinkTurns(t *testing.T) {
 	got := Forced(Shrink(list, 100e6, 100, Trials{First: inOrder(turns)}))
 	if got != "2.0.10000,7.0.10000" {
 		t.Errorf("by turns: %s", got)
+	}
+}
+
+// Of three moves of a stack the second brings it back to where it was.
+func TestShrinkMoves(t *testing.T) {
+	list := []Disturbance{{Goroutine: 1, What: move}, {Goroutine: 2, What: move},
+		{Goroutine: 3, What: move}}
+	odd := func(list []Disturbance) bool {
+		moves := 0
+		for _, d := range list {
+			if d.What == move {
+				moves++
+			}
+		}
+		return moves%2 == 1
+	}
+	got := Forced(Shrink(list, 100e6, 100, Trials{First: inOrder(odd)}))
+	if got != "1.0.3" {
+		t.Errorf("moved: %s", got)
+	}
+}
+
+func TestLooks(t *testing.T) {
+	var own, few, all Strategy
+	if err := errors.Join(few.Set("few"), all.Set("accesses")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		strategy *Strategy
+		seed     uint64
+		want     Looks
+	}{
+		{&own, 0, Looks{true, true}}, {&own, 1, Looks{}}, {&own, 4, Looks{true, true}},
+		{&own, 8, Looks{true, false}}, {&own, 12, Looks{true, true}},
+		{&few, 4, Looks{true, false}}, {&all, 1, Looks{true, true}},
+	} {
+		if got := test.strategy.Looks(test.seed); got != test.want {
+			t.Errorf("%q, seed %d: %+v", test.strategy, test.seed, got)
+		}
+		alike := test.strategy.Looks(test.seed + AlikeSeeds)
+		if test.seed != 0 && alike != test.want {
+			t.Errorf("%q, seed %d is not alike", test.strategy, test.seed)
+		}
+	}
+	if few.Runtime() != 2 || all.Runtime() != 0 {
+		t.Errorf("the runtime is told %d and %d", few.Runtime(), all.Runtime())
 	}
 }
 

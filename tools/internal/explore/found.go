@@ -109,23 +109,12 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	return found, true
 }
 
-// raceShare: one seed in so many looks for data races too.
-const raceShare = 4
-
-// LooksForRaces is 1 for a seed that looks for data races, besides what all do.
-func LooksForRaces(seed uint64) int {
-	if seed%raceShare == 0 {
-		return 1
-	}
-	return 0
-}
-
 // weight is how many disturbances a failed run had. A run that looks for races and finds another
 // failure counts as the heaviest, because the detector's locks move threads, and what is left when
 // disturbances are taken away often runs otherwise.
 func (r *Run) weight(f *Failure, source Source) int {
 	list, told := r.Disturbances(source)
-	if !told || LooksForRaces(r.Seed) == 1 && f.Kind != KindRace {
+	if !told || r.Looks.ForRaces && f.Kind != KindRace {
 		return math.MaxInt
 	}
 	return len(list)

@@ -15,6 +15,7 @@ type State struct {
 	Package      string   `json:"package"`
 	Digest       string   `json:"digest"`        // of all that a seed depends on
 	Points       uint64   `json:"points"`        // decision points of the undisturbed run
+	Accesses     uint64   `json:"accesses"`      // of memory, which some seeds have as points
 	KernelPoints uint64   `json:"kernel_points"` // the same of the kernel
 	Next         uint64   `json:"next"`          // the first seed that was not begun
 	Begun        []uint64 `json:"begun"`         // seeds below it that were not finished

@@ -65,7 +65,7 @@ func NamedVariable(list []Disturbance, longer int64) (Forcing, error) {
 			b.WriteString(";")
 		}
 		what := d.What
-		if what > collect && d.canPause() {
+		if d.isPause() {
 			what *= longer
 		}
 		fmt.Fprintf(&b, "%d,%d,%d,1", name, d.Nth, what)
@@ -211,11 +211,11 @@ func (s *shrinking) leaveOutSingly() {
 	}
 }
 
-// takeOne tries each of many that are left by itself. What CPUs do between two of their choices
-// changes with each that is left out, so a part of the list often fails no more where one of it
-// does.
+// takeOne tries each of several that are left by itself. A part of the list often fails no more
+// where one of it does: what CPUs do between two of their choices changes with each that is left
+// out, and a stack that moves twice may be where it was.
 func (s *shrinking) takeOne() bool {
-	if len(s.list) <= proven {
+	if len(s.list) < 3 {
 		return false
 	}
 	var candidates [][]Disturbance
@@ -232,7 +232,7 @@ const merges = 6
 func (s *shrinking) merge(pauseMax int64) {
 	sum, all := int64(0), s.list
 	for _, d := range all {
-		if d.What > collect && d.canPause() {
+		if d.isPause() {
 			sum += d.What
 		}
 	}
@@ -264,7 +264,7 @@ func (s *shrinking) strengthen(pauseMax int64) (done bool) {
 		if !d.canPause() {
 			continue
 		}
-		if d.What <= collect {
+		if !d.isPause() {
 			d.What = strongPause
 		}
 		strong = append(strong, d)
@@ -289,7 +289,8 @@ func (s *shrinking) strengthen(pauseMax int64) (done bool) {
 }
 
 // shorten tries a step back instead of a pause, then pauses ten times shorter and longer ones.
-// Instead of the collector, which takes time too, it tries a step back and a pause.
+// Instead of the collector and a move of the stack, which take time too, it tries a step back and a
+// pause.
 func (s *shrinking) shorten(i int) {
 	with := func(whats ...int64) int {
 		var shorter [][]Disturbance
@@ -303,11 +304,11 @@ func (s *shrinking) shorten(i int) {
 	if !s.list[i].canPause() {
 		return
 	}
-	if s.list[i].What == collect {
+	if what := s.list[i].What; what == collect || what == move {
 		with(stepBack, strongPause)
 	}
 	whole := s.list[i].What
-	if whole <= collect {
+	if !s.list[i].isPause() {
 		return
 	}
 	steps := []int64{stepBack, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}

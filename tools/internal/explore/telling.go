@@ -38,9 +38,13 @@ type Step struct {
 const (
 	stepBack = 1
 	collect  = 2
+	move     = 3 // of the stack
 
 	injected = 1 << 62 // and the number of the fault
 )
+
+// isPause tells whether the disturbance lets time pass.
+func (d *Disturbance) isPause() bool { return d.What > move && d.canPause() }
 
 // ofCapos begins the functions of package capos. As places they stand for the library, too.
 const ofCapos = "capos.dev/capos."
@@ -157,7 +161,14 @@ func (t *teller) finish() {
 var operations = map[string]string{"runtime.newproc": "go", "runtime.chansend1": "a send",
 	"runtime.selectnbsend": "a send", "runtime.chanrecv1": "a receive",
 	"runtime.chanrecv2": "a receive", "runtime.selectnbrecv": "a receive",
-	"runtime.closechan": "close", "runtime.selectgo": "select"}
+	"runtime.closechan": "close", "runtime.selectgo": "select", "runtime.raceread": "a read",
+	"runtime.racereadrange": "a read", "runtime.racewrite": "a write",
+	"runtime.racewriterange": "a write"}
+
+// ofMaps are the same for what is done with maps, which the compiler has several functions for.
+var ofMaps = []struct{ prefix, name string }{{"runtime.mapaccess", "a read of a map"},
+	{"runtime.mapIter", "range"}, {"runtime.mapassign", "a write to a map"},
+	{"runtime.mapdelete", "delete"}, {"runtime.mapclear", "clear"}}
 
 // place is where a goroutine was.
 type place struct {
@@ -202,6 +213,11 @@ func (s Source) place(stack []string) (p place) {
 	if name := operations[p.operation]; name != "" {
 		p.operation = name
 	}
+	for _, of := range ofMaps {
+		if strings.HasPrefix(p.operation, of.prefix) {
+			p.operation = of.name
+		}
+	}
 	return p
 }
 
@@ -216,6 +232,8 @@ func (d *Disturbance) text(p place) string {
 		text += " stepped back"
 	case d.What == collect:
 		text += " ran the collector"
+	case d.What == move:
+		text += " had its stack moved"
 	case d.What > injected:
 		text += fmt.Sprintf(" had fault %d", d.What-injected)
 	default:

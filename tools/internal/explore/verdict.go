@@ -22,6 +22,7 @@ type Run struct {
 	Ledger string // what the kernel did not get back
 
 	Without string // the tests that were left out, besides those that the user leaves out
+	Looks   Looks
 }
 
 // Kinds of failures.
@@ -88,7 +89,7 @@ func (f *Failure) Title() string {
 var (
 	numbers    = regexp.MustCompile(`\b(0x[0-9a-f]+|\d+)\b`)
 	statistics = regexp.MustCompile(`(?m)^capos explore: points (\d+), ` +
-		`interleaving 0x([0-9a-f]+), leaked (\d+), left (\d+)$`)
+		`interleaving 0x([0-9a-f]+), leaked (\d+), left (\d+)(?:, accesses (\d+))?$`)
 	header      = regexp.MustCompile(`^goroutine (\d+)(?: [^\[]*)? \[(.*)\]:$`)
 	testName    = regexp.MustCompile(`\.((?:Test|Fuzz|Example)\w*)(?:\.func[\d.]+)?(?: |$)`)
 	failedTest  = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
@@ -99,8 +100,9 @@ var (
 // Statistics is what an explore build says of its run.
 type Statistics struct {
 	Points, Interleaving uint64
-	Leaked               int // goroutines that can never run again
-	Left                 int // those that could
+	Accesses             uint64 // of memory by the program, where they are counted
+	Leaked               int    // goroutines that can never run again
+	Left                 int    // those that could
 }
 
 // Statistics finds them in the output; a program that ended in a panic gives none. Of a system the
@@ -115,6 +117,7 @@ func (r *Run) Statistics() (s Statistics, ok bool) {
 	s.Interleaving, _ = strconv.ParseUint(m[2], 16, 64)
 	s.Leaked, _ = strconv.Atoi(m[3])
 	s.Left, _ = strconv.Atoi(m[4])
+	s.Accesses, _ = strconv.ParseUint(m[5], 10, 64)
 	return s, true
 }
 

@@ -37,6 +37,7 @@ var exploreCases = map[string]string{
 	"lostcount":   "test failure",
 	"lostupdate":  "test failure",
 	"lostwakeup":  "deadlock",
+	"movedstack":  "test failure",
 	"publish":     "data race",
 	"rereader":    "deadlock",
 	"timeoutleak": "goroutine leak",
@@ -263,7 +264,7 @@ func wantStatus(cmd *exec.Cmd, want int) error {
 }
 
 // explored runs the command and gives, by package, the first failure and the sum, and by package,
-// space and test the first failure of that.
+// space and test or kind the first failure of that.
 func (s *suite) explored(ctx context.Context, status int, args ...string) (found,
 	sums map[string]explored, err error) {
 	found, sums = map[string]explored{}, map[string]explored{}
@@ -283,7 +284,8 @@ func (s *suite) explored(ctx context.Context, status int, args ...string) (found
 			sums[line.Package] = line
 			continue
 		}
-		for _, name := range []string{line.Package, line.Package + " " + line.Test} {
+		for _, name := range []string{line.Package, line.Package + " " + line.Test,
+			line.Package + " " + line.Kind} {
 			if _, known := found[name]; !known {
 				found[name] = line
 			}
@@ -396,8 +398,10 @@ var lockorderTurn = regexp.MustCompile(`(?s)it can still pass: .*` +
 	`it fails with each of 12; .*goroutine \d+, running\n +\S+/lockorder\.transfer ` +
 	`x_test\.go:17\n.*goroutine \d+, runnable\n +\S+/lockorder\.transfer x_test\.go:17\n`)
 
-// exploreEdits are changes of a program, each with what a replay of its failure then says.
-var exploreEdits = []struct{ name, old, new, verdict string }{
+// exploreEdit is a change of a program, with what a replay of its failure then says.
+type exploreEdit struct{ name, old, new, verdict string }
+
+var exploreEdits = []exploreEdit{
 	{"println", "\tfrom.mu.Lock()", "\tprintln(1)\n\tfmt.Println(2)\n\tfrom.mu.Lock()",
 		"reproduced: deadlock in TestTransfers"},
 	{"renamed", "transfer(", "move(", "not reproduced, 0 of 1 decisions applied"},
@@ -406,28 +410,32 @@ var exploreEdits = []struct{ name, old, new, verdict string }{
 
 // exploreChanges replays a failure of lockorder after changes of its source.
 func (s *suite) exploreChanges(ctx context.Context, file, scratch string) (checks []check) {
-	const name = "lockorder"
-	source, err := os.ReadFile(filepath.Join(s.root, "tests", "explore", "cases", name,
-		"x_test.go"))
-	kept, err2 := os.ReadFile(file)
-	if err = errors.Join(err, err2); err != nil {
-		return single("changed", err, "")
-	}
-	dir := path.Join("cases", name)
-	moved := path.Join(dir, explore.FileDir, filepath.Base(file))
 	for _, edit := range exploreEdits {
-		changed := strings.ReplaceAll(string(source), edit.old, edit.new)
-		changed = strings.Replace(changed, "import (", "import (\n\t\"fmt\"", 1) +
-			"\nvar _ = fmt.Sprint\n"
-		err := writeTexts(scratch, map[string]string{
-			"go.mod":                    "module explore\n\ngo 1.26\n",
-			path.Join(dir, "x_test.go"): changed,
-			moved:                       string(kept),
-		})
-		if err == nil {
-			_, err = s.replayed(ctx, filepath.Join(scratch, moved), edit.verdict)
-		}
+		err := s.exploreChange(ctx, "cases/lockorder", file, scratch, edit)
 		checks = append(checks, single("changed-"+edit.name, err, "")...)
 	}
 	return checks
+}
+
+// exploreChange replays a failure of a package below tests/explore after a change of its source.
+func (s *suite) exploreChange(ctx context.Context, dir, file, scratch string,
+	edit exploreEdit) error {
+	source, err := os.ReadFile(filepath.Join(s.root, "tests", "explore", dir, "x_test.go"))
+	kept, err2 := os.ReadFile(file)
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	changed := strings.ReplaceAll(string(source), edit.old, edit.new)
+	changed = strings.Replace(changed, "import (", "import (\n\t\"fmt\"", 1) +
+		"\nvar _ = fmt.Sprint\n"
+	moved := path.Join(dir, explore.FileDir, filepath.Base(file))
+	err = writeTexts(scratch, map[string]string{
+		"go.mod":                    "module explore\n\ngo 1.26\n",
+		path.Join(dir, "x_test.go"): changed,
+		moved:                       string(kept),
+	})
+	if err == nil {
+		_, err = s.replayed(ctx, filepath.Join(scratch, moved), edit.verdict)
+	}
+	return err
 }

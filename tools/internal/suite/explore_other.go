@@ -58,6 +58,7 @@ func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
 		{"child", s.exploreChild},
 		{"masked", s.exploreMasked},
 		{"shortwrite", s.exploreInjects},
+		{"accesses", s.exploreAccesses},
 		{"interrupted", s.exploreInterrupted},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
@@ -330,6 +331,48 @@ func (s *suite) exploreMasked(ctx context.Context, scratch string) error {
 		return fmt.Errorf("%s: found %q, expected a test failure", second, f.Kind)
 	}
 	_, err = s.replayed(ctx, f.File, "reproduced: test failure in "+second)
+	return err
+}
+
+// takenTwiceSeeds is how many seeds have what exploreAccesses looks for.
+const takenTwiceSeeds = "200"
+
+// takenTwiceStory is what the failure takes: a goroutine stops at one of its accesses.
+var takenTwiceStory = regexp.MustCompile(`goroutine \d+ (?:stepped back|paused for \S+) at a ` +
+	`(?:read|write), \S+take x_test\.go:\d+\n`)
+
+// exploreAccesses has a race with a consequence that only a goroutine shows that stops between two
+// accesses, which the seeds of one other strategy do not find.
+func (s *suite) exploreAccesses(ctx context.Context, scratch string) error {
+	const dir = "other/takentwice"
+	const name = "explore/" + dir + " " + explore.KindPanic
+	found, _, err := s.explored(ctx, exploreFound, "--runs", takenTwiceSeeds, "--failures",
+		scratch, "./"+dir)
+	if err == nil {
+		err = s.exploredCase(ctx, found[name], explore.KindPanic)
+	}
+	if err != nil {
+		return err
+	}
+	file := found[name].File
+	err = s.exploreChange(ctx, dir, file, scratch, exploreEdit{old: "\ts.count--",
+		new:     "\tfmt.Println(2)\n\ts.count--",
+		verdict: "reproduced: panic in TestTake"})
+	if err != nil {
+		return err
+	}
+	said, err := s.replayed(ctx, file, "reproduced: panic")
+	if err == nil && !takenTwiceStory.MatchString(said) {
+		err = fmt.Errorf("the story lacks %q: %s", takenTwiceStory, said)
+	}
+	if err != nil {
+		return err
+	}
+	found, _, err = s.explored(ctx, exploreFound, "--strategy", "sampling", "--runs",
+		takenTwiceSeeds, "--no-shrink", "--failures", "none", "./"+dir)
+	if f := found[name]; err == nil && f.Kind != "" {
+		err = fmt.Errorf("found without a point at accesses: %s", f.Replay)
+	}
 	return err
 }
 

@@ -11,7 +11,8 @@
 // and the seed that decides what comes after it, a third one has the stacks printed there, with a
 // fourth one data races are looked for, with a fifth one goroutines that are left at the end are
 // named, and a sixth one, if it is not 0, is one more than the strategy. With a seventh one the
-// orders at decision points are told at the end.
+// orders at decision points are told at the end, and with an eighth one the program's memory
+// accesses are points too, where data races are looked for; with seed 0 they are counted.
 // Without the variable, or before the first test, nothing is disturbed; with seed 0 points are only
 // counted. Decisions come from one stream and what the program sees as random from another, so
 // neither shifts the other.
@@ -36,6 +37,8 @@ const (
 	exploreSelect
 	exploreGo
 	exploreAsks // for a fault
+	exploreRead
+	exploreWrite
 )
 
 // Strategies: how the disturbances of a run are spread.
@@ -83,6 +86,7 @@ type exploreForced struct {
 const (
 	exploreStepBack = 0
 	exploreCollect  = -1
+	exploreMove     = -2 // of the goroutine's stack
 )
 
 // exploreDone is a disturbance that has taken place.
@@ -127,12 +131,17 @@ var explore struct {
 	few       [3]uint64       // points at which a goroutine pauses or, exploreSlow, starts to
 	changes   [2]uint64       // explorePCT: the points at which a priority changes
 	collect   [2]uint64       // points at which the collector runs; 0: none
+	move      [3]uint64       // points at which a stack moves; 0: none
+	gated     uint64          // of accesses, one in so many waits for its priority
 	stream    atomic.Uint64
 	random    atomic.Uint64 // the program's own stream
 	points    atomic.Uint64
 	created   atomic.Uint64
 	paused    atomic.Int32 // goroutines in explorePause
 	signature uint64       // of the order of operations
+	sees      bool         // the program's memory accesses are counted
+	stops     bool         // and they are points
+	accesses  atomic.Uint64
 }
 
 // explorePauseDefault is the longest pause unless the variable names another.
@@ -141,12 +150,13 @@ const explorePauseDefault = 100_000 // us
 // exploreInit reads the seed, before the runtime wants anything random. Everything that is chosen
 // once for a run is chosen here.
 func exploreInit() {
-	var numbers [11]uint64 // see above
+	var numbers [12]uint64 // see above
 	text, list := exploreCut(exploreVariable("CAPOS_EXPLORE="), ';')
 	if !exploreNumbers(text, numbers[:]) {
 		return
 	}
 	exploreHide("CAPOS_EXPLORE=")
+	exploreDirectory = exploreVariable("PWD=")
 	exploreForce(list)
 	explore.program = numbers[3] != 0
 	explore.until, explore.reseed, explore.stacks = numbers[4], numbers[5], numbers[6] != 0
@@ -154,6 +164,7 @@ func exploreInit() {
 	explore.wanted, explore.orders = numbers[9], numbers[10] != 0
 	seed, pause, points := numbers[0], int64(numbers[1]), numbers[2]
 	explore.armed, explore.lists = true, seed == 0
+	explore.sees, explore.stops = numbers[11] != 0, numbers[11] != 0 && seed != 0
 	explore.stream.Store(exploreMix(seed + 1))
 	explore.random.Store(exploreMix(^seed))
 	if seed == 0 {
@@ -184,6 +195,7 @@ func exploreChoose(pause int64, first, points uint64) {
 	}
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
 	explore.thinned = 1 + points/exploreKept
+	explore.gated = 1 + points/exploreGatedMax
 	explore.pauseMax = pause * 1000
 	if exploreRandom64()%4 == 0 { // a disturbed run may be longer
 		points <<= 1 + exploreRandom64()%4
@@ -211,6 +223,20 @@ func exploreChoose(pause int64, first, points uint64) {
 		for i := range explore.collect {
 			explore.collect[i] = first + 1 + exploreRandom64()%points
 		}
+	}
+	exploreChooseMoves(first, points)
+}
+
+// exploreChooseMoves chooses, in a quarter of the seeds, where stacks move. What it draws is not of
+// the stream, so the other seeds mean what they mean without it.
+func exploreChooseMoves(first, points uint64) {
+	drawn := exploreMix(^explore.stream.Load())
+	if drawn%4 != 0 {
+		return
+	}
+	for i := range explore.move {
+		drawn = exploreMix(drawn + 1)
+		explore.move[i] = first + 1 + drawn%points
 	}
 }
 
@@ -265,13 +291,13 @@ func exploreCut(text string, mark byte) (before, rest string) {
 }
 
 // exploreForce reads disturbances: each a mark, goroutine, point and pause in ns, or 1 for a step
-// back and 2 for a collection. With a further 1, goroutine and point are a name and its count.
+// back, 2 for a collection and 3 for a move of the stack. With a further 1, goroutine and point are
+// a name and its count.
 func exploreForce(list string) {
 	if list == "" {
 		return
 	}
 	exploreNamed = true
-	exploreDirectory = exploreVariable("PWD=")
 	explore.forced = exploreForcedOnes[:0]
 	for list != "" && len(explore.forced) < exploreKept {
 		var entry string
@@ -279,7 +305,7 @@ func exploreForce(list string) {
 		entry, list = exploreCut(list[1:], ';')
 		if exploreNumbers(entry, numbers[:]) {
 			what := int64(numbers[2])
-			if what <= 2 {
+			if what <= 1-exploreMove {
 				what = 1 - what
 			}
 			explore.forced = append(explore.forced,
@@ -455,7 +481,9 @@ func explorePoint(operation uint8) {
 	point := explore.points.Add(1)
 	gp.explore.points++
 	explore.signature = exploreMix(explore.signature ^ gp.explore.number<<8 ^ uint64(operation))
-	exploreVisit(gp)
+	if operation < exploreRead {
+		exploreVisit(gp)
+	}
 	exploreDecide(gp, point, operation)
 	gp.explore.inside = false
 }
@@ -466,6 +494,24 @@ func (f *exploreForced) isAt(gp *g, name, nth uint64) bool {
 		return f.goroutine == name && f.point == nth
 	}
 	return f.goroutine == gp.explore.number && f.point == gp.explore.points
+}
+
+// exploreAccess is a memory access of instrumented code, given by its return addresses. Those of
+// the program are counted or, if the run wants it, points. The library's are not: it has far more,
+// and most are of what no other goroutine knows. Of the accesses to maps, which the library does
+// for the program, the caller counts.
+func exploreAccess(stack []uintptr, operation uint8) {
+	who := exploreCodeOf(stack[0])
+	if who == exploreOfMaps {
+		who = exploreCodeOf(stack[1])
+	}
+	if who != exploreOfProgram || !explore.on {
+		return
+	}
+	explore.accesses.Add(1)
+	if explore.stops {
+		explorePoint(operation)
+	}
 }
 
 // exploreDecide is the decision at one point.
@@ -487,6 +533,11 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 	}
 	if point == explore.collect[0] || point == explore.collect[1] {
 		exploreDisturb(gp, operation, exploreCollect, 0, 0)
+	}
+	for _, chosen := range explore.move {
+		if point == chosen {
+			exploreDisturb(gp, operation, exploreMove, 0, 0)
+		}
 	}
 	exploreChosen(gp, point, operation)
 }
@@ -558,11 +609,33 @@ func exploreDisturb(gp *g, operation uint8, what int64, name, nth uint64) {
 	switch what {
 	case exploreCollect:
 		GC()
+	case exploreMove:
+		exploreMoveStack(gp)
 	case exploreStepBack:
 		Gosched()
 	default:
 		explorePause(gp, what)
 	}
+}
+
+// exploreMoveStack has the goroutine's stack move, as it does when it grows. The old one is
+// overwritten, so that what still points there is noticed. A request to preempt the goroutine may
+// come first.
+func exploreMoveStack(gp *g) {
+	stackPoisonCopy = 1
+	for old := gp.stack.lo; gp.stack.lo == old; {
+		gp.stackguard0 = stackForceMove
+		exploreLooksAtStack()
+	}
+	stackPoisonCopy = 0
+}
+
+// exploreLooksAtStack has a frame, so it looks whether the stack has room for that.
+//
+//go:noinline
+func exploreLooksAtStack() uint64 {
+	var room [16]uint64
+	return exploreMix(uint64(uintptr(noescape(unsafe.Pointer(&room)))))
 }
 
 // exploreKeep keeps a disturbance to be told; nil when there were too many. Then the next are half
@@ -668,7 +741,8 @@ func exploreCount(leaked, left int) {
 		exploreOrders()
 	}
 	print("capos explore: points ", explore.points.Load(), ", interleaving ",
-		hex(explore.signature), ", leaked ", leaked, ", left ", left, "\n")
+		hex(explore.signature), ", leaked ", leaked, ", left ", left, ", accesses ",
+		explore.accesses.Load(), "\n")
 }
 
 // explorePanics is called when the run ends in a panic.

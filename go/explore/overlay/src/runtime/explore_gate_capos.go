@@ -20,6 +20,9 @@ package runtime
 const (
 	exploreGates   = 16  // goroutines that can wait at a time
 	exploreTurnMax = 400 // so often one steps back for others
+
+	// exploreGatedMax is at about how many memory accesses of a run goroutines wait.
+	exploreGatedMax = 4096
 )
 
 // exploreGateWeights are the priorities of those that wait; 0 is a free place. exploreGatePassed
@@ -35,6 +38,9 @@ func exploreWeight() uint64 { return exploreRandom64() | 1<<63 }
 
 // exploreGate has the goroutine wait until its priority is the highest.
 func exploreGate(gp *g, point uint64, operation uint8) {
+	if operation >= exploreRead && exploreRandom64()%explore.gated != 0 {
+		return
+	}
 	if gp.explore.weight == 0 {
 		gp.explore.weight = exploreWeight()
 	}

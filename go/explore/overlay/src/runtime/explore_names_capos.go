@@ -17,6 +17,7 @@ import (
 	"internal/abi"
 	"internal/runtime/atomic"
 	"internal/runtime/sys"
+	"internal/stringslite"
 	"unsafe"
 )
 
@@ -173,6 +174,43 @@ func exploreIsLibrary(file string) bool {
 	own := exploreDirectory
 	inside := len(file) > len(own) && file[:len(own)] == own && file[len(own)] == '/'
 	return len(file) > len(root) && file[:len(root)] == root && !inside
+}
+
+// Whose code it is that accesses memory.
+const (
+	exploreOfLibrary = 1 + iota
+	exploreOfMaps
+	exploreOfProgram
+)
+
+// exploreCodes keeps whose code is at an address, as four times the address and what it is.
+const exploreCodesMax = 4096
+
+var exploreCodes [exploreCodesMax]atomic.Uintptr
+
+// exploreCodeOf tells whose code is at a return address.
+func exploreCodeOf(pc uintptr) uintptr {
+	entry := &exploreCodes[exploreMix(uint64(pc))%exploreCodesMax]
+	if known := entry.Load(); known/4 == pc {
+		return known % 4
+	}
+	who := uintptr(exploreOfLibrary)
+	if f := findfunc(pc); f.valid() {
+		switch file, _ := funcline(f, f.entry()); {
+		case !exploreIsLibrary(file):
+			who = exploreOfProgram
+		case exploreIsOfMaps(file):
+			who = exploreOfMaps
+		}
+	}
+	entry.Store(4*pc + who)
+	return who
+}
+
+// exploreIsOfMaps tells files that do for the program what it does with maps.
+func exploreIsOfMaps(file string) bool {
+	return stringslite.Index(file, "/src/internal/runtime/maps/") >= 0 ||
+		stringslite.HasSuffix(file, "/src/runtime/map.go")
 }
 
 // exploreThisFile is the name of this file where it was compiled.

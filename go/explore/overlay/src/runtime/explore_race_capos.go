@@ -26,12 +26,17 @@ var raceenabled bool
 
 const (
 	raceSlots    = 256  // goroutines with a clock of their own; 0 is no slot
+	raceSlotsFew = 32   // slots that are used even when fewer would do
 	raceSyncMax  = 4096 // addresses of synchronization
 	raceSyncWays = 8    // places where an address can be
 	raceWordMax  = 8192
 	raceRangeMax = 64 // words that are looked at in one access
-	raceFrames   = 12
-	raceToldMax  = 4 // races that one run tells
+	raceFrames   = 13
+
+	// raceOwnFrames is how many of the frames are this file's own.
+	raceOwnFrames = 3
+
+	raceToldMax = 4 // races that one run tells
 )
 
 // raceClock says, for each slot, up to which of its epochs all happened before. Slots from race.top
@@ -79,6 +84,8 @@ type raceWord struct {
 var race struct {
 	lock   mutex
 	used   [raceSlots]bool
+	live   int // slots that are used
+	latest int // slot that was given
 	top    int // one more than the highest slot that was used
 	clocks [raceSlots]raceClock
 	syncs  [raceSyncMax]raceSync
@@ -91,7 +98,7 @@ var race struct {
 
 func raceinit() (uintptr, uintptr) {
 	race.used[0], race.used[1] = true, true
-	race.clocks[1][1], race.top = 1, 2
+	race.clocks[1][1], race.top, race.live = 1, 2, 1
 	return 1, 1
 }
 
@@ -154,14 +161,7 @@ func racectxstart(pc, spawner uintptr) (slot uintptr) {
 	}
 	systemstack(func() {
 		lock(&race.lock)
-		slot = raceSlots - 1 // shared by those that find none
-		for i := range race.used {
-			if !race.used[i] {
-				slot = uintptr(i)
-				break
-			}
-		}
-		race.used[slot] = true
+		slot = raceSlotFree()
 		race.top = max(race.top, int(slot)+1)
 		clock, own := &race.clocks[slot], race.clocks[slot][slot]
 		if slot != raceSlots-1 {
@@ -175,6 +175,22 @@ func racectxstart(pc, spawner uintptr) (slot uintptr) {
 	return slot
 }
 
+// raceSlotFree takes a slot: one that has been free for long, because goroutines that have the same
+// slot, one after the other, are one to the detector. Of many slots only as many are used as it
+// takes, because each makes a clock longer. The last one is shared by those that find none.
+func raceSlotFree() uintptr {
+	few := min(max(raceSlotsFew, 2*race.live), raceSlots-2)
+	for i := range few {
+		slot := 1 + (race.latest+i)%few
+		if !race.used[slot] {
+			race.used[slot], race.latest = true, slot
+			race.live++
+			return uintptr(slot)
+		}
+	}
+	return raceSlots - 1
+}
+
 func racegoend() { racectxend(getg().racectx) }
 
 func racectxend(slot uintptr) {
@@ -184,6 +200,7 @@ func racectxend(slot uintptr) {
 	systemstack(func() {
 		lock(&race.lock)
 		race.used[slot] = false
+		race.live--
 		unlock(&race.lock)
 	})
 }
@@ -282,23 +299,43 @@ func racereleasemergeg(gp *g, addr unsafe.Pointer) {
 	raceSynchronize(gp.racectx, addr, raceReleases|raceMerges)
 }
 
-// What instrumented code calls.
+// What instrumented code calls. None of these may have the stack move, for an address on it is then
+// another one.
 
-func raceread(addr uintptr)                         { raceAccesses(addr, 1, raceReads) }
-func racewrite(addr uintptr)                        { raceAccesses(addr, 1, raceWrites) }
-func racereadrange(addr, size uintptr)              { raceAccesses(addr, size, raceReads) }
-func racewriterange(addr, size uintptr)             { raceAccesses(addr, size, raceWrites) }
-func racereadpc(addr unsafe.Pointer, _, _ uintptr)  { raceAccesses(uintptr(addr), 1, raceReads) }
+//go:nosplit
+func raceread(addr uintptr) { raceAccesses(addr, 1, raceReads) }
+
+//go:nosplit
+func racewrite(addr uintptr) { raceAccesses(addr, 1, raceWrites) }
+
+//go:nosplit
+func racereadrange(addr, size uintptr) { raceAccesses(addr, size, raceReads) }
+
+//go:nosplit
+func racewriterange(addr, size uintptr) { raceAccesses(addr, size, raceWrites) }
+
+//go:nosplit
+func racereadpc(addr unsafe.Pointer, _, _ uintptr) { raceAccesses(uintptr(addr), 1, raceReads) }
+
+//go:nosplit
 func racewritepc(addr unsafe.Pointer, _, _ uintptr) { raceAccesses(uintptr(addr), 1, raceWrites) }
+
+//go:nosplit
 func racereadrangepc(addr unsafe.Pointer, size, _, _ uintptr) {
 	raceAccesses(uintptr(addr), size, raceReads)
 }
+
+//go:nosplit
 func racewriterangepc(addr unsafe.Pointer, size, _, _ uintptr) {
 	raceAccesses(uintptr(addr), size, raceWrites)
 }
+
+//go:nosplit
 func raceReadObjectPC(t *_type, addr unsafe.Pointer, _, _ uintptr) {
 	raceAccesses(uintptr(addr), t.Size_, raceReads)
 }
+
+//go:nosplit
 func raceWriteObjectPC(t *_type, addr unsafe.Pointer, _, _ uintptr) {
 	raceAccesses(uintptr(addr), t.Size_, raceWrites)
 }
@@ -310,17 +347,33 @@ const (
 	raceAtomics = 2
 )
 
-// raceAccesses is an access by the running goroutine. The end of a run counts, when goroutines
-// come to rest. Where locks have told what they order, their own atomic operations do not count.
+// raceAccesses is an access by the running goroutine. What is on its own stack no other one knows.
+//
+//go:nosplit
+//go:noinline
 func raceAccesses(addr, size uintptr, how int) {
 	gp := getg()
-	if !raceenabled || !explore.on && !explore.ended || gp != gp.m.curg || gp.racectx == 0 ||
-		size == 0 || how&raceAtomics != 0 && gp.raceignore != 0 {
+	if raceenabled && (addr < gp.stack.lo || gp.stack.hi <= addr) {
+		raceAccessesShared(addr, size, how)
+	}
+}
+
+// raceAccessesShared is one of what others may know. The end of a run counts, when goroutines come
+// to rest. Where locks have told what they order, their own atomic operations do not count.
+//
+//go:noinline
+func raceAccessesShared(addr, size uintptr, how int) {
+	gp := getg()
+	if !explore.on && !explore.ended || gp != gp.m.curg || gp.racectx == 0 || size == 0 ||
+		how&raceAtomics != 0 && gp.raceignore != 0 {
 		return
 	}
 	write := how&raceWrites != 0
 	now := raceAccess{slot: uint8(gp.racectx), id: gp.goid, atomic: how&raceAtomics != 0}
 	exploreCallers(now.pcs[:])
+	if explore.sees && how&raceAtomics == 0 {
+		exploreAccess(now.pcs[raceOwnFrames:], exploreRead+uint8(how))
+	}
 	systemstack(func() {
 		lock(&race.lock)
 		clock := &race.clocks[now.slot]
@@ -378,7 +431,7 @@ func (a *raceAccess) races(clock *raceClock, now *raceAccess) bool {
 
 // raceTell prints a race, once for each pair of places.
 func raceTell(other, now *raceAccess, write bool) {
-	pair := [2]uintptr{other.pcs[2], now.pcs[2]}
+	pair := [2]uintptr{other.pcs[raceOwnFrames], now.pcs[raceOwnFrames]}
 	for i := range race.told {
 		if race.told[i] == pair {
 			return
@@ -430,17 +483,21 @@ func RaceDisable() { getg().raceignore++ }
 func RaceEnable() { getg().raceignore-- }
 
 //go:linkname RaceRead
+//go:nosplit
 func RaceRead(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, raceReads) }
 
 //go:linkname RaceWrite
+//go:nosplit
 func RaceWrite(addr unsafe.Pointer) { raceAccesses(uintptr(addr), 1, raceWrites) }
 
 //go:linkname RaceReadRange
+//go:nosplit
 func RaceReadRange(addr unsafe.Pointer, n int) {
 	raceAccesses(uintptr(addr), uintptr(n), raceReads)
 }
 
 //go:linkname RaceWriteRange
+//go:nosplit
 func RaceWriteRange(addr unsafe.Pointer, n int) {
 	raceAccesses(uintptr(addr), uintptr(n), raceWrites)
 }
