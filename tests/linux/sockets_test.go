@@ -105,11 +105,25 @@ func TestTCPEvents(t *testing.T) {
 	})
 }
 
+// lingers says what SO_LINGER is, after what else it has been.
+func (s *script) lingers(socket uintptr) {
+	for _, l := range []Linger{{}, {Onoff: 2, Linger: 7}, {Linger: 9}, {Onoff: 1}} {
+		s.call("set", SYS_SETSOCKOPT, socket, SOL_SOCKET, SO_LINGER, pointer(s, &l),
+			SizeofLinger)
+		got, size := new(Linger), new(uint32)
+		*size = SizeofLinger
+		s.call("get", SYS_GETSOCKOPT, socket, SOL_SOCKET, SO_LINGER, pointer(s, got),
+			pointer(s, size))
+		s.say("%d %d in %d bytes", got.Onoff, got.Linger, *size)
+	}
+}
+
 func TestTCPReset(t *testing.T) {
 	scripted(t, func(s *script) {
 		listener, client, server := s.tcp()
 		s.call("linger", SYS_SETSOCKOPT, client, SOL_SOCKET, SO_LINGER,
 			pointer(s, &Linger{Onoff: 1}), SizeofLinger)
+		s.lingers(client)
 		s.close("close", client)
 		s.poll("reset", server)
 		value, size := new(int32), new(uint32)

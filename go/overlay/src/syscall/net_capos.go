@@ -193,7 +193,8 @@ type openSocket interface {
 
 	option(level, name int) (int, Errno)
 	setOption(level, name, value int) Errno
-	setLinger(on bool, seconds int)
+	linger() Linger
+	setLinger(l *Linger)
 	setInterface(index uint32) Errno
 }
 
@@ -374,9 +375,12 @@ func SetsockoptByte(fd, level, opt int, value byte) error {
 }
 
 func SetsockoptLinger(fd, level, opt int, l *Linger) error {
+	if level != SOL_SOCKET || opt != SO_LINGER {
+		return unsupportedOption(fd)
+	}
 	s, _, e := socketOf(fd)
 	if e == 0 {
-		s.setLinger(l.Onoff != 0, int(l.Linger))
+		s.setLinger(l)
 	}
 	return result(e)
 }
@@ -386,6 +390,12 @@ func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error {
 }
 
 func SetsockoptString(fd, level, opt int, s string) error { return unsupportedOption(fd) }
+
+const sizeofTimeval = uint32(unsafe.Sizeof(Timeval{}))
+
+// isTimeout tells options of SOL_SOCKET that are a time. No call ends by it: sockets of package net
+// have deadlines instead.
+func isTimeout(opt int) bool { return opt == SO_RCVTIMEO || opt == SO_SNDTIMEO }
 
 // setsockopt and getsockopt take options as bytes. golang.org/x/net/internal/socket refers to them
 // by name, as it does on Linux.
@@ -397,8 +407,7 @@ func setsockopt(fd, level, opt int, value unsafe.Pointer, length uintptr) error 
 		return EINVAL
 	case level == SOL_SOCKET && opt == SO_LINGER && length >= SizeofLinger:
 		return SetsockoptLinger(fd, level, opt, (*Linger)(value))
-	case level == SOL_SOCKET && (opt == SO_RCVTIMEO || opt == SO_SNDTIMEO) &&
-		length >= unsafe.Sizeof(Timeval{}):
+	case level == SOL_SOCKET && isTimeout(opt) && length >= uintptr(sizeofTimeval):
 		return SetsockoptTimeval(fd, level, opt, (*Timeval)(value))
 	case level == IPPROTO_IPV6 && opt == IPV6_PKTINFO:
 		if length < SizeofInet6Pktinfo {
@@ -426,6 +435,20 @@ func getsockopt(fd, level, opt int, value unsafe.Pointer, length *uint32) error 
 			*(*Ucred)(value), *length = *ucred, SizeofUcred
 		}
 		return err
+	case level == IPPROTO_TCP && opt == TCP_INFO: // nothing counts what it tells
+		return unsupportedOption(fd)
+	case level == SOL_SOCKET && isTimeout(opt) && *length >= sizeofTimeval:
+		ns, err := GetsockoptInt(fd, level, opt)
+		if err == nil {
+			*(*Timeval)(value), *length = NsecToTimeval(int64(ns)), sizeofTimeval
+		}
+		return err
+	case level == SOL_SOCKET && opt == SO_LINGER && *length >= SizeofLinger:
+		s, _, e := socketOf(fd)
+		if e == 0 {
+			*(*Linger)(value), *length = s.linger(), SizeofLinger
+		}
+		return result(e)
 	}
 	n, err := GetsockoptInt(fd, level, opt)
 	if err == nil {

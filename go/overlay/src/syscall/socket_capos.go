@@ -27,6 +27,7 @@ type socket struct {
 	listening     bool
 	closed        bool
 	abortive      bool // closing resets the connection
+	lingers       Linger
 	refused       bool // no connection came of the last attempt
 	pending       pendingError
 	options       map[option]int
@@ -296,10 +297,21 @@ func (s *socket) setOption(level, name, value int) Errno {
 	return 0
 }
 
-func (s *socket) setLinger(on bool, seconds int) {
+func (s *socket) linger() Linger {
 	network.Lock()
 	defer network.Unlock()
-	s.abortive = on && seconds == 0 && s.family != AF_UNIX
+	return s.lingers
+}
+
+// setLinger keeps the time where the option is switched off, as Linux does.
+func (s *socket) setLinger(l *Linger) {
+	network.Lock()
+	defer network.Unlock()
+	s.lingers.Onoff = 0
+	if l.Onoff != 0 {
+		s.lingers = Linger{Onoff: 1, Linger: l.Linger}
+	}
+	s.abortive = l.Onoff != 0 && l.Linger == 0 && s.family != AF_UNIX
 }
 
 // ---- events
