@@ -5,6 +5,8 @@ package linux
 import (
 	. "syscall"
 	"testing"
+	"time"
+	"unsafe"
 )
 
 func (s *script) pair(kind uintptr) (a, b uintptr) {
@@ -116,6 +118,70 @@ func (s *script) lingers(socket uintptr) {
 			pointer(s, size))
 		s.say("%d %d in %d bytes", got.Onoff, got.Linger, *size)
 	}
+}
+
+// limit sets a time-out of a socket and reads it back.
+func (s *script) limit(fd, name uintptr, tv Timeval) {
+	s.call("set", SYS_SETSOCKOPT, fd, SOL_SOCKET, name, pointer(s, &tv), unsafe.Sizeof(tv))
+	got, size := new(Timeval), new(uint32)
+	*size = uint32(unsafe.Sizeof(*got))
+	s.call("get", SYS_GETSOCKOPT, fd, SOL_SOCKET, name, pointer(s, got), pointer(s, size))
+	s.say("%d s %d us in %d bytes", got.Sec, got.Usec, *size)
+}
+
+// takes says whether a call has taken as long as the time-out.
+func (s *script) takes(least time.Duration, call func()) {
+	begin := time.Now()
+	call()
+	s.say("waited: %v", time.Since(begin) >= least)
+}
+
+// A call that may block ends after the time that the socket's options say.
+func TestSocketTimeouts(t *testing.T) {
+	const limit = 40 * time.Millisecond
+	tv := NsecToTimeval(int64(limit))
+	scripted(t, func(s *script) {
+		for _, kind := range []uintptr{SOCK_STREAM, SOCK_DGRAM} {
+			ends := new([2]int32)
+			s.call("socketpair", SYS_SOCKETPAIR, AF_UNIX, kind, 0, pointer(s, ends))
+			a, b := uintptr(ends[0]), uintptr(ends[1])
+			s.limit(a, SO_RCVTIMEO, tv)
+			s.limit(a, SO_SNDTIMEO, tv)
+			s.takes(limit, func() { s.read("nothing came", a, 9) })
+			s.write("write", b, "abc")
+			s.read("read", a, 9)
+			block, filled := make([]byte, 4096), Errno(0)
+			s.takes(limit, func() {
+				write := []uintptr{a, pointer(s, &block[0]), uintptr(len(block))}
+				for filled == 0 {
+					_, filled = raw(SYS_WRITE, write)
+				}
+			})
+			s.say("full: %s", named(filled))
+			s.limit(a, SO_RCVTIMEO, Timeval{})
+			s.call("too many us", SYS_SETSOCKOPT, a, SOL_SOCKET, SO_RCVTIMEO,
+				pointer(s, &Timeval{Usec: 1e6}), unsafe.Sizeof(tv))
+			s.call("too short", SYS_SETSOCKOPT, a, SOL_SOCKET, SO_RCVTIMEO,
+				pointer(s, &tv), 8)
+			s.close("close", a)
+			s.close("close", b)
+		}
+		addr := &RawSockaddrInet4{Family: AF_INET, Addr: [4]byte{127, 0, 0, 1}}
+		listener := s.open("socket", SYS_SOCKET, AF_INET, SOCK_STREAM, 0)
+		s.call("bind", SYS_BIND, listener, pointer(s, addr), SizeofSockaddrInet4)
+		s.call("listen", SYS_LISTEN, listener, 1)
+		s.limit(listener, SO_RCVTIMEO, tv)
+		s.takes(limit, func() { s.call("accept", SYS_ACCEPT4, listener, 0, 0, 0) })
+		size := new(uint32)
+		*size = SizeofSockaddrInet4
+		s.call("getsockname", SYS_GETSOCKNAME, listener, pointer(s, addr), pointer(s, size))
+		client := s.open("socket", SYS_SOCKET, AF_INET, SOCK_STREAM, 0)
+		s.limit(client, SO_SNDTIMEO, Timeval{Sec: 7})
+		s.call("connect", SYS_CONNECT, client, pointer(s, addr), SizeofSockaddrInet4)
+		server := s.open("accept", SYS_ACCEPT4, listener, 0, 0, 0)
+		s.write("write", client, "abc")
+		s.read("read", server, 9)
+	})
 }
 
 func TestTCPReset(t *testing.T) {

@@ -193,6 +193,7 @@ type openSocket interface {
 
 	option(level, name int) (int, Errno)
 	setOption(level, name, value int) Errno
+	timeouts() *timeouts
 	linger() Linger
 	setLinger(l *Linger)
 	setInterface(index uint32) Errno
@@ -386,16 +387,17 @@ func SetsockoptLinger(fd, level, opt int, l *Linger) error {
 }
 
 func SetsockoptTimeval(fd, level, opt int, tv *Timeval) error {
-	return SetsockoptInt(fd, level, opt, int(tv.Nano()))
+	if !isTimeout(level, opt) {
+		return unsupportedOption(fd)
+	}
+	s, _, e := socketOf(fd)
+	if e == 0 {
+		e = s.timeouts().set(opt, tv)
+	}
+	return result(e)
 }
 
 func SetsockoptString(fd, level, opt int, s string) error { return unsupportedOption(fd) }
-
-const sizeofTimeval = uint32(unsafe.Sizeof(Timeval{}))
-
-// isTimeout tells options of SOL_SOCKET that are a time. No call ends by it: sockets of package net
-// have deadlines instead.
-func isTimeout(opt int) bool { return opt == SO_RCVTIMEO || opt == SO_SNDTIMEO }
 
 // setsockopt and getsockopt take options as bytes. golang.org/x/net/internal/socket refers to them
 // by name, as it does on Linux.
@@ -407,7 +409,10 @@ func setsockopt(fd, level, opt int, value unsafe.Pointer, length uintptr) error 
 		return EINVAL
 	case level == SOL_SOCKET && opt == SO_LINGER && length >= SizeofLinger:
 		return SetsockoptLinger(fd, level, opt, (*Linger)(value))
-	case level == SOL_SOCKET && isTimeout(opt) && length >= uintptr(sizeofTimeval):
+	case isTimeout(level, opt):
+		if length < uintptr(sizeofTimeval) {
+			return EINVAL
+		}
 		return SetsockoptTimeval(fd, level, opt, (*Timeval)(value))
 	case level == IPPROTO_IPV6 && opt == IPV6_PKTINFO:
 		if length < SizeofInet6Pktinfo {
@@ -437,12 +442,12 @@ func getsockopt(fd, level, opt int, value unsafe.Pointer, length *uint32) error 
 		return err
 	case level == IPPROTO_TCP && opt == TCP_INFO: // nothing counts what it tells
 		return unsupportedOption(fd)
-	case level == SOL_SOCKET && isTimeout(opt) && *length >= sizeofTimeval:
-		ns, err := GetsockoptInt(fd, level, opt)
-		if err == nil {
-			*(*Timeval)(value), *length = NsecToTimeval(int64(ns)), sizeofTimeval
+	case isTimeout(level, opt) && *length >= sizeofTimeval:
+		s, _, e := socketOf(fd)
+		if e == 0 {
+			*(*Timeval)(value), *length = s.timeouts().get(opt), sizeofTimeval
 		}
-		return err
+		return result(e)
 	case level == SOL_SOCKET && opt == SO_LINGER && *length >= SizeofLinger:
 		s, _, e := socketOf(fd)
 		if e == 0 {

@@ -28,6 +28,7 @@ type socket struct {
 	closed        bool
 	abortive      bool // closing resets the connection
 	lingers       Linger
+	limits        timeouts
 	refused       bool // no connection came of the last attempt
 	pending       pendingError
 	options       map[option]int
@@ -142,6 +143,13 @@ func (s *socket) stat(st *Stat_t) {
 // receive returns the next message or some bytes of the stream. With peek, files stay where they
 // are.
 func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
+	if deadline, limited := s.limits.deadline(SO_RCVTIMEO, block); limited {
+		return s.receiveUntil(p, peek, deadline)
+	}
+	return s.receiveNow(p, peek, block)
+}
+
+func (s *socket) receiveNow(p []byte, peek, block bool) (m message, err Errno) {
 	if s.streams() {
 		return s.receiveBytes(p, peek, block)
 	}
@@ -151,6 +159,13 @@ func (s *socket) receive(p []byte, peek, block bool) (m message, err Errno) {
 // send sends to the address, or without one to the other end. Files that go along belong to the
 // receiver if there is no error.
 func (s *socket) send(o outgoing, block bool) (int, Errno) {
+	if deadline, limited := s.limits.deadline(SO_SNDTIMEO, block); limited {
+		return s.sendUntil(o, deadline)
+	}
+	return s.sendNow(o, block)
+}
+
+func (s *socket) sendNow(o outgoing, block bool) (int, Errno) {
 	if s.streams() {
 		return s.sendBytes(o, block)
 	}
@@ -296,6 +311,8 @@ func (s *socket) setOption(level, name, value int) Errno {
 	}
 	return 0
 }
+
+func (s *socket) timeouts() *timeouts { return &s.limits }
 
 func (s *socket) linger() Linger {
 	network.Lock()

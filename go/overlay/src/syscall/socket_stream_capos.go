@@ -28,6 +28,13 @@ func (s *socket) listen(backlog int) Errno {
 }
 
 func (s *socket) connect(to endpoint, block bool) Errno {
+	if deadline, limited := s.limits.deadline(SO_SNDTIMEO, block); limited {
+		return s.connectUntil(to, deadline)
+	}
+	return s.connectNow(to, block)
+}
+
+func (s *socket) connectNow(to endpoint, block bool) Errno {
 	network.Lock()
 	defer network.Unlock()
 	switch {
@@ -151,6 +158,13 @@ func (s *socket) giveUp() {
 }
 
 func (s *socket) accept(block bool) (openSocket, Errno) {
+	if deadline, limited := s.limits.deadline(SO_RCVTIMEO, block); limited {
+		return s.acceptUntil(deadline)
+	}
+	return s.acceptNow(block)
+}
+
+func (s *socket) acceptNow(block bool) (openSocket, Errno) {
 	network.Lock()
 	defer network.Unlock()
 	for s.listening && len(s.queue) == 0 && block {
