@@ -514,6 +514,15 @@ func exploreAccess(stack []uintptr, operation uint8) {
 	}
 }
 
+// exploreEnter has the goroutine come to no decision point until exploreLeave.
+func exploreEnter() (inside bool) {
+	gp := getg()
+	inside, gp.explore.inside = gp.explore.inside, true
+	return inside
+}
+
+func exploreLeave(inside bool) { getg().explore.inside = inside }
+
 // exploreDecide is the decision at one point.
 func exploreDecide(gp *g, point uint64, operation uint8) {
 	var name, nth uint64

@@ -105,7 +105,6 @@ func raceinit() (uintptr, uintptr) {
 func racefini()                 {}
 func raceproccreate() uintptr   { return 1 }
 func raceprocdestroy(_ uintptr) {}
-func racefingo()                {}
 
 func racemapshadow(addr unsafe.Pointer, size uintptr) {}
 func racefree(p unsafe.Pointer, sz uintptr)           {}
@@ -153,6 +152,23 @@ func racegostart(pc uintptr) uintptr {
 		creator = creator.m.curg
 	}
 	return racectxstart(pc, creator.racectx)
+}
+
+// racefingo orders what all goroutines have done before what the calling one does next. It runs
+// finalizers or cleanups, whose objects nobody else can reach any more.
+func racefingo() {
+	slot := getg().racectx
+	if !raceenabled || slot == 0 {
+		return
+	}
+	systemstack(func() {
+		lock(&race.lock)
+		for i := 1; i < race.top; i++ {
+			race.clocks[slot].join(&race.clocks[i])
+			race.clocks[i][i]++
+		}
+		unlock(&race.lock)
+	})
 }
 
 func racectxstart(pc, spawner uintptr) (slot uintptr) {
