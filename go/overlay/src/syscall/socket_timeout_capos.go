@@ -52,8 +52,8 @@ func (t *timeouts) deadline(name int, block bool) (deadline int64, limited bool)
 	return deadlineAfter(max(0, ns)), true
 }
 
-// until does what does not block, and again whenever the socket has changed, while it has nothing to
-// do and not after the deadline.
+// until does what does not block, and does it again whenever the socket has changed, while it has
+// nothing to do and not after the deadline.
 func (s *socket) until(deadline int64, do func() Errno) Errno {
 	err := do()
 	if err != EAGAIN {
