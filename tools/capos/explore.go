@@ -269,6 +269,9 @@ func (x *explorer) prepare(packages, rest []string) ([]target, error) {
 		x.usual = "explore"
 	}
 	x.flags.kernel = cmp.Or(x.flags.kernel, x.usual)
+	if err := repo.CheckKernel(x.flags.kernel); err != nil {
+		return nil, err
+	}
 	if err := repo.Make(x.root, repo.KernelGoal(x.flags.kernel)); err != nil {
 		return nil, err
 	}

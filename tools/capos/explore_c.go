@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,9 @@ func areC(given []string) (bool, error) {
 	for _, path := range given {
 		if isC(path) {
 			count++
+		} else if filepath.Ext(path) == ".c" {
+			_, err := os.Stat(path)
+			return false, cmp.Or(err, fmt.Errorf("%s is no C program", path))
 		}
 	}
 	if count != 0 && count != len(given) {

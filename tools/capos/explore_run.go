@@ -43,6 +43,7 @@ type session struct {
 	// What the undisturbed run has of decision points, memory accesses and points of the
 	// kernel; 0: it is not known.
 	points, accesses, kernel uint64
+	empty                    bool // it has no test to run
 
 	mu      sync.Mutex // guards all below
 	summary explore.Summary
@@ -86,8 +87,12 @@ func (x *explorer) explore(packages, rest []string) int {
 		}
 	}
 	<-last.done
-	if last.status == exploredQuiet && last.cut {
+	switch {
+	case last.status == exploredQuiet && last.cut:
 		return interruptedStatus(ctx)
+	case last.status == exploredQuiet && !last.tested:
+		cli.Fail(errors.New("no test was run: look at -run and -skip"))
+		return exploreMisused
 	}
 	return last.status
 }
@@ -98,6 +103,7 @@ type conclusion struct {
 	done   chan struct{}
 	status int  // of the targets up to this one; valid after done, as is cut
 	cut    bool // it was interrupted
+	tested bool // any of them has something to run; valid after done
 }
 
 // end reports, after the target before it. err: its seeds could not be run.
@@ -110,9 +116,10 @@ func (s *session) end(ctx context.Context, err error, before *conclusion) *concl
 			s.save()
 			err, e.cut = s.broken, ctx.Err() != nil
 		}
+		e.tested = !s.empty
 		if before != nil {
 			<-before.done
-			e.status = before.status
+			e.status, e.tested = before.status, e.tested || before.tested
 		}
 		if err != nil {
 			cli.Fail(err)
@@ -161,7 +168,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		return nil // interrupted
-	} else if err != nil {
+	} else if err != nil || s.empty {
 		return err
 	}
 	whole := ctx
@@ -195,6 +202,9 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 			s.points, s.accesses = stats.Points, stats.Accesses
 		}
 		s.kernel = r.KernelPoints()
+		if s.empty = strings.Contains(r.Output, noTests); s.empty {
+			return
+		}
 		if !counts {
 			s.summary.Orders.Learn(r, s.source)
 			return
@@ -678,6 +688,10 @@ func (s *session) report(out io.Writer, cut bool) {
 	}
 	if s.x.flags.json {
 		s.reportJSON(json.NewEncoder(out), cut)
+		return
+	}
+	if s.empty {
+		fmt.Fprintf(out, "%s: no tests to run\n", s.t.name)
 		return
 	}
 	for _, f := range s.summary.Found {

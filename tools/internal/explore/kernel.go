@@ -113,7 +113,7 @@ func threads(text string, source Source) (stacks []Stack) {
 		}
 		s := &stacks[len(stacks)-1]
 		for _, at := range places {
-			name, file, _ := strings.Cut(at, " ")
+			name, file := cutPlace(at)
 			if source.isLibrary(file) {
 				if len(s.Frames) == 0 {
 					s.State = name

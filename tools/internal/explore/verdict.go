@@ -63,14 +63,16 @@ type Failure struct {
 }
 
 // Signature is the same for two failures that are taken for one: kind, test and places, without
-// addresses, numbers of goroutines or values. How many goroutines are at one place does not matter.
+// addresses, numbers of goroutines or values, quoted ones too. How many goroutines are at one place
+// does not matter.
 func (f *Failure) Signature() string {
 	var places []string
 	for _, s := range f.Stacks {
 		places = append(places, s.State+" "+strings.Join(s.Frames, ", "))
 	}
 	slices.Sort(places)
-	return strings.Join(append([]string{f.Kind, f.Test, numbers.ReplaceAllString(f.Text, "#")},
+	text := numbers.ReplaceAllString(quoted.ReplaceAllString(f.Text, `"#"`), "#")
+	return strings.Join(append([]string{f.Kind, f.Test, text},
 		slices.Compact(places)...), "\n")
 }
 
@@ -87,6 +89,7 @@ func (f *Failure) Title() string {
 }
 
 var (
+	quoted     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	numbers    = regexp.MustCompile(`\b(0x[0-9a-f]+|\d+)\b`)
 	statistics = regexp.MustCompile(`(?m)^capos explore: points (\d+), ` +
 		`interleaving 0x([0-9a-f]+), leaked (\d+), left (\d+)(?:, accesses (\d+))?$`)
@@ -252,7 +255,7 @@ func (r *Run) race(source Source) *Failure {
 			break
 		}
 		last := &list[len(list)-1]
-		name, file, _ := strings.Cut(rest, " ")
+		name, file := cutPlace(rest)
 		if !source.isLibrary(file) {
 			last.Frames = append(last.Frames, name+" "+filepath.Base(file))
 		}

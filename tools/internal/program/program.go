@@ -220,12 +220,19 @@ func BuildExploredC(root, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sources := []string{what}
-	if filepath.Ext(what) != ".c" {
-		sources, _ = filepath.Glob(filepath.Join(what, "*.c"))
+	// A program is known by its digest, and its debug information has the names of the sources
+	// as they are given here and the directory where the compiler runs.
+	path, err := filepath.Abs(what)
+	if err != nil {
+		return "", err
+	}
+	sources := []string{path}
+	if filepath.Ext(path) != ".c" {
+		sources, _ = filepath.Glob(filepath.Join(path, "*.c"))
 	}
 	output += ".explore"
 	return output, exploredC(root, what+" for exploring", output, sources,
+		"-ffile-compilation-dir="+filepath.Dir(sources[0]),
 		"-I", filepath.Join(root, "build", "gen", "tests"))
 }
 

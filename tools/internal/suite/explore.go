@@ -135,10 +135,17 @@ func (s *suite) exploreChecks(ctx context.Context) []check {
 		}
 	}
 	checks = append(checks, sideBySide(tasks...)...)
-	wrong := s.exploreCommand(ctx, "--runs", "1", "--seeds", "1-2", ".")
-	out, _ := wrong.CombinedOutput()
-	return append(checks, single("wrong-use", wantStatus(wrong, exploreMisused),
-		string(out))...)
+	for _, args := range [][]string{
+		{"wrong-use", "--runs", "1", "--seeds", "1-2", "."},
+		{"no-test", "--runs", "2", "./fixed/expiry", "-run", "TestOther"},
+		{"no-kernel", "--kernel", "other", "./fixed/expiry"},
+	} {
+		wrong := s.exploreCommand(ctx, args[1:]...)
+		out, _ := wrong.CombinedOutput()
+		checks = append(checks, single(args[0], wantStatus(wrong, exploreMisused),
+			string(out))...)
+	}
+	return checks
 }
 
 // sideBySide does as much at a time as the host has CPUs, and gives the checks in the order of the

@@ -1,7 +1,9 @@
 package suite
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -45,6 +47,13 @@ func (s *suite) exploreC(ctx context.Context) (checks []check) {
 		if name == "lockorder" && err == nil {
 			err = s.exploreWhy(ctx, found[source].File, lockorderTurnC)
 			checks = append(checks, single("why-"+name, err, "")...)
+		}
+		if name == "shortwrite" && err == nil {
+			out, _ := s.tool(ctx, "replay", found[source].File).CombinedOutput()
+			if bytes.Contains(out, []byte("the program has changed")) {
+				err = errors.New("a replay takes it for another program")
+			}
+			checks = append(checks, single("same-"+name, err, string(out))...)
 		}
 		source = "c/fixed/" + name + ".c"
 		_, sums, err := s.explored(ctx, 0, "--runs", strconv.Itoa(exploreQuietSeeds),
