@@ -205,8 +205,8 @@ func (s *session) measure(ctx context.Context, counts bool) error {
 		if s.empty = strings.Contains(r.Output, noTests); s.empty {
 			return
 		}
+		s.summary.Orders.Learn(r, s.source)
 		if !counts {
-			s.summary.Orders.Learn(r, s.source)
 			return
 		}
 		if found, _ := s.summary.Add(r, s.source); found != nil {

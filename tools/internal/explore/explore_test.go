@@ -532,6 +532,7 @@ func TestOrders(t *testing.T) {
 	var s Summary
 	first := orders(" 000000aa:1 000000bb:1 000000cc:1")
 	first.Output = places + first.Output
+	s.Orders.Learn(first, source)
 	s.Add(first, source)
 	s.Add(orders(" 000000aa:1 000000bb:2 000000cc:1"), source)
 	s.Add(&Run{Output: "panic"}, source) // says nothing of its orders

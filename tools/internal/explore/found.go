@@ -79,7 +79,6 @@ func (s *Summary) Add(r *Run, source Source) (found *Found, isNew bool) {
 	if r.Without == "" {
 		s.Runs++
 		s.count(r)
-		s.Orders.Learn(r, source)
 		s.Orders.add(r)
 		s.Asserted.add(r)
 		s.Faults.add(r)

@@ -15,37 +15,10 @@ type Orders struct {
 	Varied map[string]bool   `json:"varied"` // by number: another run had another one
 }
 
-const (
-	ordersEntry  = saidByRuntime + "orders"
-	visitedEntry = saidByRuntime + "visited "
-	atEntry      = saidByRuntime + "at "
-)
+const ordersEntry = saidByRuntime + "orders"
 
-// Learn takes the places that a run names, which the undisturbed one does.
-func (o *Orders) Learn(r *Run, source Source) {
-	var number string
-	var stack []string
-	take := func() {
-		if number != "" {
-			o.Places[number] = source.place(stack).String()
-		}
-		number, stack = "", nil
-	}
-	for line := range strings.Lines(r.Output) {
-		line = strings.TrimSuffix(line, "\n")
-		if rest, ok := strings.CutPrefix(line, visitedEntry); ok {
-			if o.Places == nil {
-				o.Places = map[string]string{}
-			}
-			take()
-			number = rest
-		} else if rest, ok := strings.CutPrefix(line, atEntry); ok && number != "" {
-			stack = append(stack, rest)
-		} else {
-			take()
-		}
-	}
-}
+// Learn takes the places of the points from the undisturbed run, which names them.
+func (o *Orders) Learn(r *Run, source Source) { o.Places = r.told(source).visited }
 
 // add compares a run with those before. One that ended without telling its orders is left out.
 func (o *Orders) add(r *Run) {

@@ -56,17 +56,19 @@ const saidByRuntime = "capos explore: "
 type teller struct {
 	source  Source
 	list    []Disturbance
-	created map[int]string // by goroutine
+	created map[int]string    // by goroutine
+	visited map[string]string // the place of a decision point, by its number
 	told    bool
 	word    string   // of the entry that places belong to
 	id      int      // of its goroutine
+	number  string   // of its decision point
 	places  []string // so far
 }
 
-// Disturbances are what a failed run tells of its seed's decisions; told is false when there were
-// too many.
-func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
-	t := teller{source: source, created: map[int]string{}, told: true}
+// told is all that a run tells.
+func (r *Run) told(source Source) *teller {
+	t := &teller{source: source, created: map[int]string{}, visited: map[string]string{},
+		told: true}
 	for line := range strings.Lines(r.Output) {
 		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
 		if !ok {
@@ -76,6 +78,13 @@ func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
 		t.line(word, rest)
 	}
 	t.finish()
+	return t
+}
+
+// Disturbances are what a failed run tells of its seed's decisions; told is false when there were
+// too many.
+func (r *Run) Disturbances(source Source) (list []Disturbance, told bool) {
+	t := r.told(source)
 	for i := range t.list {
 		t.list[i].Created = t.created[t.list[i].id]
 	}
@@ -97,30 +106,17 @@ func (t *teller) line(word, rest string) {
 	}
 	t.finish()
 	switch word {
-	case "disturbed":
-		var d Disturbance
-		var name uint64
-		n, _ := fmt.Sscan(rest, &d.Goroutine, &d.Point, &d.What, new(int), &d.id, &name,
-			&d.Nth)
-		if n < 5 {
+	case "disturbed", "chose":
+		d, ok := decision(word, rest)
+		if !ok {
 			t.told = false
 			return
 		}
-		if name != 0 {
-			d.Name = strconv.FormatUint(name, 16)
-		}
-		t.list = append(t.list, d)
-	case "chose":
-		var d Disturbance
-		n, _ := fmt.Sscan(rest, &d.Kernel, &d.Goroutine, &d.Point, &d.What)
-		if n < 4 {
-			t.told = false
-			return
-		}
-		d.id = -1 // no goroutine
 		t.list = append(t.list, d)
 	case "meanwhile", "created":
 		fmt.Sscan(rest, &t.id)
+	case "visited":
+		t.number = rest
 	case "more":
 		if len(t.list) > 0 {
 			d := &t.list[len(t.list)-1]
@@ -133,13 +129,31 @@ func (t *teller) line(word, rest string) {
 	t.word = word
 }
 
+// decision reads one of a goroutine, or of the kernel, which names no goroutine.
+func decision(word, text string) (d Disturbance, ok bool) {
+	if word == "chose" {
+		d.id = -1
+		n, _ := fmt.Sscan(text, &d.Kernel, &d.Goroutine, &d.Point, &d.What)
+		return d, n == 4
+	}
+	var name uint64
+	n, _ := fmt.Sscan(text, &d.Goroutine, &d.Point, &d.What, new(int), &d.id, &name, &d.Nth)
+	if name != 0 {
+		d.Name = strconv.FormatUint(name, 16)
+	}
+	return d, n >= 5
+}
+
 // finish takes the entry whose places are complete.
 func (t *teller) finish() {
 	p := t.source.place(t.places)
 	word := t.word
 	t.word, t.places = "", nil
-	if word == "created" {
+	switch word {
+	case "created":
 		t.created[t.id] = p.own
+	case "visited":
+		t.visited[t.number] = p.String()
 	}
 	if len(t.list) == 0 {
 		return

@@ -64,10 +64,10 @@ const (
 func (s *suite) exploreSteps() ([]step, error) {
 	library, err := s.librarySteps()
 	return slices.Concat(s.faultSteps(), library, []step{
-		{name: "explore/cases", cpus: 2, run: s.exploreChecks},
-		{name: "explore/others", cpus: 2, run: s.exploreOthers},
-		{name: "explore/back", cpus: 1, run: s.exploreBack},
-		{name: "explore/c", cpus: 2, run: s.exploreC},
+		{name: "explore/cases", cpus: 2, run: exploring(s.exploreChecks)},
+		{name: "explore/others", cpus: 2, run: exploring(s.exploreOthers)},
+		{name: "explore/back", cpus: 1, run: exploring(s.exploreBack)},
+		{name: "explore/c", cpus: 2, run: exploring(s.exploreC)},
 		{name: "explore/races", cpus: 2, run: s.exploreRaces},
 		{name: "explore/fixed", cpus: 2, full: true, long: true,
 			run: func(ctx context.Context) []check {
@@ -105,15 +105,22 @@ type exploredSum struct {
 	NeverVaried   []string `json:"never_varied"`
 }
 
-func (s *suite) exploreChecks(ctx context.Context) []check {
-	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
-	defer cancel()
-	checks := single("ordinary-builds", s.ordinaryBuild(), "")
-	scratch, remove, err := makeScratch()
-	if err != nil {
-		return single("scratch", err, "")
+// exploring runs a step within exploreLimit, with a directory of its own.
+func exploring(do func(ctx context.Context, scratch string) []check) func(context.Context) []check {
+	return func(ctx context.Context) []check {
+		ctx, cancel := context.WithTimeout(ctx, exploreLimit)
+		defer cancel()
+		scratch, remove, err := makeScratch()
+		if err != nil {
+			return single("scratch", err, "")
+		}
+		defer remove()
+		return do(ctx, scratch)
 	}
-	defer remove()
+}
+
+func (s *suite) exploreChecks(ctx context.Context, scratch string) []check {
+	checks := single("ordinary-builds", s.ordinaryBuild(), "")
 	found, _, err := s.explored(ctx, 1, "--runs", exploreSeeds, "--failures",
 		filepath.Join(scratch, "kept"), "./cases/...")
 	checks = append(checks, single("status-found", err, "")...)

@@ -27,14 +27,7 @@ var exploreProgramsC = map[string]string{
 const exploreSeedsC = "200"
 
 // exploreC explores small C programs with the kernel's choices, and corrected versions of them.
-func (s *suite) exploreC(ctx context.Context) (checks []check) {
-	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
-	defer cancel()
-	scratch, remove, err := makeScratch()
-	if err != nil {
-		return single("scratch", err, "")
-	}
-	defer remove()
+func (s *suite) exploreC(ctx context.Context, scratch string) (checks []check) {
 	for name, kind := range exploreProgramsC {
 		source := "c/cases/" + name + ".c"
 		// One machine at a time, so that it does not depend on the host which is first.

@@ -21,14 +21,7 @@ import (
 )
 
 // exploreBack goes to instructions of runs that have ended, and back from there.
-func (s *suite) exploreBack(ctx context.Context) []check {
-	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
-	defer cancel()
-	scratch, remove, err := makeScratch()
-	if err != nil {
-		return single("scratch", err, "")
-	}
-	defer remove()
+func (s *suite) exploreBack(ctx context.Context, scratch string) []check {
 	file, err := s.exploreProgram(ctx, scratch)
 	return slices.Concat(single("program", err, ""), s.withGDB("gdb-back", func() error {
 		return s.debugged(ctx, goBack, wentBack, "-d", file)
@@ -38,14 +31,7 @@ func (s *suite) exploreBack(ctx context.Context) []check {
 }
 
 // exploreOthers checks what ./capos explore does besides finding failures of tests.
-func (s *suite) exploreOthers(ctx context.Context) (checks []check) {
-	ctx, cancel := context.WithTimeout(ctx, exploreLimit)
-	defer cancel()
-	scratch, remove, err := makeScratch()
-	if err != nil {
-		return single("scratch", err, "")
-	}
-	defer remove()
+func (s *suite) exploreOthers(ctx context.Context, scratch string) (checks []check) {
 	for _, one := range []struct {
 		name string
 		run  func(ctx context.Context, scratch string) error

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,8 +37,9 @@ const (
 func (s *suite) faultSteps() []step {
 	return []step{
 		{name: "explore/faults", cpus: 1, run: func(ctx context.Context) []check {
-			return append(s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit, ""),
-				append(s.faultsRepeat(ctx), s.faultsInject(ctx)...)...)
+			return slices.Concat(
+				s.exploreFaults(ctx, faultsRuns, faultsEach, faultsLimit, ""),
+				s.faultsRepeat(ctx), s.faultsInject(ctx))
 		}},
 		{name: "explore/faults-long", cpus: 1, full: true, long: true,
 			run: func(ctx context.Context) []check {

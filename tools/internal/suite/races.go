@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"capos.dev/tools/internal/batch"
 	"capos.dev/tools/internal/machine"
@@ -18,9 +19,15 @@ var raceCPUs = []int{2, 4}
 // kernelRaceSteps run each program of tests/machine on several CPUs of the kernel that looks for
 // data races in itself.
 func (s *suite) kernelRaceSteps(tests []machineTest, programs *programBuilder) (steps []step) {
+	kernel := sync.OnceValue(func() error {
+		return repo.Make(s.root, repo.KernelGoal("race"))
+	})
 	for _, t := range tests {
 		steps = append(steps, step{name: "machine/races-" + t.name, cpus: 1, full: true,
 			long: true, run: func(ctx context.Context) []check {
+				if err := kernel(); err != nil {
+					return single(t.name, err, "")
+				}
 				return s.kernelRaces(ctx, &t, programs)
 			}})
 	}
@@ -31,9 +38,6 @@ func (s *suite) kernelRaceSteps(tests []machineTest, programs *programBuilder) (
 // of time that the program's own verdicts could rely on.
 func (s *suite) kernelRaces(ctx context.Context, t *machineTest,
 	programs *programBuilder) (checks []check) {
-	if err := repo.Make(s.root, repo.KernelGoal("race")); err != nil {
-		return single(t.name, err, "")
-	}
 	elf, err := programs.build(ctx, t.source)
 	if err != nil {
 		return single(t.name, err, "")
