@@ -103,11 +103,12 @@ interface VirtualMemory @0xb2e4d6c8fa1b3c5d $C.grants([(name = "vm", bit = 3)]) 
   # notReserved: part of the range is not reserved, or another thread is taking it away
   # protectionDenied: the kernel placed a page of the range
   # disconnected: the capability is on behalf of a process that ends or has ended
-  query @6 (addr :UInt64) -> (info :Data);
+  query @6 (addr :UInt64, size :UInt64) -> (info :Data);
   # Tells what an address is for.
   # addr: any address of the user half
+  # size: bytes, rounded up to pages: info is of these pages at most. 0: of all around the address
   # info: RegionInfo of the pages around the address that are like it, or of the gap. It may be of
-  #   no one moment when other threads change these pages meanwhile
+  #   no one moment when other threads change these pages meanwhile. A gap is told of as a whole
   # outOfRange: addr is not below userTop
   # badAddress: info cannot be written
   # disconnected: the capability is on behalf of a process that ends or has ended

@@ -1107,12 +1107,18 @@ bool aspace_lookup_object(struct aspace *space, struct user_ptr word, struct mem
 
 /* ---- queries ---- */
 
-/* The pages that are like the one at the address, in its region. */
+/* The pages that are like the one at the address, in its region and within the size from there, if
+ * there is one. */
 static void query_run(struct aspace *space, const struct region *region, uint64_t address,
-	struct capos_region_info *info)
+	uint64_t size, struct capos_region_info *info)
 {
 	uint64_t low = region->start, high = region->end;
 	struct paging_run run;
+	if (size) {
+		low = address & ~(PAGE_SIZE - 1);
+		if (size < high - address)
+			high = (address + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	}
 
 	assert_held(&space->lock);
 	paging_run_begin(space->root, address, &run);
@@ -1125,7 +1131,8 @@ static void query_run(struct aspace *space, const struct region *region, uint64_
 	info->resident_pages = run.resident;
 }
 
-status_t aspace_query(struct aspace *space, uint64_t address, struct capos_region_info *info)
+status_t aspace_query(
+	struct aspace *space, uint64_t address, uint64_t size, struct capos_region_info *info)
 {
 	if (address >= CAPOS_USER_TOP)
 		return STATUS(OUT_OF_RANGE);
@@ -1134,7 +1141,7 @@ status_t aspace_query(struct aspace *space, uint64_t address, struct capos_regio
 	spin_lock(&space->lock);
 	const struct region *region = region_at(&space->regions, address);
 	if (region) {
-		query_run(space, region, address, info);
+		query_run(space, region, address, size, info);
 	} else {
 		const struct region *below = region_before(&space->regions, address),
 				    *above = region_from(&space->regions, address);

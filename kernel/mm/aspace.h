@@ -88,8 +88,8 @@ status_t aspace_reserve(
 status_t aspace_commit(
 	struct aspace *space, uint64_t address, uint64_t size, uint32_t prot) MUST_CHECK;
 status_t aspace_decommit(struct aspace *space, uint64_t address, uint64_t size) MUST_CHECK;
-status_t aspace_query(
-	struct aspace *space, uint64_t address, struct capos_region_info *info) MUST_CHECK;
+status_t aspace_query(struct aspace *space, uint64_t address, uint64_t size,
+	struct capos_region_info *info) MUST_CHECK;
 void aspace_usage(struct aspace *space, struct capos_memory_usage *usage);
 
 /* Maps frames of another owner (ring, CapSet, clock page, boot image, read-only program segments)

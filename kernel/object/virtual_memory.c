@@ -64,7 +64,7 @@ status_t method_virtual_memory_query(struct call *call,
 	struct capos_region_info info;
 	if (behalf_is_meant(call))
 		return behalf_call(call, CAPOS_VIRTUAL_MEMORY_QUERY, in, out);
-	status_t status = aspace_query(call->process->space, in->addr, &info);
+	status_t status = aspace_query(call->process->space, in->addr, in->size, &info);
 	return status == STATUS_OK ? buffer_write(&out->info, &info, sizeof(info)) : status;
 }
 

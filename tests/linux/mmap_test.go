@@ -105,42 +105,61 @@ func TestMmapReserved(t *testing.T) {
 
 // A mapping has the bytes that its file gets in holes, and becomes longer with them.
 func TestMmapSparse(t *testing.T) {
-	scripted(t, func(s *script) {
-		const size = 8 << 30
-		f, err := os.Create(s.path("file"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		f.WriteAt([]byte("begin"), 4090)
-		f.Truncate(size)
-		fd := f.Fd()
-		address, _, e := Syscall6(SYS_MMAP, 0, size/2, PROT_READ, MAP_SHARED, fd, 0)
-		if e != 0 {
-			t.Fatal(e)
-		}
-		at := func(address uintptr, n int) []byte {
-			return unsafe.Slice(*(**byte)(unsafe.Pointer(&address)), n)
-		}
-		s.say("%q, %q", at(address+4089, 7), at(address+size/4, 2))
-		f.WriteAt([]byte("in a hole"), size/4-5)
-		s.say("%q", at(address+size/4-6, 11))
-		s.call("protect", SYS_MPROTECT, address+size/8, 4096, PROT_NONE)
-		f.WriteAt([]byte("hidden"), size/8)
-		s.call("protect", SYS_MPROTECT, address+size/8, 4096, PROT_READ)
-		s.say("%q", at(address+size/8, 7))
-		f.WriteAt([]byte("behind"), size/2+5)
-		address, _, e = Syscall6(SYS_MREMAP, address, size/2, size, 1, 0, 0)
-		if e != 0 {
-			t.Fatal(e)
-		}
-		s.say("%q, %q", at(address+4089, 7), at(address+size/4-6, 11))
-		s.say("%q, %q", at(address+size/8, 7), at(address+size/2+4, 8))
-		f.WriteAt([]byte("end"), size-3)
-		s.say("%q", at(address+size-4, 4))
-		f.Truncate(size/8 + 3)
-		f.Truncate(size)
-		s.say("%q, %q", at(address+size/8, 7), at(address+size-4, 4))
-		s.call("away", SYS_MUNMAP, address, size)
-	})
+	scripted(t, func(s *script) { s.sparse(t, PROT_READ) })
+}
+
+// What is written to such a mapping goes with it, and is in the file.
+func TestMmapSparseWritten(t *testing.T) {
+	scripted(t, func(s *script) { s.sparse(t, PROT_READ|PROT_WRITE) })
+}
+
+func (s *script) sparse(t *testing.T, prot uintptr) {
+	const size = 8 << 30
+	f, err := os.Create(s.path("file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteAt([]byte("begin"), 4090)
+	f.Truncate(size)
+	address, _, e := Syscall6(SYS_MMAP, 0, size/2, prot, MAP_SHARED, f.Fd(), 0)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	at := func(address uintptr, n int) []byte {
+		return unsafe.Slice(*(**byte)(unsafe.Pointer(&address)), n)
+	}
+	s.say("%q, %q", at(address+4089, 7), at(address+size/4, 2))
+	f.WriteAt([]byte("in a hole"), size/4-5)
+	s.say("%q", at(address+size/4-6, 11))
+	s.call("protect", SYS_MPROTECT, address+size/8, 4096, PROT_NONE)
+	f.WriteAt([]byte("hidden"), size/8)
+	s.call("protect", SYS_MPROTECT, address+size/8, 4096, prot)
+	s.say("%q", at(address+size/8, 7))
+	if prot&PROT_WRITE != 0 {
+		copy(at(address+size/8+2, 2), "--")
+		copy(at(address+size/16, 7), "written")
+		text := make([]byte, 9)
+		f.ReadAt(text, size/16-1)
+		s.say("%q", text)
+	}
+	f.WriteAt([]byte("behind"), size/2+5)
+	address, _, e = Syscall6(SYS_MREMAP, address, size/2, size, 1, 0, 0)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	s.say("%q, %q", at(address+4089, 7), at(address+size/4-6, 11))
+	s.say("%q, %q", at(address+size/8, 7), at(address+size/2+4, 8))
+	if prot&PROT_WRITE != 0 {
+		s.say("%q", at(address+size/16, 7))
+	}
+	f.WriteAt([]byte("end"), size-3)
+	s.say("%q", at(address+size-4, 4))
+	f.Truncate(size/8 + 3)
+	f.Truncate(size)
+	s.say("%q, %q", at(address+size/8, 7), at(address+size-4, 4))
+	s.call("away", SYS_MUNMAP, address, size)
+	text := make([]byte, 7)
+	f.ReadAt(text, size/8)
+	s.say("%q", text)
 }

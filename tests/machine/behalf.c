@@ -45,7 +45,7 @@ static int role_names(int argc, char **argv)
 	*(volatile uint64_t *)mine = 1;
 	if (capos_virtual_memory_protect(capos_cap("parent"), its, PAGE, READ) != 0)
 		return 2;
-	if (capos_virtual_memory_query(capos_caps.vm, its, &info, sizeof info) != sizeof info ||
+	if (capos_virtual_memory_query(capos_caps.vm, its, 0, &info, sizeof info) != sizeof info ||
 		info.state != CAPOS_REGION_STATE_FREE)
 		return 3;
 	return 7;
@@ -263,7 +263,8 @@ static struct capos_memory_usage usage_of(capos_cap_t process)
 static struct capos_region_info lent_query(uint64_t address)
 {
 	struct capos_region_info info = { 0 };
-	CHECK_EQUAL(capos_virtual_memory_query(lent.vm, address, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(
+		capos_virtual_memory_query(lent.vm, address, 0, &info, sizeof info), sizeof info);
 	return info;
 }
 
@@ -310,7 +311,7 @@ static void errors_are_the_lenders(void)
 		CAPOS_E(NO_MEMORY));
 	CHECK_EQUAL(capos_thread_spawner_spawn(lent.threads, 0, 0, 0, 0, 0, "", &object),
 		CAPOS_E(INVALID_ARGUMENT));
-	CHECK_EQUAL(capos_virtual_memory_query(lent.vm, 0, (void *)KERNEL_HALF, 64),
+	CHECK_EQUAL(capos_virtual_memory_query(lent.vm, 0, 0, (void *)KERNEL_HALF, 64),
 		CAPOS_E(BAD_ADDRESS));
 	end(0);
 }
@@ -637,7 +638,7 @@ static void nothing_is_done_for_a_process_that_ended(void)
 	GONE(VIRTUAL_MEMORY_RESERVE, capos_virtual_memory_reserve(vm, 0, PAGE, &at));
 	GONE(VIRTUAL_MEMORY_COMMIT, capos_virtual_memory_commit(vm, PAGE, PAGE, READ));
 	GONE(VIRTUAL_MEMORY_DECOMMIT, capos_virtual_memory_decommit(vm, PAGE, PAGE));
-	GONE(VIRTUAL_MEMORY_QUERY, capos_virtual_memory_query(vm, PAGE, bytes, sizeof bytes));
+	GONE(VIRTUAL_MEMORY_QUERY, capos_virtual_memory_query(vm, PAGE, 0, bytes, sizeof bytes));
 	GONE(VIRTUAL_MEMORY_USAGE, capos_virtual_memory_usage(vm, bytes, sizeof bytes));
 	MAP_OBJECT_FAILS(DISCONNECTED, object, 0, 0, PAGE, READ);
 	GONE(MEMORY_ALLOCATOR_CREATE, capos_memory_allocator_create(lent.memory, PAGE, &made));

@@ -313,7 +313,7 @@ static void boot_image_shows_no_arguments(void)
 	CHECK(variable != NULL);
 	CHECK_EQUAL(capos_boot_image_map(capos_caps.boot, &address), 0);
 	memcpy(&header, (const void *)address, sizeof header);
-	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, &info, sizeof info),
+	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, 0, &info, sizeof info),
 		sizeof info);
 	CHECK(info.size >= header.total_size);
 	if (check_why[0])

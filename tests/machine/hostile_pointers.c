@@ -54,7 +54,7 @@ static unsigned pointer_cases(struct pointer_case *out)
 			false, CAPOS_E(BAD_ADDRESS) },
 		{ "console write line", caps->standard_output, CAPOS_CONSOLE_WRITE_LINE, { 0, 32 },
 			0, 32, false, CAPOS_E(BAD_ADDRESS) },
-		{ "query", caps->vm, CAPOS_VIRTUAL_MEMORY_QUERY, { 4096, 0, 64 }, 1, 64, true,
+		{ "query", caps->vm, CAPOS_VIRTUAL_MEMORY_QUERY, { 4096, 0, 0, 64 }, 2, 64, true,
 			CAPOS_E(BAD_ADDRESS) },
 		{ "usage", caps->vm, CAPOS_VIRTUAL_MEMORY_USAGE, { 0, 64 }, 0, 64, true,
 			CAPOS_E(BAD_ADDRESS) },

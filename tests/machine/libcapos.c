@@ -420,8 +420,8 @@ static void test_forms(void)
 	CHECK(capos_virtual_memory_map_message(
 		      capos_caps.vm, 0, 8192, CAPOS_PROT_READ | CAPOS_PROT_WRITE, &b) == 0);
 	CHECK(a != b && a % CAPOS_PAGE_SIZE == 0 && b % CAPOS_PAGE_SIZE == 0);
-	CHECK(capos_virtual_memory_query(capos_caps.vm, a, &x, sizeof(x)) == sizeof(x));
-	CHECK(capos_virtual_memory_query_message(capos_caps.vm, a, &y, sizeof(y)) == sizeof(y));
+	CHECK(capos_virtual_memory_query(capos_caps.vm, a, 0, &x, sizeof(x)) == sizeof(x));
+	CHECK(capos_virtual_memory_query_message(capos_caps.vm, a, 0, &y, sizeof(y)) == sizeof(y));
 	CHECK(memcmp(&x, &y, sizeof(x)) == 0 && x.start <= a &&
 		x.prot == (CAPOS_PROT_READ | CAPOS_PROT_WRITE));
 	CHECK(capos_virtual_memory_unmap(capos_caps.vm, a, 8192) == 0);

@@ -82,7 +82,7 @@ __attribute__((unused)) static struct capos_memory_usage program_usage(void)
 __attribute__((unused)) static struct capos_region_info vm_query(uint64_t address)
 {
 	struct capos_region_info info = { 0 };
-	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, &info, sizeof info),
+	CHECK_EQUAL(capos_virtual_memory_query(capos_caps.vm, address, 0, &info, sizeof info),
 		sizeof info);
 	return info;
 }

@@ -10,7 +10,7 @@ struct form {
 	int64_t (*reserve)(capos_cap_t, uint64_t hint, uint64_t size, uint64_t *addr);
 	int64_t (*commit)(capos_cap_t, uint64_t addr, uint64_t size, uint32_t prot);
 	int64_t (*decommit)(capos_cap_t, uint64_t addr, uint64_t size);
-	int64_t (*query)(capos_cap_t, uint64_t addr, void *info, size_t capacity);
+	int64_t (*query)(capos_cap_t, uint64_t addr, uint64_t size, void *info, size_t capacity);
 	int64_t (*usage)(capos_cap_t, void *usage, size_t capacity);
 };
 
@@ -281,6 +281,27 @@ static void large_pages_split(void)
 	OK(vm->unmap(VM, range + 2 * LARGE + PAGE, LARGE - PAGE));
 }
 
+/* Four pages of write-only memory, which get frames when they are touched. */
+static void query_looks_no_further(uint64_t pages)
+{
+	static const struct {
+		uint64_t from, size, count, resident;
+	} parts[] = { { 0, 0, 4, 1 }, { PAGE, 0, 4, 1 }, { 0, 1, 1, 0 }, { 5, PAGE, 2, 1 },
+		{ PAGE, PAGE, 1, 1 }, { PAGE + 1, 1, 1, 1 }, { PAGE, 2 * PAGE, 2, 1 },
+		{ 2 * PAGE, PAGE, 1, 0 }, { 2 * PAGE, 4 * PAGE, 2, 0 }, { 3 * PAGE, ~0ull, 1, 0 } };
+	struct capos_region_info info;
+
+	*(volatile char *)(pages + PAGE) = 1;
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		uint64_t from = pages + parts[i].from;
+		CHECK_EQUAL(vm->query(VM, from, parts[i].size, &info, sizeof info), sizeof info);
+		CHECK_EQUAL(info.start, parts[i].size ? from & ~(PAGE - 1ull) : pages);
+		CHECK_EQUAL(info.size, parts[i].count * PAGE);
+		CHECK_EQUAL(info.resident_pages, parts[i].resident);
+		CHECK_EQUAL(info.state, CAPOS_REGION_STATE_DEMAND_ZERO);
+	}
+}
+
 static void query_describes_regions_and_gaps(void)
 {
 	struct capos_region_info info;
@@ -288,22 +309,24 @@ static void query_describes_regions_and_gaps(void)
 	OK(vm->reserve(VM, 0x200000000, 16 * PAGE, &range));
 	OK(vm->commit(VM, range + 4 * PAGE, 4 * PAGE, READ));
 	OK(vm->commit(VM, range + 8 * PAGE, 4 * PAGE, WRITE | DEMAND_ZERO));
-	CHECK_EQUAL(vm->query(VM, range + 5 * PAGE + 17, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(vm->query(VM, range + 5 * PAGE + 17, 0, &info, sizeof info), sizeof info);
 	CHECK(info.start == range + 4 * PAGE && info.size == 4 * PAGE &&
 		info.state == CAPOS_REGION_STATE_COMMITTED && info.prot == READ);
-	CHECK_EQUAL(vm->query(VM, range + 11 * PAGE, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(vm->query(VM, range + 11 * PAGE, 0, &info, sizeof info), sizeof info);
 	CHECK(info.start == range + 8 * PAGE && info.size == 4 * PAGE &&
 		info.state == CAPOS_REGION_STATE_DEMAND_ZERO && info.prot == WRITE);
 	CHECK_EQUAL(info.resident_pages, 0);
-	CHECK_EQUAL(vm->query(VM, range + 12 * PAGE, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(vm->query(VM, range + 12 * PAGE, 0, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_RESERVED && info.size == 4 * PAGE && info.prot == 0);
-	CHECK_EQUAL(vm->query(VM, range + 16 * PAGE, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(vm->query(VM, range + 16 * PAGE, 0, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_FREE && info.start == range + 16 * PAGE);
-	CHECK_EQUAL(vm->query(VM, 0, &info, sizeof info), sizeof info);
+	CHECK_EQUAL(vm->query(VM, 0, 0, &info, sizeof info), sizeof info);
 	CHECK(info.state == CAPOS_REGION_STATE_FREE && info.start == 0);
+	query_looks_no_further(range + 8 * PAGE);
 	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, OUT_OF_RANGE,
-		vm->query(VM, CAPOS_USER_TOP, &info, sizeof info));
-	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, OUT_OF_RANGE, vm->query(VM, ~0ull, &info, sizeof info));
+		vm->query(VM, CAPOS_USER_TOP, 0, &info, sizeof info));
+	CHECK_FAILS(
+		VIRTUAL_MEMORY_QUERY, OUT_OF_RANGE, vm->query(VM, ~0ull, 0, &info, sizeof info));
 	OK(vm->protect(
 		VM, range + 4 * PAGE, 4 * PAGE, WRITE)); /* alike but for the mode: not joined */
 	CHECK_EQUAL(vm_query(range + 4 * PAGE).size, 4 * PAGE);
@@ -313,9 +336,9 @@ static void query_describes_regions_and_gaps(void)
 static void answers_need_room(void)
 {
 	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, BAD_ADDRESS,
-		capos_virtual_memory_query(VM, 0, (void *)8, 64));
+		capos_virtual_memory_query(VM, 0, 0, (void *)8, 64));
 	CHECK_FAILS(VIRTUAL_MEMORY_QUERY, BAD_ADDRESS,
-		capos_virtual_memory_query(VM, 0, (void *)KERNEL_HALF, 64));
+		capos_virtual_memory_query(VM, 0, 0, (void *)KERNEL_HALF, 64));
 	CHECK_FAILS(
 		VIRTUAL_MEMORY_USAGE, BAD_ADDRESS, capos_virtual_memory_usage(VM, (void *)8, 64));
 	CHECK_FAILS(VIRTUAL_MEMORY_USAGE, BAD_ADDRESS,

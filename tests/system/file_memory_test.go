@@ -5,6 +5,7 @@ package system
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -157,11 +158,9 @@ func TestNoHolesInTheBootImage(t *testing.T) {
 	}
 }
 
-// mapShared maps a file to be read.
-func mapShared(t *testing.T, f *os.File, size int) []byte {
+func mapShared(t *testing.T, f *os.File, size, prot int) []byte {
 	t.Helper()
-	mapped := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ,
-		syscall.MAP_SHARED))
+	mapped := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size, prot, syscall.MAP_SHARED))
 	t.Cleanup(func() {
 		if err := syscall.Munmap(mapped); err != nil {
 			t.Error(err)
@@ -183,7 +182,7 @@ func TestMappedHolesTakeNoMemory(t *testing.T) {
 	must[int](t)(f.WriteString("begin"))
 	must[int](t)(f.WriteAt([]byte("middle"), size/4+5*page-3))
 	before := charged()
-	mapped := mapShared(t, f, size)
+	mapped := mapShared(t, f, size, syscall.PROT_READ)
 	private := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size,
 		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE))
 	defer syscall.Munmap(private)
@@ -215,12 +214,45 @@ func TestMappedHolesTakeNoMemory(t *testing.T) {
 	}
 }
 
+// A mapping for writing takes memory for the pages that the file has bytes for or the program has
+// touched, and the file gets memory for these only.
+func TestWrittenHolesTakeNoMemory(t *testing.T) {
+	const size, slack = 64 << 30, 16 << 20
+	f := create(t, "sparse")
+	must[int](t)(f.WriteString("begin"))
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	before := ledger().CommittedPages
+	mapped := must[[]byte](t)(syscall.Mmap(int(f.Fd()), 0, size,
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED))
+	copy(mapped[size/4-2:], "memory")
+	text := make([]byte, 8)
+	must[int](t)(f.ReadAt(text, size/4-3))
+	if string(text) != "\x00memory\x00" || string(mapped[:6]) != "begin\x00" {
+		t.Errorf("the file has %q, the mapping %q", text, mapped[:6])
+	}
+	must[int](t)(f.WriteAt([]byte("file"), size/2-2))
+	copy(mapped[size/2:], "FT")
+	if err := syscall.Munmap(mapped); err != nil {
+		t.Fatal(err)
+	}
+	must[int](t)(f.ReadAt(text, size/2-3))
+	if string(text) != "\x00fiFT\x00\x00\x00" {
+		t.Errorf("the file has %q", text)
+	}
+	debug.FreeOSMemory()
+	if more := int64(ledger().CommittedPages-before) * abi.PageSize; more > slack {
+		t.Errorf("%d bytes are charged for a few pages", more)
+	}
+}
+
 // A write for which there is no memory in a mapping of the file is refused. What was written before
 // is the same in both.
 func TestMappedFileWithoutMemory(t *testing.T) {
 	const size, page, left = 1 << 20, 4096, 64 << 10
 	f := create(t, "mapped")
-	mapped := mapShared(t, f, size)
+	mapped := mapShared(t, f, size, syscall.PROT_READ)
 	const noMode = 0
 	if err := syscall.Fallocate(int(f.Fd()), noMode, 0, size); err != nil {
 		t.Fatal(err)
@@ -258,51 +290,93 @@ func TestMappedFileWithoutMemory(t *testing.T) {
 }
 
 // A mapping of a file that is written, cut and punched at random shows what the file has, and zeros
-// behind its end. Rights that are taken away and given back in between change nothing.
+// behind its end. Rights that are taken away and given back in between change nothing. What is
+// written to the memory of a mapping is what the file has.
 func TestMappedFileAtRandom(t *testing.T) {
-	const size, page, punch = 96 * 4096, 4096, 3 // hole, keep the size
-	f := create(t, "mapped")
-	random := rand.New(rand.NewPCG(3, 4))
-	must[int](t)(f.WriteAt([]byte("first"), 7*page))
-	mapped := mapShared(t, f, size)
-	model := make([]byte, size)
-	copy(model[7*page:], "first")
-	end := 7*page + len("first")
-	for step := range 3000 {
-		at := random.IntN(size)
-		n := random.IntN(min(3*page, size-at)) + 1
-		switch random.IntN(5) {
-		case 0, 1:
-			b := bytes.Repeat([]byte{byte(step)}, n)
-			must[int](t)(f.WriteAt(b, int64(at)))
-			copy(model[at:], b)
-			end = max(end, at+n)
-		case 2:
-			if err := f.Truncate(int64(at)); err != nil {
-				t.Fatal(err)
-			}
-			clear(model[min(at, end):end])
-			end = at
-		case 3:
-			err := syscall.Fallocate(int(f.Fd()), punch, int64(at), int64(n))
-			if err != nil {
-				t.Fatal(err)
-			}
-			clear(model[min(at, end):min(at+n, end)])
-		case 4:
-			at, n = at&^(page-1), (n+page-1)&^(page-1)
-			rights := random.IntN(2) * syscall.PROT_READ
-			if err := syscall.Mprotect(mapped[at:at+n], rights); err != nil {
-				t.Fatal(err)
+	for _, prot := range []int{syscall.PROT_READ, syscall.PROT_READ | syscall.PROT_WRITE} {
+		m := newMappedModel(t, prot)
+		for step := range 3000 {
+			m.change(step)
+			if step%50 == 49 {
+				m.compare(step)
 			}
 		}
-		if step%50 == 49 {
-			if err := syscall.Mprotect(mapped, syscall.PROT_READ); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(mapped, model) {
-				t.Fatalf("step %d: other bytes", step)
-			}
+	}
+}
+
+// A mappedModel is a file with a mapping, and the bytes that both should have.
+type mappedModel struct {
+	t      *testing.T
+	f      *os.File
+	mapped []byte
+	model  []byte
+	end    int // of the file
+	prot   int
+	random *rand.Rand
+}
+
+func newMappedModel(t *testing.T, prot int) *mappedModel {
+	const size, page = 96 * 4096, 4096
+	m := &mappedModel{t: t, f: create(t, fmt.Sprint("mapped", prot)), prot: prot,
+		model: make([]byte, size), random: rand.New(rand.NewPCG(3, 4))}
+	must[int](t)(m.f.WriteAt([]byte("first"), 7*page))
+	m.mapped = mapShared(t, m.f, size, prot)
+	copy(m.model[7*page:], "first")
+	m.end = 7*page + len("first")
+	return m
+}
+
+func (m *mappedModel) protect(at, n, prot int) {
+	const page = 4096
+	from, to := at&^(page-1), (at+n+page-1)&^(page-1)
+	if err := syscall.Mprotect(m.mapped[from:to], prot); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *mappedModel) change(step int) {
+	const page, punch = 4096, 3 // hole, keep the size
+	size := len(m.model)
+	at := m.random.IntN(size)
+	n := m.random.IntN(min(3*page, size-at)) + 1
+	b := bytes.Repeat([]byte{byte(step)}, n)
+	inside := min(at+n, m.end)
+	switch m.random.IntN(6) {
+	case 0, 1:
+		must[int](m.t)(m.f.WriteAt(b, int64(at)))
+		copy(m.model[at:], b)
+		m.end = max(m.end, at+n)
+	case 2:
+		if err := m.f.Truncate(int64(at)); err != nil {
+			m.t.Fatal(err)
 		}
+		clear(m.model[min(at, m.end):m.end])
+		m.end = at
+	case 3:
+		if err := syscall.Fallocate(int(m.f.Fd()), punch, int64(at), int64(n)); err != nil {
+			m.t.Fatal(err)
+		}
+		clear(m.model[min(at, m.end):inside])
+	case 4:
+		m.protect(at, n, m.random.IntN(2)*m.prot)
+	case 5:
+		if m.prot&syscall.PROT_WRITE != 0 && at < inside {
+			m.protect(at, n, m.prot)
+			copy(m.mapped[at:inside], b)
+			copy(m.model[at:inside], b)
+		}
+	}
+}
+
+func (m *mappedModel) compare(step int) {
+	m.t.Helper()
+	m.protect(0, len(m.mapped), m.prot)
+	if !bytes.Equal(m.mapped, m.model) {
+		m.t.Fatalf("step %d: the mapping has other bytes", step)
+	}
+	text := make([]byte, m.end)
+	must[int](m.t)(m.f.ReadAt(text, 0))
+	if !bytes.Equal(text, m.model[:m.end]) {
+		m.t.Fatalf("step %d: the file has other bytes", step)
 	}
 }

@@ -27,7 +27,7 @@ static bool find_page(uint64_t *page, uint64_t *address)
 	uint64_t at = 0, left = *page, count = 0;
 
 	while (at < CAPOS_USER_TOP &&
-		capos_virtual_memory_query(capos_caps.vm, at, &region, sizeof(region)) >= 0) {
+		capos_virtual_memory_query(capos_caps.vm, at, 0, &region, sizeof(region)) >= 0) {
 		if (is_writable(&region) && left < region.resident_pages) {
 			*address = region.start + left * CAPOS_PAGE_SIZE;
 			return true;

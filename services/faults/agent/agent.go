@@ -33,8 +33,8 @@ type faultRegion struct {
 func faultPage(vm uint32, page uint64) (address, count uint64) {
 	var region faultRegion
 	for at := uint64(0); at < faultUserTop; at = region.start + region.size {
-		answer := syscall.CapCall(vm, faultMethodQuery, uintptr(at),
-			uintptr(unsafe.Pointer(&region)), unsafe.Sizeof(region), 0, 0)
+		answer := syscall.CapCall(vm, faultMethodQuery, uintptr(at), 0,
+			uintptr(unsafe.Pointer(&region)), unsafe.Sizeof(region), 0)
 		if answer > ^uintptr(4095) {
 			break
 		}

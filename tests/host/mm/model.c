@@ -670,7 +670,7 @@ static void compare_query(unsigned page)
 	unsigned first = page, last = page, level;
 	uint64_t resident = 0;
 
-	CHECK(aspace_query(space, address_of(page), &info) == STATUS_OK);
+	CHECK(aspace_query(space, address_of(page), 0, &info) == STATUS_OK);
 	CHECK(info.state == pages[page].state && info.prot == pages[page].prot);
 	CHECK(info.start <= address_of(page) && info.start + info.size > address_of(page));
 	CHECK(info.start % PAGE_SIZE == 0 && info.size % PAGE_SIZE == 0);
@@ -688,6 +688,16 @@ static void compare_query(unsigned page)
 	for (unsigned i = first; i <= last; i++)
 		resident += paging_has_frame(*paging_find(space->root, address_of(i), &level));
 	CHECK(info.resident_pages == resident);
+	for (unsigned size = 1; size <= last - page + 2; size += size) {
+		unsigned end = page + size <= last ? page + size : last + 1;
+		resident = 0;
+		for (unsigned i = page; i < end; i++)
+			resident +=
+				paging_has_frame(*paging_find(space->root, address_of(i), &level));
+		CHECK(aspace_query(space, address_of(page), size * PAGE_SIZE, &info) == STATUS_OK);
+		CHECK(info.start == address_of(page) && info.size == (end - page) * PAGE_SIZE &&
+			info.resident_pages == resident);
+	}
 }
 
 static void compare_regions(void)

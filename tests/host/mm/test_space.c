@@ -133,17 +133,17 @@ static void test_query(void)
 
 	(void)map(space, 0x40000000, 4 * PAGE_SIZE, RW);
 	CHECK(aspace_protect(space, 0x40001000, PAGE_SIZE, CAPOS_PROT_READ) == STATUS_OK);
-	CHECK(aspace_query(space, 0x40002fff, &info) == STATUS_OK && info.start == 0x40002000 &&
+	CHECK(aspace_query(space, 0x40002fff, 0, &info) == STATUS_OK && info.start == 0x40002000 &&
 		info.size == 0x2000);
 	CHECK(info.state == CAPOS_REGION_STATE_COMMITTED && info.prot == RW &&
 		info.resident_pages == 2);
-	CHECK(aspace_query(space, 5, &info) == STATUS_OK && info.start == 0 &&
+	CHECK(aspace_query(space, 5, 0, &info) == STATUS_OK && info.start == 0 &&
 		info.size == 0x40000000);
 	CHECK(info.state == CAPOS_REGION_STATE_FREE);
-	CHECK(aspace_query(space, 0x40004000, &info) == STATUS_OK && info.start == 0x40004000);
+	CHECK(aspace_query(space, 0x40004000, 0, &info) == STATUS_OK && info.start == 0x40004000);
 	CHECK(info.size == CAPOS_USER_TOP - 0x40004000 && info.prot == 0 &&
 		info.resident_pages == 0);
-	CHECK(aspace_query(space, CAPOS_USER_TOP, &info) == STATUS(OUT_OF_RANGE));
+	CHECK(aspace_query(space, CAPOS_USER_TOP, 0, &info) == STATUS(OUT_OF_RANGE));
 	end(space);
 }
 
@@ -392,7 +392,7 @@ static void test_region_bound(void)
 			aspace_protect(space, address + (i + 2) * PAGE_SIZE, PAGE_SIZE, 0) ==
 				STATUS_OK);
 	CHECK(space->region_count == 1);
-	CHECK(aspace_query(space, address + 9 * PAGE_SIZE, &info) == STATUS_OK &&
+	CHECK(aspace_query(space, address + 9 * PAGE_SIZE, 0, &info) == STATUS_OK &&
 		info.size == PAGE_SIZE);
 	do {
 		before = space->region_count;
@@ -401,7 +401,7 @@ static void test_region_bound(void)
 		cut++;
 	} while (space->region_count > before);
 	/* The last one found no record: its page is gone, and its address stays reserved. */
-	CHECK(aspace_query(space, address + (2 * cut - 1) * PAGE_SIZE, &info) == STATUS_OK &&
+	CHECK(aspace_query(space, address + (2 * cut - 1) * PAGE_SIZE, 0, &info) == STATUS_OK &&
 		info.state == CAPOS_REGION_STATE_RESERVED);
 	CHECK(space->region_count <= REGIONS_MAX && space->region_count > REGIONS_MAX - 4);
 	CHECK(cut == space->region_count);
@@ -440,12 +440,12 @@ static void test_changes_in_steps(void)
 	CHECK(aspace_protect(space, changing, 100 * MIB, CAPOS_PROT_READ) == STATUS_OK);
 	CHECK(seen_changing >= 6);
 	seen_changing = 0;
-	CHECK(aspace_query(space, changing, &info) == STATUS_OK && info.start == changing &&
+	CHECK(aspace_query(space, changing, 0, &info) == STATUS_OK && info.start == changing &&
 		info.size == 100 * MIB && info.prot == CAPOS_PROT_READ);
 	CHECK(aspace_commit(space, changing, 100 * MIB, RW) == STATUS_OK);
 	CHECK(seen_changing >= 6);
 	host_others = NULL;
-	CHECK(aspace_query(space, changing, &info) == STATUS_OK &&
+	CHECK(aspace_query(space, changing, 0, &info) == STATUS_OK &&
 		info.start == changing - PAGE_SIZE && info.size == 100 * MIB + PAGE_SIZE);
 	CHECK(info.resident_pages == space->resident_pages);
 	end(space);

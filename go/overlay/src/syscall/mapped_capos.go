@@ -149,26 +149,33 @@ func (m *mapping) touch(page int) bool {
 	return true
 }
 
-// know asks the kernel about pages that were not needed before. All that have bytes of the file are
-// known.
+// know asks the kernel about pages that were not needed before, and about those of a writable
+// mapping that the program may have touched since.
 func (m *mapping) know(page, end int) {
 	for page < end {
 		kind, next := m.pages.at(page)
 		next = min(next, end)
-		if kind&isKnown == 0 {
-			info, err := regionAt(m.address + uintptr(page)*abiPageSize)
-			if err != 0 {
-				panic("syscall: a mapping of a file is gone")
-			}
-			kind = isKnown | uint8(info.prot&7)
-			if info.state != abiRegionStateDemandZero {
-				kind |= hasMemory
-			}
-			next = min(next, int(uintptr(info.start+info.size)-m.address)/abiPageSize)
-			m.pages.set(page, next, kind)
+		if kind&isKnown == 0 || m.file != nil && kind&hasMemory == 0 {
+			next = m.ask(page, next)
 		}
 		page = next
 	}
+}
+
+// ask notes what some of the pages from the first on are, and returns the next one.
+func (m *mapping) ask(page, end int) (next int) {
+	info, has, err := memoryWithin(m.address+uintptr(page)*abiPageSize,
+		uintptr(end-page)*abiPageSize)
+	if err != 0 {
+		panic("syscall: a mapping of a file is gone")
+	}
+	kind := isKnown | uint8(info.prot&7)
+	if has {
+		kind |= hasMemory
+	}
+	next = page + int(info.size/abiPageSize)
+	m.pages.set(page, next, kind)
+	return next
 }
 
 func (m *mapping) pageCount() int { return int(alignedLength(m.length) / abiPageSize) }
@@ -188,6 +195,7 @@ func (m *mapping) pagesOf(offset, size int64) (first, end int) {
 // the pages have meanwhile.
 func (m *mapping) overlap(offset, size int64, wanted uint8, move func(memory []byte, at int64)) {
 	page, end := m.pagesOf(offset, size)
+	m.know(page, end)
 	for page < end {
 		kind, next := m.pages.at(page)
 		next = min(next, end)

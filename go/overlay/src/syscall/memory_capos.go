@@ -3,7 +3,7 @@
 // The kernel has no files, so it maps none. A mapping is memory of its own, into which the file's
 // bytes are copied. A writable shared one is copied back when it is unmapped. A shared mapping and
 // its file are kept the same (mapped_capos.go). Holes of the file, and what is behind its end, take
-// addresses only, unless they are to be copied back.
+// addresses only until they are touched.
 
 //go:build capos
 
@@ -59,18 +59,7 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	if writtenBack {
 		m.held, m.file = d, f
 	}
-	size := alignedLength(length)
-	if f != nil && !writtenBack {
-		m.address = call(granted.vm, abiVirtualMemoryReserve, 0, size, 0, 0, 0)
-	} else {
-		m.address = call(granted.vm, abiVirtualMemoryMap, 0, size,
-			accessAtFirst(prot, flags), 0, 0)
-	}
-	if number := failure(m.address); number != 0 {
-		return nil, errnoOf(number)
-	}
-	if err := m.fill(f, prot, flags&MAP_SHARED != 0); err != nil {
-		call(granted.vm, abiVirtualMemoryUnmap, m.address, size, 0, 0, 0)
+	if err := m.obtain(f, prot, flags); err != nil {
 		return nil, err
 	}
 	data = m.bytes()
@@ -83,16 +72,31 @@ func Mmap(fd int, offset int64, length int, prot int, flags int) (data []byte, e
 	return data, nil
 }
 
-// accessAtFirst is what memory is mapped with before it has its rights. As on Linux, memory of no
-// file without the right to write, or with MAP_NORESERVE, takes addresses, and memory only for the
-// pages that are touched. Other memory is charged at once, so that a lack of it is an error of Mmap
-// and not a fault later.
-func accessAtFirst(prot, flags int) uintptr {
-	access := uintptr(abiProtRead | abiProtWrite)
-	if flags&MAP_ANON != 0 && (prot&PROT_WRITE == 0 || flags&MAP_NORESERVE != 0) {
-		access |= abiCommitDemandZero
+// obtain gives the mapping addresses, the memory that it has from its start on, and its rights. As
+// on Linux, memory of no file without the right to write, or with MAP_NORESERVE, takes addresses,
+// and memory only for the pages that are touched. Other memory of no file is charged at once, so
+// that a lack of it is an error of Mmap and not a fault later.
+func (m *mapping) obtain(f *treeFile, prot, flags int) error {
+	size := alignedLength(m.length)
+	var e Errno
+	if m.address, e = reserveMemory(0, size); e != 0 {
+		return e
 	}
-	return access
+	if f == nil {
+		kind := uintptr(0)
+		if prot&PROT_WRITE == 0 || flags&MAP_NORESERVE != 0 {
+			kind = abiCommitDemandZero
+		}
+		e = commitMemory(m.address, size, kind)
+	}
+	err := result(e)
+	if err == nil {
+		err = m.fill(f, prot, flags&MAP_SHARED != 0)
+	}
+	if err != nil {
+		unmapMemory(m.address, size)
+	}
+	return err
 }
 
 // fill copies the file into the mapping, if it is of one, and sets the rights.
@@ -117,11 +121,6 @@ func (m *mapping) fill(f *treeFile, prot int, shared bool) error {
 }
 
 func (m *mapping) fillLocked(n *node) Errno {
-	if m.file != nil {
-		n.content.readAt(m.bytes(), m.offset)
-		n.fromMappings(m.bytes(), m.offset)
-		return 0
-	}
 	// What others have written is in the file then, with the memory that it takes.
 	for _, other := range sharedMappings[n] {
 		if other.file != nil {
@@ -137,22 +136,19 @@ func (m *mapping) fillLocked(n *node) Errno {
 // far as the file has bytes for them, and copies these. A lack of memory is an error here. The
 // other pages get memory when they are touched.
 func (m *mapping) take(c *content, address, from, size uintptr) Errno {
-	const access = abiProtRead | abiProtWrite
 	start := m.offset + int64(from)
 	end := min(start+int64(size), c.size)
 	for at := c.nextData(start); at < end; {
 		hole := min(c.nextHole(at), end)
 		part := memoryAt(address+uintptr(at-start), uintptr(hole-at))
-		number := failure(call(granted.vm, abiVirtualMemoryCommit,
-			uintptr(unsafe.Pointer(&part[0])), alignedLength(len(part)), access, 0, 0))
-		if number != 0 {
-			return errnoOf(number)
+		err := commitMemory(uintptr(unsafe.Pointer(&part[0])), alignedLength(len(part)), 0)
+		if err != 0 {
+			return err
 		}
 		c.readAt(part, at)
 		at = c.nextData(hole)
 	}
-	return errnoOf(failure(call(granted.vm, abiVirtualMemoryCommit, address, size,
-		access|abiCommitDemandZero, 0, 0)))
+	return commitMemory(address, size, abiCommitDemandZero)
 }
 
 // mayMap returns the file of the tree if the description allows to map it.
@@ -192,11 +188,8 @@ func Munmap(data []byte) error {
 			lost = err
 		}
 	}
-	size := alignedLength(len(data))
-	answer := call(granted.vm, abiVirtualMemoryUnmap, uintptr(unsafe.Pointer(&data[0])), size,
-		0, 0, 0)
-	if number := failure(answer); number != 0 {
-		return errnoOf(number)
+	if err := unmapMemory(m.address, alignedLength(len(data))); err != 0 {
+		return err
 	}
 	return result(lost)
 }
@@ -231,17 +224,15 @@ func (m *mapping) writeBackLocked() Errno {
 	if inside <= 0 {
 		return 0
 	}
-	written := 0
-	m.know(m.pagesOf(m.offset, int64(inside)))
+	var err Errno
 	m.overlap(m.offset, int64(inside), PROT_READ, func(memory []byte, at int64) {
-		written += content.writeAt(memory, at)
+		if content.writeAt(memory, at) < len(memory) {
+			err = ENOSPC
+		}
 	})
 	m.file.node.touch()
 	m.file.dirty = true
-	if written < inside {
-		return ENOSPC
-	}
-	return 0
+	return err
 }
 
 func Mprotect(b []byte, prot int) error {
@@ -258,4 +249,22 @@ func Mprotect(b []byte, prot int) error {
 	}
 	setRights(address, size, prot)
 	return nil
+}
+
+func reserveMemory(hint, size uintptr) (uintptr, Errno) {
+	at := call(granted.vm, abiVirtualMemoryReserve, hint, size, 0, 0, 0)
+	if number := failure(at); number != 0 {
+		return 0, errnoOf(number)
+	}
+	return at, 0
+}
+
+// commitMemory makes reserved pages ones that may be read and written.
+func commitMemory(address, size, kind uintptr) Errno {
+	return errnoOf(failure(call(granted.vm, abiVirtualMemoryCommit, address, size,
+		abiProtRead|abiProtWrite|kind, 0, 0)))
+}
+
+func unmapMemory(address, size uintptr) Errno {
+	return errnoOf(failure(call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)))
 }

@@ -60,8 +60,7 @@ func (m *mapping) shrink(length int) Errno {
 	if size == old {
 		return 0
 	}
-	return errnoOf(failure(call(granted.vm, abiVirtualMemoryUnmap, m.address+size, old-size, 0,
-		0, 0)))
+	return unmapMemory(m.address+size, old-size)
 }
 
 // grow gives the mapping more memory behind it, or else elsewhere. What a file has there comes into
@@ -85,12 +84,6 @@ func (m *mapping) grow(length int, mayMove bool) Errno {
 		return err
 	}
 	m.length = length
-	if m.node != nil {
-		if m.file != nil {
-			m.node.content.readAt(m.bytes()[old:], m.offset+int64(old))
-		}
-		m.know(m.pagesOf(0, m.node.content.size))
-	}
 	setRights(m.address+old, size-old, int(prot))
 	return protectRange(m.address+old, size-old, prot)
 }
@@ -98,40 +91,29 @@ func (m *mapping) grow(length int, mayMove bool) Errno {
 // extend gives the mapping memory behind it, or moves it.
 func (m *mapping) extend(old, size uintptr, mayMove bool) Errno {
 	end := m.address + old
-	tail, err := m.addresses(end, size-old)
+	tail, err := reserveMemory(end, size-old)
 	if err != 0 {
 		return err
 	}
 	if tail == end {
-		if m.isSparse() {
-			err = m.take(m.node.content, end, old, size-old)
-		}
-		if err != 0 {
-			call(granted.vm, abiVirtualMemoryUnmap, tail, size-old, 0, 0, 0)
+		if err = m.takeMore(end, old, size-old); err != 0 {
+			unmapMemory(tail, size-old)
 		}
 		return err
 	}
-	call(granted.vm, abiVirtualMemoryUnmap, tail, size-old, 0, 0, 0)
+	unmapMemory(tail, size-old)
 	if !mayMove {
 		return ENOMEM
 	}
 	return m.move(old, size)
 }
 
-// isSparse is whether pages without bytes of the file take addresses only.
-func (m *mapping) isSparse() bool { return m.node != nil && m.file == nil }
-
-// addresses are for more of the mapping, with memory unless it is sparse.
-func (m *mapping) addresses(hint, size uintptr) (uintptr, Errno) {
-	method, access := uintptr(abiVirtualMemoryMap), uintptr(abiProtRead|abiProtWrite)
-	if m.isSparse() {
-		method, access = abiVirtualMemoryReserve, 0
+// takeMore gives memory to a reserved part behind the mapping, as Mmap does.
+func (m *mapping) takeMore(address, from, size uintptr) Errno {
+	if m.node != nil {
+		return m.take(m.node.content, address, from, size)
 	}
-	at := call(granted.vm, method, hint, size, access, 0, 0)
-	if number := failure(at); number != 0 {
-		return 0, errnoOf(number)
-	}
-	return at, 0
+	return commitMemory(address, size, 0)
 }
 
 // fillLast reads what the file has for the rest of the last page.
@@ -153,48 +135,70 @@ func (m *mapping) fillLast() Errno {
 	return 0
 }
 
-// move copies the memory to where there is room for more. The rights go with it.
+// move copies the memory to where there is room for more. What takes addresses only stays so, and
+// the rights go with it.
 func (m *mapping) move(old, size uintptr) Errno {
-	to, err := m.addresses(0, size)
-	if err == 0 && m.isSparse() {
-		err = m.take(m.node.content, to, 0, size)
-	}
+	to, err := reserveMemory(0, size)
 	if err != 0 {
-		if to != 0 {
-			call(granted.vm, abiVirtualMemoryUnmap, to, size, 0, 0, 0)
-		}
 		return err
 	}
-	for at := m.address; at < m.address+old; {
-		info, err := regionAt(at)
+	if err = m.takeMore(to+old, old, size-old); err == 0 {
+		err = m.copyTo(to, old)
+	}
+	if err != 0 {
+		unmapMemory(to, size)
+		return err
+	}
+	unmapMemory(m.address, old)
+	m.address = to
+	return 0
+}
+
+func (m *mapping) copyTo(to, size uintptr) Errno {
+	end := m.address + size
+	for at := m.address; at < end; {
+		info, has, err := memoryWithin(at, end-at)
 		if err != 0 {
-			call(granted.vm, abiVirtualMemoryUnmap, to, size, 0, 0, 0)
 			return err
 		}
-		part := min(uintptr(info.start+info.size), m.address+old) - at
-		if !m.isSparse() {
+		there, part := to+at-m.address, uintptr(info.size)
+		if !has {
+			err = commitMemory(there, part, abiCommitDemandZero)
+		} else if err = commitMemory(there, part, 0); err == 0 {
 			if info.prot&abiProtRead == 0 {
 				protectRange(at, part, abiProtRead)
 			}
-			copy(memoryAt(to+at-m.address, part), memoryAt(at, part))
+			copy(memoryAt(there, part), memoryAt(at, part))
 		}
-		protectRange(to+at-m.address, part, uintptr(info.prot))
+		if err != 0 {
+			return err
+		}
+		protectRange(there, part, uintptr(info.prot))
 		at += part
-	}
-	call(granted.vm, abiVirtualMemoryUnmap, m.address, old, 0, 0, 0)
-	m.address = to
-	if m.isSparse() {
-		m.pages = nil // what a hole has got since is not known of its new page
 	}
 	return 0
 }
 
 // regionAt tells of a page and those around it that are like it.
-func regionAt(address uintptr) (*abiRegionInfo, Errno) {
+func regionAt(address uintptr) (*abiRegionInfo, Errno) { return regionWithin(address, 0) }
+
+// regionWithin tells of a page and those behind it that are like it, of so many bytes.
+func regionWithin(address, size uintptr) (*abiRegionInfo, Errno) {
 	info := new(abiRegionInfo)
-	answer := call(granted.vm, abiVirtualMemoryQuery, address, uintptr(unsafe.Pointer(info)),
-		unsafe.Sizeof(*info), 0, 0)
+	answer := call(granted.vm, abiVirtualMemoryQuery, address, size,
+		uintptr(unsafe.Pointer(info)), unsafe.Sizeof(*info), 0)
 	return info, errnoOf(failure(answer))
+}
+
+// memoryWithin is regionWithin for pages that all have memory or all have none. Those that get it
+// when they are touched are alike for the kernel.
+func memoryWithin(address, size uintptr) (info *abiRegionInfo, has bool, err Errno) {
+	info, err = regionWithin(address, size)
+	for err == 0 && info.state == abiRegionStateDemandZero && info.residentPages != 0 &&
+		info.residentPages*abiPageSize != info.size {
+		info, err = regionWithin(address, uintptr(info.size/2)&^(abiPageSize-1))
+	}
+	return info, info.state != abiRegionStateDemandZero || info.residentPages != 0, err
 }
 
 func protectRange(address, size, prot uintptr) Errno {
@@ -246,9 +250,8 @@ func cutMapping(address, end uintptr) (m *mapping, whole bool, err Errno) {
 	case m.node != nil:
 		return m, false, EINVAL
 	}
-	number := failure(call(granted.vm, abiVirtualMemoryUnmap, from, to-from, 0, 0, 0))
-	if number != 0 {
-		return m, false, errnoOf(number)
+	if err := unmapMemory(from, to-from); err != 0 {
+		return m, false, err
 	}
 	delete(mappings.byAddress, (*byte)(pointerTo(m.address)))
 	m.keepPart(m.address, from)
