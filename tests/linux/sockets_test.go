@@ -120,6 +120,15 @@ func (s *script) lingers(socket uintptr) {
 	}
 }
 
+// number takes an option for a number that has a larger value.
+func (s *script) number(fd, level, name uintptr) {
+	value, size := new(int32), new(uint32)
+	*size = 4
+	s.call("get", SYS_GETSOCKOPT, fd, level, name, pointer(s, value), pointer(s, size))
+	s.say("%d in %d bytes", *value, *size)
+	s.call("set", SYS_SETSOCKOPT, fd, level, name, pointer(s, value), 4)
+}
+
 // limit sets a time-out of a socket and reads it back.
 func (s *script) limit(fd, name uintptr, tv Timeval) {
 	s.call("set", SYS_SETSOCKOPT, fd, SOL_SOCKET, name, pointer(s, &tv), unsafe.Sizeof(tv))
@@ -190,6 +199,11 @@ func TestTCPReset(t *testing.T) {
 		s.call("linger", SYS_SETSOCKOPT, client, SOL_SOCKET, SO_LINGER,
 			pointer(s, &Linger{Onoff: 1}), SizeofLinger)
 		s.lingers(client)
+		s.limit(client, SO_RCVTIMEO, Timeval{Sec: 7})
+		s.number(client, SOL_SOCKET, SO_LINGER)
+		s.number(client, SOL_SOCKET, SO_RCVTIMEO)
+		s.call("set", SYS_SETSOCKOPT, client, IPPROTO_TCP, TCP_INFO,
+			pointer(s, new(int32)), 4)
 		s.close("close", client)
 		s.poll("reset", server)
 		value, size := new(int32), new(uint32)

@@ -440,8 +440,6 @@ func getsockopt(fd, level, opt int, value unsafe.Pointer, length *uint32) error 
 			*(*Ucred)(value), *length = *ucred, SizeofUcred
 		}
 		return err
-	case level == IPPROTO_TCP && opt == TCP_INFO: // nothing counts what it tells
-		return unsupportedOption(fd)
 	case isTimeout(level, opt) && *length >= sizeofTimeval:
 		s, _, e := socketOf(fd)
 		if e == 0 {

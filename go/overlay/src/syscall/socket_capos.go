@@ -281,6 +281,12 @@ func (s *socket) option(level, name int) (int, Errno) {
 		return s.sendSize(), 0
 	case level == SOL_SOCKET && name == SO_RCVBUF:
 		return s.receiveSize(), 0
+	case level == SOL_SOCKET && name == SO_LINGER: // the first of its two numbers
+		return int(s.lingers.Onoff), 0
+	case isTimeout(level, name): // as much of it as there is room for
+		return int(int32(s.limits.get(name).Sec)), 0
+	case level == IPPROTO_TCP && name == TCP_INFO: // nothing counts what it tells
+		return 0, ENOPROTOOPT
 	}
 	return s.options[option{level, name}], 0
 }
@@ -293,8 +299,11 @@ func (s *socket) setOption(level, name, value int) Errno {
 	network.Lock()
 	defer network.Unlock()
 	o := option{level, name}
-	if o == (option{IPPROTO_IPV6, IPV6_PKTINFO}) {
-		return EINVAL // it is no number
+	switch {
+	case o == option{IPPROTO_TCP, TCP_INFO}:
+		return ENOPROTOOPT
+	case o.isLarger():
+		return EINVAL
 	}
 	if err := s.ask(o, value != 0); err != 0 {
 		return err
@@ -310,6 +319,12 @@ func (s *socket) setOption(level, name, value int) Errno {
 		s.options[o] = value
 	}
 	return 0
+}
+
+// isLarger is whether the option's value is no number.
+func (o option) isLarger() bool {
+	return o == option{IPPROTO_IPV6, IPV6_PKTINFO} || o == option{SOL_SOCKET, SO_LINGER} ||
+		isTimeout(o.level, o.name)
 }
 
 func (s *socket) timeouts() *timeouts { return &s.limits }
