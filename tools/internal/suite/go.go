@@ -31,6 +31,7 @@ type goPackage struct {
 	passes    int    // on a machine with every CPU count that has no exception of its own
 	exclusive bool   // measures time: nothing else may run meanwhile
 	goos      string // what runtime.GOOS is in a published module, "": capos
+	date      string // at power-on of a machine with a seed, "": that of ./capos run
 	cpus      []int
 	ci        []int // those of them that are in the share for continuous integration
 	timeout   string
@@ -112,6 +113,9 @@ func parseGoPackage(words []string) (*goPackage, error) {
 			p.exclusive = true
 		case "goos":
 			p.goos = value
+		case "date":
+			p.date = value
+			_, err = time.Parse(time.DateOnly, value)
 		case "timeout":
 			p.timeout = value
 			_, err = time.ParseDuration(value)

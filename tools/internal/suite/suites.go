@@ -243,7 +243,7 @@ func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir st
 		return single(p.name, err, "")
 	}
 	here.Env = append(here.Env, "GOFLAGS=", repo.RunFlagsVar+"="+
-		os.Getenv(repo.RunFlagsVar)+" --seed 1 -m "+p.memory)
+		os.Getenv(repo.RunFlagsVar)+" "+p.runFlags())
 	there := s.hostGo(ctx, dir, p.testArgs()...)
 	there.Env = append(there.Env, "CGO_ENABLED=0")
 	linux := suiteVerdicts(there)
@@ -258,6 +258,15 @@ func (s *suite) compareSuite(ctx context.Context, p suitePackage, goroot, dir st
 		}
 	}
 	return judgeSuite(p, capos, linux)
+}
+
+// runFlags are those of the machine.
+func (p suitePackage) runFlags() string {
+	flags := "--seed 1 -m " + p.memory
+	if p.date != "" {
+		flags += " --date " + p.date
+	}
+	return flags
 }
 
 // testArgs are those of the go command.

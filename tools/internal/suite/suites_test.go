@@ -88,7 +88,7 @@ func TestSuiteShards(t *testing.T) {
 	if string(after) != want {
 		t.Errorf("%q, %v", after, err)
 	}
-	for _, line := range []string{"a.b/c 1 run=(", "a.b/c 1 shard=2"} {
+	for _, line := range []string{"a.b/c 1 run=(", "a.b/c 1 shard=2", "a.b/c 1 date=July"} {
 		if _, err := parseGoPackage(strings.Fields(line)); err == nil {
 			t.Errorf("%q is taken", line)
 		}
@@ -97,7 +97,8 @@ func TestSuiteShards(t *testing.T) {
 
 // What an entry says is in the arguments of the go command.
 func TestSuiteArgs(t *testing.T) {
-	entry, err := parseGoPackage(strings.Fields("a.b/c/d 1 run=^TestA goos=linux"))
+	entry, err := parseGoPackage(strings.Fields(
+		"a.b/c/d 1 run=^TestA goos=linux m=2G date=2026-07-01"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +110,9 @@ func TestSuiteArgs(t *testing.T) {
 		" -skip ^(TestAB|TestAD)$ -run ^TestA a.b/c/d"
 	if !strings.HasPrefix(args, "test ") || !strings.HasSuffix(args, want) {
 		t.Errorf("they are %s", args)
+	}
+	if p.runFlags() != "--seed 1 -m 2G --date 2026-07-01" {
+		t.Errorf("the machine has %s", p.runFlags())
 	}
 	if entry.goos = ""; p.goosFlags() != nil {
 		t.Errorf("without goos they are %q", p.goosFlags())
