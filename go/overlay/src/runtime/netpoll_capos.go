@@ -45,12 +45,19 @@ func syscall_pollEvent(pd *pollDesc, tag uintptr, mode int32) {
 		writer = netpollunblock(pd, 'w', true, &delta)
 	}
 	if reader != nil {
-		netpollgoready(reader, 0)
+		pollReady(reader)
 	}
 	if writer != nil {
-		netpollgoready(writer, 0)
+		pollReady(writer)
 	}
 	netpollAdjustWaiters(delta)
+}
+
+// pollReady puts the goroutine behind those that can run already, as a poller of the kernel's
+// events does. If it ran next, it and the goroutine at its connection's other end would wake each
+// other again and again, and leave the P to no other.
+func pollReady(gp *g) {
+	systemstack(func() { ready(gp, 0, false) })
 }
 
 func netpollinit() {}
