@@ -198,12 +198,17 @@ func limiterCycle() uint64 {
 
 // The memory limit alone drives the collector. It is a soft one: over it may be what is allocated
 // while a collection is under way, at most a whole round of the garbage there is room for (without
-// the limit it would be 512 MiB). The kernel's charge includes program text and the threads' pages
-// too (16 MiB is far more than they are). After much collecting - other tests do that - the runtime
-// favours the program over the limit; such a round says nothing, and computing for a while makes up
-// for it.
+// the limit it would be 512 MiB). Where time is not instructions, the host takes a virtual CPU away
+// in the middle of a collection, which then lasts for more; two rounds are the bound there. The
+// kernel's charge includes program text and the threads' pages too (16 MiB is far more than they
+// are). After much collecting - other tests do that - the runtime favours the program over the
+// limit; such a round says nothing, and computing for a while makes up for it.
 func TestMemoryLimit(t *testing.T) {
 	const live, room, garbage = 24, 24, 512
+	over := uint64(room * mib)
+	if !exact() {
+		over *= 2
+	}
 	debug.FreeOSMemory()
 	limit := heldBytes() + (live+room)*mib
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -219,10 +224,10 @@ func TestMemoryLimit(t *testing.T) {
 			stop()
 			continue
 		}
-		if worst > limit+room*mib {
+		if worst > limit+over {
 			t.Errorf("%d bytes are held, the limit is %d", worst, limit)
 		}
-		if worstPages*abi.PageSize > limit+(room+16)*mib {
+		if worstPages*abi.PageSize > limit+over+16*mib {
 			t.Errorf("%d bytes are charged, the limit is %d", worstPages*abi.PageSize,
 				limit)
 		}
