@@ -124,12 +124,12 @@ func (s *suite) exploreChecks(ctx context.Context, scratch string) []check {
 	found, _, err := s.explored(ctx, 1, "--runs", exploreSeeds, "--failures",
 		filepath.Join(scratch, "kept"), "./cases/...")
 	checks = append(checks, single("status-found", err, "")...)
-	lockorder := found["explore/cases/lockorder"]
+	deadlock := found[lockorder]
 	tasks := []func() []check{
 		func() []check { // all of them build lockorder, so they take turns
-			return slices.Concat(s.exploreFinds(ctx, "lockorder", lockorder),
-				s.exploreChanges(ctx, lockorder.File, scratch),
-				s.exploreTurn(ctx, filepath.Join(scratch, "turn")))
+			return slices.Concat(s.exploreFinds(ctx, "lockorder", deadlock),
+				s.exploreChanges(ctx, deadlock.File, scratch),
+				single("why-lockorder", s.exploreWhyKept(ctx, scratch), ""))
 		},
 		func() []check { return s.exploreQuiet(ctx, exploreQuietSeeds) },
 	}
@@ -387,16 +387,28 @@ func (s *suite) replayed(ctx context.Context, file, verdict string) (string, err
 	return stdout.String() + withoutRemarks(stderr.String()), nil
 }
 
-// exploreTurn explores lockorder on one machine at a time, because otherwise it depends on the host
-// which seed fails first, and the point of no return is another one with another seed.
-func (s *suite) exploreTurn(ctx context.Context, kept string) []check {
-	found, _, err := s.explored(ctx, exploreFound, "--runs", exploreSeeds, "-j", "1",
-		"--max-failures", "1", "--failures", kept, "./cases/lockorder")
-	if err == nil {
-		err = s.exploreWhy(ctx, found["explore/cases/lockorder"].File, lockorderTurn)
-	}
-	return single("why-lockorder", err, "")
-}
+const lockorder = "explore/cases/lockorder"
+
+// lockorderFile is a failure of tests/explore/cases/lockorder by one disturbance, which is named.
+// Which seeds fail depends on the directory of the tree, because the program has paths in it, and
+// the point of no return is another one with another disturbance.
+var lockorderFile = explore.File{Package: lockorder, Seed: 34, Points: 36,
+	Kernel: explore.KernelPart{Name: "release"}, MaxPause: "100ms", Memory: "512M",
+	Failure: explore.Failure{Kind: explore.KindDeadlock, Test: "TestTransfers",
+		Text: "goroutines wait for each other and can never run again",
+		Stacks: []explore.Stack{
+			{State: "sync.WaitGroup.Wait",
+				Frames: []string{lockorder + ".TestTransfers x_test.go:28"}},
+			{State: "sync.Mutex.Lock",
+				Frames: []string{lockorder + ".transfer x_test.go:17",
+					lockorder + ".TestTransfers.func1 x_test.go:26"}},
+			{State: "sync.Mutex.Lock",
+				Frames: []string{lockorder + ".transfer x_test.go:17",
+					lockorder + ".TestTransfers.func2 x_test.go:27"}},
+		}},
+	Decisions: []explore.Disturbance{{Goroutine: 2, Point: 4, What: 1,
+		Name: "b4890a37b13f8e8b", Nth: 4, Text: "goroutine 9 stepped back at " +
+			"sync.(*Mutex).Lock, explore/cases/lockorder.transfer x_test.go:17"}}}
 
 // exploreWhy looks for the point of no return of a deadlock of two locks: a goroutine or a thread
 // holds the one and another takes the other.
@@ -415,11 +427,21 @@ func (s *suite) exploreWhy(ctx context.Context, file string, turn *regexp.Regexp
 	return nil
 }
 
-// lockorderTurn is the step at which a goroutine takes a lock, or has just done so, while the other
-// one has its first and is about to wait for that.
-var lockorderTurn = regexp.MustCompile(`(?s)it can still pass: .*it fails with each of 12; .*` +
-	`goroutine \d+, running\n +\S+/lockorder\.transfer x_test\.go:1[57]\n.*` +
-	`goroutine \d+, \w+\n +\S+/lockorder\.transfer x_test\.go:17\n`)
+// exploreWhyKept does so for lockorderFile.
+func (s *suite) exploreWhyKept(ctx context.Context, scratch string) error {
+	file, err := lockorderFile.Write(filepath.Join(scratch, "why"))
+	if err != nil {
+		return err
+	}
+	return s.exploreWhy(ctx, file, lockorderTurn)
+}
+
+// lockorderTurn has the step that takes the second lock of a goroutine's, and where the other one
+// is then.
+var lockorderTurn = regexp.MustCompile(`(?s)it can still pass: .*` +
+	`goroutine \d+, running\n +\S+/lockorder\.transfer x_test\.go:15\n.*` +
+	`it fails with each of 12; .*goroutine \d+, running\n +\S+/lockorder\.transfer ` +
+	`x_test\.go:17\n.*goroutine \d+, runnable\n +\S+/lockorder\.transfer x_test\.go:17\n`)
 
 // exploreEdit is a change of a program, with what a replay of its failure then says.
 type exploreEdit struct{ name, old, new, verdict string }
