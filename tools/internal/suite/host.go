@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -220,7 +221,8 @@ type goTest struct {
 }
 
 // parseGoTests reads the events of go test -json. Subtests are counted with the test they belong
-// to. A package that fails outside of its tests appears as a failed test without a name.
+// to. A package that fails outside of its tests appears as a failed test without a name, with what
+// was printed of those without a verdict: the program may have ended in the middle of one.
 func parseGoTests(r io.Reader) []goTest {
 	type event struct{ Action, Package, Test, Output string }
 	var results []goTest
@@ -248,12 +250,23 @@ func parseGoTests(r io.Reader) []goTest {
 			failures[e.Package] = failures[e.Package] || verdict == failed
 			results = append(results, goTest{e.Package, e.Test, verdict,
 				output[key].String()})
+			delete(output, key)
 		case verdict == failed && !failures[e.Package]:
 			results = append(results, goTest{e.Package, "", failed,
-				output[key].String()})
+				unfinished(output, e.Package) + output[key].String()})
 		}
 	}
 	return results
+}
+
+// unfinished is what the tests of a package have printed that have no verdict.
+func unfinished(output map[string]*strings.Builder, pkg string) (text string) {
+	for _, key := range slices.Sorted(maps.Keys(output)) {
+		if test, ok := strings.CutPrefix(key, pkg+" "); ok && test != "" {
+			text += output[key].String()
+		}
+	}
+	return text
 }
 
 // modelSteps checks the models of the protocols with races, once there are any.

@@ -59,6 +59,21 @@ not json
 {"Action":"pass","Package":"p"}
 `
 
+// What a test has printed in whose middle the program ended tells why.
+func TestUnfinishedTests(t *testing.T) {
+	results := parseGoTests(strings.NewReader(strings.TrimSuffix(events,
+		`{"Action":"pass","Package":"p"}`+"\n") +
+		`{"Action":"run","Package":"p","Test":"TestD"}
+{"Action":"output","Package":"p","Test":"TestD/sub","Output":"fatal error: fault\n"}
+{"Action":"output","Package":"p","Output":"FAIL\n"}
+{"Action":"fail","Package":"p"}
+`))
+	last := results[len(results)-1]
+	if len(results) != 4 || last != (goTest{"p", "", failed, "fatal error: fault\nFAIL\n"}) {
+		t.Errorf("%+v", results)
+	}
+}
+
 func TestJudgeGoTests(t *testing.T) {
 	results := parseGoTests(strings.NewReader(events))
 	if len(results) != 3 || results[1].verdict != skipped ||
