@@ -105,8 +105,8 @@ func allowNode() bool {
 func takeSlot() uintptr {
 	m := &fileMemory
 	if len(m.free) == 0 {
-		arena := call(granted.vm, abiVirtualMemoryReserve, 0, arenaSlots*chunkSize, 0, 0, 0)
-		if failure(arena) != 0 {
+		arena, err := reserveMemory(0, arenaSlots*chunkSize)
+		if err != 0 {
 			return 0
 		}
 		m.free = append(m.free, slotRun{arena, arenaSlots})
@@ -140,9 +140,7 @@ func freeSlots(slots []uintptr) {
 // how many those are. Pages committed before keep their contents.
 func commit(address uintptr, pages int) int {
 	for pages > 0 {
-		answer := call(granted.vm, abiVirtualMemoryCommit, address,
-			uintptr(pages)*abiPageSize, abiProtRead|abiProtWrite, 0, 0)
-		if failure(answer) == 0 {
+		if commitMemory(address, uintptr(pages)*abiPageSize, 0) == 0 {
 			return pages
 		}
 		pages /= 2

@@ -26,7 +26,6 @@ func (m *mapping) share(n *node) Errno {
 		return ENODEV
 	}
 	m.node = n
-	m.know(m.pagesOf(0, n.content.size))
 	if sharedMappings == nil {
 		sharedMappings = map[*node][]*mapping{}
 	}
@@ -216,8 +215,8 @@ func (m *mapping) overlap(offset, size int64, wanted uint8, move func(memory []b
 
 // protect gives the pages before end rights for a while. What is noted of them stays.
 func (m *mapping) protect(page, end int, kind uint8) {
-	call(granted.vm, abiVirtualMemoryProtect, m.address+uintptr(page)*abiPageSize,
-		uintptr(end-page)*abiPageSize, uintptr(kind&7), 0, 0)
+	protectMemory(m.address+uintptr(page)*abiPageSize, uintptr(end-page)*abiPageSize,
+		uintptr(kind&7))
 }
 
 // writeBackShared is for those that read the bytes of files as they are in the tree. The tree is

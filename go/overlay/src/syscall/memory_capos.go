@@ -243,9 +243,8 @@ func Mprotect(b []byte, prot int) error {
 	address, size := uintptr(unsafe.Pointer(&b[0])), alignedLength(len(b))
 	lockTree()
 	defer tree.Unlock()
-	answer := call(granted.vm, abiVirtualMemoryProtect, address, size, uintptr(prot&7), 0, 0)
-	if number := failure(answer); number != 0 {
-		return errnoOf(number)
+	if err := protectMemory(address, size, uintptr(prot&7)); err != 0 {
+		return err
 	}
 	setRights(address, size, prot)
 	return nil
@@ -267,4 +266,9 @@ func commitMemory(address, size, kind uintptr) Errno {
 
 func unmapMemory(address, size uintptr) Errno {
 	return errnoOf(failure(call(granted.vm, abiVirtualMemoryUnmap, address, size, 0, 0, 0)))
+}
+
+func protectMemory(address, size, prot uintptr) Errno {
+	return errnoOf(failure(call(granted.vm, abiVirtualMemoryProtect, address, size, prot, 0,
+		0)))
 }

@@ -85,7 +85,7 @@ func (m *mapping) grow(length int, mayMove bool) Errno {
 	}
 	m.length = length
 	setRights(m.address+old, size-old, int(prot))
-	return protectRange(m.address+old, size-old, prot)
+	return protectMemory(m.address+old, size-old, prot)
 }
 
 // extend gives the mapping memory behind it, or moves it.
@@ -166,14 +166,14 @@ func (m *mapping) copyTo(to, size uintptr) Errno {
 			err = commitMemory(there, part, abiCommitDemandZero)
 		} else if err = commitMemory(there, part, 0); err == 0 {
 			if info.prot&abiProtRead == 0 {
-				protectRange(at, part, abiProtRead)
+				protectMemory(at, part, abiProtRead)
 			}
 			copy(memoryAt(there, part), memoryAt(at, part))
 		}
 		if err != 0 {
 			return err
 		}
-		protectRange(there, part, uintptr(info.prot))
+		protectMemory(there, part, uintptr(info.prot))
 		at += part
 	}
 	return 0
@@ -199,11 +199,6 @@ func memoryWithin(address, size uintptr) (info *abiRegionInfo, has bool, err Err
 		info, err = regionWithin(address, uintptr(info.size/2)&^(abiPageSize-1))
 	}
 	return info, info.state != abiRegionStateDemandZero || info.residentPages != 0, err
-}
-
-func protectRange(address, size, prot uintptr) Errno {
-	return errnoOf(failure(call(granted.vm, abiVirtualMemoryProtect, address, size, prot, 0,
-		0)))
 }
 
 // ---- taking away
