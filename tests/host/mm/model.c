@@ -664,11 +664,20 @@ static bool queried_together(const struct page *a, const struct page *b)
 			a->object_page + 1 == b->object_page);
 }
 
+static uint64_t resident_between(unsigned first, unsigned end)
+{
+	uint64_t resident = 0;
+	unsigned level;
+
+	for (unsigned i = first; i < end; i++)
+		resident += paging_has_frame(*paging_find(space->root, address_of(i), &level));
+	return resident;
+}
+
 static void compare_query(unsigned page)
 {
 	struct capos_region_info info;
-	unsigned first = page, last = page, level;
-	uint64_t resident = 0;
+	unsigned first = page, last = page;
 
 	CHECK(aspace_query(space, address_of(page), 0, &info) == STATUS_OK);
 	CHECK(info.state == pages[page].state && info.prot == pages[page].prot);
@@ -685,18 +694,12 @@ static void compare_query(unsigned page)
 		return;
 	CHECK(info.start == address_of(first) &&
 		info.start + info.size == address_of(last) + PAGE_SIZE);
-	for (unsigned i = first; i <= last; i++)
-		resident += paging_has_frame(*paging_find(space->root, address_of(i), &level));
-	CHECK(info.resident_pages == resident);
+	CHECK(info.resident_pages == resident_between(first, last + 1));
 	for (unsigned size = 1; size <= last - page + 2; size += size) {
 		unsigned end = page + size <= last ? page + size : last + 1;
-		resident = 0;
-		for (unsigned i = page; i < end; i++)
-			resident +=
-				paging_has_frame(*paging_find(space->root, address_of(i), &level));
 		CHECK(aspace_query(space, address_of(page), size * PAGE_SIZE, &info) == STATUS_OK);
 		CHECK(info.start == address_of(page) && info.size == (end - page) * PAGE_SIZE &&
-			info.resident_pages == resident);
+			info.resident_pages == resident_between(page, end));
 	}
 }
 
