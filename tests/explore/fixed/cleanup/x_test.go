@@ -3,6 +3,7 @@ package cleanup
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 )
 
@@ -32,4 +33,22 @@ func TestCleanup(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What the collector writes while it queues the cleanups of several Ps is no access of the program,
+// though it does so on whatever goroutine the last sweep is on.
+func TestQueue(t *testing.T) {
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 5 {
+				for range 8 {
+					runtime.AddCleanup(&handle{}, func(int) {}, 0)
+					runtime.Gosched()
+				}
+				runtime.GC()
+			}
+		})
+	}
+	all.Wait()
 }

@@ -132,7 +132,8 @@ var explore struct {
 	changes   [2]uint64       // explorePCT: the points at which a priority changes
 	collect   [2]uint64       // points at which the collector runs; 0: none
 	move      [3]uint64       // points at which a stack moves; 0: none
-	gated     uint64          // of accesses, one in so many waits for its priority
+	gated     uint64          // of operations, one in so many waits for its priority; 0: each
+	gatedSeen uint64          // and so of accesses
 	stream    atomic.Uint64
 	random    atomic.Uint64 // the program's own stream
 	points    atomic.Uint64
@@ -195,7 +196,7 @@ func exploreChoose(pause int64, first, points uint64) {
 	}
 	explore.probable = max(2, points>>(1+exploreRandom64()%6))
 	explore.thinned = 1 + points/exploreKept
-	explore.gated = 1 + points/exploreGatedMax
+	explore.gated, explore.gatedSeen = points/exploreGatedMax, 1+points/exploreGatedSeenMax
 	explore.pauseMax = pause * 1000
 	if exploreRandom64()%4 == 0 { // a disturbed run may be longer
 		points <<= 1 + exploreRandom64()%4

@@ -381,7 +381,7 @@ func raceAccesses(addr, size uintptr, how int) {
 func raceAccessesShared(addr, size uintptr, how int) {
 	gp := getg()
 	if !explore.on && !explore.ended || gp != gp.m.curg || gp.racectx == 0 || size == 0 ||
-		how&raceAtomics != 0 && gp.raceignore != 0 {
+		how&raceAtomics != 0 && gp.raceignore != 0 || !raceIsOfProgram(addr) {
 		return
 	}
 	write := how&raceWrites != 0
@@ -410,6 +410,22 @@ func raceAccessesShared(addr, size uintptr, how int) {
 		}
 		unlock(&race.lock)
 	})
+}
+
+// raceIsOfProgram tells whether an address is of the heap or of a variable of a package. Other
+// memory is the runtime's, which uses it on whatever goroutine has the collector run, or was mapped
+// by the program, which Go's own detector does not look at either.
+func raceIsOfProgram(addr uintptr) bool {
+	if spanOfHeap(addr) != nil {
+		return true
+	}
+	for _, m := range activeModules() {
+		if m.noptrdata <= addr && addr < m.enoptrdata || m.data <= addr && addr < m.edata ||
+			m.bss <= addr && addr < m.ebss || m.noptrbss <= addr && addr < m.enoptrbss {
+			return true
+		}
+	}
+	return false
 }
 
 // raceAccessWord gives the earlier access that an access of a word races with, and keeps it.
