@@ -333,6 +333,7 @@ func (s *session) confirm(ctx context.Context, r *explore.Run, machineFrom uint6
 
 // repeats tells whether a seed fails in the same way on a machine of its own.
 func (s *session) repeats(ctx context.Context, c explore.Candidate, signature string) bool {
+	defer repo.Progress(fmt.Sprintf("repeating seed %d of %s", c.Seed, s.t.name))()
 	_, same := s.try(ctx, s.attempt(c.Seed, c.Without, explore.Forcing{}), signature)
 	return same
 }
@@ -709,7 +710,8 @@ func (s *session) report(out io.Writer, cut bool) {
 	if cut && s.unfinished() {
 		fmt.Fprintln(out, "  interrupted: not all seeds were run")
 	} else if cut {
-		fmt.Fprintln(out, "  interrupted: all seeds were run, and not all failures shrunk")
+		fmt.Fprintln(out, "  interrupted: all seeds were run, "+
+			"and not all failures looked into")
 	}
 	if s.summary.Left > 0 {
 		fmt.Fprintf(out, "  goroutines that could still run were left in %s, which "+

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"sync"
 
 	"capos.dev/tools/internal/explore"
+	"capos.dev/tools/internal/repo"
 )
 
 // A test that fails may hide others: those behind it do not run when the program ends, and of
@@ -124,11 +126,14 @@ func (s *session) behind(ctx context.Context, failed []*explore.Run) {
 		if failed = nil; len(list) == 0 {
 			return
 		}
+		done := repo.Progress(fmt.Sprintf("running %d failed seeds of %s again without "+
+			"the tests that failed", len(list), s.t.name))
 		err := s.machine(ctx, list, func(r *explore.Run) {
 			if r.Judge(s.source) != nil {
 				failed = append(failed, r)
 			}
 		})
+		done()
 		if err != nil && ctx.Err() == nil {
 			s.breaks(err)
 		}
