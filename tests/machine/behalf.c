@@ -64,21 +64,30 @@ static int role_wait(int argc, char **argv)
 	return 0;
 }
 
-/* Sends its address space and gets it back; sends it where it is refused, and by a message that
- * ends too early. Then its capabilities for it are all its own. */
+static void make_endpoint(capos_cap_t factory, capos_cap_t *endpoint, capos_cap_t *facet)
+{
+	OK(capos_endpoint_factory_create(factory, 4, endpoint));
+	OK(capos_endpoint_make_facet(*endpoint, 1, facet));
+	OK(capos_endpoint_accept(*endpoint, 1));
+}
+
+/* Sends its address space and gets it back; sends it where nobody receives until it is too late.
+ * Then its capabilities for it are all its own. */
 static int role_returns(int argc, char **argv)
 {
 	struct capos_message m = { { 0 } };
 	capos_cap_t cap = capos_caps.vm, facet = capos_cap("facet"), before = capos_caps.vm;
+	capos_cap_t silent = 0, to_silent = 0;
 	uint64_t at = 0;
 	(void)argc, (void)argv;
+	make_endpoint(capos_cap("endpoint_factory"), &silent, &to_silent);
 	if (capos_endpoint_call_cap(facet, &m, &cap, CAPOS_MESSAGE_TAKES, FOREVER) != 0)
 		return 1;
 	if (!cap || cap == before || capos_virtual_memory_map(cap, 0, PAGE, WRITE, &at) != 0)
 		return 2;
 	*(volatile uint64_t *)at = 1;
 	cap = before;
-	if (capos_endpoint_call_cap(facet, &m, &cap, CAPOS_MESSAGE_MOVES, capos_now_ns()) !=
+	if (capos_endpoint_call_cap(to_silent, &m, &cap, CAPOS_MESSAGE_MOVES, capos_now_ns()) !=
 		CAPOS_E(TIMED_OUT))
 		return 3;
 	if (capos_virtual_memory_unmap(before, at, PAGE) != 0)
@@ -105,9 +114,7 @@ static int role_exhausts(int argc, char **argv)
 	uint64_t tag = 0;
 	int64_t status;
 	(void)argc, (void)argv;
-	OK(capos_endpoint_factory_create(capos_cap("endpoint_factory"), 4, &endpoint));
-	OK(capos_endpoint_accept(endpoint, 1));
-	OK(capos_endpoint_make_facet(endpoint, 1, &facet));
+	make_endpoint(capos_cap("endpoint_factory"), &endpoint, &facet);
 	OK(capos_thread_start(&thread, call_own, (void *)(uint64_t)facet, NULL));
 	CHECK_EQUAL(capos_endpoint_receive_cap(endpoint, &m, &cap, &tag, FOREVER),
 		CAPOS_RECEIVE_RESULT_CALL);
@@ -165,9 +172,7 @@ static uint32_t slots(void)
 
 static void make(void)
 {
-	OK(capos_endpoint_factory_create(capos_caps.endpoint_factory, 4, &endpoint));
-	OK(capos_endpoint_make_facet(endpoint, 1, &facet));
-	OK(capos_endpoint_accept(endpoint, 1));
+	make_endpoint(capos_caps.endpoint_factory, &endpoint, &facet);
 }
 
 static void unmake(void)
