@@ -54,9 +54,11 @@ func digestOf(path string) (string, error) {
 }
 
 // keep writes a failure to a file, if a run of what the file says fails: its decisions, or where it
-// could not be shrunk, its seed or those of its machine.
+// could not be shrunk, its seed or those of its machine. After an interrupt nothing runs any more,
+// so the file has the seeds that were seen to fail.
 func (s *session) keep(ctx context.Context, f *explore.Found) {
-	if s.t.failures == "" || s.x.flags.noShrink || ctx.Err() != nil {
+	cut := ctx.Err() != nil
+	if s.t.failures == "" || s.x.flags.noShrink || cut && f.Replay == "" {
 		return
 	}
 	digest, err := s.t.digest()
@@ -75,12 +77,12 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	if flags.cpus > 1 {
 		file.CPUs = int(flags.cpus)
 	}
-	if !f.Shrunk {
+	if !f.Shrunk || cut {
 		file.Decisions, file.SeedsFrom = []explore.Disturbance{}, f.Shared
 		if f.Shared == nil {
 			file.SeedsFrom = &f.Seed
 		}
-		if run, err := s.last(ctx, file); err != nil || !file.Fails(run, s.source) {
+		if !cut && !s.fails(ctx, file) {
 			return
 		}
 	} else if forced, err := file.Forced(1); err != nil {
@@ -96,6 +98,12 @@ func (s *session) keep(ctx context.Context, f *explore.Found) {
 	}
 	f.File = shortPath(path)
 	f.Replay = replayCommandOf(f.File)
+}
+
+// fails tells whether a run of what the file says does.
+func (s *session) fails(ctx context.Context, file *explore.File) bool {
+	run, err := s.last(ctx, file)
+	return err == nil && file.Fails(run, s.source)
 }
 
 // replayCommandOf is the line that replays a file.

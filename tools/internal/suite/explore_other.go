@@ -46,6 +46,7 @@ func (s *suite) exploreOthers(ctx context.Context, scratch string) (checks []che
 		{"shortwrite", s.exploreInjects},
 		{"accesses", s.exploreAccesses},
 		{"interrupted", s.exploreInterrupted},
+		{"interrupted-kept", s.exploreCut},
 	} {
 		checks = append(checks, single(one.name, one.run(ctx, scratch), "")...)
 	}
@@ -365,35 +366,71 @@ func (s *suite) exploreAccesses(ctx context.Context, scratch string) error {
 // exploreInterrupted ends the command when some seeds have run without a failure.
 func (s *suite) exploreInterrupted(ctx context.Context, _ string) error {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := s.exploreCommand(ctx, "--json", "--runs", "1000000", "--failures", "none",
-			"./fixed/lockorder", "./fixed/publish")
-		var stdout bytes.Buffer
-		cmd.Stdout = &stdout
-		stderr, err := cmd.StderrPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
+		_, err := s.interrupted(ctx, signal, 128+int(signal), func(line string) bool {
+			return strings.HasPrefix(line, "capos: seed ")
+		}, "--failures", "none", "./fixed/lockorder", "./fixed/publish")
 		if err != nil {
 			return err
 		}
-		said := bufio.NewScanner(stderr)
-		for sent := false; said.Scan(); {
-			if !sent && strings.HasPrefix(said.Text(), "capos: seed ") {
-				sent = true
-				err = cmd.Process.Signal(signal)
-			}
-		}
-		_ = cmd.Wait() // its status is checked
-		if err = errors.Join(err, wantStatus(cmd, 128+int(signal))); err != nil {
-			return err
-		}
-		var sum exploredSum
-		if err := json.Unmarshal(stdout.Bytes(), &sum); err != nil || !sum.Interrupted ||
-			sum.Runs == 0 {
-			return fmt.Errorf("%v: it prints %q", signal, stdout.String())
-		}
 	}
 	return nil
+}
+
+// exploreCut ends the command after a failure, which is kept by its seed.
+func (s *suite) exploreCut(ctx context.Context, scratch string) error {
+	hasFailed := regexp.MustCompile(`^capos: seed \d{3,}: .* failed \(1 different\)`)
+	lines, err := s.interrupted(ctx, syscall.SIGINT, 1, hasFailed.MatchString,
+		"--failures", scratch, "./cases/lockorder")
+	if err != nil {
+		return err
+	}
+	path := lines[0].File
+	file, err := explore.ReadFile(path)
+	if err == nil && (len(file.Decisions) != 0 || file.SeedsFrom == nil) {
+		err = fmt.Errorf("%s is not kept by its seed", path)
+	}
+	if err == nil {
+		_, err = s.replayed(ctx, path, "reproduced: ")
+	}
+	return err
+}
+
+// interrupted explores without end, sends a signal once it says a line like that, and gives what it
+// prints. The status and the last line are to be those of an interrupt.
+func (s *suite) interrupted(ctx context.Context, signal syscall.Signal, status int,
+	like func(line string) bool, args ...string) (lines []explored, err error) {
+	cmd := s.exploreCommand(ctx, append([]string{"--json", "--runs", "1000000"}, args...)...)
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	said := bufio.NewScanner(stderr)
+	for sent := false; said.Scan(); {
+		if !sent && like(said.Text()) {
+			sent = true
+			err = cmd.Process.Signal(signal)
+		}
+	}
+	_ = cmd.Wait() // its status is checked
+	if err = errors.Join(err, wantStatus(cmd, status)); err != nil {
+		return nil, err
+	}
+	for decoder := json.NewDecoder(&stdout); decoder.More(); {
+		var line explored
+		if err := decoder.Decode(&line); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	if n := len(lines); n == 0 || !lines[n-1].Interrupted || lines[n-1].Runs == 0 {
+		return nil, fmt.Errorf("%v: it prints %+v", signal, lines)
+	}
+	return lines, nil
 }
 
 // exploreResumed explores a test with assertions in one go and in two, which is to come to the
