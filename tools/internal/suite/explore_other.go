@@ -378,7 +378,7 @@ func (s *suite) exploreInterrupted(ctx context.Context, _ string) error {
 
 // exploreCut ends the command after a failure, which is kept by its seed.
 func (s *suite) exploreCut(ctx context.Context, scratch string) error {
-	hasFailed := regexp.MustCompile(`^capos: seed \d{3,}: .* failed \(1 different\)`)
+	hasFailed := regexp.MustCompile(`^capos: seed \d{3,}: .* ([3-9]|\d\d+) failed`)
 	lines, err := s.interrupted(ctx, syscall.SIGINT, 1, hasFailed.MatchString,
 		"--failures", scratch, "./cases/lockorder")
 	if err != nil {
