@@ -249,9 +249,6 @@ func (s *session) work(ctx, whole context.Context, stop context.CancelCauseFunc,
 		}
 		var suspects, failed []*explore.Run
 		err := s.machine(ctx, s.counted(seeds...), func(r *explore.Run) {
-			if ctx.Err() != nil {
-				return
-			}
 			found, isSuspect := s.add(r)
 			if found {
 				failed = append(failed, r)
@@ -611,8 +608,11 @@ func (s *session) machine(ctx context.Context, attempts []attempt,
 	}
 	index := 0
 	return batch.RunImage(ctx, &config, programs, image, func(r batch.Result) {
+		if ctx.Err() != nil {
+			return // it was cut off, and tells nothing
+		}
 		a := &attempts[index]
-		if machineFailed(&r) && ctx.Err() == nil {
+		if machineFailed(&r) {
 			s.breaks(fmt.Errorf("seed %d: %s", a.seed, strings.TrimSpace(r.Report)))
 		}
 		result(&explore.Run{Seed: a.seed, Status: r.Status, Output: r.Stdout + r.Stderr,
