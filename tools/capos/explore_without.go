@@ -126,8 +126,8 @@ func (s *session) behind(ctx context.Context, failed []*explore.Run) {
 		if failed = nil; len(list) == 0 {
 			return
 		}
-		done := repo.Progress(fmt.Sprintf("running %d failed seeds of %s again without "+
-			"the tests that failed", len(list), s.t.name))
+		done := repo.Progress(fmt.Sprintf("repeating %s of %s without the tests that "+
+			"failed", explore.Runs(len(list)), s.t.name))
 		err := s.machine(ctx, list, func(r *explore.Run) {
 			if r.Judge(s.source) != nil {
 				failed = append(failed, r)
