@@ -175,10 +175,10 @@ func (f *File) Missing(r *Run, source Source) (missing []Disturbance) {
 	for _, d := range f.Decisions {
 		found := false
 		for _, t := range taken {
-			same := t.Name == d.Name && t.Nth == d.Nth
+			same := t.Name == d.Name && t.Nth == d.Nth && t.isCase() == d.isCase()
 			if f.Counted {
 				same = t.Goroutine == d.Goroutine && t.Point == d.Point &&
-					t.Kernel == d.Kernel
+					t.Kernel == d.Kernel && t.isCase() == d.isCase()
 			}
 			found = found || same && t.Source == d.Source
 		}

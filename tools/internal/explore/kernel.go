@@ -27,10 +27,10 @@ const (
 const ofCPU = 1 << 31
 
 // canPause tells whether the disturbance may be a pause of any length. A slice's length and the
-// numbers of a thread and of a fault are none, and the end of a CPU's turn has no length.
+// numbers of a thread, a case and a fault are none, and the end of a CPU's turn has no length.
 func (d *Disturbance) canPause() bool {
 	return d.Kernel != kernelSlice && d.Kernel != kernelPick && d.Kernel != kernelRace &&
-		d.Kernel != kernelFault && d.What <= injected
+		d.Kernel != kernelFault && d.What < takesCase
 }
 
 // kernelText says what the kernel did and where the thread was.

@@ -41,8 +41,14 @@ const (
 	collect  = 2
 	move     = 3 // of the stack
 
-	injected = 1 << 62 // and the number of the fault
+	takesCase = 1 << 61 // and the number of the case: those that send come first
+	injected  = 1 << 62 // and the number of the fault
 )
+
+// isCase tells whether a select took another case than the next one in turn.
+func (d *Disturbance) isCase() bool {
+	return d.Kernel == "" && d.What >= takesCase && d.What < injected
+}
 
 // isPause tells whether the disturbance lets time pass.
 func (d *Disturbance) isPause() bool { return d.What > move && d.canPause() }
@@ -189,6 +195,7 @@ var ofMaps = []struct{ prefix, name string }{{"runtime.mapaccess", "a read of a 
 type place struct {
 	operation string // the function of the library, or a statement
 	own       string // function, file and line of the program
+	file      string // the same file and line, with the directory
 	source    string // that line
 }
 
@@ -229,6 +236,7 @@ func (s Source) place(stack []string) (p place) {
 		if !s.isLibrary(file) && !strings.HasPrefix(name, ofCapos) {
 			p.own = name + " " + filepath.Base(file)
 			p.source = sourceLine(file)
+			p.file = file
 			break
 		}
 		if p.operation = name; innermost == "" {
@@ -262,6 +270,9 @@ func (d *Disturbance) text(p place) string {
 		text += " ran the collector"
 	case d.What == move:
 		text += " had its stack moved"
+	case d.isCase():
+		text += fmt.Sprintf(" took %s while another case was ready",
+			selectCase(p.file, int(d.What-takesCase)))
 	case d.What > injected:
 		text += fmt.Sprintf(" had fault %d", d.What-injected)
 	default:

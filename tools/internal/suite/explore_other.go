@@ -45,6 +45,7 @@ func (s *suite) exploreOthers(ctx context.Context, scratch string) (checks []che
 		{"masked", s.exploreMasked},
 		{"shortwrite", s.exploreInjects},
 		{"accesses", s.exploreAccesses},
+		{"select-case", s.exploreSelect},
 		{"interrupted", s.exploreInterrupted},
 		{"interrupted-kept", s.exploreCut},
 	} {
@@ -359,6 +360,36 @@ func (s *suite) exploreAccesses(ctx context.Context, scratch string) error {
 		takenTwiceSeeds, "--no-shrink", "--failures", "none", "./"+dir)
 	if f := found[name]; err == nil && f.Kind != "" {
 		err = fmt.Errorf("found without a point at accesses: %s", f.Replay)
+	}
+	return err
+}
+
+// drainedStory is what the failure takes: the case that is not next in turn.
+var drainedStory = regexp.MustCompile(`(?m)it takes this \(1 of \d+ disturbances\):\n +goroutine \d+ ` +
+	`took case <-end while another case was ready at select, \S+sum x_test\.go:12\n`)
+
+// exploreSelect has a failure that only which of two ready cases is taken decides.
+func (s *suite) exploreSelect(ctx context.Context, scratch string) error {
+	const dir = "other/drained"
+	const name = "explore/" + dir + " " + explore.KindTest
+	found, _, err := s.explored(ctx, exploreFound, "--runs", "20", "--failures", scratch,
+		"./"+dir)
+	if err == nil {
+		err = s.exploredCase(ctx, found[name], explore.KindTest)
+	}
+	if err != nil {
+		return err
+	}
+	file := found[name].File
+	err = s.exploreChange(ctx, dir, file, scratch, exploreEdit{old: "\tfor {\n",
+		new:     "\tfmt.Println(2)\n\tfor {\n",
+		verdict: "reproduced: test failure in TestSum"})
+	if err != nil {
+		return err
+	}
+	said, err := s.replayed(ctx, file, "reproduced: test failure")
+	if err == nil && !drainedStory.MatchString(said) {
+		err = fmt.Errorf("the story lacks %q: %s", drainedStory, said)
 	}
 	return err
 }

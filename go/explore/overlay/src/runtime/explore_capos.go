@@ -71,6 +71,10 @@ type exploreG struct {
 	name    uint64 // when disturbances are forced; see explore_names_capos.go
 	child   uint64 // what the next goroutine is named after
 	childAt uint16 // where it is made, as an index of exploreStacksKnown
+	place   uint64 // the name of the point that it came to last, and how many of this name there
+	nth     uint64 // were; 0 unless disturbances are forced
+	chooses bool   // this point is a select
+	turn    uint32 // the number of the case that is next where several are ready
 	test    string // that it or one of its creators was made for; "": none
 }
 
@@ -78,7 +82,7 @@ type exploreG struct {
 // or by name and how often it has occurred.
 type exploreForced struct {
 	goroutine, point uint64
-	what             int64 // ns, or one of the constants below
+	what             int64 // ns, one of the constants below, exploreTakes or exploreFault
 	named            bool
 }
 
@@ -104,7 +108,7 @@ type exploreDone struct {
 const exploreKept = 256
 
 var (
-	exploreForcedOnes [exploreKept]exploreForced
+	exploreForcedOnes [2 * exploreKept]exploreForced // with those of exploreTaken
 	exploreDoneOnes   [exploreKept]exploreDone
 	exploreDoneCount  atomic.Uint32
 )
@@ -300,7 +304,7 @@ func exploreForce(list string) {
 	}
 	exploreNamed = true
 	explore.forced = exploreForcedOnes[:0]
-	for list != "" && len(explore.forced) < exploreKept {
+	for list != "" && len(explore.forced) < len(exploreForcedOnes) {
 		var entry string
 		var numbers [4]uint64
 		entry, list = exploreCut(list[1:], ';')
@@ -479,6 +483,7 @@ func explorePoint(operation uint8) {
 		return
 	}
 	gp.explore.inside = true
+	gp.explore.chooses = operation == exploreSelect
 	point := explore.points.Add(1)
 	gp.explore.points++
 	explore.signature = exploreMix(explore.signature ^ gp.explore.number<<8 ^ uint64(operation))
@@ -529,13 +534,14 @@ func exploreDecide(gp *g, point uint64, operation uint8) {
 	var name, nth uint64
 	if exploreNamed {
 		name, nth = exploreName(gp, point)
+		gp.explore.place, gp.explore.nth = name, nth
 	}
 	if point == explore.until {
 		exploreReseed(point)
 	}
 	if explore.forced != nil {
 		for _, f := range explore.forced {
-			if f.what <= exploreFault && f.isAt(gp, name, nth) {
+			if f.what < exploreTakes && f.isAt(gp, name, nth) {
 				exploreDisturb(gp, operation, f.what, name, nth)
 			}
 		}
@@ -661,11 +667,16 @@ func exploreKeep(gp *g, operation uint8, what int64, name, nth uint64) *exploreD
 		return nil
 	}
 	done := &exploreDoneOnes[i]
+	exploreNote(done, gp, operation, what, name, nth)
+	callers(4, done.stack[:])
+	return done
+}
+
+// exploreNote fills in what has happened at the point where the goroutine is.
+func exploreNote(done *exploreDone, gp *g, operation uint8, what int64, name, nth uint64) {
 	*done = exploreDone{goroutine: gp.explore.number, point: gp.explore.points, what: what,
 		operation: operation, id: gp.goid, name: name, nth: nth,
 		from: explore.points.Load()}
-	callers(4, done.stack[:])
-	return done
 }
 
 // exploreOver notes that a disturbance is over.
@@ -674,28 +685,40 @@ func exploreOver(done *exploreDone) { done.to = explore.points.Load() }
 // exploreTell prints the disturbances, each with goroutine, point, kind or pause, operation, id of
 // the goroutine, name and count, then the places in its stack, and then what ran meanwhile.
 func exploreTell() {
-	count := exploreDoneCount.Load()
 	if !explore.armed {
 		return
 	}
-	if count > exploreKept {
+	if exploreDoneCount.Load() > exploreKept {
 		print("capos explore: disturbed too often to be told\n")
 		return
 	}
-	for i := range count {
-		done := &exploreDoneOnes[i]
-		what := done.what
-		if what <= 0 {
-			what = 1 - what
+	done, taken := exploreDoneCount.Load(), exploreTakenCount.Load()
+	if taken > exploreKept {
+		taken = 0
+	}
+	for i, j := uint32(0), uint32(0); i < done || j < taken; {
+		if i == done || j < taken && exploreTaken[j].from < exploreDoneOnes[i].from {
+			exploreTellOne(&exploreTaken[j])
+			j++
+		} else {
+			exploreTellOne(&exploreDoneOnes[i])
+			i++
 		}
-		print("capos explore: disturbed ", done.goroutine, " ", done.point, " ", what, " ",
-			done.operation, " ", done.id, " ", done.name, " ", done.nth, "\n")
-		for _, pc := range done.stack {
-			explorePlaces(pc)
-		}
-		exploreMeanwhile(done)
 	}
 	exploreBirths()
+}
+
+func exploreTellOne(done *exploreDone) {
+	what := done.what
+	if what <= 0 {
+		what = 1 - what
+	}
+	print("capos explore: disturbed ", done.goroutine, " ", done.point, " ", what, " ",
+		done.operation, " ", done.id, " ", done.name, " ", done.nth, "\n")
+	for _, pc := range done.stack {
+		explorePlaces(pc)
+	}
+	exploreMeanwhile(done)
 }
 
 // explorePlaces prints the functions that are at a return address, inlined ones too.
