@@ -544,6 +544,17 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// A place that only the library has been in is its innermost function.
+func TestPlaceOfLibrary(t *testing.T) {
+	p := source.place([]string{"runtime.exploreVisit /go/src/runtime/explore.go:3",
+		"runtime.explorePoint /go/src/runtime/explore.go:2",
+		"sync.(*Mutex).Lock /go/src/sync/mutex.go:46",
+		"net/http.(*Transport).dial /go/src/net/http/transport.go:9"})
+	if p.String() != "sync.(*Mutex).Lock" {
+		t.Errorf("%q", p)
+	}
+}
+
 // Names of generic functions have spaces, and quoted values do not tell failures apart.
 func TestNames(t *testing.T) {
 	for text, want := range map[string][2]string{

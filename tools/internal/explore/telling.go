@@ -56,6 +56,9 @@ func (d *Disturbance) isPause() bool { return d.What > move && d.canPause() }
 // ofCapos begins the functions of package capos. As places they stand for the library, too.
 const ofCapos = "capos.dev/capos."
 
+// ofExplorer begins the explorer's own functions, which are no place of the program.
+const ofExplorer = "runtime.explore"
+
 const saidByRuntime = "capos explore: "
 
 // teller reads what a run tells, which is a list of entries with places of a stack behind each.
@@ -233,6 +236,9 @@ func (s Source) place(stack []string) (p place) {
 	innermost := ""
 	for _, entry := range stack {
 		name, file := cutPlace(entry)
+		if strings.HasPrefix(name, ofExplorer) {
+			continue
+		}
 		if !s.isLibrary(file) && !strings.HasPrefix(name, ofCapos) {
 			p.own = name + " " + filepath.Base(file)
 			p.source = sourceLine(file)
