@@ -204,7 +204,9 @@ func (s *session) tried(path string, file *explore.File, r *explore.Run) {
 		found.File, found.Replay = path, replayCommandOf(path)
 		found.Seed = file.Seed
 		found.Story, _ = r.Disturbances(s.source)
-		found.Of = len(found.Story)
+		if file.SeedsFrom == nil {
+			found.Of = len(found.Story)
+		}
 	}
 }
 

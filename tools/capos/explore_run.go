@@ -479,7 +479,7 @@ func (s *session) shrink(ctx context.Context, f *explore.Found) {
 	}
 	needed := how(all, s.x.flags.maxPause.Nanoseconds(), shrinkRuns, trials)
 	if last == nil {
-		f.Story, f.Of = all, len(all)
+		f.Story, f.Of = all, 0
 		return
 	}
 	f.Of, f.Shrunk = len(all), true

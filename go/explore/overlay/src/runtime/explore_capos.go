@@ -692,10 +692,7 @@ func exploreTell() {
 		print("capos explore: disturbed too often to be told\n")
 		return
 	}
-	done, taken := exploreDoneCount.Load(), exploreTakenCount.Load()
-	if taken > exploreKept {
-		taken = 0
-	}
+	done, taken := exploreDoneCount.Load(), min(exploreTakenCount.Load(), exploreKept)
 	for i, j := uint32(0), uint32(0); i < done || j < taken; {
 		if i == done || j < taken && exploreTaken[j].from < exploreDoneOnes[i].from {
 			exploreTellOne(&exploreTaken[j])

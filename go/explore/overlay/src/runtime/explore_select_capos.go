@@ -15,8 +15,7 @@ import "internal/runtime/atomic"
 // exploreFault. Cases are numbered in the order of the source, those that send before others.
 const exploreTakes = 1 << 61
 
-// exploreTaken are the cases that were taken out of turn. Of more than there is room for, none is
-// told.
+// exploreTaken are the cases that were taken out of turn, the first of them.
 var (
 	exploreTaken      [exploreKept]exploreDone
 	exploreTakenCount atomic.Uint32
