@@ -7,14 +7,15 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"strconv"
 	"strings"
 )
 
-// selectCase is the case of the select at FILE:LINE as its source has it. The compiler numbers those
-// that send before those that receive. Where no such select is found it is the number.
+// selectCase is the case of the select at FILE:LINE as its source has it. The compiler numbers
+// those that send before those that receive. Where no such select is found it is the number.
 func selectCase(place string, number int) string {
 	nameless := fmt.Sprintf("ready case %d", number+1)
-	file, _, _ := strings.Cut(place, ":")
+	file, line, _ := strings.Cut(place, ":")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nameless
@@ -26,7 +27,7 @@ func selectCase(place string, number int) string {
 	}
 	for node := range ast.Preorder(parsed) {
 		s, ok := node.(*ast.SelectStmt)
-		if !ok || !strings.HasSuffix(place, fmt.Sprintf(":%d", set.Position(s.Select).Line)) {
+		if !ok || strconv.Itoa(set.Position(s.Select).Line) != line {
 			continue
 		}
 		if clauses := casesInOrder(s); number < len(clauses) {

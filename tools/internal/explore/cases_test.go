@@ -47,7 +47,8 @@ func TestSelectCase(t *testing.T) {
 		{file + "x", 4, 0, "ready case 1"},
 		{"", 0, 0, "ready case 1"},
 	} {
-		if got := selectCase(fmt.Sprintf("%s:%d", c.file, c.line), c.number); got != c.want {
+		got := selectCase(fmt.Sprintf("%s:%d", c.file, c.line), c.number)
+		if got != c.want {
 			t.Errorf("line %d, case %d: %q, want %q", c.line, c.number, got, c.want)
 		}
 	}

@@ -236,8 +236,8 @@ func (f *Found) Tale() string {
 	} else if f.Of > 0 {
 		fmt.Fprintf(&b, "  it takes this (%d of %d disturbances):\n", len(f.Story), f.Of)
 	} else if len(f.Story) > 0 {
-		fmt.Fprintf(&b, "  its seed decided this (%d disturbances); how much of it matters is "+
-			"not known:\n", len(f.Story))
+		fmt.Fprintf(&b, "  its seed decided this (%d disturbances); "+
+			"how much of it matters is not known:\n", len(f.Story))
 	}
 	for i, d := range f.Story {
 		if i == decisionsShown {

@@ -365,8 +365,9 @@ func (s *suite) exploreAccesses(ctx context.Context, scratch string) error {
 }
 
 // drainedStory is what the failure takes: the case that is not next in turn.
-var drainedStory = regexp.MustCompile(`(?m)it takes this \(1 of \d+ disturbances\):\n +goroutine \d+ ` +
-	`took case <-end while another case was ready at select, \S+sum x_test\.go:12\n`)
+var drainedStory = regexp.MustCompile(`it takes this \(1 of \d+ disturbances\):\n` +
+	` +goroutine \d+ took case <-end while another case was ready at select, ` +
+	`\S+sum x_test\.go:12\n`)
 
 // exploreSelect has a failure that only which of two ready cases is taken decides.
 func (s *suite) exploreSelect(ctx context.Context, scratch string) error {

@@ -71,8 +71,8 @@ type exploreG struct {
 	name    uint64 // when disturbances are forced; see explore_names_capos.go
 	child   uint64 // what the next goroutine is named after
 	childAt uint16 // where it is made, as an index of exploreStacksKnown
-	place   uint64 // the name of the point that it came to last, and how many of this name there
-	nth     uint64 // were; 0 unless disturbances are forced
+	place   uint64 // the name of the point that it came to last, when disturbances are forced
+	nth     uint64 // it is so many of this name
 	chooses bool   // this point is a select
 	turn    uint32 // the number of the case that is next where several are ready
 	test    string // that it or one of its creators was made for; "": none
