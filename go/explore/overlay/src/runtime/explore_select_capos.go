@@ -26,11 +26,14 @@ var (
 // first.
 func exploreCases(scases []scase, nsends int, pollorder []uint16) {
 	gp := getg()
-	if !gp.explore.chooses {
+	chooses := gp.explore.chooses
+	gp.explore.chooses = false
+	if !chooses || len(pollorder) < 2 {
 		return
 	}
-	gp.explore.chooses = false
-	turn, next, drawn, ready := uint32(0), -1, -1, 0
+	cases, next, drawn, ready := uint32(len(scases)), -1, -1, 0
+	turn := gp.explore.turn % cases // the last select may have had more
+	nearest := cases
 	for i, index := range pollorder {
 		if !exploreIsReady(&scases[index], int(index) < nsends) {
 			continue
@@ -38,10 +41,9 @@ func exploreCases(scases []scase, nsends int, pollorder []uint16) {
 		if ready++; ready == 1 {
 			drawn = i
 		}
-		behind := (exploreCaseNumber(scases, nsends, index) + uint32(len(scases)) -
-			gp.explore.turn) % uint32(len(scases))
-		if next < 0 || behind < turn {
-			turn, next = behind, i
+		behind := (exploreCaseNumber(scases, nsends, index) + cases - turn) % cases
+		if behind < nearest {
+			nearest, next = behind, i
 		}
 	}
 	if ready < 2 {
@@ -58,7 +60,6 @@ func exploreCases(scases []scase, nsends int, pollorder []uint16) {
 		}
 	}
 	exploreTake(gp, exploreCaseNumber(scases, nsends, pollorder[taken]), taken != next)
-	gp.explore.turn %= uint32(len(scases))
 	pollorder[0], pollorder[taken] = pollorder[taken], pollorder[0]
 }
 
