@@ -11,32 +11,49 @@ import (
 	"strings"
 )
 
-// selectCase is the case of the select at FILE:LINE as its source has it. The compiler numbers
-// those that send before those that receive. Where no such select is found it is the number.
-func selectCase(place string, number int) string {
-	nameless := fmt.Sprintf("ready case %d", number+1)
-	file, line, _ := strings.Cut(place, ":")
+// selects are the cases of each select of a file as its source has them, by the line.
+type selects map[string][]string
+
+// selectsOf reads a file, which may be gone or have changed; then there are none.
+func selectsOf(file string) selects {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nameless
+		return nil
 	}
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
 	if err != nil {
-		return nameless
+		return nil
 	}
+	found := selects{}
 	for node := range ast.Preorder(parsed) {
 		s, ok := node.(*ast.SelectStmt)
-		if !ok || strconv.Itoa(set.Position(s.Select).Line) != line {
+		if !ok {
 			continue
 		}
-		if clauses := casesInOrder(s); number < len(clauses) {
-			c := clauses[number]
+		line := strconv.Itoa(set.Position(s.Select).Line)
+		for _, c := range casesInOrder(s) {
 			from, to := set.Position(c.Case).Offset, set.Position(c.Colon).Offset
-			return string(bytes.Join(bytes.Fields(text[from:to]), []byte(" ")))
+			found[line] = append(found[line],
+				string(bytes.Join(bytes.Fields(text[from:to]), []byte(" "))))
 		}
 	}
-	return nameless
+	return found
+}
+
+// caseAt is the case of the select at FILE:LINE. The compiler numbers those that send before those
+// that receive. Where no such select is found it is the number.
+func (t *teller) caseAt(place string, number int) string {
+	file, line, _ := strings.Cut(place, ":")
+	found, read := t.selects[file]
+	if !read {
+		found = selectsOf(file)
+		t.selects[file] = found
+	}
+	if cases := found[line]; number < len(cases) {
+		return cases[number]
+	}
+	return fmt.Sprintf("ready case %d", number+1)
 }
 
 // casesInOrder are the cases without the default, as the compiler numbers them.

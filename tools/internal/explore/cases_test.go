@@ -30,6 +30,7 @@ func TestSelectCase(t *testing.T) {
 	if err := os.WriteFile(file, []byte(selectsSource), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	told := new(Run).told(source)
 	for _, c := range []struct {
 		file   string
 		line   int
@@ -47,7 +48,7 @@ func TestSelectCase(t *testing.T) {
 		{file + "x", 4, 0, "ready case 1"},
 		{"", 0, 0, "ready case 1"},
 	} {
-		got := selectCase(fmt.Sprintf("%s:%d", c.file, c.line), c.number)
+		got := told.caseAt(fmt.Sprintf("%s:%d", c.file, c.line), c.number)
 		if got != c.want {
 			t.Errorf("line %d, case %d: %q, want %q", c.line, c.number, got, c.want)
 		}

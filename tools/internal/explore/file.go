@@ -175,12 +175,13 @@ func (f *File) Missing(r *Run, source Source) (missing []Disturbance) {
 	for _, d := range f.Decisions {
 		found := false
 		for _, t := range taken {
-			same := t.Name == d.Name && t.Nth == d.Nth && t.isCase() == d.isCase()
+			same := t.Name == d.Name && t.Nth == d.Nth
 			if f.Counted {
 				same = t.Goroutine == d.Goroutine && t.Point == d.Point &&
-					t.Kernel == d.Kernel && t.isCase() == d.isCase()
+					t.Kernel == d.Kernel
 			}
-			found = found || same && t.Source == d.Source
+			found = found || same && t.isCase() == d.isCase() &&
+				t.Source == d.Source
 		}
 		if !found {
 			missing = append(missing, d)

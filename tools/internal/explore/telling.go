@@ -65,8 +65,9 @@ const saidByRuntime = "capos explore: "
 type teller struct {
 	source  Source
 	list    []Disturbance
-	created map[int]string    // by goroutine
-	visited map[string]string // the place of a decision point, by its number
+	created map[int]string     // by goroutine
+	visited map[string]string  // the place of a decision point, by its number
+	selects map[string]selects // by file
 	told    bool
 	word    string   // of the entry that places belong to
 	id      int      // of its goroutine
@@ -77,7 +78,7 @@ type teller struct {
 // told is all that a run tells.
 func (r *Run) told(source Source) *teller {
 	t := &teller{source: source, created: map[int]string{}, visited: map[string]string{},
-		told: true}
+		selects: map[string]selects{}, told: true}
 	for line := range strings.Lines(r.Output) {
 		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), saidByRuntime)
 		if !ok {
@@ -171,6 +172,9 @@ func (t *teller) finish() {
 	switch word {
 	case "disturbed", "chose":
 		d.Source = p.source
+		if d.isCase() {
+			p.taken = t.caseAt(p.file, int(d.What-takesCase))
+		}
 		d.Text = d.text(p)
 	case "meanwhile":
 		step := Step{Source: p.source, Text: fmt.Sprintf("goroutine %d came to %s", t.id,
@@ -200,6 +204,7 @@ type place struct {
 	own       string // function, file and line of the program
 	file      string // the same file and line, with the directory
 	source    string // that line
+	taken     string // the case that was, if it is a select
 }
 
 func (p place) String() string {
@@ -277,8 +282,7 @@ func (d *Disturbance) text(p place) string {
 	case d.What == move:
 		text += " had its stack moved"
 	case d.isCase():
-		text += fmt.Sprintf(" took %s while another case was ready",
-			selectCase(p.file, int(d.What-takesCase)))
+		text += fmt.Sprintf(" took %s while another case was ready", p.taken)
 	case d.What > injected:
 		text += fmt.Sprintf(" had fault %d", d.What-injected)
 	default:
