@@ -325,74 +325,69 @@ func (s *suite) exploreMasked(ctx context.Context, scratch string) error {
 // takenTwiceSeeds is how many seeds have what exploreAccesses looks for.
 const takenTwiceSeeds = "200"
 
-// takenTwiceStory is what the failure takes: a goroutine stops at one of its accesses.
-var takenTwiceStory = regexp.MustCompile(`goroutine \d+ (?:stepped back|paused for \S+) at a ` +
-	`(?:read|write), \S+take x_test\.go:\d+\n`)
+// toldCase is a failure of a package below tests/explore that a change of its source does not hide
+// and that is told as story says.
+type toldCase struct {
+	dir, kind, runs string
+	edit            exploreEdit
+	story           *regexp.Regexp
+}
+
+func (c *toldCase) name() string { return "explore/" + c.dir + " " + c.kind }
+
+// takenTwice is a failure where a goroutine stops at one of its accesses.
+var takenTwice = toldCase{"other/takentwice", explore.KindPanic, takenTwiceSeeds,
+	exploreEdit{old: "\ts.count--", new: "\tfmt.Println(2)\n\ts.count--",
+		verdict: "reproduced: panic in TestTake"},
+	regexp.MustCompile(`goroutine \d+ (?:stepped back|paused for \S+) at a ` +
+		`(?:read|write), \S+take x_test\.go:\d+\n`)}
+
+// drained is a failure of a case that is not next in turn.
+var drained = toldCase{"other/drained", explore.KindTest, "20",
+	exploreEdit{old: "\tfor {\n", new: "\tfmt.Println(2)\n\tfor {\n",
+		verdict: "reproduced: test failure in TestSum"},
+	regexp.MustCompile(`it takes this \(1 of \d+ disturbances\):\n` +
+		` +goroutine \d+ took case <-end while another case was ready at select, ` +
+		`\S+sum x_test\.go:12\n`)}
+
+// exploreTold finds, changes and replays the failure.
+func (s *suite) exploreTold(ctx context.Context, scratch string, c *toldCase) error {
+	found, _, err := s.explored(ctx, exploreFound, "--runs", c.runs, "--failures", scratch,
+		"./"+c.dir)
+	f := found[c.name()]
+	if err == nil {
+		err = s.exploredCase(ctx, f, c.kind)
+	}
+	if err == nil {
+		err = s.exploreChange(ctx, c.dir, f.File, scratch, c.edit)
+	}
+	if err != nil {
+		return err
+	}
+	said, err := s.replayed(ctx, f.File, "reproduced: "+c.kind)
+	if err == nil && !c.story.MatchString(said) {
+		err = fmt.Errorf("the story lacks %q: %s", c.story, said)
+	}
+	return err
+}
 
 // exploreAccesses has a race with a consequence that only a goroutine shows that stops between two
 // accesses, which the seeds of one other strategy do not find.
 func (s *suite) exploreAccesses(ctx context.Context, scratch string) error {
-	const dir = "other/takentwice"
-	const name = "explore/" + dir + " " + explore.KindPanic
-	found, _, err := s.explored(ctx, exploreFound, "--runs", takenTwiceSeeds, "--failures",
-		scratch, "./"+dir)
-	if err == nil {
-		err = s.exploredCase(ctx, found[name], explore.KindPanic)
-	}
-	if err != nil {
+	if err := s.exploreTold(ctx, scratch, &takenTwice); err != nil {
 		return err
 	}
-	file := found[name].File
-	err = s.exploreChange(ctx, dir, file, scratch, exploreEdit{old: "\ts.count--",
-		new:     "\tfmt.Println(2)\n\ts.count--",
-		verdict: "reproduced: panic in TestTake"})
-	if err != nil {
-		return err
-	}
-	said, err := s.replayed(ctx, file, "reproduced: panic")
-	if err == nil && !takenTwiceStory.MatchString(said) {
-		err = fmt.Errorf("the story lacks %q: %s", takenTwiceStory, said)
-	}
-	if err != nil {
-		return err
-	}
-	found, _, err = s.explored(ctx, exploreFound, "--strategy", "sampling", "--runs",
-		takenTwiceSeeds, "--no-shrink", "--failures", "none", "./"+dir)
-	if f := found[name]; err == nil && f.Kind != "" {
+	found, _, err := s.explored(ctx, exploreFound, "--strategy", "sampling", "--runs",
+		takenTwiceSeeds, "--no-shrink", "--failures", "none", "./"+takenTwice.dir)
+	if f := found[takenTwice.name()]; err == nil && f.Kind != "" {
 		err = fmt.Errorf("found without a point at accesses: %s", f.Replay)
 	}
 	return err
 }
 
-// drainedStory is what the failure takes: the case that is not next in turn.
-var drainedStory = regexp.MustCompile(`it takes this \(1 of \d+ disturbances\):\n` +
-	` +goroutine \d+ took case <-end while another case was ready at select, ` +
-	`\S+sum x_test\.go:12\n`)
-
 // exploreSelect has a failure that only which of two ready cases is taken decides.
 func (s *suite) exploreSelect(ctx context.Context, scratch string) error {
-	const dir = "other/drained"
-	const name = "explore/" + dir + " " + explore.KindTest
-	found, _, err := s.explored(ctx, exploreFound, "--runs", "20", "--failures", scratch,
-		"./"+dir)
-	if err == nil {
-		err = s.exploredCase(ctx, found[name], explore.KindTest)
-	}
-	if err != nil {
-		return err
-	}
-	file := found[name].File
-	err = s.exploreChange(ctx, dir, file, scratch, exploreEdit{old: "\tfor {\n",
-		new:     "\tfmt.Println(2)\n\tfor {\n",
-		verdict: "reproduced: test failure in TestSum"})
-	if err != nil {
-		return err
-	}
-	said, err := s.replayed(ctx, file, "reproduced: test failure")
-	if err == nil && !drainedStory.MatchString(said) {
-		err = fmt.Errorf("the story lacks %q: %s", drainedStory, said)
-	}
-	return err
+	return s.exploreTold(ctx, scratch, &drained)
 }
 
 // exploreInterrupted ends the command when some seeds have run without a failure.
